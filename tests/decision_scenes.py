@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.templates.scene import SPEC, changed
+from tests.templates.scene import SPEC
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.testing.agent import Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground
@@ -125,7 +125,12 @@ def role_pipeline(project: Playground) -> tuple[str, str]:
     breakdown = {"items": [{"id": "T-1", "title": "Dots become dashes", "acceptance": ["v1.2 gives v1-2"]}]}
     script: Script = {
         "pm": [Work(breakdown)],
-        "qa_tests": [changed("Tests of the dots", {"tests/test_slug.py": BUG_TEST})],
+        "qa_tests": [
+            Work(
+                {"summary": "Tests of the dots", "tests": ["tests/test_slug.py::TestSlug::test_dots_become_dashes"]},
+                {"tests/test_slug.py": BUG_TEST},
+            )
+        ],
     }  # fmt: skip
     inputs = {"goal": PROBLEM}
     return waiting(project, "role_pipeline", inputs, script, "qa_tests"), "qa_tests"

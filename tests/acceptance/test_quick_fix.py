@@ -1,12 +1,11 @@
 """A bug is fixed through the real server, in both protocol eras."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import MakePlayground
-from tests.acceptance.scene import BUGGED, CHANGE, PROBLEM, QUICK_FIX, event_types
+from tests.acceptance.scene import BUGGED, CHANGE, FIXED, PROBLEM, PROOF, QUICK_FIX, SHOWN, event_types
 from wfe_mcp.testing.agent import Work, drive
 from wfe_mcp.testing.bot import follow
 from wfe_mcp.testing.playground import Playground
@@ -35,13 +34,66 @@ def test_a_claim_without_the_work_is_refused_by_what_the_server_saw(bugged: Play
 
     failed = next(answer for _, answer in played.steps if "error" in answer)
     assert failed["error"]["code"] == "gate_failed"
+    assert "has changed since the run started; changed: tests/test_calc.py" in failed["error"]["message"]
+    assert played.last["run_state"] == "completed"
+
+
+def test_a_change_that_does_not_fix_the_bug_is_refused_by_the_named_test(bugged: Playground):
+    script = {**QUICK_FIX, "fix": [Work(CHANGE, {"calc.py": "def add(a, b):\n    return b - a\n"}), *QUICK_FIX["fix"]]}
+
+    with bugged.agent() as agent:
+        played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, script, person=bugged.approve)
+
+    failed = next(answer for _, answer in played.steps if "error" in answer)
     assert "exit 1, expected 0" in failed["error"]["message"]
-    assert "test_one_and_two" in failed["error"]["message"]
+    assert f"{PROOF['test']!r} fails, but must pass" in failed["error"]["message"]
+    assert played.last["run_state"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("change", "files", "why"),
+    [
+        ({"test": "tests/test_calc.py::TestAdd::test_one_and_to"}, SHOWN, "did you mean 'test_one_and_two (test_calc.TestAdd"),
+        ({"test": "*"}, SHOWN, "'*' is not among the failing tests"),
+        ({"test": "test_nothing"}, SHOWN, "'test_nothing' passes, but must fail"),
+        ({"file": "tests/test_sums.py"}, SHOWN, "no file matches 'tests/test_sums.py'"),
+        ({}, {**SHOWN, "calc.py": "def add(a, b):\n    return 0\n"}, "changed since the run started outside tests/**"),
+        ({}, {}, "exit 0, but this gate requires a failure"),
+    ],
+)  # fmt: skip
+def test_only_the_named_test_shows_the_bug_and_only_tests_change(
+    bugged: Playground, change: dict[str, str], files: dict[str, str], why: str
+):
+    bad = Work(PROOF | change, files)
+    good = Work(PROOF, {**BUGGED, **SHOWN})
+    script = {**QUICK_FIX, "reproduce": [bad, good]}
+
+    with bugged.agent() as agent:
+        played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, script, person=bugged.approve)
+
+    failed = next(answer for _, answer in played.steps if "error" in answer)
+    assert (failed["error"]["code"], failed["phase"]) == ("gate_failed", "reproduce")
+    assert why in failed["error"]["message"]
+    assert (played.codes, played.last["run_state"]) == (["gate_failed", "needs_human"], "completed")
+
+
+def test_a_bug_that_a_person_sends_back_is_shown_anew_without_the_fix(bugged: Playground):
+    answers = iter([lambda run, phase: bugged.reject(run, phase, "test 2 + 2 too", to="reproduce"), bugged.approve])
+    again = {"tests/test_calc.py": SHOWN["tests/test_calc.py"].replace("add(1, 2), 3", "add(2, 2), 4")}
+    undone = Work(PROOF, {**again, "calc.py": BUGGED["calc.py"]})
+    script = {"reproduce": [*QUICK_FIX["reproduce"], Work(PROOF, again), undone], "fix": [*QUICK_FIX["fix"]] * 2}
+
+    with bugged.agent() as agent:
+        played = drive(
+            agent.call, bugged.root, "quick_fix", PROBLEM, script, person=lambda run, phase: next(answers)(run, phase)
+        )
+
+    assert played.codes == ["needs_human", "gate_failed", "needs_human"]
     assert played.last["run_state"] == "completed"
 
 
 def test_a_fix_that_touches_the_test_is_refused(bugged: Playground):
-    cheat = Work(CHANGE, {"tests/test_calc.py": BUGGED["tests/test_calc.py"]})
+    cheat = Work(CHANGE, {**FIXED, "tests/test_calc.py": BUGGED["tests/test_calc.py"]})
 
     with bugged.agent() as agent:
         played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, {**QUICK_FIX, "fix": [cheat, cheat, cheat]})
@@ -67,14 +119,21 @@ def test_an_agent_cannot_get_past_a_person(bugged: Playground, era: Era):
 
 
 @ERAS
-def test_whoever_only_follows_next_finishes_a_quick_fix(play: MakePlayground, tmp_path: Path, era: Era):
-    marker = tmp_path / "ran-before"
-    fails_first = f"import pathlib, sys; p = pathlib.Path({str(marker)!r}); sys.exit(p.exists() or p.touch() or 1) if not p.exists() else None"
-    playground = play({"calc.py": ""}, {"test": [sys.executable, "-c", fails_first]})
+def test_whoever_only_follows_next_finishes_a_quick_fix(play: MakePlayground, era: Era):
+    test = "import stats\n\n\ndef test_average_of_nothing_is_zero():\n    assert stats.MEAN == 0\n"
+    pytest_check = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    playground = play({"stats.py": "MEAN = 1\n"}, {"test": pytest_check})
+    work = {
+        "reproduce": {"tests/test_stats.py": test},
+        "fix": {"stats.py": "MEAN = 0\n"},
+    }
 
     def seen(answer: dict[str, object]) -> None:
+        phase = str(answer.get("phase"))
+        if answer.get("state") == "running" and phase in work:
+            playground.write(work[phase])
         if isinstance(error := answer.get("error"), dict) and error["code"] == "needs_human":
-            playground.approve(str(answer["run"]), str(answer["phase"]))
+            playground.approve(str(answer["run"]), phase)
 
     with playground.agent(era) as agent:
         steps = follow(agent.call, arguments={"name": "quick_fix"}, seen=seen, most=20)

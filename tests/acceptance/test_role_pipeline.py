@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.scene import CHANGE, FIXED, SHOWN, event_types, whole_only
+from tests.acceptance.scene import BUGGED, CHANGE, FIXED, PROOF, SHOWN, event_types, whole_only
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -37,7 +37,7 @@ def report(role: str, status: str = "pass") -> dict[str, Any]:
 
 TEAM: Script = {
     "pm": [Work(BREAKDOWN, SPEC)],
-    "qa_tests": [Work({"summary": "one test"}, SHOWN)],
+    "qa_tests": [Work({"summary": "one test", "tests": [PROOF["test"]]}, SHOWN)],
     "dev": [Work(CHANGE, FIXED)],
     "qa": [Work(report("qa"))],
     "sec": [Work(NO_FINDINGS)],
@@ -80,6 +80,27 @@ def test_findings_send_the_work_back_to_dev_and_all_that_followed_is_done_again(
     assert event_types(bugged, played.run).count("WentTo") == 1
     assert played.last["run_state"] == "completed"
     assert bugged.problems(played.run) == []
+
+
+@pytest.mark.parametrize(
+    ("artifact", "files", "why"),
+    [
+        ({"summary": "one test"}, SHOWN, "expect.fails names no test"),
+        ({"summary": "one test", "tests": ["TestAdd::test_zero"]}, SHOWN, "is not among the failing tests"),
+        ({"summary": "one test", "tests": [PROOF["test"]]}, {**SHOWN, "calc.py": "add = max\n"}, "outside tests/**"),
+    ],
+)
+def test_qa_names_each_test_that_fails_and_writes_only_tests(
+    bugged: Playground, artifact: dict[str, Any], files: dict[str, str], why: str
+):
+    script = {**TEAM, "qa_tests": [Work(artifact, files), Work(TEAM["qa_tests"][0].artifact, {**BUGGED, **SHOWN})]}
+
+    with bugged.agent() as agent:
+        played = drive(agent.call, bugged.root, "role_pipeline", GOAL, script, person=bugged.approve)
+
+    failed = next(answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed")
+    assert (failed["phase"], why in failed["error"]["message"]) == ("qa_tests", True)
+    assert played.last["run_state"] == "completed"
 
 
 @whole_only

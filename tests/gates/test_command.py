@@ -110,6 +110,32 @@ def test_the_named_tests_must_be_the_ones_that_fail(project: Project) -> None:
     assert "other tests fail too: test_it.py::test_c" in refused.message
 
 
+def test_the_test_that_must_fail_may_have_others_beside_it(project: Project) -> None:
+    project.write("test_it.py", "def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
+    check = frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    shown = judge(project, check, exit_code="nonzero", fails="test_it.py::test_a")
+    assert shown.kind is VerdictKind.PASS and "; failed as named: test_it.py::test_a" in shown.message
+    refused = judge(project, check, exit_code="nonzero", fails="test_it.py::test_aa")
+    assert refused.kind is VerdictKind.FAIL
+    assert "'test_it.py::test_aa' is not among the failing tests; did you mean 'test_it.py::test_a'" in refused.message
+    assert "name each by the id the runner prints" in refused.message
+
+
+def test_a_named_test_must_have_run_and_passed(project: Project) -> None:
+    project.write("test_it.py", "import pytest\ndef test_a(): pass\n@pytest.mark.skip\ndef test_b(): pass\n")
+    check = frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    assert "; passed as named: test_it.py::test_a" in judge(project, check, passes="test_it.py::test_a").message
+    for name in ("test_it.py::test_b", "test_it.py::test_gone"):
+        refused = judge(project, check, passes=[name])
+        assert refused.kind is VerdictKind.FAIL and f"{name!r} is not among the tests that passed" in refused.message
+
+
+def test_a_summary_that_names_no_passing_test_proves_none(project: Project) -> None:
+    judgement = judge(project, script(project, "print('Ran 1 test in 0.1s\\n\\nOK')"), passes="test_a")
+    assert judgement.kind is VerdictKind.ERROR
+    assert "which tests passed is unknown" in judgement.message and "JUnit reporter" in judgement.message
+
+
 def test_failing_tests_that_nobody_counted_cannot_be_judged(project: Project) -> None:
     judgement = judge(project, script(project, "raise SystemExit(1)"), failing_tests=["a"])
     assert judgement.kind is VerdictKind.ERROR and "`junit`" in judgement.message
@@ -285,7 +311,7 @@ def test_enough_tests_coverage_and_speed_are_asked_of_what_the_check_showed(proj
 def test_coverage_that_nobody_measured_cannot_be_judged(project: Project) -> None:
     judgement = judge(project, script(project, "pass"), coverage_floor=50)
     assert judgement.kind is VerdictKind.ERROR
-    assert "set `junit` or `coverage`" in judgement.message
+    assert "as `junit` or `coverage`" in judgement.message
 
 
 @pytest.mark.attack("change a file while a check runs, and change it back", "held", "T15")

@@ -1,5 +1,7 @@
 """What a template may expect of a check, and when that is met."""
 
+from dataclasses import replace
+
 import pytest
 
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
@@ -19,6 +21,9 @@ TWO_FAIL = TestResults(5, 1, 1, 0, (FailedTest("a::x"), FailedTest("a::y", "erro
         ({"failing_tests": ["a::x"], "exit_code": 1}, Expectation(1, ("a::x",))),
         ({"failing_tests": 2}, Expectation(None, 2)),
         ({"failing_tests": "some"}, Expectation(None, "some")),
+        ({"fails": "a::x"}, Expectation(None, fails=("a::x",))),
+        ({"fails": ["a::x"], "exit_code": "nonzero"}, Expectation("nonzero", fails=("a::x",))),
+        ({"passes": ["a::x"]}, Expectation(0, passes=("a::x",))),
     ],
 )
 def test_an_expectation_is_read(value: dict[str, object], expectation: Expectation) -> None:
@@ -36,6 +41,8 @@ def test_an_expectation_is_read(value: dict[str, object], expectation: Expectati
         {"failing_tests": ["a", 1]},
         {"failing_tests": [" "]},
         {"failing_tests": {}},
+        {"fails": 1},
+        {"passes": ["a", ""]},
         {"min_test": 3},
     ],
 )
@@ -62,9 +69,71 @@ def test_each_reason_why_not_is_told(value: dict[str, object], reasons: list[str
     assert [fault.reason for fault in unmet(Expectation.of(value), Observed(1, TWO_FAIL))] == reasons
 
 
+ONE_PASSES = replace(TWO_FAIL, passed=1, passing=("a::ok",))
+
+
+@pytest.mark.parametrize(
+    ("value", "reasons"),
+    [
+        ({"fails": "a::x"}, []),
+        ({"fails": ["a::x", "a::*"]}, []),
+        ({"fails": "a::xx"}, ["'a::xx' is not among the failing tests; did you mean 'a::x'?"]),
+        ({"fails": "nothing/like/it"}, ["'nothing/like/it' is not among the failing tests"]),
+        ({"fails": "a::ok"}, ["'a::ok' passes, but must fail"]),
+        ({"fails": []}, ["expect.fails names no test"]),
+        ({"passes": "a::ok", "exit_code": 1}, []),
+        ({"passes": ["ok", "a::x"], "exit_code": 1}, ["'a::x' fails, but must pass"]),
+        ({"passes": "a::*", "exit_code": 1}, ["'a::*' fails, but must pass"]),
+        ({"passes": "a::oki", "exit_code": 1}, ["'a::oki' is not among the tests that passed; did you mean 'a::ok'?"]),
+        ({"passes": [], "exit_code": 1}, ["expect.passes names no test"]),
+    ],
+)
+def test_a_named_test_must_be_among_those_that_failed_or_passed(value: dict[str, object], reasons: list[str]) -> None:
+    assert [fault.reason for fault in unmet(Expectation.of(value), Observed(1, ONE_PASSES))] == reasons
+
+
+@pytest.mark.parametrize("key", ["fails", "passes"])
+def test_a_wildcard_from_an_expression_names_no_test(key: str) -> None:
+    expectation = Expectation.of({key: ["*"], "exit_code": 1}, frozenset({key}))
+    (fault,) = unmet(expectation, Observed(1, ONE_PASSES))
+    assert "'*' is not among the" in fault.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "results", "why"),
+    [
+        ({"fails": "a"}, None, "which tests ran is unknown"),
+        ({"passes": "a"}, None, "which tests ran is unknown"),
+        ({"fails": "a"}, TestResults(1, 2, 0, 0, (FailedTest("b"),)), "which tests failed is unknown"),
+        ({"passes": "a"}, TestResults(3, 0, 0, 0), "which tests passed is unknown"),
+    ],
+)
+def test_where_no_one_says_which_tests_they_were_the_gate_is_undecided(
+    value: dict[str, object], results: TestResults | None, why: str
+) -> None:
+    (fault,) = unmet(Expectation.of({**value, "exit_code": 0}), Observed(0, results))
+    assert fault.is_unknowable and why in fault.reason
+
+
+@pytest.mark.parametrize("test", ["t.py::X::test_dots", "t.X.test_dots", "test_dots (t.X.test_dots)"])
+def test_the_nearest_id_is_the_runners_own(test: str) -> None:
+    (fault,) = unmet(
+        Expectation.of({"fails": "u.py::test_dot"}), Observed(1, TestResults(0, 1, 0, 0, (FailedTest(test),)))
+    )
+    assert fault.reason == f"'u.py::test_dot' is not among the failing tests; did you mean {test!r}?"
+
+
+def test_a_named_test_that_could_not_be_loaded_shows_nothing() -> None:
+    unloaded = FailedTest("tests/test_x.py::test_x", "error", "collection failure", is_unloaded=True)
+    (fault,) = unmet(Expectation.of({"fails": "test_x"}), Observed(1, TestResults(0, 0, 1, 0, (unloaded,))))
+    assert (fault.reason, fault.is_unknowable) == ("'test_x' could not be loaded, so it shows nothing", False)
+
+
 def test_what_is_expected_is_kept_with_the_evidence() -> None:
     assert Expectation.of({"failing_tests": ["a"]}).as_data() == {"exit_code": None, "failing_tests": ["a"]}
     assert Expectation.of({}).as_data() == {"exit_code": 0}
+    named = Expectation.of({"fails": "a", "passes": ["b"]}).as_data()
+    assert named == {"exit_code": None, "fails": ["a"], "passes": ["b"]}
     assert Expectation.of({"failing_tests": 1}).as_data() == {"exit_code": None, "failing_tests": 1}
 
 

@@ -70,7 +70,59 @@ def test_where_no_path_is_allowed_nothing_may_change(project: Project) -> None:
     assert "the allowed paths (none)" in judgement.message
 
 
-@pytest.mark.parametrize("rules", [{"unchanged": ["tests/**"]}, {"within": ["src/**"]}])
+def test_a_change_may_be_demanded(project: Project) -> None:
+    start = tree_hash(project.root)
+    idle = judge(project, start, changed=["**"])
+    assert idle.kind is VerdictKind.FAIL
+    assert "no file has changed since the phase started." in idle.message and "make the change, then" in idle.message
+    project.write("tests/test_a.py", "def test_a(): pass\n")
+    assert judge(project, start, changed=["**"]).kind is VerdictKind.PASS
+    elsewhere = judge(project, start, changed=["src/**"], since="run")
+    assert (
+        "no file that matches src/** has changed since the run started; changed: tests/test_a.py" in elsewhere.message
+    )
+    assert elsewhere.data["since"] == "run"
+
+
+def test_a_change_outside_some_paths_may_be_demanded(project: Project) -> None:
+    start = tree_hash(project.root)
+    assert judge(project, start, changed_outside=["tests/**"]).kind is VerdictKind.FAIL
+    project.write("tests/test_a.py", "def test_a(): pass\n")
+    idle = judge(project, start, changed_outside=["tests/**"])
+    assert "no file outside tests/** has changed since the phase started; changed: tests/test_a.py" in idle.message
+    assert idle.message.endswith("Next: make the change outside these paths, then submit again.")
+    project.write("src/calc.py", "# mended\n")
+    assert judge(project, start, changed_outside=["tests/**"]).kind is VerdictKind.PASS
+
+
+def test_an_expression_that_gives_no_glob_demands_any_change_outside_and_an_impossible_one_inside(
+    project: Project,
+) -> None:
+    start = tree_hash(project.root)
+    assert judge(project, start, changed_outside=[]).kind is VerdictKind.FAIL
+    project.write("src/calc.py", "# mended\n")
+    assert judge(project, start, changed_outside=[]).kind is VerdictKind.PASS
+    assert "a glob (none given)" in judge(project, start, changed=[]).message
+
+
+def test_what_a_check_writes_is_no_change_although_the_start_did_not_know_it(project: Project) -> None:
+    project.write("report.xml", "<old/>")
+    start = tree_hash(project.root)
+    project.write("report.xml", "<new/>")
+    gate = FilesGate.model_validate({"kind": "files", "changed": ["**"], "since": "run"})
+    judgement = judge_files(gate, root=project.root, tree_at_start=start, ignored=("report.xml",))
+    assert (judgement.kind, judgement.data["changed"]) == (VerdictKind.FAIL, [])
+
+
+def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(project: Project) -> None:
+    project.write("app/[id]/page.test.tsx", "")
+    assert judge(project, exist=["app/[id]/page.test.tsx"]).kind is VerdictKind.PASS
+    assert judge(project, exist=["app/[id]/page.spec.tsx"]).kind is VerdictKind.FAIL
+
+
+@pytest.mark.parametrize(
+    "rules", [{"unchanged": ["tests/**"]}, {"within": ["src/**"]}, {"changed": ["**"]}, {"changed_outside": ["a"]}]
+)
 def test_without_git_nobody_knows_what_changed(tmp_path: Path, rules: dict[str, object]) -> None:
     judgement = judge(Project(tmp_path), None, **rules)
     assert judgement.kind is VerdictKind.ERROR and "git init" in judgement.message

@@ -5,7 +5,7 @@ import pytest
 from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.printed import results_printed
-from wfe_mcp.gates.results import FailedTest, is_named
+from wfe_mcp.gates.results import FailedTest, is_named, named_in, spellings
 
 PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="0" failures="0" skipped="0" tests="99">
@@ -67,6 +67,56 @@ def test_a_test_is_named_in_any_usual_way(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["test", "tests/test_b.py::*", "*test_z*", "tests/test_a.py", "*nope*x", "a*a"])
 def test_another_test_is_not_named(pattern: str) -> None:
     assert not is_named(pattern, parse_junit(PYTEST_XUNIT1).failing[0])
+
+
+def test_a_report_names_the_tests_that_passed() -> None:
+    assert parse_junit(PYTEST_XUNIT1).passing == ("tests/test_a.py::test_fine",)
+
+
+@pytest.mark.parametrize(
+    ("test", "names"),
+    [
+        ("tests/test_a.py::TestX::test_y[a-b]", ["tests/test_a.py::TestX::test_y", "test_a.py::TestX::test_y", "tests.test_a.TestX::test_y[a-b]"]),
+        ("tests.test_a.TestX::test_y", ["tests/test_a.py::TestX::test_y", "tests.test_a.TestX.test_y", "test_y"]),
+        ("test_y (tests.test_a.TestX.test_y)", ["tests.test_a.TestX.test_y", "tests/test_a.py::TestX::test_y", "test_y"]),
+        ("test_y (tests.test_a.TestX)", ["tests.test_a.TestX.test_y", "test_y"]),
+        ("/src/test/slug.test.js::dots become dashes", ["test/slug.test.js::dots become dashes", "dots become dashes"]),
+        ("slug::tests::dots_become_dashes", ["tests::dots_become_dashes", "dots_become_dashes"]),
+        ("example.com/slug::TestDots", ["TestDots"]),
+        ("renders (twice) quickly", ["renders (twice) quickly"]),
+        ("alone", ["alone", "a*e"]),
+    ],
+)  # fmt: skip
+def test_a_test_that_passed_is_named_in_any_usual_way(test: str, names: list[str]) -> None:
+    assert [name for name in names if named_in(name, ["other::test", test]) != [test]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "is_it"),
+    [
+        ("tests/test_a.py::TestX::test_y", "test_y (test_a.TestX.test_y)", True),
+        ("web/src/a.test.ts::adds", "src/a.test.ts::adds", True),
+        ("web/src/a.test.ts::adds", "a.test.ts::adds", True),
+        ("web/src/a.test.ts::adds", "app/src/a.test.ts::adds", False),
+        ("web/src/a.test.ts::adds", "adds", False),
+        ("tests/test_a.py::TestX::test_y", "test_y (test_b.TestX.test_y)", False),
+    ],
+)
+def test_a_name_may_begin_above_the_folder_that_the_runner_works_in(name: str, test: str, is_it: bool) -> None:
+    assert bool(named_in(name, [test])) is is_it
+    assert is_named(name, FailedTest(test), exact=True) is is_it
+
+
+def test_an_exact_name_has_no_wildcard() -> None:
+    ids = ["a::x", "a::*"]
+    assert (named_in("*", ids), named_in("*", ids, exact=True)) == (ids, ["a::*"])
+    failing = FailedTest("a::x")
+    assert is_named("a::x", failing, exact=True) and not is_named("a::*", failing, exact=True)
+
+
+def test_an_id_of_many_parts_is_taken_apart_only_so_far() -> None:
+    assert len(spellings("::".join(["a"] * 10_000))) < 100
+    assert len(spellings("/".join(["a"] * 10_000) + "::x")) < 100
 
 
 def test_a_pattern_needs_room_for_all_its_parts() -> None:

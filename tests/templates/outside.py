@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,14 @@ from wfe_mcp.testing.agent import Envelope
 from wfe_mcp.testing.playground import Playground
 
 SERVERS = Path(__file__).with_name("tool_servers.py")
-CHECK = 'import os, sys\nsys.exit(os.path.exists("broken.txt"))\n'
-CHECKS = {"test": [sys.executable, "-S", "check.py"], "push": ["git", "push", "-q", "origin", "HEAD"]}
+CHECK = (
+    "import os, unittest\n\n\nclass Check(unittest.TestCase):\n    def test_it_is_whole(self):\n"
+    '        self.assertFalse(os.path.exists("broken.txt"))\n'
+)
+CHECKS = {
+    "test": [sys.executable, "-S", "-m", "unittest", "-q", "check"],
+    "push": ["git", "push", "-q", "origin", "HEAD"],
+}
 REPO = {"owner": "ada", "repo": "engine"}
 
 
@@ -104,10 +110,16 @@ def reach(project: Playground, *names: str) -> Generator[Outside]:
 
 
 class Committer:
-    """An agent that works on the branch that waits at GitHub, commits with ``message``, and says which commit it was."""
+    """An agent that works on the branch that waits at GitHub, commits with ``message``, and says which commit it was.
 
-    def __init__(self, project: Playground, call: Any, phase: str, message: str) -> None:
+    ``files``: written before the commit, for an agent that only follows ``next``.
+    """
+
+    def __init__(
+        self, project: Playground, call: Any, phase: str, message: str, files: Mapping[str, str | None] | None = None
+    ) -> None:
         self._project, self._call, self._phase, self._message = project, call, phase, message
+        self._files = {name: text for name, text in (files or {}).items() if text is not None}
 
     def __call__(self, tool: str, /, **arguments: Any) -> Envelope:
         if "wait_s" in arguments:  # who asks for a person just after they were needed would wait for long
@@ -123,6 +135,7 @@ class Committer:
             name for name in git("branch", "-r", "--format=%(refname:lstrip=3)").split() if name not in {"main", "HEAD"}
         )
         git("switch", "-q", branch)
+        self._project.write(self._files)
         git("add", ".", ":!.wfe")
         git("commit", "-q", "--allow-empty", "-m", self._message)
         return git("rev-parse", "HEAD").strip()

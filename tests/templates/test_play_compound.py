@@ -108,7 +108,7 @@ def test_a_look_back_that_finds_something_missing_plans_it_and_keeps_the_advice(
     script = {
         **SCRIPT,
         "synthesise": [Work({"steps": PLAN["steps"][1:]}), rest],
-        "execute[S-3].build": [changed("the rest")],
+        "execute[S-3].build": [changed("the rest", {"rest.py": ""})],
         "retro": [judged(passed=False), judged(passed=True)],
     }
     with project.agent() as agent:

@@ -60,7 +60,11 @@ def test_updates_are_made_tested_here_and_in_ci_and_proposed(project: Playground
 def test_nothing_to_update_touches_nothing(project: Playground, outside: Outside):
     played = play(project, {"check": [Work({"updates": []})]})
 
-    assert (played.last["run_state"], outside.called) == ("completed", [])
+    assert (played.last["run_state"], played.codes) == ("waiting", ["needs_human"]), "a person agrees"
+    project.approve(played.run, "nothing")
+    with project.agent() as agent:
+        assert agent.call("status", run=played.run, wait_s=45)["run_state"] == "completed"
+    assert outside.called == []
 
 
 def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playground, outside: Outside):
@@ -77,7 +81,7 @@ def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playgr
 
 def test_an_update_that_breaks_the_tests_here_is_left_out(project: Playground, outside: Outside):
     left = Work({"updates": [ATTRS], "left_out": ["six: breaks the tests"]})
-    mended = Work(DONE.artifact, {"broken.txt": None})
+    mended = Work(DONE.artifact, {**DONE.files, "broken.txt": None})
 
     played = play(project, {"check": [UPDATES, left], "update": [BROKEN, BROKEN, mended]})
 
@@ -118,7 +122,7 @@ def test_only_a_person_who_types_the_phrase_merges(project: Playground, outside:
 
 def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
     with project.agent() as agent:
-        call = Committer(project, agent.call, "update", "Update attrs")
+        call = Committer(project, agent.call, "update", "Update attrs", DONE.files)
         steps = follow(call, first="start_run", arguments={"template": "dependency_update", "inputs": INPUTS})
 
     assert steps[-1].answer["run_state"] == "completed"

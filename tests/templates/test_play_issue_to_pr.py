@@ -69,8 +69,9 @@ def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground
 
 def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(project: Playground, outside: Outside):
     broken = Work(FIX.artifact, {"broken.txt": ""})
-    mended = Work(FIX.artifact, {"broken.txt": None})
-    script = {"fix": [broken, mended, FIX], "review": [FAIL, PASS]}
+    mended = Work(FIX.artifact, {**FIX.files, "broken.txt": None})
+    again = Work(FIX.artifact, {"sub.py": "def sub(a, b):\n    return a + -b\n"})
+    script = {"fix": [broken, mended, again], "review": [FAIL, PASS]}
 
     played = play(project, script)
 
@@ -142,7 +143,7 @@ def test_a_branch_that_is_there_already_waits_for_a_person(project: Playground, 
 
 def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
     with project.agent() as agent:
-        call = Committer(project, agent.call, "fix", "Fix #7: as told")
+        call = Committer(project, agent.call, "fix", "Fix #7: as told", FIX.files)
         steps = follow(call, first="start_run", arguments={"template": "issue_to_pr", "inputs": INPUTS})
 
     assert steps[-1].answer["run_state"] == "completed"

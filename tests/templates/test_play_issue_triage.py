@@ -15,13 +15,14 @@ BUG: dict[str, Any] = {
     "type": "bug",
     "priority": "high",
     "category": "import",
+    "evidence": ["sub() is missing"],
     "labels": ["bug"],
     "notes": "src/load.py:40",
     "comment": "Thank you.",
 }
 SECURITY = BUG | {"type": "security", "labels": ["security"]}
 HAPPY: Script = {"classify": [Work(BUG)]}
-ISSUE: dict[str, Any] = {"number": 7, "title": "It crashes ${1 + 1}", "state": "open", "labels": ["new", "bug"]}
+ISSUE: dict[str, Any] = {"number": 7, "title": "sub() is missing ${1 + 1}", "state": "open", "labels": ["new", "bug"]}
 
 
 @pytest.fixture
@@ -61,6 +62,24 @@ def test_labels_milestones_and_duplicates_that_are_not_there_are_refused(project
     assert outside.calls("issue_write.update") == [
         {"tool": "issue_write.update", "issue_number": 7, "labels": ["bug"], "milestone": 3}
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "quotes", "refused"),
+    [
+        ("On start\nit crashes", ["it crashes", "sub() is"], False),
+        ("On start", ["sub() is missing", "it crashes"], True),
+        (None, ["it crashes"], True),
+    ],
+)
+def test_what_is_quoted_is_in_the_issue(
+    project: Playground, outside: Outside, body: str | None, quotes: list[str], refused: bool
+):
+    outside.answer(issue_read__get=[ISSUE | {"body": body}])
+
+    played = play(project, {"classify": [Work(BUG | {"evidence": quotes}), Work(BUG)]})
+
+    assert (played.last["run_state"], played.codes) == ("completed", ["gate_failed"] * refused)
 
 
 def test_who_never_finds_a_label_leaves_it_to_a_person(project: Playground, outside: Outside):
@@ -110,6 +129,7 @@ def test_an_answer_that_github_refuses_once_is_given_again_and_the_labels_are_no
 
 
 def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+    outside.answer(issue_read__get=[ISSUE | {"title": "It crashes"}])
     with project.agent() as agent:
         steps = follow(agent.call, first="start_run", arguments={"template": "issue_triage", "inputs": INPUTS})
 

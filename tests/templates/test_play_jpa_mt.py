@@ -1,12 +1,12 @@
 """``jpa_mt``, played to its end: the plan, exactly the planned files, a review that sends them back, and the person."""
 
-import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.templates.outside import CHECKS
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -17,8 +17,12 @@ INPUTS = {
     "schema_file": "db/V7__invoice.sql",
 }
 SCHEMA = "create table billing.invoice (id bigint primary key, tenant_id uuid not null, number varchar(20) not null);\n"
-CHECK = """import sys
-sys.exit("@Table" not in open("src/main/java/billing/Invoice.java").read())
+CHECK = """import unittest
+
+
+class Check(unittest.TestCase):
+    def test_the_entity_names_its_table(self):
+        self.assertIn("@Table", open("src/main/java/billing/Invoice.java").read())
 """
 PATHS = {
     "entity": "main/java/billing/Invoice.java",
@@ -69,7 +73,7 @@ HAPPY: Script = {"plan": [Work(PLAN)], "generate": [code()], "review": [Work(PAS
 @pytest.fixture
 def project(tmp_path: Path) -> Generator[Playground]:
     files = {"db/V7__invoice.sql": SCHEMA, "check.py": CHECK}
-    with Playground(tmp_path, files=files, checks={"test": [sys.executable, "-S", "check.py"]}) as made:
+    with Playground(tmp_path, files=files, checks={"test": CHECKS["test"]}) as made:
         yield made
 
 
@@ -159,7 +163,9 @@ def test_without_its_schema_file_the_plan_is_not_begun(project: Playground):
 
 
 def test_a_review_that_never_passes_ends_in_a_blocked_run(project: Playground):
-    played = play(project, {**HAPPY, "generate": [code()] * 4, "review": [Work(FAIL)] * 4})
+    played = play(
+        project, {**HAPPY, "generate": [code({"test": f"// {at}\n"}) for at in range(4)], "review": [Work(FAIL)] * 4}
+    )
 
     assert played.last["run_state"] == "blocked"
     assert project.problems(played.run) == []

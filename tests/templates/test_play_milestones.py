@@ -1,19 +1,18 @@
 """``milestones``, played to its end with real commits: tasks in order, reviews with fixes, closeout, and the person."""
 
-import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.templates.outside import CHECK, CHECKS
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive, resume
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.throwaway import stand_in
 
-CHECK = 'import os, sys\nsys.exit(os.path.exists("broken.txt"))\n'
 ARCHIVE: dict[str, Any] = {
     "id": "M1",
     "title": "Write the archive",
@@ -88,7 +87,7 @@ class Committer:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks={"test": [sys.executable, "-S", "check.py"]}) as made:
+    with Playground(tmp_path, files={"check.py": CHECK}, checks={"test": CHECKS["test"]}) as made:
         yield made
 
 
@@ -228,7 +227,7 @@ def test_a_recovery_that_mends_nothing_leaves_the_task_to_a_person(project: Play
     assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
     assert played.codes.count("gate_failed") == 5
     assert "Its recovery failed" in reason(project, played.run)
-    project.write({"check.py": ""})
+    project.write({"check.py": CHECK.replace("assertFalse", "assertTrue")})
     control.retry(project.engine, stand_in(project.engine), played.run, TASK)
     with project.agent() as agent:
         call = Committer(project, agent.call, {TASK: ["amend T-3: read the list"]})
@@ -243,7 +242,7 @@ def test_a_task_that_is_never_committed_as_it_should_be_waits_for_a_person(proje
     script = {
         **one_task(implement=[task("T-3", again=str(at)) for at in range(4)]),
         f"{RECOVERY}.diagnose": [diagnosis("local_git")],
-        f"{RECOVERY}.mend": [Work({"summary": "the rules of commits, written down"}, {"COMMITS.txt": "T-3: …\n"})],
+        f"{RECOVERY}.tidy": [Work({"summary": "the commit is named as told"})],
     }
 
     played = play(project, [READER], script, {TASK: [commit] * 4})

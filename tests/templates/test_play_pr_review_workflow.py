@@ -15,6 +15,7 @@ FINDING: dict[str, Any] = {"severity": "high", "title": "mean([]) divides by zer
 FAIL: dict[str, Any] = {
     "verdict": "fail",
     "summary": "Division by zero",
+    "read": [{"file": "calc.py", "line": "diff --git a/calc.py"}],
     "findings": [FINDING],
     "comment": "**mean([]) divides by zero** (calc.py:8).",
 }
@@ -75,8 +76,20 @@ def test_one_that_never_stands_still_waits_for_a_person(project: Playground, out
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"verdict": "pass"}, {"findings": [FINDING | {"file": "other.py"}]}, {"comment": "Something is wrong."}],
-    ids=["a pass with a grave finding", "a file that was not changed", "a finding that is not told"],
+    [
+        {"verdict": "pass"},
+        {"findings": [FINDING | {"file": "other.py"}]},
+        {"comment": "Something is wrong."},
+        {"read": []},
+        {"read": [{"file": "calc.py", "line": "+    return 0"}]},
+    ],
+    ids=[
+        "a pass with a grave finding",
+        "a file that was not changed",
+        "a finding that is not told",
+        "a file not read",
+        "a line that is not in the diff",
+    ],
 )
 def test_a_review_that_does_not_hold_comes_back(project: Playground, outside: Outside, wrong: dict[str, Any]):
     played = play(project, {"review": [Work(FAIL | wrong), Work(FAIL)]})

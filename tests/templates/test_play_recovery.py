@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import BROKEN, MENDED, changed, messages, started, told
+from tests.templates.scene import BROKEN, FILES, MENDED, changed, messages, started, told
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
@@ -36,7 +36,7 @@ def play(project: Playground, **works: list[Work]) -> Played:
 def test_the_cause_is_named_and_mended_until_the_check_passes(project: Playground):
     project.write(BROKEN)
 
-    played = play(project, mend=[changed("add() is documented"), *SCRIPT["mend"]])
+    played = play(project, mend=[changed("add() is documented", {"README.md": "add() adds\n"}), *SCRIPT["mend"]])
 
     assert played.last["run_state"] == "completed"
     assert played.codes == ["gate_failed"]
@@ -58,12 +58,33 @@ def test_the_cause_is_named_and_mended_until_the_check_passes(project: Playgroun
 )
 @pytest.mark.requirement("S3-22")
 def test_a_diagnosis_that_contradicts_itself_or_touches_a_file_is_refused(project: Playground, wrong: Work):
-    right = Work(diagnosis().artifact, MENDED)
+    right = Work(diagnosis().artifact, {"calc.py": FILES["calc.py"]})
 
     played = play(project, diagnose=[wrong, right])
 
     assert played.last["run_state"] == "completed"
     assert played.codes == ["gate_failed"]
+
+
+def test_what_changes_no_file_mends_nothing(project: Playground):
+    played = play(project, mend=[changed("add() adds")] * 2)
+
+    assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
+    assert "no file has changed since the phase started" in messages(told(played, "mend")[1])
+
+
+@pytest.mark.requirement("S3-22")
+def test_git_is_put_in_order_and_a_person_agrees_since_no_file_shows_it(project: Playground):
+    stuck = diagnosis(**{"class": "local_git", "fingerprint": "local_git:M1:T-1"})
+
+    played = play(project, diagnose=[stuck], tidy=[changed("the rebase is ended")])
+
+    assert (played.last["run_state"], played.codes) == ("waiting", ["needs_human"])
+    assert started(played) == ["diagnose", "tidy"]
+    project.approve(played.run, "tidy")
+    with project.agent() as agent:
+        assert agent.call("status", run=played.run)["run_state"] == "completed"
+    assert project.problems(played.run) == []
 
 
 @pytest.mark.parametrize("kind", ["failed_checks", "credentials"])

@@ -83,7 +83,11 @@ def test_a_design_that_forgets_a_requirement_and_code_that_edits_the_documents_a
 ) -> None:
     forgets = Work({"front": {}, "body": "Only R-1.\n"})
     edits = changed("moved the goal", {"specs/sub/design.md": "Nothing.\n"})
-    script = {**SCRIPT, "design": [forgets, DESIGN], "implement[T-2].build": [edits, changed("put it back")]}
+    script = {
+        **SCRIPT,
+        "design": [forgets, DESIGN],
+        "implement[T-2].build": [edits, changed("put it back", {"README.md": "# calc\n"})],
+    }
 
     def call(tool: str, /, **arguments: Any) -> dict[str, Any]:
         if arguments.get("artifact") == {"summary": "put it back"}:
@@ -110,7 +114,7 @@ def test_an_acceptance_without_all_proofs_adds_tasks_and_keeps_the_design(projec
     script = {
         **SCRIPT,
         "tasks": [Work({"items": TASKS["items"][1:]}), Work(rest)],
-        "implement[T-3].build": [changed("the rest")],
+        "implement[T-3].build": [changed("the rest", {"rest.py": ""})],
         "accept": [judged(passed=False), judged(passed=True)],
     }
     with project.agent() as agent:

@@ -30,6 +30,12 @@ TESTS = (
     "src/test/java/AppTest.java",
     "web/src/app.test.tsx",
     "store_test.go",
+    "test/slug.test.mjs",
+    "crate/tests/slug.rs",
+    "src/slug/tests.rs",
+    "spec/slug_spec.rb",
+    "tests/SlugTest.php",
+    "src/Slug.Tests/SlugTests.cs",
 )
 
 
@@ -289,10 +295,15 @@ def test_the_last_word_is_a_persons_and_comes_after_the_evidence(name: str) -> N
     assert ("expr" if name in NEEDS_NO_CHECK else "command") in [gate["kind"] for gate in last[:-1]]
 
 
-def test_quick_fix_sees_the_tests_fail_and_then_pass() -> None:
+def test_quick_fix_sees_the_named_test_fail_and_then_pass() -> None:
     seen = [gates(phase("quick_fix", each), "command")[0] for each in ("reproduce", "fix")]
-    assert [gate["expect"]["exit_code"] for gate in seen] == ["nonzero", 0]
+    named = "${artifacts.failing_test.test}"
+    assert [gate["expect"] for gate in seen] == [
+        {"exit_code": "nonzero", "fails": named},
+        {"exit_code": 0, "passes": named},
+    ]
     assert [gate["check"] for gate in seen] == ["test", "test"]
+    assert phase("quick_fix", "reproduce")["skip"] == "never", "the fix is judged by the test that it names"
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("quick_fix", "fix"), ("role_pipeline", "dev")])
@@ -300,10 +311,12 @@ def test_quick_fix_sees_the_tests_fail_and_then_pass() -> None:
 def test_who_mends_the_code_may_not_touch_a_test(name: str, wanted: str) -> None:
     from wfe_mcp.workspace.files.paths import match_globs
 
-    (gate,) = gates(phase(name, wanted), "files")
-    assert [path for path in TESTS if not match_globs(path, gate["unchanged"])] == []
-    assert not match_globs("src/testing.py", gate["unchanged"])
-    assert not match_globs("latest/app.py", gate["unchanged"])
+    gate = next(gate for gate in gates(phase(name, wanted), "files") if "unchanged" in gate)
+    assert "${inputs.tests}" in gate["unchanged"]
+    tests = template(name)["inputs"]["properties"]["tests"]["default"]
+    assert [path for path in TESTS if not match_globs(path, tests)] == []
+    for source in ("src/testing.py", "latest/app.py", "src/contest.rs", "src/lib.rs", "Testament.md"):
+        assert not match_globs(source, tests), source
 
 
 @pytest.mark.requirement("S4-01")
@@ -316,7 +329,7 @@ def test_the_role_pipeline_writes_its_tests_before_the_code() -> None:
 @pytest.mark.requirement("S4-13")
 def test_only_the_pm_may_touch_the_requirements() -> None:
     for each in template("role_pipeline")["phases"]:
-        (gate,) = gates(each, "files")
+        gate = gates(each, "files")[0]
         if each["id"] == "pm":
             assert gate["within"] == ["_spec/**"]
         else:

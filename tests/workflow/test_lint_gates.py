@@ -25,6 +25,11 @@ GATES: list[tuple[Document, str, str]] = [
     ({"kind": "command", "check": "t", "expect": {"exit_code": True}}, "/expect/exit_code", 'a number or "nonzero"'),
     ({"kind": "command", "check": "t", "expect": {"failing_tests": -1}}, "/expect/failing_tests", "a number of tests"),
     ({"kind": "command", "check": "t", "expect": {"failing_tests": [""]}}, "/expect/failing_tests", "a list of test ids"),
+    ({"kind": "command", "check": "t", "expect": {"fails": 1}}, "/expect/fails", "must be the id of a test"),
+    ({"kind": "command", "check": "t", "expect": {"fails": []}}, "/expect/fails", "'fails' names no test"),
+    ({"kind": "command", "check": "t", "expect": {"passes": []}}, "/expect/passes", "'passes' names no test"),
+    ({"kind": "files", "changed": ["../x"]}, "/changed/0", "'../x' leaves the project"),
+    ({"kind": "files", "changed": ["x"], "since": "start"}, "/since", "must be 'phase' or 'run'"),
     ({"kind": "command", "check": "t", "expect": {"exit": 0}}, "/expect/exit", "did you mean 'exit_code'?"),
     ({"kind": "command", "check": "t", "if_missing": "skip"}, "/if_missing", "must be 'fail' or 'note'"),
     ({"kind": "approval", "assurance": "humam"}, "/assurance", "did you mean 'human'?"),
@@ -49,6 +54,9 @@ def test_a_gate_that_can_never_judge_is_told(plain: Document, gate: Document, be
     "gate",
     [
         {"kind": "files", "exist": ["src/**"], "unchanged": ["tests/**"], "within": ["src/**"]},
+        {"kind": "files", "changed": ["src/**"], "changed_outside": ["${inputs.goal}"], "since": "run"},
+        {"kind": "command", "check": "t", "expect": {"exit_code": "nonzero", "fails": "${artifacts.plan.summary}"}},
+        {"kind": "command", "check": "t", "expect": {"passes": ["a::x", "${artifacts.plan.summary}"]}},
         {"kind": "git", "clean": True, "branch": "ai/*", "one_commit": True, "message": "T-1", "fast_forward": "main"},
         {"kind": "git", "fast_forward": True},
         {"kind": "command", "check": "t", "expect": {"exit_code": "nonzero", "failing_tests": "some"}},
@@ -131,3 +139,29 @@ def test_pictures_for_reviewers_stay_in_the_project(plain: Document) -> None:
     plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["second"], "images": ["shots/*.png", "../x.png"]}]
 
     assert [path for path, _ in told(plain)] == ["/phases/0/gates/0/images/1"]
+
+
+@pytest.mark.parametrize(
+    ("expect", "warns"),
+    [
+        ({"exit_code": "nonzero"}, True),
+        ({"exit_code": 1}, True),
+        ({"failing_tests": "some"}, True),
+        ({"failing_tests": 2}, True),
+        ({"exit_code": "nonzero", "failing_tests": "some", "passes": "a"}, True),
+        ({"exit_code": "nonzero", "fails": "a"}, False),
+        ({"failing_tests": "some", "fails": "a"}, False),
+        ({"exit_code": "nonzero", "failing_tests": ["a"]}, False),
+        ({"exit_code": "nonzero", "failing_tests": "a"}, False),
+        ({"failing_tests": 0}, False),
+        ({"exit_code": 0}, False),
+        ({}, False),
+    ],
+)
+def test_a_gate_that_any_failure_satisfies_is_warned_about(plain: Document, expect: Document, warns: bool) -> None:
+    plain["phases"][1]["gates"] = [{"kind": "command", "check": "t", "expect": expect}]
+
+    found = [(detail.path, detail.message) for detail in lint(plain).warnings]
+
+    assert [path for path, _ in found] == ["/phases/1/gates/0/expect"] * warns
+    assert all("name the test that must fail in 'fails'" in message for _, message in found)

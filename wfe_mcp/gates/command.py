@@ -39,6 +39,10 @@ from wfe_mcp.workspace.git.working_tree import HashedTree, changed_paths, hashed
 
 KIND = "command"
 _MEND_CHECK = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
+_ASK_REPORT = (
+    "ask the user to make this check write a report (for tests, the runner's JUnit reporter) and to set its path as `junit` "
+    "or `coverage` in .wfe/config.toml."
+)
 TAIL_BYTES = 2_000
 MAX_CHANGED_PATHS = 100
 MAX_NOTES = 50
@@ -57,17 +61,18 @@ def run_check(
     skipped_before: int | None = None,
     level: Level | None = None,
     where: Where | None = None,
+    exact: frozenset[str] = frozenset(),
 ) -> Judgement:
     """Run the frozen check ``name`` of the project ``root`` and judge it. ``check`` None: the project has no such check.
 
     ``run`` is the job's ``run_child``, which records the child's process group and ends it on a cancel.
     ``skipped_before``: number of tests that the check skipped before; None: unknown.
-    ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there.
+    ``level``: the least level of evidence. ``where``: instead of the check's own, to try it there. ``exact``: see ``Expectation.of``.
     """
     if check is None:
         return _missing(name, if_missing, f"The project has no check {name!r}.")
     try:
-        expectation = Expectation.of(expect or {})
+        expectation = Expectation.of(expect or {}, exact)
     except ValueError as exc:
         return undecided(KIND, f"The gate on check {name!r} cannot be judged: {exc}.", "correct the template.")
     if where is not None:
@@ -218,18 +223,18 @@ def _judged(facts: _Facts) -> Judgement:
     faults = unmet(facts.expectation, facts.observed(result.exit_code))
     if not faults:
         outcome = "passed" if result.exit_code == 0 else "failed, as this gate requires"
-        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}.")
+        return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}{_shown(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
     no_test = facts.count.no_test
     told = f"; {no_test}" if no_test and no_test not in reasons else ""
     why = f"{shown} failed the gate: {reasons}{told}{_counted(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
-        return undecided(KIND, why, "ask the user to set `junit` or `coverage` (the path of a report) for this check.")
+        return undecided(KIND, why, _ASK_REPORT)
     return failed(KIND, why, _next_step(facts.expectation))
 
 
 def _next_step(expectation: Expectation) -> str:
-    if expectation.exit_code == "nonzero" or expectation.failing_tests:
+    if expectation.exit_code == "nonzero" or expectation.failing_tests or expectation.fails:
         return "make the tests show the bug (name each by the id the runner prints), then submit again."
     return "fix the code until the check passes, then submit again."
 
@@ -244,6 +249,13 @@ def _counted(facts: _Facts) -> str:
     source = f", counted from {origin(tests.as_data())}" if tests.counted_from == "printed" else ""
     failing = f"; failing: {shortened(named, 5)}" if named else ""
     return f", {listed} in {facts.result.duration_s:.1f} s{source}{failing}"
+
+
+def _shown(facts: _Facts) -> str:
+    """The tests that the gate names; a summary alone does not say that they ran."""
+    fails, passes = facts.expectation.fails, facts.expectation.passes
+    parts = (("failed", fails), ("passed", passes))
+    return "".join(f"; {word} as named: {shortened(list(names), 5)}" for word, names in parts if names)
 
 
 def _last_lines(facts: _Facts) -> str:

@@ -1,26 +1,31 @@
 """A gate's ``expect``: compares a check's result with it and lists every difference. Pure.
 
 exit_code       a number (default 0), or "nonzero": the check must fail, as a test does before its fix
+fails           one id or glob, or a list of them: each names a failing test; other tests may fail too
+passes          one id or glob, or a list of them: each names a test that passed, and none that failed
 failing_tests   one id or glob, or a list of them: each names a failing test, and no other test fails
                 a number: at least so many fail           "some": at least one fails
-                given without exit_code, any exit code is accepted
+                fails or failing_tests without exit_code: any exit code is accepted
 min_tests       the least number of tests that ran; a skipped test did not run
 no_new_skips    no more tests are skipped than before (last pass before the run, else its first result in it)
 coverage_floor  least line coverage, in percent
 max_duration    the longest time that the check itself may take
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from wfe_mcp.core.errors import nearest
 from wfe_mcp.gates.judgement import shortened
-from wfe_mcp.gates.results import TestResults, is_named
+from wfe_mcp.gates.results import TestResults, is_named, named_in
 from wfe_mcp.workflow.model import Expect, duration_s
 
 _KEYS = frozenset(Expect.model_fields)
 
 ExitCode = int | Literal["nonzero"] | None
+Names = tuple[str, ...] | None
 Failing = tuple[str, ...] | int | Literal["some"] | None
 
 
@@ -34,30 +39,40 @@ class Expectation:
     no_new_skips: bool = False
     coverage_floor: float | None = None
     max_duration_s: float | None = None
+    fails: Names = None
+    passes: Names = None
+    exact: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, value: Mapping[str, object]) -> "Expectation":
-        """From the gate's ``expect``, expressions already evaluated. Refuses (ValueError): any other key or type."""
+    def of(cls, value: Mapping[str, object], exact: frozenset[str] = frozenset()) -> "Expectation":
+        """From the gate's ``expect``, expressions already evaluated. Refuses (ValueError): any other key or type.
+
+        ``exact``: the keys (``fails``, ``passes``) whose names come from an expression. In them ``*`` is an ordinary
+        character: an agent that hands in ``*`` has not named a test.
+        """
         unknown = sorted(set(value) - _KEYS)
         if unknown:
             raise ValueError(f"expect.{unknown[0]} is not a known key")
         failing = _failing(value.get("failing_tests"))
+        fails, passes = (_names(key, value.get(key)) for key in ("fails", "passes"))
         exit_code = value.get("exit_code")
         if exit_code is None:
-            exit_code = 0 if failing is None else None
+            exit_code = 0 if failing is None and fails is None else None
         elif exit_code != "nonzero" and (not isinstance(exit_code, int) or isinstance(exit_code, bool)):
             raise ValueError(f'expect.exit_code is {exit_code!r}; it is a number or "nonzero"')
         duration = value.get("max_duration")
         return cls(
             cast("ExitCode", exit_code), failing, cast("int | None", value.get("min_tests")),
             bool(value.get("no_new_skips")), cast("float | None", value.get("coverage_floor")),
-            None if duration is None else duration_s(str(duration)),
+            None if duration is None else duration_s(str(duration)), fails, passes, exact,
         )  # fmt: skip
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON for the evidence."""
         named = list(self.failing_tests) if isinstance(self.failing_tests, tuple) else self.failing_tests
         more = {
+            "fails": None if self.fails is None else list(self.fails),
+            "passes": None if self.passes is None else list(self.passes),
             "failing_tests": named, "min_tests": self.min_tests, "no_new_skips": self.no_new_skips or None,
             "coverage_floor": self.coverage_floor, "max_duration_s": self.max_duration_s,
         }  # fmt: skip
@@ -95,6 +110,7 @@ def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     counts = expectation.failing_tests is not None or expectation.min_tests is not None or expectation.no_new_skips
     return (
         *_exit(expectation.exit_code, seen.exit_code), *(_counted(expectation, seen) if counts else ()),
+        *(fault for key in ("fails", "passes") for fault in _each(expectation, key, seen)),
         *_coverage(expectation.coverage_floor, seen.coverage_percent),
         *_duration(expectation.max_duration_s, seen.duration_s),
     )  # fmt: skip
@@ -177,6 +193,77 @@ def _tests(expected: Failing, results: TestResults) -> tuple[Unmet, ...]:
     least = 1 if expected == "some" else expected
     count = results.failed + results.errors - len(unloaded)
     return () if count >= least else (Unmet(f"{count} tests failed, expected at least {least}{why}"),)
+
+
+def _names(key: str, value: object) -> Names:
+    if value is None:
+        return None
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list | tuple):
+        given = cast("list[object]", names)
+        if all(isinstance(name, str) and name.strip() for name in given):
+            return tuple(cast("list[str]", given))
+    raise ValueError(f"expect.{key} is {value!r}; it is the id of a test or a list of ids")
+
+
+def _each(expectation: Expectation, key: Literal["fails", "passes"], seen: Observed) -> Iterator[Unmet]:
+    """The differences of ``fails`` or ``passes``, name by name."""
+    wanted, results = expectation.fails if key == "fails" else expectation.passes, seen.results
+    if wanted is None:
+        return
+    if not wanted:
+        yield Unmet(f"expect.{key} names no test")
+    elif seen.no_test:
+        yield Unmet(seen.no_test)
+    elif results is None:
+        yield _UNCOUNTED
+    else:
+        exact, judge = key in expectation.exact, _not_failing if key == "fails" else _not_passing
+        yield from (fault for name in wanted if (fault := judge(name, results, exact=exact)) is not None)
+
+
+def _not_failing(name: str, results: TestResults, *, exact: bool) -> Unmet | None:
+    hits = [test for test in results.failing if is_named(name, test, exact=exact)]
+    if any(not test.is_unloaded for test in hits):
+        return None
+    if hits:
+        return Unmet(f"{name!r} could not be loaded, so it shows nothing")
+    if named_in(name, results.passing, exact=exact):
+        return Unmet(f"{name!r} passes, but must fail")
+    failing = [test.id for test in results.failing]
+    if results.failed + results.errors > len(failing):
+        return _UNNAMED["fails"]
+    return Unmet(f"{name!r} is not among the failing tests{_nearest(name, failing)}")
+
+
+def _not_passing(name: str, results: TestResults, *, exact: bool) -> Unmet | None:
+    if any(is_named(name, test, exact=exact) for test in results.failing):
+        return Unmet(f"{name!r} fails, but must pass")
+    if named_in(name, results.passing, exact=exact):
+        return None
+    if results.passed > len(results.passing):
+        return _UNNAMED["passes"]
+    return Unmet(f"{name!r} is not among the tests that passed{_nearest(name, results.passing)}")
+
+
+def _nearest(name: str, ids: Sequence[str]) -> str:
+    """``; did you mean …?`` with the id as the runner has it. Only the start of a long list is compared."""
+    ends = {_end(test): test for test in ids[:_MAX_COMPARED]}
+    near = [ends[end] for end in nearest(_end(name), ends)]
+    return f"; did you mean {' or '.join(repr(test) for test in near)}?" if near else ""
+
+
+def _end(test: str) -> str:
+    """The test's own name: ``test_y`` of ``a.py::X::test_y``, ``a.X.test_y`` and ``test_y (a.X)``."""
+    return re.split(r"::|\.", test.partition(" (")[0])[-1]
+
+
+_MAX_COMPARED = 2_000
+
+_UNNAMED = {
+    "fails": Unmet("which tests failed is unknown: the output counts them, but does not name them all", True),
+    "passes": Unmet("which tests passed is unknown: the output counts them, but does not name them all", True),
+}
 
 
 def _named(expected: tuple[str, ...], results: TestResults, why: str) -> tuple[Unmet, ...]:

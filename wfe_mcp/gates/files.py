@@ -1,8 +1,10 @@
-"""The ``files`` gate: which files must exist, must not change, or may change.
+"""The ``files`` gate: which files must exist, must not change, may change, or must change.
 
-exist      each glob matches a file now
-unchanged  no changed file matches any glob          ┐ changed since the attempt's start: modified, created or
-within     every changed file matches some glob      ┘ deleted; of ignored files those that a check may read
+exist            each glob matches a file now
+unchanged        no changed file matches any glob           ┐
+within           every changed file matches some glob       │ changed since the start of the phase or of the run:
+changed          some changed file matches some glob        │ modified, created or deleted; of ignored files those that
+changed_outside  some changed file matches no glob          ┘ a check may read
 
 What an installation of dependencies writes counts for ``unchanged`` only.
 """
@@ -20,7 +22,7 @@ KIND = "files"
 
 
 def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignored: tuple[str, ...] = ()) -> Judgement:
-    """Judge the files below ``root``. ``tree_at_start``: git tree of the attempt's start, None without git.
+    """Judge the files below ``root``. ``tree_at_start``: git tree at the start that the gate counts from, None without git.
 
     ``ignored``: globs left out of both trees: the files that the phase's own checks write.
     """
@@ -28,48 +30,67 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     ignored_paths: set[str] = set()
     tree: str | None = None
     is_bounded = "within" in gate.model_fields_set  # an expression may yield no glob: then no file may change
-    if gate.unchanged or is_bounded:
+    is_changed = "changed" in gate.model_fields_set  # with no glob, no change is enough
+    is_outside = "changed_outside" in gate.model_fields_set  # with no glob, any changed file is outside
+    if gate.unchanged or is_changed or is_bounded or is_outside:
         tree = tree_hash(root, ignored)
         if tree is None or tree_at_start is None:
-            return undecided(KIND, _NO_GIT, "ask the user to run `git init` in the project, then retry the phase.")
+            return undecided(
+                KIND, _unknown(gate), "ask the user to run `git init` in the project, then retry the phase."
+            )
         files, watched = changes_between(root, tree_at_start, tree)
         ignored_paths = {each.path for each in watched} - {each.path for each in files}
-        changed = sorted({each.path for each in files} | ignored_paths)
-        changed = [path for path in changed if not match_globs(path, ignored)]
+        # The first tree of a run knows nothing of what this phase's checks write.
+        both = {each.path for each in files} | ignored_paths
+        changed = sorted(path for path in both if not match_globs(path, ignored))
     absent = [glob for glob in gate.exist if not _exists(root, glob)]
     touched = [path for path in changed or () if match_globs(path, gate.unchanged)]
-    bounded = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
-    strayed = [path for path in bounded if is_bounded and not match_globs(path, gate.within)]
+    worked = [path for path in changed or () if not (path in ignored_paths and is_of_environment(path))]
+    strayed = [path for path in worked if is_bounded and not match_globs(path, gate.within)]
+    idle = is_changed and not any(match_globs(path, gate.changed) for path in worked)
+    idle_outside = is_outside and all(match_globs(path, gate.changed_outside) for path in worked)
     data = {
         "exist": {glob: glob not in absent for glob in gate.exist},
+        "since": gate.since,
         "changed": changed,
         "changed_and_ignored_by_git": [path for path in changed or () if path in ignored_paths],
         "touched": touched,
         "outside": strayed,
         "tree": {"before": tree_at_start, "after": tree},
     }
-    reasons = [
-        *([f"no file matches {shortened([repr(glob) for glob in absent])}"] if absent else []),
-        *([f"changed, but must not: {shortened(touched)}"] if touched else []),
-        *(
-            [f"changed outside {shortened(list(gate.within)) or 'the allowed paths (none)'}: {shortened(strayed)}"]
-            if strayed
-            else []
-        ),
-    ]
+    since = f"since the {gate.since} started"
+    wanted = (
+        "" if gate.changed == ("**",) else f" that matches {shortened(list(gate.changed)) or 'a glob (none given)'}"
+    )
+    allowed = shortened(list(gate.within)) or "the allowed paths (none)"
+    other = f"; changed: {shortened(changed)}" if changed else ""
+    faults = (
+        (absent, f"no file matches {shortened([repr(glob) for glob in absent])}", "write the missing files"),
+        (touched, f"changed {since}, but must not: {shortened(touched)}", "restore the files that must not change"),
+        (strayed, f"changed {since} outside {allowed}: {shortened(strayed)}", "undo the changes outside the allowed paths"),
+        (idle, f"no file{wanted} has changed {since}{other}", "make the change"),
+        (idle_outside, f"no file outside {shortened(list(gate.changed_outside))} has changed {since}{other}",
+         "make the change outside these paths"),
+    )  # fmt: skip
+    reasons = [reason for is_fault, reason, _ in faults if is_fault]
     if not reasons:
         return passed(KIND, "All file rules hold.", data)
-    return failed(KIND, f"Files gate: {'; '.join(reasons)}.", _next_step(absent, touched, strayed), data)
+    steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
+    return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
 
 
-_NO_GIT = "Files gate: the changes since the attempt's start are unknown, because the project is not a git repository."
+def _unknown(gate: FilesGate) -> str:
+    return (
+        f"Files gate: the changes since the {gate.since} started are unknown, because the project was not a git repository "
+        "then."
+    )
 
 
 def _exists(root: Path, glob: str) -> bool:
-    if not any(char in glob for char in "*?["):
-        # The last link is not followed: a dangling or outward link is not a file of the project.
-        return (root / glob).is_file() and not (root / glob).is_symlink()
-    return any(match_globs(path, (glob,)) for path in _listed(root))
+    # The last link is not followed: a dangling or outward link is not a file of the project.
+    if (root / glob).is_file() and not (root / glob).is_symlink():
+        return True  # also a name with brackets, such as app/[id]/page.test.tsx
+    return any(char in glob for char in "*?[") and any(match_globs(path, (glob,)) for path in _listed(root))
 
 
 def _listed(root: Path) -> list[str]:
@@ -80,12 +101,3 @@ def _listed(root: Path) -> list[str]:
         names[:] = [name for name in names if name not in {".git", ".wfe"}]
         found += [(Path(folder) / name).relative_to(root).as_posix() for name in files]
     return found
-
-
-def _next_step(absent: list[str], touched: list[str], strayed: list[str]) -> str:
-    steps = [
-        *(["write the missing files"] if absent else []),
-        *(["restore the files that must not change"] if touched else []),
-        *(["undo the changes outside the allowed paths"] if strayed else []),
-    ]
-    return f"{', '.join(steps)}, then submit again."

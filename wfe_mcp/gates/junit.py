@@ -8,7 +8,7 @@ import re
 
 from wfe_mcp.gates.cases import first_line
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
-from wfe_mcp.gates.results import FailedTest, TestResults
+from wfe_mcp.gates.results import FailedTest, TestResults, spellings
 
 _JS_FILE = re.compile(r"^(/|[A-Za-z]:[\\/]).*\.[cm]?[jt]sx?$")
 
@@ -80,12 +80,6 @@ def _node_id(name: str, classname: str, file: str) -> str:
     return "::".join(part for part in (file, inner, name) if part)
 
 
-def _aliases(name: str, classname: str) -> list[str]:
-    """Other spellings of the id. Without ``file`` the end of the module's name is unknown, so every split is listed."""
-    if not classname:
-        return [name]
-    parts = classname.split(".")
-    splits = [
-        "::".join(("/".join(parts[:end]) + ".py", *parts[end:], name)) for end in range(1, len(parts) + 1)
-    ]  # fmt: skip
-    return [name, f"{classname}.{name}", f"{classname}::{name}", *splits]
+def _aliases(name: str, classname: str) -> set[str]:
+    """Spellings that the id alone does not give where it begins with a file."""
+    return {name, f"{classname}.{name}", *spellings(f"{classname}::{name}")} if classname else {name}

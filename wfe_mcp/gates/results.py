@@ -5,6 +5,7 @@ reporter   a machine-readable report that the server asked the runner for (``run
 printed    the printed output, which the program could print itself: weaker evidence
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +36,10 @@ class FailedTest:
 
 @dataclass(frozen=True, slots=True)
 class TestResults:
-    """Counts by outcome, the failing tests, and the ids of those that passed (empty where the runner names none)."""
+    """Counts by outcome, the failing tests, and the ids of those that passed.
+
+    Fewer ids than the count says: the report or output does not name them all.
+    """
 
     __test__ = False  # pytest collects classes whose name starts with Test
 
@@ -105,14 +109,74 @@ def origin(tests: Mapping[str, Any]) -> str:
     }.get(kind, "")
 
 
-def is_named(pattern: str, test: FailedTest) -> bool:
+def is_named(pattern: str, test: FailedTest, *, exact: bool = False) -> bool:
     """True when ``pattern`` names the test: its id, an alias, or either with ``*`` for any characters.
 
     Brackets are literal, since parametrised ids contain them; an id without its ``[…]`` names all variants.
+    ``exact``: ``*`` is an ordinary character.
     """
-    names = {test.id, *test.aliases}
-    names |= {name.partition("[")[0] for name in names if name.endswith("]")}
-    return any(_matches(pattern, name) for name in names)
+    return _is_one_of(pattern, test.id, aliases=test.aliases, exact=exact)
+
+
+def named_in(pattern: str, ids: Iterable[str], *, exact: bool = False) -> list[str]:
+    """The ids that ``pattern`` names, as in ``is_named``."""
+    # Spellings only rearrange the words of an id, so most of many thousand ids are ruled out without them.
+    word = re.split(r"::|[./*]", pattern)[-1] if exact or "*" not in pattern else ""
+    return [test for test in ids if word in test and _is_one_of(pattern, test, exact=exact)]
+
+
+def spellings(test: str) -> set[str]:
+    """The id as it is, and as people and other runners write it.
+
+    ``tests/test_a.py::TestX::test_y``   also ``test_y``, ``test_a.py::TestX::test_y``, ``tests.test_a.TestX.test_y`` …
+    ``tests.test_a.TestX::test_y``       the end of the module's name is unknown: every split into file and class
+    ``test_y (tests.test_a.TestX)``      as unittest prints it
+    """
+    whole = _whole(test)
+    first, *rest = test.split("::", _MAX_PARTS)
+    folders = first.replace("\\", "/").split("/")[-_MAX_PARTS:]
+    shorter = {"::".join(("/".join(folders[at:]), *rest)) for at in range(len(folders))} if rest else set[str]()
+    return whole | shorter | {"::".join(rest[at:]) for at in range(len(rest))} | {test.partition(" (")[0]}
+
+
+def _whole(test: str) -> set[str]:
+    """The spellings that leave nothing out."""
+    name, is_printed, place = test.partition(" (")
+    if is_printed and place.endswith(")") and " " not in place:
+        place = place.removesuffix(")").removesuffix(f".{name}")
+        return {test, f"{place}.{name}", *_whole(f"{place}::{name}")}
+    first, *rest = test.split("::", _MAX_PARTS)
+    if not rest:
+        return {test}
+    *classes, last = rest
+    if first.endswith(".py"):
+        module = first.removesuffix(".py").replace("\\", "/").replace("/", ".")
+        return {test, ".".join((module, *rest)), f"{'.'.join((module, *classes))}::{last}"}
+    words = first.split(".", _MAX_PARTS)
+    files = (("/".join(words[:end]) + ".py", *words[end:], *rest) for end in range(1, len(words) + 1))
+    return {test, ".".join((first, *rest)), *("::".join(parts) for parts in files)}
+
+
+_MAX_PARTS = 16
+"""Most parts of an id that are taken apart, since a hostile report can have ids of any length."""
+
+
+def _is_one_of(pattern: str, test: str, *, aliases: Iterable[str] = (), exact: bool) -> bool:
+    if any(_is_in(name, _whole(test), exact=exact) for name in _below(pattern)):
+        return True
+    return _is_in(pattern, spellings(test).union(aliases), exact=exact)
+
+
+def _below(pattern: str) -> list[str]:
+    """``a/b.py::x`` and ``b.py::x`` of ``web/a/b.py::x``: a runner in a folder of the project names files from there."""
+    file, is_file, rest = pattern.partition("::")
+    folders = file.split("/", _MAX_PARTS) if is_file else []
+    return ["/".join(folders[at:]) + f"::{rest}" for at in range(1, len(folders))]
+
+
+def _is_in(pattern: str, names: set[str], *, exact: bool) -> bool:
+    names = names | {name.partition("[")[0] for name in names if name.endswith("]")}
+    return pattern in names if exact else any(_matches(pattern, name) for name in names)
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -171,6 +171,9 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "exist": {"exist": ["docs/*.md"]},
         "unchanged": {"unchanged": ["tests/**"]},
         "within": {"within": ["src/**", "tests/**"]},
+        "changed": {"changed": ["src/**"]},
+        "changed_outside": {"changed_outside": ["tests/**"]},
+        "since": {"changed": ["src/**"], "since": "run"},
     },
     "git gate": {
         "kind": {"kind": "git", "clean": True},
@@ -190,10 +193,12 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "check": {"check": "test"},
         "if_missing": {"if_missing": "note"},
         "level": {"level": "checkout"},
-        "expect": {"expect": {"exit_code": "nonzero", "failing_tests": "some"}},
+        "expect": {"expect": {"exit_code": "nonzero", "fails": "${artifacts.change.tests}"}},
     },
     "expect": {
         "exit_code": {"exit_code": 0},
+        "fails": {"fails": "${artifacts.change.tests}"},
+        "passes": {"passes": ["tests/test_calc.py::test_add"]},
         "failing_tests": {"failing_tests": ["tests/test_calc.py::test_add"]},
         "min_tests": {"min_tests": 1},
         "no_new_skips": {"no_new_skips": True},

@@ -197,10 +197,30 @@ def test_no_report_is_no_pass(scene: Scene) -> None:
     assert {"/role", "/status", "/summary"} <= {detail.path for detail in no.details}
 
 
-def test_a_check_may_have_to_fail_in_the_tests_that_the_artifact_names(scene: Scene) -> None:
-    scene.check("red", "raise SystemExit(1)")
-    run = scene.start(phase("plan", command("red", exit_code="nonzero")))
-    assert scene.do(run, "plan").state == "completed"
+RED = "print('FAILED t.py::test_dots - assert 0\\n1 failed, 3 passed in 0.12s'); raise SystemExit(1)"
+
+
+@pytest.mark.parametrize("names", ["${artifacts.plan_note.title}", ["${artifacts.plan_note.title}"]])
+def test_a_check_may_have_to_fail_in_the_tests_that_the_artifact_names(scene: Scene, names: str | list[str]) -> None:
+    scene.check("red", RED)
+    run = scene.start(phase("plan", command("red", exit_code="nonzero", fails=names)))
+    for other in ("*", "t.py::test_dot"):
+        said = scene.do(run, "plan", {"title": other}).error
+        assert said is not None
+        assert f"{other!r} is not among the failing tests" in said.message
+    assert scene.do(run, "plan", {"title": "t.py::test_dots"}).state == "completed"
+
+
+def test_a_change_counts_since_the_phase_started_or_since_the_run_did(scene: Scene) -> None:
+    here: dict[str, Any] = {"kind": "files", "changed": ["**"]}
+    run = scene.start(phase("plan", here), phase("build", here | {"since": "run"}), phase("last", here))
+    idle = scene.do(run, "plan").error
+    assert idle is not None
+    assert "no file has changed since the phase started" in idle.message
+    scene.write("new.py")
+    assert scene.submit(run, "plan").state == "completed"
+    assert scene.do(run, "build").state == "completed"
+    assert scene.do(run, "last").state != "completed"
 
 
 @pytest.mark.requirement("B-02")

@@ -17,7 +17,7 @@ from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
-from wfe_mcp.engine.files.tree_binding import bound_tree, ignored_globs
+from wfe_mcp.engine.files.tree_binding import bound_tree, first_tree, ignored_globs
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
@@ -76,9 +76,10 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
     if review is not None:
         return Judged(review(context), scene.tree_now())
     try:
+        exact = _names_from_expressions(gate)
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
-            return _judge_command(gate, scene, context.run_child)
+            return _judge_command(gate, scene, context.run_child, exact)
         if isinstance(gate, PluginGate):
             return _judge_plugin(gate, scene, context.run_child)
         return Judged(_judge_quickly(gate, scene), scene.tree_now())
@@ -190,12 +191,21 @@ def _review(
 
 def _judge_quickly(gate: Gate, scene: _Scene) -> Judgement:
     if isinstance(gate, FilesGate):
-        return judge_files(gate, root=scene.root, tree_at_start=scene.attempt.tree_at_start, ignored=scene.ignored)
+        began = first_tree(scene.change.state) if gate.since == "run" else scene.attempt.tree_at_start
+        return judge_files(gate, root=scene.root, tree_at_start=began, ignored=scene.ignored)
     assert isinstance(gate, GitGate)
     return judge_git(gate, root=scene.root, head_at_start=scene.attempt.head_at_start)
 
 
-def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
+def _names_from_expressions(gate: Gate) -> frozenset[str]:
+    """The keys of ``expect`` whose test names come from an expression: an agent's text is no glob."""
+    if not isinstance(gate, CommandGate):
+        return frozenset()
+    named = {"fails": gate.expect.fails, "passes": gate.expect.passes}
+    return frozenset(key for key, names in named.items() if "${" in str(names))
+
+
+def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: frozenset[str]) -> Judged:
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.git.repository import head
 
@@ -210,7 +220,7 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild) -> Judged:
         None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
         evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
         environ=scene.engine.environment, run=run,
-        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
+        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None, exact=exact,
         level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
     )  # fmt: skip
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))

@@ -58,12 +58,29 @@ def _command(gate: CommandGate, at: str, found: LintFindings) -> None:
         check_is_known(gate.check, f"{at}/check", found)
     else:
         found.checks.add(gate.check)
+    expect = gate.expect
+    for key, names in (("fails", expect.fails), ("passes", expect.passes)):
+        if names == ():
+            found.error(f"{at}/expect/{key}", f"{key!r} names no test", "the id of a test")
+    fails_somehow = expect.exit_code not in {None, 0} or expect.failing_tests == "some"
+    if not fails_somehow:
+        fails_somehow = isinstance(expect.failing_tests, int) and expect.failing_tests > 0
+    if fails_somehow and expect.fails is None and not _names_tests(expect.failing_tests):
+        found.warn(
+            f"{at}/expect",
+            "any failure of this check satisfies the gate; name the test that must fail in 'fails', for example with an "
+            "expression on the phase's artifact",
+        )
+
+
+def _names_tests(failing: object) -> bool:
+    return isinstance(failing, tuple) or (isinstance(failing, str) and failing != "some")
 
 
 def _files(gate: FilesGate, at: str, found: LintFindings) -> None:
-    rules = {"exist": gate.exist, "unchanged": gate.unchanged, "within": gate.within}
+    rules = {key: getattr(gate, key) for key in ("exist", "unchanged", "within", "changed", "changed_outside")}
     if not any(rules.values()):
-        found.error(at, "a files gate needs at least one of exist, unchanged, within", list(rules))
+        found.error(at, f"a files gate needs at least one of {', '.join(rules)}", list(rules))
     for rule, globs in rules.items():
         for position, glob in enumerate(globs):
             if not is_inside(glob):

@@ -11,7 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -119,7 +128,8 @@ def choice(message: str, accepted: Callable[[object], bool], schema: dict[str, A
             return tuple(cast("list[object]", value)) if isinstance(value, list) else value
         raise fault(message)
 
-    return PlainValidator(check), WithJsonSchema(schema)
+    # Without its own serializer, pydantic warns about the list that a tuple becomes in JSON.
+    return PlainValidator(check), PlainSerializer(lambda value: value, when_used="json"), WithJsonSchema(schema)
 
 
 def tagged(key: str, default: str | None = None) -> Discriminator:

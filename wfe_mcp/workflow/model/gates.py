@@ -19,6 +19,23 @@ def _is_failing_tests(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _are_test_names(value: object) -> bool:
+    names = cast("list[object]", value) if isinstance(value, list) else [value]
+    return all(isinstance(name, str) and name.strip() for name in names)
+
+
+_TEST_NAMES = choice(
+    "must be the id of a test, a list of ids, or one expression that gives them",
+    _are_test_names,
+    {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "items": {"type": "string", "minLength": 1}},
+        ]
+    },
+)
+
+
 def _is_fast_forward(value: object) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and bool(value))
 
@@ -33,10 +50,10 @@ class ExprGate(Shape):
 
 
 class FilesGate(Shape):
-    """Files must exist, must be unchanged, or must be the only changed ones."""
+    """Files must exist, must be changed or unchanged, or must be the only changed ones."""
 
     kind: Literal["files"] = Field(
-        description="`files`: compares the project's files with those at the attempt's start; `.wfe/` never counts."
+        description="`files`: compares the project's files with those at the start; `.wfe/` never counts."
     )
     exist: Many[Text] = Field(default=(), description="Globs; each must match at least one file.")
     unchanged: Many[Text] = Field(
@@ -45,6 +62,16 @@ class FilesGate(Shape):
     within: Many[Text] = Field(
         default=(),
         description="Globs; every changed file must match one of them. Where it is empty, no file may change.",
+    )
+    changed: Many[Text] = Field(
+        default=(), description="Globs; at least one changed file must match one of them. `**` is any file."
+    )
+    changed_outside: Many[Text] = Field(
+        default=(), description="Globs; at least one changed file must match none of them."
+    )
+    since: Literal["phase", "run"] = Field(
+        default="phase",
+        description="The start that changes count from: of this `phase` (retries included), or of the `run`.",
     )
 
 
@@ -93,7 +120,17 @@ class Expect(Shape):
         ),
     ] = Field(
         default=None,
-        description='A number or `"nonzero"`. Default: 0, or `"nonzero"` when `failing_tests` names some.',
+        description='A number or `"nonzero"`. Default: 0; any exit code where `fails` or `failing_tests` is given.',
+    )
+    fails: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = Field(
+        default=None,
+        description="Ids or globs of tests; each must be among the failing tests. Other tests may fail too. In a name "
+        "from an expression, `*` is an ordinary character.",
+    )
+    passes: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = Field(
+        default=None,
+        description="Ids or globs of tests; each must be among the tests that passed. In a name from an expression, `*` "
+        "is an ordinary character.",
     )
     failing_tests: Annotated[
         int | str | tuple[Text, ...] | None,
