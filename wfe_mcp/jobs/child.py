@@ -138,6 +138,15 @@ def run_child(
     )
 
 
+def start_fault(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
+    """Why ``run_child`` could not start ``argv``; empty where its program and the directory are there."""
+    try:
+        _program(argv, cwd, env)
+    except ChildNotStarted as fault:
+        return str(fault)
+    return ""
+
+
 def _program(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
     """The path of the program. Checked before forking, so that the error names what is missing: program or directory."""
     if not cwd.is_dir():
