@@ -1,6 +1,6 @@
 """``wfe-mcp init``: find the project's checks, try them, set the PIN, trust the configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,16 +96,30 @@ def _tell(
     """What was written, what was left out and why, and whether templates can run now."""
     from wfe_mcp.cli.terminal.trials import show_left_out
     from wfe_mcp.core.units import plural
-    from wfe_mcp.engine.checks.readiness import missing_checks
 
     screen.line(told, "bold")
     show_left_out(screen, trials)
     if left_out:
         screen.line(f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file.")  # fmt: skip
-    lacks = [one for one in missing_checks(invocation.engine) if one.is_default]
-    for one in lacks:
-        screen.line(f"Not ready: check {one.name} is not configured; {one.fix}", "yellow")
-    screen.next("wfe-mcp doctor" if lacks else "tell your agent: Use wfe quick_fix to fix <the bug>.")
+    faults = list(_faults(invocation.engine))
+    for fault in faults:
+        screen.line(f"Not ready: {fault}.", "yellow")
+    screen.next("wfe-mcp doctor" if faults else "tell your agent: Use wfe quick_fix to fix <the bug>.")
+
+
+def _faults(engine: "Engine") -> "Iterator[str]":
+    """What keeps the checks of the default template from running here."""
+    from wfe_mcp.core.units import plural
+    from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
+
+    for one in missing_checks(engine):
+        if one.is_default:
+            others = plural(len(one.templates) - 1, "other template")
+            yield f"there is no check {one.name}, and {one.templates[0]} and {others} need it"
+    for name, check in engine.settings().settings.checks.items():
+        fault = check_fault(engine.root, check, engine.environment)
+        if fault:
+            yield f"check {name} cannot start: {fault}"
 
 
 def _ask_back(invocation: Invocation, listing: "TrustListing") -> None:

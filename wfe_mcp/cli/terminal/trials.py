@@ -48,7 +48,7 @@ def _shown(screen: Screen, trials: list[Trial]) -> list[Trial]:
     if screen.as_json:  # the document has them
         return trials
     was_tried = any(each.outcome != "not_tried" for each in trials)
-    screen.line("Tried the checks found here:" if was_tried else "Checks found here, not tried:")
+    screen.line("Tried the checks found here:" if was_tried else "Checks found here, not tried, so they may not work:")
     screen.table((), [_row(each) for each in trials], "  ")
     for each in trials:
         if each.changed:

@@ -77,7 +77,7 @@ class Trial:
 
 def not_tried(checks: Iterable[FoundCheck]) -> list[Trial]:
     """``checks`` without a trial."""
-    return [Trial(check, "not_tried", "not tried") for check in checks]
+    return [Trial(check, "not_tried", "") for check in checks]
 
 
 def try_checks(
