@@ -300,6 +300,11 @@ def test_every_name_is_one_that_configuration_takes() -> None:
     assert all(len(name) <= 64 and name[-1].isalnum() for name in names)
 
 
+def test_names_that_would_be_the_same_are_numbered() -> None:
+    files = {f"{name}/package.json": scripts(test="x") for name in ("web", "web!", "web+", "web=")}
+    assert list(commands(found_checks(tree(files)))) == ["test-web", "test-web-node", "test-2", "test-3"]
+
+
 def test_exit_codes_of_findings_belong_to_linters_not_to_tests() -> None:
     found = {each.name: each.findings for each in found_checks(tree({"Cargo.toml": "", "ruff.toml": ""})).checks}
     assert found == {"test": frozenset(), "build": frozenset(), "lint": frozenset({1}), "lint-rust": frozenset({101})}
