@@ -94,7 +94,7 @@ def interrupted(reader: Reader) -> list[tuple[int, str, str]]:
     for name in ("began", "go"):
         os.mkfifo(reader.folder / name)
     began, go = (os.open(reader.folder / name, os.O_RDWR) for name in ("began", "go"))
-    reader.run("sh", "-c", "wfe-mcp init --yes --pin-fd 3 3<pin; wfe-mcp trust --yes --pin-fd 3 3<pin")
+    reader.run("sh", "-c", "wfe-mcp init --yes --no-trial --pin-fd 3 3<pin; wfe-mcp trust --yes --pin-fd 3 3<pin")
     run = json.loads(reader.run("wfe-mcp", "start", "note", "--json").stdout)["run"]
     ends = list[tuple[int, str, str]]()
     for words, number in (

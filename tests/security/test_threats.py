@@ -274,7 +274,7 @@ def test_a_named_pipe_is_no_template_and_nobody_waits_for_it(scene: Scene) -> No
     os.mkfifo(scene.root / "package.json")
     assert answers.list_templates(scene.engine, AGENT).ok
     assert refused(answers.start_run, scene.engine, AGENT, "pipe").code == "unknown_template"
-    from wfe_mcp.workspace.config.checks import find_checks
+    from wfe_mcp.workspace.config.found_checks import find_checks
 
     assert find_checks(scene.root) is not None
     assert scene.engine.settings().problems != []

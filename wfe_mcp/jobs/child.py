@@ -138,6 +138,15 @@ def run_child(
     )
 
 
+def start_fault(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
+    """Why ``run_child`` could not start ``argv``; empty where its program and the directory are there."""
+    try:
+        program_path(argv, cwd, env)
+    except ChildNotStarted as fault:
+        return str(fault)
+    return ""
+
+
 def program_path(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
     """The path of the program that ``argv`` starts in ``cwd``. Refuses (ChildNotStarted): a missing program or directory."""
     # Checked before forking, so that the error names what is missing.

@@ -13,6 +13,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.checks.readiness import start_warnings
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
@@ -32,7 +33,7 @@ from wfe_mcp.views.idle_status import nothing_open, quiet_status
 from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import submit_call
 from wfe_mcp.views.next_moves import next_moves
-from wfe_mcp.views.run_models import RunList, SubmittedView
+from wfe_mcp.views.run_models import RunList, RunView, SubmittedView
 from wfe_mcp.views.templates import TemplateList, inputs_schema, kept_view, template_lines, template_view
 from wfe_mcp.views.tool_calls import with_tools
 from wfe_mcp.views.verdict_words import unproved
@@ -93,7 +94,13 @@ def start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
         driver=driver, triggered_by=triggered_by, external_id=external_id,
     )  # fmt: skip
-    return status(engine, by, loaded)
+    answer = status(engine, by, loaded)
+    with engine.store.read() as tx:
+        definition = engine.plans.of_run(tx, loaded.record).definition
+        frozen = tx.document(loaded.record.frozen_sha256)
+    view = answer.shown(RunView)
+    warnings = start_warnings(engine, definition, frozen["checks"])
+    return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
 
 
 def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.checks.readiness import MissingCheck
     from wfe_mcp.engine.templates.pending import PendingTrust
 
 _JOURNALS = ("-wal", "-shm", "-journal")
@@ -27,9 +28,10 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
     """Check that this project is ready to run."""
     from wfe_mcp.views.envelope import Envelope
 
-    found = list(_findings(invocation, deep=deep))
+    missing: list[MissingCheck] = []
+    found = list(_findings(invocation, missing, deep=deep))
     bad = [each for each in found if each.level == "problem"]
-    told = "Ready to run." if not bad else plural(len(bad), "problem")
+    told = plural(len(bad), "problem") if bad else _ready(missing)
     error = (
         Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Fix it and run: wfe-mcp doctor") if bad else None
     )
@@ -46,7 +48,16 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
     invocation.render(answer, tell)
 
 
-def _findings(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
+def _ready(missing: "Sequence[MissingCheck]") -> str:
+    if not missing:
+        return "Ready to run."
+    return f"Ready to run, except templates that need check {' or '.join(one.name for one in missing)}."
+
+
+def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bool) -> Iterator[HealthFinding]:
+    """Every finding; ``missing`` gets the checks that templates need and that are not configured."""
+    from wfe_mcp.engine.checks.readiness import missing_checks
+
     yield HealthFinding("project", "ok", str(invocation.engine.root))
     try:
         yield from _database(invocation)
@@ -57,6 +68,8 @@ def _findings(invocation: Invocation, *, deep: bool) -> Iterator[HealthFinding]:
     yield from _git(invocation)
     yield from _configuration(invocation)
     yield from _checks(invocation)
+    missing += missing_checks(invocation.engine)
+    yield from _missing(missing)
     yield from _context(invocation)
     yield from _mcp_servers(invocation)
     yield from _providers(invocation)
@@ -159,18 +172,26 @@ def _pending(invocation: Invocation, one: "PendingTrust") -> str:
 
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
-    loaded = invocation.engine.settings()
+    from wfe_mcp.engine.checks.readiness import check_fault
+
+    engine, loaded = invocation.engine, invocation.engine.settings()
     for name, check in sorted((loaded.pending or loaded.settings).checks.items()):
-        program = check.argv[0]
-        folder = invocation.engine.root / (check.cwd or ".")
-        is_path = "/" in program or os.sep in program
-        found = (folder / program).exists() if is_path else shutil.which(program) is not None
-        if found:
-            yield HealthFinding(f"check {name}", "ok", f"{' '.join(check.argv)}: {program} found")
-        else:
-            where = "" if is_path else " on PATH"
+        fault = check_fault(engine.root, check, engine.environment)
+        if fault:
             fix = f"fix: install it, or change [checks.{name}] in .wfe/config.toml"
-            yield HealthFinding(f"check {name}", "problem", f"{program} is not found{where}; {fix}")
+            yield HealthFinding(f"check {name}", "problem", f"{fault}; {fix}")
+        else:
+            yield HealthFinding(f"check {name}", "ok", f"{' '.join(check.argv)}: {check.argv[0]} found")
+
+
+def _missing(missing: "Sequence[MissingCheck]") -> Iterator[HealthFinding]:
+    """Checks that templates need. A problem where the default template does; the others may never be used."""
+    from wfe_mcp.gates.judgement import shortened
+
+    for one in missing:
+        similar = f" (there is {', '.join(one.similar)})" if one.similar else ""
+        told = f"not configured{similar}; needed by {shortened(list(one.templates), 3)}; fix: {one.fix}"
+        yield HealthFinding(f"check {one.name}", "problem" if one.is_default else "note", told)
 
 
 def _context(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -1,50 +1,67 @@
-"""``wfe-mcp init``: find the project's checks, set the PIN, trust the configuration."""
+"""``wfe-mcp init``: find the project's checks, try them, set the PIN, trust the configuration."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.trust_listing import TrustListing
     from wfe_mcp.workspace.config.checks import CheckSettings
 
 
-def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None) -> None:
-    """Find this project's checks and set your PIN.
+NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that are found without running them.")]
 
-    It adds missing checks to .wfe/config.toml, changes nothing that the file already has, shows every effect, and trusts
-    the file unless it weakens a gate. You can repeat it.
+
+def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_trial: NoTrial = False) -> None:
+    """Find this project's checks, try them, and set your PIN.
+
+    It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
+    2 min each and 5 min in all. It adds the checks that work to .wfe/config.toml, changes nothing that the file already
+    has, says what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can
+    repeat it.
     """
     from wfe_mcp.cli.terminal.effects import listing_view, show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
+    from wfe_mcp.cli.terminal.trials import trial_view, trials_of
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.approvals.pin import pin_is_set
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
     from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.workspace.config.checks import find_checks
-    from wfe_mcp.workspace.config.config_file import write_config
+    from wfe_mcp.workspace.config.config_file import with_checks, write_config
+    from wfe_mcp.workspace.config.found_checks import find_checks
 
     engine = invocation.engine
     seen, found = engine.settings(), find_checks(engine.root)
     held = (seen.pending or seen.settings).checks
-    missing = {name: check for name, check in found.items() if name not in held}
-    decides = bool(missing or seen.untrusted or seen.project_file is None or not pin_is_set(engine))
+    missing = [check for check in found.checks if check.name not in held]
+    with_checks(engine.root, {check.name: check.settings for check in missing})  # refuses before anything runs
+    waits = seen.untrusted or seen.project_file is None or not pin_is_set(engine)
+    # A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
+    asks = pin_fd is not None or (bool(missing or waits) and at_terminal())
+    by = settle_pin(engine, pin_fd) if asks and yes else None
+    trials = trials_of(engine, invocation.screen, missing, yes=yes, skip=no_trial)
+    works = {each.check.name: each.check.settings for each in trials if each.works}
+    decides = bool(works or waits)
     if decides and not yes:
-        _ask_back(invocation, _listing(engine, missing))
-    # A wrong PIN must leave no trace, so it comes before the file.
-    asks = pin_fd is not None or (decides and at_terminal())
-    by = settle_pin(engine, pin_fd) if asks else None
+        _ask_back(invocation, _listing(engine, works))
+    if by is None and (pin_fd is not None or (decides and at_terminal())):
+        by = settle_pin(engine, pin_fd)
     if engine.settings().project_sha256 != seen.project_sha256:
         raise Refused("stale_revision", ".wfe/config.toml changed during your review.", "wfe-mcp init")
-    written = write_config(engine.root, found)
+    written = write_config(engine.root, works)
+    tried = [trial_view(each) for each in trials]
     if decides and by is None:
         raise Refused("needs_human", f"{written.path} is written, but needs your PIN to take effect.",
-                      "Run wfe-mcp init in a terminal of your own, or: wfe-mcp init --yes --pin-fd N")  # fmt: skip
+                      "Run wfe-mcp init in a terminal of your own, or: wfe-mcp init --yes --pin-fd N", data={"trials": tried})  # fmt: skip
     waiting = pending_trust(engine)
     listings = [trust_listing(engine, one) for one in waiting if one.kind == "configuration"]
     if yes:
@@ -60,14 +77,49 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None) -> None
     rest = [one.name for one in waiting if one.kind != "configuration"]
     checks = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"
-    told = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else "No check was found.")
+    none = "No check works here." if trials else "No check was found."
+    told = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else none)
     told += f" Not trusted yet: {', '.join(rest)} (wfe-mcp trust)." if rest else ""
     data = {
         "config": str(written.path), "added": list(written.added), "trusted": trusted, "not_trusted": rest,
-        "checks": {name: list(check.argv) for name, check in checks.items()},
+        "checks": {name: list(check.argv) for name, check in checks.items()}, "trials": tried,
+        "folders_left_out": list(found.left_out),
         "effects": [view for each in listings for view in listing_view(each)["effects"]],
     }  # fmt: skip
-    invocation.render(Envelope(True, summary=told, data=data))
+    answer = Envelope(True, summary=told, data=data)
+    invocation.render(answer, lambda screen: _tell(invocation, screen, told, trials, found.left_out))
+
+
+def _tell(
+    invocation: Invocation, screen: "Screen", told: str, trials: "Sequence[Trial]", left_out: "Sequence[str]"
+) -> None:
+    """What was written, what was left out and why, and whether templates can run now."""
+    from wfe_mcp.cli.terminal.trials import show_left_out
+    from wfe_mcp.core.units import plural
+
+    screen.line(told, "bold")
+    show_left_out(screen, trials)
+    if left_out:
+        screen.line(f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file.")  # fmt: skip
+    faults = list(_faults(invocation.engine))
+    for fault in faults:
+        screen.line(f"Not ready: {fault}.", "yellow")
+    screen.next("wfe-mcp doctor" if faults else "tell your agent: Use wfe quick_fix to fix <the bug>.")
+
+
+def _faults(engine: "Engine") -> "Iterator[str]":
+    """What keeps the checks of the default template from running here."""
+    from wfe_mcp.core.units import plural
+    from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
+
+    for one in missing_checks(engine):
+        if one.is_default:
+            others = plural(len(one.templates) - 1, "other template")
+            yield f"there is no check {one.name}, and {one.templates[0]} and {others} need it"
+    for name, check in engine.settings().settings.checks.items():
+        fault = check_fault(engine.root, check, engine.environment)
+        if fault:
+            yield f"check {name} cannot start: {fault}"
 
 
 def _ask_back(invocation: Invocation, listing: "TrustListing") -> None:
@@ -76,7 +128,7 @@ def _ask_back(invocation: Invocation, listing: "TrustListing") -> None:
 
     show_listing(invocation.screen, listing)
     if not listing.changes:
-        invocation.screen.talk("  It allows nothing: no check was found.")
+        invocation.screen.talk("  It allows nothing: no check was found, or none works.")
     confirmed("Write it?" if listing.weakening else "Write and trust it?")
 
 

@@ -8,6 +8,12 @@ from wfe_mcp.core.errors import Refused
 
 def confirmed(question: str, word: str = "") -> None:
     """Return when the user confirms; No is the default. ``word``: it must be typed. Refuses without a terminal."""
+    if not agreed(question, word):
+        raise Refused("needs_human", "Cancelled. Nothing changed.")
+
+
+def agreed(question: str, word: str = "") -> bool:
+    """Whether the user agrees; No is the default. ``word``: it must be typed. Refuses without a terminal."""
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     if not at_terminal():
@@ -19,5 +25,4 @@ def confirmed(question: str, word: str = "") -> None:
     else:
         with Path("/dev/tty").open(encoding="utf-8") as terminal:
             said = terminal.readline()
-    if said.strip().lower() not in ({word} if word else {"y", "yes"}):
-        raise Refused("needs_human", "Cancelled. Nothing changed.")
+    return said.strip().lower() in ({word} if word else {"y", "yes"})

@@ -1,5 +1,6 @@
 """Adds missing settings to a project's ``.wfe/config.toml`` without changing the rest."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,12 @@ def with_checks(root: Path, checks: Mapping[str, CheckSettings]) -> bytes:
         text = b"\n".join([text if text.endswith(b"\n") or not text else text + b"\n", _tables(missing)])
     _parsed(text)
     return text
+
+
+def table_lines(name: str, check: CheckSettings) -> list[str]:
+    """The lines of config.toml that define a check, for a user to add."""
+    given = check.model_dump(exclude_unset=True)
+    return [f"[checks.{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given.items())]
 
 
 def _missing(content: bytes | None, checks: Mapping[str, CheckSettings]) -> dict[str, CheckSettings]:

@@ -1,0 +1,52 @@
+"""What doctor and start say about checks that templates need."""
+
+import json
+import sys
+
+from tests.cli.scene import CHECK, PIN, Terminal, phase, template
+
+
+def findings(cli: Terminal) -> dict[str, tuple[str, str]]:
+    return {each["topic"]: (each["level"], each["message"]) for each in cli.json("doctor").data["findings"]}
+
+
+def configure(cli: Terminal, **checks: list[str]) -> None:
+    lines = [f"[checks.{name}]\nargv = {json.dumps(argv)}\n" for name, argv in checks.items()]
+    (cli.root / ".wfe" / "config.toml").write_text("".join(lines))
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+
+
+def test_doctor_is_ready_only_when_every_check_that_templates_need_is_there(cli: Terminal) -> None:
+    said = cli("doctor")
+    assert (said.code, said.out.splitlines()[-1]) == (0, "Ready to run, except templates that need check push.")
+    assert findings(cli)["check push"][0] == "note"
+    configure(cli, test=[sys.executable], push=[sys.executable])
+    assert cli("doctor").out.splitlines()[-1] == "Ready to run."
+
+
+def test_doctor_names_a_check_that_the_default_template_lacks(cli: Terminal) -> None:
+    configure(cli, **{"test-web": [sys.executable], "push": [sys.executable]})
+    said = cli("doctor")
+    assert (said.code, "Ready" in said.out) == (1, False)
+    level, message = findings(cli)["check test"]
+    assert level == "problem"
+    assert message.startswith("not configured (there is test-web); needed by compound, ")
+    assert message.endswith("fix: rename one of them in .wfe/config.toml: [checks.test-web] -> [checks.test]")
+
+
+def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
+    configure(cli, test=["no-such-program"])
+    cli.save(template("careful", phase("build", CHECK)))
+    said = cli("start", "careful")
+    assert (
+        "  ! check test cannot start here, so its gates cannot pass: no-such-program is not found on PATH\n" in said.out
+    )
+    (cli.root / ".wfe" / "config.toml").unlink()
+    assert "! check test is not configured, so its gates cannot pass; the user fixes it with: wfe-mcp init" in cli("start", "careful").out  # fmt: skip
+
+
+def test_init_says_that_a_configured_check_cannot_start(cli: Terminal) -> None:
+    configure(cli, test=["no-such-program"])
+    said = cli("init", "--yes", pin=PIN)
+    assert "Not ready: check test cannot start: no-such-program is not found on PATH.\n" in said.out
+    assert "Next: wfe-mcp doctor" in said.err

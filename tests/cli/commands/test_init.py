@@ -1,0 +1,356 @@
+"""wfe-mcp init: what it finds, tries, stores and says; snapshots of its output.
+
+To write the snapshots: ``WFE_WRITE_SNAPSHOTS=1``; then read the difference.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scene import PIN, Said, Terminal, phase, template
+
+SNAPSHOTS = Path(__file__).parent.parent / "snapshots" / "init"
+WRITE = os.environ.get("WFE_WRITE_SNAPSHOTS")
+TOOLCHAINS = {
+    ".cargo": Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo"),
+    ".rustup": Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup"),
+}
+TEST = "import unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test_it(self):\n        pass\n"
+posix = pytest.mark.skipif(sys.platform == "win32", reason="the programs here are shell scripts")
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """An empty PATH. ``tools(ruff="echo fine; exit 1")`` puts programs on it."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(**programs: str) -> None:
+        for name, text in programs.items():
+            file = folder / name
+            file.write_text(f"#!/bin/sh\n{text}\n")
+            file.chmod(0o755)
+
+    return put
+
+
+@pytest.fixture
+def answering(
+    at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:  # fmt: skip
+    """``answering("y", "n", pins=(PIN, PIN))``: a user at the terminal and their answers."""
+
+    def say(*lines: str, pins: tuple[str, ...] = ()) -> None:
+        given, typed = iter(lines), iter(pins)
+        at_terminal(True)
+
+        def type_in(_prompt: str) -> str:
+            return next(typed)
+
+        monkeypatch.setattr("getpass.getpass", type_in)
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("sys.stdin.readline", lambda: f"{next(given)}\n", raising=False)
+
+    return say
+
+
+def same(name: str, cli: Terminal, said: Said) -> None:
+    """Standard output, then standard error, are as the snapshot says."""
+    text = f"{said.out}--- standard error, exit code {said.code} ---\n{said.err}".replace(str(cli.root), "PROJECT")
+    text = re.sub(r"sha256 [0-9a-f]{12}", "sha256 000000000000", re.sub(r"\b[\d.]+ s\b", "0.5 s", text))
+    file = SNAPSHOTS / f"{name}.txt"
+    if WRITE:
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def config(cli: Terminal) -> str:
+    file = cli.root / ".wfe" / "config.toml"
+    return file.read_text() if file.exists() else ""
+
+
+def python_project(cli: Terminal) -> None:
+    (cli.root / "test_it.py").write_text(TEST)
+
+
+GREEN = 'case "$1" in -c) exit 0;; esac; echo "2 passed in 0.10s"'
+RED = 'case "$1" in -c) exit 0;; esac; echo "3 failed, 37 passed in 0.10s"; exit 1'
+
+
+def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
+    python_project(empty)
+    said = empty.json("init", "--yes", pin=PIN)
+    assert said.code == 0, said.out
+    assert said.data["added"] == ["test"]
+    assert said.data["trusted"] == ["config"]
+    assert "[checks.test]" in config(empty)
+    assert empty.json("config", "show").data["settings"]["checks.test.argv"] == said.data["checks"]["test"]
+    (tried,) = said.data["trials"]
+    assert (tried["outcome"], tried["tests"], tried["stored"]) == ("passed", 1, True)
+
+
+def test_init_repeated_adds_nothing_and_ends_with_0(empty: Terminal) -> None:
+    python_project(empty)
+    empty("init", "--yes", pin=PIN)
+    before = config(empty)
+    for pin in (PIN, None):
+        said = empty("init", "--yes", pin=pin)
+        assert said.code == 0, said.err
+        assert "nothing to add. Checks: test." in said.out
+        assert "Tried" not in said.out, "what is configured is not tried again"
+    assert config(empty) == before
+
+
+def test_init_keeps_every_byte_that_is_there(empty: Terminal) -> None:
+    python_project(empty)
+    file = empty.root / ".wfe" / "config.toml"
+    file.parent.mkdir()
+    file.write_text("# mine\n[checks.test]\nargv = ['true']  # as I like it\n")
+    assert empty("init", "--yes", pin=PIN).code == 0
+    assert config(empty) == "# mine\n[checks.test]\nargv = ['true']  # as I like it\n"
+    assert empty.json("config", "show").data["settings"]["checks.test.argv"] == ["true"]
+
+
+@posix
+def test_init_with_a_wrong_pin_leaves_no_trace_and_runs_nothing(cli: Terminal) -> None:
+    (cli.root / "Makefile").write_text("test:\n\ttouch ran\n")
+    (cli.root / ".wfe" / "config.toml").write_bytes(b"")
+    assert cli.json("init", "--yes", pin="wrong horse").refusal == "wrong_pin"
+    assert (cli.root / ".wfe" / "config.toml").read_bytes() == b""
+    assert not (cli.root / "ran").exists()
+
+
+def test_init_without_a_user_to_ask_writes_but_trusts_nothing(empty: Terminal) -> None:
+    python_project(empty)
+    said = empty.json("init", "--yes")
+    assert (said.code, said.refusal) == (1, "needs_human")
+    assert "[checks.test]" in config(empty)
+    assert [each["outcome"] for each in said.data["trials"]] == ["passed"]
+    assert "checks.test.argv" not in empty.json("config", "show").data["settings"]
+
+
+@posix
+def test_without_yes_and_without_a_terminal_nothing_of_the_project_runs(empty: Terminal) -> None:
+    (empty.root / "Makefile").write_text("test:\n\ttouch ran\n")
+    assert empty.json("init").refusal == "needs_human"
+    assert not (empty.root / "ran").exists()
+    assert config(empty) == ""
+
+
+def test_init_trusts_the_configuration_and_names_the_templates_that_wait(cli: Terminal) -> None:
+    (cli.root / ".wfe" / "templates" / "new.json").write_text(json.dumps(template("new", phase("draft"))))
+    assert "Not trusted yet: new (wfe-mcp trust)." in cli("init", "--yes", pin=PIN).out
+    assert cli.json("start", "new").refusal == "needs_trust"
+
+
+def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(empty: Terminal, answering: Callable[..., None]) -> None:
+    answering("n", "y", "y", pins=(PIN, "another", PIN, PIN))
+    assert empty.json("init").refusal == "needs_human"
+    said = empty("init")
+    assert said.code == 1
+    assert "The two PINs differ." in said.err
+    assert "It allows nothing: no check was found" in said.err
+    assert empty("init").code == 0
+    pin = empty.json("doctor").data["findings"][-2]
+    assert (pin["topic"], pin["level"]) == ("PIN", "ok") and pin["message"].startswith("set; it unlocks the key ")
+
+
+# -- what it says ----------------------------------------------------------------------------------------------------
+
+
+@posix
+def test_checks_that_work_are_stored_as_tried(empty: Terminal, tools: Callable[..., None]) -> None:
+    tools(python3=GREEN, ruff="echo All checks passed!")
+    python_project(empty)
+    (empty.root / "ruff.toml").touch()
+    said = empty("init", "--yes", pin=PIN)
+    same("all-work", empty, said)
+
+
+@posix
+def test_a_red_test_suite_and_findings_of_a_linter_are_stored_and_said(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    tools(python3=RED, ruff="echo 'slug.py:1: unused import'; exit 1")
+    python_project(empty)
+    (empty.root / "ruff.toml").touch()
+    same("red", empty, empty("init", "--yes", pin=PIN))
+    assert "[checks.test]" in config(empty) and "[checks.lint]" in config(empty)
+
+
+@posix
+def test_what_does_not_work_is_left_out_with_its_reason_and_the_lines_to_add(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    tools(python3='case "$1" in -c) exit 0;; esac; echo "no tests ran in 0.01s"; exit 5',
+          mypy="echo 'mypy: bad configuration'; echo 'line 3'; exit 2",
+          npm='echo "sh: 1: vite: not found"; exit 127')  # fmt: skip
+    python_project(empty)
+    (empty.root / "pyproject.toml").write_text("[tool.ruff]\n[tool.mypy]\n")
+    (empty.root / "web").mkdir()
+    (empty.root / "web" / "package.json").write_text('{"scripts": {"build": "vite build"}}')
+    same("none-works", empty, empty("init", "--yes", pin=PIN))
+    assert "checks" not in config(empty)
+    again = empty("init", "--yes")
+    assert (again.code, "nothing to add. No check works here." in again.out) == (0, True), "nothing to add needs no PIN"
+
+
+@posix
+def test_without_a_trial_everything_found_is_stored_and_init_says_so(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    tools(python3='case "$1" in -c) exit 0;; esac; : > ran')
+    python_project(empty)
+    same("no-trial", empty, empty("init", "--yes", "--no-trial", pin=PIN))
+    assert not (empty.root / "ran").exists()
+    assert "[checks.test]" in config(empty)
+
+
+@posix
+def test_at_a_terminal_the_trial_is_asked_for_before_anything_runs(
+    empty: Terminal, tools: Callable[..., None], answering: Callable[..., None]
+) -> None:
+    tools(python3=GREEN, ruff="exit 0")
+    python_project(empty)
+    (empty.root / "ruff.toml").touch()
+    answering("y", "y", pins=(PIN, PIN))
+    same("at-a-terminal", empty, empty("init"))
+
+
+@posix
+def test_a_user_who_declines_the_trial_may_still_store_the_checks(
+    empty: Terminal, tools: Callable[..., None], answering: Callable[..., None]
+) -> None:
+    tools(python3='case "$1" in -c) exit 0;; esac; : > ran')
+    python_project(empty)
+    answering("n", "y", pins=(PIN, PIN))
+    same("declined", empty, empty("init"))
+    assert not (empty.root / "ran").exists()
+
+
+def test_without_any_check_init_says_that_the_project_is_not_ready(empty: Terminal) -> None:
+    same("nothing-found", empty, empty("init", "--yes", pin=PIN))
+
+
+@posix
+def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_error(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    tools(python3=GREEN, go="echo '?   x [no test files]'")
+    python_project(empty)
+    (empty.root / "api").mkdir()
+    (empty.root / "api" / "go.mod").touch()
+    said = empty.json("init", "--yes", pin=PIN)
+    assert "  test-api: go test ./... (in api)\n" in said.err
+    found = {each["check"]: each for each in said.data["trials"]}
+    assert {name: each["outcome"] for name, each in found.items()} == {
+        "test": "passed", "test-api": "no_tests", "build": "passed", "lint": "passed",
+    }  # fmt: skip
+    assert found["test-api"]["add"] == '[checks.test-api]\nargv = ["go", "test", "./..."]\ncwd = "api"'
+    assert found["build"]["cwd"] == "api"
+
+
+@posix
+def test_files_that_a_trial_changed_are_named(empty: Terminal) -> None:
+    empty.git("init", "-q")
+    (empty.root / "Makefile").write_text("build:\n\t@for n in 1 2 3 4 5 6; do echo x > made-$$n; done\n")
+    said = empty("init", "--yes", pin=PIN)
+    assert "! build changed 6 files: made-1, made-2, made-3, made-4, made-5 …" in said.out
+    assert empty.json("init", "--yes", pin=PIN).code == 0
+
+
+def test_folders_beyond_the_limit_are_named(empty: Terminal) -> None:
+    for number in range(14):
+        folder = empty.root / f"p{number:02}"
+        folder.mkdir()
+        (folder / "package.json").write_text("{}")
+    said = empty("init", "--yes", pin=PIN)
+    assert "3 more folders not searched: p11, p12, p13; add their checks to the file." in said.out
+
+
+@posix
+def test_project_code_that_edits_the_configuration_during_its_trial_is_not_trusted(cli: Terminal) -> None:
+    file = cli.root / ".wfe" / "config.toml"
+    evil = file.read_text() + "auto = false\n"
+    (cli.root / "evil.toml").write_text(evil)
+    (cli.root / "Makefile").write_text("build:\n\tcp evil.toml .wfe/config.toml\n")
+    assert cli.json("init", "--yes", pin=PIN).refusal == "stale_revision"
+    assert file.read_text() == evil
+    assert cli.json("config", "show").data["untrusted"]
+
+
+def test_a_configuration_that_cannot_be_extended_is_refused_before_anything_runs(empty: Terminal) -> None:
+    (empty.root / ".wfe").mkdir()
+    (empty.root / ".wfe" / "config.toml").write_text("checks = {}\n")
+    (empty.root / "test_it.py").write_text("open('ran', 'w')\n")
+    assert empty.json("init", "--yes", pin=PIN).refusal == "conflict"
+    assert not (empty.root / "ran").exists()
+
+
+@posix
+def test_killed_in_the_middle_of_a_trial_init_leaves_no_half_configuration(empty: Terminal, tmp_path: Path) -> None:
+    begun, hold = tmp_path / "begun", tmp_path / "hold"
+    os.mkfifo(begun)
+    os.mkfifo(hold)
+    (empty.root / "Makefile").write_text(f"test:\n\techo x > {begun}\n\tcat {hold}\n")
+    with started_init(empty) as process:
+        begun.read_text()  # the trial runs
+        process.kill()
+        process.wait(timeout=60)
+    hold.write_text("")  # ends what the trial had started
+    assert config(empty) == ""
+    (empty.root / "Makefile").write_text("test:\n\techo 'Ran 1 test in 0.1s'; echo; echo OK\n")
+    assert empty.json("init", "--yes", pin=PIN).data["added"] == ["test"]
+
+
+@contextmanager
+def started_init(cli: Terminal) -> Generator[subprocess.Popen[bytes]]:
+    """``wfe-mcp init --yes`` in a process of its own."""
+    words = [sys.executable, "-m", "wfe_mcp", "init", "--yes", "--pin-fd", "0"]
+    with subprocess.Popen(words, cwd=cli.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(PIN.encode())
+        process.stdin.close()
+        yield process
+
+
+# -- real projects ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm on PATH")
+def test_a_fresh_project_of_node_gets_its_tests_as_a_check(empty: Terminal) -> None:
+    (empty.root / "package.json").write_text('{"name": "x", "version": "1.0.0", "scripts": {"test": "node --test"}}')
+    none = empty.json("init", "--yes", pin=PIN)
+    assert [(each["outcome"], each["stored"]) for each in none.data["trials"]] == [("no_tests", False)]
+    (empty.root / "x.test.js").write_text(
+        "const test = require('node:test');\ntest('fine', () => {});\ntest('bad', () => { throw new Error('bad'); });\n"
+    )
+    said = empty.json("init", "--yes", pin=PIN)
+    (tried,) = said.data["trials"]
+    assert (tried["outcome"], tried["tests"]) == ("red", 2), tried
+    assert tried["message"].startswith("1 of 2 tests fails now")
+    assert said.data["checks"] == {"test": ["npm", "test"]}
+    assert empty.json("start", "quick_fix", "-i", "problem=x").data.get("warnings", []) == []
+
+
+@pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo on PATH")
+def test_a_fresh_project_of_rust_gets_its_tests_as_a_check(empty: Terminal) -> None:
+    for folder, place in TOOLCHAINS.items():  # rustup finds its toolchain in the home folder, which is another one here
+        if place.is_dir():
+            (Path(os.environ["HOME"]) / folder).symlink_to(place, target_is_directory=True)
+    (empty.root / "src").mkdir()
+    (empty.root / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n')
+    (empty.root / "src" / "lib.rs").write_text("#[cfg(test)]\nmod tests {\n    #[test]\n    fn fine() {}\n}\n")
+    said = empty.json("init", "--yes", pin=PIN)
+    tried = {each["check"]: each for each in said.data["trials"]}
+    assert (tried["test"]["outcome"], tried["test"]["tests"]) == ("passed", 1), tried["test"]
+    assert "test" in said.data["checks"]

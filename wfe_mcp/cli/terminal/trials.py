@@ -1,0 +1,103 @@
+"""Trials of checks at the terminal: what would run, how it ended, and what to add for a check that was left out."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.units import duration, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.checks.trial import Trial
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.found_checks import FoundCheck
+
+_WORDS = {"passed": "pass", "red": "warning", "not_tried": "not run"}
+
+
+def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, yes: bool, skip: bool) -> list[Trial]:
+    """Run each check once and show how it ended; the commands are shown before anything runs.
+
+    ``yes``: do not ask. ``skip``: run nothing; neither does a user who declines. Refuses without a terminal to ask at.
+    """
+    from wfe_mcp.cli.terminal.confirm import agreed
+    from wfe_mcp.engine.checks.trial import ALL_LIMIT_S, CHECK_LIMIT_S, not_tried, try_checks
+
+    if not checks:
+        return []
+    if skip:
+        return _shown(screen, not_tried(checks))
+    limits = f"at most {duration(CHECK_LIMIT_S)} each and {duration(ALL_LIMIT_S)} in all"
+    say = screen.talk if screen.as_json else screen.line
+    say(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits}:")
+    for check in checks:
+        say(f"  {check.name}: {_command(check)}")
+    screen.flush()  # nothing runs that is not on the screen
+    if not yes and not agreed("Try them?"):
+        return _shown(screen, not_tried(checks))
+    found: list[Trial] = []
+    runs = try_checks(engine.root, checks, engine.environment)
+    for check in checks:
+        with screen.busy(f"Trying {check.name}; Ctrl-C ends it and stores nothing"):
+            found.append(next(runs))
+    return _shown(screen, found)
+
+
+def _shown(screen: Screen, trials: list[Trial]) -> list[Trial]:
+    if screen.as_json:  # the document has them
+        return trials
+    was_tried = any(each.outcome != "not_tried" for each in trials)
+    screen.line("Tried the checks found here:" if was_tried else "Checks found here, not tried, so they may not work:")
+    screen.table((), [_row(each) for each in trials], "  ")
+    for each in trials:
+        if each.changed:
+            listed = ", ".join(each.changed[:5]) + (" …" if len(each.changed) > 5 else "")
+            screen.line(f"  ! {each.check.name} changed {plural(len(each.changed), 'file')}: {listed}", "yellow")
+            screen.line("    Its gate fails where it changes files again: list them in .gitignore, or in `writes`.")
+    return trials
+
+
+def _row(trial: Trial) -> tuple[str, str, str, str]:
+    left_out = "" if trial.works else "; left out"
+    return (
+        trial.check.name, _command(trial.check), _WORDS.get(trial.outcome, "fail"), f"{trial.message}{left_out}",
+    )  # fmt: skip
+
+
+def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
+    """The last lines of each check that does not work, and the lines that add it without a trial."""
+    from wfe_mcp.workspace.config.config_file import table_lines
+
+    left_out = [each for each in trials if not each.works]
+    if not left_out:
+        return
+    screen.line("Left out. Fix the cause and repeat wfe-mcp init, or add the lines to .wfe/config.toml:")
+    for each in left_out:
+        screen.line(f"  {each.check.name}: {each.message}")
+        for line in each.tail.splitlines():
+            screen.line(f"    {line}", "dim")
+        for line in table_lines(each.check.name, each.check.settings):
+            screen.line(f"  {line}")
+
+
+def trial_view(trial: Trial) -> dict[str, Any]:
+    """A trial as JSON. ``add``: the lines that add a check that was left out."""
+    from wfe_mcp.workspace.config.config_file import table_lines
+
+    check = trial.check
+    view: dict[str, Any] = {
+        "check": check.name, "kind": check.kind, "argv": list(check.settings.argv), "cwd": check.settings.cwd or ".",
+        "outcome": trial.outcome, "stored": trial.works, "message": trial.message, "tests": trial.tests,
+        "duration_s": trial.duration_s, "changed": list(trial.changed),
+    }  # fmt: skip
+    if not trial.works:
+        view |= {"last_lines": trial.tail, "add": "\n".join(table_lines(check.name, check.settings))}
+    return view
+
+
+def _command(check: FoundCheck) -> str:
+    words = shlex.join(check.settings.argv)
+    return f"{words} (in {check.settings.cwd})" if check.settings.cwd else words

@@ -1,0 +1,1 @@
+"""Trials of found checks, and whether the checks that templates need can start here."""

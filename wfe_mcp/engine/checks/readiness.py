@@ -1,0 +1,125 @@
+"""Whether the checks that templates need can start on this machine: for ``start`` and ``doctor``.
+
+Nothing runs: a program is looked up as a gate would, and a module of a virtual environment by its folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.jobs.child import start_fault
+from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.workspace.config.found_checks import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck
+
+INIT = "wfe-mcp init"
+_TOOLS = frozenset({"pytest", "coverage", "mypy", "ruff", "flake8", "pylint", "tox", "nox"})
+"""Packages that are run as modules and are never part of the project itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingCheck:
+    """A check that is not configured. ``templates``: those that cannot pass without it, the default first.
+
+    ``is_default``: the default template is one of them. ``similar``: configured checks of that kind, ``test-web``.
+    """
+
+    name: str
+    templates: tuple[str, ...]
+    is_default: bool
+    similar: tuple[str, ...] = ()
+
+    @property
+    def fix(self) -> str:
+        """What to do."""
+        if self.similar:
+            return f"rename one of them in .wfe/config.toml: [checks.{self.similar[0]}] -> [checks.{self.name}]"
+        add = f"add [checks.{self.name}] to .wfe/config.toml and run: wfe-mcp trust"
+        return f"{INIT} finds and tries such a check; or {add}" if self.name in KINDS else add
+
+
+def check_fault(root: Path, check: CheckSettings | FrozenCheck, environ: Mapping[str, str] | None = None) -> str:
+    """Why ``check`` cannot start here; empty where nothing is wrong."""
+    folder, program = root / (check.cwd or "."), check.argv[0]
+    if not folder.is_dir():
+        return f"the folder {check.cwd} does not exist"
+    if start_fault(check.argv, folder, child_env(check.env, environ)):
+        is_path = "/" in program or "\\" in program
+        return f"{program} is not found" + ("" if is_path else " on PATH")
+    module = check.argv[2] if len(check.argv) > 2 and check.argv[1] == "-m" else ""
+    if module in _TOOLS and _is_absent(module, folder / program):
+        return f"{module} is not installed for {program}"
+    return ""
+
+
+def _is_absent(module: str, python: Path) -> bool:
+    """Whether a virtual environment lacks the module; False where that cannot be seen."""
+    home = python.parent.parent
+    settings = home / "pyvenv.cfg"
+    if not settings.is_file() or "include-system-site-packages = true" in settings.read_text(errors="replace"):
+        return False
+    return not any(any(home.glob(f"{place}/{module}")) for place in ("lib/python*/site-packages", "Lib/site-packages"))
+
+
+def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mapping[str, Any]) -> tuple[str, ...]:
+    """What keeps the checks of a run from passing here: not configured, or its program is not found.
+
+    ``frozen``: the checks as the run has them, by name.
+    """
+    from wfe_mcp.workspace.config.checks import FrozenCheck
+
+    requires = engine.plans.report(dict(definition)).requires.checks
+    absent = [name for name in requires if name not in frozen]
+    required = required_checks(dict(definition)) if absent else set[str]()
+    fix = "wfe-mcp trust" if engine.settings().untrusted else INIT
+    found: list[str] = []
+    for name in requires:
+        if name in absent:
+            is_needed = f"so its gates cannot pass; the user fixes it with: {fix}"
+            found.append(
+                f"check {name} is not configured, {is_needed if name in required else 'so its gates are skipped'}"
+            )
+        elif fault := check_fault(engine.root, FrozenCheck.model_validate(frozen[name]), engine.environment):
+            found.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
+    return tuple(found)
+
+
+def missing_checks(engine: Engine) -> list[MissingCheck]:
+    """The checks that templates of this project cannot do without and that are not configured, by name."""
+    from wfe_mcp.engine.templates.catalogue import offers, whole_definition
+
+    loaded = engine.settings()
+    held = (loaded.pending or loaded.settings).checks
+    needed: dict[str, list[str]] = {}
+    defaults = set[str]()
+    for offer in offers(engine):
+        try:
+            names = required_checks(whole_definition(engine, offer.definition).definition)
+        except Refused:  # an invalid template, which doctor names elsewhere
+            continue
+        for name in names - held.keys():
+            needed.setdefault(name, []).append(offer.name)
+            if offer.default:
+                defaults.add(name)
+    return [
+        MissingCheck(
+            name, tuple(templates), name in defaults, tuple(sorted(one for one in held if one.startswith(f"{name}-")))
+        )
+        for name, templates in sorted(needed.items())
+    ]
+
+
+def required_checks(definition: dict[str, Any]) -> set[str]:
+    """The checks without which a gate or step of the template cannot pass; those that may be missing are left out."""
+    from wfe_mcp.workflow.lint import ProjectNames, lint
+
+    report = lint(definition, ProjectNames())
+    return {str(error.got) for error in report.errors if error.path.endswith("/check")}

@@ -1,0 +1,180 @@
+"""Trials: each found check runs once, by the same path as at a gate, before ``init`` stores it.
+
+    passed     exit 0; a test check ran at least one test
+    red        it works, and reports problems now: failing tests, findings of a linter
+    the rest   it does not work here, and is not stored
+
+Rules:
+1. A trial runs code of the project: the caller has shown the commands, and the user has agreed.
+2. A test check works when tests ran, whatever their result; without any test it proves nothing.
+3. Logs go to a temporary folder; what the check itself writes stays, reports below ``.wfe`` where git ignores them.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfe_mcp.core.units import duration, plural
+from wfe_mcp.gates.command import run_check
+from wfe_mcp.workspace.files.mirror import write_gitignore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from wfe_mcp.workspace.config.found_checks import FoundCheck
+
+CHECK_LIMIT_S = 120.0
+ALL_LIMIT_S = 300.0
+
+Outcome = Literal["passed", "red", "no_tests", "failed", "timed_out", "not_found", "not_tried"]
+
+WORKS: frozenset[Outcome] = frozenset({"passed", "red", "not_tried"})
+"""Outcomes of checks that may be stored. ``not_tried``: the user declined the trial."""
+
+_LAST_LINES = 5
+_ABSENT = re.compile(
+    r"No module named \S+|no such (?:sub)?command\b.*|.*\bis not installed\b.*|.*: (?:command )?not found$|.*Cannot find module.*"
+    r"|.*could not determine executable.*|.*Missing script.*|.*not recognized as an internal or external command.*"
+    r"|Could not find (?:command|gem)\b.*|bundler: command not found.*|.*canceled due to missing packages.*",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A line by which a runner reports that the tool itself is missing."""
+
+_CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.MULTILINE)
+_SOME_TESTS = re.compile(r"^(?:ok|FAIL)\s+\S+\s+(?:[\d.]+s|\(cached\))", re.MULTILINE)
+_NO_TESTS = re.compile(
+    r"\[no test files\]|No tests were found|no tests? (?:files? )?(?:were )?found|No tests to run|no tests ran"
+    r"|0 examples, 0 failures|No tests executed|No test is available",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How one check ran. ``message``: one line for the user; ``tail``: the last lines of its output, if it failed.
+
+    ``tests``: how many ran. ``changed``: files that it changed and that git does not ignore: a gate would not accept it.
+    """
+
+    check: FoundCheck
+    outcome: Outcome
+    message: str
+    duration_s: float = 0.0
+    tests: int | None = None
+    tail: str = ""
+    changed: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Whether the check may be stored."""
+        return self.outcome in WORKS
+
+
+def not_tried(checks: Iterable[FoundCheck]) -> list[Trial]:
+    """``checks`` without a trial."""
+    return [Trial(check, "not_tried", "") for check in checks]
+
+
+def try_checks(
+    root: Path,
+    checks: Iterable[FoundCheck],
+    environ: Mapping[str, str] | None = None,
+    *,
+    limit_s: float = CHECK_LIMIT_S,
+    all_s: float = ALL_LIMIT_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Trial]:
+    """Run each of ``checks`` once, at most ``limit_s`` seconds each and ``all_s`` in all. Yields as they end."""
+    end = clock() + all_s
+    for check in checks:
+        if check.settings.sarif:
+            write_gitignore(root)  # a scanner does not make the folder of its report
+        left_s = end - clock()
+        if left_s <= 0:
+            yield Trial(check, "timed_out", f"not run: the trials of all checks reached {duration(all_s)}")
+            continue
+        yield _tried(root, check, environ, min(limit_s, left_s))
+
+
+def _tried(root: Path, check: FoundCheck, environ: Mapping[str, str] | None, limit_s: float) -> Trial:
+    frozen = check.settings.frozen(check.name).model_copy(update={"timeout_s": limit_s})
+    with tempfile.TemporaryDirectory(prefix="wfe-trial-") as folder:
+        judged = run_check(frozen, name=check.name, root=root, evidence_dir=Path(folder), environ=environ)
+        output = "" if judged.log_path is None else Path(judged.log_path).read_text(errors="replace")
+    facts = judged.data
+    if facts.get("missing") or "exit_code" not in facts:
+        return Trial(check, "not_found", _not_started(check, str(facts.get("reason", judged.message))))
+    seconds = float(facts["duration_s"])
+    outcome, message, tests = _outcome(check, facts, output, limit_s)
+    tail = "" if outcome in WORKS else "\n".join(output.strip().splitlines()[-_LAST_LINES:])
+    return Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
+
+
+def _not_started(check: FoundCheck, reason: str) -> str:
+    """Why the program did not start, without paths of this machine where it is just missing."""
+    if "There is no program" in reason:
+        return f"{check.settings.argv[0]} is not installed"
+    return reason.partition(" could not start. ")[2] or reason
+
+
+def _outcome(
+    check: FoundCheck, facts: Mapping[str, Any], output: str, limit_s: float
+) -> tuple[Outcome, str, int | None]:
+    """What the run shows, in one line, and how many tests ran."""
+    code, took = facts["exit_code"], duration(facts["duration_s"])
+    if code is None:
+        return "timed_out", f"ended after {duration(limit_s)}, the limit of a trial", None
+    absent = _ABSENT.search(output) if code else None
+    if check.kind == "test":
+        return _of_tests(code, took, _counted(facts.get("tests"), output), output, absent)
+    if code == 0:
+        return "passed", took, None
+    if absent or code in {126, 127}:
+        return "not_found", absent[0].strip() if absent else f"exit code {code}: its program is missing", None
+    if code in check.findings:
+        return "red", f"reports problems now (exit code {code}), {took}", None
+    return "failed", f"exit code {code}", None
+
+
+def _of_tests(
+    code: int, took: str, counted: tuple[int, int] | None, output: str, absent: re.Match[str] | None
+) -> tuple[Outcome, str, int | None]:
+    ran, failed = counted or (0, 0)
+    if failed:
+        return "red", f"{failed} of {plural(ran, 'test')} {'fails' if failed == 1 else 'fail'} now, {took}", ran
+    if ran and code == 0:
+        return "passed", f"{plural(ran, 'test')} in {took}", ran
+    if absent:
+        return "not_found", absent[0].strip(), None
+    if code == 0 and counted is None and (_SOME_TESTS.search(output) or not _NO_TESTS.search(output)):
+        return "passed", f"{took}, tests not counted", None
+    if code == 0 or _NO_TESTS.search(output):
+        return "no_tests", "no tests found", 0
+    if _SOME_TESTS.search(output):
+        return "red", f"tests fail now (exit code {code}, not counted), {took}", None
+    return "failed", f"exit code {code}" + ("" if ran else ": no test ran"), ran
+
+
+def _counted(tests: Mapping[str, Any] | None, output: str) -> tuple[int, int] | None:
+    """How many tests ran and failed; None where the output cannot be counted.
+
+    Skipped tests did not run, and neither did what a runner reports in place of tests that it could not load.
+    """
+    cargo = [(int(found[1]), int(found[2])) for found in _CARGO.finditer(output)]
+    if cargo:  # one summary for the library, one per file of tests, one for the examples in the documentation
+        passed, failed = (sum(each) for each in zip(*cargo, strict=True))
+        return passed + failed, failed
+    if tests is None:
+        return None
+    failed = tests["failed"] + sum(1 for one in tests["failing"] if one["kind"] == "error" and not _is_unloaded(one))
+    return tests["passed"] + failed, failed
+
+
+def _is_unloaded(test: Mapping[str, str]) -> bool:
+    # The same two signs as ``FailedTest.is_unloaded``, on the evidence's JSON.
+    return "unittest.loader._FailedTest" in test["id"] or test["message"].startswith("collection failure")
