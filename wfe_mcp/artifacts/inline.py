@@ -59,8 +59,8 @@ def _schema_faults(text: str) -> tuple[Detail, ...]:
     if root.get("type") != "object":
         why = 'an artifact is always an object: the root needs "type": "object"'
         faults.append(Detail("/type", why, "object", brief(root.get("type", "nothing"))))
-    for parts, schema in _subschemas(root, ()):
-        faults += _own_faults(parts, schema, root)
+    own = (detail for parts, schema in _subschemas(root, ()) for detail in _own_faults(parts, schema, root))
+    faults += islice(own, MAX_FAULTS + 1)
     if not faults:
         # Faults of the whole schema only, such as a missing anchor.
         faults += _engine_faults((), root)
