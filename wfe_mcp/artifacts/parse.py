@@ -11,7 +11,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, NoReturn, cast
 
@@ -57,7 +56,7 @@ def parse_json(
     except ValueError as exc:
         if "recursion limit" in str(exc):
             # The parser gives up at 200 levels, before a value exists of which the depth could be counted.
-            _too_large("The JSON text", replace(limits.VALUE_DEPTH, most=max_depth), _PARSER_LEVELS, at_least=True)
+            _too_large("The JSON text", limits.VALUE_DEPTH.at(max_depth), _PARSER_LEVELS, at_least=True)
         _invalid("The text is not JSON.", [Detail("", _syntax(exc), "a JSON text", text[:40])])
     if twice:
         _invalid("The JSON text uses a key twice.", _repeated_keys(value, ()))
@@ -79,23 +78,21 @@ def check_value(
         # Queued parts count already: a value that is too wide is refused before its parts are checked.
         inside = len(cast("list[object]", item)) if isinstance(item, dict | list) else 0
         if nodes + len(waiting) + inside > max_nodes:
-            _too_large(
-                "The value", replace(limits.VALUE_PARTS, most=max_nodes), nodes + len(waiting) + inside, at_least=True
-            )
-        found, children = _opened(parts, item)
+            _too_large("The value", limits.VALUE_PARTS.at(max_nodes), nodes + len(waiting) + inside, at_least=True)
+        found, children = _opened(parts, cast("object", item))
         faults += found
         if isinstance(item, dict | list) and len(parts) >= max_depth:
-            _too_large("The value", replace(limits.VALUE_DEPTH, most=max_depth), len(parts) + 1, at_least=True)
+            _too_large("The value", limits.VALUE_DEPTH.at(max_depth), len(parts) + 1, at_least=True)
         waiting.extend(reversed(children))
         if isinstance(item, str):
             # One text can be in the value a thousand times, as the prompt of an embedded template: its JSON is not built.
             characters += len(item)
             if characters > max_bytes:
-                _too_large("The value", replace(limits.VALUE_BYTES, most=max_bytes), characters, at_least=True)
+                _too_large("The value", limits.VALUE_BYTES.at(max_bytes), characters, at_least=True)
     if faults:
         _invalid("The value contains parts that cannot be stored.", faults)
     if (size := len(canonical_json(value).encode())) > max_bytes:
-        _too_large("The value", replace(limits.VALUE_BYTES, most=max_bytes), size)
+        _too_large("The value", limits.VALUE_BYTES.at(max_bytes), size)
 
 
 def _opened(parts: Parts, item: object) -> tuple[list[Detail], list[tuple[Parts, object]]]:
@@ -153,7 +150,7 @@ def parse_markdown(content: str | bytes) -> dict[str, Any]:
 def bundle_of(files: Mapping[str, bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """A file_bundle@1 of ``files`` (path → content), sorted by path. Refuses files that are not UTF-8 text."""
     if (size := sum(map(len, files.values()))) > max_bytes:
-        _too_large("The bundle of these files", replace(limits.VALUE_BYTES, most=max_bytes), size)
+        _too_large("The bundle of these files", limits.VALUE_BYTES.at(max_bytes), size)
     bundle: list[dict[str, str]] = []
     faults: list[Detail] = []
     for index, (path, content) in enumerate(sorted(files.items())):
@@ -235,7 +232,7 @@ def _text(content: str | bytes, max_bytes: int) -> str:
     try:
         data = content.encode() if isinstance(content, str) else content
         if len(data) > max_bytes:
-            _too_large("The text", replace(limits.VALUE_BYTES, most=max_bytes), len(data))
+            _too_large("The text", limits.VALUE_BYTES.at(max_bytes), len(data))
         # utf-8-sig: editors on Windows put a byte order mark first.
         return data.decode("utf-8-sig")
     except (UnicodeEncodeError, UnicodeDecodeError) as exc:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
+from wfe_mcp.artifacts.weight import pattern_weight, patterns_of
 from wfe_mcp.core import limits
 from wfe_mcp.core.errors import Detail
 
@@ -18,7 +19,7 @@ _VALUE_KEYS = frozenset({"params", "with", "outputs", "webhooks", "body", "heade
 Limits = tuple[limits.Limit, ...]
 OF_TEMPLATES: Limits = (
     limits.PHASES, limits.TEMPLATE_PARTS, limits.LOOP_DEPTH, limits.LOCKS, limits.EXPRESSIONS, limits.SCHEMAS,
-    limits.REFERENCES,
+    limits.REFERENCES, limits.PATTERNS,
 )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def _count(sizes: _Sizes, given: dict[str, object], depth: int, kind: str) -> No
     if kind == "schema":
         sizes.add(limits.SCHEMAS, 1)
         sizes.add(limits.REFERENCES, ("$ref" in given) + ("$dynamicRef" in given))
+        sizes.add(limits.PATTERNS, sum(map(pattern_weight, patterns_of(given))))
     elif kind == "template":
         sizes.add(limits.PHASES, _length(given.get("phases")))
         sizes.add(limits.LOCKS, _length(given.get("locks")))
