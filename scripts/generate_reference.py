@@ -78,6 +78,24 @@ def error_codes() -> Lines:
     yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
 
 
+def limit_table() -> Lines:
+    from wfe_mcp.core.limits import TABLE
+
+    yield "# Limits"
+    yield ""
+    yield "What clients and authors bring is limited. Above a limit it is refused; the refusal names the limit, the value found"
+    yield "and what to do. What is stored already stays readable, whatever the limits are."
+    yield ""
+    yield from md.table(
+        ("of", "at most", "what to do above it"), [(one.of, f"{one.most:,} {one.unit}", one.remedy) for one in TABLE]
+    )
+    yield ""
+    yield "Lint and validation take time that grows with the size, below these limits at most two seconds and 300 MB. A JSON"
+    yield "Schema with many branches can take exponential time. Its check is estimated first: the schemas that remain when each"
+    yield "reference is replaced by what it names, times the parts of the value. Above the limit, and for references that lead"
+    yield "back to themselves in two ways, the check runs in a child process that is ended at its limits."
+
+
 def transitions() -> Lines:
     from wfe_mcp.core import commands
     from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES
@@ -381,6 +399,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "commands.md": ("wfe_mcp/cli", commands),
     "configuration.md": ("wfe_mcp/workspace/config/settings_tables.py", configuration),
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
+    "limits.md": ("wfe_mcp/core/limits.py", limit_table),
     "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
     "transitions.md": ("wfe_mcp/core/transitions.py", transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),

@@ -114,13 +114,13 @@ class _Graph:
     def _target(self, reference: str) -> object:
         if not reference.startswith("#/"):
             return self._root if reference == "#" else self._anchors.get(reference[1:])
-        value: object = self._root
+        value: Any = self._root
         for part in reference[2:].split("/"):
             name = part.replace("~1", "/").replace("~0", "~")
             if isinstance(value, dict):
-                value = cast("Schema", value).get(name)
-            elif isinstance(value, list) and name.isdecimal() and int(name) < len(cast("list[object]", value)):
-                value = cast("list[object]", value)[int(name)]
+                value = value.get(name)
+            elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+                value = value[int(name)]
             else:
                 return None
         return value
@@ -131,8 +131,7 @@ def _entries(value: object, *, one: bool = False) -> list[object]:
     if isinstance(value, list):
         return cast("list[object]", value)
     if isinstance(value, dict):
-        given: dict[str, object] = value
-        return [given] if one else list(given.values())
+        return [cast("object", value)] if one else list(cast("Schema", value).values())
     return []
 
 

@@ -154,6 +154,7 @@ class ProjectSession:
 
     def _start_in(self, engine: Engine) -> None:
         from wfe_mcp.engine.background.job_handlers import start_worker, tend_open_runs
+        from wfe_mcp.engine.maintenance.left_copies import remove_left_copies
         from wfe_mcp.store.records.runs import ProcessRecord
         from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 
@@ -166,6 +167,7 @@ class ProjectSession:
         with engine.store.tx() as tx:
             tx.register_process(record)
         self._process = record
+        remove_left_copies(engine.store.path)
         start_anchoring(engine, catch_up=True)  # including what the last process left undone
         tend_open_runs(engine)
         self._worker = start_worker(engine)
