@@ -79,21 +79,10 @@ def error_codes() -> Lines:
 
 
 def limit_table() -> Lines:
-    from wfe_mcp.core.limits import TABLE
+    from wfe_mcp.core.limits import ABOUT, TABLE
 
-    yield "# Limits"
-    yield ""
-    yield "What clients and authors bring is limited. Above a limit it is refused; the refusal names the limit, the value found"
-    yield "and what to do. What is stored already stays readable, whatever the limits are."
-    yield ""
-    yield from md.table(
-        ("of", "at most", "what to do above it"), [(one.of, f"{one.most:,} {one.unit}", one.remedy) for one in TABLE]
-    )
-    yield ""
-    yield "Lint and validation take time that grows with the size, below these limits at most two seconds and 300 MB. A JSON"
-    yield "Schema with many branches can take exponential time. Its check is estimated first: the schemas that remain when each"
-    yield "reference is replaced by what it names, times the parts of the value. Above the limit, and for references that lead"
-    yield "back to themselves in two ways, the check runs in a child process that is ended at its limits."
+    rows = [(one.of, f"{one.most:,} {one.unit}", one.remedy) for one in TABLE]
+    yield from ("# Limits", "", *md.table(("of", "at most", "what to do above it"), rows), "", ABOUT)
 
 
 def transitions() -> Lines:

@@ -114,13 +114,13 @@ class _Graph:
     def _target(self, reference: str) -> object:
         if not reference.startswith("#/"):
             return self._root if reference == "#" else self._anchors.get(reference[1:])
-        value: Any = self._root
+        value = cast("object", self._root)
         for part in reference[2:].split("/"):
             name = part.replace("~1", "/").replace("~0", "~")
             if isinstance(value, dict):
-                value = value.get(name)
-            elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-                value = value[int(name)]
+                value = cast("dict[str, object]", value).get(name)
+            elif isinstance(value, list) and name.isdecimal() and int(name) < len(cast("list[object]", value)):
+                value = cast("list[object]", value)[int(name)]
             else:
                 return None
         return value

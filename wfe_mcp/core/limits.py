@@ -69,3 +69,11 @@ TABLE: tuple[Limit, ...] = (
     CHECK_WORK, CHECK_SECONDS, CHECK_BYTES,
 )  # fmt: skip
 """All limits, in the order of the reference page."""
+
+ABOUT = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
+readable, whatever the limits are. Lint and validation take time that grows with the size.
+
+A JSON Schema with many branches can take exponential time. Its check is estimated first: the schemas that remain when each
+reference is replaced by what it names, times the parts of the value. Above the limit, and for references that lead back to
+themselves in two ways, the check runs in a child process that is ended at its limits."""
+"""The text of the reference page."""
