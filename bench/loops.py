@@ -32,7 +32,7 @@ TEMPLATE: dict[str, Any] = {
             "phases": [
                 {
                     "id": "code",
-                    "prompt": "Do ${step.title}, ${item.index} of ${item.count}.",
+                    "prompt": "Do ${step.title}, ${item.index + 1} of ${item.count}.",
                     "output": {"artifact": "change", "schema": "change@1"},
                     "gates": [{"kind": "expr", "assert": "${size(artifacts.change.summary) > 0}"}],
                 },

@@ -79,6 +79,13 @@ def error_codes() -> Lines:
     yield from md.table(("code", "turn", "meaning"), [(md.code(code), *told) for code, told in TURN.items()])
 
 
+def limit_table() -> Lines:
+    from wfe_mcp.core.limits import ABOUT, TABLE
+
+    rows = [(one.of, f"{one.most:,} {one.unit}", one.remedy) for one in TABLE]
+    yield from ("# Limits", "", *md.table(("of", "at most", "what to do above it"), rows), "", ABOUT)
+
+
 def transitions() -> Lines:
     from wfe_mcp.core import commands
     from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES
@@ -382,6 +389,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "commands.md": ("wfe_mcp/cli", commands),
     "configuration.md": ("wfe_mcp/workspace/config/settings_tables.py", configuration),
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
+    "limits.md": ("wfe_mcp/core/limits.py", limit_table),
     "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
     "transitions.md": ("wfe_mcp/core/transitions.py", transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),

@@ -37,8 +37,8 @@ def test_the_caps_are_exact() -> None:
     assert parse_json("[1,1]", max_nodes=3) == [1, 1]
     assert refusal("[1,1]", max_nodes=2).code == "too_large"
     assert parse_json('"abc"', max_bytes=5) == "abc"
-    assert refusal('"abcd"', max_bytes=5).message == "The text is larger than 5 bytes."
-    with pytest.raises(Refused, match="larger than 5 bytes") as no:
+    assert refusal('"abcd"', max_bytes=5).message == "The text has 6 bytes; at most 5 are allowed."
+    with pytest.raises(Refused, match="has 6 bytes; at most 5 are allowed") as no:
         check_value("abcd", max_bytes=5)
     assert no.value.code == "too_large"
 

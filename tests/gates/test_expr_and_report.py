@@ -4,12 +4,77 @@ import pytest
 
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.expr import judge_expr
-from wfe_mcp.gates.judgement import failed, shortened
+from wfe_mcp.gates.judgement import Judgement, failed, shortened
 from wfe_mcp.gates.report import judge_report
-from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions
 from wfe_mcp.workflow.model import ExprGate, ReportGate
 
 CONDITION = ExprGate.model_validate({"kind": "expr", "assert": "${size(artifacts.plan.steps) > 0}"})
+
+
+def nothing(_: str) -> object:
+    return None
+
+
+def judged(condition: str, message: str | None = None, **inputs: object) -> Judgement:
+    """The judgement of a condition about ``inputs``."""
+    gate = ExprGate.model_validate({"kind": "expr", "assert": f"${{{condition}}}", "message": message})
+    known, roots = Expressions(), {"inputs": inputs}
+    return judge_expr(
+        gate,
+        lambda text: known.is_true(text, roots),
+        lambda source: known.value(source, roots),
+        lambda text: str(known.evaluate(text, roots)),
+    )
+
+
+STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title": ""}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "of", "index"),
+    [
+        ("inputs.steps.all(s, s.title != '')", "inputs.steps", 1),
+        ("!inputs.steps.exists(s, s.title == '')", "inputs.steps", 1),
+        ("size(inputs.steps) > 2 && (inputs.steps.all(s, s.title != ', )('))", None, None),
+        ("inputs.steps.all(s, s.id != '') && inputs.steps.filter(s, s.id != 'a').all(s, s.title != '')",
+         "inputs.steps.filter(s, s.id != 'a')", 0),
+        ("((inputs.steps.map(s, s.id).all(s, s in ['a', 'b'])))", "inputs.steps.map(s, s.id)", 2),
+        ("inputs.names.all(n, n != 'b')", "inputs.names", 1),
+        ("inputs.steps.all(s, s.title != '') || false", None, None),
+        ("size(inputs.steps) > 9", None, None),
+        ("inputs.steps.exists(s, s.id == 'z')", None, None),
+        ("inputs.steps.all(s, s.size > 1 || s.id == 'b') || inputs.steps.all(s, false)", None, None),
+        ("inputs.steps.all(s, has(s.size) && s.size > 1)", "inputs.steps", 0),
+        ("inputs.steps.all(s, s.id == 'a' ? s.size > 1 : false)", None, None),
+        ("inputs.steps[0].title == 'y' && inputs.steps.all(s, true)", None, None),
+        ("size(inputs.steps.filter(s, s.id == 'z')) > 0", None, None),
+    ],
+)  # fmt: skip
+def test_a_false_condition_over_a_list_names_the_first_item_that_breaks_it(
+    condition: str, of: str | None, index: int | None
+) -> None:
+    judgement = judged(condition, steps=STEPS, names={"a": 1, "b": 2})
+    if judgement.kind is VerdictKind.FAIL:
+        item = judgement.data.get("item", {})
+        assert (item.get("of"), item.get("index")) == (of, index)
+        assert (f"Item {index} of {of} (the first is 0) breaks it: " in judgement.message) == (of is not None)
+    else:
+        assert (of, index) == (None, None)
+
+
+def test_the_item_is_quoted_in_short_form() -> None:
+    judgement = judged("inputs.steps.all(s, s.title == 'x')", steps=[{"title": "y" * 500}])
+
+    assert judgement.data["item"]["value"] == '{"title": "' + "y" * 188 + "…"
+
+
+def test_a_false_condition_is_explained_by_its_own_message_with_values() -> None:
+    told = judged("size(inputs.steps) > 9", "Nine steps, not ${size(inputs.steps)}.", steps=STEPS).message
+    assert told.startswith("Nine steps, not 3.\nRule failed: ${size(inputs.steps) > 9}")
+
+    plain = judged("size(inputs.steps) > 9", "See ${inputs.gone}.", steps=STEPS)
+    assert plain.kind is VerdictKind.FAIL and plain.message.startswith("See ${inputs.gone}.\n")
 
 
 def report_gate(**rules: object) -> ReportGate:
@@ -24,7 +89,7 @@ def test_a_condition_decides(value: bool, kind: VerdictKind) -> None:
         seen.append(text)
         return value
 
-    judgement = judge_expr(CONDITION, is_true)
+    judgement = judge_expr(CONDITION, is_true, nothing, str)
     assert judgement.kind is kind
     assert seen == [CONDITION.assert_]
     assert judgement.data == {"assert": CONDITION.assert_, "value": value}
@@ -34,7 +99,7 @@ def test_a_condition_without_a_value_is_an_error_never_false() -> None:
     def is_true(_: str) -> bool:
         raise ExpressionError("size(artifacts.plan.steps) > 0", "no such key: steps")
 
-    judgement = judge_expr(CONDITION, is_true)
+    judgement = judge_expr(CONDITION, is_true, nothing, str)
     assert judgement.kind is VerdictKind.ERROR and "no such key: steps" in judgement.message
 
 

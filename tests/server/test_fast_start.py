@@ -32,6 +32,7 @@ class Scene:
                 client.write(json.dumps(frame).encode() + b"\n")
         self.front = FastStart(Wire(source, sink), self.cache)
         self.front.read()
+        self.front.wire.flush()
         os.close(source)
         os.close(sink)
         with os.fdopen(read, "rb") as answered:

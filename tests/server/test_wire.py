@@ -81,6 +81,7 @@ def test_bad_lines_are_answered_and_good_ones_go_on() -> None:
         )
         os.close(client_out)
         methods = [frame["method"] for frame in served.frames()]
+        served.flush()
         answers = [json.loads(line) for line in os.read(client_in, 10_000).splitlines()]
 
     assert methods == ["a", "b"]
@@ -116,5 +117,61 @@ def test_a_client_that_is_gone_is_noticed_and_raises_nothing() -> None:
     with wires() as (_, served, client_in):
         os.close(client_in)
         served.send({"jsonrpc": "2.0", "id": 1, "result": {}})
+        served.flush()
 
         assert served.broken
+
+
+LONG = b"[" + b"[]," * 300_000 + b"[]]"
+
+
+@pytest.mark.parametrize(
+    ("line", "request_id"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"a":' + LONG + b"}}", 7),
+        (b'{"method":"x","params":{"id":1,"a":' + LONG + b'},"jsonrpc":"2.0","id":"seven"}', "seven"),
+        (b'{"params":{"a":' + LONG + b'},"method":"x","id":7,"more":1}', None),
+    ],
+    ids=["first", "last", "hidden"],
+)
+def test_a_message_with_too_many_parts_is_refused_unparsed_with_its_id(line: bytes, request_id: object) -> None:
+    with pytest.raises(Malformed) as caught:
+        frame_of(line)
+
+    assert (caught.value.code, caught.value.request) == (INVALID_REQUEST, request_id)
+    assert "parts; at most 250,000 are allowed. Make it smaller" in caught.value.message
+
+
+def test_commas_in_texts_are_no_parts() -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "x", "params": {"text": 'a,"[{' * 300_000}}
+
+    assert frame_of(json.dumps(message).encode()) == message
+
+
+def test_a_message_that_is_too_long_is_answered_with_its_id_and_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_CHUNK_BYTES", 512)
+    monkeypatch.setattr(wire, "MAX_FRAME_BYTES", 8_192)
+    line = b'{"jsonrpc":"2.0","id":7,"method":"x","params":{"a":"' + b"x" * 20_000 + b'"}}'
+    with wires() as (client_out, served, client_in):
+        os.write(client_out, line + b'\n{"jsonrpc":"2.0","method":"a"}\n')
+        os.close(client_out)
+        methods = [frame["method"] for frame in served.frames()]
+        served.flush()
+        answer = json.loads(os.read(client_in, 10_000))
+
+    assert methods == ["a"]
+    assert answer["id"] == 7
+    assert f"has {len(line):,} bytes; at most 8,192 are allowed" in answer["error"]["message"]
+
+
+def test_a_client_that_reads_nothing_blocks_no_caller_and_counts_as_gone_beyond_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire, "UNREAD_BYTES", wire.UNREAD_BYTES.at(300_000))
+    with wires() as (_, served, client_in):
+        served.write("x" * 200_000)
+        served.flush(0.01)
+        assert not served.broken
+        served.write("x" * 200_000)
+        assert served.broken
+        os.read(client_in, 1_000_000)  # the writer ends

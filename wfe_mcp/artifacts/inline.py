@@ -1,6 +1,6 @@
 """Checks inline JSON Schemas and validates values against them.
 
-The only caller of the JSON Schema engine. Rules (threats T8 and T9):
+The only caller of the JSON Schema engine; ``checking.py`` decides in which process. Rules (threats T8 and T9):
 1. Draft 2020-12, the root is ``"type": "object"``: an artifact is always an object.
 2. ``$ref`` begins with ``#``; no schema is loaded from the network or a file.
 3. Patterns run in linear time (no look-around, no back-reference), or the schema is refused.
@@ -32,13 +32,8 @@ _DIRECT = frozenset(
 """The keywords that contain schemas. All other keywords contain data, whatever it looks like."""
 
 
-def schema_faults(schema: Schema) -> list[Detail]:
-    """Why ``schema`` cannot be used, each with a pointer into it; empty when it can."""
-    return list(_schema_faults(canonical_json(schema)))
-
-
-def faults_of(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
-    """The faults of ``value``. ``schema`` must have no ``schema_faults``."""
+def faults_here(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
+    """The faults of ``value``. ``schema`` must have no ``schema_faults``. In this process, whatever it takes."""
     errors = islice(_compiled(canonical_json(schema)).iter_errors(value), MAX_FAULTS + 1)
     found = [detail for error in errors for detail in _explain(error, schema, value)]
     return bounded(list(dict.fromkeys(found)))
@@ -52,15 +47,14 @@ def _compiled(text: str) -> "Draft202012Validator":
     return Draft202012Validator(json.loads(text), offline=True, pattern_options=RegexOptions())
 
 
-@functools.lru_cache(maxsize=64)
-def _schema_faults(text: str) -> tuple[Detail, ...]:
-    root: Schema = json.loads(text)
+def schema_faults_here(root: Schema) -> tuple[Detail, ...]:
+    """Why the schema cannot be used, each with a pointer into it; empty when it can. In this process, whatever it takes."""
     faults: list[Detail] = []
     if root.get("type") != "object":
         why = 'an artifact is always an object: the root needs "type": "object"'
         faults.append(Detail("/type", why, "object", brief(root.get("type", "nothing"))))
-    for parts, schema in _subschemas(root, ()):
-        faults += _own_faults(parts, schema, root)
+    own = (detail for parts, schema in subschemas(root, ()) for detail in _own_faults(parts, schema, root))
+    faults += islice(own, MAX_FAULTS + 1)
     if not faults:
         # Faults of the whole schema only, such as a missing anchor.
         faults += _engine_faults((), root)
@@ -119,13 +113,13 @@ def _engine_faults(parts: Parts, schema: Schema) -> Iterator[Detail]:
             yield Detail(pointer(*where), why, "JSON Schema draft 2020-12", brief(error.instance))
 
 
-def _subschemas(schema: Schema, parts: Parts) -> Iterator[tuple[Parts, Schema]]:
+def subschemas(schema: Schema, parts: Parts) -> Iterator[tuple[Parts, Schema]]:
     """``schema`` and every schema object inside it, with its place."""
     yield parts, schema
     for key, value in schema.items():
         for inner, child in _inside(key, value):
             if isinstance(child, dict):
-                yield from _subschemas(cast("Schema", child), (*parts, key, *inner))
+                yield from subschemas(cast("Schema", child), (*parts, key, *inner))
 
 
 def _inside(key: str, value: object) -> list[tuple[Parts, object]]:

@@ -15,16 +15,19 @@ from pathlib import PurePath
 from typing import Any, NoReturn, cast
 
 from wfe_mcp.artifacts.explain import bounded
+from wfe_mcp.core import limits
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
-MAX_BYTES = 1_000_000
-MAX_DEPTH = 64
-MAX_NODES = 100_000
-MAX_KEY = 500
+MAX_BYTES = limits.VALUE_BYTES.most
+MAX_DEPTH = limits.VALUE_DEPTH.most
+MAX_NODES = limits.VALUE_PARTS.most
+MAX_KEY = limits.KEY_CHARACTERS.most
 """Most characters in an object key, so that pointers stay readable."""
-MAX_INT_BITS = 4096
+MAX_INT_BITS = limits.INTEGER_BITS.most
 """Most bits of an integer; Python formats at most 4,300 digits."""
+
+_PARSER_LEVELS = 200
 
 Parts = tuple[str | int, ...]
 
@@ -52,7 +55,8 @@ def parse_json(
         value = json.loads(text, object_pairs_hook=collect)
     except ValueError as exc:
         if "recursion limit" in str(exc):
-            _too_large("The JSON text", f"is nested deeper than {max_depth} levels")
+            # The parser gives up at 200 levels, before a value exists of which the depth could be counted.
+            _too_large("The JSON text", limits.VALUE_DEPTH.at(max_depth), _PARSER_LEVELS, at_least=True)
         _invalid("The text is not JSON.", [Detail("", _syntax(exc), "a JSON text", text[:40])])
     if twice:
         _invalid("The JSON text uses a key twice.", _repeated_keys(value, ()))
@@ -65,7 +69,7 @@ def check_value(
 ) -> None:
     """Refuse a ``value`` that cannot be stored as JSON, as ``parse_json`` does, with every place at once."""
     faults: list[Detail] = []
-    nodes = 0
+    nodes = characters = 0
     # A list instead of recursion: the value may be deeper than the stack.
     waiting: list[tuple[Parts, object]] = [((), value)]
     while waiting:
@@ -74,26 +78,38 @@ def check_value(
         # Queued parts count already: a value that is too wide is refused before its parts are checked.
         inside = len(cast("list[object]", item)) if isinstance(item, dict | list) else 0
         if nodes + len(waiting) + inside > max_nodes:
-            _too_large("The value", f"has more than {max_nodes} parts")
-        children: list[tuple[Parts, object]] = []
-        match item:
-            case dict():
-                for key, child in cast("dict[object, object]", item).items():
-                    faults += [
-                        Detail(pointer(*parts), f"an object key {why}", "text", _shown(key)[:80]) for why in _key(key)
-                    ]
-                    children.append(((*parts, _shown(key)), child))
-            case list():
-                children = [((*parts, index), child) for index, child in enumerate(cast("list[object]", item))]
-            case _:
-                faults += [Detail(pointer(*parts), why, "a JSON value", _shown(item)[:80]) for why in _scalar(item)]
+            _too_large("The value", limits.VALUE_PARTS.at(max_nodes), nodes + len(waiting) + inside, at_least=True)
+        found, children = _opened(parts, cast("object", item))
+        faults += found
         if isinstance(item, dict | list) and len(parts) >= max_depth:
-            _too_large("The value", f"is nested deeper than {max_depth} levels")
+            _too_large("The value", limits.VALUE_DEPTH.at(max_depth), len(parts) + 1, at_least=True)
         waiting.extend(reversed(children))
+        if isinstance(item, str):
+            # One text can be in the value a thousand times, as the prompt of an embedded template: its JSON is not built.
+            characters += len(item)
+            if characters > max_bytes:
+                _too_large("The value", limits.VALUE_BYTES.at(max_bytes), characters, at_least=True)
     if faults:
         _invalid("The value contains parts that cannot be stored.", faults)
-    if len(canonical_json(value).encode()) > max_bytes:
-        _too_large("The value", f"is larger than {max_bytes} bytes")
+    if (size := len(canonical_json(value).encode())) > max_bytes:
+        _too_large("The value", limits.VALUE_BYTES.at(max_bytes), size)
+
+
+def _opened(parts: Parts, item: object) -> tuple[list[Detail], list[tuple[Parts, object]]]:
+    """The faults of ``item`` itself, and its parts with their places."""
+    match item:
+        case dict():
+            keyed = [(_shown(key), _key(key), child) for key, child in cast("dict[object, object]", item).items()]
+            faults = [
+                Detail(pointer(*parts), f"an object key {why}", "text", key[:80])
+                for key, whys, _ in keyed
+                for why in whys
+            ]
+            return faults, [((*parts, key), child) for key, _, child in keyed]
+        case list():
+            return [], [((*parts, index), child) for index, child in enumerate(cast("list[object]", item))]
+        case _:
+            return [Detail(pointer(*parts), why, "a JSON value", _shown(item)[:80]) for why in _scalar(item)], []
 
 
 def read_artifact(schema: str | dict[str, Any], name: str, content: bytes) -> object:
@@ -133,8 +149,8 @@ def parse_markdown(content: str | bytes) -> dict[str, Any]:
 
 def bundle_of(files: Mapping[str, bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """A file_bundle@1 of ``files`` (path → content), sorted by path. Refuses files that are not UTF-8 text."""
-    if sum(map(len, files.values())) > max_bytes:
-        _too_large("The files together", f"are larger than {max_bytes} bytes")
+    if (size := sum(map(len, files.values()))) > max_bytes:
+        _too_large("The bundle of these files", limits.VALUE_BYTES.at(max_bytes), size)
     bundle: list[dict[str, str]] = []
     faults: list[Detail] = []
     for index, (path, content) in enumerate(sorted(files.items())):
@@ -216,7 +232,7 @@ def _text(content: str | bytes, max_bytes: int) -> str:
     try:
         data = content.encode() if isinstance(content, str) else content
         if len(data) > max_bytes:
-            _too_large("The text", f"is larger than {max_bytes} bytes")
+            _too_large("The text", limits.VALUE_BYTES.at(max_bytes), len(data))
         # utf-8-sig: editors on Windows put a byte order mark first.
         return data.decode("utf-8-sig")
     except (UnicodeEncodeError, UnicodeDecodeError) as exc:
@@ -270,5 +286,5 @@ def _invalid(message: str, faults: list[Detail]) -> NoReturn:
     raise Refused("invalid_artifact", message, "Fix each place in details, then submit again.", bounded(faults))
 
 
-def _too_large(what: str, why: str) -> NoReturn:
-    raise Refused("too_large", f"{what} {why}.", "Make it smaller, or put large content in files of the project.")
+def _too_large(what: str, limit: limits.Limit, found: int, *, at_least: bool = False) -> NoReturn:
+    raise Refused("too_large", f"{what} {limit.fault(found, at_least=at_least)}.", limit.remedy)

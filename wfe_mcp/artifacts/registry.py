@@ -9,7 +9,7 @@ import functools
 import importlib
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.artifacts.inline import schema_faults
+from wfe_mcp.artifacts.checking import schema_faults
 from wfe_mcp.artifacts.parse import check_value
 from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins

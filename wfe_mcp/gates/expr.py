@@ -1,20 +1,30 @@
 """The ``expr`` gate: a verdict from the value of its condition.
 
 The caller evaluates the condition. A condition that cannot be evaluated is an error of the gate, never false
-(design §5).
+(design §5). A false condition is explained: the gate's own message first, then the first item that breaks a condition
+over a list.
 """
 
+import json
 from collections.abc import Callable
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.workflow.expressions import ExpressionError
+from wfe_mcp.workflow.failed_item import FailedItem, failed_item
 from wfe_mcp.workflow.model import ExprGate
 
 KIND = "expr"
 
+_ITEM_CHARS = 200
 
-def judge_expr(gate: ExprGate, is_true: Callable[[str], bool]) -> Judgement:
-    """Judge the artifact by the gate's condition. ``is_true`` evaluates its text with the run's values."""
+
+def judge_expr(
+    gate: ExprGate, is_true: Callable[[str], bool], value_of: Callable[[str], object], text_of: Callable[[str], str]
+) -> Judgement:
+    """Judge the artifact by the gate's condition.
+
+    With the run's values, ``is_true`` evaluates a condition, ``value_of`` CEL source, ``text_of`` a text with ``${…}``.
+    """
     condition = gate.assert_
     try:
         value = is_true(condition)
@@ -29,9 +39,32 @@ def judge_expr(gate: ExprGate, is_true: Callable[[str], bool]) -> Judgement:
     data = {"assert": condition, "value": value}
     if value:
         return passed(KIND, f"Rule holds: {condition}", data)
+    item = failed_item(condition, value_of)
+    named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(
         KIND,
-        f"Rule failed: {condition}",
+        f"{_own_message(gate, text_of)}Rule failed: {condition}{_about(item)}",
         "change the artifact so that the rule holds, then submit again.",
-        data,
+        data | named,
     )
+
+
+def _own_message(gate: ExprGate, text_of: Callable[[str], str]) -> str:
+    if gate.message is None:
+        return ""
+    try:
+        told = text_of(gate.message)
+    except ExpressionError:  # the message must not decide: it stays as it is written
+        told = gate.message
+    return f"{told.rstrip()}\n"
+
+
+def _about(item: FailedItem | None) -> str:
+    if item is None:
+        return ""
+    return f"\nItem {item.index} of {item.of} (the first is 0) breaks it: {_short(item.value)}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _ITEM_CHARS else f"{text[: _ITEM_CHARS - 1]}…"

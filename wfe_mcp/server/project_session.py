@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 THREADS = 4
 """Concurrent calls; SQLite has one writer, so more would only wait."""
+
+PATIENCE_S = 1.5
+"""How long a request that the client cancelled or left may still run."""
 
 log = logging.getLogger("wfe_mcp.server")
 
@@ -94,11 +97,20 @@ class ProjectSession:
         return self._engine
 
     async def in_thread(self, ask: Callable[[], T]) -> T:
-        """Run ``ask`` in a thread. A cancelled caller waits for its end, so that no work is left half done."""
+        """Run ``ask`` in a thread. A cancelled caller waits for its end, so that no work is left half done, but at most
+        ``PATIENCE_S``: then it leaves the thread, whose transaction is made completely or not at all.
+        """
         if self._threads is None:
             self._threads = anyio.CapacityLimiter(THREADS)
-        # Without abandon_on_cancel the wait for the thread is shielded.
-        return await to_thread.run_sync(ask, limiter=self._threads)
+        working = asyncio.ensure_future(to_thread.run_sync(ask, limiter=self._threads, abandon_on_cancel=True))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([working], timeout=PATIENCE_S)
+            working.add_done_callback(_ask_for_its_error)
+            working.cancel()  # its place among the threads is free for other calls
+            raise
 
     def next_change(self) -> anyio.Event:
         """An event that is set when this process changes a run. Changes of other processes are polled."""
@@ -121,7 +133,8 @@ class ProjectSession:
         engine, self._engine = self._engine, None
         self.is_started = False
         if engine is not None:
-            await self.in_thread(partial(self._close_in, engine))
+            # A thread of its own: those of requests may all be busy with what nobody waits for any more.
+            await to_thread.run_sync(partial(self._close_in, engine), limiter=anyio.CapacityLimiter(1))
         self._threads = None
 
     def _engine_for(self, roots: Sequence[str]) -> Engine:
@@ -141,6 +154,7 @@ class ProjectSession:
 
     def _start_in(self, engine: Engine) -> None:
         from wfe_mcp.engine.background.job_handlers import start_worker, tend_open_runs
+        from wfe_mcp.engine.maintenance.left_copies import remove_left_copies
         from wfe_mcp.store.records.runs import ProcessRecord
         from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 
@@ -153,6 +167,7 @@ class ProjectSession:
         with engine.store.tx() as tx:
             tx.register_process(record)
         self._process = record
+        remove_left_copies(engine.store.path)
         start_anchoring(engine, catch_up=True)  # including what the last process left undone
         tend_open_runs(engine)
         self._worker = start_worker(engine)
@@ -166,3 +181,9 @@ class ProjectSession:
             with engine.store.tx() as tx:
                 tx.forget_process(process)
         engine.close()
+
+
+def _ask_for_its_error(working: asyncio.Future[Any]) -> None:
+    """Nobody waits for this work any more: the loop would log that nobody asked for its error."""
+    if not working.cancelled():
+        working.exception()

@@ -11,6 +11,8 @@ import math
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,9 @@ from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
 from wfe_mcp.workspace.system.redaction import HidingFormatter
 
+THREADS_S = 0.5
+"""How long the end of the process waits for threads whose request has ended."""
+
 
 def run(front: FastStart, project: str) -> int:
     """Serve until the client disconnects or a signal ends the process. The exit code is always 0."""
@@ -43,7 +48,20 @@ def run(front: FastStart, project: str) -> int:
     place = ProjectSession(project or None, os.environ, Path.cwd(), starts_page=True, streams=front.wire.streams)
     with suppress(KeyboardInterrupt):
         anyio.run(_serve, front, WfeServer(place))
+    front.wire.flush()
+    _leave_threads()
     return 0
+
+
+def _leave_threads() -> None:
+    """End the process here when a thread still works for a client that has left: the interpreter would wait for it."""
+    end = time.monotonic() + THREADS_S
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():
+                logging.shutdown()
+                os._exit(0)
 
 
 async def _serve(front: FastStart, server: WfeServer) -> None:

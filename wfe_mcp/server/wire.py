@@ -8,22 +8,35 @@ Rules:
    stray ``print`` nor a child process can reach the client.
 3. Bytes are read and written with ``os.read`` and ``os.write``: a buffer that a thread reads cannot be closed when the
    process ends.
+4. A thread of its own writes. A client that stops reading blocks that thread only: the end of its input and a signal
+   still end the server. Answers that wait are limited; beyond that the client counts as disconnected.
+5. A message has a limited number of bytes and parts, checked before it is parsed: 10 MB of ``[],[],[]`` take 300 MB as
+   objects.
 """
 
 import json
 import math
 import os
+import re
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
+
+from wfe_mcp.core.limits import MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 
-MAX_FRAME_BYTES = 16_000_000
-"""A longer line is dropped: an artifact has at most 1 MB."""
+MAX_FRAME_BYTES = MESSAGE_BYTES.most
+"""A longer line is dropped: an artifact has at most 1 MB, six times that with every character escaped."""
+
+_ENDS_BYTES = 4_096
+"""So much of the beginning and the end of a dropped line is searched for its id."""
+
+FLUSH_S = 1.0
+"""How long the end of the server waits for a client that does not read its last answers."""
 
 _CHUNK_BYTES = 65_536
 
@@ -40,6 +53,7 @@ class Malformed(Exception):
 
 def frame_of(line: bytes) -> dict[str, Any]:
     """The message in ``line``. Raises ``Malformed`` unless it is strict JSON and a JSON-RPC message."""
+    _refuse_parts(line)
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -69,6 +83,36 @@ def frame_of(line: bytes) -> dict[str, Any]:
         found = frame.get("id")
         raise Malformed(INVALID_REQUEST, fault, found if _is_id(found) and "id" not in twice else None)
     return frame
+
+
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_ID = rb'"id"\s*:\s*(-?\d{1,18}|"[^"\\]{0,200}")'
+_JSONRPC = rb'"jsonrpc"\s*:\s*"2\.0"'
+_ID_FIRST = re.compile(rb"\s*\{(?:\s*(?:" + _JSONRPC + rb'|"method"\s*:\s*"[^"\\]*")\s*,)*\s*' + _ID + rb"\s*[,}]")
+_ID_LAST = re.compile(
+    rb"[}\]]\s*,(?:\s*" + _JSONRPC + rb"\s*,)?\s*" + _ID + rb"\s*(?:,\s*" + _JSONRPC + rb"\s*)?\}\s*\Z"
+)
+
+
+def _refuse_parts(line: bytes) -> None:
+    """Refuse a line with more parts than a message may have. Commas and brackets are counted, in texts only if needed."""
+    if _parts(line) > MESSAGE_PARTS.most and (found := _parts(_TEXT.sub(b"", line))) > MESSAGE_PARTS.most:
+        raise Malformed(
+            INVALID_REQUEST, f"the message {MESSAGE_PARTS.fault(found)}. {MESSAGE_PARTS.remedy}", id_in(line, line)
+        )
+
+
+def _parts(line: bytes) -> int:
+    return line.count(b",") + line.count(b"[") + line.count(b"{")
+
+
+def id_in(begin: bytes, end: bytes) -> str | int | None:
+    """The id of a message that is not parsed, from its beginning or its end; None where it is elsewhere."""
+    found = _ID_FIRST.match(begin[:_ENDS_BYTES]) or _ID_LAST.search(end[-_ENDS_BYTES:])
+    if found is None:
+        return None
+    value: object = json.loads(found[1].decode(errors="replace"))
+    return cast("str | int", value)
 
 
 def _fault(frame: dict[str, Any]) -> str:
@@ -109,7 +153,10 @@ class Wire:
         self._sink = sink
         self.streams = (os.fstat(source), os.fstat(sink))
         """What the process began with as standard input and output: its client is found by them."""
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: deque[bytes] = deque()
+        self._unread_bytes = 0
+        self._writer: threading.Thread | None = None
         self.broken = False
 
     @classmethod
@@ -151,34 +198,75 @@ class Wire:
         self.write(json.dumps(message, separators=(",", ":")))
 
     def write(self, text: str) -> None:
-        """Write one line. Once the client has disconnected, ``broken`` is True and later lines are dropped."""
-        left = memoryview(text.encode() + b"\n")
-        with self._lock:
+        """Queue one line; never waits. Once the client has disconnected, ``broken`` is True and later lines are dropped."""
+        line = text.encode() + b"\n"
+        with self._changed:
+            self._unread_bytes += len(line)
+            if self._unread_bytes > UNREAD_BYTES.most:
+                self._break()
+            if self.broken:
+                return
+            self._waiting.append(line)
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_all, name="wire-out", daemon=True)
+                self._writer.start()
+            self._changed.notify_all()
+
+    def flush(self, patience_s: float = FLUSH_S) -> None:
+        """Wait until the client has read everything. Gives up when it reads nothing for ``patience_s``."""
+        with self._changed:
+            while self._unread_bytes and not self.broken:
+                before = self._unread_bytes
+                if not self._changed.wait_for(lambda now=before: self._unread_bytes < now or self.broken, patience_s):
+                    return
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._waiting))
+                left = memoryview(self._waiting.popleft())
             while left and not self.broken:
                 try:
-                    left = left[os.write(self._sink, left) :]
+                    written = os.write(self._sink, left)
                 except OSError:
-                    self.broken = True
+                    with self._changed:
+                        self._break()
+                    return
+                left = left[written:]
+                with self._changed:
+                    self._unread_bytes -= written
+                    self._changed.notify_all()
+
+    def _break(self) -> None:
+        self.broken = True
+        self._waiting.clear()
+        self._changed.notify_all()
 
     def _lines(self) -> Iterator[bytes]:
         kept = bytearray()
-        dropping = False
+        begin, dropping, dropped = b"", False, 0
         while chunk := self._read():
             kept += chunk
             if b"\n" not in chunk:
                 if len(kept) > MAX_FRAME_BYTES:
-                    kept.clear()
-                    dropping = True
+                    begin, dropping = begin or bytes(kept[:_ENDS_BYTES]), True
+                if dropping and len(kept) > _ENDS_BYTES:
+                    dropped += len(kept) - _ENDS_BYTES
+                    del kept[:-_ENDS_BYTES]
                 continue
             *lines, rest = bytes(kept).split(b"\n")
             kept = bytearray(rest)
             if dropping:
+                self._refuse_long(begin, lines[0], dropped + len(lines[0]))
                 del lines[0]
-                dropping = False
-                self.refuse(Malformed(INVALID_REQUEST, f"the message is longer than {MAX_FRAME_BYTES} bytes"))
+                begin, dropping, dropped = b"", False, 0
             yield from lines
         if kept and not dropping:
             yield bytes(kept)
+
+    def _refuse_long(self, begin: bytes, end: bytes, found: int) -> None:
+        why = f"the message {MESSAGE_BYTES.at(MAX_FRAME_BYTES).fault(found)}. {MESSAGE_BYTES.remedy}"
+        self.refuse(Malformed(INVALID_REQUEST, why, id_in(begin, end)))
 
     def _read(self) -> bytes:
         try:

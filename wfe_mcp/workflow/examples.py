@@ -165,6 +165,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     "expr gate": {
         "kind": {"kind": "expr"},
         "assert": {"assert": "${size(artifacts.change.files) > 0}"},
+        "message": {"message": "List every file that you changed, not ${size(artifacts.change.files)}."},
     },
     "files gate": {
         "kind": {"kind": "files", "exist": ["README.md"]},

@@ -90,7 +90,7 @@ def _closing_brace(text: str, start: int) -> int:
     while position < len(text):
         char = text[position]
         if char in "'\"":
-            position = _string_end(text, position, start)
+            position = string_end(text, position, start)
             continue
         depth += (char == "{") - (char == "}")
         if depth == 0:
@@ -99,7 +99,7 @@ def _closing_brace(text: str, start: int) -> int:
     raise ExpressionError(text[start : start + 60], "the closing brace is missing")
 
 
-def _string_end(text: str, position: int, start: int) -> int:
+def string_end(text: str, position: int, start: int) -> int:
     """The position after the CEL string that opens at ``position``; raw strings (``r'…'``) have no escapes."""
     raw = _RAW_PREFIX.search(text[max(start, position - 3) : position]) is not None
     quote = text[position] * 3 if text.startswith(text[position] * 3, position) else text[position]

@@ -5,11 +5,13 @@ Schema errors concern keys, types and single names; ``lint`` checks the rest.
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
 from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.model import Template
 
 Fault = tuple[tuple[str | int, ...], Detail]
@@ -19,9 +21,9 @@ Location = tuple[str | int, ...]
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Every error with its place. Tags of unions (``<loop>``) are not keys and are removed from the pointer."""
+    """Every error with its place, at most one more than lint lists. Tags of unions (``<loop>``) are not keys and are removed from the pointer."""
     found: list[Fault] = []
-    for entry in error.errors(include_url=False):
+    for entry in islice(error.errors(include_url=False), ERRORS.most + 1):
         if entry["type"] == "too_short" and entry["input"]:  # its entries are invalid, and reported themselves
             continue
         loc = tuple(entry["loc"])

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.limits import PHASES, VALUE_BYTES
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
 
@@ -36,7 +37,8 @@ class Whole:
 def whole(definition: dict[str, Any], find: Callable[[str], dict[str, Any]]) -> Whole:
     """``definition`` with all named templates embedded. ``find``: the definition of a name, or Refused."""
     faults: list[tuple[Detail, Refused]] = []
-    filled = _filled(definition, (str(definition.get("name")),), find, faults)
+    size = _Size(PHASES.most - _length(definition), VALUE_BYTES.most)
+    filled = _filled(definition, (str(definition.get("name")),), find, faults, size)
     return Whole(filled, tuple(faults))
 
 
@@ -63,11 +65,40 @@ def _parsed(text: str) -> Template:
     return parse(json.loads(text))
 
 
+@dataclass(slots=True)
+class _Size:
+    """How much may still be embedded. Each level multiplies: ten templates in each of ten in each of ten."""
+
+    phases: int
+    size_bytes: int
+
+    def take(self, definition: dict[str, Any]) -> dict[str, Any]:
+        """``definition``, counted. Refuses ``too_large``."""
+        if self.phases >= 0 and self.size_bytes >= 0:  # above a limit nothing more is counted
+            self.phases -= _length(definition)
+            self.size_bytes -= len(canonical_json(definition))
+        over = PHASES if self.phases < 0 else VALUE_BYTES if self.size_bytes < 0 else None
+        if over is not None:
+            left = self.phases if over is PHASES else self.size_bytes
+            raise Refused(
+                "too_large",
+                f"The template with those it runs {over.fault(over.most - left, at_least=True)}.",
+                over.remedy,
+            )
+        return definition
+
+
+def _length(definition: dict[str, Any]) -> int:
+    phases: object = definition.get("phases")
+    return len(cast("list[object]", phases)) if isinstance(phases, list) else 0
+
+
 def _filled(
     definition: dict[str, Any],
     around: tuple[str, ...],
     find: Callable[[str], dict[str, Any]],
     faults: list[tuple[Detail, Refused]],
+    size: _Size,
     at: tuple[str | int, ...] = (),
 ) -> dict[str, Any]:
     """``definition`` with each flow embedded. ``around``: the names of the enclosing templates, itself last."""
@@ -77,12 +108,12 @@ def _filled(
     for place, flow in (*_recoveries(inherited, ("defaults", "on_fail")), *_flows(definition, ())):
         name = flow["template"]
         try:
-            inner = flow.get("definition") or _found(name, around, find)
+            inner = flow.get("definition") or size.take(_found(name, around, find))
         except Refused as refused:
             faults.append((Detail(pointer(*at, *place, "template"), refused.message.rstrip("."), None, name), refused))
             continue
         own = cast("str", inner.get("name"))
-        inner = _filled(inner, (*around, str(own)), find, faults, (*at, *place, "definition"))
+        inner = _filled(inner, (*around, str(own)), find, faults, size, (*at, *place, "definition"))
         filled = _put(filled, place, flow | {"definition": inner})
     return filled
 

@@ -11,19 +11,21 @@ Rules:
    of wfe-mcp.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.limits import VALUE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wfe_mcp.workflow.model import Template
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = VALUE_BYTES.most
 """Largest template.json, and largest prompt file."""
 
 _PROMPT_FILE = re.compile(r"prompts/[A-Za-z0-9_][A-Za-z0-9_.-]*\.md")
@@ -89,24 +91,26 @@ def parse(definition: object) -> "Template":
 def _bytes(file: Path, what: str) -> bytes:
     try:
         is_plain = file.is_file() or not file.exists()  # opening a named pipe would block forever
-        content = _first_bytes(file) if is_plain else b""
+        content, size = _first_bytes(file) if is_plain else (b"", 0)
         why = "" if is_plain else "it is not a regular file"
     except OSError as exc:
-        content, why = b"", exc.strerror or "it does not exist"
+        content, size, why = b"", 0, exc.strerror or "it does not exist"
     if why:
         raise Refused(
             "unknown_template",
             f"The {what} file {file} cannot be read: {why}.",
             "Give an existing template folder or JSON file.",
         )
-    if len(content) > MAX_BYTES:
-        raise Refused("too_large", f"The {what} file {file} is larger than {MAX_BYTES} bytes.", "Make it smaller.")
+    if size > MAX_BYTES:
+        raise Refused("too_large", f"The {what} file {file} {VALUE_BYTES.fault(size)}.", VALUE_BYTES.remedy)
     return content
 
 
-def _first_bytes(file: Path) -> bytes:
+def _first_bytes(file: Path) -> tuple[bytes, int]:
+    """The first bytes, at most one more than are allowed, and the size of the file."""
     with file.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        content = stream.read(MAX_BYTES + 1)
+        return content, max(len(content), os.fstat(stream.fileno()).st_size)
 
 
 def _json(content: bytes, file: Path) -> object:

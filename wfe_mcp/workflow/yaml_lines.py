@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.limits import YAML_DEPTH
 from wfe_mcp.workflow.load import MAX_BYTES, read_text
 
-MAX_DEPTH = 20
+MAX_DEPTH = YAML_DEPTH.most
 """Most levels of nested lists and maps."""
 
 _CONSTRUCTED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null"))

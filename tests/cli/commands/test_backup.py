@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from wfe_mcp.engine.maintenance import left_copies
 from wfe_mcp.store.driver import driver
 
 
@@ -295,8 +296,28 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new_and_verify_passes(
     verified = cli.json("verify")
     assert verified.code == 0, verified.out
     assert len(verified.data.get("restores", [])) == (1 if when == "after" else 0)
-    if when == "before":
-        assert cli.json("restore", copy, pin=PIN).code == 0, "it can be done again"
+    assert [each for each in unfinished(cli) if each.endswith(".new")], "the kill left a copy"
+    assert cli.json("restore", copy, pin=PIN).code == 0, "it can be done again"
+    assert unfinished(cli) == []
+
+
+def unfinished(cli: Terminal) -> list[str]:
+    """The files beside the database that are neither it nor its journal."""
+    return [each.name for each in cli.database.parent.iterdir() if ".new" in each.name]
+
+
+def test_copies_of_processes_that_still_run_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "wfe.db"
+    names = {kind: f".wfe.db.{kind}{'a' * 16}.new" for kind in ("", f"{os.getpid()}-", "99999999-")}
+    for name in names.values():
+        (tmp_path / name).touch()
+        (tmp_path / f"{name}-wal").touch()
+    (tmp_path / ".wfe.db.mine.new").touch()
+
+    left_copies.remove_left_copies(file)
+
+    kept = names[f"{os.getpid()}-"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([kept, f"{kept}-wal", ".wfe.db.mine.new"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")

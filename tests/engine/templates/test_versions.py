@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, expr, phase, refused
 from wfe_mcp.engine.templates import versions
-from wfe_mcp.engine.templates.catalogue import offers, template_definition
+from wfe_mcp.engine.templates.catalogue import linted, offers, project_names, template_definition
 from wfe_mcp.engine.templates.trust import give_trust, pending_trust
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
@@ -76,6 +76,24 @@ def test_a_template_with_faults_is_refused_with_all_of_them(scene: Scene) -> Non
     no = refused(answers.save_template, scene.engine, AGENT, wrong)
     assert no.code == "invalid_template"
     assert [detail.path for detail in no.details] == ["/phases/0/gates/0/assert", "/titel"]
+
+
+def test_an_agent_saves_only_what_fits_the_configuration_of_the_project_as_lint_says(scene: Scene) -> None:
+    (scene.engine.root / ".wfe").mkdir(exist_ok=True)
+    (scene.engine.root / ".wfe" / "config.toml").write_text('[checks.test]\nargv = ["true"]\n', encoding="utf-8")
+    steps = {"id": "ci", "kind": "steps", "steps": [{"id": "a", "tool": "hub.say"}, {"id": "b", "check": "tset"}]}
+    needy = definition(phases=[phase("work", role="dev"), steps], roles={"dev": {"provider": "nobody"}})
+
+    for dry_run in (True, False):
+        no = refused(answers.save_template, scene.engine, AGENT, needy, dry_run=dry_run)
+        assert no.code == "invalid_template"
+        assert no.details == linted(scene.engine, needy, project_names(scene.engine)).errors
+        assert [detail.path for detail in no.details] == [
+            "/phases/1/steps/0/tool", "/phases/1/steps/1/check", "/roles/dev/provider",
+        ]  # fmt: skip
+        assert "did you mean 'test'?" in no.details[1].message
+
+    assert versions.keep_version(scene.engine, needy, "imported").requires.servers == ("hub",)
 
 
 def test_the_same_name_and_version_with_other_content_is_a_conflict_wherever_it_came_from(scene: Scene) -> None:

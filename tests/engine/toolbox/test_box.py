@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.toolbox.conftest import Worker
-from wfe_mcp.artifacts.inline import schema_faults
+from wfe_mcp.artifacts.checking import schema_faults
 from wfe_mcp.engine.toolbox import EVERYDAY, TOOLS
 from wfe_mcp.workspace.config.checks import FrozenCheck
 

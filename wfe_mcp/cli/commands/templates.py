@@ -77,11 +77,11 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
 
     Exit code 1 with errors; without any it prints nothing.
     """
-    from wfe_mcp.engine.templates.catalogue import linted
+    from wfe_mcp.engine.templates.catalogue import linted, project_names
     from wfe_mcp.views.templates import requires_view
 
     try:
-        definition, names = _definition(invocation, source), _project_names(invocation)
+        definition, names = _definition(invocation, source), project_names(invocation.engine)
         report = linted(invocation.engine, definition, names)
         if tools and report.requires.servers:
             report = linted(invocation.engine, definition, _with_tools(invocation, names, report.requires.servers))
@@ -126,21 +126,6 @@ def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
     if path.exists() or path.suffix or len(path.parts) > 1:
         return load_definition(path)
     return template_definition(invocation.engine, source).definition
-
-
-def _project_names(invocation: Invocation) -> "ProjectNames | None":
-    """The names in the project's configuration; None without one, where names are only listed as required."""
-    from wfe_mcp.engine.models.roles import known_names
-    from wfe_mcp.workflow.lint import ProjectNames
-
-    loaded = invocation.engine.settings()
-    if loaded.project_file is None:
-        return None
-    known = loaded.pending or loaded.settings
-    return ProjectNames(
-        frozenset(known.checks), frozenset(known_names(known)), frozenset(known.mcp_servers),
-        context=frozenset(known.context),
-    )  # fmt: skip
 
 
 def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tuple[str, ...]) -> "ProjectNames | None":

@@ -153,6 +153,7 @@ def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
 def _quick(change: RunChange, attempt: Attempt, index: int) -> Judgement:
     from wfe_mcp.gates.expr import judge_expr
     from wfe_mcp.gates.report import judge_report
+    from wfe_mcp.workflow.expressions import as_text
 
     gate = change.plan.gates(attempt)[index]
     own, name = attempt.stage is Stage.AFTER, change.plan.artifact_name(attempt.phase)
@@ -161,7 +162,13 @@ def _quick(change: RunChange, attempt: Attempt, index: int) -> Judgement:
         return judge_report(gate, report, phase_role=change.plan.phase(attempt.phase).role)
     assert gate.kind == "expr", "the only other quick gate"
     values = roots(change, attempt, canonical_json(gate.model_dump(mode="json")), own=own)
-    return judge_expr(gate, lambda text: change.plan.expressions.is_true(text, values))
+    expressions = change.plan.expressions
+    return judge_expr(
+        gate,
+        lambda text: expressions.is_true(text, values),
+        lambda source: expressions.value(source, values),
+        lambda text: as_text(expressions.evaluate(text, values)),
+    )
 
 
 def synchronize_jobs(change: RunChange) -> None:

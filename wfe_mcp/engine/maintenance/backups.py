@@ -5,7 +5,8 @@
                     → today's database kept aside → one transaction puts the copy's content in its place → anchored
 
 Rules:
-1. Until the last step of each nothing has changed; after it everything has. What a crash leaves is a file named ``.….new``.
+1. Until the last step of each nothing has changed; after it everything has. What a crash leaves is a file named
+   ``.….new``, which the next backup, restore or server removes.
 2. A restore discards committed events, so only the user can do it. The log of settings records who, when, to when and
    how many events of which runs were lost. ``verify`` always reports it.
 3. No server, worker or page may run meanwhile. A concurrent command is safe all the same.
@@ -15,7 +16,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.core.units import plural
+from wfe_mcp.engine.maintenance.left_copies import name_of_copy, remove_left_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -368,7 +369,8 @@ def _new_beside(file: Path) -> Generator[Path]:
     except OSError as error:
         raise Refused("bad_argument", f"The folder '{file.parent}' cannot be made: {error.strerror}.",
                       "Name a file in a folder of yours.") from None  # fmt: skip
-    new = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
+    remove_left_copies(file)
+    new = name_of_copy(file)
     try:
         yield new
     except OSError as error:

@@ -131,6 +131,21 @@ def linted(engine: Engine, definition: dict[str, Any], project: ProjectNames | N
     return replace(report, errors=(*report.errors, *(detail for detail, _ in made.faults)))
 
 
+def project_names(engine: Engine) -> ProjectNames | None:
+    """The names in the project's configuration; None without one, where names are only listed as required."""
+    from wfe_mcp.engine.models.roles import known_names
+    from wfe_mcp.workflow.lint import ProjectNames
+
+    loaded = engine.settings()
+    if loaded.project_file is None:
+        return None
+    known = loaded.pending or loaded.settings
+    return ProjectNames(
+        frozenset(known.checks), frozenset(known_names(known)), frozenset(known.mcp_servers),
+        context=frozenset(known.context),
+    )  # fmt: skip
+
+
 def _in_use(engine: Engine, name: str) -> Offer:
     offer = template_definition(engine, name)
     if offer.state:

@@ -103,7 +103,7 @@ NO_EFFECT: dict[Key, str] = {
     ("Template", "format"): _FORM, ("Template", "name"): _NAME, ("Template", "version"): _NAME,
     ("Template", "title"): _TEXT, ("Template", "description"): _TEXT, ("Template", "default"): "its place in lists",
     ("Template", "inputs"): _FORM, ("Template", "outputs"): _FORM,
-    ("Role", "description"): _TEXT,
+    ("Role", "description"): _TEXT, ("ExprGate", "message"): _TEXT,
     ("Limits", "max_parallel"): _LIMIT, ("Limits", "max_iterations"): _LIMIT, ("Limits", "max_invalid"): _LIMIT,
     ("Limits", "timeout"): _LIMIT,
     ("PhaseBase", "id"): _NAME, ("PhaseKeys", "title"): _TEXT, ("PhaseKeys", "needs"): _ORDER,

@@ -3,8 +3,9 @@
 Rules:
 1. A version never changes: other content under the same name and version is refused as ``conflict``.
 2. Every new version knows its parent: the one it was cloned or edited from, else the one of its name until now.
-3. A version is kept when its form and names are right. What it needs that is not built yet keeps it from starting,
-   not from being kept: it starts once this program can do it.
+3. A version is kept when its form and names are right; one that an agent saves must fit the project's configuration,
+   as in lint. What it needs that is not built yet keeps it from starting, not from being kept: it starts once this
+   program can do it.
 4. A version that an agent saved takes no name that is in use, until the user makes it the default.
 5. Whatever is kept here needs a person's trust before a run starts from it (design §7).
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.engine.templates.catalogue import known_templates, template_definition, whole_definition
+from wfe_mcp.engine.templates.catalogue import known_templates, project_names, template_definition, whole_definition
 from wfe_mcp.engine.templates.config_drift import note_template
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def keep_version(
 
     given = dict(definition)
     _refuse_unkept(given)
-    report = lint(whole_definition(engine, given).definition)
+    # An agent can correct the names now. What a person brings may come before its configuration.
+    report = lint(whole_definition(engine, given).definition, project_names(engine) if source == "saved" else None)
     if report.faults:
         raise Refused("invalid_template", f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
                       "Fix what the details name and try again.", report.errors)  # fmt: skip

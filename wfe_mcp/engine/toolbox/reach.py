@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wfe_mcp.artifacts.inline import faults_of
+from wfe_mcp.artifacts.checking import faults_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.output import plain_text

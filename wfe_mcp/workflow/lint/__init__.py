@@ -5,7 +5,11 @@ valid name. Without a project, checks, roles, servers and context bundles are on
 one they must exist.
 """
 
+from contextlib import suppress
+from itertools import islice
+
 from wfe_mcp.core.errors import Detail
+from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.form import place_of
 from wfe_mcp.workflow.lint.context_bundles import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
@@ -16,37 +20,56 @@ from wfe_mcp.workflow.lint.locks import lock_rules
 from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.lint.phases import phase_rules
 from wfe_mcp.workflow.lint.recovery import MENDED_TEMPLATE, mended
-from wfe_mcp.workflow.lint.report import LintFindings, LintReport, ProjectNames, Requires
-from wfe_mcp.workflow.lint.scope import views
+from wfe_mcp.workflow.lint.report import EnoughErrors, LintFindings, LintReport, ProjectNames, Requires
+from wfe_mcp.workflow.lint.scope import PhaseView, views
+from wfe_mcp.workflow.lint.size import OF_TEMPLATES, Limits, size_faults
 from wfe_mcp.workflow.lint.steps import step_rules
+from wfe_mcp.workflow.model import Template
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
 
 
-def lint(definition: object, project: ProjectNames | None = None) -> LintReport:
-    """The errors and warnings of ``definition`` (JSON, prompts inlined). Never raises for an author's mistake."""
+def lint(definition: object, project: ProjectNames | None = None, *, allowed: Limits = OF_TEMPLATES) -> LintReport:
+    """The errors and warnings of ``definition`` (JSON, prompts inlined). Never raises for an author's mistake.
+
+    ``allowed``: the limits on its size; a measurement raises them.
+    """
+    if too_large := size_faults(definition, allowed):
+        return LintReport(tuple(too_large), Requires())
     work = mended(definition)
     found = LintFindings(project)
     later: list[Detail] = []
     if work.template is not None:
         seen = views(work.template)
-        phase_rules(work.template, seen, found)
-        jump_rules(seen, found)
-        flow_rules(seen, found)
-        lock_rules(seen, found)
-        step_rules(work.template, seen, found)
-        gate_rules(work.template, seen, found)
-        context_rules(seen, found)
-        found.errors += expression_faults(work.template, seen)
+        with suppress(EnoughErrors):
+            _judge(work.template, seen, found)
         later = [_placed(detail, work.definition) for detail in not_yet(work.template)]
     meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
-    told = _once([*form, *(detail for detail in meaning if not work.is_about(detail))])
+    told = _first(_once([*form, *(detail for detail in meaning if not work.is_about(detail))]))
     templates = found.templates - {MENDED_TEMPLATE}
     needed = (found.checks, found.roles, found.servers, found.context, found.plugins, templates)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
     warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
     return LintReport(told, requires, warnings, tuple(detail for detail in told if detail in later))
+
+
+def _judge(template: Template, seen: tuple[PhaseView, ...], found: LintFindings) -> None:
+    phase_rules(template, seen, found)
+    jump_rules(seen, found)
+    flow_rules(seen, found)
+    lock_rules(seen, found)
+    step_rules(template, seen, found)
+    gate_rules(template, seen, found)
+    context_rules(seen, found)
+    found.errors += islice(expression_faults(template, seen), ERRORS.most)
+
+
+def _first(details: tuple[Detail, ...]) -> tuple[Detail, ...]:
+    """At most so many errors as are listed, and a note when there are more."""
+    if len(details) <= ERRORS.most:
+        return details
+    return (*details[: ERRORS.most], Detail("", f"more errors follow; these are the first {ERRORS.most}"))
 
 
 def _placed(detail: Detail, definition: dict[str, object]) -> Detail:

@@ -17,18 +17,17 @@ from wfe_mcp.workflow.model import BundleRef
 def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """Every rule on ``context``, over all phases."""
     for view in views:
-        named = [
-            (entry.bundle, entry.scope) if isinstance(entry, BundleRef) else (entry, None)
-            for entry in view.phase.context
-        ]
+        named: set[tuple[str, str | None]] = set()
         for position, entry in enumerate(view.phase.context):
             at = f"{view.pointer}/context/{position}"
             if isinstance(entry, BundleRef):
                 _bundle(entry.bundle, f"{at}/bundle", (), found, optional=entry.optional)
             else:
                 _name(entry, at, cast("Fields", view.before["artifacts"]), found)
-            if named[position] in named[:position]:
-                found.error(at, f"{named[position][0]!r} is listed twice", None, named[position][0])
+            handed = (entry.bundle, entry.scope) if isinstance(entry, BundleRef) else (entry, None)
+            if handed in named:
+                found.error(at, f"{handed[0]!r} is listed twice", None, handed[0])
+            named.add(handed)
 
 
 def _name(name: str, at: str, artifacts: Fields, found: LintFindings) -> None:

@@ -15,11 +15,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, nearest
+from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.fields import SetField, set_fields, texts
 from wfe_mcp.workflow.lint.known import Fields
-from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, with_step
+from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, step_scopes
 from wfe_mcp.workflow.lint.used_names import Unknown, used_names
 from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
@@ -27,7 +28,7 @@ from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesK
 if TYPE_CHECKING:
     import cel_expr_python.cel as cel
 
-MAX_SOURCE = 10_000
+MAX_SOURCE = EXPRESSION_CHARACTERS.most
 """Most characters of one expression."""
 
 _FUNCTIONS = (
@@ -61,10 +62,9 @@ def _phase_faults(view: PhaseView) -> Iterator[Detail]:
     for key in ("steps", "compensate"):
         scope = view.judged if key in _JUDGED else view.before
         steps: tuple[Step, ...] = getattr(view.phase, key, ())
-        for index, step in enumerate(steps):
+        for index, (step, seen) in enumerate(zip(steps, step_scopes(scope, steps), strict=True)):
             for field in set_fields(step, f"{view.pointer}/{key}/{index}"):
-                yield from _fault(field, scope)
-            scope = with_step(scope, step)
+                yield from _fault(field, seen)
     if isinstance(view.phase, LoopPhase):
         yield from _loop_faults(view, view.phase)
 
@@ -114,13 +114,14 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
         yield Detail(at, "the expression is empty", "${…}", "${}")
         return
     if len(source) > MAX_SOURCE:
-        yield Detail(at, f"the expression is longer than {MAX_SOURCE} characters", MAX_SOURCE, len(source))
+        fault = f"the expression {EXPRESSION_CHARACTERS.fault(len(source))}"
+        yield Detail(at, fault, MAX_SOURCE, len(source))
         return
     used = used_names(source, scope)
     for unknown in used.unknown:
         yield _unknown(unknown, at)
     try:
-        compiled = _environment(_declared(scope, used.whole_roots)).compile(source)
+        compiled = _environment(_declared(source, scope, used.whole_roots)).compile(source)
     except RuntimeError as exc:
         told = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
         yield from _cel_faults(str(exc), source, scope, at, told)
@@ -181,15 +182,17 @@ def _type(kind: str) -> str:
     )
 
 
-def _declared(scope: Scope, whole_roots: set[str]) -> frozenset[str]:
+def _declared(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str]:
+    """The names of ``scope`` that occur in ``source``. All of them would make an environment per phase, each with all."""
+    words = set(_IDENT.findall(source))
     names: set[str] = set()
     for root, known in scope.items():
-        if root in CEL_TYPES:
+        if root in CEL_TYPES or root not in words:
             continue
         if not isinstance(known, Fields) or root in whole_roots:
             names.add(root)
         if isinstance(known, Fields):
-            names |= {f"{root}.{name}" for name in known.known if _IDENT.fullmatch(name) and name not in RESERVED_WORDS}
+            names |= {f"{root}.{word}" for word in words if word in known.known and word not in RESERVED_WORDS}
     return frozenset(names)
 
 

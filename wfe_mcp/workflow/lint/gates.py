@@ -116,6 +116,7 @@ def _report(gate: ReportGate, at: str, view: PhaseView, found: LintFindings, *, 
 
 
 def _opinion(gate: OpinionGate, at: str, template: Template, found: LintFindings) -> None:
+    named: set[str] = set()
     for position, reviewer in enumerate(gate.reviewers):
         role_is_known(reviewer, f"{at}/reviewers/{position}", template, found)
         role = template.roles.get(reviewer)
@@ -126,8 +127,9 @@ def _opinion(gate: OpinionGate, at: str, template: Template, found: LintFindings
                 "a role with 'provider'",
                 reviewer,
             )
-        if reviewer in gate.reviewers[:position]:
+        if reviewer in named:
             found.error(f"{at}/reviewers/{position}", f"reviewer {reviewer!r} is listed twice", None, reviewer)
+        named.add(reviewer)
     for position, glob in enumerate(gate.images):
         if not is_inside(glob):
             found.error(

@@ -57,7 +57,7 @@ def _both_begin(view: PhaseView, place: PhaseView, at: str, name: str, found: Li
     target = place.order.index_of(name)
     assert target is not None, "the place is one where the name stands"
     goto_only = place.order.phases[target].enter == "goto_only"
-    if goto_only and target != place.index and target not in place.order.ancestors(place.index):
+    if goto_only and target != place.index and not place.order.is_before(target, place.index):
         found.warn(at, f"{place.phase.id!r} does not need {name!r}, so both would restart at once; add it to its needs")
 
 

@@ -73,7 +73,7 @@ class Fields:
     @property
     def names(self) -> tuple[str, ...]:
         """See Known."""
-        return tuple(self.known)
+        return tuple(name for name in self.known)  # a generator: their number is not asked for, which counts them
 
 
 @dataclass(frozen=True, slots=True)

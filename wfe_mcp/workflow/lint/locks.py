@@ -36,8 +36,9 @@ class _Order:
 def lock_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
     """No two loops take locks in opposite order."""
     orders = list(_orders(views, (), ""))
+    waits = _Waits(orders)
     for order in orders:
-        other = _closes(order, orders)
+        other = waits.that_closes(order)
         if other is not None:
             found.error(
                 order.pointer,
@@ -68,17 +69,37 @@ def _orders(views: Sequence[PhaseView], held: tuple[tuple[str, str], ...], point
             yield from _orders(held_views(view.phase), (*around, *own), pointer or f"{view.pointer}/template")
 
 
-def _closes(start: _Order, orders: Sequence[_Order]) -> _Order | None:
-    """The order that leads back to the lock ``start`` holds; itself when its own two locks may be the same."""
-    reached, seen = [start], {id(start)}
-    while reached:
-        order = reached.pop()
-        if _may_be_one(order.then, start.first):
-            return order
-        following = [one for one in orders if id(one) not in seen and _may_be_one(order.then, one.first)]
-        seen |= {id(one) for one in following}
-        reached += following
-    return None
+class _Waits:
+    """The orders of a template as a graph of its lock names. Names are few; orders are up to their square."""
+
+    def __init__(self, orders: Sequence[_Order]) -> None:
+        names = dict.fromkeys(name for order in orders for name in (order.first, order.then))
+        self._same = {name: [other for other in names if _may_be_one(name, other)] for name in names}
+        self._after: dict[str, dict[str, _Order]] = {name: {} for name in names}
+        for order in orders:
+            self._after[order.first].setdefault(order.then, order)
+        self._reached: dict[str, dict[str, _Order]] = {}
+
+    def that_closes(self, start: _Order) -> _Order | None:
+        """The order that leads back to the lock ``start`` holds; itself when its own two locks may be the same."""
+        if start.first in self._same[start.then]:
+            return start
+        reached = self._reached_from(start.then)
+        return next((reached[name] for name in self._same[start.first] if name in reached), None)
+
+    def _reached_from(self, name: str) -> dict[str, _Order]:
+        """The locks that are waited for while ``name`` is held, directly or not, each with the order that waits."""
+        if name not in self._reached:
+            found: dict[str, _Order] = {}
+            waiting = [name]
+            while waiting:
+                for held in self._same[waiting.pop()]:
+                    for then, order in self._after[held].items():
+                        if then not in found:
+                            found[then] = order
+                            waiting.append(then)
+            self._reached[name] = found
+        return self._reached[name]
 
 
 def _may_be_one(left: str, right: str) -> bool:

@@ -120,7 +120,7 @@ def _identity(view: PhaseView, found: LintFindings) -> None:
     if view.order.index_of(name) != view.index:
         found.error(f"{view.pointer}/id", f"phase id {name!r} is used twice in this list", "another id", name)
     for outer in view.around:
-        if name in outer.order.ids:
+        if outer.order.index_of(name) is not None:
             found.error(
                 f"{view.pointer}/id", f"phase id {name!r} is also the id of an enclosing phase", "another id", name
             )
@@ -128,19 +128,21 @@ def _identity(view: PhaseView, found: LintFindings) -> None:
 
 def _needs(view: PhaseView, found: LintFindings) -> None:
     needs = view.phase.needs or ()
-    siblings = tuple(name for name in view.order.ids if name != view.phase.id)
+    named: set[str] = set()
     for position, name in enumerate(needs):
         at = f"{view.pointer}/needs/{position}"
         if view.order.index_of(name) is None:
+            siblings = tuple(other for other in view.order.ids if other != view.phase.id)
             found.error(
                 at,
                 f"unknown phase {name!r}; needs names phases of the same list{did_you_mean(name, siblings)}",
                 list(siblings),
                 name,
             )
-        elif name in needs[:position]:
+        elif name in named:
             found.error(at, f"{name!r} is listed twice", None, name)
-    if view.index in view.order.ancestors(view.index):
+        named.add(name)
+    if view.order.is_before(view.index, view.index):
         at = f"{view.pointer}/needs" if view.phase.needs else view.pointer
         found.error(at, f"phase {view.phase.id!r} waits for itself: its needs form a cycle", None, list(needs))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.faults import Fault
 from wfe_mcp.workflow.form import read_form
 from wfe_mcp.workflow.model import Template, all_phases
@@ -63,7 +64,9 @@ def mended(definition: object) -> Mended:
     """``definition`` as a template: unchanged when it matches the schema, else recovered as far as possible."""
     template, faults = read_form(definition)
     work = Mended(template, definition, faults)
-    if template is not None or not isinstance(definition, dict):
+    if template is not None or not isinstance(definition, dict) or len(faults) > ERRORS.most:
+        return work
+    if not all(at for at, _ in faults):  # the whole value cannot be kept: nothing in it can be replaced
         return work
     work.definition = copy.deepcopy(cast("dict[str, Any]", definition))
     left = faults

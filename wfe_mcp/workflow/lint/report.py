@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wfe_mcp.core.errors import Detail
+from wfe_mcp.core.limits import ERRORS
+
+
+class EnoughErrors(Exception):
+    """More errors were found than lint lists; the rules stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class LintFindings:
     def error(self, path: str, message: str, expected: object = None, got: object = None) -> None:
         """Add an error: the template cannot run."""
         self.errors.append(Detail(path, message, expected, got))
+        if len(self.errors) > ERRORS.most:
+            raise EnoughErrors
 
     def warn(self, path: str, message: str) -> None:
         """Add a warning: it can run, but probably not as intended."""

@@ -10,6 +10,7 @@ the reason why.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, cast
 
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
@@ -35,6 +36,63 @@ _PHASE = Fields(
 )
 
 
+_NONE: Mapping[str, Known] = {}
+
+
+class _Reached(Mapping[str, Known]):
+    """The names that some members of a list make known, over those known ``outside``.
+
+    ``makers``: name → (index of the member, what it makes), shared by all members; ``members``: those that count, as bits.
+    A dict for each phase would take n² entries.
+    """
+
+    def __init__(self, makers: "_Makers", members: int, outside: Mapping[str, Known]) -> None:
+        self._makers, self._members, self._outside = makers, members, outside
+
+    def __getitem__(self, name: str) -> Known:
+        for index, known in reversed(self._makers.get(name, ())):
+            if self._members >> index & 1:
+                return known
+        return self._outside[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._outside
+        for name, made in self._makers.items():
+            if any(self._members >> index & 1 for index, _ in made) and name not in self._outside:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+_Makers = Mapping[str, Sequence[tuple[int, Known]]]
+
+
+class _Hidden(Mapping[str, str]):
+    """Why an artifact of the template is not known at a place: name → reason."""
+
+    def __init__(
+        self, makers: Mapping[str, tuple[int, str]], seen: Mapping[str, Known], phase: str, at: int, *, judged: bool
+    ) -> None:
+        self._makers, self._seen, self._phase, self._at, self._judged = makers, seen, phase, at, judged
+
+    def __getitem__(self, name: str) -> str:
+        position, maker = self._makers[name]
+        if name in self._seen:
+            raise KeyError(name)
+        if position == self._at and not self._judged:
+            return "it is the phase's own and exists once it is submitted: gates, on_fail and next see it"
+        if position > self._at:
+            return f"phase {maker!r} produces it, and comes later"
+        return f"phase {maker!r} produces it, but {self._phase!r} does not need that phase; add it to needs"
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._makers if name not in self._seen)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     """The artifacts and step results available at a place."""
@@ -42,11 +100,25 @@ class _Made:
     artifacts: Mapping[str, Known]
     vars: Mapping[str, Known]
 
-    def __or__(self, other: "_Made") -> "_Made":
-        return _Made({**self.artifacts, **other.artifacts}, {**self.vars, **other.vars})
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What the phases of one list make, by name: artifacts and step results."""
+
+    count: int
+    artifacts: _Makers
+    vars: _Makers
+
+    def made_by(self, members: int, outside: _Made) -> _Made:
+        """What ``members`` (bits) make, over what is known outside the list."""
+        return _Made(_Reached(self.artifacts, members, outside.artifacts), _Reached(self.vars, members, outside.vars))
+
+    @property
+    def everyone(self) -> int:
+        return (1 << self.count) - 1
 
 
-_NOTHING = _Made({}, {})
+_NOTHING = _Made(_NONE, _NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +143,20 @@ def views(template: Template) -> tuple[PhaseView, ...]:
 def outputs_scope(template: Template) -> Scope:
     """The scope of the template's ``outputs``: all artifacts."""
     scopes = _Scopes(template)
-    made = _NOTHING
-    for phase in template.phases:
-        made |= scopes.made_by(phase)
-    scope = scopes.scope(made, {}, {})
+    listed = scopes.listed(template.phases)
+    scope = scopes.scope(listed.made_by(listed.everyone, _NOTHING), {}, {})
     return {name: known for name, known in scope.items() if name != "phase"}
 
 
-def with_step(scope: Scope, step: Step) -> Scope:
-    """The scope of the steps after ``step``."""
-    if step.assign is None:
-        return scope
-    return {**scope, "vars": Fields({**cast("Fields", scope["vars"]).known, step.assign: _result_of(step)})}
+def step_scopes(scope: Scope, steps: Sequence[Step]) -> Iterator[Scope]:
+    """The scope of each step: the results of the steps before it are known."""
+    makers: dict[str, list[tuple[int, Known]]] = {}
+    for index, step in enumerate(steps):
+        if step.assign is not None:
+            makers.setdefault(step.assign, []).append((index, _result_of(step)))
+    known = cast("Fields", scope["vars"]).known
+    for index in range(len(steps)):
+        yield {**scope, "vars": Fields(_Reached(makers, (1 << index) - 1, known))} if makers else scope
 
 
 def _result_of(step: Step) -> Known:
@@ -95,7 +169,17 @@ def _node(schema: str | dict[str, Any]) -> Known:
 
     if check_schema(schema):
         return OPEN
+    if isinstance(schema, str) and "." not in schema:
+        return _shipped(schema)
     document = json_schema(schema)
+    return SchemaNode(document, document)
+
+
+@lru_cache(maxsize=64)
+def _shipped(name: str) -> Known:
+    from wfe_mcp.artifacts.registry import json_schema
+
+    document = json_schema(name)
     return SchemaNode(document, document)
 
 
@@ -118,12 +202,11 @@ class _Scopes:
         outer: _Made,
         items: Scope,
     ) -> Iterator[PhaseView]:
-        order = Order(phases)
+        order, listed = Order(phases), self.listed(phases)
         for index, phase in enumerate(phases):
-            seen = outer
-            for ancestor in sorted(order.ancestors(index) - {index}):
-                seen |= self.made_by(phases[ancestor])
-            own = self.made_by(phase)
+            own = 1 << index
+            before = order.ancestors(index) & ~own
+            seen, judged = listed.made_by(before, outer), listed.made_by(before | own, outer)
             view = PhaseView(
                 phase,
                 f"{pointer}/{index}",
@@ -131,7 +214,7 @@ class _Scopes:
                 order,
                 around,
                 self.scope(seen, items, self._hidden(phase, seen, judged=False)),
-                self.scope(seen | own, items, self._hidden(phase, seen | own, judged=True)),
+                self.scope(judged, items, self._hidden(phase, judged, judged=True)),
             )
             if isinstance(phase, LoopPhase):
                 yield from self._loop(phase, view, seen, items)
@@ -142,22 +225,31 @@ class _Scopes:
         inner = {**items, **_items(loop, view.before)}
         passed = seen
         if loop.until:  # evaluated after a pass, with the artifacts of that pass
-            for phase in loop.phases:
-                passed |= self.made_by(phase)
+            inside = self.listed(loop.phases)
+            passed = inside.made_by(inside.everyone, seen)
         body = self.scope(passed, inner, self._hidden(loop, passed, judged=True))
         view = replace(view, body=body)
         yield view
         yield from self.walk(loop.phases, f"{view.pointer}/phases", (*view.around, view), seen, inner)
 
-    def made_by(self, phase: Phase) -> _Made:
-        """What the phases after ``phase`` can use of it."""
-        artifacts = {phase.output.artifact: self._artifact(phase)} if phase.output else {}
+    def listed(self, phases: Sequence[Phase]) -> _Listed:
+        """What each phase of a list makes for those after it."""
+        artifacts: dict[str, list[tuple[int, Known]]] = {}
+        results: dict[str, list[tuple[int, Known]]] = {}
+        for index, phase in enumerate(phases):
+            for name, known in self._artifacts_of(phase):
+                artifacts.setdefault(name, []).append((index, known))
+            for step in phase.steps if isinstance(phase, StepsPhase) else ():
+                if step.assign:
+                    results.setdefault(step.assign, []).append((index, _result_of(step)))
+        return _Listed(len(phases), artifacts, results)
+
+    def _artifacts_of(self, phase: Phase) -> Iterator[tuple[str, Known]]:
+        if phase.output:
+            yield phase.output.artifact, self._artifact(phase)
         if isinstance(phase, LoopPhase):
             for inner in phase.phases:
-                made = self.made_by(inner)
-                artifacts.update({name: MapOf(known) for name, known in made.artifacts.items()})
-        results = [step for step in phase.steps if step.assign] if isinstance(phase, StepsPhase) else []
-        return _Made(artifacts, {str(step.assign): _result_of(step) for step in results})
+                yield from ((name, MapOf(known)) for name, known in self._artifacts_of(inner))
 
     def _artifact(self, phase: Phase) -> Known:
         known = self._nodes.get(id(phase))
@@ -177,21 +269,8 @@ class _Scopes:
             **items,
         }
 
-    def _hidden(self, phase: Phase, seen: _Made, *, judged: bool) -> dict[str, str]:
-        here = self._positions[id(phase)]
-        hidden: dict[str, str] = {}
-        for name, (position, maker) in self._makers.items():
-            if name in seen.artifacts:
-                continue
-            if position == here and not judged:
-                hidden[name] = "it is the phase's own and exists once it is submitted: gates, on_fail and next see it"
-            elif position > here:
-                hidden[name] = f"phase {maker!r} produces it, and comes later"
-            else:
-                hidden[name] = (
-                    f"phase {maker!r} produces it, but {phase.id!r} does not need that phase; add it to needs"
-                )
-        return hidden
+    def _hidden(self, phase: Phase, seen: _Made, *, judged: bool) -> Mapping[str, str]:
+        return _Hidden(self._makers, seen.artifacts, phase.id, self._positions[id(phase)], judged=judged)
 
 
 def _inputs(schema: Mapping[str, Any]) -> Known:

@@ -47,6 +47,7 @@ class ExprGate(Shape):
     assert_: Condition = Field(
         alias="assert", description="The condition, exactly one `${…}`. It sees the revision under judgement."
     )
+    message: Text | None = Field(default=None, description="What the agent reads when the condition is false.")
 
 
 class FilesGate(Shape):

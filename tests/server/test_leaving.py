@@ -1,0 +1,162 @@
+"""A client that cancels, leaves or stops reading ends its requests and never keeps the server."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import House
+from tests.server.test_stdio import PATIENCE_S, Child, serving
+from wfe_mcp.server.fast_start import CAPABILITIES_KEY, MODERN, VERSION_KEY
+from wfe_mcp.server.project_session import THREADS
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stopped git is a shell script, the end a signal")
+
+GIT = """#!/bin/sh
+if [ -e "{hang}" ]; then
+    echo started >> "{begun}"
+    while [ -e "{hang}" ]; do sleep 0.1; done
+fi
+exec "{git}" "$@"
+"""
+
+
+class Hanging:
+    """A git that does not end while the file ``hang`` is there, as on a file system that does not answer."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        folder.mkdir()
+        self.hang, self._begun = folder / "hang", folder / "begun"
+        os.mkfifo(self._begun)
+        self._reader = os.open(self._begun, os.O_RDWR)
+        script = folder / "git"
+        script.write_text(GIT.format(hang=self.hang, begun=self._begun, git=shutil.which("git")), encoding="utf-8")
+        script.chmod(0o755)
+        house.environment["PATH"] = f"{folder}{os.pathsep}{house.environment['PATH']}"
+
+    def wait(self) -> None:
+        """Until one more call hangs."""
+        assert select.select([self._reader], [], [], PATIENCE_S)[0], "git was not called"
+        os.read(self._reader, len("started\n"))
+
+    def end(self) -> None:
+        self.hang.unlink(missing_ok=True)
+        os.close(self._reader)
+
+
+@pytest.fixture
+def hanging(house: House, tmp_path: Path) -> Generator[Hanging]:
+    made = Hanging(house, tmp_path / "bin")
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(params=["handshake", "stateless"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Calls a tool in one of the two protocols."""
+
+    def asked(child: Child, tool: str, **arguments: Any) -> int:
+        meta: dict[str, Any] = (
+            {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}} if request.param == "stateless" else {}
+        )
+        if not meta and not hasattr(child, "greeted"):
+            about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+            child.ask("initialize", **about)
+            child.write(b'{"jsonrpc": "2.0", "method": "notifications/initialized"}')
+            child.read()
+            child.greeted = True  # pyright: ignore[reportAttributeAccessIssue] - a note of this test
+        return child.ask("tools/call", name=tool, arguments=arguments, **meta)
+
+    return asked
+
+
+def answer(child: Child, request: int) -> dict[str, Any]:
+    """The envelope that answers ``request``, past all other messages."""
+    while (message := child.read()).get("id") != request:
+        pass
+    return message["result"]["structuredContent"]
+
+
+def started(child: Child, ask: Callable[..., int]) -> str:
+    return str(answer(child, ask(child, "start_run", template="drill", inputs={"goal": "try"}))["run"])
+
+
+def begin(child: Child, ask: Callable[..., int], run: str) -> int:
+    return ask(child, "submit_artifact", run=run, phase="checked", artifact={"title": "long enough"})
+
+
+def test_cancelled_requests_give_their_places_back_while_their_work_hangs(
+    house: House, hanging: Hanging, ask: Callable[..., int]
+) -> None:
+    with serving(house) as child:
+        run = started(child, ask)
+        assert (said := answer(child, ask(child, "start_phase", run=run, phase="checked")))["ok"], said
+        (house.root / "new.txt").write_text("a file that git must look at", encoding="utf-8")
+        hanging.hang.touch()
+        requests = [begin(child, ask, run) for _ in range(THREADS)]
+        hanging.wait()
+        for request in requests:
+            cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request}}
+            child.write(json.dumps(cancel).encode())
+
+        assert (said := answer(child, ask(child, "list_templates", query="drill")))["ok"], said
+        hanging.hang.unlink()
+
+
+@pytest.mark.parametrize("how", ["closes its end", "sends SIGTERM"])
+def test_a_request_that_hangs_does_not_keep_a_server_whose_client_has_left(
+    house: House, hanging: Hanging, ask: Callable[..., int], how: str
+) -> None:
+    with serving(house) as child:
+        run = started(child, ask)
+        assert (said := answer(child, ask(child, "start_phase", run=run, phase="checked")))["ok"], said
+        (house.root / "new.txt").write_text("a file that git must look at", encoding="utf-8")
+        hanging.hang.touch()
+        begin(child, ask, run)
+        hanging.wait()
+        if how == "sends SIGTERM":
+            child.process.send_signal(signal.SIGTERM)
+        else:
+            child.stdin.close()
+
+        assert child.process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("how", ["closes its end", "sends SIGTERM"])
+def test_a_client_that_reads_no_answer_does_not_keep_the_server(
+    house: House, ask: Callable[..., int], how: str
+) -> None:
+    with serving(house) as child:
+        answer(child, ask(child, "list_templates"))
+        for _ in range(200):  # more than a pipe holds
+            ask(child, "list_templates")
+        if how == "sends SIGTERM":
+            child.process.send_signal(signal.SIGTERM)
+        else:
+            child.stdin.close()
+
+        assert child.process.wait(PATIENCE_S) == 0
+
+
+def test_all_answers_of_a_client_that_closed_its_end_are_written(house: House) -> None:
+    asked = b"".join(
+        json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/list",
+                    "params": {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}}}).encode() + b"\n"
+        for number in range(50)
+    )  # fmt: skip
+    told = subprocess.run(
+        [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(house.root)], input=asked, capture_output=True,
+        env=house.environment, timeout=PATIENCE_S, check=True,
+    )  # fmt: skip
+
+    assert [json.loads(line)["id"] for line in told.stdout.splitlines()] == list(range(50))

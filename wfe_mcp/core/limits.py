@@ -1,0 +1,79 @@
+"""The limits on what clients and authors may bring.
+
+One table: the checks, the refusals and docs/reference/limits.md are made from it.
+
+Rules:
+1. A refusal names the limit, the value found, and what to do.
+2. What is within the limits is read in time that grows with its size. Only a JSON Schema can still take exponential
+   time; where ``artifacts/weight.py`` cannot exclude that, the check runs in a child process that ends at its limit.
+3. A limit is checked when something comes in. What is stored stays readable, whatever the limits are today.
+"""
+
+from typing import NamedTuple
+
+
+class Limit(NamedTuple):  # no dataclass: the server reads this before its first answer, and dataclasses load for 5 ms
+    """``most``: the highest number allowed, in ``unit``. ``of``: what is counted. ``remedy``: what to do above it."""
+
+    most: int
+    unit: str
+    of: str
+    remedy: str
+
+    def at(self, most: int) -> "Limit":
+        """The same limit with another number."""
+        return Limit(most, self.unit, self.of, self.remedy)
+
+    def fault(self, found: int, *, at_least: bool = False) -> str:
+        """``has 1,200 phases; at most 1,000 are allowed``. ``at_least``: counting stopped there."""
+        more = "at least " if at_least else ""
+        return f"has {more}{found:,} {self.unit}; at most {self.most:,} {'is' if self.most == 1 else 'are'} allowed"
+
+
+_VALUE = "Make it smaller, or put large content in files of the project."
+_SPLIT = "Split the template: a phase of kind flow runs another one."
+
+MESSAGE_BYTES = Limit(8_000_000, "bytes", "one message from an MCP client", _VALUE)
+MESSAGE_PARTS = Limit(250_000, "parts", "one message from an MCP client: its values, keys not counted", _VALUE)
+UNREAD_BYTES = Limit(64_000_000, "unread bytes", "answers that an MCP client does not read", "Read the answers.")
+VALUE_BYTES = Limit(1_000_000, "bytes", "an artifact, a template or inputs, as canonical JSON", _VALUE)
+VALUE_DEPTH = Limit(
+    64, "levels of nesting", "lists and objects inside each other, in an artifact, a template or inputs", _VALUE
+)
+VALUE_PARTS = Limit(100_000, "parts", "the values in an artifact, a template or inputs", _VALUE)
+KEY_CHARACTERS = Limit(500, "characters", "one key of an object", "Use a shorter key.")
+INTEGER_BITS = Limit(4_096, "bits", "one whole number", "Write it as text.")
+YAML_DEPTH = Limit(
+    20, "levels of nesting", "lists and maps inside each other in an imported YAML file", "Make it flatter."
+)
+PHASES = Limit(1_000, "phases", "a template, with the phases in its loops and in the templates that it runs", _SPLIT)
+TEMPLATE_PARTS = Limit(30_000, "parts", "the values in a template, with the templates that it runs", _SPLIT)
+LOOP_DEPTH = Limit(16, "levels of loops", "loops inside each other in a template", _SPLIT)
+LOCKS = Limit(100, "locks", "the `locks` of all phases of a template", _SPLIT)
+EXPRESSIONS = Limit(2_000, "expressions", "the `${…}` of a template", _SPLIT)
+EXPRESSION_CHARACTERS = Limit(10_000, "characters", "one expression", "Let a step or a phase compute a part of it.")
+SCHEMAS = Limit(5_000, "schemas", "the JSON Schemas of a template, each schema inside another counted",
+                "Use the named schemas, or open objects.")  # fmt: skip
+REFERENCES = Limit(1_000, "references", "the `$ref` in the JSON Schemas of a template", "Write the schemas out.")
+PATTERNS = Limit(200_000, "characters of patterns", "the patterns in the JSON Schemas of a template, with counted repetitions "
+                 "written out", "Use shorter patterns, or repetitions without a count.")  # fmt: skip
+ERRORS = Limit(200, "errors", "the errors that lint lists", "Fix these and run it again.")
+CHECK_WORK = Limit(2_000_000, "steps", "the work to check one value against a JSON Schema, estimated; above it the check "
+                   "runs in a child process", "Use fewer anyOf, oneOf and allOf inside each other.")  # fmt: skip
+CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHECK_WORK.remedy)
+CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
+
+TABLE: tuple[Limit, ...] = (
+    MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES, VALUE_BYTES, VALUE_DEPTH, VALUE_PARTS, KEY_CHARACTERS, INTEGER_BITS, YAML_DEPTH,
+    PHASES, TEMPLATE_PARTS, LOOP_DEPTH, LOCKS, EXPRESSIONS, EXPRESSION_CHARACTERS, SCHEMAS, REFERENCES, PATTERNS, ERRORS,
+    CHECK_WORK, CHECK_SECONDS, CHECK_BYTES,
+)  # fmt: skip
+"""All limits, in the order of the reference page."""
+
+ABOUT = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
+readable, whatever the limits are. Lint and validation take time that grows with the size.
+
+A JSON Schema with many branches can take exponential time. Its check is estimated first: the schemas that remain when each
+reference is replaced by what it names, times the parts of the value. Above the limit, and for references that lead back to
+themselves in two ways, the check runs in a child process that is ended at its limits."""
+"""The text of the reference page."""
