@@ -3,7 +3,8 @@
 Rules:
 1. ``pass`` counts towards the quorum; ``concerns`` and ``fail`` do not. Dissent is shown, also where the quorum is
    reached.
-2. An unreadable answer is a ``fail``: silence is not consent (B-25).
+2. An unreadable answer is a ``fail``: silence is not consent (B-25). One with verdicts that disagree is unreadable,
+   whoever wrote them: the reviewer twice, or a file that it quotes.
 3. A reviewer that could not be reached matters only where its vote would decide: then ``on_provider_error`` says
    whether the gate passes with a warning or is undecided.
 """
@@ -41,6 +42,18 @@ class Reviewed:
     def verdict(self) -> str:
         """``pass``, ``concerns``, ``fail``, or ``missing``."""
         return "missing" if self.opinion is None else str(self.opinion["verdict"])
+
+
+def conflict(text: str, value: dict[str, Any]) -> str:
+    """Why an answer is unreadable: its text holds another verdict than ``value``, its own or a quoted one. "" if not."""
+    from wfe_mcp.providers.output import objects_in
+
+    try:
+        others = {str(found["verdict"]) for found in objects_in(text) if "verdict" in found}
+    except ValueError as unreadable:
+        return str(unreadable)
+    verdicts = sorted(others | {str(value.get("verdict"))})
+    return f"it holds verdicts that disagree: {', '.join(verdicts)}" if len(verdicts) > 1 else ""
 
 
 def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
