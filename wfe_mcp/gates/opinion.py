@@ -26,7 +26,7 @@ _SUGGESTION_CHARS = 1_500
 class Reviewed:
     """One reviewer's result. ``opinion``: the value of an ``opinion@1``; None: not reached, and ``fault`` says why.
 
-    ``provider`` and ``model`` answered. ``cached``: a stored answer to the identical question; no call was made.
+    ``provider`` and ``model`` were asked; ``answered_by``: the model that answered, as the provider reports it. ``cached``: a stored answer to the identical question; no call was made.
     ``id``: of the stored opinion; "" where none was stored.
     """
 
@@ -37,6 +37,7 @@ class Reviewed:
     fault: str = ""
     cached: bool = False
     id: str = ""
+    answered_by: str = ""
 
     @property
     def verdict(self) -> str:
@@ -81,6 +82,13 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
     return failed(KIND, "\n".join(lines), "fix what the reviewers found, then submit again.", data)
 
 
+def who_answered(provider: str, model: str, answered_by: str | None) -> str:
+    """The model of an opinion for people: the one that answered, and the one that was asked where they differ."""
+    if not answered_by or answered_by == model:
+        return model or provider
+    return f"{answered_by}, asked for {model}" if model else answered_by
+
+
 def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
     """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided."""
     who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
@@ -107,14 +115,20 @@ def _passes(count: int, reviews: Sequence[Reviewed]) -> str:
 
 def _as_data(review: Reviewed) -> dict[str, Any]:
     told = {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "verdict": review.verdict}
-    optional = {"id": review.id, "opinion": review.opinion, "fault": review.fault, "cached": review.cached}
+    optional = {
+        "answered_by": review.answered_by,
+        "id": review.id,
+        "opinion": review.opinion,
+        "fault": review.fault,
+        "cached": review.cached,
+    }
     return told | {key: value for key, value in optional.items() if value}
 
 
 def _said(review: Reviewed) -> str:
     opinion = review.opinion or {}
     lines = [
-        f"{review.reviewer} ({review.model or review.provider}): {review.verdict}: {opinion.get('summary') or 'no summary'}"
+        f"{review.reviewer} ({who_answered(review.provider, review.model, review.answered_by)}): {review.verdict}: {opinion.get('summary') or 'no summary'}"
     ]
     findings: list[dict[str, Any]] = opinion.get("findings", [])
     lines += [f"  - {_finding(each)}" for each in findings[:_SHOWN_FINDINGS]]

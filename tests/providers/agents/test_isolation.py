@@ -242,7 +242,7 @@ def test_the_model_of_codex_is_read_from_its_session(stub: Stub, tmp_path: Path,
 
 
 def test_gemini_cli_says_at_its_end_which_models_answered(stub: Stub) -> None:
-    result = {"type": "result", "status": "success", "stats": {"models": {"flash": {}, "pro": {}}}}
+    result: dict[str, Any] = {"type": "result", "status": "success", "stats": {"models": {"flash": {}, "pro": {}}}}
     stub.plays(("say", '{"type":"init","model":"auto"}'), answered("gemini-cli"), ("say", json.dumps(result)))
     assert ask_agent(stub.connection("gemini-cli"), QUESTION, stub.around()).model == "flash, pro"
 
