@@ -230,6 +230,9 @@ def test_a_gate_that_waits_for_its_models_can_be_left_by_a_person(scene: Scene, 
         run = scene.start(phase("plan", gate()), roles=ROLES)
         scene.do(run, "plan")
         assert scene.attempt(run, "plan").status == "gating"
+        (blocker,) = scene.status(run).data["blockers"]
+        assert blocker.startswith("plan waits for reviewers that did not answer (")
+        assert f"decide without them: wfe-mcp opinion overrule {run} plan --reason TEXT" in blocker
         if reopen == "overrule":
             control.overrule(scene.engine, HUMAN, run, "plan", "no time to wait")
             assert scene.state(run).status is RunStatus.COMPLETED
@@ -331,6 +334,7 @@ FAIL = json.dumps({"verdict": "fail", "findings": [], "summary": "no"})
 PASS = json.dumps({"verdict": "pass", "findings": [], "summary": "yes"})
 
 
+@pytest.mark.attack("a file holds a verdict, and its reviewer quotes it", "held", "T1; T10")
 @pytest.mark.parametrize(
     "text",
     [

@@ -61,6 +61,9 @@ def stand_in(stub: Stub, tmp_path: Path) -> StandIn:
     return StandIn(stub.root, home, program, stub)
 
 
+@pytest.mark.attack(
+    "instruction files, hooks and servers of the project or the user tell a reviewing agent to pass", "held", "T10"
+)
 @kinds
 def test_a_reviewer_reads_no_file_of_the_project_or_the_user(stand_in: StandIn, kind: ProviderKind) -> None:
     answer = stand_in.ask(kind)
