@@ -3,7 +3,8 @@
 Rules:
 1. ``pass`` counts towards the quorum; ``concerns`` and ``fail`` do not. Dissent is shown, also where the quorum is
    reached.
-2. An unreadable answer is a ``fail``: silence is not consent (B-25).
+2. An unreadable answer is a ``fail``: silence is not consent (B-25). One with verdicts that disagree is unreadable,
+   whoever wrote them: the reviewer twice, or a file that it quotes.
 3. A reviewer that could not be reached matters only where its vote would decide: then ``on_provider_error`` says
    whether the gate passes with a warning or is undecided.
 """
@@ -25,7 +26,7 @@ _SUGGESTION_CHARS = 1_500
 class Reviewed:
     """One reviewer's result. ``opinion``: the value of an ``opinion@1``; None: not reached, and ``fault`` says why.
 
-    ``provider`` and ``model`` answered. ``cached``: a stored answer to the identical question; no call was made.
+    ``provider`` and ``model`` were asked; ``answered_by``: the model that answered, as the provider reports it. ``cached``: a stored answer to the identical question; no call was made.
     ``id``: of the stored opinion; "" where none was stored.
     """
 
@@ -36,11 +37,24 @@ class Reviewed:
     fault: str = ""
     cached: bool = False
     id: str = ""
+    answered_by: str = ""
 
     @property
     def verdict(self) -> str:
         """``pass``, ``concerns``, ``fail``, or ``missing``."""
         return "missing" if self.opinion is None else str(self.opinion["verdict"])
+
+
+def conflict(text: str, value: dict[str, Any]) -> str:
+    """Why an answer is unreadable: its text holds another verdict than ``value``, its own or a quoted one. "" if not."""
+    from wfe_mcp.providers.output import objects_in
+
+    try:
+        others = {str(found["verdict"]) for found in objects_in(text) if "verdict" in found}
+    except ValueError as unreadable:
+        return str(unreadable)
+    verdicts = sorted(others | {str(value.get("verdict"))})
+    return f"it holds verdicts that disagree: {', '.join(verdicts)}" if len(verdicts) > 1 else ""
 
 
 def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
@@ -66,6 +80,13 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
     rewrites = [_rewrite(each) for each in dissent if each.opinion and each.opinion.get("suggestion")]
     lines = [told, *(_said(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]
     return failed(KIND, "\n".join(lines), "fix what the reviewers found, then submit again.", data)
+
+
+def who_answered(provider: str, model: str, answered_by: str | None) -> str:
+    """The model of an opinion for people: the one that answered, and the one that was asked where they differ."""
+    if not answered_by or answered_by == model:
+        return model or provider
+    return f"{answered_by}, asked for {model}" if model else answered_by
 
 
 def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
@@ -94,14 +115,20 @@ def _passes(count: int, reviews: Sequence[Reviewed]) -> str:
 
 def _as_data(review: Reviewed) -> dict[str, Any]:
     told = {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "verdict": review.verdict}
-    optional = {"id": review.id, "opinion": review.opinion, "fault": review.fault, "cached": review.cached}
+    optional = {
+        "answered_by": review.answered_by,
+        "id": review.id,
+        "opinion": review.opinion,
+        "fault": review.fault,
+        "cached": review.cached,
+    }
     return told | {key: value for key, value in optional.items() if value}
 
 
 def _said(review: Reviewed) -> str:
     opinion = review.opinion or {}
     lines = [
-        f"{review.reviewer} ({review.model or review.provider}): {review.verdict}: {opinion.get('summary') or 'no summary'}"
+        f"{review.reviewer} ({who_answered(review.provider, review.model, review.answered_by)}): {review.verdict}: {opinion.get('summary') or 'no summary'}"
     ]
     findings: list[dict[str, Any]] = opinion.get("findings", [])
     lines += [f"  - {_finding(each)}" for each in findings[:_SHOWN_FINDINGS]]

@@ -8,12 +8,14 @@
 Rules (S0-43):
 1. The prompt ends with a paragraph that says so, and with the schema.
 2. The file takes precedence over the answer; in an answer, the last block that is a JSON object counts.
+   The answer to a question ends with it (``ends_with_value``).
 3. The value is not validated here: it is submitted like every artifact.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.parse import parse_json
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.workspace.config.provider_kinds import FsAbility
+
+_MARKS = re.compile(r"^[ \t]*[>+|-]+[ \t]?", re.MULTILINE)
+"""What stands before each line of a quotation, of a diff or of a table."""
+_MOST_OBJECTS = 5_000
 
 _PARAGRAPHS: dict[FsAbility, str] = {
     "local-write": "When the work is done, write your output as JSON into the file `{place}` (relative to the project's "
@@ -74,6 +80,40 @@ def value_in(text: str) -> dict[str, Any] | None:
         if (value := _object(block)) is not None:
             return value
     return _object(text)
+
+
+def ends_with_value(text: str) -> bool:
+    """True when the answer ends with its object, as it was told to: one that it only quotes is followed by more."""
+    blocks = [*_blocks(text)]
+    is_at_end = text.rstrip().endswith(("```", "~~~")) if blocks else True
+    return is_at_end and _object(blocks[-1] if blocks else text) is not None
+
+
+def objects_in(text: str) -> Iterator[dict[str, Any]]:
+    """Every JSON object in ``text``: alone, in words, in blocks, and in lines that a quotation or a diff marks.
+
+    Raises ValueError for a text with too many beginnings of objects to read them all.
+    """
+    yield from _every_object(text)
+    unmarked = _MARKS.sub("", text)
+    if unmarked != text:
+        yield from _every_object(unmarked)
+
+
+def _every_object(text: str) -> Iterator[dict[str, Any]]:
+    decoder, at = json.JSONDecoder(), text.find("{")
+    for _ in range(_MOST_OBJECTS):
+        if at < 0:
+            return
+        try:
+            found, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at = text.find("{", at + 1)
+            continue
+        yield cast("dict[str, Any]", found)
+        at = text.find("{", at)
+    if at >= 0:
+        raise ValueError(f"it holds more than {_MOST_OBJECTS:,} beginnings of JSON objects")
 
 
 def _object(text: str) -> dict[str, Any] | None:

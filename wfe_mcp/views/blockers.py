@@ -73,6 +73,11 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
             proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)
             command = "" if refusal(state, proceed) else f"; continue: wfe-mcp proceed {run}"
             return f"{attempt.phase} is completed and held{command}"
+        case AttemptStatus.GATING if attempt.phase in found.unanswered:
+            overrule = _command(found, attempt, c.Overrule)
+            why = _first_line(found.unanswered[attempt.phase])
+            told = f"{attempt.phase} waits for reviewers that did not answer ({why}); they are asked again"
+            return f"{told}{overrule and f'; decide without them: {overrule}'}"
         case AttemptStatus.READY if state.phase(attempt.phase).kind == "human":
             submit = _command(found, attempt, c.StartPhase)
             return f"{attempt.phase} is the user's task{submit and f': {submit}'}"

@@ -35,6 +35,8 @@ for do, what in json.loads((here / "play.json").read_text()):
         print(what, file=sys.stderr, flush=True)
     elif do == "write":
         pathlib.Path(what[0]).write_text(what[1], encoding="utf-8")
+    elif do == "run":
+        exec(what)
     elif do == "sleep":
         time.sleep(what)
     elif do == "die":
@@ -114,6 +116,16 @@ class Stub:
 def recorded(kind: ProviderKind, case: str) -> list[str]:
     """The lines that an agent of this kind really printed."""
     return (RECORDED / kind / f"{case}.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def text_line(kind: ProviderKind, text: str) -> tuple[str, str]:
+    """What the agent prints when its model says ``text``."""
+    records: dict[ProviderKind, dict[str, Any]] = {
+        "claude-code": {"type": "assistant", "message": {"content": [{"type": "text", "text": text}]}},
+        "codex": {"type": "item.completed", "item": {"id": "item_9", "type": "agent_message", "text": text}},
+        "gemini-cli": {"type": "message", "role": "assistant", "content": text, "delta": True},
+    }
+    return ("say", json.dumps(records[kind]))
 
 
 def task(**limits: Any) -> Task:

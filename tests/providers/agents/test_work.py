@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.providers.agents.conftest import PLACE, Stub, recorded, task
+from tests.providers.agents.conftest import PLACE, Stub, recorded, task, text_line
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.providers.agents import AGENT_KINDS, ask_agent, run_agent
 from wfe_mcp.providers.call import (
@@ -55,16 +55,6 @@ def first_line(kind: ProviderKind) -> tuple[str, str]:
     return ("say", recorded(kind, "done")[0])
 
 
-def text_line(kind: ProviderKind, text: str) -> tuple[str, str]:
-    """What the agent prints when its model says ``text``."""
-    records: dict[ProviderKind, dict[str, Any]] = {
-        "claude-code": {"type": "assistant", "message": {"content": [{"type": "text", "text": text}]}},
-        "codex": {"type": "item.completed", "item": {"id": "item_9", "type": "agent_message", "text": text}},
-        "gemini-cli": {"type": "message", "role": "assistant", "content": text, "delta": True},
-    }
-    return ("say", json.dumps(records[kind]))
-
-
 def tool_line(kind: ProviderKind, call_id: str) -> tuple[str, str]:
     """What the agent prints when it begins to use a tool."""
     command = {"type": "command_execution", "id": call_id, "command": "make", "status": "in_progress"}
@@ -85,7 +75,7 @@ def test_an_agent_that_prints_its_output_is_done(stub: Stub, kind: ProviderKind)
     assert (worked.ending, worked.value) == ("done", BLOCK)
     assert worked.usage == USAGES[kind]
     assert worked.text.startswith("Done.") and worked.why == ""
-    assert worked.model == {"claude-code": "claude-opus-4-8[1m]", "codex": "m-1", "gemini-cli": "gemini-2.5-pro"}[kind]
+    assert worked.model == {"claude-code": "claude-opus-4-8", "codex": "m-1", "gemini-cli": "gemini-2.5-pro"}[kind]
 
 
 @kinds
@@ -389,8 +379,9 @@ def test_a_question_is_answered_without_writing(stub: Stub, kind: ProviderKind) 
     answer = ask_agent(stub.connection(kind), question, stub.around(), stub.ear)
     assert (answer.value, answer.usage) == (BLOCK, USAGES[kind])
     assert "You review.\n\nIs it good?" in stub.seen["prompt"] and ".wfe" not in stub.seen["prompt"]
-    allowed = {"claude-code": "Read,Grep,Glob", "codex": "read-only", "gemini-cli": "default"}[kind]
-    assert allowed in stub.seen["argv"]
+    alone = {"claude-code": "--tools", "codex": "--ignore-user-config", "gemini-cli": "default"}[kind]
+    assert alone in stub.seen["argv"]
+    assert Path(stub.seen["cwd"]).name == "review"
     assert not (stub.root / ".wfe").exists()
 
 

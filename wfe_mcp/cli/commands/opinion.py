@@ -81,13 +81,16 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
 
 
 def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:
+    from wfe_mcp.gates.opinion import who_answered
+
     for each in opinions:
         opinion = each.get("opinion")
         place = f" on {each['phase']} (attempt {each['attempt']})" if each.get("phase") else ""
         if opinion is None:
             screen.line(f"{each['reviewer']}: {each['fault']}", "yellow")
             continue
-        screen.line(f"{each['reviewer']} ({each['model'] or each['provider']}){place}: {opinion['verdict']}", "bold")
+        who = who_answered(each["provider"], each["model"], each.get("answered_by"))
+        screen.line(f"{each['reviewer']} ({who}){place}: {opinion['verdict']}", "bold")
         if opinion.get("summary"):
             screen.line(f"  {opinion['summary']}")
         for finding in opinion["findings"]:

@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.engine.evaluation.reviews import question_sha256
 from wfe_mcp.engine.models.ask import answer
-from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask, with_warning
+from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, nobody_to_ask, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.store.records.calls import CallPurpose
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.gates.judgement import Judgement
-    from wfe_mcp.providers.call import Connection, Question
+    from wfe_mcp.providers.call import Answer, Connection, Question
     from wfe_mcp.store.records.opinions import AskedBy
     from wfe_mcp.workflow.model import OpinionGate
 
@@ -141,7 +141,10 @@ def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
                 about.project_id, about.asked_by, reviewer.name, one.provider, one.model, question, about.sha256
             )
             if found is not None:
-                return Reviewed(reviewer.name, one.provider, one.model, found.value, cached=True, id=found.id)
+                return Reviewed(
+                    reviewer.name, one.provider, one.model, found.value, cached=True, id=found.id,
+                    answered_by=found.answered_by or "",
+                )  # fmt: skip
     return None
 
 
@@ -163,19 +166,23 @@ def _ask(
                 return replace(said, opinion=_unreadable(fault.message)), None
             last = replace(said, fault=fault.message), fault
             continue
-        value, fault_found = _read(given.value)
+        said = replace(said, answered_by=given.model)
+        value, fault_found = _read(given)
         if fault_found:
             return replace(said, opinion=_unreadable(fault_found)), None
-        return replace(said, opinion=value, id=_keep(engine, reviewer, connection, about, value)), None
+        id_ = _keep(engine, reviewer, connection, about, value, given.model)
+        return replace(said, opinion=value, id=id_), None
     assert last is not None, "a reviewer without connections is not asked"
     return last
 
 
-def _read(value: object) -> tuple[dict[str, Any], str]:
+def _read(given: Answer) -> tuple[dict[str, Any], str]:
     from wfe_mcp.artifacts.validate import validate
 
-    checked = validate("opinion@1", value)
-    return checked.value, checked.faults[0].message if checked.faults else ""
+    checked = validate("opinion@1", given.value)
+    if checked.faults:
+        return checked.value, checked.faults[0].message
+    return checked.value, conflict(given.text, checked.value)
 
 
 def _unreadable(why: str) -> dict[str, Any]:
@@ -183,7 +190,9 @@ def _unreadable(why: str) -> dict[str, Any]:
     return {"verdict": "fail", "summary": f"The answer is no opinion: {why[:300]}", "findings": []}
 
 
-def _keep(engine: Engine, reviewer: Reviewer, connection: Connection, about: About, value: dict[str, Any]) -> str:
+def _keep(
+    engine: Engine, reviewer: Reviewer, connection: Connection, about: About, value: dict[str, Any], model: str
+) -> str:
     made = f"op-{uuid.uuid4().hex[:16]}"
     with engine.store.tx() as tx:
         tx.add_opinion(
@@ -191,6 +200,7 @@ def _keep(engine: Engine, reviewer: Reviewer, connection: Connection, about: Abo
                 made, about.project_id, about.run_id, about.phase, about.attempt,
                 about.asked_by, reviewer.name, connection.provider, connection.model,
                 question_sha256(about.question), about.sha256, str(value["verdict"]), engine.clock(), value,
+                model or None,
             )
         )  # fmt: skip
     return made

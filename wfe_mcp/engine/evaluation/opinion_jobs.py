@@ -46,6 +46,7 @@ class OpinionJobs:
             raise RetryLater("; ".join(fault.message for fault in passing), max(after, default=None))
         said = [
             {"reviewer": each.reviewer, "provider": each.provider, "model": each.model, "cached": each.cached}
+            | ({"answered_by": each.answered_by} if each.answered_by else {})
             | ({"opinion": each.opinion} if each.opinion else {"fault": each.fault})
             for each in reviews
         ]

@@ -136,7 +136,7 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
     return [
         {
             "phase": row.phase, "attempt": row.attempt, "asked_by": row.asked_by, "reviewer": row.reviewer,
-            "provider": row.provider, "model": row.model, "artifact_sha256": row.artifact_sha256[:12],
+            "provider": row.provider, "model": row.model, "answered_by": row.answered_by, "artifact_sha256": row.artifact_sha256[:12],
             "at": row.at.isoformat(timespec="seconds"), "opinion": row.value,
         }
         for row in rows

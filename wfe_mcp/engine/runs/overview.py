@@ -5,7 +5,7 @@ Facts only: views turn them into sentences and commands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.guards import current_gate
@@ -48,7 +48,7 @@ class Overview:
     where the caller wants them. ``origin``: where an imported run comes from. ``by_hand``: phases that a person works in
     place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
     ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
-    verdict. ``outputs``: those that the template names, of a completed run.
+    verdict. ``outputs``: those that the template names, of a completed run. ``unanswered``: phases at an opinion gate whose reviewers did not answer the last time, with the reason.
     """
 
     loaded: LoadedRun
@@ -66,6 +66,7 @@ class Overview:
     origin: Mapping[str, Any] | None = None
     last_judged: tuple[PhasePath, int] | None = None
     outputs: RunOutputs | None = None
+    unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
 
     @property
     def sleeps(self) -> bool:
@@ -126,6 +127,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         origin=origin_of(tx, loaded.record),
         last_judged=tx.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
+        unanswered=_unanswered(tx, loaded) if works else {},
     )
 
 
@@ -151,6 +153,17 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
             for job in tx.jobs(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
         )
     )
+
+
+def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
+    gating = [one for one in loaded.state.open_attempts if one.status is AttemptStatus.GATING]
+    found: dict[PhasePath, str] = {}
+    for attempt in gating:
+        if (current_gate(loaded.state, attempt) or ("",))[0] == "opinion":
+            jobs = tx.jobs(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
+            errors = [job.error for job in jobs if job.error]
+            found |= {attempt.phase: errors[-1]} if errors else {}
+    return found
 
 
 def _goes_on(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:

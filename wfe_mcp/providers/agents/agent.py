@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from wfe_mcp.providers.call import Connection, FaultKind, Task, Usage
 
@@ -84,12 +85,35 @@ Heard = Said | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResul
 
 
 @dataclass(frozen=True, slots=True)
+class Isolation:
+    """How an agent answers a question under nobody's rules but ours (``isolation.py``).
+
+    ``arguments``: without project and user settings, memory files, hooks, skills, plugins, MCP servers and tools.
+    ``variable``: names the folder of its configuration, which is ``default`` in the home folder when it is not set; its
+    files lie ``below`` that. ``logins``: the files there that hold its login. ``accounts``: (variable, path in the home
+    folder) of a cloud account that it uses while that variable is set. ``environment``: what is set besides.
+    ``files``: (folder of the user's configuration, environment) → files to write, by path from ``home/`` or ``review/``.
+    ``model``: the model that answered, from the folder of its configuration; for an agent that does not print it.
+    """
+
+    arguments: Callable[[Connection], Sequence[str]]
+    variable: str
+    default: str
+    below: str
+    logins: tuple[str, ...]
+    accounts: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Callable[[Path, Mapping[str, str]], Mapping[str, str]] = lambda _config, _env: {}
+    model: Callable[[Path], str] = lambda _config: ""
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """One kind of agent.
 
     ``program``: its usual argv. ``variables``: names that pass into its environment; ``key``: the one that gets a
     configured key. ``options``: the supported ``Connection.options``. ``install`` and ``login``: what the user does when
-    it is missing, or not logged in.
+    it is missing, or not logged in. ``isolation``: how it answers a question.
     """
 
     program: tuple[str, ...]
@@ -100,6 +124,7 @@ class Agent:
     login: str
     arguments: Callable[[Connection, Task], Sequence[str]]
     hear: Callable[[Given], Iterable[Heard]]
+    isolation: Isolation
     exits: Mapping[int, FaultKind] = field(default_factory=dict[int, "FaultKind"])
 
 

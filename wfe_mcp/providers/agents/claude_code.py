@@ -14,6 +14,7 @@ from wfe_mcp.providers.agents.agent import (
     AgentUsage,
     Given,
     Heard,
+    Isolation,
     Said,
     Speaks,
     ToolBegan,
@@ -76,6 +77,35 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
     ]  # fmt: skip
 
 
+def _alone(connection: Connection) -> list[str]:
+    """Without settings of user and project, memory files, hooks, skills, plugins, MCP servers and tools."""
+    model = ["--model", connection.model] if connection.model else []
+    return [
+        "-p", "--output-format", "stream-json", "--verbose",
+        *model,
+        "--setting-sources", "", "--strict-mcp-config", "--disable-slash-commands", "--tools", "",
+        "--no-session-persistence",
+        *listed("--max-budget-usd", connection.options.get("max_budget_usd")),
+    ]  # fmt: skip
+
+
+_ISOLATION = Isolation(
+    arguments=_alone,
+    variable="CLAUDE_CONFIG_DIR",
+    default=".claude",
+    below="",
+    logins=(".credentials.json",),
+    accounts=(("CLAUDE_CODE_USE_BEDROCK", ".aws"), ("CLAUDE_CODE_USE_VERTEX", ".config/gcloud")),
+    # What its flags of today do, once more for versions with other flags, and for memory files in folders above.
+    environment={
+        "CLAUDE_CODE_SAFE_MODE": "1",
+        "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
+        "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+        "DISABLE_AUTOUPDATER": "1",
+    },
+)
+
+
 def _hear(record: Given) -> Iterator[Heard]:
     match record.get("type"):
         case "system" if record.get("subtype") == "init":
@@ -99,6 +129,8 @@ def _message(record: Given) -> Iterator[Heard]:
         # Not the model's text: Claude Code reports a failure as an answer.
         yield Trouble("\n".join(word(block, "text") for block in blocks), _FAULTS.get(error))
         return
+    if model := word(given(record, "message"), "model"):
+        yield Speaks(model)  # as its vendor reports it; at its start it says what it asks for
     for block in blocks:
         if block.get("type") == "text":
             yield Said(word(block, "text"))
@@ -143,7 +175,9 @@ CLAUDE_CODE = Agent(
         "permission_mode", "allowed_tools", "disallowed_tools", "max_turns", "max_budget_usd", "add_dirs", "mcp_servers",
     ),
     install="npm install -g @anthropic-ai/claude-code",
-    login="run `claude` once and log in there, or set ANTHROPIC_API_KEY",
+    login="run `claude` once and log in there, or set ANTHROPIC_API_KEY (a reviewer reads no login from the keychain of "
+    "macOS: set CLAUDE_CODE_OAUTH_TOKEN from `claude setup-token`)",
     arguments=_arguments,
     hear=_hear,
+    isolation=_ISOLATION,
 )  # fmt: skip

@@ -5,7 +5,7 @@ Its output was recorded from version 0.169; unknown records are ignored.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
@@ -14,6 +14,7 @@ from wfe_mcp.providers.agents.agent import (
     AgentUsage,
     Given,
     Heard,
+    Isolation,
     Said,
     ToolBegan,
     ToolDone,
@@ -30,6 +31,7 @@ from wfe_mcp.providers.call import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wfe_mcp.providers.call import Connection, Task
 
@@ -46,6 +48,60 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
         *(word for setting in words_of(options.get("config")) for word in ("-c", setting)),
         "-",
     ]  # fmt: skip
+
+
+_OFF = (
+    "shell_tool", "unified_exec", "view_image", "hooks", "plugins", "apps", "goals", "multi_agent", "browser_use",
+    "computer_use", "image_generation",
+)  # fmt: skip
+"""Its features by which a model could act or read, or others could speak to it."""
+_ALONE = (
+    "project_doc_max_bytes=0", "project_root_markers=[]", "skills.include_instructions=false", 'web_search="disabled"',
+    *(f"features.{name}=false" for name in _OFF),
+)  # fmt: skip
+_VENDORS_KEYS = ("model_", "openai_base_url", "chatgpt_base_url", "service_tier")
+_INSTRUCTING = ("model_instructions_file", "model_catalog")
+
+
+def _alone(connection: Connection) -> list[str]:
+    """Without the user's configuration, AGENTS.md, rules, hooks, skills, plugins, MCP servers and tools.
+
+    Of the option ``config`` only the settings about the model and its vendor count.
+    """
+    kept = [
+        setting
+        for setting in words_of(connection.options.get("config"))
+        if setting.startswith(_VENDORS_KEYS) and not setting.startswith(_INSTRUCTING)
+    ]
+    return [
+        "exec", "--json", "--skip-git-repo-check", "--color", "never", "--sandbox", "read-only",
+        "--ignore-user-config", "--ignore-rules",
+        *listed("--model", connection.model or None),
+        *(word for setting in (*kept, *_ALONE) for word in ("-c", setting)),
+        "-",
+    ]  # fmt: skip
+
+
+def _model(config: Path) -> str:
+    """The model of its last turn, from the file of its session: its events do not say it."""
+    from pydantic_core import from_json
+
+    for session in sorted(config.glob("sessions/**/rollout-*.jsonl"), reverse=True):
+        for line in reversed(session.read_text(encoding="utf-8", errors="replace").splitlines()):
+            if '"turn_context"' not in line:
+                continue
+            try:
+                found = from_json(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict) and (model := word(given(cast("Given", found), "payload"), "model")):
+                return model
+    return ""
+
+
+_ISOLATION = Isolation(
+    arguments=_alone, variable="CODEX_HOME", default=".codex", below="", logins=("auth.json",), model=_model
+)
 
 
 def _hear(record: Given) -> Iterator[Heard]:
@@ -114,4 +170,5 @@ CODEX = Agent(
     login="run `codex login`, or set OPENAI_API_KEY",
     arguments=_arguments,
     hear=_hear,
+    isolation=_ISOLATION,
 )

@@ -5,7 +5,8 @@ Its output was recorded from version 0.61; unknown records are ignored.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
@@ -14,6 +15,7 @@ from wfe_mcp.providers.agents.agent import (
     AgentUsage,
     Given,
     Heard,
+    Isolation,
     Said,
     Speaks,
     ToolBegan,
@@ -27,7 +29,8 @@ from wfe_mcp.providers.agents.agent import (
 from wfe_mcp.providers.call import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from wfe_mcp.providers.call import Connection, Task
 
@@ -51,6 +54,76 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
     ]  # fmt: skip
 
 
+_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION")
+"""The variables that its ``.env`` may set for a login."""
+_ALONE: Given = {
+    "context": {"fileName": "no-memory-file", "discoveryMaxDirs": 0, "includeDirectoryTree": False},
+    "hooksConfig": {"enabled": False},
+    "skills": {"enabled": False},
+    "experimental": {"enableAgents": False},
+    # One tool, which sees the empty folder only: its vendor refuses a request with an empty list of tools.
+    "tools": {"core": ["list_directory"]},
+    "mcp": {"allowed": [_NO_SERVER]},
+    "privacy": {"usageStatisticsEnabled": False},
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+}
+
+
+def _alone(connection: Connection) -> list[str]:
+    """Without extensions and MCP servers; the rest is in its settings (``_ALONE``)."""
+    return [
+        "--output-format", "stream-json", "--approval-mode", "default",
+        "--skip-trust",  # of the empty folder; it refuses to start in one that is not trusted
+        *listed("--model", connection.model or None),
+        "--extensions", "none", "--allowed-mcp-server-names", _NO_SERVER,
+    ]  # fmt: skip
+
+
+def _files(config: Path, env: Mapping[str, str]) -> Mapping[str, str]:
+    """Its settings, with the way in which the user logs in; and its ``.env``, where a folder above could have another."""
+    how = _login(config, env)
+    settings = _ALONE | ({"security": {"auth": {"selectedType": how}}} if how else {})
+    return {
+        "home/.gemini/settings.json": json.dumps(settings),
+        "review/.gemini/.env": _env_file(config),
+        "review/.git/none": "",  # where its search for GEMINI.md in the folders above ends, which no setting turns off
+    }
+
+
+def _login(config: Path, env: Mapping[str, str]) -> str:
+    from pydantic_core import from_json
+
+    try:
+        found = from_json((config / "settings.json").read_bytes())
+    except (OSError, ValueError):
+        found = {}
+    settings = cast("Given", found) if isinstance(found, dict) else {}
+    chosen = word(given(given(settings, "security"), "auth"), "selectedType")
+    if env.get("GOOGLE_GENAI_USE_VERTEXAI") == "true":
+        return "vertex-ai"
+    # An address of its own makes it ask for a login that it does not offer here, unless the way is named.
+    return chosen or ("gemini-api-key" if env.get("GEMINI_API_KEY") else "")
+
+
+def _env_file(config: Path) -> str:
+    try:
+        lines = (config / ".env").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    return "".join(f"{line}\n" for line in lines if line.partition("=")[0].removeprefix("export ").strip() in _KEYS)
+
+
+_ISOLATION = Isolation(
+    arguments=_alone,
+    variable="GEMINI_CLI_HOME",
+    default="",
+    below=".gemini",
+    logins=("oauth_creds.json", "google_accounts.json", "gemini-credentials.json"),
+    accounts=(("GOOGLE_GENAI_USE_VERTEXAI", ".config/gcloud"),),
+    files=_files,
+)
+
+
 def _hear(record: Given) -> Iterator[Heard]:
     match record.get("type"):
         case "init":
@@ -72,6 +145,8 @@ def _hear(record: Given) -> Iterator[Heard]:
 
 def _result(record: Given) -> Iterator[Heard]:
     used = given(record, "stats")
+    if models := given(used, "models"):
+        yield Speaks(", ".join(models))  # at its start it may say "auto"
     yield AgentUsage(Usage(1, count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached")))
     if record.get("status") == "success":
         yield AgentResult("done")
@@ -97,5 +172,6 @@ GEMINI_CLI = Agent(
     login="run `gemini` once and log in there, or set GEMINI_API_KEY",
     arguments=_arguments,
     hear=_hear,
+    isolation=_ISOLATION,
     exits={41: "wrong_key", 42: "refused"},
 )  # fmt: skip

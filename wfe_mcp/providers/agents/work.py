@@ -1,6 +1,6 @@
 """Runs a command-line agent on a task or a question.
 
-    prompt + place of the output ──stdin──► the agent, in the project or a worktree
+    prompt + place of the output ──stdin──► the agent, in the project or a worktree; for a question: in an empty folder
                     listener ◄── lines of JSON ──┘
                     output   ◄── the file named in the prompt, else the last JSON block of its answer
 
@@ -25,9 +25,10 @@ from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE
 from wfe_mcp.providers.agents.codex import CODEX
 from wfe_mcp.providers.agents.failure import fault, trouble_fault
 from wfe_mcp.providers.agents.gemini_cli import GEMINI_CLI
+from wfe_mcp.providers.agents.isolation import review_folder
 from wfe_mcp.providers.agents.transcript import Hearing
 from wfe_mcp.providers.call import Answer, Estimate, Listener, ProviderFault, Silent, Task, Worked, never
-from wfe_mcp.providers.output import clear_place, output_paragraph, value_at, value_in, with_paragraph
+from wfe_mcp.providers.output import clear_place, ends_with_value, output_paragraph, value_at, value_in, with_paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -142,7 +143,9 @@ def run_agent(
     if connection.fs_ability in {"local-write", "write-only"}:
         clear_place(around.root, place)
     prompt = with_paragraph(_whole(task), connection.fs_ability, place, task.schema)
-    why, heard = _worked(agent, connection, task, prompt, around, listener or Silent(), should_stop)
+    argv = (*(connection.argv or agent.program), *agent.arguments(connection, task))
+    child = _Child(argv, around.root, _environment(agent, connection, around))
+    why, heard = _worked(agent, connection, task, prompt, around, child, listener or Silent(), should_stop)
     model = heard.model or connection.model
     if why != "ended":
         return Worked(_ENDINGS[why], None, heard.answer, heard.usage, model, _told(why, connection, task))
@@ -160,28 +163,32 @@ def ask_agent(
     listener: Listener | None = None,
     should_stop: ShouldStop = never,
 ) -> Answer:
-    """The agent's answer to a question. It may read the project, but not change it.
+    """The agent's answer to a question, given in a folder of its own (``isolation.py``): it sees the prompt alone.
 
-    Raises ProviderFault: as ``run_agent``, and when there is no answer.
+    Raises ProviderFault: as ``run_agent``, and when its answer does not end with a value.
     """
     agent = _agent(connection)
     if question.images:
         raise fault("not_configured", agent, connection, "a command-line agent cannot receive images")
-    reading = replace(connection, fs_ability="local-read")
     task = Task(question.prompt, question.schema or {}, question.system)
     prompt = _whole(task)
     if question.schema is not None:
         prompt = f"{prompt}\n\n{output_paragraph('none', '', question.schema)}"
-    why, heard = _worked(agent, reading, task, prompt, around, listener or Silent(), should_stop)
+    env = _environment(agent, connection, around)
+    with review_folder(agent.isolation, env) as folder:
+        program = _absolute(connection.argv or agent.program, around.root)
+        child = _Child((*program, *agent.isolation.arguments(connection)), folder.work, folder.env)
+        why, heard = _worked(agent, connection, task, prompt, around, child, listener or Silent(), should_stop)
+        model = heard.model or agent.isolation.model(folder.config) or connection.model
     if why == "cancelled":
         raise fault("stopped", agent, connection, usage=heard.usage)
     if why != "ended":
         kind = "other" if why == "tool_limit" else "timeout"
         raise fault(kind, agent, connection, _told(why, connection, task), usage=heard.usage)
-    value = value_in(heard.answer) if question.schema is not None else None
+    value = value_in(heard.answer) if question.schema is not None and ends_with_value(heard.answer) else None
     if question.schema is not None and value is None:
         raise fault("unparsable", agent, connection, heard.answer, usage=heard.usage)
-    return Answer(heard.answer, value, heard.usage, heard.model or connection.model)
+    return Answer(heard.answer, value, heard.usage, model)
 
 
 def _agent(connection: Connection) -> Agent:
@@ -222,23 +229,19 @@ def _value(root: Path, place: str, heard: Hearing) -> dict[str, Any] | None:
 
 
 def _worked(
-    agent: Agent, connection: Connection, task: Task, prompt: str, around: Surroundings, listener: Listener,
-    should_stop: ShouldStop,
+    agent: Agent, connection: Connection, task: Task, prompt: str, around: Surroundings, child: _Child,
+    listener: Listener, should_stop: ShouldStop,
 ) -> tuple[Why, Hearing]:  # fmt: skip
     """Run the agent once. It is announced and reported as one call: the number of its calls is known only at its end."""
-    env = dict(around.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
-    if connection.api_key:
-        env[agent.key] = connection.api_key
-    argv = (*(connection.argv or agent.program), *agent.arguments(connection, task))
-    _require_program(agent, connection, argv[0], around.root, env)
+    _require_program(agent, connection, child)
     heard = Hearing(agent, listener, around.clock, heard_at=around.clock())
     bounds = _Bounds(connection, task, heard, should_stop)
     listener.before_call(connection, Estimate(len(prompt) // _CHARACTERS_PER_TOKEN, connection.max_tokens))
     try:
         ran = around.run(
-            argv,
-            cwd=around.root,
-            env=env,
+            child.argv,
+            cwd=child.cwd,
+            env=child.env,
             timeout_s=_total_s(connection, task),
             log_path=around.log_path,
             stdin=prompt.encode(errors="replace"),
@@ -265,6 +268,13 @@ def _failure(agent: Agent, connection: Connection, heard: Hearing, ran: Ran) -> 
     if is_done:
         return None
     return trouble_fault(agent, connection, heard.trouble, ran.exit_code, ran.output_tail, heard.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -296,9 +306,25 @@ class _Bounds:
         return "tool_limit" if self.heard.ended and self.heard.ended.how == "tool_limit" else "ended"
 
 
-def _require_program(agent: Agent, connection: Connection, name: str, root: Path, env: Mapping[str, str]) -> None:
+def _environment(agent: Agent, connection: Connection, around: Surroundings) -> dict[str, str]:
+    env = dict(around.environment((*agent.variables, *words_of(connection.options.get(_ENV_OPTION)))))
+    return env | ({agent.key: connection.api_key} if connection.api_key else {})
+
+
+def _absolute(program: tuple[str, ...], root: Path) -> tuple[str, ...]:
+    """The program, where it is a path relative to ``root``, as one that is valid in any folder."""
+    return (str(root / program[0]), *program[1:]) if _is_path(program[0]) else program
+
+
+def _is_path(name: str) -> bool:
+    return bool(os.path.dirname(name))  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
+
+
+def _require_program(agent: Agent, connection: Connection, child: _Child) -> None:
     # A path is relative to the agent's folder; a bare name is looked up on the child's PATH.
-    is_path = bool(os.path.dirname(name))  # noqa: PTH120 - "./claude" and "claude" differ here, and are the same to pathlib
-    found = (root / name).is_file() if is_path else shutil.which(name, path=env.get("PATH", os.defpath))
+    name = child.argv[0]
+    found = (
+        (child.cwd / name).is_file() if _is_path(name) else shutil.which(name, path=child.env.get("PATH", os.defpath))
+    )
     if not found:
         raise fault("not_installed", agent, connection)

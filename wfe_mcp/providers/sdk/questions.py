@@ -82,12 +82,19 @@ def _read(response: ModelResponse, connection: Connection, question: Question, u
         raise fault("cut_off", connection, usage=usage)
     value: dict[str, Any] | None = None
     if question.schema is not None:
-        given = next((p.args for p in response.parts if isinstance(p, ToolCallPart) and p.tool_name == _TOOL), None)
+        calls = [part.args for part in response.parts if isinstance(part, ToolCallPart) and part.tool_name == _TOOL]
+        given = calls[0] if calls else None
+        if any(_as_object(each) != _as_object(given) for each in calls):
+            raise fault("no_value", connection, usage=usage, why=f"it gave {len(calls)} answers that differ")
         value = dict(given) if isinstance(given, dict) else object_in(given or text)
         if value is None:
             why = "it contains no JSON object" if given is None else "its argument is not a JSON object"
             raise fault("no_value", connection, usage=usage, why=why)
     return Answer(text, value, usage, response.model_name or connection.model)
+
+
+def _as_object(args: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    return dict(args) if isinstance(args, dict) else object_in(args or "")
 
 
 def object_in(text: str) -> dict[str, Any] | None:

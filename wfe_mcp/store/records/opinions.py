@@ -15,7 +15,8 @@ AskedBy = Literal["gate", "call"]
 class OpinionRecord:
     """A reviewer's opinion. ``value``: a valid ``opinion@1``. ``artifact_sha256``: "" where no artifact was judged.
 
-    ``reviewer``: the role; ``provider`` and ``model``: its assignment at that time. ``question_sha256``: of the whole question.
+    ``reviewer``: the role; ``provider`` and ``model``: its assignment at that time.
+    ``answered_by``: the model that answered, as its provider reports it; None in records from before. ``question_sha256``: of the whole question.
     """
 
     # generated: Opinion
@@ -33,3 +34,4 @@ class OpinionRecord:
     verdict: str
     at: datetime
     value: dict[str, Any]
+    answered_by: str | None = None

@@ -92,3 +92,4 @@ class Opinion(Row, table=True):
     verdict: str
     at: datetime = Field(sa_type=UtcDateTime)
     value: dict[str, Any] = Field(sa_type=JsonText)
+    answered_by: str | None = None

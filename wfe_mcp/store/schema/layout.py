@@ -71,7 +71,8 @@ OPINION = Table(
     Column("model", String, nullable=False), Column("question_sha256", String, nullable=False),
     Column("artifact_sha256", String, nullable=False), Column("verdict", String, nullable=False),
     Column("at", UtcDateTime, nullable=False), Column("value", JsonText, nullable=False),
-    Index(None, "project_id", "reviewer", "question_sha256"), Index(None, "run_id", "at"),
+    Column("answered_by", String, nullable=True), Index(None, "project_id", "reviewer", "question_sha256"),
+    Index(None, "run_id", "at"),
 )
 
 PRUNED_RUN = Table(

@@ -137,14 +137,26 @@ def opinions_shown(
         for each in data.get("opinions", ()):
             seen.add(str(each.get("id", "")))
             found.append(
-                _shown(
-                    each["reviewer"], each.get("model", ""), each["verdict"], each.get("opinion"), each.get("fault", "")
-                )
+                _shown(each["reviewer"], _who(each), each["verdict"], each.get("opinion"), each.get("fault", ""))
             )
         if line.state == "skipped" and not data.get("missing"):
             found += [OpinionShown(each, "", "skipped", line.text) for each in gate.reviewers]
+    from wfe_mcp.gates.opinion import who_answered
+
     more = [each for each in asked if each.artifact_sha256 == attempt.sha256 and each.id not in seen]
-    return (*found, *(_shown(each.reviewer, each.model, each.verdict, each.value, "") for each in more))
+    return (
+        *found,
+        *(
+            _shown(each.reviewer, who_answered("", each.model, each.answered_by), each.verdict, each.value, "")
+            for each in more
+        ),
+    )
+
+
+def _who(opinion: Mapping[str, Any]) -> str:
+    from wfe_mcp.gates.opinion import who_answered
+
+    return who_answered("", str(opinion.get("model", "")), opinion.get("answered_by"))
 
 
 def _reviewer(missing: str) -> str:

@@ -124,7 +124,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class OpinionShown:
-    """What a reviewer says. A reviewer who was not asked, or did not answer, has no verdict."""
+    """What a reviewer says. A reviewer who was not asked, or did not answer, has no verdict.
+
+    ``model``: the one that answered, as its provider reports it, and the one that was asked where they differ.
+    """
 
     reviewer: str
     model: str
