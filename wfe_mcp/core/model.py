@@ -157,6 +157,7 @@ class Attempt(StateValues):
     ``recovery``: the key of the last of its ``recoveries``, each a template that runs inside it.
     ``entered``: a jump led here since the last restart. ``locks``: their names, once they are known.
     ``restores``: the attempt that a rollback restored as this one; 0 for one with work of its own.
+    ``prompt``: the document with the text of its prompt, where a person edited it or it carries feedback on an earlier one.
     """
 
     phase: PhasePath
@@ -180,6 +181,7 @@ class Attempt(StateValues):
     forced: bool = False
     role: str | None = None
     restores: int = 0
+    prompt: str | None = None
 
     @property
     def revision(self) -> int:

@@ -253,9 +253,9 @@ def _artifact(artifact: ArtifactShown | None, whole: str) -> Html | None:
 def _differences(artifact: ArtifactShown) -> list[Html]:
     if not artifact.against:
         return []
-    title = f"Changed since revision {artifact.against}"
     if not artifact.changes:
-        return [tag("p", f"{title}: no changes.", class_="quiet")]
+        return [tag("p", f"Unchanged since revision {artifact.against}.", class_="quiet")]
+    title = f"Changed since revision {artifact.against}"
     rows = [
         tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each))
         for each in artifact.changes[:SHOWN_CHANGES]

@@ -42,6 +42,7 @@ _FLAT: Mapping[str, str] = {"mending": "repair"} | {
         "started_at", "deadline", "not_before", "revision", "sha256", "tree", "tree_at_start", "head_at_start",
         "tree_changes", "invalid", "verdicts", "asked", "feedback", "reason", "fail_kind", "human_only", "held", "when",
         "entered", "fail_rule", "recovery", "recoveries", "locks", "next_rule", "judged", "forced", "role", "restores",
+        "prompt",
     )
 }  # fmt: skip
 """Stored name → property of ``Attempt``."""
