@@ -6,6 +6,7 @@
     POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
     GET  /whole/<request>      the whole prompt or artifact of a request, as plain text
     GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
+    /edit/<request>            a form that edits what a request asks about (``edits.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
 
 Rules:
@@ -34,6 +35,7 @@ from wfe_mcp.dashboard.approvers_page import approvers_page
 from wfe_mcp.dashboard.challenges import Challenges
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.diff_table import unified
+from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.fields import Told
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
@@ -79,6 +81,8 @@ def decision_app(engines: Engines, port: int, visited: Callable[[], object] = la
         Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, _json_no), methods=["POST"]),
         Route("/whole/{request}", page.answers(page.whole), methods=["GET"]),
         Route("/diff/{request}", page.answers(page.diff), methods=["GET"]),
+        Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
+        Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
         Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
         Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
         Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
@@ -106,6 +110,7 @@ class _Page:
     def __init__(self, engines: Engines, port: int, visited: Callable[[], object]) -> None:
         ceremonies = Challenges()
         self._desks, self._sessions, self._cookie, self._visited = engines, Sessions(), f"wfe_ui_{port}", visited
+        self.edits = Edits(self._desks, self._sessions)
         self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
     # -- requests ----------------------------------------------------------------------------------------------------
@@ -120,7 +125,10 @@ class _Page:
         return answer
 
     def takes(
-        self, make: Callable[[Request, Form, str], Response], no: Callable[[str, int], Response] = _page_no
+        self,
+        make: Callable[[Request, Form, str], Response],
+        no: Callable[[str, int], Response] = _page_no,
+        most_bytes: int = MAX_FORM_BYTES,
     ) -> Callable[[Request], Awaitable[Response]]:
         """The handler of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
 
@@ -129,7 +137,7 @@ class _Page:
             raw = b""
             async for piece in request.stream():
                 raw += piece
-                if len(raw) > MAX_FORM_BYTES:
+                if len(raw) > most_bytes:
                     return PlainTextResponse("The form is too large.", 413)
             try:
                 form = dict(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun, RefusedSubmission
 
 
+MARKDOWN = "markdown_doc@1"
 MOST_PROMPT_CHARS = 300_000
 _PLACEHOLDER = re.compile(r"\$\{[^}\n]*\}?")
 
@@ -103,7 +104,7 @@ def suggested_artifact(schema: str | dict[str, Any], text: str) -> object:
 
     plain = re.sub(r"\A\s*```[a-z]*\n(.*)\n```\s*\Z", r"\1", text, flags=re.DOTALL)
     is_json = plain.lstrip().startswith(("{", "["))
-    return parse_markdown(text) if schema == "markdown_doc@1" and not is_json else parse_json(plain)
+    return parse_markdown(text) if schema == MARKDOWN and not is_json else parse_json(plain)
 
 
 def drafts_of(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[RefusedSubmission]:
@@ -129,6 +130,23 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
         raise Refused("unknown_artifact", f"{phase!r} has no draft {number}." if draft else f"{phase!r} has no artifact to edit.",
                       f"Its artifacts and drafts: wfe-mcp artifact show {loaded.record.id}")  # fmt: skip
     return _formatted(drafts[number - 1].raw.decode(errors="replace")), schema
+
+
+def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
+    """The open revision as the file that a person reads: Markdown for a document, else JSON."""
+    from wfe_mcp.artifacts.render import TextFile, to_file
+
+    text, schema = text_to_edit(engine, run_id, phase, None)
+    found = to_file(schema, json.loads(text)) if schema == MARKDOWN else None
+    return found.text if isinstance(found, TextFile) else text
+
+
+def typed_artifact(engine: Engine, run_id: str, phase: PhasePath, text: str) -> object:
+    """What was typed in place of ``file_to_edit``. Refuses ``bad_argument`` for what is not JSON."""
+    from wfe_mcp.artifacts.parse import parse_json, parse_markdown
+
+    schema = text_to_edit(engine, run_id, phase, None)[1]
+    return parse_markdown(text) if schema == MARKDOWN else parse_json(text)
 
 
 def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, note: str = "") -> Receipt:
