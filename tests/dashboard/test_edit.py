@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from tests.dashboard.browser import PIN, WRONG, Browser, asked, last
 from tests.engine.scene import Scene, approval, phase
@@ -28,7 +29,7 @@ def after_work(scene: Scene, **keys: object) -> tuple[str, str]:
 def suggest(scene: Scene, run: str, text: str) -> None:
     """A reviewer has said of what is open that it should be ``text``."""
     open_sha256 = last(scene, run).sha256 or ""
-    value = {"verdict": "concerns", "findings": [], "summary": "Better so.", "suggestion": text}
+    value: dict[str, Any] = {"verdict": "concerns", "findings": [], "summary": "Better so.", "suggestion": text}
     with scene.store.tx() as tx:
         tx.add_opinion(
             OpinionRecord(
