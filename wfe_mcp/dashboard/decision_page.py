@@ -42,19 +42,23 @@ _WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipp
 
 
 def decision_page(
-    view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None
-) -> Html:
-    """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in."""
+    view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None, *,
+    asks_pin: bool = True,
+) -> Html:  # fmt: skip
+    """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
+
+    ``asks_pin``: the user opened this page.
+    """
     request, shown = view.request, view.shown
     title = f"{request.phase}: {view.title}"
     if shown is None:
         refresh_s = _LOOK_AGAIN_S if view.gating else 0
         return document(title, *_head(view), note(told), *_ended(view), refresh_s=refresh_s, class_="")
-    body = tag("div", *_sections(view, shown))
+    body = tag("div", *_sections(view, shown, may_edit=asks_pin))
     split = tag("div", _outline(shown), body, class_="split")
     return document(
         title, *_head(view), note(told), _unusual(shown.unusual), split, script=SCRIPT if view.passkeys else "", class_="",
-        bar=decision_bar(view, shown, tokens, typed or {}),
+        bar=decision_bar(view, shown, tokens, typed or {}, asks_pin=asks_pin),
     )  # fmt: skip
 
 
@@ -168,9 +172,9 @@ def _goto(where: str, name: str, more: str | None = None, below: Sequence[Html] 
     return tag("li", tag("a", name, end, href=f"#{where}"), tag("ul", *below, class_="sub") if below else None)
 
 
-def _sections(view: DecisionView, shown: ApprovalView) -> list[Html]:
+def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool) -> list[Html]:
     whole = f"/whole/{view.request.id}"
-    edit = f"/edit/{view.request.id}" if what_is_editable(view) else ""
+    edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
     change = _change_section(view, shown)
     parts = [
         _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field
+from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.engine.approvals import pin as pins
@@ -52,6 +52,7 @@ class Edits:
 
     engines: Engines
     sessions: Sessions
+    asks_pin: bool = True
 
     def show(self, request: Request, session: str) -> Response:
         """The form."""
@@ -81,6 +82,7 @@ class Edits:
         return RedirectResponse(f"/decide/{view.request.id}", 303)
 
     def _found(self, request: Request) -> tuple[DecisionView, Engine]:
+        refuse_pin(asks_pin=self.asks_pin)
         asked = request.path_params["request"]
         view, engine = self.engines.view(asked), self.engines.of_request(asked)
         if view is None or engine is None:
