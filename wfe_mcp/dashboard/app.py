@@ -206,7 +206,7 @@ class _Page:
             return _unknown()
         if view.gating:
             self._desks.judge_again(view.request.id)
-        return self._shown(view, session)
+        return self._shown(view, session, split=request.query_params.get("split") == "1")
 
     def whole(self, request: Request, session: str) -> Response:
         """The whole content of a request, as text."""
@@ -370,11 +370,12 @@ class _Page:
         return self._shown(now or view, session, told, _status(refused), form)
 
     def _shown(
-        self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None
-    ) -> Response:
+        self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None,
+        *, split: bool = False,
+    ) -> Response:  # fmt: skip
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(
-            decision_page(view, tokens, told, form, asks_pin=self._asks_pin),
+            decision_page(view, tokens, told, form, asks_pin=self._asks_pin, split=split),
             status,
             headers=SCRIPTED if view.passkeys else None,
         )

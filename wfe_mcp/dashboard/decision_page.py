@@ -43,21 +43,21 @@ _WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipp
 
 def decision_page(
     view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None, *,
-    asks_pin: bool = True,
+    asks_pin: bool = True, split: bool = False,
 ) -> Html:  # fmt: skip
     """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
-    ``asks_pin``: the user opened this page.
+    ``asks_pin``: the user opened this page. ``split``: old lines of the change beside the new ones.
     """
     request, shown = view.request, view.shown
     title = f"{request.phase}: {view.title}"
     if shown is None:
         refresh_s = _LOOK_AGAIN_S if view.gating else 0
         return document(title, *_head(view), note(told), *_ended(view), refresh_s=refresh_s, class_="")
-    body = tag("div", *_sections(view, shown, may_edit=asks_pin))
-    split = tag("div", _outline(shown), body, class_="split")
+    body = tag("div", *_sections(view, shown, may_edit=asks_pin, split=split))
+    columns = tag("div", _outline(shown), body, class_="split")
     return document(
-        title, *_head(view), note(told), _unusual(shown.unusual), split, script=SCRIPT if view.passkeys else "", class_="",
+        title, *_head(view), note(told), _unusual(shown.unusual), columns, script=SCRIPT if view.passkeys else "", class_="",
         bar=decision_bar(view, shown, tokens, typed or {}, asks_pin=asks_pin),
     )  # fmt: skip
 
@@ -172,10 +172,10 @@ def _goto(where: str, name: str, more: str | None = None, below: Sequence[Html] 
     return tag("li", tag("a", name, end, href=f"#{where}"), tag("ul", *below, class_="sub") if below else None)
 
 
-def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool) -> list[Html]:
+def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split: bool) -> list[Html]:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
-    change = _change_section(view, shown)
+    change = _change_section(view, shown, split=split)
     parts = [
         _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,
         # A document is read before the files that hold it.
@@ -196,7 +196,7 @@ def _is_document(artifact: ArtifactShown | None) -> bool:
     return artifact is not None and artifact.schema not in {"change@1", "failing_test@1", "report"}
 
 
-def _change_section(view: DecisionView, shown: ApprovalView) -> Html:
+def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> Html:
     """The change since the run began; the one since the last approval is folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
@@ -207,11 +207,16 @@ def _change_section(view: DecisionView, shown: ApprovalView) -> Html:
         tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
         stat_html(first.added, first.removed), tag("a", "As text", href=f"{whole}?since=0", class_="small"),
     ]  # fmt: skip
-    body = change_html(first, f"{whole}?since=0", holders)
+    if any(file.hunks for each in shown.changes for file in each.files):
+        other = ("One column", "") if split else ("Side by side", "?split=1")
+        about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
+    body = change_html(first, f"{whole}?since=0", holders, split=split)
     for number, change in enumerate(later, 1):
         title = tag("span", f"{plural(len(change.files), 'file')} since {change.since}")
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
-        files = tag("div", *change_html(change, f"{whole}?since={number}", holders, is_open=False), class_="body")
+        files = tag(
+            "div", *change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split), class_="body"
+        )
         body.append(tag("details", summary, files, class_="panel later"))
     return section("change", "Change", about, *body)
 
