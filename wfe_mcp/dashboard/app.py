@@ -181,7 +181,7 @@ class _Page:
             return HTMLResponse(plain_page("This page takes no PIN", NO_PIN))
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
-        return HTMLResponse(requests_page(self._desks.open()))
+        return HTMLResponse(requests_page(self._desks.open(), self._desks.open_runs()))
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""
