@@ -158,9 +158,11 @@ REASONED: dict[tuple[str, str], str] = {
     ("OpinionOverruled", "others"): ENDS_ITEMS,
     ("PhaseForced", "others"): ENDS_ITEMS,
     ("PhaseSkipped", "others"): ENDS_ITEMS,
+    ("PromptEdited", "others"): ENDS_ITEMS,
     ("RevisionSubmitted", "others"): ENDS_ITEMS,
     ("RunCancelled", "others"): "ends every open attempt, whatever its status",
     ("RunCompleted", "others"): "``$complete`` ends every open attempt, whatever its status",
+    ("WentTo", "others"): "a jump into an item that is over opens it again, with the loops around it",
     ("PhaseReady", "own"): "force-accept lets a phase start whose gates before work failed",
 }
 """Event and column with a row that no run below shows, and why the row is right."""
@@ -169,7 +171,7 @@ REASONED: dict[tuple[str, str], str] = {
 @pytest.fixture(scope="module")
 def seen() -> set[Cell]:
     found: set[Cell] = set()
-    for seed in (91, 54, 99, 81, 31, 7, 19, 83, 3, 53):  # chosen from 100: together they show what all of them show
+    for seed in (42, 45, 5, 31, 54, 1, 79, 6, 25, 71, 81):  # chosen from 100: together they show what all of them show
         scene = played(random.Random(seed), 100)
         found |= set(changes(scene.log))
         found |= set(changes(list(fork_of(scene.state))))
@@ -177,7 +179,7 @@ def seen() -> set[Cell]:
         ended = played(random.Random(seed), 0)
         finish(ended)
         found |= set(changes(ended.log))
-    return found | set(changes(overruled().log))
+    return found | set(changes(overruled().log)) | set(changes(edited_prompts().log))
 
 
 def fork_of(then: RunState) -> tuple[e.Event, ...]:
@@ -200,6 +202,16 @@ def overruled() -> Scene:
     scene.start("plan")
     scene.submit("plan", revision=2)
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="read it"))
+    return scene
+
+
+def edited_prompts() -> Scene:
+    """A prompt that is edited while it awaits approval, and again while its gates run."""
+    scene = run_of(phase("plan", gates_before=(GateSpec("expr"), GateSpec("approval"))))
+    scene.give(scene.command(c.OpenGates, "plan", SYSTEM, sha256="a" * 64))
+    scene.judge("plan")
+    for sha256 in ("b" * 64, "c" * 64):
+        scene.give(scene.command(c.Edit, "plan", HUMAN, revision=0, sha256=sha256, prompt=sha256))
     return scene
 
 

@@ -87,6 +87,11 @@ class Browser:
         path = f"/decide/{request}"
         return self.send(self.get(path), f"{path}/approve", pin=pin, **typed)
 
+    def send_pin(self, request: str, pin: str = PIN) -> Answer:
+        """An approval with the PIN, typed into a form that does not ask for it."""
+        path = f"/decide/{request}"
+        return self.send(self.get(path), f"{path}/approve", pin=pin)
+
     def reject(self, request: str, pin: str = PIN, feedback: str = "too short", **typed: str) -> Answer:
         path = f"/decide/{request}"
         return self.send(self.get(path), f"{path}/reject", pin=pin, feedback=feedback, **typed)

@@ -16,6 +16,7 @@ import pytest
 from tests.dashboard.browser import PIN, WAIT_S, WRONG, Browser
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import HUMAN
+from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decision_page as pages
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.decision_page import living_page, page_for
@@ -70,7 +71,7 @@ def started(playground: Playground) -> list[psutil.Process]:
 def registered(playground: Playground) -> list[ProcessRecord]:
     with playground.engine.store.read() as tx:
         rows = tx.processes(playground.engine.identity.host)
-    return [row for row in rows if row.kind == "ui"]
+    return [row for row in rows if row.kind.startswith("ui")]
 
 
 def waiting(agent: StdioClient) -> str:
@@ -106,11 +107,16 @@ def test_the_page_is_there_when_an_agent_needs_a_person(playground: Playground, 
         assert registered(playground) == [], "nobody was asked yet"
         answer = sent_to_page(agent, run)
         assert answer["error"]["code"] == "needs_human"
-        assert [answer["data"]["url"]] == seen
+        assert answer["data"]["url"] == seen[0]
         browser, request = Browser(port_of(seen[0])), answer["data"]["request"]
-        assert browser.approve(request, WRONG).status == 403
+        refused = browser.send_pin(request)
+        assert (refused.status, "it takes no PIN" in refused.words) == (403, True)
         waits = agent.begin("status", run=run, wait_s=45)
-        assert "Approved by" in browser.approve(request).words
+        own = pages.page_at(playground.engine, f"decide/{request}", opened=True)
+        assert own is not None
+        assert agent.call("approve", run=run, phase="draft")["data"]["url"] == own != seen[0]
+        assert Browser(port_of(own)).approve(request, WRONG).status == 403
+        assert "Approved by" in Browser(port_of(own)).approve(request).words
         assert waits.wait()["run_state"] == "completed"
         if era == HANDSHAKE:
             method, told = agent.heard.get(timeout=WAIT_S)
@@ -133,9 +139,11 @@ def test_an_agent_that_needs_a_passkey_leads_to_the_page_and_hears_of_the_signat
         answer = sent_to_page(agent, run)
         assert (answer["error"]["code"], answer["data"]["assurance"]) == ("needs_human", "passkey")
         assert "sign with a passkey" in answer["error"]["hint"]
+        with served(playground.engine, 0) as own:
+            assert isinstance(own, Page)
+            assert Signer(Browser(own.port), "/" + approvers_path(playground.engine)).pin(key).status == 200
         person = Signer(Browser(port_of(answer["data"]["url"])), "/" + approvers_path(playground.engine))
-        assert person.pin(key).status == 200
-        assert person.browser.approve(answer["data"]["request"]).status == 403
+        assert person.browser.send_pin(answer["data"]["request"]).status == 403
         waits = agent.begin("status", run=run, wait_s=45)
         assert "Approved by laptop" in person.decide(key, answer["data"]["request"]).words
         assert waits.wait()["run_state"] == "completed"
@@ -171,8 +179,7 @@ def test_a_page_that_was_killed_is_started_again_and_nothing_is_lost(playground:
         wait_until(lambda: living_page(playground.engine) is None)
         answer = sent_to_page(agent, run)
         assert answer["data"]["request"] == request
-        assert Browser(port_of(answer["data"]["url"])).approve(request).status == 200
-        assert agent.call("status", run=run)["state"] == "completed"
+        assert Browser(port_of(answer["data"]["url"])).get(f"/decide/{request}").status == 200
 
 
 def test_a_database_that_is_named_from_where_the_server_stands_is_the_pages_too(playground: Playground) -> None:
@@ -180,7 +187,25 @@ def test_a_database_that_is_named_from_where_the_server_stands_is_the_pages_too(
     relative = playground.environment | {"WFE_DATABASE_URL": "sqlite:///../wfe.db"}
     with StdioClient(argv, cwd=playground.root, env=relative) as agent:
         answer = sent_to_page(agent, waiting(agent))
-    assert Browser(port_of(answer["data"]["url"])).approve(answer["data"]["request"]).status == 200
+    assert "Dear Ada" in Browser(port_of(answer["data"]["url"])).get(f"/decide/{answer['data']['request']}").words
+
+
+def test_a_page_that_a_server_started_has_no_field_for_a_pin(playground: Playground) -> None:
+    with playground.server() as agent:
+        answer = sent_to_page(agent, waiting(agent))
+    browser = Browser(port_of(answer["data"]["url"]))
+    for path in ("/", f"/decide/{answer['data']['request']}", "/" + approvers_path(playground.engine)):
+        found = browser.get(path)
+        assert 'type="password"' not in found.text
+        assert "wfe-mcp ui" in found.words
+    assert browser.get(f"/edit/{answer['data']['request']}").status == 403
+
+
+def test_a_page_that_a_command_of_the_user_started_asks_for_the_pin(playground: Playground) -> None:
+    url = pages.page_at(playground.engine, opened=True)
+    assert url is not None
+    assert 'type="password"' in Browser(port_of(url)).get("/").text
+    assert [row.kind for row in registered(playground)] == [pages.PAGE]
 
 
 def test_configuration_may_say_that_no_page_starts(playground: Playground) -> None:

@@ -14,7 +14,8 @@ from wfe_mcp.core.model import Assurance, Channel
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
-from wfe_mcp.engine.approvals.proofs import Given, Proof, kept, prove, statement_of
+from wfe_mcp.engine.approvals.proofs import Given, Proof, Statement, kept, prove, statement_of
+from wfe_mcp.views.approvals.request import decision_view
 from wfe_mcp.views.approvers import approvers_path
 
 
@@ -85,6 +86,26 @@ def test_the_whole_assertion_is_kept_and_the_log_names_it(scene: Scene, person: 
 
 
 @pytest.mark.attack("a gate that takes a passkey is approved with the PIN", "held", "T1")
+def test_the_signed_statement_names_what_was_shown(scene: Scene, person: Signer, key: SoftKey) -> None:
+    _, request = waiting(scene)
+    shown = decision_view(scene.engine, request).shown_sha256
+    person.decide(key, request)
+    (kept_file,) = proofs(scene)
+    assert json.loads(kept_file.read_text())["statement"]["shown"] == shown != ""
+
+
+def test_a_statement_of_an_older_version_keeps_the_text_that_was_signed(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    _, request = waiting(scene)
+    with scene.store.read() as tx:
+        stored = tx.request_by_id(request)
+    assert stored is not None
+    old = statement_of(scene.engine, stored, "approve")[0].model_dump()
+    assert "shown" not in old
+    assert Statement.model_validate(old).model_dump() == old
+
+
 def test_a_pin_alone_is_not_enough(scene: Scene, person: Signer) -> None:
     run, request = waiting(scene)
     path = f"/decide/{request}"

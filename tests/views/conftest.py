@@ -1,5 +1,5 @@
 """The scene of the engine's tests."""
 
-from tests.engine.conftest import blank, scene
+from tests.engine.conftest import blank, home, scene
 
-__all__ = ["blank", "scene"]
+__all__ = ["blank", "home", "scene"]

@@ -102,10 +102,14 @@ class Answer(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenGates(PhaseCommand):
-    """The rendered prompt has this sha256 (and the tree is this): the gates before work can judge it."""
+    """The rendered prompt has this sha256 (and the tree is this): the gates before work can judge it.
+
+    ``prompt``: the document with its text, where that is not the rendered one.
+    """
 
     sha256: str
     tree: str | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +194,15 @@ class Withdraw(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit(PhaseCommand):
-    """A person edited the artifact: a new revision, whose gates run again."""
+    """A person edited the artifact: a new revision, whose gates run again.
+
+    ``prompt``: before work it is the prompt that was edited, and this is the document with its text; ``revision`` is 0.
+    """
 
     revision: int
     sha256: str
     tree: str | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

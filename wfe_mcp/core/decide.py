@@ -104,7 +104,7 @@ def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
     return [
         e.GatesOpened(
             phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.BEFORE, sha256=command.sha256,
-            tree=command.tree,
+            tree=command.tree, prompt=command.prompt,
         )
     ]  # fmt: skip
 
@@ -132,7 +132,11 @@ def _submit(state: RunState, command: c.Submit) -> list[e.Event]:
 
 
 def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
-    return [*_reopened(state), _revision(state, command, edited=True)]
+    attempt = state.current(command.phase)
+    if command.prompt is None:
+        return [*_reopened(state), _revision(state, command, edited=True)]
+    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
+    return [*_reopened(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **on)]
 
 
 def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:

@@ -13,6 +13,7 @@ from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.prompt_events import PromptEdited
 from wfe_mcp.core.record_events import DecisionSigned, RecordsKept
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import RunSpec
@@ -41,9 +42,7 @@ __all__ = [
     "PhaseCompleted",
     "PhaseForced",
     "PhaseProceeded",
-    "PhaseReady",
-    "PhaseSkipped",
-    "PhaseStarted",
+    "PhaseReady", "PhaseSkipped", "PhaseStarted", "PromptEdited",
     "RecordsKept",
     "RecoveryOpened",
     "RevisionSubmitted",
@@ -102,11 +101,15 @@ class PhaseReady(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatesOpened(AttemptEvent):
-    """The gates run, those before work on the prompt; ``sha256`` None until it is rendered."""
+    """The gates run, those before work on the prompt; ``sha256`` None until it is rendered.
+
+    ``prompt``: the document with its text, where that is not the rendered one.
+    """
 
     stage: Stage = Stage.BEFORE
     sha256: str | None = None
     tree: str | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,7 +390,7 @@ class RunCancelled(Event):
 EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
-        RunStarted, WhenAnswered, LocksNamed, NextJudged, PhaseReady, GatesOpened, PhaseStarted, LeaseLost, RevisionSubmitted,
+        RunStarted, WhenAnswered, LocksNamed, NextJudged, PhaseReady, GatesOpened, PromptEdited, PhaseStarted, LeaseLost, RevisionSubmitted,
         SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, OpinionOverruled,
         PhaseCompleted, PhaseForced,
         AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,

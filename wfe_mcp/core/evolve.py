@@ -191,9 +191,13 @@ def _changed(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
 
 def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
     match event:
-        case e.GatesOpened(stage=stage, sha256=sha256, tree=tree):
+        case e.GatesOpened(stage=stage, sha256=sha256, tree=tree, prompt=prompt):
             gating = Gating(stage, claim=attempt.claim, deadline=attempt.deadline)
-            return replace(attempt, state=gating, submission=replace(attempt.submission, sha256=sha256, tree=tree))
+            submission = replace(attempt.submission, sha256=sha256, tree=tree)
+            return replace(attempt, state=gating, submission=submission, prompt=prompt or attempt.prompt)
+        case e.PromptEdited(sha256=sha256, prompt=prompt):
+            submission = Submission(sha256=sha256, tree=attempt.tree)
+            return replace(attempt, state=Gating(Stage.BEFORE), submission=submission, prompt=prompt, reason="")
         case e.RevisionSubmitted(revision=revision, sha256=sha256, tree=tree):
             gating = Gating(Stage.AFTER, claim=attempt.claim)
             return replace(attempt, state=gating, submission=Submission(revision, sha256, tree), reason="")

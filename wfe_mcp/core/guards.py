@@ -13,6 +13,7 @@ from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath, item_of, typed
+from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
 
 
@@ -194,9 +195,12 @@ def _edit(state: RunState, command: c.Edit) -> Refused | None:
     attempt = state.current(command.phase)
     if _is_stopped(state, attempt) and not command.by.is_human:
         return _person(f"Phase {command.phase!r} waits for the user.")
-    if attempt.stage is Stage.BEFORE:
-        return illegal(f"Phase {command.phase!r} has no artifact to edit yet.", "")
-    return _is_left(state, command.phase) or taken(state, command.phase)
+    if (attempt.stage is Stage.BEFORE) is (command.prompt is None):
+        what = "artifact to edit yet" if command.prompt is None else "prompt to edit any more: work has begun"
+        return illegal(f"Phase {command.phase!r} has no {what}.", "")
+    if command.prompt is None:
+        return _is_left(state, command.phase) or taken(state, command.phase)
+    return prompt_edit_refused(state, attempt, command) or _is_left(state, command.phase)
 
 
 def _is_stopped(state: RunState, attempt: Attempt) -> bool:

@@ -158,6 +158,7 @@ class Attempt(StateValues):
     ``entered``: a jump led here since the last restart. ``locks``: their names, once they are known.
     ``restores``: the attempt that a rollback restored as this one; 0 for one with work of its own.
     ``approved_tree``: the files that its last approval is about.
+    ``prompt``: the document with the text of its prompt, where a person edited it or it carries feedback on an earlier one.
     """
 
     phase: PhasePath
@@ -182,6 +183,7 @@ class Attempt(StateValues):
     role: str | None = None
     restores: int = 0
     approved_tree: str | None = None
+    prompt: str | None = None
 
     @property
     def revision(self) -> int:

@@ -238,7 +238,8 @@ _EXAMPLES: Mapping[str, Callable[[Attempt, By, datetime], c.PhaseCommand]] = {
     "LoseLease": lambda on, by, at: c.LoseLease(phase=on.phase, attempt=on.number, by=by, at=at),
     "TreeChange": lambda on, by, at: c.TreeChange(phase=on.phase, attempt=on.number, by=by, at=at, tree=on.tree),
     "Edit": lambda on, by, at: c.Edit(
-        phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="2" * 64
+        phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="2" * 64,
+        prompt="2" * 64 if on.stage is Stage.BEFORE else None,
     ),
 }  # fmt: skip
 """Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""

@@ -184,6 +184,7 @@ EVENT_CHANGES: Mapping[str, Change] = {
     "SubmissionRefused": Change({"running": "running"}),
     "RevisionSubmitted": Change(_each("running gating awaiting failed", "gating"), _CLOSED),
     "GatesOpened": Change(_each("pending running gating", "gating")),
+    "PromptEdited": Change(_each("gating awaiting failed", "gating"), _CLOSED),
     "GateJudged": Change({"gating": "gating | awaiting"}),
     "TreeChanged": Change(_each("gating awaiting", "gating")),
     "ApprovalAwaited": Change({"gating": "awaiting"}),

@@ -6,6 +6,7 @@
     POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
     GET  /whole/<request>      the whole prompt or artifact of a request, as plain text
     GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
+    /edit/<request>            a form that edits what a request asks about (``edits.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
 
 Rules:
@@ -32,9 +33,11 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_page import approvers_page
 from wfe_mcp.dashboard.challenges import Challenges
+from wfe_mcp.dashboard.decision_forms import refuse_no_words, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.diff_table import unified
-from wfe_mcp.dashboard.fields import Told
+from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
+from wfe_mcp.dashboard.fields import NO_PIN, Told, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
@@ -67,9 +70,14 @@ log = logging.getLogger("wfe_mcp.dashboard")
 Form = dict[str, str]
 
 
-def decision_app(engines: Engines, port: int, visited: Callable[[], object] = lambda: None) -> App:
-    """The whole page behind its guard. ``visited`` is called for every request that the guard accepts."""
-    page = _Page(engines, port, visited)
+def decision_app(
+    engines: Engines, port: int, visited: Callable[[], object] = lambda: None, *, asks_pin: bool = True
+) -> App:
+    """The whole page behind its guard. ``visited`` is called for every request that the guard accepts.
+
+    ``asks_pin``: the user opened this page by a command. Else it shows requests, takes passkeys and never takes a PIN.
+    """
+    page = _Page(engines, port, visited, asks_pin=asks_pin)
     routes = [
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
@@ -79,6 +87,8 @@ def decision_app(engines: Engines, port: int, visited: Callable[[], object] = la
         Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, _json_no), methods=["POST"]),
         Route("/whole/{request}", page.answers(page.whole), methods=["GET"]),
         Route("/diff/{request}", page.answers(page.diff), methods=["GET"]),
+        Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
+        Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
         Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
         Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
         Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
@@ -103,9 +113,11 @@ def _json_no(text: str, status: int) -> Response:
 
 
 class _Page:
-    def __init__(self, engines: Engines, port: int, visited: Callable[[], object]) -> None:
+    def __init__(self, engines: Engines, port: int, visited: Callable[[], object], *, asks_pin: bool) -> None:
         ceremonies = Challenges()
         self._desks, self._sessions, self._cookie, self._visited = engines, Sessions(), f"wfe_ui_{port}", visited
+        self.edits = Edits(self._desks, self._sessions, asks_pin=asks_pin)
+        self._asks_pin = asks_pin
         self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
     # -- requests ----------------------------------------------------------------------------------------------------
@@ -120,7 +132,10 @@ class _Page:
         return answer
 
     def takes(
-        self, make: Callable[[Request, Form, str], Response], no: Callable[[str, int], Response] = _page_no
+        self,
+        make: Callable[[Request, Form, str], Response],
+        no: Callable[[str, int], Response] = _page_no,
+        most_bytes: int = MAX_FORM_BYTES,
     ) -> Callable[[Request], Awaitable[Response]]:
         """The handler of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
 
@@ -129,7 +144,7 @@ class _Page:
             raw = b""
             async for piece in request.stream():
                 raw += piece
-                if len(raw) > MAX_FORM_BYTES:
+                if len(raw) > most_bytes:
                     return PlainTextResponse("The form is too large.", 413)
             try:
                 form = dict(
@@ -162,14 +177,17 @@ class _Page:
     def requests(self, request: Request, session: str) -> Response:
         """The open requests; first the PIN."""
         del request
+        if not self._asks_pin:
+            return HTMLResponse(plain_page("This page takes no PIN", NO_PIN))
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
-        return HTMLResponse(requests_page(self._desks.open()))
+        return HTMLResponse(requests_page(self._desks.open(), self._desks.open_runs()))
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""
         if not self._is_ours(request, form, "login"):
             return self._not_ours()
+        refuse_pin(asks_pin=self._asks_pin)
         try:
             pins.person_at_page(self._desks.engine, form.get("pin", ""), user_name())
         except Refused as refused:
@@ -188,7 +206,7 @@ class _Page:
             return _unknown()
         if view.gating:
             self._desks.judge_again(view.request.id)
-        return self._shown(view, session)
+        return self._shown(view, session, split=request.query_params.get("split") == "1")
 
     def whole(self, request: Request, session: str) -> Response:
         """The whole content of a request, as text."""
@@ -239,8 +257,8 @@ class _Page:
             return _json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
             return _json_no("This request is closed. Reload the page.", 409)
-        _refuse_no_words(answer, form)
-        _refuse_unseen(view, form)
+        refuse_no_words(answer, form)
+        refuse_unseen(view, form)
         return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
 
     def _engine(self, view: DecisionView) -> Engine:
@@ -251,13 +269,14 @@ class _Page:
 
     def _give(self, view: DecisionView, answer: str, form: Form, session: str) -> None:
         stored, engine = view.request, self._engine(view)
-        _refuse_no_words(answer, form)
-        _refuse_unseen(view, form)
+        refuse_no_words(answer, form)
+        refuse_unseen(view, form)
         if form.get("assertion"):
             self._give_signed(engine, stored, "approve" if answer == "approve" else "reject", form, session)
             return
         if answer == "approve" and view.shown is not None and view.shown.assurance == "passkey":
             raise Refused("needs_human", "This gate needs a passkey signature; a PIN alone is not enough.", "")
+        refuse_pin(asks_pin=self._asks_pin)
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
         run, phase, sha256 = stored.run_id, stored.phase, form.get("sha256") or "?"
         shown = view.shown_sha256
@@ -331,6 +350,7 @@ class _Page:
         return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
 
     def _project(self, request: Request) -> Engine | None:
+        refuse_pin(asks_pin=self._asks_pin)
         return self._desks.of_project(request.path_params["project"], request.query_params.get("in", ""))
 
     def _shown_approvers(
@@ -350,11 +370,14 @@ class _Page:
         return self._shown(now or view, session, told, _status(refused), form)
 
     def _shown(
-        self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None
-    ) -> Response:
+        self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None,
+        *, split: bool = False,
+    ) -> Response:  # fmt: skip
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(
-            decision_page(view, tokens, told, form), status, headers=SCRIPTED if view.passkeys else None
+            decision_page(view, tokens, told, form, asks_pin=self._asks_pin, split=split),
+            status,
+            headers=SCRIPTED if view.passkeys else None,
         )
 
     def _is_ours(self, request: Request, form: Form, name: str) -> bool:
@@ -368,17 +391,6 @@ class _Page:
 
 def _unknown() -> Response:
     return HTMLResponse(plain_page("Nothing here", "This database has no such request."), 404)
-
-
-def _refuse_no_words(answer: str, form: Form) -> None:
-    if answer == "reject" and not form.get("feedback", "").strip():
-        raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
-
-
-def _refuse_unseen(view: DecisionView, form: Form) -> None:
-    """Refuse a decision on anything but what is shown now."""
-    if form.get("shown") != view.shown_sha256:
-        raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")
 
 
 def _status(refused: Refused) -> int:

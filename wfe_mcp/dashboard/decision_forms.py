@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
-from wfe_mcp.dashboard.fields import hidden, passkey_button, pin_field, text_field
+from wfe_mcp.dashboard.fields import NO_PIN, hidden, passkey_button, pin_field, text_field
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.request import DecisionView
 
 
-def decision_bar(view: DecisionView, shown: ApprovalView, tokens: Mapping[str, str], given: Mapping[str, str]) -> Html:
-    """The forms of the decisions that are legal now. ``given``: what the person typed before an error."""
+def decision_bar(
+    view: DecisionView,
+    shown: ApprovalView,
+    tokens: Mapping[str, str],
+    given: Mapping[str, str],
+    *,
+    asks_pin: bool = True,
+) -> Html:
+    """The forms of the decisions that are legal now. ``given``: what the person typed before an error.
+
+    Without ``asks_pin`` they take a passkey where one is pinned, and say how to decide by PIN.
+    """
     panes = {
-        "Approve": _approve(view, shown, tokens["approve"], given),
-        "Reject": _reject(view, tokens["reject"], given),
+        "Approve": _approve(view, shown, tokens["approve"], given, asks_pin=asks_pin),
+        "Reject": _reject(view, tokens["reject"], given, asks_pin=asks_pin),
     }
     legal = [name for name in panes if name in view.buttons]
     if not legal:
@@ -64,15 +75,15 @@ def _choice(name: str, *, is_chosen: bool) -> Html:
     )  # fmt: skip
 
 
-def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str]) -> Html:
+def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, asks_pin: bool) -> Html:
     asked = (
         [text_field(f"Type the phrase: {shown.phrase}", "phrase", given.get("phrase", ""), required=True)]
         if shown.phrase
         else []
     )
     takes_pin = shown.assurance != "passkey"
-    pin = [pin_field("pin-approve")] if takes_pin else []
-    sign = [tag("button", "Sign approval", type="submit", class_="btn yes")] if takes_pin else []
+    pin = _pin("pin-approve", asks_pin=asks_pin) if takes_pin else []
+    sign = [tag("button", "Sign approval", type="submit", class_="btn yes")] if takes_pin and asks_pin else []
     return _form(
         view, "approve", "pane yes", token,
         tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"), *asked,
@@ -81,7 +92,11 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
     )  # fmt: skip
 
 
-def _reject(view: DecisionView, token: str, given: Mapping[str, str]) -> Html:
+def _pin(where: str, *, asks_pin: bool) -> list[Html]:
+    return [pin_field(where)] if asks_pin else [tag("p", NO_PIN, class_="note warn")]
+
+
+def _reject(view: DecisionView, token: str, given: Mapping[str, str], *, asks_pin: bool) -> Html:
     places = [("", "the same phase again"), *((path, path) for path in view.back_to)]
     back = [
         tag("option", name, value=path, selected=given.get("to", "") == path and bool(path)) for path, name in places
@@ -92,8 +107,8 @@ def _reject(view: DecisionView, token: str, given: Mapping[str, str]) -> Html:
         tag("div", tag("label", "What should change", for_="feedback"),
             tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=True, rows="3"), class_="field"),
         tag("div", tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), class_="field"),
-        pin_field("pin-reject"),
-        tag("span", tag("button", "Sign and send back", type="submit", class_="btn solid"),
+        *_pin("pin-reject", asks_pin=asks_pin),
+        tag("span", tag("button", "Sign and send back", type="submit", class_="btn solid") if asks_pin else None,
             *_by_passkey(view, "Reject with a passkey", ""), class_="row wrap"),
     )  # fmt: skip
 
@@ -114,3 +129,15 @@ def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = Fal
         return [*keys, *passkey_button(label, class_)]
     missing = f"This gate needs the signature of a passkey, and none can sign here. {view.no_passkey}"
     return [tag("p", missing, class_="note warn")] if told else []
+
+
+def refuse_no_words(answer: str, form: Mapping[str, str]) -> None:
+    """Refuse a rejection that does not say why."""
+    if answer == "reject" and not form.get("feedback", "").strip():
+        raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
+
+
+def refuse_unseen(view: DecisionView, form: Mapping[str, str]) -> None:
+    """Refuse a decision on anything but what is shown now."""
+    if form.get("shown") != view.shown_sha256:
+        raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")

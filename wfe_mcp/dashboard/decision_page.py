@@ -6,17 +6,19 @@ Everything works without a script. What is folded is on the page; what is cut ha
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.document import document
+from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Told, note, second
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
+from wfe_mcp.dashboard.result_sections import STATES, attempts_section, evidence_section, opinions_section, section
 from wfe_mcp.views.approvals.content import parts_of
 
 if TYPE_CHECKING:
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.model import (
         ApprovalView,
         ArtifactShown,
-        GateEvidence,
-        Named,
-        OpinionShown,
         Prompt,
         Unusual,
     )
@@ -40,28 +39,26 @@ SHOWN_CHANGES = 60
 _LOOK_AGAIN_S = 3
 _VALUE_CHARS, _DIFF_CHARS = 600, 4_000
 _WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipped": "skipped"}
-_STATES = {
-    "pass": ("passed", "pass"), "fail": ("failed", "fail"), "skipped": ("skipped", "skip"), "warning": ("warning", "warn"),
-    "not run": ("pending", "wait"), "awaiting": ("waiting", "you"),
-}  # fmt: skip
-"""Of a gate: its icon, which is also its colour, and its mark."""
-_SEVERITY = {"critical": "major", "high": "major", "major": "major", "medium": "minor", "minor": "minor"}
 
 
 def decision_page(
-    view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None
-) -> Html:
-    """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in."""
+    view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None, *,
+    asks_pin: bool = True, split: bool = False,
+) -> Html:  # fmt: skip
+    """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
+
+    ``asks_pin``: the user opened this page. ``split``: old lines of the change beside the new ones.
+    """
     request, shown = view.request, view.shown
     title = f"{request.phase}: {view.title}"
     if shown is None:
         refresh_s = _LOOK_AGAIN_S if view.gating else 0
         return document(title, *_head(view), note(told), *_ended(view), refresh_s=refresh_s, class_="")
-    body = tag("div", *_sections(view, shown))
-    split = tag("div", _outline(shown), body, class_="split")
+    body = tag("div", *_sections(view, shown, may_edit=asks_pin, split=split))
+    columns = tag("div", _outline(shown), body, class_="split")
     return document(
-        title, *_head(view), note(told), _unusual(shown.unusual), split, script=SCRIPT if view.passkeys else "", class_="",
-        bar=decision_bar(view, shown, tokens, typed or {}),
+        title, *_head(view), note(told), _unusual(shown.unusual), columns, script=SCRIPT if view.passkeys else "", class_="",
+        bar=decision_bar(view, shown, tokens, typed or {}, asks_pin=asks_pin),
     )  # fmt: skip
 
 
@@ -99,9 +96,9 @@ def _asked(shown: ApprovalView) -> list[Html]:
     glance = [
         tag(
             "span",
-            tag("i", class_=f"mark {_STATES[each.state][1]}"),
+            tag("i", class_=f"mark {STATES[each.state][1]}"),
             f"{each.gate}: {each.state}",
-            class_=f"s-{_STATES[each.state][0]}",
+            class_=f"s-{STATES[each.state][0]}",
         )
         for each in shown.evidence
     ]
@@ -155,7 +152,7 @@ def _outline(shown: ApprovalView) -> Html:
         for each in change.files[:12]
     ]
     marks = tag(
-        "span", *(tag("i", class_=f"mark {_STATES[each.state][1]}", title=f"{each.gate}: {each.state}") for each in shown.evidence),
+        "span", *(tag("i", class_=f"mark {STATES[each.state][1]}", title=f"{each.gate}: {each.state}") for each in shown.evidence),
         class_="gates", role="img", aria_label="Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence),
     )  # fmt: skip
     items = [
@@ -175,21 +172,22 @@ def _goto(where: str, name: str, more: str | None = None, below: Sequence[Html] 
     return tag("li", tag("a", name, end, href=f"#{where}"), tag("ul", *below, class_="sub") if below else None)
 
 
-def _sections(view: DecisionView, shown: ApprovalView) -> list[Html]:
+def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split: bool) -> list[Html]:
     whole = f"/whole/{view.request.id}"
-    change = _change_section(view, shown)
+    edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
+    change = _change_section(view, shown, split=split)
     parts = [
-        _prompt(shown.prompt, whole) if shown.prompt is not None else None,
+        _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,
         # A document is read before the files that hold it.
         *(
-            [_artifact(shown.artifact, whole), change]
+            [_artifact(shown.artifact, whole, edit), change]
             if _is_document(shown.artifact)
-            else [change, _artifact(shown.artifact, whole)]
+            else [change, _artifact(shown.artifact, whole, edit)]
         ),
         _earlier(shown.earlier),
-        _evidence(shown),
-        _opinions(shown.opinions),
-        _attempts(shown),
+        evidence_section(shown),
+        opinions_section(shown.opinions, edit),
+        attempts_section(shown),
     ]
     return [each for each in parts if each is not None]
 
@@ -198,11 +196,7 @@ def _is_document(artifact: ArtifactShown | None) -> bool:
     return artifact is not None and artifact.schema not in {"change@1", "failing_test@1", "report"}
 
 
-def _section(where: str, title: str, about: Sequence[str | None], *body: Html | None) -> Html:
-    return tag("section", tag("header", tag("h2", title), *about), *body, class_="section", id=where)
-
-
-def _change_section(view: DecisionView, shown: ApprovalView) -> Html:
+def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> Html:
     """The change since the run began; the one since the last approval is folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
@@ -213,26 +207,44 @@ def _change_section(view: DecisionView, shown: ApprovalView) -> Html:
         tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
         stat_html(first.added, first.removed), tag("a", "As text", href=f"{whole}?since=0", class_="small"),
     ]  # fmt: skip
-    body = change_html(first, f"{whole}?since=0", holders)
+    if any(file.hunks for each in shown.changes for file in each.files):
+        other = ("One column", "") if split else ("Side by side", "?split=1")
+        about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
+    body = change_html(first, f"{whole}?since=0", holders, split=split)
     for number, change in enumerate(later, 1):
         title = tag("span", f"{plural(len(change.files), 'file')} since {change.since}")
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
-        files = tag("div", *change_html(change, f"{whole}?since={number}", holders, is_open=False), class_="body")
+        files = tag(
+            "div", *change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split), class_="body"
+        )
         body.append(tag("details", summary, files, class_="panel later"))
-    return _section("change", "Change", about, *body)
+    return section("change", "Change", about, *body)
 
 
-def _prompt(prompt: Prompt, whole: str) -> Html:
+def _prompt(prompt: Prompt, whole: str, edit: str) -> Html:
     if prompt.text is None:
         missing = "The prompt file changed after its gates ran. Reject it."
-        return _section("prompt", "Prompt", (), tag("p", missing, class_="note warn"))
+        return section("prompt", "Prompt", (), tag("p", missing, class_="note warn"))
     lines = plural(prompt.text.count("\n") + 1, "line")
     about = tag("span", f"exactly as the agent gets it, {lines}, sha256 {prompt.sha256}", class_="muted small")
-    return _section("prompt", "Prompt", (about, tag("a", "As text", href=whole, class_="small")),
-                    tag("pre", shortened(prompt.text), class_="block prompt"))  # fmt: skip
+    links = [tag("a", "As text", href=whole, class_="small")]
+    links += [tag("a", "Edit the prompt", href=edit, class_="small")] if edit else []
+    text = tag("pre", shortened(prompt.text), class_="block prompt")
+    return section("prompt", "Prompt", (about, *links), text, _edited(prompt))
 
 
-def _artifact(artifact: ArtifactShown | None, whole: str) -> Html | None:
+def _edited(prompt: Prompt) -> Html | None:
+    """How the prompt differs from what the template makes."""
+    if not prompt.changes:
+        return None
+    what = "You edited it" if prompt.edited else "It carries what was said about it before"
+    diff = "\n".join(str(each.get("diff", each.get("new", ""))) for each in prompt.changes)
+    summary = tag("summary", f"{what}. Against the prompt that the template makes", class_="fold row")
+    shown = tag("pre", shortened(diff), class_="block diff-text")
+    return tag("details", summary, tag("div", shown, class_="body"), class_="panel", open=True)
+
+
+def _artifact(artifact: ArtifactShown | None, whole: str, edit_at: str) -> Html | None:
     if artifact is None:
         return None
     about = tag(
@@ -245,17 +257,20 @@ def _artifact(artifact: ArtifactShown | None, whole: str) -> Html | None:
     size = sum(len(each) for each in parts)
     is_cut = any(CUT in each for each in parts)
     all_of_it = tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")
-    edit = tag("p", f"To change it, edit {artifact.file} and reload.", class_="muted small") if artifact.file else None
+    file = tag("p", f"To change it, edit it here, or edit {artifact.file} and reload.", class_="muted small")
+    change = [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
     panel = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
-    return _section("artifact", "Artifact", (about, all_of_it), panel, edit, *_differences(artifact))
+    return section(
+        "artifact", "Artifact", (about, all_of_it, *change), panel, file if change else None, *_differences(artifact)
+    )
 
 
 def _differences(artifact: ArtifactShown) -> list[Html]:
     if not artifact.against:
         return []
-    title = f"Changed since revision {artifact.against}"
     if not artifact.changes:
-        return [tag("p", f"{title}: no changes.", class_="quiet")]
+        return [tag("p", f"Unchanged since revision {artifact.against}.", class_="quiet")]
+    title = f"Changed since revision {artifact.against}"
     rows = [
         tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each))
         for each in artifact.changes[:SHOWN_CHANGES]
@@ -306,74 +321,4 @@ def _earlier(artifacts: Sequence[ArtifactShown]) -> Html | None:
         )
         for each in artifacts
     ]  # fmt: skip
-    return _section("earlier", "Earlier artifacts of this run", (), *folded)
-
-
-def _evidence(shown: ApprovalView) -> Html:
-    tree = (
-        tag("span", "gathered by the server for tree ", tag("code", shown.tree[:12]), class_="muted small")
-        if shown.tree
-        else None
-    )
-    return _section("evidence", "Evidence", (tree,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"))
-
-
-def _gate(line: GateEvidence) -> Html:
-    at = line.at[11:19]
-    details = [row for each in line.details for row in _detail(each)]
-    body = tag("div", tag("dl", *details, class_="kv tight"), class_="detail") if details else None
-    return _row(line.gate, line.state, line.text, at, body)
-
-
-def _row(name: str, state: str, text: str, at: str, body: Html | None, *, is_open: bool = False) -> Html:
-    """One line of a ledger, with what unfolds below it."""
-    mark = _STATES.get(state, ("old", ""))[0]
-    summary = tag(
-        "summary", tag("span", icon(mark), class_=f"s-{mark}"), tag("span", name, class_="gate-name"), tag("span", state, class_=f"s-{mark}"),
-        tag("span", text, class_="sentence"), tag("span", at, class_="num muted small time"),
-    )  # fmt: skip
-    return tag("details", summary, body, open=is_open)
-
-
-def _detail(fact: Named) -> list[Html]:
-    value = fact.value
-    if fact.name == "output":
-        return [tag("dt", fact.name), tag("dd", tag("pre", shortened(str(value)), class_="block"))]
-    text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
-    return [tag("dt", fact.name), tag("dd", tag("code", text))]
-
-
-def _opinions(opinions: Sequence[OpinionShown]) -> Html | None:
-    if not opinions:
-        return None
-    rows: list[Html] = []
-    for each in opinions:
-        findings = [
-            tag(
-                "li", tag("span", one.severity or "note", class_=f"sev {_SEVERITY.get(one.severity, 'note')}"),
-                tag("span", *([tag("code", one.place), " "] if one.place else []),
-                    " ".join(filter(None, (one.title, one.detail, one.recommendation)))),
-                class_="row top",
-            )
-            for one in each.findings
-        ]  # fmt: skip
-        suggestion = tag("pre", shortened(each.suggestion), class_="block diff-text") if each.suggestion else None
-        body = (
-            tag("div", tag("ul", *findings, class_="stack") if findings else None, suggestion, class_="detail")
-            if findings or suggestion
-            else None
-        )
-        name = f"{each.reviewer} ({each.model})" if each.model else each.reviewer
-        rows.append(_row(name, each.state, each.summary, "", body, is_open=bool(findings)))
-    return _section("opinions", "Opinions", (), tag("div", *rows, class_="panel ledger"))
-
-
-def _attempts(shown: ApprovalView) -> Html | None:
-    if not shown.attempts:
-        return None
-    states = {"failed": "fail", "rejected": "fail", "completed": "pass", "skipped": "skipped"}
-    rows = [
-        _row(f"Attempt {each.number}", states.get(each.state, each.state.replace("_", " ")), each.reason, "", None)
-        for each in shown.attempts
-    ]
-    return _section("attempts", "Earlier attempts", (), tag("div", *rows, class_="panel ledger"))
+    return section("earlier", "Earlier artifacts of this run", (), *folded)

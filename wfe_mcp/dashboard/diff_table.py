@@ -1,10 +1,16 @@
-"""The change of a run as HTML: a folded table per file, lines coloured by what happened to them."""
+"""The change of a run as HTML: a folded table per file, lines coloured by what happened to them and by their syntax.
+
+In one column, or with the old lines beside the new ones.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.highlight import coloured
 from wfe_mcp.dashboard.html import Html, tag
 
 if TYPE_CHECKING:
@@ -23,10 +29,12 @@ _NO_LINES = {
 }  # fmt: skip
 
 
-def change_html(change: Change, where: str, holders: Mapping[str, str], *, is_open: bool = True) -> list[Html]:
+def change_html(
+    change: Change, where: str, holders: Mapping[str, str], *, is_open: bool = True, split: bool = False
+) -> list[Html]:
     """The files of a change. ``where``: the address of its whole text. ``is_open``: unfold the first files.
 
-    ``holders``: files that are folded because they hold an artifact that is shown, and its name.
+    ``split``: the old lines beside the new ones. ``holders``: files that are folded because they hold an artifact that is shown, and its name.
     """
     if change.note:
         return [tag("p", change.note, class_="note warn")]
@@ -39,7 +47,7 @@ def change_html(change: Change, where: str, holders: Mapping[str, str], *, is_op
         holds = holders.get(file.path, "")
         shown += 0 if holds else size
         unfolds = is_open and not holds and shown <= MOST_OPEN
-        found.append(_file(file, f"{where}&file={number}", holds, is_open=unfolds))
+        found.append(_file(file, f"{where}&file={number}", holds, is_open=unfolds, split=split))
     return found
 
 
@@ -55,7 +63,7 @@ def anchor(file: FileDiff) -> str:
     return "f-" + "".join(char if char.isalnum() else "-" for char in file.path)
 
 
-def _file(file: FileDiff, whole: str, holds: str, *, is_open: bool) -> Html:
+def _file(file: FileDiff, whole: str, holds: str, *, is_open: bool, split: bool) -> Html:
     name = f"{file.old_path} → {file.path}" if file.old_path else file.path
     marks = [_TAGS.get(file.status, ""), _NO_LINES.get(file.kind, ""), f"artifact {holds}" if holds else ""]
     if file.old_mode and file.new_mode and file.old_mode != file.new_mode:
@@ -64,37 +72,102 @@ def _file(file: FileDiff, whole: str, holds: str, *, is_open: bool) -> Html:
         "summary", tag("span", name, class_="path"), *(tag("span", each, class_="tag") for each in marks if each),
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"), class_="fold",
     )  # fmt: skip
-    rows = list(_rows(file.hunks))
+    rows = list(_pairs(file) if split else _rows(file))
     left = len(rows) - MOST_OF_FILE
     more = (
         tag("p", f"{plural(left, 'more line')}. ", tag("a", "Show the whole file", href=whole), class_="note")
         if left > 0
         else None
     )
-    body = [tag("div", _table(file, rows[:MOST_OF_FILE]), class_="diff-scroll"), more] if rows else []
+    body = (
+        [tag("div", _table(file, rows[:MOST_OF_FILE], "diff beside" if split else "diff"), class_="diff-scroll"), more]
+        if rows
+        else []
+    )
     return tag("details", summary, *body, class_="file", id=anchor(file), open=is_open)
 
 
-def _table(file: FileDiff, rows: Sequence[Html]) -> Html:
-    return tag("table", tag("caption", f"Changes in {file.path}", class_="hidden"), tag("tbody", *rows), class_="diff")
+def _table(file: FileDiff, rows: Sequence[Html], class_: str) -> Html:
+    return tag("table", tag("caption", f"Changes in {file.path}", class_="hidden"), tag("tbody", *rows), class_=class_)
 
 
-def _rows(hunks: Sequence[Hunk]) -> Iterator[Html]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a diff. ``number``: its own, in the old file for a removed one, else in the new one."""
+
+    sign: str
+    old: int
+    new: int
+    pieces: Sequence[Html | str]
+
+
+def _lines(path: str, hunk: Hunk) -> list[_Line]:
+    """The lines of a hunk with their numbers and colours; each side is read as one text."""
+    olds, news = (iter(coloured(path, [each[1:] for each in hunk.lines if each[0] in signs])) for signs in (" -", " +"))
+    found: list[_Line] = []
+    old, new = hunk.old_start, hunk.new_start
+    for line in hunk.lines:
+        was = next(olds) if line[0] != "+" else []
+        now = next(news) if line[0] != "-" else was
+        found.append(_Line(line[0], old, new, now))
+        old += line[0] != "+"
+        new += line[0] != "-"
+    return found
+
+
+def _skipped(hunk: Hunk, end: int, columns: int) -> Iterator[Html]:
+    """The row for unchanged lines above a hunk. ``end``: the line after the hunk before."""
+    if hunk.old_start > end:
+        text = f"{plural(hunk.old_start - end, 'unchanged line')}"
+        yield tag("tr", tag("td", text, colspan=columns), class_="skip")
+
+
+def _after(hunk: Hunk) -> int:
+    return hunk.old_start + sum(line[0] != "+" for line in hunk.lines)
+
+
+def _rows(file: FileDiff) -> Iterator[Html]:
     end = 1
-    for hunk in hunks:
-        if hunk.old_start > end:
-            yield tag("tr", tag("td", f"{plural(hunk.old_start - end, 'unchanged line')}", colspan="3"), class_="skip")
-        old, new = hunk.old_start, hunk.new_start
-        for line in hunk.lines:
-            sign = line[0]
-            numbers = ("" if sign == "+" else str(old), "" if sign == "-" else str(new))
+    for hunk in file.hunks:
+        yield from _skipped(hunk, end, 3)
+        for line in _lines(file.path, hunk):
+            numbers = ("" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new))
             yield tag(
-                "tr", *(tag("td", each, class_="n") for each in numbers), tag("td", line[1:], class_="t"),
-                class_=_CLASSES.get(sign),
+                "tr", *(tag("td", each, class_="n") for each in numbers), tag("td", *line.pieces, class_="t"),
+                class_=_CLASSES.get(line.sign),
             )  # fmt: skip
-            old += sign != "+"
-            new += sign != "-"
-        end = old
+        end = _after(hunk)
+
+
+def _pairs(file: FileDiff) -> Iterator[Html]:
+    """Rows with the old line and the new one; removed lines stand beside the added ones that follow them."""
+    end = 1
+    for hunk in file.hunks:
+        yield from _skipped(hunk, end, 4)
+        gone: list[_Line] = []
+        come: list[_Line] = []
+        for line in _lines(file.path, hunk):
+            if line.sign == " " or (line.sign == "-" and come):
+                yield from _beside(gone, come)
+                gone, come = [], []
+            if line.sign == " ":
+                yield tag("tr", *_cell(line, line.old, ""), *_cell(line, line.new, ""))
+            else:
+                (gone if line.sign == "-" else come).append(line)
+        yield from _beside(gone, come)
+        end = _after(hunk)
+
+
+def _beside(gone: Sequence[_Line], come: Sequence[_Line]) -> Iterator[Html]:
+    for was, now in zip_longest(gone, come):
+        left = _cell(was, was.old, "del") if was else _cell(None, 0, "none")
+        yield tag("tr", *left, *(_cell(now, now.new, "add") if now else _cell(None, 0, "none")))
+
+
+def _cell(line: _Line | None, number: int, class_: str) -> tuple[Html, Html]:
+    """The number and the text of one side."""
+    text = tag("td", *(line.pieces if line else ()), class_=f"t {class_}".strip())
+    return tag("td", str(number) if line else "", class_=f"n {class_}".strip()), text
 
 
 def unified(files: Sequence[FileDiff]) -> str:

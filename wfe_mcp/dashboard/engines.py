@@ -8,13 +8,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
+from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.who_waits import waits_for
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
@@ -26,6 +30,21 @@ _GATES = ("command",)
 """The queues worked here: gates that are fast and free. A server or a worker calls models."""
 _LOOK_S = 0.2
 _GATES_S = 900.0
+
+
+OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
+MOST_RUNS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that is not over. ``waits_for``: who moves it."""
+
+    id: str
+    title: str
+    status: str
+    waits_for: str
+    project: str
 
 
 class Engines:
@@ -75,6 +94,27 @@ class Engines:
             with contextlib.suppress(Refused):  # its run changed meanwhile
                 view = decision_view(engine, request.id)
                 found += [view] if view.state == "open" else []
+        return found
+
+    def open_runs(self) -> list[OpenRun]:
+        """The newest open runs of all projects, with who each waits for."""
+        with self.engine.store.read() as tx:
+            records = tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
+        found: list[OpenRun] = []
+        for record in records:
+            engine = self._engine_of(record.project_id)
+            if engine is not None:
+                with contextlib.suppress(Refused):  # it was removed meanwhile
+                    stands = standing_of(engine, record.id)
+                    found.append(
+                        OpenRun(
+                            record.id,
+                            record.title,
+                            str(stands.loaded.state.status),
+                            waits_for(stands),
+                            str(engine.root),
+                        )
+                    )
         return found
 
     def waits(self) -> bool:

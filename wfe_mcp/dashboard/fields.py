@@ -5,10 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.html import Html, tag
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+NO_PIN = (
+    "A server started this page, and you did not open it yourself, so it takes no PIN. To decide in the browser, run "
+    "wfe-mcp ui in a terminal of your own and open the address that it prints."
+)
+
+
+def refuse_pin(*, asks_pin: bool) -> None:
+    """Refuse ``needs_human`` on a page that the user did not open; the PIN is not even compared."""
+    if not asks_pin:
+        raise Refused("needs_human", NO_PIN, "")
 
 
 @dataclass(frozen=True, slots=True)

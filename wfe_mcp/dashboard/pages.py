@@ -11,6 +11,7 @@ from wfe_mcp.dashboard.html import Html, tag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wfe_mcp.dashboard.engines import OpenRun
     from wfe_mcp.views.approvals.request import DecisionView
 
 
@@ -32,8 +33,8 @@ def login_page(token: str, told: Told | None = None) -> Html:
     )
 
 
-def requests_page(requests: Sequence[DecisionView]) -> Html:
-    """The open requests, oldest first."""
+def requests_page(requests: Sequence[DecisionView], runs: Sequence[OpenRun]) -> Html:
+    """The open requests, oldest first, and all open runs with who each waits for."""
     rows = [
         tag(
             "tr",
@@ -51,8 +52,22 @@ def requests_page(requests: Sequence[DecisionView]) -> Html:
         f"({len(rows)}) wfe-mcp" if rows else "wfe-mcp",
         tag("h1", "What waits for you"),
         tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
+        *_runs(runs),
         tag("p", "Reload to refresh.", class_="quiet"),
     )
+
+
+def _runs(runs: Sequence[OpenRun]) -> list[Html]:
+    if not runs:
+        return []
+    names = ("Run", "Id", "State", "Waits for", "Project")
+    rows = [
+        tag("tr", *(tag("td", cell, data_label=name) for name, cell in
+                    zip(names, (run.title, run.id, run.status, run.waits_for, run.project), strict=True)))
+        for run in runs
+    ]  # fmt: skip
+    head = tag("tr", *(tag("th", name) for name in names))
+    return [tag("h2", "Open runs"), tag("table", tag("thead", head), tag("tbody", *rows))]
 
 
 def plain_page(title: str, text: str) -> Html:

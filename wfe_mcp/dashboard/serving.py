@@ -4,7 +4,7 @@ Rules:
 1. It listens on 127.0.0.1 and ::1 only, and on both where both exist: ``localhost`` means either, and no other program
    may listen on the other one.
 2. A page that the user opens always serves itself, on a fresh port: what the register names may be another program.
-   One that is started on demand ends where a page runs already.
+   One that is started on demand ends where a page runs already, and never asks for the PIN: the user did not open it.
 3. It has no state of its own: when it is killed, only its address is lost.
 4. Started on demand, it ends by itself: when it is idle without open requests; when it is idle without a running server;
    or when its database is removed.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.engines import Engines
-from wfe_mcp.engine.approvals.decision_page import PAGE, address, living, living_page
+from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import serves_page
 
@@ -45,10 +45,11 @@ _TRIES = 20
 
 
 class Page:
-    """The page while it is served. ``port`` is in its address."""
+    """The page while it is served. ``port`` is in its address. ``asks_pin``: the user opened it."""
 
-    def __init__(self, engine: Engine, port: int) -> None:
+    def __init__(self, engine: Engine, port: int, *, asks_pin: bool = True) -> None:
         self.port = port
+        self.asks_pin = asks_pin
         self.url = address(port)
         self._engine = engine
         self._desks = Engines(engine)
@@ -87,7 +88,7 @@ class Page:
         from wfe_mcp.dashboard.app import decision_app
 
         config = uvicorn.Config(
-            decision_app(self._desks, self.port, self.visited), loop="asyncio", http="h11", ws="none", lifespan="off",
+            decision_app(self._desks, self.port, self.visited, asks_pin=self.asks_pin), loop="asyncio", http="h11", ws="none", lifespan="off",
             log_config=None, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
             timeout_graceful_shutdown=3,
         )  # fmt: skip
@@ -120,12 +121,12 @@ def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) 
     try:
         found: int = sockets[0].getsockname()[1]
         me = engine.identity
-        record = ProcessRecord(me.host, me.pid, me.started_at, PAGE, port=found)
+        record = ProcessRecord(me.host, me.pid, me.started_at, ON_DEMAND if on_demand else PAGE, port=found)
         other = _registered(engine, record, on_demand=on_demand)
         if other is not None:
             yield other
             return
-        page = Page(engine, found)
+        page = Page(engine, found, asks_pin=not on_demand)
         try:
             with page._listening(sockets):  # pyright: ignore[reportPrivateUsage] - of this module
                 yield page
@@ -140,12 +141,12 @@ def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) 
 def _registered(engine: Engine, record: ProcessRecord, *, on_demand: bool) -> int | None:
     """Register this page; ``on_demand``: or return the port of the one that runs. One transaction: never two of those."""
     with engine.store.tx() as tx:
-        rows = [row for row in living(engine, tx, PAGE) if row.pid != record.pid]
+        rows = [row for row in living(engine, tx, ON_DEMAND, PAGE) if row.pid != record.pid]
         others = [row for row in rows if row.port and serves_page(row.pid, row.port)]
         if others and on_demand:
             return others[-1].port
         for row in tx.processes(record.host):
-            if row.kind == PAGE and row not in others:
+            if row.kind in {PAGE, ON_DEMAND} and row not in others:
                 tx.forget_process(row)
         tx.register_process(record)
     return None

@@ -38,7 +38,9 @@ class Signing:
     ) -> dict[str, Any]:
         """The options with which the browser signs the statement."""
         said = form.get("comment", "") if answer == "approve" else form.get("feedback", "").strip()
-        statement, keys = statement_of(engine, request, answer, comment=said, to=form.get("to", ""))
+        statement, keys = statement_of(
+            engine, request, answer, comment=said, to=form.get("to", ""), shown=form.get("shown")
+        )
         options = asking_for_signature(statement.model_dump(), [key.id for key in keys])
         return {"ceremony": self._ceremonies.begin(session, f"{answer} {request.id}", statement), "options": options}
 

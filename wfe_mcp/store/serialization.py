@@ -43,6 +43,7 @@ _FLAT: Mapping[str, str] = {"mending": "repair"} | {
         "tree_changes", "invalid", "verdicts", "asked", "feedback", "reason", "fail_kind", "human_only", "held", "when",
         "entered", "fail_rule", "recovery", "recoveries", "locks", "next_rule", "judged", "forced", "role", "restores",
         "asked_tree", "approved_tree",
+        "prompt",
     )
 }  # fmt: skip
 """Stored name → property of ``Attempt``."""

@@ -46,7 +46,15 @@ _TURNS: dict[str, For | None] = {
 """What an attempt's time goes to after an event. A phase that the server works waits for a ``job`` where this says ``agent``;
 a completed one that is held waits for a person."""
 
-_BY_GATE = {"GatesOpened", "RevisionSubmitted", "TreeChanged", "GateJudged", "ApprovalGiven", "OpinionOverruled"}
+_BY_GATE = {
+    "GatesOpened",
+    "PromptEdited",
+    "RevisionSubmitted",
+    "TreeChanged",
+    "GateJudged",
+    "ApprovalGiven",
+    "OpinionOverruled",
+}
 """After these it goes to whom the next gate asks."""
 
 

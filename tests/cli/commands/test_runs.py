@@ -140,6 +140,18 @@ def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
     assert f"--cursor {runs[3]}" in cli("list", "--limit", "2", "--cursor", first["cursor"]).err
 
 
+def test_list_has_a_column_that_says_who_is_waited_for(cli: Terminal) -> None:
+    mine, agents, done = cli.start("letter"), cli.start("note"), cli.start("note")
+    cli.hand_in(mine, "draft")
+    cli.hand_in(mine, "send")
+    cli.hand_in(done, "draft")
+    rows = {line.split()[0]: line for line in cli("list").out.splitlines()[1:]}
+    found = [
+        next(word for word in ("you", "the agent", "-") if f" {word} " in rows[run]) for run in (mine, agents, done)
+    ]
+    assert found == ["you", "the agent", "-"]
+
+
 @pytest.mark.requirement("B-11", "S0-55")
 def test_list_filters_before_it_limits(cli: Terminal) -> None:
     old = cli.start("note")

@@ -74,7 +74,7 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views.approvals import as_json
 
-    url = page_at(invocation.engine, f"decide/{request}")
+    url = page_at(invocation.engine, f"decide/{request}", opened=True)
     at = f"Open {url}" if url else f"Run wfe-mcp ui in another terminal and open /decide/{request} of its address"
     data: dict[str, object] = {"request": request, "asked": as_json(view)}
     if url:

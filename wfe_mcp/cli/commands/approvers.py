@@ -104,7 +104,7 @@ def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | Non
         raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)
     if pin_fd is not None:
         invocation.person(pin_fd, what)
-    url = page_at(invocation.engine, approvers_path(invocation.engine, name))
+    url = page_at(invocation.engine, approvers_path(invocation.engine, name), opened=True)
     if url is None:
         raise Refused("unavailable", "The page did not start.", "Run wfe-mcp ui in another terminal, then this again.")
     invocation.render(Envelope(True, summary=f"To {what}, open {url}", data={"url": url}))

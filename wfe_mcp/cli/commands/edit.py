@@ -1,8 +1,8 @@
-"""``wfe-mcp edit``: correct the artifact of a phase yourself and submit it."""
+"""``wfe-mcp edit``: correct the prompt or the artifact of a phase yourself."""
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,62 +10,101 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
 
+if TYPE_CHECKING:
+    from wfe_mcp.core.paths import PhasePath
+
 Draft = Annotated[
     int | None, typer.Option("--draft", metavar="N", help="Begin with draft N, a refused submission of the phase.")
 ]
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="Submit this file; no editor opens.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
+Take = Annotated[
+    str, typer.Option("--take", metavar="REVIEWER", help="Take what this reviewer suggests, or the opinion with this id.")
+]  # fmt: skip
 
 
 def edit(
-    invocation: Invocation, run: Run, phase: Phase, draft: Draft = None, path: File = "", note: Note = "",
-    pin_fd: PinFd = None,
+    invocation: Invocation, run: Run, phase: Phase, draft: Draft = None, path: File = "", take: Take = "",
+    note: Note = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Correct the artifact of a phase yourself; its gates run.
+    """Correct the prompt or the artifact of a phase yourself; its gates run again.
 
-    It works while the phase awaits approval and after it failed. Asks for your PIN.
+    Before work it is the prompt, and the agent gets it exactly as you leave it. After work it is the artifact, while it
+    awaits approval and after it failed. Asks for your PIN.
     """
-    from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.engine.phases.edit import edit as store
-    from wfe_mcp.engine.phases.edit import text_to_edit
+    from wfe_mcp.engine.phases.edit import is_prompt
+
+    engine, run, spot = invocation.engine, invocation.at(run, phase), PhasePath(phase)
+    if sum([draft is not None, bool(path), bool(take)]) > 1:
+        raise Refused("bad_argument", "--draft, --path and --take exclude each other.", "Give one of them.")
+    if is_prompt(engine, run, spot):
+        if draft is not None:
+            raise Refused("bad_argument", f"{phase!r} has no drafts: work has not begun.", "Omit --draft.")
+        _edit_prompt(invocation, run, spot, path, take, pin_fd)
+    else:
+        _edit_artifact(invocation, run, spot, (draft, path, take), note, pin_fd)
+
+
+def _edit_prompt(invocation: Invocation, run: str, spot: "PhasePath", path: str, take: str, pin_fd: int | None) -> None:
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.cli.terminal.waiting import wait_for_gates
+    from wfe_mcp.core.paths import typed
+    from wfe_mcp.engine.phases import edit as edits
+
+    engine = invocation.engine
+    if take:
+        text = edits.suggestion_of(engine, run, spot, take)
+    elif path:
+        text = _read(path, "Name a text file.").decode(errors="replace")
+    else:
+        text = _in_editor(edits.prompt_to_edit(engine, run, spot), "prompt.md", run, spot)
+    by = invocation.person(pin_fd, f"edit the prompt of {spot}")
+    attempt = edits.edit_prompt(engine, by, run, spot, text).state.current(spot)
+    wait_for_gates(invocation, run, spot, attempt.number)
+    data: dict[str, Any] = {"prompt": {"sha256": attempt.sha256, "attempt": attempt.number}}
+    what = f"Edited the prompt of {typed(spot)}, now {str(attempt.sha256)[:12]}"
+    invocation.render(run_outcome(engine, run, spot, what, data))
+
+
+def _edit_artifact(
+    invocation: Invocation, run: str, spot: "PhasePath", source: tuple[int | None, str, str], note: str, pin_fd: int | None
+) -> None:  # fmt: skip
+    from wfe_mcp.artifacts.parse import parse_json, read_artifact
+    from wfe_mcp.cli.terminal.waiting import wait_for_gates
+    from wfe_mcp.engine.phases import edit as edits
     from wfe_mcp.views import tool_answers as answers
-    from wfe_mcp.views.envelopes import standing_of
 
-    engine, run = invocation.engine, invocation.at(run, phase)
-    state = standing_of(engine, run).loaded.state
-    spot = PhasePath(phase)
-    if spot not in state.attempts:
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", f"Its phases: wfe-mcp status {run}")
-    text, schema = text_to_edit(engine, run, spot, draft)
-    value = _from_file(schema, path) if path else _edited(text, f"wfe-mcp edit {run} {phase} --path FILE")
-    by = invocation.person(pin_fd, f"edit {phase}")
-    receipt = store(engine, by, run, spot, value, note)
-    wait_for_gates(invocation, run, phase, receipt.attempt)
-    invocation.render(answers.submitted(engine, run, phase, receipt.attempt, receipt.revision))
+    engine, (draft, path, take) = invocation.engine, source
+    text, schema = edits.text_to_edit(engine, run, spot, draft)
+    if take:
+        value = edits.suggested_artifact(schema, edits.suggestion_of(engine, run, spot, take))
+    elif path:
+        value = read_artifact(schema, path, _read(path, "Name a .json or .md file."))
+    else:
+        value = parse_json(_in_editor(text, "artifact.json", run, spot))
+    by = invocation.person(pin_fd, f"edit {spot}")
+    receipt = edits.edit(engine, by, run, spot, value, note or (f"suggested by {take}" if take else ""))
+    wait_for_gates(invocation, run, spot, receipt.attempt)
+    invocation.render(answers.submitted(engine, run, spot, receipt.attempt, receipt.revision))
 
 
-def _from_file(schema: str | dict[str, Any], path: str) -> object:
-    from wfe_mcp.artifacts.parse import read_artifact
-
+def _read(path: str, hint: str) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise Refused(
-            "bad_argument", f"{path} cannot be read: {error.strerror}.", "Name a .json or .md file."
-        ) from None
-    return read_artifact(schema, path, content)
+        raise Refused("bad_argument", f"{path} cannot be read: {error.strerror}.", hint) from None
 
 
-def _edited(text: str, instead: str) -> object:
-    from wfe_mcp.artifacts.parse import parse_json
+def _in_editor(text: str, name: str, run: str, spot: "PhasePath") -> str:
     from wfe_mcp.cli.terminal.editor import edit_file
+    from wfe_mcp.core.paths import typed
 
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "artifact.json")
+        file = Path(folder, name)
         file.write_text(text, encoding="utf-8", newline="\n")
-        edit_file(file, instead)
+        edit_file(file, f"wfe-mcp edit {run} {typed(spot)} --path FILE")
         changed = file.read_text(encoding="utf-8")
     if changed == text:
         raise Refused("bad_argument", "You changed nothing in the editor. Nothing was stored.", "Edit again.")
-    return parse_json(changed)
+    return changed

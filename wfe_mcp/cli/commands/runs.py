@@ -71,19 +71,17 @@ def list_runs(
             external_id=external_id or None, archived=archived,
         )  # fmt: skip
     are_stale = stale_of(invocation.engine, page.runs)
+    waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
     rows = tuple(
-        run_row(
-            record, stale=record.id in are_stale,
-            waiting_on=_waits_for(invocation, record) if place < _WAITS_SHOWN else "",
-        )
-        for place, record in enumerate(page.runs)
-    )  # fmt: skip
+        run_row(record, stale=record.id in are_stale, waiting_on=waits.get(record.id, ("", ""))[0])
+        for record in page.runs
+    )
     answer = Envelope(True, summary=plural(len(rows), "run"), view=RunList(runs=rows, cursor=page.cursor or ""))
 
     def tell(screen: "Screen") -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
-        runs_table(screen, rows, invocation.engine.clock())
+        runs_table(screen, rows, invocation.engine.clock(), {run: words for run, (_, words) in waits.items()})
         if not rows:
             screen.line("No runs.")
         if page.cursor:
@@ -92,13 +90,15 @@ def list_runs(
     invocation.render(answer, tell)
 
 
-def _waits_for(invocation: Invocation, record: "RunRecord") -> str:
-    """Who an open run waits for."""
+def _waits_for(invocation: Invocation, record: "RunRecord") -> tuple[str, str]:
+    """Who a run waits for: as in ``waiting_on``, and in words."""
     from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.who_waits import WAITS, waits_for
 
-    return (
-        "none" if record.status in {"completed", "cancelled"} else standing_of(invocation.engine, record.id).waiting_on
-    )
+    if record.status in {"completed", "cancelled"}:
+        return "none", WAITS["none"]
+    found = standing_of(invocation.engine, record.id)
+    return found.waiting_on, waits_for(found)
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -203,6 +203,16 @@ class _Lines:
             f"PROMPT, exactly as the agent gets it, {plural(len(lines), 'line')}, sha256 {prompt.sha256}", "bold"
         )
         self._cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
+        if prompt.changes:
+            what = "You edited it" if prompt.edited else "It carries what was said about it before"
+            self._text(f"  {what}. Against the prompt that the template makes:")
+            lines = "\n".join(str(each.get("diff", each.get("new", ""))) for each in prompt.changes).split("\n")
+            room = len(lines) if self._detail.full else _MOST_OF_FILE
+            for line in lines[:room]:
+                self._screen.line(f"  {line}", _LINES.get(line[:1], ""))
+            self._more(len(lines) - room)
+        if prompt.editable:
+            self._screen.line(f"  To change it: wfe-mcp edit {self._view.run} {typed(self._view.phase)}")
 
     def _artifact(self, artifact: ArtifactShown) -> None:
         self._screen.line(f"ARTIFACT {artifact.name}, revision {artifact.revision}, sha256 {artifact.sha256}", "bold")
@@ -213,10 +223,16 @@ class _Lines:
             lines = list(part_lines(parts_of(artifact.schema, artifact.content), width))
         self._cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
         if artifact.against:
-            self._screen.line(f"  {plural(len(artifact.changes), 'part')} changed since revision {artifact.against}")
-            self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}")
+            self._since_revision(artifact)
         if artifact.file:
             self._text(f"  To change it, edit {artifact.file} and run this again.", "    ")
+
+    def _since_revision(self, artifact: ArtifactShown) -> None:
+        if not artifact.changes:
+            self._screen.line(f"  unchanged since revision {artifact.against}")
+            return
+        self._screen.line(f"  {plural(len(artifact.changes), 'part')} changed since revision {artifact.against}")
+        self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}")
 
     def _evidence(self, evidence: Sequence[GateEvidence]) -> None:
         shown = [each for each in evidence if each.state != "awaiting"]

@@ -15,7 +15,7 @@ from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
 from wfe_mcp.views.verdict_words import verdict_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from wfe_mcp.cli.terminal.screen import Screen
@@ -171,19 +171,19 @@ def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
     return verdict.gate, verdict.verdict, message
 
 
-def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime) -> None:
-    """Runs, one a row."""
+def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Mapping[str, str] | None = None) -> None:
+    """Runs, one a row. ``waits``: run → who it waits for, where more than ``waiting_on`` is known."""
+    from wfe_mcp.views.who_waits import WAITS
+
+    known = waits or {}
     screen.table(
         ("run", "state", "waits for", "updated", "template", "title"),
         [
-            (run.run, run.state + _marks(run), _WAITS.get(run.waiting_on, "-"), screen.time(run.updated_at, now),
+            (run.run, run.state + _marks(run), known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now),
              run.template, run.title)
             for run in runs
         ],
     )  # fmt: skip
-
-
-_WAITS = {"agent": "agent", "human": "you", "job": "gates", "reviewer": "reviewer"}
 
 
 def _submitted(answer: Envelope, made: SubmittedView) -> str:

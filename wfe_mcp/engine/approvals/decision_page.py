@@ -4,7 +4,8 @@
     a page runs  ──► that one is used, where it is verifiably ours
 
 Rules:
-1. The address decides nothing: the page asks for the PIN.
+1. The address decides nothing. A page asks for the PIN only where the user opened it by a command; one that a server
+   started shows what is asked, takes passkeys, and names the command.
 2. The wait for it is short, and nothing fails without it: the command line does the same.
 """
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import ProcessRecord
 
-PAGE = "ui"
-"""The kind of a page process in the register."""
+PAGE, ON_DEMAND = "ui", "ui-on-demand"
+"""The kinds of a page process in the register: one that the user opened, and one that a server started."""
 
 IDLE = "30m"
 START_WAIT_S = 4.0
@@ -37,7 +38,7 @@ _LOOK_S = 0.1
 log = logging.getLogger("wfe_mcp.engine")
 
 _starting = threading.Lock()
-_started: dict[Path, subprocess.Popen[bytes]] = {}
+_started: dict[tuple[Path, bool], subprocess.Popen[bytes]] = {}
 
 
 def address(port: int, path: str = "") -> str:
@@ -45,20 +46,21 @@ def address(port: int, path: str = "") -> str:
     return f"http://localhost:{port}/{path}"
 
 
-def living(engine: Engine, tx: Tx, kind: str) -> list[ProcessRecord]:
-    """The live registered processes of a kind."""
-    rows = [row for row in tx.processes(engine.identity.host) if row.kind == kind]
+def living(engine: Engine, tx: Tx, *kinds: str) -> list[ProcessRecord]:
+    """The live registered processes of these kinds."""
+    rows = [row for row in tx.processes(engine.identity.host) if row.kind in kinds]
     return [row for row in rows if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
 
 
-def living_page(engine: Engine) -> int | None:
-    """The port of the newest running page that is verifiably ours, if any.
+def living_page(engine: Engine, *, opened: bool = False) -> int | None:
+    """The port of the newest running page that is verifiably ours, if any; one that the user opened comes first.
 
     A row of the register proves nothing: the process must be this user's, our program, and listen on that port.
+    ``opened``: only one that the user opened.
     """
     with engine.store.read() as tx:
-        found = living(engine, tx, PAGE)
-    return next((row.port for row in reversed(found) if row.port and serves_page(row.pid, row.port)), None)
+        found = [*living(engine, tx, PAGE)[::-1], *([] if opened else living(engine, tx, ON_DEMAND)[::-1])]
+    return next((row.port for row in found if row.port and serves_page(row.pid, row.port)), None)
 
 
 def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
@@ -70,40 +72,40 @@ def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
     return page_at(engine, f"decide/{request}", may_start=may_start)
 
 
-def page_at(engine: Engine, path: str = "", *, may_start: bool = True) -> str | None:
+def page_at(engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False) -> str | None:
     """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 
-    A command of the user starts it whatever ``[ui] auto`` is: that setting covers automatic starts only.
+    ``opened``: the user asks for it by a command, so it may ask for the PIN. That starts it whatever ``[ui] auto`` is.
     """
-    port = living_page(engine)
+    port = living_page(engine, opened=opened)
     if port is None and may_start:
         with _starting:
-            port = living_page(engine) or _start(engine)
+            port = living_page(engine, opened=opened) or _start(engine, opened=opened)
     return None if port is None else address(port, path)
 
 
-def _start(engine: Engine) -> int | None:
+def _start(engine: Engine, *, opened: bool) -> int | None:
     """Start a page that outlives this process and exits by itself; its port, or None when it is not ready in time."""
     database = Path(engine.store.health().path).resolve()
-    child = _started.get(database)
+    child = _started.get((database, opened))
     if child is None or child.poll() is not None:  # else the last call's page is still starting
         try:
-            child = _started[database] = _detached(engine, database)
+            child = _started[database, opened] = _detached(engine, database, opened=opened)
         except OSError as exc:
             log.warning("the decision page did not start: %s", exc)
             return None
     until = time.monotonic() + START_WAIT_S
     while time.monotonic() < until:
-        port = living_page(engine)
+        port = living_page(engine, opened=opened)
         if port is not None:
             return port
         if child.poll() is not None:
-            return living_page(engine)  # another process was first, or it failed
+            return living_page(engine, opened=opened)  # another process was first, or it failed
         time.sleep(_LOOK_S)
     return None
 
 
-def _detached(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
+def _detached(engine: Engine, database: Path, *, opened: bool) -> subprocess.Popen[bytes]:
     # Without -P the folder it starts in could bring modules of its own.
     argv = [
         sys.executable,
@@ -111,7 +113,7 @@ def _detached(engine: Engine, database: Path) -> subprocess.Popen[bytes]:
         "-m",
         "wfe_mcp",
         "ui",
-        "--on-demand",
+        *(() if opened else ("--on-demand",)),
         "--no-browser",
         "--idle",
         IDLE,

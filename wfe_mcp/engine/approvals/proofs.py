@@ -19,9 +19,9 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -52,7 +52,10 @@ class _Template(Strict):
 
 
 class Statement(Strict):
-    """What is signed. ``files``: what the revision wrote into the project; ``approvers``: the chain of keys then."""
+    """What is signed. ``files``: what the revision wrote into the project; ``approvers``: the chain of keys then.
+
+    ``shown``: the sha256 of what the person saw; None in statements of older versions, whose text has no such key.
+    """
 
     format: Literal["wfe-approval/1"]
     answer: Literal["approve", "reject"]
@@ -72,6 +75,15 @@ class Statement(Strict):
     approvers: str = _SHA256
     nonce: str
     at: str
+    shown: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_signed(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The keys that were signed: a signature of before ``shown`` is over a text without it."""
+        found: dict[str, Any] = dump(self)
+        if self.shown is None:
+            del found["shown"]
+        return found
 
 
 class Proof(Strict):
@@ -106,9 +118,10 @@ def proof_file(run: str, phase: str, attempt: int, request: str) -> str:
 
 
 def statement_of(
-    engine: Engine, request: RequestRecord, answer: Literal["approve", "reject"], *, comment: str = "", to: str = ""
+    engine: Engine, request: RequestRecord, answer: Literal["approve", "reject"], *, comment: str = "", to: str = "",
+    shown: str | None = None,
 ) -> tuple[Statement, list[ApproverKey]]:  # fmt: skip
-    """The statement to sign for ``answer`` to an open request, and the keys that may sign it.
+    """The statement to sign for ``answer`` to an open request, and the keys that may sign it. ``shown``: what the person sees.
 
     Refuses what ``pinned_here`` refuses, and ``bad_argument`` for text that cannot be stored.
     """
@@ -125,6 +138,7 @@ def statement_of(
             template=_Template(name=run.template, version=run.template_version, sha256=run.template_sha256),
             files={path: sha256_hex(content) for path, content in files.items()}, comment=comment, to=to,
             approvers=pinned.head, nonce=secrets.token_urlsafe(16), at=engine.clock().isoformat(timespec="seconds"),
+            shown=shown,
         )  # fmt: skip
     try:
         canonical_json(made.model_dump())

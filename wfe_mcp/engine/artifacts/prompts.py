@@ -2,27 +2,100 @@
 
 The prompt is rendered once per attempt, in one pass; values are fenced as data. What ``context`` names follows
 the prompt. The same attempt always renders to the same bytes, because gates before work judge their sha256.
+
+Where a person edited the prompt, or an earlier one was rejected, its text is stored as a document, and that is the prompt:
+
+    rendered ──► rejected ──► the next attempt: rendered, and what was said
+        └──► edited by a person ──► rejected ──► the next attempt: as edited, and what was said since
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.prompts import is_rejected_prompt
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.model import Attempt, Feedback
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, StepsPhase
 
 _NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPrompt:
+    """A prompt that is not the rendered one. ``edited``: by a person, in this attempt or an earlier one."""
+
+    text: str
+    edited: bool
+
+
 def prompt_of(change: RunChange, attempt: Attempt) -> str:
-    """The rendered prompt of ``attempt`` with its context. Refuses ``invalid_template`` when it cannot be rendered."""
+    """The prompt of ``attempt``. Refuses ``invalid_template`` when it cannot be rendered."""
+    stored = stored_prompt(change, attempt)
+    return generated_prompt(change, attempt) if stored is None else stored.text
+
+
+def stored_prompt(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
+    """The stored prompt of ``attempt``; None where its prompt is the rendered one."""
+    if attempt.prompt is None:
+        return None
+    found = change.tx.document(attempt.prompt)
+    return StoredPrompt(str(found["text"]), bool(found["edited"]))
+
+
+def prompt_for_gates(change: RunChange, attempt: Attempt) -> tuple[str, str | None]:
+    """The prompt that the gates before work judge, and its document where it is not the rendered one.
+
+    A prompt that was rejected comes back with what was said about it, so that nobody is asked about the same text again.
+    """
+    edited = _edited_before(change, attempt)
+    base = generated_prompt(change, attempt) if edited is None else edited[0]
+    notes = [note for note in _notes_on_prompt(change, attempt) if edited is None or note.attempt >= edited[1]]
+    said = [fenced_note(change, f"{note.source}, attempt {note.attempt}", note.message) for note in notes]
+    text = "\n\n".join([base, "# Said about this prompt before", *said]) if said else base
+    if edited is None and not said:
+        return text, None
+    return text, keep_prompt(change, text, edited=edited is not None)
+
+
+def keep_prompt(change: RunChange, text: str, *, edited: bool) -> str:
+    """Store a prompt; the sha256 of its document."""
+    return change.tx.keep_document({"text": text, "edited": edited})
+
+
+def _edited_before(change: RunChange, attempt: Attempt) -> tuple[str, int] | None:
+    """The last prompt that a person edited for this phase in this iteration, and the attempt that had it."""
+    for one in reversed(change.state.attempts[attempt.phase][attempt.before : attempt.number - 1]):
+        stored = stored_prompt(change, one)
+        if stored is not None and stored.edited and one.status is not AttemptStatus.ROLLED_BACK:
+            return stored.text, one.number
+    return None
+
+
+def _notes_on_prompt(change: RunChange, attempt: Attempt) -> list[Feedback]:
+    """What was said about earlier prompts of the phase, also where it sent the run back to another phase."""
+    tries = change.state.attempts[attempt.phase]
+    others = (note for one in change.state.open_attempts if one.phase != attempt.phase for note in one.feedback)
+    notes = {note.attempt: note for note in (*others, *attempt.feedback) if note.source == attempt.phase}
+    return [notes[number] for number in sorted(notes) if is_on_prompt(change, tries[number - 1])]
+
+
+def is_on_prompt(change: RunChange, attempt: Attempt) -> bool:
+    """True where the feedback on ``attempt`` is about its prompt."""
+    left = attempt.stage is Stage.BEFORE and attempt.failure is None and attempt.status is AttemptStatus.SUPERSEDED
+    return left or is_rejected_prompt(change.state, attempt)
+
+
+def generated_prompt(change: RunChange, attempt: Attempt) -> str:
+    """The prompt as the template renders it, with its context. Refuses ``invalid_template`` when it cannot be rendered."""
     from wfe_mcp.workflow.expressions import ExpressionError, scan
     from wfe_mcp.workflow.model import StepsPhase
     from wfe_mcp.workflow.prompts import prompt_text, render
@@ -77,13 +150,27 @@ def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> s
 
 
 def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
-    """Feedback of earlier attempts, each message between boundary lines: data, not instructions."""
-    from wfe_mcp.workflow.prompts import fenced
+    """Feedback of earlier attempts, each message between boundary lines: data, not instructions.
 
+    What the prompt itself carries is left out.
+    """
     notes = feedback_of(change, attempt)
+    if attempt.prompt is not None:
+        tries = change.state.attempts[attempt.phase]
+        notes = [
+            note for note in notes
+            if note["from"] != attempt.phase or not is_on_prompt(change, tries[int(note["attempt"]) - 1])
+        ]  # fmt: skip
     # The newest explains why this attempt is open; earlier ones are shortened.
     limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
     return [
-        note | {"message": fenced(note["message"], f"feedback of {note['from']}", nonce=change.run.id, limit=limit)}
+        note | {"message": fenced_note(change, f"feedback of {note['from']}", note["message"], limit)}
         for note, limit in zip(notes, limits, strict=False)
     ]
+
+
+def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWEST_CHARS) -> str:
+    """``message`` between boundary lines, cut to ``limit`` characters."""
+    from wfe_mcp.workflow.prompts import fenced
+
+    return fenced(message, label, nonce=change.run.id, limit=limit)

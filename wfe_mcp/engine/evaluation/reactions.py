@@ -20,7 +20,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage, Verdict
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.artifacts.expression_scope import roots
-from wfe_mcp.engine.artifacts.prompts import prompt_of
+from wfe_mcp.engine.artifacts.prompts import prompt_for_gates
 from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
         change.give(c.OpenGates(sha256=loop_sha256(change, attempt), **on))
         return
     try:
-        change.give(c.OpenGates(sha256=sha256_hex(prompt_of(change, attempt)), **on))
+        text, document = prompt_for_gates(change, attempt)
+        change.give(c.OpenGates(sha256=sha256_hex(text), prompt=document, **on))
     except Refused as refused:
         change.give(
             c.RecordVerdict(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.reviews import changed_files
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
@@ -200,7 +200,7 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
         parts += [["What changed in the files (git diff)", changes]] if changes else []
     return {
         "run": record.id, "phase": phase, "attempt": attempt.number, "parts": parts,
-        "sha256": "" if revision is None else revision.sha256,
+        "sha256": revision.sha256 if revision is not None else (attempt.sha256 or "") if attempt.stage is Stage.BEFORE else "",
     }  # fmt: skip
 
 

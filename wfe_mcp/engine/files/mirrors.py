@@ -82,7 +82,8 @@ def _mirror_attempt(change: RunChange, attempt: Attempt, old: Attempt | None) ->
     place = (Path(change.run.worktree), change.run.id, attempt.phase, attempt.number)
     if attempt.feedback and old is None:
         files.write_feedback(*place, _feedback_text(attempt))
-    if attempt.phase not in change.state.loops and _has_prompt(attempt) and (old is None or not _has_prompt(old)):
+    is_new = old is None or not _has_prompt(old) or old.prompt != attempt.prompt
+    if attempt.phase not in change.state.loops and _has_prompt(attempt) and is_new:
         files.write_prompt(*place, prompt_of(change, attempt))
         for name, text in cut_bundles(change, attempt):
             files.write_context(*place, name, text)

@@ -202,7 +202,7 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
 def _needs_person(state: RunState, event: e.Event) -> bool:
     """Whether only a person can cause ``event`` in ``state``, whoever the row names."""
     match event:
-        case e.PhaseForced() | e.OpinionOverruled() | e.PhaseProceeded():
+        case e.PhaseForced() | e.OpinionOverruled() | e.PhaseProceeded() | e.PromptEdited():
             return True
         case e.ApprovalGiven(phase=path, gate=number):
             return _asks_person(_gates(state, path)[number:][:1])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
+from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -96,6 +97,11 @@ class RunChange:
         if command.by is self.by:
             self.commands.append(command)
         return events
+
+
+def run_as_read(engine: Engine, tx: Tx, loaded: LoadedRun) -> RunChange:
+    """The run for code that only evaluates something of it; no transaction saves it."""
+    return RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), SYSTEM, engine.clock())
 
 
 def queue_name(kind: str, project_id: str) -> str:

@@ -1,19 +1,27 @@
-"""Edits of a submitted artifact by the user: what the edit starts from, and the new revision, whose gates run.
+"""Edits by the user: what the edit starts from, and what it makes, whose gates run.
+
+    a prompt that waits for its gates ──► PromptEdited: the prompt of the attempt, exactly as the agent gets it
+    a submitted artifact              ──► a new revision
 
 Legal while the attempt is gating, awaiting or failed; then nothing of the attempt is lost: earlier revisions and
-refused drafts stay.
+refused drafts stay. A reviewer's suggestion can be what the edit makes.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_of
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import tree_later
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.submit import role_faults
 
@@ -22,6 +30,81 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RefusedSubmission
+
+
+MARKDOWN = "markdown_doc@1"
+MOST_PROMPT_CHARS = 300_000
+_PLACEHOLDER = re.compile(r"\$\{[^}\n]*\}?")
+
+
+def is_prompt(engine: Engine, run_id: str, phase: PhasePath) -> bool:
+    """True while what can be edited in ``phase`` is its prompt. Refuses ``unknown_phase``."""
+    with engine.store.read() as tx:
+        state = engine.load(tx, run_id).state
+    if phase not in state.attempts:
+        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", f"Its phases: wfe-mcp status {run_id}")
+    return state.current(phase).stage is Stage.BEFORE
+
+
+def prompt_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
+    """The prompt that waits for its gates."""
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, engine.load(tx, run_id))
+        return prompt_of(current, current.attempt(phase))
+
+
+def edit_prompt(engine: Engine, by: By, run_id: str, phase: PhasePath, text: str) -> LoadedRun:
+    """Make ``text`` the prompt of the attempt; its gates run again. Refuses ``bad_argument`` with what is wrong in it."""
+    with change_run(engine, run_id, by) as current:
+        attempt = current.attempt(phase)
+        if attempt.stage is Stage.BEFORE and attempt.sha256 is not None:
+            text = _checked_prompt(text, prompt_of(current, attempt))
+        document = keep_prompt(current, text, edited=True)
+        current.give(c.Edit(phase=phase, revision=0, sha256=sha256_hex(text), prompt=document, by=by, at=current.at))
+    return current.loaded
+
+
+def _checked_prompt(text: str, before: str) -> str:
+    """``text`` with plain line ends; without the last ones, which editors add."""
+    text = text.replace("\r\n", "\n").rstrip("\n") + ("\n" if before.endswith("\n") else "")
+    new = [each for each in _PLACEHOLDER.findall(text) if each not in before]
+    faults = {
+        "is empty": not text.strip(),
+        f"has {len(text):,} characters; at most {MOST_PROMPT_CHARS:,} are allowed": len(text) > MOST_PROMPT_CHARS,
+        "holds a NUL character": "\0" in text,
+        f"holds {new[0] if new else ''}, which is not filled in any more; write its value": bool(new),
+    }
+    fault = next((told for told, holds in faults.items() if holds), None)
+    if fault is not None:
+        raise Refused("bad_argument", f"The prompt {fault}.", "Nothing changed. Correct it and edit again.",
+                      (Detail("/prompt", fault),))  # fmt: skip
+    return text
+
+
+def suggestion_of(engine: Engine, run_id: str, phase: PhasePath, opinion: str) -> str:
+    """What a reviewer suggests instead of the open prompt or revision. ``opinion``: its id, or the reviewer's name.
+
+    Refuses ``unknown_artifact``.
+    """
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        sha256, told = loaded.state.current(phase).sha256, tx.opinions(loaded.record.id, phase)
+    given = [each for each in told if each.artifact_sha256 == sha256 and each.value.get("suggestion")]
+    found = next((each for each in reversed(given) if opinion in {each.id, each.reviewer}), None)
+    if found is not None:
+        return str(found.value["suggestion"])
+    names = ", ".join(dict.fromkeys(each.reviewer for each in given))
+    raise Refused("unknown_artifact", f"No opinion {opinion[:80]!r} suggests anything for what is open in {phase!r}.",
+                  f"Reviewers with a suggestion: {names}." if names else "No reviewer suggests anything for it.")  # fmt: skip
+
+
+def suggested_artifact(schema: str | dict[str, Any], text: str) -> object:
+    """A suggestion as an artifact of ``schema``, not validated against it: JSON, also between fences, or Markdown."""
+    from wfe_mcp.artifacts.parse import parse_json, parse_markdown
+
+    plain = re.sub(r"\A\s*```[a-z]*\n(.*)\n```\s*\Z", r"\1", text, flags=re.DOTALL)
+    is_json = plain.lstrip().startswith(("{", "["))
+    return parse_markdown(text) if schema == MARKDOWN and not is_json else parse_json(plain)
 
 
 def drafts_of(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[RefusedSubmission]:
@@ -47,6 +130,23 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
         raise Refused("unknown_artifact", f"{phase!r} has no draft {number}." if draft else f"{phase!r} has no artifact to edit.",
                       f"Its artifacts and drafts: wfe-mcp artifact show {loaded.record.id}")  # fmt: skip
     return _formatted(drafts[number - 1].raw.decode(errors="replace")), schema
+
+
+def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
+    """The open revision as the file that a person reads: Markdown for a document, else JSON."""
+    from wfe_mcp.artifacts.render import TextFile, to_file
+
+    text, schema = text_to_edit(engine, run_id, phase, None)
+    found = to_file(schema, json.loads(text)) if schema == MARKDOWN else None
+    return found.text if isinstance(found, TextFile) else text
+
+
+def typed_artifact(engine: Engine, run_id: str, phase: PhasePath, text: str) -> object:
+    """What was typed in place of ``file_to_edit``. Refuses ``bad_argument`` for what is not JSON."""
+    from wfe_mcp.artifacts.parse import parse_json, parse_markdown
+
+    schema = text_to_edit(engine, run_id, phase, None)[1]
+    return parse_markdown(text) if schema == MARKDOWN else parse_json(text)
 
 
 def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, note: str = "") -> Receipt:

@@ -39,8 +39,8 @@ MAX_LOG = 256_000
 _BOUND = frozenset({"run", "documents", "events", "revisions", "evidence"})
 """Sections that hashes name."""
 
-_NAMES_ITEMS = frozenset({"LoopOpened", "RecoveryOpened", "RolledBack", "RunForked"})
-"""Events that name, somewhere inside, the document with the items of a loop."""
+_NAMES_DOCUMENTS = frozenset({"LoopOpened", "RecoveryOpened", "RolledBack", "RunForked", "GatesOpened", "PromptEdited"})
+"""Events that name, somewhere inside, the document with the items of a loop or with an edited prompt."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -88,20 +88,20 @@ def named_documents(
     yield from (head[f"{name}_sha256"] for name in ("definition", "spec", "inputs", "frozen"))
     yield from (bundle["sha256"] for bundle in frozen.get("context", ()))
     for type_, payload in events:
-        if type_ in _NAMES_ITEMS:
-            yield from _items(payload)
+        if type_ in _NAMES_DOCUMENTS:
+            yield from _named(payload)
 
 
-def _items(value: Any) -> Iterator[str]:
+def _named(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
-            if key == "items" and isinstance(item, str) and _SHA256.fullmatch(item):
+            if key in {"items", "prompt"} and isinstance(item, str) and _SHA256.fullmatch(item):
                 yield item
             else:
-                yield from _items(item)
+                yield from _named(item)
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
-            yield from _items(item)
+            yield from _named(item)
 
 
 def place_of(engine: Engine, tx: Tx, record: RunRecord) -> dict[str, str]:

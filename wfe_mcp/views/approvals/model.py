@@ -71,11 +71,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The text that the agent gets. ``text`` None: ``file`` no longer holds what the gates judged."""
+    """The text that the agent gets. ``text`` None: ``file`` no longer holds what the gates judged.
+
+    ``editable``: a person can edit it. ``edited``: one did. ``changes``: how it differs from what the template makes, where it does
+    (``views/diff.py``).
+    """
 
     sha256: str
     file: str
     text: str | None = None
+    editable: bool = False
+    edited: bool = False
+    changes: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         ignored = ignored_globs(engine, tx, found.loaded, path)
         artifact = _artifact(tx, found, attempt, decisions, is_open=True)
         earlier = _earlier(tx, found, path, decisions)
-    stage = attempt.stage or Stage.AFTER
+        stage = attempt.stage or Stage.AFTER
+        prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
     changes = changes_of(Path(record.worktree), state, attempt, ignored)
     lines = gate_lines(attempt, stage, gates, evidence)
     opinions = opinions_shown(lines, gates, attempt, evidence, asked)
@@ -69,8 +70,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         assurance=wanted.assurance, phrase=wanted.phrase or "", sha256=attempt.sha256 or "", tree=attempt.tree or attempt.asked_tree or "",
         inputs=tuple(Named(name, value) for name, value in inputs.items()),
         unusual=unusual_things(engine, found, changes, lines, opinions, decisions), changes=changes,
-        prompt=_prompt(record.worktree, attempt, record.id) if stage is Stage.BEFORE else None, artifact=artifact,
-        earlier=earlier, evidence=lines, opinions=opinions,
+        prompt=prompt, artifact=artifact, earlier=earlier, evidence=lines, opinions=opinions,
         attempts=tuple(
             AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each)) for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
@@ -101,15 +101,24 @@ def _reason(attempt: Attempt) -> str:
     return text.strip().partition("\n")[0][:300]
 
 
-def _prompt(worktree: str, attempt: Attempt, run: str) -> Prompt:
+def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt:
+    from wfe_mcp.engine.artifacts.prompts import generated_prompt, stored_prompt
+    from wfe_mcp.engine.kernel.run_change import run_as_read
     from wfe_mcp.workspace.files.mirror import attempt_folder
     from wfe_mcp.workspace.files.project_files import read_if_there
 
-    file = f"{attempt_folder(run, attempt.phase, attempt.number)}/prompt.md"
-    raw = read_if_there(Path(worktree), file)
+    record = found.loaded.record
+    file = f"{attempt_folder(record.id, attempt.phase, attempt.number)}/prompt.md"
+    raw = read_if_there(Path(record.worktree), file)
     # The file lies where an agent can write: it counts only while it is what the gates judged.
     text = raw.decode() if raw is not None and sha256_hex(raw) == attempt.sha256 else None
-    return Prompt(attempt.sha256 or "", file, text)
+    made = Prompt(attempt.sha256 or "", file, text, editable=found.loaded.state.phase(attempt.phase).kind != "steps")
+    change = run_as_read(engine, tx, found.loaded)
+    stored = stored_prompt(change, attempt)
+    if stored is None:
+        return made
+    changes = tuple(difference(generated_prompt(change, attempt), stored.text))
+    return replace(made, edited=stored.edited, changes=changes)
 
 
 def _artifact(

@@ -1,0 +1,82 @@
+"""The change on the decision page: kinds of files, colours, side by side, and a large one."""
+
+import pytest
+
+from tests.dashboard.browser import Answer, Browser, asked
+from tests.engine.scene import Scene, approval, command, phase
+
+LARGE = "".join(f"line {number}\n" for number in range(900))
+
+
+def changed_files(scene: Scene) -> None:
+    scene.write("kept.py", "def one():\n    return 'new'  # <b>\n")
+    (scene.root / "old_name.py").rename(scene.root / "new_name.py")
+    (scene.root / "gone.txt").unlink()
+    scene.write("fresh.js", "const a = 1;\n")
+    (scene.root / "picture.bin").write_bytes(b"\0\2" * 40)
+    scene.write("large.txt", LARGE)
+    scene.write("notes.unknown-language", "plain & simple\n")
+
+
+@pytest.fixture
+def request_id(scene: Scene) -> str:
+    """A request about a change of every kind."""
+    scene.git("init", "-q")
+    scene.check("ok", "print('fine')")
+    scene.write("kept.py", "def one():\n    return 'old'\n")
+    scene.write("old_name.py", "".join(f"value_{number} = {number}\n" for number in range(9)))
+    scene.write("gone.txt", "bye\n")
+    (scene.root / "picture.bin").write_bytes(b"\0\1" * 40)
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.begin(run, "plan")
+    changed_files(scene)
+    scene.submit(run, "plan")
+    scene.work()
+    return asked(scene, run)
+
+
+def file(answer: Answer, name: str) -> str:
+    """The HTML of one file of the change."""
+    return next(part for part in answer.text.split("<details") if f'class="path">{name}<' in part)
+
+
+def test_each_kind_of_file_says_what_it_is(request_id: str, browser: Browser) -> None:
+    page = browser.get(f"/decide/{request_id}")
+    marks = {
+        "fresh.js": "new file", "gone.txt": "deleted", "old_name.py → new_name.py": "renamed", "picture.bin": "binary",
+    }  # fmt: skip
+    assert all(mark in file(page, name) for name, mark in marks.items())
+    assert "<tr" not in file(page, "picture.bin")
+
+
+def test_code_is_coloured_and_nothing_in_it_is_active(request_id: str, browser: Browser) -> None:
+    page = browser.get(f"/decide/{request_id}")
+    assert '<span class="syn-k">def</span>' in file(page, "kept.py")
+    assert "# &lt;b&gt;</span>" in file(page, "kept.py")
+    assert "syn-" not in file(page, "notes.unknown-language")
+    assert "plain &amp; simple" in file(page, "notes.unknown-language")
+    assert "script-src" not in page.headers["content-security-policy"]
+
+
+def test_old_and_new_lines_stand_side_by_side_without_a_script(request_id: str, browser: Browser) -> None:
+    one = browser.get(f"/decide/{request_id}")
+    assert f'href="/decide/{request_id}?split=1#change"' in one.text
+    two = browser.get(f"/decide/{request_id}?split=1")
+    assert f'href="/decide/{request_id}#change"' in two.text
+    (row,) = [each for each in file(two, "kept.py").split("<tr") if ">old<" in each]
+    assert ">new<" in row
+    assert 'class="n none"' in file(two, "fresh.js")
+    assert [two.words.count(word) for word in ("value_1", "bye")] == [
+        one.words.count(word) for word in ("value_1", "bye")
+    ]
+
+
+def test_a_large_file_is_cut_with_a_way_to_see_all(request_id: str, browser: Browser) -> None:
+    for query in ("", "?split=1"):
+        shown = file(browser.get(f"/decide/{request_id}{query}"), "large.txt")
+        assert "500 more lines" in shown
+        assert ("line 399<" in shown, "line 400<" in shown) == (True, False)
+        assert "open" not in shown.partition(">")[0]
+    where = shown.partition('class="note">')[2].partition('href="')[2].partition('"')[0].replace("&amp;", "&")
+    whole = browser.get(where).text
+    assert (whole.count("\n+line"), "kept.py" in whole) == (900, False)

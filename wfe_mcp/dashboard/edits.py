@@ -1,0 +1,144 @@
+"""The page where a person edits what a request asks about: the prompt before work, or an artifact declared editable.
+
+    GET  /edit/<request>             the text in a form; ?take=REVIEWER: that reviewer's suggestion
+    POST /edit/<request>             with the PIN: a new prompt or revision, whose gates run; then the request that follows
+
+It needs no script. A fault is shown above the text as it was typed: nothing is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.document import document
+from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin
+from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.phases import edit as edits
+from wfe_mcp.workspace.system.user import user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.dashboard.sessions import Sessions
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.views.approvals.request import DecisionView
+
+MOST_FORM_BYTES = 4_000_000
+"""A prompt or an artifact of the largest size, encoded as a form."""
+
+
+def what_is_editable(view: DecisionView) -> str:
+    """``prompt``, ``artifact``, or nothing: what of an open request a person can edit."""
+    shown = view.shown
+    if shown is None or not view.buttons:
+        return ""
+    if shown.prompt is not None:
+        return "prompt" if shown.prompt.editable else ""
+    return "artifact" if shown.artifact is not None and shown.artifact.file else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """The handlers of the two routes."""
+
+    engines: Engines
+    sessions: Sessions
+    asks_pin: bool = True
+
+    def show(self, request: Request, session: str) -> Response:
+        """The form."""
+        view, engine = self._found(request)
+        take = request.query_params.get("take", "")
+        run, phase = view.request.run_id, view.request.phase
+        text = edits.suggestion_of(engine, run, phase, take) if take else _text(engine, view)
+        token = self.sessions.token(session, f"edit {view.request.id}")
+        return HTMLResponse(edit_page(view, token, text, Told("warn", f"{take} suggests this text.") if take else None))
+
+    def save(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """Store what was typed; a refusal shows it again."""
+        view, engine = self._found(request)
+        token = self.sessions.token(session, f"edit {view.request.id}")
+        if not self.sessions.accepts(session, f"edit {view.request.id}", form.get("token", "")):
+            raise Refused(
+                "needs_human", "This browser was not shown this form. Nothing was stored.", "Reload the page."
+            )
+        text = form.get("text", "").replace("\r\n", "\n")
+        try:
+            _store(engine, view, form, text)
+        except Refused as refused:
+            faults = [f"{each.path or '/'}: {each.message}" for each in refused.details]
+            told = Told("no", "\n".join([f"Nothing was stored. {refused.message} {refused.hint}", *faults]))
+            return HTMLResponse(edit_page(view, token, text, told, form.get("note", "")), 409)
+        self.engines.judge_again(view.request.id)
+        return RedirectResponse(f"/decide/{view.request.id}", 303)
+
+    def _found(self, request: Request) -> tuple[DecisionView, Engine]:
+        refuse_pin(asks_pin=self.asks_pin)
+        asked = request.path_params["request"]
+        view, engine = self.engines.view(asked), self.engines.of_request(asked)
+        if view is None or engine is None:
+            raise Refused("stale_revision", "This database has no such request.", "")
+        if not what_is_editable(view):
+            raise Refused("illegal_transition", f"Nothing of phase {view.request.phase!r} can be edited here now.",
+                          f"At a terminal: wfe-mcp edit {view.request.run_id} {view.request.phase}")  # fmt: skip
+        return view, engine
+
+
+def _store(engine: Engine, view: DecisionView, form: Mapping[str, str], text: str) -> None:
+    run, phase = view.request.run_id, view.request.phase
+    if form.get("sha256") != view.request.sha256:
+        raise Refused("stale_revision", "What you edited has changed meanwhile.", "Open the request again.")
+    by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+    if what_is_editable(view) == "prompt":
+        edits.edit_prompt(engine, by, run, phase, text)
+    else:
+        edits.edit(engine, by, run, phase, edits.typed_artifact(engine, run, phase, text), form.get("note", ""))
+
+
+def _text(engine: Engine, view: DecisionView) -> str:
+    run, phase = view.request.run_id, view.request.phase
+    if what_is_editable(view) == "prompt":
+        return edits.prompt_to_edit(engine, run, phase)
+    return edits.file_to_edit(engine, run, phase)
+
+
+def edit_page(view: DecisionView, token: str, text: str, told: Told | None = None, noted: str = "") -> Html:
+    """The form with ``text``. ``told``: the fault of the last try."""
+    what, request = what_is_editable(view), view.request
+    back = f"/decide/{request.id}"
+    about = {
+        "prompt": "The gates run again, and the agent gets exactly this text. The placeholders are filled in already.",
+        "artifact": "This becomes a new revision. It must be valid against its schema; the gates run again.",
+    }[what]
+    reason = tag("input", type="text", id="note", name="note", value=noted, autocomplete="off")
+    fields = [
+        hidden("token", token), hidden("sha256", request.sha256),
+        # Browsers drop the first line end of a text area.
+        tag("div", tag("label", f"The {what}", for_="text"),
+            tag("textarea", f"\n{text}", id="text", name="text", rows="28", required=True, spellcheck="false", class_="editor"),
+            class_="field"),
+        tag("div", tag("label", "Note (stored with the revision)", for_="note"), reason, class_="field")
+        if what == "artifact" else None,
+        pin_field("pin"),
+        tag("span", tag("button", "Sign and store", type="submit", class_="btn solid"), tag("a", "Back", href=back, class_="btn"),
+            class_="row wrap"),
+    ]  # fmt: skip
+    crumbs = tag("nav", tag("a", "Inbox", href="/"), icon("right"), tag("a", f"{request.phase}", href=back), icon("right"),
+                 tag("span", "edit"), class_="crumbs", aria_label="Breadcrumb")  # fmt: skip
+    return document(
+        f"Edit {request.phase}: {view.title}",
+        crumbs,
+        tag("header", tag("h1", f"Edit the {what} of {request.phase}: {view.title}"), tag("p", about, class_="who"), class_="headline"),
+        note(told),
+        tag("form", *fields, method="post", action=f"/edit/{request.id}", autocomplete="off", class_="stack"),
+        class_="",
+    )  # fmt: skip

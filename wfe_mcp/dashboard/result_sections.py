@@ -1,0 +1,107 @@
+"""Sections of a decision that list results: evidence, opinions and earlier attempts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.dashboard.prose import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.views.approvals.model import ApprovalView, GateEvidence, Named, OpinionShown
+
+STATES = {
+    "pass": ("passed", "pass"), "fail": ("failed", "fail"), "skipped": ("skipped", "skip"), "warning": ("warning", "warn"),
+    "not run": ("pending", "wait"), "awaiting": ("waiting", "you"),
+}  # fmt: skip
+"""Of a gate: its icon, which is also its colour, and its mark."""
+_SEVERITY = {"critical": "major", "high": "major", "major": "major", "medium": "minor", "minor": "minor"}
+
+
+def section(where: str, title: str, about: Sequence[str | None], *body: Html | None) -> Html:
+    """A section with its title, what is said about it, and its body. ``where``: its anchor."""
+    return tag("section", tag("header", tag("h2", title), *about), *body, class_="section", id=where)
+
+
+def evidence_section(shown: ApprovalView) -> Html:
+    """One line per gate; its details unfold."""
+    tree = (
+        tag("span", "gathered by the server for tree ", tag("code", shown.tree[:12]), class_="muted small")
+        if shown.tree
+        else None
+    )
+    return section("evidence", "Evidence", (tree,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"))
+
+
+def _gate(line: GateEvidence) -> Html:
+    at = line.at[11:19]
+    details = [row for each in line.details for row in _detail(each)]
+    body = tag("div", tag("dl", *details, class_="kv tight"), class_="detail") if details else None
+    return _row(line.gate, line.state, line.text, at, body)
+
+
+def _row(name: str, state: str, text: str, at: str, body: Html | None, *, is_open: bool = False) -> Html:
+    """One line of a ledger, with what unfolds below it."""
+    mark = STATES.get(state, ("old", ""))[0]
+    summary = tag(
+        "summary", tag("span", icon(mark), class_=f"s-{mark}"), tag("span", name, class_="gate-name"), tag("span", state, class_=f"s-{mark}"),
+        tag("span", text, class_="sentence"), tag("span", at, class_="num muted small time"),
+    )  # fmt: skip
+    return tag("details", summary, body, open=is_open)
+
+
+def _detail(fact: Named) -> list[Html]:
+    value = fact.value
+    if fact.name == "output":
+        return [tag("dt", fact.name), tag("dd", tag("pre", shortened(str(value)), class_="block"))]
+    text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
+    return [tag("dt", fact.name), tag("dd", tag("code", text))]
+
+
+def opinions_section(opinions: Sequence[OpinionShown], edit: str) -> Html | None:
+    """What each reviewer says. ``edit``: the address of the form that takes a suggestion; empty: none."""
+    if not opinions:
+        return None
+    rows: list[Html] = []
+    for each in opinions:
+        findings = [
+            tag(
+                "li", tag("span", one.severity or "note", class_=f"sev {_SEVERITY.get(one.severity, 'note')}"),
+                tag("span", *([tag("code", one.place), " "] if one.place else []),
+                    " ".join(filter(None, (one.title, one.detail, one.recommendation)))),
+                class_="row top",
+            )
+            for one in each.findings
+        ]  # fmt: skip
+        suggestion = tag("pre", shortened(each.suggestion), class_="block diff-text") if each.suggestion else None
+        take = tag("a", "Take this suggestion", href=f"{edit}?take={quote(each.reviewer)}", class_="btn")
+        body = (
+            tag(
+                "div",
+                tag("ul", *findings, class_="stack") if findings else None,
+                suggestion,
+                take if edit and suggestion else None,
+                class_="detail",
+            )
+            if findings or suggestion
+            else None
+        )
+        name = f"{each.reviewer} ({each.model})" if each.model else each.reviewer
+        rows.append(_row(name, each.state, each.summary, "", body, is_open=bool(findings)))
+    return section("opinions", "Opinions", (), tag("div", *rows, class_="panel ledger"))
+
+
+def attempts_section(shown: ApprovalView) -> Html | None:
+    """How earlier attempts ended."""
+    if not shown.attempts:
+        return None
+    states = {"failed": "fail", "rejected": "fail", "completed": "pass", "skipped": "skipped"}
+    rows = [
+        _row(f"Attempt {each.number}", states.get(each.state, each.state.replace("_", " ")), each.reason, "", None)
+        for each in shown.attempts
+    ]
+    return section("attempts", "Earlier attempts", (), tag("div", *rows, class_="panel ledger"))
