@@ -104,10 +104,13 @@ def _rspec_example(example: Json) -> Case:
 
 def parse_node(content: bytes) -> TestResults:
     """What ``node_reporter.mjs`` writes: a line per test of ``node --test``."""
-    return results_of(
-        Case(_texts(line, "names"), _NODE.get(text(line, "outcome"), "skipped"), _path(text(line, "file")), text(line, "message"))
-        for line in map(read_json, content.splitlines())
-    )  # fmt: skip
+    return results_of(_node_test(read_json(line)) for line in content.splitlines())
+
+
+def _node_test(line: Json) -> Case:
+    _listed(line, "names")
+    outcome = _NODE.get(text(line, "outcome"), "skipped")
+    return Case(_texts(line, "names"), outcome, _path(text(line, "file")), text(line, "message"))
 
 
 _NODE: dict[str, Outcome] = {"passed": "passed", "failed": "failure", "unloaded": "unloaded"}
