@@ -7,6 +7,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, as_json, open_approval, shown_sha256
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.run_report import story
 
 
 def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:
@@ -86,3 +87,21 @@ def test_the_json_has_what_is_there_and_no_empty_fields(scene: Scene) -> None:
     assert found["artifact"]["content"] == GOOD
     assert found["evidence"] == [{"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"}]
     assert "opinions" not in found
+
+
+@pytest.mark.parametrize(
+    ("code", "keys", "said"),
+    [
+        ("print('3 passed in 0.1s')", {}, "printed text, which the program could print itself"),
+        ("open('j.xml', 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')", {"junit": "j.xml"}, "a report file of this run"),
+    ],
+)  # fmt: skip
+def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, str], said: str) -> None:
+    scene.check("ok", code, **keys)
+    run = scene.start(phase("plan", command("ok", min_tests=1), approval()))
+    scene.do(run, "plan")
+    line = shown(scene, run).evidence[0]
+    assert line.text.endswith(f", in the worktree, counted from {said}")
+    assert [each.value for each in line.details if each.name == "counted from"] == [said]
+    told = story(scene.engine, standing_of(scene.engine, run)).attempts[-1]
+    assert [each.counted_from for each in told.evidence] == [said]
