@@ -210,6 +210,18 @@ def test_json_of_another_kind_is_refused(parse: Callable[[bytes], TestResults], 
         parse(content)
 
 
+def test_suites_that_are_nested_to_exhaust_the_reader_are_refused() -> None:
+    content = '{"suites": [' * 400 + "]}" * 400
+    with pytest.raises(UnreadableReport, match="nested more than"):
+        parse_playwright(content.encode())
+
+
+def test_lines_among_the_events_of_go_that_are_no_event_are_left_out() -> None:
+    event = '{"Action": "pass", "Package": "p", "Test": "TestA"}'
+    results = parse_go(f'# p\n{{"not json\n{{"other": 1}}\n{event}\n'.encode())
+    assert (results.passed, results.total) == (1, 1)
+
+
 def test_the_parts_of_a_run_are_added_up() -> None:
     one = TestResults(1, 1, 0, 0, (FailedTest("a"),), ("b",))
     assert merged([one, TestResults(2, 0, 1, 3)]) == TestResults(3, 1, 1, 3, (FailedTest("a"),), ("b",))
