@@ -1,5 +1,7 @@
 """What a person sees before they approve."""
 
+from typing import Any
+
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
@@ -96,7 +98,7 @@ def test_the_json_has_what_is_there_and_no_empty_fields(scene: Scene) -> None:
         ("open('j.xml', 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')", {"junit": "j.xml"}, "a report file of this run"),
     ],
 )  # fmt: skip
-def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, str], said: str) -> None:
+def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, Any], said: str) -> None:
     scene.check("ok", code, **keys)
     run = scene.start(phase("plan", command("ok", min_tests=1), approval()))
     scene.do(run, "plan")
