@@ -214,7 +214,8 @@ def test_a_runner_that_wrote_no_report_is_not_counted_by_what_it_printed(tmp_pat
     root = tmp_path / "project"
     root.mkdir()
     (root / "conftest.py").write_text("import os\nprint('3 failed in 0.1s', flush=True)\nos._exit(1)\n")
-    judgement = judge(LIVE["pytest"], root, failing_tests="some")
+    judgement = judge((*LIVE["pytest"], "-s"), root, failing_tests="some")
+    assert "3 failed in 0.1s" in judgement.message
     assert judgement.kind is VerdictKind.FAIL and judgement.data["tests"] is None
     assert "pytest ended before its tests: no test ran (exit 1)" in judgement.message
 
