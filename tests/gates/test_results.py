@@ -1,11 +1,15 @@
 """What test runners report, in files and on the terminal."""
 
+from collections.abc import Callable
+
 import pytest
 
+from wfe_mcp.gates.json_reports import parse_go, parse_jest, parse_mocha, parse_node, parse_playwright, parse_rspec
 from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.printed import results_printed
-from wfe_mcp.gates.results import FailedTest, is_named, named_in, spellings
+from wfe_mcp.gates.results import FailedTest, TestResults, is_named, merged, named_in, origin, spellings
+from wfe_mcp.gates.trx import parse_trx
 
 PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="0" failures="0" skipped="0" tests="99">
@@ -182,6 +186,117 @@ def test_summaries_of_usual_runners_are_read(text: str, counts: tuple[int, int, 
     results = results_printed(text)
     assert results is not None
     assert (results.passed, results.failed, results.errors, results.skipped) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "runner", "counts"),
+    [
+        ("Tests:       1 failed, 1 skipped, 2 passed, 4 total\n", "jest", (2, 1, 0, 1)),
+        ("      Tests  1 failed | 2 passed | 1 skipped (4)\n", "vitest", (2, 1, 0, 1)),
+        ("\n  2 passing (4ms)\n  1 pending\n  3 failing\n", "mocha", (2, 3, 0, 1)),
+        ("  1 failed\n    a.spec.js:1:1 > x\n  1 skipped\n  2 passed (1.1s)\n", "playwright", (2, 1, 0, 1)),
+        ("--- FAIL: TestA (0.00s)\n--- PASS: TestB (0.00s)\n--- SKIP: TestC (0.00s)\nFAIL\n", "go test", (1, 1, 0, 1)),
+        ("     Summary [   0.011s] 3 tests run: 2 passed, 1 failed, 1 skipped\n", "cargo nextest", (2, 1, 0, 1)),
+        ("[ERROR] Tests run: 5, Failures: 1, Errors: 1, Skipped: 1\n", "Maven", (2, 1, 1, 1)),
+        ("Tests run: 1, Failures: 0, Errors: 0, Skipped: 0\nTests run: 2, Failures: 1, Errors: 0, Skipped: 0\n", "Maven", (2, 1, 0, 0)),
+        ("4 tests completed, 1 failed, 1 skipped\n", "Gradle", (2, 1, 0, 1)),
+        ("4 examples, 1 failure, 1 pending\n", "RSpec", (2, 1, 0, 1)),
+        ("5 runs, 4 assertions, 1 failures, 1 errors, 1 skips\n", "minitest", (2, 1, 1, 1)),
+        ("OK (3 tests, 4 assertions)\n", "PHPUnit", (3, 0, 0, 0)),
+        ("Tests: 5, Assertions: 4, Errors: 1, Failures: 1, Skipped: 1.\n", "PHPUnit", (2, 1, 1, 1)),
+        ("Failed!  - Failed:     1, Passed:     2, Skipped:     1, Total:     4\n", "dotnet test", (2, 1, 0, 1)),
+        ("50% tests passed, 1 tests failed out of 2\n", "ctest", (1, 1, 0, 0)),
+        ("3 tests, 1 failure, 1 skipped\n", "bats", (1, 1, 0, 1)),
+        ("1..4\nok 1 - a\nnot ok 2 - b\nok 3 # SKIP x\nnot ok 4 - c # TODO y\n", "TAP", (1, 1, 0, 2)),
+        ("1..0\n", "TAP", (0, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_the_printed_results_of_each_runner_are_read(text: str, runner: str, counts: tuple[int, int, int, int]) -> None:
+    for rows in (None, (runner,)):
+        results = results_printed(text, rows)
+        assert results is not None and results.runner == runner
+        assert (results.passed, results.failed, results.errors, results.skipped) == counts
+
+
+def test_summaries_per_package_are_added_up() -> None:
+    line = "test a::b ... ok\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured\n"
+    results = results_printed(line + line.replace("a::b", "c") + "test result: ok. 0 passed; 0 failed; 0 ignored\n")
+    assert results is not None and (results.passed, results.passing) == (2, ("a::b", "c"))
+
+
+def test_tests_that_passed_are_named_where_the_runner_prints_them() -> None:
+    text = "test_a (t.T.test_a)\nSays so. ... ok\ntest_b (t.T.test_b) ... ok\nRan 2 tests in 0.1s\n\nOK\n"
+    results = results_printed(text)
+    assert results is not None and results.passing == ("test_a (t.T.test_a)", "test_b (t.T.test_b)")
+
+
+def test_what_go_prints_for_a_package_is_no_tap() -> None:
+    assert results_printed("ok  \texample.com/calc\t0.005s\n") is None
+
+
+def test_a_long_line_of_output_is_read_in_linear_time() -> None:
+    text = "Tests: 1, Assertions: 1" + "a" * 500_000 + "\n1 passed" + ", 1 passed" * 100_000
+    assert results_printed(text) is not None
+
+
+TRX = b"""<TestRun xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"><Results>
+<UnitTestResult testName="Calc.Adds" outcome="Passed"/><UnitTestResult testName="Calc.Later" outcome="NotExecuted"/>
+<UnitTestResult testName="Calc.Bad" outcome="Failed"><Output><ErrorInfo><Message>1 is not 2
+at x</Message></ErrorInfo></Output></UnitTestResult></Results></TestRun>"""
+
+
+def test_the_report_of_dotnet_is_read() -> None:
+    results = parse_trx(TRX)
+    assert (results.passed, results.failed, results.skipped, results.passing) == (1, 1, 1, ("Calc.Adds",))
+    assert (results.failing[0].id, results.failing[0].message) == ("Calc.Bad", "1 is not 2")
+    with pytest.raises(UnreadableReport, match="not <TestRun>"):
+        parse_trx(b"<testsuite/>")
+
+
+@pytest.mark.parametrize("parse", [parse_jest, parse_mocha, parse_playwright, parse_rspec, parse_go, parse_node])
+@pytest.mark.parametrize("content", [b"{", b"3", b'"x"'])
+def test_json_of_another_kind_is_refused(parse: Callable[[bytes], TestResults], content: bytes) -> None:
+    with pytest.raises(UnreadableReport):
+        parse(content)
+
+
+def test_suites_that_are_nested_to_exhaust_the_reader_are_refused() -> None:
+    content = '{"suites": [' * 400 + "]}" * 400
+    with pytest.raises(UnreadableReport, match="nested more than"):
+        parse_playwright(content.encode())
+
+
+def test_lines_among_the_events_of_go_that_are_no_event_are_left_out() -> None:
+    event = '{"Action": "pass", "Package": "p", "Test": "TestA"}'
+    results = parse_go(f'# p\n{{"not json\n{{"other": 1}}\n{event}\n'.encode())
+    assert (results.passed, results.total) == (1, 1)
+
+
+def test_the_parts_of_a_run_are_added_up() -> None:
+    one = TestResults(1, 1, 0, 0, (FailedTest("a"),), ("b",))
+    assert merged([one, TestResults(2, 0, 1, 3)]) == TestResults(3, 1, 1, 3, (FailedTest("a"),), ("b",))
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ({"counted_from": "report"}, "a report file of this run"),
+        ({"counted_from": "reporter", "runner": "jest"}, "the reporter of jest"),
+        ({"counted_from": "printed"}, "printed text, which the program could print itself"),
+        ({"source": "junit"}, "a report file of this run"),
+        ({"source": "output"}, "printed text, which the program could print itself"),
+        ({}, ""),
+    ],
+)
+def test_evidence_says_where_a_count_comes_from_also_old_evidence(tests: dict[str, str], said: str) -> None:
+    assert origin(tests) == said
+
+
+def test_junit_of_node_names_a_file_in_place_of_its_tests() -> None:
+    case = "<testcase name='/p/a.test.mjs' classname='test'>{}</testcase>"
+    good, bad = case.format(""), case.format("<failure message='test failed'/>")
+    results = parse_junit(f"<testsuites>{good}{bad}</testsuites>".encode())
+    assert (results.passed, results.errors, results.ran, len(results.unloaded)) == (0, 1, 0, 1)
 
 
 def test_failing_tests_on_the_terminal_keep_their_names() -> None:

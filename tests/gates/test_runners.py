@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.gates.runner_projects import CASES, PROJECTS
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
-from wfe_mcp.jobs.child import ChildResult, run_child
+from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, run_child
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 Counts = tuple[int, int, int, int]
@@ -160,6 +161,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 LIVE = {
+    "cargo test": ("cargo", "test", "--offline", "--target-dir", "target"),
     "pytest": (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
     "unittest": (sys.executable, "-m", "unittest"),
     "node:test": ("node", "--test"),
@@ -183,3 +185,81 @@ def test_a_real_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: 
     root = tmp_path / "project"
     root.mkdir()
     check_case(runner, case, LIVE[runner], root)
+
+
+def test_node_behind_npm_is_counted_by_its_reporter(tmp_path: Path) -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    root = tmp_path / "a project"
+    root.mkdir()
+    PROJECTS["node:test"].write(root, "red")
+    (root / "package.json").write_text('{"scripts": {"test": "node --test calc.test.mjs"}}')
+    judgement = judge(("npm", "test"), root, failing_tests=["calc.test.mjs::suite > bad"])
+    assert judgement.kind is VerdictKind.PASS, judgement.message
+    assert (counts(judgement), judgement.data["tests"]["counted_from"]) == (RED, "reporter")
+
+
+@pytest.mark.parametrize(
+    "named", ["bad", "suite > bad", "suite bad", "calc.test.mjs::bad", "calc.test.mjs::suite > bad"]
+)
+def test_a_test_of_node_is_named_in_any_usual_way(named: str, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    recording = json.loads(recording_of("node:test").read_text(encoding="utf-8"))["cases"]["red"]
+    judgement = judge(("node", "--test"), root, played_back(recording, root), failing_tests=[named])
+    assert judgement.kind is VerdictKind.PASS, judgement.message
+
+
+def test_a_runner_that_wrote_no_report_is_not_counted_by_what_it_printed(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "conftest.py").write_text("import os\nprint('3 failed in 0.1s', flush=True)\nos._exit(1)\n")
+    judgement = judge((*LIVE["pytest"], "-s"), root, failing_tests="some")
+    assert "3 failed in 0.1s" in judgement.message
+    assert judgement.kind is VerdictKind.FAIL and judgement.data["tests"] is None
+    assert "pytest ended before its tests: no test ran (exit 1)" in judgement.message
+
+
+def test_text_that_looks_like_a_result_is_marked_as_printed(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "check.py").write_text("print('3 failed in 0.1s')\n")
+    judgement = judge((sys.executable, "check.py"), root, failing_tests="some")
+    assert judgement.data["tests"]["counted_from"] == "printed"
+    assert "counted from printed text, which the program could print itself" in judgement.message
+
+
+@pytest.mark.parametrize(("code", "why"), [(127, "a program was not found"), (126, "its program cannot be executed")])
+def test_a_program_that_a_script_did_not_find_ran_no_test(code: int, why: str, tmp_path: Path) -> None:
+    judgement = judge((sys.executable, "-c", f"raise SystemExit({code})"), tmp_path, failing_tests="some")
+    assert judgement.kind is VerdictKind.FAIL
+    assert f"the command ended because {why}: no test ran (exit {code})" in judgement.message
+
+
+def test_go_prints_its_last_lines_as_a_person_reads_them(tmp_path: Path) -> None:
+    recording = json.loads(recording_of("go test").read_text(encoding="utf-8"))["cases"]["red"]
+    judgement = judge(PROJECTS["go test"].argv, tmp_path, played_back(recording, tmp_path))
+    assert "--- FAIL: TestBad" in judgement.message and '"Action"' not in judgement.message
+
+
+def test_output_of_go_that_was_cut_is_not_counted(tmp_path: Path) -> None:
+    recording = json.loads(recording_of("go test").read_text(encoding="utf-8"))["cases"]["green"]
+
+    def run(*args: Any, **more: Any) -> ChildResult:
+        return replace(played_back(recording, tmp_path)(*args, **more), output_bytes=MAX_OUTPUT_BYTES + 1)
+
+    judgement = judge(PROJECTS["go test"].argv, tmp_path, run, min_tests=1)
+    assert judgement.kind is VerdictKind.ERROR
+    assert "too long to be kept whole" in judgement.data["notes"][0]
+
+
+def test_reports_of_an_earlier_run_are_not_added_up(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    recording = json.loads(recording_of("Maven").read_text(encoding="utf-8"))["cases"]
+    assert counts(judge(PROJECTS["Maven"].argv, root, played_back(recording["green"], root))) == GREEN
+    (root / "target/surefire-reports/TEST-Old.xml").write_text("<testsuite><testcase name='old'/></testsuite>")
+    again = played_back(recording["red"], root)
+    assert counts(judge(PROJECTS["Maven"].argv, root, again)) == RED
+    nothing = played_back(recording["none"], root)
+    assert judge(PROJECTS["Maven"].argv, root, nothing).data["tests"] is None

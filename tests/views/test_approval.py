@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from wfe_mcp.views.approvals import ApprovalView, as_json, open_approval, shown_
 from wfe_mcp.views.approvals.change import NO_GIT
 from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.run_report import story
 
 
 def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:
@@ -148,3 +150,21 @@ def test_an_older_run_began_with_its_first_claim_that_read_the_files(scene: Scen
     old = replace(scene.state(run), tree=None)
     assert first_tree(old) == scene.attempt(run, "plan").tree_at_start
     assert first_tree(RunState()) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "keys", "said"),
+    [
+        ("print('3 passed in 0.1s')", {}, "printed text, which the program could print itself"),
+        ("open('j.xml', 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')", {"junit": "j.xml"}, "a report file of this run"),
+    ],
+)  # fmt: skip
+def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, Any], said: str) -> None:
+    scene.check("ok", code, **keys)
+    run = scene.start(phase("plan", command("ok", min_tests=1), approval()))
+    scene.do(run, "plan")
+    line = shown(scene, run).evidence[0]
+    assert line.text.endswith(f", in the worktree, counted from {said}")
+    assert [each.value for each in line.details if each.name == "counted from"] == [said]
+    told = story(scene.engine, standing_of(scene.engine, run)).attempts[-1]
+    assert [each.counted_from for each in told.evidence] == [said]

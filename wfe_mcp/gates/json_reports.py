@@ -11,7 +11,7 @@ from typing import cast
 
 from wfe_mcp.gates.cases import Case, Outcome, results_of
 from wfe_mcp.gates.findings import Json, items, number, text, under
-from wfe_mcp.gates.markup import UnreadableReport, read_json
+from wfe_mcp.gates.markup import MAX_DEPTH, UnreadableReport, read_json
 from wfe_mcp.gates.results import TestResults
 
 _NOT_INSTALLED = re.compile(r"Executable doesn't exist at|Host system is missing dependencies")
@@ -74,6 +74,8 @@ def _playwright_suite(suite: Json, names: tuple[str, ...], folder: str) -> Itera
                 outcome = "unloaded"
             file = _path(f"{folder}/{text(spec, 'file')}" if folder else text(spec, "file"))
             yield Case((*names, text(spec, "title")), outcome, file, message)
+    if len(names) > MAX_DEPTH:
+        raise UnreadableReport(f"its suites are nested more than {MAX_DEPTH} deep")
     for inner in items(suite, "suites"):
         yield from _playwright_suite(inner, (*names, text(inner, "title")), folder)
 
@@ -104,10 +106,13 @@ def _rspec_example(example: Json) -> Case:
 
 def parse_node(content: bytes) -> TestResults:
     """What ``node_reporter.mjs`` writes: a line per test of ``node --test``."""
-    return results_of(
-        Case(_texts(line, "names"), _NODE.get(text(line, "outcome"), "skipped"), _path(text(line, "file")), text(line, "message"))
-        for line in map(read_json, content.splitlines())
-    )  # fmt: skip
+    return results_of(_node_test(read_json(line)) for line in content.splitlines())
+
+
+def _node_test(line: Json) -> Case:
+    _listed(line, "names")
+    outcome = _NODE.get(text(line, "outcome"), "skipped")
+    return Case(_texts(line, "names"), outcome, _path(text(line, "file")), text(line, "message"))
 
 
 _NODE: dict[str, Outcome] = {"passed": "passed", "failed": "failure", "unloaded": "unloaded"}

@@ -64,7 +64,7 @@ def _failing(line: re.Match[str], row: Printed) -> FailedTest:
 def _words(text: str) -> dict[str, int]:
     """``{"failed": 1, "passed": 2}`` of "1 failed, 2 passed"; also of "failures=1, skipped=2" and "Failures: 1"."""
     found: dict[str, int] = {}
-    for part in text.rstrip(".").split(","):  # each part is short: a pattern over all of it could take long
+    for part in re.split("[,|]", text.rstrip(".")):  # each part is short: a pattern over all of it could take long
         if forward := re.fullmatch(r" *(\d{1,9}) ([a-z]+).{0,40}", part):
             found[forward[2]] = int(forward[1])
         elif backward := re.fullmatch(r" *([A-Za-z][A-Za-z ]{0,40})[=:] *(\d{1,9})", part):

@@ -159,7 +159,7 @@ RUNNERS: tuple[Runner, ...] = (
         deaths=(("COMPILATION ERROR", "because it did not compile"), ("No tests to run", _NO_TESTS)),
     ),
     Runner(
-        "Gradle", frozenset({"gradle", "gradlew"}), ("test", "check", "build", "*test", "*Test", "*:check", "*:build"), is_goal=True,
+        "Gradle", frozenset({"gradle", "gradlew"}), ("test", "check", "build", "*test*", "*Test*", "*:check", "*:build"), is_goal=True,
         files=_depths("build/test-results/*/TEST-*.xml"),
         deaths=((r"Task \S*compile\S* FAILED|:compile\S* FAILED|Compilation failed", "because it did not compile"),
                 (r"test UP-TO-DATE", "without running its tests again (they are up to date)")),
