@@ -373,3 +373,52 @@ def test_a_tree_of_before_files_were_watched_stays_comparable(root: Path, repo: 
     (root / ".gitignore").write_text("*.log\npytest.ini\n")
     (root / "pytest.ini").write_text("[pytest]\n")
     assert changed_paths(root, old, tree(root)) == [".gitignore", "pytest.ini"]
+
+
+# -- what a git gate asks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.attack("tell the index to overlook an uncommitted change", "held", "T15")
+@pytest.mark.parametrize("bit", ["--assume-unchanged", "--skip-worktree"])
+def test_a_change_that_the_index_overlooks_is_uncommitted_all_the_same(root: Path, repo: Git, bit: str) -> None:
+    repo("update-index", bit, "a.txt")
+    assert repository.is_clean(root)
+    (root / "a.txt").write_text("b\n")
+    assert repo("status", "--porcelain") == "", "git believes it"
+    assert not repository.is_clean(root)
+
+
+def test_what_is_only_staged_is_uncommitted(root: Path, repo: Git) -> None:
+    (root / "a.txt").write_text("b\n")
+    repo("add", "a.txt")
+    (root / "a.txt").write_text("a\n")
+    assert not repository.is_clean(root)
+
+
+def test_a_sparse_checkout_is_clean(root: Path, repo: Git) -> None:
+    for folder in ("in", "out"):
+        (root / folder).mkdir()
+        (root / folder / "f").write_text(folder)
+    repo("add", "-A")
+    repo("commit", "-q", "-m", "two folders")
+    repo("sparse-checkout", "set", "in")
+    assert repository.is_clean(root)
+    (root / "in/f").write_text("changed")
+    assert not repository.is_clean(root)
+
+
+@pytest.mark.attack("call a history cut off, to hide commits", "held", "T15")
+def test_a_history_that_is_called_cut_off_is_read_all_the_same(root: Path, repo: Git) -> None:
+    first = repo("rev-parse", "HEAD").strip()
+    for name in ("two", "three"):
+        repo("commit", "-q", "--allow-empty", "-m", name)
+    (root / ".git/shallow").write_text(repo("rev-parse", "HEAD"))
+    assert repo("rev-list", "HEAD").split() == [repo("rev-parse", "HEAD").strip()], "git believes it"
+    assert len(repository.commits_between(root, first)) == 2
+    assert repository.is_ancestor(root, first)
+
+
+def test_a_history_that_is_really_cut_off_still_has_its_commits(root: Path, repo: Git, tmp_path: Path) -> None:
+    repo("commit", "-q", "--allow-empty", "-m", "two")
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{root}", "shallow")
+    assert len(repository.commits_between(tmp_path / "shallow", None)) == 1

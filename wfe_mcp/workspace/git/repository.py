@@ -6,11 +6,22 @@ Rules:
 3. HEAD of a plain repository is read from its files; otherwise git is called.
 """
 
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import read_file
-from wfe_mcp.workspace.git.command import quiet_filters, repository, require_repository, run_git, text_of
+from wfe_mcp.workspace.git.command import (
+    is_true,
+    quiet_filters,
+    repository,
+    require_repository,
+    run_git,
+    setting,
+    text_of,
+)  # fmt: skip
 from wfe_mcp.workspace.git.loose_refs import Head, head_of
 
 NOT_OURS = ":(exclude,glob).wfe/**"
@@ -37,19 +48,47 @@ def branch(root: Path) -> str | None:
 
 
 def is_clean(root: Path) -> bool:
-    """True when nothing below ``root`` differs from HEAD and nothing is untracked. ``.wfe/`` never counts."""
+    """True when nothing below ``root`` differs from HEAD and nothing is untracked. ``.wfe/`` never counts.
+
+    Every file is read: what the user's index says about files, by bits or by their times, has no effect. Left out by a
+    sparse checkout is no difference.
+    """
     require_repository(root)
+    commit, quiet = head(root), quiet_filters(root)
+    if commit is None:
+        return not _status(root, quiet)
+    if not _is_nothing_staged(root, commit):
+        return False
+    with tempfile.TemporaryDirectory(prefix="wfe-index-") as folder:
+        fresh = quiet | {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+        run_git(root, "read-tree", commit, env=fresh)
+        lines = _status(root, fresh)
+    if lines and is_true(setting(root, "core.sparsecheckout", "false")):
+        listed = text_of(run_git(root, "ls-files", "-z", "-t", "--full-name", "--", ".", NOT_OURS)).split("\0")
+        left_out = {line[2:] for line in listed if line.startswith("S ")}
+        lines = [line for line in lines if not (line.startswith(" D ") and line[3:] in left_out)]
+    return not lines
+
+
+def _status(root: Path, env: Mapping[str, str]) -> list[str]:
     # "dirty": to look inside a submodule, git would run status there, with the filters of its configuration.
     options = ("--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=dirty", "--no-renames")
-    done = run_git(root, "status", *options, "--", ".", NOT_OURS, env=quiet_filters(root))
-    return not text_of(done)
+    return [
+        line for line in text_of(run_git(root, "status", *options, "--", ".", NOT_OURS, env=env)).split("\0") if line
+    ]
+
+
+def _is_nothing_staged(root: Path, commit: str) -> bool:
+    words = ("--cached", "--quiet", "--ignore-submodules=none", "--no-ext-diff", commit, "--", ".", NOT_OURS)
+    done = run_git(root, "diff-index", *words, ok=(0, 1))
+    return done is not None and done.returncode == 0
 
 
 def commits_between(root: Path, base: str | None, tip: str = "HEAD") -> list[str]:
     """The commits reachable from ``tip`` and not from ``base``, oldest first; all of them when ``base`` is None."""
     require_repository(root)
     span = [tip] if base is None else [tip, f"^{base}"]
-    return text_of(run_git(root, "rev-list", "--reverse", "--end-of-options", *span)).split()
+    return text_of(_through_history(root, (0,), "rev-list", "--reverse", "--end-of-options", *span)).split()
 
 
 def commit_message(root: Path, commit: str = "HEAD") -> str:
@@ -84,8 +123,15 @@ def diff_since(root: Path, base: str | None, max_chars: int = 60_000) -> str | N
 def is_ancestor(root: Path, ancestor: str, descendant: str = "HEAD") -> bool:
     """True when moving from ``ancestor`` to ``descendant`` is a fast-forward."""
     require_repository(root)
-    done = run_git(root, "merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant, ok=(0, 1))
+    words = ("merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant)
+    done = _through_history(root, (0, 1), *words)
     return done is not None and done.returncode == 0
+
+
+def _through_history(root: Path, ok: Sequence[int], *words: str) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git without the list of commits whose parents are cut off; with it only where parents are really missing."""
+    done = run_git(root, *words, env={"GIT_SHALLOW_FILE": ""}, ok=None)
+    return done if done is None or done.returncode in ok else run_git(root, *words, ok=ok)
 
 
 def _head(root: Path) -> Head | None:

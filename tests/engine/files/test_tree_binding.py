@@ -1,0 +1,45 @@
+"""What an approval that is carried to a fork or rollback was about: files by their checkpoint, watched files by its tree."""
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from wfe_mcp.core.model import RunState
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.files.tree_binding import first_tree, is_recorded
+from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+from wfe_mcp.engine.phases.submit import submit
+from wfe_mcp.workspace.git.working_tree import tree_hash
+
+
+def approved(scene: Scene) -> str:
+    """A run whose ``plan`` a person approved; ``build`` is ready."""
+    scene.write(".gitignore", "conftest.py\n.wfe/runs/\n")
+    run = scene.start(phase("plan", approval()), phase("build", needs=["plan"]))
+    scene.do(run, "plan")
+    approvals.decide(scene.engine, HUMAN, run, "plan")
+    return run
+
+
+def test_a_fork_carries_an_approval_to_the_same_files(scene: Scene) -> None:
+    assert fork_run(scene.engine, AGENT, approved(scene)).state.anew == ()
+
+
+@pytest.mark.attack("take a decision to a fork after adding an ignored conftest.py", "held", "T15")
+def test_a_fork_asks_anew_where_an_ignored_file_that_a_check_may_read_is_another(scene: Scene) -> None:
+    run = approved(scene)
+    scene.write("conftest.py", "import os; os._exit(0)\n")
+    assert fork_run(scene.engine, AGENT, run).state.anew == ("plan",)
+
+
+def test_without_git_nothing_is_as_it_was_recorded() -> None:
+    assert not is_recorded(None, {None}, RunState())
+
+
+def test_work_that_comes_with_its_claim_is_compared_with_the_start_of_the_run(scene: Scene) -> None:
+    run = scene.start(phase("plan", {"kind": "files", "within": ["docs/**"]}))
+    scene.write("src/money.py", "RATE = 2\n")
+    submit(scene.engine, HUMAN, run, "plan", artifact={"title": "A good title"}, holder=CLI_HOLDER)
+    assert scene.attempt(run, "plan").tree_at_start == first_tree(scene.state(run)) != tree_hash(scene.root)
+    scene.work()
+    assert "src/money.py" in scene.attempt(run, "plan", 1).reason
