@@ -119,7 +119,9 @@ def test_a_policy_demands_its_level_of_every_check_and_the_run_records_it(scene:
         scene.engine.environment["WFE_POLICY_EVIDENCE"] = "checkout"
     trusted(scene, check() + (policy if whose == "project" else ""))
     run = scene.start(phase("plan", gate("worktree"), on_fail=STOP))
-    (difference,) = scene.state(run).gates or ()
+    differences = scene.state(run).gates
+    assert differences is not None
+    (difference,) = differences
     assert (difference.gate, difference.weakens, difference.now, difference.key) == (
         "command", False, "checkout", "policy.evidence",
     )  # fmt: skip
