@@ -2,7 +2,7 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hops find loops memory tokens fleet jobs models fuzz checkpoints git bounds   some of it
+python -m bench startup calls open-runs hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds   some of it
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from bench import (
     memory,
     models,
     open_runs,
+    rooms,
     startup,
     tokens,
 )
@@ -63,6 +64,7 @@ def main(argv: list[str]) -> int:
         "jobs": ("Jobs", partial(jobs.measure, times=5 if quick else 20)),
         "models": ("Models that the server drives", partial(models.measure, times=3 if quick else 10)),
         "checkpoints": ("Checkpoints of the files", partial(checkpoints.measure, times=3 if quick else 9)),
+        "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),
         "git": ("Git processes", git_processes.measure),
         "bounds": ("Input at and above the limits", bounds.measure),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["measure"]
+__all__ = ["many_files", "measure"]
 
 _Value = TypeVar("_Value")
 
@@ -36,7 +36,7 @@ def measure(scene: Scene, times: int) -> list[Figure]:
     from wfe_mcp.workspace.git.snapshot_limits import Limits
 
     root, limits = scene.root, Limits()
-    _many_files(root)
+    many_files(root)
 
     def snapshot() -> Snapshot:
         return take(root, {}, limits, at=datetime.now(UTC))
@@ -79,7 +79,8 @@ def measure(scene: Scene, times: int) -> list[Figure]:
     ]
 
 
-def _many_files(root: Path) -> None:
+def many_files(root: Path) -> None:
+    """Commit 5,000 files of 1,500 characters in ``root``."""
     draw = random.Random(3)
     for number in range(5_000):
         file = root / f"pkg{number % 100}" / f"m{number % 7}" / f"f{number}.py"

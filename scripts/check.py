@@ -64,6 +64,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         # the README's own command, in the only test run
         "tests": [
             Step([sys.executable, "scripts/chromium.py"]),
+            Step([sys.executable, "scripts/bubblewrap.py"]),
             Step(["bash", "-c", readme_commands()[1]], measured=True),
             Step([python, "-m", "coverage", "combine", "--quiet"]),
             Step([python, "-m", "coverage", "json", "--quiet", "-o", report]),

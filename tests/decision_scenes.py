@@ -171,6 +171,7 @@ _CHANGES = (
     (re.compile(r"\b\d+(\.\d+)? ?s\b"), "0.1 s"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\+00:00|Z| UTC)?"), "<time>"),
     (re.compile(re.escape(sys.executable)), "python"),
+    (re.compile(r"[^\s\"]+ \(sha256 <sha>\)"), "PROGRAM (sha256 <sha>)"),
 )
 
 

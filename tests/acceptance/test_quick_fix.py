@@ -1,15 +1,18 @@
 """A bug is fixed through the real server, in both protocol eras."""
 
 import sys
+from typing import Any
 
 import pytest
 
 from tests.acceptance.conftest import MakePlayground
-from tests.acceptance.scene import BUGGED, CHANGE, FIXED, PROBLEM, PROOF, QUICK_FIX, SHOWN, event_types
+from tests.acceptance.scene import BUGGED, CHANGE, FIXED, PROBLEM, PROOF, QUICK_FIX, SHOWN, UNITTEST, event_types
+from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.testing.agent import Work, drive
 from wfe_mcp.testing.bot import follow
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
+from wfe_mcp.workspace.config.checks import CheckSettings
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 
@@ -23,6 +26,28 @@ def test_a_happy_quick_fix_takes_at_most_nine_calls(bugged: Playground, era: Era
 
     assert played.last["run_state"] == "completed"
     assert len(agent.calls) <= 9
+    assert bugged.problems(played.run) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "level"),
+    [
+        pytest.param({"where": "checkout"}, "checkout", id="checkout"),
+        pytest.param({"where": "checkout", "sandbox": True}, "sandbox", id="sandbox", marks=NEEDS_SANDBOX),
+    ],
+)
+def test_a_quick_fix_is_proved_in_a_place_of_its_own(play: MakePlayground, keys: dict[str, Any], level: str):
+    bugged = play(BUGGED, {"test": CheckSettings(argv=list(UNITTEST), **keys)})
+    levels: list[str] = []
+
+    with bugged.agent() as agent:
+        played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, QUICK_FIX, person=bugged.approve)
+        shown = agent.call("status", run=played.run, detail="full")
+
+    for phase in shown["data"]["phases"]:
+        levels += [each["level"] for each in phase.get("verdicts", ()) if each["gate"] == "command"]
+    assert played.last["run_state"] == "completed"
+    assert levels == [level, level]
     assert bugged.problems(played.run) == []
 
 

@@ -164,7 +164,7 @@ def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, key
     run = scene.start(phase("plan", command("ok", min_tests=1), approval()))
     scene.do(run, "plan")
     line = shown(scene, run).evidence[0]
-    assert line.text.endswith(f", in the worktree, counted from {said}")
+    assert line.text.endswith(f", counted from {said}")
     assert [each.value for each in line.details if each.name == "counted from"] == [said]
     told = story(scene.engine, standing_of(scene.engine, run)).attempts[-1]
     assert [each.counted_from for each in told.evidence] == [said]

@@ -76,7 +76,9 @@ def test_a_full_status_shows_attempts_verdicts_and_times(scene: Scene) -> None:
     waiting = answers.status(scene.engine, AGENT, run, "full").data
     (line,) = waiting["phases"]
     assert (line["stage"], line["artifact"], line["revision"]) == ("after", "plan_note", 2)
-    assert line["verdicts"] == [{"gate": "expr", "verdict": "pass", "message": line["verdicts"][0]["message"]}]
+    assert line["verdicts"] == [
+        {"gate": "expr", "verdict": "pass", "message": line["verdicts"][0]["message"], "level": "claimed"}
+    ]
     assert (waiting["version"], waiting["started_at"]) == ("1.0.0", "2026-03-01T12:00:00+00:00")
 
 

@@ -154,6 +154,7 @@ class RecordVerdict(PhaseCommand):
     sha256: str
     message: str = ""
     evidence: str | None = None
+    level: str = ""
     holder_alive: bool = True
 
 

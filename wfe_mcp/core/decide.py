@@ -159,7 +159,9 @@ def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.E
 def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
     attempt = state.current(command.phase)
     on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
-    verdict = Verdict(command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence)
+    verdict = Verdict(
+        command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence, command.level
+    )  # fmt: skip
     judged = e.GateJudged(verdict=verdict, **on)
     if command.verdict in {VerdictKind.PASS, VerdictKind.AWAITING}:
         return [judged]

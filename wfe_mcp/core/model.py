@@ -109,7 +109,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict of one gate on one revision."""
+    """The verdict of one gate on one revision. ``level``: of its evidence; empty: that of the gate's kind."""
 
     stage: Stage
     gate: int
@@ -117,6 +117,7 @@ class Verdict:
     sha256: str
     message: str = ""
     evidence: str | None = None
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True)

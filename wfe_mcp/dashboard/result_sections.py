@@ -41,7 +41,7 @@ def _gate(line: GateEvidence) -> Html:
     at = line.at[11:19]
     details = [row for each in line.details for row in _detail(each)]
     body = tag("div", tag("dl", *details, class_="kv tight"), class_="detail") if details else None
-    return _row(line.gate, line.state, line.text, at, body)
+    return _row(line.gate, line.state, f"{line.level}: {line.text}" if line.level else line.text, at, body)
 
 
 def _row(name: str, state: str, text: str, at: str, body: Html | None, *, is_open: bool = False) -> Html:

@@ -149,7 +149,7 @@ def _run(
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
-        return undecided(KIND, why, "ask the user whether bubblewrap works here (`wfe-mcp doctor`).")
+        return undecided(KIND, why, "ask the user whether this works: `bwrap --unshare-all --ro-bind / / true`.")
     reports = read_reports(plan, place.root, old_reports, log, is_cut=result.output_bytes > MAX_OUTPUT_BYTES)
     count = count_of(plan, reports.tests, result.exit_code, log)
     before, after = _Files(project.tree.id, head_before), _Files(project.tree.id, head_before)

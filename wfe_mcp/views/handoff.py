@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.blockers import blockers
@@ -167,6 +168,8 @@ def _seen(evidence: EvidenceRecord) -> Iterator[str]:
         yield ", tests " + _said(canonical_json(data["tests"]), 120)
     if evidence.tree:
         yield f", tree {evidence.tree[:12]}"
+    level = level_of(evidence.kind, data)
+    yield f", level {level}" if level else ""
 
 
 def _next(found: Overview) -> list[str]:

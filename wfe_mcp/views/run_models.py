@@ -33,12 +33,13 @@ class HeadView:
 
 @view_model
 class VerdictView:
-    """What a gate said. ``evidence``: the id of what it saw."""
+    """What a gate said. ``evidence``: the id of what it saw. ``level``: how much of that could have been arranged."""
 
     gate: str
     verdict: str
     message: str = ""
     evidence: str = ""
+    level: str = ""
 
 
 @view_model

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
@@ -271,7 +272,8 @@ def _last_verdict(standing: Overview, chars: int) -> LastVerdict | None:
 
 
 def _verdict(standing: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
+    kind, word = gate_kind(standing.loaded.state, attempt, verdict), verdict_word(verdict.kind, verdict.message)
+    level = "" if word == "skipped" else level_of(kind, {"level": verdict.level}) or ""
     return VerdictView(
-        gate=gate_kind(standing.loaded.state, attempt, verdict), verdict=verdict_word(verdict.kind, verdict.message),
-        message=_clipped(verdict.message, chars), evidence=verdict.evidence or "",
-    )  # fmt: skip
+        gate=kind, verdict=word, message=_clipped(verdict.message, chars), evidence=verdict.evidence or "", level=level
+    )

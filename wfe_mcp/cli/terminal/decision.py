@@ -238,7 +238,7 @@ class _Lines:
         shown = [each for each in evidence if each.state != "awaiting"]
         if shown:
             self._screen.line(f"EVIDENCE, {self._gates()}", "bold")
-            self._screen.table((), [(each.gate, each.state, each.text) for each in shown], "  ")
+            self._screen.table((), [(each.gate, each.state, each.level, each.text) for each in shown], "  ")
 
     def _gates(self) -> str:
         weaker = sum(each.weight == "weakened" for each in self._view.unusual)

@@ -166,9 +166,9 @@ def origin_lines(origin: OriginView | None) -> Iterator[str]:
 
 
 def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
-    """A gate, its verdict, and why."""
+    """A gate with the level of its evidence, its verdict, and why."""
     message = shortened(verdict_reason(verdict.message), 300)
-    return verdict.gate, verdict.verdict, message
+    return f"{verdict.gate} ({verdict.level})" if verdict.level else verdict.gate, verdict.verdict, message
 
 
 def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Mapping[str, str] | None = None) -> None:

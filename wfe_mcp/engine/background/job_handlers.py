@@ -24,6 +24,7 @@ from wfe_mcp.engine.models import outages
 from wfe_mcp.engine.phases import model_worker as driven
 from wfe_mcp.engine.phases.model_worker_jobs import DrivenJobs, driven_gave_up
 from wfe_mcp.engine.phases.step_jobs import FileJobs, StepJobs, step_gave_up
+from wfe_mcp.jobs.checkouts import remove_abandoned
 from wfe_mcp.jobs.job_context import JobContext, Outcome
 from wfe_mcp.jobs.worker import Worker
 
@@ -69,11 +70,12 @@ def gave_up_of(engine: Engine) -> GaveUp:
 
 
 def tend_open_runs(engine: Engine) -> None:
-    """Repair after a crash: fire due timers and enqueue lost gate jobs.
+    """Repair after a crash: fire due timers, enqueue lost gate jobs and remove what checks left behind.
 
     Runs that wait for an agent or the user need no repair. The newest checkpoints get their refs back now, older
     ones at a rollback to them.
     """
+    remove_abandoned()
     with engine.store.read() as tx:
         newest = tx.open_run_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
         runs = tx.runs_to_tend(engine.project_id, engine.clock())

@@ -116,7 +116,8 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
         current.give(
             c.RecordVerdict(
                 stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=judgement.kind,
-                sha256=attempt.sha256 or "", message=judgement.message, evidence=evidence.id, holder_alive=alive,
+                sha256=attempt.sha256 or "", message=judgement.message, evidence=evidence.id,
+                level=evidence.data.get("level", ""), holder_alive=alive,
                 **on,
             )
         )  # fmt: skip

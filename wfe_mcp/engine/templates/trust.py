@@ -131,9 +131,7 @@ def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
     What is not trusted yet can only ask for more: editing or removing a file does not undo what it asked for when a
     person trusted it last.
     """
-    asked: list[Level | None] = [
-        each.policy.evidence for each in (settings.settings, settings.pending) if each is not None
-    ]
+    asked: list[Level | None] = [each.policy.evidence for each in (settings.settings, settings.pending) if each]
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
         with engine.store.read() as tx:
             asked.append(level_named(tx.get_secret(f"{_EVIDENCE}{engine.project_id}")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import Stage, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.results import origin
@@ -64,9 +65,12 @@ def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, 
         waits = gate.kind == "approval" and is_open
         return GateEvidence(gate_name(gate), "awaiting" if waits else "not run", _asks(gate) if waits else "")
     data: Mapping[str, Any] = {} if found is None else found.data
+    state = state_of(verdict, data)
+    level = "" if state == "skipped" else level_of(gate.kind, data) or ""
     return GateEvidence(
-        gate_name(gate), state_of(verdict, data), _text(gate, verdict, data),
+        gate_name(gate), state, _text(gate, verdict, data),
         "" if found is None else found.at.isoformat(timespec="seconds"), tuple(_details(gate, found)),
+        level,
     )  # fmt: skip
 
 
@@ -95,7 +99,7 @@ def _counted(data: Mapping[str, Any]) -> str:
         return f"exit {data['exit_code']} after {took}"
     counts = ", ".join(f"{tests[key]} {key}" for key in ("passed", "failed", "errors", "skipped") if tests.get(key))
     source = origin(tests)
-    return f"{counts or 'no tests'} in {took}, in the worktree" + (f", counted from {source}" if source else "")
+    return f"{counts or 'no tests'} in {took}" + (f", counted from {source}" if source else "")
 
 
 def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
@@ -105,6 +109,7 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
         value = data.get(key, stated.get(key))
         if value not in (None, "", [], {}):
             yield Named(name, " ".join(value) if key == "argv_run" else value)
+    yield from _place(data)
     tests: dict[str, Any] = data.get("tests") or {}
     if tests.get("failing"):
         yield Named("failing tests", [each["id"] for each in tests["failing"]])
@@ -117,6 +122,18 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
         yield Named("log", found.log_path)
     if found is not None and found.tree:
         yield Named("tree", found.tree)
+
+
+def _place(data: Mapping[str, Any]) -> Iterator[Named]:
+    """Where a check ran, and with what."""
+    program: dict[str, Any] = data.get("program") or {}
+    if program:
+        yield Named("program", f"{program.get('real') or program['path']} (sha256 {str(program['sha256'])[:12]})")
+    brought = [f"{each['path']} ({each['how']})" for each in data.get("bring") or ()]
+    if brought:
+        yield Named("brought", brought)
+    if data.get("network"):
+        yield Named("network", "open")
 
 
 def opinions_shown(
@@ -172,7 +189,7 @@ def _shown(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | N
         return OpinionShown(reviewer, model, "not run", fault or "The reviewer did not answer.")
     findings = tuple(
         Finding(
-            str(each.get("severity", "")), str(each.get("title", "")), _place(each), str(each.get("detail", "")),
+            str(each.get("severity", "")), str(each.get("title", "")), _location(each), str(each.get("detail", "")),
             str(each.get("recommendation", "")),
         )
         for each in value.get("findings", ())
@@ -183,6 +200,6 @@ def _shown(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | N
     )
 
 
-def _place(finding: Mapping[str, Any]) -> str:
+def _location(finding: Mapping[str, Any]) -> str:
     line = f":{finding['line']}" if finding.get("line") else ""
     return f"{finding['file']}{line}" if finding.get("file") else ""

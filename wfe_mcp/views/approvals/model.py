@@ -109,13 +109,14 @@ class ArtifactShown:
 
 @dataclass(frozen=True, slots=True)
 class GateEvidence:
-    """One gate and what it found. ``details``: facts of its evidence, for who wants them."""
+    """One gate and what it found. ``details``: facts of its evidence, for who wants them. ``level``: of the evidence."""
 
     gate: str
     state: GateState
     text: str = ""
     at: str = ""
     details: tuple[Named, ...] = ()
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True)
