@@ -103,15 +103,21 @@ def test_only_the_named_test_shows_the_bug_and_only_tests_change(
 
 
 def test_a_bug_that_a_person_sends_back_is_shown_anew_without_the_fix(bugged: Playground):
-    answers = iter([lambda run, phase: bugged.reject(run, phase, "test 2 + 2 too", to="reproduce"), bugged.approve])
+    asked: list[str] = []
+
+    def person(run: str, phase: str) -> None:
+        asked.append(phase)
+        if len(asked) == 1:
+            bugged.reject(run, phase, "test 2 + 2 too", to="reproduce")
+        else:
+            bugged.approve(run, phase)
+
     again = {"tests/test_calc.py": SHOWN["tests/test_calc.py"].replace("add(1, 2), 3", "add(2, 2), 4")}
     undone = Work(PROOF, {**again, "calc.py": BUGGED["calc.py"]})
     script = {"reproduce": [*QUICK_FIX["reproduce"], Work(PROOF, again), undone], "fix": [*QUICK_FIX["fix"]] * 2}
 
     with bugged.agent() as agent:
-        played = drive(
-            agent.call, bugged.root, "quick_fix", PROBLEM, script, person=lambda run, phase: next(answers)(run, phase)
-        )
+        played = drive(agent.call, bugged.root, "quick_fix", PROBLEM, script, person=person)
 
     assert played.codes == ["needs_human", "gate_failed", "needs_human"]
     assert played.last["run_state"] == "completed"
