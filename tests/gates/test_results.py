@@ -311,3 +311,12 @@ def test_the_last_summary_counts() -> None:
 
 def test_output_without_a_summary_says_nothing() -> None:
     assert results_printed("make: nothing to be done") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["adds", "sums adds", "sums > adds", "a/sums.test.js::adds", "a/sums.test.js::sums adds"]
+)
+def test_a_test_of_a_suite_is_named_by_itself_too_whether_it_fails_or_passes(name: str) -> None:
+    test = "a/sums.test.js::sums > adds"
+    assert is_named(name, FailedTest(test))
+    assert named_in(name, [test, "a/sums.test.js::sums > subtracts"]) == [test]

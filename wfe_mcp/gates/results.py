@@ -121,7 +121,7 @@ def is_named(pattern: str, test: FailedTest, *, exact: bool = False) -> bool:
 def named_in(pattern: str, ids: Iterable[str], *, exact: bool = False) -> list[str]:
     """The ids that ``pattern`` names, as in ``is_named``."""
     # Spellings only rearrange the words of an id, so most of many thousand ids are ruled out without them.
-    word = re.split(r"::|[./*]", pattern)[-1] if exact or "*" not in pattern else ""
+    word = re.split(r"::|[./* ]", pattern)[-1] if exact or "*" not in pattern else ""
     return [test for test in ids if word in test and _is_one_of(pattern, test, exact=exact)]
 
 
@@ -131,12 +131,20 @@ def spellings(test: str) -> set[str]:
     ``tests/test_a.py::TestX::test_y``   also ``test_y``, ``test_a.py::TestX::test_y``, ``tests.test_a.TestX.test_y`` …
     ``tests.test_a.TestX::test_y``       the end of the module's name is unknown: every split into file and class
     ``test_y (tests.test_a.TestX)``      as unittest prints it
+    ``sums.test.js::sums > adds``        as runners of JavaScript name suites: also ``adds`` and ``sums adds``
     """
-    whole = _whole(test)
+    whole = _whole(test) | _of_suites(test)
     first, *rest = test.split("::", _MAX_PARTS)
     folders = first.replace("\\", "/").split("/")[-_MAX_PARTS:]
     shorter = {"::".join(("/".join(folders[at:]), *rest)) for at in range(len(folders))} if rest else set[str]()
     return whole | shorter | {"::".join(rest[at:]) for at in range(len(rest))} | {test.partition(" (")[0]}
+
+
+def _of_suites(test: str) -> set[str]:
+    place, is_placed, name = test.rpartition("::")
+    pieces = name.split(" > ", _MAX_PARTS)
+    short = {pieces[-1], " ".join(pieces)} if len(pieces) > 1 else set[str]()
+    return short | {f"{place}::{each}" for each in short if is_placed}
 
 
 def _whole(test: str) -> set[str]:
