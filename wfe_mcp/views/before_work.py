@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
 
-BEFORE_WORK = "Nobody had claimed a phase then, so no attempt accounts for it."
+BEFORE_WORK = "No phase had been claimed then, so no attempt accounts for it."
 _NAMED = 5
 
 
