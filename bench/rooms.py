@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-_PLACES = {
+_PLACES: dict[str, dict[str, object]] = {
     "worktree": {},
     "checkout": {"where": "checkout"},
     "checkout, .venv brought": {"where": "checkout", "bring": (".venv",)},
