@@ -68,7 +68,7 @@ async def test_an_artifact_for_a_schema_that_explodes_is_refused_and_the_attempt
 
 @pytest.mark.parametrize("end", ["stays", "leaves"])
 def test_ten_megabytes_of_nesting_are_refused_and_the_server_goes_on(house: House, end: str) -> None:
-    meta = {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}}
+    meta: dict[str, Any] = {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}}
     head = b'{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"save_template","arguments":{"definition":{"a":'
     with serving(house) as child:
         for nested in (b"[" * 5_000_000 + b"]" * 5_000_000, b"[" + b"[]," * 2_000_000 + b"[]]"):
