@@ -38,7 +38,7 @@ def steps_of(titles: Sequence[str]) -> dict[str, Any]:
     [
         pytest.param("${" + "[" * 3_000 + "]" * 3_000 + " == []}", "recursion limit", id="deep lists"),
         pytest.param("${" + "(" * 3_000 + "true" + ")" * 3_000 + "}", "recursion limit", id="deep parentheses"),
-        pytest.param("${" + "!" * 20_000 + "true}", "longer than 10000 characters", id="very long"),
+        pytest.param("${" + "!" * 20_000 + "true}", "at most 10,000 are allowed", id="very long"),
         pytest.param("${nobody.knows == 1}", "unknown name 'nobody", id="an unknown name"),
         pytest.param("${__import__('os').system('ls') == 0}", "unknown function '__import__'", id="Python"),
         pytest.param("${true", "closing brace is missing", id="no end"),
