@@ -75,7 +75,7 @@ def test_twelve_planted_mistakes_are_twelve_errors_of_lint(play: MakePlayground,
 
 
 def test_twelve_planted_mistakes_are_twelve_details_of_save_template(play: MakePlayground) -> None:
-    with play().agent() as agent:
+    with play(checks={"test": [sys.executable, "-c", ""]}).agent() as agent:
         said = agent.call("save_template", definition=TWELVE)
         listed = agent.call("list_templates", query="twelve")
 

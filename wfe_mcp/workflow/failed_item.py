@@ -20,7 +20,7 @@ _VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
 
 @dataclass(frozen=True, slots=True)
 class FailedItem:
-    """``index``: from 0, in the list that the expression ``of`` names; for a map, ``value`` is the key."""
+    """``index``: from 0, in the list that the expression ``of`` names; for a map, ``value`` is the key, in order."""
 
     of: str
     index: int
@@ -38,13 +38,16 @@ def failed_item(condition: str, value_of: Callable[[str], object]) -> FailedItem
             continue
         listed, variable, inner, breaks = told
         try:
-            held = value_of(f"{listed}.map({variable}, {inner})")
-            items = value_of(f"{listed}.map({variable}, {variable})")
+            looked = value_of(f"{listed}.map({variable}, [{variable}, {inner}])")
+            of_map = isinstance(value_of(listed), dict)
         except ExpressionError:  # an item has no value; ``all`` takes no notice where another one decides
             continue
-        if isinstance(held, list) and isinstance(items, list) and breaks in held:
-            index = cast("list[object]", held).index(breaks)
-            return FailedItem(listed, index, cast("list[object]", items)[index])
+        pairs = cast("list[list[object]]", looked)
+        if of_map:  # its keys come in any order
+            pairs = sorted(pairs, key=lambda pair: str(pair[0]))
+        found = next(((index, item) for index, (item, held) in enumerate(pairs) if held is breaks), None)
+        if found is not None:
+            return FailedItem(listed, *found)
     return None
 
 
