@@ -45,7 +45,9 @@ def submit(agent: Any, run: str, name: str) -> dict[str, Any]:
     return agent.call("submit_artifact", run=run, phase=name, artifact={"text": name})
 
 
-def test_two_open_phases_do_not_void_each_others_evidence(play: MakePlayground, tmp_path: Path):
+def test_two_open_phases_do_not_void_each_others_evidence_but_a_decision_is_about_the_files_of_both(
+    play: MakePlayground, tmp_path: Path
+):
     says = {"kind": "expr", "assert": "${1 == 1}"}
     playground = play(templates=[template(tmp_path, pair("two", phase("left", says, ASK), phase("right", says, ASK)))])
 
@@ -58,6 +60,9 @@ def test_two_open_phases_do_not_void_each_others_evidence(play: MakePlayground, 
         one.call("approve", run=run, phase="left")
         playground.write({"right.txt": "right"})
         assert submit(other, run, "right")["state"] == "awaiting"
+        with pytest.raises(Refused, match=r"right\.txt changed since the approval of 'left' was asked for") as refused:
+            playground.approve(run, "left")
+        assert refused.value.code == "stale_revision"
         playground.approve(run, "left")
         playground.approve(run, "right")
         done = one.call("status", run=run)
