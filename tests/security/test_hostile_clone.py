@@ -149,6 +149,6 @@ def test_doctor_names_what_weakens_gates_in_what_is_pending(clone: Terminal) -> 
 
 def test_a_template_is_compared_with_the_installed_one_that_it_replaces(clone: Terminal) -> None:
     found = next(one for one in clone.json("trust", "--yes").data["pending"] if one["name"] == "quick_fix")
-    assert found["compared"].startswith("the installed 1.")
+    assert found["compared"].startswith("the installed 2.")
     lost = [one["subject"] for one in found["effects"] if one["mark"] == "gone" and one["weakens"]]
     assert any("approval gate" in each for each in lost)

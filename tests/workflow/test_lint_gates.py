@@ -159,7 +159,7 @@ def test_pictures_for_reviewers_stay_in_the_project(plain: Document) -> None:
     ],
 )
 def test_a_gate_that_any_failure_satisfies_is_warned_about(plain: Document, expect: Document, warns: bool) -> None:
-    plain["phases"][1]["gates"] = [{"kind": "command", "check": "t", "expect": expect}]
+    plain["phases"][1]["gates"] = [{"kind": "command", "check": "t", "level": "worktree", "expect": expect}]
 
     found = [(detail.path, detail.message) for detail in lint(plain).warnings]
 
