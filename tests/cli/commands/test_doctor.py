@@ -2,8 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
+
+import pytest
 
 from tests.cli.scene import CHECK, PIN, Terminal, phase, template
+from tests.sandboxes import NEEDS_SANDBOX
+from wfe_mcp.jobs import sandbox
 
 
 def findings(cli: Terminal) -> dict[str, tuple[str, str]]:
@@ -50,3 +55,34 @@ def test_init_says_that_a_configured_check_cannot_start(cli: Terminal) -> None:
     said = cli("init", "--yes", pin=PIN)
     assert "Not ready: check test cannot start: no-such-program is not found on PATH.\n" in said.out
     assert "Next: wfe-mcp doctor" in said.err
+
+
+def ask_for_a_sandbox(cli: Terminal) -> None:
+    keys = 'where = "checkout"\nsandbox = true\n'
+    (cli.root / ".wfe" / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps([sys.executable])}\n{keys}")
+    assert cli("trust", "config", "--yes", pin=PIN).code == 0
+
+
+def test_doctor_names_no_sandbox_that_no_check_asks_for(cli: Terminal) -> None:
+    assert "sandbox" not in findings(cli)
+
+
+@NEEDS_SANDBOX
+def test_doctor_says_that_bubblewrap_works_where_a_check_asks_for_a_sandbox(cli: Terminal) -> None:
+    ask_for_a_sandbox(cli)
+    assert findings(cli)["sandbox"] == ("ok", f"{sandbox.bubblewrap()} works, for check test")
+
+
+def test_doctor_is_not_ready_where_a_check_asks_for_a_sandbox_that_cannot_be_made(
+    cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_for_a_sandbox(cli)
+    refusing = tmp_path / "bwrap"
+    monkeypatch.setattr(sandbox.sys, "platform", "linux")
+    for places, said in (((), "bubblewrap is not installed"), ((str(refusing),), "cannot make a sandbox here")):
+        monkeypatch.setattr(sandbox, "_PLACES", places)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        level, message = findings(cli)["sandbox"]
+        assert (level, said in message) == ("problem", True), message
+        assert message.endswith("Needed for check test")
+        refusing.write_text("no program")

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,8 +83,20 @@ def python_project(cli: Terminal) -> None:
     (cli.root / "test_it.py").write_text(TEST)
 
 
-GREEN = 'case "$1" in -c) exit 0;; esac; echo "2 passed in 0.10s"'
-RED = 'case "$1" in -c) exit 0;; esac; echo "3 failed, 37 passed in 0.10s"; exit 1'
+def pytest_like(summary: str, passed: int, failed: int = 0) -> str:
+    """A shell script that answers as pytest does: it writes the report that it is asked for, and prints ``summary``."""
+    cases = [f'<testcase classname="t" name="t{n}"/>' for n in range(passed)]
+    cases += [f'<testcase classname="t" name="f{n}"><failure message="no"/></testcase>' for n in range(failed)]
+    report = f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>"
+    return (
+        'case "$1" in -c) exit 0;; esac\n'
+        f'for each; do case "$each" in --junitxml=*) echo \'{report}\' > "${{each#*=}}";; esac; done\n'
+        f'echo "{summary}"; exit {1 if failed else 0}'
+    )
+
+
+GREEN = pytest_like("2 passed in 0.10s", 2)
+RED = pytest_like("3 failed, 37 passed in 0.10s", 37, 3)
 
 
 def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
@@ -177,6 +190,22 @@ def test_checks_that_work_are_stored_as_tried(empty: Terminal, tools: Callable[.
 
 
 @posix
+def test_tests_that_pass_in_a_checkout_are_stored_to_run_there_and_init_says_so(empty: Terminal) -> None:
+    empty.git("init", "-q")
+    python_project(empty)
+    (empty.root / ".gitignore").write_text(".venv\n__pycache__\n")
+    (empty.root / ".venv").mkdir()
+    (empty.root / ".venv" / "settings").touch()
+    said = empty("init", "--yes", pin=PIN)
+    assert "  test runs in a checkout that brings .venv: the same 1 passed\n" in said.out
+    check = tomllib.loads(config(empty))["checks"]["test"]
+    assert (check["where"], check["bring"]) == ("checkout", [".venv"])
+    assert empty.json("config", "show").data["settings"]["checks.test.where"] == "checkout"
+    again = empty("init", "--yes", pin=PIN)
+    assert (again.code, "nothing to add" in again.out) == (0, True)
+
+
+@posix
 def test_a_red_test_suite_and_findings_of_a_linter_are_stored_and_said(
     empty: Terminal, tools: Callable[..., None]
 ) -> None:
@@ -257,6 +286,8 @@ def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_er
     }  # fmt: skip
     assert found["test-api"]["add"] == '[checks.test-api]\nargv = ["go", "test", "./..."]\ncwd = "api"'
     assert found["build"]["cwd"] == "api"
+    assert (found["test"]["where"], found["test"]["bring"]) == ("worktree", [])
+    assert found["test"]["place"] == "the worktree: a checkout needs git and a repository"
 
 
 @posix

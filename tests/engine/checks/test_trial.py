@@ -1,7 +1,9 @@
 """Trials of found checks: what counts as working, with real programs."""
 
 import json
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,7 @@ TESTS = {
     "none of go": (prints("?   \tx\t[no test files]"), "no_tests", "no tests found"),
     "none of jest": (prints("No tests found, exiting with code 1", 1), "no_tests", "no tests found"),
     "go, some folders without": (prints("?   \tx\t[no test files]\nok  \tx/y\t0.01s"), "passed", ""),
-    "go, red": (prints("--- FAIL: TestX (0.00s)\nFAIL\tx/y\t0.002s\nFAIL", 1), "red", "tests fail now (exit code 1, not counted)"),
+    "go, red": (prints("--- FAIL: TestX (0.00s)\nFAIL\tx/y\t0.002s\nFAIL", 1), "red", "1 of 1 test fails now, "),
     "cargo, library, then documentation": (prints(CARGO.format("ok", 3, 0) + CARGO.format("ok", 0, 0)), "passed", "3 tests in "),
     "cargo, red": (prints(CARGO.format("FAILED", 1, 2), 101), "red", "2 of 3 tests fail now"),
     "cargo, none": (prints(CARGO.format("ok", 0, 0)), "no_tests", "no tests found"),
@@ -139,3 +141,99 @@ def test_a_folder_that_is_gone_is_named(root: Path) -> None:
 def test_checks_that_were_not_tried_may_be_stored(root: Path) -> None:
     (trial,) = not_tried([found("test", prints("x"))])
     assert (trial.works, trial.tests) == (True, None)
+
+
+# -- where a test check will run -------------------------------------------------------------------------------------
+
+PYTEST = "def test_it():\n    pass\n"
+NEEDS_FILE = (
+    "import pathlib\n\n\ndef test_it():\n    assert pathlib.Path({0!r}).exists()\n\n\ndef test_other():\n    pass\n"
+)
+SKIPS_WITHOUT = """import pathlib
+import pytest
+
+def test_it():
+    pass
+
+@pytest.mark.skipif(not pathlib.Path('local.txt').exists(), reason='no local.txt')
+def test_other():
+    pass
+"""
+
+
+@pytest.fixture
+def repository(root: Path) -> Path:
+    """A git repository that ignores ``.venv``, ``node_modules`` and ``local.txt``."""
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / ".gitignore").write_text(".venv\nnode_modules\nlocal.txt\n__pycache__\n")
+    return root
+
+
+def placed(root: Path, text: str, *, cwd: str = "", limits_at: Iterable[float] = ()) -> Trial:
+    """The trial of pytest on one file of tests. ``limits_at``: what the clock says, call by call."""
+    (root / cwd).mkdir(exist_ok=True)
+    (root / cwd / "test_it.py").write_text(text)
+    settings = {"argv": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]} | (
+        {"cwd": cwd} if cwd else {}
+    )
+    check = FoundCheck("test", "test", CheckSettings.model_validate(settings))
+    times = iter(limits_at)
+    (trial,) = try_checks(root, [check], clock=lambda: next(times)) if limits_at else try_checks(root, [check])
+    return trial
+
+
+def test_a_test_check_runs_in_a_checkout_where_the_same_tests_pass_there(repository: Path) -> None:
+    trial = placed(repository, PYTEST)
+    assert (trial.outcome, trial.place) == ("passed", "a checkout: the same 1 passed")
+    assert trial.check.settings.model_dump(exclude_unset=True).keys() == {"argv", "where"}
+    assert trial.check.settings.where == "checkout"
+
+
+def test_the_same_failing_tests_prove_a_checkout_too(repository: Path) -> None:
+    trial = placed(repository, NEEDS_FILE.format("nowhere"))
+    assert (trial.outcome, trial.place) == ("red", "a checkout: the same 1 passed, 1 failed (exit code 1)")
+
+
+@pytest.mark.parametrize(("cwd", "bring"), [("", [".venv"]), ("web", [".venv", "web/node_modules"])])
+def test_a_checkout_brings_the_environments_that_git_ignores(repository: Path, cwd: str, bring: list[str]) -> None:
+    for each in (".venv", *bring):
+        (repository / each).mkdir(parents=True, exist_ok=True)
+        (repository / each / "inside").touch()
+    (repository / "vendor").mkdir()
+    (repository / "vendor" / "tracked").touch()
+    needed = (Path(bring[-1]) / "inside").relative_to(cwd or ".").as_posix()
+    trial = placed(repository, NEEDS_FILE.format(needed), cwd=cwd)
+    assert trial.place == f"a checkout that brings {', '.join(bring)}: the same 2 passed"
+    assert trial.check.settings.bring == bring, "what git tracks is part of the tree"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (NEEDS_FILE.format("local.txt"), "the worktree: in a checkout 1 passed, 1 failed (exit code 1), here 2 passed"),
+        (SKIPS_WITHOUT, "the worktree: in a checkout 1 passed, 1 skipped, here 2 passed"),
+        ("open('local.txt').close()\n" + PYTEST, "the worktree: in a checkout, exit code 2"),
+    ],
+    ids=["fails there", "skips there", "crashes there"],
+)
+def test_tests_that_need_a_file_that_git_ignores_stay_in_the_worktree(repository: Path, text: str, place: str) -> None:
+    (repository / "local.txt").touch()
+    trial = placed(repository, text)
+    assert (trial.works, trial.check.settings.where) == (True, "worktree")
+    assert trial.place.startswith(place)
+
+
+def test_without_a_repository_or_counts_a_checkout_is_not_tried(root: Path, repository: Path, tmp_path: Path) -> None:
+    assert tried(repository, "test", prints("everything is fine")).place == (
+        "the worktree: its tests are not counted, so a checkout cannot be compared"
+    )
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert placed(plain, PYTEST).place == "the worktree: a checkout needs git and a repository"
+    assert tried(repository, "build", prints("fine")).place == "", "only tests are tried in a checkout"
+
+
+def test_a_checkout_is_tried_only_while_the_trials_have_time_left(repository: Path) -> None:
+    trial = placed(repository, PYTEST, limits_at=(0.0, 0.0, 301.0))
+    assert (trial.outcome, trial.check.settings.where) == ("passed", "worktree")
+    assert trial.place == "the worktree: the trials of all checks reached their limit before a checkout was tried"

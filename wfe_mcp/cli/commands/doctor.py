@@ -182,6 +182,21 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(f"check {name}", "problem", f"{fault}; {fix}")
         else:
             yield HealthFinding(f"check {name}", "ok", f"{' '.join(check.argv)}: {check.argv[0]} found")
+    yield from _sandbox([name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox])
+
+
+def _sandbox(asking: list[str]) -> Iterator[HealthFinding]:
+    """Whether bubblewrap can make the sandbox that these checks ask for."""
+    if not asking:
+        return
+    from wfe_mcp.gates.judgement import shortened
+    from wfe_mcp.jobs.sandbox import bubblewrap, sandbox_fault
+
+    checks = f"for check {shortened(sorted(asking), 3)}"
+    if fault := sandbox_fault():
+        yield HealthFinding("sandbox", "problem", f"{fault} Needed {checks}")
+    else:
+        yield HealthFinding("sandbox", "ok", f"{bubblewrap()} works, {checks}")
 
 
 def _missing(missing: "Sequence[MissingCheck]") -> Iterator[HealthFinding]:

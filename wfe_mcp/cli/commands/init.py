@@ -24,9 +24,9 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     """Find this project's checks, try them, and set your PIN.
 
     It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
-    2 min each and 5 min in all. It adds the checks that work to .wfe/config.toml, changes nothing that the file already
-    has, says what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can
-    repeat it.
+    2 min each and 5 min in all. Tests that work run once more in a checkout; if they do the same there, their gates
+    will run there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says
+    what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it.
     """
     from wfe_mcp.cli.terminal.effects import listing_view, show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin

@@ -57,6 +57,9 @@ def _shown(screen: Screen, trials: list[Trial]) -> list[Trial]:
             listed = ", ".join(each.changed[:5]) + (" …" if len(each.changed) > 5 else "")
             screen.line(f"  ! {each.check.name} changed {plural(len(each.changed), 'file')}: {listed}", "yellow")
             screen.line("    Its gate fails where it changes files again: list them in .gitignore, or in `writes`.")
+    for each in trials:
+        if each.place:
+            screen.line(f"  {each.check.name} runs in {each.place}")
     return trials
 
 
@@ -92,6 +95,7 @@ def trial_view(trial: Trial) -> dict[str, Any]:
         "check": check.name, "kind": check.kind, "argv": list(check.settings.argv), "cwd": check.settings.cwd or ".",
         "outcome": trial.outcome, "stored": trial.works, "message": trial.message, "tests": trial.tests,
         "duration_s": trial.duration_s, "changed": list(trial.changed),
+        "where": trial.check.settings.where, "bring": list(trial.check.settings.bring), "place": trial.place,
     }  # fmt: skip
     if not trial.works:
         view |= {"last_lines": trial.tail, "add": "\n".join(table_lines(check.name, check.settings))}

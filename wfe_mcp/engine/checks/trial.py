@@ -4,10 +4,13 @@
     red        it works, and reports problems now: failing tests, findings of a linter
     the rest   it does not work here, and is not stored
 
+    a test check that works ──► once more, in a checkout ──► the same counts: `where = "checkout"`, else the worktree
+
 Rules:
 1. A trial runs code of the project: the caller has shown the commands, and the user has agreed.
 2. A test check works when tests ran, whatever their result; without any test it proves nothing.
 3. Logs go to a temporary folder; what the check itself writes stays, reports below ``.wfe`` where git ignores them.
+4. A checkout brings what git ignores and tests need (``_BRING``). Without counts nothing shows that the same tests ran.
 """
 
 from __future__ import annotations
@@ -15,18 +18,21 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.workspace.files.mirror import write_gitignore
+from wfe_mcp.workspace.git.working_tree import hashed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from wfe_mcp.workspace.config.checks import CheckSettings, Where
     from wfe_mcp.workspace.config.found_checks import FoundCheck
+    from wfe_mcp.workspace.git.working_tree import HashedTree
 
 CHECK_LIMIT_S = 120.0
 ALL_LIMIT_S = 300.0
@@ -37,6 +43,10 @@ WORKS: frozenset[Outcome] = frozenset({"passed", "red", "not_tried"})
 """Outcomes of checks that may be stored. ``not_tried``: the user declined the trial."""
 
 _LAST_LINES = 5
+
+_BRING = (".venv", "venv", "node_modules", "vendor")
+"""Folders of environments and installed packages, looked for in the project and in the folder of the check."""
+
 _ABSENT = re.compile(
     r"No module named \S+|no such (?:sub)?command\b.*|.*\bis not installed\b.*|.*: (?:command )?not found$|.*Cannot find module.*"
     r"|.*could not determine executable.*|.*Missing script.*|.*not recognized as an internal or external command.*"
@@ -59,6 +69,7 @@ class Trial:
     """How one check ran. ``message``: one line for the user; ``tail``: the last lines of its output, if it failed.
 
     ``tests``: how many ran. ``changed``: files that it changed and that git does not ignore: a gate would not accept it.
+    ``place``: where a test check will run, and why there, in one line. ``check`` says the same in its settings.
     """
 
     check: FoundCheck
@@ -68,6 +79,7 @@ class Trial:
     tests: int | None = None
     tail: str = ""
     changed: tuple[str, ...] = ()
+    place: str = ""
 
     @property
     def works(self) -> bool:
@@ -89,7 +101,10 @@ def try_checks(
     all_s: float = ALL_LIMIT_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Trial]:
-    """Run each of ``checks`` once, at most ``limit_s`` seconds each and ``all_s`` in all. Yields as they end."""
+    """Run each of ``checks`` once, at most ``limit_s`` seconds each and ``all_s`` in all. Yields as they end.
+
+    A test check that works runs once more, in a checkout, within the same limits.
+    """
     end = clock() + all_s
     for check in checks:
         if check.settings.sarif:
@@ -98,21 +113,82 @@ def try_checks(
         if left_s <= 0:
             yield Trial(check, "timed_out", f"not run: the trials of all checks reached {duration(all_s)}")
             continue
-        yield _tried(root, check, environ, min(limit_s, left_s))
+        trial, counts = _tried(root, check, environ, min(limit_s, left_s), "worktree")
+        if check.kind == "test" and trial.works:
+            left_s = end - clock()
+            trial = _placed(root, trial, counts, environ, min(limit_s, left_s))
+        yield trial
 
 
-def _tried(root: Path, check: FoundCheck, environ: Mapping[str, str] | None, limit_s: float) -> Trial:
+_Counts = tuple[int, int, int, int]
+"""The exit code, and how many tests passed, failed and were skipped."""
+
+
+def _tried(
+    root: Path, check: FoundCheck, environ: Mapping[str, str] | None, limit_s: float, where: Where
+) -> tuple[Trial, _Counts | None]:
+    """How ``check`` runs ``where``, and its counts; None where its tests are not counted."""
     frozen = check.settings.frozen(check.name).model_copy(update={"timeout_s": limit_s})
     with tempfile.TemporaryDirectory(prefix="wfe-trial-") as folder:
-        judged = run_check(frozen, name=check.name, root=root, evidence_dir=Path(folder), environ=environ)
+        judged = run_check(frozen, name=check.name, root=root, evidence_dir=Path(folder), environ=environ, where=where)
         output = "" if judged.log_path is None else Path(judged.log_path).read_text(errors="replace")
     facts = judged.data
     if facts.get("missing") or "exit_code" not in facts:
-        return Trial(check, "not_found", _not_started(check, str(facts.get("reason", judged.message))))
+        return Trial(check, "not_found", _not_started(check, str(facts.get("reason", judged.message)))), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
     tail = "" if outcome in WORKS else "\n".join(output.strip().splitlines()[-_LAST_LINES:])
-    return Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
+    trial = Trial(check, outcome, message, seconds, tests, tail, tuple(facts["tree"]["changed"]))
+    results: Mapping[str, Any] | None = facts.get("tests")
+    counted = _counted(results, output) if outcome in WORKS else None
+    if counted is None:
+        return trial, None
+    ran, failed = counted
+    return trial, (facts["exit_code"], ran - failed, failed, results["skipped"] if results else 0)
+
+
+def _placed(
+    root: Path, trial: Trial, counts: _Counts | None, environ: Mapping[str, str] | None, limit_s: float
+) -> Trial:
+    """``trial`` with the place where its check will run: a checkout where the same tests pass and fail there."""
+    tree = hashed_tree(root)
+    if why := _no_checkout(tree, counts, limit_s):
+        return replace(trial, place=f"the worktree: {why}")
+    bring = _to_bring(root, trial.check.settings, tree)
+    update = {"where": "checkout"} | ({"bring": bring} if bring else {})
+    moved = replace(trial.check, settings=trial.check.settings.model_copy(update=update))
+    again, found = _tried(root, moved, environ, limit_s, "checkout")
+    if found == counts:
+        brought = f" that brings {', '.join(bring)}" if bring else ""
+        return replace(trial, check=moved, place=f"a checkout{brought}: the same {_told(counts)}")
+    if found is None:
+        return replace(trial, place=f"the worktree: in a checkout, {again.message}")
+    return replace(trial, place=f"the worktree: in a checkout {_told(found)}, here {_told(counts)}")
+
+
+def _no_checkout(tree: HashedTree, counts: _Counts | None, limit_s: float) -> str:
+    """Why a checkout is not tried; empty where it can be."""
+    if tree.id is None:
+        return "a checkout needs git and a repository"
+    if counts is None:
+        return "its tests are not counted, so a checkout cannot be compared"
+    return "" if limit_s > 0 else "the trials of all checks reached their limit before a checkout was tried"
+
+
+def _to_bring(root: Path, settings: CheckSettings, tree: HashedTree) -> list[str]:
+    """The folders of environments and packages that are there and that no file of the tree is in."""
+    folders = dict.fromkeys(("", *((f"{settings.cwd}/",) if settings.cwd else ())))
+    named = [f"{folder}{name}" for folder in folders for name in _BRING]
+    return [
+        path for path in named
+        if (root / path).is_dir() and not any(file.startswith(f"{path}/") for file in tree.files)
+    ]  # fmt: skip
+
+
+def _told(counts: _Counts | None) -> str:
+    code, passed, failed, skipped = counts or (0, 0, 0, 0)
+    parts = [f"{passed} passed"] + [f"{failed} failed"] * bool(failed) + [f"{skipped} skipped"] * bool(skipped)
+    return ", ".join(parts) + (f" (exit code {code})" if code else "")
 
 
 def _not_started(check: FoundCheck, reason: str) -> str:
