@@ -19,7 +19,13 @@ SEEN = {
     "spec_driven": ("Alternatives considered", "specs/accents/design.md", "definitions are shown", "not a script here"),
     "plan_generate_review": ("You generate the planned files", "exactly as the agent gets it"),
     "role_pipeline": ("failed, as this gate requires", "Tests of the dots", "breakdown"),
-    "fork": ("A decision was carried over", "It was made in run", "letters.md", "ß becomes ss", "Alternatives considered"),
+    "fork": (
+        "A decision was carried over",
+        "It was made in run",
+        "letters.md",
+        "ß becomes ss",
+        "Alternatives considered",
+    ),
 }
 """What a person reads on each page."""
 
