@@ -25,6 +25,7 @@ FAMILIES = {
     "S3": "A runner of milestones",
     "S4": "A hub for a team of agents",
     "B": "Where this project must do better",
+    "E": "Errors of this project that were found in use",
 }
 
 
@@ -110,7 +111,7 @@ def _lines(found: Manifest) -> Iterator[str]:
     yield ""
     yield "# Requirements"
     yield ""
-    yield "What earlier systems promise or lack, and the tests that show what this project does about it."
+    yield "What earlier systems promise or lack, errors of this project that were found in use, and the tests of each."
     yield f"Of {len(found.titles)} requirements, {shown} have tests, {whole} of them without a known gap."
     for family, heading in FAMILIES.items():
         yield ""

@@ -98,6 +98,10 @@ def quick_fix(project: Playground) -> tuple[str, str]:
 
 
 def spec_driven(project: Playground) -> tuple[str, str]:
+    return _specification(project, "design"), "design"
+
+
+def _specification(project: Playground, phase: str) -> str:
     spec = SPEC | {
         "title": "Accents", "goal": "A slug may be plain ASCII.",
         "requirements": [{"id": "R-1", "text": "é becomes e on request"}, {"id": "R-2", "text": "Off by default"}],
@@ -107,7 +111,7 @@ def spec_driven(project: Playground) -> tuple[str, str]:
         "design": [DESIGN],
     }
     inputs = {"name": "accents", "goal": "Slugs of words with an accent, for people who write URLs by hand."}
-    return waiting(project, "spec_driven", inputs, script, "design"), "design"
+    return waiting(project, "spec_driven", inputs, script, phase)
 
 
 def plan_generate_review(project: Playground) -> tuple[str, str]:
@@ -137,18 +141,18 @@ def role_pipeline(project: Playground) -> tuple[str, str]:
 
 
 def fork(project: Playground) -> tuple[str, str]:
-    """A fork of a run at its second approval: nothing differs since the first, which is carried."""
-    run, phase = plan_generate_review(project)
-    with project.engine.store.read() as tx:
-        last = project.engine.load(tx, run).record.last_seq
-    made = fork_run(project.engine, stand_in(project.engine), run, str(last)).record.id
+    """A fork from its first approval, which is carried, at its second: a document, and two files since."""
+    run = _specification(project, "requirements")
+    approved = project.approve(run, "requirements").record.last_seq
+    made = fork_run(project.engine, stand_in(project.engine), run, str(approved)).record.id
+    design = Work(DESIGN.artifact, {"specs/accents/letters.md": "# Letters\n\n- é becomes e\n- ß becomes ss\n"})
 
     def person(run: str, asked: str) -> None:
         raise _Reached
 
     with project.agent() as agent, contextlib.suppress(_Reached):
-        resume(agent.call, project.root, made, {}, person=person)
-    return made, phase
+        resume(agent.call, project.root, made, {"design": [design]}, person=person)
+    return made, "design"
 
 
 SCENES: dict[str, Callable[[Playground], tuple[str, str]]] = {

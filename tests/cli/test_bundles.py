@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.scene import PIN, Terminal
+from tests.cli.scene import PIN, Terminal, phase, template
 from tests.forged import Bundle, chained, signed
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.engine.transfer.form import PARTS as SECTIONS
@@ -103,13 +103,19 @@ def test_export_import_and_export_again_give_the_same_bytes(machines: Machines) 
     assert exported(there, run).read_bytes() == first.read_bytes()
 
 
+@pytest.mark.requirement("E-13")
 def test_nothing_is_forked_from_a_run_that_was_worked_elsewhere(machines: Machines) -> None:
     run = finished(machines.here)
     file = exported(machines.here, run)
     there = machines.go(machines.there)
     assert there.json("import", str(file)).code == 0
     said = there.json("start", "--from", run, pin=PIN)
-    assert (said.refusal, "wfe-mcp start deed" in said.document["error"]["hint"]) == ("illegal_transition", True)
+    assert said.refusal == "illegal_transition"
+    assert "wfe-mcp templates list (template 'deed' is not in this project)" in said.document["error"]["hint"]
+    (there.root / ".wfe" / "templates").mkdir()
+    there.save(template("deed", phase("sign")))
+    again = there.json("start", "--from", run, pin=PIN)
+    assert "wfe-mcp start deed --inputs JSON" in again.document["error"]["hint"]
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -370,7 +376,7 @@ def test_nobody_goes_on_with_an_imported_run_not_even_with_the_pin(
 
     assert (said.code, said.refusal) == (1, "illegal_transition")
     assert "was imported" in said.document["error"]["message"]
-    assert "wfe-mcp start letter" in said.document["error"]["hint"]
+    assert "wfe-mcp templates list (template 'letter' is not" in said.document["error"]["hint"]
     assert shown(there, run) == before
 
 
@@ -383,6 +389,7 @@ def test_an_imported_run_waits_for_nobody_and_is_in_nobodys_way(arrived: tuple[T
     assert "next" not in said.document
     assert "IMPORTED" in said.document["summary"]
     assert "it cannot continue here" in said.data["blockers"][0]
+    assert "template 'letter' is not in this project" in said.data["blockers"][0]
     assert there.json("status").document["summary"] == "No run is open in this project."
     there.clock.forward(days=400)
     assert there.json("list", "--stale").data["runs"] == []

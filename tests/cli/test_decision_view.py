@@ -57,6 +57,7 @@ def shown(waiting: Waiting, capsys: pytest.CaptureFixture[str], *words: str) -> 
     return capsys.readouterr().out
 
 
+@pytest.mark.requirement("E-04")
 @pytest.mark.parametrize("columns", [80, 140])
 def test_at_a_terminal_it_is_as_wide_as_it_can_be_read(
     waiting: Waiting, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
@@ -85,6 +86,7 @@ def test_the_short_form_names_the_files_alone(waiting: Waiting, capsys: pytest.C
     assert short.count("CHANGE since") >= 1
 
 
+@pytest.mark.requirement("E-02")
 def test_a_run_at_a_gate_before_work_is_shown(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", prompt_gates=[HUMAN])))
     run = cli.start("slow")
@@ -95,6 +97,7 @@ def test_a_run_at_a_gate_before_work_is_shown(cli: Terminal) -> None:
     assert "  Write it." in prompt
 
 
+@pytest.mark.requirement("E-03")
 def test_a_prompt_is_approved_after_it_was_shown(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", prompt_gates=[HUMAN])))
     run = cli.start("slow")

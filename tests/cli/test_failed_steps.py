@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.scene import PIN, template
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def failed(cli: Terminal) -> str:
     return run
 
 
+@pytest.mark.requirement("E-08")
 def test_a_failed_phase_of_steps_shows_each_call(cli: Terminal):
     run = failed(cli)
     shown = cli("show", run).out
@@ -37,6 +40,7 @@ def test_a_failed_phase_of_steps_shows_each_call(cli: Terminal):
     assert (name["took"], name["started_at"]) == ("0 s", "2026-11-20T08:00:00+00:00")
 
 
+@pytest.mark.requirement("E-08")
 def test_the_log_shows_the_calls_below_the_failure(cli: Terminal):
     run = failed(cli)
     lines = cli("log", run).out.splitlines()
@@ -47,6 +51,7 @@ def test_the_log_shows_the_calls_below_the_failure(cli: Terminal):
     assert [step["step"] for step in event["steps"]] == ["name", "stop"]
 
 
+@pytest.mark.requirement("E-08")
 def test_an_agent_gets_the_calls_shortened_and_each_part_whole(cli: Terminal):
     run = failed(cli)
     full = cli.json("status", run, "--full")

@@ -200,6 +200,7 @@ def test_the_same_session_again_is_the_same_run_and_a_later_one_another(cli: Ter
     assert come_in(cli, folder)[0] != run
 
 
+@pytest.mark.requirement("E-13")
 def test_an_imported_session_is_read_like_any_run(cli: Terminal) -> None:
     run, _ = come_in(cli, laid(cli, session(), FILES | {"notes.txt": "mine"}))
 
@@ -210,7 +211,8 @@ def test_an_imported_session_is_read_like_any_run(cli: Terminal) -> None:
     assert run in cli("find", "Tier").out
     assert "ai-workflow-engine" in cli("handoff", run).out
     assert cli.json("status", run).document["waiting_on"] == "none"
-    assert "wfe-mcp start plan_generate_review" in cli.json("cancel", run).document["error"]["hint"]
+    for words in (("cancel", run), ("start", "--from", run)):
+        assert "wfe-mcp start plan_generate_review" in cli.json(*words).document["error"]["hint"]
 
 
 def test_an_imported_session_goes_out_and_comes_back_the_same(cli: Terminal) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.cli.scene import HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def unreviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
     return run
 
 
+@pytest.mark.requirement("E-11")
 def test_a_skipped_opinion_is_called_skipped_wherever_a_run_is_shown(cli: Terminal):
     run = unreviewed(cli)
     seen = [
@@ -38,6 +41,7 @@ def test_a_skipped_opinion_is_called_skipped_wherever_a_run_is_shown(cli: Termin
     assert "opinion pass" not in cli("handoff", run).out
 
 
+@pytest.mark.requirement("E-11")
 def test_a_completed_run_still_shows_what_was_skipped(cli: Terminal):
     run = unreviewed(cli)
     assert cli.json("approve", run, "draft", pin=PIN).document["run_state"] == "completed"
@@ -51,6 +55,7 @@ def test_a_command_gate_without_its_check_is_called_skipped_too(cli: Terminal):
     assert (verdict["verdict"], verdict["message"]) == ("skipped", "skipped: The project has no check 'lint'.")
 
 
+@pytest.mark.requirement("E-11")
 def test_the_last_verdict_is_the_one_given_last(cli: Terminal):
     cli.save(template("two", phase("build", {"kind": "command", "check": "test"}, HUMAN)))
     run = cli.start("two")

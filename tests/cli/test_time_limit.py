@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.scene import HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def over(cli: Terminal, *, submitted: bool = True) -> str:
     return run
 
 
+@pytest.mark.requirement("E-05")
 def test_a_run_whose_time_is_over_is_blocked_and_says_how_to_extend_it(cli: Terminal):
     run = over(cli)
     answer = cli.json("status", run)
@@ -36,6 +39,7 @@ def test_a_run_whose_time_is_over_is_blocked_and_says_how_to_extend_it(cli: Term
     assert f"Next: wfe-mcp resume {run} --timeout 1h" in said.err
 
 
+@pytest.mark.requirement("E-05")
 def test_no_work_is_handed_out_once_the_time_of_a_run_is_over(cli: Terminal):
     run = over(cli, submitted=False)
     refused = cli.hand_in(run, "draft")
@@ -48,6 +52,7 @@ def test_no_work_is_handed_out_once_the_time_of_a_run_is_over(cli: Terminal):
     )
 
 
+@pytest.mark.requirement("E-05")
 def test_a_person_extends_the_time_of_a_run_and_the_work_goes_on(cli: Terminal):
     run = over(cli)
     assert cli.json("status", run).document["run_state"] == "blocked"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.scene import phase, template
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ def report(cli: Terminal, run: str, role: str) -> Said:
     return cli.json("submit", run, "test", "--path", "report.json")
 
 
+@pytest.mark.requirement("E-12")
 def test_a_report_of_the_wrong_role_is_refused_and_sends_nothing_back(cli: Terminal):
     gates = [{"kind": "report", "role": "qa", "status": "pass"}]
     judged = {

@@ -19,7 +19,13 @@ SEEN = {
     "spec_driven": ("Alternatives considered", "specs/accents/design.md", "definitions are shown", "not a script here"),
     "plan_generate_review": ("You generate the planned files", "exactly as the agent gets it"),
     "role_pipeline": ("failed, as this gate requires", "Tests of the dots", "breakdown"),
-    "fork": ("A decision was carried over", "It was made in run"),
+    "fork": (
+        "A decision was carried over",
+        "It was made in run",
+        "letters.md",
+        "ß becomes ss",
+        "Alternatives considered",
+    ),
 }
 """What a person reads on each page."""
 
@@ -49,6 +55,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield Asked(str(request.param), f"{page.url}decide/{stored}", page)
 
 
+@pytest.mark.requirement("E-03")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_it_is_readable_without_a_script(asked: Asked, chromium: Chromium, width: int, scheme: str) -> None:
@@ -68,6 +75,7 @@ def test_it_is_readable_without_a_script(asked: Asked, chromium: Chromium, width
     assert (missing, hidden_form, chosen, overflow, console) == ([], False, (True, False), 0, [])
 
 
+@pytest.mark.requirement("E-04")
 def test_the_whole_change_is_one_step_away(asked: Asked, chromium: Chromium) -> None:
     tab = Tab.open(chromium)
     tab.page.goto(asked.url)

@@ -40,6 +40,7 @@ def file(answer: Answer, name: str) -> str:
     return next(part for part in answer.text.split("<details") if f'class="path">{name}<' in part)
 
 
+@pytest.mark.requirement("E-04")
 def test_each_kind_of_file_says_what_it_is(request_id: str, browser: Browser) -> None:
     page = browser.get(f"/decide/{request_id}")
     marks = {

@@ -12,7 +12,7 @@ import pytest
 
 LONGEST = 400
 IMPORT = re.compile(r"^\s*from (wfe_mcp[\w.]*) import ([\w, ]+)$", re.MULTILINE)
-REQUIREMENT = re.compile(r"S[0-4]-\d{2}|B-\d{2}")
+REQUIREMENT = re.compile(r"S[0-4]-\d{2}|[BE]-\d{2}")
 
 
 def test_no_module_is_longer_than_one_idea(root: Path) -> None:

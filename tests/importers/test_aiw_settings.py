@@ -77,7 +77,7 @@ AS_AIW_WRITES_IT: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.requirement("S3-28")
+@pytest.mark.requirement("S3-28", "E-07")
 def test_the_file_that_aiw_writes_is_taken_whole_each_key_carried_or_named() -> None:
     imported = from_aiw_settings(AS_AIW_WRITES_IT)
     assert imported.checks == {"test": {"argv": ["uv", "run", "python", "-m", "pytest"]}}
@@ -86,7 +86,7 @@ def test_the_file_that_aiw_writes_is_taken_whole_each_key_carried_or_named() -> 
     assert {"/agent/auto_report", "/agent/command_prefix", "/agent/next_prompt_path", "/git/closeout_mode"} <= named
 
 
-@pytest.mark.requirement("S3-28")
+@pytest.mark.requirement("S3-28", "E-07")
 def test_the_prefix_of_its_own_commands_is_put_before_no_check() -> None:
     document = {"agent": {"checks": ["python -m pytest"], "command_prefix": "uv run"}}
     assert from_aiw_settings(document).checks["test"]["argv"] == ["python", "-m", "pytest"]

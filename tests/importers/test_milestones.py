@@ -200,7 +200,7 @@ def test_a_title_that_begins_a_phrase_with_a_vague_verb_is_vague(title: str) -> 
     assert is_vague(title)
 
 
-@pytest.mark.requirement("S3-07")
+@pytest.mark.requirement("S3-07", "E-06")
 @pytest.mark.parametrize(
     "title",
     [

@@ -77,6 +77,7 @@ def clone(cli: Terminal) -> Terminal:
     return cli
 
 
+@pytest.mark.requirement("E-01")
 @pytest.mark.attack("a clone names programs, servers, addresses, variables and approvers", "held", "design §7")
 def test_every_effect_of_a_hostile_clone_is_on_the_screen_and_nothing_of_it_runs(clone: Terminal) -> None:
     said = clone("trust", "--yes")
@@ -90,6 +91,7 @@ def test_every_effect_of_a_hostile_clone_is_on_the_screen_and_nothing_of_it_runs
     assert "checks.test.env" not in clone.json("config", "show").data["settings"]
 
 
+@pytest.mark.requirement("E-01")
 @pytest.mark.attack("init trusts what weakens a gate along with the rest", "held", "design §7")
 def test_init_with_yes_never_trusts_what_weakens_a_gate(clone: Terminal) -> None:
     said = clone("init", "--yes", pin=PIN)
@@ -98,6 +100,7 @@ def test_init_with_yes_never_trusts_what_weakens_a_gate(clone: Terminal) -> None
     assert {one["name"] for one in clone.json("trust", "--yes").data["pending"]} == {"config", "quick_fix"}
 
 
+@pytest.mark.requirement("E-01")
 def test_init_with_yes_prints_everything_that_it_trusts(clone: Terminal) -> None:
     config = clone.root / ".wfe" / "config.toml"
     config.write_text(CONFIG[: CONFIG.index("[templates")])

@@ -20,6 +20,7 @@ from wfe_mcp.engine.history.rollback_recovery import end_interrupted
 from wfe_mcp.engine.kernel.reactions import Composition, anchor_log, notify_listeners
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
+from wfe_mcp.engine.templates.catalogue import known_templates
 
 COMPOSITION = Composition(
     finish_rollback=end_interrupted,
@@ -34,4 +35,5 @@ COMPOSITION = Composition(
     ),
     before_save=(reissue_requests, synchronize_jobs, seal_artifacts),
     after_commit=(anchor_log, write_mirrors, save_completed_files, notify_listeners),
+    known_templates=known_templates,
 )

@@ -9,7 +9,6 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed
-from wfe_mcp.engine.kernel.read_only_runs import way_on
 from wfe_mcp.providers.manual import places
 from wfe_mcp.views.move_calls import USER, user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
@@ -31,7 +30,7 @@ def blockers(found: Overview) -> tuple[str, ...]:
     if found.origin is not None:
         if found.loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
             return ()
-        return (f"Imported, so it cannot continue here. Start a new run: {way_on(found.loaded.record)}",)
+        return (f"Imported, so it cannot continue here. Start a new run: {found.way_on}",)
     of_phases = (_of_phase(found, attempt) for attempt in found.loaded.state.open_attempts)
     manual = (manual_prompt(found, path) for path in found.by_hand)
     return (*_of_run(found), *(text for text in of_phases if text), *manual, *found.obstacles)

@@ -199,6 +199,7 @@ def test_drafts_stay_readable_also_after_a_time_out(scene: Scene) -> None:
     assert (no.code, "draft:1 of plan" in no.hint) == ("unknown_artifact", True)
 
 
+@pytest.mark.requirement("E-09")
 def test_a_draft_name_that_two_phases_have_needs_the_phase(scene: Scene) -> None:
     run = scene.start(phase("a", needs=[]), phase("b", needs=[]), limits={"max_parallel": 2})
     for name in ("a", "b"):

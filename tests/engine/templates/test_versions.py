@@ -310,6 +310,7 @@ def test_a_version_that_an_agent_saves_is_started_by_its_version_until_the_user_
     assert template_definition(scene.engine, "tiny").version == "2.0.0"
 
 
+@pytest.mark.requirement("E-10")
 def test_a_role_that_no_phase_uses_does_not_stop_a_run(scene: Scene) -> None:
     scene.check("ok", "pass")
     made = scene.define(phase("plan"), roles={"left": {"provider": "nobody_configured"}})

@@ -183,7 +183,7 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
     """The whole question of a run, copied so that later changes of the run do not affect it."""
     with engine.store.read() as tx, change_run_in(engine, tx, run, by, settles=False) as current:
         record = current.run
-        refuse_change(record)
+        refuse_change(engine, record)
         if not phase:
             inputs = canonical_json(tx.document(record.inputs_sha256))
             parts = [["The run", f"{record.title} ({record.template})"], ["Its inputs", inputs]]

@@ -31,6 +31,7 @@ from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
+from wfe_mcp.engine.kernel.read_only_runs import way_on
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
@@ -113,7 +114,7 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     name = record.template
     if record.origin_sha256 is not None:
         raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: what it may call is not trusted here.",
-                      f"Start a run of your own: wfe-mcp start {name}")  # fmt: skip
+                      f"Start a run of your own: {way_on(engine, record)}")  # fmt: skip
     if not by.is_human and is_for_people(engine, engine.settings(), name):
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {name!r}.",
                       f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}{f'@{at}' if at else ''}")  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -29,13 +29,15 @@ class Composition:
 
     ``finish_rollback``: ends a rollback whose process is gone, outside any transaction, before the run changes.
     ``reactions``: repeated until none has anything to add. ``before_save``: once, when nothing is due any more.
-    ``after_commit``: in the process that committed; a failure is logged and undoes nothing.
+    ``after_commit``: in the process that committed; a failure is logged and undoes nothing. ``known_templates``: the names
+    that templates have in the project.
     """
 
     finish_rollback: Callable[[Engine, str], None]
     reactions: tuple[Reaction, ...]
     before_save: tuple[Callable[[RunChange], None], ...]
     after_commit: tuple[Callable[[RunChange], None], ...]
+    known_templates: Callable[[Engine], Collection[str]]
 
 
 def composition_of(engine: Engine) -> Composition:

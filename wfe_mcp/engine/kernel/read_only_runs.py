@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.reactions import composition_of
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RunRecord
 
@@ -34,15 +36,18 @@ def origin_of(tx: Tx, record: RunRecord) -> dict[str, Any] | None:
     return None if record.origin_sha256 is None else dict(tx.document(record.origin_sha256))
 
 
-def refuse_change(record: RunRecord) -> None:
+def refuse_change(engine: Engine, record: RunRecord) -> None:
     """Refuses ``illegal_transition`` for an imported run, with the command that continues its work."""
     if record.origin_sha256 is not None:
         raise Refused(
             "illegal_transition", f"Run {record.id} was imported: it is history, and takes no commands.",
-            f"Continue in a new run, where everything is asked again: {way_on(record)}", run=record.id,
+            f"Continue in a new run, where everything is asked again: {way_on(engine, record)}", run=record.id,
         )  # fmt: skip
 
 
-def way_on(record: RunRecord) -> str:
-    """The command that continues the work of an imported run."""
-    return f"wfe-mcp start {_SUCCESSORS.get(record.template, record.template)} --inputs JSON"
+def way_on(engine: Engine, record: RunRecord) -> str:
+    """The command that continues the work of an imported run; one that lists the templates where its own is not here."""
+    name = _SUCCESSORS.get(record.template, record.template)
+    if name in composition_of(engine).known_templates(engine):
+        return f"wfe-mcp start {name} --inputs JSON"
+    return f"wfe-mcp templates list (template {name!r} is not in this project)"

@@ -56,7 +56,7 @@ def change_run_in(
     """Change a run inside the caller's transaction. ``settles`` False only reads."""
     loaded = loaded or engine.load(tx, run)
     if settles:
-        refuse_change(loaded.record)
+        refuse_change(engine, loaded.record)
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
     yield current
     if settles:

@@ -12,7 +12,7 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.kernel.leases import held_elsewhere, lock_elsewhere
-from wfe_mcp.engine.kernel.read_only_runs import origin_of
+from wfe_mcp.engine.kernel.read_only_runs import origin_of, way_on
 from wfe_mcp.engine.models import outages
 from wfe_mcp.engine.models.caps import Spending, spending
 from wfe_mcp.engine.phases.claim import claimable
@@ -45,7 +45,7 @@ class Overview:
 
     ``steps``: those of every attempt that the server works on or has worked on. ``context``: the bundles that the run has
     frozen. ``spending``: what its calls to models have used; None before the first. ``tools``: the tools that models used,
-    where the caller wants them. ``origin``: where an imported run comes from. ``by_hand``: phases that a person works in
+    where the caller wants them. ``origin``: where an imported run comes from; ``way_on``: the command that continues its work. ``by_hand``: phases that a person works in
     place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
     ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
     verdict. ``outputs``: those that the template names, of a completed run. ``unanswered``: phases at an opinion gate whose reviewers did not answer the last time, with the reason.
@@ -64,6 +64,7 @@ class Overview:
     goes_on: bool = False
     changed: tuple[ChangedFile, ...] = ()
     origin: Mapping[str, Any] | None = None
+    way_on: str = ""
     last_judged: tuple[PhasePath, int] | None = None
     outputs: RunOutputs | None = None
     unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
@@ -125,6 +126,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         goes_on=goes_on,
         changed=changed,
         origin=origin_of(tx, loaded.record),
+        way_on=way_on(engine, loaded.record) if loaded.record.origin_sha256 else "",
         last_judged=tx.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_unanswered(tx, loaded) if works else {},

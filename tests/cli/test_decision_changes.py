@@ -1,0 +1,104 @@
+"""What changed, at a terminal: a pager for what is long; renames, binary files and deleted ones are named as such."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.scene import HUMAN, phase, template
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.scene import Said, Terminal
+
+PAGER = """import os, pathlib, sys
+told = {name: os.environ.get(name) for name in ("LESSSECURE", "LESSOPEN")}
+pathlib.Path(sys.argv[1]).write_text(sys.stdin.read() + repr(told), encoding="utf-8")
+sys.exit(int(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def waiting(cli: Terminal) -> str:
+    """A run whose artifact waits for a person."""
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send", "hello")
+    return run
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the pager got; it is there once the pager was started. The terminal has five lines."""
+    program, found = tmp_path / "pager.py", tmp_path / "seen.txt"
+    program.write_text(PAGER, encoding="utf-8")
+    monkeypatch.setenv("PAGER", f"'{sys.executable}' '{program}' '{found}' 0")
+    monkeypatch.setenv("LESSOPEN", "|program %s")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "5")
+    return found
+
+
+def look(cli: Terminal, run: str, monkeypatch: pytest.MonkeyPatch, *, output: bool = True) -> Said:
+    """The decision view where input is a terminal, and output too or a pipe."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: output)
+    return cli("show", run, "--decision")
+
+
+@pytest.mark.requirement("E-04")
+def test_what_is_longer_than_the_terminal_is_shown_in_the_pager_of_the_user(
+    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = look(cli, waiting, monkeypatch)
+    read = seen.read_text(encoding="utf-8")
+    assert (said.code, "text: hello" in said.out, "text: hello" in read) == (0, False, True)
+    assert "{'LESSSECURE': '1', 'LESSOPEN': None}" in read, "nothing that the environment names runs on what is shown"
+
+
+def test_what_fits_on_the_terminal_is_printed(
+    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINES", "500")
+    assert "text: hello" in look(cli, waiting, monkeypatch).out
+    assert not seen.exists()
+
+
+def test_a_pager_that_fails_or_is_not_there_leaves_the_view_on_the_terminal(
+    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for pager in (f"'{sys.executable}' '{tmp_path / 'pager.py'}' '{seen}' 3", "no-such-pager-here"):
+        monkeypatch.setenv("PAGER", pager)
+        assert "text: hello" in look(cli, waiting, monkeypatch).out
+
+
+def test_in_a_pipe_no_pager_is_started(
+    cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "text: hello" in look(cli, waiting, monkeypatch, output=False).out
+    assert not seen.exists()
+
+
+@pytest.mark.requirement("E-04")
+@pytest.mark.usefixtures("in_git")
+def test_renamed_binary_and_deleted_files_are_named_as_such(cli: Terminal) -> None:
+    moved = "".join(f"line {number}\n" for number in range(40))
+    (cli.root / "old.txt").write_text(moved)
+    (cli.root / "gone.txt").write_text("one\ntwo\n")
+    (cli.root / "picture.bin").write_bytes(bytes(range(256)))
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "-m", "first")
+    cli.save(template("asked", phase("send", HUMAN)))
+    run = cli.start("asked")
+    (cli.root / "old.txt").rename(cli.root / "new.txt")
+    (cli.root / "gone.txt").unlink()
+    (cli.root / "picture.bin").write_bytes(bytes(reversed(range(256))))
+    cli.hand_in(run, "send")
+    shown = cli("show", run, "--decision").out
+    lines = [line for line in shown.splitlines() if line[:2] in ("R ", "M ", "D ", "A ")]
+    assert lines == ["A draft.json +1", "D gone.txt -2", "R old.txt -> new.txt", "M picture.bin (binary)"]
+    assert "line 1" not in shown, "what only moved is not shown as new lines"
