@@ -191,12 +191,19 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
         if before is not None:
             try:
                 event = next(told)
-                needs = row.assurance < Assurance.HUMAN and row.seq > before[0] and _needs_person(state, event)
+                needs = row.seq > before[0] and _needs_signature(state, event, row.assurance)
                 state = evolve(state, event)
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 told, before = iter(()), None
         where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
         yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
+
+
+def _needs_signature(state: RunState, event: e.Event, assurance: Assurance) -> bool:
+    """Whether only a person's key can have signed ``event``. Passkeys approve and reject (``approval_audit``), no more."""
+    if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven):
+        return False
+    return assurance is not Assurance.HUMAN and _needs_person(state, event)
 
 
 def _needs_person(state: RunState, event: e.Event) -> bool:
