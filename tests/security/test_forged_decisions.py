@@ -163,6 +163,19 @@ def test_trust_given_through_our_own_code_is_found(scene: Scene, ada: Person) ->
     assert codes(scene) == {"decision_unsigned"}
 
 
+@pytest.mark.attack(
+    "a template is trusted through our own code, without the key, and a run starts from it", "detected", "T4"
+)
+def test_a_run_from_a_template_that_nobody_signed_for_is_found(scene: Scene, ada: Person) -> None:
+    signed(scene, ada)
+    scene.human = HUMAN
+    scene.define(phase("plan"), name="evil")
+    run = answers.start_run(scene.engine, AGENT, "evil", {}).run
+    keep(scene)
+    said = {(one.code, one.run) for one in found(scene)}
+    assert {("gates_weakened", run), ("decision_unsigned", "")} <= said
+
+
 # by SQL, re-chained
 
 

@@ -55,6 +55,8 @@ class SignedDecisions:
     unsigned: int = 0
     foreign: Counter[str] = field(default_factory=Counter[str])
     pinned: dict[str, str] = field(default_factory=dict[str, str])
+    settings: tuple[SettingEvent, ...] = ()
+    """The log of settings without trust that nobody signed although signing had begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,13 @@ def audit_decisions(
         before = began.runs.get(run, (0, "")) if began.is_known else None
         rows = list(_run_rows(tx, run, before))
         found.findings += _judge(rows, before, run, found, found.pinned, is_ours=not imported)
-    rows = list(_setting_rows(tx.setting_events()))
+    events = tx.setting_events()
+    rows = list(_setting_rows(events))
     # The settings are those of the whole database, whatever keys this project pins.
-    found.findings += _judge(
-        rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)
-    )
+    wrong = list(_judge(rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)))
+    found.findings += wrong
+    unsigned = {one.seq for one in wrong if one.code == "decision_unsigned"}
+    found.settings = tuple(one for one in events if one.type != "TrustGiven" or one.seq not in unsigned)
     found.findings += _by_passkey(engine, tx, chain, began)
     return found
 
