@@ -22,7 +22,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
 from wfe_mcp.workspace.config.expected import EXPECTED
-from wfe_mcp.workspace.config.gate_keys import weakening_keys
+from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
 from wfe_mcp.workspace.config.precedence import narrow
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
 from wfe_mcp.workspace.config.settings_tables import Settings
@@ -116,13 +116,8 @@ def load_settings(
         user_sha256=user_sha256,
         user_is_trusted=is_signed,
         unsigned=unsigned,
-        unsigned_reviewers=() if is_signed else tuple(_tables_of_models(user.values)),
+        unsigned_reviewers=() if is_signed else tuple(model_tables(user.values)),
     )
-
-
-def _tables_of_models(values: Document) -> Iterator[str]:
-    for table in ("roles", "providers"):
-        yield from (f"{table}.{_shown_key(name)}" for name in values.get(table, {}))
 
 
 def _without_weakening(values: Document) -> tuple[str, ...]:
