@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.engine.scene import Scene
+from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer
 
@@ -15,7 +16,7 @@ def opinion(verdict: str = "pass", **more: Any) -> Turn:
     return Turn(value={"verdict": verdict, "findings": [], "summary": f"I say {verdict}", **more})
 
 
-def configure(scene: Scene, server: ModelServer, *, extra: str = "") -> None:
+def configure(scene: Scene, server: ModelServer, *, extra: str = "", trusted: bool = True) -> None:
     """``first`` is filled by Anthropic's API, ``second`` by OpenAI's, ``third`` by the chat API; all of ``server``."""
     from wfe_mcp.workspace.system.location import user_config_file
 
@@ -44,7 +45,15 @@ model = "llama"
 """,
         encoding="utf-8",
     )
+    if trusted:
+        trust_own(scene)
     scene.engine.environment |= {"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY}
+
+
+def trust_own(scene: Scene) -> None:
+    """The person trusts their own configuration as it is now."""
+    with scene.store.tx() as tx:
+        note_own_configuration(scene.engine, tx, scene.human)
 
 
 def server(first: Sequence[Turn] = (), second: Sequence[Turn] = (), third: Sequence[Turn] = ()) -> ModelServer:

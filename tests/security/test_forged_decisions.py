@@ -11,14 +11,19 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from tests.security.forger import Forger, anchor, found
-from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.model import Person, RunId
+from wfe_mcp.core import events as e
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.evolve import evolve
+from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import keys, pin
 from wfe_mcp.engine.approvals.statements import person_with, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.phases.edit import edit_prompt
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views import tool_answers as answers
 
@@ -45,6 +50,15 @@ def waiting(scene: Scene, ada: Person, *, name: str = "drill") -> str:
     run = answers.start_run(scene.engine, AGENT, name, {}).run
     assert run is not None
     scene.do(run, "plan")
+    keep(scene)
+    return run
+
+
+def prompted(scene: Scene, ada: Person) -> str:
+    """A run whose prompt waits for the person."""
+    scene.define(phase("plan", prompt_gates=[approval()]))
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
     keep(scene)
     return run
 
@@ -115,12 +129,51 @@ def test_other_decisions_appended_through_our_own_code_are_found(scene: Scene, a
     assert where >= {"PhaseForced of plan", "RunResumed"}
 
 
+@pytest.mark.attack("a prompt is edited through our own code, without the key", "detected", "T1; T11")
+@pytest.mark.parametrize(
+    "by",
+    [HUMAN, By("laptop", Channel.PASSKEY, Assurance.PASSKEY), SYSTEM],
+    ids=["a person's name", "a passkey's name", "the engine's name"],
+)
+def test_a_prompt_edited_through_our_own_code_is_found(scene: Scene, ada: Person, by: By) -> None:
+    run = prompted(scene, ada)
+    with scene.store.tx() as tx:
+        loaded = scene.engine.load(tx, run)
+        (attempt,) = loaded.state.open_attempts
+        document = tx.keep_document("Ship it.")
+        event = e.PromptEdited(
+            phase=attempt.phase, attempt=attempt.number, sha256=sha256_hex("Ship it."), prompt=document
+        )
+        tx.save_run(loaded, evolve(loaded.state, event), [event], by, scene.clock())
+    assert {(one.code, one.where) for one in found(scene)} == {("decision_unsigned", "PromptEdited of plan")}
+
+
+def test_a_prompt_that_a_person_edited_is_signed(scene: Scene, ada: Person) -> None:
+    run = prompted(scene, ada)
+    edit_prompt(scene.engine, ada, run, PhasePath("plan"), "Plan it in three lines.")
+    keep(scene)
+    assert found(scene) == []
+
+
 @pytest.mark.attack("trust is given through our own code, without the key", "detected", "T1; T4; T11")
 def test_trust_given_through_our_own_code_is_found(scene: Scene, ada: Person) -> None:
     signed(scene, ada)
     with scene.store.tx() as tx:
         tx.trust(scene.engine.project_id, "template:evil", "0" * 64, HUMAN, scene.clock())
     assert codes(scene) == {"decision_unsigned"}
+
+
+@pytest.mark.attack(
+    "a template is trusted through our own code, without the key, and a run starts from it", "detected", "T4"
+)
+def test_a_run_from_a_template_that_nobody_signed_for_is_found(scene: Scene, ada: Person) -> None:
+    signed(scene, ada)
+    scene.human = HUMAN
+    scene.define(phase("plan"), name="evil")
+    run = answers.start_run(scene.engine, AGENT, "evil", {}).run
+    keep(scene)
+    said = {(one.code, one.run) for one in found(scene)}
+    assert {("gates_weakened", run), ("decision_unsigned", "")} <= said
 
 
 # by SQL, re-chained

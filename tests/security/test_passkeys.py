@@ -9,13 +9,18 @@ from tests.dashboard.browser import PIN, Browser, asked
 from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.security.forger import Forger, found
+from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.verification import verify
+from wfe_mcp.engine.runs import control
 from wfe_mcp.views.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at
+
+PASSKEY = By("laptop", Channel.PASSKEY, Assurance.PASSKEY)
 
 
 @pytest.fixture
@@ -104,3 +109,69 @@ def test_without_the_package_nothing_is_called_proven(
     signed(scene, signer)
     monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
     assert [message for _, message in told(scene)] == ["the package that checks them is not installed"]
+
+
+def rejected(scene: Scene, signer: Signer, **typed: str) -> str:
+    """A run whose plan a pinned key has rejected."""
+    key = SoftKey("laptop")
+    signer.pin(key)
+    run = scene.start(phase("spec"), phase("plan", approval("passkey"), needs=["spec"]))
+    scene.do(run, "spec")
+    scene.do(run, "plan")
+    assert signer.decide(key, asked(scene, run), "reject", feedback="say more", **typed).status == 200
+    return run
+
+
+def unproven(scene: Scene) -> list[tuple[str, str]]:
+    return [(one.code, one.message) for one in found(scene)]
+
+
+@pytest.mark.parametrize("typed", [{}, {"to": "spec"}])
+def test_a_rejection_that_a_passkey_signed_is_proven(scene: Scene, signer: Signer, typed: dict[str, str]) -> None:
+    rejected(scene, signer, **typed)
+    assert unproven(scene) == []
+
+
+@pytest.mark.attack("a passkey's rejection is written into the database, with hashes that fit", "detected", "T1")
+@pytest.mark.parametrize("typed", [{}, {"to": "spec"}])
+def test_a_rejection_whose_words_were_changed_is_found(
+    scene: Scene, signer: Signer, forger: Forger, typed: dict[str, str]
+) -> None:
+    run = rejected(scene, signer, **typed)
+    forger.rewrite(
+        run,
+        "UPDATE event SET payload = replace(payload, 'say more', 'drop the tests') WHERE assurance = 3",
+    )
+    assert ("rejection_unproven", "what was signed is another decision") in unproven(scene)
+
+
+@pytest.mark.attack("a passkey's rejection is appended through our own code", "detected", "T1")
+@pytest.mark.parametrize("to", [None, "spec"])
+def test_a_rejection_in_the_name_of_a_passkey_is_found(scene: Scene, signer: Signer, to: str | None) -> None:
+    signer.pin(SoftKey("laptop"))
+    run = scene.start(phase("spec"), phase("plan", approval("passkey"), needs=["spec"]))
+    scene.do(run, "spec")
+    scene.do(run, "plan")
+    asked(scene, run)
+    approvals.reject(scene.engine, PASSKEY, run, "plan", "drop the tests", to=to)
+    assert unproven(scene) == [("rejection_unproven", "nothing that a passkey signed is kept for it")]
+
+
+@pytest.mark.attack("the proof of a passkey's approval is kept for a rejection", "detected", "T1")
+def test_a_proof_of_another_attempt_proves_no_rejection(scene: Scene, signer: Signer, forger: Forger) -> None:
+    run = rejected(scene, signer)
+    ((data,),) = forger.read("SELECT data FROM request WHERE status = 'rejected'")
+    scene.do(run, "plan")
+    request = asked(scene, run)
+    approvals.reject(scene.engine, PASSKEY, run, "plan", "say more")
+    forger.do(f"UPDATE request SET data = '{data}' WHERE id = '{request}'")
+    assert ("rejection_unproven", "what was signed is another decision") in unproven(scene)
+
+
+@pytest.mark.attack("a passkey is said to have forced a phase", "detected", "T1")
+def test_a_passkey_decides_nothing_but_approvals_and_rejections(scene: Scene, signer: Signer) -> None:
+    signed(scene, signer)
+    run = scene.start(phase("plan", approval("passkey")), phase("build"))
+    scene.do(run, "plan")
+    control.force_accept(scene.engine, PASSKEY, run, "plan", "because")
+    assert "decision_unsigned" in {code for code, _ in unproven(scene)}

@@ -51,6 +51,7 @@ def reviewers(
         )
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(tables) + "\n", encoding="utf-8")
+        project.trust()
         yield models
 
 

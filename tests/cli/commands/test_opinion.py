@@ -53,6 +53,7 @@ def reviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
     """A run of a template whose one phase ``draft`` another model looks at."""
     roles = {"one": {"provider": "first"}}
     cli.save(template("reviewed", phase("draft", GATE, *gates, on_fail=STOP), roles=roles))
+    assert cli("trust", "own", "--yes", pin=PIN).code == 0  # a reviewer decides only from trusted bytes
     return cli.start("reviewed")
 
 

@@ -14,11 +14,13 @@ from tests.providers.agents.hostile import hostile
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.templates import trust
 from wfe_mcp.gates.opinion import who_answered
 from wfe_mcp.providers.agents import AGENT_KINDS
 from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
+from wfe_mcp.workspace.system.location import user_config_file
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -58,6 +60,48 @@ def test_a_fail_is_feedback_with_severity_and_place_and_the_next_attempt_is_aske
     asked = str(models.asked[1].body)
     assert "Another good title" in asked
     assert "What was wrong with earlier attempts" in asked
+
+
+@pytest.mark.attack("your own configuration fills a reviewer with a model that says yes", "held", "design §7")
+@pytest.mark.parametrize("role", ["first", "critic"], ids=["the role", "the provider of a trusted role"])
+def test_a_reviewer_from_configuration_that_you_have_not_trusted_decides_nothing(scene: Scene, role: str) -> None:
+    scene.write(".wfe/config.toml", '[roles.critic]\nprovider = "anthropic"\nmodel = "claude"\n')
+    scene.trust_config()
+    with server([opinion()]) as models:
+        configure(scene, models, trusted=False)
+        run = scene.start(phase("plan", gate()), roles={"one": {"provider": role}})
+        told = scene.do(run, "plan")
+        assert (scene.attempt(run, "plan").status, models.count) == ("awaiting", 0)
+        assert "needs_trust" in told.data["verdicts"][0]["message"]
+        assert [one.name for one in trust.pending_trust(scene.engine)] == ["own"]
+        trust.give_trust(scene.engine, HUMAN, ["own"])
+        scene.work()
+    assert (scene.state(run).status, models.count) == (RunStatus.COMPLETED, 1)
+
+
+def test_a_fallback_that_you_have_not_trusted_decides_nothing(scene: Scene) -> None:
+    with server([opinion()], [opinion()]) as models:
+        configure(scene, models, trusted=False)
+        scene.write(".wfe/config.toml", '[roles.critic]\nprovider = "openai"\nmodel = "gpt"\nfallback = ["first"]\n')
+        scene.trust_config()
+        run = scene.start(phase("plan", gate()), roles={"one": {"provider": "critic"}})
+        scene.do(run, "plan")
+        assert (scene.attempt(run, "plan").status, models.count) == ("awaiting", 0)
+
+
+def test_reviewers_that_changed_since_the_run_started_count_no_more_than_before(scene: Scene) -> None:
+    with server([opinion()], [opinion()]) as models:
+        configure(scene, models, trusted=False)
+        run = scene.start(phase("plan", gate()), roles=ROLES)
+        scene.do(run, "plan")
+        configure(
+            scene, models, extra="[roles.default]\nprovider = 'openai'\nmodel = 'gpt'\n[providers.x]\nkind = 'manual'"
+        )
+        text = user_config_file().read_text().replace('model = "claude"', 'model = "opus"')
+        user_config_file().write_text(text)
+        trust.give_trust(scene.engine, HUMAN, [])
+        scene.work()
+        assert (scene.attempt(run, "plan").status, models.count) == ("awaiting", 0)
 
 
 def test_who_has_answered_is_not_asked_again(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.model_scene import ROLES, gate
+from tests.engine.model_scene import ROLES, gate, trust_own
 from tests.engine.scene import AGENT, GOOD, Scene, phase, refused
 from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.model import RunStatus
@@ -69,6 +69,7 @@ def calls(scene: Scene, run: str) -> list[CallRecord]:
 @pytest.mark.usefixtures("sample")
 def test_it_reviews_answers_steps_and_works_phases_and_every_call_is_on_record(scene: Scene) -> None:
     configure()
+    trust_own(scene)
     label = {"type": "object", "required": ["label"], "properties": {"label": {"enum": ["bug", "wish"]}}}
     step = {"id": "ask", "llm": {"role": "one", "prompt": "Label it"}, "output": {"schema": label}, "assign": "found"}
     run = scene.start(
@@ -195,6 +196,7 @@ def test_it_is_listed_with_its_package_and_tried_like_every_other(scene: Scene) 
 @pytest.mark.usefixtures("sample")
 def test_nothing_of_the_package_is_loaded_before_it_is_asked(scene: Scene) -> None:
     configure()
+    trust_own(scene)
     scene.define(phase("plan", gate()), name="own", roles=ROLES)
     run = answers.start_run(scene.engine, AGENT, "own").run or ""
     scene.begin(run, "plan")

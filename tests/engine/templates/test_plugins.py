@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.docs.test_extend import CONFIGURATION
+from tests.engine.model_scene import trust_own
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, phase, refused
 from tests.packages import install, install_sample, on_the_path
@@ -62,6 +63,7 @@ def evidence(scene: Scene, run: str, name: str) -> dict[str, Any]:
 def test_a_template_of_a_package_runs_to_its_end_with_all_that_the_package_brings(scene: Scene, sample: Path) -> None:
     assert sample
     user_config(CONFIGURATION)
+    trust_own(scene)
     run = start(scene)
 
     claim = scene.begin(run, "ticket")

@@ -27,7 +27,7 @@ def edit(
     invocation: Invocation, run: Run, phase: Phase, draft: Draft = None, path: File = "", take: Take = "",
     note: Note = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
-    """Correct the prompt or the artifact of a phase yourself; its gates run again.
+    """Correct the prompt or the artifact of a phase; its gates run again.
 
     Before work it is the prompt, and the agent gets it exactly as you leave it. After work it is the artifact, while it
     awaits approval and after it failed. Asks for your PIN.

@@ -73,7 +73,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
                       "Review it and decide: wfe-mcp trust", data={"pending": [listing_view(each) for each in listings]})  # fmt: skip
     trusted = [each.pending.name for each in listings]
     if by is not None and trusted:
-        give_trust(engine, by, trusted, waiting, own=not engine.settings().unsigned)
+        own = engine.settings()
+        give_trust(engine, by, trusted, waiting, own=not (own.unsigned or own.unsigned_reviewers))
     rest = [one.name for one in waiting if one.kind != "configuration"]
     checks = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"

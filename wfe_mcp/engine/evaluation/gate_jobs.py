@@ -167,7 +167,7 @@ def _review(
     schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
 
     def asked(context: JobContext) -> Judgement:
-        reviewers = reviewers_of(engine, roles, frozen)
+        reviewers = reviewers_of(engine, roles, frozen, decides=True)
         untrusted = next((each for each in reviewers if each.needs_trust), None)
         if untrusted is not None:
             told = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")

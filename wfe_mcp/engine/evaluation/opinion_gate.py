@@ -73,13 +73,18 @@ class Reviewer:
     needs_trust: bool = False
 
 
-def reviewers_of(engine: Engine, names: Mapping[str, str], frozen: Mapping[str, Any] | None) -> list[Reviewer]:
-    """The reviewers with their connections. ``names``: reviewer → configured role."""
+def reviewers_of(
+    engine: Engine, names: Mapping[str, str], frozen: Mapping[str, Any] | None, *, decides: bool = False
+) -> list[Reviewer]:
+    """The reviewers with their connections. ``names``: reviewer → configured role. ``decides``: only trusted ones count."""
     from wfe_mcp.engine.models.connections import connections_of
+    from wfe_mcp.engine.models.roles import refuse_unsigned
 
     found: list[Reviewer] = []
     for reviewer, role in names.items():
         try:
+            if decides:
+                refuse_unsigned(engine.settings(), role, frozen)
             found.append(Reviewer(reviewer, connections_of(engine, role, frozen=frozen, declared=True)))
         except Refused as refused:
             told = f"{refused.message} {refused.hint}".strip()

@@ -55,6 +55,8 @@ class SignedDecisions:
     unsigned: int = 0
     foreign: Counter[str] = field(default_factory=Counter[str])
     pinned: dict[str, str] = field(default_factory=dict[str, str])
+    settings: tuple[SettingEvent, ...] = ()
+    """The log of settings without trust that nobody signed although signing had begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,13 @@ def audit_decisions(
         before = began.runs.get(run, (0, "")) if began.is_known else None
         rows = list(_run_rows(tx, run, before))
         found.findings += _judge(rows, before, run, found, found.pinned, is_ours=not imported)
-    rows = list(_setting_rows(tx.setting_events()))
+    events = tx.setting_events()
+    rows = list(_setting_rows(events))
     # The settings are those of the whole database, whatever keys this project pins.
-    found.findings += _judge(
-        rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)
-    )
+    wrong = list(_judge(rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)))
+    found.findings += wrong
+    unsigned = {one.seq for one in wrong if one.code == "decision_unsigned"}
+    found.settings = tuple(one for one in events if one.type != "TrustGiven" or one.seq not in unsigned)
     found.findings += _by_passkey(engine, tx, chain, began)
     return found
 
@@ -191,12 +195,19 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
         if before is not None:
             try:
                 event = next(told)
-                needs = row.assurance < Assurance.HUMAN and row.seq > before[0] and _needs_person(state, event)
+                needs = row.seq > before[0] and _needs_signature(state, event, row.assurance)
                 state = evolve(state, event)
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 told, before = iter(()), None
         where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
         yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
+
+
+def _needs_signature(state: RunState, event: e.Event, assurance: Assurance) -> bool:
+    """Whether only a person's key can have signed ``event``. Passkeys approve and reject (``approval_audit``), no more."""
+    if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven):
+        return False
+    return assurance is not Assurance.HUMAN and _needs_person(state, event)
 
 
 def _needs_person(state: RunState, event: e.Event) -> bool:

@@ -34,7 +34,10 @@ CODE = "gates_weakened"
 
 
 def weaker_gates(engine: Engine, runs: Sequence[RunId], changes: Sequence[SettingEvent]) -> list[Discrepancy]:
-    """The gates of ``runs`` that were weaker than what was trusted. ``changes``: the log of settings."""
+    """The gates of ``runs`` that were weaker than what was trusted.
+
+    ``changes``: what counts of the log of settings; once signing began, trust that a person signed (``decision_audit``).
+    """
     found: list[Discrepancy] = []
     with engine.store.read() as tx:
         loaded = [one for run in runs if (one := _loaded(engine, tx, run)) is not None]

@@ -131,7 +131,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
     findings += [finding for each in runs for finding in (*_files(engine, each), *_unproven(engine, each))]
-    findings += weaker_gates(engine, runs, changes)
+    findings += weaker_gates(engine, runs, decisions.settings)
     last = ours[-1].at if ours else None
     notes = tuple(_notes(outside, project))
     return Verified(

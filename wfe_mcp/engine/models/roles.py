@@ -93,10 +93,34 @@ def fallbacks(loaded: LoadedSettings, first: Filled, frozen: Mapping[str, Any] |
             yield found
 
 
+def refuse_unsigned(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None) -> None:
+    """Refuse a reviewer whose role, provider or fallback nobody has trusted. Refuses what ``filled`` refuses.
+
+    Whoever reviews decides a gate, and a table of the user's own configuration can name any program or address. What a
+    run froze before it was trusted counts once the same tables are trusted. Who merely works needs no trust: their work
+    passes the gates.
+    """
+    first = filled(loaded, name, frozen, declared=True)
+    for each in (first, *fallbacks(loaded, first, frozen)):
+        role, provider = each.role, each.provider
+        if role.is_unsigned and not _is_signed_now(role, _named(loaded, role.name, declared=True)):
+            raise _own(f"Role '{role.name}'")
+        if provider.is_unsigned and not _is_signed_now(provider, provider_now(loaded, provider.name)):
+            raise _own(f"Provider '{provider.name}'")
+
+
+def _is_signed_now(kept: FrozenRole | FrozenProvider, now: FrozenRole | FrozenProvider | None) -> bool:
+    return now == kept.model_copy(update={"is_unsigned": False})
+
+
 def provider_now(loaded: LoadedSettings, name: str) -> FrozenProvider | None:
     """The provider of trusted configuration, or the built-in one; None when there is none."""
     settings = loaded.settings.providers.get(name) or builtin_provider(name)
-    return None if settings is None else settings.frozen(name, from_project=_is_projects(loaded, f"providers.{name}."))
+    at = f"providers.{name}."
+    return (
+        None if settings is None
+        else settings.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
+    )  # fmt: skip
 
 
 def known_names(settings: Settings) -> list[str]:
@@ -120,7 +144,18 @@ def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole |
             return FrozenRole(name=name, provider=provider, model=model)
     table = name if name in roles or not declared else DEFAULT
     role = roles.get(table)
-    return None if role is None else role.frozen(name, from_project=_is_projects(loaded, f"roles.{table}."))
+    at = f"roles.{table}."
+    return (
+        None if role is None
+        else role.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
+    )  # fmt: skip
+
+
+def _is_unsigned(loaded: LoadedSettings, prefix: str) -> bool:
+    """True when the user's own configuration contributes to a table with bytes that nobody has trusted."""
+    return not loaded.user_is_trusted and any(
+        key.startswith(prefix) and origin.layer == "user" for key, origin in loaded.origins.items()
+    )
 
 
 def _is_projects(loaded: LoadedSettings, prefix: str) -> bool:
@@ -156,6 +191,11 @@ def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenPro
     """Refuse settings of a project configuration that is no longer trusted, as for checks."""
     if loaded.untrusted and (role.from_project or provider.from_project):
         raise _untrusted(f"Role '{role.name}'" if role.from_project else f"Provider '{provider.name}'")
+
+
+def _own(what: str) -> Refused:
+    return Refused("needs_trust", f"{what} is in your own configuration, which is not trusted as it is now, so it reviews nothing.",
+                   "Ask the user to review it: wfe-mcp trust. A run whose reviewers changed since it started is started again")  # fmt: skip
 
 
 def _untrusted(what: str) -> Refused:

@@ -52,7 +52,7 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
     if settings.untrusted and settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
         found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
-    if settings.unsigned:
+    if settings.unsigned or settings.unsigned_reviewers:
         found.append(own_pending(engine))
     approvers = pending_approvers(engine)
     if approvers is not None:

@@ -32,6 +32,12 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
         yield ("artifacts", "on_mismatch")
 
 
+def model_tables(values: Mapping[str, Any]) -> Iterator[str]:
+    """The tables of roles and providers: from bytes that the user does not trust they fill no reviewer of a gate."""
+    for table in ("roles", "providers"):
+        yield from (f"{table}.{name}" for name in values.get(table, {}))
+
+
 def _tables(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
     found = values.get(key)
     for name, table in cast("dict[str, Any]", found).items() if isinstance(found, dict) else ():

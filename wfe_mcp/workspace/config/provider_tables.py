@@ -134,7 +134,7 @@ class ProviderSettings(_Table):
             return ""
         return origin_fault(self.base_url, allow)
 
-    def frozen(self, name: str, *, from_project: bool = False) -> "FrozenProvider":
+    def frozen(self, name: str, *, from_project: bool = False, is_unsigned: bool = False) -> "FrozenProvider":
         """The provider as a run freezes it. It must have no ``fault``."""
         kind = kind_of(name, self)
         assert kind is not None, "a provider with a fault does not count"
@@ -153,13 +153,15 @@ class ProviderSettings(_Table):
             fs_ability=self.fs_ability or facts.fs_ability,
             options=self.options,
             from_project=from_project,
+            is_unsigned=is_unsigned,
         )
 
 
 class FrozenProvider(BaseModel):
     """A provider as it was when the run started: plain JSON, and no key in it, only where the key is.
 
-    ``from_project``: project configuration contributed to it, so the run needs its trust to last.
+    ``from_project``: project configuration contributed to it, so the run needs its trust to last. ``is_unsigned``: the
+    user's own configuration did, in bytes that nobody had trusted: it works, and reviews nothing until it is trusted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -177,6 +179,7 @@ class FrozenProvider(BaseModel):
     fs_ability: FsAbility
     options: dict[str, Any] = {}
     from_project: bool = False
+    is_unsigned: bool = False
 
 
 class RoleSettings(_Table):
@@ -195,7 +198,7 @@ class RoleSettings(_Table):
     )
     fs_ability: FsAbility | None = Field(default=None, description="Instead of the provider's.")
 
-    def frozen(self, name: str, *, from_project: bool = False) -> "FrozenRole":
+    def frozen(self, name: str, *, from_project: bool = False, is_unsigned: bool = False) -> "FrozenRole":
         """The role as a run freezes it."""
         return FrozenRole(
             name=name,
@@ -204,11 +207,12 @@ class RoleSettings(_Table):
             fallback=tuple(self.fallback),
             fs_ability=self.fs_ability,
             from_project=from_project,
+            is_unsigned=is_unsigned,
         )
 
 
 class FrozenRole(BaseModel):
-    """A role as it was when the run started. ``from_project``: as in ``FrozenProvider``."""
+    """A role as it was when the run started. ``from_project``, ``is_unsigned``: as in ``FrozenProvider``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -218,6 +222,7 @@ class FrozenRole(BaseModel):
     fallback: tuple[str, ...] = ()
     fs_ability: FsAbility | None = None
     from_project: bool = False
+    is_unsigned: bool = False
 
 
 def kind_of(name: str, provider: ProviderSettings) -> ProviderKind | None:

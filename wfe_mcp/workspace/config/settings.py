@@ -22,7 +22,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
 from wfe_mcp.workspace.config.expected import EXPECTED
-from wfe_mcp.workspace.config.gate_keys import weakening_keys
+from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
 from wfe_mcp.workspace.config.precedence import narrow
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
 from wfe_mcp.workspace.config.settings_tables import Settings
@@ -52,7 +52,8 @@ class LoadedSettings:
     ``untrusted``: files that need trust. ``pending``: the settings if they were trusted, else None; gates use it to
     report that an unknown check is only untrusted. ``project_file``, ``project_sha256``: the file and the bytes read.
     ``user_file``, ``user_sha256``, ``user_is_trusted``: the same of the user's configuration. ``unsigned``: its keys that
-    weaken a gate and do not count, because the user has not trusted these bytes.
+    weaken a gate and do not count, because the user has not trusted these bytes. ``unsigned_reviewers``: its tables of
+    roles and providers then; they work, and fill no reviewer of a gate.
     """
 
     settings: Settings
@@ -66,6 +67,7 @@ class LoadedSettings:
     user_sha256: str = NO_FILE
     user_is_trusted: bool = True
     unsigned: tuple[str, ...] = ()
+    unsigned_reviewers: tuple[str, ...] = ()
 
     def sha256_of(self, layer: LayerName) -> str:
         """The sha256 of the file of a layer; empty for one without a file."""
@@ -114,6 +116,7 @@ def load_settings(
         user_sha256=user_sha256,
         user_is_trusted=is_signed,
         unsigned=unsigned,
+        unsigned_reviewers=() if is_signed else tuple(model_tables(user.values)),
     )
 
 
