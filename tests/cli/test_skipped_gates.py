@@ -49,6 +49,12 @@ def test_a_completed_run_still_shows_what_was_skipped(cli: Terminal):
     assert any("draft: opinion gate skipped" in one for one in cli.json("status", run).data["unproved"])
 
 
+def test_the_list_calls_no_run_passed_whose_reviewer_was_skipped(cli: Terminal):
+    run = unreviewed(cli)
+    (row,) = [line for line in cli("list").out.splitlines() if run in line]
+    assert "pass" not in row and row.split()[1:3] == ["waiting", "you"]
+
+
 def test_a_command_gate_without_its_check_is_called_skipped_too(cli: Terminal):
     run = unreviewed(cli, UNCHECKED)
     (verdict,) = cli.json("show", run).data["attempts"][0]["verdicts"]

@@ -1,14 +1,18 @@
 """Opinions of other models, requested over MCP from a running server."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server.conftest import Connect, House, call, drill, submitted
+from tests.server.conftest import HUMAN, Connect, House, call, drill, phase, submitted
+from wfe_mcp.engine.kernel.engine import utc_now
+from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
+from wfe_mcp.workflow.load import digest
 from wfe_mcp.workspace.system.location import user_config_file
 
 KEY = "sk-canary-0123456789abcdef"
@@ -159,3 +163,33 @@ async def test_an_answer_stays_within_its_bounds_whatever_models_write(connect: 
         assert len(opinions["findings"]) + opinions["more_findings"] == 30
     text = "".join(getattr(part, "text", "") for part in result.content)
     assert len(text.encode()) <= 10_000
+
+
+REVIEWED: dict[str, Any] = {
+    "format": "wfe/1", "name": "reviewed", "version": "1.0.0", "title": "A reviewed note",
+    "roles": {"one": {"provider": "first"}},
+    "phases": [phase("note", gates=[{"kind": "opinion", "reviewers": ["one"]}])],
+}  # fmt: skip
+
+
+async def test_an_agent_at_a_gate_whose_reviewer_does_not_answer_is_refused_with_the_command_of_the_user(
+    connect: Connect, models: Models, house: House
+) -> None:
+    file = house.root / ".wfe" / "templates" / "reviewed" / "template.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(REVIEWED), encoding="utf-8")
+    engine = house.engine()
+    with engine.store.tx() as tx:
+        tx.trust(engine.project_id, trust_key("reviewed"), digest(REVIEWED), HUMAN, utc_now())
+    models.said = [Turn(status=429, retry_after="3600")]
+    async with connect() as agent:
+        started = await call(agent, "start_run", template="reviewed")
+        run = str(started["run"])
+        waits = await submitted(agent, run, "note")
+        while waits["waiting_on"] == "reviewer" and not waits["data"].get("blockers"):
+            waits = await call(agent, "status", run=run, wait_s=1)
+        no = await call(agent, "skip_phase", run=run, phase="note", reason="I know better")
+    command = f"wfe-mcp opinion overrule {run} note --reason TEXT"
+    assert command in waits["data"]["blockers"][0]
+    assert (no["error"]["code"], no["state"]) == ("illegal_transition", "gating")
+    assert no["error"]["hint"].endswith(f"decide without them: {command}")

@@ -118,6 +118,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("force-accept", force_accept.force_accept),
     ("opinion ask", opinion.ask),
     ("opinion show", opinion.show),
+    ("opinion answer", opinion.answer),
     ("opinion overrule", opinion.overrule),
     ("rollback", rollback.rollback),
     ("undo", rollback.undo),
@@ -188,7 +189,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
 """Every command, in the order of the groups. Two words are a noun and what to do with it."""
 
 NOUNS = {
-    "opinion": "Ask other models for an opinion, or overrule one.",
+    "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
     "templates": "List, check, copy and change workflows.",
     "plan": "Check, score, improve and import a plan of milestones.",

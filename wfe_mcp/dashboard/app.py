@@ -39,6 +39,7 @@ from wfe_mcp.dashboard.diff_table import unified
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.fields import NO_PIN, Told, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
+from wfe_mcp.dashboard.overruling import Overruling
 from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
@@ -89,6 +90,7 @@ def decision_app(
         Route("/diff/{request}", page.answers(page.diff), methods=["GET"]),
         Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
         Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
+        Route("/overrule/{run}", page.takes(page.overruling.take), methods=["POST"]),
         Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
         Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
         Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
@@ -117,6 +119,7 @@ class _Page:
         ceremonies = Challenges()
         self._desks, self._sessions, self._cookie, self._visited = engines, Sessions(), f"wfe_ui_{port}", visited
         self.edits = Edits(self._desks, self._sessions, asks_pin=asks_pin)
+        self.overruling = Overruling(self._desks, self._sessions, asks_pin=asks_pin)
         self._asks_pin = asks_pin
         self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
@@ -181,7 +184,8 @@ class _Page:
             return HTMLResponse(plain_page("This page takes no PIN", NO_PIN))
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
-        return HTMLResponse(requests_page(self._desks.open(), self._desks.open_runs()))
+        runs = self._desks.open_runs()
+        return HTMLResponse(requests_page(self._desks.open(), runs, self.overruling.forms(runs, session)))
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""
@@ -304,16 +308,9 @@ class _Page:
                 )  # fmt: skip
             else:
                 approvals.reject(
-                    engine,
-                    by,
-                    run,
-                    phase,
-                    said.comment,
-                    to=said.to or None,
-                    sha256=sha256,
-                    request=stored.id,
+                    engine, by, run, phase, said.comment, to=said.to or None, sha256=sha256, request=stored.id,
                     proof=proof,
-                )
+                )  # fmt: skip
 
     # -- the passkeys of a project -----------------------------------------------------------------------------------
 

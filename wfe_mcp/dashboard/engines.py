@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
+from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.move_calls import user_moves
 from wfe_mcp.views.who_waits import waits_for
 from wfe_mcp.workspace.system.location import project_at
 
@@ -38,13 +41,17 @@ MOST_RUNS = 30
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that is not over. ``waits_for``: who moves it."""
+    """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
+    opinion gate that a person may overrule.
+    """
 
     id: str
     title: str
     status: str
     waits_for: str
     project: str
+    blockers: tuple[str, ...] = ()
+    overrulable: tuple[str, ...] = ()
 
 
 class Engines:
@@ -64,6 +71,13 @@ class Engines:
             request = tx.request_by_id(request_id)
             loaded = None if request is None else tx.load_run(request.run_id)
         return None if loaded is None else self._engine_of(loaded.record.project_id)
+
+    def of_run(self, run: str) -> Engine | None:
+        """The engine of the project of ``run``, a full id; None when there is no such open run or folder."""
+        with self.engine.store.read() as tx:
+            records = tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
+        project = next((one.project_id for one in records if one.id == run), None)
+        return None if project is None else self._engine_of(project)
 
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
@@ -113,6 +127,12 @@ class Engines:
                             str(stands.loaded.state.status),
                             waits_for(stands),
                             str(engine.root),
+                            blockers(stands),
+                            tuple(
+                                str(one.phase)
+                                for one in stands.loaded.state.open_attempts
+                                if any(isinstance(move, Overrule) for move in user_moves(stands, one))
+                            ),
                         )
                     )
         return found

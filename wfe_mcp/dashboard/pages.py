@@ -33,8 +33,8 @@ def login_page(token: str, told: Told | None = None) -> Html:
     )
 
 
-def requests_page(requests: Sequence[DecisionView], runs: Sequence[OpenRun]) -> Html:
-    """The open requests, oldest first, and all open runs with who each waits for."""
+def requests_page(requests: Sequence[DecisionView], runs: Sequence[OpenRun], forms: Sequence[Html] = ()) -> Html:
+    """The open requests, oldest first, all open runs with who each waits for, and ``forms`` that decide about them."""
     rows = [
         tag(
             "tr",
@@ -53,6 +53,7 @@ def requests_page(requests: Sequence[DecisionView], runs: Sequence[OpenRun]) -> 
         tag("h1", "What waits for you"),
         tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
         *_runs(runs),
+        *forms,
         tag("p", "Reload to refresh.", class_="quiet"),
     )
 

@@ -27,7 +27,7 @@ class Reviewed:
     """One reviewer's result. ``opinion``: the value of an ``opinion@1``; None: not reached, and ``fault`` says why.
 
     ``provider`` and ``model`` were asked; ``answered_by``: the model that answered, as the provider reports it. ``cached``: a stored answer to the identical question; no call was made.
-    ``id``: of the stored opinion; "" where none was stored.
+    ``id``: of the stored opinion; "" where none was stored. ``is_waited_for``: a person, who has not answered yet.
     """
 
     reviewer: str
@@ -38,6 +38,7 @@ class Reviewed:
     cached: bool = False
     id: str = ""
     answered_by: str = ""
+    is_waited_for: bool = False
 
     @property
     def verdict(self) -> str:

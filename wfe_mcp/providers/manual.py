@@ -3,11 +3,13 @@
     <attempt>/manual/prompt.md     the task and the place of the output: paste it into any model, or do it yourself
     <attempt>/manual/answer.json   the output; or
     <attempt>/manual/answer.md     a model's whole answer, with the output in its last JSON block
+    <attempt>/manual/opinion-….md  the question of an opinion gate; its answer is opinion-….json
 
 Rules:
 1. These files are no mirrors of a prompt or artifact: the engine owns those, and an edit of them has another meaning.
 2. Reading an answer changes nothing; an unreadable one raises a fault with the reason, and may be corrected.
 3. ``wfe-mcp submit`` works too; the answer file is then ignored.
+4. An opinion is never read automatically: it decides about work, so a person takes it in with a command.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.providers.call import Task
+    from wfe_mcp.providers.call import Question, Task
     from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 
@@ -57,6 +59,26 @@ def prompt_file(root: Path, attempt: str, task: Task, ability: FsAbility, submit
         f"answer as {places[1]} ); wfe-mcp reads it automatically.{by_hand}"
     )
     return PromptFile(path, places, text, told)
+
+
+def question_file(
+    root: Path, attempt: str, name: str, question: Question, ability: FsAbility, command: str
+) -> tuple[str, str]:
+    """Write a question for a person who reviews: its path, and the path where the answer may be saved.
+
+    ``name``: of the reviewer and the question; ``command``: takes the answer. Pictures are written beside it.
+    """
+    stem = f"{attempt}/manual/opinion-{name}"
+    pictures = [
+        f"{stem}-{number}.{image.media_type.rpartition('/')[2]}" for number, image in enumerate(question.images, 1)
+    ]
+    for path, image in zip(pictures, question.images, strict=True):
+        write_atomic(root, path, image.content)
+    shown = f"\n\n# The pictures\n{chr(10).join(pictures)}" if pictures else ""
+    prompt = f"{question.system.rstrip()}\n\n{question.prompt}{shown}"
+    text = with_paragraph(prompt, ability, f"{stem}.json", question.schema or {})
+    write_atomic(root, f"{stem}.md", f"{text.rstrip()}\n\nWhen it is saved, the user runs: {command}\n")
+    return f"{stem}.md", f"{stem}.json"
 
 
 def answer_of(root: Path, attempt: str) -> dict[str, Any] | None:

@@ -74,6 +74,8 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
             proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)
             command = "" if refusal(state, proceed) else f"; continue: wfe-mcp proceed {run}"
             return f"{attempt.phase} is completed and held{command}"
+        case AttemptStatus.GATING if attempt.phase in found.asked_persons:
+            return _opinion_by_hand(found, attempt)
         case AttemptStatus.GATING if attempt.phase in found.unanswered:
             overrule = _command(found, attempt, c.Overrule)
             why = _first_line(found.unanswered[attempt.phase])
@@ -84,6 +86,18 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
             return f"{attempt.phase} is the user's task{submit and f': {submit}'}"
         case _:
             return ""
+
+
+def _opinion_by_hand(found: Overview, attempt: Attempt) -> str:
+    answer = f"wfe-mcp opinion answer {found.loaded.record.id} {typed(attempt.phase)} --reviewer"
+    asked = "; ".join(
+        f"reviewer {one.reviewer}: read {one.question} , save the opinion to {one.answer} , then: {answer} {one.reviewer}"
+        for one in found.asked_persons[attempt.phase]
+    )
+    overrule = _command(found, attempt, c.Overrule)
+    return (
+        f"{attempt.phase} waits for the opinion of a person. {asked}{overrule and f'; decide without it: {overrule}'}"
+    )
 
 
 def _awaiting(found: Overview, attempt: Attempt) -> str:

@@ -69,9 +69,20 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
             return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
         if phase not in found.loaded.state.attempts:
             phase = None
-        envelope = envelope_of(found, refused.message, data, phase=phase, error=refused)
+        told = _with_the_users_way(found, refused, phase)
+        envelope = envelope_of(found, refused.message, data, phase=phase, error=told)
         return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
     return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+
+
+def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) -> Refused:
+    """``refused`` with what the user can do at an opinion gate that nobody answers: no call of an agent helps there."""
+    if refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
+        return refused
+    from wfe_mcp.views.blockers import blockers
+
+    (why,) = (text for text in blockers(found) if text.startswith(f"{phase} waits for "))
+    return replace(refused, hint=f"{refused.hint} Or tell the user: {why}".strip())
 
 
 def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:

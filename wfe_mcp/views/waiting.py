@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
-    """True once ``attempt`` is judged, or waits for a person."""
+    """True once ``attempt`` is judged, waits for a person, or for a provider that asks for more than half a minute."""
+    from wfe_mcp.engine.models.gate_waits import is_left_alone
+
     with engine.store.read() as tx:
-        state = engine.load(tx, run).state
-    return state.attempts[PhasePath(phase)][attempt - 1].status is not AttemptStatus.GATING
+        loaded = engine.load(tx, run)
+        judged = loaded.state.attempts[PhasePath(phase)][attempt - 1]
+        return judged.status is not AttemptStatus.GATING or is_left_alone(tx, loaded, judged, engine.clock())
 
 
 def moment(engine: Engine, run: str) -> LoadedRun:

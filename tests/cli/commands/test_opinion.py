@@ -147,3 +147,56 @@ def test_there_is_nothing_to_overrule_where_no_model_said_anything(cli: Terminal
     run = cli.start("letter")
     said = cli.json("opinion", "overrule", run, "draft", "--reason", "x", pin=PIN)
     assert (said.code, said.refusal) == (1, "illegal_transition")
+
+
+def test_a_reviewer_may_be_a_person_who_answers_a_file(cli: Terminal) -> None:
+    assert cli("providers", "role", "first", "manual").code == 0
+    run = reviewed(cli)
+    said = cli.hand_in(run, "draft", "my careful words")
+    assert (said.code, said.document["state"], said.document["waiting_on"]) == (0, "gating", "human")
+    (blocker,) = cli.json("status", run).data["blockers"]
+    assert blocker.startswith("draft waits for the opinion of a person. reviewer one: read ")
+    question = cli.root / blocker.partition(" read ")[2].split(" ,")[0]
+    answer = cli.root / blocker.partition("save the opinion to ")[2].split(" ,")[0]
+    text = question.read_text(encoding="utf-8")
+    assert "my careful words" in text
+    command = f"wfe-mcp opinion answer {run} draft --reviewer one"
+    assert command in text and command in blocker
+    shown = cli("status", run)
+    assert "waiting for you" in shown.out and blocker in " ".join(shown.out.split()) and command in shown.err
+    assert "waits for the opinion of a person" in cli("show", run).out
+    assert cli("list").out.split(run)[1].split()[1] == "you"
+    give = ("opinion", "answer", run, "draft")
+    assert cli.json(*give).refusal == "needs_human"
+    assert cli.json(*give, pin=PIN).refusal == "bad_argument"
+    answer.write_text('{"verdict": "maybe", "findings": []}')
+    wrong = cli.json(*give, pin=PIN)
+    assert wrong.refusal == "invalid_artifact" and "/verdict" in wrong.document["error"]["message"]
+    answer.write_text('{"verdict": "pass", "findings": [], "summary": "I have read it"}')
+    done = cli.json(*give, pin=PIN)
+    assert (done.code, done.document["run_state"]) == (0, "completed")
+    assert done.document["summary"].startswith("Took the opinion of one on draft: pass")
+    (kept,) = cli.json("opinion", "show", run).data["opinions"]
+    assert (kept["provider"], kept["model"], kept["opinion"]["summary"]) == ("manual", "manual", "I have read it")
+    assert cli("verify", run).code == 0
+    again = cli.json(*give, pin=PIN)
+    assert (again.code, again.refusal) == (1, "illegal_transition")
+
+
+@pytest.mark.requirement("B-06")
+def test_a_reviewer_that_asks_to_wait_an_hour_is_not_waited_for_at_the_terminal_and_may_be_overruled(
+    cli: Terminal, models: Models
+) -> None:
+    models(Turn(status=429, retry_after="3600"))
+    run = reviewed(cli)
+    said = cli.hand_in(run, "draft")
+    assert (said.code, said.document["state"], said.document["waiting_on"]) == (0, "gating", "reviewer")
+    command = f"wfe-mcp opinion overrule {run} draft --reason TEXT"
+    for view in (cli("status", run), cli("show", run)):
+        assert command in view.out + view.err
+    asked = ("opinion", "overrule", run, "draft", "--reason", "no time to wait")
+    assert cli.json(*asked).refusal == "needs_human"
+    done = cli.json(*asked, pin=PIN)
+    assert (done.code, done.document["run_state"]) == (0, "completed")
+    assert "no time to wait" in cli("show", run, "--phase", "draft").out
+    assert cli("verify", run).code == 0

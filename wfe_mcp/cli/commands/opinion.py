@@ -1,5 +1,6 @@
-"""``wfe-mcp opinion``: ask other models, read their opinions, overrule an opinion gate."""
+"""``wfe-mcp opinion``: ask other models, read their opinions, answer in place of a model, overrule an opinion gate."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,11 @@ Reviewers = Annotated[
         help="A configured role or provider; repeatable. Default: the first role.",
     ),
 ]
+
+Answer = Annotated[
+    str, typer.Option("--path", "--file", metavar="FILE", help="The answer. Default: the file that the question names.")
+]
+AskedReviewer = Annotated[str, typer.Option("--reviewer", metavar="NAME", help="Who is waited for, where several are.")]
 
 
 def ask(
@@ -60,6 +66,36 @@ def show(invocation: Invocation, run: Run, phase: SomePhase = "") -> None:
     told = plural(len(said), "opinion")
     answer = Envelope(True, run, summary=told, data={"opinions": said})
     invocation.render(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
+
+
+def answer(
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    path: Answer = "",
+    reviewer: AskedReviewer = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Give the opinion of a reviewer whose role is filled by the provider `manual`.
+
+    It asks for your PIN, and waits for the gate. `status` shows the question's file.
+    """
+    from wfe_mcp.cli.commands.submit import in_project
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.cli.terminal.waiting import wait_for_gates
+    from wfe_mcp.engine.evaluation.opinion_by_hand import take_opinion
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    record = invocation.record(run)
+    assert record is not None, "it was found above"
+    file = in_project(path, Path(record.worktree)) if path else ""
+    by = invocation.person(pin_fd, f"give an opinion on {phase}")
+    made = take_opinion(engine, by, run, phase, path=file, reviewer=reviewer)
+    assert made.attempt is not None
+    wait_for_gates(invocation, run, phase, made.attempt)
+    invocation.render(
+        run_outcome(engine, run, phase, f"Took the opinion of {made.reviewer} on {phase}: {made.verdict}")
+    )
 
 
 def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:

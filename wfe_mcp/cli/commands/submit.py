@@ -37,14 +37,14 @@ def submit(
     found = answering.standing_of(engine, run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
     by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
-    file = _in_project(path, Path(found.record.worktree))
+    file = in_project(path, Path(found.record.worktree))
     answer = answers.submit_artifact(engine, by, run, phase, attempt, None, file, note)
     made = answer.shown(SubmittedView)
     wait_for_gates(invocation, run, phase, made.attempt)
     invocation.render(answers.submitted(engine, run, phase, made.attempt, made.revision))
 
 
-def _in_project(path: str, root: Path) -> str:
+def in_project(path: str, root: Path) -> str:
     """``path`` relative to the project; as typed when it is outside (and is refused)."""
     here = os.path.normpath(Path.cwd() / path)  # not resolve(): a link in the path is refused, so it must stay one
     if os.path.lexists(here) and Path(here).is_relative_to(root):

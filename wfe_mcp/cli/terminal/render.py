@@ -29,7 +29,11 @@ _WAITING = {
     "agent": "waiting for the agent", "human": "waiting for you", "job": "gates running", "reviewer": "waiting for a reviewer",
 }  # fmt: skip
 
-_YOURS = re.compile(r"wfe-mcp (?:approve \S+ \S+|resume \S+ --timeout \S+)$")
+_YOURS = re.compile(
+    r"wfe-mcp (?:(?:approve \S+ \S+|resume \S+ --timeout \S+)$|opinion answer \S+ \S+ --reviewer [^\s;]+)"
+)
+_BY_HAND = re.compile(r" (?:is manual: |waits for the opinion of |waits for reviewers that did not answer)")
+"""Blockers with files or commands that a person may use in place of a model."""
 _ASK = re.compile(r"Ask the user to run(?: this)?(?: in a terminal of their own)?: ")
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
 _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
@@ -67,8 +71,12 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     if view.spent:
         screen.line(f"  models: {view.spent}")
     outputs_lines(screen, view.outputs, record.id)
+    waits = [text for text in _blockers(answer) if _BY_HAND.search(text)]
+    for text in waits:
+        screen.line(f"  ! {text}", "yellow")
     if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
-        screen.line("You have nothing to do.")
+        if not waits:
+            screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
         screen.next(AGENT_GOES_ON)
     elif answer.waiting_on != "none":

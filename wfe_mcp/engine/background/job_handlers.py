@@ -7,6 +7,7 @@ waits for its gates has one for that long.
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
@@ -100,6 +101,7 @@ class _Gates:
 
     def __call__(self, context: JobContext) -> Outcome:
         from wfe_mcp.engine.evaluation.gate_jobs import judge, record
+        from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
         from wfe_mcp.engine.evaluation.opinion_gate import Outage
 
         try:
@@ -107,6 +109,8 @@ class _Gates:
         except Outage as outage:
             reason, after_s = outage.reason, outage.after_s
             return Outcome({"outage": reason}, lambda tx: outages.pause(self._engine, tx, context.job, reason, after_s))
+        except WaitsForPerson as waits:
+            return Outcome({"by_hand": [asdict(one) for one in waits.asked]})
         if judged is None:
             return Outcome({"stale": True})
         return Outcome(

@@ -183,7 +183,7 @@ def _review(
             return failed("opinion", f"There is no picture to look at: {wanted}.", "make them, then submit again.")
         about = About(
             run.project_id, question_of(with_changes(subject, changes), images), subject.sha256, "gate", run.id, attempt.phase,
-            attempt.number,
+            attempt.number, root,
         )  # fmt: skip
         return judge_by_opinions(engine, context, gate, reviewers, about)
 

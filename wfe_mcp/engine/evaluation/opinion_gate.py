@@ -8,6 +8,7 @@ Rules:
    Arguments of an agent cannot change them.
 2. Reviewers are asked in parallel. Each opinion is stored at once: after a crash only the others are asked.
 3. An opinion is keyed by (reviewer, its model, the whole question, the artifact's sha256).
+4. A person who reviews is asked by a file. No provider is retried before an answer that would decide is there.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.reviews import question_sha256
 from wfe_mcp.engine.models.ask import answer
+from wfe_mcp.engine.models.gate_waits import AskedPerson
 from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, nobody_to_ask, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.store.records.calls import CallPurpose
-from wfe_mcp.store.records.opinions import OpinionRecord
+from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from wfe_mcp.core.model import RunId
     from wfe_mcp.core.paths import PhasePath
@@ -52,7 +56,7 @@ class Outage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The subject of an opinion, and who requested it."""
+    """The subject of an opinion, and who requested it. ``root``: where a person who reviews finds the question."""
 
     project_id: str
     question: Question
@@ -61,6 +65,7 @@ class About:
     run_id: RunId | None = None
     phase: PhasePath | None = None
     attempt: int | None = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,9 @@ def reviewers_of(
 def judge_by_opinions(
     engine: Engine, context: JobContext, gate: OpinionGate, reviewers: Sequence[Reviewer], about: About
 ) -> Judgement:
-    """The verdict of the gate. Raises RetryLater while a reviewer that decides may still answer, Outage when it will not."""
+    """The verdict of the gate. Raises RetryLater while a reviewer that decides may still answer, Outage when it
+    will not, WaitsForPerson where it is a person.
+    """
     there = [each for each in reviewers if each.connections]
     missing = [f"{each.name}: {each.fault}" for each in reviewers if not each.connections]
     if missing and not (there and gate.if_missing == "note"):
@@ -113,6 +120,8 @@ def _asked(
     reviews, faults = ask_all(engine, context, there, about, with_fallbacks=is_last)
     strict = judge_opinions(gate.model_copy(update={"on_provider_error": "block"}), reviews)
     passing = [fault for fault in faults if fault.passes]
+    if strict.kind is VerdictKind.ERROR:
+        _ask_persons(there, reviews, about)
     if strict.kind is not VerdictKind.ERROR or not passing:
         return judge_opinions(gate, reviews)
     after_s = max((fault.retry_after_s for fault in passing if fault.retry_after_s is not None), default=None)
@@ -122,6 +131,29 @@ def _asked(
     if gate.on_provider_error == "block":
         raise Outage(reason, after_s)
     return judge_opinions(gate, reviews)
+
+
+def _ask_persons(there: Sequence[Reviewer], reviews: Sequence[Reviewed], about: About) -> None:
+    """Write the questions of persons who have not answered. Raises WaitsForPerson, when there are any."""
+    from wfe_mcp.core.paths import typed
+    from wfe_mcp.providers.manual import question_file
+    from wfe_mcp.workspace.files.mirror import attempt_folder
+
+    waiting = [each for each in reviews if each.is_waited_for]
+    if not waiting:
+        return
+    assert about.root is not None and about.run_id is not None and about.phase is not None and about.attempt is not None
+    folder, sha256 = attempt_folder(about.run_id, about.phase, about.attempt), question_sha256(about.question)
+    manual = {(each.name, one.provider): one for each in there for one in each.connections}
+    asked: list[AskedPerson] = []
+    for each in waiting:
+        command = f"wfe-mcp opinion answer {about.run_id} {typed(about.phase)} --reviewer {each.reviewer}"
+        ability = manual[each.reviewer, each.provider].fs_ability
+        question, place = question_file(
+            about.root, folder, f"{each.reviewer}-{sha256[:8]}", about.question, ability, command
+        )
+        asked.append(AskedPerson(each.reviewer, each.provider, sha256, question, place))
+    raise WaitsForPerson(asked)
 
 
 def ask_all(
@@ -143,11 +175,11 @@ def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
     with engine.store.read() as tx:
         for one in reviewer.connections:
             found = tx.known_opinion(
-                about.project_id, about.asked_by, reviewer.name, one.provider, one.model, question, about.sha256
+                about.project_id, about.asked_by, reviewer.name, one.provider, _model(one), question, about.sha256
             )
             if found is not None:
                 return Reviewed(
-                    reviewer.name, one.provider, one.model, found.value, cached=True, id=found.id,
+                    reviewer.name, one.provider, _model(one), found.value, cached=True, id=found.id,
                     answered_by=found.answered_by or "",
                 )  # fmt: skip
     return None
@@ -160,7 +192,9 @@ def _ask(
 
     last: tuple[Reviewed, ProviderFault | None] | None = None
     for connection in reviewer.connections if with_fallbacks else reviewer.connections[:1]:
-        said = Reviewed(reviewer.name, connection.provider, connection.model)
+        said = Reviewed(reviewer.name, connection.provider, _model(connection))
+        if connection.kind == "manual" and about.root is not None:
+            return replace(said, fault="a person has not answered yet", is_waited_for=True), None
         listener = recording(engine, context, purpose=CallPurpose.OPINION, role=reviewer.name)
         try:
             given = answer(engine, context, connection, about.question, listener)
@@ -179,6 +213,10 @@ def _ask(
         return replace(said, opinion=value, id=id_), None
     assert last is not None, "a reviewer without connections is not asked"
     return last
+
+
+def _model(connection: Connection) -> str:
+    return MANUAL_MODEL if connection.kind == "manual" else connection.model
 
 
 def _read(given: Answer) -> tuple[dict[str, Any], str]:

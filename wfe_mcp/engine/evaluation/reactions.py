@@ -231,23 +231,21 @@ def seal_artifacts(change: RunChange) -> None:
             change.tx.void_requests(change.run.id, path, was.number, change.at)
 
 
-def enqueue_gate(change: RunChange, attempt: Attempt) -> None:
+def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) -> None:
     """The job that judges the current gate of ``attempt``, when that gate reads the world outside.
 
-    One at a time: no second job while one for the same bytes, gate and tree is open.
+    One at a time: no second job while one for the same bytes, gate and tree is open, and none while persons who review
+    have not answered. ``again``: one of them has.
     """
-    from wfe_mcp.store.records.jobs import JobStatus
+    from wfe_mcp.engine.models.gate_waits import OPEN_JOBS, gate_payload, persons_asked
 
     gate = current_gate(change.state, attempt)
     if gate is None or gate[0] not in _IN_JOBS or change.state.status is RunStatus.CANCELLED:
         return
-    payload = {
-        "stage": attempt.stage or Stage.AFTER,
-        "gate": attempt.gate,
-        "sha256": attempt.sha256,
-        "tree": attempt.tree,
-    }
-    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
+    if not again and persons_asked(change.tx, change.run, change.state, attempt):
+        return
+    payload = gate_payload(attempt)
+    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, OPEN_JOBS)
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
         judge = change.plan.gates(attempt)[attempt.gate]
         asked = getattr(judge, "max_attempts", None)

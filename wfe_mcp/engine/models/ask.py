@@ -28,7 +28,7 @@ def answer(
         raise ProviderFault(
             "not_configured",
             f"Provider {connection.provider!r} is a person: it answers no question by itself.",
-            "Name a model for the role, or use an approval gate.",
+            "Name a model. A person gives an opinion at a gate: its role asks for it by a file.",
         )
     from wfe_mcp.providers.agents import ask_agent
 

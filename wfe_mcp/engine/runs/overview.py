@@ -15,6 +15,7 @@ from wfe_mcp.engine.kernel.leases import held_elsewhere, lock_elsewhere
 from wfe_mcp.engine.kernel.read_only_runs import origin_of, way_on
 from wfe_mcp.engine.models import outages
 from wfe_mcp.engine.models.caps import Spending, spending
+from wfe_mcp.engine.models.gate_waits import AskedPerson, all_persons_asked
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_undone, is_worked
@@ -49,6 +50,7 @@ class Overview:
     place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
     ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
     verdict. ``outputs``: those that the template names, of a completed run. ``unanswered``: phases at an opinion gate whose reviewers did not answer the last time, with the reason.
+    ``asked_persons``: phases at an opinion gate that waits for persons.
     """
 
     loaded: LoadedRun
@@ -68,6 +70,9 @@ class Overview:
     last_judged: tuple[PhasePath, int] | None = None
     outputs: RunOutputs | None = None
     unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
+    asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = field(
+        default_factory=dict["PhasePath", tuple[AskedPerson, ...]]
+    )
 
     @property
     def sleeps(self) -> bool:
@@ -100,15 +105,17 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     if in_the_way:
         startable = tuple(path for path in startable if loaded.state.current(path).status is AttemptStatus.RUNNING)
     by_hand = _by_hand(tx, loaded) if works else ()
+    asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = all_persons_asked(tx, loaded) if works else {}
+    of_person = (*by_hand, *asked_persons)
     is_paused = loaded.state.status is RunStatus.PAUSED
-    moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, by_hand)
+    moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, of_person)
     needs_person = bool(untrusted or in_the_way)
     goes_on = works and not needs_person and bool(moves)
     waiting_on = (
         "none"
         if is_history
         else _waiting_on(
-            loaded, startable, by_hand, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
+            loaded, startable, of_person, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
         )
     )
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
@@ -130,6 +137,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         last_judged=tx.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_unanswered(tx, loaded) if works else {},
+        asked_persons=asked_persons,
     )
 
 
@@ -171,7 +179,7 @@ def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
 def _goes_on(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
     """True when a run that is not stopped continues by itself."""
     return any(
-        attempt.status is AttemptStatus.GATING
+        (attempt.status is AttemptStatus.GATING and attempt.phase not in by_hand)
         or attempt.not_before is not None
         or (_is_worked_by_server(state, attempt) and attempt.phase not in by_hand)
         for attempt in state.open_attempts
@@ -225,7 +233,7 @@ def _asks_reviewers(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
     """True when only reviewing models are working."""
     if any(_is_worked_by_server(state, one) and one.phase not in by_hand for one in state.open_attempts):
         return False
-    gating = [one for one in state.open_attempts if one.status is AttemptStatus.GATING]
+    gating = [one for one in state.open_attempts if one.status is AttemptStatus.GATING and one.phase not in by_hand]
     return bool(gating) and all((current_gate(state, one) or ("",))[0] == "opinion" for one in gating)
 
 

@@ -11,6 +11,10 @@ AskedBy = Literal["gate", "call"]
 """Requested by a gate of the template, or by a call. A gate counts only the opinions that it requested."""
 
 
+MANUAL_MODEL = "manual"
+"""The model of an opinion that a person gave."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpinionRecord:
     """A reviewer's opinion. ``value``: a valid ``opinion@1``. ``artifact_sha256``: "" where no artifact was judged.

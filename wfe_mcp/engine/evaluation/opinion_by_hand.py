@@ -1,0 +1,117 @@
+"""Opinions of a person who reviews in place of a model: the question and the answer are files.
+
+    gate ──► question file, its job ends ──► the person answers ──► opinion answer ──► opinion stored ──► the gate judges
+
+Rules:
+1. Nothing is read automatically: the work under review lies in the same folder, so an answer counts by the user's PIN.
+2. An answer belongs to one question: its file is named by the question's sha256, so that changed work is asked about anew.
+3. A file that is no opinion is refused and may be corrected; nothing is stored.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.engine.models.gate_waits import AskedPerson, persons_asked
+from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wfe_mcp.core.model import Attempt, By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.kernel.run_change import RunChange
+
+
+class WaitsForPerson(Exception):
+    """The gate cannot be judged before these persons have answered."""
+
+    def __init__(self, asked: list[AskedPerson]) -> None:
+        super().__init__(", ".join(one.reviewer for one in asked))
+        self.asked = asked
+
+
+def take_opinion(engine: Engine, by: By, run: str, phase: str, *, path: str = "", reviewer: str = "") -> OpinionRecord:
+    """Store a person's answer as the opinion of ``reviewer``; the gate is judged again.
+
+    ``path``: the answer's file, relative to the run's folder; "" is the one that the question names.
+    Refuses ``needs_human``, ``unknown_phase``, ``illegal_transition`` (nobody is waited for), ``bad_argument``
+    and ``invalid_artifact``.
+    """
+    from pathlib import Path
+
+    from wfe_mcp.engine.evaluation.reactions import enqueue_gate
+
+    with change_run(engine, run, by) as current:
+        attempt = current.attempt(PhasePath(phase))
+        command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
+        asked = _asked(current, attempt, reviewer, command)
+        if not by.is_human:
+            raise Refused(
+                "needs_human", "Only the user can give the opinion of a reviewer.", f"Ask the user to run: {command}"
+            )
+        place = path or asked.answer
+        value = _opinion(Path(current.run.worktree), place, command)
+        made = OpinionRecord(
+            f"op-{uuid.uuid4().hex[:16]}", current.run.project_id, current.run.id, attempt.phase, attempt.number,
+            "gate", asked.reviewer, asked.provider, MANUAL_MODEL, asked.question_sha256, attempt.sha256 or "",
+            str(value["verdict"]), current.at, value,
+        )  # fmt: skip
+        current.tx.add_opinion(made)
+        enqueue_gate(current, attempt, again=True)
+        current.tx.after_commit(engine.wake)
+    return made
+
+
+def _asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) -> AskedPerson:
+    waiting = {one.reviewer: one for one in persons_asked(current.tx, current.run, current.state, attempt)}
+    if not waiting:
+        raise Refused(
+            "illegal_transition", f"Phase {attempt.phase!r} ({attempt.status}) waits for no opinion of a person.",
+            f"See: wfe-mcp status {current.run.id}",
+        )  # fmt: skip
+    if not reviewer and len(waiting) > 1:
+        first = next(iter(waiting))
+        raise Refused("bad_argument", f"Several reviewers are waited for: {', '.join(waiting)}.",
+                      f"Name one: {command} --reviewer {first}")  # fmt: skip
+    name = reviewer or next(iter(waiting))
+    if name not in waiting:
+        near = (nearest(name, waiting) or list(waiting))[0]
+        raise Refused("bad_argument", f"No opinion of {name!r} is waited for. Waited for: {', '.join(waiting)}.",
+                      f"Did you mean: {command} --reviewer {near}")  # fmt: skip
+    return waiting[name]
+
+
+def _opinion(root: Path, place: str, command: str) -> dict[str, Any]:
+    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.gates.opinion import conflict
+    from wfe_mcp.providers.output import value_in
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    content = read_if_there(root, place)
+    if content is None or not content.strip():
+        raise Refused(
+            "bad_argument",
+            f"There is no answer in {place} yet.",
+            f"Save it there, or name its file: {command} --path FILE",
+        )
+    text = content.decode(errors="replace")
+    value = value_in(text)
+    if value is None:
+        raise _no_opinion(place, "it holds no JSON object", command)
+    checked = validate("opinion@1", value)
+    if checked.faults:
+        fault = checked.faults[0]
+        raise _no_opinion(place, f"{fault.path or '/'}: {fault.message}", command)
+    clash = conflict(text, checked.value)
+    if clash:
+        raise _no_opinion(place, clash, command)
+    return checked.value
+
+
+def _no_opinion(place: str, why: str, command: str) -> Refused:
+    return Refused("invalid_artifact", f"The answer in {place} is no opinion: {why}.", f"Correct it, then: {command}")
