@@ -139,12 +139,12 @@ class DrivenJobs:
 
     def _work(self, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
         from wfe_mcp.artifacts.registry import json_schema
-        from wfe_mcp.artifacts.validate import validate
+        from wfe_mcp.artifacts.validate import judged
         from wfe_mcp.engine.models.call_log import recording
         from wfe_mcp.workspace.config.provider_kinds import facts_of
 
         def faults(value: dict[str, Any]) -> list[str]:
-            return [f"{fault.path}: {fault.message}" for fault in validate(piece.schema, value).faults]
+            return [f"{fault.path}: {fault.message}" for fault in judged(piece.schema, value).faults]
 
         listener = recording(self._engine, context, purpose=CallPurpose.WORK, role=piece.role)
         limits = _limits(connection, self._seconds_left(piece.attempt.deadline))
@@ -218,14 +218,14 @@ class DrivenJobs:
         return Outcome({"ending": worked.ending}, lambda tx: self._hand_in(tx, job, value, note, tree))
 
     def _hand_in(self, tx: Tx, job: JobRecord, value: dict[str, Any], note: str, tree: str | None) -> None:
-        from wfe_mcp.artifacts.validate import validate
+        from wfe_mcp.artifacts.validate import judged
 
         assert job.run_id is not None
         with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
             attempt = _attempt(current, job)
             if attempt is None:
                 return
-            checked = validate(current.plan.schema(attempt.phase), value)
+            checked = judged(current.plan.schema(attempt.phase), value)
             reason = f"Its artifact does not match the schema: {checked.faults[0].message}" if checked.faults else ""
             content = canonical_json(value if checked.faults else checked.value)
             if not reason:
