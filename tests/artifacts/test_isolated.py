@@ -8,7 +8,7 @@ import pytest
 
 from wfe_mcp.artifacts import inline, isolated
 from wfe_mcp.artifacts.registry import check_schema
-from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.artifacts.validate import judged, validate
 from wfe_mcp.artifacts.weight import pattern_weight, weight_of
 from wfe_mcp.core.errors import Refused
 
@@ -129,3 +129,9 @@ def test_deep_schemas_and_long_chains_are_weighed_without_recursion() -> None:
 
 def test_the_weight_of_a_pattern_multiplies_its_repetitions() -> None:
     assert [pattern_weight(text) for text in ("", "abc", "a{3}", "(a{2,5}){10,}", "a{0}")] == [1, 3, 12, 13 * 50, 4]
+
+
+def test_a_value_that_nobody_can_send_again_has_the_limit_as_its_fault() -> None:
+    (fault,) = judged(branching(20), {"x": 1}).faults
+    assert "needs more than" in fault.message and "Use fewer anyOf" in fault.message
+    assert judged(branching(4), {"x": "text"}).ok

@@ -8,6 +8,8 @@ import pytest
 from mcp_types import TextContent
 
 from tests.server.conftest import Connect, House, call, drill, said
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.templates.versions import make_default
 from wfe_mcp.views import tool_answers as answers
 
 BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -17,8 +19,6 @@ BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("status", {"wait_s": 46}, ["/wait_s"]),
     ("status", {"wait_s": True}, ["/wait_s"]),
     ("status", {"detail": "all", "run": 5}, ["/run", "/detail"]),
-    ("start_run", {}, ["/template"]),
-    ("start_run", {"template": None}, ["/template"]),
     ("start_run", {"template": "drill", "auto": "yes"}, ["/auto"]),
     ("start_run", {"template": "drill", "inputs": '{"goal": "x"}'}, ["/inputs"]),
     ("start_run", {"template": "drill", "inputs": []}, ["/inputs"]),
@@ -165,3 +165,15 @@ async def test_text_and_structure_carry_the_same_facts(connect: Connect) -> None
             assert error["message"] in text.text
             assert error["hint"] in text.text
             assert all(f"- {each['path']}: {each['message']}" in text.text for each in error.get("details", []))
+
+
+async def test_start_run_without_a_template_takes_the_default_one(connect: Connect, house: House) -> None:
+    make_default(house.engine(), SYSTEM, "drill")
+    async with connect() as agent:
+        arguments = {"inputs": {"goal": "x"}, "idempotency_key": "once"}
+        started = await call(agent, "start_run", **arguments)
+        again = await call(agent, "start_run", **arguments)
+        found = await call(agent, "status", run=started["run"], detail="full")
+
+    assert "drill" in str(found["data"]["template"])
+    assert again["run"] == started["run"]

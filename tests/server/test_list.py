@@ -18,7 +18,7 @@ from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
 # Design §6, the part that is built: tool → arguments (* = required).
 DESIGN = {
     "list_templates": "query name",
-    "start_run": "template* inputs title driver auto idempotency_key",
+    "start_run": "template inputs title driver auto idempotency_key",
     "status": "run wait_s detail",
     "start_phase": "run* phase",
     "submit_artifact": "run* phase* attempt artifact path note",

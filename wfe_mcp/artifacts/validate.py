@@ -55,6 +55,14 @@ def validate(schema: str | dict[str, Any], value: object) -> Validated:
     return Validated(value, faults_of(json_schema(schema), value))
 
 
+def judged(schema: str | dict[str, Any], value: object) -> Validated:
+    """``validate``, for a value that nobody can be asked to send again: what it refuses is a fault of the value."""
+    try:
+        return validate(schema, value)
+    except Refused as no:
+        return Validated({}, (Detail("", f"{no.message} {no.hint or ''}".rstrip()),))
+
+
 def _against_model(name: str, value: dict[str, Any]) -> Validated:
     # 80 ms, unless it is loaded already.
     from pydantic import ValidationError

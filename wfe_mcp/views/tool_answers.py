@@ -86,7 +86,7 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
 
 
 def start_run(
-    engine: Engine, by: By, template: str, inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
+    engine: Engine, by: By, template: str = "", inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
     auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
 ) -> Envelope:  # fmt: skip
     """Create a run; the answer names its first phase."""

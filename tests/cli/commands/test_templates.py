@@ -286,3 +286,19 @@ def test_settings_of_aiw_are_shown_with_what_a_start_takes(cli: Terminal) -> Non
     ]
     assert cli.json("templates", "import", ".ai-workflow.yaml").data["inputs"] == {"base": "develop"}
     assert "It has no configuration of" in cli("templates", "import", put(cli, "b.yml", "git: {enabled: true}")).out
+
+
+def test_start_without_a_template_takes_the_default_of_the_user_then_of_the_project_then_the_shipped_one(
+    cli: Terminal,
+) -> None:
+    shipped = cli.json("templates", "list").data["templates"][0]
+    assert f"Invalid inputs for template '{shipped['name']}'" in cli("start", "-i", "no_such_input=x").err
+    cli.save(template("mine", phase("draft")) | {"default": True})
+    assert cli("start").out.splitlines()[0].endswith("(mine 1.0.0).")
+    assert cli("templates", "default", "note").code == 0
+    assert cli("start").out.splitlines()[0].endswith("(note 1.0.0).")
+    for name in ("note", "mine", shipped["name"]):
+        assert cli("templates", "disable", name).code == 0
+    said = cli("start")
+    assert (said.code, "none is the default of this project" in said.err) == (1, True)
+    assert "letter" in said.err and "mine" not in said.err

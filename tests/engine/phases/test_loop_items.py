@@ -207,7 +207,7 @@ def test_a_loop_in_a_loop_makes_a_map_of_maps(scene: Scene) -> None:
 
 def test_until_sees_its_pass_and_ends_when_it_holds(scene: Scene) -> None:
     draft = phase("draft") | {
-        "prompt": "pass ${item.key} of ${item.count}: ${item.done.map(k, item.done[k].draft_note.title)}"
+        "prompt": "pass ${item.key} (index ${item.index}) of ${item.count}: ${item.done.map(k, item.done[k].draft_note.title)}"
     }
     loop = {
         "id": "polish", "kind": "loop", "phases": [draft],
@@ -215,9 +215,11 @@ def test_until_sees_its_pass_and_ends_when_it_holds(scene: Scene) -> None:
     }  # fmt: skip
     run = scene.start(loop, phase("after") | {"prompt": "${artifacts.draft_note['2'].title}"})
     first, *_ = prompt(scene, run, "polish[1].draft").split("\n")
-    assert first == "pass 1 of 3: "
+    assert first == "pass 1 (index 0) of 3: ", "the index counts from 0, in both kinds of loop"
     scene.submit(run, "polish[1].draft", {"title": "good"})
-    assert '["good"]' in prompt(scene, run, "polish[2].draft").split("\n")
+    second = prompt(scene, run, "polish[2].draft").split("\n")
+    assert '["good"]' in second
+    assert second[0].startswith("pass 2 (index 1) of 3: "), second[0]
     scene.submit(run, "polish[2].draft", {"title": "good"})
     assert prompt(scene, run, "after") == "good"
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.views.envelope import Envelope
 
-Template = Annotated[str, typer.Argument(metavar="[TEMPLATE]", help="Its name: wfe-mcp templates list.")]
+Template = Annotated[
+    str,
+    typer.Argument(
+        metavar="[TEMPLATE]", help="Its name (wfe-mcp templates list); the default template when it is left out."
+    ),
+]
 From = Annotated[
     str,
     typer.Option(
@@ -57,8 +62,6 @@ def start(
         answer = fork(invocation, origin, title, key=key, pin_fd=pin_fd)
         invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
         return
-    if not template:
-        raise typer.BadParameter("name a template, or a run to fork: --from RUN@EVENT", param_hint="TEMPLATE")
     answer = begin(
         invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origins
     )
@@ -140,8 +143,10 @@ def begin(
 ) -> "Envelope":  # fmt: skip
     """Create the run that a command line describes. ``origin``: its trigger and external id."""
     from wfe_mcp.engine.runs.start import is_for_people
+    from wfe_mcp.engine.templates.catalogue import default_template
     from wfe_mcp.views import tool_answers as answers
 
+    template = template or default_template(invocation.engine)  # once: the PIN below is for this one
     given = _object(inputs) | _pairs(invocation, template, pairs or [])
     asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
     by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by

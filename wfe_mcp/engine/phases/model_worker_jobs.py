@@ -35,6 +35,7 @@ from wfe_mcp.store.records.calls import CallPurpose
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from wfe_mcp.artifacts.validate import Validated
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
@@ -139,12 +140,12 @@ class DrivenJobs:
 
     def _work(self, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
         from wfe_mcp.artifacts.registry import json_schema
-        from wfe_mcp.artifacts.validate import validate
+        from wfe_mcp.artifacts.validate import judged
         from wfe_mcp.engine.models.call_log import recording
         from wfe_mcp.workspace.config.provider_kinds import facts_of
 
         def faults(value: dict[str, Any]) -> list[str]:
-            return [f"{fault.path}: {fault.message}" for fault in validate(piece.schema, value).faults]
+            return [f"{fault.path}: {fault.message}" for fault in judged(piece.schema, value).faults]
 
         listener = recording(self._engine, context, purpose=CallPurpose.WORK, role=piece.role)
         limits = _limits(connection, self._seconds_left(piece.attempt.deadline))
@@ -213,19 +214,21 @@ class DrivenJobs:
             reason = f"{who} ended without an artifact ({worked.ending}): {worked.why}"
             kept = self._keep_partial(piece, worked)
             return self._failed(job, f"{reason} What it said last is readable as a draft." if kept else reason)
+        from wfe_mcp.artifacts.validate import judged
+
+        checked = judged(piece.schema, worked.value)  # before the transaction: it may take seconds
         tree = bound_tree(self._engine, piece.run.id, piece.attempt.phase)
         value, note = worked.value, f"made by {connection.provider} {worked.model}".rstrip()
-        return Outcome({"ending": worked.ending}, lambda tx: self._hand_in(tx, job, value, note, tree))
+        return Outcome({"ending": worked.ending}, lambda tx: self._hand_in(tx, job, value, checked, note, tree))
 
-    def _hand_in(self, tx: Tx, job: JobRecord, value: dict[str, Any], note: str, tree: str | None) -> None:
-        from wfe_mcp.artifacts.validate import validate
-
+    def _hand_in(
+        self, tx: Tx, job: JobRecord, value: dict[str, Any], checked: Validated, note: str, tree: str | None
+    ) -> None:
         assert job.run_id is not None
         with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
             attempt = _attempt(current, job)
             if attempt is None:
                 return
-            checked = validate(current.plan.schema(attempt.phase), value)
             reason = f"Its artifact does not match the schema: {checked.faults[0].message}" if checked.faults else ""
             content = canonical_json(value if checked.faults else checked.value)
             if not reason:

@@ -205,11 +205,11 @@ def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[st
 
 def _checked(call: StepCall, answer: StepResult) -> StepResult:
     """The answer, when it looks as the step's ``output`` says."""
-    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.artifacts.validate import judged
 
     if call.step.output is None:
         return answer
-    checked = validate(call.step.output.schema_, answer.value)
+    checked = judged(call.step.output.schema_, answer.value)
     if not checked.faults:
         return replace(answer, value=checked.value)
     first = checked.faults[0]

@@ -341,11 +341,11 @@ def _fail(change: RunChange, row: StepRecord) -> bool:
 
 def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
     """All steps are over: submit the artifact."""
-    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.artifacts.validate import judged
     from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 
     value = _artifact(change, attempt)
-    checked = validate(change.plan.schema(attempt.phase), value)
+    checked = judged(change.plan.schema(attempt.phase), value)
     reason = (
         f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
     )

@@ -56,13 +56,13 @@ def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, A
 
 def hand_in_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
     """Store the outputs of the inner template; their revision. Raises ExpressionError."""
-    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.artifacts.validate import judged
 
     phase = change.plan.flow(attempt.phase)
     assert phase.output is not None, "only a flow with an output is asked for it"
     outputs = held_template(phase).outputs
     seen = inside_roots(change, attempt, canonical_json(outputs))
-    checked = validate(phase.output.schema_, change.plan.expressions.evaluate_json(outputs, seen))
+    checked = judged(phase.output.schema_, change.plan.expressions.evaluate_json(outputs, seen))
     if checked.faults:
         first = checked.faults[0]
         raise ExpressionError(

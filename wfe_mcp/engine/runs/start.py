@@ -23,7 +23,7 @@ from wfe_mcp.engine.artifacts.context_bundles import bundles_of
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models.roles import filled, freeze_roles, known_names
 from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
-from wfe_mcp.engine.templates.catalogue import find_template
+from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import configured
 from wfe_mcp.engine.templates.plugins import refuse_absent, versions_of
@@ -59,7 +59,8 @@ def start_run(
     triggered_by: str = "",
     external_id: str = "",
 ) -> LoadedRun:
-    """Create a run. The same ``idempotency_key`` with the same arguments answers with the same run.
+    """Create a run of ``template``, or of the default one when it is empty. The same ``idempotency_key`` with the
+    same arguments answers with the same run.
 
     ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
     ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each.
@@ -74,6 +75,7 @@ def start_run(
             known = tx.run_for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
+    template = template or default_template(engine)
     settings = engine.settings()
     if not by.is_human and is_for_people(engine, settings, template):
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",

@@ -74,6 +74,18 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
     return sorted(hits, key=lambda offer: (not offer.default, offer.default and offer.is_installed, offer.name))
 
 
+def default_template(engine: Engine) -> str:
+    """The name of the template that starts when none is named: the project's own default, else the shipped one.
+
+    Refuses ``unknown_template`` where no template in use is a default.
+    """
+    found = offers(engine)
+    if found and found[0].default:
+        return found[0].name
+    raise Refused("unknown_template", "No template is named, and none is the default of this project.",
+                  f"Name one: {', '.join(offer.name for offer in found)}." if found else "Save one: save_template.")  # fmt: skip
+
+
 def known_templates(engine: Engine) -> list[str]:
     """Every name that a template has here, readable or not."""
     return sorted(_readers(engine))

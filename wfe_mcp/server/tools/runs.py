@@ -14,7 +14,7 @@ from wfe_mcp.views.envelope import Envelope
 
 async def start_run(
     call: ToolRequest,
-    template: str,
+    template: Annotated[str, Field(description="default: the project's default template")] = "",
     inputs: dict[str, Any] | None = None,
     title: str = "",
     driver: Annotated[str, Field(description="role that works the phases; default: you")] = "",

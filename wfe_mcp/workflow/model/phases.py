@@ -228,7 +228,9 @@ class ForEach(Shape):
 
     in_: Expression = Field(alias="in", description="The list of items, exactly one `${…}`.")
     as_: Ident | None = Field(
-        default=None, alias="as", description="The name of the item's value; `item.value` is always there."
+        default=None,
+        alias="as",
+        description="The name of the item's value; `item.value` is always there. `item.index` counts from 0.",
     )
     key: Expression | None = Field(
         default=None,
@@ -246,7 +248,9 @@ class ForEach(Shape):
 class Until(Shape):
     """Repeat the body until a condition holds."""
 
-    if_: Condition = Field(alias="if", description="Evaluated after each pass; true ends the loop.")
+    if_: Condition = Field(
+        alias="if", description="Evaluated after each pass; true ends the loop. `item.index` counts from 0."
+    )
     max: int = Field(ge=1, description="Passes at most.")
 
 
