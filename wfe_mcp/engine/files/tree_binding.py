@@ -144,12 +144,14 @@ def files_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -
     attempt = loaded.state.current(path)
     is_first = all(each.started_at is None for tries in loaded.state.attempts.values() for each in tries)
     # A resumed attempt keeps the tree it began with.
-    if attempt.tree_at_start is not None or not (is_first or _reads_files(loaded, path)):
+    reads = _reads_files(loaded, path)
+    if attempt.tree_at_start is not None or not (is_first or reads):
         return lambda: (None, None)
     from wfe_mcp.workspace.git.repository import head
 
     ignored = ignored_globs(engine, tx, loaded, path)
-    return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)))
+    # Work whose gates read no files has no diff for its reviewers.
+    return lambda: (_tree(loaded, ignored), head(Path(loaded.record.worktree)) if reads else None)
 
 
 def _reads_files(loaded: LoadedRun, path: PhasePath) -> bool:
@@ -165,13 +167,12 @@ def _tree(loaded: LoadedRun, ignored: tuple[str, ...]) -> str | None:
 
 def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> tuple[str, ...]:
     """The globs that the checks of ``path`` write: neither evidence nor a change."""
-    from wfe_mcp.gates.check import execution
+    from wfe_mcp.gates.check import written_by
     from wfe_mcp.workspace.config.checks import FrozenCheck
 
     plan: CompiledTemplate = engine.plans.of_run(tx, loaded.record)
     frozen = tx.document(loaded.record.frozen_sha256).get("checks", {})
     phase = plan.phase(path)
     names = {gate.check for gate in (*phase.prompt_gates, *phase.gates) if gate.kind == "command"}
-    root = Path(loaded.record.worktree)
     checks = [FrozenCheck.model_validate(frozen[name]) for name in sorted(names) if name in frozen]
-    return tuple(glob for check in checks for glob in execution(check, root, root / ".wfe" / "junit.xml").ignored)
+    return tuple(glob for check in checks for glob in written_by(check))
