@@ -205,7 +205,8 @@ def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> 
     first, *later = shown.changes
     about = [tag("span", "unknown", class_="soft")] if first.note else [
         tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
-        stat_html(first.added, first.removed), tag("a", "As text", href=f"{whole}?since=0", class_="small"),
+        stat_html(first.added, first.removed),
+        *([tag("a", "As text", href=f"{whole}?since=0", class_="small")] if first.files else []),
     ]  # fmt: skip
     if any(file.hunks for each in shown.changes for file in each.files):
         other = ("One column", "") if split else ("Side by side", "?split=1")

@@ -62,7 +62,7 @@ def test_a_fail_is_feedback_with_severity_and_place_and_the_next_attempt_is_aske
     assert "What was wrong with earlier attempts" in asked
 
 
-@pytest.mark.attack("your own configuration fills a reviewer with a model that says yes", "held", "design §7")
+@pytest.mark.attack("your own configuration fills a reviewer with a model that passes everything", "held", "design §7")
 @pytest.mark.parametrize("role", ["first", "critic"], ids=["the role", "the provider of a trusted role"])
 def test_a_reviewer_from_configuration_that_you_have_not_trusted_decides_nothing(scene: Scene, role: str) -> None:
     scene.write(".wfe/config.toml", '[roles.critic]\nprovider = "anthropic"\nmodel = "claude"\n')
