@@ -189,6 +189,7 @@ def test_a_model_that_rejects_the_prompt_is_asked_about_another_text(cli: Termin
         "draft", prompt="Write about owls.", prompt_gates=[GATE], on_fail=[{"do": "retry", "max_attempts": 2}]
     )
     cli.save(template("judged", written, roles=roles))
+    assert cli("trust", "own", "--yes", pin=PIN).code == 0
     run = cli.start("judged")
     cli.json("watch", run)
     bodies = [str(each.body) for each in server.asked]
