@@ -10,6 +10,7 @@ import pytest
 from tests.server.conftest import HUMAN, Connect, House, call, drill, phase, submitted
 from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
+from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
 from wfe_mcp.workflow.load import digest
@@ -181,6 +182,7 @@ async def test_an_agent_at_a_gate_whose_reviewer_does_not_answer_is_refused_with
     engine = house.engine()
     with engine.store.tx() as tx:
         tx.trust(engine.project_id, trust_key("reviewed"), digest(REVIEWED), HUMAN, utc_now())
+        note_own_configuration(engine, tx, HUMAN)
     models.said = [Turn(status=429, retry_after="3600")]
     async with connect() as agent:
         started = await call(agent, "start_run", template="reviewed")
