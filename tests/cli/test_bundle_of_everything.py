@@ -45,6 +45,7 @@ def test_a_run_to_which_everything_happened_and_its_fork_come_back_byte_for_byte
 ) -> None:
     here = machines.here
     models(opinion("pass", suggestion="Größer denken ✓"))
+    assert here("trust", "own", "--yes", pin=PIN).code == 0
     run = everything(here)
     fork = here.json("start", "--from", run, "--title", "Gabel ⑂", pin=PIN).document["run"]
     assert [here.hand_in(each, "check").code for each in (run, fork)] == [0, 0]

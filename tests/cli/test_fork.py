@@ -151,4 +151,3 @@ def test_a_place_that_is_not_there_is_named(cli: Terminal, letter: str) -> None:
 def test_what_a_fork_takes_from_its_origin_is_not_given_beside_it(cli: Terminal, letter: str, words: list[str]) -> None:
     said = cli("start", *words, "--from", letter)
     assert (said.code, "leave it out" in said.err) == (2, True)
-    assert cli("start").code == 2

@@ -76,7 +76,7 @@ def answer(
     reviewer: AskedReviewer = "",
     pin_fd: PinFd = None,
 ) -> None:
-    """Give the opinion of a reviewer whose role is filled by the provider `manual`.
+    """Give the opinion that a `manual` reviewer is asked for.
 
     It asks for your PIN, and waits for the gate. `status` shows the question's file.
     """
