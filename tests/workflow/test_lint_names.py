@@ -1,0 +1,32 @@
+"""The names that a place of a template knows are mappings: they say what they hold and how many."""
+
+import pytest
+
+from wfe_mcp.core.errors import Detail
+from wfe_mcp.workflow.failed_item import failed_item
+from wfe_mcp.workflow.lint import recovery, scope
+
+
+def test_names_of_members_that_count_come_after_those_around_them() -> None:
+    known = scope.OPEN
+    reached = scope._Reached({"a": [(0, known)], "b": [(1, known)], "c": [(0, known)]}, 0b01, {"c": known, "d": known})  # pyright: ignore[reportPrivateUsage]
+    assert (list(reached), len(reached)) == (["c", "d", "a"], 3)
+    assert reached["c"] is known
+
+
+def test_what_is_known_is_not_hidden() -> None:
+    makers = {"a": (0, "x"), "b": (3, "y")}
+    hidden = scope._Hidden(makers, {"a": scope.OPEN}, "p", 1, judged=False)  # pyright: ignore[reportPrivateUsage]
+    assert (list(hidden), len(hidden), hidden["b"]) == (["b"], 1, "phase 'y' produces it, and comes later")
+    with pytest.raises(KeyError):
+        hidden["a"]
+
+
+def test_nothing_takes_the_place_of_a_whole_template() -> None:
+    work = recovery.Mended(None, {"name": "x"}, [])
+    recovery._mend(work, (), 0, Detail("", "wrong"))  # pyright: ignore[reportPrivateUsage]
+    assert work.definition == {"name": "x"}
+
+
+def test_a_condition_without_a_variable_names_no_item() -> None:
+    assert failed_item("${inputs.names.all(n)}", lambda _source: [True]) is None
