@@ -4,7 +4,7 @@ import pytest
 
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.importers.backlog import from_backlog
+from wfe_mcp.importers.backlog import read_backlog
 
 BACKLOG = """\
 # Things to do
@@ -35,7 +35,7 @@ Tags:
 
 def refusal(text: str) -> dict[str, str]:
     with pytest.raises(Refused) as refused:
-        from_backlog(text)
+        read_backlog(text).imported()
     assert refused.value.code == "invalid_artifact"
     return {detail.path: detail.message for detail in reversed(refused.value.details)}
 
@@ -46,7 +46,7 @@ def item(*lines: str) -> str:
 
 @pytest.mark.requirement("S3-06")
 def test_a_backlog_becomes_a_valid_plan() -> None:
-    made = from_backlog(BACKLOG).plan
+    made = read_backlog(BACKLOG).imported().plan
     (milestone,) = made["milestones"]
 
     assert validate("milestone_plan@1", made).faults == ()
@@ -68,7 +68,7 @@ def test_a_backlog_becomes_a_valid_plan() -> None:
 
 @pytest.mark.requirement("S3-06")
 def test_what_is_no_open_item_is_told_with_its_line() -> None:
-    lost = [(detail.path, detail.message) for detail in from_backlog(BACKLOG).not_carried]
+    lost = [(detail.path, detail.message) for detail in read_backlog(BACKLOG).imported().not_carried]
     assert lost == [
         ("line 2", "introduction: 'Collected in May.'"),
         ("line 16", "BLG-002 is done: a plan says what there is to do"),
@@ -100,5 +100,5 @@ def test_a_backlog_with_nothing_to_do_is_refused() -> None:
 
 
 def test_an_idea_without_acceptance_lowers_the_score_and_is_imported() -> None:
-    quality = from_backlog(item("Priority:")).plan["quality"]
+    quality = read_backlog(item("Priority:")).imported().plan["quality"]
     assert (quality["score"], quality["blocking"], quality["problems"][0]["line"]) == (88, 0, 1)

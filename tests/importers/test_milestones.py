@@ -4,7 +4,7 @@ import pytest
 
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.importers.milestones import from_milestones, read_milestones
+from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.importers.quality import RULES, is_vague
 
 EXPORT = """\
@@ -42,7 +42,7 @@ Tasks:
 
 def refusal(text: str) -> dict[str, str]:
     with pytest.raises(Refused) as refused:
-        from_milestones(text)
+        read_milestones(text).imported()
     assert refused.value.code == "invalid_artifact"
     return {detail.path: detail.message for detail in reversed(refused.value.details)}
 
@@ -55,7 +55,7 @@ def plan(*lines: str) -> str:
 
 @pytest.mark.requirement("S3-04", "S3-05")
 def test_a_file_becomes_a_valid_plan() -> None:
-    imported = from_milestones(EXPORT)
+    imported = read_milestones(EXPORT).imported()
     made = imported.plan
 
     assert validate("milestone_plan@1", made).faults == ()
@@ -78,7 +78,7 @@ def test_a_file_becomes_a_valid_plan() -> None:
 
 
 def test_what_is_no_plan_is_told_with_its_line() -> None:
-    lost = [(detail.path, detail.message) for detail in from_milestones(EXPORT).not_carried]
+    lost = [(detail.path, detail.message) for detail in read_milestones(EXPORT).imported().not_carried]
     assert lost == [
         ("line 2", "introduction: 'What we do this spring.'"),
         ("line 21", "that the task is done: a plan says what there is to do"),
@@ -218,7 +218,7 @@ def test_ids_keep_their_spelling_and_new_ones_take_after_them() -> None:
         plan().replace("## M1 ", "## M01 ")
         + "\n## Read it again\nTasks:\n- Read it once more\nAcceptance: Read\nConflict: b"
     )
-    made = from_milestones(text).plan["milestones"]
+    made = read_milestones(text).imported().plan["milestones"]
     assert [(each["id"], each["slug"]) for each in made] == [
         ("M01", "m01-write-the-archive"),
         ("M02", "m02-read-it-again"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from wfe_mcp.importers.milestones import from_milestones, read_milestones
+from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.importers.optimise import as_markdown, optimised, shape_of
 
 
@@ -26,7 +26,7 @@ def plan(*milestones: str) -> dict[str, Any]:
                 f"Conflict: {scope.strip() or 'core'}",
             ]
             lines += [f"Depends: {needed.strip() or 'none'}"]
-    return from_milestones("\n".join(lines)).plan
+    return read_milestones("\n".join(lines)).imported().plan
 
 
 def titles(made: dict[str, Any]) -> list[list[str]]:
@@ -145,7 +145,7 @@ def test_a_proposal_loses_nothing_reads_back_and_is_final(drawn: list[list[tuple
     ))  # fmt: skip
     made = optimised(before)
 
-    again = from_milestones(as_markdown(made.plan)).plan
+    again = read_milestones(as_markdown(made.plan)).imported().plan
     for each in (made.plan, again):
         assert accepted(each) == accepted(before)
     assert as_markdown(again) == as_markdown(optimised(before).plan | {"milestones": again["milestones"]})

@@ -296,15 +296,19 @@ def test_a_note_of_another_milestone_does_not_close_this_one(project: Playground
 @pytest.mark.requirement("S3-04")
 def test_what_is_imported_from_milestones_md_can_be_started():
     from wfe_mcp.artifacts.validate import validate
-    from wfe_mcp.importers.milestones import from_milestones
+    from wfe_mcp.importers.milestones import read_milestones
     from wfe_mcp.resources import shipped
     from wfe_mcp.workflow.load import load_definition
 
-    plan = from_milestones(
-        "# Export\n\n## M1 - Write the archive\nGoal: A run becomes one file\nTasks:\n"
-        "- Stream artifacts into a zip\n  Acceptance: The archive lists every artifact\n  Conflict: archive\n"
-        "- Verify the archive after writing\n  Acceptance: A torn archive is refused\n  Backlog: BLG-001\n"
-    ).plan
+    plan = (
+        read_milestones(
+            "# Export\n\n## M1 - Write the archive\nGoal: A run becomes one file\nTasks:\n"
+            "- Stream artifacts into a zip\n  Acceptance: The archive lists every artifact\n  Conflict: archive\n"
+            "- Verify the archive after writing\n  Acceptance: A torn archive is refused\n  Backlog: BLG-001\n"
+        )
+        .imported()
+        .plan
+    )
     inputs = load_definition(shipped("templates") / "milestones")["inputs"]
     assert validate(inputs, {"plan": plan}).faults == ()
 

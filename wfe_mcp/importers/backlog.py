@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wfe_mcp.core.errors import nearest
-from wfe_mcp.importers.imported import ImportedPlan, ImportReport, PlanReading
+from wfe_mcp.importers.imported import ImportReport, PlanReading
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
 
 FORMAT = "aiw backlog"
@@ -51,11 +51,6 @@ class _Item:
     scopes: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     acceptance: list[str] = field(default_factory=list[str])
-
-
-def from_backlog(text: str) -> ImportedPlan:
-    """The plan. Refuses ``invalid_artifact``: all errors at once, by line."""
-    return read_backlog(text).imported()
 
 
 def read_backlog(text: str) -> PlanReading:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wfe_mcp.core.errors import nearest
-from wfe_mcp.importers.imported import ImportedPlan, ImportReport, PlanReading
+from wfe_mcp.importers.imported import ImportReport, PlanReading
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
 FORMAT = "aiw milestones"
@@ -58,11 +58,6 @@ class _Milestone:
     goal: str = ""
     in_tasks: bool = False
     tasks: list[_Task] = field(default_factory=list[_Task])
-
-
-def from_milestones(text: str) -> ImportedPlan:
-    """The plan. Refuses ``invalid_artifact``: all errors at once, by line."""
-    return read_milestones(text).imported()
 
 
 def read_milestones(text: str) -> PlanReading:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.scene import Terminal
-from wfe_mcp.importers.milestones import from_milestones
+from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.importers.quality import RULES
 
 PLAN = """\
@@ -93,7 +93,7 @@ def test_optimize_shows_changes_and_writes_nothing_on_a_dry_run(written: Termina
 def test_optimize_writes_a_plan_that_can_be_imported(written: Terminal) -> None:
     said = written.json("plan", "optimize", "good.md", "--to", "better.md")
     assert (said.code, said.data["score"]) == (0, {"before": 92, "after": 100})
-    made = from_milestones((written.root / "better.md").read_text()).plan
+    made = read_milestones((written.root / "better.md").read_text()).imported().plan
     assert [task["title"] for task in made["milestones"][0]["tasks"]] == [
         "Add a second archive",
         "Use the archive twice",
