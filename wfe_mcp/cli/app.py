@@ -63,6 +63,7 @@ from wfe_mcp.cli.commands import (
     template_import,
     template_versions,
     templates,
+    token,
     trust,
     ui,
     verify,
@@ -90,7 +91,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (),
         ("verify", "export", "import", "backup", "restore", "archive", "unarchive", "keep", "prune", "vacuum"),
     ),
-    "Configure": ((), ("templates", "plan", "providers", "mcp", "approvers", "pin", "config")),
+    "Configure": ((), ("templates", "plan", "providers", "mcp", "approvers", "pin", "token", "config")),
     "Services": ((), ("serve", "ui", "worker", "jobs")),
 }
 """What the help shows: group → (commands with a description, commands by name alone)."""
@@ -176,6 +177,9 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("approvers list", approvers.list_all),
     ("approvers add", approvers.add),
     ("approvers remove", approvers.remove),
+    ("token create", token.create),
+    ("token list", token.list_all),
+    ("token revoke", token.revoke),
     ("pin set", pin.set_pin),
     ("config show", config.show),
     ("serve", serve.serve),

@@ -33,6 +33,8 @@ Code = Literal[
     "internal",
     "unknown_artifact",
     "wrong_pin",
+    "unauthorized",
+    "forbidden",
 ]
 CODES: tuple[str, ...] = get_args(Code)
 
@@ -58,6 +60,8 @@ TURN: dict[Code, tuple[Turn, str]] = {
     "internal": ("bug", "A bug in wfe-mcp. The traceback is in the log; please report it."),
     "unknown_artifact": ("agent", "The run has no such artifact or revision yet."),
     "wrong_pin": ("human", "The PIN is wrong, or refused for a while after several wrong ones."),
+    "unauthorized": ("setup", "The HTTP request has no valid access token."),
+    "forbidden": ("setup", "The access token does not allow this: its scope or its project."),
 }
 
 

@@ -46,6 +46,7 @@ class Channel(StrEnum):
     """The channel of a command. The channel, never an argument, sets the assurance of an approval (design §7)."""
 
     MCP = "mcp"
+    HTTP = "http"
     FORM = "form"
     CLI = "cli"
     DASHBOARD = "dashboard"

@@ -8,6 +8,7 @@
     GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
     /edit/<request>            a form that edits what a request asks about (``edits.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
+    /api/v1/…                  the HTTP API (``api/``), loaded with its first request
 
 Rules:
 1. A decision needs, in this order: a form of this page (token), a request that takes an answer, the PIN or a passkey.
@@ -27,7 +28,7 @@ from urllib.parse import parse_qsl
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.approvers import Approvers
@@ -72,9 +73,9 @@ Form = dict[str, str]
 
 
 def decision_app(
-    engines: Engines, port: int, visited: Callable[[], object] = lambda: None, *, asks_pin: bool = True
+    engines: Engines, port: int, visited: Callable[[], object] = lambda: None, *, api: App, asks_pin: bool = True
 ) -> App:
-    """The whole page behind its guard. ``visited`` is called for every request that the guard accepts.
+    """The whole page behind its guard. ``visited`` is called for every request that the guard accepts; ``api``: the HTTP API.
 
     ``asks_pin``: the user opened this page by a command. Else it shows requests, takes passkeys and never takes a PIN.
     """
@@ -94,6 +95,7 @@ def decision_app(
         Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
         Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
         Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
+        Mount("/api/v1", api),
     ]
     return Guard(Starlette(routes=routes), port)
 

@@ -79,6 +79,10 @@ class Engines:
         project = next((one.project_id for one in records if one.id == run), None)
         return None if project is None else self._engine_of(project)
 
+    def by_id(self, project: str) -> Engine | None:
+        """The engine of a project in the folder where it was first seen; None without such a project or folder."""
+        return self._engine_of(project)
+
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
         found = self._engine_of(project)
@@ -190,7 +194,11 @@ class Engines:
                 return None
             mine = self.engine
             found = create_engine(
-                project_at(Path(root)), environment=mine.environment, clock=mine.clock, store=mine.store
+                project_at(Path(root)),
+                environment=mine.environment,
+                clock=mine.clock,
+                store=mine.store,
+                holder=mine.holder,
             )
             if found.project_id != project:
                 return None

@@ -35,6 +35,10 @@ HEADERS = (
 )  # fmt: skip
 """Headers of every answer and refusal, except pages with ``SCRIPTED``."""
 
+API = "/api/"
+"""Below this path a request authenticates itself by a token, which no other page has, and is JSON."""
+
+_WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _SITES = {b"same-origin", b"none"}
 
 
@@ -77,8 +81,10 @@ class Guard:
             return 403, "Another page sent this request. Open the address yourself."
         if not set(said.get(b"sec-fetch-site", ())) <= _SITES:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
-        if scope["method"] == "POST" and said.get(b"content-type") != [b"application/x-www-form-urlencoded"]:
-            return 415, "Only forms of this page are accepted."
+        if scope["method"] in _WRITES:
+            is_api = scope["path"].startswith(API)
+            if said.get(b"content-type") != [b"application/json" if is_api else b"application/x-www-form-urlencoded"]:
+                return 415, "Send application/json." if is_api else "Only forms of this page are accepted."
         return None
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.api.lazy import LazyApi
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
@@ -53,6 +54,7 @@ class Page:
         self.url = address(port)
         self._engine = engine
         self._desks = Engines(engine)
+        self._api = LazyApi(engine, self.visited)
         self._database = Path(engine.store.health().path).resolve()
         self._visited_at = time.monotonic()
 
@@ -88,7 +90,7 @@ class Page:
         from wfe_mcp.dashboard.app import decision_app
 
         config = uvicorn.Config(
-            decision_app(self._desks, self.port, self.visited, asks_pin=self.asks_pin), loop="asyncio", http="h11", ws="none", lifespan="off",
+            decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin), loop="asyncio", http="h11", ws="none", lifespan="off",
             log_config=None, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
             timeout_graceful_shutdown=3,
         )  # fmt: skip
@@ -104,6 +106,7 @@ class Page:
             server.should_exit = True
             thread.join(_START_S)
             self._desks.close()
+            self._api.close()
 
 
 @contextlib.contextmanager

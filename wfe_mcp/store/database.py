@@ -30,6 +30,7 @@ from wfe_mcp.store.maintenance.verify import VerifyRepository
 from wfe_mcp.store.processes import ProcessRepository
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.repository import Caches
+from wfe_mcp.store.runs.activity import ActivityRepository
 from wfe_mcp.store.runs.approvals import ApprovalRepository
 from wfe_mcp.store.runs.artifacts import ArtifactRepository
 from wfe_mcp.store.runs.evidence import EvidenceRepository
@@ -47,7 +48,7 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(
-    TemplateRepository, TimelineRepository, RunRepository, RunListRepository, VerifyRepository, ArtifactRepository, EvidenceRepository, ApprovalRepository, RetentionRepository, SettingRepository, ProcessRepository,
+    TemplateRepository, TimelineRepository, ActivityRepository, RunRepository, RunListRepository, VerifyRepository, ArtifactRepository, EvidenceRepository, ApprovalRepository, RetentionRepository, SettingRepository, ProcessRepository,
     OpinionRepository, StepRepository, JobRepository, ModelCallRepository, BundleRepository, SearchRepository,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""

@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.store.repository import Repository
+from wfe_mcp.store.records.runs import ProjectRecord
+from wfe_mcp.store.repository import Repository, columns_for
 from wfe_mcp.store.schema.layout import DOCUMENT, PROJECT
 from wfe_mcp.store.sqlite import insert_new
 
 _PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))
 _ROOTS = select(PROJECT.c.id, PROJECT.c.root).where(PROJECT.c.id.in_(bindparam("ids", expanding=True)))
+_PROJECTS = select(*columns_for(ProjectRecord, PROJECT)).order_by(PROJECT.c.created_at, PROJECT.c.id)
 _NEW_PROJECT = insert(PROJECT)
 _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha256"))
 _NEW_DOCUMENT = insert_new(DOCUMENT)
@@ -34,6 +36,10 @@ class ProjectRepository(Repository):
         """The id of the project ``key``, if it is known; writes nothing."""
         found = self._connection.execute(_PROJECT, {"key": key}).scalar()
         return None if found is None else str(found)
+
+    def projects(self) -> list[ProjectRecord]:
+        """Every project, oldest first."""
+        return self._all(ProjectRecord, _PROJECTS)
 
     def project_roots(self, ids: Sequence[str]) -> dict[str, str]:
         """The folders of these projects by id, where each was first seen; unknown ids are left out."""

@@ -26,6 +26,7 @@ _CHAIN = "settings"
 
 _SECRET = select(SECRET.c.value).where(SECRET.c.name == bindparam("name_"))
 _SECRETS = select(SECRET.c.name, SECRET.c.value)
+_SECRETS_NAMED = _SECRETS.where(SECRET.c.name >= bindparam("from_"), SECRET.c.name < bindparam("to_"))
 _NEW_SECRET = insert(SECRET)
 _CHANGE_SECRET = (
     update(SECRET)
@@ -70,6 +71,11 @@ class SettingRepository(Repository):
         """The value of a secret."""
         found = self._connection.execute(_SECRET, {"name_": name}).scalar()
         return None if found is None else str(found)
+
+    def secrets_named(self, prefix: str) -> dict[str, str]:
+        """The secrets whose names begin with ``prefix``."""
+        rows = self._connection.execute(_SECRETS_NAMED, {"from_": prefix, "to_": f"{prefix}\uffff"})
+        return {str(row.name): str(row.value) for row in rows}
 
     def set_secret(self, name: str, value: str | None, by: By, at: datetime) -> None:
         """Set or remove (None) a secret, and log the change."""

@@ -71,6 +71,14 @@ class QueueView:
     average_run_s: float | None = None
 
 
+@view_model
+class QueueState:
+    """Jobs, newest first, and the queues they are in."""
+
+    jobs: tuple[JobRow, ...]
+    queues: tuple[QueueView, ...]
+
+
 def job_row(standing: JobStanding) -> JobRow:
     """One line of the list."""
     job = standing.job

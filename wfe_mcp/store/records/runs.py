@@ -242,6 +242,17 @@ class TrustRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A project; ``root``: the folder in which it was first seen."""
+
+    # generated: Project
+    id: str
+    key: str
+    root: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessRecord:
     """A wfe-mcp process: a server with its client, or a page (``ui``) with its port. Start times identify a reused pid."""
 

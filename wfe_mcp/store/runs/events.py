@@ -68,16 +68,16 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
 
     def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """The events of a run after number ``after``, oldest first."""
-        return self._all(_record, _EVENTS, {"run_id": run_id, "after": after, "limit": limit})
+        return self._all(event_record, _EVENTS, {"run_id": run_id, "after": after, "limit": limit})
 
     def all_events(self, run_id: RunId) -> Iterator[EventRecord]:
         """The whole log of a run, oldest first."""
         rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
-        return (_record(*row) for row in rows)
+        return (event_record(*row) for row in rows)
 
     def events_of(self, run_id: RunId, type_: str) -> list[EventRecord]:
         """The events of one type, oldest first."""
-        return self._all(_record, _OF_TYPE, {"run_id": run_id, "type": type_})
+        return self._all(event_record, _OF_TYPE, {"run_id": run_id, "type": type_})
 
     def last_judged(self, run_id: RunId) -> tuple[PhasePath, int] | None:
         """The phase and the attempt of the newest verdict in the log; None before the first."""
@@ -154,6 +154,7 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
             self._note(row["run_id"], said, events=1)
 
 
-def _record(*row: Any) -> EventRecord:
+def event_record(*row: Any) -> EventRecord:
+    """The record of a row whose last column is the payload's JSON text."""
     *columns, payload = row
     return EventRecord(*columns, payload=json.loads(payload))

@@ -1,0 +1,169 @@
+"""A run over HTTP."""
+
+from threading import Thread
+
+from tests.dashboard.api.client import Program, Reply
+from tests.dashboard.api.conftest import Connect
+from tests.dashboard.browser import Browser
+from tests.engine.scene import GOOD, LONG_ENOUGH, Scene, approval, command, phase
+from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.dashboard.serving import Page
+
+
+def drill(scene: Scene) -> None:
+    long = {"kind": "expr", "assert": str(LONG_ENOUGH["assert"]) % "plan"}
+    scene.define(phase("plan", long), phase("build", approval(), needs=["plan"]))
+
+
+def test_a_run_is_started_worked_and_waits_for_the_person(scene: Scene, program: Program) -> None:
+    drill(scene)
+    started = program.post("/runs", template="drill", inputs={"goal": "ship"}, title="First")
+    run = started.body["run"]
+    assert started.data["template"] == "drill"
+
+    claim = program.post("/runs/{run}/start_phase", {"run": run}).data
+    assert claim["output"]["artifact"] == "plan_note"
+    passed = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD)
+    assert passed.body["state"] == "completed"
+
+    program.post("/runs/{run}/start_phase", {"run": run}, phase="build")
+    asked = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="build", artifact=GOOD)
+    assert asked.body["waiting_on"] == "human"
+    refused = program.post("/runs/{run}/approve", {"run": run}, phase="build")
+    assert (refused.status, refused.code) == (403, "needs_human")
+    assert f"wfe-mcp approve {run} build" in refused.body["error"]["hint"]
+
+
+def test_the_log_names_the_token_and_its_channel(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+
+    (first, *_) = program.get("/runs/{run}/events", {"run": run}).data["events"]
+
+    assert (first["actor"], first["channel"], first["assurance"]) == ("ci", Channel.HTTP, Assurance.AGENT.name.lower())
+
+
+def test_an_invalid_artifact_is_refused_with_a_pointer_for_each_fault(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+
+    refused = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact={"title": "", "x": 1})
+
+    assert (refused.status, refused.code) == (422, "invalid_artifact")
+    assert {fault["path"] for fault in refused.body["error"]["details"]} == {"/title", "/x"}
+    assert refused.body["next"], "the calls that are legal now"
+
+
+def test_a_failed_gate_is_told_and_the_revision_is_stored(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+
+    failed = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact={"title": "abc"})
+
+    assert (failed.status, failed.code) == (422, "gate_failed")
+    assert program.get("/runs/{run}/artifacts", {"run": run}).data["artifacts"]
+
+
+def test_the_page_runs_the_checks_of_gates_where_no_server_does(scene: Scene, program: Program) -> None:
+    scene.check("hello", "print('hello')")
+    scene.define(phase("plan", command("hello")))
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+
+    done = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD)
+
+    assert done.body["state"] == "completed"
+    (seen,) = program.get("/runs/{run}/evidence", {"run": run}, phase="plan").data["evidence"]
+    assert (seen["kind"], seen["facts"]["exit_code"]) == ("command", 0)
+
+
+def test_two_tokens_do_not_hold_one_phase(scene: Scene, connect: Connect) -> None:
+    drill(scene)
+    one, other = connect(name="one"), connect(name="other")
+    run = one.post("/runs", template="drill").body["run"]
+    one.post("/runs/{run}/start_phase", {"run": run}, phase="plan")
+
+    refused = other.post("/runs/{run}/start_phase", {"run": run}, phase="plan")
+
+    assert (refused.status, refused.code) == (409, "leased")
+    assert "api:one" in refused.body["error"]["message"]
+
+
+def test_the_same_idempotency_key_returns_the_same_run(scene: Scene, program: Program) -> None:
+    drill(scene)
+    first = program.post("/runs", template="drill", idempotency_key="k").body["run"]
+
+    assert program.post("/runs", template="drill", idempotency_key="k").body["run"] == first
+    other = program.post("/runs", template="drill", idempotency_key="k", title="Other")
+    assert (other.status, other.code) == (409, "conflict")
+
+
+def test_a_run_is_retried_skipped_paused_and_rolled_back(scene: Scene, program: Program) -> None:
+    scene.define(phase("plan"), phase("extra", needs=["plan"], skip="agent"), phase("build", needs=["extra"]))
+    run = program.post("/runs", template="drill").body["run"]
+    at = {"run": run}
+    program.post("/runs/{run}/start_phase", at)
+    program.post("/runs/{run}/retry_phase", at, phase="plan", feedback="again")
+    program.post("/runs/{run}/start_phase", at)
+    program.post("/runs/{run}/submit_artifact", at, phase="plan", artifact=GOOD)
+    assert program.post("/runs/{run}/skip_phase", at, phase="extra", reason="not needed").body["state"] == "skipped"
+
+    assert program.post("/runs/{run}/control", at, action="pause").body["run_state"] == "paused"
+    assert program.post("/runs/{run}/control", at, action="resume").body["run_state"] == "running"
+    program.post("/runs/{run}/rollback", at, to="plan", files=False)
+    states = {each["phase"]: each["state"] for each in program.get("/runs/{run}", at).data["phases"]}
+    assert states["plan"] != "completed"
+
+
+def test_a_withdrawn_submission_opens_a_new_attempt(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+    at = {"run": run}
+    for name in ("plan", "build"):
+        program.post("/runs/{run}/start_phase", at, phase=name)
+        program.post("/runs/{run}/submit_artifact", at, phase=name, artifact=GOOD)
+
+    assert program.post("/runs/{run}/reject", at, phase="build", feedback="mine was wrong").data["attempt"] == 2
+
+
+def test_waiting_ends_when_somebody_decides(scene: Scene, page: Page, program: Program) -> None:
+    scene.define(phase("plan", approval()))
+    run = program.post("/runs", template="drill").body["run"]
+    at = {"run": run}
+    program.post("/runs/{run}/start_phase", at)
+    program.post("/runs/{run}/submit_artifact", at, phase="plan", artifact=GOOD)
+    request = program.post("/runs/{run}/approve", at, phase="plan").data_of_refusal["request"]
+    answers: list[Reply] = []
+    waits = Thread(target=lambda: answers.append(program.get("/runs/{run}", at, wait_s=45)))
+    waits.start()
+    Browser(page.port).approve(request)
+    waits.join(60)
+
+    assert answers[0].body["run_state"] == "completed"
+
+
+def test_runs_are_listed_with_who_is_waited_for_page_by_page(scene: Scene, program: Program) -> None:
+    drill(scene)
+    made = [program.post("/runs", template="drill", title=f"Run {number}").body["run"] for number in range(3)]
+
+    first = program.get("/runs", limit=2).data
+    rest = program.get("/runs", limit=2, cursor=first["cursor"]).data
+
+    assert {each["run"] for each in (*first["runs"], *rest["runs"])} == set(made)
+    assert {each["waiting_on"] for each in first["runs"]} == {"agent"}
+    assert program.get("/runs", status=["completed", "cancelled"]).data["runs"] == []
+
+
+def test_an_unknown_run_phase_or_key_is_named_with_the_nearest(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+
+    assert (program.get("/runs/{run}", {"run": "nope"}).status) == 404
+    phase_ = program.post("/runs/{run}/start_phase", {"run": run}, phase="plam")
+    assert (phase_.status, phase_.code) == (404, "unknown_phase")
+    assert "plan" in phase_.body["error"]["hint"] + phase_.body["error"]["message"]
+    key = program.post("/runs/{run}/start_phase", {"run": run}, fase="plan")
+    assert (key.status, key.code) == (400, "bad_argument")
+    assert key.body["error"]["details"][0]["path"] == "/body/fase"

@@ -1,0 +1,140 @@
+"""The stream of new events."""
+
+import contextlib
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.dashboard.api.client import WAIT_S, Program
+from tests.dashboard.api.conftest import Connect
+from tests.engine.scene import Scene, phase
+
+
+@dataclass
+class Message:
+    event: str
+    id: int
+    data: dict[str, Any]
+
+
+@pytest.fixture
+def listen() -> Iterator["Callable[..., Stream]"]:
+    with contextlib.ExitStack() as opened:
+
+        def open_(program: Program, query: str = "", **headers: str) -> Stream:
+            return opened.enter_context(contextlib.closing(Stream(program, query, **headers)))
+
+        yield open_
+
+
+class Stream:
+    """A reader of Server-Sent Events."""
+
+    def __init__(self, program: Program, query: str = "", **headers: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=WAIT_S)
+        sent = {"Host": f"localhost:{program.port}", "Authorization": f"Bearer {program.token}", **headers}
+        self._connection.request("GET", f"/api/v1/events{query}", headers=sent)
+        self.response = self._connection.getresponse()
+        assert self.response.status == 200, self.response.read()
+        self._messages = self._read()
+        self.began = self.next()
+
+    def next(self) -> Message:
+        return next(self._messages)
+
+    def events(self, count: int) -> list[Message]:
+        found = [self.next() for _ in range(count)]
+        assert {each.event for each in found} == {"event"}
+        return found
+
+    def close(self) -> None:
+        self.response.close()
+        self._connection.close()
+
+    def _read(self) -> Iterator[Message]:
+        fields: dict[str, str] = {}
+        while line := self.response.readline().decode():
+            if line.strip():
+                name, _, value = line.rstrip("\r\n").partition(": ")
+                fields[name] = value
+            elif "data" in fields:
+                yield Message(fields.get("event", "message"), int(fields["id"]), json.loads(fields["data"]))
+                fields = {}
+
+
+Listen = Callable[..., Stream]
+
+
+def test_events_of_other_processes_arrive_in_the_order_of_the_log(
+    scene: Scene, program: Program, listen: Listen
+) -> None:
+    scene.define(phase("plan"))
+    stream = listen(program)
+    assert stream.began.event == "ready"
+
+    run = start_elsewhere(scene)
+
+    arrived = stream.events(2)
+    logged = program.get("/runs/{run}/events", {"run": run}).data["events"]
+    assert [each.data["type"] for each in arrived] == [each["type"] for each in logged[:2]]
+    assert {each.data["run"] for each in arrived} == {run}
+    assert [each.id for each in arrived] == sorted(each.id for each in arrived)
+
+
+def test_a_client_that_reconnects_misses_nothing_and_gets_nothing_twice(
+    scene: Scene, program: Program, listen: Listen
+) -> None:
+    scene.define(phase("plan"))
+    stream = listen(program)
+    begin = stream.began.id
+    run = start_elsewhere(scene)
+    (seen,) = stream.events(1)
+    stream.close()
+    start_elsewhere(scene)
+    count = len(program.get("/activity", limit=500).data["events"])
+
+    again = listen(program, **{"Last-Event-ID": str(seen.id)})
+    rest = again.events(count - 1)
+
+    whole = listen(program, f"?after={begin}").events(count)
+    assert [each.id for each in (seen, *rest)] == [each.id for each in whole]
+    assert whole[0].data["run"] == run
+
+
+def test_a_position_past_the_end_starts_over(scene: Scene, program: Program, listen: Listen) -> None:
+    scene.define(phase("plan"))
+    program.post("/runs", template="drill")
+    last = program.get("/activity", limit=1).data["events"][0]["position"]
+
+    stream = listen(program, "?after=999999")
+
+    assert (stream.began.event, stream.began.id) == ("reset", last)
+
+
+def test_a_stream_of_one_project_has_no_events_of_another(scene: Scene, connect: Connect, listen: Listen) -> None:
+    scene.define(phase("plan"))
+    with scene.store.tx() as tx:
+        other = tx.project_id(str(scene.root.parent), str(scene.root.parent))
+    everything, one = connect(name="all"), connect(name="one", project=scene.engine.project_id)
+    stream, foreign = listen(everything, f"?project={other}&after=0"), listen(one, "?after=0")
+    assert foreign.began.event == stream.began.event == "ready"
+
+    everything.post("/runs", template="drill")
+
+    assert foreign.next().event == "event"
+    everything.post("/runs", template="drill")
+
+
+def start_elsewhere(scene: Scene) -> str:
+    """A run that another process starts."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wfe_mcp", "start", "drill", "--json", "--project", str(scene.root)],
+        env={**scene.environment, "WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)["run"]

@@ -1,0 +1,89 @@
+"""``wfe-mcp token``: access tokens for the HTTP API of ``wfe-mcp ui``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import seconds_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.access.tokens import Token
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token: ci, release-bot.")]
+ScopeGiven = Annotated[str, typer.Option("--scope", metavar="SCOPE", help="What it may do: read, work or manage.")]
+Everywhere = Annotated[bool, typer.Option("--all-projects", help="For every project, not only for this one.")]
+Expires = Annotated[str, typer.Option("--expires", metavar="DURATION", help="How long it is valid: 12h, 90d.")]
+
+
+def create(
+    invocation: Invocation,
+    name: Name,
+    scope: ScopeGiven = "read",
+    everywhere: Everywhere = False,
+    expires: Expires = "",
+) -> None:
+    """Make a token for a program that uses the HTTP API, and print it once.
+
+    read: look. work: what an agent may do too. manage: store templates and cancel jobs too. A token never approves for you.
+    """
+    from wfe_mcp.core.errors import Refused, nearest
+    from wfe_mcp.engine.access.tokens import SCOPES, create_token
+    from wfe_mcp.views.envelope import Envelope
+
+    if scope not in SCOPES:
+        near = nearest(scope, SCOPES)
+        hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(SCOPES)}."
+        raise Refused("bad_argument", f"There is no scope {scope!r}.", hint)
+    engine = invocation.engine
+    made, text = create_token(
+        engine, invocation.by, name, scope, project="" if everywhere else engine.project_id, expires_s=seconds_of(expires)
+    )  # fmt: skip
+    ends = "" if made.expires_at is None else f", until {made.expires_at:%Y-%m-%d %H:%M} UTC"
+    where = "every project" if everywhere else "this project"
+    summary = f"Token {name} may {scope} in {where}{ends}. It is shown only now."
+    answer = Envelope(True, summary=summary, data=_row(made) | {"token": text})
+
+    def tell(screen: "Screen") -> None:
+        screen.line(summary)
+        screen.line(f"  {text}")
+        screen.line("Send it as Authorization: Bearer TOKEN to http://localhost:PORT/api/v1 of wfe-mcp ui.")
+
+    invocation.render(answer, tell)
+
+
+def list_all(invocation: Invocation) -> None:
+    """List the tokens; their text is not kept."""
+    from wfe_mcp.engine.access.tokens import tokens
+    from wfe_mcp.views.envelope import Envelope
+
+    rows = [_row(each) for each in tokens(invocation.engine)]
+    answer = Envelope(True, summary=f"{len(rows)} tokens", data={"tokens": rows})
+
+    def tell(screen: "Screen") -> None:
+        screen.table(
+            ("token", "scope", "project", "expires"),
+            [(row["name"], row["scope"], row["project"] or "every project", row["expires_at"] or "-") for row in rows],
+        )
+        if not rows:
+            screen.line("No tokens.")
+
+    invocation.render(answer, tell)
+
+
+def revoke(invocation: Invocation, name: Name) -> None:
+    """Remove a token; the next request with it is refused."""
+    from wfe_mcp.engine.access.tokens import revoke_token
+    from wfe_mcp.views.envelope import Envelope
+
+    revoke_token(invocation.engine, invocation.by, name)
+    invocation.render(Envelope(True, summary=f"Token {name} is revoked.", data={"name": name}))
+
+
+def _row(token: "Token") -> dict[str, str]:
+    ends = "" if token.expires_at is None else token.expires_at.isoformat(timespec="seconds")
+    return {
+        "name": token.name, "scope": token.scope, "project": token.project,
+        "created_at": token.created_at.isoformat(timespec="seconds"), "expires_at": ends,
+    }  # fmt: skip

@@ -1,0 +1,80 @@
+"""The application of the HTTP API, and its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from wfe_mcp import __version__
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.limits import MESSAGE_BYTES
+from wfe_mcp.dashboard.api import library, live, runs
+from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
+
+if TYPE_CHECKING:
+    from fastapi.routing import APIRoute
+
+    from wfe_mcp.dashboard.api.access import Access
+    from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
+
+ROOT = "/api/v1"
+_DESCRIPTION = """\
+What wfe-mcp's tools and commands answer, over HTTP on this machine.
+
+Every request needs `Authorization: Bearer TOKEN`; make a token with `wfe-mcp token create`. A token has the assurance of an
+agent: what needs a person is answered with `needs_human` and the command. Answers have the keys of a tool's answer; `next`
+names the calls that are legal now, by the names of the operations.
+"""
+
+
+class BodyLimit:
+    """Ends a request whose body is larger than a message of an MCP client may be, before it is in memory."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MESSAGE_BYTES.most:
+                raise HTTPException(TOO_LARGE)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def api(access: Access | None = None) -> FastAPI:
+    """The API; without ``access`` only its description."""
+    app = FastAPI(
+        title="wfe-mcp", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None,
+        responses=refusals(), generate_unique_id_function=_name, servers=[{"url": ROOT}],
+    )  # fmt: skip
+    app.state.access = access
+    for each in (runs.router, library.router, live.router):
+        app.include_router(each)
+    app.add_exception_handler(Refused, on_refused)
+    app.add_exception_handler(RequestValidationError, on_malformed)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_bug)
+    app.add_middleware(BodyLimit)
+    return app
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return api().openapi()
+
+
+def _name(route: APIRoute) -> str:
+    return route.name

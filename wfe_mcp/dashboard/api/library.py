@@ -1,0 +1,96 @@
+"""Operations on artifacts, templates and projects, and search."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from wfe_mcp.dashboard.api.access import Manages, Reads
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import done, shown
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.activity import ProjectList, ProjectView, project_row, project_view
+from wfe_mcp.views.find import FoundView, found
+from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
+
+router = APIRouter()
+
+
+class NewTemplate(BaseModel):
+    """A template definition (``wfe/1``). ``dry_run``: only check it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    project: str = ""
+    definition: dict[str, Any] = Field(description="GET /api/v1/templates/quick_fix shows one")
+    dry_run: bool = False
+
+
+@router.get("/runs/{run}/artifacts", response_model=answer_of(), tags=["artifacts"])
+def read_artifact(
+    caller: Reads,
+    run: str,
+    phase: str = "",
+    artifact: str = "",
+    revision: Annotated[int | None, Query(ge=1)] = None,
+    pointer: str = "",
+    against: str = "",
+) -> JSONResponse:
+    """The artifacts of a run; with ``phase`` or ``artifact`` one of them, a part of it, or how it differs from another."""
+    return done(
+        caller, caller.engine_of(run), answers.read_artifact, run, phase, artifact=artifact, revision=revision,
+        pointer=pointer, against=against,
+    )  # fmt: skip
+
+
+@router.get("/templates", response_model=answer_of(TemplateList), tags=["templates"])
+def list_templates(caller: Reads, project: str = "", query: str = "") -> JSONResponse:
+    """The templates that a run can start from."""
+    return done(caller, caller.engine(project), answers.list_templates, query=query)
+
+
+@router.get("/templates/{name}", response_model=answer_of(TemplateView), tags=["templates"])
+def show_template(caller: Reads, name: str, project: str = "") -> JSONResponse:
+    """A whole template definition; NAME@VERSION for a stored version."""
+    return done(caller, caller.engine(project), answers.list_templates, name=name)
+
+
+@router.post("/templates", response_model=answer_of(KeptView), tags=["templates"])
+def save_template(caller: Manages, body: NewTemplate) -> JSONResponse:
+    """Store a new version of a template. A run starts from it once a person trusts it."""
+    return done(
+        caller, caller.engine(body.project), answers.save_template, definition=body.definition, dry_run=body.dry_run
+    )
+
+
+@router.get("/projects", response_model=answer_of(ProjectList), tags=["projects"])
+def list_projects(caller: Reads) -> JSONResponse:
+    """Every project that the token opens."""
+    with caller.engine().store.read() as tx:
+        records = [each for each in tx.projects() if caller.token.project in {"", each.id}]
+    return shown(f"{len(records)} projects", ProjectList(projects=tuple(map(project_row, records))))
+
+
+@router.get("/projects/{project}", response_model=answer_of(ProjectView), tags=["projects"])
+def show_project(caller: Reads, project: str) -> JSONResponse:
+    """A project: its templates, checks, roles and the runs that are not over."""
+    engine = caller.engine(project)
+    with engine.store.read() as tx:
+        record = next(each for each in tx.projects() if each.id == engine.project_id)
+    return shown(record.root, project_view(engine, record))
+
+
+@router.get("/search", response_model=answer_of(FoundView), tags=["search"])
+def search(
+    caller: Reads,
+    query: str,
+    project: str = "",
+    kind: Literal["", "run", "artifact", "event", "decision", "finding"] = "",
+    run: str = "",
+    limit: Annotated[int, Query(ge=1, le=50)] = 20,
+    cursor: str = "",
+) -> JSONResponse:
+    """Full-text search of a project's history."""
+    engine = caller.engine_of(run) if run else caller.engine(project)
+    return done(caller, engine, found, run, query=query, kind=kind, limit=limit, cursor=cursor)

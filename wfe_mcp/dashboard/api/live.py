@@ -1,0 +1,136 @@
+"""Operations on the queue and the log over all runs, and the stream of new events.
+
+The stream is Server-Sent Events: one message for each event, with its position as id. A client that reconnects sends the last
+id (``Last-Event-ID``, or ``after``) and misses nothing. A position past the end, after the database was compacted or replaced,
+begins with a ``reset`` message instead of ``ready``: read the state anew, then go on from its id.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import anyio
+from fastapi import APIRouter, Header, Query
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.api.access import Manages, Reads
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_standings, queues_now
+from wfe_mcp.store import Store
+from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.store.runs.activity import Activity
+from wfe_mcp.views.activity import ActivityList, activity_view
+from wfe_mcp.views.jobs import JobView, QueueState, job_row, job_view, queue_view
+from wfe_mcp.views.model import plain
+
+router = APIRouter()
+
+POLL_S = 0.15
+BATCH = 500
+PING_S = 15
+RETRY_MS = 1000
+
+After = Annotated[int, Query(ge=0)]
+
+
+class Cancellation(BaseModel):
+    """Why a job is cancelled."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = ""
+
+
+@router.get("/queue", response_model=answer_of(QueueState), tags=["queue"])
+def show_queue(
+    caller: Reads,
+    project: str = "",
+    run: str = "",
+    status: Annotated[list[JobStatus] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> JSONResponse:
+    """The queues of a project and its jobs, newest first."""
+    engine = caller.engine_of(run) if run else caller.engine(project)
+    found = job_standings(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
+    view = QueueState(jobs=tuple(map(job_row, found)), queues=tuple(map(queue_view, queues_now(engine))))
+    return shown(plural(len(found), "job"), view)
+
+
+@router.get("/queue/{job}", response_model=answer_of(JobView), tags=["queue"])
+def show_job(caller: Reads, job: str, project: str = "") -> JSONResponse:
+    """One job, with its input and its result."""
+    view = job_view(find_job(caller.engine(project), job))
+    return shown(f"Job {view.row.job}: {view.row.state}", view)
+
+
+@router.post("/queue/{job}/cancel", response_model=answer_of(JobView), tags=["queue"])
+def cancel(caller: Manages, job: str, body: Cancellation, project: str = "") -> JSONResponse:
+    """Cancel a job; a running one ends with every process that it started."""
+    from wfe_mcp.engine.background.job_handlers import gave_up_of
+
+    engine = caller.engine(project)
+    ended = cancel_job(engine, caller.by, job, gave_up_of(engine), body.reason)
+    return shown(f"Job {ended.id} is cancelled", job_view(find_job(engine, ended.id)))
+
+
+@router.get("/activity", response_model=answer_of(ActivityList), tags=["activity"])
+def list_activity(
+    caller: Reads, project: str = "", before: After = 0, limit: Annotated[int, Query(ge=1, le=500)] = 100
+) -> JSONResponse:
+    """The newest events over all runs, newest first; ``before``: those before a position."""
+    wanted = project or caller.token.project
+    with caller.engine(wanted).store.read() as tx:
+        found = tx.activity_before(before or tx.last_position() + 1, project=wanted, limit=limit)
+    events = tuple(map(activity_view, found))
+    return shown(plural(len(events), "event"), ActivityList(events=events, last=found[-1].position if found else 0))
+
+
+@router.get("/events", tags=["activity"], response_class=EventSourceResponse)
+async def stream(
+    caller: Reads,
+    project: str = "",
+    after: Annotated[int | None, Query(ge=0)] = None,
+    last_event_id: Annotated[str, Header()] = "",
+) -> EventSourceResponse:
+    """New events over all runs, as they are committed by any process. Without ``after``: from now on."""
+    wanted = project or caller.token.project
+    engine = await run_in_threadpool(caller.engine, wanted)
+    begin = int(last_event_id) if last_event_id.isdecimal() else after
+    return EventSourceResponse(
+        _news(engine.store, wanted, begin), ping=PING_S, headers={"cache-control": "no-store"}, send_timeout=30
+    )
+
+
+async def _news(store: Store, project: str, after: int | None) -> AsyncGenerator[ServerSentEvent]:
+    last = await run_in_threadpool(_last, store)
+    position = last if after is None else min(after, last)
+    is_past = after is not None and after > last
+    yield ServerSentEvent("{}", event="reset" if is_past else "ready", id=str(position), retry=RETRY_MS)
+    seen = -1
+    while True:
+        version = await run_in_threadpool(store.data_version)
+        if version != seen:
+            found = await run_in_threadpool(_after, store, position, project)
+            for each in found:
+                yield ServerSentEvent(
+                    json.dumps(plain(activity_view(each)), ensure_ascii=False), event="event", id=str(each.position)
+                )
+            position = found[-1].position if found else position
+            seen = -1 if len(found) == BATCH else version
+            continue
+        await anyio.sleep(POLL_S)
+
+
+def _last(store: Store) -> int:
+    with store.read() as tx:
+        return tx.last_position()
+
+
+def _after(store: Store, position: int, project: str) -> list[Activity]:
+    with store.read() as tx:
+        return tx.activity_after(position, project=project, limit=BATCH)

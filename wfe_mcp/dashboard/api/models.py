@@ -1,0 +1,141 @@
+"""Pydantic models of answers, derived from the view models: they describe the API, in OpenAPI and for its clients.
+
+A view is typed once, as a dataclass of ``views/``. Its model here has the same keys in the same order; fields of an inline
+view take its place, as ``views.model.plain`` writes them, and a field with a default may be absent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import Field as Key
+
+import wfe_mcp.views
+
+D = TypeVar("D")
+
+
+class NextCall(BaseModel):
+    """A call that is legal now. ``need``: argument → JSON pointer into this answer to the schema of what to fill in."""
+
+    tool: str
+    args: dict[str, Any]
+    need: dict[str, str] = {}
+    why: str = ""
+
+
+class Fault(BaseModel):
+    """One fault of the request or of a document in it."""
+
+    path: str = Key(description="JSON pointer")
+    message: str
+    expected: Any = None
+    got: Any = None
+
+
+class ErrorBody(BaseModel):
+    """Why a request was refused. ``code`` is stable; ``hint`` says what to do."""
+
+    code: str
+    message: str
+    hint: str = ""
+    details: list[Fault] = []
+
+
+class Answer(BaseModel, Generic[D]):
+    """The answer to a request: the same keys as the answer of a tool."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ok: bool
+    run: str = ""
+    phase: str = ""
+    state: str = Key("", description="the status of the attempt where phase is set, else of the run")
+    run_state: str = ""
+    waiting_on: str = Key("", description="agent, human, job, reviewer or none")
+    summary: str = ""
+    next: list[NextCall] = []
+    data: D | None = None
+
+
+class Refusal(Answer[dict[str, Any]]):
+    """A request that was refused; nothing has changed, unless the code is ``gate_failed``."""
+
+    error: ErrorBody
+
+
+def answer_of(*kinds: Any) -> Any:
+    """The model of an answer whose data is one of these views; a mapping where none is named."""
+    return Answer[_any_of(map(_translated, kinds))] if kinds else Answer[dict[str, Any]]
+
+
+@cache
+def model_of(kind: type) -> type[BaseModel]:
+    """The model of a dataclass."""
+    keys: dict[str, Any] = {}
+    hints = get_type_hints(kind, vars(sys.modules[kind.__module__]), _names())
+    for each in fields(cast("Any", kind)):
+        keys |= _inlined(hints[each.name]) if each.metadata else {each.name.removesuffix("_"): _key(each, hints)}
+    return create_model(kind.__name__, __doc__=kind.__doc__, **dict(map(_named, keys.items())))
+
+
+def _named(key: tuple[str, tuple[Any, Any]]) -> tuple[str, Any]:
+    """A field for a key; one that pydantic has as a method gets another name, and the key as its alias."""
+    name, (hint, default) = key
+    return (f"{name}_", (Annotated[hint, Key(alias=name)], default)) if hasattr(BaseModel, name) else key
+
+
+def _inlined(hint: Any) -> dict[str, Any]:
+    """The keys of an inline view; of a choice of several, all of them, and none required."""
+    kinds = [each for each in get_args(hint) or (hint,) if is_dataclass(each)]
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        for name, key in model_of(cast("type", kind)).model_fields.items():
+            optional = len(kinds) > 1 and key.is_required()
+            found[key.alias or name] = (key.annotation, None if optional else ... if key.is_required() else key.default)
+    return found
+
+
+def _key(each: Field[Any], hints: dict[str, Any]) -> tuple[Any, Any]:
+    hint = _translated(hints[each.name])
+    if each.default is not MISSING:
+        return hint, each.default
+    return hint, ... if each.default_factory is MISSING else Key(default_factory=each.default_factory)
+
+
+def _translated(hint: Any) -> Any:
+    """``hint`` with every view replaced by its model, and tuples of any length by lists."""
+    if is_dataclass(hint):
+        return model_of(cast("type", hint))
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is None:
+        return hint
+    if origin in {Union, types.UnionType}:
+        return _any_of(map(_translated, parts))
+    if origin is tuple and len(parts) == 2 and parts[1] is Ellipsis:
+        return list[_translated(parts[0])]
+    if origin is Mapping:
+        return dict[parts[0], _translated(parts[1])]
+    return hint
+
+
+def _any_of(hints: Iterable[Any]) -> Any:
+    return Union[tuple(hints)]  # noqa: UP007 - of a number known only now
+
+
+@cache
+def _names() -> dict[str, Any]:
+    """Every dataclass of ``views/`` by its name: their modules import each other for type checkers only."""
+    found: dict[str, Any] = {}
+    for module in pkgutil.walk_packages(wfe_mcp.views.__path__, "wfe_mcp.views."):
+        loaded = vars(importlib.import_module(module.name))
+        found |= {name: value for name, value in loaded.items() if is_dataclass(value) and isinstance(value, type)}
+    return found

@@ -1,0 +1,140 @@
+"""Answers of the API: the envelope of the tools as JSON, with the HTTP status of its code."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from wfe_mcp.core.errors import CODES, Detail, Refused
+from wfe_mcp.core.limits import MESSAGE_BYTES
+from wfe_mcp.dashboard.api.models import Refusal
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.envelopes import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import Request
+
+    from wfe_mcp.dashboard.api.access import Caller
+    from wfe_mcp.engine.kernel.engine import Engine
+
+log = logging.getLogger("wfe_mcp.dashboard.api")
+
+TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+STATUS: dict[str, HTTPStatus] = {
+    "bad_argument": HTTPStatus.BAD_REQUEST,
+    "path_outside_project": HTTPStatus.BAD_REQUEST,
+    "unauthorized": HTTPStatus.UNAUTHORIZED,
+    "forbidden": HTTPStatus.FORBIDDEN,
+    "needs_human": HTTPStatus.FORBIDDEN,
+    "needs_trust": HTTPStatus.FORBIDDEN,
+    "wrong_pin": HTTPStatus.FORBIDDEN,
+    "unknown_run": HTTPStatus.NOT_FOUND,
+    "unknown_phase": HTTPStatus.NOT_FOUND,
+    "unknown_template": HTTPStatus.NOT_FOUND,
+    "unknown_artifact": HTTPStatus.NOT_FOUND,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "invalid_artifact": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "invalid_template": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "gate_failed": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""Code → status; every other code is a conflict with the present state, 409."""
+
+
+def status_of(code: str) -> HTTPStatus:
+    """The HTTP status of a refusal with this code."""
+    return STATUS.get(code, HTTPStatus.CONFLICT)
+
+
+def refusals() -> dict[int | str, dict[str, Any]]:
+    """The refusals that each operation can answer with, for OpenAPI."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({status_of(code) for code in CODES}):
+        codes = ", ".join(code for code in CODES if status_of(code) is status)
+        found[status.value] = {"model": Refusal, "description": codes}
+    return found
+
+
+def reply(envelope: Envelope) -> JSONResponse:
+    """An answer of the views."""
+    status = HTTPStatus.OK if envelope.error is None else status_of(envelope.error.code)
+    return JSONResponse(envelope.to_dict(), status)
+
+
+def shown(summary: str, view: object) -> JSONResponse:
+    """A view by itself."""
+    return reply(Envelope(True, summary=summary, view=view))
+
+
+def done(
+    caller: Caller, engine: Engine, ask: Callable[..., Envelope], run: str = "", phase: str = "", **given: Any
+) -> JSONResponse:
+    """The answer of ``ask(engine, by, **given)``, or its refusal with the state of ``run`` and the calls that are legal now."""
+    if run:
+        given["run"] = run
+    if phase:
+        given["phase"] = phase
+    try:
+        return reply(ask(engine, caller.by, **given))
+    except Refused as refused:
+        return reply(refusal(engine, refused, run or None, phase or None))
+
+
+def on_refused(request: Request, exc: Exception) -> JSONResponse:
+    """A refusal outside a run."""
+    del request
+    assert isinstance(exc, Refused), exc
+    answer = reply(Envelope(False, summary=exc.message, data=exc.data, error=exc))
+    if exc.code == "unauthorized":
+        answer.headers["www-authenticate"] = "Bearer"
+    return answer
+
+
+def on_malformed(request: Request, exc: Exception) -> JSONResponse:
+    """A request that does not have the form that OpenAPI describes: each fault with its JSON pointer."""
+    assert isinstance(exc, RequestValidationError), exc
+    details = tuple(
+        Detail("/" + "/".join(str(step) for step in fault["loc"]), fault["msg"], got=_short(fault.get("input")))
+        for fault in exc.errors()
+    )
+    first = details[0]
+    refused = Refused(
+        "bad_argument", f"The request is not valid at {first.path}: {first.message}.", "See /api/v1/openapi.json.",
+        details=details,
+    )  # fmt: skip
+    return on_refused(request, refused)
+
+
+def on_http(request: Request, exc: Exception) -> JSONResponse:
+    """A path or method that the API does not have, or a body that is too large or no JSON."""
+    assert isinstance(exc, HTTPException), exc
+    found = f"{request.method} {request.url.path}"
+    refused = Refused("bad_argument", f"The body of {found} cannot be read as JSON.", "See /api/v1/openapi.json.")
+    if exc.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+        refused = Refused("bad_argument", f"There is no operation {found}.", "See /api/v1/openapi.json.")
+    elif exc.status_code == TOO_LARGE:
+        most = f"{MESSAGE_BYTES.most:,} {MESSAGE_BYTES.unit}"
+        refused = Refused("too_large", f"The body of {found} is larger than {most}.", MESSAGE_BYTES.remedy)
+    envelope = Envelope(False, summary=refused.message, error=refused)
+    return JSONResponse(envelope.to_dict(), exc.status_code, exc.headers)
+
+
+def on_bug(request: Request, exc: Exception) -> JSONResponse:
+    """An exception that is a bug: the log has the traceback, the answer does not."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=exc)
+    refused = Refused("internal", "This is a bug in wfe-mcp; see its log.", "Nothing of this request was stored.")
+    return reply(Envelope(False, summary=refused.message, error=refused))
+
+
+def _short(value: object) -> object:
+    text = str(value)
+    return value if len(text) <= 100 else f"{text[:100]}…"

@@ -1,0 +1,264 @@
+"""Operations on runs: list, start, look, work, decide as an agent may, control."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import APIRouter, Query
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.dashboard.api.access import Caller, Reads, Works
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import done, reply, shown
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.runs.archive import stale_of
+from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.views import rollback as history
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views import waiting
+from wfe_mcp.views.activity import EventList, EvidenceList, evidence_fact
+from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.views.artifacts import ClaimView
+from wfe_mcp.views.envelopes import refusal, standing_of
+from wfe_mcp.views.run_models import RollbackView, RunList, RunView, SubmittedView
+from wfe_mcp.views.runs import event_view, run_row
+
+router = APIRouter(tags=["runs"])
+
+GATES_WAIT_S = 20.0
+POLL_S = 0.2
+_OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
+
+WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewRun(_Body):
+    """A run to start. ``template``: without one, the default template of the project."""
+
+    project: str = ""
+    template: str = ""
+    inputs: dict[str, Any] = {}
+    title: str = ""
+    driver: str = Field("", description="a role whose model works the phases; without one, whoever claims them")
+    auto: bool | None = None
+    idempotency_key: str = Field("", description="the same key returns the same run")
+    triggered_by: str = ""
+    external_id: str = ""
+
+
+class PhaseToStart(_Body):
+    """The phase to claim; without one, the first that is ready."""
+
+    phase: str = ""
+
+
+class Submission(_Body):
+    """An artifact, or the path of a file in the project that holds it."""
+
+    phase: str
+    artifact: dict[str, Any] | None = None
+    path: str = ""
+    attempt: int | None = Field(None, ge=1)
+    note: str = ""
+
+
+class ApprovalAsked(_Body):
+    """The approval to ask a person for."""
+
+    phase: str
+    sha256: str = ""
+    comment: str = ""
+
+
+class Rejection(_Body):
+    """The submission to withdraw."""
+
+    phase: str
+    feedback: str
+
+
+class Retry(_Body):
+    """The phase to try again. ``role``: another model."""
+
+    phase: str
+    role: str = ""
+    feedback: str = ""
+
+
+class Skip(_Body):
+    """The phase to leave out."""
+
+    phase: str
+    reason: str
+
+
+class Control(_Body):
+    """What to do with the run."""
+
+    action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
+    phase: str = ""
+    reason: str = ""
+
+
+class RollBack(_Body):
+    """A checkpoint, or a phase: its last start. ``files`` false: the state only."""
+
+    to: str
+    files: bool = True
+
+
+@router.get("/runs", response_model=answer_of(RunList))
+def list_runs(
+    caller: Reads,
+    project: str = "",
+    template: str = "",
+    status: Annotated[list[RunStatus] | None, Query()] = None,
+    triggered_by: str = "",
+    external_id: str = "",
+    archived: bool = False,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: str = "",
+) -> JSONResponse:
+    """The runs of a project, or of every project that the token opens, newest first."""
+    wanted = project or caller.token.project
+    engine = caller.engine(wanted)
+    with engine.store.read() as tx:
+        page = tx.list_runs(
+            wanted or None, template or None, status or None, None, limit, cursor or None,
+            triggered_by=triggered_by or None, external_id=external_id or None, archived=archived,
+        )  # fmt: skip
+    stale = stale_of(engine, page.runs)
+    rows = tuple(run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run)) for run in page.runs)
+    return shown(f"{len(rows)} runs", RunList(runs=rows, cursor=page.cursor or ""))
+
+
+@router.post("/runs", response_model=answer_of(RunView))
+def start_run(caller: Works, body: NewRun) -> JSONResponse:
+    """Start a run from a template."""
+    given = body.model_dump(exclude={"project"})
+    return done(caller, caller.works(caller.engine(body.project)), answers.start_run, **given)
+
+
+@router.get("/runs/{run}", response_model=answer_of(RunView))
+async def show_run(
+    caller: Reads, run: str, detail: Literal["brief", "full"] = "full", wait_s: WaitS = 0
+) -> JSONResponse:
+    """A run: its phases, what it waits for, and the calls that are legal now."""
+    engine = await run_in_threadpool(caller.engine_of, run)
+    if wait_s:
+        before = await run_in_threadpool(waiting.moment, engine, run)
+        await _until(lambda: waiting.has_moved(engine, before) or not waiting.sleeps(engine, run), wait_s)
+    return await run_in_threadpool(done, caller, engine, answers.status, run, detail=detail)
+
+
+@router.get("/runs/{run}/events", response_model=answer_of(EventList))
+def list_events(
+    caller: Reads, run: str, after: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 500
+) -> JSONResponse:
+    """The log of a run after an event, oldest first."""
+    engine = caller.engine_of(run)
+    with engine.store.read() as tx:
+        found = tx.events(RunId(run), after, limit)
+    return shown(f"{len(found)} events", EventList(events=tuple(map(event_view, found))))
+
+
+@router.get("/runs/{run}/evidence", response_model=answer_of(EvidenceList))
+def list_evidence(caller: Reads, run: str, phase: str = "", attempt: int | None = None) -> JSONResponse:
+    """What the gates and steps of a run saw, oldest first."""
+    engine = caller.engine_of(run)
+    with engine.store.read() as tx:
+        found = tx.evidence(RunId(run), PhasePath(phase) if phase else None, attempt)
+    return shown(f"{len(found)} pieces of evidence", EvidenceList(evidence=tuple(map(evidence_fact, found))))
+
+
+@router.post("/runs/{run}/start_phase", response_model=answer_of(ClaimView))
+def start_phase(caller: Works, run: str, body: PhaseToStart) -> JSONResponse:
+    """Claim a phase: its prompt, the schema of its artifact, its gates."""
+    return done(caller, _at_work(caller, run), answers.start_phase, run, body.phase)
+
+
+@router.post("/runs/{run}/submit_artifact", response_model=answer_of(SubmittedView))
+async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResponse:
+    """Submit an artifact; the answer waits up to 20 seconds for the gates."""
+    engine = await run_in_threadpool(_at_work, caller, run)
+    try:
+        found = await run_in_threadpool(answers.submit_artifact, engine, caller.by, run, **body.model_dump())
+        if found.state == "gating":
+            made = found.shown(SubmittedView)
+            await _until(partial(waiting.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
+            found = await run_in_threadpool(answers.submitted, engine, run, body.phase, made.attempt, made.revision)
+    except Refused as refused:
+        found = await run_in_threadpool(refusal, engine, refused, run, body.phase)
+    return reply(found)
+
+
+@router.post("/runs/{run}/approve", response_model=answer_of())
+def approve(caller: Works, run: str, body: ApprovalAsked) -> JSONResponse:
+    """Ask for an approval. A token never approves for a person: the answer is ``needs_human`` with the command."""
+    return done(
+        caller, _at_work(caller, run), decisions.ask_approval, run, body.phase, sha256=body.sha256, comment=body.comment
+    )
+
+
+@router.post("/runs/{run}/reject", response_model=answer_of())
+def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
+    """Withdraw a submission of your own, with feedback."""
+    return done(caller, _at_work(caller, run), decisions.reject, run, body.phase, feedback=body.feedback)
+
+
+@router.post("/runs/{run}/retry_phase", response_model=answer_of())
+def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
+    """Open a new attempt at a phase."""
+    return done(
+        caller, _at_work(caller, run), answers.retry_phase, run, body.phase, role=body.role, feedback=body.feedback
+    )
+
+
+@router.post("/runs/{run}/skip_phase", response_model=answer_of())
+def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
+    """Leave a phase out, where the template lets an agent do so."""
+    return done(caller, _at_work(caller, run), answers.skip_phase, run, body.phase, reason=body.reason)
+
+
+@router.post("/runs/{run}/control", response_model=answer_of(RunView))
+def control(caller: Works, run: str, body: Control) -> JSONResponse:
+    """Pause, resume, cancel, proceed, or switch automatic mode."""
+    return done(
+        caller, _at_work(caller, run), answers.control_run, run, body.phase, action=body.action, reason=body.reason
+    )
+
+
+@router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))
+def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
+    """Roll the run and its files back to a checkpoint or the last start of a phase."""
+    return done(caller, _at_work(caller, run), history.go_back, run, to=body.to, files=body.files)
+
+
+def _at_work(caller: Caller, run: str) -> Engine:
+    return caller.works(caller.engine_of(run))
+
+
+def _waiting_on(caller: Caller, run: RunRecord) -> str:
+    if run.status in _OVER:
+        return "none"
+    with suppress(Refused):  # it was removed meanwhile, or its folder is gone
+        return standing_of(caller.engine(run.project_id), run.id).waiting_on
+    return ""
+
+
+async def _until(is_so: Callable[[], bool], within_s: float) -> None:
+    """Poll until ``is_so``, or the time is over; a thread is in use only while it looks."""
+    with anyio.move_on_after(within_s):
+        while not await run_in_threadpool(is_so):  # noqa: ASYNC110 - other processes change the run, without a signal
+            await anyio.sleep(POLL_S)

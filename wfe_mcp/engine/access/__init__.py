@@ -1,0 +1,1 @@
+"""Access of other programs: the tokens of the HTTP API."""
