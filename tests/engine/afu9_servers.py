@@ -15,6 +15,7 @@ from mcp.server import MCPServer
 CALLS = Path(sys.argv[1])
 SET = dict(word[2:].split("=") for word in sys.argv[2:] if word.startswith("--"))
 FIX = " ".join(word for word in sys.argv[2:] if not word.startswith("--"))
+CLASS: dict[str, Any] = {"errorClass": "payments_timeout", "tokens": ["ETIMEDOUT"], "signals": {"status": 504}}
 server = MCPServer("afu9", version="1")
 
 
@@ -72,7 +73,7 @@ def analyze(logs: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
 @server.tool()
 def judge(issue: dict[str, Any]) -> dict[str, Any]:
     """Whether the work may go on."""
-    return answered("judge", dict(locals()), {"simpleVerdict": SET["verdict"], "confidence": 90})
+    return answered("judge", dict(locals()), {"simpleVerdict": SET["verdict"], "confidence": 90} | CLASS)
 
 
 @server.tool(name="rollbackService")

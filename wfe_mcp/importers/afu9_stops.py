@@ -11,6 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 _RED = "[['simpleVerdict', 'RED'], ['verdictType', 'REJECTED'], ['action', 'ABORT']]"
+_SHORT = (
+    "['simpleVerdict', 'verdictType', 'action', 'errorClass', 'error_class', 'service', 'confidence', 'proposedAction', "
+    "'proposed_action', 'fingerprint'].filter(k, k in {0} && type({0}[k]) in [string, int, double]).map(k, k + '=' + string({0}[k]))"
+)
+"""CEL of a verdict in short, in this order, so that the reason of the abort is found by its words."""
+
 _HELD = {"issue": "type({0}) == map && 'state' in {0} && {0}.state == 'HOLD'", "issueState": "{0} == 'HOLD'"}
 """Variable → CEL that is true when it says HOLD; ``{0}`` is its value."""
 
@@ -26,7 +32,7 @@ def red_step(step: str, name: str, taken: str) -> dict[str, Any]:
     return {
         "id": taken, "builtin": "fail",
         "if": f"${{has({value}) && type({value}) == map && {_RED}.exists(p, p[0] in {value} && {value}[p[0]] == p[1])}}",
-        "params": {"message": f"RED: the result of step {step!r} aborts the run"},
+        "params": {"message": f"RED: the result of step {step!r} aborts the run: ${{{_SHORT.format(value)}}}"},
     }  # fmt: skip
 
 

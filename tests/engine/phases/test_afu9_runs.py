@@ -14,6 +14,7 @@ from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import keep_version
 from wfe_mcp.importers.afu9 import from_afu9
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.find import found
 
 SERVERS = Path(__file__).parents[1] / "afu9_servers.py"
 REPO = {"owner": "ada", "name": "engine", "default_branch": "main"}
@@ -179,12 +180,14 @@ def test_a_person_stops_the_run_of_an_issue_on_hold(scene: Scene) -> None:
     assert tools(scene) == ["getIssue"], "no pull request was opened"
 
 
-@pytest.mark.requirement("S2-13")
+@pytest.mark.requirement("S2-13", "S2-14")
 def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene) -> None:
     run = begun(scene, JUDGED, ISSUE, "--verdict=RED")
 
     assert scene.state(run).status == "failed"
-    assert "RED: the result of step 'judge' aborts the run" in str(scene.status(run))
+    assert 'aborts the run: ["simpleVerdict=RED","errorClass=payments_timeout"' in str(scene.status(run))
+    hits = found(scene.engine, AGENT, "payments_timeout", run=run).data["hits"]
+    assert {hit["kind"] for hit in hits} == {"event"}, "the verdict is found by its class"
     assert tools(scene) == ["getIssue", "judge"]
 
 
