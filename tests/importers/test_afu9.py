@@ -7,7 +7,8 @@ import pytest
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers import afu9
 from wfe_mcp.importers.afu9 import from_afu9, is_afu9
-from wfe_mcp.importers.afu9_expressions import Names, UnreadableError, condition, text
+from wfe_mcp.importers.afu9_expressions import Names, condition, text
+from wfe_mcp.importers.afu9_tokens import UnreadableError
 from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import lint
 
@@ -200,7 +201,7 @@ def test_a_name_that_no_earlier_step_gives_is_an_error_with_the_nearest_one() ->
 
     assert told["/steps/1/params/title"] == "no earlier step assigns 'isue'; did you mean 'issue'?"
     assert told["/steps/1/params/list/0"] == "no earlier step assigns 'later'; there are input, repo, variables, issue"
-    assert "is no path" in told["/steps/1/params/list/1"]
+    assert "'z' is not expected here" in told["/steps/1/params/list/1"]
 
 
 @pytest.mark.requirement("B-14", "S2-07")

@@ -13,13 +13,14 @@ The old engine never read ``retry`` and ``timeoutMs`` (S2-09); here they take ef
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
 
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.core.units import plural
-from wfe_mcp.importers.afu9_expressions import Names, UnreadableError, condition, text
+from wfe_mcp.importers.afu9_expressions import Names, condition, text
 from wfe_mcp.importers.afu9_stops import can_hold, hold_at_start, hold_phase, red_at_start, red_step
+from wfe_mcp.importers.afu9_tokens import UnreadableError
 from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier
 from wfe_mcp.workflow.model import Step
 
@@ -176,11 +177,7 @@ class _WorkflowReader:
         key = "if" if "if" in step else "condition"
         if key not in step:
             return None
-        try:
-            return condition(str(step[key]), self._names)
-        except UnreadableError as no:
-            self._found.error(pointer(*at, key), str(no), None, step[key])
-            return None
+        return self._translated(condition, step[key], (*at, key))
 
     def _assigned(self, value: object, at: tuple[str | int, ...]) -> str:
         if not isinstance(value, str) or not value:
@@ -198,13 +195,20 @@ class _WorkflowReader:
             return {key: self._values(child, (*at, key)) for key, child in cast("dict[str, Any]", value).items()}
         if isinstance(value, list):
             return [self._values(child, (*at, index)) for index, child in enumerate(cast("list[Any]", value))]
-        if not isinstance(value, str):
-            return value
+        return self._translated(text, value, at) if isinstance(value, str) else value
+
+    def _translated(self, how: Callable[[str, Names], str], value: object, at: tuple[str | int, ...]) -> str:
+        """An expression in CEL, or an error with the nearest CEL as what was expected."""
+        self._names.asks_the_time = False
         try:
-            return text(value, self._names)
+            made = how(str(value), self._names)
         except UnreadableError as no:
-            self._found.error(pointer(*at), str(no), None, value)
-            return value
+            told = f"{no}; in CEL it may be {no.proposal}" if no.proposal else str(no)
+            self._found.error(pointer(*at), told, no.proposal or None, value)
+            return str(value)
+        if self._names.asks_the_time:
+            self._found.lose(pointer(*at), "the present time is that of the run's start: expressions have no clock")
+        return made
 
     def _retry(
         self, step: Mapping[str, Any], config: Mapping[str, Any], at: tuple[str | int, ...]
