@@ -1,6 +1,8 @@
 """The MCP servers that AFU-9's workflows call, as one program: it speaks stdio and writes each call into a file.
 
-python afu9_servers.py CALLS [FIX]        FIX: what agent.analyze suggests; without it, nothing
+python afu9_servers.py CALLS [--state=STATE] [--verdict=VERDICT] [FIX]
+
+FIX: what agent.analyze suggests; without it, nothing. STATE: of every issue. VERDICT: what agent.judge says.
 """
 
 import json
@@ -10,7 +12,10 @@ from typing import Any
 
 from mcp.server import MCPServer
 
-CALLS, FIX = Path(sys.argv[1]), " ".join(sys.argv[2:])
+CALLS = Path(sys.argv[1])
+SET = dict(word[2:].split("=") for word in sys.argv[2:] if word.startswith("--"))
+FIX = " ".join(word for word in sys.argv[2:] if not word.startswith("--"))
+CLASS: dict[str, Any] = {"errorClass": "payments_timeout", "tokens": ["ETIMEDOUT"], "signals": {"status": 504}}
 server = MCPServer("afu9", version="1")
 
 
@@ -24,6 +29,7 @@ def answered(tool: str, seen: dict[str, Any], answer: dict[str, Any]) -> dict[st
 def get_issue(owner: str, repo: str, issue_number: int) -> dict[str, Any]:
     """An issue."""
     issue = {"number": issue_number, "title": "It ${1 + 1} fails", "labels": [{"name": "crash"}]}
+    issue |= {"state": SET["state"]} if "state" in SET else {}
     return answered("getIssue", {"owner": owner, "repo": repo, "issue_number": issue_number}, issue)
 
 
@@ -62,6 +68,12 @@ def analyze(logs: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
     """What went wrong."""
     fix = {"fix_description": FIX} if FIX else {}
     return answered("analyze", dict(locals()), {"description": "It does not start", "root_cause": "No memory"} | fix)
+
+
+@server.tool()
+def judge(issue: dict[str, Any]) -> dict[str, Any]:
+    """Whether the work may go on."""
+    return answered("judge", dict(locals()), {"simpleVerdict": SET["verdict"], "confidence": 90} | CLASS)
 
 
 @server.tool(name="rollbackService")

@@ -7,7 +7,8 @@ import pytest
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers import afu9
 from wfe_mcp.importers.afu9 import from_afu9, is_afu9
-from wfe_mcp.importers.afu9_expressions import Names, UnreadableError, condition, text
+from wfe_mcp.importers.afu9_expressions import Names, condition, text
+from wfe_mcp.importers.afu9_tokens import UnreadableError
 from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import lint
 
@@ -68,8 +69,13 @@ FIX_DEPLOY_FAILURE: dict[str, Any] = {
 
 
 def steps_of(document: dict[str, Any]) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = from_afu9(document).definition["phases"][0]["steps"]
-    return steps
+    return all_steps(from_afu9(document).definition)
+
+
+def all_steps(definition: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of the workflow itself, from all phases; without those that abort on RED."""
+    phases = [phase for phase in definition["phases"] if phase["id"].startswith("steps")]
+    return [step for phase in phases for step in phase["steps"] if "tool" in step]
 
 
 def one(**keys: Any) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def test_issue_to_pr_comes_in_as_it_is_and_has_no_fault() -> None:
         },
         "required": ["repo", "issue_number"],
     }  # fmt: skip
-    issue, branch, pull_request = imported.definition["phases"][0]["steps"]
+    issue, branch, pull_request = all_steps(imported.definition)
     assert issue["params"]["owner"] == "${inputs.repo.owner}"
     assert (branch["assign"], branch["params"]["branch"]) == ("branch", "fix/${vars.issue.number}")
     assert pull_request["if"] == "${(has(vars.branch) && !(vars.branch in [null, false, 0, '']))}"
@@ -117,7 +123,7 @@ def test_issue_to_pr_comes_in_as_it_is_and_has_no_fault() -> None:
 def test_fix_deploy_failure_comes_in_with_its_tries_conditions_and_time() -> None:
     imported = from_afu9(FIX_DEPLOY_FAILURE)
     phase = imported.definition["phases"][0]
-    steps = {step["id"]: step for step in phase["steps"]}
+    steps = {step["id"]: step for step in all_steps(imported.definition)}
 
     assert lint(imported.definition).faults == ()
     assert lint(imported.definition).requires.servers == ("agent", "deploy", "github", "observability")
@@ -145,7 +151,7 @@ def test_a_backoff_comes_in_as_it_is_or_as_near_as_there_is(
 ) -> None:
     monkeypatch.setattr(afu9, "BACKOFFS", here)
     imported = from_afu9(one(retry={"backoff": backoff, "initialDelayMs": 2000}))
-    retry = imported.definition["phases"][0]["steps"][1]["retry"]
+    retry = all_steps(imported.definition)[1]["retry"]
 
     assert (retry["backoff"], retry["max"]) == longest
     assert [detail.path for detail in imported.not_carried] == lost
@@ -156,7 +162,7 @@ def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     document |= {"version": 3, "enabled": True, "config": {"maxRetries": 0, "colour": "red"}, "name": "n" * 70}
     document["steps"][1]["params"] = {"x": "${input.issue-number}", "y": "${input.package}"}
     imported = from_afu9(document)
-    step = imported.definition["phases"][0]["steps"][1]
+    step = all_steps(imported.definition)[1]
 
     assert [detail.path for detail in imported.not_carried] == [
         "/name", "/enabled", "/config/colour", "/steps/1/timeout", "/steps/1/name", "/steps/1/retry/jitter",
@@ -195,7 +201,7 @@ def test_a_name_that_no_earlier_step_gives_is_an_error_with_the_nearest_one() ->
 
     assert told["/steps/1/params/title"] == "no earlier step assigns 'isue'; did you mean 'issue'?"
     assert told["/steps/1/params/list/0"] == "no earlier step assigns 'later'; there are input, repo, variables, issue"
-    assert "is no path" in told["/steps/1/params/list/1"]
+    assert "'z' is not expected here" in told["/steps/1/params/list/1"]
 
 
 @pytest.mark.requirement("B-14", "S2-07")
@@ -290,3 +296,31 @@ def test_a_workflow_is_told_from_a_template() -> None:
     assert is_afu9(ISSUE_TO_PR)
     assert not is_afu9({"format": "wfe/1", "phases": [], "steps": []})
     assert not is_afu9([])
+
+
+@pytest.mark.requirement("S2-12", "S2-13")
+def test_what_holds_or_aborts_is_added_and_reported() -> None:
+    document = one(assign="the-verdict", params={"note": "${variables.note}"}) | {"config": {"timeoutMs": 1000}}
+    imported = from_afu9(document)
+    phases = {phase["id"]: phase for phase in imported.definition["phases"]}
+
+    assert list(phases) == ["hold", "steps", "hold_2", "steps_2"]
+    assert [step["id"] for step in phases["steps"]["steps"]] == ["red", "first", "first_red"]
+    assert [step["id"] for step in phases["steps_2"]["steps"]] == ["second", "second_red"]
+    assert "vars.the_verdict" in phases["steps_2"]["steps"][1]["if"]
+    assert phases["hold_2"]["steps"][0]["params"] == {"state": "HOLD", "issue": "${vars.issue}"}
+    assert [phases[name]["gates"] for name in ("hold", "hold_2")] == [[{"kind": "approval"}]] * 2
+    assert [(each.path, each.message) for each in imported.added] == [
+        ("/phases/0", "while the issue is on HOLD, the run waits for a person"),
+        ("/phases/2", "while the issue is on HOLD, the run waits for a person"),
+        ("/phases", "3 steps after results: a RED verdict aborts the run, nothing after it runs"),
+    ]
+    assert "/config/timeoutMs" in [lost.path for lost in imported.not_carried]
+    assert lint(imported.definition).faults == ()
+
+
+def test_a_workflow_without_results_gets_nothing_added() -> None:
+    imported = from_afu9({"name": "tiny", "steps": [{"name": "say", "tool": "chat.say", "params": {}}]})
+
+    assert imported.added == ()
+    assert [phase["id"] for phase in imported.definition["phases"]] == ["steps"]

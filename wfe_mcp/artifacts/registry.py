@@ -25,6 +25,7 @@ _MODELS = {
     "change@1": "Change",
     "review@1": "Review",
     "opinion@1": "Opinion",
+    "verdict@1": "Verdict",
     "role_report@1": "RoleReport",
     "security_report@1": "SecurityReport",
     "eval@1": "Eval",

@@ -1,7 +1,7 @@
 """Importers of foreign workflows and plans, and the detection of their format.
 
     folder, .json with "format" or "phases"    wfe/1                  a template, as it is
-    .json with "steps"                         AFU-9                  a template with one phase of steps
+    .json with "steps"                         AFU-9                  a template with phases of steps
     .json, .yaml with "workflow" or "plan.prompt"  ai-workflow-engine settings of the phases of a template
     .ai-workflow.yaml, or .yaml with "agent"…  aiw settings           settings, checks and inputs for milestones
     .md with ## BLG-001                        aiw backlog            milestone_plan@1

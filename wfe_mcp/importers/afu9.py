@@ -1,7 +1,7 @@
 """Converts an AFU-9 workflow (JSON of MCP tool steps) to ``wfe/1``.
 
-One template with one phase of kind ``steps``. Tools keep their names: ``agent.analyze`` is a tool of the MCP server
-configured as ``agent``.
+One template with one phase of kind ``steps``, or several where an issue can be on HOLD (``afu9_stops``). Tools keep their
+names: ``agent.analyze`` is a tool of the MCP server configured as ``agent``.
 
     steps[].tool, params, assign, if      the same, expressions by ``afu9_expressions``
     steps[].retry                         retry; the same number of attempts
@@ -13,11 +13,14 @@ The old engine never read ``retry`` and ``timeoutMs`` (S2-09); here they take ef
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
 
 from wfe_mcp.core.errors import pointer
-from wfe_mcp.importers.afu9_expressions import Names, UnreadableError, condition, text
+from wfe_mcp.core.units import plural
+from wfe_mcp.importers.afu9_expressions import Names, condition, text
+from wfe_mcp.importers.afu9_stops import can_hold, hold_at_start, hold_phase, red_at_start, red_step
+from wfe_mcp.importers.afu9_tokens import UnreadableError
 from wfe_mcp.importers.imported import ImportedTemplate, ImportReport, free_name, identifier
 from wfe_mcp.workflow.model import Step
 
@@ -61,15 +64,54 @@ class _WorkflowReader:
         steps = self._steps(config)
         timeout = self._number(config, "timeoutMs", None, 1000, ("config",))
         self._found.refuse(FORMAT, "invalid_template")
-        phase: dict[str, Any] = {"id": "steps", "kind": "steps", "steps": steps, "on_fail": [{"do": "fail"}]}
-        if timeout is not None:
-            phase["timeout"] = _duration(timeout)
+        phases = self._phases(steps, {} if timeout is None else {"timeout": _duration(timeout)})
         definition = {
             "format": "wfe/1", "name": name, "version": str(self._document.get("version", "1.0.0")),
             "title": name.replace("_", " ").capitalize(), "description": str(self._document.get("description", "")),
-            "inputs": self._inputs(), "phases": [phase],
+            "inputs": self._inputs(), "phases": phases,
         }  # fmt: skip
-        return ImportedTemplate(FORMAT, definition, tuple(self._found.not_carried))
+        return ImportedTemplate(FORMAT, definition, tuple(self._found.not_carried), tuple(self._found.added))
+
+    def _phases(self, steps: list[dict[str, Any]], keys: dict[str, Any]) -> list[dict[str, Any]]:
+        """The steps in phases. After each result: a step that aborts on RED; where it can say HOLD, a phase that waits."""
+        phases: list[dict[str, Any]] = []
+        part: list[dict[str, Any]] = []
+        assigned = {name: old for old, name in self._names.assigned.items()}
+
+        def close(held: dict[str, Any] | None = None) -> None:
+            if part:
+                name = free_name("steps", [phase["id"] for phase in phases])
+                phases.append({"id": name, "kind": "steps", "steps": [*part], "on_fail": [{"do": "fail"}], **keys})
+            if held is not None:
+                phases.append(held | {"id": free_name("hold", [phase["id"] for phase in phases])})
+                self._found.add(f"/phases/{len(phases) - 1}", "while the issue is on HOLD, the run waits for a person")
+            part.clear()
+
+        if ("variables",) in self._names.needed:
+            close(hold_at_start("hold"))
+            part.append(red_at_start(self._free("red")))
+        for step in steps:
+            part.append(step)
+            if (name := step.get("assign")) is None:
+                continue
+            part.append(red_step(step["id"], name, self._free(f"{step['id'][:60]}_red")))
+            if can_hold(assigned[name]):
+                close(hold_phase(assigned[name], name, "hold"))
+        close()
+        if reds := sum(step.get("builtin") == "fail" for phase in phases for step in phase["steps"]):
+            self._found.add(
+                "/phases", f"{plural(reds, 'step')} after results: a RED verdict aborts the run, nothing after it runs"
+            )
+        if keys and sum(phase["id"].startswith("steps") for phase in phases) > 1:
+            self._found.lose(
+                "/config/timeoutMs", "each phase of steps may take this long; waiting for a person does not count"
+            )
+        return phases
+
+    def _free(self, name: str) -> str:
+        found = free_name(name, self._ids)
+        self._ids.add(found)
+        return found
 
     def _name(self) -> str:
         name = self._document.get("name")
@@ -135,11 +177,7 @@ class _WorkflowReader:
         key = "if" if "if" in step else "condition"
         if key not in step:
             return None
-        try:
-            return condition(str(step[key]), self._names)
-        except UnreadableError as no:
-            self._found.error(pointer(*at, key), str(no), None, step[key])
-            return None
+        return self._translated(condition, step[key], (*at, key))
 
     def _assigned(self, value: object, at: tuple[str | int, ...]) -> str:
         if not isinstance(value, str) or not value:
@@ -157,13 +195,20 @@ class _WorkflowReader:
             return {key: self._values(child, (*at, key)) for key, child in cast("dict[str, Any]", value).items()}
         if isinstance(value, list):
             return [self._values(child, (*at, index)) for index, child in enumerate(cast("list[Any]", value))]
-        if not isinstance(value, str):
-            return value
+        return self._translated(text, value, at) if isinstance(value, str) else value
+
+    def _translated(self, how: Callable[[str, Names], str], value: object, at: tuple[str | int, ...]) -> str:
+        """An expression in CEL, or an error with the nearest CEL as what was expected."""
+        self._names.asks_the_time = False
         try:
-            return text(value, self._names)
+            made = how(str(value), self._names)
         except UnreadableError as no:
-            self._found.error(pointer(*at), str(no), None, value)
-            return value
+            told = f"{no}; in CEL it may be {no.proposal}" if no.proposal else str(no)
+            self._found.error(pointer(*at), told, no.proposal or None, value)
+            return str(value)
+        if self._names.asks_the_time:
+            self._found.lose(pointer(*at), "the present time is that of the run's start: expressions have no clock")
+        return made
 
     def _retry(
         self, step: Mapping[str, Any], config: Mapping[str, Any], at: tuple[str | int, ...]

@@ -6,6 +6,7 @@
     ${issue.number}       ${vars.issue.number} after a step that assigns issue
     if "${branch}"        there, and neither null, false, 0 nor ''
     if "'${x}' === 'bug'" ${has(vars.x) && vars.x == 'bug'}
+    more JavaScript       ``afu9_script``
 
 Rules:
 1. An undefined name is an error; the old engine left it as literal text (S2-06).
@@ -19,6 +20,8 @@ import re
 from dataclasses import dataclass, field
 
 from wfe_mcp.core.errors import nearest
+from wfe_mcp.importers.afu9_script import translated, translated_condition
+from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script
 from wfe_mcp.importers.imported import identifier
 
 _PATH = re.compile(r"\s*([A-Za-z_$][\w$-]*)((?:\.[\w$-]+|\[\d+\])*)\s*")
@@ -27,21 +30,35 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<op>\$\{|===|!==|==|!=|>=|<=|&&|\|\||[}()!<>])|(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
     r"""|(?P<number>-?\d+(?:\.\d+)?)|(?P<path>[A-Za-z_$][\w$-]*(?:\.[\w$-]+|\[\d+\])*))"""
 )
+_CALL = re.compile(r"[\w)\]]\s*\(|=>|`|\.length\b")
+"""What only ``afu9_script`` reads: a call, a function, a template literal, a length."""
 _MOST_NESTED = 50
 _LITERALS = {"true": "true", "false": "false", "null": "null", "undefined": "null"}
 
 
-class UnreadableError(Exception):
-    """The text has no equivalent; the message gives the reason."""
-
-
 @dataclass(slots=True)
 class Names:
-    """The names available to a step's expressions. ``needed``: input paths used so far, and whether each is required."""
+    """The names available to a step's expressions. ``needed``: input paths used so far, and whether each is required.
+
+    ``asks_the_time``: an expression asked for the present time.
+    """
 
     assigned: dict[str, str] = field(default_factory=dict[str, str])
     needed: dict[tuple[str, ...], bool] = field(default_factory=dict[tuple[str, ...], bool])
     renamed: dict[str, str] = field(default_factory=dict[str, str])
+    asks_the_time: bool = False
+
+    def value(self, path: str, *, required: bool) -> str:
+        """CEL of the value of ``path``."""
+        return _cel(self.resolve(path, required=required))
+
+    def exists(self, path: str) -> str:
+        """CEL that is true when ``path`` has a value."""
+        return _there(self.resolve(path, required=False))
+
+    def clock(self) -> None:
+        """Note that the present time is asked for."""
+        self.asks_the_time = True
 
     def resolve(self, path: str, *, required: bool) -> list[str | int]:
         """The path of a value from its root, ``["vars", "issue", "number"]``."""
@@ -79,14 +96,21 @@ def text(value: str, names: Names) -> str:
     """A text of ``params``: every ``${path}`` as CEL; a lone ``${`` is escaped. Raises UnreadableError."""
     made: list[str] = []
     position = 0
-    while (begin := value.find("${", position)) >= 0 and (end := value.find("}", begin)) >= 0:
-        made += [_literal(value[position:begin]), f"${{{_cel(names.resolve(value[begin + 2 : end], required=True))}}}"]
+    while (begin := value.find("${", position)) >= 0 and (end := end_of_script(value, begin + 2)) >= 0:
+        source = value[begin + 2 : end]
+        is_path = _PATH.fullmatch(source) and source.strip() not in _LITERALS and not _CALL.search(source)
+        found = f"${{{names.value(source, required=True)}}}" if is_path else translated(source, names)
+        made += [_literal(value[position:begin]), found]
         position = end + 1
     return "".join([*made, value[position:].replace("${", "$${")])
 
 
 def condition(value: str, names: Names) -> str:
     """An ``if`` as one ``${…}`` of CEL. Raises UnreadableError."""
+    if _CALL.search(value):
+        whole = value.strip()
+        is_whole = whole.startswith("${") and end_of_script(whole, 2) == len(whole) - 1
+        return f"${{{translated_condition(whole[2:-1] if is_whole else whole, names)}}}"
     reader = _Reader(_tokens(value), names)
     made = _truth(reader.either())
     if reader.here != "end":

@@ -11,11 +11,16 @@ from wfe_mcp.workflow.model.base import RESERVED_WORDS
 
 @dataclass(frozen=True, slots=True)
 class ImportedTemplate:
-    """A workflow as ``wfe/1``. ``not_carried``: what could not be converted, by pointer into the source file."""
+    """A workflow as ``wfe/1``.
+
+    ``not_carried``: what could not be converted, by pointer into the source file. ``added``: what the template has so that
+    the workflow keeps its meaning, by pointer into ``definition``.
+    """
 
     format: str
     definition: dict[str, Any]
     not_carried: tuple[Detail, ...] = ()
+    added: tuple[Detail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,11 @@ class ImportedSettings:
 
 @dataclass(slots=True)
 class ImportReport:
-    """The errors and losses of an import. A place is a JSON pointer, or ``line N``."""
+    """The errors, losses and additions of an import. A place is a JSON pointer, or ``line N``."""
 
     errors: list[Detail] = field(default_factory=list[Detail])
     not_carried: list[Detail] = field(default_factory=list[Detail])
+    added: list[Detail] = field(default_factory=list[Detail])
 
     def error(self, place: str, message: str, expected: object = None, got: object = None) -> None:
         """Add an error: the file cannot be imported until it is fixed."""
@@ -72,6 +78,10 @@ class ImportReport:
         lost = Detail(place, message)
         if lost not in self.not_carried:
             self.not_carried.append(lost)
+
+    def add(self, place: str, message: str) -> None:
+        """Report something that the result has and the file has not, by pointer into the result."""
+        self.added.append(Detail(place, message))
 
     def refuse(self, format_name: str, code: Code) -> None:
         """Refuse with every error, if there are any."""

@@ -79,6 +79,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     "steps phase": {
         "kind": {"kind": "steps"},
         "steps": {"steps": [{"id": "issue", "tool": "github.get_issue", "params": {"number": "${inputs.number}"}}]},
+        "max_parallel": {"max_parallel": 2},
     },
     "loop phase": {
         "kind": {"kind": "loop", "for_each": _EACH},
@@ -136,6 +137,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "wait": {"wait": "30s"},
         "llm": {"llm": {"role": "builder", "prompt": "Sum this up: ${inputs.goal}"}},
         "params": {"tool": "github.get_issue", "params": {"number": "${inputs.number}"}},
+        "needs": {"builtin": "log", "needs": []},
         "assign": {"tool": "github.get_issue", "assign": "issue"},
         "if": {"builtin": "log", "if": "${inputs.number > 0}"},
         "retry": {"tool": "github.get_issue", "retry": {"max_attempts": 3, "backoff": "exponential"}},

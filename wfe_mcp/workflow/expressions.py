@@ -6,7 +6,8 @@ Rules:
 2. Values are never evaluated again: the output of a tool or model, or an issue's title, is data (B-15).
 3. In CEL an error is a value; here it is always an ``ExpressionError``, never ``false``.
 4. Comprehensions stop after 10,000 iterations (CEL's own budget).
-5. Conditions see the roots as maps, so ``has(artifacts.plan)`` tests for a key. Lint uses another environment, with
+5. CEL's extension for texts is there: ``join``, ``split``, ``replace``, ``substring``, ``lowerAscii``, ``trim`` …
+6. Conditions see the roots as maps, so ``has(artifacts.plan)`` tests for a key. Lint uses another environment, with
    dotted names (``naming.py``): there ``has`` would return the value itself.
 """
 
@@ -180,11 +181,12 @@ class Expressions:
 
     def _compile(self, source: str) -> "cel.Expression":
         import cel_expr_python.cel as cel
+        from cel_expr_python.ext.ext_strings import ExtStrings
 
         compiled = self._compiled.get(source)
         if compiled is None:
             if self._env is None:
-                self._env = cel.NewEnv(variables=dict.fromkeys(self._names, cel.Type.DYN))
+                self._env = cel.NewEnv(variables=dict.fromkeys(self._names, cel.Type.DYN), extensions=[ExtStrings(2)])
             compiled = self._compiled[source] = self._env.compile(source)
         return compiled
 

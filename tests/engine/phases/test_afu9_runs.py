@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene
-from tests.engine.step_scene import configure, told
+from tests.engine.step_scene import artifact, configure, told
+from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import keep_version
 from wfe_mcp.importers.afu9 import from_afu9
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.find import found
 
 SERVERS = Path(__file__).parents[1] / "afu9_servers.py"
 REPO = {"owner": "ada", "name": "engine", "default_branch": "main"}
@@ -72,11 +74,18 @@ FIX_DEPLOY_FAILURE: dict[str, Any] = {
 
 
 def played(
-    scene: Scene, document: dict[str, Any], inputs: dict[str, Any], *fix: str
+    scene: Scene, document: dict[str, Any], inputs: dict[str, Any], *words: str
 ) -> tuple[str, list[dict[str, Any]]]:
     """A run of the imported workflow, worked to its end, and the calls that the servers saw."""
+    run = begun(scene, document, inputs, *words)
+    assert scene.state(run).status == "completed", scene.status(run)
+    return run, seen(scene)
+
+
+def begun(scene: Scene, document: dict[str, Any], inputs: dict[str, Any], *words: str) -> str:
+    """A run of the imported workflow, worked as far as the server can."""
     calls = scene.root.parent / "calls.jsonl"
-    args = json.dumps([str(SERVERS), str(calls), *fix])
+    args = json.dumps([str(SERVERS), str(calls), *words])
     for server in ("github", "deploy", "observability", "agent"):
         configure(scene, f"[mcp_servers.{server}]\ncommand = {json.dumps(sys.executable)}\nargs = {args}")
     name = keep_version(scene.engine, from_afu9(document).definition, "imported").name
@@ -84,15 +93,26 @@ def played(
     run = answers.start_run(scene.engine, AGENT, name, inputs).run
     assert run is not None
     scene.work()
-    assert scene.state(run).status == "completed", scene.status(run)
-    return run, [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
+    return run
+
+
+def seen(scene: Scene) -> list[dict[str, Any]]:
+    """The calls that the servers saw."""
+    calls = scene.root.parent / "calls.jsonl"
+    return [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()] if calls.exists() else []
+
+
+def tools(scene: Scene) -> list[str]:
+    return [call["tool"] for call in seen(scene)]
 
 
 @pytest.mark.requirement("B-14", "B-15", "S2-28")
 def test_issue_to_pr_runs_as_it_is(scene: Scene) -> None:
     run, calls = played(scene, ISSUE_TO_PR, {"issue_number": 7, "repo": REPO})
 
-    assert set(told(scene, run, "steps").values()) == {"done"}
+    assert told(scene, run, "steps") == {"get_issue": "done", "get_issue_red": "skipped"}
+    assert scene.attempt(run, "hold").status == "skipped"
+    assert told(scene, run, "steps_2")["create_pr"] == "done"
     assert calls == [
         {"tool": "getIssue", "owner": "ada", "repo": "engine", "issue_number": 7},
         {"tool": "createBranch", "branch": "fix/7", "base": "main"},
@@ -124,3 +144,78 @@ def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
     assert calls[2]["logs"] == {"lines": ["boom", "boom"], "limit": 100}, "a lone expression keeps its type"
     assert (calls[4]["title"], calls[5]["to"]) == (title, 41)
     assert "skipped" in told(scene, run, "steps").values()
+
+
+JUDGED: dict[str, Any] = {
+    "name": "judged",
+    "steps": [
+        ISSUE_TO_PR["steps"][0],
+        {"name": "judge", "tool": "agent.judge", "assign": "verdict", "params": {"issue": "${issue}"}},
+        {"name": "open", "tool": "github.createPullRequest", "params": {"title": "${issue.title}", "body": "${verdict.confidence}"}},
+    ],
+}  # fmt: skip
+ISSUE = {"issue_number": 7, "repo": REPO}
+
+
+@pytest.mark.requirement("S2-12")
+def test_an_issue_on_hold_waits_for_a_person_who_lets_it_continue(scene: Scene) -> None:
+    run = begun(scene, ISSUE_TO_PR, ISSUE, "--state=HOLD")
+
+    assert scene.attempt(run, "hold").status == "awaiting"
+    assert tools(scene) == ["getIssue"], "nothing after it runs"
+    assert artifact(scene, run, "hold")["steps"]["held"]["issue"]["number"] == 7
+    approvals.decide(scene.engine, HUMAN, run, "hold")
+    scene.work()
+    assert scene.state(run).status == "completed"
+    assert tools(scene) == ["getIssue", "createBranch", "createPullRequest"]
+
+
+@pytest.mark.requirement("S2-12")
+def test_a_person_stops_the_run_of_an_issue_on_hold(scene: Scene) -> None:
+    run = begun(scene, ISSUE_TO_PR, ISSUE, "--state=HOLD")
+
+    approvals.reject(scene.engine, HUMAN, run, "hold", "Not this year")
+    scene.work()
+    assert scene.state(run).status == "failed"
+    assert tools(scene) == ["getIssue"], "no pull request was opened"
+
+
+@pytest.mark.requirement("S2-13", "S2-14")
+def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene) -> None:
+    run = begun(scene, JUDGED, ISSUE, "--verdict=RED")
+
+    assert scene.state(run).status == "failed"
+    assert 'aborts the run: ["simpleVerdict=RED","errorClass=payments_timeout"' in str(scene.status(run))
+    hits = found(scene.engine, AGENT, "payments_timeout", run=run).data["hits"]
+    assert {hit["kind"] for hit in hits} == {"event"}, "the verdict is found by its class"
+    assert tools(scene) == ["getIssue", "judge"]
+
+
+@pytest.mark.requirement("S2-13")
+def test_a_green_verdict_goes_on(scene: Scene) -> None:
+    run, calls = played(scene, JUDGED, ISSUE, "--verdict=GREEN")
+
+    assert calls[-1]["tool"] == "createPullRequest"
+    assert told(scene, run, "steps_2")["judge_red"] == "skipped"
+
+
+@pytest.mark.requirement("S2-12", "S2-13")
+@pytest.mark.parametrize(
+    ("variables", "ends"),
+    [
+        ({"issueState": "HOLD"}, "waiting"),
+        ({"issue": {"state": "HOLD"}}, "waiting"),
+        ({"issue": "HOLD", "check": {"verdictType": "REJECTED"}}, "failed"),
+        ({"issue": {"state": "OPEN"}, "check": {"action": "ABORT"}}, "failed"),
+        ({"title": "Fix"}, "completed"),
+    ],
+)
+def test_what_a_run_is_started_with_holds_or_aborts_it_before_its_first_step(
+    scene: Scene, variables: dict[str, Any], ends: str
+) -> None:
+    params = {"title": "Fix", "body": "", "head": "x"}
+    only = {"name": "open", "tool": "github.createPullRequest", "if": "!${variables.stop}", "params": params}
+    run = begun(scene, {"name": "only", "steps": [only]}, {"variables": variables})
+
+    assert scene.state(run).status == ends
+    assert bool(tools(scene)) == (ends == "completed")

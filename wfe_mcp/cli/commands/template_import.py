@@ -51,8 +51,8 @@ def import_file(
         return
     definition = imported.definition | ({"version": version} if version else {})
     kept = keep_version(invocation.engine, definition, "imported")
-    lost = _views(imported.not_carried)
-    more = {"format": imported.format} | ({"not_carried": lost} if lost else {})
+    notes = {"not_carried": _views(imported.not_carried), "added": _views(imported.added)}
+    more = {"format": imported.format} | {key: told for key, told in notes.items() if told}
     tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
 
 

@@ -136,6 +136,8 @@ def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: d
             screen.line(f"! {text}", "yellow")
         for text in (more or {}).get("not_carried", []):
             screen.line(f"! not carried: {text['path'] or '(whole)'}: {text['message']}", "yellow")
+        for text in (more or {}).get("added", []):
+            screen.line(f"+ added: {text['path']}: {text['message']}")
         if kept.not_yet:
             screen.line("Stored, but no run can start from it: this version of wfe-mcp does not support", "yellow")
         for detail in kept.not_yet:

@@ -21,7 +21,7 @@ from wfe_mcp.core.paths import inside, item_of, name_of
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
@@ -31,17 +31,18 @@ if TYPE_CHECKING:
 
 
 def roots(
-    change: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True
-) -> dict[str, Any]:
+    change: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True,
+    after: Collection[str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The values by root name, as far as ``text`` names them. ``own`` adds the artifact of ``attempt``, ``own_vars`` what
-    its steps have assigned.
+    its steps have assigned; ``after``: only these of them.
 
     ``item``: for a loop's own condition, the pass it is about; it sees that pass from inside.
     """
     seen = _Seen(change, text)
     values: dict[str, Callable[[], Any]] = {
         "inputs": lambda: inputs_at(change.tx, change.run, change.state, attempt.phase),
-        "vars": lambda: seen.vars(attempt, own=own_vars, item=item),
+        "vars": lambda: seen.vars(attempt, own=own_vars, item=item, after=after),
         "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
         "run": lambda: _run(change),
         "phase": lambda: {
@@ -147,7 +148,7 @@ class _Seen:
             found |= self._assigned_by(self._state.current(path))
         return found
 
-    def vars(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
+    def vars(self, attempt: Attempt, *, own: bool, item: str, after: Collection[str] | None = None) -> dict[str, Any]:
         """Variables assigned by steps in scope. A skipped or failed step assigns none, except a failed check."""
         found: dict[str, Any] = {}
         for place in (*_around(self._state, attempt.phase), attempt.phase):
@@ -158,9 +159,11 @@ class _Seen:
         if item:
             for phase in self._state.spec.body(attempt.phase):
                 found |= self._assigned_by(self._state.current(inside(attempt.phase, item, phase.path)))
-        return found | (self._assigned_by(attempt, so_far=True) if own else {})
+        return found | (self._assigned_by(attempt, so_far=True, after=after) if own else {})
 
-    def _assigned_by(self, attempt: Attempt, *, so_far: bool = False) -> dict[str, Any]:
+    def _assigned_by(
+        self, attempt: Attempt, *, so_far: bool = False, after: Collection[str] | None = None
+    ) -> dict[str, Any]:
         from wfe_mcp.workflow.model import StepsPhase
 
         phase = self._turn.plan.phase(attempt.phase)
@@ -169,6 +172,8 @@ class _Seen:
         names = {step.id: step.assign for step in phase.steps} if isinstance(phase, StepsPhase) else {}
         if so_far:
             names |= {f"compensate.{step.id}": step.assign for step in phase.compensate}
+        if after is not None:
+            names = {step: name for step, name in names.items() if step in after}
         if not names:
             return {}
         return {

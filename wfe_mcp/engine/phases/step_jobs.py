@@ -22,8 +22,9 @@ from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.phases.step_artifacts import hand_in
 from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
-from wfe_mcp.engine.phases.steps import begin_phase, hand_in, is_repeatable, is_worked, step_of
+from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
@@ -49,8 +50,9 @@ class StepJobs:
         call = self._begin(context.job)
         if call is None:
             return Outcome({"stale": True})
-        if call.row.position == 0 and call.row.tries == 1:
-            at_start(self._engine, call.run.id, call.attempt.phase, call.attempt.number)
+        first = call.row.position == 0
+        if (first or call.step.needs == ()) and call.row.tries == 1:
+            at_start(self._engine, call.run.id, call.attempt.phase, call.attempt.number, again=not first)
         try:
             answer = make(self._engine, call, context)
         except StepStopped as stopped:

@@ -1,4 +1,4 @@
-"""Phases of steps: the server claims them and works their steps in order.
+"""Phases of steps: the server claims them and works their steps in order, or side by side where ``needs`` allow it.
 
     ready ──► claimed by "server" ──► step 1 ──► … ──► step n ──► artifact submitted ──► gates
                                         │
@@ -6,28 +6,30 @@
 
 Rules:
 1. Decisions read the state, never an event: the next change continues what a step, a pause or a crash left open.
-2. One job per step, enqueued in the transaction that ends the step before it. A step's parameters are evaluated then,
-   once, and kept; what a tool answers is data and never evaluated (B-15).
+2. One job per step, enqueued in the transaction that ends the steps it needs. A step's parameters are evaluated then,
+   once, and kept, from the results of those steps only: what runs beside it can end before or after, so that it is not
+   seen. What a tool answers is data and never evaluated (B-15).
 3. A call that may have had its effect is made again only by its own ``retry`` or after the user has reopened the phase.
-4. A new attempt of the iteration begins at the step the last one failed at; after a failed gate, all run again.
+4. A new attempt of the iteration keeps the steps that ended well; after a failed gate, all run again.
+5. When a step fails, none begins any more. The attempt fails once those that run have ended, and their results are kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
 from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.phases.step_artifacts import hand_in
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
+from wfe_mcp.workflow.step_order import needed, results_seen
 
 if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
@@ -44,7 +46,6 @@ _UNDO = "compensate."
 _GOES_ON = {RunStatus.RUNNING, RunStatus.WAITING}
 _LIVE = {StepStatus.READY, StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING}
 _REPEATABLE_TRIES = 5
-_MAX_ARTIFACT_BYTES = 900_000
 _MOST_JOBS = 25
 """Jobs of one step that may end before they begin; more is a bug."""
 
@@ -199,20 +200,35 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
     rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
     if not rows:
         rows = _carried(change, attempt, phase)
+    rows = {name: _as_its_job_ended(change, row) for name, row in rows.items()}
     for position, step in enumerate(phase.steps):
-        row = _as_its_job_ended(change, rows.get(step.id) or _new(change, attempt, position, step))
-        if passed(row, step):
-            continue
-        if row.status is StepStatus.READY:
-            _enqueue(change, row)
-        if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
-            return _fail(change, row)
+        before = [phase.steps[at] for at in needed(phase.steps, position)]
+        if step.id not in rows:
+            busy = sum(row.status in _LIVE for row in rows.values())
+            due = all(one.id in rows and passed(rows[one.id], one) for one in before)
+            if not due or busy >= phase.max_parallel or _stopping(rows, phase):
+                continue
+            rows[step.id] = _new(change, attempt, position, step, after=results_seen(phase.steps, position))
+        if rows[step.id].status is StepStatus.READY and not _stopping(rows, phase):
+            _enqueue(change, rows[step.id])
+    if stopping := _stopping(rows, phase):
+        if any(row.status is StepStatus.RUNNING for row in rows.values()):
+            return False  # their results are kept
+        return _fail(change, stopping[0])
+    if not all(step.id in rows and passed(rows[step.id], step) for step in phase.steps):
         return False
     if _reads_files(change, attempt.phase):
         _ask_for_files(change, attempt, "hand_in")
         return False
     hand_in(change, attempt, None)
     return True
+
+
+def _stopping(rows: dict[str, StepRecord], phase: StepsPhase) -> list[StepRecord]:
+    """The steps that end the attempt, a call in doubt first: only a person may continue after it."""
+    found = [rows[step.id] for step in phase.steps if step.id in rows and not passed(rows[step.id], step)]
+    ended = [row for row in found if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}]
+    return sorted(ended, key=lambda row: row.status is not StepStatus.UNKNOWN)
 
 
 def _undo(change: RunChange, attempt: Attempt) -> bool:
@@ -246,20 +262,22 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
         row = rows.get(step.id)
         in_doubt = row is not None and row.status is StepStatus.UNKNOWN and not last.human_only
         if row is None or not (passed(row, step) or in_doubt):
-            break
+            continue
         kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
         change.tx.save_step(kept[step.id])
     return kept
 
 
-def _new(change: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False) -> StepRecord:
-    """Begin a step: evaluate its condition, parameters and key once."""
+def _new(
+    change: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False, after: set[str] | None = None
+) -> StepRecord:
+    """Begin a step: evaluate its condition, parameters and key once. ``after``: the steps whose results it sees."""
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workflow.prompts import render
 
     row = StepRecord(change.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
-    values = roots(change, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own)
+    values = roots(change, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own, after=after)
     try:
         if step.if_ is not None and not change.plan.expressions.is_true(step.if_, values):
             row = replace(row, status=StepStatus.SKIPPED, finished_at=change.at)
@@ -337,55 +355,3 @@ def _fail(change: RunChange, row: StepRecord) -> bool:
         )
         change.give(c.FailAttempt(reason=reason, human_only=True, **on))
     return True
-
-
-def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
-    """All steps are over: submit the artifact."""
-    from wfe_mcp.artifacts.validate import judged
-    from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
-
-    value = _artifact(change, attempt)
-    checked = judged(change.plan.schema(attempt.phase), value)
-    reason = (
-        f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
-    )
-    content = canonical_json(checked.value if not checked.faults else value)
-    if not reason:
-        try:
-            write_output(change, attempt.phase, content)
-        except Refused as refused:
-            reason = f"The artifact of the steps could not be written: {refused.message}"
-    if reason:
-        change.give(
-            c.FailAttempt(
-                phase=attempt.phase,
-                attempt=attempt.number,
-                reason=reason,
-                kind=FailKind.INVALID,
-                by=SYSTEM,
-                at=change.at,
-            )
-        )
-        return
-    store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
-
-
-def _artifact(change: RunChange, attempt: Attempt) -> object:
-    """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
-    phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    name = change.plan.artifact_name(attempt.phase)
-    rows = change.tx.steps(change.run.id, attempt.phase, attempt.number)
-    results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
-    named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
-    return results[named[-1]] if named else {"steps": _in_bounds(results)}
-
-
-def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:
-    """The results, the largest ones left out when all together are more than an artifact may hold."""
-    sizes = {step: len(canonical_json(value).encode()) for step, value in results.items()}
-    kept = dict(results)
-    for step in sorted(sizes, key=lambda step: sizes[step], reverse=True):
-        if sum(sizes[each] for each, value in kept.items() if value is results[each]) <= _MAX_ARTIFACT_BYTES:
-            break
-        kept[step] = {"left_out_bytes": sizes[step]}
-    return kept

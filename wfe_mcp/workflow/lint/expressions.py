@@ -200,5 +200,6 @@ def _declared(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str
 def _environment(names: frozenset[str]) -> "cel.Env":
     # 10 ms and a 16 MB library: only lint and runs that evaluate something load it.
     import cel_expr_python.cel as cel
+    from cel_expr_python.ext.ext_strings import ExtStrings
 
-    return cel.NewEnv(variables=dict.fromkeys(sorted(names), cel.Type.DYN))
+    return cel.NewEnv(variables=dict.fromkeys(sorted(names), cel.Type.DYN), extensions=[ExtStrings(2)])

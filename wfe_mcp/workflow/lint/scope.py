@@ -18,6 +18,7 @@ from wfe_mcp.workflow.lint.known import OPEN, Fields, Known, MapOf, SchemaNode
 from wfe_mcp.workflow.lint.order import Order
 from wfe_mcp.workflow.lint.used_names import used_names
 from wfe_mcp.workflow.model import LoopPhase, Phase, Step, StepsPhase, Template, all_phases
+from wfe_mcp.workflow.step_order import upstream
 
 Scope = Mapping[str, Known]
 """Root name → what is known below it."""
@@ -149,14 +150,14 @@ def outputs_scope(template: Template) -> Scope:
 
 
 def step_scopes(scope: Scope, steps: Sequence[Step]) -> Iterator[Scope]:
-    """The scope of each step: the results of the steps before it are known."""
+    """The scope of each step: the results of the steps that it needs are known."""
     makers: dict[str, list[tuple[int, Known]]] = {}
     for index, step in enumerate(steps):
         if step.assign is not None:
             makers.setdefault(step.assign, []).append((index, _result_of(step)))
     known = cast("Fields", scope["vars"]).known
-    for index in range(len(steps)):
-        yield {**scope, "vars": Fields(_Reached(makers, (1 << index) - 1, known))} if makers else scope
+    for before in upstream(steps):
+        yield {**scope, "vars": Fields(_Reached(makers, before, known))} if makers else scope
 
 
 def _result_of(step: Step) -> Known:

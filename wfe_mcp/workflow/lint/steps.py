@@ -19,9 +19,29 @@ def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFind
             _steps(view.phase.steps, f"{view.pointer}/steps", template, found)
             _builtins(view.phase.steps, f"{view.pointer}/steps", found)
             _artifact(view.phase, f"{view.pointer}/output/schema", found)
+            _needs(view.phase.steps, f"{view.pointer}/steps", found)
         _steps(view.phase.compensate, f"{view.pointer}/compensate", template, found)
         _builtins(view.phase.compensate, f"{view.pointer}/compensate", found)
         _compensates(view, found)
+        for position, step in enumerate(view.phase.compensate):
+            if step.needs is not None:
+                at = f"{view.pointer}/compensate/{position}/needs"
+                found.error(at, "steps that undo a phase run one after the other: leave 'needs' out")
+
+
+def _needs(steps: Sequence[Step], at: str, found: LintFindings) -> None:
+    """Check that a step needs earlier steps of its phase only. This also rules out cycles."""
+    ids = [step.id for step in steps]
+    for position, step in enumerate(steps):
+        for index, name in enumerate(step.needs or ()):
+            if name in ids[:position]:
+                continue
+            here, valid = f"{at}/{position}/needs/{index}", tuple(ids[:position])
+            if name in ids:
+                told = "itself" if name == step.id else "a later step"
+                found.error(here, f"step {step.id!r} needs {told}; a step needs earlier ones", list(valid), name)
+            else:
+                found.error(here, f"the phase has no step {name!r}{did_you_mean(name, valid)}", list(valid), name)
 
 
 def _compensates(view: PhaseView, found: LintFindings) -> None:

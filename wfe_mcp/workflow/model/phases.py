@@ -96,7 +96,12 @@ class Step(Shape):
     wait: Duration | None = Field(default=None, description="Wait this long.")
     llm: LlmCall | None = Field(default=None, description="A model call.")
     params: Json[dict[str, Any]] = Field(default={}, description="Parameters of the tool or built-in action.")
-    assign: Ident | None = Field(default=None, description="The result becomes `vars.<name>` for later steps.")
+    needs: Many[PhaseId] | None = Field(
+        default=None, description="Earlier steps of the phase that must end first; absent: the one before, `[]`: none."
+    )
+    assign: Ident | None = Field(
+        default=None, description="The result becomes `vars.<name>` for the steps that need this one."
+    )
     if_: Condition | None = Field(default=None, alias="if", description="The step runs only when this is true.")
     retry: StepRetry | None = Field(default=None, description="Retries of this step.")
     timeout: Duration | None = Field(default=None, description="The step may take at most this long.")
@@ -220,7 +225,10 @@ class StepsPhase(PhaseBase):
     """The server calls tools, checks and HTTP."""
 
     kind: Literal["steps"] = Field(description="`steps`: the server calls tools, checks and HTTP.")
-    steps: Many[Step] = Field(min_length=1, description="What to do, in order.")
+    steps: Many[Step] = Field(min_length=1, description="What to do, in order, or by the `needs` of each step.")
+    max_parallel: int = Field(
+        default=4, ge=1, le=16, description="Steps that run at the same time, where `needs` allow it."
+    )
 
 
 class ForEach(Shape):

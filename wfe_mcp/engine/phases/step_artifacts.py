@@ -1,0 +1,71 @@
+"""The artifact of a phase of steps, submitted once all steps are over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.store.records.steps import StepStatus
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.workflow.model import StepsPhase
+
+_MAX_ARTIFACT_BYTES = 900_000
+
+
+def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
+    """All steps are over: submit the artifact."""
+    from wfe_mcp.artifacts.validate import judged
+    from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
+
+    value = _artifact(change, attempt)
+    checked = judged(change.plan.schema(attempt.phase), value)
+    reason = (
+        f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
+    )
+    content = canonical_json(checked.value if not checked.faults else value)
+    if not reason:
+        try:
+            write_output(change, attempt.phase, content)
+        except Refused as refused:
+            reason = f"The artifact of the steps could not be written: {refused.message}"
+    if reason:
+        change.give(
+            c.FailAttempt(
+                phase=attempt.phase,
+                attempt=attempt.number,
+                reason=reason,
+                kind=FailKind.INVALID,
+                by=SYSTEM,
+                at=change.at,
+            )
+        )
+        return
+    store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
+
+
+def _artifact(change: RunChange, attempt: Attempt) -> object:
+    """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
+    phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = change.plan.artifact_name(attempt.phase)
+    rows = change.tx.steps(change.run.id, attempt.phase, attempt.number)
+    results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
+    named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
+    return results[named[-1]] if named else {"steps": _in_bounds(results)}
+
+
+def _in_bounds(results: dict[str, Any]) -> dict[str, Any]:
+    """The results, the largest ones left out when all together are more than an artifact may hold."""
+    sizes = {step: len(canonical_json(value).encode()) for step, value in results.items()}
+    kept = dict(results)
+    for step in sorted(sizes, key=lambda step: sizes[step], reverse=True):
+        if sum(sizes[each] for each, value in kept.items() if value is results[each]) <= _MAX_ARTIFACT_BYTES:
+            break
+        kept[step] = {"left_out_bytes": sizes[step]}
+    return kept
