@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.artifacts.ahead import Unjudged, judged_now
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
@@ -30,9 +31,12 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunId
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import RunSpec
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
     from wfe_mcp.workflow.model import Phase, Step, StepsPhase
 
 SERVER = "server"
@@ -208,11 +212,15 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
         if row.status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
             return _fail(change, row)
         return False
-    if _reads_files(change, attempt.phase):
-        _ask_for_files(change, attempt, "hand_in")
-        return False
-    hand_in(change, attempt, None)
-    return True
+    if not _reads_files(change, attempt.phase):
+        try:
+            hand_in(change, attempt, None)
+        except Unjudged:
+            pass  # its job checks before its transaction
+        else:
+            return True
+    _ask_for_files(change, attempt, "hand_in")
+    return False
 
 
 def _undo(change: RunChange, attempt: Attempt) -> bool:
@@ -340,12 +348,11 @@ def _fail(change: RunChange, row: StepRecord) -> bool:
 
 
 def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
-    """All steps are over: submit the artifact."""
-    from wfe_mcp.artifacts.validate import judged
+    """All steps are over: submit the artifact. Raises Unjudged."""
     from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 
-    value = _artifact(change, attempt)
-    checked = judged(change.plan.schema(attempt.phase), value)
+    value = made_by_steps(change.tx, change.run.id, change.plan, attempt)
+    checked = judged_now(change.plan.schema(attempt.phase), value)
     reason = (
         f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
     )
@@ -370,11 +377,11 @@ def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
     store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 
 
-def _artifact(change: RunChange, attempt: Attempt) -> object:
+def made_by_steps(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> object:
     """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
-    phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    name = change.plan.artifact_name(attempt.phase)
-    rows = change.tx.steps(change.run.id, attempt.phase, attempt.number)
+    phase: StepsPhase = plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = plan.artifact_name(attempt.phase)
+    rows = tx.steps(run, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
     named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
     return results[named[-1]] if named else {"steps": _in_bounds(results)}
