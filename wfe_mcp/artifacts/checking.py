@@ -28,6 +28,12 @@ def schema_faults(schema: Schema) -> list[Detail]:
     return list(_schema_faults(canonical_json(schema)))
 
 
+def may_take_seconds(schema: Schema, value: object) -> bool:
+    """True where the check of ``value``, or of ``schema`` itself, may run in a child."""
+    text = canonical_json(schema)
+    return _weight(text) * _parts(value) > CHECK_WORK.most or _patterns(text) > _PATTERNS_HERE
+
+
 def faults_of(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
     """The faults of ``value``. ``schema`` must have no ``schema_faults``. Refuses ``too_large``: a limit ended the child."""
     if _weight(canonical_json(schema)) * _parts(value) > CHECK_WORK.most:
@@ -54,10 +60,15 @@ def _parts(value: object) -> int:
 
 
 @functools.lru_cache(maxsize=64)
+def _patterns(text: str) -> int:
+    """The size of the patterns of a schema."""
+    return sum(pattern_weight(each) for _, schema in subschemas(json.loads(text), ()) for each in patterns_of(schema))
+
+
+@functools.lru_cache(maxsize=64)
 def _schema_faults(text: str) -> tuple[Detail, ...]:
     root: Schema = json.loads(text)
-    patterns = sum(pattern_weight(each) for _, schema in subschemas(root, ()) for each in patterns_of(schema))
-    if patterns <= _PATTERNS_HERE:
+    if _patterns(text) <= _PATTERNS_HERE:
         return schema_faults_here(root)
     try:
         return faults_in_child(root, None)

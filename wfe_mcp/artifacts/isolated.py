@@ -6,12 +6,14 @@ For checks whose work cannot be bounded (``weight.py``): the JSON Schema engine 
 
 Limits (``core/limits.py``): processor time and memory by the operating system; on Windows, which has no such limits for
 a process, the time that passes. macOS does not enforce the one on memory. ``_WAIT_S`` ends a child that the machine does
-not let run.
+not let run. A process that ends takes its children with it (``end_children``); one that is killed leaves them to their
+limits.
 """
 
 import json
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -19,21 +21,50 @@ from wfe_mcp.core import limits
 from wfe_mcp.core.errors import Detail, Refused
 
 _WAIT_S = 2.0 if sys.platform == "win32" else 10.0
+_children: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+
+
+class CheckAbandoned(Exception):
+    """The process is about to end, so its check was ended without an answer."""
 
 
 def faults_in_child(schema: dict[str, Any], value: dict[str, Any] | None) -> tuple[Detail, ...]:
-    """The faults of ``value``, or of ``schema`` itself without one. Refuses ``too_large`` when a limit ended the child."""
+    """The faults of ``value``, or of ``schema`` itself without one. Refuses ``too_large`` when a limit ended the child.
+
+    Raises CheckAbandoned when ``end_children`` did.
+    """
     asked = json.dumps({"schema": schema, "value": value}).encode()
     command = [sys.executable, "-P", "-m", __name__]
-    try:
-        done = subprocess.run(command, input=asked, capture_output=True, timeout=_WAIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        _refuse(f"more than {_WAIT_S:g} seconds")
-    if done.returncode != 0:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as child:
+        with _lock:
+            _children.add(child)
+        try:
+            told, _ = child.communicate(asked, timeout=_WAIT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            _refuse(f"more than {_WAIT_S:g} seconds")
+        finally:
+            with _lock:
+                was_ended = child not in _children
+                _children.discard(child)
+    if was_ended:
+        raise CheckAbandoned
+    if child.returncode != 0:
         _refuse(
             f"more than {limits.CHECK_SECONDS.most} second of processor time, or {limits.CHECK_BYTES.most:,} bytes of memory"
         )
-    return tuple(Detail(**each) for each in json.loads(done.stdout))
+    return tuple(Detail(**each) for each in json.loads(told))
+
+
+def end_children() -> None:
+    """End the checks that run now: this process is about to end, and nobody waits for their answers."""
+    with _lock:
+        running = list(_children)
+        _children.clear()
+    for child in running:
+        child.kill()
 
 
 def main() -> int:

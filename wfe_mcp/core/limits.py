@@ -75,5 +75,6 @@ readable, whatever the limits are. Lint and validation take time that grows with
 
 A JSON Schema with many branches can take exponential time. Its check is estimated first: the schemas that remain when each
 reference is replaced by what it names, times the parts of the value. Above the limit, and for references that lead back to
-themselves in two ways, the check runs in a child process that is ended at its limits."""
+themselves in two ways, the check runs in a child process that is ended at its limits. No transaction waits for it: where the
+server itself makes such a value, a job checks it first."""
 """The text of the reference page."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
 from wfe_mcp.jobs.heartbeat import Heartbeat, Running
@@ -198,6 +199,8 @@ class Worker:
             outcome = self._handlers.get(job.kind, _unknown)(context)
         except ChildStopped:
             return lambda: self._end_stopped(job, context.stop.reason, endings, limit_s)
+        except CheckAbandoned:
+            return lambda: self._end_stopped(job, "shutdown", endings, limit_s)
         except Suspended as suspended:
             outcome = Outcome({"suspended": str(suspended)})
         except RetryLater as later:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 from anyio import to_thread
 
+from wfe_mcp.artifacts.isolated import end_children
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
@@ -175,6 +176,7 @@ class ProjectSession:
     def _close_in(self, engine: Engine) -> None:
         worker, self._worker = self._worker, None
         process, self._process = self._process, None
+        end_children()  # the worker would wait for them
         if worker is not None:
             worker.stop()
         if process is not None:

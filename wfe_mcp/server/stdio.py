@@ -24,6 +24,7 @@ from mcp_types import JSONRPCError, JSONRPCResponse
 from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
+from wfe_mcp.artifacts.isolated import end_children
 from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.fast_start import FastStart
 from wfe_mcp.server.project_session import ProjectSession
@@ -60,6 +61,7 @@ def _leave_threads() -> None:
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(max(0.0, end - time.monotonic()))
             if thread.is_alive():
+                end_children()
                 logging.shutdown()
                 os._exit(0)
 

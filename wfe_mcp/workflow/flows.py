@@ -14,13 +14,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.limits import PHASES, VALUE_BYTES
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import FlowPhase, SubflowRule, Template
+
+if TYPE_CHECKING:
+    from wfe_mcp.artifacts.validate import Validated
 
 MAX_DEPTH = 5
 """Levels of nested templates, the outermost not counted."""
@@ -50,14 +53,19 @@ def held_template(shape: FlowPhase | SubflowRule) -> Template:
     return _parsed(canonical_json(shape.definition))
 
 
-def inputs_of(template: Template, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Detail, ...]]:
-    """``given`` with the defaults of the template's inputs, and its errors; an unknown name is an error."""
+def inputs_of(
+    template: Template, given: Mapping[str, Any], check: "Callable[[dict[str, Any], object], Validated] | None" = None
+) -> tuple[dict[str, Any], tuple[Detail, ...]]:
+    """``given`` with the defaults of the template's inputs, and its errors; an unknown name is an error.
+
+    ``check``: what checks them in place of ``validate``.
+    """
     from wfe_mcp.artifacts.validate import validate
 
     schema = template.inputs
     properties: dict[str, Any] = schema.get("properties", {})
     inputs = {name: prop["default"] for name, prop in properties.items() if "default" in prop} | dict(given)
-    return inputs, validate({"type": "object", "additionalProperties": False, **schema}, inputs).faults
+    return inputs, (check or validate)({"type": "object", "additionalProperties": False, **schema}, inputs).faults
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
-from wfe_mcp.engine.files.mirrors import edited_artifact
+from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -57,6 +57,7 @@ def ask(
     """Store the request for the open approval of ``phase``. Decides by itself only where the gate says ``agent``."""
     path = PhasePath(phase)
     now = files_now(engine, run_id, path)
+    judge_edit(engine, run_id, path)
     asked: ApprovalRequest | None = None
     with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
@@ -84,6 +85,7 @@ def decide(
     """
     path = PhasePath(phase)
     now, code = files_now(engine, run_id, path), _code(engine, by, run_id)
+    judge_edit(engine, run_id, path)
     with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
         _match_request(current, path, request)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
@@ -35,11 +36,21 @@ _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
 def answer_condition(change: RunChange) -> bool:
-    """Answer the first condition that is due; a loop that waits for a lock of another run is passed over."""
+    """Answer the first condition that is due.
+
+    Passed over: a loop that waits for a lock of another run, and an answer that waits for a check of seconds in a job.
+    """
     for question in questions(change.state):
         if question.kind == "items" and _waits_for_lock(change, change.attempt(question.phase)):
             continue
-        change.give(_answer(change, question))
+        try:
+            answer = _answer(change, question)
+        except Unjudged as due:
+            from wfe_mcp.engine.phases.subflows import check_outside
+
+            check_outside(change, change.attempt(question.phase), question.kind, due)
+            continue
+        change.give(answer)
         return True
     return False
 

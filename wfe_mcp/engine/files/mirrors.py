@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
@@ -98,23 +99,50 @@ def _has_prompt(attempt: Attempt) -> bool:
     return attempt.status is AttemptStatus.RUNNING or (attempt.stage is Stage.BEFORE and attempt.sha256 is not None)
 
 
+def judge_edit(engine: Engine, run_id: str, path: PhasePath) -> None:
+    """Check an edited artifact of ``path`` ahead of the transaction that takes it: that may take seconds."""
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        if path not in loaded.state.attempts:
+            return
+        plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
+        value = _edit(tx, loaded.record, plan, attempt)
+    if value is not None:
+        from wfe_mcp.artifacts.ahead import judge_ahead
+
+        judge_ahead(plan.schema(path), value)
+
+
 def edited_artifact(change: RunChange, attempt: Attempt) -> dict[str, Any] | None:
-    """The artifact on disk when a person edited it before approval; None when it is as submitted, or not editable."""
-    output = change.plan.phase(attempt.phase).output
-    if output is None or not output.editable or not attempt.revision or attempt.stage is not Stage.AFTER:
-        return None
-    if output.seal == "on_submit":
-        return None
-    value = changed_on_disk(change.tx, change.run, change.plan, attempt)
+    """The artifact on disk when a person edited it before approval; None when it is as submitted, or not editable.
+
+    ``judge_edit`` comes first, outside the transaction.
+    """
+    value = _edit(change.tx, change.run, change.plan, attempt)
     if value is None:
         return None
-    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.artifacts.ahead import Unjudged, judged_now
 
-    checked = validate(output.schema_, value)
+    try:
+        checked = judged_now(change.plan.schema(attempt.phase), value)
+    except Unjudged:
+        raise Refused(
+            "conflict", f"The artifact of {attempt.phase!r} was edited while it was read.", "Decide again."
+        ) from None
     if checked.faults:
         raise Refused("invalid_artifact", f"The edited artifact of {attempt.phase!r} does not match its schema.",
                       "Correct the file under .wfe/runs, or put it back.", checked.faults)  # fmt: skip
     return checked.value
+
+
+def _edit(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Any:
+    """What a person wrote over an artifact that may be edited until its approval; None: nothing, or not there."""
+    output = plan.phase(attempt.phase).output
+    if output is None or not output.editable or output.seal == "on_submit":
+        return None
+    if not attempt.revision or attempt.stage is not Stage.AFTER:
+        return None
+    return changed_on_disk(tx, record, plan, attempt)
 
 
 def rendered_artifact(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Rendered | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.artifacts.ahead import judged_now
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
@@ -12,20 +13,21 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.model import Attempt, RunId
     from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
     from wfe_mcp.workflow.model import StepsPhase
 
 _MAX_ARTIFACT_BYTES = 900_000
 
 
 def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
-    """All steps are over: submit the artifact."""
-    from wfe_mcp.artifacts.validate import judged
+    """All steps are over: submit the artifact. Raises Unjudged."""
     from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 
-    value = _artifact(change, attempt)
-    checked = judged(change.plan.schema(attempt.phase), value)
+    value = made_by_steps(change.tx, change.run.id, change.plan, attempt)
+    checked = judged_now(change.plan.schema(attempt.phase), value)
     reason = (
         f"The artifact of the steps does not match its schema: {checked.faults[0].message}" if checked.faults else ""
     )
@@ -50,11 +52,11 @@ def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
     store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 
 
-def _artifact(change: RunChange, attempt: Attempt) -> object:
+def made_by_steps(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) -> object:
     """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
-    phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    name = change.plan.artifact_name(attempt.phase)
-    rows = change.tx.steps(change.run.id, attempt.phase, attempt.number)
+    phase: StepsPhase = plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
+    name = plan.artifact_name(attempt.phase)
+    rows = tx.steps(run, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
     named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
     return results[named[-1]] if named else {"steps": _in_bounds(results)}

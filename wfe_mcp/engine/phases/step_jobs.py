@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts.ahead import judge_ahead
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.files.checkpoints import at_start
@@ -22,9 +23,10 @@ from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.engine.phases.step_artifacts import hand_in
+from wfe_mcp.engine.phases.step_artifacts import hand_in, made_by_steps
 from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
+from wfe_mcp.engine.phases.subflows import ANSWER, unjudged
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped
@@ -98,13 +100,17 @@ class StepJobs:
 
 
 class FileJobs:
-    """The handler of the jobs that read the files for a phase of steps: before it is claimed, before its gates judge."""
+    """The handler of the jobs that prepare a transaction for a phase outside of it.
+
+    They read the files for a phase of steps: before it is claimed, before its gates judge. They check what may take
+    seconds against its schema: what steps or inner phases made, and the inputs of an inner template.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def __call__(self, context: JobContext) -> Outcome:
-        """Read the files, then continue."""
+        """Read or check, then continue."""
         engine, job = self._engine, context.job
         assert job.run_id is not None
         path = PhasePath(job.phase or "")
@@ -113,8 +119,31 @@ class FileJobs:
                 read = files_at_start(engine, tx, engine.load(tx, job.run_id), path)
             tree, head = read()
             return Outcome({}, lambda tx: self._claim(tx, job, tree, head))
+        if job.payload["then"] == ANSWER:
+            self._check_answer(job)
+            return Outcome({}, lambda tx: self._go_on(tx, job))
+        with engine.store.read() as tx:
+            loaded = engine.load(tx, job.run_id)
+            plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
+            made = made_by_steps(tx, loaded.record.id, plan, attempt)
+        judge_ahead(plan.schema(path), made)
         seen = bound_tree(engine, job.run_id, path)
         return Outcome({}, lambda tx: self._hand_in(tx, job, seen))
+
+    def _check_answer(self, job: JobRecord) -> None:
+        assert job.run_id is not None
+        with (
+            self._engine.store.tx() as tx,
+            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
+        ):
+            due = unjudged(current, _attempt(current, job), job.payload["kind"])
+        if due is not None:
+            judge_ahead(due.schema, due.value)
+
+    def _go_on(self, tx: Tx, job: JobRecord) -> None:
+        assert job.run_id is not None
+        with change_run_in(self._engine, tx, job.run_id, SYSTEM):
+            pass
 
     def _claim(self, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
         assert job.run_id is not None

@@ -20,6 +20,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
@@ -217,11 +218,15 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
         return _fail(change, stopping[0])
     if not all(step.id in rows and passed(rows[step.id], step) for step in phase.steps):
         return False
-    if _reads_files(change, attempt.phase):
-        _ask_for_files(change, attempt, "hand_in")
-        return False
-    hand_in(change, attempt, None)
-    return True
+    if not _reads_files(change, attempt.phase):
+        try:
+            hand_in(change, attempt, None)
+        except Unjudged:
+            pass  # its job checks before its transaction
+        else:
+            return True
+    _ask_for_files(change, attempt, "hand_in")
+    return False
 
 
 def _stopping(rows: dict[str, StepRecord], phase: StepsPhase) -> list[StepRecord]:
