@@ -167,7 +167,7 @@ def rule(stage: str, most: int, do: str = "retry", **more: Any) -> dict[str, Any
 def test_each_stage_has_retries_of_its_own(
     phase: dict[str, Any], prompt: int | None, response: int | None, made: list[dict[str, Any]]
 ) -> None:
-    stages = {"prompt": StageOverride(max_retries=prompt), "response": StageOverride(max_retries=response)}
-    found = changed(phase, PhaseOverride(**stages))
+    stages = StageOverride(max_retries=prompt), StageOverride(max_retries=response)
+    found = changed(phase, PhaseOverride(prompt=stages[0], response=stages[1]))
     assert found["on_fail"] == made
     assert found.get("retry", {"max_attempts": 1}) == {"max_attempts": 1}

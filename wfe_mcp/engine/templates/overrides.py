@@ -60,7 +60,7 @@ def _stage_of(
 
     approver = stage.approver
     if stage.model is not None:
-        if approver in {None, "skip", "human"}:
+        if approver is None or approver in {"skip", "human"}:
             message = f"a model at the {wanted.partition('-')[0]} needs a role or a provider as its 'approver'"
             at = pointer(
                 "templates", plan.template.name, "phases", wanted.partition("-")[2], wanted.partition("-")[0], "model"
