@@ -5,6 +5,7 @@
                                  provider, model                    a role made for this phase
     [….phases.<p>.prompt]        approver, model, criteria …        one stage alone; so does [….phases.<p>.response]
     [templates.<t>.roles.<r>]    provider, model                    a role made for the template's role
+    roles given at the start     a name, or provider/model          wins over that table; only who works, never a reviewer
 
 A role that is made here exists in this run alone, under a name that is not configured.
 """
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.engine.models.roles import DEFAULT, filled
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
+from wfe_mcp.workspace.config.settings_tables import TemplateSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.workflow.overrides import StageOverride
@@ -27,18 +31,22 @@ if TYPE_CHECKING:
 MadeRoles = dict[str, FrozenRole]
 
 
-def configured(engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings) -> tuple[CompiledTemplate, MadeRoles]:
-    """The plan with what configuration changes in it, and the roles that were made for it.
+def configured(
+    engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings, roles: Mapping[str, str] | None = None
+) -> tuple[CompiledTemplate, MadeRoles]:
+    """The plan with what configuration and ``roles`` change in it, and the roles that were made for it.
 
-    Refuses ``invalid_template``.
+    ``roles``: role of the template → who works as it, given at the start of the run. Refuses ``invalid_template``.
     """
-    changed = loaded.settings.templates.get(plan.template.name)
-    if changed is None or not (changed.phases or changed.roles):
+    changed = loaded.settings.templates.get(plan.template.name) or TemplateSettings()
+    if not (changed.phases or changed.roles or roles):
         return plan, {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
 
     made: MadeRoles = {}
-    filled = {name: _make(made, plan, loaded, f"role-{name}", role.frozen("")) for name, role in changed.roles.items()}
+    fills = {name: role.frozen("") for name, role in changed.roles.items()}
+    fills |= {name: filled(loaded, given).role for name, given in (roles or {}).items()}
+    made_for = {name: _make(made, plan, loaded, f"role-{name}", role) for name, role in fills.items()}
     overrides = {
         name: PhaseOverride(
             phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed,
@@ -47,7 +55,7 @@ def configured(engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings) -
         )
         for name, phase in changed.phases.items()
     }  # fmt: skip
-    definition = overridden(plan.definition, overrides, filled)
+    definition = overridden(plan.definition, overrides, made_for)
     engine.plans.report(definition)
     return engine.plans.of(definition), made
 
