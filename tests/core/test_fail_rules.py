@@ -255,3 +255,29 @@ def test_a_next_condition_that_cannot_be_evaluated_blocks_the_run():
     scene.answer("plan", "next", error="no such name: x")
     assert scene.state.status is RunStatus.BLOCKED
     assert "no such name: x" in scene.state.reason
+
+
+@pytest.mark.requirement("S0-35")
+def test_a_rule_of_one_stage_counts_what_failed_at_that_stage_alone():
+    before = (GateSpec("approval"),)
+    rules = (FailRule("retry", 2, stage="before"), FailRule("retry", 3, stage="after"), FailRule("wait_human"))
+    scene = run_of(phase("build", gates_before=before, gates=EXPR, on_fail=rules))
+
+    path, sha256 = PhasePath("build"), "b" * 64
+
+    def prompt_judged(feedback: str = "") -> None:
+        scene.give(c.OpenGates(phase=path, sha256=sha256, by=AGENT, at=NOW))
+        scene.give(c.AskApproval(phase=path, request="r", by=AGENT, at=NOW))
+        if feedback:
+            scene.give(c.Reject(phase=path, feedback=feedback, by=HUMAN, at=NOW))
+        else:
+            scene.give(c.Approve(phase=path, sha256=sha256, by=HUMAN, at=NOW))
+
+    prompt_judged("no")
+    assert (scene.attempt("build").number, scene.attempt("build").status) == (2, "gating")
+    for number in (2, 3):
+        prompt_judged()
+        fail(scene, "build")
+        assert (scene.attempt("build").number, scene.attempt("build").status) == (number + 1, "gating")
+    prompt_judged("no")
+    assert (scene.attempt("build").number, scene.attempt("build").human_only) == (4, True)

@@ -10,7 +10,7 @@ from wfe_mcp.importers.gate_settings import from_gate_settings, is_gate_settings
 from wfe_mcp.resources import shipped
 from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.load import load_definition
-from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+from wfe_mcp.workflow.overrides import PhaseOverride, StageOverride, overridden
 from wfe_mcp.workspace.config.settings_tables import Settings
 
 
@@ -36,12 +36,16 @@ def test_a_workflow_section_becomes_tables_of_configuration() -> None:
         },
     })  # fmt: skip
 
-    assert tomllib.loads(imported.toml()) == {"templates": {"jpa_mt": {"phases": {
-        "plan": {"approver": "skip", "max_retries": 1},
-        "generate": {"approver": "human", "max_retries": 1},
-        "review": {"approver": "gemini-cli", "max_retries": 1, "allow_rewrite": True},
+    manual = {"approver": "human", "max_retries": 1}
+    skipped = {"approver": "skip", "max_retries": 1}
+    reviewed = {"approver": "gemini-cli", "max_retries": 1, "allow_rewrite": True}
+    assert tomllib.loads(imported.toml()) == imported.settings() == {"templates": {"jpa_mt": {"phases": {
+        "plan": {"prompt": skipped, "response": skipped},
+        "generate": {"prompt": manual, "response": manual},
+        "review": {"prompt": manual, "response": reviewed},
+        "revise": {"prompt": manual, "response": manual},
     }}}}  # fmt: skip
-    assert [detail.path for detail in imported.not_carried] == ["/workflow/defaults/approval_provider"]
+    assert imported.not_carried == ()
 
 
 @pytest.mark.requirement("S0-35", "S0-44")
@@ -54,11 +58,10 @@ def test_who_works_is_the_phases_provider() -> None:
 
     phases = Settings.model_validate(tomllib.loads(imported.toml())).templates["plan_generate_review"].phases
     assert {name: phase.provider for name, phase in phases.items()} == {
-        "plan": None, "generate": "claude-code", "review": "codex",
+        "plan": None, "generate": "claude-code", "review": "codex", "revise": "codex",
     }  # fmt: skip
-    assert [detail.path for detail in imported.not_carried] == [
-        "/providers/claude-code", "/workflow/review/prompt/ai_provider", "/providers/reviser",
-    ]  # fmt: skip
+    assert imported.settings()["providers"] == {"claude-code": {"fs_ability": "none"}}
+    assert [detail.path for detail in imported.not_carried] == ["/workflow/review/prompt/ai_provider"]
     assert (
         "must be manual"
         in refusal({"workflow": {"plan": {"response": {"ai_provider": 3}}}})["/workflow/plan/response/ai_provider"]
@@ -75,55 +78,101 @@ def test_the_older_gate_map_becomes_the_same() -> None:
 
     assert (imported.format, imported.template) == ("ai-workflow-engine", "plan_generate_review")
     assert imported.phases == {
-        "plan": {"approver": "second", "max_retries": 2, "allow_rewrite": False},
-        "review": {"approver": "skip"},
+        "plan": {
+            "prompt": {"approver": "human"},
+            "response": {"approver": "second", "max_retries": 2, "allow_rewrite": False},
+        },
+        "review": {"response": {"approver": "skip"}},
     }
-    assert lost({"plan.prompt": "skip", "plan.response": "second"}) == {
-        "/plan.prompt": "'skip' for the prompt: a phase has one approver, 'second'"
-    }
+    assert lost({"plan.prompt": "skip", "plan.response": "second"}) == {}
 
 
 def test_a_default_approver_holds_for_every_phase() -> None:
     phases = from_gate_settings({"default_approver": "skip"}).phases
-    assert [(phase, keys["approver"]) for phase, keys in phases.items()] == [
-        ("plan", "skip"), ("generate", "skip"), ("review", "skip"),
-    ]  # fmt: skip
+    both = {"prompt": {"approver": "skip"}, "response": {"approver": "skip"}}
+    assert phases == dict.fromkeys(("plan", "generate", "review", "revise"), both)
 
 
 def test_without_an_approver_a_person_is_asked() -> None:
-    assert from_gate_settings({"plan.prompt": "skip"}).phases == {"plan": {"approver": "human"}}
+    found = from_gate_settings({"plan.prompt": "skip"}).phases
+    assert found == {"plan": {"prompt": {"approver": "skip"}, "response": {"approver": "human"}}}
 
 
 def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     response: dict[str, Any] = {
-        "approver_config": {},
+        "approver_config": {"model": "large"},
         "approval_max_retries": 0,
         "approval_allow_rewrite": True,
     }
-    told = lost({"hash_prompts": True, "workflow": {"plan": {"response": response}}})
+    told = lost({"profiles_dir": "x", "other": 1, "workflow": {"plan": {"response": response}}})
 
     assert list(told) == [
-        "/hash_prompts", "/workflow/plan/response/approver_config",
-        "/workflow/plan/response/approval_allow_rewrite",
+        "/profiles_dir", "/other", "/workflow/plan/response/approval_allow_rewrite",
+        "/workflow/plan/response/approver_config/model",
     ]  # fmt: skip
     assert (
         lost({"workflow": {"plan": {"response": {"approval_allow_rewrite": False, "approval_max_retries": 0}}}}) == {}
     )
 
 
-def test_revising_is_another_attempt_and_a_prompt_is_never_tried_again() -> None:
-    told = lost({"workflow": {
-        "defaults": {"approval_max_retries": 1, "ai_provider": "x", "approver_config": {}},
-        "plan": {"prompt": {"approval_max_retries": 2, "approval_allow_rewrite": True}},
-        "revise": {"response": {"approval_provider": "skip"}},
-    }})  # fmt: skip
+@pytest.mark.requirement("S0-31", "S0-35")
+def test_every_setting_of_every_stage_is_carried_revising_and_prompts_too() -> None:
+    keys = {"approval_provider": "second", "approval_max_retries": 2, "approval_allow_rewrite": True}
+    stage = keys | {"approver_config": {"criteria": "Is it small?", "model": "large"}}
+    section = {phase: {"prompt": stage, "response": stage} for phase in ("plan", "generate", "review", "revise")}
+    imported = from_gate_settings({"hash_prompts": True, "workflow": section})
+    made = {"approver": "second", "max_retries": 2, "allow_rewrite": True, "criteria": "Is it small?", "model": "large"}
+    assert imported.not_carried == ()
+    assert imported.phases == {phase: {"prompt": made, "response": made} for phase in section}
+    assert Settings.model_validate(tomllib.loads(imported.toml())).artifacts.hash_prompts is True
 
-    assert list(told) == [
-        "/workflow/defaults/approver_config", "/workflow/plan/prompt/approval_max_retries",
-        "/workflow/plan/prompt/approval_allow_rewrite", "/workflow/revise/response/approval_provider",
+
+def test_a_default_is_lost_only_where_no_stage_uses_it() -> None:
+    defaults = {"approval_allow_rewrite": True, "ai_provider": "x", "approver_config": {"model": "large", "seed": 1}}
+    assert lost({"workflow": {"defaults": defaults, "plan": {"prompt": {"approval_provider": "second"}}}}) == {
+        "/workflow/defaults/approver_config/seed": "how a provider works is in [providers] of .wfe/config.toml"
+    }
+    assert list(lost({"workflow": {"defaults": defaults}})) == [
+        "/workflow/defaults/approval_allow_rewrite", "/workflow/defaults/approver_config/model",
+        "/workflow/defaults/approver_config/seed",
     ]  # fmt: skip
-    assert "another attempt at 'generate'" in told["/workflow/revise/response/approval_provider"]
-    assert from_gate_settings({"revise.response": "skip"}).phases == {}
+
+
+def test_a_criteria_file_is_carried_as_its_text_and_one_that_is_not_there_is_told() -> None:
+    def settings(name: object) -> dict[str, Any]:
+        return {"plan.response": "x", "workflow": {"plan": {"response": {
+            "approval_provider": "second", "approver_config": {"criteria_file": name}}}}}  # fmt: skip
+
+    def given(name: str) -> str | None:
+        return {"good.md": 'Is "it" small?\nIs it ✓ \x7f?', "long.md": "x" * 20_001}.get(name)
+
+    document = {"workflow": settings("good.md")["workflow"]}
+    imported = from_gate_settings(document, given)
+    assert tomllib.loads(imported.toml())["templates"]["plan_generate_review"]["phases"]["plan"]["response"] == {
+        "approver": "second", "criteria": 'Is "it" small?\nIs it ✓ \x7f?',
+    }  # fmt: skip
+    for name, why in (("gone.md", "cannot be read"), ("long.md", "longer than 20,000")):
+        (told,) = from_gate_settings({"workflow": settings(name)["workflow"]}, given).not_carried
+        assert why in told.message
+    place = "/workflow/plan/response/approver_config/criteria_file"
+    assert refusal({"workflow": settings(3)["workflow"]}) == {place: "must be a text"}
+
+
+@pytest.mark.parametrize(
+    ("given", "lost_at", "refused_at"),
+    [
+        ({"model": "x"}, ["/providers/codex/model"], ""),
+        ({"fs_ability": "all"}, [], "/providers/codex/fs_ability"),
+    ],
+)
+def test_settings_of_a_provider(given: dict[str, Any], lost_at: list[str], refused_at: str) -> None:
+    document = {"providers": {"codex": given}, "workflow": {"plan": {"prompt": {"approval_provider": "skip"}}}}
+    if refused_at:
+        assert "must be one of local-write" in refusal(document)[refused_at]
+    else:
+        assert list(lost(document)) == lost_at
+    defaults = {"providers": {"defaults": {"fs_ability": "none"}, "x": 1}, "workflow": document["workflow"]}
+    assert list(lost(defaults)) == ["/providers/defaults/fs_ability", "/providers/x"]
 
 
 @pytest.mark.requirement("B-08", "S0-37")
@@ -133,13 +182,16 @@ def test_each_phase_that_is_told_is_one_of_the_template(profile: str, template: 
     imported = from_gate_settings({"profile": profile, "workflow": section})
     settings = Settings.model_validate(tomllib.loads(imported.toml()))
     overrides = {
-        name: PhaseOverride(**phase.model_dump(include={"approver", "max_retries"}))
+        name: PhaseOverride(
+            prompt=StageOverride(**phase.prompt.model_dump(exclude={"model"})),
+            response=StageOverride(**phase.response.model_dump(exclude={"model"})),
+        )
         for name, phase in settings.templates[template].phases.items()
     }
 
     changed = overridden(load_definition(shipped("templates") / template), overrides)
     assert lint(changed).errors == ()
-    assert set(overrides) == {"plan", "generate", "review"}
+    assert set(overrides) == {"plan", "generate", "review", "revise"}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +209,7 @@ def test_each_phase_that_is_told_is_one_of_the_template(profile: str, template: 
         ({"plan.response": {"max_retries": True}}, "/plan.response/max_retries", "must be a whole number"),
         ({"plan.response": {"allow_rewrite": "yes"}}, "/plan.response/allow_rewrite", "must be true or false"),
         ({"workflow": {}}, "", "says nothing"),
+        ({"workflow": {}, "hash_prompts": 1}, "/hash_prompts", "must be true or false"),
     ],
 )
 def test_what_it_cannot_mean_is_refused_with_its_place(document: dict[str, Any], place: str, words: str) -> None:

@@ -69,13 +69,13 @@ def test_settings_in_yaml_are_known_by_what_they_say_and_by_their_name(tmp_path:
 
 @pytest.mark.requirement("S0-35")
 def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path) -> None:
-    text = "hash_prompts: true\nworkflow:\n  plan:\n    response:\n      approver_config: {}\n"
+    text = "dev: ada\nworkflow:\n  plan:\n    response:\n      approver_config: {model: x}\n"
     lost = read_workflow(written(tmp_path, "config.yml", text)).not_carried
     assert [(each.path, each.message) for each in lost] == [
-        ("line 1", "hash_prompts: 'hash_prompts' is no gate setting"),
+        ("line 1", "dev: a developer is not named by configuration; who works is the connected client or a role"),
         (
             "line 5",
-            "workflow.plan.response.approver_config: what a reviewer looks at is said by the opinion gate's criteria",
+            "workflow.plan.response.approver_config.model: no role gives its opinion there, so nobody reads it",
         ),
     ]
 
@@ -127,3 +127,23 @@ def test_a_name_is_made_fit_for_expressions(text: str, name: str) -> None:
 def test_a_taken_name_gets_a_number() -> None:
     assert free_name("a", {"a", "a_2"}) == "a_3"
     assert free_name("x" * 70, {"x" * 64}) == "x" * 62 + "_2"
+
+
+@pytest.mark.requirement("S0-38")
+def test_a_criteria_file_is_read_beside_the_settings_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "home" / ".aiwf").mkdir(parents=True)
+    (tmp_path / "home" / "rules.md").write_text("Is it small?\n")
+    (tmp_path / "secret.md").write_text("a secret")
+    for name, found in (
+        ("rules.md", "Is it small?"),
+        ("../../secret.md", None),
+        (str(tmp_path / "secret.md"), None),
+        (".", None),
+    ):
+        stage = {"approval_provider": "second", "approver_config": {"criteria_file": name}}
+        document = {"workflow": {"plan": {"response": stage}}}
+        for file in ("config.yml", "config.json"):
+            imported = read_workflow(written(tmp_path / "home" / ".aiwf", file, document))
+            assert isinstance(imported, ImportedSettings)
+            assert imported.phases["plan"]["response"].get("criteria") == found
+            assert bool(imported.not_carried) is (found is None)

@@ -16,7 +16,12 @@ PLAYS: dict[str, tuple[dict[str, object], Script]] = {
     "compound": (dict(compound.GOAL), compound.SCRIPT),
     "plan_generate_review": (
         dict(revised.INPUTS),
-        {**revised.SCRIPT, "generate": [revised.WRONG, revised.RIGHT], "review": [revised.FAIL, revised.PASS]},
+        {
+            **revised.SCRIPT,
+            "generate": [revised.WRONG],
+            "revise": [revised.RIGHT] * 2,
+            "review": [revised.FAIL, revised.PASS],
+        },
     ),
 }
 FORKS = 5

@@ -111,12 +111,18 @@ def test_rules_and_conventions_are_given_to_who_writes_and_to_who_judges(project
 @pytest.mark.requirement("S0-23")
 def test_a_grave_finding_sends_the_code_back_until_the_review_passes(project: Playground):
     mended = {"repository": "interface InvoiceRepository { /* tenant filter */ }\n"}
-    script = {**HAPPY, "generate": [code(), code(mended)], "review": [Work(FAIL), Work(PASS)], "accept": [NOTE] * 2}
+    script = {
+        **HAPPY,
+        "generate": [code()],
+        "revise": [code(mended)] * 2,
+        "review": [Work(FAIL), Work(PASS)],
+        "accept": [NOTE] * 2,
+    }
 
     played = play(project, script)
 
     assert played.last["run_state"] == "completed"
-    again = told(played, "generate")[1]
+    (again,) = told(played, "revise")
     assert (again["attempt"], again["iteration"]) == (2, 2)
     assert again["feedback"][0]["from"] == "review"
     assert (project.root / "src" / PATHS["repository"]).read_text(encoding="utf-8") == mended["repository"]
@@ -163,9 +169,8 @@ def test_without_its_schema_file_the_plan_is_not_begun(project: Playground):
 
 
 def test_a_review_that_never_passes_ends_in_a_blocked_run(project: Playground):
-    played = play(
-        project, {**HAPPY, "generate": [code({"test": f"// {at}\n"}) for at in range(4)], "review": [Work(FAIL)] * 4}
-    )
+    tries = [code({"test": f"// {at}\n"}) for at in range(4)]
+    played = play(project, {**HAPPY, "revise": tries, "review": [Work(FAIL)] * 4})
 
     assert played.last["run_state"] == "blocked"
     assert project.problems(played.run) == []

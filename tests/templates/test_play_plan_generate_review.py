@@ -54,12 +54,12 @@ def test_a_review_that_fails_brings_its_findings_back_and_asks_for_the_go_ahead_
         asked.append(phase)
         project.approve(run, phase)
 
-    script = {**SCRIPT, "generate": [WRONG, RIGHT], "review": [FAIL, PASS]}
+    script = {**SCRIPT, "generate": [WRONG], "revise": [RIGHT] * 2, "review": [FAIL, PASS]}
     with project.agent() as agent:
         played = drive(agent.call, project.root, "plan_generate_review", INPUTS, script, person=person)
 
-    assert asked == ["plan", "generate", "review", "generate", "review"]
-    again = told(played, "generate")[-1]
+    assert asked == ["plan", "generate", "review", "revise", "review"]
+    again = told(played, "revise")[-1]
     assert (again["iteration"], [one["from"] for one in again["feedback"]]) == (2, ["review"])
     assert count(project, played.run, "WentTo") == 1
     assert (project.root / "more" / "sub.py").read_text(encoding="utf-8").endswith("a - b\n")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workflow.overrides import PhaseOverride, overridden
+from wfe_mcp.workflow.overrides import PhaseOverride, StageOverride, overridden
 
 APPROVAL = {"kind": "approval", "assurance": "agent"}
 EXPR = {"kind": "expr", "assert": "${true}"}
@@ -114,3 +114,60 @@ def test_a_phase_that_is_not_there_is_refused_with_the_nearest() -> None:
     told = refusal(template({}), plna=PhaseOverride(timeout="1h"), zzzz=PhaseOverride())
     assert "did you mean 'plan'?" in told["/templates/tiny/phases/plna"]
     assert "its phases are plan" in told["/templates/tiny/phases/zzzz"]
+
+
+ASKED = {"kind": "approval", "assurance": "human"}
+OPINION = {"kind": "opinion", "reviewers": ["second"]}
+
+
+@pytest.mark.requirement("S0-35")
+def test_each_stage_has_an_approver_of_its_own() -> None:
+    made = changed({"gates": [APPROVAL]}, PhaseOverride("skip", prompt=StageOverride("human")))
+    assert (made["prompt_gates"], made["gates"]) == ([ASKED], [])
+    made = changed({"prompt_gates": [APPROVAL]}, PhaseOverride(prompt=StageOverride("skip")))
+    assert made == {"id": "plan", "prompt_gates": []}
+    made = changed({}, PhaseOverride("human", prompt=StageOverride("second"), response=StageOverride("skip")))
+    assert (made["prompt_gates"], made["gates"]) == ([OPINION], [])
+
+
+@pytest.mark.requirement("S0-31", "S0-35")
+def test_each_stage_has_rewrites_and_criteria_of_its_own() -> None:
+    both = {"prompt_gates": [{**OPINION}], "gates": [{**OPINION}]}
+    made = changed(both, PhaseOverride(allow_rewrite=True, response=StageOverride(allow_rewrite=False)))
+    assert [made[key][0]["allow_rewrite"] for key in ("prompt_gates", "gates")] == [True, False]
+    made = changed(both, PhaseOverride(prompt=StageOverride(criteria="Is ${x} clear?")))
+    assert (made["prompt_gates"], made["gates"]) == ([OPINION | {"criteria": "Is $${x} clear?"}], [OPINION])
+    told = refusal(
+        template({"gates": [OPINION]}), plan=PhaseOverride(prompt=StageOverride(allow_rewrite=True, criteria="?"))
+    )
+    assert told == {
+        f"/templates/tiny/phases/plan/prompt/{key}": f"phase 'plan' has no opinion gate on its prompt, so {key} has no effect"
+        for key in ("allow_rewrite", "criteria")
+    }
+
+
+def rule(stage: str, most: int, do: str = "retry", **more: Any) -> dict[str, Any]:
+    return {"do": do, "max_attempts": most, "stage": stage, **more}
+
+
+@pytest.mark.requirement("S0-32", "S0-35")
+@pytest.mark.parametrize(
+    ("phase", "prompt", "response", "made"),
+    [
+        ({}, 0, 4, [rule("before", 1), rule("after", 5), {"do": "wait_human"}]),
+        ({}, 0, None, [rule("before", 1), rule("after", 3), {"do": "wait_human"}]),
+        ({"on_fail": [{"do": "block"}]}, None, 1, [rule("after", 2), {"do": "block"}]),
+        ({"on_fail": [rule("before", 9), {"do": "backoff", "stage": "after"}, {"do": "subflow"}]}, 1, 0,
+         [rule("before", 2), rule("after", 1, "backoff")]),
+        ({"retry": {"backoff": "exponential", "initial": "1s"}}, 1, None,
+         [rule(stage, most, "backoff", initial="1s", max="60s") for stage, most in (("before", 2), ("after", 3))]
+         + [{"do": "wait_human"}]),
+    ],
+)  # fmt: skip
+def test_each_stage_has_retries_of_its_own(
+    phase: dict[str, Any], prompt: int | None, response: int | None, made: list[dict[str, Any]]
+) -> None:
+    stages = StageOverride(max_retries=prompt), StageOverride(max_retries=response)
+    found = changed(phase, PhaseOverride(prompt=stages[0], response=stages[1]))
+    assert found["on_fail"] == made
+    assert found.get("retry", {"max_attempts": 1}) == {"max_attempts": 1}

@@ -234,7 +234,9 @@ def _rule(
     state: RunState, attempt: Attempt, at: datetime, index: int, rule: FailRule, *, holder_alive: bool
 ) -> list[e.Event]:
     """The events of one rule; none when it does not apply."""
-    tries = attempt.number - attempt.before
+    tries = _tries(state, attempt, rule)
+    if tries == 0:
+        return []
     reason = f"{attempt.phase!r} failed: {attempt.reason}"
     match rule.do:
         case "retry" | "backoff" if tries >= rule.max_uses or passes_are_used_up(state, attempt):
@@ -253,6 +255,18 @@ def _rule(
             return [] if used_up else [go_to(state, attempt, target, attempt.reason, key)]
         case _:
             return [_stop(attempt), *_ENDS[rule.do](reason)]
+
+
+def _tries(state: RunState, attempt: Attempt, rule: FailRule) -> int:
+    """The attempts of this iteration that ``rule`` counts; 0 where it does not apply to how ``attempt`` failed."""
+    if rule.stage is None:
+        return attempt.number - attempt.before
+    tries = state.attempts[attempt.phase][attempt.before : attempt.number]
+    return sum(_failed_at(one) == rule.stage for one in tries) if _failed_at(attempt) == rule.stage else 0
+
+
+def _failed_at(attempt: Attempt) -> str:
+    return "before" if attempt.stage is Stage.BEFORE else "after"
 
 
 _ENDS: dict[str, Callable[[str], list[e.Event]]] = {

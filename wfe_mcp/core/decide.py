@@ -20,7 +20,7 @@ from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.loops import loop_opened, pass_judged
 from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict, VerdictKind
-from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.recovery import recovery_opened
 from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.units import duration
@@ -29,6 +29,8 @@ from wfe_mcp.core.units import duration
 def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
     """The events that ``command`` causes. Raises ``Refused`` when it is not legal now."""
     refused = refusal(state, command)
+    if refused is not None:
+        refused = with_the_users_ways(state, command, refused)
     if refused is not None:
         raise refused
     events = _HANDLERS[type(command)](state, command)

@@ -198,9 +198,17 @@ def _edit(state: RunState, command: c.Edit) -> Refused | None:
     if (attempt.stage is Stage.BEFORE) is (command.prompt is None):
         what = "artifact to edit yet" if command.prompt is None else "prompt to edit any more: work has begun"
         return illegal(f"Phase {command.phase!r} has no {what}.", "")
+    if command.prompt is None and not _has_text(state, attempt):
+        return illegal(f"Phase {command.phase!r} has no artifact that you can edit.", "")
     if command.prompt is None:
         return _is_left(state, command.phase) or taken(state, command.phase)
     return prompt_edit_refused(state, attempt, command) or _is_left(state, command.phase)
+
+
+def _has_text(state: RunState, attempt: Attempt) -> bool:
+    """Whether an edit has something to start from: a revision of the attempt, or a refused draft of the phase."""
+    drafts = any(one.invalid for one in state.attempts[attempt.phase])
+    return state.phase(attempt.phase).kind != "steps" and (attempt.revision > 0 or drafts)
 
 
 def _is_stopped(state: RunState, attempt: Attempt) -> bool:

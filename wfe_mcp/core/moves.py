@@ -7,13 +7,14 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop, time_is_over
-from wfe_mcp.core.model import Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, REOPENING, RUN_MOVES, Caller
@@ -65,6 +66,19 @@ def legal_moves(state: RunState, by: By, at: datetime) -> tuple[c.Command, ...]:
 def phase_moves(state: RunState, attempt: Attempt, by: By, at: datetime) -> tuple[c.PhaseCommand, ...]:
     """Those of ``legal_moves`` for ``attempt``, the newest of its phase."""
     return tuple(move for move in _of_phase(state, attempt, by, at) if refusal(state, move) is None)
+
+
+def with_the_users_ways(state: RunState, command: c.Command, refused: Refused) -> Refused:
+    """``refused``, with what only the user can do where its phase has failed: exactly the legal moves."""
+    if not isinstance(command, c.PhaseCommand) or command.phase not in state.attempts or caller(command.by) != "agent":
+        return refused
+    attempt = state.current(command.phase)
+    if attempt.status is not AttemptStatus.FAILED or refused.code not in {"needs_human", "illegal_transition"}:
+        return refused
+    user = By("user", Channel.CLI, Assurance.PASSKEY)
+    names = [CALLS[type(move).__name__].command for move in phase_moves(state, attempt, user, command.at)]
+    hint = f"The user decides in a terminal: wfe-mcp {'|'.join(dict.fromkeys(names))} RUN {typed(command.phase)}"
+    return replace(refused, hint=hint) if names else refused
 
 
 def action(move: c.Command) -> str:
@@ -129,6 +143,7 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
 
 def _cannot(name: str, phase: PhasePath | None = None) -> str:
     what = f" {phase!r}" if phase else ""
+    name = "Submit" if name == "RefuseSubmission" else name  # what the caller did
     return f"You cannot {CALLS[name].verb}{what}" if name in CALLS else f"{name}{what} is not possible"
 
 

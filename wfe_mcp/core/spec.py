@@ -34,6 +34,9 @@ class GateSpec:
 class FailRule:
     """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff), recoveries of it (subflow)
     or jumps (goto).
+
+    ``stage``: the rule applies to attempts that failed before work, at a gate on the prompt, or to all others
+    (``after``), and counts only those. None: to every attempt.
     """
 
     do: Literal["retry", "goto", "wait_human", "block", "fail", "backoff", "pause", "compensate", "subflow"]
@@ -41,6 +44,7 @@ class FailRule:
     goto: PhasePath | None = None
     initial_s: float = 2.0
     max_s: float = 300.0
+    stage: Literal["before", "after"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,9 +238,8 @@ def _edited(prompt: Prompt) -> Html | None:
     """How the prompt differs from what the template makes."""
     if not prompt.changes:
         return None
-    what = "You edited it" if prompt.edited else "It carries what was said about it before"
     diff = "\n".join(str(each.get("diff", each.get("new", ""))) for each in prompt.changes)
-    summary = tag("summary", f"{what}. Against the prompt that the template makes", class_="fold row")
+    summary = tag("summary", f"{prompt.origin}. Against the prompt that the template makes", class_="fold row")
     shown = tag("pre", shortened(diff), class_="block diff-text")
     return tag("details", summary, tag("div", shown, class_="body"), class_="panel", open=True)
 

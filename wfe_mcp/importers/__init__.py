@@ -12,6 +12,7 @@ Anything that cannot be converted is reported with its pointer or line, never dr
 
 import dataclasses
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.afu9 import from_afu9, is_afu9
 from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
 from wfe_mcp.importers.backlog import read_backlog
-from wfe_mcp.importers.gate_settings import from_gate_settings, is_gate_settings
+from wfe_mcp.importers.gate_settings import Criteria, from_gate_settings, is_gate_settings
 from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate, PlanReading
 from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.workflow.load import load_definition, read_json, read_text
@@ -45,7 +46,7 @@ def read_workflow(source: Path, name: str = "") -> ImportedTemplate | ImportedPl
     if is_afu9(value):
         return from_afu9({**({"name": name} if name else {}), **cast("dict[str, Any]", value)})
     if is_gate_settings(value):
-        return from_gate_settings(cast("dict[str, Any]", value))
+        return from_gate_settings(cast("dict[str, Any]", value), _criteria_beside(source))
     if isinstance(value, dict) and "format" not in value and "phases" not in value:
         raise Refused("invalid_template", f"{source} is JSON, but in no format that can be imported.",
                       "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
@@ -57,7 +58,7 @@ def _yaml(source: Path) -> ImportedSettings:
     """Settings, with losses and errors reported by line."""
     value, lines = read_yaml(source)
     if isinstance(value, dict) and is_gate_settings(cast("object", value)):
-        read = from_gate_settings
+        read = partial(from_gate_settings, criteria=_criteria_beside(source))
     elif isinstance(value, dict) and (
         is_aiw_settings(cast("object", value)) or source.name.startswith(".ai-workflow.")
     ):
@@ -73,6 +74,22 @@ def _yaml(source: Path) -> ImportedSettings:
         count = f"{len(told)} error{'' if len(told) == 1 else 's'}"
         raise Refused(no.code, f"{source} has {count}; {told[0].path}: {told[0].message}.", no.hint, told) from None
     return dataclasses.replace(imported, not_carried=tuple(lines.told(lost) for lost in imported.not_carried))
+
+
+def _criteria_beside(source: Path) -> Criteria:
+    """Reads files that the settings in ``source`` name: in its folder or the one around it, where the project is."""
+
+    def read(name: str) -> str | None:
+        for folder in (source.resolve().parent, source.resolve().parent.parent):
+            file = (folder / name).resolve()
+            if file.is_relative_to(folder) and file.is_file():
+                try:
+                    return read_text(file).strip()
+                except Refused:
+                    return None
+        return None
+
+    return read
 
 
 def read_plan(source: Path) -> PlanReading:

@@ -3,18 +3,22 @@
     {"workflow": {"defaults": {…}, "plan": {"prompt": {…}, "response": {…}}}}     config.yml, read as JSON
     {"plan.prompt": "skip", "plan.response": {"approver": …}, "default_approver": …}     the older gate map
 
-    approval_provider, approver     manual: human; skip: skip; a provider's key: the role of that name
+    plan.prompt, plan.response …    the tables ``prompt`` and ``response`` of the phase of the same name
+    approval_provider, approver     approver: manual is human (also where none is named), a provider's key the role of that name
     approval_max_retries            max_retries: both count the attempts after the first
     approval_allow_rewrite          allow_rewrite, where a role gives its opinion
+    approver_config                 criteria (of criteria_file, its text) and model; the rest belongs to the provider
     ai_provider                     provider: the worker; manual is the connected client
     providers.planner, generator …  the same, for the phase of that role; providers.default for the others
+    providers.<key>.fs_ability      fs_ability of that provider
+    hash_prompts                    artifacts.hash_prompts
 
-A phase has one approver, before and after work: that of the response counts. ``revise`` becomes another attempt at
-``generate``. The old program never read its ``workflow`` section (S0-37); here it takes effect.
+The old program never read its ``workflow`` section (S0-37); here it takes effect.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from wfe_mcp.core.errors import nearest, pointer
@@ -23,7 +27,6 @@ from wfe_mcp.importers.imported import ImportedSettings, ImportReport
 FORMAT = "ai-workflow-engine"
 
 _PHASES = ("plan", "generate", "review", "revise")
-_REVISED = "revising is another attempt at 'generate', whose settings hold"
 _STAGES = ("prompt", "response")
 _KEYS = ("ai_provider", "approval_provider", "approval_max_retries", "approval_allow_rewrite", "approver_config")
 _MAP_KEYS = {
@@ -32,8 +35,15 @@ _MAP_KEYS = {
 _STAGE = re.compile(r"([a-z]+)\.([a-z]+)")
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _ROLES = {"planner": "plan", "generator": "generate", "reviewer": "review", "reviser": "revise"}
-_CRITERIA = "what a reviewer looks at is said by the opinion gate's criteria"
-_ANSWER_ONLY = ("ai_provider", "approval_max_retries", "approval_allow_rewrite")
+_OF_PROVIDER = "how a provider works is in [providers] of .wfe/config.toml"
+_NO_MEANING = {
+    "dev": "a developer is not named by configuration; who works is the connected client or a role",
+    "default_standards_provider": "standards are [context] bundles, which templates name",
+    "profiles_dir": "templates lie in .wfe/templates",
+}
+_FS_ABILITIES = ("local-write", "local-read", "write-only", "none")
+MOST_CRITERIA = 20_000
+"""Characters of a criteria file."""
 
 Place = tuple[str, ...]
 Given = dict[str, tuple[Any, Place]]
@@ -48,32 +58,127 @@ def is_gate_settings(value: object) -> bool:
     return "workflow" in keys or "default_approver" in keys or any(_STAGE.fullmatch(key) for key in keys)
 
 
-def from_gate_settings(document: Mapping[str, Any]) -> ImportedSettings:
+Criteria = Callable[[str], str | None]
+"""The text of a criteria file by its name; None where it cannot be read."""
+
+
+def from_gate_settings(document: Mapping[str, Any], criteria: Criteria = lambda _name: None) -> ImportedSettings:
     """The settings. Refuses ``invalid_template``: all errors at once, by pointer into ``document``."""
-    found = ImportReport()
-    stages = _workflow(document, found) if "workflow" in document else _gate_map(document, found)
+    reading = _Reading(criteria)
+    found = reading.found
+    stages = _workflow(document, reading) if "workflow" in document else _gate_map(document, found)
     phases: dict[str, dict[str, Any]] = {}
     for phase in _PHASES:
-        of_phase = {stage: stages[phase, stage] for stage in _STAGES if (phase, stage) in stages}
-        if phase == "revise":
-            _revise(of_phase, found)
-        elif any(of_phase.values()):
-            phases[phase] = _phase(of_phase, found)
-    if not phases and not found.not_carried:
+        of_phase = {stage: stages.get((phase, stage), {}) for stage in _STAGES}
+        if any(of_phase.values()):
+            phases[phase] = reading.phase(of_phase)
+    if not phases and not found.not_carried and not reading.tables:
         found.error("", "it says nothing of any phase")
     found.refuse(FORMAT, "invalid_template")
+    for at, why in reading.idle.items():
+        if at not in reading.used:
+            found.lose(at, why)
     template = "jpa_mt" if str(document.get("profile", "")).replace("-", "_") == "jpa_mt" else "plan_generate_review"
-    return ImportedSettings(FORMAT, template, phases, tuple(found.not_carried))
+    return ImportedSettings(FORMAT, template, phases, tuple(found.not_carried), tables=reading.tables)
 
 
-def _workflow(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[str, str], Given]:
+@dataclass(slots=True)
+class _Reading:
+    """An import. ``idle``: defaults that had no meaning at some stage, by pointer; they are lost unless another ``used`` them."""
+
+    criteria: Criteria
+    found: ImportReport = field(default_factory=ImportReport)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    used: set[str] = field(default_factory=set[str])
+    idle: dict[str, str] = field(default_factory=dict[str, str])
+
+    def phase(self, stages: Mapping[str, Given]) -> dict[str, Any]:
+        """One phase's configuration table."""
+        made: dict[str, Any] = {}
+        if "ai_provider" in stages["prompt"]:
+            self._lose(
+                stages["prompt"]["ai_provider"][1], "a prompt is made by the template; only its answer is worked on"
+            )
+        if "ai_provider" in stages["response"]:
+            provider, at = stages["response"]["ai_provider"]
+            self.used.add(pointer(*at))
+            if not isinstance(provider, str) or not _ROLE.fullmatch(provider):
+                self.found.error(pointer(*at), "must be manual or the key of a provider", None, provider)
+            elif provider != "manual":
+                made["provider"] = provider
+        # A prompt of which nothing is said keeps the template's gates; an answer without an approver asks a person.
+        told = [stage for stage in _STAGES if stages[stage] or stage == "response"]
+        return made | {stage: self._stage(stages[stage]) for stage in told}
+
+    def _stage(self, given: Given) -> dict[str, Any]:
+        made: dict[str, Any] = {"approver": _approver(given, self.found) or "human"}  # manual was the default
+        is_asked = made["approver"] not in {"human", "skip"}
+        if "approval_max_retries" in given:
+            retries, at = given["approval_max_retries"]
+            if isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0:
+                made["max_retries"] = retries
+            else:
+                self.found.error(pointer(*at), "must be a whole number, at least 0", 0, retries)
+        if "approval_allow_rewrite" in given:
+            allowed, at = given["approval_allow_rewrite"]
+            if not isinstance(allowed, bool):
+                self.found.error(pointer(*at), "must be true or false", None, allowed)
+            elif is_asked:
+                made["allow_rewrite"] = allowed
+                self.used.add(pointer(*at))
+            elif allowed:
+                self._lose(at, "only a role that gives its opinion can rewrite")
+        if "approver_config" in given:
+            config, at = given["approver_config"]
+            made |= self._reviewer(_object(config, at, self.found), at, is_asked=is_asked)
+        return made
+
+    def _reviewer(self, config: Mapping[str, Any], at: Place, *, is_asked: bool) -> dict[str, Any]:
+        """What the settings of an approver say of its model and criteria."""
+        made: dict[str, Any] = {}
+        for key, value in config.items():
+            place = (*at, key)
+            if not is_asked:
+                self._lose(place, "no role gives its opinion there, so nobody reads it")
+            elif key not in {"criteria", "criteria_file", "model"}:
+                self.used.add(pointer(*place))
+                self.found.lose(pointer(*place), _OF_PROVIDER)
+            elif not isinstance(value, str) or not value.strip():
+                self.found.error(pointer(*place), "must be a text", None, value)
+            else:
+                self.used.add(pointer(*place))
+                text = self.criteria(value) if key == "criteria_file" else value
+                if text is None or len(text) > MOST_CRITERIA:
+                    what = (
+                        "cannot be read beside this file"
+                        if text is None
+                        else f"is longer than {MOST_CRITERIA:,} characters"
+                    )
+                    self.found.lose(pointer(*place), f"{value!r} {what}; write its text as 'criteria' of the stage")
+                else:
+                    made["model" if key == "model" else "criteria"] = text
+        return made
+
+    def _lose(self, at: Place, why: str) -> None:
+        if _is_default(at):
+            self.idle[pointer(*at)] = why
+        else:
+            self.found.lose(pointer(*at), why)
+
+
+def _workflow(document: Mapping[str, Any], reading: _Reading) -> dict[tuple[str, str], Given]:
     """The ``workflow`` section: ``defaults``, overridden by each phase and stage."""
-    for key in document:
-        if key not in {"workflow", "profile", "providers"}:
-            found.lose(pointer(key), f"{key!r} is no gate setting")
+    found = reading.found
+    for key, value in document.items():
+        if key == "hash_prompts" and isinstance(value, bool):
+            reading.tables["artifacts"] = {"hash_prompts": value}
+        elif key == "hash_prompts":
+            found.error(pointer(key), "must be true or false", None, value)
+        elif key not in {"workflow", "profile", "providers"}:
+            found.lose(pointer(key), _NO_MEANING.get(key, f"{key!r} is no gate setting"))
     section = _object(document["workflow"], ("workflow",), found)
     defaults = _keys(section.get("defaults", {}), ("workflow", "defaults"), found)
-    works = _providers(document.get("providers", {}), found)
+    works = _providers(document.get("providers", {}), reading)
     stages: dict[tuple[str, str], Given] = {
         (phase, stage): works.get((phase, stage), {}) | defaults for phase in _PHASES for stage in _STAGES
     }
@@ -88,13 +193,15 @@ def _workflow(document: Mapping[str, Any], found: ImportReport) -> dict[tuple[st
     return stages
 
 
-def _providers(value: object, found: ImportReport) -> dict[tuple[str, str], Given]:
+def _providers(value: object, reading: _Reading) -> dict[tuple[str, str], Given]:
     """The provider by phase: the role's own, else the default one."""
-    given = _object(value, ("providers",), found)
+    given = _object(value, ("providers",), reading.found)
     works: dict[tuple[str, str], Given] = {}
     for key, named in given.items():
-        if (key not in _ROLES and key != "default") or not isinstance(named, str):
-            found.lose(pointer("providers", key), "how a provider is reached is in [providers] of .wfe/config.toml")
+        if isinstance(named, dict) and key not in _ROLES and _ROLE.fullmatch(key):
+            _provider(key, cast("dict[str, Any]", named), reading)
+        elif (key not in _ROLES and key != "default") or not isinstance(named, str):
+            reading.found.lose(pointer("providers", key), _OF_PROVIDER)
     for role, phase in _ROLES.items():
         key = role if isinstance(given.get(role), str) else "default"
         if isinstance(given.get(key), str):
@@ -127,67 +234,23 @@ def _keys(value: object, at: Place, found: ImportReport) -> Given:
     return {key: (each, (*at, key)) for key, each in given.items() if _known(key, _KEYS, (*at, key), found)}
 
 
-def _phase(stages: Mapping[str, Given], found: ImportReport) -> dict[str, Any]:
-    """One phase's configuration table, from the settings of its prompt and response."""
-    prompt, response = stages["prompt"], stages["response"]
-    _tell_lost(prompt, response, found)
-    approver = _approver(response, found) or "human"  # manual was the default
-    made: dict[str, Any] = {"approver": approver}
-    before = _approver(prompt, found)
-    if before and before != approver:
-        at = pointer(*prompt["approval_provider"][1])
-        found.lose(at, f"{before!r} for the prompt: a phase has one approver, {approver!r}")
-    if "approval_max_retries" in response:
-        retries, at = response["approval_max_retries"]
-        if isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0:
-            made["max_retries"] = retries
+def _provider(key: str, settings: Mapping[str, Any], reading: _Reading) -> None:
+    """The settings of one provider: what it may do with files is carried."""
+    for name, value in settings.items():
+        at = pointer("providers", key, name)
+        if name != "fs_ability":
+            reading.found.lose(at, _OF_PROVIDER)
+        elif value in _FS_ABILITIES and key != "defaults":
+            reading.tables[f"providers.{key}"] = {"fs_ability": value}
+        elif value in _FS_ABILITIES:
+            reading.found.lose(at, "each provider has an fs_ability of its own")
         else:
-            found.error(pointer(*at), "must be a whole number, at least 0", 0, retries)
-    if "approval_allow_rewrite" in response:
-        _rewrite(made, response, found)
-    if "ai_provider" in response:
-        _provider(made, response, found)
-    return made
-
-
-def _tell_lost(prompt: Given, response: Given, found: ImportReport) -> None:
-    for given in (prompt, response):
-        if "approver_config" in given:
-            found.lose(pointer(*given["approver_config"][1]), _CRITERIA)
-    for key in _ANSWER_ONLY:
-        if key in prompt and not _is_default(prompt[key][1]):
-            found.lose(pointer(*prompt[key][1]), "a prompt is made by the template; only its answer is worked on")
-
-
-def _provider(made: dict[str, Any], response: Given, found: ImportReport) -> None:
-    provider, at = response["ai_provider"]
-    if not isinstance(provider, str) or not _ROLE.fullmatch(provider):
-        found.error(pointer(*at), "must be manual or the key of a provider", None, provider)
-    elif provider != "manual":
-        made["provider"] = provider
-
-
-def _revise(stages: Mapping[str, Given], found: ImportReport) -> None:
-    """Report the settings of ``revise`` alone, which has no phase here."""
-    for given in stages.values():
-        for _, at in given.values():
-            if not _is_default(at):
-                found.lose(pointer(*at), _REVISED)
+            reading.found.error(at, f"must be one of {', '.join(_FS_ABILITIES)}", None, value)
 
 
 def _is_default(at: Place) -> bool:
     """Whether the setting is from the defaults."""
     return at[:2] in {("workflow", "defaults"), ("providers", "default")} or at[0] == "default_approver"
-
-
-def _rewrite(made: dict[str, Any], response: Given, found: ImportReport) -> None:
-    allowed, at = response["approval_allow_rewrite"]
-    if not isinstance(allowed, bool):
-        found.error(pointer(*at), "must be true or false", None, allowed)
-    elif made["approver"] not in {"human", "skip"}:
-        made["allow_rewrite"] = allowed
-    elif allowed:
-        found.lose(pointer(*at), "only a role that gives its opinion can rewrite")
 
 
 def _approver(given: Given, found: ImportReport) -> str | None:

@@ -1,9 +1,9 @@
 """The result of an importer, and its notes on what could not be imported."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from wfe_mcp.core.errors import Code, Detail, Refused
 from wfe_mcp.workflow.model.base import RESERVED_WORDS
@@ -34,7 +34,8 @@ class ImportedPlan:
 
 @dataclass(frozen=True, slots=True)
 class ImportedSettings:
-    """Changes to the phases of ``template``, by phase; ``checks`` to configure; ``inputs`` for its start.
+    """Changes to the phases of ``template``, by phase; ``checks`` to configure; ``inputs`` for its start; other ``tables``,
+    by their dotted name.
 
     ``not_carried``: by pointer into the source file, or by ``line N`` of a YAML file.
     """
@@ -45,20 +46,33 @@ class ImportedSettings:
     not_carried: tuple[Detail, ...] = ()
     checks: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
     def settings(self) -> dict[str, Any]:
         """The settings in the structure of ``.wfe/config.toml``."""
         made: dict[str, Any] = {"checks": self.checks} if self.checks else {}
+        for name, keys in self.tables.items():
+            above, _, last = name.rpartition(".")
+            (made.setdefault(above, {}) if above else made)[last] = keys
         return made | ({"templates": {self.template: {"phases": self.phases}}} if self.phases else {})
 
     def toml(self) -> str:
         """The tables of ``.wfe/config.toml``."""
-        tables = {f"checks.{name}": keys for name, keys in self.checks.items()}
-        tables |= {f"templates.{self.template}.phases.{_quoted(phase)}": keys for phase, keys in self.phases.items()}
-        return "\n".join(
-            f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
-            for table, keys in tables.items()
-        )
+        return "\n".join(_tables("", self.settings()))
+
+
+def _tables(name: str, keys: dict[str, Any]) -> Iterator[str]:
+    """A table with its own keys, then the tables in it."""
+    own = {key: value for key, value in keys.items() if not isinstance(value, dict)}
+    if own:
+        yield f"[{name}]\n" + "".join(f"{key} = {_toml_value(value)}\n" for key, value in own.items())
+    for key, value in keys.items():
+        if isinstance(value, dict):
+            yield from _tables(f"{name}.{_quoted(key)}" if name else key, cast("dict[str, Any]", value))
+
+
+def _toml_value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.guards import current_gate
-from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed
 from wfe_mcp.providers.manual import places
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
 
 _STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
-_DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule
+_DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule | c.Edit
 
 
 def blockers(found: Overview) -> tuple[str, ...]:
@@ -65,10 +65,7 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
             now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
             return f"{attempt.phase} failed ({_first_line(attempt.reason)}); {now}"
         case AttemptStatus.FAILED:
-            has_text = state.phase(attempt.phase).kind != "steps" and bool(
-                attempt.revision or attempt.invalid or attempt.stage is Stage.BEFORE
-            )
-            decide = _command(found, attempt, _DECISIONS | c.Edit if has_text else _DECISIONS)
+            decide = _command(found, attempt, _DECISIONS)
             return f"{attempt.phase} failed ({_first_line(attempt.reason)}){decide and f'; decide: {decide}'}"
         case AttemptStatus.COMPLETED if attempt.held:
             proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -184,6 +185,7 @@ class OutputsView:
 @view_model
 class RunView:
     """A run. ``title`` and what follows it: in the full form, which names every phase.
+    ``driver``, ``roles``: who works in place of the agent, as the start named them.
     ``gates``: how they differ from the template's; None in runs of older versions. ``gates_weakened``: those that ask for less.
 
     ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
@@ -210,6 +212,8 @@ class RunView:
     updated_at: str = ""
     triggered_by: str = ""
     external_id: str = ""
+    driver: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
     archived: bool = False
     gates: tuple[GateView, ...] | None = None
     forked_from: ForkView | None = None

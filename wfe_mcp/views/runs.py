@@ -130,6 +130,7 @@ def full(standing: Overview) -> RunView:
         more_phases=0, title=run.title, version=run.template_version, worktree=run.worktree,
         started_at=second(run.created_at), updated_at=second(run.updated_at),
         triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
+        driver=run.driver or "", roles=standing.roles,
         gates=None if state.gates is None else tuple(gate_view(one) for one in state.gates),
         gates_weakened=tuple(one.sentence for one in weakened(standing.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),

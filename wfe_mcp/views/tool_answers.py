@@ -31,7 +31,7 @@ from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 from wfe_mcp.views.idle_status import nothing_open, quiet_status
 from wfe_mcp.views.model import second
-from wfe_mcp.views.move_calls import submit_call
+from wfe_mcp.views.move_calls import submit_call, user_commands, user_moves
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.run_models import RunList, RunView, SubmittedView
 from wfe_mcp.views.templates import TemplateList, inputs_schema, kept_view, template_lines, template_view
@@ -39,6 +39,8 @@ from wfe_mcp.views.tool_calls import with_tools
 from wfe_mcp.views.verdict_words import unproved
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
     from wfe_mcp.store.records.runs import LoadedRun
@@ -88,11 +90,12 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
 def start_run(
     engine: Engine, by: By, template: str = "", inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
     auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
+    roles: Mapping[str, str] | None = None,
 ) -> Envelope:  # fmt: skip
     """Create a run; the answer names its first phase."""
     loaded = runs.start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
-        driver=driver, triggered_by=triggered_by, external_id=external_id,
+        driver=driver, triggered_by=triggered_by, external_id=external_id, roles=roles,
     )  # fmt: skip
     answer = status(engine, by, loaded)
     with engine.store.read() as tx:
@@ -167,7 +170,7 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
         hint = (
             f"Fix it and resubmit. Attempt {newest.number} is already assigned to you." if newest.status is AttemptStatus.RUNNING
             else "A rule of this phase continues by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.repair
-            else "No automatic retry is left; the user decides." if newest.status is AttemptStatus.FAILED
+            else f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}" if newest.status is AttemptStatus.FAILED
             else f"Call start_phase to work on attempt {newest.number}."
         )  # fmt: skip
         refused = Refused("gate_failed", message[:2500], hint)

@@ -230,10 +230,11 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "use": {"use": "acme.no_todo"},
         "with": {"with": {"words": ["TODO", "FIXME"]}},
     },
-    "on_fail retry": {"do": {"do": "retry"}, "max_attempts": {"max_attempts": 2}},
+    "on_fail retry": {"do": {"do": "retry"}, "max_attempts": {"max_attempts": 2}, "stage": {"stage": "before"}},
     "on_fail backoff": {
         "do": {"do": "backoff"},
         "max_attempts": {"max_attempts": 4},
+        "stage": {"stage": "after"},
         "initial": {"initial": "10s"},
         "max": {"max": "10m"},
     },

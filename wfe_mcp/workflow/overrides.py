@@ -7,6 +7,8 @@
     allow_rewrite = true   the phase's opinion gates accept a reviewer's rewrite
     timeout, auto_proceed  the phase's own
     role = "<role>"        who works in the phase: a role of the template, else a configured one
+    prompt.…, response.…   approver, max_retries, allow_rewrite, criteria of one stage alone: the gates before work, and
+                           those on the artifact. They win over the phase's keys, and an approver before work is added
 
 The result is a definition like any other: it is linted and frozen into the run, while the run keeps the name, version
 and sha256 of the template it came from. A key without effect is refused, never ignored.
@@ -20,6 +22,18 @@ from typing import Any, cast
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 
 _RETRIES = ("retry", "backoff")
+_STAGES = {"prompt": ("prompt_gates", "before"), "response": ("gates", "after")}
+"""Stage → the phase's key for its gates, and what ``on_fail`` calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageOverride:
+    """The changes of one stage of a phase; None changes nothing."""
+
+    approver: str | None = None
+    max_retries: int | None = None
+    allow_rewrite: bool | None = None
+    criteria: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,8 @@ class PhaseOverride:
     timeout: str | None = None
     auto_proceed: bool | None = None
     role: str | None = None
+    prompt: StageOverride = StageOverride()
+    response: StageOverride = StageOverride()
 
 
 def overridden(
@@ -91,17 +107,52 @@ def _change(
             phase[key] = value
     if override.max_retries is not None:
         _set_attempts(phase, defaults, override.max_retries + 1)
-    if override.approver is not None:
-        _set_approver(template, phase, defaults, override.approver)
+    _set_stage_attempts(phase, defaults, override)
+    for name, stage in (("prompt", override.prompt), ("response", override.response)):
+        key = _STAGES[name][0]
+        if stage.approver is not None or override.approver is not None:
+            adds = stage.approver is not None or name == "response"
+            approver = stage.approver or override.approver or ""
+            _set_approver(template, _own(phase, defaults, key), approver, adds=adds)
     if override.role is not None:
         _set_role(template, phase, override.role, at, faults)
-    if override.allow_rewrite is not None:
-        opinions = [gate for gate in _own(phase, defaults, "gates") if gate["kind"] == "opinion"]
-        for gate in opinions:
-            gate["allow_rewrite"] = override.allow_rewrite
-        if not opinions:
-            message = f"phase {phase['id']!r} has no opinion gate, so allow_rewrite has no effect"
-            faults.append(Detail(pointer(*at, "allow_rewrite"), message))
+    _set_opinions(phase, defaults, override, at, faults)
+
+
+def _set_opinions(
+    phase: dict[str, Any],
+    defaults: Mapping[str, Any],
+    override: PhaseOverride,
+    at: tuple[str, ...],
+    faults: list[Detail],
+) -> None:
+    """Whether rewrites are allowed, and the criteria: of the phase's opinion gates, then of those of one stage."""
+    own = {name: _opinions(phase, defaults, key) for name, (key, _) in _STAGES.items()}
+    both = [gate for gates in own.values() for gate in gates]
+    changes = [
+        (at, both, "allow_rewrite", override.allow_rewrite),
+        *(
+            ((*at, name), own[name], key, getattr(getattr(override, name), key))
+            for name in own
+            for key in ("allow_rewrite", "criteria")
+        ),
+    ]
+    for place, gates, key, value in changes:
+        if value is None:
+            continue
+        for gate in gates:
+            gate[key] = value.replace("${", "$${") if isinstance(value, str) else value
+        if not gates:
+            where = "" if place == at else f" on its {place[-1]}"
+            message = f"phase {phase['id']!r} has no opinion gate{where}, so {key} has no effect"
+            faults.append(Detail(pointer(*place, key), message))
+
+
+def _opinions(phase: dict[str, Any], defaults: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The opinion gates of one stage, as the phase's own."""
+    if not any(gate["kind"] == "opinion" for gate in phase.get(key, defaults.get(key, ()))):
+        return []
+    return [gate for gate in _own(phase, defaults, key) if gate["kind"] == "opinion"]
 
 
 def _set_role(
@@ -133,20 +184,49 @@ def _set_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], attempts: 
         rules.insert(0, {"do": "retry", "max_attempts": attempts})
 
 
-def _set_approver(template: dict[str, Any], phase: dict[str, Any], defaults: Mapping[str, Any], approver: str) -> None:
-    for key in ("prompt_gates", "gates"):
-        gates = _own(phase, defaults, key)
-        asked = [gate for gate in gates if gate["kind"] == "approval"]
-        if approver == "human":
-            for gate in asked:
-                gate["assurance"] = "passkey" if gate.get("assurance") == "passkey" else "human"
-            if not asked and key == "gates":
-                gates.append({"kind": "approval", "assurance": "human"})
+def _set_stage_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], override: PhaseOverride) -> None:
+    """Limit the attempts that fail at one stage: each retry rule becomes one for each stage."""
+    given = {"before": override.prompt.max_retries, "after": override.response.max_retries}
+    attempts = {stage: retries + 1 for stage, retries in given.items() if retries is not None}
+    if not attempts:
+        return
+    retry = phase.get("retry", defaults.get("retry"))
+    if "on_fail" not in phase and "on_fail" not in defaults:
+        phase["on_fail"] = [*([] if retry else [{"do": "retry", "max_attempts": 3}]), {"do": "wait_human"}]
+    rules = _own(phase, defaults, "on_fail")
+    if retry:
+        waits = {"initial": retry.get("initial", "2s"), "max": retry.get("max", "60s")}
+        grows = retry.get("backoff") == "exponential"
+        rules.insert(0, {"do": "backoff", **waits} if grows else {"do": "retry"})
+        rules[0]["max_attempts"] = retry.get("max_attempts", 3)
+        phase["retry"] = {"max_attempts": 1}  # the rules of each stage follow
+    made: list[dict[str, Any]] = []
+    for rule in rules:
+        if rule["do"] not in _RETRIES:
+            made.append(rule)
             continue
-        gates[:] = [gate for gate in gates if gate["kind"] != "approval"]
-        if approver != "skip" and (asked or key == "gates"):
-            _let_decide(gates, approver)
-            template.setdefault("roles", {}).setdefault(approver, {"provider": approver})
+        for stage in given:
+            if rule.get("stage") in {None, stage}:
+                most = attempts.get(stage, rule.get("max_attempts", 3))
+                made.append({**rule, "max_attempts": most, "stage": stage})
+    known = {rule.get("stage") for rule in made}
+    first = [{"do": "retry", "max_attempts": most, "stage": at} for at, most in attempts.items() if at not in known]
+    rules[:] = [*first, *(rule for rule in made if rule["do"] != "subflow" or attempts.get("after") != 1)]
+
+
+def _set_approver(template: dict[str, Any], gates: list[dict[str, Any]], approver: str, *, adds: bool) -> None:
+    """Who approves at one stage. ``adds``: a gate is added where there is none."""
+    asked = [gate for gate in gates if gate["kind"] == "approval"]
+    if approver == "human":
+        for gate in asked:
+            gate["assurance"] = "passkey" if gate.get("assurance") == "passkey" else "human"
+        if not asked and adds:
+            gates.append({"kind": "approval", "assurance": "human"})
+        return
+    gates[:] = [gate for gate in gates if gate["kind"] != "approval"]
+    if approver != "skip" and (asked or adds):
+        _let_decide(gates, approver)
+        template.setdefault("roles", {}).setdefault(approver, {"provider": approver})
 
 
 def _let_decide(gates: list[dict[str, Any]], approver: str) -> None:

@@ -149,9 +149,11 @@ def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None, seen: dict[str
 def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
     match rule:
         case RetryRule():
-            return FailRule("retry", max_uses=rule.max_attempts)
+            return FailRule("retry", max_uses=rule.max_attempts, stage=rule.stage)
         case BackoffRule():
-            return FailRule("backoff", rule.max_attempts, None, duration_s(rule.initial), duration_s(rule.max))
+            return FailRule(
+                "backoff", rule.max_attempts, None, duration_s(rule.initial), duration_s(rule.max), rule.stage
+            )
         case GotoRule():
             return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
         case SubflowRule():

@@ -233,3 +233,55 @@ def test_a_run_with_an_edited_prompt_moves_with_it(cli: Terminal, monkeypatch: p
     monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{(cli.root / 'other.db').as_posix()}")
     assert cli("import", "run.wfe").code == 0
     assert prompt(cli, run)["text"] == "Write about barn owls."
+
+
+def rewritten(cli: Terminal, models: Callable[..., ModelServer], gate: dict[str, Any], **more: Any) -> tuple[str, Any]:
+    """A run whose prompt a reviewer rejects twice, each time with the same suggestion; then a person decides."""
+    server = models(opinion("fail", **{"suggestion": "Write about barn owls,\r\nfor children.\n"} | more))
+    two = [{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]
+    written = phase("draft", prompt="Write about owls.", prompt_gates=[GATE | gate, HUMAN], on_fail=two)
+    cli.save(template("judged", written, roles={"one": {"provider": "first"}}))
+    assert cli("trust", "own", "--yes", pin=PIN).code == 0
+    run = cli.start("judged")
+    cli.json("watch", run)
+    assert cli("opinion", "overrule", run, "draft", "--reason", "good enough", pin=PIN).code == 0
+    return run, server
+
+
+@pytest.mark.requirement("S0-31")
+def test_a_rejected_prompt_is_replaced_by_the_reviewers_where_the_gate_allows_a_rewrite(
+    cli: Terminal, models: Callable[..., ModelServer]
+):
+    run, server = rewritten(cli, models, {"allow_rewrite": True})
+    found = prompt(cli, run)
+    assert found["text"] == "Write about barn owls,\nfor children."
+    assert (found["suggested_by"], "edited" in found) == ("one", False)
+    assert "Write about barn owls" in str(server.asked[1].body), "the rewrite is judged like any prompt"
+    assert "one rewrote it. Against the prompt that the template makes:" in cli("show", run, "--decision").out
+    assert cli("approve", run, "draft", pin=PIN).code == 0
+    assert handed_out(cli, run) == "Write about barn owls,\nfor children."
+    assert cli("verify", run).code == 0
+
+
+@pytest.mark.parametrize(
+    ("gate", "suggestion"),
+    [({}, "Write about barn owls."), ({"allow_rewrite": True}, " \n"), ({"allow_rewrite": True}, "About ${inputs.x}")],
+)
+def test_without_leave_or_a_usable_suggestion_the_prompt_carries_what_was_said(
+    cli: Terminal, models: Callable[..., ModelServer], gate: dict[str, Any], suggestion: str
+):
+    run, _ = rewritten(cli, models, gate, suggestion=suggestion)
+    found = prompt(cli, run)
+    assert found["text"].startswith("Write about owls.\n\n# Said about this prompt before")
+    assert "suggested_by" not in found
+
+
+def test_a_prompt_that_a_person_edited_is_not_replaced_by_a_reviewer(cli: Terminal, models: Callable[..., ModelServer]):
+    run, _ = rewritten(cli, models, {"allow_rewrite": True})
+    edited(cli, run, "Mine.")
+    cli.json("watch", run)
+    assert cli("retry", run, "draft", pin=PIN).code == 0
+    cli.json("watch", run)
+    assert cli("opinion", "overrule", run, "draft", "--reason", "mine", pin=PIN).code == 0
+    assert prompt(cli, run)["text"].startswith("Mine.")
+    assert prompt(cli, run)["edited"] is True

@@ -240,13 +240,17 @@ def test_gate_settings_of_another_program_are_shown_as_configuration(cli: Termin
     said = cli("templates", "import", put(cli, "gates.json", {"plan.prompt": "skip", "plan.response": "manual"}))
     assert said.out.splitlines() == [
         "1 phase of plan_generate_review; add this to .wfe/config.toml:",
-        "[templates.plan_generate_review.phases.plan]",
+        "[templates.plan_generate_review.phases.plan.prompt]",
+        'approver = "skip"',
+        "",
+        "[templates.plan_generate_review.phases.plan.response]",
         'approver = "human"',
         "",
-        "! not carried: /plan.prompt: 'skip' for the prompt: a phase has one approver, 'human'",
     ]
     data = cli.json("templates", "import", "gates.json").data
-    assert data["settings"]["templates"]["plan_generate_review"]["phases"] == {"plan": {"approver": "human"}}
+    assert data["settings"]["templates"]["plan_generate_review"]["phases"] == {
+        "plan": {"prompt": {"approver": "skip"}, "response": {"approver": "human"}}
+    }
 
 
 @pytest.mark.requirement("B-08", "S0-37")
@@ -267,7 +271,7 @@ def test_the_workflow_section_of_a_config_yml_has_an_effect(cli: Terminal) -> No
     assert cli("trust", "--yes", pin=PIN).code == 0
     assert planned() == "completed"
     origins = cli.json("config", "show", "--origin").data["settings"]
-    assert origins[f"templates.{template}.phases.plan.approver"] == {
+    assert origins[f"templates.{template}.phases.plan.response.approver"] == {
         "value": "skip", "origin": "project", "where": str(config.resolve()),
     }  # fmt: skip
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.effective_gates import weakened
@@ -64,3 +64,58 @@ def test_a_gate_that_untrusted_user_configuration_removes_stays(
     assert {one.gate for one in weakened(loose)} == {"approval", "artifact"}, (
         "what is tried must be something that counts"
     )
+
+
+STAGED = """[templates.drill.phases.plan]
+approver = "human"
+[templates.drill.phases.plan.prompt]
+approver = "anthropic"
+model = "large"
+allow_rewrite = true
+criteria = "Is it small?"
+[templates.drill.phases.plan.response]
+approver = "skip"
+"""
+
+
+@pytest.mark.requirement("S0-35")
+def test_each_difference_names_the_key_of_its_stage(scene: Scene) -> None:
+    scene.write(CONFIG, STAGED)
+    scene.trust_config()
+    run = scene.start(phase("plan", approval()) | {"prompt_gates": [approval()]})
+    found = {one.key.removeprefix("templates.drill.phases.plan."): one.weakens for one in scene.state(run).gates or ()}
+    assert found == {"prompt.approver": False, "response.approver": True}
+    spec = scene.state(run).spec.phases[0]
+    assert ([gate.kind for gate in spec.gates_before], spec.gates) == (["opinion"], ())
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.attack("your own configuration, or one that XDG_CONFIG_HOME names, removes a gate", "held", "design §7")
+def test_what_weakens_one_stage_counts_from_trusted_bytes_only(scene: Scene) -> None:
+    own(STAGED)
+    run = scene.start(phase("plan", approval()) | {"prompt_gates": [approval()]})
+    spec = scene.state(run).spec.phases[0]
+    assert [gate.kind for gate in (*spec.gates_before, *spec.gates)] == ["approval", "approval"]
+    assert scene.engine.settings().unsigned == (
+        "templates.drill.phases.plan.prompt.approver", "templates.drill.phases.plan.prompt.allow_rewrite",
+        "templates.drill.phases.plan.prompt.criteria", "templates.drill.phases.plan.prompt.model",
+        "templates.drill.phases.plan.response.approver",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("approver", ["", 'approver = "human"\n'])
+def test_a_model_without_a_reviewer_is_refused(scene: Scene, approver: str) -> None:
+    scene.write(CONFIG, f'[templates.drill.phases.plan.prompt]\nmodel = "large"\n{approver}')
+    scene.trust_config()
+    scene.define(phase("plan"))
+    no = refused(start_run, scene.engine, AGENT, "drill", {"goal": "x"})
+    assert (no.code, no.details[0].path) == ("invalid_template", "/templates/drill/phases/plan/prompt/model")
+
+
+def test_changed_criteria_of_a_reviewer_are_recorded(scene: Scene) -> None:
+    scene.write(CONFIG, '[templates.drill.phases.plan.response]\ncriteria = "Is it small?"\nallow_rewrite = true\n')
+    scene.trust_config()
+    gate = {"kind": "opinion", "reviewers": ["one"], "if_missing": "note"}
+    run = scene.start(phase("plan", gate), roles={"one": {"provider": "anthropic"}})
+    found = [(one.key.rpartition(".response.")[2], one.weakens, one.now) for one in scene.state(run).gates or ()]
+    assert found == [("allow_rewrite", True, "True"), ("criteria", True, "Is it small?")]

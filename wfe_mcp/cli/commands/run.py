@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Title, begin
+from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, Title, begin
 from wfe_mcp.cli.terminal.invocation import REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
@@ -21,7 +21,7 @@ Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Continue t
 
 def run(
     invocation: Invocation, template: Template = "", driver: Driver = "", resume: Resume = "", pairs: Pairs = None,
-    inputs: Inputs = "", title: Title = "", auto: Auto = None, key: Key = "", pin_fd: PinFd = None,
+    inputs: Inputs = "", title: Title = "", auto: Auto = None, key: Key = "", roles: Roles = None, pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Start a run and work it with models until it needs you.
 
@@ -32,10 +32,12 @@ def run(
 
     if bool(template) == bool(resume):
         raise typer.BadParameter("give a template, or --resume with a run", param_hint="TEMPLATE")
-    if resume and (driver or pairs or inputs or title or key):
-        raise typer.BadParameter("a resumed run keeps its driver, inputs and title", param_hint="--resume")
+    if resume and (driver or roles or pairs or inputs or title or key):
+        raise typer.BadParameter("a resumed run keeps its driver, roles, inputs and title", param_hint="--resume")
     if template:
-        started = begin(invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd)
+        started = begin(
+            invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, roles=roles, pin_fd=pin_fd
+        )
         found = invocation.at(started.run or "")
     else:
         found = invocation.at(resume)

@@ -181,6 +181,10 @@ def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope", report: 
     forked = [] if fork is None else [f"forked from {fork.run} at event {fork.event}"]
     for line in (*forked, *origin_lines(story.imported), *inputs):
         screen.line(line)
+    workers = {"driver": report.run.driver, **{f"role {role}": name for role, name in report.run.roles.items()}}
+    for what, name in workers.items():
+        if name:
+            screen.line(f"  {what}: {name}")
     for bundle in story.context:
         scope = f", scope {bundle.scope}" if bundle.scope else ""
         files = shortened(", ".join(bundle.files), 200)

@@ -42,12 +42,19 @@ ExternalId = Annotated[
 Driver = Annotated[
     str, typer.Option("--driver", metavar="ROLE", help="A configured role that works in place of the agent.")
 ]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role", metavar="ROLE=NAME",
+        help="Who works as a role of the template: a configured role, a provider, or PROVIDER/MODEL; repeatable.",
+    ),
+]  # fmt: skip
 Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="Idempotency key: the same key starts one run.")]
 
 
 def start(
     invocation: Invocation, template: Template = "", pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
-    key: Key = "", driver: Driver = "", triggered_by: TriggeredBy = "", external_id: ExternalId = "",
+    key: Key = "", driver: Driver = "", roles: Roles = None, triggered_by: TriggeredBy = "", external_id: ExternalId = "",
     origin: From = "", pin_fd: PinFd = None,
 ) -> None:  # fmt: skip
     """Start a run.
@@ -57,13 +64,23 @@ def start(
     """
     origins = {"triggered_by": triggered_by, "external_id": external_id}
     if origin:
-        given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, **origins}  # fmt: skip
+        given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, "--role": roles, **origins}  # fmt: skip
         _refuse_beside(given)
         answer = fork(invocation, origin, title, key=key, pin_fd=pin_fd)
         invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
         return
     answer = begin(
-        invocation, template, pairs, inputs, title, auto=auto, key=key, driver=driver, pin_fd=pin_fd, **origins
+        invocation,
+        template,
+        pairs,
+        inputs,
+        title,
+        auto=auto,
+        key=key,
+        driver=driver,
+        roles=roles,
+        pin_fd=pin_fd,
+        **origins,
     )
     invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
 
@@ -139,7 +156,7 @@ def _refuse_beside(given: Mapping[str, object]) -> None:
 
 def begin(
     invocation: Invocation, template: str, pairs: Sequence[str] | None, inputs: str, title: str, *, auto: bool | None, key: str,
-    driver: str, pin_fd: int | None, **origin: str,
+    driver: str, pin_fd: int | None, roles: Sequence[str] | None = None, **origin: str,
 ) -> "Envelope":  # fmt: skip
     """Create the run that a command line describes. ``origin``: its trigger and external id."""
     from wfe_mcp.engine.runs.start import is_for_people
@@ -151,8 +168,20 @@ def begin(
     asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
     by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by
     return answers.start_run(
-        invocation.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, **origin
+        invocation.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, roles=_roles(roles or []), **origin
     )  # fmt: skip
+
+
+def _roles(given: Sequence[str]) -> dict[str, str]:
+    """``ROLE=NAME``, each role once."""
+    found: dict[str, str] = {}
+    for pair in given:
+        role, _, name = pair.partition("=")
+        if not role or not name or role in found:
+            what = f"{role!r} is named twice" if role in found else f"ROLE=NAME is expected, not {pair!r}"
+            raise typer.BadParameter(what, param_hint="--role")
+        found[role] = name
+    return found
 
 
 def _object(text: str) -> dict[str, Any]:

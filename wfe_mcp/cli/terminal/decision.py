@@ -204,8 +204,7 @@ class _Lines:
         )
         self._cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
         if prompt.changes:
-            what = "You edited it" if prompt.edited else "It carries what was said about it before"
-            self._text(f"  {what}. Against the prompt that the template makes:")
+            self._text(f"  {prompt.origin}. Against the prompt that the template makes:")
             lines = "\n".join(str(each.get("diff", each.get("new", ""))) for each in prompt.changes).split("\n")
             room = len(lines) if self._detail.full else _MOST_OF_FILE
             for line in lines[:room]:

@@ -6,16 +6,20 @@ the prompt. The same attempt always renders to the same bytes, because gates bef
 Where a person edited the prompt, or an earlier one was rejected, its text is stored as a document, and that is the prompt:
 
     rendered ──► rejected ──► the next attempt: rendered, and what was said
-        └──► edited by a person ──► rejected ──► the next attempt: as edited, and what was said since
+        ├──► edited by a person ──► rejected ──► the next attempt: as edited, and what was said since
+        └──► rejected by a reviewer who suggests another, where its gate has ``allow_rewrite`` ──► the suggestion
+
+A prompt that a person edited is not replaced by a suggestion.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
 
@@ -27,14 +31,20 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Phase, StepsPhase
 
 _NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
+_PLACEHOLDER = re.compile(r"\$\{[^}\n]*\}?")
+MOST_PROMPT_CHARS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPrompt:
-    """A prompt that is not the rendered one. ``edited``: by a person, in this attempt or an earlier one."""
+    """A prompt that is not the rendered one. ``edited``: by a person, in this attempt or an earlier one.
+
+    ``suggested_by``: the reviewer whose suggestion it is; empty where it is nobody's.
+    """
 
     text: str
     edited: bool
+    suggested_by: str = ""
 
 
 def prompt_of(change: RunChange, attempt: Attempt) -> str:
@@ -48,7 +58,7 @@ def stored_prompt(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
     if attempt.prompt is None:
         return None
     found = change.tx.document(attempt.prompt)
-    return StoredPrompt(str(found["text"]), bool(found["edited"]))
+    return StoredPrompt(str(found["text"]), bool(found["edited"]), str(found.get("suggested_by", "")))
 
 
 def prompt_for_gates(change: RunChange, attempt: Attempt) -> tuple[str, str | None]:
@@ -56,27 +66,65 @@ def prompt_for_gates(change: RunChange, attempt: Attempt) -> tuple[str, str | No
 
     A prompt that was rejected comes back with what was said about it, so that nobody is asked about the same text again.
     """
-    edited = _edited_before(change, attempt)
-    base = generated_prompt(change, attempt) if edited is None else edited[0]
-    notes = [note for note in _notes_on_prompt(change, attempt) if edited is None or note.attempt >= edited[1]]
+    before = _replaced_before(change, attempt)
+    base = generated_prompt(change, attempt) if before is None else before[0].text
+    notes = [note for note in _notes_on_prompt(change, attempt) if before is None or note.attempt >= before[1]]
     said = [fenced_note(change, f"{note.source}, attempt {note.attempt}", note.message) for note in notes]
     text = "\n\n".join([base, "# Said about this prompt before", *said]) if said else base
-    if edited is None and not said:
+    if before is None and not said:
         return text, None
-    return text, keep_prompt(change, text, edited=edited is not None)
+    edited, by = (False, "") if before is None else (before[0].edited, before[0].suggested_by)
+    return text, keep_prompt(change, text, edited=edited, suggested_by=by)
 
 
-def keep_prompt(change: RunChange, text: str, *, edited: bool) -> str:
+def keep_prompt(change: RunChange, text: str, *, edited: bool, suggested_by: str = "") -> str:
     """Store a prompt; the sha256 of its document."""
-    return change.tx.keep_document({"text": text, "edited": edited})
+    more = {"suggested_by": suggested_by} if suggested_by else {}
+    return change.tx.keep_document({"text": text, "edited": edited, **more})
 
 
-def _edited_before(change: RunChange, attempt: Attempt) -> tuple[str, int] | None:
-    """The last prompt that a person edited for this phase in this iteration, and the attempt that had it."""
+def prompt_fault(text: str, before: str) -> str | None:
+    """Why ``text`` cannot take the place of the prompt ``before``, as what follows "The prompt"; None when it can."""
+    new = [each for each in _PLACEHOLDER.findall(text) if each not in before]
+    faults = {
+        "is empty": not text.strip(),
+        f"has {len(text):,} characters; at most {MOST_PROMPT_CHARS:,} are allowed": len(text) > MOST_PROMPT_CHARS,
+        "holds a NUL character": "\0" in text,
+        f"holds {new[0] if new else ''}, which is not filled in any more; write its value": bool(new),
+    }
+    return next((told for told, holds in faults.items() if holds), None)
+
+
+def _replaced_before(change: RunChange, attempt: Attempt) -> tuple[StoredPrompt, int] | None:
+    """The last prompt that a person edited, or a reviewer suggested, for this phase in this iteration.
+
+    With it, the first attempt that had it.
+    """
     for one in reversed(change.state.attempts[attempt.phase][attempt.before : attempt.number - 1]):
+        if one.status is AttemptStatus.ROLLED_BACK:
+            continue
         stored = stored_prompt(change, one)
-        if stored is not None and stored.edited and one.status is not AttemptStatus.ROLLED_BACK:
-            return stored.text, one.number
+        if stored is not None and stored.edited:
+            return stored, one.number
+        suggested = _suggestion(change, one)
+        if suggested is not None:
+            return suggested, one.number + 1
+    return None
+
+
+def _suggestion(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
+    """What a reviewer who rejected the prompt of ``attempt`` suggests, where its gate allows a rewrite."""
+    if not is_rejected_prompt(change.state, attempt) or change.plan.phase(attempt.phase).kind == "steps":
+        return None
+    gates = change.plan.gates(attempt)
+    failed = (gates[said.gate] for said in attempt.verdicts if said.kind is VerdictKind.FAIL)
+    reviewers = [name for gate in failed if gate.kind == "opinion" and gate.allow_rewrite for name in gate.reviewers]
+    for opinion in reversed(change.tx.opinions(change.run.id, attempt.phase) if reviewers else []):
+        is_of_gate = opinion.asked_by == "gate" and opinion.artifact_sha256 == attempt.sha256
+        text = str(opinion.value.get("suggestion") or "").replace("\r\n", "\n").rstrip("\n")
+        is_meant = is_of_gate and opinion.reviewer in reviewers and opinion.verdict != "pass"
+        if is_meant and text and prompt_fault(text, prompt_of(change, attempt)) is None:
+            return StoredPrompt(text, edited=False, suggested_by=opinion.reviewer)
     return None
 
 

@@ -18,7 +18,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath, typed
-from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_of
+from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import tree_later
 from wfe_mcp.engine.kernel.run_change import run_as_read
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 
 MARKDOWN = "markdown_doc@1"
-MOST_PROMPT_CHARS = 300_000
-_PLACEHOLDER = re.compile(r"\$\{[^}\n]*\}?")
 
 
 def is_prompt(engine: Engine, run_id: str, phase: PhasePath) -> bool:
@@ -67,14 +65,7 @@ def edit_prompt(engine: Engine, by: By, run_id: str, phase: PhasePath, text: str
 def _checked_prompt(text: str, before: str) -> str:
     """``text`` with plain line ends; without the last ones, which editors add."""
     text = text.replace("\r\n", "\n").rstrip("\n") + ("\n" if before.endswith("\n") else "")
-    new = [each for each in _PLACEHOLDER.findall(text) if each not in before]
-    faults = {
-        "is empty": not text.strip(),
-        f"has {len(text):,} characters; at most {MOST_PROMPT_CHARS:,} are allowed": len(text) > MOST_PROMPT_CHARS,
-        "holds a NUL character": "\0" in text,
-        f"holds {new[0] if new else ''}, which is not filled in any more; write its value": bool(new),
-    }
-    fault = next((told for told, holds in faults.items() if holds), None)
+    fault = prompt_fault(text, before)
     if fault is not None:
         raise Refused("bad_argument", f"The prompt {fault}.", "Nothing changed. Correct it and edit again.",
                       (Detail("/prompt", fault),))  # fmt: skip

@@ -45,7 +45,7 @@ class Overview:
     besides its phases, as sentences (untrusted steps, other runs, changed files).
 
     ``steps``: those of every attempt that the server works on or has worked on. ``context``: the bundles that the run has
-    frozen. ``spending``: what its calls to models have used; None before the first. ``tools``: the tools that models used,
+    frozen; ``roles``: who works as a role of the template, as the start named it. ``spending``: what its calls to models have used; None before the first. ``tools``: the tools that models used,
     where the caller wants them. ``origin``: where an imported run comes from; ``way_on``: the command that continues its work. ``by_hand``: phases that a person works in
     place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
     ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
@@ -60,6 +60,7 @@ class Overview:
     obstacles: tuple[str, ...]
     steps: tuple[StepRecord, ...] = ()
     context: tuple[Mapping[str, Any], ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
     spending: Spending | None = None
     tools: tuple[ToolTotal, ...] = ()
     by_hand: tuple[PhasePath, ...] = ()
@@ -118,7 +119,8 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
             loaded, startable, of_person, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
         )
     )
-    context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
+    frozen = tx.document(loaded.record.frozen_sha256)
+    context = tuple(frozen.get("context", ()))
     spent = spending(engine, tx, loaded, plan)
     return Overview(
         loaded,
@@ -128,6 +130,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         (*untrusted, *elsewhere, *in_the_way),
         steps,
         context,
+        frozen.get("given_roles", {}),
         spent,
         by_hand=by_hand,
         goes_on=goes_on,

@@ -16,7 +16,7 @@ from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
-from wfe_mcp.core.errors import Detail, Refused, pointer
+from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
@@ -31,6 +31,8 @@ from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.core.model import By
     from wfe_mcp.core.spec import PhaseSpec, RunSpec
     from wfe_mcp.engine.artifacts.context_bundles import Bundle
@@ -58,17 +60,20 @@ def start_run(
     driver: str = "",
     triggered_by: str = "",
     external_id: str = "",
+    roles: Mapping[str, str] | None = None,
 ) -> LoadedRun:
     """Create a run of ``template``, or of the default one when it is empty. The same ``idempotency_key`` with the
     same arguments answers with the same run.
 
     ``driver``: a configured role that works the agent phases instead of the connected client (design §7a).
+    ``roles``: role of the template → who works as it in this run: a configured role, a provider or ``provider/model``.
     ``triggered_by``: what caused the start; ``external_id``: its name there. At most 200 characters each.
     Refuses ``needs_human`` where configuration keeps agents from starting this template.
     """
     _refuse_unkept(inputs)
     origin = _origin(triggered_by=triggered_by, external_id=external_id)
-    more = origin | ({"driver": driver} if driver else {})
+    given_roles = dict(roles or {})
+    more = origin | ({"driver": driver} if driver else {}) | ({"roles": given_roles} if given_roles else {})
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
         with engine.store.read() as tx:
@@ -81,12 +86,14 @@ def start_run(
         raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",
                       f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
     chosen = find_template(engine, template)
-    plan, made = configured(engine, chosen, settings)
+    _refuse_roles(chosen, given_roles)
+    plan, made = configured(engine, chosen, settings, given_roles)
     gates = gate_differences(chosen, plan, settings)
     given = _checked_inputs(plan, inputs)
     _refuse_missing(plan, settings, engine, made)
     bundles = bundles_of(engine.root, plan, settings, given)
     frozen = _frozen(plan, settings, engine, bundles) | _roles(engine, plan, settings, made, driver)
+    frozen["given_roles"] = given_roles
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
     spec = _served(engine, plan, settings, frozen, driver)
@@ -152,6 +159,24 @@ def is_for_people(engine: Engine, settings: LoadedSettings, template: str) -> bo
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
         lists.append(trusted_policy(engine))
     return any(allowed is not None and name not in allowed for allowed in lists)
+
+
+def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
+    """Refuse roles that the template does not have, and those that review: who decides at a gate needs signed bytes."""
+    known = chosen.template.roles
+    name = chosen.template.name
+    for role in given:
+        if role not in known:
+            near = nearest(role, known, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Its roles: {', '.join(known) or 'none'}."
+            raise Refused("bad_argument", f"Template {name!r} has no role {role!r}.", hint,
+                          (Detail(pointer("roles", role), "is no role of the template", sorted(known), role),))  # fmt: skip
+    gates = (gate for phase in chosen.phases.values() for gate in (*phase.prompt_gates, *phase.gates))
+    reviewing = {role for gate in gates if gate.kind == "opinion" for role in gate.reviewers}
+    for role in reviewing.intersection(given):
+        raise Refused("needs_trust", f"Role {role!r} of template {name!r} reviews at a gate, so an argument cannot fill it.",
+                      f"Name it in [templates.{name}.roles.{role}] of .wfe/config.toml, then run: wfe-mcp trust",
+                      (Detail(pointer("roles", role), "decides at a gate", got=given[role]),))  # fmt: skip
 
 
 def _refuse_unkept(inputs: dict[str, Any]) -> None:

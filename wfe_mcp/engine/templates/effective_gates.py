@@ -41,7 +41,7 @@ def gate_differences(
 ) -> tuple[GateDifference, ...]:
     """Every difference between the gates of ``template`` and those of ``effective``, what weakens first, with its source."""
     name = template.template.name
-    found = [_sourced(one, settings, name) for one in changed_gates(template, effective)]
+    found = [_sourced(one, stage, settings, name) for stage, one in _changed(template, effective)]
     if settings.settings.on_mismatch(name) == "warn":
         own = f"templates.{name}.on_mismatch"
         key = own if own in settings.origins else "artifacts.on_mismatch"
@@ -56,15 +56,21 @@ def gate_differences(
 
 def changed_gates(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[GateDifference]:
     """Every difference between the gates of two definitions of one template, without sources."""
+    return (one for _, one in _changed(template, effective))
+
+
+def _changed(template: CompiledTemplate, effective: CompiledTemplate) -> Iterator[tuple[str, GateDifference]]:
+    """Each difference with its stage, ``prompt`` or ``response``; empty for one of the whole phase."""
     for path, phase in template.phases.items():
         other = effective.phases.get(path)
         if other is None:
-            yield GateDifference(path, "phase", "the phase is gone, with its gates", True)
+            yield "", GateDifference(path, "phase", "the phase is gone, with its gates", True)
             continue
-        for before, after in ((phase.prompt_gates, other.prompt_gates), (phase.gates, other.gates)):
+        stages = (("prompt", phase.prompt_gates, other.prompt_gates), ("response", phase.gates, other.gates))
+        for stage, before, after in stages:
             old, new = ([gate.model_dump(mode="json", by_alias=True) for gate in gates] for gates in (before, after))
-            yield from _of_phase(path, old, new)
-        yield from _reviewers(path, template, effective)
+            yield from ((stage, one) for one in _of_phase(path, old, new))
+        yield from (("", one) for one in _reviewers(path, template, effective))
 
 
 def _of_phase(path: str, old: list[Gate], new: list[Gate]) -> Iterator[GateDifference]:
@@ -151,21 +157,25 @@ def _reviewing(gates: Iterable[Any]) -> Iterator[str]:
             yield from gate.reviewers
 
 
-def _sourced(one: GateDifference, settings: LoadedSettings, template: str) -> GateDifference:
-    """``one`` with the key that causes it."""
-    at = f"templates.{template}.phases.{one.phase}."
-    quoted = f'templates.{template}.phases."{one.phase}".'
-    roles = f"templates.{template}.roles."
-    candidates = {
-        "approval": (f"{at}approver", f"{quoted}approver"),
-        "opinion": (f"{at}allow_rewrite", f"{quoted}allow_rewrite", f"{at}approver", f"{quoted}approver"),
-    }.get(one.gate, ())  # fmt: skip
+def _sourced(one: GateDifference, stage: str, settings: LoadedSettings, template: str) -> GateDifference:
+    """``one`` with the key that causes it: of its stage, else of the phase."""
     if one.what.startswith("reviewer "):
-        candidates = tuple(key for key in settings.origins if key.startswith(roles + one.what.split()[1]))
-    elif one.gate == "opinion" and one.now not in {"True", "False"}:
-        candidates = candidates[2:]
+        roles = f"templates.{template}.roles.{one.what.split()[1]}"
+        candidates = [key for key in settings.origins if key.startswith(roles)]
+    else:
+        is_about = {"approval": ("approver",), "opinion": _OPINION_KEYS.get(one.what, ("approver",))}.get(one.gate, ())
+        places = [f"templates.{template}.phases.{name}" for name in (one.phase, f'"{one.phase}"')]
+        candidates = [f"{at}.{part}{key}" for key in is_about for part in (f"{stage}.", "") for at in places]
     key = next((key for key in candidates if key in settings.origins), "")
     return _placed(one, settings, key) if key else one
+
+
+_OPINION_KEYS = {
+    "a reviewer may change the artifact": ("allow_rewrite", "approver"),
+    "the opinion gate is stricter: allow_rewrite": ("allow_rewrite", "approver"),
+    "the opinion gate has another criteria": ("criteria",),
+}
+"""What differs in an opinion gate → the keys that cause it; other differences are the approver's."""
 
 
 def _placed(one: GateDifference, settings: LoadedSettings, key: str) -> GateDifference:

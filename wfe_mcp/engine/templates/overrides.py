@@ -3,7 +3,9 @@
     [templates.<t>.phases.<p>]   approver, retries, time-out …      ``workflow.overrides`` says what each does
                                  role = "<role>"                    that role works in the phase
                                  provider, model                    a role made for this phase
+    [….phases.<p>.prompt]        approver, model, criteria …        one stage alone; so does [….phases.<p>.response]
     [templates.<t>.roles.<r>]    provider, model                    a role made for the template's role
+    roles given at the start     a name, or provider/model          wins over that table; only who works, never a reviewer
 
 A role that is made here exists in this run alone, under a name that is not configured.
 """
@@ -13,40 +15,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
-from wfe_mcp.engine.models.roles import DEFAULT
+from wfe_mcp.engine.models.roles import DEFAULT, filled
 from wfe_mcp.workspace.config.provider_tables import FrozenRole
+from wfe_mcp.workspace.config.settings_tables import TemplateSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.workflow.overrides import StageOverride
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.config.settings_tables import PhaseSettings
+    from wfe_mcp.workspace.config.settings_tables import PhaseSettings, StageSettings
 
 MadeRoles = dict[str, FrozenRole]
 
 
-def configured(engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings) -> tuple[CompiledTemplate, MadeRoles]:
-    """The plan with what configuration changes in it, and the roles that were made for it.
+def configured(
+    engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings, roles: Mapping[str, str] | None = None
+) -> tuple[CompiledTemplate, MadeRoles]:
+    """The plan with what configuration and ``roles`` change in it, and the roles that were made for it.
 
-    Refuses ``invalid_template``.
+    ``roles``: role of the template → who works as it, given at the start of the run. Refuses ``invalid_template``.
     """
-    changed = loaded.settings.templates.get(plan.template.name)
-    if changed is None or not (changed.phases or changed.roles):
+    changed = loaded.settings.templates.get(plan.template.name) or TemplateSettings()
+    if not (changed.phases or changed.roles or roles):
         return plan, {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
 
     made: MadeRoles = {}
-    filled = {name: _make(made, plan, loaded, f"role-{name}", role.frozen("")) for name, role in changed.roles.items()}
+    fills = {name: role.frozen("") for name, role in changed.roles.items()}
+    fills |= {name: filled(loaded, given).role for name, given in (roles or {}).items()}
+    made_for = {name: _make(made, plan, loaded, f"role-{name}", role) for name, role in fills.items()}
     overrides = {
         name: PhaseOverride(
             phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed,
             _role_of(made, plan, loaded, name, phase),
+            *(_stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage)) for stage in ("prompt", "response")),
         )
         for name, phase in changed.phases.items()
     }  # fmt: skip
-    definition = overridden(plan.definition, overrides, filled)
+    definition = overridden(plan.definition, overrides, made_for)
     engine.plans.report(definition)
     return engine.plans.of(definition), made
+
+
+def _stage_of(
+    made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, stage: StageSettings
+) -> StageOverride:
+    """The changes of one stage. Its ``model`` makes a role of the approver. Refuses ``invalid_template``."""
+    from wfe_mcp.workflow.overrides import StageOverride
+
+    approver = stage.approver
+    if stage.model is not None:
+        if approver is None or approver in {"skip", "human"}:
+            message = f"a model at the {wanted.partition('-')[0]} needs a role or a provider as its 'approver'"
+            at = pointer(
+                "templates", plan.template.name, "phases", wanted.partition("-")[2], wanted.partition("-")[0], "model"
+            )
+            raise Refused("invalid_template", f"The configuration of template {plan.template.name!r} is invalid: {message}.",
+                          "Name the approver beside it.", (Detail(at, message, got=stage.model),))  # fmt: skip
+        role = filled(loaded, approver, declared=True).role
+        approver = _make(made, plan, loaded, wanted, role.model_copy(update={"model": stage.model}))
+    return StageOverride(approver, stage.max_retries, stage.allow_rewrite, stage.criteria)
 
 
 def _role_of(

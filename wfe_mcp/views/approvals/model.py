@@ -73,8 +73,8 @@ class Change:
 class Prompt:
     """The text that the agent gets. ``text`` None: ``file`` no longer holds what the gates judged.
 
-    ``editable``: a person can edit it. ``edited``: one did. ``changes``: how it differs from what the template makes, where it does
-    (``views/diff.py``).
+    ``editable``: a person can edit it. ``edited``: one did. ``suggested_by``: the reviewer whose text it is.
+    ``changes``: how it differs from what the template makes, where it does (``views/diff.py``).
     """
 
     sha256: str
@@ -82,7 +82,15 @@ class Prompt:
     text: str | None = None
     editable: bool = False
     edited: bool = False
+    suggested_by: str = ""
     changes: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Whose text it is, where it is not what the template makes."""
+        if self.edited:
+            return "You edited it"
+        return f"{self.suggested_by} rewrote it" if self.suggested_by else "It carries what was said about it before"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _prompt(engine: Engine, tx: Tx, found: Overview, attempt: Attempt) -> Prompt
     if stored is None:
         return made
     changes = tuple(difference(generated_prompt(change, attempt), stored.text))
-    return replace(made, edited=stored.edited, changes=changes)
+    return replace(made, edited=stored.edited, suggested_by=stored.suggested_by, changes=changes)
 
 
 def _artifact(

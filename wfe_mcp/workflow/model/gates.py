@@ -196,7 +196,11 @@ class OpinionGate(Shape):
         description="Globs of images in the project that the reviewers also get, such as screenshots: "
         '`["shots/*.png"]`; at most 8, of 5 MB each. The model of the reviewer must accept images.',
     )
-    allow_rewrite: bool = Field(default=False, description="Give a reviewer's rewrite to the next attempt.")
+    allow_rewrite: bool = Field(
+        default=False,
+        description="Use what a reviewer suggests: before work it becomes the prompt of the next attempt, after work the next "
+        "attempt gets it as feedback.",
+    )
     on_provider_error: Literal["warn", "block"] = Field(
         default="block", description="When a reviewer cannot be reached: continue with a warning, or stop."
     )

@@ -29,11 +29,21 @@ class StepRetry(Shape):
     max: Duration = Field(default="60s", description="The longest wait.")
 
 
+FailedStage = Annotated[
+    Literal["before", "after"] | None,
+    Field(
+        description="Only for failures at gates before work (`before`), or only for all others (`after`); "
+        "`max_attempts` counts those alone.",
+    ),
+]
+
+
 class RetryRule(Shape):
     """Open a new attempt."""
 
     do: Literal["retry"] = Field(description="`retry`: a new attempt with feedback.")
     max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
+    stage: FailedStage = None
 
 
 class GotoRule(Shape):
@@ -78,6 +88,7 @@ class BackoffRule(Shape):
     max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
     initial: Duration = Field(default="2s", description="The first wait.")
     max: Duration = Field(default="5m", description="The longest wait.")
+    stage: FailedStage = None
 
 
 class PauseRule(Shape):

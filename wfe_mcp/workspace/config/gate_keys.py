@@ -2,6 +2,7 @@
 
     templates.<t>.phases.<p>.approver      skip, or a role's opinion in place of the user's approval
     templates.<t>.phases.<p>.allow_rewrite true: a reviewer may change the artifact
+    templates.<t>.phases.<p>.prompt.…, .response.…   the same of one stage; model, criteria: another reviewer, other questions
     templates.<t>.roles.<r>                another reviewer than the template's
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
 
@@ -19,10 +20,9 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     for name, template in _tables(values, "templates"):
         for phase, keys in _tables(template, "phases"):
             at = ("templates", name, "phases", phase)
-            if keys.get("approver") not in {None, "human"}:
-                yield (*at, "approver")
-            if keys.get("allow_rewrite") is True:
-                yield (*at, "allow_rewrite")
+            for stage in ((), ("prompt",), ("response",)):
+                given = keys.get(stage[0]) if stage else keys
+                yield from _of_stage(given, (*at, *stage), is_stage=bool(stage))
         for role, _ in _tables(template, "roles"):
             yield ("templates", name, "roles", role)
         if template.get("on_mismatch") == "warn":
@@ -30,6 +30,18 @@ def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     artifacts = values.get("artifacts")
     if isinstance(artifacts, dict) and cast("dict[str, Any]", artifacts).get("on_mismatch") == "warn":
         yield ("artifacts", "on_mismatch")
+
+
+def _of_stage(given: object, at: Path, *, is_stage: bool) -> Iterator[Path]:
+    if not isinstance(given, dict):
+        return
+    keys = cast("dict[str, Any]", given)
+    if keys.get("approver") not in {None, "human"}:
+        yield (*at, "approver")
+    if keys.get("allow_rewrite") is True:
+        yield (*at, "allow_rewrite")
+    if is_stage:
+        yield from ((*at, key) for key in ("criteria", "model") if key in keys)
 
 
 def model_tables(values: Mapping[str, Any]) -> Iterator[str]:

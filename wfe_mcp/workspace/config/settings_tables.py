@@ -61,6 +61,35 @@ class FrozenServer(_Table):
     url: str | None = None
 
 
+class StageSettings(_Table):
+    """``[templates.<template>.phases.<phase>.prompt]`` or ``.response``: what changes at one stage of a phase alone.
+
+    ``prompt``: the gates before work; ``response``: the gates on the artifact.
+    """
+
+    approver: str | None = Field(
+        default=None,
+        description="Who approves at this stage: `skip` (no approval), `human`, or the name of a role that gives its opinion "
+        "instead. Before work, one is added where there is none.",
+    )
+    model: str | None = Field(
+        default=None, description="The model of the role that is the `approver` here, instead of its own."
+    )
+    max_retries: int | None = Field(
+        default=None, ge=0, description="Attempts after the first one that failed at this stage; `0`: none."
+    )
+    allow_rewrite: bool | None = Field(
+        default=None,
+        description="Whether what a reviewer suggests is used: before work it becomes the prompt of the next attempt, after "
+        "work the next attempt gets it as feedback.",
+    )
+    criteria: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="What the reviewers of this stage check, instead of the gate's own.",
+    )
+
+
 class PhaseSettings(_Table):
     """One ``[templates.<template>.phases.<phase>]`` table: what this project changes in a phase."""
 
@@ -81,6 +110,13 @@ class PhaseSettings(_Table):
     )
     provider: Name | None = Field(default=None, description="Instead of a role: a provider, with `model`.")
     model: str | None = Field(default=None, description="The model in this phase; alone: another one of the same role.")
+    prompt: StageSettings = Field(
+        default=StageSettings(), description="What changes at the gates before work alone; wins over the phase's keys."
+    )
+    response: StageSettings = Field(
+        default=StageSettings(),
+        description="What changes at the gates on the artifact alone; wins over the phase's keys.",
+    )
 
 
 class TemplateSettings(_Table):
