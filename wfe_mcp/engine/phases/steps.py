@@ -202,16 +202,7 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
     if not rows:
         rows = _carried(change, attempt, phase)
     rows = {name: _as_its_job_ended(change, row) for name, row in rows.items()}
-    for position, step in enumerate(phase.steps):
-        before = [phase.steps[at] for at in needed(phase.steps, position)]
-        if step.id not in rows:
-            busy = sum(row.status in _LIVE for row in rows.values())
-            due = all(one.id in rows and passed(rows[one.id], one) for one in before)
-            if not due or busy >= phase.max_parallel or _stopping(rows, phase):
-                continue
-            rows[step.id] = _new(change, attempt, position, step, after=results_seen(phase.steps, position))
-        if rows[step.id].status is StepStatus.READY and not _stopping(rows, phase):
-            _enqueue(change, rows[step.id])
+    _begin_due(change, attempt, phase, rows)
     if stopping := _stopping(rows, phase):
         if any(row.status is StepStatus.RUNNING for row in rows.values()):
             return False  # their results are kept
@@ -227,6 +218,21 @@ def _go_on(change: RunChange, attempt: Attempt) -> bool:
             return True
     _ask_for_files(change, attempt, "hand_in")
     return False
+
+
+def _begin_due(change: RunChange, attempt: Attempt, phase: StepsPhase, rows: dict[str, StepRecord]) -> None:
+    """Queue the steps whose own needs are done, as many side by side as the phase allows; none once one has ended it."""
+    for position, step in enumerate(phase.steps):
+        if _stopping(rows, phase):
+            return
+        if step.id not in rows:
+            before = [phase.steps[at] for at in needed(phase.steps, position)]
+            busy = sum(row.status in _LIVE for row in rows.values())
+            if busy >= phase.max_parallel or not all(one.id in rows and passed(rows[one.id], one) for one in before):
+                continue
+            rows[step.id] = _new(change, attempt, position, step, after=results_seen(phase.steps, position))
+        if rows[step.id].status is StepStatus.READY:
+            _enqueue(change, rows[step.id])
 
 
 def _stopping(rows: dict[str, StepRecord], phase: StepsPhase) -> list[StepRecord]:
