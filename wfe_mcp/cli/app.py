@@ -23,6 +23,7 @@ from wfe_mcp.cli.commands import (
     approvers,
     archive,
     artifact,
+    attach,
     auto,
     backup,
     cancel,
@@ -82,7 +83,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Set up": (("init", "doctor", "trust"), ("demo",)),
-    "Work": (("start", "status"), ("run", "watch", "submit", "pause", "resume", "cancel", "auto", "proceed")),
+    "Work": (("start", "status"), ("run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed")),
     "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
     "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "handoff")),
@@ -105,6 +106,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("run", run.run),
     ("watch", watch.watch),
     ("submit", submit.submit),
+    ("attach", attach.attach),
     ("pause", pause.pause),
     ("resume", pause.resume),
     ("cancel", cancel.cancel),

@@ -18,7 +18,14 @@ from wfe_mcp.dashboard.fields import Told, note, second
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
-from wfe_mcp.dashboard.result_sections import STATES, attempts_section, evidence_section, opinions_section, section
+from wfe_mcp.dashboard.result_sections import (
+    STATES,
+    attachments_section,
+    attempts_section,
+    evidence_section,
+    opinions_section,
+    section,
+)
 from wfe_mcp.views.approvals.content import parts_of
 
 if TYPE_CHECKING:
@@ -162,6 +169,7 @@ def _outline(shown: ApprovalView) -> Html:
         _goto("earlier", "Earlier artifacts", str(len(shown.earlier))) if shown.earlier else None,
         _goto("evidence", "Evidence", marks),
         _goto("opinions", "Opinions", str(len(shown.opinions))) if shown.opinions else None,
+        _goto("attached", "Attached files", str(len(shown.attachments))) if shown.attachments else None,
         _goto("attempts", "Earlier attempts", str(len(shown.attempts))) if shown.attempts else None,
     ]
     return tag("nav", tag("ul", *items), class_="outline", aria_label="On this page")
@@ -187,6 +195,7 @@ def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split:
         _earlier(shown.earlier),
         evidence_section(shown),
         opinions_section(shown.opinions, edit),
+        attachments_section(shown, view.request.id),
         attempts_section(shown),
     ]
     return [each for each in parts if each is not None]

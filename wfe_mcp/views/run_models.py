@@ -217,6 +217,7 @@ class RunView:
     context: tuple[BundleView, ...] = ()
     checkpoints: NewestCheckpoints | None = None
     stale: bool = False
+    stuck: bool = False
     warnings: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     page: str = ""
@@ -239,6 +240,7 @@ class RunRow:
     archived: bool = False
     imported: bool = False
     stale: bool = False
+    stuck: bool = False
     waiting_on: str = ""
 
 

@@ -5,7 +5,7 @@
     change             the files that differ since the run began, and since the last approval
     prompt, artifact   the exact bytes that the decision is about
     earlier            artifacts that the run made before
-    evidence           one line per gate, opinions, earlier attempts
+    evidence           one line per gate, opinions, earlier attempts, attached files
 
 Fields are facts: no widths, colours, relative times or cuts. So the same decision has the same sha256 in every interface.
 """
@@ -146,6 +146,19 @@ class OpinionShown:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentShown:
+    """A file that was attached to the attempt. ``by``: who attached it, and how."""
+
+    number: int
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptShown:
     """An earlier attempt at the phase, and how it ended."""
 
@@ -182,6 +195,7 @@ class ApprovalView:
     evidence: tuple[GateEvidence, ...] = ()
     opinions: tuple[OpinionShown, ...] = ()
     attempts: tuple[AttemptShown, ...] = ()
+    attachments: tuple[AttachmentShown, ...] = ()
 
 
 def as_json(value: object) -> Any:

@@ -11,6 +11,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.views.approvals.attached import attachments_shown
 from wfe_mcp.views.approvals.change import changes_of
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttemptShown, Named, Prompt
@@ -57,6 +58,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         ignored = ignored_globs(engine, tx, found.loaded, path)
         artifact = _artifact(tx, found, attempt, decisions, is_open=True)
         earlier = _earlier(tx, found, path, decisions)
+        attached = attachments_shown(tx, record.id, attempt)
         stage = attempt.stage or Stage.AFTER
         prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
     changes = changes_of(Path(record.worktree), state, attempt, ignored)
@@ -75,6 +77,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
             AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each)) for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
         ),
+        attachments=attached,
     )  # fmt: skip
 
 
