@@ -273,6 +273,7 @@ def tools() -> Lines:
         (md.code(each["uriTemplate"]), each["description"])
         for each in front["resources/templates/list"]["resourceTemplates"]
     ]
+    rows += [(md.code(each["uri"]), each["description"]) for each in front["resources/list"]["resources"]]
     yield from md.table(("address", "what is there"), rows)
     yield from ("", "## Prompts", "", "Clients show these as commands to pick.", "")
     prompts = [

@@ -49,11 +49,14 @@ async def test_everything_that_has_an_address_can_be_read(connect: Connect) -> N
         artifact = await read(agent, f"wfe://runs/{run}/artifacts/plan/plan_note")
         template = await read(agent, "wfe://templates/drill")
         schema = await read(agent, f"wfe://schemas/{quote('plan@1')}")
+        project = await read(agent, "wfe://project")
 
     assert isinstance(status, dict)
     assert isinstance(template, dict)
     assert isinstance(schema, dict)
+    assert isinstance(project, dict)
     assert status["run"] == run
+    assert [each["name"] for each in project["checks"] if each["configured"]] == ["ok"]
     assert artifact == {"title": "x" * 9_000}
     assert template["name"] == "drill"
     assert "steps" in schema["properties"]

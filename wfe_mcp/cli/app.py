@@ -180,9 +180,11 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("approvers remove", approvers.remove),
     ("pin set", pin.set_pin),
     ("config show", config.show),
+    ("config project", config.project),
     ("serve", serve.serve),
     ("ui", ui.ui),
     ("worker", worker.worker),
+    ("jobs enqueue", jobs.enqueue),
     ("jobs list", jobs.list_all),
     ("jobs show", jobs.show),
     ("jobs wait", jobs.wait),
@@ -199,7 +201,7 @@ NOUNS = {
     "mcp": "List and test the MCP servers that steps may call.",
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN.",
-    "config": "Show the settings that apply here.",
+    "config": "Show the settings that apply here, and what the project consists of.",
     "jobs": "List, follow and cancel background jobs.",
 }
 

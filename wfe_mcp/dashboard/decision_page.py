@@ -270,9 +270,16 @@ def _artifact(artifact: ArtifactShown | None, whole: str, edit_at: str) -> Html 
     file = tag("p", f"To change it, edit it here, or edit {artifact.file} and reload.", class_="muted small")
     change = [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
     panel = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
-    return section(
-        "artifact", "Artifact", (about, all_of_it, *change), panel, file if change else None, *_differences(artifact)
+    asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
+    left_open = (
+        tag("div", tag("p", tag("b", "It leaves open"), class_="body"), asked, class_="panel")
+        if artifact.questions
+        else None
     )
+    return section(
+        "artifact", "Artifact", (about, all_of_it, *change), left_open, panel, file if change else None,
+        *_differences(artifact),
+    )  # fmt: skip
 
 
 def _differences(artifact: ArtifactShown) -> list[Html]:

@@ -370,12 +370,13 @@ class ReportView:
 
 @view_model
 class SubmittedView:
-    """The revision that was submitted, and what the gates said of it so far."""
+    """The revision that was submitted, what the gates said of it so far, and what it leaves open."""
 
     attempt: int
     revision: int
     sha256: str
     verdicts: tuple[VerdictView, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def run_view(view: object) -> RunView | None:

@@ -6,6 +6,7 @@ One function for each tool calls the engine, reads the run again and puts both i
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,10 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
     tries = found.loaded.state.attempts[PhasePath(phase)]
     tried, newest = tries[attempt - 1], tries[-1]
     verdicts = run_views.attempt_view(found, tried).verdicts
-    view = SubmittedView(attempt=attempt, revision=revision, sha256=(tried.sha256 or "")[:16], verdicts=verdicts)
+    view = SubmittedView(
+        attempt=attempt, revision=revision, sha256=(tried.sha256 or "")[:16], verdicts=verdicts,
+        questions=_left_open(engine, found, tried.phase, revision),
+    )  # fmt: skip
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
         message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
@@ -180,6 +184,18 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
         view = replace(view, verdicts=tuple(replace(said, message="") for said in verdicts))
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
     return envelope_of(found, f"{phase}: {newest.status}", view, phase=phase)
+
+
+def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
+    """What the submitted artifact leaves open, for schemas that have such rules."""
+    from wfe_mcp.artifacts.completeness import RULED, questions
+
+    schema = found.plan.schema(phase)
+    if not isinstance(schema, str) or schema not in RULED:
+        return ()
+    with engine.store.read() as tx:
+        record = tx.revision(found.loaded.record.id, phase, revision)
+    return () if record is None else tuple(each.text for each in questions(schema, json.loads(record.content)))
 
 
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:

@@ -223,6 +223,8 @@ class _Lines:
             width = None if self._screen.width is None else self._screen.width - 2
             lines = list(part_lines(parts_of(artifact.schema, artifact.content), width))
         self._cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
+        for each in artifact.questions:
+            self._text(f"  ? {each}", "    ", "yellow")
         if artifact.against:
             self._since_revision(artifact)
         if artifact.file:

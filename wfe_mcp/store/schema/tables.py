@@ -40,17 +40,7 @@ from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
 
-__all__ = [
-    "METADATA",
-    "Attachment",
-    "FindEntry",
-    "FindRun",
-    "FindWaiting",
-    "KeptRun",
-    "ModelCall",
-    "PrunedRun",
-    "ToolCall",
-]
+__all__ = ["METADATA", "Attachment", "FindEntry", "FindRun", "FindWaiting", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]  # fmt: skip
 
 
 class Project(Row, table=True):

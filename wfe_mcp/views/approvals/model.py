@@ -90,7 +90,7 @@ class ArtifactShown:
     """An artifact. ``schema``: a shipped name, or ``inline``. ``file``: the copy that may be edited, if the template allows it.
 
     ``against``: the revision before, 0 for none; ``changes``: how it differs (``views/diff.py``). ``approved``: the
-    decision that accepted it, empty without one. ``written``: changed files with exactly its text.
+    decision that accepted it, empty without one. ``written``: changed files with exactly its text. ``questions``: what it leaves open.
     """
 
     name: str
@@ -105,6 +105,7 @@ class ArtifactShown:
     changes: tuple[Mapping[str, Any], ...] = ()
     approved: str = ""
     written: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

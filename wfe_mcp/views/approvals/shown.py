@@ -128,6 +128,7 @@ def _artifact(
     tx: Tx, found: Overview, attempt: Attempt, decisions: Sequence[DecisionLine], *, is_open: bool
 ) -> ArtifactShown | None:
     """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
+    from wfe_mcp.artifacts.completeness import questions
     from wfe_mcp.artifacts.render import to_file
     from wfe_mcp.workspace.files.mirror import artifact_path
 
@@ -136,6 +137,7 @@ def _artifact(
     if record is None:
         return None
     content, against, file = json.loads(record.content), 0, ""
+    asked = questions(record.schema_name, content) if is_open else ()
     changes: tuple[Mapping[str, Any], ...] = ()
     if is_open:
         earlier = [each.revision for each in tx.revisions(run, path) if each.revision < record.revision]
@@ -147,7 +149,7 @@ def _artifact(
             file = artifact_path(run, path, attempt.number, to_file(found.plan.schema(path), content))
     return ArtifactShown(
         record.name or "report", path, attempt.number, record.revision, record.schema_name, record.sha256, content, file,
-        against, changes, _approved(record, decisions),
+        against, changes, _approved(record, decisions), questions=tuple(each.text for each in asked),
     )  # fmt: skip
 
 
