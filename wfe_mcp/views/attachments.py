@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.views.model import INLINE, view_model
-from wfe_mcp.views.pointer_view import PartView, part_view
+from wfe_mcp.views.pointer_view import PartView
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ATTACHMENT = "attachment:"
 _TEXT = "text/plain"
+_WHOLE_BYTES = 6_000
 
 
 @view_model
@@ -64,9 +65,17 @@ def attachment_of(tx: Tx, run: RunId, name: str) -> AttachmentRecord:
 def attachment_view(tx: Tx, run: RunId, name: str) -> AttachmentView:
     """The attachment called ``name``. Refuses ``unknown_artifact``."""
     found = attachment_of(tx, run, name)
-    part = part_view(found.content.decode(), "") if found.media_type == _TEXT else None
+    part = _text_part(found.content) if found.media_type == _TEXT else None
     command = f"wfe-mcp artifact show {run} {ATTACHMENT}{found.number} --save FILE"
     return AttachmentView(line=attachment_line(found), command=command, part=part)
+
+
+def _text_part(content: bytes) -> PartView:
+    """The text, or its beginning where it is too long for an answer."""
+    if len(content) <= _WHOLE_BYTES:
+        return PartView(content=content.decode())
+    shown = content[:_WHOLE_BYTES].decode(errors="ignore")
+    return PartView(cut=True, text=shown, bytes=len(content), hint="the command saves the whole file")
 
 
 def attachment_line(found: AttachmentHead) -> AttachmentLine:

@@ -134,6 +134,14 @@ def test_a_file_that_is_not_there_and_a_phase_that_takes_none_are_refused(
     assert said.document["error"]["hint"]
 
 
+def test_a_long_text_is_cut_and_the_command_that_saves_all_of_it_follows(cli: Terminal, letter: str) -> None:
+    (cli.root / "said.txt").write_text("word " * 5_000)
+    assert cli.json("attach", letter, "send", "said.txt").code == 0
+    said = cli("artifact", "show", letter, "attachment:1")
+    assert (said.code, len(said.out) < 20_000) == (0, True)
+    assert f"wfe-mcp artifact show {letter} attachment:1 --save FILE" in said.err
+
+
 def test_nothing_is_attached_to_a_run_that_is_over(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli.json("cancel", run).code == 0

@@ -17,10 +17,10 @@ def test_questions_are_answered_by_priority_and_equal_ones_in_their_order(scene:
     with server([Turn(text=f"Answer {number}") for number in range(1, 6)]) as models:
         configure(scene, models)
         asked = [("low", "e"), ("normal", "c"), ("critical", "a"), ("normal", "d"), ("high", "b")]
-        jobs = {
-            text: enqueue(scene.engine, HUMAN, f"Question {text}", role="first", priority=priority).id
-            for priority, text in asked
-        }
+        jobs: dict[str, str] = {}
+        for priority, text in asked:
+            jobs[text] = enqueue(scene.engine, HUMAN, f"Question {text}", role="first", priority=priority).id
+            scene.clock.advance(seconds=1)
         positions = {text: find_job(scene.engine, job).position for text, job in jobs.items()}
         while scene.work_one():
             pass

@@ -232,6 +232,8 @@ def _tell(screen: "Screen", view: object) -> None:
     else:
         content = part.text if part.cut else part.content
     screen.line(content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False))
+    if isinstance(view, AttachmentView) and part is not None and part.cut:
+        screen.next(view.command)
 
 
 def drafts_table(screen: "Screen", drafts: "Sequence[DraftLine]") -> None:

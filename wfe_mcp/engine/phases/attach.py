@@ -88,7 +88,8 @@ def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str
     there = current.tx.attachments(current.run.id)
     of_attempt = [each for each in there if (each.phase, each.attempt) == (attempt.phase, attempt.number)]
     kept: list[AttachmentHead] = []
-    number, size = len(there), sum(each.size_bytes for each in there)
+    # A fork may have left some behind, so their count is no number.
+    number, size = max((each.number for each in there), default=0), sum(each.size_bytes for each in there)
     for file in files:
         name, sha256 = _name(file.name), sha256_hex(file.content)
         same = next((each for each in (*of_attempt, *kept) if (each.name, each.sha256) == (name, sha256)), None)
