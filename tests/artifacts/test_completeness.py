@@ -11,10 +11,7 @@ TASK = {**STEP, "description": "Test the length before dividing"}
 SPEC = {"title": "T", "goal": "G", "requirements": [], "acceptance": ["A user sees it"]}
 
 
-@pytest.mark.requirement("S4-19")
-@pytest.mark.parametrize(
-    ("schema", "value", "path", "said"),
-    [
+OPEN: list[tuple[str, dict[str, Any], str, str]] = [
         ("plan@1", {"steps": []}, "steps", "There are no steps"),
         ("plan@1", {"steps": [{**STEP, "acceptance": []}]}, "steps.0.acceptance", "What shows that S-1 is done?"),
         ("plan@1", {"steps": [STEP, {**STEP, "acceptance": ["Done.", "works"]}]}, "steps.1.acceptance", "can be checked"),
@@ -28,8 +25,11 @@ SPEC = {"title": "T", "goal": "G", "requirements": [], "acceptance": ["A user se
         ),
         ("spec@1", {**SPEC, "acceptance": []}, "acceptance", "How can anyone check"),
         ("spec@1", {**SPEC, "open_questions": ["Which port?"]}, "open_questions.0", "Which port?"),
-    ],
-)  # fmt: skip
+]  # fmt: skip
+
+
+@pytest.mark.requirement("S4-19")
+@pytest.mark.parametrize(("schema", "value", "path", "said"), OPEN)
 def test_what_is_left_open_is_one_question_at_its_place(
     schema: str, value: dict[str, Any], path: str, said: str
 ) -> None:

@@ -1,13 +1,14 @@
 """An agent submits its work with files that show it: pictures, reports, logs."""
 
 import pytest
+from mcp import Client
 
 from tests.server.conftest import Connect, House, call
 
 PICTURE = b"\x89PNG\r\n\x1a\n.."
 
 
-async def begun(agent: object, house: House) -> str:
+async def begun(agent: Client, house: House) -> str:
     (house.root / "shot.png").write_bytes(PICTURE)
     (house.root / "said.txt").write_text("All green.")
     run = (await call(agent, "start_run", template="drill", inputs={"goal": "shown"}))["run"]

@@ -1,6 +1,7 @@
 """Resources for runs, artifacts, templates and schemas, and completion of their names."""
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -17,7 +18,7 @@ ADDRESSES = {
 }
 
 
-async def read(agent: Client, uri: str) -> object:
+async def read(agent: Client, uri: str) -> Any:
     found = (await agent.read_resource(uri)).contents[0]
     assert isinstance(found, TextResourceContents)
     return json.loads(found.text)

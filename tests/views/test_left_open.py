@@ -1,5 +1,7 @@
 """What an artifact leaves open is said to who submitted it and shown to who decides."""
 
+from typing import Any
+
 import pytest
 
 from tests.engine.scene import Scene, approval, phase
@@ -7,7 +9,7 @@ from wfe_mcp.views.approvals import open_approval
 from wfe_mcp.views.envelopes import standing_of
 
 OUTPUT = {"artifact": "plan_note", "schema": "plan@1"}
-STEP = {"id": "S-1", "title": "Guard the average", "acceptance": []}
+STEP: dict[str, Any] = {"id": "S-1", "title": "Guard the average", "acceptance": []}
 ASKED = "What shows that S-1 is done? It has no acceptance criterion."
 
 
