@@ -269,10 +269,8 @@ def tools() -> Lines:
         yield from ("", f"## {tool['name']}", "", tool["description"], "")
         yield from md.table(("argument", "type", "meaning"), _argument_rows(tool["inputSchema"]))
     yield from ("", "## Resources", "")
-    rows = [
-        (md.code(each["uriTemplate"]), each["description"])
-        for each in front["resources/templates/list"]["resourceTemplates"]
-    ]
+    there = [*front["resources/templates/list"]["resourceTemplates"], *front["resources/list"]["resources"]]
+    rows = [(md.code(each.get("uriTemplate") or each["uri"]), each["description"]) for each in there]
     yield from md.table(("address", "what is there"), rows)
     yield from ("", "## Prompts", "", "Clients show these as commands to pick.", "")
     prompts = [

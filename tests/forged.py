@@ -17,7 +17,7 @@ def signed(content: bytes, change: Callable[[Bundle], object]) -> bytes:
     """The bundle as ``change`` leaves it, with checksums that fit."""
     bundle: Bundle = json.loads(content)
     change(bundle)
-    rows = {name: [canonical_json(row).encode() for row in bundle[name]] for name in PARTS}
+    rows = {name: [canonical_json(row).encode() for row in bundle.get(name, ())] for name in PARTS}
     return b"".join(written(bundle["run"], bundle["place"], rows))
 
 

@@ -166,7 +166,7 @@ def told(playground: Playground, *words: str) -> tuple[int, str]:
         return process.returncode, out
 
 
-@pytest.mark.requirement("S4-27", "S4-29")
+@pytest.mark.requirement("S4-27", "S4-29", "S0-28")
 def test_a_driver_works_the_role_pipeline_from_one_human_gate_to_the_next(bugged: Playground) -> None:
     stub, script = bugged.folder / "agent.py", bugged.folder / "script.json"
     stub.write_text(AGENT, encoding="utf-8")

@@ -17,7 +17,7 @@ from wfe_mcp.workspace.config.checks import CheckSettings
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 
 
-@pytest.mark.requirement("S0-01", "S3-03")
+@pytest.mark.requirement("S0-01", "S3-03", "S1-04")
 @ERAS
 def test_a_happy_quick_fix_takes_at_most_nine_calls(bugged: Playground, era: Era):
     with bugged.server(era) as agent:

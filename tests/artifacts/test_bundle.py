@@ -11,7 +11,7 @@ def bundle(*paths: str) -> dict[str, object]:
     return {"files": [{"path": path, "content": "x"} for path in paths]}
 
 
-@pytest.mark.requirement("B-05")
+@pytest.mark.requirement("B-05", "S0-22")
 def test_a_bundle_holds_files_of_any_language() -> None:
     files = {
         "src/Main.java": "class Main {}",

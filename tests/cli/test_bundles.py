@@ -244,7 +244,7 @@ def test_a_changed_bundle_is_refused_where_it_was_changed(
     rejected = next(index for index, one in enumerate(bundle["events"]) if one["type"] == "AttemptFailed" and one["channel"] == "cli")  # fmt: skip
     evidenced = next(index for index, one in enumerate(bundle["events"]) if one["type"] == "GateJudged" and one["payload"]["verdict"].get("evidence"))  # fmt: skip
     places |= {"AttemptFailed": rejected, "GateJudged": evidenced, "last": len(bundle["events"]) - 1}
-    places |= {name: len(bundle[name]) for name in SECTIONS}
+    places |= {name: len(bundle.get(name, ())) for name in SECTIONS}
 
     there = machines.go(machines.there)
     said = there.json("import", str(signed_again(whole, change)))
@@ -634,3 +634,16 @@ def test_a_run_whose_artifact_holds_a_key_does_not_leave(keyed: Terminal) -> Non
     assert said.document["error"]["details"][0]["path"] == "/revisions/0"
     assert CANARY not in said.out
     assert not list(keyed.root.glob("*.wfe.json"))
+
+
+@pytest.mark.requirement("S4-26")
+@pytest.mark.attack("a key in a file attached to an exported run", "held", "T12")
+def test_a_run_with_a_key_in_an_attached_file_does_not_leave(keyed: Terminal) -> None:
+    run = keyed.start("note")
+    (keyed.root / "said.txt").write_text(f"the key is {CANARY}")
+    assert keyed.json("attach", run, "draft", "said.txt").code == 0
+
+    said = keyed.json("export", run)
+
+    assert said.refusal == "needs_human"
+    assert said.document["error"]["details"][0]["path"] == "/attachments/0"

@@ -26,7 +26,7 @@ def failed(cli: Terminal) -> str:
     return run
 
 
-@pytest.mark.requirement("E-08")
+@pytest.mark.requirement("E-08", "S2-24")
 def test_a_failed_phase_of_steps_shows_each_call(cli: Terminal):
     run = failed(cli)
     shown = cli("show", run).out
@@ -51,7 +51,7 @@ def test_the_log_shows_the_calls_below_the_failure(cli: Terminal):
     assert [step["step"] for step in event["steps"]] == ["name", "stop"]
 
 
-@pytest.mark.requirement("E-08")
+@pytest.mark.requirement("E-08", "S2-24")
 def test_an_agent_gets_the_calls_shortened_and_each_part_whole(cli: Terminal):
     run = failed(cli)
     full = cli.json("status", run, "--full")

@@ -52,7 +52,7 @@ def test_no_work_is_handed_out_once_the_time_of_a_run_is_over(cli: Terminal):
     )
 
 
-@pytest.mark.requirement("E-05")
+@pytest.mark.requirement("E-05", "S1-31")
 def test_a_person_extends_the_time_of_a_run_and_the_work_goes_on(cli: Terminal):
     run = over(cli)
     assert cli.json("status", run).document["run_state"] == "blocked"

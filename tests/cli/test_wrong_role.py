@@ -18,7 +18,7 @@ def report(cli: Terminal, run: str, role: str) -> Said:
     return cli.json("submit", run, "test", "--path", "report.json")
 
 
-@pytest.mark.requirement("E-12")
+@pytest.mark.requirement("E-12", "S4-10")
 def test_a_report_of_the_wrong_role_is_refused_and_sends_nothing_back(cli: Terminal):
     gates = [{"kind": "report", "role": "qa", "status": "pass"}]
     judged = {

@@ -409,7 +409,7 @@ AnyRun.TestCase.settings = settings(
 TestAnyRun = AnyRun.TestCase
 
 
-@pytest.mark.requirement("B-01")
+@pytest.mark.requirement("B-01", "S0-05")
 def test_every_illegal_pair_of_status_and_command_is_a_typed_refusal_that_names_what_is_legal():
     scene = run_of(phase("plan"))
     for name in ("Submit", "Approve", "Reject", "Withdraw", "TimeOut", "TreeChange", "ForceAccept", "Retry"):

@@ -20,7 +20,7 @@ from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
 
 
-@pytest.mark.requirement("B-03", "S0-13")
+@pytest.mark.requirement("B-03", "S0-13", "S4-36")
 def test_every_transition_leaves_an_event_and_replaying_them_yields_the_state():
     scene = run_of(phase("plan", gates=(GateSpec("expr"),)), phase("build", "plan"))
     moments = [scene.state]

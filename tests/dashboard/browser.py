@@ -104,7 +104,7 @@ class Browser:
         try:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
-            text = response.read().decode()
+            text = response.read().decode(errors="replace")
         finally:
             connection.close()
         found = {key.lower(): value for key, value in response.getheaders()}

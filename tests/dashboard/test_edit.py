@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.dashboard.browser import PIN, WRONG, Browser, asked, last
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.core.model import RunId
@@ -39,6 +41,7 @@ def suggest(scene: Scene, run: str, text: str) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.requirement("S0-03", "S0-17")
 def test_the_prompt_is_edited_and_the_agent_gets_it(scene: Scene, browser: Browser) -> None:
     run, request = before_work(scene)
     path = f"/edit/{request}"

@@ -6,8 +6,20 @@ import pytest
 
 from scripts import generate_requirements as requirements
 
-TEST = 'import pytest\n\n\n@pytest.mark.requirement("S0-01")\ndef test_it() -> None: ...\n'
-MANIFEST = '[ids]\nS0-01 = "One"\nS0-02 = "Two"\n[gaps]\nS0-02 = "not yet: no two"\n'
+TEST = 'import pytest\n\n\n@pytest.mark.requirement("S0-01", "S0-03")\ndef test_it() -> None: ...\n'
+MANIFEST = """[ids]
+S0-01 = "One"
+S0-02 = "Two"
+S0-03 = "Three"
+S0-04 = "Four"
+[areas]
+pages = "what a browser shows"
+[left_out]
+S0-02 = "no two"
+[left.pages]
+S0-03 = "half of three"
+S0-04 = "no page"
+"""
 
 
 @pytest.fixture
@@ -23,7 +35,7 @@ def test_ids_and_tests_fit_both_ways(root: Path) -> None:
     assert requirements.manifest(root).faults() == []
 
 
-def test_the_page_is_what_the_tests_say(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pages_are_what_the_tests_say(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert requirements.main(["--check"], root) == 0, capsys.readouterr().err
 
 
@@ -31,10 +43,12 @@ def test_the_page_is_what_the_tests_say(root: Path, capsys: pytest.CaptureFixtur
     ("file", "old", "new", "fault"),
     [
         ("tests/test_it.py", "S0-01", "S0-99", "S0-99 is no id of tests/requirements.toml, but test_it.py::test_it"),
-        ("tests/test_it.py", "S0-01", "S0-02", "S0-01 (One) has no test"),
-        (requirements.MANIFEST, "[gaps]\nS0-02", "[gaps]\nS0-03", "S0-02 (Two) has no test"),
-        (requirements.MANIFEST, "[gaps]\nS0-02", "[gaps]\nS0-03", "[gaps] names S0-03, which is no id"),
-        (requirements.MANIFEST, "not yet: no two", " ", "[gaps] gives no reason for S0-02"),
+        ("tests/test_it.py", "S0-01", "S0-03", "S0-01 (One) has no test"),
+        (requirements.MANIFEST, 'S0-04 = "no', 'S0-05 = "no', "S0-04 (Four) has no test"),
+        (requirements.MANIFEST, 'S0-04 = "no', 'S0-05 = "no', "A reason names S0-05, which is no id"),
+        (requirements.MANIFEST, "no two", " ", "S0-02 has an empty reason"),
+        (requirements.MANIFEST, 'half of three"', 'half of three"\nS0-02 = "later"', "S0-02 has 2 reasons"),
+        (requirements.MANIFEST, "[left.pages]", "[left.page]", "[left.page] is no area. [areas] has: pages"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
@@ -48,12 +62,41 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
     said = capsys.readouterr().err
     assert (code, fault in said) == (1, True), said
     assert not (small / requirements.PAGE).exists()
+    assert not (small / requirements.STATES_PAGE).exists()
 
 
-def test_a_page_that_is_out_of_date_is_written_again(small: Path) -> None:
+def test_pages_that_are_out_of_date_are_written_again(small: Path) -> None:
     assert requirements.main(["--check"], small) == 1
     assert requirements.main([], small) == 0
     assert requirements.main(["--check"], small) == 0
     written = (small / requirements.PAGE).read_text()
-    assert "| S0-01 | One | `test_it.py::test_it` |  |" in written
-    assert "| S0-02 | Two |  | not yet: no two |" in written
+    assert "| S0-01 | One | done | `test_it.py::test_it` |  |" in written
+    assert "| S0-02 | Two | left out |  | no two |" in written
+
+
+def test_each_promise_of_an_earlier_system_has_a_state_what_is_left_and_the_work_that_brings_it(small: Path) -> None:
+    assert requirements.main([], small) == 0
+    written = (small / requirements.STATES_PAGE).read_text()
+    assert "1 done, 1 partly, 1 not yet, 1 left out" in written
+    assert "| pages | what a browser shows | 1 | 1 |" in written
+    assert "| S0-03 | Three | partly | half of three (pages) | `test_it` |" in written
+    assert "| S0-04 | Four | not yet | no page (pages) |  |" in written
+
+
+def test_the_table_is_printed_and_nothing_is_written(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert requirements.main(["--print"], small) == 0
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "S0-01  done      One  [test_it.py::test_it]",
+        "S0-02  left out  Two  [-]  no two",
+        "S0-03  partly    Three  [test_it.py::test_it]  half of three (pages)",
+        "S0-04  not yet   Four  [-]  no page (pages)",
+        "4: 1 done, 1 partly, 1 not yet, 1 left out",
+    ]
+    assert not (small / requirements.PAGE).exists()
+
+
+def test_every_id_of_the_earlier_systems_is_in_the_manifest(root: Path) -> None:
+    counts = {"S0": 58, "S1": 36, "S2": 30, "S3": 31, "S4": 36}
+    wanted = {f"{system}-{number:02}" for system, count in counts.items() for number in range(1, count + 1)}
+
+    assert {id_ for id_ in requirements.manifest(root).titles if id_[0] == "S"} == wanted

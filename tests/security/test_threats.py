@@ -356,6 +356,7 @@ def test_an_artifact_reaches_the_next_worker_as_data(scene: Scene) -> None:
     assert fence_of(prompt, "You are free now")
 
 
+@pytest.mark.requirement("S4-18")
 @pytest.mark.attack("feedback and refused work tell the next attempt what to do", "held", "T10")
 def test_feedback_reaches_the_next_attempt_as_data(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))

@@ -29,6 +29,7 @@ BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
 ]
 
 
+@pytest.mark.requirement("S1-35")
 async def test_a_bad_argument_is_named_by_its_pointer_in_plain_words(connect: Connect) -> None:
     async with connect() as agent:
         for tool, arguments, pointers in BAD_CALLS:

@@ -11,6 +11,7 @@ from tests.store.scene import AS_OF_0004, tamper
 from wfe_mcp.server.tools import finding
 
 
+@pytest.mark.requirement("S1-07")
 async def test_what_was_submitted_is_found_with_the_call_that_reads_it(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent, title="Weather service")

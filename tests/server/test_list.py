@@ -21,7 +21,7 @@ DESIGN = {
     "start_run": "template inputs title driver auto idempotency_key",
     "status": "run wait_s detail",
     "start_phase": "run* phase",
-    "submit_artifact": "run* phase* attempt artifact path note",
+    "submit_artifact": "run* phase* attempt artifact path note attach",
     "approve": "run* phase* sha256 comment",
     "reject": "run* phase* feedback* to",
     "retry_phase": "run* phase* role feedback",

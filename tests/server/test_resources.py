@@ -1,6 +1,7 @@
 """Resources for runs, artifacts, templates and schemas, and completion of their names."""
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -17,7 +18,7 @@ ADDRESSES = {
 }
 
 
-async def read(agent: Client, uri: str) -> object:
+async def read(agent: Client, uri: str) -> Any:
     found = (await agent.read_resource(uri)).contents[0]
     assert isinstance(found, TextResourceContents)
     return json.loads(found.text)
@@ -49,11 +50,14 @@ async def test_everything_that_has_an_address_can_be_read(connect: Connect) -> N
         artifact = await read(agent, f"wfe://runs/{run}/artifacts/plan/plan_note")
         template = await read(agent, "wfe://templates/drill")
         schema = await read(agent, f"wfe://schemas/{quote('plan@1')}")
+        project = await read(agent, "wfe://project")
 
     assert isinstance(status, dict)
     assert isinstance(template, dict)
     assert isinstance(schema, dict)
+    assert isinstance(project, dict)
     assert status["run"] == run
+    assert [each["name"] for each in project["checks"] if each["configured"]] == ["ok"]
     assert artifact == {"title": "x" * 9_000}
     assert template["name"] == "drill"
     assert "steps" in schema["properties"]

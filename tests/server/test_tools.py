@@ -1,6 +1,7 @@
 """Every tool answers in both protocol eras."""
 
 import anyio
+import pytest
 
 from tests.server.conftest import Connect, House, call, drill, phase, submitted
 
@@ -166,6 +167,7 @@ async def test_a_run_is_paused_and_cancelled(connect: Connect) -> None:
     assert (cancelled["run_state"], cancelled.get("next", [])) == ("cancelled", [])
 
 
+@pytest.mark.requirement("S1-07")
 async def test_an_artifact_is_read_whole_in_part_and_as_a_list(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)

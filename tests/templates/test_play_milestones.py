@@ -132,7 +132,7 @@ AGAIN = ["T-3: read the list", *["amend T-3: read the list"] * 3]
 COMMIT_3: Mapping[str, Sequence[str]] = {TASK: ["T-3: read the list"]}
 
 
-@pytest.mark.requirement("S3-01")
+@pytest.mark.requirement("S3-01", "S3-16")
 def test_each_milestone_becomes_a_branch_and_each_task_a_commit_in_the_order_of_the_needs(project: Playground):
     script = {
         "milestone[M1].task[T-1].implement": [task("T-1")],
@@ -159,7 +159,7 @@ def test_each_milestone_becomes_a_branch_and_each_task_a_commit_in_the_order_of_
     assert project.problems(played.run) == []
 
 
-@pytest.mark.requirement("S3-19")
+@pytest.mark.requirement("S3-19", "S3-18")
 def test_a_task_whose_check_fails_is_mended_in_its_one_commit(project: Playground):
     work = [task("T-3", broken="x"), Work({"summary": "mended"}, {"broken.txt": None})]
     commits = {"milestone[M2].task[T-3].implement": ["T-3: read the list", "amend T-3: read the list"]}

@@ -28,7 +28,7 @@ RIGHT = bundle("def sub(a, b):\n    return a - b\n", lib__tools="")
 SCRIPT: Script = {"plan": [Work(PLAN)], "generate": [RIGHT], "review": [PASS]}
 
 
-@pytest.mark.requirement("S0-05")
+@pytest.mark.requirement("S0-05", "S0-20")
 def test_each_stage_waits_for_a_person_and_the_files_come_after_the_go_ahead(project: Playground) -> None:
     asked: list[tuple[str, bool]] = []
 

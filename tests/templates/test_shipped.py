@@ -320,7 +320,7 @@ def test_who_mends_the_code_may_not_touch_a_test(name: str, wanted: str) -> None
         assert not match_globs(source, tests), source
 
 
-@pytest.mark.requirement("S4-01")
+@pytest.mark.requirement("S4-01", "S4-36")
 def test_the_role_pipeline_writes_its_tests_before_the_code() -> None:
     ids = [each["id"] for each in template("role_pipeline")["phases"]]
     assert ids == ["pm", "qa_tests", "dev", "qa", "sec", "docs", "deploy"]

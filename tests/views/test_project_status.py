@@ -11,7 +11,7 @@ from wfe_mcp.views import tool_answers as answers
 __all__ = ["blank", "scene"]
 
 
-@pytest.mark.requirement("B-13", "S1-26")
+@pytest.mark.requirement("B-13", "S1-26", "S1-14")
 def test_how_a_project_stands_is_what_its_runs_say_at_that_moment(scene: Scene) -> None:
     first = scene.start(phase("plan", approval()))
     second = answers.start_run(scene.engine, AGENT, "drill").run

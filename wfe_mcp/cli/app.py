@@ -23,6 +23,7 @@ from wfe_mcp.cli.commands import (
     approvers,
     archive,
     artifact,
+    attach,
     auto,
     backup,
     cancel,
@@ -83,7 +84,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Set up": (("init", "doctor", "trust"), ("demo",)),
-    "Work": (("start", "status"), ("run", "watch", "submit", "pause", "resume", "cancel", "auto", "proceed")),
+    "Work": (("start", "status"), ("run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed")),
     "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
     "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "handoff")),
@@ -106,6 +107,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("run", run.run),
     ("watch", watch.watch),
     ("submit", submit.submit),
+    ("attach", attach.attach),
     ("pause", pause.pause),
     ("resume", pause.resume),
     ("cancel", cancel.cancel),
@@ -182,9 +184,11 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("token revoke", token.revoke),
     ("pin set", pin.set_pin),
     ("config show", config.show),
+    ("config project", config.project),
     ("serve", serve.serve),
     ("ui", ui.ui),
     ("worker", worker.worker),
+    ("jobs enqueue", jobs.enqueue),
     ("jobs list", jobs.list_all),
     ("jobs show", jobs.show),
     ("jobs wait", jobs.wait),
@@ -201,7 +205,7 @@ NOUNS = {
     "mcp": "List and test the MCP servers that steps may call.",
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN.",
-    "config": "Show the settings that apply here.",
+    "config": "Show the settings that apply here, and what the project consists of.",
     "jobs": "List, follow and cancel background jobs.",
 }
 

@@ -62,11 +62,16 @@ CHECK_WORK = Limit(2_000_000, "steps", "the work to check one value against a JS
                    "runs in a child process", "Use fewer anyOf, oneOf and allOf inside each other.")  # fmt: skip
 CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHECK_WORK.remedy)
 CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
+ATTACHMENT_BYTES = Limit(5_000_000, "bytes", "a file attached to an attempt", "Attach a smaller file, or a part of it.")
+ATTACHMENTS = Limit(20, "attached files", "the files attached to one attempt", "Attach fewer files.")
+ATTACHMENTS_BYTES = Limit(
+    50_000_000, "bytes of attached files", "the files attached to one run", "Attach smaller files."
+)
 
 TABLE: tuple[Limit, ...] = (
     MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES, VALUE_BYTES, VALUE_DEPTH, VALUE_PARTS, KEY_CHARACTERS, INTEGER_BITS, YAML_DEPTH,
     PHASES, TEMPLATE_PARTS, LOOP_DEPTH, LOCKS, EXPRESSIONS, EXPRESSION_CHARACTERS, SCHEMAS, REFERENCES, PATTERNS, ERRORS,
-    CHECK_WORK, CHECK_SECONDS, CHECK_BYTES,
+    CHECK_WORK, CHECK_SECONDS, CHECK_BYTES, ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES,
 )  # fmt: skip
 """All limits, in the order of the reference page."""
 

@@ -6,6 +6,7 @@
     POST /decide/<request>/approve | reject /sign          what a passkey must sign, for a decision without a PIN
     GET  /whole/<request>      the whole prompt or artifact of a request, as plain text
     GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
+    GET  /attachment/<request>/<number>           a file attached to the attempt
     /edit/<request>            a form that edits what a request asks about (``edits.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
     /api/v1/…                  the HTTP API (``api/``), loaded with its first request
@@ -18,7 +19,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import logging
 from functools import partial
 from pathlib import Path
@@ -34,9 +34,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_page import approvers_page
 from wfe_mcp.dashboard.challenges import Challenges
+from wfe_mcp.dashboard.contents import Contents, unknown
 from wfe_mcp.dashboard.decision_forms import refuse_no_words, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
-from wfe_mcp.dashboard.diff_table import unified
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.fields import NO_PIN, Told, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
@@ -48,7 +48,6 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.proofs import kept
 from wfe_mcp.views.approvers import pinned_view
-from wfe_mcp.views.plain import clean
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
@@ -87,8 +86,9 @@ def decision_app(
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
         Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, _json_no), methods=["POST"]),
-        Route("/whole/{request}", page.answers(page.whole), methods=["GET"]),
-        Route("/diff/{request}", page.answers(page.diff), methods=["GET"]),
+        Route("/whole/{request}", page.answers(page.contents.whole), methods=["GET"]),
+        Route("/diff/{request}", page.answers(page.contents.diff), methods=["GET"]),
+        Route("/attachment/{request}/{number:int}", page.answers(page.contents.attachment), methods=["GET"]),
         Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
         Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
         Route("/overrule/{run}", page.takes(page.overruling.take), methods=["POST"]),
@@ -122,6 +122,7 @@ class _Page:
         self._desks, self._sessions, self._cookie, self._visited = engines, Sessions(), f"wfe_ui_{port}", visited
         self.edits = Edits(self._desks, self._sessions, asks_pin=asks_pin)
         self.overruling = Overruling(self._desks, self._sessions, asks_pin=asks_pin)
+        self.contents = Contents(self._desks)
         self._asks_pin = asks_pin
         self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
 
@@ -209,44 +210,21 @@ class _Page:
         """One request."""
         view = self._desks.view(request.path_params["request"])
         if view is None:
-            return _unknown()
+            return unknown()
         if view.gating:
             self._desks.judge_again(view.request.id)
         return self._shown(view, session, split=request.query_params.get("split") == "1")
-
-    def whole(self, request: Request, session: str) -> Response:
-        """The whole content of a request, as text."""
-        del session
-        view = self._desks.view(request.path_params["request"])
-        if view is None or view.shown is None:
-            return _unknown()
-        prompt, artifact = view.shown.prompt, view.shown.artifact
-        text = (
-            (prompt.text or "") if prompt else json.dumps(artifact and artifact.content, indent=2, ensure_ascii=False)
-        )
-        return PlainTextResponse(clean(text))
-
-    def diff(self, request: Request, session: str) -> Response:
-        """The change of a request, as text."""
-        del session
-        view, asked = self._desks.view(request.path_params["request"]), request.query_params
-        numbers = [asked.get("since", "0"), asked.get("file", "0")]
-        if view is None or view.shown is None or not all(each.isdecimal() for each in numbers):
-            return _unknown()
-        since, file = map(int, numbers)
-        files = view.shown.changes[since].files if since < len(view.shown.changes) else ()
-        return PlainTextResponse(clean(unified(files[file : file + 1] if "file" in asked else files)))
 
     def decide(self, request: Request, form: Form, session: str) -> Response:
         """Approve or reject."""
         asked, answer = request.path_params["request"], request.path_params["answer"]
         if answer not in {"approve", "reject"}:
-            return _unknown()
+            return unknown()
         if not self._is_ours(request, form, f"{answer} {asked}"):
             return self._not_ours()
         view = self._desks.view(asked)
         if view is None:
-            return _unknown()
+            return unknown()
         if view.state != "open":
             return self._shown(view, session, Told("no", "Nothing was decided."), 409)
         try:
@@ -319,7 +297,7 @@ class _Page:
     def approvers(self, request: Request, session: str) -> Response:
         """The pinned keys, and forms to change them."""
         engine = self._project(request)
-        return _unknown() if engine is None else self._shown_approvers(engine, request, session)
+        return unknown() if engine is None else self._shown_approvers(engine, request, session)
 
     def ask_approvers(self, request: Request, form: Form, session: str) -> Response:
         """What the browser does next to add or remove a key."""
@@ -338,7 +316,7 @@ class _Page:
         """Add or remove a key."""
         engine, do = self._project(request), request.path_params["do"]
         if engine is None or do not in {"add", "remove"}:
-            return _unknown()
+            return unknown()
         if not self._is_ours(request, form, f"{do} {engine.project_id}"):
             return self._not_ours()
         try:
@@ -386,10 +364,6 @@ class _Page:
     def _not_ours() -> Response:
         text = "This browser was not shown this form. Nothing was decided: reload the page."
         return HTMLResponse(plain_page("Nothing was decided", text), 403)
-
-
-def _unknown() -> Response:
-    return HTMLResponse(plain_page("Nothing here", "This database has no such request."), 404)
 
 
 def _status(refused: Refused) -> int:

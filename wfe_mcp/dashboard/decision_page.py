@@ -18,7 +18,14 @@ from wfe_mcp.dashboard.fields import Told, note, second
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
-from wfe_mcp.dashboard.result_sections import STATES, attempts_section, evidence_section, opinions_section, section
+from wfe_mcp.dashboard.result_sections import (
+    STATES,
+    attachments_section,
+    attempts_section,
+    evidence_section,
+    opinions_section,
+    section,
+)
 from wfe_mcp.views.approvals.content import parts_of
 
 if TYPE_CHECKING:
@@ -162,6 +169,7 @@ def _outline(shown: ApprovalView) -> Html:
         _goto("earlier", "Earlier artifacts", str(len(shown.earlier))) if shown.earlier else None,
         _goto("evidence", "Evidence", marks),
         _goto("opinions", "Opinions", str(len(shown.opinions))) if shown.opinions else None,
+        _goto("attached", "Attached files", str(len(shown.attachments))) if shown.attachments else None,
         _goto("attempts", "Earlier attempts", str(len(shown.attempts))) if shown.attempts else None,
     ]
     return tag("nav", tag("ul", *items), class_="outline", aria_label="On this page")
@@ -187,6 +195,7 @@ def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split:
         _earlier(shown.earlier),
         evidence_section(shown),
         opinions_section(shown.opinions, edit),
+        attachments_section(shown, view.request.id),
         attempts_section(shown),
     ]
     return [each for each in parts if each is not None]
@@ -260,9 +269,16 @@ def _artifact(artifact: ArtifactShown | None, whole: str, edit_at: str) -> Html 
     file = tag("p", f"To change it, edit it here, or edit {artifact.file} and reload.", class_="muted small")
     change = [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
     panel = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
-    return section(
-        "artifact", "Artifact", (about, all_of_it, *change), panel, file if change else None, *_differences(artifact)
+    asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
+    left_open = (
+        tag("div", tag("p", tag("b", "It leaves open"), class_="body"), asked, class_="panel")
+        if artifact.questions
+        else None
     )
+    return section(
+        "artifact", "Artifact", (about, all_of_it, *change), left_open, panel, file if change else None,
+        *_differences(artifact),
+    )  # fmt: skip
 
 
 def _differences(artifact: ArtifactShown) -> list[Html]:

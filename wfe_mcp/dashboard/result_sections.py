@@ -95,6 +95,26 @@ def opinions_section(opinions: Sequence[OpinionShown], edit: str) -> Html | None
     return section("opinions", "Opinions", (), tag("div", *rows, class_="panel ledger"))
 
 
+def attachments_section(shown: ApprovalView, request: str) -> Html | None:
+    """The files attached to the attempt: pictures as pictures, others as links."""
+    if not shown.attachments:
+        return None
+    rows: list[Html] = []
+    for each in shown.attachments:
+        where = f"/attachment/{request}/{each.number}"
+        picture = tag("img", src=where, alt=each.note or each.name, loading="lazy", class_="attached")
+        about = f"{each.media_type}, {each.size_bytes:,} bytes, sha256 {each.sha256}, by {each.by}"
+        rows.append(
+            tag(
+                "li",
+                tag("p", tag("a", each.name, href=where), " ", tag("span", about, class_="muted small")),
+                tag("p", each.note) if each.note else None,
+                tag("a", picture, href=where) if each.media_type.startswith("image/") else None,
+            )
+        )
+    return section("attached", "Attached files", (), tag("div", tag("ul", *rows, class_="stack body"), class_="panel"))
+
+
 def attempts_section(shown: ApprovalView) -> Html | None:
     """How earlier attempts ended."""
     if not shown.attempts:

@@ -4,6 +4,7 @@ wfe://runs/{run}                                 the whole status
 wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision in full: tools cut at 10 kB
 wfe://templates/{name}                           the definition
 wfe://schemas/{name}                             the JSON Schema of a typed artifact
+wfe://project                                    languages, folders with a manifest, checks
 """
 
 import json
@@ -36,7 +37,7 @@ _NOT_FOUND = {"unknown_run", "unknown_phase", "unknown_template", "unknown_artif
 
 
 def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
-    """Register the four kinds of resources."""
+    """Register the five kinds of resources."""
 
     async def read(ask: Callable[[Engine], Any]) -> str:
         try:
@@ -63,6 +64,11 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
         """The JSON Schema of a typed artifact, such as plan@1."""
         return await read(partial(_schema, name=name))
 
+    async def project() -> str:
+        """The project: languages, folders with a manifest, configured and proposed checks."""
+        return await read(_project)
+
+    server.resource("wfe://project", title="Project", mime_type=JSON)(project)
     server.resource("wfe://runs/{run}", title="Run", mime_type=JSON)(run)
     server.resource("wfe://runs/{run}/artifacts/{phase}/{artifact}", title="Artifact", mime_type=JSON)(artifact)
     server.resource("wfe://templates/{name}", title="Template", mime_type=JSON)(template)
@@ -130,6 +136,13 @@ def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
 
 def _template(engine: Engine, name: str) -> object:
     return answers.list_templates(engine, By(), name=name).data["template"]
+
+
+def _project(engine: Engine) -> object:
+    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.project import project_view
+
+    return plain(project_view(engine))
 
 
 def _schema(engine: Engine, name: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from wfe_mcp.store.repository import Caches
 from wfe_mcp.store.runs.activity import ActivityRepository
 from wfe_mcp.store.runs.approvals import ApprovalRepository
 from wfe_mcp.store.runs.artifacts import ArtifactRepository
+from wfe_mcp.store.runs.attachments import AttachmentRepository
 from wfe_mcp.store.runs.evidence import EvidenceRepository
 from wfe_mcp.store.runs.opinions import OpinionRepository
 from wfe_mcp.store.runs.run_list import RunListRepository
@@ -48,7 +49,9 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(
-    TemplateRepository, TimelineRepository, ActivityRepository, RunRepository, RunListRepository, VerifyRepository, ArtifactRepository, EvidenceRepository, ApprovalRepository, RetentionRepository, SettingRepository, ProcessRepository,
+    TemplateRepository, TimelineRepository, ActivityRepository, RunRepository, RunListRepository, VerifyRepository,
+    ArtifactRepository, AttachmentRepository, EvidenceRepository, ApprovalRepository, RetentionRepository,
+    SettingRepository, ProcessRepository,
     OpinionRepository, StepRepository, JobRepository, ModelCallRepository, BundleRepository, SearchRepository,
 ):  # fmt: skip
     """Everything a transaction can do, one base class per noun."""

@@ -11,6 +11,7 @@ from wfe_mcp.core.paths import PhasePath, declared
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.artifact_diff import DifferenceView, compared, revision_of
+from wfe_mcp.views.attachments import ATTACHMENT, AttachmentLine, AttachmentView, attachment_lines, attachment_view
 from wfe_mcp.views.drafts import DRAFT, DraftLine, DraftView, draft_lines, draft_view
 from wfe_mcp.views.model import INLINE, JsonObject, view_model
 from wfe_mcp.views.pointer_view import PartView, part_view
@@ -42,11 +43,12 @@ class RevisionView:
 
 @view_model
 class ArtifactList:
-    """The last revisions, refused drafts, and the attempts in which a model used tools; ``left_out``: how many more."""
+    """The last revisions, refused drafts, attached files, and the attempts in which a model used tools; ``left_out``: how many more."""
 
     artifacts: tuple[HeadView, ...]
     drafts: tuple[DraftLine, ...] = ()
     tools: tuple[ToolsLine, ...] = ()
+    attachments: tuple[AttachmentLine, ...] = ()
     left_out: int = 0
 
 
@@ -82,7 +84,9 @@ class OutputsPart:
     part: PartView = field(metadata=INLINE)
 
 
-ArtifactView = OutputsPart | ArtifactList | RevisionView | DraftView | ToolsPart | CallsView | DifferenceView
+ArtifactView = (
+    AttachmentView | OutputsPart | ArtifactList | RevisionView | DraftView | ToolsPart | CallsView | DifferenceView
+)
 """What ``read_artifact`` shows."""
 
 
@@ -119,21 +123,25 @@ def read(
     """The view of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
     A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
-    and the calls of a phase of steps, ``steps:1``. ``outputs`` are those of a completed run whose template names some.
+    the calls of a phase of steps, ``steps:1``, and an attached file, ``attachment:1``. ``outputs`` are those of a completed run whose template names some.
     """
     run = found.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
             heads = tx.last_revisions(run, _LISTED)
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
-            left = max(0, found.loaded.record.artifact_count - len(heads)) + max(0, len(drafts) - _LISTED)
+            attached = attachment_lines(tx, run)
+            left = max(0, found.loaded.record.artifact_count - len(heads))
+            left += sum(max(0, len(each) - _LISTED) for each in (drafts, attached))
             tools = tools_listed(with_tools(tx, found))[-_LISTED:]
             return ArtifactList(
                 artifacts=tuple(head_view(head) for head in heads), drafts=tuple(drafts[-_LISTED:]), tools=tuple(tools),
-                left_out=left,
+                attachments=tuple(attached[-_LISTED:]), left_out=left,
             )  # fmt: skip
         if artifact == OUTPUTS and not phase and found.outputs is not None:
             return OutputsPart(artifact=OUTPUTS, part=part_view(found.outputs.values, pointer))
+        if artifact.startswith(ATTACHMENT):
+            return attachment_view(tx, run, artifact)
         if artifact.startswith(DRAFT):
             return draft_view(tx, found, phase, artifact, pointer)
         if artifact.startswith(STEPS):

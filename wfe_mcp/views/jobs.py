@@ -26,6 +26,7 @@ class JobRow:
     queue: str
     kind: str
     state: str
+    priority: str
     created_at: str
     run: str | None = None
     phase: str | None = None
@@ -42,7 +43,6 @@ class JobView:
     """Everything about one job, its result too; ``error`` whole."""
 
     row: JobRow = field(metadata=INLINE)
-    priority: str
     effect: str
     tries: int
     max_attempts: int
@@ -84,6 +84,7 @@ def job_row(standing: JobStanding) -> JobRow:
     job = standing.job
     return JobRow(
         job=job.id, queue=job.queue.partition(":")[0], kind=job.kind, state=str(job.status),
+        priority=PRIORITIES.get(job.priority, str(job.priority)),
         created_at=second(job.created_at), run=job.run_id, phase=job.phase, attempt=job.attempt or None,
         position=standing.position or None, estimate_s=standing.estimate_s or None,
         run_at=second(job.run_at) if _waits(standing) else "",
@@ -95,7 +96,7 @@ def job_view(standing: JobStanding) -> JobView:
     """Everything about one job."""
     job = standing.job
     return JobView(
-        row=job_row(standing), priority=PRIORITIES.get(job.priority, str(job.priority)), effect=str(job.effect),
+        row=job_row(standing), effect=str(job.effect),
         tries=job.tries, max_attempts=job.max_attempts, timeout_s=job.timeout_s, limit_key=job.limit_key or "",
         holder=job.lease_owner or "", child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
         started_at=second(job.started_at), finished_at=second(job.finished_at),

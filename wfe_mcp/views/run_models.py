@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -213,7 +212,7 @@ class RunView:
     triggered_by: str = ""
     external_id: str = ""
     driver: str = ""
-    roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    roles: JsonObject = field(default_factory=dict[str, str])
     archived: bool = False
     gates: tuple[GateView, ...] | None = None
     forked_from: ForkView | None = None
@@ -221,6 +220,7 @@ class RunView:
     context: tuple[BundleView, ...] = ()
     checkpoints: NewestCheckpoints | None = None
     stale: bool = False
+    stuck: bool = False
     warnings: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     page: str = ""
@@ -243,6 +243,7 @@ class RunRow:
     archived: bool = False
     imported: bool = False
     stale: bool = False
+    stuck: bool = False
     waiting_on: str = ""
 
 
@@ -372,12 +373,13 @@ class ReportView:
 
 @view_model
 class SubmittedView:
-    """The revision that was submitted, and what the gates said of it so far."""
+    """The revision that was submitted, what the gates said of it so far, and what it leaves open."""
 
     attempt: int
     revision: int
     sha256: str
     verdicts: tuple[VerdictView, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def run_view(view: object) -> RunView | None:

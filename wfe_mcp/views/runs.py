@@ -193,13 +193,13 @@ def step_view(row: StepRecord, chars: int = 0) -> StepView:
     )  # fmt: skip
 
 
-def run_row(run: RunRecord, *, stale: bool = False, waiting_on: str = "") -> RunRow:
+def run_row(run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting_on: str = "") -> RunRow:
     """One line of a list of runs."""
     return RunRow(
         run=run.id, title=run.title, template=run.template, state=str(run.status), iteration=run.iteration,
         tainted=run.tainted, started_at=second(run.created_at), updated_at=second(run.updated_at),
         triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
-        imported=run.origin_sha256 is not None, stale=stale, waiting_on=waiting_on,
+        imported=run.origin_sha256 is not None, stale=stale, stuck=stuck, waiting_on=waiting_on,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ One function for each tool calls the engine, reads the run again and puts both i
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs import start as runs
-from wfe_mcp.engine.runs.archive import stale_of
+from wfe_mcp.engine.runs.archive import stale_of, stuck_of
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.engine.templates import catalogue as templates
@@ -117,13 +118,18 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
     summary = run_views.summary(found)
     stale = bool(stale_of(engine, (found.loaded.record,)))
+    stuck = not stale and bool(stuck_of(engine, (found.loaded.record,)))
     summary += f", STALE (untouched since {_day(found)})" if stale else ""
+    summary += (
+        f", STUCK (no progress since {found.loaded.record.updated_at.isoformat(timespec='minutes')})" if stuck else ""
+    )
     return envelope_of(
         found,
         summary,
         replace(
             view,
             stale=stale,
+            stuck=stuck,
             unproved=tuple(unproved(found.loaded.state)),
             warnings=(*artifact_views.warnings(found), *changed_before_work(engine, found)),
         ),
@@ -144,7 +150,7 @@ def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
 
 def submit_artifact(
     engine: Engine, by: By, run: str, phase: str, attempt: int | None = None, artifact: dict[str, Any] | None = None,
-    path: str = "", note: str = "",
+    path: str = "", note: str = "", attach: list[str] | None = None,
 ) -> Envelope:  # fmt: skip
     """Submit an artifact. The answer may be ``gating``; ``submitted`` has the result."""
     if (artifact is None) == (not path):
@@ -152,8 +158,9 @@ def submit_artifact(
             "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
         )
     receipt = submissions.submit(
-        engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note
-    )
+        engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note,
+        attach=attach or (),
+    )  # fmt: skip
     return submitted(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
 
 
@@ -163,7 +170,10 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
     tries = found.loaded.state.attempts[PhasePath(phase)]
     tried, newest = tries[attempt - 1], tries[-1]
     verdicts = run_views.attempt_view(found, tried).verdicts
-    view = SubmittedView(attempt=attempt, revision=revision, sha256=(tried.sha256 or "")[:16], verdicts=verdicts)
+    view = SubmittedView(
+        attempt=attempt, revision=revision, sha256=(tried.sha256 or "")[:16], verdicts=verdicts,
+        questions=_left_open(engine, found, tried.phase, revision),
+    )  # fmt: skip
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
         message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
@@ -177,6 +187,18 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
         view = replace(view, verdicts=tuple(replace(said, message="") for said in verdicts))
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
     return envelope_of(found, f"{phase}: {newest.status}", view, phase=phase)
+
+
+def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
+    """What the submitted artifact leaves open, for schemas that have such rules."""
+    from wfe_mcp.artifacts.completeness import RULED, questions
+
+    schema = found.plan.schema(phase)
+    if not isinstance(schema, str) or schema not in RULED:
+        return ()
+    with engine.store.read() as tx:
+        record = tx.revision(found.loaded.record.id, phase, revision)
+    return () if record is None else tuple(each.text for each in questions(schema, json.loads(record.content)))
 
 
 def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
@@ -236,10 +258,13 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
         return nothing_open()
     if len(found) == 1:
         return status(engine, by, found[0].loaded)
-    are_stale = stale_of(engine, (one.loaded.record for one in found))
+    records = [one.loaded.record for one in found]
+    are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (
-        run_views.run_row(one.loaded.record, stale=one.loaded.record.id in are_stale, waiting_on=one.waiting_on)
-        for one in found
+        run_views.run_row(
+            record, stale=record.id in are_stale, stuck=record.id in are_stuck - are_stale, waiting_on=one.waiting_on
+        )
+        for one, record in zip(found, records, strict=True)
     )
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)

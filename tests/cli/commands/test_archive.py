@@ -1,5 +1,7 @@
 """Finished runs are archived and restored."""
 
+import pytest
+
 from tests.cli.scene import Terminal
 
 
@@ -22,3 +24,23 @@ def test_a_run_that_may_go_on_is_not_put_away(cli: Terminal) -> None:
     assert (said.code, said.refusal) == (1, "not_ready")
     assert f"wfe-mcp cancel {run}" in said.document["error"]["hint"]
     assert [row["run"] for row in cli.json("list").data["runs"]] == [run]
+
+
+@pytest.mark.requirement("S4-19")
+def test_a_run_at_work_without_progress_is_listed_as_stuck_and_named_by_doctor(cli: Terminal) -> None:
+    stuck, waiting = cli.start("note"), cli.start("letter")
+    cli.hand_in(waiting, "draft")
+    cli.hand_in(waiting, "send")
+    assert cli.json("list", "--stuck").data["runs"] == []
+    cli.clock.forward(hours=2)
+
+    assert [row["run"] for row in cli.json("list", "--stuck").data["runs"]] == [stuck]
+    assert f"{stuck}  running (stuck)" in cli("list").out
+    found = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
+    assert "1 run without progress" in str(found["stuck runs"])
+    assert "STUCK" in cli("status", stuck, "--json").out
+    for words in (("--stale",), ("--status", "waiting")):
+        assert cli.json("list", "--stuck", *words).refusal == "bad_argument"
+    assert cli.json("list", "--stuck", "--status", "running").code == 0
+    cli.clock.forward(days=8)
+    assert cli.json("list", "--stuck").data["runs"][0]["stale"] is True

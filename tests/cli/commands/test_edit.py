@@ -42,7 +42,7 @@ def test_an_attempt_that_failed_by_a_gate_is_edited_and_its_gates_run_again(cli:
     assert cli.json("artifact", "show", run, "build").data["content"] == {"text": "better"}
 
 
-@pytest.mark.requirement("E-09")
+@pytest.mark.requirement("E-09", "S1-11")
 def test_an_attempt_that_failed_by_invalid_artifacts_is_edited_from_a_draft(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch
 ):
@@ -78,7 +78,7 @@ def test_an_artifact_that_awaits_approval_is_edited(cli: Terminal):
     assert (done.document["state"], done.data["revision"]) == ("awaiting", 2)
 
 
-@pytest.mark.requirement("E-09")
+@pytest.mark.requirement("E-09", "S1-11")
 def test_refused_drafts_are_listed_and_each_can_be_read(cli: Terminal):
     run = refused_twice(cli)
     for words in (("show", run), ("artifact", "show", run)):

@@ -182,6 +182,7 @@ def test_the_agent_is_not_told_twice_what_its_prompt_carries(cli: Terminal):
     assert handed_out(cli, run).count("Say for whom.") == 1
 
 
+@pytest.mark.requirement("S0-31")
 def test_a_model_that_rejects_the_prompt_is_asked_about_another_text(cli: Terminal, models: Callable[..., ModelServer]):
     server = models(opinion("fail"))
     roles = {"one": {"provider": "first"}}
@@ -196,6 +197,7 @@ def test_a_model_that_rejects_the_prompt_is_asked_about_another_text(cli: Termin
     assert len(bodies) == len(set(bodies)) == 2
 
 
+@pytest.mark.requirement("S0-31")
 def test_a_reviewers_suggestion_becomes_the_prompt_in_one_step(cli: Terminal, models: Callable[..., ModelServer]):
     models(opinion("concerns", suggestion="Write about barn owls, for children."))
     run = asked(cli)

@@ -99,6 +99,7 @@ GREEN = pytest_like("2 passed in 0.10s", 2)
 RED = pytest_like("3 failed, 37 passed in 0.10s", 37, 3)
 
 
+@pytest.mark.requirement("S4-31")
 def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
     python_project(empty)
     said = empty.json("init", "--yes", pin=PIN)

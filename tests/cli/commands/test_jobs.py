@@ -57,7 +57,7 @@ def test_jobs_are_listed_newest_first_with_their_turn_and_the_queues(cli: Termin
     assert found["jobs"][0]["job"] == waiting
     assert found["jobs"][0]["position"] == 1
     assert found["jobs"][1] | {"job": ""} == {
-        "job": "", "queue": "command", "kind": "gate", "state": "queued", "run": run, "phase": "build", "attempt": 1,
+        "job": "", "queue": "command", "kind": "gate", "state": "queued", "priority": "normal", "run": run, "phase": "build", "attempt": 1,
         "position": 1, "created_at": "2026-11-20T08:00:00+00:00",
     }  # fmt: skip
     assert {each["queue"]: each["waiting"] for each in found["queues"]} == {"command": 1, "llm": 1}
@@ -203,3 +203,36 @@ def test_a_person_raises_what_a_run_may_spend_and_goes_on(cli: Terminal, engine:
     assert cli.json("resume", run, "--max-cost", "-1", pin=PIN).refusal == "bad_argument"
     assert cli.json("resume", run, "--max-cost", "5", "--max-tokens", "90000", pin=PIN).code == 0
     assert cli.json("status", run).data["spent"] == "$0.25 of $5.00, 1,200 of 90,000 tokens"
+
+
+@pytest.mark.requirement("S4-27")
+def test_a_question_is_enqueued_with_its_priority_and_listed(cli: Terminal) -> None:
+    (cli.root / "question.md").write_text("What is missing in the plan?")
+    first = cli.json("jobs", "enqueue", "--role", "claude-code", "Why?").data
+    second = cli.json("jobs", "enqueue", "--role", "claude-code", "--path", "question.md", "--priority", "high").data
+    assert (first["position"], second["position"]) == (1, 1)
+    rows = cli.json("jobs", "list").data["jobs"]
+    assert {row["job"]: (row["kind"], row["priority"], row["position"]) for row in rows} == {
+        first["job"]: ("question", "normal", 2),
+        second["job"]: ("question", "high", 1),
+    }
+    assert "high" in cli("jobs", "list").out
+    assert cli.json("jobs", "show", second["job"]).data["payload"]["question"] == "What is missing in the plan?"
+    assert cli.json("jobs", "cancel", first["job"], second["job"]).code == 0
+
+
+@pytest.mark.parametrize("words", [(), ("Why?", "--path", "question.md"), ("--path", "absent.md"), ("--path", "bytes")])
+def test_a_question_is_a_text_or_a_file_that_can_be_read(cli: Terminal, words: tuple[str, ...]) -> None:
+    (cli.root / "bytes").write_bytes(b"\xff\xfe")
+    said = cli.json("jobs", "enqueue", "--role", "claude-code", *words)
+    assert (said.code, said.refusal) == (1, "bad_argument")
+
+
+def test_waiting_for_an_answer_prints_it(cli: Terminal, engine: Engine) -> None:
+    job = cli.json("jobs", "enqueue", "--role", "codex", "Why?").data["job"]
+    with engine.store.tx() as tx:
+        claimed = tx.claim("another:1:1.000", [f"agent:{engine.project_id}"], 60, cli.clock())
+        assert claimed is not None
+        assert tx.finish(claimed.id, claimed.fence, {"text": "Because.", "provider": "codex", "model": "m"})
+    said = cli("jobs", "wait", job)
+    assert (said.code, said.out) == (0, "Because.\n")

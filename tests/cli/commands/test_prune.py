@@ -46,6 +46,7 @@ def test_nothing_is_ever_removed_unless_somebody_says_how_old_a_run_may_get(cli:
     assert cli("prune", "--older-than", "soon", pin=PIN).code == 2
 
 
+@pytest.mark.requirement("S0-14")
 def test_a_person_sees_what_would_go_and_then_removes_it(cli: Terminal, three: list[str]) -> None:
     first, second, open_ = three
     assert cli.json("verify").code == 0

@@ -126,7 +126,7 @@ def test_an_ambiguous_beginning_of_an_id_names_the_runs_it_could_be(cli: Termina
     assert all(run in said.document["error"]["message"] for run in runs if run[0] == runs[-1][0])
 
 
-@pytest.mark.requirement("B-11")
+@pytest.mark.requirement("B-11", "S0-14")
 def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
     runs: list[str] = []
     for _ in range(5):
@@ -188,6 +188,7 @@ def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) 
     assert (kept["revision"], kept["note"]) == (1, "trust me")
 
 
+@pytest.mark.requirement("S0-26")
 def test_gates_run_in_the_waiting_process_when_no_server_lives(cli: Terminal) -> None:
     (cli.root / "ok").touch()
     run = cli.start("code")
@@ -250,6 +251,7 @@ def test_watch_ends_when_nobody_is_there_to_work(cli: Terminal) -> None:
     assert cli.json("watch", run).document["waiting_on"] == "agent"
 
 
+@pytest.mark.requirement("S0-51")
 def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> None:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import CLI_HOLDER
@@ -268,7 +270,7 @@ def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> Non
     assert f'{run} "A code": completed in ' in said.out
 
 
-@pytest.mark.requirement("S0-51")
+@pytest.mark.requirement("S0-51", "S4-33")
 def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
     run = cli.start("note")
     cli.hand_in(run, "draft")

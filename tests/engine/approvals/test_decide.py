@@ -230,6 +230,7 @@ def test_a_form_has_no_place_for_a_phrase(scene: Scene) -> None:
     assert no.code == "bad_argument"
 
 
+@pytest.mark.requirement("S0-03")
 def test_approval_before_work_is_bound_to_the_prompt_and_opens_the_phase(scene: Scene) -> None:
     run = scene.start(phase("deploy", prompt="Ship ${inputs.goal}.", prompt_gates=[approval()]), inputs={"goal": "v1"})
     assert scene.attempt(run, "deploy").status == "awaiting"

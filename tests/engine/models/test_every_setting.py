@@ -122,6 +122,12 @@ def whether_it_is_stale(scene: Scene) -> object:
     return scene.status(run).data.get("stale")
 
 
+def whether_it_is_stuck(scene: Scene) -> object:
+    run = scene.start(phase("plan"))
+    scene.clock.advance(minutes=10)
+    return scene.status(run).data.get("stuck")
+
+
 def what_may_go(scene: Scene) -> object:
     runs = [scene.start(phase("plan")) for _ in range(2)]
     for run in runs:
@@ -324,6 +330,7 @@ TABLE: dict[str, Row] = {
     "checkpoints.total_limit": Row(what_a_checkpoint_leaves_out, "", '[checkpoints]\ntotal_limit = "1.5 kB"'),
     "checkpoints.file_count": Row(what_a_checkpoint_leaves_out, "", "[checkpoints]\nfile_count = 1"),
     "runs.stale_after": Row(whether_it_is_stale, "", '[runs]\nstale_after = "1h"'),
+    "runs.stuck_after": Row(whether_it_is_stuck, "", '[runs]\nstuck_after = "5m"'),
     "retention.runs": Row(what_may_go, "", '[retention]\nruns = "1d"'),
     "retention.keep": Row(what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\nkeep = 1'),
     "retention.archived_only": Row(

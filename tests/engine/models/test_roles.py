@@ -151,7 +151,7 @@ def test_trust_that_lapses_stops_a_role_of_the_project_and_no_other(scene: Scene
     assert connection_of(scene.engine, "mine", frozen=frozen).kind == "codex"
 
 
-@pytest.mark.requirement("S0-44")
+@pytest.mark.requirement("S0-44", "S4-14")
 def test_a_role_without_settings_is_filled_by_the_default_role(scene: Scene, mine: Path) -> None:
     mine.write_text('[roles.default]\nprovider = "codex"\nmodel = "m"\n')
     run = scene.start(plan_of("reviewer"), **reviewed())

@@ -53,6 +53,7 @@ def prompt(scene: Scene, run: str, name: str) -> str:
     return scene.begin(run, name).data["prompt"]
 
 
+@pytest.mark.requirement("S2-29")
 def test_the_loop_of_the_designs_example_runs_from_plan_to_review(scene: Scene) -> None:
     scene.check("test", "pass")
     plan = {

@@ -35,7 +35,7 @@ def red(scene: Scene, run: str) -> None:
     assert said.error.code == "gate_failed"
 
 
-@pytest.mark.requirement("S3-22")
+@pytest.mark.requirement("S3-22", "S3-13")
 def test_its_phases_are_offered_and_the_phase_is_tried_anew_with_what_was_learnt(scene: Scene) -> None:
     recovery(scene)
     run = scene.start(code(), phase("end"))

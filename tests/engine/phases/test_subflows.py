@@ -89,6 +89,7 @@ def test_what_is_outside_does_not_exist_inside(scene: Scene) -> None:
     assert "unknown name 'artifacts.mark_note'" in no.message
 
 
+@pytest.mark.requirement("S2-29")
 def test_a_template_may_run_inside_a_loop_with_an_item_of_its_own(scene: Scene) -> None:
     walk = {"id": "walk", "kind": "loop", "for_each": {"in": "${inputs.list}", "as": "it", "key": "${it}"},
             "phases": [flow(given="${it}")]}  # fmt: skip

@@ -142,7 +142,7 @@ def test_a_submission_at_a_terminal_claims_the_ready_phase(scene: Scene) -> None
     assert scene.attempt(run, "plan").status == "completed"
 
 
-@pytest.mark.requirement("B-10")
+@pytest.mark.requirement("B-10", "S1-01")
 def test_an_invalid_artifact_is_kept_counted_and_told_whole(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     scene.begin(run)
@@ -181,6 +181,7 @@ def test_too_many_invalid_artifacts_end_the_attempt_for_a_person(scene: Scene) -
     )
 
 
+@pytest.mark.requirement("S1-31")
 def test_drafts_stay_readable_also_after_a_time_out(scene: Scene) -> None:
     run = scene.start(phase("plan", timeout="10m", on_fail=[{"do": "wait_human"}]))
     scene.begin(run)
@@ -270,7 +271,7 @@ def bundle(**files: str) -> dict[str, Any]:
     return {"files": [{"path": path.replace("_", "."), "content": text} for path, text in files.items()]}
 
 
-@pytest.mark.requirement("B-02")
+@pytest.mark.requirement("B-02", "S0-21")
 def test_a_bundle_is_written_whole_into_the_folder_of_the_template(scene: Scene) -> None:
     scene.check("ok", "import pathlib; assert pathlib.Path('out/web/a.txt').read_text() == 'A'")
     run = scene.start(phase("make", command("ok"), output=BUNDLE), inputs={"goal": "web"})

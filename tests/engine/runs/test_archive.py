@@ -94,3 +94,32 @@ def test_a_run_knows_what_triggered_it_and_what_it_is_called_there(scene: Scene)
     for text in ("x" * 201, "a\nb"):
         no = refused(answers.start_run, scene.engine, AGENT, "drill", external_id=text)
         assert (no.code, no.details[0].path) == ("bad_argument", "/external_id")
+
+
+@pytest.mark.requirement("S4-19")
+def test_a_run_at_work_without_progress_for_an_hour_is_stuck_until_something_happens(scene: Scene) -> None:
+    run = scene.start(phase("plan"))
+    scene.begin(run)
+    scene.clock.advance(minutes=60)
+    assert "stuck" not in scene.status(run).data
+    scene.clock.advance(minutes=1)
+
+    found = scene.status(run)
+
+    assert (found.data["stuck"], found.run_state) == (True, "running"), "a flag, no state"
+    assert found.summary.endswith("STUCK (no progress since 2026-03-01T12:00+00:00)")
+    assert scene.submit(run, "plan").run_state == "completed"
+    assert "stuck" not in scene.status(run).data
+
+
+@pytest.mark.requirement("S4-19")
+def test_what_waits_for_a_person_is_never_stuck_and_what_is_stale_is_only_stale(scene: Scene) -> None:
+    waiting, working = scene.start(phase("plan", approval())), scene.start(phase("plan"), name="short")
+    assert scene.do(waiting, "plan").run_state == "waiting"
+    scene.clock.advance(hours=2)
+    rows = answers.status(scene.engine, AGENT).data["runs"]
+    assert {row["run"]: row.get("stuck", False) for row in rows} == {waiting: False, working: True}
+    scene.clock.advance(days=8)
+    assert (scene.status(working).data["stale"], "stuck" in scene.status(working).data) == (True, False)
+    rows = answers.status(scene.engine, AGENT).data["runs"]
+    assert not any(row.get("stuck") for row in rows)

@@ -79,6 +79,7 @@ def test_a_person_overrules_a_gate_and_the_run_is_tainted_for_ever(scene: Scene)
     assert scene.do(run, "build").run_state == "completed"
 
 
+@pytest.mark.requirement("S1-11")
 def test_a_refused_draft_can_be_forced(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build", expr("${artifacts.plan_note != {}}")), limits={"max_invalid": 1})
     scene.begin(run)
@@ -136,6 +137,7 @@ def test_a_persons_pause_is_a_persons_to_end(scene: Scene) -> None:
     assert scene.state(run).status == "running"
 
 
+@pytest.mark.requirement("S1-04")
 def test_with_auto_off_every_completed_phase_waits_for_a_person(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build", auto_proceed=True), phase("test"), auto=False)
     held = scene.do(run, "plan")

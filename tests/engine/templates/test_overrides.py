@@ -28,12 +28,12 @@ def configured(scene: Scene, *phases: dict[str, Any], **keys: object) -> str:
     return scene.start(*phases)
 
 
-@pytest.mark.requirement("B-08", "S0-35", "S0-37")
+@pytest.mark.requirement("B-08", "S0-35", "S0-37", "S0-27")
 def test_approver_skip_asks_nobody(scene: Scene) -> None:
     assert scene.do(configured(scene, phase("plan", approval()), approver="skip"), "plan").state == "completed"
 
 
-@pytest.mark.requirement("B-08", "S0-35", "S0-29")
+@pytest.mark.requirement("B-08", "S0-35", "S0-29", "S0-27")
 def test_approver_human_asks_a_person(scene: Scene) -> None:
     assert scene.do(configured(scene, phase("plan"), approver="human"), "plan").state == "awaiting"
 
@@ -63,7 +63,7 @@ def test_timeout_ends_an_attempt(scene: Scene, timeout: str) -> None:
     assert scene.begin(run).data["deadline"] == "2026-03-01T14:00:00+00:00"
 
 
-@pytest.mark.requirement("B-08")
+@pytest.mark.requirement("B-08", "S1-14")
 def test_auto_proceed_off_waits_after_the_phase(scene: Scene) -> None:
     run = configured(scene, phase("plan"), phase("build"), auto_proceed=False)
     assert scene.do(run, "plan").waiting_on == "human"

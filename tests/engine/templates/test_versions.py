@@ -129,7 +129,7 @@ def test_a_saved_name_that_the_repository_has_too_says_who_comes_first(scene: Sc
 # versions
 
 
-@pytest.mark.requirement("S1-17")
+@pytest.mark.requirement("S1-17", "S0-01")
 def test_a_run_keeps_its_version_for_ever(scene: Scene) -> None:
     save(scene, "1", prompt="The first way.")
     old = start(scene)
@@ -173,7 +173,7 @@ def test_each_version_is_trusted_by_itself(scene: Scene) -> None:
     assert start(scene, "tiny@2")
 
 
-@pytest.mark.requirement("S1-15")
+@pytest.mark.requirement("S1-15", "S1-01", "S1-06")
 def test_a_clone_has_its_own_name_and_knows_its_parent(scene: Scene) -> None:
     cloned = versions.clone(scene.engine, "quick_fix", "my_fix")
     shipped = template_definition(scene.engine, "quick_fix")
@@ -186,6 +186,7 @@ def test_a_clone_has_its_own_name_and_knows_its_parent(scene: Scene) -> None:
     assert versions.clone(scene.engine, "quick_fix", "your_fix", "7").version == "7"
 
 
+@pytest.mark.requirement("S1-06")
 def test_an_edit_is_a_new_version_and_leaves_the_old_one_alone(scene: Scene) -> None:
     save(scene, "1")
     base = template_definition(scene.engine, "tiny")

@@ -165,7 +165,7 @@ def test_reservations_and_use_always_add_up(calls: list[tuple[int, float | None,
     assert used.in_flight == sum(not is_over for _, _, is_over in calls)
 
 
-@pytest.mark.requirement("S1-21")
+@pytest.mark.requirement("S1-21", "S2-21")
 def test_a_tool_call_keeps_what_was_given_what_came_and_how_long_it_took(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, RUN)

@@ -48,7 +48,7 @@ def test_an_unknown_run_is_none(store: Store) -> None:
         assert tx.run_revision(RunId("nobody")) == 0
 
 
-@pytest.mark.requirement("B-03", "S4-09")
+@pytest.mark.requirement("B-03", "S4-09", "S1-18")
 def test_each_step_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store, url: str) -> None:
     with store.tx() as tx:
         create(tx, RUN)

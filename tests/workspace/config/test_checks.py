@@ -11,6 +11,7 @@ from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.config.config_file import write_config
 
 
+@pytest.mark.requirement("S3-26")
 def test_a_new_configuration_is_complete_and_ignored_where_it_should_be(root: Path) -> None:
     written = write_config(root, {"test": CheckSettings(argv=["pytest", "-q"], timeout="5m")})
     assert written.added == ("test",)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.run_models import HeadView
 
@@ -24,6 +25,7 @@ Draft = Annotated[
 ]
 At = Annotated[str, typer.Option("--at", metavar="N", help="As it was after event N of the run, or at cp-12.")]
 Pointer = Annotated[str, typer.Option("--pointer", metavar="/PATH", help="Only this part (a JSON pointer).")]
+Save = Annotated[str, typer.Option("--save", metavar="FILE", help="Write the bytes of an attached file to FILE.")]
 Against = Annotated[
     str,
     typer.Option(
@@ -35,9 +37,9 @@ Against = Annotated[
 
 def show(
     invocation: Invocation, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "",
-    draft: Draft = None,
+    draft: Draft = None, save: Save = "",
 ) -> None:  # fmt: skip
-    """Print an artifact of a run, or a refused draft of it."""
+    """Print an artifact of a run, a refused draft or an attached file."""
     from dataclasses import replace
 
     from wfe_mcp.core.model import RunId
@@ -48,6 +50,9 @@ def show(
 
     engine, run = invocation.engine, invocation.at(run)
     phase, artifact = _named(invocation, run, name)
+    if save:
+        _save(invocation, run, artifact, save)
+        return
     if draft is not None:
         if revision is not None or at or artifact.startswith("draft:"):
             raise typer.BadParameter("takes a phase, and neither --revision nor --at", param_hint="--draft")
@@ -69,6 +74,30 @@ def show(
             whole = whole[int(part) if isinstance(whole, list) else part]
         answer = answer.showing(replace(view, part=PartView(pointer=pointer, content=whole)))
     invocation.render(answer, lambda screen: _tell(screen, answer.view))
+
+
+def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
+    """Write an attached file; an existing file is left alone."""
+    from pathlib import Path
+
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.views.attachments import ATTACHMENT, attachment_of
+
+    if not artifact.startswith(ATTACHMENT):
+        raise typer.BadParameter(f"takes an attached file, for example {ATTACHMENT}1", param_hint="--save")
+    with invocation.engine.store.read() as tx:
+        found = attachment_of(tx, RunId(run), artifact)
+    try:
+        with Path(save).open("xb") as file:
+            file.write(found.content)
+    except FileExistsError:
+        raise Refused("conflict", f"'{save}' is there already.", "Name another file.") from None
+    except OSError as error:
+        raise Refused("bad_argument", f"'{save}' cannot be written: {error.strerror}.", "Name another file.") from None
+    what = f"Wrote {found.name} ({found.size_bytes:,} bytes, sha256 {found.sha256[:12]}) to {save}"
+    invocation.render(run_outcome(invocation.engine, run, None, what, {"saved": save, "sha256": found.sha256}))
 
 
 def diff(
@@ -173,6 +202,7 @@ def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
 
 def _tell(screen: "Screen", view: object) -> None:
     from wfe_mcp.views.artifacts import ArtifactList, OutputsPart, RevisionView
+    from wfe_mcp.views.attachments import AttachmentView
     from wfe_mcp.views.drafts import DraftView
     from wfe_mcp.views.model import plain
 
@@ -185,8 +215,15 @@ def _tell(screen: "Screen", view: object) -> None:
             ],
         )  # fmt: skip
         drafts_table(screen, view.drafts)
+        attachments_table(screen, view.attachments)
         return
-    part = view.part if isinstance(view, RevisionView | DraftView | OutputsPart) else None
+    if isinstance(view, AttachmentView) and view.part is None:
+        screen.line(
+            f"{view.line.name}: {view.line.media_type}, {view.line.size_bytes:,} bytes, sha256 {view.line.sha256}"
+        )
+        screen.line(f"To save it: {view.command}")
+        return
+    part = view.part if isinstance(view, RevisionView | DraftView | OutputsPart | AttachmentView) else None
     for error in view.details if isinstance(view, DraftView) else ():
         screen.line(f"! {error['path'] or '(whole)'}: {error['message']}", "yellow")
     if part is None:  # calls of tools and steps: a list of their own
@@ -195,6 +232,8 @@ def _tell(screen: "Screen", view: object) -> None:
     else:
         content = part.text if part.cut else part.content
     screen.line(content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False))
+    if isinstance(view, AttachmentView) and part is not None and part.cut:
+        screen.next(view.command)
 
 
 def drafts_table(screen: "Screen", drafts: "Sequence[DraftLine]") -> None:
@@ -202,3 +241,10 @@ def drafts_table(screen: "Screen", drafts: "Sequence[DraftLine]") -> None:
     if drafts:
         rows = [(one.artifact, one.phase, one.attempt, one.faults, one.at) for one in drafts]
         screen.table(("draft", "phase", "attempt", "errors", "refused"), rows)
+
+
+def attachments_table(screen: "Screen", attached: "Sequence[AttachmentLine]") -> None:
+    """Attached files, one a row; nothing for none."""
+    if attached:
+        rows = [(one.artifact, one.phase, one.attempt, one.name, one.media_type, f"{one.size_bytes:,}", one.sha256[:12], one.by) for one in attached]  # fmt: skip
+        screen.table(("attached", "phase", "attempt", "file", "type", "bytes", "sha256", "by"), rows)

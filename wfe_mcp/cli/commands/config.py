@@ -45,3 +45,35 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
             screen.line(f"! {problem['message']}", "yellow")
 
     invocation.render(answer, tell)
+
+
+def project(invocation: Invocation) -> None:
+    """Show the project: languages, folders with a manifest, checks.
+
+    Nothing of the project runs. Agents read the same as the resource wfe://project.
+    """
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.project import project_view
+
+    view = project_view(invocation.engine)
+    names = ", ".join(each.name for each in view.languages) or "no known language"
+    answer = Envelope(True, summary=f"{view.root}: {names}", view=view)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(answer.summary, "bold")
+        screen.table(
+            ("language", "files", "folders"),
+            [(each.name, each.files, ", ".join(each.folders)) for each in view.languages],
+        )
+        screen.table(("folder", "manifests"), [(each.path, ", ".join(each.manifests)) for each in view.packages])
+        screen.table(
+            ("check", "in", "command", ""),
+            [
+                (each.name, each.cwd, " ".join(each.argv), each.fault or ("" if each.configured else "not configured"))
+                for each in view.checks
+            ],
+        )
+        if any(not each.configured for each in view.checks):
+            screen.next("wfe-mcp init")
+
+    invocation.render(answer, tell)

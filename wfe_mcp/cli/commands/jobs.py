@@ -1,4 +1,4 @@
-"""``wfe-mcp jobs``: list, show, wait for and cancel background jobs."""
+"""``wfe-mcp jobs``: enqueue questions to models; list, show, wait for and cancel background jobs."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +29,11 @@ Status = Annotated[
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Every queued or running job of this project.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0, metavar="SECONDS", help="The longest to wait.")]
+Question = Annotated[str, typer.Argument(metavar="[TEXT]", help="The question; else --path names a file with it.")]
+Path_ = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="A file with the question.")]
+Role = Annotated[str, typer.Option("--role", metavar="ROLE", help="The role or provider that answers.")]
+Priority = Annotated[str, typer.Option("--priority", metavar="WORD", help="critical, high, normal or low.")]
+Most = Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="The longest that it may run.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
 
@@ -47,7 +52,9 @@ def list_all(
     answer = Envelope(True, summary=plural(len(rows), "job"), view={"jobs": rows, "queues": queues})
 
     def tell(screen: "Screen") -> None:
-        screen.table(("job", "kind", "state", "run", "phase", "queue", "position"), [_line(row) for row in rows])
+        screen.table(
+            ("job", "kind", "state", "priority", "run", "phase", "queue", "position"), [_line(row) for row in rows]
+        )
         if not rows:
             screen.line("No jobs.")
         screen.table(
@@ -56,6 +63,48 @@ def list_all(
         )  # fmt: skip
 
     invocation.render(answer, tell)
+
+
+def enqueue(
+    invocation: Invocation, role: Role, text: Question = "", path: Path_ = "", priority: Priority = "normal",
+    timeout: Most = None,
+) -> None:  # fmt: skip
+    """Put a question to a model into the queue.
+
+    Jobs of a higher priority run first, equal ones in their order. A server, the page or `wfe-mcp worker` works them;
+    `wfe-mcp jobs wait JOB` waits for the answer.
+    """
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.engine.background.questions import enqueue as put
+    from wfe_mcp.engine.background.queues import find_job
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.jobs import job_view
+
+    if bool(text) == bool(path):
+        raise Refused("bad_argument", "Give either a text or --path FILE.", "wfe-mcp jobs enqueue --role ROLE TEXT")
+    engine = invocation.engine
+    job = put(engine, invocation.by, text or _read(path), role=role, priority=priority, timeout_s=timeout)
+    view = job_view(find_job(engine, job.id))
+    told = f"Enqueued {job.id} ({view.row.priority}), position {view.row.position}"
+    answer = Envelope(True, summary=told, view=view)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(told)
+        screen.next(f"wfe-mcp jobs wait {job.id}")
+
+    invocation.render(answer, tell)
+
+
+def _read(path: str) -> str:
+    from pathlib import Path
+
+    from wfe_mcp.core.errors import Refused
+
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Refused("bad_argument", f"{path} cannot be read: {why}.", "Name a text file.") from None
 
 
 def show(invocation: Invocation, job: Job) -> None:
@@ -95,7 +144,9 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
             time.sleep(_LOOK_S)
     view = job_view(found)
     told = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
-    invocation.render(Envelope(found.job.status is JobStatus.DONE, summary=told, view=view))
+    answer = Envelope(found.job.status is JobStatus.DONE, summary=told, view=view)
+    text = (found.job.result or {}).get("text")
+    invocation.render(answer, (lambda screen: screen.line(text)) if isinstance(text, str) else None)
 
 
 def cancel(
@@ -153,7 +204,7 @@ def _statuses(given: list[str] | None) -> list[Any]:
 def _line(row: "JobRow") -> tuple[object, ...]:
     position = str(row.position) if row.position else f"at {row.run_at[11:19]}Z" if row.run_at else "-"
     position += "" if row.estimate_s is None else f", about {duration(row.estimate_s)}"
-    return row.job, row.kind, row.state, row.run or "", row.phase or "", row.queue, position
+    return row.job, row.kind, row.state, row.priority, row.run or "", row.phase or "", row.queue, position
 
 
 def _average(seconds: float | None) -> str:

@@ -24,6 +24,7 @@ Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Started at or after: 2h, 7d, or 2026-11-20[T08:00].")
 ]
 Stale = Annotated[bool, typer.Option("--stale", help="Only open runs untouched for runs.stale_after.")]
+Stuck = Annotated[bool, typer.Option("--stuck", help="Only runs at work without progress for runs.stuck_after.")]
 Archived = Annotated[bool, typer.Option("--archived", help="Archived runs too.")]
 TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs with this trigger.")]
 ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only runs with this external id.")]
@@ -39,6 +40,7 @@ def list_runs(
     status: Status = None,
     since: Since = "",
     stale: Stale = False,
+    stuck: Stuck = False,
     archived: Archived = False,
     triggered_by: TriggeredBy = "",
     external_id: ExternalId = "",
@@ -47,7 +49,7 @@ def list_runs(
 ) -> None:
     """List the runs of this project, newest first."""
     from wfe_mcp.core.model import RunStatus
-    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, stale_before, stale_of
+    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stale_of, stuck_before, stuck_of
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
@@ -63,17 +65,28 @@ def list_runs(
         wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
         if not wanted:
             raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
+    if stuck:
+        if stale or any(status is not MAY_BE_STUCK for status in wanted):
+            raise Refused("bad_argument", "Only running runs can be stuck.", "Leave out --status and --stale.")
+        wanted = [MAY_BE_STUCK]
     begun = moment(since, invocation.engine.clock()) if since else None
-    with invocation.engine.store.read() as tx:
+    engine = invocation.engine
+    before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
+    with engine.store.read() as tx:
         page = tx.list_runs(
             invocation.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
-            untouched_since=stale_before(invocation.engine) if stale else None, triggered_by=triggered_by or None,
+            untouched_since=before, triggered_by=triggered_by or None,
             external_id=external_id or None, archived=archived,
         )  # fmt: skip
-    are_stale = stale_of(invocation.engine, page.runs)
+    are_stale, are_stuck = stale_of(engine, page.runs), stuck_of(engine, page.runs)
     waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
     rows = tuple(
-        run_row(record, stale=record.id in are_stale, waiting_on=waits.get(record.id, ("", ""))[0])
+        run_row(
+            record,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            waiting_on=waits.get(record.id, ("", ""))[0],
+        )
         for record in page.runs
     )
     answer = Envelope(True, summary=plural(len(rows), "run"), view=RunList(runs=rows, cursor=page.cursor or ""))

@@ -136,6 +136,7 @@ class _Lines:
             self._screen.line(f"    wfe-mcp artifact show {view.run} {typed(each.phase)}")
         self._evidence(view.evidence)
         self._opinions(view.opinions)
+        self._attached()
         self._attempts()
         if view.phrase:
             self._text(f"This gate asks for the phrase: {view.phrase}")
@@ -221,6 +222,8 @@ class _Lines:
             width = None if self._screen.width is None else self._screen.width - 2
             lines = list(part_lines(parts_of(artifact.schema, artifact.content), width))
         self._cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
+        for each in artifact.questions:
+            self._text(f"  ? {each}", "    ", "yellow")
         if artifact.against:
             self._since_revision(artifact)
         if artifact.file:
@@ -259,6 +262,16 @@ class _Lines:
         if self._view.attempts:
             self._screen.line("EARLIER ATTEMPTS", "bold")
             self._screen.table((), [(str(each.number), each.state, each.reason) for each in self._view.attempts], "  ")
+
+    def _attached(self) -> None:
+        if self._view.attachments:
+            self._screen.line("ATTACHED FILES", "bold")
+        for each in self._view.attachments:
+            about = (
+                f"{each.name}, {each.media_type}, {each.size_bytes:,} bytes, sha256 {each.sha256[:12]}, by {each.by}"
+            )
+            self._text(f"  {about}" + (f": {each.note}" if each.note else ""), "    ")
+            self._screen.line(f"    wfe-mcp artifact show {self._view.run} attachment:{each.number} --save FILE")
 
     def _cut(self, lines: Sequence[str], most: int) -> None:
         room = len(lines) if self._detail.full else most

@@ -104,7 +104,7 @@ def _backups(engine: Engine) -> Iterator[HealthFinding]:
 
 def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.maintenance.pruning import prunable
-    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, stale_before
+    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stuck_of
 
     with engine.store.read() as tx:
         stale = tx.list_runs(
@@ -113,6 +113,12 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     if stale.runs:
         told = f"{plural(len(stale.runs), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
         yield HealthFinding("stale runs", "note", told)
+    with engine.store.read() as tx:
+        at_work = tx.list_runs(engine.project_id, status=[MAY_BE_STUCK], limit=1000, archived=False).runs
+    stuck = stuck_of(engine, at_work) - {each.id for each in stale.runs}
+    if stuck:
+        told = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
+        yield HealthFinding("stuck runs", "note", told)
     if engine.settings().settings.retention.runs is not None:
         old = prunable(engine)
         if old:

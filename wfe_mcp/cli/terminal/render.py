@@ -231,5 +231,5 @@ def _flags(phase: PhaseView) -> str:
 
 
 def _marks(run: RunRow) -> str:
-    marks = {" (stale)": run.stale, " (archived)": run.archived, " (imported)": run.imported}
+    marks = {" (stale)": run.stale, " (stuck)": run.stuck, " (archived)": run.archived, " (imported)": run.imported}
     return "".join(mark for mark, is_so in marks.items() if is_so)

@@ -22,6 +22,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
+from wfe_mcp.engine.artifacts.findings import findings_of, in_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -200,7 +201,7 @@ def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> s
 def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
     """Feedback of earlier attempts, each message between boundary lines: data, not instructions.
 
-    What the prompt itself carries is left out.
+    What the prompt itself carries is left out. The newest note about a report comes with its findings in short.
     """
     notes = feedback_of(change, attempt)
     if attempt.prompt is not None:
@@ -211,10 +212,25 @@ def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]
         ]  # fmt: skip
     # The newest explains why this attempt is open; earlier ones are shortened.
     limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
-    return [
+    told = [
         note | {"message": fenced_note(change, f"feedback of {note['from']}", note["message"], limit)}
         for note, limit in zip(notes, limits, strict=False)
     ]
+    return _with_findings(change, attempt, told)
+
+
+def _with_findings(change: RunChange, attempt: Attempt, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``told`` with ``findings`` in the last note of each phase whose report has some."""
+    newest = {note.source: note for note in attempt.feedback}
+    for source, note in newest.items():
+        place = next(
+            (each for each in reversed(told) if (each["from"], each["attempt"]) == (source, note.attempt)), None
+        )
+        found = findings_of(change, note) if place is not None else []
+        if place is not None and found:
+            rest = f"read_artifact(run={change.run.id!r}, phase={str(source)!r}, pointer='/findings')"
+            place["findings"] = fenced_note(change, f"findings of {source}", in_short(found, rest))
+    return told
 
 
 def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWEST_CHARS) -> str:

@@ -14,6 +14,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.background import questions
+from wfe_mcp.engine.background.questions import QuestionJobs
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
@@ -53,7 +55,7 @@ def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
     handlers = {
         "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
-        second_opinion.JOB: OpinionJobs(engine), driven.JOB: DrivenJobs(engine),
+        second_opinion.JOB: OpinionJobs(engine), questions.JOB: QuestionJobs(engine), driven.JOB: DrivenJobs(engine),
     }  # fmt: skip
     queues = queue_names(engine, kinds)
     worker = Worker(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.attachments import AttachmentHead
     from wfe_mcp.store.records.runs import EventRecord, EvidenceRecord, RevisionHead, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
 
@@ -206,10 +207,19 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
             told = asked.data | {"origin": {"run": old, "request": asked.id}}
             request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=told)
             tx.take_answer(request, answer)
+    for head in tx.attachments(old):
+        held = tx.attachment(old, head.number) if _is_there(head, place) else None
+        if held is not None:
+            tx.add_attachment(replace(held, id=f"at-{sha256_of([new_id, held.id])[:16]}", run_id=new_id))
     for row in tx.steps(old):
         taken = _step(row, place, command)
         if taken is not None:
             tx.save_step(replace(taken, run_id=new_id, job_id=None))
+
+
+def _is_there(head: AttachmentHead, place: _Place) -> bool:
+    """True for what was attached by then to an attempt of the run."""
+    return head.at <= place.event.at and head.attempt <= len(place.state.attempts.get(head.phase, ()))
 
 
 def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None:

@@ -130,7 +130,9 @@ class DrivenJobs:
                 return None
             told = fenced_feedback(current, attempt)
             feedback = "\n\n".join(
-                f"From {note['from']}, attempt {note['attempt']}:\n{note['message']}" for note in told
+                f"From {note['from']}, attempt {note['attempt']}:\n{note['message']}"
+                + (f"\nIts findings:\n{note['findings']}" if "findings" in note else "")
+                for note in told
             )
             prompt = prompt_of(current, attempt) + (f"\n\n# What was wrong before\n{feedback}" if feedback else "")
             return _Piece(

@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
@@ -22,10 +23,13 @@ from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.engine.phases.attach import from_project, keep, takes_files
 from wfe_mcp.engine.phases.claim import claim, free_dead_leases
 from wfe_mcp.engine.phases.model_worker import is_driven
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workflow.model import Phase
@@ -35,8 +39,6 @@ _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
     """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
-    from pathlib import Path
-
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.files.paths import parts_of
     from wfe_mcp.workspace.files.project_files import read_file, read_folder
@@ -50,9 +52,9 @@ def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, A
 
 def submit(
     engine: Engine, by: By, run_id: str, phase: str, *, attempt: int | None = None, artifact: object = None,
-    path: str | None = None, note: str = "", holder: str | None = None,
+    path: str | None = None, note: str = "", holder: str | None = None, attach: Sequence[str] = (),
 ) -> Receipt:  # fmt: skip
-    """Submit the artifact of ``phase``. Raises ``invalid_artifact`` after storing the draft."""
+    """Submit the artifact of ``phase``, with files of the project to attach. Raises ``invalid_artifact`` after storing the draft."""
     holder = holder or engine.holder
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
@@ -76,6 +78,7 @@ def submit(
         # A file that cannot be read as an artifact: the draft names it, its bytes stay in the project.
         value, content = {"path": path}, ""
         faults = refused.details or (Detail("", refused.message),)
+    files = from_project(Path(loaded.record.worktree), attach)
     tree = look()
     with change_run(engine, loaded, by) as current:
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
@@ -86,6 +89,9 @@ def submit(
         else:
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
+        newest = current.attempt(spot)
+        if files and not faults and newest.number == receipt.attempt and takes_files(newest):
+            keep(current, newest, files)
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
 
 

@@ -1,6 +1,7 @@
-"""Stale runs, and archiving of runs.
+"""Stale and stuck runs, and archiving of runs.
 
-Stale is not a state: it follows from the clock, ``runs.stale_after`` of configuration and the run's last change.
+Neither is a state: they follow from the clock, ``runs.stale_after`` and ``runs.stuck_after`` of configuration, and the run's
+last change. Stuck is a run that an agent or the server works on, without progress.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
 
 MAY_BE_STALE = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED)
+MAY_BE_STUCK = RunStatus.RUNNING
+"""An attempt is ready, at work or under gates. A run that only waits for a person has another status."""
 
 _SURELY_FRESH = timedelta(minutes=1)
 """Younger runs are not checked, to save reading the settings: most are in use."""
@@ -32,6 +35,23 @@ def stale_before(engine: Engine) -> datetime:
     from wfe_mcp.workspace.config.checks import seconds
 
     return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stale_after))
+
+
+def stuck_before(engine: Engine) -> datetime:
+    """A run at work whose last change is older is stuck."""
+    from wfe_mcp.workspace.config.checks import seconds
+
+    return engine.clock() - timedelta(seconds=seconds(engine.settings().settings.runs.stuck_after))
+
+
+def stuck_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
+    """Those of ``runs`` at work without progress for ``runs.stuck_after``, at least a minute."""
+    fresh = engine.clock() - _SURELY_FRESH
+    at_work = [each for each in runs if each.origin_sha256 is None and each.status is MAY_BE_STUCK]
+    if all(each.updated_at > fresh for each in at_work):
+        return frozenset()
+    before = min(fresh, stuck_before(engine))
+    return frozenset(each.id for each in at_work if each.updated_at < before)
 
 
 def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:

@@ -98,7 +98,7 @@ NO_EFFECT: dict[Key, str] = {
     ("CheckpointSettings", "keep"): _LIMIT, ("CheckpointSettings", "keep_for"): _LIMIT,
     ("CheckpointSettings", "file_limit"): _LIMIT, ("CheckpointSettings", "total_limit"): _LIMIT,
     ("CheckpointSettings", "file_count"): _LIMIT,
-    ("ArtifactSettings", "hash_prompts"): "records more, allows nothing", ("RunSettings", "stale_after"): _LIMIT,
+    ("ArtifactSettings", "hash_prompts"): "records more, allows nothing", ("RunSettings", "stale_after"): _LIMIT, ("RunSettings", "stuck_after"): _LIMIT,
     ("RetentionSettings", "runs"): "nothing is removed until the user runs prune",
     ("RetentionSettings", "keep"): "nothing is removed until the user runs prune",
     ("RetentionSettings", "archived_only"): "nothing is removed until the user runs prune",

@@ -215,6 +215,8 @@ class _Check:
                         _once(self._asked, row["id"], at)
                     case "decisions" if row["request_id"] not in self._asked:
                         refuse(f"{at}/request_id", "names no request of the bundle", "one of /requests", row["request_id"])  # fmt: skip
+                    case "attachments" if row["sha256"] != sha256_hex(row["content"]):
+                        refuse(f"{at}/sha256", "is not that of the content", sha256_hex(row["content"]), row["sha256"])
                     case "logs":
                         self._printed(at, row)
                     case _:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_LOG = 256_000
 """Bytes of one check's log that go along, its end: there it says what failed."""
 
-_BOUND = frozenset({"run", "documents", "events", "revisions", "evidence"})
+_BOUND = frozenset({"run", "documents", "events", "revisions", "evidence", "attachments"})
 """Sections that hashes name."""
 
 _NAMES_DOCUMENTS = frozenset({"LoopOpened", "RecoveryOpened", "RolledBack", "RunForked", "GatesOpened", "PromptEdited"})
@@ -169,6 +169,8 @@ def _checked(section: str, index: int | None, row: dict[str, Any]) -> bytes:
         row = row | {"raw": _without_hidden_bytes(row["raw"])}
     text = canonical_json(row)
     shown = without_hidden(text)
+    if section == "attachments" and _without_hidden_bytes(row["content"]) != row["content"]:
+        shown = ""
     if shown == text:
         return text.encode()
     if section not in _BOUND:

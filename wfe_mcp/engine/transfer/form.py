@@ -13,6 +13,7 @@ Rules:
 1. It is JSON, read line by line: memory holds the lines and one parsed row at a time.
 2. There is one way to write a row, so that export, import and export again give the same bytes; others are refused.
 3. Bytes, lines and parts are capped before anything looks at what they mean.
+4. A section of ``LATER`` without rows is left out, so that bundles from before it was there are still read.
 """
 
 import hashlib
@@ -29,6 +30,8 @@ FORMAT = "wfe-run/1"
 LOGS = "logs"
 PARTS = (*SECTIONS, LOGS)
 """The sections, in their order in the file."""
+
+LATER = frozenset({"attachments"})
 
 MAX_BYTES = 256_000_000
 MAX_LINE = 16_000_000
@@ -66,14 +69,19 @@ def written(run: Mapping[str, Any], place: Mapping[str, Any], rows: Mapping[str,
     yield line(b'"run":%b,' % canonical_json(run).encode())
     yield line(b'"place":%b,' % canonical_json(place).encode())
     for name in PARTS:
-        yield line(_opening(name))
         section, count, before = hashlib.sha256(), 0, b""
+        if name not in LATER:
+            yield line(_opening(name))
         for row in rows[name]:
             if count:
                 yield line(before + b",")
+            elif name in LATER:
+                yield line(_opening(name))
             before = row
             section.update(before + b"\n")
             count += 1
+        if not count and name in LATER:
+            continue
         if count:
             yield line(before)
         yield line(b"],")
@@ -124,6 +132,7 @@ class _Reader:
         self._whole = hashlib.sha256()
         self._read = 0
         self._number = 0
+        self._ahead: bytes | None = None
 
     def lines(self) -> BundleLines:
         self._expect(_FIRST, "/format")
@@ -131,8 +140,13 @@ class _Reader:
         rows: dict[str, list[bytes]] = {}
         sums: dict[str, Any] = {}
         for name in PARTS:
+            if name in LATER and not self._is_next(_opening(name), pointer(name)):
+                rows[name] = []
+                continue
             self._expect(_opening(name), pointer(name))
             rows[name] = list(self._rows(name))
+            if name in LATER and not rows[name]:
+                refuse(pointer(name), "is empty", "no such section", "an empty one")
             section = hashlib.sha256()
             for row in rows[name]:
                 section.update(row + b"\n")
@@ -176,12 +190,19 @@ class _Reader:
             refuse(pointer(name), f"is not there (line {self._number})", f'"{name}":{{…}},', _shown(line))
         return line[len(start) : -1]
 
+    def _is_next(self, wanted: bytes, place: str) -> bool:
+        self._ahead = self._line(place)
+        return self._ahead == wanted
+
     def _expect(self, wanted: bytes, place: str) -> None:
         line = self._line(place)
         if line != wanted:
             refuse(place, f"is not there (line {self._number})", wanted.decode(), _shown(line))
 
     def _line(self, place: str) -> bytes:
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            return ahead
         line = self._file.readline(MAX_LINE + 2)
         self._read += len(line)
         self._number += 1

@@ -23,13 +23,15 @@ async def submit_artifact(
     artifact: Annotated[dict[str, Any] | None, Field(description="matches output.schema of start_phase")] = None,
     path: Annotated[str, Field(description="instead: a file of the project")] = "",
     note: str = "",
+    attach: Annotated[list[str] | None, Field(description="project files to keep as proof")] = None,
 ) -> Envelope:
     """Submit a phase's result (plan, change, review, report). Validates it, stores a revision, runs gates and tests.
     Give artifact or path.
     """
     found = await call.answer(
-        answers.submit_artifact, run=run, phase=phase, attempt=attempt, artifact=artifact, path=path, note=note
-    )
+        answers.submit_artifact, run=run, phase=phase, attempt=attempt, artifact=artifact, path=path, note=note,
+        attach=attach,
+    )  # fmt: skip
     if found.run is None or found.state != "gating":
         return found
     made = found.shown(SubmittedView)

@@ -26,6 +26,7 @@ from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Repository
 from wfe_mcp.store.schema.columns import JsonText
 from wfe_mcp.store.schema.layout import (
+    ATTACHMENT,
     DECISION,
     EVENT,
     EVIDENCE,
@@ -78,6 +79,7 @@ KINDS: Mapping[str, _Kind] = {
     "evidence": _Kind(EVIDENCE),
     "request": _Kind(REQUEST),
     "decision": _Kind(DECISION, ("request_id",)),
+    "attachment": _Kind(ATTACHMENT),
     "refused_submission": _Kind(REFUSED_SUBMISSION, ("phase", "attempt", "nth"), left_out=frozenset({"id", "nth"})),
     "step": _Kind(STEP_RUN, ("phase", "attempt", "step"), every=False),  # sealed once it has ended
     "opinion": _Kind(OPINION, every=False),  # sealed when a gate relies on it

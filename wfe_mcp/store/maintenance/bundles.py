@@ -41,6 +41,7 @@ from wfe_mcp.store.repository import row_from
 from wfe_mcp.store.runs.events import EventRepository
 from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word, instant
 from wfe_mcp.store.schema.layout import (
+    ATTACHMENT,
     ATTEMPT,
     DECISION,
     DOCUMENT,
@@ -57,7 +58,7 @@ from wfe_mcp.store.schema.layout import (
 )
 from wfe_mcp.store.sqlite import insert_new
 
-_AT_A_TIME = {"documents": 2, "revisions": 2}
+_AT_A_TIME = {"documents": 2, "revisions": 2, "attachments": 2}
 """Rows per write: few for sections whose rows may hold a megabyte; else ``_MANY``."""
 
 _MANY = 100
@@ -97,6 +98,7 @@ _SECTIONS: dict[str, _Section] = {
     "opinions": _section(OPINION, left_out=_HERE),
     "model_calls": _section(MODEL_CALL, left_out=_HERE),
     "tool_calls": _section(TOOL_CALL, left_out=_HERE),
+    "attachments": _section(ATTACHMENT, ATTACHMENT.c.number, left_out=_HERE),
 }  # fmt: skip
 
 _RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "state"})

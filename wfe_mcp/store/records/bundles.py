@@ -12,7 +12,7 @@ ColumnKind = Literal["text", "word", "number", "integer", "float", "flag", "time
 
 SECTIONS = (
     "documents", "events", "revisions", "refused", "evidence", "requests", "decisions", "steps", "opinions", "model_calls",
-    "tool_calls",
+    "tool_calls", "attachments",
 )  # fmt: skip
 """The sections in the order in which they are written: a row comes before the rows that refer to it."""
 

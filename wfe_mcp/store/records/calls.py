@@ -14,11 +14,12 @@ from wfe_mcp.core.paths import PhasePath
 
 
 class CallPurpose(StrEnum):
-    """The purpose of a model call: an opinion, the work of a phase, a step, or a connection test."""
+    """The purpose of a model call: an opinion, the work of a phase, a step, a user's question, or a connection test."""
 
     OPINION = "opinion"
     WORK = "work"
     STEP = "step"
+    QUESTION = "question"
     TEST = "test"
 
 

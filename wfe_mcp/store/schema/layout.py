@@ -31,6 +31,20 @@ from wfe_mcp.store.schema.columns import NAMING, JsonText, Number, UtcDateTime, 
 
 METADATA = MetaData(naming_convention=NAMING)
 
+ATTACHMENT = Table(
+    "attachment",
+    METADATA,
+    Column("id", String, primary_key=True), Column("run_id", String, ForeignKey("run.id"), nullable=False),
+    Column("number", Integer, nullable=False), Column("phase", String, nullable=False),
+    Column("attempt", Integer, nullable=False), Column("iteration", Integer, nullable=False),
+    Column("name", String, nullable=False), Column("media_type", String, nullable=False),
+    Column("size_bytes", Integer, nullable=False), Column("sha256", String, nullable=False),
+    Column("note", String, nullable=False), Column("actor", String, nullable=False),
+    Column("channel", Word(Channel), nullable=False), Column("at", UtcDateTime, nullable=False),
+    Column("content", LargeBinary, nullable=False), UniqueConstraint("run_id", "number"),
+    Index(None, "run_id", "phase", "attempt"),
+)
+
 MODEL_CALL = Table(
     "model_call",
     METADATA,

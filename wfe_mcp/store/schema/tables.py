@@ -2,7 +2,7 @@
 
     project ── run ── attempt                 state: rewritten in place, rebuilt by replay; hold: an index of it
                  ├── event                    append-only log, one hash chain per run
-                 ├── revision, refused_submission, evidence
+                 ├── revision, refused_submission, evidence, attachment
                  ├── request ── decision
                  ├── step_run                 state of the steps that the server executes
                  └── job
@@ -33,13 +33,14 @@ from wfe_mcp.core.spec import PhasePath
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.store.records.jobs import Effect, JobStatus
 from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.schema.attachment_tables import Attachment
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
 from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting
 
-__all__ = ["METADATA", "FindEntry", "FindRun", "FindWaiting", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]
+__all__ = ["METADATA", "Attachment", "FindEntry", "FindRun", "FindWaiting", "KeptRun", "ModelCall", "PrunedRun", "ToolCall"]  # fmt: skip
 
 
 class Project(Row, table=True):

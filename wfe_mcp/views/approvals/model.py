@@ -5,7 +5,7 @@
     change             the files that differ since the run began, and since the last approval
     prompt, artifact   the exact bytes that the decision is about
     earlier            artifacts that the run made before
-    evidence           one line per gate, opinions, earlier attempts
+    evidence           one line per gate, opinions, earlier attempts, attached files
 
 Fields are facts: no widths, colours, relative times or cuts. So the same decision has the same sha256 in every interface.
 """
@@ -98,7 +98,7 @@ class ArtifactShown:
     """An artifact. ``schema``: a shipped name, or ``inline``. ``file``: the copy that may be edited, if the template allows it.
 
     ``against``: the revision before, 0 for none; ``changes``: how it differs (``views/diff.py``). ``approved``: the
-    decision that accepted it, empty without one. ``written``: changed files with exactly its text.
+    decision that accepted it, empty without one. ``written``: changed files with exactly its text. ``questions``: what it leaves open.
     """
 
     name: str
@@ -113,6 +113,7 @@ class ArtifactShown:
     changes: tuple[Mapping[str, Any], ...] = ()
     approved: str = ""
     written: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,19 @@ class OpinionShown:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentShown:
+    """A file that was attached to the attempt. ``by``: who attached it, and how."""
+
+    number: int
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptShown:
     """An earlier attempt at the phase, and how it ended."""
 
@@ -190,6 +204,7 @@ class ApprovalView:
     evidence: tuple[GateEvidence, ...] = ()
     opinions: tuple[OpinionShown, ...] = ()
     attempts: tuple[AttemptShown, ...] = ()
+    attachments: tuple[AttachmentShown, ...] = ()
 
 
 def as_json(value: object) -> Any:

@@ -11,6 +11,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.views.approvals.attached import attachments_shown
 from wfe_mcp.views.approvals.change import changes_of
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttemptShown, Named, Prompt
@@ -57,6 +58,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         ignored = ignored_globs(engine, tx, found.loaded, path)
         artifact = _artifact(tx, found, attempt, decisions, is_open=True)
         earlier = _earlier(tx, found, path, decisions)
+        attached = attachments_shown(tx, record.id, attempt)
         stage = attempt.stage or Stage.AFTER
         prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
     changes = changes_of(Path(record.worktree), state, attempt, ignored)
@@ -75,6 +77,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
             AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each)) for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
         ),
+        attachments=attached,
     )  # fmt: skip
 
 
@@ -125,6 +128,7 @@ def _artifact(
     tx: Tx, found: Overview, attempt: Attempt, decisions: Sequence[DecisionLine], *, is_open: bool
 ) -> ArtifactShown | None:
     """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
+    from wfe_mcp.artifacts.completeness import questions
     from wfe_mcp.artifacts.render import to_file
     from wfe_mcp.workspace.files.mirror import artifact_path
 
@@ -133,6 +137,7 @@ def _artifact(
     if record is None:
         return None
     content, against, file = json.loads(record.content), 0, ""
+    asked = questions(record.schema_name, content) if is_open else ()
     changes: tuple[Mapping[str, Any], ...] = ()
     if is_open:
         earlier = [each.revision for each in tx.revisions(run, path) if each.revision < record.revision]
@@ -144,7 +149,7 @@ def _artifact(
             file = artifact_path(run, path, attempt.number, to_file(found.plan.schema(path), content))
     return ArtifactShown(
         record.name or "report", path, attempt.number, record.revision, record.schema_name, record.sha256, content, file,
-        against, changes, _approved(record, decisions),
+        against, changes, _approved(record, decisions), questions=tuple(each.text for each in asked),
     )  # fmt: skip
 
 

@@ -169,6 +169,7 @@ FROM_ENVIRONMENT = {
     "WFE_AUTO": "auto",
     "WFE_ARTIFACTS_ON_MISMATCH": "artifacts.on_mismatch",
     "WFE_RUNS_STALE_AFTER": "runs.stale_after",
+    "WFE_RUNS_STUCK_AFTER": "runs.stuck_after",
     "WFE_HTTP_ALLOW": "http.allow",
     "WFE_ENV_ALLOW": "env.allow",
     "WFE_POLICY_TEMPLATES": "policy.templates",

@@ -187,11 +187,16 @@ class ArtifactSettings(_Table):
 
 
 class RunSettings(_Table):
-    """``stale_after``: how long an untouched open run counts as fresh."""
+    """``stale_after``: how long an untouched open run counts as fresh. ``stuck_after``: one that is being worked on."""
 
     stale_after: Duration = Field(
         default="7d",
         description='How long an open run may lie untouched before it shows as stale, at least a minute: `"7d"`.',
+    )
+    stuck_after: Duration = Field(
+        default="1h",
+        description='How long a run may be at work without progress before it shows as stuck, at least a minute: `"1h"`. A '
+        "run that waits for you is never stuck.",
     )
 
 

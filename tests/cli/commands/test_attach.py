@@ -1,0 +1,229 @@
+"""Files that a person or an agent attaches to an attempt are kept, shown where it is decided, and part of every copy of the run."""
+
+import base64
+import hashlib
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+from tests.forged import signed
+from wfe_mcp.core import limits
+
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+DIES = """
+import os, signal, sys
+from wfe_mcp.cli.app import main
+from wfe_mcp.store.runs.attachments import AttachmentRepository
+
+add, left = AttachmentRepository.add_attachment, [int(sys.argv[1])]
+
+def until(self, attachment):
+    if not left[0]:
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    left[0] -= 1
+    add(self, attachment)
+
+AttachmentRepository.add_attachment = until
+main(["attach", sys.argv[2], "draft", "one.txt", "two.txt"])
+"""
+
+
+@pytest.fixture
+def letter(cli: Terminal) -> str:
+    """A run whose letter waits for a person."""
+    run = cli.start("letter")
+    assert cli.hand_in(run, "draft").code == 0
+    assert cli.hand_in(run, "send").code == 0
+    (cli.root / "shot.png").write_bytes(PICTURE)
+    (cli.root / "said.txt").write_text("All green.\n")
+    return run
+
+
+@pytest.mark.requirement("S4-26")
+def test_a_picture_and_a_text_are_attached_listed_read_and_saved(cli: Terminal, letter: str) -> None:
+    said = cli.json("attach", letter, "send", "shot.png", "said.txt", "--note", "The page after the change")
+
+    assert said.code == 0, said.out
+    lines = said.data["attachments"]
+    assert [(one["artifact"], one["name"], one["media_type"], one["size_bytes"]) for one in lines] == [
+        ("attachment:1", "shot.png", "image/png", len(PICTURE)),
+        ("attachment:2", "said.txt", "text/plain", 11),
+    ]
+    assert lines[0]["sha256"] == hashlib.sha256(PICTURE).hexdigest()
+    assert cli.json("artifact", "show", letter).data["attachments"] == lines
+    assert "attachment:1" in cli("artifact", "show", letter).out
+    assert cli("artifact", "show", letter, "attachment:2").out == "All green.\n\n"
+    assert "--save FILE" in cli("artifact", "show", letter, "attachment:1").out
+    assert cli("artifact", "show", letter, "attachment:1", "--save", "copy.png").code == 0
+    assert (cli.root / "copy.png").read_bytes() == PICTURE
+
+
+@pytest.mark.requirement("S4-26")
+def test_who_decides_sees_what_is_attached_and_what_comes_later_is_part_of_what_was_shown(
+    cli: Terminal, letter: str
+) -> None:
+    before = cli.json("show", letter, "--decision").data
+    assert "attachments" not in before["decision"]
+    assert cli.json("attach", letter, "send", "shot.png", "--note", "The page").code == 0
+
+    after = cli.json("show", letter, "--decision")
+
+    (shown,) = after.data["decision"]["attachments"]
+    assert (shown["name"], shown["note"], shown["sha256"]) == (
+        "shot.png",
+        "The page",
+        hashlib.sha256(PICTURE).hexdigest(),
+    )
+    assert after.data["shown_sha256"] != before["shown_sha256"]
+    text = cli("show", letter, "--decision").out
+    assert "ATTACHED FILES" in text
+    assert f"wfe-mcp artifact show {letter} attachment:1 --save FILE" in text
+
+
+def test_the_same_file_twice_is_stored_once(cli: Terminal, letter: str) -> None:
+    first = cli.json("attach", letter, "send", "shot.png", "shot.png").data["attachments"]
+    assert cli.json("attach", letter, "send", "shot.png").data["attachments"] == first[:1]
+    assert len(cli.json("artifact", "show", letter).data["attachments"]) == 1
+
+
+@pytest.mark.requirement("S4-26")
+@pytest.mark.parametrize(
+    ("name", "most", "files"),
+    [
+        ("ATTACHMENT_BYTES", 10, ["said.txt"]),
+        ("ATTACHMENTS", 1, ["said.txt", "shot.png"]),
+        ("ATTACHMENTS_BYTES", 20, ["said.txt", "shot.png"]),
+    ],
+)
+def test_what_is_above_a_limit_is_refused_with_the_limit_and_nothing_is_kept(
+    cli: Terminal, letter: str, name: str, most: int, files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wfe_mcp.engine.phases import attach
+
+    limit = getattr(limits, name)
+    monkeypatch.setattr(attach, name, limit.at(most))
+
+    said = cli.json("attach", letter, "send", *files)
+
+    assert said.refusal == "too_large"
+    assert f"at most {most:,}" in said.document["error"]["message"]
+    assert said.document["error"]["hint"] == limit.remedy
+    assert "attachments" not in cli.json("artifact", "show", letter).data
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("send", "absent.png"), "bad_argument"),
+        (("sendd", "shot.png"), "unknown_phase"),
+        (("nothing", "shot.png"), "unknown_phase"),
+        (("draft", "shot.png"), "illegal_transition"),
+    ],
+)
+def test_a_file_that_is_not_there_and_a_phase_that_takes_none_are_refused(
+    cli: Terminal, letter: str, words: tuple[str, str], code: str
+) -> None:
+    said = cli.json("attach", letter, *words)
+    assert (said.code, said.refusal) == (1, code)
+    assert said.document["error"]["hint"]
+
+
+def test_a_long_text_is_cut_and_the_command_that_saves_all_of_it_follows(cli: Terminal, letter: str) -> None:
+    (cli.root / "said.txt").write_text("word " * 5_000)
+    assert cli.json("attach", letter, "send", "said.txt").code == 0
+    said = cli("artifact", "show", letter, "attachment:1")
+    assert (said.code, len(said.out) < 20_000) == (0, True)
+    assert f"wfe-mcp artifact show {letter} attachment:1 --save FILE" in said.err
+
+
+def test_nothing_is_attached_to_a_run_that_is_over(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli.json("cancel", run).code == 0
+    (cli.root / "said.txt").write_text("late")
+    assert cli.json("attach", run, "draft", "said.txt").refusal == "illegal_transition"
+
+
+def test_an_unknown_attachment_lists_those_that_are_there_and_a_file_is_never_overwritten(
+    cli: Terminal, letter: str
+) -> None:
+    assert cli.json("attach", letter, "send", "shot.png").code == 0
+    for name in ("attachment:2", "attachment:x"):
+        unknown = cli.json("artifact", "show", letter, name)
+        assert unknown.refusal == "unknown_artifact"
+        assert "attachment:1 (shot.png)" in unknown.document["error"]["hint"]
+    assert cli.json("artifact", "show", letter, "attachment:1", "--save", "said.txt").refusal == "conflict"
+    assert (cli.root / "said.txt").read_text() == "All green.\n"
+    assert cli.json("artifact", "show", letter, "attachment:1", "--save", "no/where").refusal == "bad_argument"
+    assert cli.json("artifact", "show", letter, "send", "--save", "x").code == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE attachment SET content = X'00'", "UPDATE attachment SET note = 'other'", "DELETE FROM attachment"],
+)
+def test_verify_finds_an_attachment_that_was_changed_or_removed(cli: Terminal, letter: str, statement: str) -> None:
+    assert cli.json("attach", letter, "send", "shot.png").code == 0
+    assert cli.json("verify", letter).code == 0
+
+    with sqlite3.connect(cli.database) as connection:
+        connection.execute(statement)
+    connection.close()
+
+    said = cli("verify", letter)
+    assert said.code == 1
+    assert "attachment" in said.out
+
+
+@pytest.mark.requirement("S4-26")
+def test_attachments_are_in_exports_backups_and_forks(cli: Terminal, letter: str) -> None:
+    assert cli.json("attach", letter, "send", "shot.png").code == 0
+    assert cli.json("export", letter, "run.json").code == 0
+    assert cli.json("backup", "copy.db").code == 0
+    assert cli.json("approve", letter, "send", pin=PIN).code == 0
+
+    (row,) = json.loads((cli.root / "run.json").read_text())["attachments"]
+    assert base64.b64decode(row["content"]) == PICTURE
+    with sqlite3.connect(cli.root / "copy.db") as connection:
+        assert connection.execute("SELECT content FROM attachment").fetchall() == [(PICTURE,)]
+    connection.close()
+    fork = cli.json("start", "--from", letter, pin=PIN).document["run"]
+    assert cli.json("artifact", "show", fork).data["attachments"][0]["sha256"] == row["sha256"]
+    assert cli.json("verify").code == 0
+
+
+def test_a_bundle_brings_its_attachments_and_a_forged_one_is_refused(cli: Terminal, letter: str) -> None:
+    assert cli.json("attach", letter, "send", "shot.png").code == 0
+    assert cli.json("cancel", letter).code == 0
+    assert cli.json("export", letter, "run.json").code == 0
+    content = (cli.root / "run.json").read_bytes()
+    assert cli.json("import", "run.json").code == 0, "the same run again"
+    assert cli.json("prune", letter, pin=PIN).code == 0
+
+    def forge(bundle: dict[str, list[dict[str, str]]]) -> None:
+        bundle["attachments"][0]["content"] = base64.b64encode(b"another").decode()
+
+    (cli.root / "forged.json").write_bytes(signed(content, forge))
+    refused = cli.json("import", "forged.json")
+    assert refused.refusal == "invalid_artifact"
+    assert refused.document["error"]["details"][0]["path"] == "/attachments/0/sha256"
+    (cli.root / "empty.json").write_bytes(content.replace(b'"logs":[\n', b'"attachments":[\n],\n"logs":[\n'))
+    assert cli.json("import", "empty.json").refusal == "invalid_artifact"
+
+
+@pytest.mark.requirement("S4-26")
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_kill_between_two_files_keeps_neither(cli: Terminal, at: int) -> None:
+    run = cli.start("note")
+    for name in ("one", "two"):
+        (cli.root / f"{name}.txt").write_text(name)
+    died = subprocess.run([sys.executable, "-c", DIES, str(at), run], capture_output=True, text=True, check=False)
+    assert died.returncode not in (0, 1, 2), died.stderr
+    assert "attachments" not in cli.json("artifact", "show", run).data
+    assert cli.json("verify", run).code == 0
+    assert cli.json("attach", run, "draft", "one.txt", "two.txt").code == 0

@@ -1,0 +1,70 @@
+"""The content of a request on its own: the whole text, the change as text, an attached file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from wfe_mcp.dashboard.diff_table import unified
+from wfe_mcp.dashboard.pages import plain_page
+from wfe_mcp.views.plain import clean
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.engines import Engines
+
+
+def unknown() -> Response:
+    """The answer where nothing is."""
+    return HTMLResponse(plain_page("Nothing here", "This database has no such request."), 404)
+
+
+class Contents:
+    """Answers that hold one content. Who has the link of a request may read them, as they may read its page."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    def whole(self, request: Request, session: str) -> Response:
+        """The whole prompt or artifact of a request, as text."""
+        del session
+        view = self._engines.view(request.path_params["request"])
+        if view is None or view.shown is None:
+            return unknown()
+        prompt, artifact = view.shown.prompt, view.shown.artifact
+        text = (
+            (prompt.text or "") if prompt else json.dumps(artifact and artifact.content, indent=2, ensure_ascii=False)
+        )
+        return PlainTextResponse(clean(text))
+
+    def diff(self, request: Request, session: str) -> Response:
+        """The change of a request, as text."""
+        del session
+        view, asked = self._engines.view(request.path_params["request"]), request.query_params
+        numbers = [asked.get("since", "0"), asked.get("file", "0")]
+        if view is None or view.shown is None or not all(each.isdecimal() for each in numbers):
+            return unknown()
+        since, file = map(int, numbers)
+        files = view.shown.changes[since].files if since < len(view.shown.changes) else ()
+        return PlainTextResponse(clean(unified(files[file : file + 1] if "file" in asked else files)))
+
+    def attachment(self, request: Request, session: str) -> Response:
+        """A file attached to what a request asks about. Pictures and text are shown; others are only saved."""
+        del session
+        view, number = self._engines.view(request.path_params["request"]), request.path_params["number"]
+        shown = () if view is None or view.shown is None else view.shown.attachments
+        if view is None or all(each.number != number for each in shown):
+            return unknown()
+        with self._engines.engine.store.read() as tx:
+            found = tx.attachment(view.request.run_id, number)
+        if found is None:
+            return unknown()
+        if found.media_type == "text/plain":
+            return PlainTextResponse(clean(found.content.decode()))
+        how = "inline" if found.media_type.startswith("image/") else "attachment"
+        named = {"content-disposition": f"{how}; filename*=UTF-8''{quote(found.name)}"}
+        return Response(found.content, media_type=found.media_type, headers=named)
