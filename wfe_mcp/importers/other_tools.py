@@ -3,6 +3,10 @@
     name             found at                                        becomes
     task-master      .taskmaster/tasks/tasks.json                    milestones
     backlog-md       backlog/tasks/*.md                              milestones
+    spec-kit         specs/NAME/spec.md                              spec_driven
+    openspec         openspec/changes/NAME/proposal.md               spec_driven
+    spec-workflow    .spec-workflow/specs/NAME/requirements.md       spec_driven
+    shrimp           .shrimp/tasks.json                              milestones
 
 ``PATH`` may be the project, the tool's folder, or the one piece of work inside it.
 """
@@ -15,6 +19,10 @@ from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.importers.backlog_md import read_backlog_md
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
+from wfe_mcp.importers.openspec import read_openspec
+from wfe_mcp.importers.shrimp import is_shrimp, read_shrimp
+from wfe_mcp.importers.spec_kit import is_spec_kit, read_spec_kit
+from wfe_mcp.importers.spec_workflow import read_spec_workflow
 from wfe_mcp.importers.task_master import PLACES as TASKS_FILES
 from wfe_mcp.importers.task_master import is_task_master, read_task_master
 
@@ -100,8 +108,47 @@ def _backlog_md(source: Path) -> Iterator[Path]:
             yield folder
 
 
+def _shrimp(source: Path) -> Iterator[Path]:
+    for path, value in _tasks_files(source):
+        if is_shrimp(value) or (value is None and ".shrimp" in path.parts):
+            yield path
+
+
+def _spec_kit(source: Path) -> Iterator[Path]:
+    for folder in _below(source, "", "specs", file="spec.md"):
+        if is_spec_kit(Folder(folder, ImportReport()).text("spec.md") or ""):
+            yield folder
+
+
+def _openspec(source: Path) -> Iterator[Path]:
+    yield from _below(source, "openspec/changes", "changes", file="proposal.md")
+
+
+def _spec_workflow(source: Path) -> Iterator[Path]:
+    for folder in _below(source, ".spec-workflow/specs", "specs", file="requirements.md"):
+        if ".spec-workflow" in folder.resolve().parts:
+            yield folder
+
+
+def _below(source: Path, *places: str, file: str) -> Iterator[Path]:
+    """``source``, or the folders in one of its ``places``, that hold ``file``."""
+    if (source / file).is_file():
+        yield source
+        return
+    for place in places:
+        for path in sorted((source / place).glob(f"*/{file}")):
+            if path.parent.name != "archive":
+                yield path.parent
+
+
 TOOLS = {
     "task-master": Tool("Task Master", ".taskmaster/tasks/tasks.json", _task_master, read_task_master),
     "backlog-md": Tool("Backlog.md", "backlog/tasks/*.md", _backlog_md, read_backlog_md),
+    "spec-kit": Tool("spec-kit", "specs/NAME/spec.md", _spec_kit, read_spec_kit),
+    "openspec": Tool("OpenSpec", "openspec/changes/NAME/proposal.md", _openspec, read_openspec),
+    "spec-workflow": Tool(
+        "spec-workflow", ".spec-workflow/specs/NAME/requirements.md", _spec_workflow, read_spec_workflow
+    ),
+    "shrimp": Tool("Shrimp Task Manager", ".shrimp/tasks.json", _shrimp, read_shrimp),
 }
 """The tools, by the name that ``--format`` takes."""
