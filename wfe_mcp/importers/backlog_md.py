@@ -36,8 +36,9 @@ def read_backlog_md(source: Path) -> ImportedWork:
     """The work in a Backlog.md folder. Refuses ``invalid_artifact``: all errors at once, by path and line."""
     report = ImportReport()
     reading = _BacklogReader(Folder(source, report), report)
+    items = reading.items()  # it may add a group
     name = reading.name or source.resolve().parent.name
-    return plan_work(FORMAT, name, plan_of(name, reading.groups, reading.items(), report), report)
+    return plan_work(FORMAT, name, plan_of(name, reading.groups, items, report), report)
 
 
 class _BacklogReader:
@@ -123,14 +124,15 @@ class _BacklogReader:
         found = known.get(name.strip().lower())
         if found is None:
             self._report.lose(f"{path}:1", f"the milestone {name!r} is not there; a milestone of that name is made")
-            self.groups = {name: name} | self.groups
+            del self.groups[_NONE]
+            self.groups |= {name: name, _NONE: "Backlog"}
         return found or name
 
     def _body(self, item: WorkItem, text: str, status: str) -> None:
         for section in sections(text):
             if section.title in _ACCEPTANCE:
                 for box in checkboxes(section.lines):
-                    criterion = " ".join([re.sub(r"^#\d+\s+", "", box.text), *(line for _, line in box.below)]).strip()
+                    criterion = " ".join([re.sub(r"^#\d+\s*", "", box.text), *(line for _, line in box.below)]).strip()
                     item.acceptance += [criterion] if criterion else []
                     if box.mark in "xX" and item.status == "open":
                         item.notes.append(f"Met there: {criterion}")

@@ -44,7 +44,9 @@ def _around(folder: Folder, name: str, report: ImportReport) -> None:
     """Approvals and steering documents beside the spec."""
     for path in folder.files(f"approvals/{name}", "*.json"):
         file = folder.json(path)
-        value = cast("dict[str, Any]", file.value) if file is not None and isinstance(file.value, dict) else {}
+        value: dict[str, Any] = {}
+        if file is not None and isinstance(file.value, dict):
+            value = cast("dict[str, Any]", file.value)
         about = f"{value.get('filePath', path)} was {value.get('status', 'asked about')} there"
         report.lose(path, f"{about}; here a person decides again")
     for path in folder.files("steering", "*.md"):
