@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.importers import ImportedPlan, ImportedSettings, ImportedTemplate, read_workflow
+from wfe_mcp.importers import ImportedPlan, ImportedSettings, ImportedTemplate, ImportedWork, read_workflow
 from wfe_mcp.importers.imported import free_name, identifier
 from wfe_mcp.resources import shipped
 from wfe_mcp.workflow.load import load_definition
@@ -31,6 +31,8 @@ def read(path: Path) -> str:
             return f"{imported.format}: {imported.plan['milestones'][0]['id']}"
         case ImportedSettings():
             return f"{imported.format}: {', '.join(imported.phases)}"
+        case ImportedWork():
+            return f"{imported.format}: {imported.name}"
 
 
 def refused(path: Path) -> str:

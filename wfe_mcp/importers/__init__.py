@@ -6,6 +6,7 @@
     .ai-workflow.yaml, or .yaml with "agent"…  aiw settings           settings, checks and inputs for milestones
     .md with ## BLG-001                        aiw backlog            milestone_plan@1
     .md with ## M1 or # Milestones             aiw milestones         milestone_plan@1
+    a folder of another tool, tasks.json       see other_tools.py     inputs and documents for a template
 
 Anything that cannot be converted is reported with its pointer or line, never dropped silently.
 """
@@ -16,13 +17,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Code, Detail, Refused
 from wfe_mcp.importers.afu9 import from_afu9, is_afu9
 from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
 from wfe_mcp.importers.backlog import read_backlog
 from wfe_mcp.importers.gate_settings import Criteria, from_gate_settings, is_gate_settings
-from wfe_mcp.importers.imported import ImportedPlan, ImportedSettings, ImportedTemplate, PlanReading
+from wfe_mcp.importers.imported import (
+    ImportedPlan,
+    ImportedSettings,
+    ImportedTemplate,
+    ImportedWork,
+    PlanReading,
+)
 from wfe_mcp.importers.milestones import read_milestones
+from wfe_mcp.importers.other_tools import holds, nearest_formats, work_in
 from wfe_mcp.workflow.load import load_definition, read_json, read_text
 from wfe_mcp.workflow.yaml_lines import read_yaml
 
@@ -31,11 +39,15 @@ _MILESTONES = re.compile(r"^#\s+Milestones\b|^##\s+M\d", re.MULTILINE | re.IGNOR
 _YAML = frozenset({".yaml", ".yml"})
 
 
-def read_workflow(source: Path, name: str = "") -> ImportedTemplate | ImportedPlan | ImportedSettings:
+def read_workflow(
+    source: Path, name: str = "", wanted: str = ""
+) -> ImportedTemplate | ImportedPlan | ImportedSettings | ImportedWork:
     """The converted content of ``source``. Refuses a file in an unknown format, and every fault of its format.
 
-    ``name``: of a workflow whose definition was stored without one.
+    ``name``: of a workflow whose definition was stored without one. ``wanted``: the tool that wrote a folder.
     """
+    if wanted or is_work(source):
+        return read_work(source, wanted)
     if source.suffix.lower() == ".md" and not source.is_dir():
         return read_plan(source).imported()
     if source.suffix.lower() in _YAML and not source.is_dir():
@@ -52,6 +64,24 @@ def read_workflow(source: Path, name: str = "") -> ImportedTemplate | ImportedPl
                       "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
                       "gate settings of ai-workflow-engine have 'workflow' or stages such as 'plan.prompt'.")  # fmt: skip
     return ImportedTemplate("wfe/1", load_definition(source))
+
+
+def is_work(source: Path) -> bool:
+    """Whether ``source`` can only be the work of another tool: a tasks.json, or a folder that is no template or session."""
+    known = ("template.json", "session.json")
+    return source.name == "tasks.json" or (source.is_dir() and not any((source / name).is_file() for name in known))
+
+
+def read_work(source: Path, wanted: str = "", code: Code = "invalid_template") -> ImportedWork:
+    """The work of another tool. Refuses with ``code`` a folder in an unknown format: what was found, what comes near."""
+    work = work_in(source, wanted)
+    if work is not None:
+        return work
+    file = "template.json" if code == "invalid_template" else "session.json"
+    details = (Detail(file, "it is not there"),) if source.is_dir() else ()
+    what = "a folder" if source.is_dir() else "a file"
+    raise Refused(code, f"{source} is {what} in no format that can be imported; {holds(source)}.",
+                  nearest_formats(source), details)  # fmt: skip
 
 
 def _yaml(source: Path) -> ImportedSettings:

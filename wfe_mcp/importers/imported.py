@@ -75,6 +75,26 @@ def _toml_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedWork:
+    """The open work of another tool, and the template that goes on with it.
+
+    ``inputs``: of a start of ``template``. ``documents``: by file name, what its phases take: (phase, schema, value).
+    ``open_tasks``, ``done_tasks``: how many there are. ``not_carried``: by path and line in the folder.
+    """
+
+    format: str
+    name: str
+    template: str
+    inputs: dict[str, Any]
+    open_tasks: int
+    done_tasks: int
+    not_carried: tuple[Detail, ...] = ()
+    documents: dict[str, tuple[str, str, dict[str, Any]]] = field(
+        default_factory=dict[str, tuple[str, str, dict[str, Any]]]
+    )
+
+
 @dataclass(slots=True)
 class ImportReport:
     """The errors, losses and additions of an import. A place is a JSON pointer, or ``line N``."""
@@ -97,12 +117,12 @@ class ImportReport:
         """Report something that the result has and the file has not, by pointer into the result."""
         self.added.append(Detail(place, message))
 
-    def refuse(self, format_name: str, code: Code) -> None:
-        """Refuse with every error, if there are any."""
+    def refuse(self, format_name: str, code: Code, what: str = "file") -> None:
+        """Refuse with every error, if there are any. ``what``: file or folder."""
         if self.errors:
             count = f"{len(self.errors)} error{'' if len(self.errors) == 1 else 's'}"
             first = self.errors[0]
-            raise Refused(code, f"The {format_name} file has {count}; {first.path or 'the whole'}: {first.message}.",
+            raise Refused(code, f"The {format_name} {what} has {count}; {first.path or 'the whole'}: {first.message}.",
                           "Fix each place in details and import it again.", tuple(self.errors))  # fmt: skip
 
 

@@ -64,6 +64,14 @@ class Finding(Part):
     recommendation: str = Field(default="", description="How to fix it")
 
 
+class Done(Part):
+    """A task that was finished before: in another tool, or by hand."""
+
+    id: Id
+    title: Text
+    summary: str = Field(default="", description="How it was finished")
+
+
 def example(value: dict[str, Any]) -> ConfigDict:
     """Model configuration with ``value`` as the example of the generated schema."""
     return ConfigDict(json_schema_extra={"examples": [value]})

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from wfe_mcp.artifacts.models.base import Artifact, Count, Id, Part, Text, example
+from wfe_mcp.artifacts.models.base import Artifact, Count, Done, Id, Part, Text, example
 
 
 class MilestoneTask(Part):
@@ -50,7 +50,7 @@ class Quality(Part):
 class MilestonePlan(Artifact):
     """Milestones with their tasks, in the order of the work."""
 
-    unique: ClassVar = ("milestones.*.id", "milestones.*.slug", "milestones.*.tasks.*.id")
+    unique: ClassVar = ("milestones.*.id", "milestones.*.slug", "milestones.*.tasks.*.id", "done.*.id")
     known: ClassVar = (("milestones.*.tasks.*.depends_on.*", "milestones.*.tasks.*.id"),)
     model_config = example(
         {
@@ -75,9 +75,11 @@ class MilestonePlan(Artifact):
                 }
             ],
             "quality": {"score": 100, "blocking": 0, "problems": []},
+            "done": [{"id": "TASK-000", "title": "Choose the file format", "summary": "Zip"}],
         }
     )
 
     milestones: list[Milestone]
     title: str = ""
     quality: Quality = Quality(score=0, blocking=0)
+    done: list[Done] = Field(default=[], description="Tasks that were finished before")

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from wfe_mcp.artifacts.models.base import Artifact, Id, Part, Text, example
+from wfe_mcp.artifacts.models.base import Artifact, Done, Id, Part, Text, example
 
 
 class Task(Part):
@@ -23,7 +23,7 @@ class Task(Part):
 class TaskList(Artifact):
     """Tasks that a loop can iterate over."""
 
-    unique: ClassVar = ("items.*.id",)
+    unique: ClassVar = ("items.*.id", "done.*.id")
     known: ClassVar = (("items.*.depends_on.*", "items.*.id"),)
     model_config = example(
         {
@@ -40,8 +40,10 @@ class TaskList(Artifact):
                 }
             ],
             "summary": "One task covers the requirement",
+            "done": [{"id": "T-0", "title": "Choose the file format", "summary": "Zip"}],
         }
     )
 
     items: list[Task]
     summary: str = ""
+    done: list[Done] = Field(default=[], description="Tasks that were finished before")

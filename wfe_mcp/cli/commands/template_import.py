@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.commands.import_work import Format, write_work
 from wfe_mcp.cli.commands.template_versions import tell_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
@@ -22,7 +23,7 @@ Source = Annotated[
     typer.Argument(
         metavar="FILE",
         help="wfe/1 (JSON or a folder), AFU-9 JSON, ai-workflow-engine's config.yml or gates, aiw's .ai-workflow.yaml, "
-        "milestones.md or backlog.md.",
+        "milestones.md or backlog.md; or the folder of Task Master, Backlog.md, spec-kit, OpenSpec, spec-workflow or shrimp.",
     ),
 ]
 Version = Annotated[
@@ -31,18 +32,28 @@ Version = Annotated[
 Name = Annotated[
     str, typer.Option("--name", metavar="NAME", help="The name of a workflow that was stored without one.")
 ]
-Target = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to write a plan; else .wfe/plans/NAME.json.")]
+Target = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="FILE",
+        help="Where to write a plan; else .wfe/plans/NAME.json. For the work of another tool: a folder.",
+    ),
+]
 
 
 def import_file(
-    invocation: Invocation, source: Source, version: Version = "", name: Name = "", to: Target = ""
+    invocation: Invocation, source: Source, version: Version = "", name: Name = "", to: Target = "", wanted: Format = ""
 ) -> None:
     """Store a template, or turn a plan into an artifact."""
     from wfe_mcp.engine.templates.versions import keep_version
-    from wfe_mcp.importers import ImportedPlan, ImportedSettings, read_workflow
+    from wfe_mcp.importers import ImportedPlan, ImportedSettings, ImportedWork, read_workflow
 
     path = Path(source)
-    imported = read_workflow(path, name)
+    imported = read_workflow(path, name, wanted)
+    if isinstance(imported, ImportedWork):
+        write_work(invocation, imported, to)
+        return
     if isinstance(imported, ImportedPlan):
         write_plan(invocation, imported, path, to)
         return

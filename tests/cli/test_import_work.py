@@ -1,0 +1,184 @@
+"""Work of another tool comes in by ``import`` and ``templates import``, and a run goes on with it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.scene import Terminal
+
+FOLDERS = Path(__file__).parents[1] / "importers" / "folders"
+TOOLS = {
+    "task-master": ("task_master", "Task Master", 4, 2, "task_master", "milestones"),
+    "backlog-md": ("backlog_md", "Backlog.md", 2, 2, "harbour", "milestones"),
+    "spec-kit": ("spec_kit", "spec-kit", 5, 2, "001-next-tide", "spec_driven"),
+    "openspec": ("openspec", "OpenSpec", 3, 1, "add-next-tide", "spec_driven"),
+    "spec-workflow": ("spec_workflow", "spec-workflow", 3, 1, "next-tide", "spec_driven"),
+    "shrimp": ("shrimp", "Shrimp Task Manager", 2, 1, "shrimp", "milestones"),
+}
+"""By format: the folder of tests, the title, the open and finished tasks, the name of the import, its template."""
+
+
+def laid(cli: Terminal, name: str) -> Path:
+    """What a tool wrote, in the project."""
+    folder = cli.root / TOOLS[name][0]
+    shutil.copytree(FOLDERS / TOOLS[name][0], folder)
+    return folder
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("command", ["import", "templates import"])
+def test_the_work_of_a_tool_is_detected_and_a_run_starts_with_it(cli: Terminal, name: str, command: str) -> None:
+    laid(cli, name)
+    folder, title, opened, done, called, template = TOOLS[name]
+
+    said = cli.json(*command.split(), folder)
+
+    assert (said.code, said.data["format"], said.data["template"]) == (0, title, template)
+    assert (said.data["open"], said.data["done"]) == (opened, done)
+    assert said.data["path"] == f".wfe/plans/{called}"
+    assert said.data["not_carried"]
+    assert cli.json("templates", "lint", template).code == 0
+    assert cli.json(*said.data["start"].split()[1:]).document["run_state"] == "running"
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_second_import_changes_nothing_and_says_so(cli: Terminal, name: str) -> None:
+    laid(cli, name)
+    first = cli.json("import", TOOLS[name][0])
+    before = written(cli.root / first.data["path"])
+
+    again = cli("import", TOOLS[name][0])
+
+    assert again.code == 0
+    assert f"Nothing changed: {first.data['path']} has this import already." in again.out
+    assert written(cli.root / first.data["path"]) == before
+    assert cli.json("import", TOOLS[name][0]).data["written"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("task-master", ".taskmaster/tasks/tasks.json"), ("backlog-md", "backlog"), ("spec-kit", "specs/001-next-tide"),
+        ("openspec", "openspec"), ("openspec", "openspec/changes/add-next-tide"), ("spec-workflow", ".spec-workflow"),
+        ("spec-workflow", ".spec-workflow/specs/next-tide"), ("shrimp", ".shrimp"), ("shrimp", ".shrimp/tasks.json"),
+    ],
+)  # fmt: skip
+def test_the_folder_of_the_tool_or_the_piece_of_work_may_be_named(cli: Terminal, name: str, at: str) -> None:
+    said = cli.json("import", str(laid(cli, name) / at), "--dry-run")
+    assert (said.code, said.data["format"], said.data["open"]) == (0, TOOLS[name][1], TOOLS[name][2])
+
+
+def test_documents_are_written_beside_the_inputs_and_named_with_their_phases(cli: Terminal) -> None:
+    laid(cli, "openspec")
+    said = cli("import", "openspec")
+    for name, schema, at in (
+        ("requirements", "spec@1", "requirements"),
+        ("design", "markdown_doc@1", "design"),
+        ("tasks", "task_list@1", "tasks"),
+    ):
+        assert f".wfe/plans/add-next-tide/{name}.json: {schema}, for the phase {at}" in said.out
+        assert (cli.root / ".wfe" / "plans" / "add-next-tide" / f"{name}.json").is_file()
+    assert "wfe-mcp start spec_driven --inputs @.wfe/plans/add-next-tide/inputs.json" in said.out + said.err
+
+
+def test_several_features_are_listed_and_one_is_to_be_named(cli: Terminal) -> None:
+    specs = laid(cli, "spec-kit") / "specs"
+    for number in range(2, 8):
+        shutil.copytree(specs / "001-next-tide", specs / f"00{number}-more")
+    said = cli("import", "spec_kit")
+    assert "holds 7 pieces of work" in said.err
+    assert "and 2 more" in said.err
+    assert "Next: name one of them: wfe-mcp import spec_kit" in said.err.replace("\\", "/")
+
+
+def test_a_dry_run_writes_nothing(cli: Terminal) -> None:
+    laid(cli, "task-master")
+    said = cli("import", "task_master", "--dry-run")
+    assert "Nothing was written; it would go to .wfe/plans/task_master." in said.out
+    assert not (cli.root / ".wfe" / "plans").exists()
+
+
+def test_another_folder_takes_the_work(cli: Terminal, tmp_path: Path) -> None:
+    laid(cli, "task-master")
+    target = tmp_path / "elsewhere"
+    assert cli("import", "task_master", "--to", str(target)).code == 0
+    assert list(json.loads((target / "inputs.json").read_text(encoding="utf-8"))) == ["plan"]
+
+
+def test_what_was_edited_here_is_not_replaced(cli: Terminal) -> None:
+    folder = laid(cli, "task-master")
+    cli("import", "task_master")
+    tasks = folder / ".taskmaster" / "tasks" / "tasks.json"
+    tasks.write_text(
+        tasks.read_text(encoding="utf-8").replace("Warn of a storm tide", "Warn of a spring tide"), encoding="utf-8"
+    )
+
+    said = cli("import", "task_master")
+
+    assert said.code == 1
+    assert ".wfe/plans/task_master/inputs.json exists already, with other content" in said.err
+    assert "--to" in said.err
+    assert "[conflict]" in said.err
+
+
+def test_a_half_written_import_is_finished(cli: Terminal) -> None:
+    laid(cli, "backlog-md")
+    path = cli.root / cli.json("import", "backlog_md").data["path"] / "inputs.json"
+    whole = path.read_bytes()
+    path.unlink()
+    assert cli.json("import", "backlog_md").data["written"] == ["inputs.json"]
+    assert path.read_bytes() == whole
+
+
+def test_a_target_that_cannot_be_written_is_refused(cli: Terminal) -> None:
+    laid(cli, "task-master")
+    (cli.root / "file").write_text("", encoding="utf-8")
+    assert cli.json("import", "task_master", "--to", "file/below").refusal == "bad_argument"
+    (cli.root / "plan" / "inputs.json").mkdir(parents=True)
+    assert cli.json("import", "task_master", "--to", "plan").refusal == "bad_argument"
+
+
+def test_a_long_report_is_cut_in_the_terminal_and_whole_in_json(cli: Terminal) -> None:
+    tasks: list[dict[str, Any]] = [{"id": at, "title": f"Task {at}", "dependencies": []} for at in range(1, 30)]
+    (cli.root / "tasks.json").write_text(json.dumps({"master": {"tasks": tasks}}), encoding="utf-8")
+    said = cli("import", "tasks.json")
+    assert said.out.count("! not carried") == 20
+    assert "9 more are not carried; --json lists all" in said.out
+    assert len(cli.json("import", "tasks.json").data["not_carried"]) == 29
+
+
+@pytest.mark.parametrize("command", ["import", "templates import"])
+def test_a_folder_that_no_tool_wrote_names_what_is_there_and_what_comes_near(cli: Terminal, command: str) -> None:
+    (cli.root / "plans" / "backlogs").mkdir(parents=True)
+    said = cli(*command.split(), "plans")
+    assert said.code == 1
+    assert "plans is a folder in no format that can be imported; it holds backlogs." in said.err
+    assert "Next: name a folder that a tool wrote: Backlog.md has backlog/tasks/*.md." in said.err
+
+
+def test_a_wrong_format_is_refused_with_the_nearest(cli: Terminal) -> None:
+    laid(cli, "backlog-md")
+    unknown = cli("import", "backlog_md", "--format", "backlog")
+    assert "There is no format 'backlog'. Did you mean 'backlog-md'?" in unknown.err
+    other = cli("import", "backlog_md", "--format", "task-master")
+    assert "has no .taskmaster/tasks/tasks.json, so it is no folder of Task Master" in other.err
+    assert "Backlog.md has backlog/tasks/*.md" in other.err
+    assert cli.json("import", "backlog_md", "--format", "backlog-md").code == 0
+
+
+def test_two_tools_in_one_folder_are_both_named(cli: Terminal) -> None:
+    for name in ("task-master", "backlog-md"):
+        shutil.copytree(FOLDERS / TOOLS[name][0], cli.root, dirs_exist_ok=True)
+    said = cli("import", ".")
+    assert said.code == 1
+    assert "holds 2 pieces of work" in said.err
+    assert "(Task Master)" in said.err
+    assert "(Backlog.md)" in said.err
+    assert cli.json("import", ".", "--format", "backlog-md").code == 0

@@ -1,0 +1,67 @@
+"""Import of Shrimp's tasks.json as a plan."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.importers.other_tools import work_in
+from wfe_mcp.importers.shrimp import read_shrimp
+
+FILE = Path(__file__).parent / "folders" / "shrimp" / ".shrimp" / "tasks.json"
+
+
+def written(folder: Path, *tasks: object) -> Path:
+    path = folder / "tasks.json"
+    path.write_text(json.dumps({"tasks": tasks}, indent=1), encoding="utf-8")
+    return path
+
+
+def task(number: str, **more: Any) -> dict[str, Any]:
+    return {"id": number, "name": f"Task {number}", "status": "pending", "verificationCriteria": "It is seen", **more}
+
+
+def test_what_the_tool_wrote_becomes_a_plan() -> None:
+    plan = read_shrimp(FILE).inputs["plan"]
+    assert validate("milestone_plan@1", plan).faults == ()
+    assert [(each["id"], each["depends_on"]) for each in plan["milestones"][0]["tasks"]] == [
+        ("e0ef4ebc", []),
+        ("ba73b271", ["e0ef4ebc"]),
+    ]
+    assert plan["done"][0]["summary"] == "Two rows give two tides, a bad row is named by its line"
+
+
+def test_files_and_a_status_go_into_the_notes_and_like_ids_stay_whole(tmp_path: Path) -> None:
+    files = [{"path": "a.py", "type": "CREATE", "description": "New"}, 7]
+    path = written(
+        tmp_path,
+        task("aaaaaaaa-1", status="blocked", relatedFiles=files, dependencies=["aaaaaaaa-2"]),
+        task("aaaaaaaa-2"),
+    )
+    second, first = read_shrimp(path).inputs["plan"]["milestones"][0]["tasks"]
+    assert (second["id"], first["id"], first["depends_on"]) == ("aaaaaaaa-2", "aaaaaaaa-1", ["aaaaaaaa-2"])
+    assert first["notes"] == "create: a.py New\nStatus there: blocked"
+
+
+def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(Refused) as no:
+        read_shrimp(written(tmp_path, {"name": "x"}, 7, task("b", status="finished"), task("c"), task("c")))
+    assert [(each.path, each.message) for each in no.value.details] == [
+        ("tasks.json:3", "a task has the texts 'id' and 'name'"), ("tasks.json:6", "a task has the texts 'id' and 'name'"),
+        ("tasks.json:7", "unknown status 'finished'"), ("tasks.json:19", "the id 'c' is used twice; first at tasks.json:13"),
+    ]  # fmt: skip
+
+
+def test_a_broken_file_in_its_folder_is_refused_and_another_list_is_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / ".shrimp").mkdir()
+    path = written(tmp_path / ".shrimp", task("a"))
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(Refused, match="Shrimp"):
+        work_in(tmp_path)
+    path.write_text('{"tasks": 3}', encoding="utf-8")
+    assert work_in(tmp_path) is None
+    path.write_text("[]", encoding="utf-8")
+    assert work_in(tmp_path) is None

@@ -1,0 +1,207 @@
+"""Import of spec-kit, OpenSpec and spec-workflow folders as documents of ``spec_driven``."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.importers.imported import ImportedWork
+from wfe_mcp.importers.openspec import read_openspec
+from wfe_mcp.importers.other_tools import work_in
+from wfe_mcp.importers.spec_kit import read_spec_kit
+from wfe_mcp.importers.spec_workflow import read_spec_workflow
+from wfe_mcp.resources import shipped
+from wfe_mcp.workflow.load import load_definition
+
+FOLDERS = Path(__file__).parent / "folders"
+SPEC_KIT = FOLDERS / "spec_kit" / "specs" / "001-next-tide"
+OPENSPEC = FOLDERS / "openspec" / "openspec" / "changes" / "add-next-tide"
+SPEC_WORKFLOW = FOLDERS / "spec_workflow" / ".spec-workflow" / "specs" / "next-tide"
+READERS: dict[str, tuple[Callable[[Path], ImportedWork], Path]] = {
+    "spec-kit": (read_spec_kit, SPEC_KIT),
+    "openspec": (read_openspec, OPENSPEC),
+    "spec-workflow": (read_spec_workflow, SPEC_WORKFLOW),
+}
+TASK = {"spec-kit": "- [ ] T00{} [US1] {}", "openspec": "- [ ] 1.{} {}", "spec-workflow": "- [ ] {}. {}"}
+
+
+def documents(work: ImportedWork) -> dict[str, dict[str, object]]:
+    return {name: value for name, (_, _, value) in work.documents.items()}
+
+
+def items(work: ImportedWork) -> list[tuple[str, list[str], list[str]]]:
+    listed = work.documents["tasks.json"][2]["items"]
+    return [(each["id"], each["depends_on"], each["requirements"]) for each in listed]
+
+
+def losses(work: ImportedWork) -> list[str]:
+    return [f"{each.path}: {each.message}" for each in work.not_carried]
+
+
+def copied(tmp_path: Path, name: str, **files: str) -> Path:
+    """The tool's folder with other content in some files; a file without content is removed."""
+    folder = tmp_path / READERS[name][1].name
+    shutil.copytree(READERS[name][1], folder, dirs_exist_ok=True)
+    for key, text in files.items():
+        path = folder / f"{key}.md"
+        path.unlink(missing_ok=True)
+        if text:
+            path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def refused(name: str, folder: Path) -> list[str]:
+    with pytest.raises(Refused) as no:
+        READERS[name][0](folder)
+    assert no.value.code == "invalid_artifact"
+    return [f"{each.path}: {each.message}" for each in no.value.details] or [no.value.message]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_the_tool_wrote_becomes_valid_documents(name: str) -> None:
+    read, folder = READERS[name]
+    work = read(folder)
+    assert list(work.documents) == ["requirements.json", "design.json", "tasks.json"]
+    for _, schema, value in work.documents.values():
+        assert validate(schema, value).faults == ()
+    assert validate(load_definition(shipped("templates") / "spec_driven")["inputs"], work.inputs).faults == ()
+
+
+def test_a_feature_of_spec_kit_keeps_its_stories_requirements_and_order() -> None:
+    work = read_spec_kit(SPEC_KIT)
+    spec = documents(work)["requirements.json"]
+    assert [(each["id"], each["priority"]) for each in work.documents["requirements.json"][2]["requirements"]] == [
+        ("US1", "must"), ("US2", "should"), ("FR-001", "must"), ("FR-002", "must"), ("FR-003", "must"),
+    ]  # fmt: skip
+    assert spec["open_questions"] == ["local time or UTC?", "What happens after the last tide of the year?"]
+    assert spec["constraints"] == ["No network is needed"]
+    everything = ["US1", "US2", "FR-001", "FR-002", "FR-003"]
+    assert items(work) == [
+        ("T002", [], everything), ("T004", ["T002"], ["US1"]), ("T005", ["T004"], ["US2"]),
+        ("T006", ["T005"], ["US2", "FR-002"]), ("T007", ["T006"], everything),
+    ]  # fmt: skip
+    assert [each["id"] for each in work.documents["tasks.json"][2]["done"]] == ["T001", "T003"]
+    assert losses(work)[:2] == [
+        "checklists/requirements.md: it has no place in the documents; it stays where it is",
+        "contracts/cli.md: it has no place in the documents; it stays where it is",
+    ]
+
+
+def test_a_change_of_openspec_names_what_is_added_changed_and_removed() -> None:
+    work = read_openspec(OPENSPEC)
+    spec = work.documents["requirements.json"][2]
+    assert [each["text"].split(":")[0] for each in spec["requirements"]] == [
+        "Print the next tide",
+        "Changed",
+        "Removed",
+    ]
+    assert spec["acceptance"][0] == "In the morning: WHEN it is 06:00, THEN 11:20 is printed"
+    assert (spec["non_goals"], spec["open_questions"]) == (["A curve of the day"], ["Are heights printed in feet too?"])
+    assert [(key, needs) for key, needs, _ in items(work)] == [("1-2", []), ("2-1", ["1-2"]), ("2-2", ["2-1"])]
+    assert "specs/next-tide/spec.md:3: the section 'Purpose' has no place in the documents" in losses(work)
+
+
+def test_a_spec_of_spec_workflow_keeps_its_tasks_and_no_approval() -> None:
+    work = read_spec_workflow(SPEC_WORKFLOW)
+    assert [(key, needs, serves) for key, needs, serves in items(work)] == [
+        ("2", [], ["R-2"]), ("3-1", [], ["R-2"]), ("3-2", ["3-1"], ["R-1", "R-2"]),
+    ]  # fmt: skip
+    assert (
+        work.documents["tasks.json"][2]["items"][2]["description"]
+        == "Status there: blocked\nBlocked: the name is not decided"
+    )
+    told = losses(work)
+    assert any("requirements.md was approved there; here a person decides again" in each for each in told)
+    assert any("design.md was pending there; here a person decides again" in each for each in told)
+    assert "tasks.md:15: 3 is the heading of the tasks below it, and no task here" in told
+    assert "steering/product.md: a steering document is no part of the spec; hand it over as a standard" in told
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_folder_that_has_only_its_requirements_is_taken_as_far_as_it_is(tmp_path: Path, name: str) -> None:
+    folder = copied(tmp_path, name, design="", tasks="", plan="", research="")
+    work = READERS[name][0](folder)
+    assert list(work.documents) == ["requirements.json"]
+    assert (work.open_tasks, work.done_tasks) == (0, 0)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_folder_without_open_tasks_or_without_requirements_is_refused(tmp_path: Path, name: str) -> None:
+    done = TASK[name].format(1, "Show it").replace("[ ]", "[x]")
+    assert "its only task is done" in refused(name, copied(tmp_path, name, tasks=done))[0]
+    folder = copied(tmp_path, name, spec="", requirements="")
+    shutil.rmtree(folder / "specs", ignore_errors=True)
+    assert any("no requirement was found" in each for each in refused(name, folder))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_tasks_that_cannot_be_read_and_ids_used_twice_are_refused_with_their_lines(tmp_path: Path, name: str) -> None:
+    text = "\n".join(
+        ["# Tasks", TASK[name].format(1, "Show it"), "- [ ] no number", TASK[name].format(1, "Show it twice")]
+    )
+    wrong, twice = refused(name, copied(tmp_path, name, tasks=text))
+    assert wrong.startswith("tasks.md:3: a task is written ")
+    assert twice.startswith("tasks.md:4: the id ")
+    assert twice.endswith("is used twice; first at tasks.md:2")
+
+
+def test_tasks_that_wait_for_each_other_or_for_none_are_named(tmp_path: Path) -> None:
+    text = "- [ ] T001 [P] Show a (depends on T002)\n- [ ] T002 [P] [US9] Show b (depends on T001, T009)\n- [?] T003 Show c\n"
+    folder = copied(tmp_path, "spec-kit", tasks=text)
+    assert refused("spec-kit", folder) == [
+        "tasks.md:3: unknown mark '?'", "tasks.md:1: these tasks depend on each other: T002, T001",
+    ] or refused("spec-kit", folder)[1].endswith("T001, T002")  # fmt: skip
+    folder = copied(tmp_path, "spec-kit", tasks="- [ ] T001 [US9] Show a (depends on T009)\n")
+    told = losses(read_spec_kit(folder))
+    assert "tasks.md:1: T001 serves US9, which is not there" in told
+    assert "tasks.md:1: T001 depends on T009, which is not there" in told
+
+
+def test_fences_comments_and_lines_below_a_task_are_read_as_what_they_are(tmp_path: Path) -> None:
+    text = "<!--\n- [ ] T000 Not this\n-->\n```\n# Not a heading\n```\n- [ ] T001 [US1] Show it\n  Say where\nafter\n"
+    (item,) = read_spec_kit(copied(tmp_path, "spec-kit", tasks=text)).documents["tasks.json"][2]["items"]
+    assert (item["id"], item["description"]) == ("T001", "Say where")
+
+
+def test_a_story_without_priority_is_a_must_and_a_spec_without_goal_takes_its_name(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "spec-kit", spec="### User Story 1 - Read it\n\nOne file.\n", tasks="")
+    work = read_spec_kit(folder)
+    spec = work.documents["requirements.json"][2]
+    assert (spec["title"], spec["goal"]) == ("001-next-tide", "001-next-tide")
+    assert spec["requirements"] == [{"id": "US1", "text": "Read it: One file.", "priority": "must"}]
+    assert spec["acceptance"] == ["Read it: One file."]
+
+
+def test_other_requirements_and_an_unreadable_approval_do_not_hide(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(FOLDERS / "spec_workflow", project)
+    approvals = project / ".spec-workflow" / "approvals" / "next-tide"
+    (approvals / "odd.json").write_text("[]", encoding="utf-8")
+    work = work_in(project)
+    assert work is not None
+    assert any("odd.json was asked about there" in each for each in losses(work))
+    (approvals / "odd.json").write_text("{", encoding="utf-8")
+    with pytest.raises(Refused) as no:
+        work_in(project)
+    assert no.value.details[0].path == "approvals/next-tide/odd.json:1"
+
+
+def test_a_folder_with_requirements_of_another_kind_is_no_spec(tmp_path: Path) -> None:
+    (tmp_path / "requirements.md").write_text("# Ours\n", encoding="utf-8")
+    (tmp_path / "spec.md").write_text("# Ours\n", encoding="utf-8")
+    assert work_in(tmp_path) is None
+    with pytest.raises(Refused, match=r"it has no 'nothing'|it is empty|so it is no folder of OpenSpec"):
+        work_in(tmp_path, "openspec")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.attack("a link in a folder of another tool that leads out of it", "held", "T5")
+def test_a_document_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "openspec", design="")
+    (tmp_path / "secret").write_text("mine", encoding="utf-8")
+    (folder / "design.md").symlink_to(tmp_path / "secret")
+    assert refused("openspec", folder) == ["design.md: it is a link; links are not followed"]

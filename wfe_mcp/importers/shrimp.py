@@ -1,0 +1,101 @@
+"""Reads the tasks.json of Shrimp Task Manager.
+
+task with a uuid                      task; its id is the first 8 characters, so that commits can name it
+verificationCriteria                  acceptance
+description, implementationGuide, notes, relatedFiles    notes
+status pending, in_progress, blocked / completed    to do / done, with its summary
+"""
+
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from wfe_mcp.core.errors import pointer
+from wfe_mcp.importers.folders import Folder, JsonFile
+from wfe_mcp.importers.imported import ImportedWork, ImportReport
+from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, status_of
+
+FORMAT = "Shrimp Task Manager"
+
+_STATUS: dict[str, Literal["open", "done", "dropped"]] = {
+    "pending": "open", "in_progress": "open", "blocked": "open", "completed": "done",
+}  # fmt: skip
+_CARRIED = (
+    "id", "name", "description", "notes", "status", "dependencies", "relatedFiles", "implementationGuide",
+    "verificationCriteria", "summary", "createdAt", "updatedAt", "completedAt",
+)  # fmt: skip
+
+
+def is_shrimp(value: object) -> bool:
+    """Whether the JSON of a tasks.json is Shrimp's: a list of tasks with a name."""
+    tasks = cast("dict[str, object]", value).get("tasks") if isinstance(value, dict) else None
+    return isinstance(tasks, list) and any(
+        isinstance(task, dict) and "name" in task for task in cast("list[object]", tasks)
+    )
+
+
+def read_shrimp(source: Path) -> ImportedWork:
+    """The work in a tasks.json. Refuses ``invalid_artifact``: all errors at once, by path and line."""
+    report = ImportReport()
+    file = Folder(source.parent, report).json(source.name)
+    items = list(_items(file, report)) if file is not None else []
+    folder = source.resolve().parent
+    name = folder.parent.name if folder.name.startswith(".") or folder.name == "data" else folder.name
+    return plan_work(FORMAT, name, plan_of(name, {"tasks": "Tasks"}, items, report), report)
+
+
+def _items(file: JsonFile, report: ImportReport) -> list[WorkItem]:
+    tasks = cast("list[object]", file.value["tasks"])
+    short = _short_ids(tasks)
+    found: list[WorkItem] = []
+    for index, task in enumerate(tasks):
+        place = file.place(pointer("tasks", index))
+        held = cast("dict[str, Any]", task) if isinstance(task, dict) else {}
+        number, name = held.get("id"), held.get("name")
+        if not isinstance(number, str) or not number.strip() or not isinstance(name, str) or not name.strip():
+            report.error(place, "a task has the texts 'id' and 'name'")
+            continue
+        status = status_of(held.get("status"), _STATUS, place, report)
+        item = WorkItem(short[number], name.strip(), place, "tasks", status, depends=_depends(held, short))
+        item.acceptance = [text for text in [_text(held, "verificationCriteria")] if text]
+        item.notes = [text for key in ("description", "implementationGuide", "notes") if (text := _text(held, key))]
+        item.notes += _files(held)
+        item.summary = _text(held, "summary")
+        if held.get("status") in {"in_progress", "blocked"}:
+            item.notes.append(f"Status there: {held['status']}")
+        for key in held:
+            if key not in _CARRIED and held[key]:
+                report.lose(file.place(pointer("tasks", index, key)), f"{key!r} has no place in a plan")
+        found.append(item)
+    return found
+
+
+def _short_ids(tasks: list[object]) -> dict[str, str]:
+    """The first characters of each id that tell it from the others: 8, else all."""
+    ids = [str(cast("dict[str, object]", task).get("id", "")) for task in tasks if isinstance(task, dict)]
+    firsts = [each[:8] for each in dict.fromkeys(ids)]
+    return {each: each if firsts.count(each[:8]) > 1 else each[:8] for each in ids}
+
+
+def _depends(held: dict[str, Any], short: dict[str, str]) -> list[str]:
+    given = held.get("dependencies")
+    values = cast("list[object]", given) if isinstance(given, list) else []
+    names = [cast("dict[str, object]", each).get("taskId") if isinstance(each, dict) else each for each in values]
+    return [short.get(str(name), str(name)) for name in names]
+
+
+def _files(held: dict[str, Any]) -> list[str]:
+    given = held.get("relatedFiles")
+    files = [
+        cast("dict[str, object]", each)
+        for each in cast("list[object]", given if isinstance(given, list) else [])
+        if isinstance(each, dict)
+    ]
+    return [
+        f"{str(each.get('type', 'file')).lower()}: {each.get('path')} {each.get('description', '')}".strip()
+        for each in files
+    ]
+
+
+def _text(held: dict[str, Any], key: str) -> str:
+    value = held.get(key)
+    return value.strip() if isinstance(value, str) else ""

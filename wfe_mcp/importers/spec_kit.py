@@ -1,0 +1,112 @@
+"""Reads a feature of spec-kit: specs/001-name with spec.md, plan.md and tasks.md.
+
+user stories US1…                     requirements; P1 must, P2 should, later could
+FR-001…                               requirements
+acceptance scenarios, SC-001…         acceptance
+edge cases, [NEEDS CLARIFICATION: …]  open questions
+assumptions                           constraints
+plan.md, research.md, data-model.md   design
+tasks T001 [P] [US1]                  tasks; one without [P] waits for all before it back to the last such task
+"""
+
+import re
+from pathlib import Path
+
+from wfe_mcp.importers.folders import Folder
+from wfe_mcp.importers.imported import ImportedWork, ImportReport
+from wfe_mcp.importers.markdown import Section, bullets, checkboxes, sections
+from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
+
+FORMAT = "spec-kit"
+
+_SPEC = re.compile(r"^# Feature Specification|^### User Story \d|\*\*FR-\d", re.MULTILINE)
+_STORY = re.compile(r"User Story (\d+)\s*[-\u2013\u2014:]?\s*(.*?)\s*(?:\(Priority:\s*P(\d)\).*)?")
+_COUNTED = re.compile(r"\*\*((?:FR|SC)-\d+)\*\*:?\s*(.*)")
+_TASK = re.compile(r"(T\d+)\s+(\[P\]\s+)?((?:\[[A-Za-z0-9]+\]\s+)*)(.*)")
+_NEEDS = re.compile(r"\(.*?depends on ([^)]*)\)|\bdepends on ((?:T\d+(?:,\s*| and )?)+)", re.IGNORECASE)
+_PATH = re.compile(r"(?<![\w/.:])(?:[\w.-]+/)+[\w.-]*\w|\b[\w-]+\.(?:md|toml|json|yaml|yml|py|ts|js)\b")
+_DESIGN = ("plan.md", "research.md", "data-model.md", "quickstart.md")
+
+
+def is_spec_kit(text: str) -> bool:
+    """Whether a spec.md is spec-kit's."""
+    return _SPEC.search(text) is not None
+
+
+def read_spec_kit(source: Path) -> ImportedWork:
+    """The work in a feature's folder. Refuses ``invalid_artifact``: all errors at once, by path and line."""
+    report = ImportReport()
+    folder = Folder(source, report)
+    found = _spec(folder.text("spec.md") or "", source.name)
+    found.design = "\n\n".join(text.strip() for path in _DESIGN if (text := folder.text(path)))
+    tasks = folder.text("tasks.md")
+    found.tasks = _tasks(tasks, report) if tasks is not None else None
+    for path in folder.files("", "**/*"):
+        if path not in ("spec.md", "tasks.md", *_DESIGN):
+            report.lose(path, "it has no place in the documents; it stays where it is")
+    return spec_work(FORMAT, source.name, found, report)
+
+
+def _spec(text: str, name: str) -> SpecDocuments:
+    found = SpecDocuments(name, "", "spec.md", more={"constraints": [], "open_questions": []})
+    found.more["open_questions"] = [each.strip() for each in re.findall(r"\[NEEDS CLARIFICATION:?\s*([^\]]+)\]", text)]
+    for section in sections(text):
+        story = _STORY.fullmatch(section.title)
+        title = section.title.removesuffix("*(mandatory)*").strip()
+        if section.level == 1:
+            found.title = title.removeprefix("Feature Specification:").strip() or name
+            told = re.search(r'\*\*Input\*\*:\s*(?:User description:\s*)?"?(.*?)"?\s*$', section.text, re.MULTILINE)
+            found.goal = told[1] if told else ""
+        elif story is not None:
+            priority = {"1": "must", "2": "should"}.get(story[3] or "1", "could")
+            about = section.text.split("**Why this priority**")[0].strip()
+            found.requirements.append((f"US{story[1]}", f"{story[2]}: {about}".strip(": "), priority))
+            found.acceptance += [
+                _plain(item) for _, item in bullets(section.lines) if "**When**" in item or "**Given**" in item
+            ]
+        elif title == "Functional Requirements":
+            found.requirements += [(each[1], _plain(each[2]), "must") for each in _counted(section)]
+        elif title == "Measurable Outcomes":
+            found.acceptance += [_plain(each[2]) for each in _counted(section)]
+        elif title == "Edge Cases":
+            found.more["open_questions"] += [item for _, item in bullets(section.lines)]
+        elif title == "Assumptions":
+            found.more["constraints"] += [item for _, item in bullets(section.lines)]
+    found.goal = found.goal or found.title
+    return found
+
+
+def _counted(section: Section) -> list[re.Match[str]]:
+    return [each for _, item in bullets(section.lines) if (each := _COUNTED.fullmatch(item)) and each[2]]
+
+
+def _plain(text: str) -> str:
+    return text.replace("**", "").strip()
+
+
+def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
+    found: list[SpecTask] = []
+    barrier, since = "", list[str]()
+    for section in sections(text):
+        for box in checkboxes(section.lines):
+            task = _TASK.fullmatch(box.text)
+            if task is None or not task[4].strip():
+                report.error(
+                    f"tasks.md:{box.line}", "a task is written T001 [P] [US1] Text", "- [ ] T001 Text", box.text[:80]
+                )
+                continue
+            if box.mark not in " xX":
+                report.error(f"tasks.md:{box.line}", f"unknown mark {box.mark!r}", "[ ] or [x]", box.mark)
+            title = task[4].strip()
+            stories = re.findall(r"\[(US\d+)\]", task[3])
+            named = [key for told in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(told))]
+            waits = ([barrier] if barrier else []) if task[2] else since or ([barrier] if barrier else [])
+            found.append(SpecTask(
+                task[1], title, f"tasks.md:{box.line}", box.mark in "xX", stories + re.findall(r"FR-\d+", title),
+                [*waits, *named], _PATH.findall(title), [line for _, line in box.below],
+            ))  # fmt: skip
+            if task[2]:
+                since.append(task[1])
+            else:
+                barrier, since = task[1], []
+    return found

@@ -1,0 +1,142 @@
+"""Turns the documents of a spec-driven tool into those of the template ``spec_driven``.
+
+    requirements.json    spec@1           for the phase requirements
+    design.json          markdown_doc@1   for the phase design, if there is a design
+    tasks.json           task_list@1      for the phase tasks, if there are tasks; finished ones are under ``done``
+
+Rules:
+1. Nothing counts as approved here: a person approves each document again.
+2. The template wants every requirement in the design and in the tasks: ids that a design does not name are listed at
+   its end, and a task without requirements serves all of them. Both are reported.
+"""
+
+import graphlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wfe_mcp.importers.imported import ImportedWork, ImportReport
+from wfe_mcp.importers.work_items import ids_of, in_order, nothing_open
+
+
+@dataclass(slots=True)
+class SpecTask:
+    """One task line. ``requirements``: ids of the spec; ``depends``: keys of tasks."""
+
+    key: str
+    title: str
+    place: str
+    is_done: bool = False
+    requirements: list[str] = field(default_factory=list[str])
+    depends: list[str] = field(default_factory=list[str])
+    files: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class SpecDocuments:
+    """What a reader found. ``requirements``: (id, text, priority); ``where``: the file of the requirements, for errors."""
+
+    title: str
+    goal: str
+    where: str
+    requirements: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    acceptance: list[str] = field(default_factory=list[str])
+    more: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    design: str = ""
+    tasks: list[SpecTask] | None = None
+
+
+def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportReport) -> ImportedWork:
+    """The work of the template ``spec_driven``. Refuses every error, and documents without requirement or open task."""
+    if not found.requirements:
+        report.error(found.where, "no requirement was found", "at least one")
+    tasks = _task_list(found, report)
+    report.refuse(format_name, "invalid_artifact", "folder")
+    if tasks is not None and not tasks["items"]:
+        raise nothing_open(format_name, len(tasks.get("done", [])))
+    documents: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "requirements.json": ("requirements", "spec@1", _spec(found))
+    }
+    if found.design:
+        documents["design.json"] = ("design", "markdown_doc@1", _design(found, report))
+    if tasks is not None:
+        documents["tasks.json"] = ("tasks", "task_list@1", tasks)
+    called = _name(name)
+    goal = (
+        f"{found.goal}\n\nThis was begun with {format_name}. Its documents are in .wfe/plans/{called}: submit "
+        f"{', '.join(documents)} in the phases of these names where they still fit the project."
+    )
+    return ImportedWork(
+        format_name, called, "spec_driven", {"name": called, "goal": goal},
+        len(tasks["items"]) if tasks else 0, len(tasks.get("done", [])) if tasks else 0, tuple(report.not_carried), documents,
+    )  # fmt: skip
+
+
+def _spec(found: SpecDocuments) -> dict[str, Any]:
+    requirements = [{"id": key, "text": text, "priority": priority} for key, text, priority in found.requirements]
+    acceptance = found.acceptance or [text for _, text, _ in found.requirements]
+    made = {"title": found.title, "goal": found.goal, "requirements": requirements, "acceptance": acceptance}
+    return made | {key: texts for key, texts in found.more.items() if texts}
+
+
+def _design(found: SpecDocuments, report: ImportReport) -> dict[str, Any]:
+    missing = [(key, text) for key, text, _ in found.requirements if key not in found.design]
+    body = found.design.strip() + "\n"
+    if missing:
+        report.lose("design", f"it does not name {', '.join(key for key, _ in missing)}; they are listed at its end")
+        body += "\n## Requirements\n\n" + "".join(f"- {key}: {text}\n" for key, text in missing)
+    return {"front": {"title": found.title}, "body": body}
+
+
+def _task_list(found: SpecDocuments, report: ImportReport) -> dict[str, Any] | None:
+    if found.tasks is None:
+        return None
+    by_key: dict[str, SpecTask] = {}
+    for task in found.tasks:
+        if task.key in by_key:
+            report.error(task.place, f"the id {task.key!r} is used twice; first at {by_key[task.key].place}")
+        by_key.setdefault(task.key, task)
+    ids = ids_of(by_key)
+    opened = {key: task for key, task in by_key.items() if not task.is_done}
+    known = [key for key, _, _ in found.requirements]
+    for task in opened.values():
+        _report_unknown(task, known, by_key, report)
+    items = [_item(task, ids, opened, known) for task in opened.values()]
+    try:
+        in_order(list(opened), {key: task.depends for key, task in opened.items()})
+    except graphlib.CycleError as circle:
+        keys: list[str] = circle.args[1]
+        waiting = ", ".join(dict.fromkeys(reversed(keys)))
+        report.error(opened[keys[0]].place, f"these tasks depend on each other: {waiting}")
+    done = [{"id": ids[key], "title": task.title} for key, task in by_key.items() if task.is_done]
+    return {"items": items} | ({"done": done} if done else {})
+
+
+def _report_unknown(task: SpecTask, known: Sequence[str], tasks: Mapping[str, SpecTask], report: ImportReport) -> None:
+    for each in dict.fromkeys(task.requirements):
+        if each not in known:
+            report.lose(task.place, f"{task.key} serves {each}, which is not there")
+    if not set(known) & set(task.requirements):
+        report.lose(task.place, f"{task.key} names no requirement; it serves all of them here")
+    for need in task.depends:
+        if need not in tasks:
+            report.lose(task.place, f"{task.key} depends on {need}, which is not there")
+
+
+def _item(
+    task: SpecTask, ids: Mapping[str, str], opened: Mapping[str, SpecTask], known: Sequence[str]
+) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "id": ids[task.key], "title": task.title, "acceptance": [task.title],
+        "depends_on": [ids[need] for need in dict.fromkeys(task.depends) if need in opened],
+        "files": list(dict.fromkeys(task.files)),
+        "requirements": [each for each in dict.fromkeys(task.requirements) if each in known] or list(known),
+    }  # fmt: skip
+    return item | ({"description": "\n".join(task.notes)} if task.notes else {})
+
+
+def _name(text: str) -> str:
+    """``text`` as the name of a feature."""
+    made = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower()).strip("-")
+    return made[:64] or "feature"

@@ -1,0 +1,119 @@
+"""Reads a spec of spec-workflow: .spec-workflow/specs/NAME with requirements.md, design.md and tasks.md.
+
+Requirement 1, its criteria 1.1…      requirement R-1; acceptance
+introduction                          goal
+non-functional requirements           constraints
+design.md                             design
+tasks [ ] [x] [-] [~]                 to do, done, to do, to do; _Requirements: 1.1_ is R-1
+approvals, implementation logs, steering    reported: a person approves each document here again
+"""
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from wfe_mcp.importers.folders import Folder
+from wfe_mcp.importers.imported import ImportedWork, ImportReport
+from wfe_mcp.importers.markdown import bullets, checkboxes, sections
+from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
+
+FORMAT = "spec-workflow"
+
+_REQUIREMENT = re.compile(r"Requirement (\d+)\s*[:.\u2013-]?\s*(.*)")
+_TASK = re.compile(r"(\d+(?:\.\d+)*)\s*\\?\.?\s+(.+)")
+_MARKS = {" ": "", "x": "", "X": "", "-": "Status there: in progress", "~": "Status there: blocked"}
+
+
+def read_spec_workflow(source: Path) -> ImportedWork:
+    """The work in a spec's folder. Refuses ``invalid_artifact``: all errors at once, by path and line."""
+    report = ImportReport()
+    folder = Folder(source, report)
+    found = _spec(folder.text("requirements.md") or "", source.name)
+    found.design = folder.text("design.md") or ""
+    tasks = folder.text("tasks.md")
+    found.tasks = _tasks(tasks, report) if tasks is not None else None
+    for path in folder.files("Implementation Logs", "*"):
+        report.lose(path, "a log of finished work has no place in the documents")
+    if source.resolve().parent.parent.name == ".spec-workflow":
+        _around(Folder(source.resolve().parent.parent, report), source.name, report)
+    return spec_work(FORMAT, source.name, found, report)
+
+
+def _around(folder: Folder, name: str, report: ImportReport) -> None:
+    """Approvals and steering documents beside the spec."""
+    for path in folder.files(f"approvals/{name}", "*.json"):
+        file = folder.json(path)
+        value: dict[str, Any] = {}
+        if file is not None and isinstance(file.value, dict):
+            value = cast("dict[str, Any]", file.value)
+        about = f"{value.get('filePath', path)} was {value.get('status', 'asked about')} there"
+        report.lose(path, f"{about}; here a person decides again")
+    for path in folder.files("steering", "*.md"):
+        report.lose(path, "a steering document is no part of the spec; hand it over as a standard")
+
+
+def _spec(text: str, name: str) -> SpecDocuments:
+    found = SpecDocuments(name, "", "requirements.md", more={"constraints": []})
+    in_others = False
+    for section in sections(text):
+        requirement = _REQUIREMENT.fullmatch(section.title)
+        if section.level == 2:
+            in_others = section.title.startswith("Non-Functional")
+        if section.title == "Introduction":
+            found.goal = section.text
+        elif requirement is not None:
+            about = " ".join(section.text.replace("**User Story:**", "").split())
+            found.requirements.append((f"R-{requirement[1]}", f"{requirement[2]}: {about}".strip(": "), "must"))
+        elif section.title == "Acceptance Criteria":
+            found.acceptance += [item for _, item in bullets(section.lines)]
+        elif in_others:
+            found.more["constraints"] += [item.replace("**", "") for _, item in bullets(section.lines)]
+    found.goal = found.goal or name
+    return found
+
+
+def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
+    found: list[SpecTask] = []
+    for section in sections(text):
+        for box in checkboxes(section.lines):
+            task = _TASK.fullmatch(box.text)
+            if task is None or box.mark not in _MARKS:
+                report.error(f"tasks.md:{box.line}", "a task is written - [ ] 1. Text, with a blank, x, - or ~ in the box",
+                             "- [ ] 1. Text", box.text[:80])  # fmt: skip
+                continue
+            made = SpecTask(
+                task[1],
+                task[2].strip(),
+                f"tasks.md:{box.line}",
+                box.mark in "xX",
+                depends=[found[-1].key] if found else [],
+            )
+            made.notes = [note for note in [_MARKS[box.mark]] if note]
+            for _, line in box.below:
+                _detail(made, line.lstrip("-* ").strip("_ "))
+            found.append(made)
+    return _without_headings(found, report)
+
+
+def _without_headings(found: list[SpecTask], report: ImportReport) -> list[SpecTask]:
+    """The tasks less open ones that say nothing but the title of the tasks 3.1, 3.2… below them."""
+    heads = [
+        task.key for task, after in itertools.pairwise(found)
+        if after.key.startswith(f"{task.key}.") and not (task.is_done or task.notes or task.files or task.requirements)
+    ]  # fmt: skip
+    for task in found:
+        if task.key in heads:
+            report.lose(task.place, f"{task.key} is the heading of the tasks below it, and no task here")
+        task.depends = [need for need in task.depends if need not in heads]
+    return [task for task in found if task.key not in heads]
+
+
+def _detail(task: SpecTask, line: str) -> None:
+    key, colon, value = line.partition(":")
+    if colon and key == "Requirements":
+        task.requirements += [f"R-{number}" for number in re.findall(r"(\d+)(?:\.\d+)*", value)]
+    elif colon and key in {"File", "Files"}:
+        task.files += [part.strip() for part in value.split(",") if part.strip()]
+    else:
+        task.notes.append(line)
