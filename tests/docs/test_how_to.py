@@ -42,6 +42,7 @@ EXECUTED = (
     "require-a-passkey",
     "roll-back-and-undo",
     "template-versions",
+    "use-the-http-api",
     "verify-a-run",
     "when-a-gate-says-no",
 )

@@ -205,6 +205,7 @@ NOUNS = {
     "mcp": "List and test the MCP servers that steps may call.",
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN.",
+    "token": "Make, list and revoke access tokens for the HTTP API.",
     "config": "Show the settings that apply here, and what the project consists of.",
     "jobs": "List, follow and cancel background jobs.",
 }

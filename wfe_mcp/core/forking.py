@@ -35,7 +35,7 @@ _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
 """Event → the events that can follow it as part of the same decision."""
 
 _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
-_PROGRAMS = {Channel.MCP, Channel.SYSTEM}
+_PROGRAMS = {Channel.MCP, Channel.HTTP, Channel.SYSTEM}
 
 
 def end_of_decision(log: Sequence[LogEntry], seq: int) -> int:

@@ -180,7 +180,7 @@ def _is_asked_for_approval(state: RunState, attempt: Attempt) -> bool:
 
 def _possible(legal: Iterable[c.Command], by: By) -> str:
     """``Possible now: approve, reject.`` in the names of the caller's interface; empty when nothing is."""
-    is_agent = by.channel is Channel.MCP
+    is_agent = by.channel in {Channel.MCP, Channel.HTTP}
     calls = [(CALLS[type(move).__name__], action(move)) for move in legal]
     names = [f"{call.tool} {what}".strip() if is_agent else call.command for call, what in calls]
     return f"Possible now: {', '.join(dict.fromkeys(filter(None, names)))}." if any(names) else ""

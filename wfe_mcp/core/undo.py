@@ -107,7 +107,7 @@ def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
 
 def _is_recorded(entry: LogEntry) -> bool:
     is_manual = isinstance(entry.event, e.CheckpointTaken) and entry.event.why == "manual"
-    return is_manual and entry.by.channel not in {Channel.MCP, Channel.SYSTEM}
+    return is_manual and entry.by.channel not in {Channel.MCP, Channel.HTTP, Channel.SYSTEM}
 
 
 def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | None:

@@ -51,8 +51,8 @@ def _described() -> dict[str, Any]:
 @cache
 def _schema(path: str, method: str, status: int) -> Any:
     """The schema of an answer, with the document's components beside it."""
-    operation = _described()["paths"][path][method.lower()]
-    schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    responses = _described()["paths"][path][method.lower()]["responses"]
+    schema = responses.get(str(status), responses["default"])["content"]["application/json"]["schema"]
     return jsonschema_rs.validator_for({**schema, "components": _described()["components"]})
 
 

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from wfe_mcp.core.errors import CODES, Detail, Refused
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api.models import Refusal
 from wfe_mcp.views.envelope import Envelope
@@ -56,12 +56,8 @@ def status_of(code: str) -> HTTPStatus:
 
 
 def refusals() -> dict[int | str, dict[str, Any]]:
-    """The refusals that each operation can answer with, for OpenAPI."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({status_of(code) for code in CODES}):
-        codes = ", ".join(code for code in CODES if status_of(code) is status)
-        found[status.value] = {"model": Refusal, "description": codes}
-    return found
+    """The refusal that each operation can answer with, for OpenAPI."""
+    return {"default": {"model": Refusal, "description": "Refused; the status follows the code of the error."}}
 
 
 def reply(envelope: Envelope) -> JSONResponse:

@@ -50,7 +50,7 @@ class NewRun(_Body):
     template: str = ""
     inputs: dict[str, Any] = {}
     title: str = ""
-    driver: str = Field("", description="a role whose model works the phases; without one, whoever claims them")
+    driver: str = Field("", description="a role whose model works the phases; without one, the client that claims them")
     auto: bool | None = None
     idempotency_key: str = Field("", description="the same key returns the same run")
     triggered_by: str = ""

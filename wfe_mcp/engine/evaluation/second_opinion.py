@@ -149,7 +149,7 @@ def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
     from wfe_mcp.engine.models.roles import known_names
 
     settings = engine.settings().settings
-    by_agent = by.channel is Channel.MCP
+    by_agent = by.channel in {Channel.MCP, Channel.HTTP}
     names = list(settings.roles) if by_agent else known_names(settings)
     what = "configured role" if by_agent else "role or provider"
     for name in reviewers:

@@ -1,0 +1,30 @@
+"""The OpenAPI document of the API."""
+
+from openapi_spec_validator import validate
+
+from tests.dashboard.api.client import Program
+from wfe_mcp.core.errors import CODES
+from wfe_mcp.dashboard.api.app import ROOT, document
+from wfe_mcp.dashboard.api.replies import STATUS, status_of
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(document())
+
+
+def test_the_page_serves_its_document_without_a_token(program: Program) -> None:
+    served = Program(program.port).raw("GET", f"{ROOT}/openapi.json")
+
+    assert (served.status, served.body) == (200, document())
+
+
+def test_every_operation_says_what_it_does_and_needs_a_token() -> None:
+    for path, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"], (method, path)
+            assert operation["security"] == [{"HTTPBearer": []}], (method, path)
+
+
+def test_every_code_has_one_http_status() -> None:
+    assert set(STATUS) <= set(CODES)
+    assert all(400 <= status_of(code) < 600 for code in CODES)
