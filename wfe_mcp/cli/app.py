@@ -38,6 +38,7 @@ from wfe_mcp.cli.commands import (
     handoff,
     import_run,
     init,
+    install,
     jobs,
     log,
     mcp,
@@ -81,7 +82,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "Set up": (("init", "doctor", "trust"), ("demo",)),
+    "Set up": (("init", "doctor", "trust"), ("install", "uninstall", "demo")),
     "Work": (("start", "status"), ("run", "watch", "submit", "pause", "resume", "cancel", "auto", "proceed")),
     "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
@@ -99,6 +100,8 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("init", init.init),
     ("doctor", doctor.doctor),
     ("trust", trust.trust),
+    ("install", install.install),
+    ("uninstall", install.uninstall),
     ("demo", demo.demo),
     ("start", start.start),
     ("status", status.status),
