@@ -146,8 +146,13 @@ def originals(change: Change, records: Records) -> bytes | None:
     return change.before if held is None else held[0]
 
 
-def removal(found: Found, places: Places, records: Records) -> tuple[Change, ...]:
-    """The changes that disconnect a client. Refuses an entry that is not ours, and a form that cannot be cut."""
+def removal(
+    found: Found, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]] = ()
+) -> tuple[Change, ...]:
+    """The changes that disconnect a client. ``leaving``: the clients that are disconnected with it, and their scopes.
+
+    Refuses an entry that is not ours, and a form that cannot be cut.
+    """
     if found.entry is not None and not found.is_ours:
         raise Refused("conflict", f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
                       "It stays. Remove it there yourself, if you want that.")  # fmt: skip
@@ -156,7 +161,7 @@ def removal(found: Found, places: Places, records: Records) -> tuple[Change, ...
         path = (*found.shape.path, SERVER)
         changes.append(_restored(found.file, f"server {SERVER}", found.content, records, found.client, path))
     changes += _without_permission(found, places, records)
-    changes += _without_instructions(found, places, records)
+    changes += _without_instructions(found, places, records, leaving)
     for each in changes:
         files.refuse_read_only(each.file)
     return tuple(changes)
@@ -267,11 +272,17 @@ def _instructions(found: Found, places: Places) -> list[Change]:
     return [Change(file, "when to use wfe", held, (held or b"") + f"{before}{block}".encode())]
 
 
-def _without_instructions(found: Found, places: Places, records: Records) -> list[Change]:
+def _without_instructions(
+    found: Found, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]]
+) -> list[Change]:
     """The change that removes our lines, unless another connected client reads the same file."""
     file = found.client.instructions_file(places, found.scope)
     held = files.content(file, places.root if file.is_relative_to(places.root) else None)
-    if held is None or BEGIN.encode() not in held or _others_read(file, found, places):
+    if (
+        held is None
+        or BEGIN.encode() not in held
+        or _others_read(file, places, [*leaving, (found.client, found.scope)])
+    ):
         return []
     original = records.before(file, held)
     if original is not None:
@@ -283,10 +294,11 @@ def _without_instructions(found: Found, places: Places, records: Records) -> lis
     return [Change(file, "when to use wfe", held, after)]
 
 
-def _others_read(file: Path, found: Found, places: Places) -> bool:
+def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Scope]]) -> bool:
+    gone = {(client.name, scope) for client, scope in leaving}
     for other in CLIENTS:
         for scope in other.scopes:
-            if (other, scope) == (found.client, found.scope) or other.instructions_file(places, scope) != file:
+            if (other.name, scope) in gone or other.instructions_file(places, scope) != file:
                 continue
             with suppress(Refused):
                 seen = look(other, places, scope)

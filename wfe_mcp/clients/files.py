@@ -15,9 +15,12 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_BYTES = 50_000_000
 _RECORDS = "clients.json"
@@ -138,19 +141,25 @@ def write(change: Change, records: Records, original: bytes | None) -> Path | No
     return kept
 
 
-def undo(change: Change, records: Records) -> None:
-    """Make one change that uninstall plans; folders that install created go when they are empty."""
+def undo(change: Change, records: Records) -> list[Path]:
+    """Make one change that uninstall plans. The folders that install created for the file, for ``remove_empty``."""
     _refuse_changed(change)
+    made = records.made(change.file)
     with _refusing(change.file):
         real = change.file.resolve()
         if change.after is None:
             real.unlink()
-            for folder in records.made(change.file):
-                with suppress(OSError):
-                    folder.rmdir()
         else:
             _write(real, change.after, stat.S_IMODE(real.stat().st_mode))
     records.forget(change.file)
+    return made
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove the folders that are empty, the innermost first."""
+    for each in sorted(set(folders), key=lambda folder: len(folder.parts), reverse=True):
+        with suppress(OSError):
+            each.rmdir()
 
 
 def _refuse_changed(change: Change) -> None:

@@ -135,24 +135,31 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
     """
     records = records_here()
     found: list[Connection] = []
-    for client in chosen or CLIENTS:
-        for one in client.scopes if scope is None else (scope,):
-            try:
-                changes = connect.removal(connect.look(client, places, one), places, records)
-            except Refused:
-                if chosen:
-                    raise
-                continue
-            found += [Connection(client, one, changes)] if changes else []
+    leaving: list[tuple[Client, Scope]] = [
+        (client, one) for client in chosen or CLIENTS for one in (client.scopes if scope is None else (scope,))
+    ]
+    seen: set[Path] = set()  # of two clients that read the same file, the first removes our lines
+    for client, one in leaving:
+        try:
+            changes = connect.removal(connect.look(client, places, one), places, records, leaving)
+        except Refused:
+            if chosen:
+                raise
+            continue
+        fresh = tuple(each for each in changes if each.file not in seen)
+        seen |= {each.file for each in fresh}
+        found += [Connection(client, one, fresh)] if fresh else []
     return found
 
 
 def disconnect(places: Places, found: Sequence[Connection]) -> None:
     """Remove what these clients have of wfe-mcp."""
     records = records_here()
+    made: list[Path] = []
     for each in found:
-        for change in connect.removal(connect.look(each.client, places, each.scope), places, records):
-            files.undo(change, records)
+        for change in each.changes:
+            made += files.undo(change, records)
+    files.remove_empty(made)
 
 
 def show_plan(screen: Screen, one: Connected, places: Places) -> None:

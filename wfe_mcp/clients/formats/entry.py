@@ -68,11 +68,16 @@ def added(content: bytes, form: Format, path: Sequence[str], value: Any) -> byte
     text, document = Text.of(content), parsed(content, form)
     body = applied(text.body, _MODULES[form].insertion(text.body, path, value, text.newline))
     wanted = copy.deepcopy(document)
-    inner: Any = wanted
+    inner: dict[str, Any] = wanted
     for key in path[:-1]:
-        inner = inner.setdefault(key, {})
-    held = inner.get(path[-1])
-    inner[path[-1]] = [*value, *cast("list[Any]", held)] if isinstance(held, list) else value
+        held: object = inner.get(key)
+        if held is not None and not isinstance(held, dict):
+            raise Unsplicable(f"{key} is no table")
+        if held is None:
+            inner[key] = {}
+        inner = inner[key]
+    last = inner.get(path[-1])
+    inner[path[-1]] = [*value, *cast("list[Any]", last)] if isinstance(last, list) else value
     return _checked(text, body, form, wanted, path)
 
 

@@ -21,7 +21,7 @@ def read(text: str) -> Any:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
         line = _LINE.search(str(fault))
-        raise Unreadable(str(fault).partition(" (at ")[0], int(line[1]) if line else 0) from None
+        raise Unreadable(str(fault).partition(" (at ")[0], int(line[1]) if line else text.count("\n") + 1) from None
 
 
 def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[Edit]:

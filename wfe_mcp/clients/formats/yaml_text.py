@@ -21,7 +21,7 @@ def read(text: str) -> Any:
 
     try:
         found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as fault:
+    except (yaml.YAMLError, RecursionError, ValueError, AttributeError) as fault:
         mark = getattr(fault, "problem_mark", None)
         why = getattr(fault, "problem", None) or type(fault).__name__
         raise Unreadable(str(why), 0 if mark is None else mark.line + 1) from None
@@ -32,18 +32,14 @@ def insertion(text: str, path: Sequence[str], value: Any, newline: str) -> list[
     """The edit that puts ``value`` at ``path``, two keys. Raises ``Unsplicable`` for a form that it cannot extend."""
     group, name = path
     root = _root(text)
-    if root is None:
-        return [Edit(len(text), len(text), _ended(text, newline) + _block(group, {name: value}, "", newline) + newline)]
-    if root.flow_style:
-        if any(key.value == group for key, _ in root.value):
-            raise Unsplicable(f"{group} is inside braces")
-        return [_in_braces(root.start_mark.index, group, {name: value}, bool(root.value))]
-    found = next(((key, node) for key, node in root.value if key.value == group), None)
+    found = next(((key, node) for key, node in root.value if key.value == group), None) if root is not None else None
     if found is None:
+        if root is not None and root.flow_style:
+            return [_in_braces(root.start_mark.index, group, {name: value}, bool(root.value))]
         return [Edit(len(text), len(text), _ended(text, newline) + _block(group, {name: value}, "", newline) + newline)]
     key, node = found
     if not hasattr(node, "flow_style"):  # a scalar
-        if node.value:
+        if node.value or (root is not None and root.flow_style):
             raise Unsplicable(f"{group} is no mapping")
         column = indentation(text, key.start_mark.index) + _STEP
     elif node.flow_style:
@@ -103,6 +99,9 @@ def _ended(text: str, newline: str) -> str:
 
 def _block(name: str, value: Any, column: str, newline: str) -> str:
     """``name: value`` in lines, without a line break at the end."""
+    import yaml
+
+    name = name if yaml.safe_load(name) == name else json.dumps(name)
     if not isinstance(value, dict) or not value:
         return f"{column}{name}: {json.dumps(value)}"
     rows = [_block(key, inner, column + _STEP, newline) for key, inner in cast("dict[str, Any]", value).items()]
