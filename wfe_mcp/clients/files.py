@@ -106,7 +106,8 @@ class Records:
             _write(kept, original, 0o600)
         after = b"" if change.after is None else change.after
         folders = [each for each in change.file.resolve().parents if not each.exists()]
-        held = self.made(change.file) if original == change.before else []
+        is_ours = change.before is not None and self.before(change.file, change.before) is not None
+        held = self.made(change.file) if is_ours else []
         self._store(change.file, {"before": None if kept is None else kept.name, "after": _digest(after),
                                   "folders": [str(each) for each in folders or held]})  # fmt: skip
         return kept

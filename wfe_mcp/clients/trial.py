@@ -67,6 +67,8 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
         listener.start()
         answers = _talk(process)
         process.kill()
+        with contextlib.suppress(OSError):  # what a process that ended did not read
+            _out(process.stdin).close()
         listener.join()
         timed_out = not timer.is_alive()
         timer.cancel()

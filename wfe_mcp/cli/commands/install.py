@@ -106,9 +106,6 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
         if not done:
             screen.line(told, "bold")
         connecting.finish(screen, outcomes, places)
-        for each in outcomes:
-            if each.refusal is not None:
-                screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
         if done:
             screen.next(connecting.SENTENCE)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.confirm import agreed
+from wfe_mcp.cli.terminal.confirm import agreed, typed
 from wfe_mcp.clients import connect, files, launch
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
 from wfe_mcp.core.errors import Refused
@@ -35,6 +36,8 @@ class Wish:
     instructions: bool | None = None
     yes: bool = False
     dry_run: bool = False
+    picked: bool = False
+    """The user chose the clients at the terminal already: they are not asked for again."""
 
 
 @dataclass(slots=True)
@@ -99,7 +102,7 @@ def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish:
         show_plan(screen, each, places)
     if wish.dry_run:
         return outcomes
-    if fresh and not wish.yes and not agreed(f"Connect {_names(fresh)}?"):
+    if fresh and not (wish.yes or wish.picked) and not agreed(f"Connect {_names(fresh)}?"):
         raise Refused("needs_human", "Cancelled. Nothing changed.")
     answered = _answers(places, todo, wish) if fresh else wish
     trials: dict[tuple[str, ...], Trial] = {}
@@ -138,17 +141,17 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
     leaving: list[tuple[Client, Scope]] = [
         (client, one) for client in chosen or CLIENTS for one in (client.scopes if scope is None else (scope,))
     ]
-    seen: set[Path] = set()  # of two clients that read the same file, the first removes our lines
+    looked: list[connect.Found] = []
     for client, one in leaving:
-        try:
-            changes = connect.removal(connect.look(client, places, one), places, records, leaving)
-        except Refused:
-            if chosen:
-                raise
-            continue
-        fresh = tuple(each for each in changes if each.file not in seen)
-        seen |= {each.file for each in fresh}
-        found += [Connection(client, one, fresh)] if fresh else []
+        with nullcontext() if chosen else suppress(Refused):
+            looked.append(connect.look(client, places, one))
+    seen: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
+    for each in sorted(looked, key=lambda found: found.entry is None):
+        with nullcontext() if chosen else suppress(Refused):
+            changes = connect.removal(each, places, records, leaving)
+            fresh = tuple(change for change in changes if change.file not in seen)
+            seen |= {change.file for change in fresh}
+            found += [Connection(each.client, each.scope, fresh)] if fresh else []
     return found
 
 
@@ -160,6 +163,46 @@ def disconnect(places: Places, found: Sequence[Connection]) -> None:
         for change in each.changes:
             made += files.undo(change, records)
     files.remove_empty(made)
+
+
+def offer(screen: Screen, root: Path, more: Sequence[str]) -> None:
+    """The end of ``init``: which clients are installed, and at a terminal one key to connect them. Nothing without it.
+
+    ``more``: files that init wrote, for the list of what to commit. Never refuses: init itself is done.
+    """
+    from wfe_mcp.cli.terminal.pin import at_terminal
+
+    places = places_of(root)
+    left = [each for each in installed(places) if not _is_connected(each, places)]
+    if left and not at_terminal():
+        say(
+            screen,
+            f"Clients not connected yet: {', '.join(each.title for each in left)}. To connect them: wfe-mcp install",
+        )
+    elif left:
+        listed = ", ".join(f"{number} {each.title}" for number, each in enumerate(left, 1))
+        chosen = _picked(typed(f"Clients: {listed}. Connect (1, 2 .., a = all, Enter = none)? "), left)
+        outcomes = connect_all(screen, places, chosen, Wish(picked=True)) if chosen else []
+        finish(screen, outcomes, places, more)
+        return
+    finish(screen, (), places, more)
+
+
+def _is_connected(client: Client, places: Places) -> bool:
+    for scope in client.scopes:
+        with suppress(Refused):
+            found = connect.look(client, places, scope)
+            if found.entry is not None and found.is_ours:
+                return True
+    return False
+
+
+def _picked(said: str, clients: Sequence[Client]) -> list[Client]:
+    """The clients that an answer names: numbers, or ``a`` for all."""
+    if said.lower() in ("a", "all"):
+        return [*clients]
+    numbers = {int(each) for each in said.replace(",", " ").split() if each.isdecimal()}
+    return [each for number, each in enumerate(clients, 1) if number in numbers]
 
 
 def show_plan(screen: Screen, one: Connected, places: Places) -> None:
@@ -237,6 +280,9 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             say(screen, f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
             say(screen, '  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
+    for each in outcomes:
+        if each.refusal is not None:
+            screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
     commit = [*more, *to_commit(done, places)]
     if commit:
         say(screen, f"To share with your team, commit {' '.join(commit)}")
@@ -288,7 +334,7 @@ def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
     if instructions is None:
         names = ", ".join(dict.fromkeys(shown(each.client.instructions_file(places, each.found.scope), places) for each in plans))  # fmt: skip
         instructions = not wish.yes and agreed(f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?")
-    return Wish(wish.scope, wish.by, allow, instructions, wish.yes, wish.dry_run)
+    return replace(wish, allow=allow, instructions=instructions)
 
 
 def _connect(
