@@ -8,8 +8,8 @@ import pytest
 from wfe_mcp.clients.connect import client_named, is_installed
 from wfe_mcp.clients.table import CLIENTS, TOOLS, Places
 
-ROOT, HOME = Path("/work/shop"), Path("/home/ada")
-WINDOWS = {"APPDATA": "/users/ada/AppData/Roaming"}
+ROOT, HOME = Path("/srv/shop"), Path("/home/me")
+WINDOWS = {"APPDATA": "/roaming/AppData/Roaming"}
 
 
 def places(platform: str = "linux", **env: str) -> Places:
@@ -20,24 +20,24 @@ def places(platform: str = "linux", **env: str) -> Places:
     ("platform", "env", "wanted"),
     [
         ("linux", {}, {
-            "claude-code": "/home/ada/.claude.json", "codex": "/home/ada/.codex/config.toml",
-            "cursor": "/home/ada/.cursor/mcp.json", "vscode": "/home/ada/.config/Code/User/mcp.json",
-            "gemini-cli": "/home/ada/.gemini/settings.json", "opencode": "/home/ada/.config/opencode/opencode.json",
-            "goose": "/home/ada/.config/goose/config.yaml", "zed": "/home/ada/.config/zed/settings.json",
-            "windsurf": "/home/ada/.codeium/windsurf/mcp_config.json",
-            "cline": "/home/ada/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-            "cline-cli": "/home/ada/.cline/data/settings/cline_mcp_settings.json",
+            "claude-code": "/home/me/.claude.json", "codex": "/home/me/.codex/config.toml",
+            "cursor": "/home/me/.cursor/mcp.json", "vscode": "/home/me/.config/Code/User/mcp.json",
+            "gemini-cli": "/home/me/.gemini/settings.json", "opencode": "/home/me/.config/opencode/opencode.json",
+            "goose": "/home/me/.config/goose/config.yaml", "zed": "/home/me/.config/zed/settings.json",
+            "windsurf": "/home/me/.codeium/windsurf/mcp_config.json",
+            "cline": "/home/me/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+            "cline-cli": "/home/me/.cline/data/settings/cline_mcp_settings.json",
         }),
         ("darwin", {}, {
-            "vscode": "/home/ada/Library/Application Support/Code/User/mcp.json",
-            "cline": "/home/ada/Library/Application Support/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-            "goose": "/home/ada/.config/goose/config.yaml", "zed": "/home/ada/.config/zed/settings.json",
+            "vscode": "/home/me/Library/Application Support/Code/User/mcp.json",
+            "cline": "/home/me/Library/Application Support/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+            "goose": "/home/me/.config/goose/config.yaml", "zed": "/home/me/.config/zed/settings.json",
         }),
         ("win32", WINDOWS, {
-            "vscode": "/users/ada/AppData/Roaming/Code/User/mcp.json", "zed": "/users/ada/AppData/Roaming/Zed/settings.json",
-            "goose": "/users/ada/AppData/Roaming/Block/goose/config/config.yaml", "codex": "/home/ada/.codex/config.toml",
+            "vscode": "/roaming/AppData/Roaming/Code/User/mcp.json", "zed": "/roaming/AppData/Roaming/Zed/settings.json",
+            "goose": "/roaming/AppData/Roaming/Block/goose/config/config.yaml", "codex": "/home/me/.codex/config.toml",
         }),
-        ("win32", {}, {"zed": "/home/ada/AppData/Roaming/Zed/settings.json"}),
+        ("win32", {}, {"zed": "/home/me/AppData/Roaming/Zed/settings.json"}),
         ("linux", {"XDG_CONFIG_HOME": "/x", "CODEX_HOME": "/c", "CLAUDE_CONFIG_DIR": "/d", "CLINE_MCP_SETTINGS_PATH": "/e.json"}, {
             "opencode": "/x/opencode/opencode.json", "codex": "/c/config.toml", "claude-code": "/d/.claude.json",
             "cline-cli": "/e.json",

@@ -30,6 +30,7 @@ ELSEWHERE = {
 EXECUTED = (
     "add-a-check",
     "back-up-and-clean-up",
+    "connect-a-client",
     "decide-in-the-browser",
     "find-what-was-said",
     "hand-over",
