@@ -119,7 +119,7 @@ def plan(
 
     Refuses an entry of our name that is not ours, a form that cannot be extended, and a read-only file.
     """
-    wanted, most = found.shape.entry(argv, allow=allow), found.shape.entry(argv, allow=True)
+    wanted, most = (found.client.entry(found.shape, places, argv, allow=each) for each in (allow, True))
     base, state = found.content, "new"
     if found.entry is not None:
         if not found.is_ours:

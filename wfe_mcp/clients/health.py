@@ -100,6 +100,9 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
             )
     yield from _project(found, held, places)
     missing = [key for key in found.shape.always if key not in held]
+    named: object = held.get(found.client.names)
+    given = cast("list[Any]", named) if isinstance(named, list) else []
+    missing += [f"{each} in {found.client.names}" for each in found.client.passed_on(places) if each not in given]
     if missing:
         yield "note", f"the entry lacks {', '.join(missing)}; fix: {again}"
     trust = TRUST.get(found.client.name)

@@ -23,6 +23,12 @@ TOOLS = (
 )  # fmt: skip
 """For clients that allow tools one by one."""
 
+PASSED_ON = (
+    "WFE_DATABASE_URL", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY",
+)  # fmt: skip
+"""Variables that decide where the server keeps its data, and the usual keys of models: a client that passes few variables
+must name those that are set, or its server uses another database than your terminal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -92,7 +98,7 @@ class Client:
     """``programs``, ``folders``: one of them is there where the client is installed.
 
     ``project``, ``user``: its file per scope, the first that exists, else the first; empty: it has no such scope.
-    ``passes``: the variables that the server gets; None: all. ``root``: where the server finds the project.
+    ``passes``: the variables that the server gets; None: all. ``names``: the key that names more of them. ``root``: where the server finds the project.
     ``before``: what the user must still do in the client; ``asks``: what it does without permission.
     """
 
@@ -105,6 +111,7 @@ class Client:
     user: Callable[[Places], tuple[Path, ...]]
     project: tuple[str, ...] = ()
     passes: tuple[str, ...] | None = None
+    names: str = ""
     root: Literal["folder", "roots", "unknown"] = "folder"
     instructions: str = "AGENTS.md"
     own_instructions: Callable[[Places], Path] | None = None
@@ -126,6 +133,15 @@ class Client:
         if scope == "user" and self.own_instructions is not None:
             return self.own_instructions(places)
         return places.root / self.instructions
+
+    def passed_on(self, places: Places) -> tuple[str, ...]:
+        """The variables that are set here and that the entry must name, so that the server gets them."""
+        return tuple(each for each in PASSED_ON if places.env.get(each)) if self.names else ()
+
+    def entry(self, shape: Shape, places: Places, argv: tuple[str, ...], *, allow: bool) -> dict[str, Any]:
+        """The entry that starts ``argv`` on this machine."""
+        names = self.passed_on(places)
+        return shape.entry(argv, allow=allow) | ({self.names: [*names]} if names else {})
 
     def offers_permission(self, shape: Shape) -> bool:
         """Whether a file can allow wfe's tools."""
@@ -175,7 +191,7 @@ CLIENTS: tuple[Client, ...] = (
         (Shape(("mcp_servers",), always={"required": True, "startup_timeout_sec": 30, "tool_timeout_sec": 120},
                allowed={"default_tools_approval_mode": "approve"}),),
         lambda at: (_codex(at) / "config.toml",), (".codex/config.toml",),
-        passes=("HOME", "LANG", "PATH", "TERM", "TMPDIR"),
+        passes=("HOME", "LANG", "PATH", "TERM", "TMPDIR"), names="env_vars",
         own_instructions=lambda at: _codex(at) / "AGENTS.md",
         before="Codex reads the file of a project only where you trust the project",
         asks="asks before each call that changes something; codex exec refuses those calls",

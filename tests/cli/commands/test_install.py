@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,19 @@ def everything(folder: Path) -> dict[str, bytes | None]:
     }
 
 
+@pytest.fixture
+def answering(at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``answering("y", "n")``: a user at the terminal and their answers."""
+
+    def say(*lines: str) -> None:
+        given = iter(lines)
+        at_terminal(True)
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("sys.stdin.readline", lambda: f"{next(given)}\n", raising=False)
+
+    return say
+
+
 # -- each client, each scope -----------------------------------------------------------------------------------------
 
 
@@ -79,7 +93,7 @@ def test_install_in_an_empty_home_writes_the_entry_and_uninstall_leaves_no_trace
     (outcome,) = said.data["clients"]
     assert (outcome["state"], outcome["trial"]["fault"], outcome["backups"]) == ("new", "", [])
     assert outcome["trial"]["tools"] == len(table.TOOLS)
-    wanted = client.shapes[0].entry(tuple(outcome["command"]), allow=True)
+    wanted = client.entry(client.shapes[0], places(empty), tuple(outcome["command"]), allow=True)
     assert held(empty, client, scope) == wanted
     assert "wfe-mcp: begin" in client.instructions_file(places(empty), scope).read_text()
     gone = empty.json("uninstall", "--yes")
@@ -235,6 +249,28 @@ def test_the_lines_for_the_model_are_cut_out_of_a_file_that_a_user_extended(empt
     assert guide.read_text() == "# Mine\nMore.\n"
 
 
+def test_a_client_that_passes_few_variables_is_given_the_names_of_those_that_choose_the_database(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    assert empty("install", "--client", "codex", "--yes").code == 0
+    text = (empty.root / ".codex" / "config.toml").read_text()
+    assert tomllib.loads(text)["mcp_servers"]["wfe"]["env_vars"] == ["WFE_DATABASE_URL", "OPENAI_API_KEY"]
+    assert "sk-1" not in text
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(empty.root))
+    assert any("the entry lacks XDG_CONFIG_HOME in env_vars; fix: " in message for _, message in findings(empty, "client Codex"))  # fmt: skip
+
+
+def test_permission_outside_the_entry_is_asked_for_too(empty: Terminal, answering: Callable[..., None]) -> None:
+    empty("install", "--client", "claude-code", "--yes")
+    answering("n")
+    said = empty.json("install", "--client", "claude-code", "--allow", "--no-instructions")
+    assert said.refusal == "needs_human"
+    assert not (empty.root / ".claude").exists()
+
+
 @posix
 def test_a_link_is_followed_where_it_is_the_users_and_refused_where_it_leaves_the_project(
     empty: Terminal, tmp_path: Path
@@ -267,19 +303,6 @@ def test_a_copy_of_a_file_with_secrets_is_readable_by_its_owner_alone(empty: Ter
 
 
 # -- what is chosen, asked and refused -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def answering(at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """``answering("y", "n")``: a user at the terminal and their answers."""
-
-    def say(*lines: str) -> None:
-        given = iter(lines)
-        at_terminal(True)
-        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-        monkeypatch.setattr("sys.stdin.readline", lambda: f"{next(given)}\n", raising=False)
-
-    return say
 
 
 def test_without_a_name_every_installed_client_is_connected_and_a_refusal_leaves_the_others(empty: Terminal) -> None:
@@ -492,7 +515,7 @@ AGAIN = "fix: wfe-mcp uninstall --client {0}, then wfe-mcp install --client {0}"
 OURS = '"command": "wfe-mcp", "args": ["serve"{0}]'
 CLAUDE = '{"mcpServers": {"wfe": {' + OURS + ', "type": "stdio", "alwaysLoad": true}}}'
 NO_TRUST = "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"  # fmt: skip
-CODEX = '[mcp_servers.wfe]\ncommand = "wfe-mcp"\nargs = ["serve"]\nrequired = true\nstartup_timeout_sec = 30\ntool_timeout_sec = 120\n'  # fmt: skip
+CODEX = '[mcp_servers.wfe]\ncommand = "wfe-mcp"\nargs = ["serve"]\nrequired = true\nstartup_timeout_sec = 30\ntool_timeout_sec = 120\nenv_vars = ["WFE_DATABASE_URL"]\n'  # fmt: skip
 GEMINI = '{"mcpServers": {"wfe": {' + OURS + ', "timeout": 1, "trust": true}}}'
 NO_FOLDER = "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"  # fmt: skip
 
@@ -508,6 +531,7 @@ NO_FOLDER = "Gemini CLI starts no servers in a folder that it does not trust; fi
         (".mcp.json", CLAUDE.replace("{0}", "").replace('"type": "stdio"', '"env": {"WFE_PROJECT": "/"}, "type": "stdio"'), "Claude Code", "note", "ROOT/.mcp.json: it always serves the project /, not this one; fix: remove --project there"),
         (".mcp.json", CLAUDE.replace("{0}", "").replace(', "alwaysLoad": true', ""), "Claude Code", "note", "ROOT/.mcp.json: the entry lacks alwaysLoad; " + AGAIN.format("claude-code")),
         (".mcp.json", CLAUDE.replace("{0}", "").replace(', "alwaysLoad"', ', "disabled": true, "alwaysLoad"'), "Claude Code", "problem", "ROOT/.mcp.json: the server is disabled there; fix: enable it"),
+        (".gemini/settings.json", GEMINI.replace("{0}", "").replace('"timeout": 1, ', ""), "Gemini CLI", "note", "ROOT/.gemini/settings.json: the entry lacks timeout; " + AGAIN.format("gemini-cli")),
         (".codex/config.toml", CODEX, "Codex", "note", "ROOT/.codex/config.toml: " + NO_TRUST),
         (".mcp.json", CLAUDE.replace("{0}", ""), "Claude Code", "ok", "ROOT/.mcp.json, serves the project that the client is started in; it asks before each call of a tool; claude -p refuses the calls"),
         (".mcp.json", CLAUDE.replace("{0}", ', "--project", "."'), "Claude Code", "ok", "ROOT/.mcp.json, serves .; it asks before each call of a tool; claude -p refuses the calls"),

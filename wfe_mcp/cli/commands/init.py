@@ -21,7 +21,7 @@ NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that
 
 
 def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_trial: NoTrial = False) -> None:
-    """Find this project's checks, try them, and set your PIN.
+    """Find and try checks, set your PIN, connect your clients.
 
     It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
     2 min each and 5 min in all. Tests that work run once more in a checkout; if they do the same there, their gates

@@ -97,7 +97,7 @@ def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish:
     records = records_here()
     outcomes = [_planned(each, places, records, wish) for each in clients]
     todo = [each for each in outcomes if each.plan is not None and (each.plan.changes or wish.allow or wish.instructions is not False)]  # fmt: skip
-    fresh = [each for each in todo if each.plan is not None and each.plan.state != "connected"]
+    fresh = [each for each in todo if each.plan is not None and each.plan.changes]
     for each in outcomes:
         show_plan(screen, each, places)
     if wish.dry_run:
@@ -348,10 +348,11 @@ def _connect(
     if not plan.changes:
         one.plan, one.state = plan, "connected"
         return
-    key = (*plan.argv, "", *(one.client.passes or ()))
+    passes = None if one.client.passes is None else (*one.client.passes, *one.client.passed_on(places))
+    key = (*plan.argv, "", *(passes or ()))
     if key not in trials:
         with screen.busy(f"starting {' '.join(plan.argv)}"):
-            env = trial.environment(places.env, one.client.passes)
+            env = trial.environment(places.env, passes)
             trials[key] = trial.started(plan.argv, places.root, env)
     one.trial = trials[key]
     if one.trial.fault:
