@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp import __version__
-from wfe_mcp.clients.launch import By, Installation, command, is_ours, this_installation
+from wfe_mcp.clients.launch import By, Installation, command, is_ours, source, this_installation
 from wfe_mcp.clients.table import Scope
 
 
@@ -51,17 +51,17 @@ def test_another_installation_of_that_name_is_not_taken_for_this_one(here: Insta
 
 
 @pytest.mark.parametrize(
-    ("source", "wanted"),
+    ("came_from", "wanted"),
     [
         ("git+https://example.org/wfe.git", ("--from", "git+https://example.org/wfe.git", "wfe-mcp")),
         ("", (f"wfe-mcp@{__version__}",)),
     ],
 )
-def test_what_lies_in_a_cache_is_started_by_uvx(tmp_path: Path, source: str, wanted: tuple[str, ...]) -> None:
-    cached = installation(tmp_path / "uv" / "archive-v0" / "x1", source)
+def test_what_lies_in_a_cache_is_started_by_uvx(tmp_path: Path, came_from: str, wanted: tuple[str, ...]) -> None:
+    cached = installation(tmp_path / "uv" / "archive-v0" / "x1", came_from)
     assert command(cached, {}, "user") == ("uvx", *wanted, "serve")
     assert command(cached, {}, "user", "path") == (str(cached.program), "serve")
-    assert command(installation(tmp_path / "kept", source), {}, "project", "uvx") == ("uvx", *wanted, "serve")
+    assert command(installation(tmp_path / "kept", came_from), {}, "project", "uvx") == ("uvx", *wanted, "serve")
 
 
 def test_without_a_program_the_module_is_started(tmp_path: Path) -> None:
@@ -76,7 +76,20 @@ def test_the_program_of_windows_ends_with_exe(tmp_path: Path) -> None:
 def test_the_installation_that_runs_is_that_of_this_python() -> None:
     found = this_installation()
     assert (found.executable, found.prefix) == (sys.executable, Path(sys.prefix))
-    assert found.source.startswith("file://"), "a checkout"
+    assert Path(found.source, "pyproject.toml").is_file(), "a checkout"
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "wanted"),
+    [
+        (None, ""),
+        ('{"url": "https://example.org/wfe.git", "vcs_info": {"vcs": "git", "commit_id": "c8ff8d7"}}', "git+https://example.org/wfe.git@c8ff8d7"),
+        ('{"url": "file:///srv/my%20wfe", "dir_info": {}}', str(Path("/srv/my wfe"))),
+        ('{"url": "https://example.org/wfe.whl", "archive_info": {}}', "https://example.org/wfe.whl"),
+    ],
+)  # fmt: skip
+def test_uvx_gets_what_was_installed(direct_url: str | None, wanted: str) -> None:
+    assert source(direct_url) == wanted
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from wfe_mcp import __version__
 
@@ -84,12 +86,17 @@ def is_ours(argv: Sequence[str]) -> bool:
     return "serve" in argv and (PROGRAM in names or "wfe_mcp" in names)
 
 
+def source(direct_url: str | None) -> str:
+    """What uvx gets a package from: the commit, folder or file of its ``direct_url.json``; empty: it came by its name."""
+    found: dict[str, Any] = json.loads(direct_url) if direct_url else {}
+    url, vcs = str(found.get("url", "")), found.get("vcs_info")
+    if vcs:
+        return f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+
+
 def _source() -> str:
-    """The git address or folder that this was installed from; empty where it came by its name."""
     try:
-        text = metadata.distribution(PROGRAM).read_text("direct_url.json")
+        return source(metadata.distribution(PROGRAM).read_text("direct_url.json"))
     except metadata.PackageNotFoundError:
         return ""
-    found: dict[str, Any] = json.loads(text) if text else {}
-    url, vcs = str(found.get("url", "")), found.get("vcs_info")
-    return f"{vcs['vcs']}+{url}" if vcs else url

@@ -572,6 +572,8 @@ def test_doctor_knows_who_trusts_the_project(empty: Terminal, monkeypatch: pytes
     put(empty.root / ".gemini" / "settings.json", GEMINI.replace("{0}", ""))
     put(home / ".gemini" / "settings.json", '{"security": {"folderTrust": {"enabled": true}}}')
     assert findings(empty, "client Gemini CLI") == [("note", f"ROOT/.gemini/settings.json: {NO_FOLDER}")]
+    put(home / ".gemini" / "trustedFolders.json", json.dumps({str(empty.root): "DO_NOT_TRUST"}))
+    assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["note"]
     put(home / ".gemini" / "trustedFolders.json", "{")
     assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["note"]
     for folder, kind in ((empty.root, "TRUST_FOLDER"), (empty.root.parent, "TRUST_FOLDER"), (empty.root.parent, "TRUST_PARENT")):  # fmt: skip
