@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
 MAX_BYTES = 50_000_000
 _RECORDS = "clients.json"
@@ -168,19 +168,14 @@ def _refuse_changed(change: Change) -> None:
         raise Refused("conflict", f"{change.file} changed meanwhile, so it was left as it is.", "Run the command again.")  # fmt: skip
 
 
-class _refusing:  # noqa: N801 - used as a function
+@contextmanager
+def _refusing(file: Path) -> Generator[None]:
     """Turns faults of the system into refusals."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise Refused("unavailable", f"{self.file} cannot be written: {error.strerror}. It is unchanged.",
-                          "Check its permissions, and the space on the disk.") from None  # fmt: skip
+    try:
+        yield
+    except OSError as error:
+        raise Refused("unavailable", f"{file} cannot be written: {error.strerror}. It is unchanged.",
+                      "Check its permissions, and the space on the disk.") from None  # fmt: skip
 
 
 def _write(file: Path, data: bytes, mode: int | None) -> None:

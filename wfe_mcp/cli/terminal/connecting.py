@@ -92,7 +92,7 @@ def scope_of(client: Client, wish: Wish) -> Scope:
 def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish: Wish) -> list[Connected]:
     """Show what would change, ask, start the server, and write. A refusal of one client leaves the others.
 
-    Refuses when the user declines, when there is no terminal to ask at, and when nothing is left to do but refusals.
+    Refuses when the user declines, and when there is no terminal to ask at.
     """
     records = records_here()
     outcomes = [_planned(each, places, records, wish) for each in clients]
