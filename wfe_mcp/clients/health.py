@@ -40,6 +40,8 @@ class ClientFinding:
 def path_finding(here: Installation, places: Places) -> ClientFinding:
     """Whether the name ``wfe-mcp`` finds this installation."""
     named = launch.on_path(places.env)
+    if here.is_temporary:
+        return ClientFinding("PATH", "ok", f"{launch.PROGRAM} is started by uvx; to install it: uv tool install")
     if named is None:
         told = f"{launch.PROGRAM} is not found; fix: uv tool update-shell, then open a new terminal; until then: {here.program}"
         return ClientFinding("PATH", "note", told)

@@ -305,7 +305,8 @@ def to_commit(outcomes: Sequence[Connected], places: Places) -> list[str]:
 
 
 def _is_private(plan: Plan, places: Places) -> bool:
-    return plan.found.file.is_relative_to(places.root) and Path(plan.argv[0]).is_absolute()
+    of_this_machine = any(Path(each).is_absolute() or "file:" in each for each in plan.argv)
+    return plan.found.file.is_relative_to(places.root) and of_this_machine
 
 
 def _planned(client: Client, places: Places, records: files.Records, wish: Wish) -> Connected:
