@@ -31,6 +31,7 @@ EXECUTED = (
     "add-a-check",
     "attach-files",
     "back-up-and-clean-up",
+    "connect-a-client",
     "decide-in-the-browser",
     "find-what-was-said",
     "hand-over",

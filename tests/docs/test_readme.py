@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 README = ROOT / "README.md"
 PIN = "correct horse"
+MORE = {
+    "init": ["--yes", "--pin-fd", "0"],
+    "RUN": ["--help"],
+    "install": ["--client", "codex", "--yes"],
+    "uninstall": ["--yes"],
+}
+"""What each command of the README needs where no user answers and no client is installed."""
 
 
 def test_each_command_of_the_readme_works(reader: Reader) -> None:
@@ -40,7 +47,7 @@ def test_each_command_of_the_readme_works(reader: Reader) -> None:
 
     assert len(told) >= 8
     for words in told:
-        more = ["--yes", "--pin-fd", "0"] if "init" in words else ["--help"] if "RUN" in words else []
+        more = next((options for word, options in MORE.items() if word in words), [])
         done = subprocess.run(
             [*words, *more], cwd=reader.folder, env=reader.environment, input=PIN, capture_output=True, encoding="utf-8",
             timeout=60, check=False,

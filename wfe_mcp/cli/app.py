@@ -39,6 +39,7 @@ from wfe_mcp.cli.commands import (
     handoff,
     import_run,
     init,
+    install,
     jobs,
     log,
     mcp,
@@ -83,7 +84,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "Set up": (("init", "doctor", "trust"), ("demo",)),
+    "Set up": (("init", "doctor", "trust"), ("install", "uninstall", "demo")),
     "Work": (("start", "status"), ("run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed")),
     "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
@@ -101,6 +102,8 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("init", init.init),
     ("doctor", doctor.doctor),
     ("trust", trust.trust),
+    ("install", install.install),
+    ("uninstall", install.uninstall),
     ("demo", demo.demo),
     ("start", start.start),
     ("status", status.status),

@@ -75,10 +75,22 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     yield from _providers(invocation)
     yield from _models_here(invocation)
     yield from _plugins()
+    yield from _clients(invocation)
     yield from _page(invocation)
     yield from _passkeys(invocation)
     yield from _people(invocation)
     yield from _servers(invocation)
+
+
+def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
+    """Whether AI coding clients can start this server for this project."""
+    from wfe_mcp.cli.terminal.connecting import places_of
+    from wfe_mcp.clients.health import client_findings, path_finding
+    from wfe_mcp.clients.launch import this_installation
+
+    places, here = places_of(invocation.project.root), this_installation()
+    for each in (path_finding(here, places), *client_findings(here, places)):
+        yield HealthFinding(each.topic, each.level, each.message)
 
 
 def _database(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -21,13 +21,14 @@ NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that
 
 
 def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_trial: NoTrial = False) -> None:
-    """Find this project's checks, try them, and set your PIN.
+    """Find and try checks, set your PIN, connect your clients.
 
     It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
     2 min each and 5 min in all. Tests that work run once more in a checkout; if they do the same there, their gates
     will run there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says
     what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it.
     """
+    from wfe_mcp.cli.terminal.connecting import installed, offer, places_of
     from wfe_mcp.cli.terminal.effects import listing_view, show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
     from wfe_mcp.cli.terminal.trials import trial_view, trials_of
@@ -85,10 +86,14 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "config": str(written.path), "added": list(written.added), "trusted": trusted, "not_trusted": rest,
         "checks": {name: list(check.argv) for name, check in checks.items()}, "trials": tried,
         "folders_left_out": list(found.left_out),
+        "clients": [each.name for each in installed(places_of(engine.root))],
         "effects": [view for each in listings for view in listing_view(each)["effects"]],
     }  # fmt: skip
     answer = Envelope(True, summary=told, data=data)
     invocation.render(answer, lambda screen: _tell(invocation, screen, told, trials, found.left_out))
+    if not invocation.screen.as_json:
+        offer(invocation.screen, engine.root, _written(engine))
+        invocation.screen.next(*_next(invocation))
 
 
 def _tell(
@@ -102,10 +107,20 @@ def _tell(
     show_left_out(screen, trials)
     if left_out:
         screen.line(f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file.")  # fmt: skip
-    faults = list(_faults(invocation.engine))
-    for fault in faults:
+    for fault in _faults(invocation.engine):
         screen.line(f"Not ready: {fault}.", "yellow")
-    screen.next("wfe-mcp doctor" if faults else "tell your agent: Use wfe quick_fix to fix <the bug>.")
+
+
+def _next(invocation: Invocation) -> list[str]:
+    from wfe_mcp.cli.terminal.connecting import SENTENCE
+
+    return ["wfe-mcp doctor" if list(_faults(invocation.engine)) else SENTENCE]
+
+
+def _written(engine: "Engine") -> list[str]:
+    """The files of init that a team shares, where the project is a repository."""
+    files = (".wfe/config.toml", ".wfe/.gitignore")
+    return [each for each in files if (engine.root / each).exists()] if engine.project.is_git else []
 
 
 def _faults(engine: "Engine") -> "Iterator[str]":

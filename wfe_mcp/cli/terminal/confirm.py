@@ -18,11 +18,16 @@ def agreed(question: str, word: str = "") -> bool:
 
     if not at_terminal():
         raise Refused("needs_human", "No terminal for the prompt.", "Add --yes, or run it in a terminal of your own.")  # fmt: skip
-    print(f"{question} [{f'type {word}' if word else 'y'}/N] ", end="", file=sys.stderr, flush=True)
+    return typed(f"{question} [{f'type {word}' if word else 'y'}/N] ").lower() in ({word} if word else {"y", "yes"})
+
+
+def typed(prompt: str) -> str:
+    """The line that the user types at the terminal, without the spaces around it."""
+    print(prompt, end="", file=sys.stderr, flush=True)
     # Standard input may be a pipe with other content.
     if sys.platform == "win32" or sys.stdin.isatty():
         said = sys.stdin.readline()
     else:
         with Path("/dev/tty").open(encoding="utf-8") as terminal:
             said = terminal.readline()
-    return said.strip().lower() in ({word} if word else {"y", "yes"})
+    return said.strip()

@@ -1,0 +1,173 @@
+"""What install asks, chooses and refuses, and opencode's two shapes."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.client_files import (
+    everything,
+    posix,
+)
+from tests.cli.scene import Terminal
+from wfe_mcp.clients.formats import entry
+
+
+def test_without_a_name_every_installed_client_is_connected_and_a_refusal_leaves_the_others(empty: Terminal) -> None:
+    (Path.home() / ".codex").mkdir()
+    (Path.home() / ".gemini").mkdir()
+    (Path.home() / ".cursor").mkdir()
+    (empty.root / ".gemini").mkdir()
+    (empty.root / ".gemini" / "settings.json").write_text("{")
+    said = empty("install", "--yes")
+    assert said.code == 1
+    assert "Connected Codex (.codex/config.toml); a test start worked, 15 tools." in said.out
+    assert "Connected Cursor (.cursor/mcp.json)" in said.out
+    assert "error: Gemini CLI cannot read" in said.err
+    states = {each["client"]: each["state"] for each in empty.json("install", "--yes").data["clients"]}
+    assert states == {"codex": "connected", "cursor": "connected", "gemini-cli": "refused"}
+
+
+def test_a_dry_run_shows_the_changes_and_writes_and_starts_nothing(empty: Terminal, tmp_path: Path) -> None:
+    before = everything(tmp_path)
+    said = empty("install", "--client", "codex", "--dry-run")
+    assert said.code == 0
+    assert "Codex: .codex/config.toml (new), server wfe\n  + [mcp_servers.wfe]\n" in said.out
+    assert "Would connect Codex." in said.out and "test start" not in said.out
+    assert everything(tmp_path) == before
+    empty("install", "--client", "codex", "--yes")
+    there = everything(tmp_path)
+    gone = empty("uninstall", "--dry-run")
+    assert "  - [mcp_servers.wfe]\n" in gone.out and "Would disconnect Codex (project)." in gone.out
+    assert everything(tmp_path) == there
+
+
+def test_at_a_terminal_the_client_the_permission_and_the_lines_are_asked_for_one_by_one(
+    empty: Terminal, answering: Callable[..., None]
+) -> None:
+    answering("n", "y", "y", "n", "n", "y")
+    assert empty.json("install", "--client", "codex").refusal == "needs_human"
+    assert not (empty.root / ".codex").exists()
+    said = empty("install", "--client", "codex")
+    assert said.code == 0
+    assert "Connect Codex? [y/N] " in said.err
+    assert "May Codex call wfe's tools without asking? Approvals still need your PIN. [y/N] " in said.err
+    assert "Add 3 lines on when to use wfe to AGENTS.md? [y/N] " in said.err
+    assert "approve" in (empty.root / ".codex" / "config.toml").read_text()
+    assert not (empty.root / "AGENTS.md").exists()
+    assert "Next: tell your agent: Use wfe quick_fix to fix <the bug>." in said.err
+    assert empty.json("uninstall").refusal == "needs_human"
+    assert (empty("uninstall").code, (empty.root / ".codex").exists()) == (0, False)
+
+
+def test_without_a_terminal_nothing_is_written_and_permission_is_never_given_silently(empty: Terminal) -> None:
+    assert empty.json("install", "--client", "codex").refusal == "needs_human"
+    assert not (empty.root / ".codex").exists()
+    said = empty("install", "--client", "codex", "--yes")
+    assert "approve" not in (empty.root / ".codex" / "config.toml").read_text()
+    assert "It asks before each call that changes something; codex exec refuses those calls; to allow wfe's tools: wfe-mcp install --allow." in said.out  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["--client", "cursr"], "No client is called 'cursr'.", "Did you mean cursor?"),
+        (["--client", "emacs"], "No client is called 'emacs'.", "There are: claude-code, codex, cursor, "),
+        (["--client", "goose", "--scope", "project"], "Goose reads no file of a project.", "wfe-mcp install --client goose --scope user"),
+        (["--scope", "usr"], "--scope 'usr' is not known.", "Did you mean user?"),
+        (["--command", "pip"], "--command 'pip' is not known.", "There are: auto, path, name, uvx."),
+        ([], "No client was found on this machine.", "Name one: wfe-mcp install --client NAME, of claude-code, "),
+    ],
+)  # fmt: skip
+def test_wrong_words_are_refused_with_the_nearest_valid_ones(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str, hint: str
+) -> None:
+    monkeypatch.setenv("PATH", str(empty.root))
+    error = empty.json("install", *words).document["error"]
+    assert error["message"] == message and error["hint"].startswith(hint)
+
+
+def test_uninstall_without_a_connection_says_so_and_leaves_broken_files_of_others(empty: Terminal) -> None:
+    (empty.root / ".mcp.json").write_text("{")
+    said = empty("uninstall", "--yes")
+    assert (said.code, said.out) == (0, "No client is connected; nothing to change.\n")
+    assert empty.json("uninstall", "--client", "claude-code", "--yes").refusal == "conflict"
+
+
+@posix
+def test_a_command_that_does_not_start_as_the_client_starts_it_is_refused_and_nothing_is_written(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = empty.root / "bin"
+    programs.mkdir()
+    (programs / "wfe-mcp").write_text("#!/bin/sh\necho no such module >&2\nexit 3\n")
+    (programs / "wfe-mcp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    error = empty.json("install", "--client", "codex", "--command", "name", "--yes").document["error"]
+    assert error["code"] == "unavailable"
+    assert error["message"] == "wfe-mcp serve does not work as Codex starts it: it ended before it answered: no such module"  # fmt: skip
+    assert not (empty.root / ".codex").exists()
+
+
+@posix
+def test_the_name_of_a_shared_file_is_to_be_committed_and_a_path_is_not(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    said = empty("install", "--client", "claude-code", "--yes", "--instructions")
+    assert json.loads((empty.root / ".mcp.json").read_text())["mcpServers"]["wfe"]["command"] == "wfe-mcp"
+    assert "To share with your team, commit .mcp.json CLAUDE.md" in said.out
+    said = empty("install", "--client", "cursor", "--yes", "--command", "path")
+    assert "Do not commit .cursor/mcp.json: the command is a path of this machine." in said.out
+
+
+# -- opencode's two shapes -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opencode(empty: Terminal, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """``opencode("2.1.0")``: a program that reports that version."""
+
+    def put(version: str) -> None:
+        programs = empty.root.parent / "programs"
+        programs.mkdir(exist_ok=True)
+        (programs / "opencode").write_text(f"#!/bin/sh\necho {version}\n")
+        (programs / "opencode").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+
+    return put
+
+
+@posix
+def test_opencode_2_gets_its_own_shape(empty: Terminal, opencode: Callable[[str], None]) -> None:
+    opencode("2.1.0")
+    assert empty("install", "--yes").code == 0
+    found = json.loads((empty.root / "opencode.json").read_text())
+    assert found["mcp"]["servers"]["wfe"]["timeout"] == {"startup": 30000, "request": 120000}
+    assert found["mcp"]["servers"]["wfe"]["disabled"] is False
+    assert empty("uninstall", "--yes").code == 0
+    assert not (empty.root / "opencode.json").exists()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("version", "text", "path"),
+    [
+        ("1.18.0", '{"mcp": {"servers": {"a": {"type": "local"}}}}', ("mcp", "servers", "wfe")),
+        ("2.0.0", '{"mcp": {"a": {"type": "local", "command": ["a"]}}}', ("mcp", "wfe")),
+        ("1.18.0", "{}", ("mcp", "wfe")),
+        ("unknown", "{}", ("mcp", "wfe")),
+    ],
+)
+def test_the_shape_that_opencodes_file_has_is_kept(
+    empty: Terminal, opencode: Callable[[str], None], version: str, text: str, path: tuple[str, ...]
+) -> None:
+    opencode(version)
+    (empty.root / "opencode.jsonc").write_text(text)
+    assert empty("install", "--client", "opencode", "--yes").code == 0
+    found = json.loads((empty.root / "opencode.jsonc").read_text())
+    assert entry.at(found, path)["type"] == "local"
+    assert not (empty.root / "opencode.json").exists()

@@ -1,0 +1,140 @@
+"""``wfe-mcp install`` and ``uninstall``: connect AI coding clients to the server, and disconnect them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Yes
+from wfe_mcp.core.errors import Refused, nearest
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.connecting import Connected
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.clients.table import Client, Places
+
+Clients = Annotated[
+    list[str] | None,
+    typer.Option("--client", metavar="NAME", help="A client; repeatable. Without it, every client that is installed."),
+]
+InScope = Annotated[
+    str,
+    typer.Option("--scope", metavar="SCOPE", help="project: this project's files; user: yours, for all projects."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes; write and start nothing.")]
+Allow = Annotated[
+    bool | None,
+    typer.Option("--allow/--no-allow", help="Let the client call wfe's tools without asking. Else you are asked."),
+]
+Instructions = Annotated[
+    bool | None,
+    typer.Option("--instructions/--no-instructions", help="Add three lines on when to use wfe to the client's file of instructions. Else you are asked."),
+]  # fmt: skip
+By = Annotated[
+    str,
+    typer.Option("--command", metavar="FORM", help="The command to write: auto, path (absolute), name, or uvx."),
+]
+
+_SCOPES, _FORMS = ("project", "user"), ("auto", "path", "name", "uvx")
+
+
+def install(
+    invocation: Invocation, client: Clients = None, scope: InScope = "", dry_run: DryRun = False, yes: Yes = False,
+    allow: Allow = None, instructions: Instructions = None, by: By = "auto",
+) -> None:  # fmt: skip
+    """Connect AI coding clients to wfe-mcp.
+
+    It shows what it would add to the files of claude-code, codex, cursor, vscode, gemini-cli, opencode, goose, zed,
+    windsurf, cline and cline-cli, asks, starts the server as the client will, and writes. The rest of a file stays as it
+    is, to the byte; its content before is kept. An entry of the name wfe that is not wfe-mcp is refused.
+    """
+    from wfe_mcp.cli.terminal import connecting
+
+    places = connecting.places_of(invocation.project.root)
+    wish = connecting.Wish(_scope(scope), _form(by), allow, instructions, yes, dry_run)
+    chosen = _chosen(client, places, "install")
+    outcomes = connecting.connect_all(invocation.screen, places, chosen, wish)
+    _answer(invocation, outcomes, places)
+
+
+def uninstall(
+    invocation: Invocation, client: Clients = None, scope: InScope = "", dry_run: DryRun = False, yes: Yes = False
+) -> None:
+    """Disconnect AI coding clients from wfe-mcp.
+
+    It removes the server's entry, the permission and the lines on when to use wfe, in both scopes unless you name one. A
+    file that did not change since install is as it was before, to the byte; the rest of any other file stays.
+    """
+    from wfe_mcp.cli.terminal import connecting
+    from wfe_mcp.cli.terminal.confirm import confirmed
+    from wfe_mcp.clients.connect import client_named
+    from wfe_mcp.views.envelope import Envelope
+
+    places = connecting.places_of(invocation.project.root)
+    chosen = [client_named(each) for each in client or ()]
+    found = connecting.connections(places, chosen, _scope(scope))
+    for each in found:
+        for change in each.changes:
+            connecting.show_change(invocation.screen, each.client.title, change, places)
+    if found and not dry_run:
+        if not yes:
+            confirmed(f"Disconnect {' and '.join(dict.fromkeys(each.client.title for each in found))}?")
+        connecting.disconnect(places, found)
+    verb = "Would disconnect" if dry_run else "Disconnected"
+    names = ", ".join(f"{each.client.title} ({each.scope})" for each in found)
+    told = f"{verb} {names}." if found else "No client is connected; nothing to change."
+    data = {"clients": [each.view() for each in found]}
+    invocation.render(Envelope(True, summary=told, data=data), lambda screen: screen.line(told, "bold"))
+
+
+def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Places") -> None:
+    from wfe_mcp.cli.terminal import connecting
+    from wfe_mcp.views.envelope import Envelope
+
+    refused = [each.refusal for each in outcomes if each.refusal is not None]
+    data: dict[str, Any] = {"clients": [each.view() for each in outcomes]}
+    if refused and len(refused) == len(outcomes):
+        first = refused[0]
+        raise Refused(first.code, first.message, first.hint, data=data)
+    done = [each.client.title for each in outcomes if each.state in ("new", "update")]
+    planned = [each.client.title for each in outcomes if each.state == "planned"]
+    told = f"Connected {', '.join(done)}." if done else f"Would connect {', '.join(planned)}." if planned else "Nothing to change."  # fmt: skip
+    error = Refused(refused[0].code, refused[0].message, refused[0].hint) if refused else None
+
+    def show(screen: "Screen") -> None:
+        if not done:
+            screen.line(told, "bold")
+        connecting.finish(screen, outcomes, places)
+        if done:
+            screen.next(connecting.SENTENCE)
+
+    invocation.render(Envelope(not refused, summary=told, data=data, error=error), show)
+
+
+def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":
+    from wfe_mcp.cli.terminal.connecting import installed
+    from wfe_mcp.clients.connect import client_named
+    from wfe_mcp.clients.table import CLIENTS
+
+    chosen = [client_named(each) for each in dict.fromkeys(names)] if names else installed(places)
+    if not chosen:
+        raise Refused("unavailable", "No client was found on this machine.",
+                      f"Name one: wfe-mcp {verb} --client NAME, of {', '.join(each.name for each in CLIENTS)}.")  # fmt: skip
+    return chosen
+
+
+def _scope(given: str) -> Any:
+    return _one_of("--scope", given, _SCOPES) if given else None
+
+
+def _form(given: str) -> Any:
+    return _one_of("--command", given, _FORMS)
+
+
+def _one_of(option: str, given: str, valid: Sequence[str]) -> str:
+    if given not in valid:
+        near = nearest(given, valid)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(valid)}."
+        raise Refused("bad_argument", f"{option} {given!r} is not known.", hint)
+    return given

@@ -1,0 +1,370 @@
+"""Connects clients from the terminal: plans, shows, asks, starts the server, writes. For ``install`` and ``init``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.cli.terminal.confirm import agreed, typed
+from wfe_mcp.clients import connect, files, launch
+from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.clients.connect import Plan
+    from wfe_mcp.clients.files import Change
+    from wfe_mcp.clients.trial import Trial
+
+SENTENCE = "tell your agent: Use wfe quick_fix to fix <the bug>."
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user wants. None: ask at the terminal, else no. ``yes``: connect without a question."""
+
+    scope: Scope | None = None
+    by: launch.By = "auto"
+    allow: bool | None = None
+    instructions: bool | None = None
+    yes: bool = False
+    dry_run: bool = False
+    picked: bool = False
+    """The user chose the clients at the terminal already: they are not asked for again."""
+
+
+@dataclass(slots=True)
+class Connected:
+    """The outcome of one client. ``state``: new, update, connected, planned or refused."""
+
+    client: Client
+    state: str
+    plan: Plan | None = None
+    trial: Trial | None = None
+    kept: list[str] = field(default_factory=list[str])
+    refusal: Refused | None = None
+
+    def view(self) -> dict[str, Any]:
+        """The outcome as JSON."""
+        shown: dict[str, Any] = {"client": self.client.name, "state": self.state}
+        if self.refusal is not None:
+            shown |= {"error": {"code": self.refusal.code, "message": self.refusal.message, "hint": self.refusal.hint}}
+        if self.plan is not None:
+            found = self.plan.found
+            shown |= {"file": str(found.file), "scope": found.scope, "command": [*self.plan.argv],
+                      "changes": [change_view(each) for each in self.plan.changes], "backups": self.kept}  # fmt: skip
+        if self.trial is not None:
+            shown |= {
+                "trial": {"tools": len(self.trial.tools), "version": self.trial.version, "fault": self.trial.fault}
+            }
+        return shown
+
+
+def places_of(root: Path) -> Places:
+    """The places of this user, this machine and this project."""
+    return Places(root, Path.home(), sys.platform, os.environ)
+
+
+def records_here() -> files.Records:
+    """What install wrote on this machine so far."""
+    from wfe_mcp.workspace.system.location import data_dir
+
+    return files.Records(data_dir())
+
+
+def installed(places: Places) -> list[Client]:
+    """The clients that are installed here."""
+    return [each for each in CLIENTS if connect.is_installed(each, places)]
+
+
+def scope_of(client: Client, wish: Wish) -> Scope:
+    """The scope of a client: the one that the user named, else the project's where it has one."""
+    return wish.scope or client.scopes[0]
+
+
+def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish: Wish) -> list[Connected]:
+    """Show what would change, ask, start the server, and write. A refusal of one client leaves the others.
+
+    Refuses when the user declines, and when there is no terminal to ask at.
+    """
+    records = records_here()
+    outcomes = [_planned(each, places, records, wish) for each in clients]
+    todo = [each for each in outcomes if each.plan is not None and (each.plan.changes or wish.allow or wish.instructions is not False)]  # fmt: skip
+    fresh = [each for each in todo if each.plan is not None and each.plan.changes]
+    for each in outcomes:
+        show_plan(screen, each, places)
+    if wish.dry_run:
+        return outcomes
+    if fresh and not (wish.yes or wish.picked) and not agreed(f"Connect {_names(fresh)}?"):
+        raise Refused("needs_human", "Cancelled. Nothing changed.")
+    answered = _answers(places, todo, wish) if fresh else wish
+    trials: dict[tuple[str, ...], Trial] = {}
+    for each in todo:
+        try:
+            _connect(screen, each, places, records, answered, trials)
+        except Refused as refused:
+            each.state, each.refusal = "refused", refused
+    return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What a client has of wfe-mcp in one scope: the changes that remove it."""
+
+    client: Client
+    scope: Scope
+    changes: tuple[Change, ...]
+
+    def view(self) -> dict[str, Any]:
+        """The connection as JSON."""
+        return {
+            "client": self.client.name,
+            "scope": self.scope,
+            "changes": [change_view(each) for each in self.changes],
+        }
+
+
+def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -> list[Connection]:
+    """What these clients have of wfe-mcp, in both scopes unless one is named. Without clients: all of them.
+
+    Refuses what cannot be removed from a client that was named; of the others such files are left as they are.
+    """
+    records = records_here()
+    found: list[Connection] = []
+    leaving: list[tuple[Client, Scope]] = [
+        (client, one) for client in chosen or CLIENTS for one in (client.scopes if scope is None else (scope,))
+    ]
+    looked: list[connect.Found] = []
+    for client, one in leaving:
+        with nullcontext() if chosen else suppress(Refused):
+            looked.append(connect.look(client, places, one))
+    seen: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
+    for each in sorted(looked, key=lambda found: found.entry is None):
+        with nullcontext() if chosen else suppress(Refused):
+            changes = connect.removal(each, places, records, leaving)
+            fresh = tuple(change for change in changes if change.file not in seen)
+            seen |= {change.file for change in fresh}
+            found += [Connection(each.client, each.scope, fresh)] if fresh else []
+    return found
+
+
+def disconnect(places: Places, found: Sequence[Connection]) -> None:
+    """Remove what these clients have of wfe-mcp."""
+    records = records_here()
+    made: list[Path] = []
+    for each in found:
+        for change in each.changes:
+            made += files.undo(change, records)
+    files.remove_empty(made)
+
+
+def offer(screen: Screen, root: Path, more: Sequence[str]) -> None:
+    """The end of ``init``: which clients are installed, and at a terminal one key to connect them. Nothing without it.
+
+    ``more``: files that init wrote, for the list of what to commit. Never refuses: init itself is done.
+    """
+    from wfe_mcp.cli.terminal.pin import at_terminal
+
+    places = places_of(root)
+    left = [each for each in installed(places) if not _is_connected(each, places)]
+    if left and not at_terminal():
+        say(
+            screen,
+            f"Clients not connected yet: {', '.join(each.title for each in left)}. To connect them: wfe-mcp install",
+        )
+    elif left:
+        listed = ", ".join(f"{number} {each.title}" for number, each in enumerate(left, 1))
+        chosen = _picked(typed(f"Clients: {listed}. Connect (1, 2 .., a = all, Enter = none)? "), left)
+        outcomes = connect_all(screen, places, chosen, Wish(picked=True)) if chosen else []
+        finish(screen, outcomes, places, more)
+        return
+    finish(screen, (), places, more)
+
+
+def _is_connected(client: Client, places: Places) -> bool:
+    for scope in client.scopes:
+        with suppress(Refused):
+            found = connect.look(client, places, scope)
+            if found.entry is not None and found.is_ours:
+                return True
+    return False
+
+
+def _picked(said: str, clients: Sequence[Client]) -> list[Client]:
+    """The clients that an answer names: numbers, or ``a`` for all."""
+    if said.lower() in ("a", "all"):
+        return [*clients]
+    numbers = {int(each) for each in said.replace(",", " ").split() if each.isdecimal()}
+    return [each for number, each in enumerate(clients, 1) if number in numbers]
+
+
+def show_plan(screen: Screen, one: Connected, places: Places) -> None:
+    """The changes that are planned for a client, or why there are none."""
+    if one.refusal is not None:
+        say(screen, f"{one.client.title}: {one.refusal.message} {one.refusal.hint}", "yellow")
+    elif one.plan is not None and one.plan.changes:
+        for change in one.plan.changes:
+            show_change(screen, one.client.title, change, places)
+    elif one.plan is not None:
+        say(
+            screen,
+            f"{one.client.title} is connected already ({shown(one.plan.found.file, places)}); nothing to change.",
+        )
+
+
+def show_change(screen: Screen, title: str, change: Change, places: Places) -> None:
+    """The lines that are added and removed; the rest of a file may hold secrets and is not shown."""
+    view = change_view(change)
+    new = " (new)" if change.before is None else " (removed)" if change.after is None else ""
+    say(screen, f"{title}: {shown(change.file, places)}{new}, {change.what}", "bold")
+    for mark, colour in (("-", "red"), ("+", "green")):
+        for line in view["removed" if mark == "-" else "added"].splitlines():
+            say(screen, f"  {mark} {line}".rstrip(), colour)
+
+
+def change_view(change: Change) -> dict[str, Any]:
+    """A change as JSON: the file, and the text that is added or removed without what is common to both."""
+    before = (change.before or b"").decode(errors="replace")
+    after = (change.after or b"").decode(errors="replace")
+    start = _common(before, after)
+    end = _common(before[start:][::-1], after[start:][::-1])
+    return {"file": str(change.file), "what": change.what, "line": before.count("\n", 0, start) + 1,
+            "removed": before[start : len(before) - end].strip("\r\n"), "added": after[start : len(after) - end].strip("\r\n")}  # fmt: skip
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    shortest = min(len(one), len(other))
+    return next((at for at in range(shortest) if one[at] != other[at]), shortest)
+
+
+def shown(file: Path, places: Places) -> str:
+    """A path as people write it: relative to the project, or to the home folder."""
+    if file.is_relative_to(places.root):
+        return str(file.relative_to(places.root))
+    return f"~{os.sep}{file.relative_to(places.home)}" if file.is_relative_to(places.home) else str(file)
+
+
+def say(screen: Screen, text: str, style: str = "") -> None:
+    """A line for people; with ``--json`` it does not belong into the document."""
+    if screen.as_json:
+        screen.talk(text)
+    else:
+        screen.line(text, style)
+
+
+def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: Sequence[str] = ()) -> None:
+    """What is connected, what the user still does in the client, what asks, and what to commit."""
+    done = [each for each in outcomes if each.state in ("new", "update") and each.plan is not None]
+    for each in done:
+        plan = each.plan
+        if plan is None:
+            continue
+        works = f"; a test start worked, {plural(len(each.trial.tools), 'tool')}" if each.trial else ""
+        say(screen, f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
+        if plan.client.before:
+            say(screen, f"  In the client: {plan.client.before}.")
+        if not plan.allow:
+            flag = (
+                "; to allow wfe's tools: wfe-mcp install --allow"
+                if plan.client.offers_permission(plan.found.shape)
+                else ""
+            )
+            say(screen, f"  It {plan.client.asks}{flag}.")
+        if plan.client.root == "unknown":
+            say(screen, '  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
+    for each in outcomes:
+        if each.refusal is not None:
+            screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
+    commit = [*more, *to_commit(done, places)]
+    if commit:
+        say(screen, f"To share with your team, commit {' '.join(commit)}")
+    private = [shown(each.plan.found.file, places) for each in done if each.plan and _is_private(each.plan, places)]
+    if private:
+        say(screen, f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
+
+
+def to_commit(outcomes: Sequence[Connected], places: Places) -> list[str]:
+    """The files of the project that a team can share."""
+    found = [
+        shown(change.file, places)
+        for each in outcomes
+        if each.plan is not None
+        for change in each.plan.changes
+        if change.file.is_relative_to(places.root)
+        and not (change.file == each.plan.found.file and _is_private(each.plan, places))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _is_private(plan: Plan, places: Places) -> bool:
+    of_this_machine = any(Path(each).is_absolute() or "file:" in each for each in plan.argv)
+    return plan.found.file.is_relative_to(places.root) and of_this_machine
+
+
+def _planned(client: Client, places: Places, records: files.Records, wish: Wish) -> Connected:
+    try:
+        plan = _plan(client, places, records, wish)
+    except Refused as refused:
+        return Connected(client, "refused", refusal=refused)
+    return Connected(client, "connected" if plan.state == "connected" and not plan.changes else "planned", plan)
+
+
+def _plan(client: Client, places: Places, records: files.Records, wish: Wish) -> Plan:
+    scope = scope_of(client, wish)
+    found = connect.look(client, places, scope)
+    argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
+    return connect.plan(found, places, records, argv, allow=bool(wish.allow), instructions=bool(wish.instructions))
+
+
+def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
+    """The wish with its questions answered; without a terminal, or with ``yes``, an open question is a no."""
+    allow, instructions = wish.allow, wish.instructions
+    plans = [each.plan for each in todo if each.plan is not None]
+    offering = [each for each in plans if each.client.offers_permission(each.found.shape)]
+    if allow is None:
+        names = " and ".join(each.client.title for each in offering)
+        allow = not wish.yes and bool(offering) and agreed(f"May {names} call wfe's tools without asking? Approvals still need your PIN.")  # fmt: skip
+    if instructions is None:
+        names = ", ".join(dict.fromkeys(shown(each.client.instructions_file(places, each.found.scope), places) for each in plans))  # fmt: skip
+        instructions = not wish.yes and agreed(f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?")
+    return replace(wish, allow=allow, instructions=instructions)
+
+
+def _connect(
+    screen: Screen, one: Connected, places: Places, records: files.Records, wish: Wish,
+    trials: dict[tuple[str, ...], Trial],
+) -> None:  # fmt: skip
+    """Start the server as the client will, then write. Refuses a command that does not work."""
+    from wfe_mcp.clients import trial
+
+    plan = _plan(one.client, places, records, wish)  # another client may have changed a file that both read
+    if not plan.changes:
+        one.plan, one.state = plan, "connected"
+        return
+    passes = None if one.client.passes is None else (*one.client.passes, *one.client.passed_on(places))
+    key = (*plan.argv, "", *(passes or ()))
+    if key not in trials:
+        with screen.busy(f"starting {' '.join(plan.argv)}"):
+            env = trial.environment(places.env, passes)
+            trials[key] = trial.started(plan.argv, places.root, env)
+    one.trial = trials[key]
+    if one.trial.fault:
+        raise Refused("unavailable", f"{' '.join(plan.argv)} does not work as {one.client.title} starts it: {one.trial.fault}",
+                      "Nothing was written. Try --command path, or run wfe-mcp doctor.")  # fmt: skip
+    one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
+    for change in plan.changes:
+        kept = files.write(change, records, connect.originals(change, records))
+        one.kept += [str(kept)] if kept else []
+
+
+def _names(outcomes: Sequence[Connected]) -> str:
+    names = [each.client.title for each in outcomes]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,321 @@
+"""What connects a client and what disconnects it: the changes of files, planned before anything is written."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp.clients import files
+from wfe_mcp.clients.files import Change, Records
+from wfe_mcp.clients.formats import entry
+from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
+from wfe_mcp.clients.launch import is_ours
+from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
+from wfe_mcp.core.errors import Refused, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+BEGIN, END = "<!-- wfe-mcp: begin -->", "<!-- wfe-mcp: end -->"
+INSTRUCTIONS = (
+    "Work with the wfe MCP server when the user asks for planned, tested or reviewed work, or names wfe.",
+    "Call its tool status first: it lists open runs and the next call; else list_templates, then start_run.",
+    "Submit results with submit_artifact. Never edit .wfe/, and leave approvals to the user.",
+)
+"""What the model reads about the server."""
+
+_BLOCK = re.compile(rf"(?:\r?\n)?{re.escape(BEGIN)}.*?{re.escape(END)}(?:\r?\n)?", re.DOTALL)
+_VERSION_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A client's file as it is now. ``entry``: what it has under our name; None: nothing."""
+
+    client: Client
+    scope: Scope
+    file: Path
+    content: bytes | None
+    document: dict[str, Any]
+    shape: Shape
+    entry: Any
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words of the command of the entry; empty without one."""
+        held = _table(self.entry)
+        head: Any = held.get("command", held.get("cmd", ()))
+        words: list[Any] = [head] if isinstance(head, str) else [*head] if isinstance(head, list) else []
+        more: Any = held.get("args", ())
+        return tuple(str(each) for each in (*words, *(cast("list[Any]", more) if isinstance(more, list) else ())))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the entry starts wfe-mcp."""
+        return is_ours(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What connects one client. ``state``: ``new``, ``connected`` (its entry stays as it is) or ``update``."""
+
+    found: Found
+    argv: tuple[str, ...]
+    state: Literal["new", "connected", "update"]
+    changes: tuple[Change, ...]
+    allow: bool
+
+    @property
+    def client(self) -> Client:
+        """The client."""
+        return self.found.client
+
+
+def client_named(name: str) -> Client:
+    """The client of that name. Refuses an unknown one."""
+    found = next((each for each in CLIENTS if each.name == name), None)
+    if found is None:
+        names = [each.name for each in CLIENTS]
+        near = nearest(name, names)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+        raise Refused("bad_argument", f"No client is called {name!r}.", hint)
+    return found
+
+
+def is_installed(client: Client, places: Places) -> bool:
+    """Whether a program of the client is on PATH, or a folder of its settings is there."""
+    path = places.env.get("PATH", "")
+    return any(shutil.which(each, path=path) for each in client.programs) or any(
+        each.exists() for each in client.folders(places)
+    )
+
+
+def look(client: Client, places: Places, scope: Scope) -> Found:
+    """A client's file in one scope. Refuses a scope that it lacks, and a file that cannot be read or is broken."""
+    if scope not in client.scopes:
+        raise Refused("bad_argument", f"{client.title} reads no file of a project.",
+                      f"wfe-mcp install --client {client.name} --scope user")  # fmt: skip
+    every = client.files(places, scope)
+    file = next((each for each in every if each.exists()), every[0])
+    root = places.root if scope == "project" else None
+    held = files.content(file, root)
+    try:
+        document = {} if held is None else entry.parsed(held, client.format)
+    except Unreadable as fault:
+        raise Refused("conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
+    shape = _shape(client, places, document)
+    return Found(client, scope, file, held, document, shape, entry.at(document, (*shape.path, SERVER)))
+
+
+def plan(
+    found: Found, places: Places, records: Records, argv: tuple[str, ...], *, allow: bool, instructions: bool
+) -> Plan:
+    """What connects a client with ``argv``. An entry that starts wfe-mcp and was edited stays as it is.
+
+    Refuses an entry of our name that is not ours, a form that cannot be extended, and a read-only file.
+    """
+    wanted, most = (found.client.entry(found.shape, places, argv, allow=each) for each in (allow, True))
+    base, state = found.content, "new"
+    if found.entry is not None:
+        if not found.is_ours:
+            raise Refused("conflict", f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
+                          "Rename or remove it there, then run the command again; nothing was changed.")  # fmt: skip
+        original = None if found.content is None else records.before(found.file, found.content)
+        state = "connected" if original is None or found.entry in (wanted, most) else "update"
+        base = original[0] if original is not None and state == "update" else found.content
+    changes: list[Change] = []
+    if state != "connected":
+        after = _added(found, base, wanted)
+        changes.append(Change(found.file, f"server {SERVER}", found.content, after))
+    changes += _permission(found, places) if allow else []
+    changes += _instructions(found, places) if instructions else []
+    real = tuple(each for each in changes if each.differs)
+    for each in real:
+        files.refuse_read_only(each.file)
+    return Plan(found, argv, state, real, allow)
+
+
+def originals(change: Change, records: Records) -> bytes | None:
+    """What a file held before install touched it for the first time, as far as it is known."""
+    held = None if change.before is None else records.before(change.file, change.before)
+    return change.before if held is None else held[0]
+
+
+def removal(
+    found: Found, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]] = ()
+) -> tuple[Change, ...]:
+    """The changes that disconnect a client. ``leaving``: the clients that are disconnected with it, and their scopes.
+
+    Refuses an entry that is not ours, and a form that cannot be cut.
+    """
+    if found.entry is not None and not found.is_ours:
+        raise Refused("conflict", f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
+                      "It stays. Remove it there yourself, if you want that.")  # fmt: skip
+    changes: list[Change] = []
+    if found.entry is not None and found.content is not None:
+        path = (*found.shape.path, SERVER)
+        changes.append(_restored(found.file, f"server {SERVER}", found.content, records, found.client, path))
+    changes += _without_permission(found, places, records)
+    changes += _without_instructions(found, places, records, leaving)
+    for each in changes:
+        files.refuse_read_only(each.file)
+    return tuple(changes)
+
+
+def is_allowed(found: Found, places: Places) -> bool:
+    """Whether wfe's tools are allowed already, as far as files say."""
+    client = found.client
+    if client.permission is not None:
+        return not _permission(found, places)
+    held = _table(found.entry)
+    return all(held.get(key) == value for key, value in found.shape.allowed.items())
+
+
+def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
+    """The form of the entry. Of two: the one that the file has, else the one of the installed version."""
+    if len(client.shapes) == 1:
+        return client.shapes[0]
+    older, newer = client.shapes
+    held = entry.at(document, older.path)
+    if isinstance(held, dict) and held:
+        servers: Any = cast("dict[str, Any]", held).get(newer.path[-1])
+        return newer if isinstance(servers, dict) and "command" not in servers else older
+    return newer if _major(client, places) >= 2 else older
+
+
+def _major(client: Client, places: Places) -> int:
+    """The first number of the version that a client's program reports; 0: unknown."""
+    program = shutil.which(client.programs[0], path=places.env.get("PATH", ""))
+    if program is None:
+        return 0
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+        number = re.search(r"\d+", told.stdout)
+        return int(number[0]) if number else 0
+    return 0
+
+
+def _table(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _shown(found: Found) -> str:
+    return f"command {' '.join(found.argv)!r:.100}" if found.argv else "it has no command"
+
+
+def _added(found: Found, base: bytes | None, wanted: dict[str, Any]) -> bytes:
+    try:
+        return entry.added(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
+    except (Unsplicable, Unreadable) as fault:
+        raise Refused("conflict", f"{found.file} cannot be extended without changing the rest: {fault}",
+                      "Add the entry yourself; nothing was changed.") from None  # fmt: skip
+
+
+def _permission_file(found: Found, places: Places) -> Path | None:
+    row = found.client.permission
+    if row is None:
+        return None
+    return places.root / row.project if found.scope == "project" else row.user(places)
+
+
+def _permission(found: Found, places: Places) -> list[Change]:
+    """The change that allows wfe's tools in a file of its own; none where it does already."""
+    row, file = found.client.permission, _permission_file(found, places)
+    if row is None or file is None:
+        return []
+    held, document = _settings(found, places, file)
+    allowed: Any = entry.at(document, row.path)
+    missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
+    if not missing:
+        return []
+    try:
+        after = entry.added(held or b"", found.client.format, row.path, missing)
+    except (Unsplicable, Unreadable) as fault:
+        raise Refused("conflict", f"{file} cannot be extended: {fault}", "Use --no-allow; nothing was changed.") from None  # fmt: skip
+    return [Change(file, "permission for wfe's tools", held, after)]
+
+
+def _settings(found: Found, places: Places, file: Path) -> tuple[bytes | None, dict[str, Any]]:
+    held = files.content(file, places.root if found.scope == "project" else None)
+    try:
+        return held, {} if held is None else entry.parsed(held, found.client.format)
+    except Unreadable as fault:
+        raise Refused("conflict", f"{found.client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
+
+
+def _without_permission(found: Found, places: Places, records: Records) -> list[Change]:
+    row, file = found.client.permission, _permission_file(found, places)
+    if row is None or file is None:
+        return []
+    held, document = _settings(found, places, file)
+    allowed: Any = entry.at(document, row.path)
+    if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
+        return []
+    return [
+        _restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])
+    ]  # fmt: skip
+
+
+def _instructions(found: Found, places: Places) -> list[Change]:
+    file = found.client.instructions_file(places, found.scope)
+    held = files.content(file, places.root if file.is_relative_to(places.root) else None)
+    if held is not None and BEGIN.encode() in held:
+        return []
+    newline = "\r\n" if held is not None and b"\r\n" in held else "\n"
+    before = "" if not held else newline if held.endswith(b"\n") else newline * 2
+    block = newline.join([BEGIN, *INSTRUCTIONS, END, ""])
+    return [Change(file, "when to use wfe", held, (held or b"") + f"{before}{block}".encode())]
+
+
+def _without_instructions(
+    found: Found, places: Places, records: Records, leaving: Sequence[tuple[Client, Scope]]
+) -> list[Change]:
+    """The change that removes our lines, unless another connected client reads the same file."""
+    file = found.client.instructions_file(places, found.scope)
+    held = files.content(file, places.root if file.is_relative_to(places.root) else None)
+    if (
+        held is None
+        or BEGIN.encode() not in held
+        or _others_read(file, places, [*leaving, (found.client, found.scope)])
+    ):
+        return []
+    original = records.before(file, held)
+    if original is not None:
+        return [Change(file, "when to use wfe", held, original[0])]
+    try:
+        after = _BLOCK.sub("", held.decode(), count=1).encode()
+    except UnicodeDecodeError:
+        return []
+    return [Change(file, "when to use wfe", held, after)]
+
+
+def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Scope]]) -> bool:
+    gone = {(client.name, scope) for client, scope in leaving}
+    for other in CLIENTS:
+        for scope in other.scopes:
+            if (other.name, scope) in gone or other.instructions_file(places, scope) != file:
+                continue
+            with suppress(Refused):
+                seen = look(other, places, scope)
+                if seen.entry is not None and seen.is_ours:
+                    return True
+    return False
+
+
+def _restored(
+    file: Path, what: str, held: bytes, records: Records, client: Client, path: Sequence[str], element: str | None = None
+) -> Change:  # fmt: skip
+    """The file as it was before install, if nothing else changed since; else without the one entry."""
+    original = records.before(file, held)
+    if original is not None:
+        return Change(file, what, held, original[0])
+    try:
+        return Change(file, what, held, entry.removed(held, client.format, path, element))
+    except (Unsplicable, Unreadable) as fault:
+        raise Refused("conflict", f"{file} cannot be changed without changing the rest: {fault}",
+                      f"Remove {'.'.join(path)} there yourself; nothing was changed.") from None  # fmt: skip

@@ -1,0 +1,203 @@
+"""Writes the files of clients: whole or not at all, never over a change that came meanwhile, and with a way back.
+
+1. What a file held before is kept, for its owner alone, in wfe-mcp's data folder before the file changes.
+2. The record of a change is written before the change: after a crash, removal still finds both states.
+3. A link is followed, so that settings kept elsewhere stay there; a link of a project must not lead out of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+MAX_BYTES = 50_000_000
+_RECORDS = "clients.json"
+_KEPT = "client-files"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file before and after; None: it is not there. ``what``: the thing that is added or removed."""
+
+    file: Path
+    what: str
+    before: bytes | None
+    after: bytes | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything changes."""
+        return self.before != self.after
+
+
+def content(file: Path, root: Path | None) -> bytes | None:
+    """The bytes of a file; None without one. ``root``: the project that a file must not leave through a link.
+
+    Refuses a file that cannot be read, is too large, or lies outside the project.
+    """
+    real = file.resolve()
+    if root is not None and not real.is_relative_to(root.resolve()):
+        raise Refused("path_outside_project", f"{file} is a link that leads out of the project, to {real}",
+                      "Replace the link by a file, or use --scope user.")  # fmt: skip
+    try:
+        if real.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        if real.stat().st_size > MAX_BYTES:
+            raise Refused("too_large", f"{file} holds more than {MAX_BYTES:,} bytes.", "Shorten it first.")
+        return real.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused("unavailable", f"{file} cannot be read: {error.strerror}.", "Check its permissions.") from None
+
+
+def refuse_read_only(file: Path) -> None:
+    """Refuses a file that its owner may not write, or that is new in a folder where none may be created."""
+    real = file.resolve()
+    while not real.exists() and real.parent != real:
+        real = real.parent
+    may = stat.S_IWUSR if os.name != "nt" else stat.S_IWRITE
+    if not real.stat().st_mode & may or not os.access(real, os.W_OK):
+        raise Refused("unavailable", f"{real} is read-only, so nothing was changed.",
+                      f"Make it writable, or add the entry yourself; to see it: wfe-mcp install --dry-run. File: {file}")  # fmt: skip
+
+
+class Records:
+    """What install wrote on this machine: per file, its content before and the digest of its content after."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def before(self, file: Path, now: bytes) -> tuple[bytes | None] | None:
+        """What ``file`` held before install, in a tuple, if it is still as install left it; else None."""
+        record = self._all().get(str(file.resolve()))
+        if not record or record["after"] != _digest(now):
+            return None
+        if record["before"] is None:
+            return (None,)
+        with suppress(OSError):
+            kept = (self.folder / _KEPT / record["before"]).read_bytes()
+            if _digest(kept) == record["before"]:
+                return (kept,)
+        return None
+
+    def made(self, file: Path) -> list[Path]:
+        """The folders that install created for ``file``, innermost first."""
+        record: dict[str, Any] = self._all().get(str(file.resolve())) or {}
+        return [Path(each) for each in record.get("folders", ())]
+
+    def keep(self, change: Change, original: bytes | None) -> Path | None:
+        """Keep the ``original`` of a file that is about to change. The path of the copy; None for a new file."""
+        kept = None if original is None else self.folder / _KEPT / _digest(original)
+        if kept is not None and original is not None:
+            _private_folder(kept.parent)
+            _write(kept, original, 0o600)
+        after = b"" if change.after is None else change.after
+        folders = [each for each in change.file.resolve().parents if not each.exists()]
+        is_ours = change.before is not None and self.before(change.file, change.before) is not None
+        held = self.made(change.file) if is_ours else []
+        self._store(change.file, {"before": None if kept is None else kept.name, "after": _digest(after),
+                                  "folders": [str(each) for each in folders or held]})  # fmt: skip
+        return kept
+
+    def forget(self, file: Path) -> None:
+        """Drop the record of a file; the copy stays."""
+        self._store(file, None)
+
+    def _all(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / _RECORDS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType] - JSON
+
+    def _store(self, file: Path, record: dict[str, Any] | None) -> None:
+        every = {name: each for name, each in self._all().items() if name != str(file.resolve())}
+        if record is not None:
+            every[str(file.resolve())] = record
+        _private_folder(self.folder)
+        _write(self.folder / _RECORDS, json.dumps(every, indent=1).encode(), 0o600)
+
+
+def write(change: Change, records: Records, original: bytes | None) -> Path | None:
+    """Make one change that install plans. Where its original is kept; None for a new file. Refuses when it changed since."""
+    _refuse_changed(change)
+    kept = records.keep(change, original)
+    with _refusing(change.file):
+        real = change.file.resolve()
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _write(real, change.after or b"", stat.S_IMODE(real.stat().st_mode) if real.exists() else None)
+    return kept
+
+
+def undo(change: Change, records: Records) -> list[Path]:
+    """Make one change that uninstall plans. The folders that install created for the file, for ``remove_empty``."""
+    _refuse_changed(change)
+    made = records.made(change.file)
+    with _refusing(change.file):
+        real = change.file.resolve()
+        if change.after is None:
+            real.unlink()
+        else:
+            _write(real, change.after, stat.S_IMODE(real.stat().st_mode))
+    records.forget(change.file)
+    return made
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove the folders that are empty, the innermost first."""
+    for each in sorted(set(folders), key=lambda folder: len(folder.parts), reverse=True):
+        with suppress(OSError):
+            each.rmdir()
+
+
+def _refuse_changed(change: Change) -> None:
+    if content(change.file, None) != change.before:
+        raise Refused("conflict", f"{change.file} changed meanwhile, so it was left as it is.", "Run the command again.")  # fmt: skip
+
+
+@contextmanager
+def _refusing(file: Path) -> Generator[None]:
+    """Turns faults of the system into refusals."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused("unavailable", f"{file} cannot be written: {error.strerror}. It is unchanged.",
+                      "Check its permissions, and the space on the disk.") from None  # fmt: skip
+
+
+def _write(file: Path, data: bytes, mode: int | None) -> None:
+    """Replace a file in one step. ``mode`` None: as the system gives new files."""
+    staged = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    try:
+        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if mode is not None:
+            staged.chmod(mode)
+        staged.replace(file)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+def _private_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

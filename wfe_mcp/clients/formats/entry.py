@@ -1,0 +1,112 @@
+"""One entry of a text, added or removed, and checked: the parsed result differs by exactly that entry."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp.clients.formats import json_text, toml_text, yaml_text
+from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable, applied
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Format = Literal["json", "jsonc", "toml", "yaml"]
+"""``json``: its reader takes no comments. ``jsonc``: it does."""
+
+_MODULES = {"json": json_text, "jsonc": json_text, "toml": toml_text, "yaml": yaml_text}
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file's content: its characters without the byte order mark, and its line ending."""
+
+    bom: str
+    body: str
+    newline: str
+
+    @classmethod
+    def of(cls, content: bytes) -> Text:
+        """Raises ``Unreadable`` for bytes that are not UTF-8."""
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as fault:
+            raise Unreadable(f"byte {fault.start} is not UTF-8", content.count(b"\n", 0, fault.start) + 1) from None
+        bom = _BOM if text.startswith(_BOM) else ""
+        return cls(bom, text[len(bom) :], "\r\n" if "\r\n" in text else "\n")
+
+    def with_body(self, body: str) -> bytes:
+        """The bytes of the file with another body."""
+        return (self.bom + body).encode()
+
+
+def parsed(content: bytes, form: Format) -> dict[str, Any]:
+    """The document of a file. Raises ``Unreadable``: it is not of its format, no mapping, or has what its client rejects."""
+    text = Text.of(content)
+    if form == "json" and (line := json_text.relaxed_line(text.body)):
+        raise Unreadable("a comment or trailing comma, which its client does not read", line)
+    found = _MODULES[form].read(text.body)
+    if not isinstance(found, dict):
+        raise Unreadable("the document is no table of names and values")
+    return cast("dict[str, Any]", found)
+
+
+def at(document: Any, path: Sequence[str]) -> Any:
+    """The value at ``path``; None where there is none."""
+    for key in path:
+        document = cast("dict[str, Any]", document).get(key) if isinstance(document, dict) else None
+    return document
+
+
+def added(content: bytes, form: Format, path: Sequence[str], value: Any) -> bytes:
+    """The file with ``value`` at ``path``; a list is put before what the list there holds.
+
+    Raises ``Unreadable``, and ``Unsplicable`` where that would change anything else.
+    """
+    text, document = Text.of(content), parsed(content, form)
+    body = applied(text.body, _MODULES[form].insertion(text.body, path, value, text.newline))
+    wanted = copy.deepcopy(document)
+    inner: dict[str, Any] = wanted
+    for key in path[:-1]:
+        held: object = inner.get(key)
+        if held is not None and not isinstance(held, dict):
+            raise Unsplicable(f"{key} is no table")
+        if held is None:
+            inner[key] = {}
+        inner = inner[key]
+    last = inner.get(path[-1])
+    inner[path[-1]] = [*value, *cast("list[Any]", last)] if isinstance(last, list) else value
+    return _checked(text, body, form, wanted, path)
+
+
+def removed(content: bytes, form: Format, path: Sequence[str], element: Any = None) -> bytes:
+    """The file without the entry at ``path``, or without ``element`` of the list there. Raises as ``added`` does."""
+    text, document = Text.of(content), parsed(content, form)
+    body = applied(text.body, _MODULES[form].removal(text.body, path, element))
+    wanted = copy.deepcopy(document)
+    inner = at(wanted, path if element is not None else path[:-1])
+    if element is not None:
+        inner.remove(element)
+    else:
+        del inner[path[-1]]
+    return _checked(text, body, form, wanted, path)
+
+
+def _checked(text: Text, body: str, form: Format, wanted: Any, path: Sequence[str]) -> bytes:
+    try:
+        found = _without_empty(_MODULES[form].read(body))
+    except Unreadable:
+        found = None
+    if found != _without_empty(wanted):
+        raise Unsplicable(f"{'.'.join(path)} cannot be changed without changing the rest")
+    return text.with_body(body)
+
+
+def _without_empty(value: Any) -> Any:
+    """``value`` with an empty table as nothing: YAML and TOML drop a table that lost its only entry."""
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _without_empty(each) for key, each in cast("dict[Any, Any]", value).items()}
+    return {key: each for key, each in inner.items() if each not in (None, {})}

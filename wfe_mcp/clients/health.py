@@ -1,0 +1,210 @@
+"""What is wrong with the connections of clients, and how to fix it. Reads files; starts at most ``wfe-mcp --version``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from wfe_mcp import __version__
+from wfe_mcp.clients import connect, files, launch
+from wfe_mcp.clients.formats import entry
+from wfe_mcp.clients.formats.splice import Unreadable
+from wfe_mcp.clients.table import CLIENTS, SERVER
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from wfe_mcp.clients.connect import Found
+    from wfe_mcp.clients.launch import Installation
+    from wfe_mcp.clients.table import Places
+
+Level = Literal["ok", "note", "problem"]
+_VERSION_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFinding:
+    """The result of one check. A ``problem``: the client cannot use the server."""
+
+    topic: str
+    level: Level
+    message: str
+
+
+def path_finding(here: Installation, places: Places) -> ClientFinding:
+    """Whether the name ``wfe-mcp`` finds this installation."""
+    named = launch.on_path(places.env)
+    if here.is_temporary:
+        return ClientFinding("PATH", "ok", f"{launch.PROGRAM} is started by uvx; to install it: uv tool install")
+    if named is None:
+        told = f"{launch.PROGRAM} is not found; fix: uv tool update-shell, then open a new terminal; until then: {here.program}"
+        return ClientFinding("PATH", "note", told)
+    if named.resolve() != here.program.resolve():
+        told = f"{launch.PROGRAM} is {named}, not {here.program}, which runs now; fix: remove one of them, or change their order"
+        return ClientFinding("PATH", "note", told)
+    return ClientFinding("PATH", "ok", str(named))
+
+
+def client_findings(here: Installation, places: Places) -> Iterator[ClientFinding]:
+    """What there is to say about each client that is installed or connected."""
+    for client in CLIENTS:
+        topic = f"client {client.title}"
+        seen: list[Found] = []
+        faults: list[ClientFinding] = []
+        for scope in client.scopes:
+            try:
+                seen.append(connect.look(client, places, scope))
+            except Refused as refused:
+                faults.append(ClientFinding(topic, "problem", f"{refused.message} {refused.hint}"))
+        yield from faults
+        connected = [each for each in seen if each.entry is not None]
+        for each in connected:
+            yield from _connection(each, here, places)
+        if not connected and not faults and connect.is_installed(client, places):
+            yield ClientFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
+
+
+def _connection(found: Found, here: Installation, places: Places) -> Iterator[ClientFinding]:
+    """The findings on one entry; one that is ok where there is no other."""
+    client, topic = found.client, f"client {found.client.title}"
+    if not found.is_ours:
+        yield ClientFinding(topic, "note", f"{found.file} has a server {SERVER!r} that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client {client.name}")  # fmt: skip
+        return
+    good = True
+    for level, told in _faults(found, here, places):
+        good = False
+        yield ClientFinding(topic, level, f"{found.file}: {told}")
+    if good:
+        asks = "" if connect.is_allowed(found, places) else f"; it {client.asks}"
+        yield ClientFinding(topic, "ok", f"{found.file}, serves {_root(found)}{asks}")
+
+
+def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:
+    again = f"wfe-mcp uninstall --client {found.client.name}, then wfe-mcp install --client {found.client.name}"
+    held: dict[str, Any] = cast("dict[str, Any]", found.entry)
+    if held.get("enabled") is False or held.get("disabled") is True:
+        yield "problem", "the server is disabled there; fix: enable it"
+    program = shutil.which(found.argv[0], path=places.env.get("PATH", ""))
+    if program is None:
+        yield "problem", f"its command {found.argv[0]} is not found; fix: {again}"
+    elif not _is_this(found.argv, Path(program), here):
+        version = _version(Path(program), found.argv)
+        if version != __version__:
+            yield (
+                "note",
+                f"its command {found.argv[0]} is wfe-mcp {version or 'of unknown version'}, this is {__version__}; fix: {again}",
+            )
+    yield from _project(found, held, places)
+    missing = [key for key in found.shape.always if key not in held]
+    named: object = held.get(found.client.names)
+    given = cast("list[Any]", named) if isinstance(named, list) else []
+    missing += [f"{each} in {found.client.names}" for each in found.client.passed_on(places) if each not in given]
+    if missing:
+        yield "note", f"the entry lacks {', '.join(missing)}; fix: {again}"
+    trust = TRUST.get(found.client.name)
+    fault = trust(found, places) if trust is not None else ""
+    if fault:
+        yield "note", fault
+
+
+def _project(found: Found, held: dict[str, Any], places: Places) -> Iterator[tuple[Level, str]]:
+    """What is wrong with a project that the entry names."""
+    named = _named_project(found, held)
+    if not named or "${" in named:
+        return
+    folder = places.root / Path(named).expanduser()
+    if not folder.is_dir():
+        yield "problem", f"it names the project {named}, which is no folder; fix: correct --project there"
+    elif folder.resolve() != places.root.resolve():
+        yield "note", f"it always serves the project {named}, not this one; fix: remove --project there"
+
+
+def _named_project(found: Found, held: dict[str, Any]) -> str:
+    words = found.argv
+    for number, word in enumerate(words):
+        if word == "--project" and number + 1 < len(words):
+            return words[number + 1]
+        if word.startswith("--project="):
+            return word.partition("=")[2]
+    for key in ("env", "environment", "envs"):
+        given: object = held.get(key)
+        if isinstance(given, dict) and "WFE_PROJECT" in given:
+            return str(cast("dict[str, Any]", given)["WFE_PROJECT"])
+    return ""
+
+
+def _root(found: Found) -> str:
+    """The project that the server will find."""
+    named = _named_project(found, cast("dict[str, Any]", found.entry))
+    if named:
+        return named
+    return {
+        "folder": "the project that the client is started in",
+        "roots": "the folder that is open in the client",
+        "unknown": 'the folder that the client starts it in; if status shows another project, add "--project", "<folder>"',
+    }[found.client.root]
+
+
+def _is_this(argv: tuple[str, ...], program: Path, here: Installation) -> bool:
+    is_module = "-m" in argv and program.resolve() == Path(here.executable).resolve()
+    return is_module or program.stem == "uvx" or program.resolve() == here.program.resolve()
+
+
+def _version(program: Path, argv: tuple[str, ...]) -> str:
+    """The version that a command's program reports; empty where it reports none."""
+    words = [str(program), *(argv[1 : argv.index("serve")] if "serve" in argv else ()), "--version"]
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run(words, capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+        number = re.search(r"wfe-mcp (\S+)", told.stdout)
+        return number[1] if number else ""
+    return ""
+
+
+def _document(file: Path, form: entry.Format) -> dict[str, Any]:
+    """The content of a client's own file; empty where it is missing or broken: its client reports that."""
+    with suppress(Refused, Unreadable):
+        held = files.content(file, None)
+        return {} if held is None else entry.parsed(held, form)
+    return {}
+
+
+def _claude(found: Found, places: Places) -> str:
+    if found.scope == "user":
+        return ""
+    for name in ("settings.json", "settings.local.json"):
+        refused: object = _document(places.root / ".claude" / name, "json").get("disabledMcpjsonServers")
+        if isinstance(refused, list) and SERVER in cast("list[Any]", refused):
+            return f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers; fix: remove it there"  # fmt: skip
+    return ""
+
+
+def _codex(found: Found, places: Places) -> str:
+    if found.scope == "user":
+        return ""
+    config = _document(found.client.user(places)[0], "toml")
+    if entry.at(config, ("projects", str(places.root), "trust_level")) == "trusted":
+        return ""
+    return "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"  # fmt: skip
+
+
+def _gemini(found: Found, places: Places) -> str:
+    user = found.client.user(places)[0]
+    if entry.at(_document(user, "jsonc"), ("security", "folderTrust", "enabled")) is not True:
+        return ""
+    trusted = _document(user.with_name("trustedFolders.json"), "jsonc")
+    above = {str(each) for each in (places.root, *places.root.parents)}
+    near = {str(places.root), str(places.root.parent)}
+    for folder, kind in trusted.items():
+        if (kind == "TRUST_FOLDER" and folder in above) or (kind == "TRUST_PARENT" and folder in near):
+            return ""
+    return "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"  # fmt: skip
+
+
+TRUST: dict[str, Callable[[Found, Places], str]] = {"claude-code": _claude, "codex": _codex, "gemini-cli": _gemini}
+"""Clients that may ignore the entry → why they do here; empty: they do not."""

@@ -1,0 +1,116 @@
+"""Starts a command as a client does and asks it for its tools."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from wfe_mcp import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+LIMIT_S = 60.0
+"""uvx may have to download packages first."""
+
+_PROTOCOL = "2025-06-18"
+_MESSAGES: tuple[dict[str, Any], ...] = (
+    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": _PROTOCOL, "capabilities": {}, "clientInfo": {"name": "wfe-mcp install", "version": __version__}}},
+    {"jsonrpc": "2.0", "method": "notifications/initialized"},
+    {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}},
+)  # fmt: skip
+_SAID_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How the start ended. ``fault``: why it does not work, else empty."""
+
+    seconds: float
+    version: str = ""
+    tools: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def environment(env: Mapping[str, str], passes: tuple[str, ...] | None) -> dict[str, str]:
+    """The variables that a client gives its server; on Windows a program cannot start without the system's own."""
+    system = ("SYSTEMROOT", "PATHEXT", "COMSPEC", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "TEMP")
+    return {name: value for name, value in env.items() if passes is None or name in (*passes, *system)}
+
+
+def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: float = LIMIT_S) -> Trial:
+    """Start ``argv`` in ``folder``, shake hands, list the tools, and end it."""
+    begin = time.monotonic()
+    program = shutil.which(argv[0], path=env.get("PATH", ""))
+    if program is None:
+        return Trial(0, fault=f"{argv[0]} is not found on PATH")
+    try:
+        process = subprocess.Popen(
+            [program, *argv[1:]], cwd=folder, env=dict(env), text=True, encoding="utf-8", errors="replace",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as error:
+        return Trial(0, fault=f"{program} cannot start: {error.strerror}")
+    said: list[str] = []
+    timer = threading.Timer(limit_s, process.kill)
+    listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
+    with process:
+        timer.start()
+        listener.start()
+        answers = _talk(process)
+        process.kill()
+        with contextlib.suppress(OSError):  # what a process that ended did not read
+            _out(process.stdin).close()
+        listener.join()
+        timed_out = not timer.is_alive()
+        timer.cancel()
+    spent = time.monotonic() - begin
+    if 2 not in answers:
+        last = " ".join("".join(said).split())[-_SAID_CHARS:]
+        why = f"no answer within {limit_s:.0f} s" if timed_out else "it ended before it answered"
+        return Trial(spent, fault=f"{why}: {last}" if last else why)
+    return _read(answers, spent)
+
+
+def _talk(process: subprocess.Popen[str]) -> dict[int, dict[str, Any]]:
+    """The answers by id; what is there when the process ends or has answered both questions."""
+    answers: dict[int, dict[str, Any]] = {}
+    with contextlib.suppress(OSError):
+        for each in _MESSAGES:
+            _out(process.stdin).write(f"{json.dumps(each)}\n")
+        _out(process.stdin).flush()
+        for line in _out(process.stdout):
+            with contextlib.suppress(ValueError, AttributeError):
+                message = json.loads(line)
+                if isinstance(message.get("id"), int):
+                    answers[message["id"]] = message
+            if {1, 2} <= answers.keys():
+                break
+    return answers
+
+
+def _read(answers: Mapping[int, dict[str, Any]], spent: float) -> Trial:
+    try:
+        version = answers[1]["result"]["serverInfo"]["version"]
+        tools = tuple(each["name"] for each in answers[2]["result"]["tools"])
+    except (KeyError, TypeError):
+        return Trial(spent, fault="its answer is not that of an MCP server")
+    return Trial(spent, str(version), tools, "" if "start_run" in tools else "it lists no tool start_run")
+
+
+def _out(stream: IO[str] | None) -> IO[str]:
+    if stream is None:
+        raise OSError("no pipe")
+    return stream
+
+
+def _listen(stream: IO[str] | None, said: list[str]) -> None:
+    said.extend(_out(stream))
