@@ -9,7 +9,8 @@ Rules:
 5. A key made by a test costs nothing to unlock: this process, and every fork of it, makes keys of the lowest cost. Nothing
    outside the process can say so; a child process makes keys of the full cost, so it is given the file of one.
 6. Python may write bytecode: each worker and each child would otherwise compile the whole package again.
-7. Ctrl-C reaches child processes also where the suite runs in the background of a shell, which ignores SIGINT there.
+7. Our program is started as a fork of a loaded process (tests/forks.py).
+8. Ctrl-C reaches child processes also where the suite runs in the background of a shell, which ignores SIGINT there.
 """
 
 import gc
@@ -23,6 +24,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.forks import Forks, forking
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
@@ -76,6 +79,27 @@ def not_durable() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "open", partial(Store.open, durable=False))
         yield
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks | None]:
+    """Starts our program as a fork of a process that has it loaded (tests/forks.py); None where that is not possible."""
+    if sys.platform != "linux":
+        yield None
+        return
+    with forking() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _forked(request: pytest.FixtureRequest, forks: Forks | None) -> None:
+    if forks is not None:
+        forks.is_on = "real_processes" not in request.fixturenames
+
+
+@pytest.fixture
+def real_processes() -> None:
+    """Each process of our program is started for real: the test is about its start."""
 
 
 @pytest.fixture(scope="session", autouse=True)

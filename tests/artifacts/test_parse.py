@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wfe_mcp.artifacts import parse
 from wfe_mcp.artifacts.parse import bundle_of, check_value, parse_json, read_artifact
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.errors import Refused
@@ -166,3 +167,28 @@ def test_a_bundle_carries_text_up_to_the_cap() -> None:
     with pytest.raises(Refused) as no:
         bundle_of({"a": b"xxx", "b": b"xxx"}, max_bytes=5)
     assert no.value.code == "too_large"
+
+
+@given(
+    st.recursive(
+        st.none() | st.floats() | st.integers() | st.text() | st.binary(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
+    ),
+    st.integers(1, 40),
+    st.integers(0, 4),
+    st.integers(1, 12),
+)
+def test_the_quick_look_finds_the_same_faults_as_the_search_for_their_places(
+    value: object, max_bytes: int, max_depth: int, max_nodes: int
+) -> None:
+    def outcome(quick: bool) -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            if not quick:
+                patch.setattr(parse, "_is_plain", lambda *_: False)
+            try:
+                check_value(value, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)
+            except Refused as no:
+                return no.code, no.message, no.details
+        return "kept"
+
+    assert outcome(quick=True) == outcome(quick=False)

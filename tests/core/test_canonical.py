@@ -55,3 +55,21 @@ def test_the_text_reads_back_as_the_value_and_has_no_other_spelling(value: objec
     text = canonical_json(value)
     assert json.loads(text) == value
     assert canonical_json(json.loads(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [({1: 2, "a": 3}, "key 1 is not text"), ([{None: 1}], "key None is not text"), (({"a": "\x00"},), "NUL")],
+)
+def test_keys_are_looked_at_wherever_they_are(value: object, why: str):
+    with pytest.raises(ValueError, match=why):
+        canonical_json(value)
+
+
+def test_what_is_not_json_at_all_is_a_type_error():
+    with pytest.raises(TypeError, match="set"):
+        canonical_json({"a": {1}})
+
+
+def test_a_text_about_the_nul_character_is_kept():
+    assert canonical_json(["\\u0000"]) == '["\\\\u0000"]'

@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, NoReturn, cast
 
@@ -68,6 +69,11 @@ def check_value(
     value: object, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES
 ) -> None:
     """Refuse a ``value`` that cannot be stored as JSON, as ``parse_json`` does, with every place at once."""
+    if _is_plain(value, max_bytes, max_depth, max_nodes):
+        # NaN, NUL and lone surrogates are left to the search below, which names their places.
+        with suppress(ValueError):
+            _refuse_large(canonical_json(value), max_bytes)
+            return
     faults: list[Detail] = []
     nodes = characters = 0
     # A list instead of recursion: the value may be deeper than the stack.
@@ -91,8 +97,51 @@ def check_value(
                 _too_large("The value", limits.VALUE_BYTES.at(max_bytes), characters, at_least=True)
     if faults:
         _invalid("The value contains parts that cannot be stored.", faults)
-    if (size := len(canonical_json(value).encode())) > max_bytes:
+    _refuse_large(canonical_json(value), max_bytes)
+
+
+def _refuse_large(text: str, max_bytes: int) -> None:
+    if (size := len(text.encode())) > max_bytes:
         _too_large("The value", limits.VALUE_BYTES.at(max_bytes), size)
+
+
+def _is_plain(value: object, max_bytes: int, max_depth: int, max_nodes: int) -> bool:
+    """True where the structure of ``value`` has no fault. It names no place, so it takes a fifth of the time."""
+    level, depth, nodes, characters = [value], 0, 1, 0
+    while level:
+        below: list[object] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                characters += len(cast("str", item))
+                continue
+            if kind is dict or kind is list:
+                inside = cast("dict[object, object] | list[object]", item)
+                nodes += len(inside)
+                if depth >= max_depth or nodes > max_nodes or not _extend(below, inside):
+                    return False
+            elif not _is_plain_scalar(item):
+                return False
+        if characters > max_bytes:
+            return False
+        level, depth = below, depth + 1
+    return True
+
+
+def _extend(below: list[object], inside: dict[object, object] | list[object]) -> bool:
+    """Add the parts of ``inside``. False for a key that cannot be kept."""
+    if isinstance(inside, list):
+        below.extend(inside)
+        return True
+    below.extend(inside.values())
+    return all(type(key) is str and len(key) <= MAX_KEY for key in inside)
+
+
+def _is_plain_scalar(item: object) -> bool:
+    kind = type(item)
+    if kind is int:
+        return cast("int", item).bit_length() <= MAX_INT_BITS
+    return item is None or kind is bool or kind is float
 
 
 def _opened(parts: Parts, item: object) -> tuple[list[Detail], list[tuple[Parts, object]]]:

@@ -10,11 +10,20 @@ import hashlib
 import json
 from typing import Any, cast
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(value: object) -> str:
     """The one text of ``value``. Refuses (ValueError) what JSON or SQLite could not give back unchanged."""
-    _refuse_unsafe(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        text = _ENCODER.encode(value)
+    except TypeError:  # keys of two types cannot be sorted, or a value is not JSON
+        _refuse_unsafe(value)
+        raise
+    # Looking at the text in C takes a tenth of the time of looking at each part: only what looks unsafe is searched.
+    if "\\u0000" in text or _cannot_be_encoded(text) or not _has_text_keys(value):
+        _refuse_unsafe(value)
+    return text
 
 
 def sha256_hex(content: str | bytes) -> str:
@@ -25,6 +34,29 @@ def sha256_hex(content: str | bytes) -> str:
 def sha256_of(value: object) -> str:
     """sha256 of the canonical text of ``value``."""
     return sha256_hex(canonical_json(value))
+
+
+def _cannot_be_encoded(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _has_text_keys(value: object) -> bool:
+    """Whether every key is text: json would spell the key 1 as "1"."""
+    waiting = [value]  # the encoder has refused circles
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            for key in cast("dict[object, object]", item):
+                if not isinstance(key, str):
+                    return False
+            waiting.extend(cast("dict[object, object]", item).values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(cast("list[object]", item))
+    return True
 
 
 def _refuse_unsafe(value: object) -> None:

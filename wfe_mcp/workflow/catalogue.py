@@ -69,7 +69,7 @@ class PackageTemplate:
 
 def shipped_templates() -> tuple[CatalogueEntry, ...]:
     """The shipped templates, by name."""
-    return tuple(_entries(shipped("templates"), "shipped"))
+    return _shipped_entries(shipped("templates"))
 
 
 def package_templates() -> tuple[PackageTemplate, ...]:
@@ -99,6 +99,12 @@ def _named(name: str, path: Path) -> Definition:
             ),
         )
     return Definition(value, digest(value))
+
+
+@cache
+def _shipped_entries(folder: Path) -> tuple[CatalogueEntry, ...]:
+    """Listed once, as ``_shipped`` reads them once: a process keeps to the files of the version that it runs."""
+    return tuple(_entries(folder, "shipped"))
 
 
 @cache

@@ -1,6 +1,7 @@
 """What git knows, and what a repository may not make it do."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import command as git_command
-from wfe_mcp.workspace.git.command import run_git
+from wfe_mcp.workspace.git.command import repository, run_git
 from wfe_mcp.workspace.git.repository import (
     branch,
     commit_message,
@@ -222,3 +223,30 @@ def test_without_git_or_a_commit_there_is_no_diff(root: Path) -> None:
     assert diff_since(root, None) is None
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     assert diff_since(root, None) is None
+
+
+def test_a_repository_is_found_from_below_from_a_worktree_and_after_it_was_made(root: Path, tmp_path: Path) -> None:
+    below = root / "a" / "b"
+    below.mkdir(parents=True)
+    assert repository(below) is None
+    run_git(root, "init", "-q")
+    (root / "a.txt").write_text("a\n")
+    run_git(root, "add", "-A")
+    run_git(root, "commit", "-q", "-m", "first")
+    found = repository(below)
+    assert found is not None and found.prefix == "a/b/"
+    run_git(root, "worktree", "add", "-q", str(tmp_path / "other"))
+    assert repository(tmp_path / "other") is not None
+    bare = tmp_path / "bare.git"
+    shutil.copytree(root / ".git", bare)
+    run_git(bare, "config", "core.bare", "true")
+    assert repository(bare) is None, "it has no work tree"
+
+
+def test_a_repository_whose_work_tree_holds_it_is_found_inside_it(root: Path) -> None:
+    # How some keep their home directory in git: a bare repository in a folder of the work tree.
+    run_git(root, "init", "-q", "--bare", "kept")
+    run_git(root / "kept", "config", "core.bare", "false")
+    run_git(root / "kept", "config", "core.worktree", str(root))
+    found = repository(root / "kept")
+    assert found is not None and found.top == root

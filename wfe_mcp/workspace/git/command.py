@@ -71,7 +71,7 @@ def repository(root: Path) -> Repository | None:
 
     Cached until one of the files changes that git's answer depends on; "none" is never cached.
     """
-    if shutil.which("git") is None or not root.is_dir():
+    if shutil.which("git") is None or not root.is_dir() or not _could_be_found(root):
         return None
     depends_on = _depends_on(root)
     known = _FOUND.get(root)
@@ -81,6 +81,15 @@ def repository(root: Path) -> Repository | None:
     if found is not None and depends_on is not None:
         _FOUND[root] = depends_on, found
     return found
+
+
+def _could_be_found(root: Path) -> bool:
+    """False where git is certain to find no repository: no folder above has ``.git``, and none is a repository itself.
+
+    Every command outside a repository would otherwise start git in vain, 5 ms each.
+    """
+    real = root.resolve()
+    return any(os.path.lexists(each / name) for each in (real, *real.parents) for name in (".git", "HEAD"))
 
 
 def _repository(root: Path) -> Repository | None:

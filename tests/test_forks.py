@@ -1,0 +1,118 @@
+"""A fork is what starting the program would have been (tests/forks.py)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.forks import Forks
+from wfe_mcp.testing.stdio_client import StdioClient
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are started for real elsewhere")
+
+WFE = [sys.executable, "-m", "wfe_mcp"]
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    environment |= {"HOME": str(tmp_path), "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}"}
+
+    def started(*words: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*WFE, *words],
+            cwd=tmp_path,
+            env=environment | more,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+
+    return started
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--version",), ("list", "--json"), ("list", "--nonsense"), ("status", "none", "--json"), ("templates", "list")],
+)
+def test_a_fork_prints_and_ends_as_the_program_does(run: Run, forks: Forks, words: tuple[str, ...]) -> None:
+    before = forks.made
+    forked = run(*words)
+    assert forks.made == before + 1
+    forks.is_on = False
+    real = run(*words)
+    assert forks.made == before + 1
+    assert (forked.returncode, forked.stdout, forked.stderr) == (real.returncode, real.stdout, real.stderr)
+
+
+def test_a_fork_is_a_child_of_the_test_and_is_killed_as_one(tmp_path: Path, forks: Forks) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "WFE_DATABASE_URL": f"sqlite:///{tmp_path}/wfe.db",
+    }
+    before = forks.made
+    with StdioClient([*WFE, "serve"], cwd=tmp_path, env=environment) as client:
+        server = psutil.Process(client.pid)
+        assert forks.made == before + 1
+        assert (server.ppid(), server.cwd()) == (os.getpid(), str(tmp_path))
+        assert {each.fd for each in server.open_files()} & {0, 1, 2} <= {2}, "pipes and a file for its log"
+        client.kill()
+        assert not psutil.pid_exists(client.pid)
+        assert client.close() == -signal.SIGKILL
+
+
+def test_a_fork_ends_in_order_when_it_is_asked_to(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "WFE_DATABASE_URL": f"sqlite:///{tmp_path}/wfe.db",
+    }
+    argv = [*WFE, "ui", "--port", "0", "--json"]
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as page:
+        assert page.stdout is not None
+        assert json.loads(page.stdout.readline())["ok"]
+        page.send_signal(signal.SIGTERM)
+        assert page.wait(60) == 0
+
+
+@pytest.mark.parametrize("given", [{"PYTHONWARNINGS": "ignore"}, {"LC_ALL": "en_US.UTF-8"}, {"COVERAGE_RUN": "x"}])
+def test_what_a_fork_cannot_reproduce_is_started_for_real(run: Run, forks: Forks, given: dict[str, str]) -> None:
+    before = forks.made
+    assert run("--version", **given).returncode == 0
+    assert forks.made == before
+
+
+@pytest.mark.usefixtures("real_processes")
+def test_a_test_about_the_start_of_the_program_gets_the_program(run: Run, forks: Forks) -> None:
+    before = forks.made
+    assert run("--version").returncode == 0
+    assert forks.made == before
+
+
+def test_a_folder_that_is_not_there_is_the_usual_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        subprocess.run([*WFE, "list"], cwd=tmp_path / "none", check=False)
+
+
+def test_a_module_of_the_callers_path_is_found(tmp_path: Path, run: Run) -> None:
+    # A package on PYTHONPATH brings a template: it is listed, as for a process of its own.
+    site = tmp_path / "site"
+    about = site / "acme-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[wfe_mcp.templates]\nacme_note = acme_note:TEMPLATE\n")
+    (site / "acme_note.py").write_text(f"TEMPLATE = {str(site / 'acme_note.json')!r}\n")
+    output = {"artifact": "note", "schema": {"type": "object"}}
+    made = {"format": "wfe/1", "name": "acme_note", "version": "1.0.0", "title": "A note",
+            "phases": [{"id": "draft", "prompt": "Write.", "output": output}]}  # fmt: skip
+    (site / "acme_note.json").write_text(json.dumps(made))
+    listed = json.loads(run("templates", "list", "--json", PYTHONPATH=str(site)).stdout)
+    assert "acme_note" in {each["name"] for each in listed["data"]["templates"]}
