@@ -7,6 +7,7 @@ the project's configuration, the keys that may sign, and templates from the repo
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
@@ -78,23 +79,50 @@ def own_pending(engine: Engine) -> PendingTrust:
     return PendingTrust(OWN, "own configuration", own_key(file), settings.user_sha256, str(file))
 
 
+def in_force(engine: Engine) -> list[PendingTrust]:
+    """What counts as it is now: the project's configuration, the user's own, and templates that are not shipped."""
+    settings, waiting = engine.settings(), pending_trust(engine)
+    found: list[PendingTrust] = []
+    if settings.project_file is not None and settings.project_sha256 is not None and not settings.untrusted:
+        key = str(settings.project_file)
+        found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
+    own = own_pending(engine)
+    if own not in waiting and Path(own.where).is_file():
+        found.append(own)
+    keys = {one.key for one in waiting}
+    found += [
+        PendingTrust(offer.name, "template", trust_key(offer.name), offer.sha256, offer.source)
+        for offer in offers(engine)
+        if not (offer.is_installed or trust_key(offer.name) in keys)
+    ]
+    return found
+
+
 def give_trust(
-    engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None, *, own: bool | None = None
+    engine: Engine,
+    by: By,
+    names: list[str],
+    shown: list[PendingTrust] | None = None,
+    *,
+    own: bool | None = None,
+    seen: str = "",
 ) -> list[PendingTrust]:
     """Trust everything pending, or what is named. Work that waited for it continues. Refuses agents, unknown names.
 
     ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
-    ``own``: whether that includes the user's own configuration; None: where everything or it is named.
+    ``own``: whether that includes the user's own configuration; None: where everything or it is named. Naming it where
+    it needs no trust records the review.
+    ``seen``: the sha256 of the listing that the person saw; their signature covers it.
     """
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
     waiting = pending_trust(engine, names)
-    known = {one.name for one in waiting}
+    known = {OWN, *(one.name for one in waiting)}
     for name in names:
         if name not in known:
             near = nearest(name, known)
             raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
-                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(known)) or 'nothing'}.")  # fmt: skip
+                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}.")  # fmt: skip
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
@@ -104,6 +132,7 @@ def give_trust(
     kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
     texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
     with engine.store.tx() as tx:
+        tx.settings_seen = seen
         for one in given:
             tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
         for one, text in texts:
