@@ -7,6 +7,7 @@
     GET  /whole/<request>      the whole prompt or artifact of a request, as plain text
     GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
     /edit/<request>            a form that edits what a request asks about (``edits.py``)
+    /opinion/<run>/<reviewer>  a question to a person who reviews, and a form that answers it (``opinions.py``)
     /trust/<project>           what needs trust, and a form that trusts it (``trust.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers_routes.py``)
 
@@ -42,6 +43,7 @@ from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import needs_trust
 from wfe_mcp.dashboard.fields import NO_PIN, Told, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
+from wfe_mcp.dashboard.opinions import Opinions
 from wfe_mcp.dashboard.overruling import Overruling
 from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
 
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20
+_AFTER_PIN = ("/trust/", "/opinion/")
+"""Pages that ask for the PIN first, besides the list."""
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"tokens.css": "text/css", "style.css": "text/css", "passkey.js": "text/javascript"}
 """The static files and their media types."""
@@ -94,6 +98,10 @@ def decision_app(
         Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
         Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
         Route("/overrule/{run}", page.takes(page.overruling.take), methods=["POST"]),
+        Route("/opinion/{run}/{reviewer}", page.answers(page.opinions.show), methods=["GET"]),
+        Route(
+            "/opinion/{run}/{reviewer}", page.takes(page.opinions.take, most_bytes=MOST_FORM_BYTES), methods=["POST"]
+        ),
         Route("/trust/{project}", page.answers(page.trusting.show), methods=["GET"]),
         Route("/trust/{project}", page.takes(page.trusting.take, most_fields=MOST_FIELDS), methods=["POST"]),
         Route("/approvers/{project}", page.answers(page.approvers.show), methods=["GET"]),
@@ -116,6 +124,7 @@ class _Page:
         self.edits = Edits(self._desks, self._sessions, asks_pin=asks_pin)
         self.overruling = Overruling(self._desks, self._sessions, asks_pin=asks_pin)
         self.trusting = Trusting(self._desks, self._sessions, asks_pin=asks_pin)
+        self.opinions = Opinions(self._desks, self._sessions, asks_pin=asks_pin)
         self._asks_pin = asks_pin
         self._signing = Signing(ceremonies, port)
         self.approvers = ApproverPages(self._desks, self._sessions, Approvers(ceremonies, port), asks_pin=asks_pin)
@@ -195,7 +204,7 @@ class _Page:
             return not_ours()
         refuse_pin(asks_pin=self._asks_pin)
         to = form.get("to", "/")
-        to = to if to.startswith("/trust/") else "/"
+        to = to if to.startswith(_AFTER_PIN) else "/"
         try:
             pins.person_at_page(self._desks.engine, form.get("pin", ""), user_name())
         except Refused as refused:

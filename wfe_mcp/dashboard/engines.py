@@ -43,7 +43,7 @@ MOST_RUNS = 30
 @dataclass(frozen=True, slots=True)
 class OpenRun:
     """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
-    opinion gate that a person may overrule.
+    opinion gate that a person may overrule. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
     """
 
     id: str
@@ -53,6 +53,7 @@ class OpenRun:
     project: str
     blockers: tuple[str, ...] = ()
     overrulable: tuple[str, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,11 @@ class Engines:
                                 str(one.phase)
                                 for one in stands.loaded.state.open_attempts
                                 if any(isinstance(move, Overrule) for move in user_moves(stands, one))
+                            ),
+                            tuple(
+                                (str(phase), one.reviewer)
+                                for phase, persons in stands.asked_persons.items()
+                                for one in persons
                             ),
                         )
                     )

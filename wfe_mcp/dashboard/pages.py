@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from wfe_mcp.dashboard.document import document
 from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, second
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.request import DecisionView
 
 
-LATER = {"/": "It shows the requests that wait for you, in all projects of this database."}
-"""What the PIN shows, by the page that follows."""
+LATER = {
+    "": "It shows the requests that wait for you, in all projects of this database.",
+    "trust": "It shows what needs your trust in this project.",
+    "opinion": "It shows the question that you are asked as a reviewer.",
+}
+"""What the PIN shows, by the first part of the address that follows."""
 
 
 def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
@@ -25,7 +30,7 @@ def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
         "wfe-mcp",
         tag("h1", "Enter your PIN"),
         note(told),
-        tag("p", LATER.get(to, "It shows what needs your trust in this project.")),
+        tag("p", LATER.get(to.split("/")[1], LATER[""])),
         tag(
             "form",
             hidden("token", token),
@@ -63,11 +68,27 @@ def requests_page(
         f"({len(rows)}) wfe-mcp" if rows else "wfe-mcp",
         tag("h1", "What waits for you"),
         tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
+        *_opinions(runs),
         *_trust(untrusted),
         *_runs(runs),
         *forms,
         tag("p", "Reload to refresh.", class_="quiet"),
     )
+
+
+def opinion_path(run: str, phase: str, reviewer: str) -> str:
+    """Where on the page a person answers as ``reviewer``."""
+    return f"opinion/{quote(run, safe='')}/{quote(reviewer, safe='')}?phase={quote(phase, safe='')}"
+
+
+def _opinions(runs: Sequence[OpenRun]) -> list[Html]:
+    """The questions to persons who review in place of a model."""
+    rows = [
+        tag("li", tag("a", f"Opinion on {phase}, as {reviewer}", href=f"/{opinion_path(run.id, phase, reviewer)}"),
+            f" of {run.title} ({run.id})")
+        for run in runs for phase, reviewer in run.asked
+    ]  # fmt: skip
+    return [tag("h2", "What waits for your opinion"), tag("ul", *rows, class_="listing")] if rows else []
 
 
 def _trust(untrusted: Sequence[NeedsTrust]) -> list[Html]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.config.settings_tables import PhaseSettings
+    from wfe_mcp.workspace.config.settings_tables import PhaseSettings, TemplateSettings
 
 MadeRoles = dict[str, FrozenRole]
 
@@ -30,7 +30,7 @@ def configured(engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings) -
 
     Refuses ``invalid_template``.
     """
-    changed = loaded.settings.templates.get(plan.template.name)
+    changed = _with_effect(plan, loaded)
     if changed is None or not (changed.phases or changed.roles):
         return plan, {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
@@ -47,6 +47,32 @@ def configured(engine: Engine, plan: CompiledTemplate, loaded: LoadedSettings) -
     definition = overridden(plan.definition, overrides, filled)
     engine.plans.report(definition)
     return engine.plans.of(definition), made
+
+
+def _with_effect(plan: CompiledTemplate, loaded: LoadedSettings) -> TemplateSettings | None:
+    """What changes this template, without keys of untrusted bytes that would strengthen nothing.
+
+    Such a key may name a phase that the template does not have, or a role where a person is asked.
+    """
+    changed = loaded.settings.templates.get(plan.template.name)
+    if changed is None:
+        return None
+    values = changed.model_dump(exclude_unset=True)
+    for one in loaded.strengthened:
+        if one.path[:3] == ("templates", plan.template.name, "phases"):
+            phase, key = one.path[3:]
+            if not _strengthens(plan, phase, key, values["phases"][phase][key]):
+                del values["phases"][phase][key]
+    values["phases"] = {name: keys for name, keys in values.get("phases", {}).items() if keys}
+    return type(changed).model_validate(values)
+
+
+def _strengthens(plan: CompiledTemplate, phase: str, key: str, value: object) -> bool:
+    found = plan.phases.get(phase)
+    if found is None:
+        return False
+    kinds = {gate.kind for gate in (*found.prompt_gates, *found.gates)}
+    return "opinion" in kinds if key == "allow_rewrite" else value == "human" or "approval" not in kinds
 
 
 def _role_of(

@@ -18,6 +18,7 @@ from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
 from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key, unused_versions
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.settings import LoadedSettings
+    from wfe_mcp.workspace.config.strengthening import FileLayer
 
 OWN = "own"
 """The name of the user's own configuration."""
@@ -117,12 +120,7 @@ def give_trust(
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
     waiting = pending_trust(engine, names)
-    known = {OWN, *(one.name for one in waiting)}
-    for name in names:
-        if name not in known:
-            near = nearest(name, known)
-            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
-                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}.")  # fmt: skip
+    _refuse_unknown(names, waiting)
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
@@ -137,6 +135,8 @@ def give_trust(
             tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
         for one, text in texts:
             keep_trusted(engine, tx, one, text, by)
+        for one in kept:
+            _keep_strict(engine, tx, one, dict(texts).get(one, ""), by)
         if is_own:
             note_own_configuration(engine, tx, by)
     if any(one.kind == "configuration" for one in given):
@@ -145,6 +145,15 @@ def give_trust(
         _keep_evidence(engine, by)
     _go_on(engine)
     return given
+
+
+def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
+    known = {OWN, *(one.name for one in waiting)}
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
+                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}.")  # fmt: skip
 
 
 def trusted_policy(engine: Engine) -> list[str] | None:
@@ -165,6 +174,20 @@ def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
         with engine.store.read() as tx:
             asked.append(level_named(tx.get_secret(f"{_EVIDENCE}{engine.project_id}")))
     return strictest(*asked)
+
+
+def _keep_strict(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
+    """What strengthens a gate in a configuration outlives its file: an agent can edit that."""
+    from wfe_mcp.workspace.config.settings import settings_alone
+    from wfe_mcp.workspace.config.strengthening import KeptStrict, strengthening
+
+    layers: dict[str, FileLayer] = {"configuration": "project", "own configuration": "user"}
+    if one.kind in layers:
+        found = settings_alone(text.encode(), one.where)[0].model_dump(
+            mode="json", exclude_none=True, exclude_unset=True
+        )
+        kept = KeptStrict(layers[one.kind], one.sha256, strengthening(found, signed=True))
+        keep_strict(tx, engine.project_id, kept, by, engine.clock())
 
 
 def _keep_evidence(engine: Engine, by: By) -> None:
