@@ -14,6 +14,7 @@ from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.approvers import pinned_here
 from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.trust import trust_path
 
 LONG = {"title": "A title that goes on " * 8, "body": "/a/path/without/any/space/" * 40 + "\nx = 1\n" * 30}
 
@@ -218,3 +219,23 @@ SEND = """async ([path, signed]) => {
   return await (await fetch(`${path}/approve`, {method: "POST", headers, body: fields.toString()})).text();
 }"""
 """Sends a signature with the form of a request; with that request's own ceremony where it was signed for another."""
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_person_reviews_and_trusts_without_a_script(scene: Scene, page: Page, chromium: Chromium, width: int) -> None:
+    program = "/a/path/without/any/space/" * 20
+    scene.write(".wfe/config.toml", f'[checks.test]\nargv = ["{program}"]\n')
+    tab = Tab.open(chromium, width)
+    try:
+        tab.page.goto(page.url + trust_path(scene.engine))
+        tab.page.fill("#pin", PIN)
+        press(tab, "Show")
+        assert program in tab.words
+        assert tab.overflow == 0
+        tab.page.fill("#pin", PIN)
+        press(tab, "Sign trust")
+        assert "Nothing needs your trust" in tab.words
+        assert scene.engine.settings().untrusted == []
+        assert tab.console == []
+    finally:
+        tab.close()

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,52 @@ WRAPPER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returnc
 
 LANGUAGES = {"python": (PYTHON, sys.executable), "node": (NODE, "node"), "shell": (SHELL, "sh")}
 WAYS = ("direct", "tmux", "nohup", "wrapper")
-CASES = [(language, way) for language in LANGUAGES for way in WAYS]
+BY_RUNNERS = [("python", "uvx"), ("node", "npx"), ("python", "server by uvx"), ("node", "server by npx")]
+CASES = [*((language, way) for language in LANGUAGES for way in WAYS), *BY_RUNNERS]
+"""The last: a client that uvx or npx starts from a local package, and a client whose server they start."""
+
+NEEDS = {"tmux": "tmux", "npx": "npx", "server by npx": "npx"}
+PACKAGE = "wfeclient"
+QUIET = {"npm_config_update_notifier": "false", "npm_config_offline": "true", "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
+NODE_WRAPPER = """#!/usr/bin/env node
+const { spawn } = require("child_process");
+spawn(process.argv[2], process.argv.slice(3), { stdio: "inherit" }).on("exit", (code) => process.exit(code ?? 1));
+"""
+
+
+def uv() -> str | None:
+    """The program of uv: on the path, or in an environment of this repository."""
+    folders = (Path(sys.executable).parent, Path(__file__).parents[2] / ".uv" / "bin")
+    return shutil.which("uv") or next(
+        (found for each in folders if (found := shutil.which("uv", path=str(each)))), None
+    )
+
+
+def by_uvx(place: Path, text: str, name: str) -> list[str]:
+    """The command that runs ``text`` by uvx, from a wheel in a folder of the test: nothing is built or fetched."""
+    info, wheel = f"{name}-1.dist-info", place / f"{name}-1-py3-none-any.whl"
+    body = "".join(f"    {line}\n" for line in text.strip().splitlines())
+    files = {
+        f"{name}.py": f"def main():\n{body}",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(wheel, "w") as made:
+        for path, content in files.items():
+            made.writestr(path, content)
+    return [str(uv()), "tool", "run", "--offline", "--python", sys.executable, "--from", str(wheel), name]
+
+
+def by_npx(place: Path, text: str, name: str) -> list[str]:
+    """The command that runs ``text`` by npx, from a package in a folder of the test."""
+    folder = place / name
+    folder.mkdir()
+    (folder / "package.json").write_text(json.dumps({"name": name, "version": "1.0.0", "bin": {name: "main.js"}}))
+    (folder / "main.js").write_text(text if text.startswith("#!") else f"#!/usr/bin/env node\n{text}")
+    (folder / "main.js").chmod(0o755)
+    return ["npx", "--offline", "--yes", str(folder)]
 
 
 class Client:
@@ -74,8 +120,16 @@ class Client:
         text, program = LANGUAGES[language]
         script = self.place / "client"
         script.write_text(text)
-        serve = [*([sys.executable, "-c", WRAPPER] if way == "wrapper" else []), *machine.wfe("serve")]
-        self.argv = [program, str(script), str(self.place), *serve]
+        before = {
+            "wrapper": lambda: [sys.executable, "-c", WRAPPER],
+            "server by uvx": lambda: by_uvx(self.place, WRAPPER.replace("; ", "\n"), "wfeserver"),
+            "server by npx": lambda: by_npx(self.place, NODE_WRAPPER, "wfeserver"),
+        }.get(way, list[str])()
+        runs = {
+            "uvx": lambda: by_uvx(self.place, text, PACKAGE),
+            "npx": lambda: by_npx(self.place, text, PACKAGE),
+        }.get(way, lambda: [program, str(script)])()
+        self.argv = [*runs, str(self.place), *before, *machine.wfe("serve")]
         self.process = self._start()
         until(lambda: bool(machine.clients()), PATIENCE_S)
 
@@ -85,7 +139,7 @@ class Client:
         return ["tmux", "-f", "/dev/null", "-S", str(self.place / "tmux")]
 
     def _start(self) -> subprocess.Popen[bytes] | None:
-        nothing, where, env = subprocess.DEVNULL, self.machine.project, self.machine.env
+        nothing, where, env = subprocess.DEVNULL, self.machine.project, self.machine.env | QUIET
         if self.way == "tmux":
             subprocess.run([*self.tmux, "new-session", "-d", shlex.join(self.argv)], check=True, cwd=where, env=env)
         elif self.way == "nohup":  # its own parents are gone at once
@@ -134,9 +188,11 @@ class Client:
 def test_a_clients_child_decides_nothing_and_a_terminal_beside_it_does(
     machine: Machine, language: str, way: str
 ) -> None:
-    for program in (LANGUAGES[language][1], *(["tmux"] if way == "tmux" else [])):
+    for program in (LANGUAGES[language][1], NEEDS.get(way, "sh")):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} here")
+    if way.endswith("uvx") and uv() is None:
+        pytest.skip("no uv here")
     machine.person()
     mine, yours = machine.letter(), machine.letter()
     client = Client(machine, language, way)

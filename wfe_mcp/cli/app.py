@@ -162,6 +162,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("templates enable", template_versions.enable),
     ("templates disable", template_versions.disable),
     ("templates archive", template_versions.archive),
+    ("templates trust", trust.trust_templates),
     ("templates import", template_import.import_file),
     ("templates export", templates.export),
     ("plan check", plan.check),

@@ -153,7 +153,7 @@ def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
     if gate is not None and gate[0] == "approval":
         return None
     return Refused("needs_trust", f"Gate {gate[0] if gate else '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",
-                   "Ask the user to run: wfe-mcp trust")  # fmt: skip
+                   "Ask the user to run: wfe-mcp trust (in a browser: wfe-mcp ui)")  # fmt: skip
 
 
 def _ask(state: RunState, command: c.AskApproval) -> Refused | None:

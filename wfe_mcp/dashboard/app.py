@@ -8,7 +8,9 @@
     GET  /diff/<request>       its change as plain text; ?since=1: since the last approval, &file=2: of one file
     GET  /attachment/<request>/<number>           a file attached to the attempt
     /edit/<request>            a form that edits what a request asks about (``edits.py``)
-    /approvers/<project>       the pinned passkeys of a project (``approvers.py``)
+    /opinion/<run>/<reviewer>  a question to a person who reviews, and a form that answers it (``opinions.py``)
+    /trust/<project>           what needs trust, and a form that trusts it (``trust.py``)
+    /approvers/<project>       the pinned passkeys of a project (``approvers_routes.py``)
     /api/v1/…                  the HTTP API (``api/``), loaded with its first request
 
 Rules:
@@ -31,23 +33,26 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.approvers import Approvers
-from wfe_mcp.dashboard.approvers_page import approvers_page
+from wfe_mcp.dashboard.approvers_routes import ApproverPages
 from wfe_mcp.dashboard.challenges import Challenges
-from wfe_mcp.dashboard.contents import Contents, unknown
+from wfe_mcp.dashboard.contents import Contents
 from wfe_mcp.dashboard.decision_forms import refuse_no_words, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
+from wfe_mcp.dashboard.engines import needs_trust
 from wfe_mcp.dashboard.fields import NO_PIN, Told, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
+from wfe_mcp.dashboard.opinions import Opinions
 from wfe_mcp.dashboard.overruling import Overruling
 from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
+from wfe_mcp.dashboard.trust import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.proofs import kept
-from wfe_mcp.views.approvers import pinned_view
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
@@ -55,13 +60,15 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.dashboard.engines import Engines, NeedsTrust
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.approvals.request import DecisionView
 
 MAX_FORM_BYTES = 64_000
-_STATUS = {"wrong_pin": 403, "needs_human": 403, "stale_revision": 409, "bad_argument": 400, "unavailable": 503}
+MAX_FIELDS = 20
+_AFTER_PIN = ("/trust/", "/opinion/")
+"""Pages that ask for the PIN first, besides the list."""
 _STATIC = Path(__file__).parent / "static"
 _FILES = {"tokens.css": "text/css", "style.css": "text/css", "passkey.js": "text/javascript"}
 """The static files and their media types."""
@@ -85,16 +92,22 @@ def decision_app(
         *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in _FILES),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
-        Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, _json_no), methods=["POST"]),
+        Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, json_no), methods=["POST"]),
         Route("/whole/{request}", page.answers(page.contents.whole), methods=["GET"]),
         Route("/diff/{request}", page.answers(page.contents.diff), methods=["GET"]),
         Route("/attachment/{request}/{number:int}", page.answers(page.contents.attachment), methods=["GET"]),
         Route("/edit/{request}", page.answers(page.edits.show), methods=["GET"]),
         Route("/edit/{request}", page.takes(page.edits.save, most_bytes=MOST_FORM_BYTES), methods=["POST"]),
         Route("/overrule/{run}", page.takes(page.overruling.take), methods=["POST"]),
-        Route("/approvers/{project}", page.answers(page.approvers), methods=["GET"]),
-        Route("/approvers/{project}/{do:str}", page.takes(page.change_approvers), methods=["POST"]),
-        Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.ask_approvers, _json_no), methods=["POST"]),
+        Route("/opinion/{run}/{reviewer}", page.answers(page.opinions.show), methods=["GET"]),
+        Route(
+            "/opinion/{run}/{reviewer}", page.takes(page.opinions.take, most_bytes=MOST_FORM_BYTES), methods=["POST"]
+        ),
+        Route("/trust/{project}", page.answers(page.trusting.show), methods=["GET"]),
+        Route("/trust/{project}", page.takes(page.trusting.take, most_fields=MOST_FIELDS), methods=["POST"]),
+        Route("/approvers/{project}", page.answers(page.approvers.show), methods=["GET"]),
+        Route("/approvers/{project}/{do:str}", page.takes(page.approvers.change), methods=["POST"]),
+        Route("/approvers/{project}/{do:str}/{step:str}", page.takes(page.approvers.ask, json_no), methods=["POST"]),
         Mount("/api/v1", api),
     ]
     return Guard(Starlette(routes=routes), port)
@@ -106,16 +119,6 @@ def _static(request: Request, session: str) -> Response:
     return Response((_STATIC / name).read_text(encoding="utf-8"), media_type=f"{_FILES[name]}; charset=utf-8")
 
 
-def _page_no(text: str, status: int) -> Response:
-    """A refusal as a page."""
-    return HTMLResponse(plain_page("That did not work", text), status)
-
-
-def _json_no(text: str, status: int) -> Response:
-    """A refusal for the page's script, which shows it."""
-    return JSONResponse({"error": text}, status)
-
-
 class _Page:
     def __init__(self, engines: Engines, port: int, visited: Callable[[], object], *, asks_pin: bool) -> None:
         ceremonies = Challenges()
@@ -123,8 +126,11 @@ class _Page:
         self.edits = Edits(self._desks, self._sessions, asks_pin=asks_pin)
         self.overruling = Overruling(self._desks, self._sessions, asks_pin=asks_pin)
         self.contents = Contents(self._desks)
+        self.trusting = Trusting(self._desks, self._sessions, asks_pin=asks_pin)
+        self.opinions = Opinions(self._desks, self._sessions, asks_pin=asks_pin)
         self._asks_pin = asks_pin
-        self._signing, self._approvers = Signing(ceremonies, port), Approvers(ceremonies, port)
+        self._signing = Signing(ceremonies, port)
+        self.approvers = ApproverPages(self._desks, self._sessions, Approvers(ceremonies, port), asks_pin=asks_pin)
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -140,8 +146,9 @@ class _Page:
     def takes(
         self,
         make: Callable[[Request, Form, str], Response],
-        no: Callable[[str, int], Response] = _page_no,
+        no: Callable[[str, int], Response] = page_no,
         most_bytes: int = MAX_FORM_BYTES,
+        most_fields: int = MAX_FIELDS,
     ) -> Callable[[Request], Awaitable[Response]]:
         """The handler of a form: read with limits, then answered in a thread; ``no`` renders a refusal."""
 
@@ -154,7 +161,9 @@ class _Page:
                     return PlainTextResponse("The form is too large.", 413)
             try:
                 form = dict(
-                    parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=20)
+                    parse_qsl(
+                        raw.decode(), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=most_fields
+                    )
                 )
             except ValueError:
                 return PlainTextResponse("This is not a form of this page.", 400)
@@ -163,14 +172,14 @@ class _Page:
         return answer
 
     async def _made(
-        self, request: Request, make: Callable[[str], Response], no: Callable[[str, int], Response] = _page_no
+        self, request: Request, make: Callable[[str], Response], no: Callable[[str, int], Response] = page_no
     ) -> Response:
         session = request.cookies.get(self._cookie, "")
         known, session = bool(session), session or self._sessions.new()
         try:
             found = await run_in_threadpool(make, session)
         except Refused as refused:
-            found = no(f"{refused.message} {refused.hint}", _status(refused))
+            found = no(f"{refused.message} {refused.hint}", status_of(refused))
         except Exception:
             log.exception("%s %s failed", request.method, request.url.path)
             found = no("This is a bug in wfe-mcp; see its log.", 500)
@@ -188,21 +197,25 @@ class _Page:
         if not self._sessions.is_open(session):
             return HTMLResponse(login_page(self._sessions.token(session, "login")))
         runs = self._desks.open_runs()
-        return HTMLResponse(requests_page(self._desks.open(), runs, self.overruling.forms(runs, session)))
+        return HTMLResponse(
+            requests_page(self._desks.open(), runs, self.overruling.forms(runs, session), self._desks.untrusted())
+        )
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""
         if not self._is_ours(request, form, "login"):
-            return self._not_ours()
+            return not_ours()
         refuse_pin(asks_pin=self._asks_pin)
+        to = form.get("to", "/")
+        to = to if to.startswith(_AFTER_PIN) else "/"
         try:
             pins.person_at_page(self._desks.engine, form.get("pin", ""), user_name())
         except Refused as refused:
             token = self._sessions.token(session, "login")
-            return HTMLResponse(login_page(token, Told("no", refused.message)), _status(refused))
+            return HTMLResponse(login_page(token, Told("no", refused.message), to), status_of(refused))
         fresh = self._sessions.new()  # who knew the name of the session before the PIN knows nothing after it
         self._sessions.open(fresh)
-        answer = RedirectResponse("/", 303)
+        answer = RedirectResponse(to, 303)
         answer.set_cookie(self._cookie, fresh, httponly=True, samesite="strict")
         return answer
 
@@ -221,7 +234,7 @@ class _Page:
         if answer not in {"approve", "reject"}:
             return unknown()
         if not self._is_ours(request, form, f"{answer} {asked}"):
-            return self._not_ours()
+            return not_ours()
         view = self._desks.view(asked)
         if view is None:
             return unknown()
@@ -238,9 +251,9 @@ class _Page:
         asked, answer = request.path_params["request"], request.path_params["answer"]
         view = self._desks.view(asked)
         if answer not in {"approve", "reject"} or view is None or not self._is_ours(request, form, f"{answer} {asked}"):
-            return _json_no("This browser was not shown this form. Reload the page.", 403)
+            return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
-            return _json_no("This request is closed. Reload the page.", 409)
+            return json_no("This request is closed. Reload the page.", 409)
         refuse_no_words(answer, form)
         refuse_unseen(view, form)
         return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
@@ -292,51 +305,6 @@ class _Page:
                     proof=proof,
                 )  # fmt: skip
 
-    # -- the passkeys of a project -----------------------------------------------------------------------------------
-
-    def approvers(self, request: Request, session: str) -> Response:
-        """The pinned keys, and forms to change them."""
-        engine = self._project(request)
-        return unknown() if engine is None else self._shown_approvers(engine, request, session)
-
-    def ask_approvers(self, request: Request, form: Form, session: str) -> Response:
-        """What the browser does next to add or remove a key."""
-        engine, do, step = self._project(request), request.path_params["do"], request.path_params["step"]
-        if (
-            engine is None
-            or do not in {"add", "remove"}
-            or not self._is_ours(request, form, f"{do} {engine.project_id}")
-        ):
-            return _json_no("This browser was not shown this form. Reload the page.", 403)
-        if step == "key":
-            return JSONResponse(self._approvers.make(engine, form, session))
-        return JSONResponse(self._approvers.ask(engine, do, form, session))
-
-    def change_approvers(self, request: Request, form: Form, session: str) -> Response:
-        """Add or remove a key."""
-        engine, do = self._project(request), request.path_params["do"]
-        if engine is None or do not in {"add", "remove"}:
-            return unknown()
-        if not self._is_ours(request, form, f"{do} {engine.project_id}"):
-            return self._not_ours()
-        try:
-            self._approvers.change(engine, do, form, session)
-        except Refused as refused:
-            told = Told("no", f"Nothing has changed. {refused.message} {refused.hint}")
-            return self._shown_approvers(engine, request, session, told, _status(refused))
-        return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
-
-    def _project(self, request: Request) -> Engine | None:
-        refuse_pin(asks_pin=self._asks_pin)
-        return self._desks.of_project(request.path_params["project"], request.query_params.get("in", ""))
-
-    def _shown_approvers(
-        self, engine: Engine, request: Request, session: str, told: Told | None = None, status: int = 200
-    ) -> Response:
-        tokens = {do: self._sessions.token(session, f"{do} {engine.project_id}") for do in ("add", "remove")}
-        page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), told)
-        return HTMLResponse(page, status, headers=SCRIPTED)
-
     def _refused(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
         told = Told("no", f"Nothing was decided. {refused.message}")
@@ -344,7 +312,7 @@ class _Page:
         if refused.code == "stale_revision":
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now
-        return self._shown(now or view, session, told, _status(refused), form)
+        return self._shown(now or view, session, told, status_of(refused), form)
 
     def _shown(
         self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None,
@@ -352,19 +320,16 @@ class _Page:
     ) -> Response:  # fmt: skip
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(
-            decision_page(view, tokens, told, form, asks_pin=self._asks_pin, split=split),
+            decision_page(
+                view, tokens, told, form, asks_pin=self._asks_pin, split=split, untrusted=self._untrusted(view)
+            ),
             status,
             headers=SCRIPTED if view.passkeys else None,
         )
 
+    def _untrusted(self, view: DecisionView) -> NeedsTrust | None:
+        engine = self._desks.of_request(view.request.id) if self._asks_pin else None
+        return None if engine is None else needs_trust(engine)
+
     def _is_ours(self, request: Request, form: Form, name: str) -> bool:
         return self._sessions.accepts(request.cookies.get(self._cookie, ""), name, form.get("token", ""))
-
-    @staticmethod
-    def _not_ours() -> Response:
-        text = "This browser was not shown this form. Nothing was decided: reload the page."
-        return HTMLResponse(plain_page("Nothing was decided", text), 403)
-
-
-def _status(refused: Refused) -> int:
-    return _STATUS.get(refused.code, 409)

@@ -6,21 +6,16 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+from wfe_mcp.dashboard.answers import unknown
 from wfe_mcp.dashboard.diff_table import unified
-from wfe_mcp.dashboard.pages import plain_page
 from wfe_mcp.views.plain import clean
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wfe_mcp.dashboard.engines import Engines
-
-
-def unknown() -> Response:
-    """The answer where nothing is."""
-    return HTMLResponse(plain_page("Nothing here", "This database has no such request."), 404)
 
 
 class Contents:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from wfe_mcp.dashboard.engines import NeedsTrust
     from wfe_mcp.store.records.approvals import DecisionRecord
     from wfe_mcp.views.approvals.model import (
         ApprovalView,
@@ -50,21 +51,24 @@ _WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipp
 
 def decision_page(
     view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None, *,
-    asks_pin: bool = True, split: bool = False,
+    asks_pin: bool = True, split: bool = False, untrusted: NeedsTrust | None = None,
 ) -> Html:  # fmt: skip
     """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
-    ``asks_pin``: the user opened this page. ``split``: old lines of the change beside the new ones.
+    ``asks_pin``: the user opened this page. ``split``: old lines of the change beside the new ones. ``untrusted``: what
+    needs trust in the project.
     """
     request, shown = view.request, view.shown
     title = f"{request.phase}: {view.title}"
     if shown is None:
         refresh_s = _LOOK_AGAIN_S if view.gating else 0
-        return document(title, *_head(view), note(told), *_ended(view), refresh_s=refresh_s, class_="")
+        return document(
+            title, *_head(view), note(told), *_ended(view), _trust(untrusted), refresh_s=refresh_s, class_=""
+        )
     body = tag("div", *_sections(view, shown, may_edit=asks_pin, split=split))
     columns = tag("div", _outline(shown), body, class_="split")
     return document(
-        title, *_head(view), note(told), _unusual(shown.unusual), columns, script=SCRIPT if view.passkeys else "", class_="",
+        title, *_head(view), note(told), _unusual(shown.unusual), _trust(untrusted), columns, script=SCRIPT if view.passkeys else "", class_="",
         bar=decision_bar(view, shown, tokens, typed or {}, asks_pin=asks_pin),
     )  # fmt: skip
 
@@ -149,6 +153,14 @@ def _unusual(found: Sequence[Unusual]) -> Html:
     ]  # fmt: skip
     title = "1 thing is unusual here" if len(found) == 1 else f"{len(found)} things are unusual here"
     return tag("section", tag("h2", title), tag("ul", *rows), class_="unusual", id="unusual")
+
+
+def _trust(untrusted: NeedsTrust | None) -> Html | None:
+    """The way to what needs trust in this project."""
+    if untrusted is None:
+        return None
+    what = f"This project has something that needs your trust: {', '.join(untrusted.names) or 'a change to review'}. "
+    return tag("p", what, tag("a", "Review it", href=f"/{untrusted.path}"), class_="note warn")
 
 
 def _outline(shown: ApprovalView) -> Html:

@@ -21,6 +21,7 @@ from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_a
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.move_calls import user_moves
+from wfe_mcp.views.trust import trust_path, trust_view
 from wfe_mcp.views.who_waits import waits_for
 from wfe_mcp.workspace.system.location import project_at
 
@@ -42,7 +43,7 @@ MOST_RUNS = 30
 @dataclass(frozen=True, slots=True)
 class OpenRun:
     """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
-    opinion gate that a person may overrule.
+    opinion gate that a person may overrule. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
     """
 
     id: str
@@ -52,6 +53,16 @@ class OpenRun:
     project: str
     blockers: tuple[str, ...] = ()
     overrulable: tuple[str, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsTrust:
+    """A project with something to review. ``path``: its page of trust; ``names``: what needs trust there."""
+
+    folder: str
+    path: str
+    names: tuple[str, ...]
 
 
 class Engines:
@@ -137,8 +148,24 @@ class Engines:
                                 for one in stands.loaded.state.open_attempts
                                 if any(isinstance(move, Overrule) for move in user_moves(stands, one))
                             ),
+                            tuple(
+                                (str(phase), one.reviewer)
+                                for phase, persons in stands.asked_persons.items()
+                                for one in persons
+                            ),
                         )
                     )
+        return found
+
+    def untrusted(self) -> list[NeedsTrust]:
+        """The projects of this page, of open runs and of open requests in which something needs trust."""
+        with self.engine.store.read() as tx:
+            records = tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
+        projects = dict.fromkeys([self.engine.project_id, *(one.project_id for one in records)])
+        found: list[NeedsTrust] = []
+        for engine in filter(None, map(self._engine_of, projects)):
+            with contextlib.suppress(Refused):  # a file changed meanwhile
+                found += [needs for needs in [needs_trust(engine)] if needs is not None]
         return found
 
     def waits(self) -> bool:
@@ -204,3 +231,10 @@ class Engines:
                 return None
             self._engines[project] = found
             return found
+
+
+def needs_trust(engine: Engine) -> NeedsTrust | None:
+    """What needs trust in the project of ``engine``; None: nothing."""
+    view = trust_view(engine)
+    names = tuple(one.name for one in view.pending)
+    return None if view.is_empty else NeedsTrust(str(engine.root), trust_path(engine), names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from wfe_mcp.dashboard.document import document
 from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, second
@@ -11,20 +12,29 @@ from wfe_mcp.dashboard.html import Html, tag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.dashboard.engines import OpenRun
+    from wfe_mcp.dashboard.engines import NeedsTrust, OpenRun
     from wfe_mcp.views.approvals.request import DecisionView
 
 
-def login_page(token: str, told: Told | None = None) -> Html:
-    """The page that asks for the PIN: other users of this machine can reach the address too."""
+LATER = {
+    "": "It shows the requests that wait for you, in all projects of this database.",
+    "trust": "It shows what needs your trust in this project.",
+    "opinion": "It shows the question that you are asked as a reviewer.",
+}
+"""What the PIN shows, by the first part of the address that follows."""
+
+
+def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
+    """The page that asks for the PIN: other users of this machine can reach the address too. ``to``: the page after it."""
     return document(
         "wfe-mcp",
         tag("h1", "Enter your PIN"),
         note(told),
-        tag("p", "It shows the requests that wait for you, in all projects of this database."),
+        tag("p", LATER.get(to.split("/")[1], LATER[""])),
         tag(
             "form",
             hidden("token", token),
+            hidden("to", to),
             pin_field("pin"),
             tag("button", "Show", type="submit", class_="btn solid"),
             method="post",
@@ -33,8 +43,14 @@ def login_page(token: str, told: Told | None = None) -> Html:
     )
 
 
-def requests_page(requests: Sequence[DecisionView], runs: Sequence[OpenRun], forms: Sequence[Html] = ()) -> Html:
-    """The open requests, oldest first, all open runs with who each waits for, and ``forms`` that decide about them."""
+def requests_page(
+    requests: Sequence[DecisionView], runs: Sequence[OpenRun], forms: Sequence[Html] = (),
+    untrusted: Sequence[NeedsTrust] = (),
+) -> Html:  # fmt: skip
+    """The open requests, oldest first, all open runs with who each waits for, and ``forms`` that decide about them.
+
+    ``untrusted``: the projects with something that needs trust.
+    """
     rows = [
         tag(
             "tr",
@@ -52,10 +68,41 @@ def requests_page(requests: Sequence[DecisionView], runs: Sequence[OpenRun], for
         f"({len(rows)}) wfe-mcp" if rows else "wfe-mcp",
         tag("h1", "What waits for you"),
         tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
+        *_opinions(runs),
+        *_trust(untrusted),
         *_runs(runs),
         *forms,
         tag("p", "Reload to refresh.", class_="quiet"),
     )
+
+
+def opinion_path(run: str, phase: str, reviewer: str) -> str:
+    """Where on the page a person answers as ``reviewer``."""
+    return f"opinion/{quote(run, safe='')}/{quote(reviewer, safe='')}?phase={quote(phase, safe='')}"
+
+
+def _opinions(runs: Sequence[OpenRun]) -> list[Html]:
+    """The questions to persons who review in place of a model."""
+    rows = [
+        tag("li", tag("a", f"Opinion on {phase}, as {reviewer}", href=f"/{opinion_path(run.id, phase, reviewer)}"),
+            f" of {run.title} ({run.id})")
+        for run in runs for phase, reviewer in run.asked
+    ]  # fmt: skip
+    return [tag("h2", "What waits for your opinion"), tag("ul", *rows, class_="listing")] if rows else []
+
+
+def _trust(untrusted: Sequence[NeedsTrust]) -> list[Html]:
+    if not untrusted:
+        return []
+    rows = [
+        tag(
+            "li",
+            tag("a", f"Review {', '.join(each.names) or 'what changed'}", href=f"/{each.path}"),
+            f" in {each.folder}",
+        )
+        for each in untrusted
+    ]
+    return [tag("h2", "What needs your trust"), tag("ul", *rows, class_="listing")]
 
 
 def _runs(runs: Sequence[OpenRun]) -> list[Html]:

@@ -62,9 +62,13 @@ _WITHDRAW = delete(TRUST).where(
 
 
 class SettingRepository(Repository):
-    """Secrets, trust and their log. ``settings_changed``: this transaction has added to it."""
+    """Secrets, trust and their log. ``settings_changed``: this transaction has added to it.
+
+    ``settings_seen``: sha256 of what the person saw before the changes of this transaction; empty: nothing is shown first.
+    """
 
     settings_changed = False
+    settings_seen = ""
     _to_sign: tuple[Person, int, str, list[dict[str, object]]] | None = None
 
     def get_secret(self, name: str) -> str | None:
@@ -123,7 +127,7 @@ class SettingRepository(Repository):
         if self._to_sign is not None:
             by, seq, hash_, changes = self._to_sign
             self._to_sign = None
-            facts = {"kind": "settings", "decision": changes}
+            facts = {"kind": "settings", "decision": changes, "shown": self.settings_seen}
             signed = by.sign(position(facts, seq, hash_, *self.settings_tail()))
             self._add_setting(SIGNED, canonical_json(asdict(signed)), None, by, self._clock())
 

@@ -169,18 +169,22 @@ def _configuration(invocation: Invocation) -> Iterator[HealthFinding]:
         yield HealthFinding("configuration", "problem", problem.message)
     waiting = pending_trust(invocation.engine)
     for each in waiting:
-        yield HealthFinding("trust", "note", _pending(invocation, each))
+        yield from _pending(invocation, each)
 
 
-def _pending(invocation: Invocation, one: "PendingTrust") -> str:
-    """What needs trust: how many effects are new or changed, and each that weakens a gate."""
+def _pending(invocation: Invocation, one: "PendingTrust") -> Iterator[HealthFinding]:
+    """What needs trust: how many effects are new or changed, what weakens a gate, then each as ``trust`` shows it."""
+    from wfe_mcp.cli.terminal.effects import change_lines
     from wfe_mcp.engine.templates.trust_listing import trust_listing
 
     listing = trust_listing(invocation.engine, one)
-    new = sum(1 for each in listing.changes if each.mark != "same")
+    changes = [each for each in listing.changes if each.mark != "same"]
     weaker = "; ".join(f"{each.effect.subject}: {each.effect.detail}" for each in listing.weakening)
-    told = f"{one.name} needs your review: {plural(new, 'effect')} new or changed"
-    return told + (f"; WEAKENS GATES: {weaker}" if weaker else "") + "; fix: wfe-mcp trust"
+    told = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
+    told += f"; WEAKENS GATES: {weaker}" if weaker else ""
+    yield HealthFinding("trust", "note", f"{told}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
+    for change in changes:
+        yield HealthFinding(f"trust {one.name}", "note", " ".join(map(str.strip, change_lines(change))))
 
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -29,7 +29,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it.
     """
     from wfe_mcp.cli.terminal.connecting import installed, offer, places_of
-    from wfe_mcp.cli.terminal.effects import listing_view, show_listing
+    from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
     from wfe_mcp.cli.terminal.trials import trial_view, trials_of
     from wfe_mcp.core.units import plural
@@ -37,6 +37,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.trust import listing_data
     from wfe_mcp.workspace.config.config_file import with_checks, write_config
     from wfe_mcp.workspace.config.found_checks import find_checks
 
@@ -71,7 +72,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     weaker = [change for each in listings for change in each.weakening]
     if weaker:
         raise Refused("needs_human", f"{written.path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
-                      "Review it and decide: wfe-mcp trust", data={"pending": [listing_view(each) for each in listings]})  # fmt: skip
+                      "Review it and decide: wfe-mcp trust", data={"pending": [listing_data(each) for each in listings]})  # fmt: skip
     trusted = [each.pending.name for each in listings]
     if by is not None and trusted:
         own = engine.settings()
@@ -87,7 +88,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "checks": {name: list(check.argv) for name, check in checks.items()}, "trials": tried,
         "folders_left_out": list(found.left_out),
         "clients": [each.name for each in installed(places_of(engine.root))],
-        "effects": [view for each in listings for view in listing_view(each)["effects"]],
+        "effects": [view for each in listings for view in listing_data(each)["effects"]],
     }  # fmt: skip
     answer = Envelope(True, summary=told, data=data)
     invocation.render(answer, lambda screen: _tell(invocation, screen, told, trials, found.left_out))

@@ -83,14 +83,17 @@ def answer(
     from wfe_mcp.cli.commands.submit import in_project
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.engine.evaluation.opinion_by_hand import take_opinion
+    from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, take_opinion
 
     engine, run = invocation.engine, invocation.at(run, phase)
     record = invocation.record(run)
     assert record is not None, "it was found above"
     file = in_project(path, Path(record.worktree)) if path else ""
+    question = open_question(engine, run, phase, reviewer)
+    if question.is_changed:
+        invocation.screen.talk(f"Warning: {question.asked.question} has changed since it was written.")
     by = invocation.person(pin_fd, f"give an opinion on {phase}")
-    made = take_opinion(engine, by, run, phase, path=file, reviewer=reviewer)
+    made = take_opinion(engine, by, run, phase, path=file, reviewer=question.asked.reviewer, shown=question.sha256)
     assert made.attempt is not None
     wait_for_gates(invocation, run, phase, made.attempt)
     invocation.render(

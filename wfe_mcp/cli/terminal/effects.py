@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal import pin
 from wfe_mcp.cli.terminal.text import shortened
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
+    from wfe_mcp.views.trust import TrustView
 
 _MARKS = {"new": "+", "changed": "~", "gone": "-", "same": " "}
 _TEXT_CHARS = 200
@@ -41,21 +42,26 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
         _say(screen, f"  ! {problem}", "yellow")
 
 
-def effect_view(change: EffectChange) -> dict[str, Any]:
-    """One effect as JSON."""
-    effect = change.effect
-    view = {"mark": change.mark, "kind": effect.kind, "subject": effect.subject, "detail": effect.detail,
-            "weakens": effect.weakens, "source": effect.source}  # fmt: skip
-    return view | ({"was": change.was} if change.mark == "changed" else {})
+def show_trust(screen: Screen, view: TrustView) -> None:
+    """All of ``view``."""
+    for each in view.listings:
+        show_listing(screen, each)
+        if each.pending.kind == "approvers" and not screen.as_json:
+            _show_keys(screen, view)
+    if view.review is not None:
+        show_listing(screen, view.review)
+    if view.enabled_again and not screen.as_json:
+        screen.line(f"Re-enabled since your last review: {', '.join(view.enabled_again)}", "yellow")
 
 
-def listing_view(listing: TrustListing) -> dict[str, Any]:
-    """A listing as JSON."""
-    one = listing.pending
-    return {
-        "name": one.name, "kind": one.kind, "sha256": one.sha256, "where": one.where, "compared": listing.compared,
-        "weakens_gates": bool(listing.weakening), "effects": [effect_view(each) for each in listing.changes],
-    }  # fmt: skip
+def _show_keys(screen: Screen, view: TrustView) -> None:
+    """The keys whose signatures would count, and whether keys that were trusted before pinned them."""
+    from wfe_mcp.views.trust import NOT_CONTINUED
+
+    for key in view.keys:
+        screen.line(f"  {key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}")
+    if not view.continues:
+        screen.line(f"  ! {NOT_CONTINUED}", "yellow")
 
 
 def _say(screen: Screen, text: str, style: str = "") -> None:
@@ -66,12 +72,16 @@ def _say(screen: Screen, text: str, style: str = "") -> None:
         screen.line(text, style)
 
 
+def change_lines(change: EffectChange) -> list[str]:
+    """A change as ``trust``, ``init`` and ``doctor`` print it: its mark, its kind, what it is, and what it was."""
+    effect = change.effect
+    # Only text for a model is cut: a program, an address or a gate is shown whole.
+    most = _TEXT_CHARS if effect.kind == "asks" else None
+    detail, was = (text if most is None else shortened(text, most) for text in (effect.detail, change.was))
+    line = f"{_MARKS[change.mark]} {effect.kind:<7} {effect.subject}: {detail}"
+    return [line, f"            was: {was}"] if change.mark == "changed" else [line]
+
+
 def _show(screen: Screen, changes: Sequence[EffectChange], colour: str) -> None:
-    for change in changes:
-        effect = change.effect
-        # Only text for a model is cut: a program, an address or a gate is shown whole.
-        detail = shortened(effect.detail, _TEXT_CHARS) if effect.kind == "asks" else effect.detail
-        _say(screen, f"  {_MARKS[change.mark]} {effect.kind:<7} {effect.subject}: {detail}", colour)
-        if change.mark == "changed":
-            was = shortened(change.was, _TEXT_CHARS) if effect.kind == "asks" else change.was
-            _say(screen, f"              was: {was}", colour)
+    for line in (each for change in changes for each in change_lines(change)):
+        _say(screen, f"  {line}", colour)

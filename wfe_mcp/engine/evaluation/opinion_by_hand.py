@@ -5,16 +5,20 @@
 Rules:
 1. Nothing is read automatically: the work under review lies in the same folder, so an answer counts by the user's PIN.
 2. An answer belongs to one question: its file is named by the question's sha256, so that changed work is asked about anew.
-3. A file that is no opinion is refused and may be corrected; nothing is stored.
+3. The answer is signed like a decision: it fills a gate in a person's place. ``verify`` finds one that is not.
+4. A file that is no opinion is refused and may be corrected; nothing is stored.
 """
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.models.gate_waits import AskedPerson, persons_asked
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
@@ -35,10 +39,49 @@ class WaitsForPerson(Exception):
         self.asked = asked
 
 
-def take_opinion(engine: Engine, by: By, run: str, phase: str, *, path: str = "", reviewer: str = "") -> OpinionRecord:
-    """Store a person's answer as the opinion of ``reviewer``; the gate is judged again.
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """A question that a person is asked, as its file has it now. ``answer``: the file of the answer, "" while there is none.
 
-    ``path``: the answer's file, relative to the run's folder; "" is the one that the question names.
+    ``is_changed``: the file is not as it was written; None where that was not recorded.
+    """
+
+    asked: AskedPerson
+    text: str
+    answer: str
+    is_changed: bool | None
+
+    @property
+    def sha256(self) -> str:
+        """Of the question as it is shown."""
+        return sha256_hex(self.text.encode())
+
+
+def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> AskedQuestion:
+    """What the gate of ``phase`` asks a person. Refuses what ``take_opinion`` refuses for the question."""
+    from pathlib import Path
+
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, engine.load(tx, run))
+        attempt = current.attempt(PhasePath(phase))
+        command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
+        asked = _asked(current, attempt, reviewer, command)
+        root = Path(current.run.worktree)
+    question, answer = (read_if_there(root, place) or b"" for place in (asked.question, asked.answer))
+    changed = sha256_hex(question) != asked.text_sha256 if asked.text_sha256 else None
+    return AskedQuestion(asked, question.decode(errors="replace"), answer.decode(errors="replace"), changed)
+
+
+def take_opinion(
+    engine: Engine, by: By, run: str, phase: str, *, path: str = "", text: str | None = None, reviewer: str = "",
+    shown: str = "",
+) -> OpinionRecord:  # fmt: skip
+    """Store a person's answer as the opinion of ``reviewer``; the gate is judged again. Their key signs it.
+
+    ``path``: the answer's file, relative to the run's folder; "" is the one that the question names. ``text``: the answer
+    itself, in place of a file. ``shown``: the sha256 of the question that the person saw.
     Refuses ``needs_human``, ``unknown_phase``, ``illegal_transition`` (nobody is waited for), ``bad_argument``
     and ``invalid_artifact``.
     """
@@ -55,13 +98,24 @@ def take_opinion(engine: Engine, by: By, run: str, phase: str, *, path: str = ""
                 "needs_human", "Only the user can give the opinion of a reviewer.", f"Ask the user to run: {command}"
             )
         place = path or asked.answer
-        value = _opinion(Path(current.run.worktree), place, command)
+        value = (
+            _read(Path(current.run.worktree), place, command) if text is None else _opinion(text, "the form", command)
+        )
         made = OpinionRecord(
             f"op-{uuid.uuid4().hex[:16]}", current.run.project_id, current.run.id, attempt.phase, attempt.number,
             "gate", asked.reviewer, asked.provider, MANUAL_MODEL, asked.question_sha256, attempt.sha256 or "",
             str(value["verdict"]), current.at, value,
         )  # fmt: skip
         current.tx.add_opinion(made)
+        current.facts |= {
+            "kind": "opinion", "shown": shown, "artifact": attempt.sha256 or "", "tree": attempt.tree or "",
+            "comment": str(value.get("summary", "")),
+            "decision": [
+                {"do": "opinion", "phase": str(attempt.phase), "attempt": attempt.number, "gate": attempt.gate,
+                 "reviewer": made.reviewer, "verdict": made.verdict, "question": made.question_sha256, "opinion": made.id,
+                 "sha256": sha256_hex(canonical_json(value).encode())}
+            ],
+        }  # fmt: skip
         enqueue_gate(current, attempt, again=True)
         current.tx.after_commit(engine.wake)
     return made
@@ -86,10 +140,7 @@ def _asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) ->
     return waiting[name]
 
 
-def _opinion(root: Path, place: str, command: str) -> dict[str, Any]:
-    from wfe_mcp.artifacts.validate import validate
-    from wfe_mcp.gates.opinion import conflict
-    from wfe_mcp.providers.output import value_in
+def _read(root: Path, place: str, command: str) -> dict[str, Any]:
     from wfe_mcp.workspace.files.project_files import read_if_there
 
     content = read_if_there(root, place)
@@ -99,7 +150,14 @@ def _opinion(root: Path, place: str, command: str) -> dict[str, Any]:
             f"There is no answer in {place} yet.",
             f"Save it there, or name its file: {command} --path FILE",
         )
-    text = content.decode(errors="replace")
+    return _opinion(content.decode(errors="replace"), place, command)
+
+
+def _opinion(text: str, place: str, command: str) -> dict[str, Any]:
+    from wfe_mcp.artifacts.validate import validate
+    from wfe_mcp.gates.opinion import conflict
+    from wfe_mcp.providers.output import value_in
+
     value = value_in(text)
     if value is None:
         raise _no_opinion(place, "it holds no JSON object", command)

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
@@ -138,6 +139,7 @@ def _ask_persons(there: Sequence[Reviewer], reviews: Sequence[Reviewed], about: 
     from wfe_mcp.core.paths import typed
     from wfe_mcp.providers.manual import question_file
     from wfe_mcp.workspace.files.mirror import attempt_folder
+    from wfe_mcp.workspace.files.project_files import read_if_there
 
     waiting = [each for each in reviews if each.is_waited_for]
     if not waiting:
@@ -152,7 +154,8 @@ def _ask_persons(there: Sequence[Reviewer], reviews: Sequence[Reviewed], about: 
         question, place = question_file(
             about.root, folder, f"{each.reviewer}-{sha256[:8]}", about.question, ability, command
         )
-        asked.append(AskedPerson(each.reviewer, each.provider, sha256, question, place))
+        written = sha256_hex(read_if_there(about.root, question) or b"")
+        asked.append(AskedPerson(each.reviewer, each.provider, sha256, question, place, written))
     raise WaitsForPerson(asked)
 
 

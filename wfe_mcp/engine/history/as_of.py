@@ -56,7 +56,7 @@ def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
     usage = tx.usage(run_id=loaded.record.id, until=event.at)
     found = Overview(
-        loaded, plan, "none", (), (), steps, context, Spending(usage, ()) if usage.calls else None,
+        loaded, plan, "none", (), (), steps, context, spending=Spending(usage, ()) if usage.calls else None,
         tools=tuple(one for one in tx.tool_totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
     )  # fmt: skip
     return Moment(found, event, now.record.last_seq)

@@ -25,11 +25,12 @@ from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trus
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
 from wfe_mcp.engine.approvals.statements import read_statement, signature_fault
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+from wfe_mcp.store.records.opinions import MANUAL_MODEL
 from wfe_mcp.store.settings import SIGNED
 from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.paths import PhasePath
@@ -189,13 +190,14 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
 
     state = RunState()
     rows = list(tx.all_events(run))
+    by_hand = {one.id for one in tx.opinions(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}
     told: Iterator[Any] = iter(()) if before is None else tx.happened(run)
     for row in rows:
         needs = False
         if before is not None:
             try:
                 event = next(told)
-                needs = row.seq > before[0] and _needs_signature(state, event, row.assurance)
+                needs = row.seq > before[0] and _needs_signature(state, event, row.assurance, by_hand)
                 state = evolve(state, event)
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 told, before = iter(()), None
@@ -203,8 +205,13 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
         yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
 
 
-def _needs_signature(state: RunState, event: e.Event, assurance: Assurance) -> bool:
-    """Whether only a person's key can have signed ``event``. Passkeys approve and reject (``approval_audit``), no more."""
+def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: Set[str]) -> bool:
+    """Whether only a person's key can have signed ``event``. Passkeys approve and reject (``approval_audit``), no more.
+
+    ``by_hand``: the opinions that fill a gate in a person's name.
+    """
+    if isinstance(event, e.RecordsKept):
+        return assurance is not Assurance.HUMAN and any(one.id in by_hand for one in event.records)
     if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven):
         return False
     return assurance is not Assurance.HUMAN and _needs_person(state, event)

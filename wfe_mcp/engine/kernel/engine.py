@@ -159,6 +159,7 @@ class Engine:
 
         ``tx``: the transaction that the caller is in. A second one beside it would wait for a writer that waits for it.
         """
+        from wfe_mcp.engine.kernel.strict_keys import kept_strict
         from wfe_mcp.workspace.config.settings import load_settings
 
         def trusted(path: Path, sha256: str) -> bool:
@@ -170,7 +171,12 @@ class Engine:
             with self.store.read() as reading:
                 return reading.is_trusted_anywhere(own_key(path), sha256)
 
-        return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted)
+        if tx is None:
+            with self.store.read() as reading:
+                kept = kept_strict(reading, self.project_id)
+        else:
+            kept = kept_strict(tx, self.project_id)
+        return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept)
 
     def is_trusted(self, path: Path, sha256: str) -> bool:
         """True when the user trusts exactly these bytes at this path."""

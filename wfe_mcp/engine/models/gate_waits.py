@@ -32,7 +32,7 @@ _WORTH_WAITING = timedelta(seconds=30)
 @dataclass(frozen=True, slots=True)
 class AskedPerson:
     """A person who reviews. ``question_sha256``: the key of the opinion; ``question`` and ``answer``: files, relative to
-    the project root.
+    the project root. ``text_sha256``: of the question's file as it was written; empty in jobs of older versions.
     """
 
     reviewer: str
@@ -40,6 +40,7 @@ class AskedPerson:
     question_sha256: str
     question: str
     answer: str
+    text_sha256: str = ""
 
 
 def gate_payload(attempt: Attempt) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
             trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), offer.sha256)
         if not trusted:
             raise Refused("needs_trust", f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
-                          f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name}")  # fmt: skip
+                          f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name} (in a browser: wfe-mcp ui)")  # fmt: skip
     return offer
 
 

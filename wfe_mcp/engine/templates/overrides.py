@@ -38,7 +38,7 @@ def configured(
 
     ``roles``: role of the template → who works as it, given at the start of the run. Refuses ``invalid_template``.
     """
-    changed = loaded.settings.templates.get(plan.template.name) or TemplateSettings()
+    changed = _with_effect(plan, loaded) or TemplateSettings()
     if not (changed.phases or changed.roles or roles):
         return plan, {}
     from wfe_mcp.workflow.overrides import PhaseOverride, overridden
@@ -78,6 +78,32 @@ def _stage_of(
         role = filled(loaded, approver, declared=True).role
         approver = _make(made, plan, loaded, wanted, role.model_copy(update={"model": stage.model}))
     return StageOverride(approver, stage.max_retries, stage.allow_rewrite, stage.criteria)
+
+
+def _with_effect(plan: CompiledTemplate, loaded: LoadedSettings) -> TemplateSettings | None:
+    """What changes this template, without keys of untrusted bytes that would strengthen nothing.
+
+    Such a key may name a phase that the template does not have, or a role where a person is asked.
+    """
+    changed = loaded.settings.templates.get(plan.template.name)
+    if changed is None:
+        return None
+    values = changed.model_dump(exclude_unset=True)
+    for one in loaded.strengthened:
+        if one.path[:3] == ("templates", plan.template.name, "phases"):
+            phase, key = one.path[3:]
+            if not _strengthens(plan, phase, key, values["phases"][phase][key]):
+                del values["phases"][phase][key]
+    values["phases"] = {name: keys for name, keys in values.get("phases", {}).items() if keys}
+    return type(changed).model_validate(values)
+
+
+def _strengthens(plan: CompiledTemplate, phase: str, key: str, value: object) -> bool:
+    found = plan.phases.get(phase)
+    if found is None:
+        return False
+    kinds = {gate.kind for gate in (*found.prompt_gates, *found.gates)}
+    return "opinion" in kinds if key == "allow_rewrite" else value == "human" or "approval" not in kinds
 
 
 def _role_of(

@@ -7,6 +7,7 @@ the project's configuration, the keys that may sign, and templates from the repo
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
@@ -17,6 +18,7 @@ from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
 from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key, unused_versions
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.settings import LoadedSettings
+    from wfe_mcp.workspace.config.strengthening import FileLayer
 
 OWN = "own"
 """The name of the user's own configuration."""
@@ -78,23 +82,45 @@ def own_pending(engine: Engine) -> PendingTrust:
     return PendingTrust(OWN, "own configuration", own_key(file), settings.user_sha256, str(file))
 
 
+def in_force(engine: Engine) -> list[PendingTrust]:
+    """What counts as it is now: the project's configuration, the user's own, and templates that are not shipped."""
+    settings, waiting = engine.settings(), pending_trust(engine)
+    found: list[PendingTrust] = []
+    if settings.project_file is not None and settings.project_sha256 is not None and not settings.untrusted:
+        key = str(settings.project_file)
+        found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
+    own = own_pending(engine)
+    if own not in waiting and Path(own.where).is_file():
+        found.append(own)
+    keys = {one.key for one in waiting}
+    found += [
+        PendingTrust(offer.name, "template", trust_key(offer.name), offer.sha256, offer.source)
+        for offer in offers(engine)
+        if not (offer.is_installed or trust_key(offer.name) in keys)
+    ]
+    return found
+
+
 def give_trust(
-    engine: Engine, by: By, names: list[str], shown: list[PendingTrust] | None = None, *, own: bool | None = None
+    engine: Engine,
+    by: By,
+    names: list[str],
+    shown: list[PendingTrust] | None = None,
+    *,
+    own: bool | None = None,
+    seen: str = "",
 ) -> list[PendingTrust]:
     """Trust everything pending, or what is named. Work that waited for it continues. Refuses agents, unknown names.
 
     ``shown``: what the person has looked at; anything that changed since is refused as ``stale_revision``.
-    ``own``: whether that includes the user's own configuration; None: where everything or it is named.
+    ``own``: whether that includes the user's own configuration; None: where everything or it is named. Naming it where
+    it needs no trust records the review.
+    ``seen``: the sha256 of the listing that the person saw; their signature covers it.
     """
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
     waiting = pending_trust(engine, names)
-    known = {one.name for one in waiting}
-    for name in names:
-        if name not in known:
-            near = nearest(name, known)
-            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
-                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(known)) or 'nothing'}.")  # fmt: skip
+    _refuse_unknown(names, waiting)
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
@@ -104,10 +130,13 @@ def give_trust(
     kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
     texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
     with engine.store.tx() as tx:
+        tx.settings_seen = seen
         for one in given:
             tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
         for one, text in texts:
             keep_trusted(engine, tx, one, text, by)
+        for one in kept:
+            _keep_strict(engine, tx, one, dict(texts).get(one, ""), by)
         if is_own:
             note_own_configuration(engine, tx, by)
     if any(one.kind == "configuration" for one in given):
@@ -116,6 +145,15 @@ def give_trust(
         _keep_evidence(engine, by)
     _go_on(engine)
     return given
+
+
+def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
+    known = {OWN, *(one.name for one in waiting)}
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
+                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}.")  # fmt: skip
 
 
 def trusted_policy(engine: Engine) -> list[str] | None:
@@ -136,6 +174,20 @@ def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
         with engine.store.read() as tx:
             asked.append(level_named(tx.get_secret(f"{_EVIDENCE}{engine.project_id}")))
     return strictest(*asked)
+
+
+def _keep_strict(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
+    """What strengthens a gate in a configuration outlives its file: an agent can edit that."""
+    from wfe_mcp.workspace.config.settings import settings_alone
+    from wfe_mcp.workspace.config.strengthening import KeptStrict, strengthening
+
+    layers: dict[str, FileLayer] = {"configuration": "project", "own configuration": "user"}
+    if one.kind in layers:
+        found = settings_alone(text.encode(), one.where)[0].model_dump(
+            mode="json", exclude_none=True, exclude_unset=True
+        )
+        kept = KeptStrict(layers[one.kind], one.sha256, strengthening(found, signed=True))
+        keep_strict(tx, engine.project_id, kept, by, engine.clock())
 
 
 def _keep_evidence(engine: Engine, by: By) -> None:

@@ -6,7 +6,7 @@
     templates.<t>.roles.<r>                another reviewer than the template's
     templates.<t>.on_mismatch, artifacts.on_mismatch   warn: a changed file no longer blocks
 
-They count only from bytes that the user trusts, whichever folder names the file. What restricts counts from any bytes.
+They count only from bytes that the user trusts, whichever folder names the file. What strengthens counts from any bytes (``strengthening.py``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ Path = tuple[str, ...]
 
 def weakening_keys(values: Mapping[str, Any]) -> Iterator[Path]:
     """The paths of the keys in ``values``, one layer or all of them, that remove or weaken a gate."""
-    for name, template in _tables(values, "templates"):
-        for phase, keys in _tables(template, "phases"):
+    for name, template in tables(values, "templates"):
+        for phase, keys in tables(template, "phases"):
             at = ("templates", name, "phases", phase)
             for stage in ((), ("prompt",), ("response",)):
                 given = keys.get(stage[0]) if stage else keys
                 yield from _of_stage(given, (*at, *stage), is_stage=bool(stage))
-        for role, _ in _tables(template, "roles"):
+        for role, _ in tables(template, "roles"):
             yield ("templates", name, "roles", role)
         if template.get("on_mismatch") == "warn":
             yield ("templates", name, "on_mismatch")
@@ -50,7 +50,8 @@ def model_tables(values: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{table}.{name}" for name in values.get(table, {}))
 
 
-def _tables(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def tables(values: Mapping[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tables in ``values[key]``, each with its name."""
     found = values.get(key)
     for name, table in cast("dict[str, Any]", found).items() if isinstance(found, dict) else ():
         if isinstance(table, dict):

@@ -7,10 +7,11 @@ Rules:
 2. Project configuration applies only when ``trusted`` accepts the sha256 of exactly the bytes in use.
 3. A fault is reported and never prevents a start: the faulty key is left out, the others apply.
 4. A project cannot choose where a key is sent: its ``base_url`` for a provider with a key is ignored.
-5. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
+5. What strengthens a gate counts from any bytes, and holds until a person trusts bytes without it (``strengthening.py``).
+6. Restrictions on an agent can only be tightened (``precedence.py``): the environment cannot loosen them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
@@ -21,11 +22,13 @@ from pydantic_core import ErrorDetails
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+from wfe_mcp.workspace.config.documents import Document, leaves, merge, put, remove, shown_key
 from wfe_mcp.workspace.config.expected import EXPECTED
 from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
 from wfe_mcp.workspace.config.precedence import narrow
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of
 from wfe_mcp.workspace.config.settings_tables import Settings
+from wfe_mcp.workspace.config.strengthening import FileLayer, KeptStrict, Strengthened, strengthen, strengthening
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.location import user_config_file
@@ -34,7 +37,6 @@ NO_FILE = "0" * 64
 """Takes the place of the sha256 of a file that does not exist."""
 
 LayerName = Literal["flag", "environment", "project", "user", "default"]
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class LoadedSettings:
     report that an unknown check is only untrusted. ``project_file``, ``project_sha256``: the file and the bytes read.
     ``user_file``, ``user_sha256``, ``user_is_trusted``: the same of the user's configuration. ``unsigned``: its keys that
     weaken a gate and do not count, because the user has not trusted these bytes. ``unsigned_reviewers``: its tables of
-    roles and providers then; they work, and fill no reviewer of a gate.
+    roles and providers then; they work, and fill no reviewer of a gate. ``strengthened``: keys that strengthen a gate and
+    count although their bytes are not trusted now.
     """
 
     settings: Settings
@@ -67,6 +70,7 @@ class LoadedSettings:
     user_sha256: str = NO_FILE
     user_is_trusted: bool = True
     unsigned: tuple[str, ...] = ()
+    strengthened: tuple[Strengthened, ...] = ()
     unsigned_reviewers: tuple[str, ...] = ()
 
     def sha256_of(self, layer: LayerName) -> str:
@@ -75,7 +79,7 @@ class LoadedSettings:
 
     def values(self) -> dict[str, object]:
         """Every value by its dotted key, in order; the keys are those of ``origins``."""
-        return dict(sorted(_leaves(_plain(self.settings))))
+        return dict(sorted(leaves(_plain(self.settings))))
 
 
 def load_settings(
@@ -85,10 +89,12 @@ def load_settings(
     flags: Mapping[str, object],
     user_file: Path | None = None,
     own_trusted: Callable[[Path, str], bool] | None = None,
+    kept: Sequence[KeptStrict] = (),
 ) -> LoadedSettings:
     """Read all layers. ``flags``: dotted key to value. ``user_file``: the platform's own when None.
 
-    ``own_trusted``: as ``trusted``, for the user's configuration; None: it counts as it is.
+    ``own_trusted``: as ``trusted``, for the user's configuration; None: it counts as it is. ``kept``: what strengthens a
+    gate in the bytes that a person trusted last.
     """
     problems: list[Detail] = []
     user_path = user_config_file() if user_file is None else user_file
@@ -103,7 +109,16 @@ def load_settings(
     project = _layer("project", str(project_path), content, problems)
     is_trusted = sha256 is None or trusted(project_path, sha256)
     above = [_from_environment(env, problems), _from_flags(flags, problems)]
-    settings, origins = _merged([user, *([project] if is_trusted else []), *above], problems)
+    strict: list[_Strict] = []
+    if not is_trusted:
+        strict.append(("project", str(project_path), strengthening(project.values, signed=False)))
+    here: dict[FileLayer, tuple[str, str | None]] = {
+        "user": (str(user_path), user_sha256),
+        "project": (str(project_path), sha256),
+    }
+    strict.extend((one.layer, here[one.layer][0], one.values) for one in kept if one.sha256 != here[one.layer][1])
+    strengthened: list[Strengthened] = []
+    settings, origins = _merged([user, *([project] if is_trusted else []), *above], problems, strict, strengthened)
     return LoadedSettings(
         settings=settings,
         origins=origins,
@@ -116,6 +131,7 @@ def load_settings(
         user_sha256=user_sha256,
         user_is_trusted=is_signed,
         unsigned=unsigned,
+        strengthened=tuple(strengthened),
         unsigned_reviewers=() if is_signed else tuple(model_tables(user.values)),
     )
 
@@ -124,8 +140,8 @@ def _without_weakening(values: Document) -> tuple[str, ...]:
     """Remove what weakens a gate from ``values``; the dotted keys removed."""
     found = list(weakening_keys(values))
     for path in found:
-        _remove(values, list(path))
-    return tuple(".".join(map(_shown_key, path)) for path in found)
+        remove(values, list(path))
+    return tuple(".".join(map(shown_key, path)) for path in found)
 
 
 def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list[Detail]]:
@@ -144,14 +160,14 @@ def settings_alone(content: bytes, where: str) -> tuple[Settings, Document, list
                     found = found.get(part, {})
                 if found:
                     rest[".".join(path)] = found
-                _remove(values, path)
+                remove(values, path)
 
 
 def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]:
     """The faults of a table ``[what.name]`` before it is written; a missing key may be set in another layer."""
     faults: list[Detail] = []
     values: Document = {}
-    _merge(values, {what: {name: table}})
+    merge(values, {what: {name: table}})
     _valid(values, "this", faults)
     return faults
 
@@ -164,6 +180,9 @@ class _Layer:
     where: Mapping[str, str]
     values: Document
 
+
+_Strict = tuple[FileLayer, str, Document]
+"""The layer, its file, and what strengthens a gate."""
 
 FROM_ENVIRONMENT = {
     "WFE_AUTO": "auto",
@@ -197,15 +216,15 @@ def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
             value = _BOOLEANS.get(text.lower(), text)
         where[key] = variable
         one: Document = {}
-        _put(one, key, value)
-        _merge(values, _valid(one, variable, problems))
+        put(one, key.split("."), value)
+        merge(values, _valid(one, variable, problems))
     return _Layer("environment", where, values)
 
 
 def _from_flags(flags: Mapping[str, object], problems: list[Detail]) -> _Layer:
     values: Document = {}
     for key, value in flags.items():
-        _put(values, key, value)
+        put(values, key.split("."), value)
     return _Layer("flag", {key: f"--{key}" for key in flags}, _valid(values, "the command line", problems))
 
 
@@ -249,18 +268,28 @@ def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
         return None
 
 
-def _merged(layers: list[_Layer], problems: list[Detail]) -> tuple[Settings, dict[str, SettingSource]]:
-    """The merged layers, lowest first. A table without a required key is left out, with a problem."""
+def _merged(
+    layers: list[_Layer],
+    problems: list[Detail],
+    strict: Sequence[_Strict] = (),
+    strengthened: list[Strengthened] | None = None,
+) -> tuple[Settings, dict[str, SettingSource]]:
+    """The merged layers, lowest first, then ``strict``. A table without a required key is left out, with a problem."""
     _leave_keys_at_home(layers, problems)
     values: Document = {}
     origins: dict[str, SettingSource] = {}
     for layer in layers:
-        _merge(values, layer.values)
-        for key, _ in _leaves(layer.values):
+        merge(values, layer.values)
+        for key, _ in leaves(layer.values):
             origins[key] = SettingSource(layer.name, layer.where.get(key) or layer.where.get("", ""))
     narrow([(layer.name, layer.values) for layer in layers], values)
+    for name, where, more in strict:
+        for one in strengthen(values, name, where, more):
+            origins[".".join(map(shown_key, one.path))] = SettingSource(name, where)
+            assert strengthened is not None
+            strengthened.append(one)
     settings = _complete(values, problems)
-    known = dict(_leaves(_plain(settings)))
+    known = dict(leaves(_plain(settings)))
     return settings, {key: origins.get(key, SettingSource("default")) for key in sorted(known)}
 
 
@@ -276,7 +305,7 @@ def _complete(values: Document, problems: list[Detail]) -> Settings:
                 if not already:
                     what = f"[{'.'.join(path[:-1])}] has no '{path[-1]}', so it does not count"
                     problems.append(Detail(pointer(*path), what, expected=path[-1]))
-                _remove(values, path[:-1])
+                remove(values, path[:-1])
 
 
 def _without_faulty_tables(settings: Settings, values: Document, problems: list[Detail]) -> Settings:
@@ -291,7 +320,7 @@ def _without_faulty_tables(settings: Settings, values: Document, problems: list[
     for table, name, fault in looked_at:
         if fault:
             problems.append(Detail(pointer(table, name), f"[{table}.{name}] does not count: {fault}"))
-            _remove(values, [table, name])
+            remove(values, [table, name])
     return Settings.model_validate(values)
 
 
@@ -301,7 +330,7 @@ def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
     for name, table in (item for each in tables for item in each.items()):
         whole: Document = {}
         for layer in layers:
-            _merge(whole, layer.values.get("providers", {}).get(name, {}))
+            merge(whole, layer.values.get("providers", {}).get(name, {}))
         provider = ProviderSettings.model_validate(whole)
         kind = kind_of(name, provider)
         if "base_url" in table and kind is not None and provider.needs_key(kind):
@@ -319,7 +348,7 @@ def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
             if error["type"] != "missing":
                 path = [part for part in error["loc"] if part != "[key]"]
                 problems.append(_problem(path, where, error))
-                _remove(values, path)
+                remove(values, path)
     return values
 
 
@@ -353,46 +382,3 @@ def _short(value: object) -> object:
 
 def _plain(settings: Settings) -> Document:
     return settings.model_dump(mode="json", exclude_none=True)
-
-
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in values.items():
-        dotted = f"{above}{_shown_key(key)}"
-        if isinstance(value, dict):
-            yield from _leaves(cast("Document", value), f"{dotted}.")
-        else:
-            yield dotted, value
-
-
-def _shown_key(key: str) -> str:
-    return key if key.replace("-", "").replace("_", "").isalnum() else f'"{key}"'
-
-
-def _merge(into: Document, values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], cast("Document", value))
-        elif isinstance(value, dict):
-            into[key] = {}
-            _merge(into[key], cast("Document", value))
-        else:
-            into[key] = value
-
-
-def _put(values: Document, dotted: str, value: object) -> None:
-    *tables, last = dotted.split(".")
-    for table in tables:
-        values = values.setdefault(table, {})
-    values[last] = value
-
-
-def _remove(values: Document, path: list[Any]) -> None:
-    """Remove the key at ``path``, or the list that holds it; nothing when an earlier fault removed it."""
-    table: Any = values
-    for part in path[:-1]:
-        inner = table.get(part)
-        if not isinstance(inner, dict):
-            table.pop(part, None)
-            return
-        table = cast("Document", inner)
-    table.pop(path[-1], None)

@@ -1,0 +1,88 @@
+"""Trust at the terminal: the same listing, statement and effect as on the page; doctor shows the same difference."""
+
+import json
+import os
+from typing import Any
+
+from tests.cli.scene import PIN, Terminal
+from tests.dashboard.browser import Browser
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.dashboard.serving import Page, served
+from wfe_mcp.engine.approvals.statements import read_statement
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.store.settings import SIGNED
+from wfe_mcp.views.trust import trust_path, trust_view
+from wfe_mcp.workspace.system.location import project_at
+
+CONFIG = ".wfe/config.toml"
+LATER = '[checks.test]\nargv = ["pytest", "-x"]\n[templates.letter.phases.send]\napprover = "skip"\n'
+ADA = By("ada", Channel.CLI, Assurance.HUMAN)
+
+
+def statements(engine: Engine) -> list[dict[str, Any]]:
+    """What was signed in the settings, oldest first."""
+    with engine.store.read() as tx:
+        rows = [json.loads(one.name)["statement"] for one in tx.setting_events() if one.type == SIGNED]
+    found = [read_statement(each) for each in rows]
+    return [each.values for each in found if each is not None]
+
+
+def test_command_and_page_sign_the_same_statement_for_the_same_bytes(cli: Terminal) -> None:
+    (cli.root / CONFIG).write_text(LATER)
+    engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
+    try:
+        with engine.store.read() as tx:
+            name = f"trusted:{engine.project_id}:{trust_view(engine).pending[0].key}"
+            kept = tx.get_secret(name)
+        shown = trust_view(engine)
+        assert cli("trust", "config", "--yes", pin=PIN).code == 0
+        by_command = statements(engine)[-1]
+        with engine.store.tx() as tx:  # as it was before
+            tx.withdraw_trust(engine.project_id, shown.pending[0].key, ADA, engine.clock())
+            tx.set_secret(name, kept, ADA, engine.clock())
+        assert trust_view(engine).sha256 == shown.sha256
+        with served(engine, 0) as page:
+            assert isinstance(page, Page)
+            browser, path = Browser(page.port), f"/{trust_path(engine)}"
+            seen = browser.send(browser.get(path), "/", pin=PIN)
+            fields = {name: value for name, value in seen.forms[path].items() if not name.startswith("trust:")}
+            sent = browser.post(path, fields | {"trust:config": "yes", "pin": PIN}, Origin=page.url.rstrip("/"))
+            assert sent.status == 303
+        by_page = statements(engine)[-1]
+    finally:
+        engine.close()
+    assert by_command["shown"] == by_page["shown"] == shown.sha256
+    places = dict.fromkeys(("request", "log", "time"))
+    assert by_command | places == by_page | places
+
+
+def test_doctor_and_trust_show_the_same_difference(cli: Terminal) -> None:
+    (cli.root / CONFIG).write_text(LATER)
+    listed = cli.json("trust", "config")
+    effects = [one for one in listed.data["pending"][0]["effects"] if one["mark"] != "same"]
+    found = [one["message"] for one in cli.json("doctor").data["findings"] if one["topic"] == "trust config"]
+    assert len(found) == len(effects) > 1
+    for effect, message in zip(effects, found, strict=True):
+        assert f"{effect['subject']}: {effect['detail']}" in message
+        assert effect.get("was", "") in message
+    assert "approver: skip" in found[0], "what weakens a gate comes first"
+
+
+def test_naming_ones_own_configuration_records_a_review(cli: Terminal) -> None:
+    said = cli("trust", "own", "--yes", pin=PIN)
+    assert said.code == 0
+    assert "Trusted: nothing new. Reviewed: " in said.out
+
+
+def test_trust_in_one_thing_reviews_nothing_else(cli: Terminal) -> None:
+    from wfe_mcp.workspace.system.location import user_config_file
+
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("# one\n")
+    assert cli("trust", "own", "--yes", pin=PIN).code == 0
+    file.write_text("# two\n")
+    (cli.root / CONFIG).write_text(LATER)
+    assert "Reviewed" not in cli("trust", "config", "--yes", pin=PIN).out
+    assert "Reviewed" in cli("trust", "--yes", pin=PIN).out

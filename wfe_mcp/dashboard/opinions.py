@@ -1,0 +1,169 @@
+"""The page where a person who reviews in place of a model reads the question and answers it.
+
+    GET  /opinion/<run>/<reviewer>?phase=<path>     the question, and a form
+    POST /opinion/<run>/<reviewer>?phase=<path>     with the PIN: the opinion, signed; then the list again
+
+It is ``wfe-mcp opinion answer``: the same validation and effect. What was typed survives a refusal.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard.answers import status_of
+from wfe_mcp.dashboard.document import document
+from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin
+from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.dashboard.pages import login_page, opinion_path
+from wfe_mcp.engine.approvals import pin as pins
+from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
+from wfe_mcp.workspace.system.user import user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.dashboard.sessions import Sessions
+    from wfe_mcp.engine.kernel.engine import Engine
+
+VERDICTS = ("pass", "concerns", "fail")
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """The handlers of the two routes."""
+
+    engines: Engines
+    sessions: Sessions
+    asks_pin: bool = True
+
+    def show(self, request: Request, session: str) -> Response:
+        """The question and the form; first the PIN."""
+        place = _Place.of(request)
+        engine = self._engine(place)
+        if not self.sessions.is_open(session):
+            return HTMLResponse(login_page(self.sessions.token(session, "login"), to=place.path))
+        return HTMLResponse(self._page(engine, place, session))
+
+    def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """Store the opinion; a refusal shows the form again."""
+        place = _Place.of(request)
+        engine = self._engine(place)
+        if not self.sessions.accepts(session, place.path, form.get("token", "")):
+            raise Refused(
+                "needs_human", "This browser was not shown this form. Nothing was stored.", "Reload the page."
+            )
+        try:
+            _take(engine, place, form)
+        except Refused as refused:
+            if refused.code in {"illegal_transition", "unknown_phase"} or not self.sessions.is_open(session):
+                raise
+            told = Told("no", f"Nothing was stored. {refused.message}")
+            return HTMLResponse(self._page(engine, place, session, told, form), status_of(refused))
+        return RedirectResponse("/", 303)
+
+    def _engine(self, place: _Place) -> Engine:
+        refuse_pin(asks_pin=self.asks_pin)
+        engine = self.engines.of_run(place.run)
+        if engine is None:
+            raise Refused("bad_argument", f"This database has no open run {place.run!r}.", "Open it from the inbox.")
+        return engine
+
+    def _page(
+        self, engine: Engine, place: _Place, session: str, told: Told | None = None,
+        typed: Mapping[str, str] | None = None,
+    ) -> Html:  # fmt: skip
+        question = open_question(engine, place.run, place.phase, place.reviewer)
+        return opinion_page(
+            question, place.run, place.phase, place.path, self.sessions.token(session, place.path), told, typed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    run: str
+    phase: str
+    reviewer: str
+
+    @classmethod
+    def of(cls, request: Request) -> _Place:
+        return cls(request.path_params["run"], request.query_params.get("phase", ""), request.path_params["reviewer"])
+
+    @property
+    def path(self) -> str:
+        return f"/{opinion_path(self.run, self.phase, self.reviewer)}"
+
+
+def _take(engine: Engine, place: _Place, form: Mapping[str, str]) -> None:
+    question = open_question(engine, place.run, place.phase, place.reviewer)
+    if form.get("shown") != question.sha256:
+        raise Refused("stale_revision", "The question has changed since you opened this page.", "Read it again.")
+    text = _answer(form)
+    by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+    take_opinion(engine, by, place.run, place.phase, text=text, reviewer=place.reviewer, shown=question.sha256)
+
+
+def opinion_page(
+    question: AskedQuestion, run: str, phase: str, path: str, token: str, told: Told | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Html:  # fmt: skip
+    """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
+    given = typed or {"whole": question.answer}
+    reviewer = question.asked.reviewer
+    crumbs = tag("nav", tag("a", "Inbox", href="/"), icon("right"), tag("span", f"run {run}"), icon("right"),
+                 tag("span", f"opinion of {reviewer}"), class_="crumbs", aria_label="Breadcrumb")  # fmt: skip
+    changed = Told("warn", f"{question.asked.question} has changed since it was written.")
+    about = "You review in place of a model. Your opinion is signed, and the gate judges it like any other."
+    body = [
+        crumbs,
+        tag("header", tag("h1", f"Your opinion on {phase}, as {reviewer}"), tag("p", about, class_="who"), class_="headline"),
+        note(told), note(changed) if question.is_changed else None,
+        tag("section", tag("header", tag("h2", "The question"), tag("span", question.asked.question, class_="small soft")),
+            tag("pre", question.text, class_="block prompt"), class_="section"),
+        _form(question, path, token, given),
+    ]  # fmt: skip
+    return document(f"Opinion on {phase}", *body, class_="")
+
+
+def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, str]) -> Html:
+    choices = [
+        tag("option", name, value=value, selected=given.get("verdict", "") == value)
+        for value, name in (("", "choose"), *((each, each) for each in VERDICTS))
+    ]
+    whole = "Or the whole opinion as JSON, with findings, or a model's answer that ends with it"
+    return tag(
+        "form", hidden("token", token), hidden("shown", question.sha256),
+        tag("h2", "Your opinion"),
+        tag("div", tag("label", "Verdict", for_="verdict"), tag("select", *choices, id="verdict", name="verdict"), class_="field"),
+        _area("Summary", "summary", given, 3), _area("What to change (optional)", "suggestion", given, 3),
+        _area(whole, "whole", given, 8), pin_field("pin"),
+        tag("span", tag("button", "Sign and give the opinion", type="submit", class_="btn solid"),
+            tag("a", "Back", href="/", class_="btn"), class_="row wrap"),
+        method="post", action=path, autocomplete="off", class_="stack section",
+    )  # fmt: skip
+
+
+def _area(label: str, name: str, given: Mapping[str, str], rows: int) -> Html:
+    # Browsers drop the first line end of a text area.
+    area = tag("textarea", f"\n{given.get(name, '')}", id=name, name=name, rows=rows, spellcheck="false")
+    return tag("div", tag("label", label, for_=name), area, class_="field")
+
+
+def _answer(form: Mapping[str, str]) -> str:
+    """The answer as text: the whole one where it is given, else what the fields say. Refuses both, and neither."""
+    whole, verdict = form.get("whole", "").strip(), form.get("verdict", "")
+    if bool(whole) == bool(verdict):
+        raise Refused("bad_argument", "Choose a verdict, or give the whole opinion as JSON, and not both.", "")
+    if whole:
+        return whole
+    suggestion = form.get("suggestion", "").strip()
+    value: dict[str, object] = {"verdict": verdict, "findings": [], "summary": form.get("summary", "").strip()}
+    return json.dumps(value | ({"suggestion": suggestion} if suggestion else {}))

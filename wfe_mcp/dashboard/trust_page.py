@@ -1,0 +1,225 @@
+"""The page of trust: every effect as a difference to what was trusted last, what weakens a gate first, and one form.
+
+It needs no script. The boxes that choose what to trust stand beside it; what weakens a gate is not chosen by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.document import document
+from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field
+from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.views.trust import NOT_CONTINUED, OWN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from wfe_mcp.engine.templates.effect_tables import Kind
+    from wfe_mcp.engine.templates.effects import EffectChange
+    from wfe_mcp.engine.templates.trust_listing import TrustListing
+    from wfe_mcp.views.trust import TrustView
+
+ITEM = "trust:"
+"""Followed by the name of something: the field of its box."""
+
+_TITLES: dict[Kind, str] = {
+    "gates": "Gates", "runs": "Programs", "starts": "MCP servers and other starts", "passes": "Values passed on",
+    "writes": "Files written", "calls": "Addresses and calls", "sends": "Sent to models", "tools": "Tools of the agent",
+    "roles": "Providers and roles", "policy": "Policy", "reads": "Files read", "skips": "Phases left out or repeated",
+    "spends": "Budgets", "sets": "Settings", "asks": "Prompts",
+}  # fmt: skip
+_MARKS = {"new": ("add", "+"), "changed": ("chg", "~"), "gone": ("del", "−"), "same": ("same", "")}
+_KINDS = {
+    "configuration": "Configuration of the project", "own configuration": "Your own configuration",
+    "approvers": "Keys that may sign", "template": "Template",
+}  # fmt: skip
+
+
+def trust_page(
+    view: TrustView, trusted: Sequence[TrustListing], token: str, path: str, told: Told | None = None,
+    chosen: Collection[str] | None = None,
+) -> Html:  # fmt: skip
+    """What needs trust in a project, and what is trusted. ``path``: where the form goes.
+
+    ``chosen``: the names whose boxes were ticked before an error; None: those that weaken no gate.
+    """
+    weakening = [(each, change) for each in _all(view) for change in each.weakening]
+    body = [
+        tag("nav", tag("a", "Inbox", href="/"), icon("right"), tag("span", view.folder, class_="clip"), icon("right"),
+            tag("span", "trust"), class_="crumbs", aria_label="Breadcrumb"),
+        _head(view, len(weakening)), note(told), _weakening(weakening),
+        *(_item(view, each, chosen) for each in view.listings), *_review(view, chosen), _trusted(trusted),
+    ]  # fmt: skip
+    bar = None if view.is_empty else _bar(view, weakening, token, path)
+    return document(f"Trust: {view.folder}", *body, class_="trust", bar=bar)
+
+
+def _all(view: TrustView) -> list[TrustListing]:
+    return [*view.listings, *([view.review] if view.review is not None else [])]
+
+
+def _head(view: TrustView, weakening: int) -> Html:
+    if view.is_empty:
+        return tag(
+            "header", tag("h1", "Nothing needs your trust"), tag("p", view.folder, class_="who"), class_="headline"
+        )
+    changes = [change for each in _all(view) for change in each.changes]
+    new = sum(change.mark != "same" for change in changes)
+    effects = f"{plural(new, 'effect')} new, changed or gone; {len(changes) - new} as you trusted them."
+    rows = [
+        tag("dt", "Effect"),
+        tag("dd", f"{effects} Until you trust them, gates that need them wait. No attempt is lost."),
+        tag("dt", "Gates"),
+        tag("dd", tag("span", icon("weak"), f"{plural(weakening, 'change')} weaken a gate", class_="state s-weak"))
+        if weakening
+        else tag("dd", "No gate is weakened."),
+    ]
+    waiting = tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
+    return tag(
+        "header", tag("h1", f"Trust what {PurePath(view.folder).name} brings?"), tag("p", waiting, class_="who"),
+        tag("dl", *rows, class_="ask"), class_="headline",
+    )  # fmt: skip
+
+
+def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | None:
+    """What removes or weakens a gate, of all listings, before everything else."""
+    if not found:
+        return None
+    lines = [_line(change, f"{change.effect.kind}, {listing.pending.name}") for listing, change in found]
+    said = f"{plural(len(found), 'change')}. Their boxes below are not ticked."
+    head = tag("header", icon("weak"), tag("h2", "Weakens a gate"), tag("span", said, class_="small soft"))
+    return tag("section", head, *lines, class_="panel trustlist danger", id="weakens")
+
+
+def _item(view: TrustView, listing: TrustListing, chosen: Collection[str] | None) -> Html:
+    one = listing.pending
+    compared = f"compared with {listing.compared}" if listing.compared else "new; nothing was trusted before"
+    problems = [tag("p", icon("warning"), problem, class_="problem s-warning") for problem in listing.problems]
+    title = f"{_KINDS[one.kind]}: {one.name} {listing.version}".strip(" :")
+    head = _item_head(one.name, title, f"{one.where}, sha256 {one.sha256[:12]}, {compared}", listing.weakening, chosen)
+    keys = _keys(view) if one.kind == "approvers" else []
+    return tag("section", head, *problems, *keys, *_changes(listing), class_="panel trustlist", id=f"item-{one.name}")
+
+
+def _item_head(
+    name: str, title: str, about: str, weakening: Collection[EffectChange], chosen: Collection[str] | None
+) -> Html:
+    field = f"{ITEM}{name}"
+    is_chosen = name in chosen if chosen is not None else not weakening
+    more = f", which weakens {plural(len(weakening), 'gate')}" if weakening else ""
+    box = tag("input", type="checkbox", name=field, value="yes", form="trust", checked=is_chosen)
+    label = tag("label", box, f"Trust {name}{more}", class_="choose s-weak" if weakening else "choose")
+    return tag("header", tag("h2", title), label, tag("p", about, class_="small soft about"))
+
+
+def _keys(view: TrustView) -> list[Html]:
+    lines = [
+        tag(
+            "p", f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}", class_="problem"
+        )
+        for key in view.keys
+    ]
+    return lines if view.continues else [*lines, tag("p", icon("warning"), NOT_CONTINUED, class_="problem s-warning")]
+
+
+def _changes(listing: TrustListing) -> list[Html]:
+    """The changes by kind; what weakens a gate is above, and what is the same is folded."""
+    rest = [each for each in listing.changes if each.mark != "same" and each not in listing.weakening]
+    same = [each for each in listing.changes if each.mark == "same"]
+    found = _by_kind(rest)
+    if listing.weakening and not rest:
+        found = [tag("p", "All its changes weaken a gate: see above.", class_="problem soft")]
+    return [*found, *([_folded(f"Unchanged: {plural(len(same), 'effect')}", same)] if same else [])]
+
+
+def _by_kind(changes: Iterable[EffectChange]) -> list[Html]:
+    found: list[Html] = []
+    changes = list(changes)
+    for kind, title in _TITLES.items():
+        lines = [_line(each) for each in changes if each.effect.kind == kind]
+        found += [tag("h3", title), *lines] if lines else []
+    return found
+
+
+def _folded(title: str, changes: Iterable[EffectChange]) -> Html:
+    return tag("details", tag("summary", title, class_="row fold"), *_by_kind(changes))
+
+
+def _line(change: EffectChange, kind: str = "") -> Html:
+    effect, (class_, sign) = change.effect, _MARKS[change.mark]
+    was = change.was if change.mark == "changed" else effect.detail
+    values = {
+        "new": [("now", "ins", effect.detail)], "same": [("now", "code", effect.detail)],
+        "gone": [("was", "del", was)], "changed": [("was", "del", was), ("now", "ins", effect.detail)],
+    }[change.mark]  # fmt: skip
+    cells = [each for name, element, text in values for each in (tag("span", name), tag(element, text))]
+    about = ", ".join(each for each in (kind, {"gone": "no longer there"}.get(change.mark, ""), effect.source) if each)
+    weak = " weak" if effect.weakens and change.mark != "same" else ""
+    return tag(
+        "div", tag("b", sign, aria_label=change.mark),
+        tag("span", tag("span", effect.subject, class_="what"), tag("span", about, class_="why")),
+        tag("span", *cells, class_="was"), class_=f"tline {class_}{weak}",
+    )  # fmt: skip
+
+
+def _review(view: TrustView, chosen: Collection[str] | None) -> list[Html]:
+    """The user's own configuration where it counts already and has changed, and templates that were re-enabled."""
+    if view.review is None and not view.enabled_again:
+        return []
+    weakening = view.review.weakening if view.review is not None else ()
+    about = "It counts without trust. Ticking it records your review."
+    if view.review is not None:
+        about = f"{view.review.pending.where}, sha256 {view.review.pending.sha256[:12]}. {about}"
+    again = f"Templates re-enabled since your last review: {', '.join(view.enabled_again)}"
+    lines = [tag("p", icon("warning"), again, class_="problem s-warning")] if view.enabled_again else []
+    changes = _changes(view.review) if view.review is not None else []
+    head = _item_head(OWN, "Changed since your last review", about, weakening, chosen)
+    return [tag("section", head, *lines, *changes, class_="panel trustlist", id="item-own")]
+
+
+def _trusted(listings: Sequence[TrustListing]) -> Html | None:
+    """Every effect of what counts already, folded."""
+    if not listings:
+        return None
+    folded = [
+        tag(
+            "details",
+            tag("summary", tag("span", f"{each.pending.name} {each.version}".strip()),
+                tag("span", f"{_KINDS[each.pending.kind].lower()}, {plural(len(each.changes), 'effect')}", class_="small soft"),
+                class_="row fold wrap"),
+            *_by_kind(_same(each)), class_="panel",
+        )
+        for each in listings
+    ]  # fmt: skip
+    return tag("section", tag("header", tag("h2", "In force")), *folded, class_="section trustlist", id="in-force")
+
+
+def _same(listing: TrustListing) -> list[EffectChange]:
+    return [replace(each, mark="same") for each in listing.changes if each.mark != "gone"]
+
+
+def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]], token: str, path: str) -> Html:
+    names = ", ".join(dict.fromkeys(listing.pending.name for listing, _ in weakening))
+    warn = tag("span", icon("weak"), f"Ticking {names} weakens gates.", class_="state s-weak") if weakening else None
+    facts = tag(
+        "span",
+        "signs ",
+        tag("code", view.sha256[:12]),
+        title=f"sha256 of everything to trust here: {view.sha256}",
+        class_="facts",
+    )
+    form = tag(
+        "form", hidden("token", token), hidden("shown", view.sha256),
+        tag("div", tag("p", "You trust what is ticked, exactly as it is shown. The rest keeps waiting.", class_="then"),
+            pin_field("pin"), tag("span", tag("button", "Sign trust", type="submit", class_="btn solid"), class_="row wrap"),
+            class_="pane always"),
+        id="trust", method="post", action=path, autocomplete="off",
+    )  # fmt: skip
+    command = tag("span", tag("code", "wfe-mcp trust"), class_="cli yes")
+    rest = tag("div", warn, facts, tag("span", command, class_="end"), class_="rest")
+    return tag("div", form, rest, class_="decide", role="group", aria_label="Your trust")

@@ -1,0 +1,47 @@
+"""What strengthens a gate in the configuration that a person trusted last, kept in the database.
+
+strict:user              of the user's own configuration, whichever folder a variable names now
+strict:project:<id>      of the project's, whichever worktree has it
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import canonical_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.store import Tx
+    from wfe_mcp.workspace.config.strengthening import FileLayer, KeptStrict
+
+
+def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
+    """What is kept for ``project``, the user's own first. Nothing where the row is not ours: ``verify`` names it."""
+    from wfe_mcp.workspace.config.strengthening import KeptStrict, strengthening
+
+    found: list[KeptStrict] = []
+    layers: tuple[FileLayer, FileLayer] = ("user", "project")
+    for layer in layers:
+        text = tx.get_secret(_name(layer, project))
+        if text is not None:
+            try:
+                told = json.loads(text)
+                found.append(KeptStrict(layer, str(told["sha256"]), strengthening(told["values"], signed=True)))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+    return found
+
+
+def keep_strict(tx: Tx, project: str, kept: KeptStrict, by: By, at: datetime) -> None:
+    """Keep what strengthens a gate in bytes that a person trusts now, in place of what they trusted before."""
+    value = canonical_json({"sha256": kept.sha256, "values": kept.values})
+    if tx.get_secret(_name(kept.layer, project)) != value:
+        tx.set_secret(_name(kept.layer, project), value, by, at)
+
+
+def _name(layer: FileLayer, project: str) -> str:
+    return "strict:user" if layer == "user" else f"strict:project:{project}"

@@ -1,0 +1,54 @@
+"""Nested tables of a configuration: merging, and reading and changing them by the path of a key."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+Document = dict[str, Any]
+"""Tables within tables, as TOML has them."""
+
+
+def leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    """Every value that is no table, by its dotted key."""
+    for key, value in values.items():
+        dotted = f"{above}{shown_key(key)}"
+        if isinstance(value, dict):
+            yield from leaves(cast("Document", value), f"{dotted}.")
+        else:
+            yield dotted, value
+
+
+def shown_key(key: str) -> str:
+    """A key as TOML writes it."""
+    return key if key.replace("-", "").replace("_", "").isalnum() else f'"{key}"'
+
+
+def merge(into: Document, values: Mapping[str, Any]) -> None:
+    """Add ``values`` to ``into``, table by table; a value replaces what was there."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], cast("Document", value))
+        elif isinstance(value, dict):
+            into[key] = {}
+            merge(into[key], cast("Document", value))
+        else:
+            into[key] = value
+
+
+def put(values: Document, path: list[str], value: object) -> None:
+    """Set the key at ``path``."""
+    *tables, last = path
+    for table in tables:
+        values = values.setdefault(table, {})
+    values[last] = value
+
+
+def remove(values: Document, path: list[Any]) -> None:
+    """Remove the key at ``path``, or the list that holds it; nothing when an earlier fault removed it."""
+    table: Any = values
+    for part in path[:-1]:
+        inner = table.get(part)
+        if not isinstance(inner, dict):
+            table.pop(part, None)
+            return
+        table = cast("Document", inner)
+    table.pop(path[-1], None)
