@@ -1,4 +1,4 @@
-"""quick_fix outside Python: the ids and the test files of node:test and of cargo."""
+"""quick_fix outside Python: the ids and the test files of node:test, cargo and go."""
 
 import shutil
 from dataclasses import dataclass
@@ -53,7 +53,26 @@ CARGO = Runner(
     ),
     ("dots::become_dashes", "become_dashes"),
 )
-CASES = [pytest.param(runner, name, id=f"{runner.program}-{name}") for runner in (NODE, CARGO) for name in runner.names]
+GO = Runner(
+    "go",
+    CheckSettings(argv=["go", "test", "./..."]),
+    {
+        "go.mod": "module example.com/slug\n\ngo 1.19\n",
+        "slug.go": "package slug\n\nfunc Slug(text string) string { return text }\n",
+    },
+    (
+        "slug.go",
+        'package slug\n\nimport "strings"\n\nfunc Slug(text string) string { return strings.ReplaceAll(text, ".", "-") }\n',
+    ),
+    (
+        "slug_test.go",
+        'package slug\n\nimport "testing"\n\nfunc TestDots(t *testing.T) {\n\tif Slug("v1.2") != "v1-2" {\n\t\tt.Fail()\n\t}\n}\n',
+    ),
+    ("TestDots",),
+)
+CASES = [
+    pytest.param(runner, name, id=f"{runner.program}-{name}") for runner in (NODE, CARGO, GO) for name in runner.names
+]
 
 
 def project(folder: Path, runner: Runner) -> Playground:

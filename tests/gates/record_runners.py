@@ -28,15 +28,20 @@ def recording_of(runner: str) -> Path:
     return FOLDER / f"{runner.replace(' ', '-').replace(':', '-').lower()}.json"
 
 
-def record(runner: str, case: str, root: Path, evidence: Path) -> dict[str, Any]:
-    """One run of the check as the gate would start it."""
+def prepare(runner: str, case: str, root: Path) -> None:
+    """The project of a case, with what must be made before its check runs."""
     project = PROJECTS[runner]
     project.write(root, case)
-    env = child_env()
     for command in project.before:
-        subprocess.run(command, cwd=root, env=env, check=True, capture_output=True)
+        subprocess.run(command, cwd=root, env=child_env(), check=True, capture_output=True)
     if case == "crash" and runner == "ctest":
         (root / "build" / "CTestTestfile.cmake").write_text("this is not cmake (\n")
+
+
+def record(runner: str, case: str, root: Path, evidence: Path) -> dict[str, Any]:
+    """One run of the check as the gate would start it."""
+    project, env = PROJECTS[runner], child_env()
+    prepare(runner, case, root)
     check = FrozenCheck(name="test", argv=project.argv, timeout_s=120)
     plan = execution(check, root, evidence / "test-1.tests", env)
     if plan.tests is not None:

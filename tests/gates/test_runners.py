@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.gates.record_runners import recording_of
+from tests.gates.record_runners import prepare, recording_of
 from tests.gates.runner_projects import CASES, PROJECTS
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.command import run_check
@@ -165,7 +165,11 @@ LIVE = {
     "pytest": (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
     "unittest": (sys.executable, "-m", "unittest"),
     "node:test": ("node", "--test"),
-}
+} | {
+    runner: PROJECTS[runner].argv
+    for runner in ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
+}  # fmt: skip
+"""Those that run without anything of a registry; Maven, Gradle, jest, vitest, mocha, playwright and nextest need it."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -180,10 +184,12 @@ def test_a_recorded_run_has_its_verdict_and_count(runner: str, case: str, tmp_pa
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("runner", LIVE)
 def test_a_real_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: Path) -> None:
-    if shutil.which(LIVE[runner][0]) is None:
-        pytest.skip(f"{LIVE[runner][0]} is not installed")
+    needed = {LIVE[runner][0], *(command[0] for command in PROJECTS[runner].before)}
+    if absent := sorted(program for program in needed if shutil.which(program) is None):
+        pytest.skip(f"{', '.join(absent)} is not installed")
     root = tmp_path / "project"
     root.mkdir()
+    prepare(runner, case, root)
     check_case(runner, case, LIVE[runner], root)
 
 

@@ -98,6 +98,11 @@ def start_run(
         engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
         driver=driver, triggered_by=triggered_by, external_id=external_id, roles=roles,
     )  # fmt: skip
+    return begun(engine, by, loaded)
+
+
+def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
+    """The status of a run that was just started or forked, with what keeps its checks from passing here."""
     answer = status(engine, by, loaded)
     with engine.store.read() as tx:
         definition = engine.plans.of_run(tx, loaded.record).definition

@@ -235,6 +235,30 @@ def test_what_does_not_work_is_left_out_with_its_reason_and_the_lines_to_add(
 
 
 @posix
+def test_doctor_says_how_the_last_trial_ended_and_init_tries_what_did_not_work_again(
+    empty: Terminal, tools: Callable[..., None]
+) -> None:
+    broken, works = ("echo 'bad configuration'; exit 2", "echo 'All checks passed!'")
+    tools(ruff=broken)
+    (empty.root / "pyproject.toml").write_text("[tool.ruff]\n")
+    empty("init", "--yes", pin=PIN)
+    assert "checks" not in config(empty)
+    (empty.root / ".wfe/config.toml").write_text('[checks.lint]\nargv = ["ruff", "check", "."]\n')
+    said = empty("doctor")
+    assert said.code == 1
+    assert (
+        "check lint" in said.out
+        and "it did not work (tried 20" in said.out
+        and "bad configuration" not in config(empty)
+    )
+
+    tools(ruff=works)
+    assert empty("init", "--yes", pin=PIN).code == 0
+    assert "it did not work" not in (said := empty("doctor")).out
+    assert "ruff found; tried 20" in said.out
+
+
+@posix
 def test_without_a_trial_everything_found_is_stored_and_init_says_so(
     empty: Terminal, tools: Callable[..., None]
 ) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.checks.last_trials import LastTrial
     from wfe_mcp.engine.checks.readiness import MissingCheck
     from wfe_mcp.engine.templates.pending import PendingTrust
 
@@ -56,6 +57,7 @@ def _ready(missing: "Sequence[MissingCheck]") -> str:
 
 def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bool) -> Iterator[HealthFinding]:
     """Every finding; ``missing`` gets the checks that templates need and that are not configured."""
+    from wfe_mcp.engine.checks.last_trials import last_trials
     from wfe_mcp.engine.checks.readiness import missing_checks
 
     yield HealthFinding("project", "ok", str(invocation.engine.root))
@@ -69,7 +71,7 @@ def _findings(invocation: Invocation, missing: "list[MissingCheck]", *, deep: bo
     yield from _configuration(invocation)
     yield from _checks(invocation)
     missing += missing_checks(invocation.engine)
-    yield from _missing(missing)
+    yield from _missing(missing, last_trials(invocation.engine.root))
     yield from _context(invocation)
     yield from _mcp_servers(invocation)
     yield from _providers(invocation)
@@ -188,16 +190,25 @@ def _pending(invocation: Invocation, one: "PendingTrust") -> Iterator[HealthFind
 
 
 def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.engine.checks.readiness import check_fault
+    from wfe_mcp.engine.checks.last_trials import last_trials
+    from wfe_mcp.engine.checks.readiness import INIT, check_fault
 
     engine, loaded = invocation.engine, invocation.engine.settings()
+    remembered = last_trials(engine.root)
     for name, check in sorted((loaded.pending or loaded.settings).checks.items()):
+        tried = remembered.get(name)
+        tried = None if tried is None or tried.argv != tuple(check.argv) else tried  # of another command
         fault = check_fault(engine.root, check, engine.environment)
         if fault:
             fix = f"fix: install it, or change [checks.{name}] in .wfe/config.toml"
             yield HealthFinding(f"check {name}", "problem", f"{fault}; {fix}")
+        elif tried is not None and not tried.works:
+            yield HealthFinding(
+                f"check {name}", "problem", f"it did not work ({tried.told}); fix it, then try it again: {INIT}"
+            )
         else:
-            yield HealthFinding(f"check {name}", "ok", f"{' '.join(check.argv)}: {check.argv[0]} found")
+            found = f"{' '.join(check.argv)}: {check.argv[0]} found"
+            yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.told}")
     yield from _sandbox([name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox])
 
 
@@ -215,12 +226,14 @@ def _sandbox(asking: list[str]) -> Iterator[HealthFinding]:
         yield HealthFinding("sandbox", "ok", f"{bubblewrap()} works, {checks}")
 
 
-def _missing(missing: "Sequence[MissingCheck]") -> Iterator[HealthFinding]:
+def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTrial]") -> Iterator[HealthFinding]:
     """Checks that templates need. A problem where the default template does; the others may never be used."""
     from wfe_mcp.gates.judgement import shortened
 
     for one in missing:
         similar = f" (there is {', '.join(one.similar)})" if one.similar else ""
+        tried = remembered.get(one.name)
+        similar += f"; {tried.told}" if tried is not None and not tried.works else ""
         told = f"not configured{similar}; needed by {shortened(list(one.templates), 3)}; fix: {one.fix}"
         yield HealthFinding(f"check {one.name}", "problem" if one.is_default else "note", told)
 

@@ -10,11 +10,14 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.trust_listing import TrustListing
     from wfe_mcp.workspace.config.checks import CheckSettings
+    from wfe_mcp.workspace.config.found_checks import FoundCheck
 
 
 NoTrial = Annotated[bool, typer.Option("--no-trial", help="Store the checks that are found without running them.")]
@@ -26,7 +29,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     It runs each check that it finds once, after it has shown the commands and you have agreed (--yes agrees), at most
     2 min each and 5 min in all. Tests that work run once more in a checkout; if they do the same there, their gates
     will run there. It adds the checks that work to .wfe/config.toml, changes nothing that the file already has, says
-    what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it.
+    what does not work and why, shows every effect, and trusts the file unless it weakens a gate. You can repeat it:
+    a check that did not work the last time is tried again.
     """
     from wfe_mcp.cli.terminal.connecting import installed, offer, places_of
     from wfe_mcp.cli.terminal.effects import show_listing
@@ -34,6 +38,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.cli.terminal.trials import trial_view, trials_of
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.approvals.pin import pin_is_set
+    from wfe_mcp.engine.checks.last_trials import remember
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
     from wfe_mcp.views.envelope import Envelope
@@ -50,8 +55,10 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     # A wrong PIN must leave no trace, so it comes before the file, and with --yes before the trials.
     asks = pin_fd is not None or (bool(missing or waits) and at_terminal())
     by = settle_pin(engine, pin_fd) if asks and yes else None
-    trials = trials_of(engine, invocation.screen, missing, yes=yes, skip=no_trial)
-    works = {each.check.name: each.check.settings for each in trials if each.works}
+    doubted = _doubted(engine.root, found.checks, held)
+    trials = trials_of(engine, invocation.screen, [*missing, *doubted], yes=yes, skip=no_trial)
+    remember(engine.root, trials, engine.clock())
+    works = {each.check.name: each.check.settings for each in trials if each.works and each.check.name not in held}
     decides = bool(works or waits)
     if decides and not yes:
         _ask_back(invocation, _listing(engine, works))
@@ -95,6 +102,17 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _written(engine))
         invocation.screen.next(*_next(invocation))
+
+
+def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]") -> "list[FoundCheck]":
+    """The configured checks that did not work in their last trial, with their own settings."""
+    from dataclasses import replace
+
+    from wfe_mcp.engine.checks.last_trials import last_trial
+
+    own = [replace(each, settings=held[each.name]) for each in found if each.name in held]
+    tried = ((each, last_trial(root, each.name, each.settings.argv)) for each in own)
+    return [each for each, last in tried if last is not None and not last.works]
 
 
 def _tell(

@@ -140,7 +140,7 @@ def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: i
     made = invocation.as_needed(begin_there, pin_fd, f"start --from {origin}")
     found = made.state.origin
     assert found is not None, "it was forked"
-    answer = answers.status(invocation.engine, invocation.by, made.record.id)
+    answer = answers.begun(invocation.engine, invocation.by, made)
     invocation.run = made.record.id
     begun = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
     view = replace(answer.shown(RunView), forked_from=fork_view(found))

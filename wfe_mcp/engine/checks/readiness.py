@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.checks.last_trials import last_trial
 from wfe_mcp.jobs.child import start_fault
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.workspace.config.found_checks import KINDS
@@ -70,7 +71,7 @@ def _is_absent(module: str, python: Path) -> bool:
 
 
 def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mapping[str, Any]) -> tuple[str, ...]:
-    """What keeps the checks of a run from passing here: not configured, or its program is not found.
+    """What keeps the checks of a run from passing here: not configured, not found, or did not work in their last trial.
 
     ``frozen``: the checks as the run has them, by name.
     """
@@ -83,12 +84,20 @@ def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mappin
     found: list[str] = []
     for name in requires:
         if name in absent:
+            tried = last_trial(engine.root, name)
             is_needed = f"so its gates cannot pass; the user fixes it with: {fix}"
             found.append(
                 f"check {name} is not configured, {is_needed if name in required else 'so its gates are skipped'}"
+                + (f" ({tried.told})" if tried is not None and not tried.works else "")
             )
-        elif fault := check_fault(engine.root, FrozenCheck.model_validate(frozen[name]), engine.environment):
+            continue
+        check = FrozenCheck.model_validate(frozen[name])
+        if fault := check_fault(engine.root, check, engine.environment):
             found.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
+        elif (tried := last_trial(engine.root, name, check.argv)) is not None and not tried.works:
+            found.append(
+                f"check {name} did not work here, so its gates may not pass; the user tries it again with: {INIT} ({tried.told})"
+            )
     return tuple(found)
 
 

@@ -1,0 +1,100 @@
+"""The last trial of each check: how it ended, when, and on which files; for ``doctor``, ``start`` and a fork.
+
+They are kept in ``.wfe/report-trials.json``, which git ignores. Whoever can write to the project can write there, so they
+only add to what is said: nothing passes, and no check is trusted, because of them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.checks.trial import WORKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from wfe_mcp.engine.checks.trial import Trial
+
+FILE = ".wfe/report-trials.json"
+_MAX_BYTES = 200_000
+_CHARACTERS = 300
+_TEXTS = ("outcome", "message", "at", "tree")
+
+
+@dataclass(frozen=True, slots=True)
+class LastTrial:
+    """A trial of the command ``argv``. ``at``: when, UTC, ISO 8601. ``tree``: the git tree; empty without git."""
+
+    outcome: str
+    message: str
+    at: str
+    tree: str
+    argv: tuple[str, ...]
+
+    @property
+    def works(self) -> bool:
+        """Whether the check worked, whatever it found."""
+        return self.outcome in WORKS
+
+    @property
+    def told(self) -> str:
+        """When and how it ended, in one line."""
+        return f"tried {self.at[:16].replace('T', ' ')} UTC: {self.message or self.outcome.replace('_', ' ')}"
+
+
+def remember(root: Path, trials: Iterable[Trial], now: datetime) -> None:
+    """Keep these trials as the last ones of their checks; those that were not run change nothing."""
+    from wfe_mcp.workspace.files.mirror import write_gitignore
+    from wfe_mcp.workspace.files.project_files import write_atomic
+
+    tried = [one for one in trials if one.outcome != "not_tried"]
+    if not tried:
+        return
+    at, tree, kept = now.astimezone(UTC).isoformat(timespec="seconds"), _tree(root), last_trials(root)
+    for one in tried:
+        argv = tuple(one.check.settings.argv)
+        kept[one.check.name] = LastTrial(one.outcome, one.message[:_CHARACTERS], at, tree, argv)
+    write_gitignore(root)
+    write_atomic(root, FILE, json.dumps({name: asdict(kept[name]) for name in sorted(kept)}, indent=2) + "\n")
+
+
+def last_trials(root: Path) -> dict[str, LastTrial]:
+    """The last trial of each check by its name; what cannot be read is left out."""
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    try:
+        found: object = json.loads(read_if_there(root, FILE, _MAX_BYTES) or b"{}")
+    except (Refused, ValueError, RecursionError):
+        return {}
+    rows = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    return {name: one for name, row in rows.items() if (one := _read(row)) is not None}
+
+
+def last_trial(root: Path, name: str, argv: Sequence[str] | None = None) -> LastTrial | None:
+    """The last trial of the check ``name``; with ``argv`` only one of exactly this command."""
+    found = last_trials(root).get(name)
+    return None if found is None or (argv is not None and found.argv != tuple(argv)) else found
+
+
+def _tree(root: Path) -> str:
+    from wfe_mcp.workspace.git.working_tree import tree_hash
+
+    try:
+        return tree_hash(root) or ""
+    except Refused:
+        return ""
+
+
+def _read(row: object) -> LastTrial | None:
+    given = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+    texts, argv = [given.get(name) for name in _TEXTS], given.get("argv")
+    words = cast("list[object]", argv) if isinstance(argv, list) else [None]
+    if not all(isinstance(each, str) and each.isprintable() for each in (*texts, *words)):
+        return None
+    outcome, message, at, tree = (str(each) for each in texts)
+    return LastTrial(outcome, message[:_CHARACTERS], at, tree, tuple(map(str, words)))
