@@ -55,7 +55,6 @@ async def test_everything_that_has_an_address_can_be_read(connect: Connect) -> N
     assert isinstance(status, dict)
     assert isinstance(template, dict)
     assert isinstance(schema, dict)
-    assert isinstance(project, dict)
     assert status["run"] == run
     assert [each["name"] for each in project["checks"] if each["configured"]] == ["ok"]
     assert artifact == {"title": "x" * 9_000}
