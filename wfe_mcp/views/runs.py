@@ -176,7 +176,7 @@ def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> Ph
         holder=attempt.holder or "", invalid=attempt.invalid, deadline=second(attempt.deadline),
         verdicts=tuple(_verdict(standing, attempt, verdict, chars) for verdict in attempt.verdicts), forced=attempt.forced,
         steps=tuple(step_view(row, chars if shows else 0) for row in rows),
-        step_calls=f"{STEPS}{attempt.made_in}" if shows else "",
+        step_calls=f"{STEPS}{attempt.made_in}" if rows else "",
         tools=tools_of(standing.tools, attempt), role=attempt.role or "",
     )  # fmt: skip
 
