@@ -66,10 +66,13 @@ def test_an_agent_gets_the_calls_shortened_and_each_part_whole(cli: Terminal):
     assert cli.json("artifact", "show", run, "steps:2").refusal == "unknown_artifact"
 
 
-def test_a_phase_of_steps_that_passed_shows_its_calls_as_before(cli: Terminal):
+@pytest.mark.requirement("S2-24")
+def test_a_phase_of_steps_that_passed_says_where_its_calls_are(cli: Terminal):
     cli.save(template("worked", {"id": "go", "kind": "steps", "steps": STEPS[:1]}))
     run = cli.start("worked")
     cli("watch", run)
     (attempt,) = cli.json("show", run).data["attempts"]
     assert "input" not in attempt["steps"][0]
+    assert attempt["step_calls"] == "steps:1"
+    assert cli.json("artifact", "show", run, "steps:1", "--pointer", "/0/input/who").data["content"] == "ada"
     assert cli.json("retry", run, "go", pin=PIN).code == 0

@@ -11,7 +11,7 @@ def template(steps: list[dict[str, Any]], **keys: Any) -> dict[str, Any]:
 
 
 def test_a_step_that_needs_what_is_no_earlier_step_is_an_error_at_its_place() -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"id": "one", "builtin": "log", "needs": ["two"]},
         {"id": "two", "builtin": "log", "needs": ["two", "on"]},
         {"id": "three", "builtin": "log", "needs": ["one", "two"]},
@@ -26,7 +26,7 @@ def test_a_step_that_needs_what_is_no_earlier_step_is_an_error_at_its_place() ->
 
 
 def test_a_step_cannot_name_a_result_that_it_does_not_need() -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"id": "one", "builtin": "set", "params": {"n": 1}, "assign": "first"},
         {"id": "two", "builtin": "log", "needs": [], "params": {"message": "${vars.first.n}"}},
         {"id": "three", "builtin": "log", "needs": ["one"], "params": {"message": "${vars.first.n}"}},
@@ -37,7 +37,7 @@ def test_a_step_cannot_name_a_result_that_it_does_not_need() -> None:
 
 
 def test_steps_that_undo_a_phase_have_no_order_of_their_own() -> None:
-    undo = [{"id": "back", "builtin": "log", "needs": []}]
+    undo: list[dict[str, Any]] = [{"id": "back", "builtin": "log", "needs": []}]
     rules = [{"do": "compensate"}, {"do": "fail"}]
     found = lint(template([{"id": "one", "builtin": "log"}], compensate=undo, on_fail=rules)).errors
 

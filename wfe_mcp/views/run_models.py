@@ -188,7 +188,7 @@ class RunView:
     ``gates``: how they differ from the template's; None in runs of older versions. ``gates_weakened``: those that ask for less.
 
     ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
-    completed run whose template names some.
+    completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
     """
 
     template: str
@@ -204,6 +204,7 @@ class RunView:
     last_verdict: LastVerdict | None = None
     auto: bool = True
     outputs: OutputsView | None = None
+    reached: str = ""
     title: str = ""
     version: str = ""
     worktree: str = ""

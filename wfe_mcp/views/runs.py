@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
@@ -101,7 +102,19 @@ def _brief(standing: Overview, stops: tuple[str, ...], phases: int, shown_stops:
         last_verdict=_last_verdict(standing, chars),
         auto=state.auto,
         outputs=_outputs(standing.outputs, chars),
+        reached=reached(standing),
     )
+
+
+def reached(standing: Overview) -> str:
+    """The state that the run is in: of the last phase that completed and names one. Empty where the template has none."""
+    template, state = standing.plan.template, standing.loaded.state
+    found = template.initial_state or ""
+    for phase in template.phases if template.states else ():
+        attempt = state.current(PhasePath(phase.id))
+        if phase.reaches is not None and attempt.status is AttemptStatus.COMPLETED:
+            found = phase.reaches
+    return found
 
 
 def _outputs(found: RunOutputs | None, chars: int) -> OutputsView | None:
@@ -177,7 +190,7 @@ def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> Ph
         holder=attempt.holder or "", invalid=attempt.invalid, deadline=second(attempt.deadline),
         verdicts=tuple(_verdict(standing, attempt, verdict, chars) for verdict in attempt.verdicts), forced=attempt.forced,
         steps=tuple(step_view(row, chars if shows else 0) for row in rows),
-        step_calls=f"{STEPS}{attempt.made_in}" if shows else "",
+        step_calls=f"{STEPS}{attempt.made_in}" if rows else "",
         tools=tools_of(standing.tools, attempt), role=attempt.role or "",
     )  # fmt: skip
 

@@ -33,6 +33,8 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "defaults": {"defaults": {"timeout": "1h", "skip": "never"}},
         "phases": {"phases": [{**_PLAN, "prompt": "Plan it."}]},
         "outputs": {"outputs": {"first": "${artifacts.plan.steps[0].title}"}},
+        "states": {"states": {"CREATED": ["DONE"], "DONE": []}, "initial_state": "CREATED"},
+        "initial_state": {"states": {"CREATED": ["DONE"], "DONE": []}, "initial_state": "CREATED"},
         "webhooks": {"webhooks": [{"url": "https://example.org/hook"}]},
     },
     "limits": {
@@ -73,6 +75,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
         "locks": {"locks": ["database"]},
         "enter": {"enter": "goto_only"},
         "compensate": {"compensate": [{"id": "undo", "builtin": "log", "params": {"message": "undone"}}]},
+        "reaches": {"reaches": "BUILT"},
     },
     "llm phase": {"kind": {"kind": "llm", "role": "builder"}},
     "human phase": {"kind": {"kind": "human"}},
@@ -288,11 +291,13 @@ def _goes_on(rule: Part) -> bool:
     return rule["do"] in {"retry", "backoff", "goto", "subflow", "compensate"}
 
 
+_STATES: Part = {"states": {"OPEN": ["BUILT"], "BUILT": ["OPEN"]}, "initial_state": "OPEN"}
+
 _AROUND: Mapping[str, Callable[[Part], Part]] = {
     "limits": lambda part: {"limits": part, **_build()},
     "role": lambda part: {"roles": {"builder": part}, **_build(role="builder")},
     "webhook": lambda part: {"webhooks": [part], **_build()},
-    "phase": lambda part: _build(**part),
+    "phase": lambda part: (_STATES if "reaches" in part else {}) | _build(**part),
     "llm phase": lambda part: _build(**part),
     "human phase": lambda part: _build(**part),
     "steps phase": lambda part: _phases({"id": "ci", **part}),

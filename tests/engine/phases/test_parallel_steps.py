@@ -59,7 +59,7 @@ def test_no_more_steps_run_at_once_than_the_phase_allows(scene: Scene) -> None:
 
 
 def test_two_calls_are_under_way_at_the_same_time(scene: Scene, stub: Stub) -> None:
-    waits = {"params": {"seconds": 2}, "needs": []}
+    waits: dict[str, Any] = {"params": {"seconds": 2}, "needs": []}
     run = scene.start(steps(tool("left", "stub.hang", **waits), tool("right", "stub.hang", **waits)))
     worker = new_worker(scene.engine)
     worker.start()

@@ -70,6 +70,8 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     screen.table((), [_phase_row(phase) for phase in view.phases], "  ")
     if view.spent:
         screen.line(f"  models: {view.spent}")
+    if view.reached:
+        screen.line(f"  state: {view.reached}")
     outputs_lines(screen, view.outputs, record.id)
     waits = [text for text in _blockers(answer) if _BY_HAND.search(text)]
     for text in waits:

@@ -23,6 +23,7 @@ from wfe_mcp.workflow.lint.recovery import MENDED_TEMPLATE, mended
 from wfe_mcp.workflow.lint.report import EnoughErrors, LintFindings, LintReport, ProjectNames, Requires
 from wfe_mcp.workflow.lint.scope import PhaseView, views
 from wfe_mcp.workflow.lint.size import OF_TEMPLATES, Limits, size_faults
+from wfe_mcp.workflow.lint.states import state_rules
 from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
 
@@ -60,6 +61,7 @@ def _judge(template: Template, seen: tuple[PhaseView, ...], found: LintFindings)
     flow_rules(seen, found)
     lock_rules(seen, found)
     step_rules(template, seen, found)
+    state_rules(template, seen, found)
     gate_rules(template, seen, found)
     context_rules(seen, found)
     found.errors += islice(expression_faults(template, seen), ERRORS.most)

@@ -201,6 +201,9 @@ class PhaseBase(PhaseKeys):
     """A phase of any kind."""
 
     id: PhaseId = Field(description="The phase's id, unique in its list: letters, digits, `_` and `-`.")
+    reaches: Label | None = Field(
+        default=None, description="The one of the template's `states` that the run is in once this phase has completed."
+    )
 
 
 class AgentPhase(PhaseBase):

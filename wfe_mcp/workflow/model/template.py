@@ -66,6 +66,10 @@ class Template(Shape):
     defaults: Defaults = Field(default=Defaults(), description="Defaults of phase keys.")
     phases: Many[Phase] = Field(min_length=1, description="The phases, in order.")
     outputs: Json[dict[Ident, Any]] = Field(default={}, description="Values of the completed run by name.")
+    states: dict[Label, Many[Label]] = Field(
+        default={}, description="States of what a run works on, each with those it may move to; phases reach them."
+    )
+    initial_state: Label | None = Field(default=None, description="The one of `states` that a run begins in.")
     webhooks: Many[Webhook] = Field(default=(), description="Receivers of events.")
 
 

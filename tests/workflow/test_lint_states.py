@@ -1,0 +1,68 @@
+"""The states of a template: every order of its phases makes legal moves only."""
+
+from typing import Any
+
+import pytest
+
+from wfe_mcp.workflow.lint import lint
+
+LIFE: dict[str, list[str]] = {
+    "CREATED": ["SPEC_READY"], "SPEC_READY": ["IMPLEMENTING"], "IMPLEMENTING": ["SPEC_READY", "VERIFIED"],
+    "VERIFIED": ["IMPLEMENTING", "DONE"], "DONE": [],
+}  # fmt: skip
+
+
+def phase(name: str, reaches: str | None = None, **keys: Any) -> dict[str, Any]:
+    made = {"id": name, "kind": "steps", "steps": [{"id": "note", "builtin": "log"}], "skip": "never", **keys}
+    return made | ({} if reaches is None else {"reaches": reaches})
+
+
+def faults(*phases: dict[str, Any], **keys: Any) -> dict[str, str]:
+    made = {"format": "wfe/1", "name": "life", "version": "1", "states": LIFE, "initial_state": "CREATED"} | keys
+    return {fault.path: fault.message for fault in lint(made | {"phases": list(phases)}).errors}
+
+
+SPEC, BUILD, CHECK = phase("spec", "SPEC_READY"), phase("build", "IMPLEMENTING"), phase("check", "VERIFIED")
+
+
+@pytest.mark.requirement("S2-18")
+def test_a_life_cycle_with_a_jump_back_is_fine() -> None:
+    again = phase(
+        "check", "VERIFIED", next=[{"if": "${run.iteration < 2}", "goto": "ship"}, {"goto": "check", "max": 1}]
+    )
+    assert faults(SPEC, BUILD, phase("look"), CHECK, phase("ship", "DONE")) == {}
+    assert list(faults(SPEC, BUILD, again | {"next": [{"goto": "spec", "max": 1}]})) == ["/phases/2/next/0/goto"]
+
+
+@pytest.mark.requirement("S2-18")
+@pytest.mark.parametrize(
+    ("phases", "place", "told"),
+    [
+        ((BUILD,), "/phases/0/reaches", "from CREATED to IMPLEMENTING, and 'states' allows SPEC_READY from there"),
+        ((SPEC | {"skip": "human"}, BUILD), "/phases/1/reaches", "give it 'skip': 'never'"),
+        ((SPEC | {"when": "${run.iteration > 1}"}, BUILD), "/phases/1/reaches", "from CREATED to IMPLEMENTING"),
+        ((SPEC, BUILD, CHECK, phase("ship", "DONE"), phase("more", "VERIFIED")), "/phases/4/reaches", "allows no move"),
+        ((SPEC, phase("build", "IMPLEMENTING", needs=[])), "/phases/1/reaches", "it must need 'spec'"),
+        (
+            (SPEC, BUILD, CHECK | {"on_fail": [{"do": "goto", "phase": "spec"}]}),
+            "/phases/2/on_fail/0/phase",
+            "to CREATED",
+        ),
+        ((phase("spec", "SPEC_REDY"),), "/phases/0/reaches", "did you mean 'SPEC_READY'?"),
+    ],
+)
+def test_an_illegal_move_is_an_error_at_its_place(phases: tuple[dict[str, Any], ...], place: str, told: str) -> None:
+    found = faults(*phases)
+
+    assert list(found) == [place]
+    assert told in found[place]
+
+
+def test_states_name_each_other_and_only_phases_outside_loops_reach_them() -> None:
+    body = phase("turn", "SPEC_READY")
+    loop = {"id": "turns", "kind": "loop", "until": {"if": "${item.index > 0}", "max": 2}, "phases": [body]}
+
+    assert list(faults(loop)) == ["/phases/0/phases/0/reaches"]
+    assert list(faults(phase("a"), states={"CREATED": ["GONE"]})) == ["/states/CREATED/0"]
+    assert faults(phase("a"), initial_state=None) == {"/initial_state": "'states' needs it"}
+    assert list(faults(SPEC, states={}, initial_state=None)) == ["/phases/0/reaches"]
