@@ -299,9 +299,12 @@ def test_start_without_a_template_takes_the_default_of_the_user_then_of_the_proj
     assert f"Invalid inputs for template '{shipped['name']}'" in cli("start", "-i", "no_such_input=x").err
     cli.save(template("mine", phase("draft")) | {"default": True})
     assert cli("start").out.splitlines()[0].endswith("(mine 1.0.0).")
+    cli.save(template("other", phase("draft")) | {"default": True})
+    two = cli.json("start")
+    assert (two.refusal, "mine, other" in two.document["error"]["message"]) == ("conflict", True)
     assert cli("templates", "default", "note").code == 0
     assert cli("start").out.splitlines()[0].endswith("(note 1.0.0).")
-    for name in ("note", "mine", shipped["name"]):
+    for name in ("note", "mine", "other", shipped["name"]):
         assert cli("templates", "disable", name).code == 0
     said = cli("start")
     assert (said.code, "none is the default of this project" in said.err) == (1, True)

@@ -20,7 +20,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
-from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
@@ -161,9 +161,10 @@ def _holder_is_alive(current: RunChange, path: PhasePath) -> bool:
 
 def _expect_approval(current: RunChange, path: PhasePath) -> None:
     """Refuse unless ``path`` waits for an approval."""
-    refused = refusal(current.state, c.AskApproval(phase=path, request="", by=current.by, at=current.at))
+    asked = c.AskApproval(phase=path, request="", by=current.by, at=current.at)
+    refused = refusal(current.state, asked)
     if refused is not None:
-        raise refused
+        raise with_the_users_ways(current.state, asked, refused)
 
 
 def _question(current: RunChange, path: PhasePath) -> str:

@@ -77,10 +77,14 @@ def offers(engine: Engine, query: str = "", *, all_states: bool = False) -> list
 def default_template(engine: Engine) -> str:
     """The name of the template that starts when none is named: the project's own default, else the shipped one.
 
-    Refuses ``unknown_template`` where no template in use is a default.
+    Refuses ``unknown_template`` where no template in use is a default, and ``conflict`` where several of the project are.
     """
     found = offers(engine)
     if found and found[0].default:
+        same = [offer.name for offer in found if offer.default and offer.source == found[0].source]
+        if len(same) > 1:
+            raise Refused("conflict", f"No template is named, and several are the default: {', '.join(same)}.",
+                          f"Name one, or choose the default: wfe-mcp templates default {same[0]}")  # fmt: skip
         return found[0].name
     raise Refused("unknown_template", "No template is named, and none is the default of this project.",
                   f"Name one: {', '.join(offer.name for offer in found)}." if found else "Save one: save_template.")  # fmt: skip
