@@ -1,4 +1,4 @@
-"""``python -m wfe_mcp`` as a fork of a process that has the package loaded, where a test starts it.
+"""``python -m wfe_mcp``, or a Python text that imports it, as a fork of a process that has the package loaded.
 
     test process ── Popen([python, -m, wfe_mcp, …]) ══ request, descriptors ══> this server ── fork, fork ──> __main__
                  <════════════════════ pid ═════════════════════════════════
@@ -8,7 +8,7 @@ Starting the program costs 0.6 s of CPU, nearly all of it imports, and the suite
 Rules:
 1. The process has the caller's arguments, folder, environment and descriptors, as an exec would give them. It is a child of
    the test process (which adopts it), so waiting, signals, ``kill -9`` and its place in the process tree are the real ones.
-2. What a fork cannot reproduce is started for real: any other program, variables that Python reads when it starts,
+2. What a fork cannot reproduce is started for real: any other program, a text that asks what is loaded, variables that Python reads when it starts,
    another locale, and options of ``Popen`` that are not listed in ``_PLAIN``. So are all where there is no Linux.
 3. ``real_processes`` (a fixture, or ``pytest.mark.usefixtures``) starts everything for real, for tests about the start of
    the program. The documentation's pages, the wheel and the README's commands start the real program, too.
@@ -32,10 +32,11 @@ import socket
 import subprocess
 import sys
 import threading
+import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
 PRELOADED = (
     "artifacts", "cli", "core", "dashboard", "engine", "gates", "jobs", "server", "store", "views", "workflow", "workspace",
@@ -61,6 +62,7 @@ _PLAIN = {
     "umask": -1, "process_group": -1, "restore_signals": True,
 }  # fmt: skip
 _MEASURE = {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE"}
+_FRESH = ("sys.modules", "maxrss", "cmdline")
 _HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHON_KEYRING_BACKEND", *_MEASURE}
 _LOCALES = {"", "C", "POSIX", "C.UTF-8"}
 _SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
@@ -89,7 +91,7 @@ class Forks:
         words: list[str] = [os.fsdecode(word) for word in given["args"]]
         request = marshal.dumps(
             (
-                words[3:], os.fsencode(given["cwd"] or os.getcwd()), dict(_encoded(env)), list(held),
+                words[1:], os.fsencode(given["cwd"] or os.getcwd()), dict(_encoded(env)), list(held),
                 bool(given["start_new_session"]),
             )
         )  # fmt: skip
@@ -151,7 +153,7 @@ def forking() -> Generator[Forks]:
 def can_fork(given: Mapping[str, Any]) -> bool:
     """Whether a fork is what an exec of ``given`` would be."""
     args = given["args"]
-    if isinstance(args, str | bytes | os.PathLike) or tuple(args[:3]) != _PROGRAM:
+    if isinstance(args, str | bytes | os.PathLike) or not _is_ours(args):
         return False
     if any(given[name] != usual for name, usual in _PLAIN.items()):
         return False
@@ -163,6 +165,14 @@ def can_fork(given: Mapping[str, Any]) -> bool:
         return False
     given_locale = {os.fsdecode(env[os.fsencode(name)]) for name in names if name == "LANG" or name.startswith("LC_")}
     return given_locale <= _LOCALES
+
+
+def _is_ours(args: Sequence[Any]) -> bool:
+    """Our program, or a Python text that imports our package; not one that asks what a new process has loaded."""
+    if tuple(args[:3]) == _PROGRAM:
+        return True
+    text = args[2] if len(args) > 2 and tuple(args[:2]) == (sys.executable, "-c") else None
+    return isinstance(text, str) and "wfe_mcp" in text and not any(word in text for word in _FRESH)
 
 
 def adopt(*, yes: bool) -> None:
@@ -279,9 +289,12 @@ def become(request: Any, received: list[int]) -> None:
     time.tzset()
     random.seed()
     tempfile.tempdir = None
-    sys.argv = ["-m", *words]
+    sys.argv = [words[0], *words[2:]]
     more = os.environ.get("PYTHONPATH", "")
-    sys.path[:1] = [os.getcwd(), *(os.path.abspath(each) for each in more.split(os.pathsep) if more)]
+    sys.path[:1] = [
+        os.getcwd() if words[0] == "-m" else "",
+        *(os.path.abspath(each) for each in more.split(os.pathsep) if more),
+    ]
     sys.stdin, sys.stdout, sys.stderr = (stream(number) for number in range(3))
     if any(name.encode() in environment for name in _MEASURE):
         import coverage
@@ -302,9 +315,15 @@ def main() -> None:
     assert_one_thread()
     assert "keyring" not in sys.modules, "it chooses its backend, by the environment, as it is imported"
     found = serve(connection)
-    if found is not None:
-        become(*found)
-        runpy.run_module("wfe_mcp", run_name="__main__", alter_sys=True)
+    if found is None:
+        return
+    become(*found)
+    option, text, *_ = found[0][0]
+    if option == "-m":
+        runpy.run_module(text, run_name="__main__", alter_sys=True)
+    else:
+        sys.modules["__main__"] = named = types.ModuleType("__main__")
+        exec(compile(text, "<string>", "exec"), named.__dict__)
 
 
 if __name__ == "__main__":

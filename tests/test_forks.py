@@ -97,6 +97,24 @@ def test_a_test_about_the_start_of_the_program_gets_the_program(run: Run, forks:
     assert forks.made == before
 
 
+def test_a_text_that_imports_our_package_is_run_as_python_runs_it(tmp_path: Path, forks: Forks) -> None:
+    text = "import os, sys, wfe_mcp\nclass A: pass\nprint(sys.argv, A.__module__, __name__, os.getcwd(), sys.path[0])\nsys.exit(3)"
+    before, done = forks.made, list[tuple[int, str, str]]()
+    for is_on in (True, False):
+        forks.is_on = is_on
+        ended = subprocess.run([sys.executable, "-c", text, "a", "b c"], cwd=tmp_path, capture_output=True, text=True)
+        done.append((ended.returncode, ended.stdout, ended.stderr))
+    assert done[0] == done[1] and done[0][0] == 3
+    assert forks.made == before + 1
+
+
+@pytest.mark.parametrize("text", ["print()", "import sys, wfe_mcp; print('sqlalchemy' in sys.modules)"])
+def test_other_texts_and_those_that_ask_what_is_loaded_are_run_for_real(forks: Forks, text: str) -> None:
+    before = forks.made
+    assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True).stdout.strip() in {"", "False"}
+    assert forks.made == before
+
+
 def test_a_folder_that_is_not_there_is_the_usual_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         subprocess.run([*WFE, "list"], cwd=tmp_path / "none", check=False)

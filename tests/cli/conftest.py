@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -53,13 +54,34 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     return say
 
 
+@pytest.fixture(scope="session")
+def one_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of every test's project and state, one test after the other.
+
+    Trust names paths, so a trusted project can be copied into a test only where each test has the same path.
+    """
+    return tmp_path_factory.mktemp("cli") / "place"
+
+
+@pytest.fixture
+def scene_folder(one_place: Path, tmp_path: Path) -> Generator[Path]:
+    """The folder of this test's project and state."""
+    if sys.platform == "win32":  # an open file keeps a folder in its place there
+        yield tmp_path
+        return
+    shutil.rmtree(one_place, ignore_errors=True)
+    one_place.mkdir()
+    yield one_place
+    one_place.rename(tmp_path / "place")  # kept where the test failed, like all its files
+
+
 @pytest.fixture
 def empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    scene_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     at_terminal: Callable[[bool], None],
 ) -> Terminal:  # fmt: skip
     """A folder nobody initialised, and a database that is not there yet."""
-    root, home = tmp_path / "project", tmp_path / "home"
+    root, home = scene_folder / "project", scene_folder / "home"
     root.mkdir()
     home.mkdir()
     for name in [each for each in os.environ if each.startswith(("GIT_", "WFE_", "XDG_"))]:
@@ -67,7 +89,7 @@ def empty(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("LOGNAME", "ada")
-    database = tmp_path / "state" / "wfe.db"
+    database = scene_folder / "state" / "wfe.db"
     monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{database.as_posix()}")
     monkeypatch.chdir(root)
     at_terminal(False)
@@ -80,16 +102,44 @@ def in_git(empty: Terminal) -> None:
     empty.git("init", "-q")
 
 
+@pytest.fixture(scope="session")
+def bring_trusted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Terminal, Callable[[], None]], None]:
+    """Puts configuration and state into a project: made by the commands for the first one at its path, else a copy."""
+    kept: dict[Path, Path] = {}
+
+    def bring(terminal: Terminal, make: Callable[[], None]) -> None:
+        is_git = (terminal.root / ".git").exists()  # a repository holds anchors of the log as well
+        state, config = terminal.database.parent, terminal.root / ".wfe"
+        if terminal.root in kept and not is_git:
+            shutil.copytree(kept[terminal.root] / "state", state)
+            shutil.copytree(kept[terminal.root] / "config", config)
+            return
+        make()
+        if not is_git:
+            folder = kept[terminal.root] = tmp_path_factory.mktemp("trusted")
+            shutil.copytree(state, folder / "state")
+            shutil.copytree(config, folder / "config")
+
+    return bring
+
+
 @pytest.fixture
-def cli(empty: Terminal, set_up_database: Path) -> Terminal:
+def cli(
+    empty: Terminal, set_up_database: Path, bring_trusted: Callable[[Terminal, Callable[[], None]], None]
+) -> Terminal:
     """A project with the templates above and a check ``test`` (there is a file ``ok``), all of it trusted."""
-    empty.database.parent.mkdir()
-    shutil.copy(set_up_database, empty.database)
-    shutil.copytree(set_up_database.parent / "keys", empty.database.parent / "keys")
-    config = empty.root / ".wfe"
-    (config / "templates").mkdir(parents=True)
-    (config / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps(OK)}\n")
-    for definition in TEMPLATES:
-        (config / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
-    assert empty.json("trust", "--yes", pin=PIN).code == 0
+
+    def make() -> None:
+        empty.database.parent.mkdir()
+        shutil.copy(set_up_database, empty.database)
+        shutil.copytree(set_up_database.parent / "keys", empty.database.parent / "keys")
+        config = empty.root / ".wfe"
+        (config / "templates").mkdir(parents=True)
+        (config / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps(OK)}\n")
+        for definition in TEMPLATES:
+            (config / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
+        assert empty.json("trust", "--yes", pin=PIN).code == 0
+        empty.typed.clear()
+
+    bring_trusted(empty, make)
     return empty
