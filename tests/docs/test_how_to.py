@@ -29,6 +29,7 @@ ELSEWHERE = {
 
 EXECUTED = (
     "add-a-check",
+    "come-from-another-tool",
     "back-up-and-clean-up",
     "decide-in-the-browser",
     "find-what-was-said",
