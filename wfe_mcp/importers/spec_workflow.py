@@ -44,9 +44,8 @@ def _around(folder: Folder, name: str, report: ImportReport) -> None:
     """Approvals and steering documents beside the spec."""
     for path in folder.files(f"approvals/{name}", "*.json"):
         file = folder.json(path)
-        value: dict[str, Any] = {}
-        if file is not None and isinstance(file.value, dict):
-            value = cast("dict[str, Any]", file.value)
+        held: object = file.value if file is not None else None
+        value = cast("dict[str, Any]", held) if isinstance(held, dict) else dict[str, Any]()
         about = f"{value.get('filePath', path)} was {value.get('status', 'asked about')} there"
         report.lose(path, f"{about}; here a person decides again")
     for path in folder.files("steering", "*.md"):
