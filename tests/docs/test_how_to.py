@@ -30,6 +30,7 @@ ELSEWHERE = {
 EXECUTED = (
     "add-a-check",
     "attach-files",
+    "come-from-another-tool",
     "back-up-and-clean-up",
     "connect-a-client",
     "decide-in-the-browser",

@@ -1,6 +1,7 @@
 """Detection of a file's import format."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,26 @@ def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path)
         )
     assert [detail.path for detail in no.value.details] == ["line 7", "line 6"]
     assert "line 7: workflow.pln: unknown 'pln'; did you mean 'plan'?" in no.value.message
+
+
+def test_the_work_of_another_tool_is_known_by_its_place(tmp_path: Path) -> None:
+    folders = Path(__file__).parent / "folders"
+    assert read(folders / "openspec") == "OpenSpec: add-next-tide"
+    assert read(folders / "backlog_md") == "Backlog.md: harbour"
+    assert read(folders / "spec_kit") == "spec-kit: 001-next-tide"
+    assert read(folders / "shrimp" / ".shrimp" / "tasks.json") == "Shrimp Task Manager: shrimp"
+    assert refused(folders) == "invalid_template"
+    assert refused(written(tmp_path, "tasks.json", [])) == "invalid_template"
+    with pytest.raises(Refused, match="it is empty"):
+        read_workflow((tmp_path / "none").mkdir() or tmp_path / "none")
+    with pytest.raises(Refused, match="no format 'openspek'"):
+        read_workflow(folders, wanted="openspek")
+    with pytest.raises(Refused, match="it is a file"):
+        read_workflow(tmp_path / "tasks.json", wanted="openspec")
+    for name in ("a", "b"):
+        shutil.copytree(folders / "openspec" / "openspec" / "changes" / "add-next-tide", tmp_path / "changes" / name)
+    with pytest.raises(Refused, match="2 pieces of work"):
+        read_workflow(tmp_path)
 
 
 def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_a_broken_file_in_its_folder_is_refused_and_another_list_is_none_of_it(t
     path.write_text("{", encoding="utf-8")
     with pytest.raises(Refused, match="Shrimp"):
         work_in(tmp_path)
+    assert work_in(path.parent / "none.json") is None
     path.write_text('{"tasks": 3}', encoding="utf-8")
     assert work_in(tmp_path) is None
     path.write_text("[]", encoding="utf-8")

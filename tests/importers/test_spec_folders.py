@@ -153,8 +153,9 @@ def test_tasks_that_wait_for_each_other_or_for_none_are_named(tmp_path: Path) ->
     text = "- [ ] T001 [P] Show a (depends on T002)\n- [ ] T002 [P] [US9] Show b (depends on T001, T009)\n- [?] T003 Show c\n"
     folder = copied(tmp_path, "spec-kit", tasks=text)
     assert refused("spec-kit", folder) == [
-        "tasks.md:3: unknown mark '?'", "tasks.md:1: these tasks depend on each other: T002, T001",
-    ] or refused("spec-kit", folder)[1].endswith("T001, T002")  # fmt: skip
+        "tasks.md:3: unknown mark '?'",
+        "tasks.md:1: these tasks depend on each other: T001, T002",
+    ]
     folder = copied(tmp_path, "spec-kit", tasks="- [ ] T001 [US9] Show a (depends on T009)\n")
     told = losses(read_spec_kit(folder))
     assert "tasks.md:1: T001 serves US9, which is not there" in told
@@ -165,6 +166,11 @@ def test_fences_comments_and_lines_below_a_task_are_read_as_what_they_are(tmp_pa
     text = "<!--\n- [ ] T000 Not this\n-->\n```\n# Not a heading\n```\n- [ ] T001 [US1] Show it\n  Say where\nafter\n"
     (item,) = read_spec_kit(copied(tmp_path, "spec-kit", tasks=text)).documents["tasks.json"][2]["items"]
     assert (item["id"], item["description"]) == ("T001", "Say where")
+
+
+def test_a_design_that_names_every_requirement_stays_as_it_is(tmp_path: Path) -> None:
+    work = read_openspec(copied(tmp_path, "openspec", design="# Ours\n\nR-1, R-2 and R-3.\n"))
+    assert documents(work)["design.json"]["body"] == "# Ours\n\nR-1, R-2 and R-3.\n"
 
 
 def test_a_story_without_priority_is_a_must_and_a_spec_without_goal_takes_its_name(tmp_path: Path) -> None:
@@ -194,7 +200,7 @@ def test_a_folder_with_requirements_of_another_kind_is_no_spec(tmp_path: Path) -
     (tmp_path / "requirements.md").write_text("# Ours\n", encoding="utf-8")
     (tmp_path / "spec.md").write_text("# Ours\n", encoding="utf-8")
     assert work_in(tmp_path) is None
-    with pytest.raises(Refused, match=r"it has no 'nothing'|it is empty|so it is no folder of OpenSpec"):
+    with pytest.raises(Refused, match="so it is no folder of OpenSpec"):
         work_in(tmp_path, "openspec")
 
 

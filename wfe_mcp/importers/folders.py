@@ -121,8 +121,9 @@ class JsonFile:
 
 def natural(path: str) -> list[tuple[int, str]]:
     """A sort key: numbers by their value."""
-    parts = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", path)
-    return [(int(part), "") if part.isascii() and part.isdigit() and len(part) < 19 else (-1, part) for part in parts]
+    return [
+        (int(part), "") if part[0] in "0123456789" else (-1, part) for part in re.findall(r"[0-9]{1,18}|[^0-9]+", path)
+    ]
 
 
 def _json_lines(text: str) -> dict[str, int]:
@@ -135,9 +136,7 @@ def _json_lines(text: str) -> dict[str, int]:
         line, seen = line + text.count("\n", seen, token.start()), token.start()
         word = token[0]
         if word in "}]":
-            if parents:
-                open_.pop()
-                parents.pop()
+            del open_[-1:], parents[-1:]  # there is none where the text is broken
             continue
         if word == ",":
             if open_ and isinstance(open_[-1], int):

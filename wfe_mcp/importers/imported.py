@@ -77,7 +77,7 @@ def _toml_value(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ImportedWork:
-    """The open work of another tool, and the template that goes on with it.
+    """The open work of another tool, and the template that continues it.
 
     ``inputs``: of a start of ``template``. ``documents``: by file name, what its phases take: (phase, schema, value).
     ``open_tasks``, ``done_tasks``: how many there are. ``not_carried``: by path and line in the folder.

@@ -136,9 +136,7 @@ def _below(source: Path, *places: str, file: str) -> Iterator[Path]:
         yield source
         return
     for place in places:
-        for path in sorted((source / place).glob(f"*/{file}")):
-            if path.parent.name != "archive":
-                yield path.parent
+        yield from (path.parent for path in sorted((source / place).glob(f"*/{file}")))
 
 
 TOOLS = {

@@ -44,8 +44,8 @@ def _around(folder: Folder, name: str, report: ImportReport) -> None:
     """Approvals and steering documents beside the spec."""
     for path in folder.files(f"approvals/{name}", "*.json"):
         file = folder.json(path)
-        found: object = None if file is None else file.value
-        value = cast("dict[str, Any]", found) if isinstance(found, dict) else dict[str, Any]()
+        held: object = file.value if file is not None else None
+        value = cast("dict[str, Any]", held) if isinstance(held, dict) else dict[str, Any]()
         about = f"{value.get('filePath', path)} was {value.get('status', 'asked about')} there"
         report.lose(path, f"{about}; here a person decides again")
     for path in folder.files("steering", "*.md"):

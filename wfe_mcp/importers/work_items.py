@@ -73,7 +73,7 @@ def plan_work(format_name: str, name: str, plan: dict[str, Any], report: ImportR
 def nothing_open(format_name: str, done: int) -> Refused:
     """The refusal of a folder in which no task is open."""
     what = f"all {plural(done, 'task')} are done" if done > 1 else "its only task is done" if done else "it has no task"
-    return Refused("invalid_artifact", f"The {format_name} folder has nothing to go on with: {what}.",
+    return Refused("invalid_artifact", f"The {format_name} folder has nothing left to do: {what}.",
                    "Add a task there, or start a run without it: wfe-mcp templates list")  # fmt: skip
 
 
