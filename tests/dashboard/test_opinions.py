@@ -155,6 +155,7 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
                 asked.provider, MANUAL_MODEL, asked.question_sha256, attempt.sha256 or "", "pass", current.at, VALUE,
             )
         )  # fmt: skip
+        current.tx.keep_opinions(current.run.id, ["op-forged"])
     assert "decision_unsigned" in codes(scene)
 
 
@@ -165,8 +166,6 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
         "UPDATE opinion SET verdict = 'pass', value = replace(value, 'fail', 'pass')",
         "UPDATE opinion SET model = 'gpt'",
         "UPDATE opinion SET reviewer = 'another'",
-        "INSERT INTO opinion SELECT 'op-2', project_id, run_id, phase, attempt, asked_by, reviewer, provider, model,"
-        " question_sha256, artifact_sha256, 'pass', at, value, answered_by FROM opinion",
     ],
 )
 def test_an_opinion_that_was_forged_by_sql_is_found(scene: Scene, run: str, sql: str) -> None:
