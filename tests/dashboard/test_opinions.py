@@ -22,6 +22,7 @@ from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 from wfe_mcp.workspace.system.location import user_config_file
 
 ME = '[roles.me]\nprovider = "manual"\n'
+TWO_VERDICTS = 'It quotes {"verdict": "fail"}.\n```json\n{"verdict": "pass", "findings": []}\n```'
 VALUE: dict[str, Any] = {"verdict": "pass", "findings": [], "summary": "I have read it"}
 
 
@@ -96,7 +97,7 @@ def test_the_answer_is_validated_as_at_the_terminal_and_what_was_typed_stays(
         ({"verdict": "pass", "whole": "{}", "pin": PIN}, 400, "not both"),
         ({"whole": '{"verdict": "maybe", "findings": []}', "pin": PIN}, 409, "/verdict"),
         ({"whole": "I like it", "pin": PIN}, 409, "it holds no JSON object"),
-        ({"whole": '{"verdict": "pass", "findings": []}\n{"verdict": "fail"}', "pin": PIN}, 409, "disagree"),
+        ({"whole": TWO_VERDICTS, "pin": PIN}, 409, "disagree"),
         ({"verdict": "pass", "pin": PIN, "token": "0" * 64}, 403, "was not shown this form"),
     ):
         no = sent(browser, seen, run, summary="keep me", **typed)
@@ -105,8 +106,9 @@ def test_the_answer_is_validated_as_at_the_terminal_and_what_was_typed_stays(
     assert scene.attempt(run, "plan").status == "gating"
     whole = json.dumps({**VALUE, "verdict": "fail", "findings": [{"severity": "high", "title": "It is wrong"}]})
     sent(browser, seen, run, whole=f"So I say:\n```json\n{whole}\n```", pin=PIN)
-    scene.work()
-    assert "It is wrong" in scene.attempt(run, "plan").verdicts[0].message
+    with scene.store.read() as tx:
+        (kept,) = tx.opinions(scene.engine.load(tx, run).record.id)
+    assert (kept.verdict, kept.value["findings"][0]["title"]) == ("fail", "It is wrong")
 
 
 def test_an_answer_is_for_the_question_that_was_shown(scene: Scene, browser: Browser, run: str) -> None:
