@@ -133,12 +133,13 @@ def test_an_answer_that_is_in_the_file_is_offered(scene: Scene, browser: Browser
     assert late.status == 409
 
 
-def test_the_question_is_shown_only_after_the_pin_and_on_a_page_that_the_person_opened(
-    scene: Scene, browser: Browser, run: str
-) -> None:
+def test_the_question_is_shown_only_after_the_pin(browser: Browser, run: str) -> None:
     seen = browser.get(path_of(run))
     assert ("Enter your PIN" in seen.words, "A good title" in seen.text) == (True, False)
     assert browser.get(f"/opinion/{quote('no-run')}/one?phase=plan").status == 400
+
+
+def test_a_page_that_a_server_started_shows_no_question(scene: Scene, run: str) -> None:
     with served(scene.engine, 0, on_demand=True) as page:
         assert isinstance(page, Page)
         no = Browser(page.port).get(path_of(run))
