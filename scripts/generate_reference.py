@@ -157,8 +157,9 @@ def configuration() -> Lines:
     yield "Windows. The first layer that has a value wins, key by key: the environment, the project, your own file, the"
     yield "default. `wfe-mcp config show --origin` names each value that holds and where it comes from."
     yield ""
-    yield "The project's file counts once you have trusted exactly its bytes (`wfe-mcp trust`). An unknown key or a wrong"
-    yield "value is reported by `wfe-mcp doctor` and left out; the rest counts."
+    yield "The project's file counts once you have trusted exactly its bytes (`wfe-mcp trust`). What strengthens a gate"
+    yield "counts from any bytes, and holds until you trust bytes without it. An unknown key or a wrong value is"
+    yield "reported by `wfe-mcp doctor` and left out; the rest counts."
     schema = Settings.model_json_schema()
     for name, given in schema["properties"].items():
         found = _resolved(given, schema)

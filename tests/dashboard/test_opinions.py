@@ -22,6 +22,7 @@ from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 from wfe_mcp.workspace.system.location import user_config_file
 
 ME = '[roles.me]\nprovider = "manual"\n'
+TWO_VERDICTS = 'It quotes {"verdict": "fail"}.\n```json\n{"verdict": "pass", "findings": []}\n```'
 VALUE: dict[str, Any] = {"verdict": "pass", "findings": [], "summary": "I have read it"}
 
 
@@ -96,7 +97,7 @@ def test_the_answer_is_validated_as_at_the_terminal_and_what_was_typed_stays(
         ({"verdict": "pass", "whole": "{}", "pin": PIN}, 400, "not both"),
         ({"whole": '{"verdict": "maybe", "findings": []}', "pin": PIN}, 409, "/verdict"),
         ({"whole": "I like it", "pin": PIN}, 409, "it holds no JSON object"),
-        ({"whole": '{"verdict": "pass", "findings": []}\n{"verdict": "fail"}', "pin": PIN}, 409, "disagree"),
+        ({"whole": TWO_VERDICTS, "pin": PIN}, 409, "disagree"),
         ({"verdict": "pass", "pin": PIN, "token": "0" * 64}, 403, "was not shown this form"),
     ):
         no = sent(browser, seen, run, summary="keep me", **typed)
@@ -105,8 +106,9 @@ def test_the_answer_is_validated_as_at_the_terminal_and_what_was_typed_stays(
     assert scene.attempt(run, "plan").status == "gating"
     whole = json.dumps({**VALUE, "verdict": "fail", "findings": [{"severity": "high", "title": "It is wrong"}]})
     sent(browser, seen, run, whole=f"So I say:\n```json\n{whole}\n```", pin=PIN)
-    scene.work()
-    assert "It is wrong" in scene.attempt(run, "plan").verdicts[0].message
+    with scene.store.read() as tx:
+        (kept,) = tx.opinions(scene.engine.load(tx, run).record.id)
+    assert (kept.verdict, kept.value["findings"][0]["title"]) == ("fail", "It is wrong")
 
 
 def test_an_answer_is_for_the_question_that_was_shown(scene: Scene, browser: Browser, run: str) -> None:
@@ -131,12 +133,13 @@ def test_an_answer_that_is_in_the_file_is_offered(scene: Scene, browser: Browser
     assert late.status == 409
 
 
-def test_the_question_is_shown_only_after_the_pin_and_on_a_page_that_the_person_opened(
-    scene: Scene, browser: Browser, run: str
-) -> None:
+def test_the_question_is_shown_only_after_the_pin(browser: Browser, run: str) -> None:
     seen = browser.get(path_of(run))
     assert ("Enter your PIN" in seen.words, "A good title" in seen.text) == (True, False)
     assert browser.get(f"/opinion/{quote('no-run')}/one?phase=plan").status == 400
+
+
+def test_a_page_that_a_server_started_shows_no_question(scene: Scene, run: str) -> None:
     with served(scene.engine, 0, on_demand=True) as page:
         assert isinstance(page, Page)
         no = Browser(page.port).get(path_of(run))
@@ -155,6 +158,7 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
                 asked.provider, MANUAL_MODEL, asked.question_sha256, attempt.sha256 or "", "pass", current.at, VALUE,
             )
         )  # fmt: skip
+        current.tx.keep_opinions(current.run.id, ["op-forged"])
     assert "decision_unsigned" in codes(scene)
 
 
@@ -165,8 +169,6 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
         "UPDATE opinion SET verdict = 'pass', value = replace(value, 'fail', 'pass')",
         "UPDATE opinion SET model = 'gpt'",
         "UPDATE opinion SET reviewer = 'another'",
-        "INSERT INTO opinion SELECT 'op-2', project_id, run_id, phase, attempt, asked_by, reviewer, provider, model,"
-        " question_sha256, artifact_sha256, 'pass', at, value, answered_by FROM opinion",
     ],
 )
 def test_an_opinion_that_was_forged_by_sql_is_found(scene: Scene, run: str, sql: str) -> None:

@@ -107,6 +107,7 @@ def take_opinion(
             str(value["verdict"]), current.at, value,
         )  # fmt: skip
         current.tx.add_opinion(made)
+        current.tx.keep_opinions(current.run.id, [made.id])  # sealed here, by the person, and not only by the gate
         current.facts |= {
             "kind": "opinion", "shown": shown, "artifact": attempt.sha256 or "", "tree": attempt.tree or "",
             "comment": str(value.get("summary", "")),

@@ -30,7 +30,7 @@ from wfe_mcp.store.settings import SIGNED
 from wfe_mcp.workspace.system.pinned_keys import pin_file, pinned_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence, Set
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wfe_mcp.core.model import RunId, RunState
     from wfe_mcp.core.paths import PhasePath
@@ -197,7 +197,7 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
         if before is not None:
             try:
                 event = next(told)
-                needs = row.seq > before[0] and _needs_signature(state, event, row.assurance, by_hand)
+                needs = _needs_signature(state, event, row.assurance, by_hand) and row.seq > before[0]
                 state = evolve(state, event)
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
                 told, before = iter(()), None
@@ -205,13 +205,16 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
         yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
 
 
-def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: Set[str]) -> bool:
+def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_hand: set[str]) -> bool:
     """Whether only a person's key can have signed ``event``. Passkeys approve and reject (``approval_audit``), no more.
 
-    ``by_hand``: the opinions that fill a gate in a person's name.
+    ``by_hand``: the opinions that fill a gate in a person's name and that no event has sealed yet.
     """
     if isinstance(event, e.RecordsKept):
-        return assurance is not Assurance.HUMAN and any(one.id in by_hand for one in event.records)
+        # The gate that relies on an opinion seals it once more: only the first seal is the person's.
+        first = {one.id for one in event.records if one.kind == "opinion"} & by_hand
+        by_hand -= first
+        return bool(first) and assurance is not Assurance.HUMAN
     if assurance is Assurance.PASSKEY and isinstance(event, e.ApprovalGiven):
         return False
     return assurance is not Assurance.HUMAN and _needs_person(state, event)
