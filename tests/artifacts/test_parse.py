@@ -181,10 +181,13 @@ def test_a_bundle_carries_text_up_to_the_cap() -> None:
 def test_the_quick_look_finds_the_same_faults_as_the_search_for_their_places(
     value: object, max_bytes: int, max_depth: int, max_nodes: int
 ) -> None:
+    def never(*_: object) -> bool:
+        return False
+
     def outcome(quick: bool) -> object:
         with pytest.MonkeyPatch.context() as patch:
             if not quick:
-                patch.setattr(parse, "_is_plain", lambda *_: False)
+                patch.setattr(parse, "_is_plain", never)
             try:
                 check_value(value, max_bytes=max_bytes, max_depth=max_depth, max_nodes=max_nodes)
             except Refused as no:

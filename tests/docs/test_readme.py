@@ -47,7 +47,7 @@ def test_each_command_of_the_readme_works(reader: Reader) -> None:
 
     assert len(told) >= 8
     for words in told:
-        more = next((options for word, options in MORE.items() if word in words), [])
+        more = next((options for word, options in MORE.items() if word in words), list[str]())
         done = subprocess.run(
             [*words, *more], cwd=reader.folder, env=reader.environment, input=PIN, capture_output=True, encoding="utf-8",
             timeout=60, check=False,

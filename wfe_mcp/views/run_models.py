@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
