@@ -78,7 +78,8 @@ def test_a_fork_ends_in_order_when_it_is_asked_to(tmp_path: Path) -> None:
     argv = [*WFE, "ui", "--port", "0", "--json"]
     with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE) as page:
         assert page.stdout is not None
-        assert json.loads(page.stdout.readline())["ok"]
+        answer = json.loads(page.stdout.readline())
+        assert answer["ok"], answer
         page.send_signal(signal.SIGTERM)
         assert page.wait(60) == 0
 
@@ -86,14 +87,16 @@ def test_a_fork_ends_in_order_when_it_is_asked_to(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [{"PYTHONWARNINGS": "ignore"}, {"LC_ALL": "en_US.UTF-8"}, {"COVERAGE_RUN": "x"}])
 def test_what_a_fork_cannot_reproduce_is_started_for_real(run: Run, forks: Forks, given: dict[str, str]) -> None:
     before = forks.made
-    assert run("--version", **given).returncode == 0
+    done = run("--version", **given)
+    assert done.returncode == 0, done
     assert forks.made == before
 
 
 @pytest.mark.usefixtures("real_processes")
 def test_a_test_about_the_start_of_the_program_gets_the_program(run: Run, forks: Forks) -> None:
     before = forks.made
-    assert run("--version").returncode == 0
+    done = run("--version")
+    assert done.returncode == 0, done
     assert forks.made == before
 
 

@@ -170,6 +170,8 @@ TABLE: list[tuple[str, str, Arguments]] = [
 
 ELSEWHERE = {
     "internal": "tests/server/test_failures.py: a crash of ours, which no argument provokes",
+    "unauthorized": "tests/dashboard/api/test_access.py: only a request over HTTP has a token",
+    "forbidden": "tests/dashboard/api/test_access.py: only a token has a scope",
     "wrong_pin": "tests/cli/test_people.py: no tool takes a PIN",
 }
 

@@ -16,7 +16,7 @@ NAMES = schema_names()
 
 def test_every_artifact_of_the_design_has_a_schema() -> None:
     promised = """spec plan decision_list task_list change review role_report security_report eval file_bundle
-                  markdown_doc milestone_plan release failing_test opinion"""
+                  markdown_doc milestone_plan release failing_test opinion verdict"""
     assert set(NAMES) == {f"{name}@1" for name in promised.split()}
 
 
@@ -36,7 +36,7 @@ def test_a_schema_as_handed_out_is_small_closed_and_self_contained(name: str) ->
     text = json.dumps(schema, separators=(",", ":"))
     assert schema["type"] == "object" and schema["title"] == name and schema["additionalProperties"] is False
     assert "$ref" not in text and "$defs" not in text
-    assert len(text) <= 2500
+    assert len(text) <= 3000
     assert check_schema(schema) == []
 
 

@@ -78,7 +78,7 @@ def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path)
         ("line 1", "dev: a developer is not named by configuration; who works is the connected client or a role"),
         (
             "line 5",
-            "workflow.plan.response.approver_config.model: no role gives its opinion there, so nobody reads it",
+            "workflow.plan.response.approver_config.model: no role gives its opinion there, so it is not read",
         ),
     ]
 

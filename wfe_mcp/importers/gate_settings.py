@@ -139,7 +139,7 @@ class _Reading:
         for key, value in config.items():
             place = (*at, key)
             if not is_asked:
-                self._lose(place, "no role gives its opinion there, so nobody reads it")
+                self._lose(place, "no role gives its opinion there, so it is not read")
             elif key not in {"criteria", "criteria_file", "model"}:
                 self.used.add(pointer(*place))
                 self.found.lose(pointer(*place), _OF_PROVIDER)

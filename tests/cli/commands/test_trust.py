@@ -33,14 +33,18 @@ def test_command_and_page_sign_the_same_statement_for_the_same_bytes(cli: Termin
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     try:
         with engine.store.read() as tx:
-            name = f"trusted:{engine.project_id}:{trust_view(engine).pending[0].key}"
-            kept = tx.get_secret(name)
+            names = (
+                f"trusted:{engine.project_id}:{trust_view(engine).pending[0].key}",
+                f"strict:project:{engine.project_id}",
+            )
+            kept = {name: tx.get_secret(name) for name in names}
         shown = trust_view(engine)
         assert cli("trust", "config", "--yes", pin=PIN).code == 0
         by_command = statements(engine)[-1]
         with engine.store.tx() as tx:  # as it was before
             tx.withdraw_trust(engine.project_id, shown.pending[0].key, ADA, engine.clock())
-            tx.set_secret(name, kept, ADA, engine.clock())
+            for name, value in kept.items():
+                tx.set_secret(name, value, ADA, engine.clock())
         assert trust_view(engine).sha256 == shown.sha256
         with served(engine, 0) as page:
             assert isinstance(page, Page)

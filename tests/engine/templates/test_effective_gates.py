@@ -87,6 +87,10 @@ def test_each_difference_names_the_key_of_its_stage(scene: Scene) -> None:
     assert found == {"prompt.approver": False, "response.approver": True}
     spec = scene.state(run).spec.phases[0]
     assert ([gate.kind for gate in spec.gates_before], spec.gates) == (["opinion"], ())
+    with scene.store.read() as tx:
+        loaded = scene.engine.load(tx, run)
+        frozen = tx.document(loaded.record.frozen_sha256)
+    assert "large" in [role.get("model") for role in frozen["roles"].values()]
 
 
 @pytest.mark.usefixtures("home")

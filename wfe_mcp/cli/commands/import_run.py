@@ -27,7 +27,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything; store
 def import_run(
     invocation: Invocation, source: Source, dry_run: DryRun = False, wanted: Format = "", to: Folder = ""
 ) -> None:
-    """Store a run from elsewhere as read-only history, or take over the work of another tool."""
+    """Import a run as read-only history, or the work of another tool."""
     from wfe_mcp.cli.terminal.render import origin_lines
     from wfe_mcp.engine.transfer.importing import import_foreign
     from wfe_mcp.engine.transfer.importing import import_run as come_in

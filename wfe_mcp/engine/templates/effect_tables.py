@@ -121,6 +121,8 @@ NO_EFFECT: dict[Key, str] = {
     ("Until", "if_"): _ORDER, ("Until", "max"): _LIMIT,
     ("NextStep", "max"): _LIMIT,
     ("Step", "id"): _NAME, ("Step", "wait"): _LIMIT, ("Step", "assign"): _NAME, ("Step", "if_"): _ORDER,
+    ("Step", "needs"): _ORDER, ("StepsPhase", "max_parallel"): _LIMIT,
+    ("Template", "states"): _NAME, ("Template", "initial_state"): _NAME, ("PhaseBase", "reaches"): _NAME,
     ("Step", "timeout"): _LIMIT, ("Step", "continue_on_error"): _ORDER, ("Step", "idempotency_key"): _NAME,
     ("StepOutput", "schema_"): _FORM, ("HttpCall", "status"): _FORM,
     ("Retry", "max_attempts"): _ORDER, ("Retry", "backoff"): _ORDER, ("Retry", "initial"): _ORDER, ("Retry", "max"): _ORDER,
