@@ -9,6 +9,7 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
+from wfe_mcp.core import events as e
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import RunStatus, VerdictKind
 from wfe_mcp.core.paths import PhasePath
@@ -218,3 +219,15 @@ def test_in_a_loop_it_belongs_to_the_item():
     scene.judge(f"{path}[recovery-1].diagnose", VerdictKind.FAIL)
     assert scene.state.loops[PhasePath("build")].failed == ("a",)
     assert scene.statuses["build[b].code"] == "ready"
+
+
+@pytest.mark.requirement("S3-22")
+def test_after_a_rollback_it_opens_again_and_its_phases_continue_their_numbers():
+    scene = failed()
+    scene.back(next(seq for seq, event in enumerate(scene.log, 1) if isinstance(event, e.MendingBegan)))
+    begin(scene)
+    tries = scene.state.attempts[PhasePath("code[recovery-1].diagnose")]
+    assert [(one.number, str(one.status)) for one in tries] == [(1, "rolled_back"), (2, "ready")]
+    scene.work("code[recovery-1].diagnose")
+    scene.work("code[recovery-1].fix")
+    assert scene.statuses["code"] == "ready"

@@ -160,10 +160,7 @@ REASONED: dict[tuple[str, str], str] = {
     ("PhaseSkipped", "others"): ENDS_ITEMS,
     ("PromptEdited", "others"): ENDS_ITEMS,
     ("RevisionSubmitted", "others"): ENDS_ITEMS,
-    ("RunCancelled", "others"): "ends every open attempt, whatever its status",
     ("RunCompleted", "others"): "``$complete`` ends every open attempt, whatever its status",
-    ("WentTo", "others"): "a jump into an item that is over opens it again, with the loops around it",
-    ("PhaseReady", "own"): "force-accept lets a phase start whose gates before work failed",
 }
 """Event and column with a row that no run below shows, and why the row is right."""
 
@@ -171,7 +168,20 @@ REASONED: dict[tuple[str, str], str] = {
 @pytest.fixture(scope="module")
 def seen() -> set[Cell]:
     found: set[Cell] = set()
-    for seed in (42, 45, 5, 31, 54, 1, 79, 6, 25, 71, 81):  # chosen from 100: together they show what all of them show
+    for seed in (
+        322,
+        73,
+        49,
+        7,
+        199,
+        295,
+        1,
+        31,
+        106,
+        154,
+        334,
+        370,
+    ):  # chosen from 500: together they show what all of them show
         scene = played(random.Random(seed), 100)
         found |= set(changes(scene.log))
         found |= set(changes(list(fork_of(scene.state))))

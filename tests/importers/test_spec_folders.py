@@ -205,7 +205,7 @@ def test_a_folder_with_requirements_of_another_kind_is_no_spec(tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-@pytest.mark.attack("a link in a folder of another tool that leads out of it", "held", "T5")
+@pytest.mark.attack("a document in a folder of another tool is a link", "held", "T5")
 def test_a_document_that_is_a_link_is_refused(tmp_path: Path) -> None:
     folder = copied(tmp_path, "openspec", design="")
     (tmp_path / "secret").write_text("mine", encoding="utf-8")

@@ -169,7 +169,7 @@ def test_a_folder_without_open_work_is_refused(tmp_path: Path, tasks: list[objec
         read_task_master(written(tmp_path, *tasks))
 
 
-@pytest.mark.attack("a folder of another tool that is broken or a bomb", "held", "T7")
+@pytest.mark.attack("a task file of another tool that is broken or a bomb", "held", "T7")
 @pytest.mark.parametrize(
     ("content", "place", "why"),
     [
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_line(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-@pytest.mark.attack("a link in a folder of another tool that leads out of it", "held", "T5")
+@pytest.mark.attack("the task file of another tool is a link", "held", "T5")
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     shutil.copytree(FOLDER, tmp_path / "project")
     tasks = tmp_path / "project" / ".taskmaster" / "tasks" / "tasks.json"

@@ -12,7 +12,7 @@ from tests.acceptance.scene import WHOLE
 from tests.security.hostile import BAD_LINES, assault, field_of_play
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
 
-CALLS = 5_000 if WHOLE else 150
+CALLS = 5_000 if WHOLE else 300
 
 
 @pytest.mark.parametrize("era", [HANDSHAKE, MODERN])

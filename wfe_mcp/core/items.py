@@ -66,7 +66,7 @@ def open_recovery(state: RunState, event: e.RecoveryOpened) -> RunState:
     attempts = dict(state.attempts)
     for phase in state.spec.body(event.phase):
         path = inside(event.phase, event.key, phase.path)
-        attempts[path] = (fresh(state, path, state.iteration, told),)
+        attempts[path] = (*state.attempts.get(path, ()), fresh(state, path, state.iteration, told))
     opened = LoopState(event.attempt, (event.key,), begun=1, open=(event.key,), items=event.items)
     return _with_loop(replace(state, attempts=attempts), event.phase, opened)
 

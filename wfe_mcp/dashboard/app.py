@@ -70,7 +70,12 @@ MAX_FIELDS = 20
 _AFTER_PIN = ("/trust/", "/opinion/")
 """Pages that ask for the PIN first, besides the list."""
 _STATIC = Path(__file__).parent / "static"
-_FILES = {"tokens.css": "text/css", "style.css": "text/css", "passkey.js": "text/javascript"}
+_FILES = {
+    "tokens.css": "text/css",
+    "style.css": "text/css",
+    "passkey.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 """The static files and their media types."""
 
 log = logging.getLogger("wfe_mcp.dashboard")

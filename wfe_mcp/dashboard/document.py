@@ -14,6 +14,7 @@ def document(
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
         tag("title", title),
+        tag("link", rel="icon", href="/icon.svg"),
         tag("link", rel="stylesheet", href="/tokens.css"),
         tag("link", rel="stylesheet", href="/style.css"),
         tag("script", src=script, defer=True) if script else None,

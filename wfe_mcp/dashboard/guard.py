@@ -83,10 +83,11 @@ class Guard:
             return 403, "Another page sent this request. Open the address yourself."
         if not set(said.get(b"sec-fetch-site", ())) <= _SITES:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
-        if scope["method"] in _WRITES:
-            is_api = scope["path"].startswith(API)
-            if said.get(b"content-type") != [b"application/json" if is_api else b"application/x-www-form-urlencoded"]:
-                return 415, "Send application/json." if is_api else "Only forms of this page are accepted."
+        is_api = scope["path"].startswith(API)
+        wanted = b"application/json" if is_api else b"application/x-www-form-urlencoded"
+        writes = scope["method"] in _WRITES if is_api else scope["method"] == "POST"
+        if writes and said.get(b"content-type") != [wanted]:
+            return 415, "Send application/json." if is_api else "Only forms of this page are accepted."
         return None
 
 

@@ -237,9 +237,9 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     "on_fail backoff": {
         "do": {"do": "backoff"},
         "max_attempts": {"max_attempts": 4},
-        "stage": {"stage": "after"},
         "initial": {"initial": "10s"},
         "max": {"max": "10m"},
+        "stage": {"stage": "after"},
     },
     "on_fail goto": {"do": {"do": "goto"}, "phase": {"phase": "plan"}, "max": {"max": 2}},
     "on_fail wait_human": {"do": {"do": "wait_human"}},

@@ -94,7 +94,7 @@ def test_each_difference_names_the_key_of_its_stage(scene: Scene) -> None:
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.attack("your own configuration, or one that XDG_CONFIG_HOME names, removes a gate", "held", "design §7")
+@pytest.mark.attack("your own configuration weakens one stage of a phase", "held", "design §7")
 def test_what_weakens_one_stage_counts_from_trusted_bytes_only(scene: Scene) -> None:
     own(STAGED)
     run = scene.start(phase("plan", approval()) | {"prompt_gates": [approval()]})

@@ -99,8 +99,9 @@ def _inlined(hint: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in kinds:
         for name, key in model_of(cast("type", kind)).model_fields.items():
-            optional = len(kinds) > 1 and key.is_required()
-            found[key.alias or name] = (key.annotation, None if optional else ... if key.is_required() else key.default)
+            default = Key(default_factory=key.default_factory) if key.default_factory else key.default
+            required = None if len(kinds) > 1 else ...
+            found[key.alias or name] = (key.annotation, required if key.is_required() else default)
     return found
 
 
