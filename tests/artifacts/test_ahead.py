@@ -52,3 +52,9 @@ def test_only_so_many_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged_now(patterns[1], {"a": "abc"}).ok
     with pytest.raises(Unjudged):
         judged_now(patterns[0], {"a": "abc"})
+
+
+def test_an_ordinary_answer_is_not_kept() -> None:
+    before = dict(ahead._answers)  # pyright: ignore[reportPrivateUsage]
+    assert judge_ahead(PLAIN, {"a": "b"}).ok
+    assert dict(ahead._answers) == before  # pyright: ignore[reportPrivateUsage]

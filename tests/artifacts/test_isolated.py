@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -135,3 +136,21 @@ def test_a_value_that_nobody_can_send_again_has_the_limit_as_its_fault() -> None
     (fault,) = judged(branching(20), {"x": 1}).faults
     assert "needs more than" in fault.message and "Use fewer anyOf" in fault.message
     assert judged(branching(4), {"x": "text"}).ok
+
+
+def test_a_check_is_abandoned_when_the_process_ends_its_children() -> None:
+    answers: list[object] = []
+
+    def check() -> None:
+        try:
+            isolated.faults_in_child(branching(20), {"x": {"never": "seen"}})
+        except isolated.CheckAbandoned as abandoned:
+            answers.append(abandoned)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    while not isolated._children:  # pyright: ignore[reportPrivateUsage]
+        assert thread.is_alive(), answers
+    isolated.end_children()
+    thread.join(60)
+    assert [type(answer) for answer in answers] == [isolated.CheckAbandoned]

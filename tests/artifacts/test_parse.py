@@ -195,3 +195,9 @@ def test_the_quick_look_finds_the_same_faults_as_the_search_for_their_places(
         return "kept"
 
     assert outcome(quick=True) == outcome(quick=False)
+
+
+def test_texts_that_are_too_long_together_are_refused() -> None:
+    with pytest.raises(Refused) as no:
+        check_value({"a": ["abcd"] * 3}, max_bytes=11)
+    assert no.value.code == "too_large"
