@@ -34,6 +34,7 @@ _MODELS = {
     "milestone_plan@1": "MilestonePlan",
     "release@1": "Release",
     "failing_test@1": "FailingTest",
+    "blocker@1": "Blocker",
 }
 """Name → class in ``models/<name without version>.py``."""
 

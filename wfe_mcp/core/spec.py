@@ -35,6 +35,7 @@ class FailRule:
     """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff), recoveries of it (subflow)
     or jumps (goto).
 
+    ``same_blocker``: reports of the same blocker in the run that a recovery goes on after; one more ends it.
     ``stage``: the rule applies to attempts that failed before work, at a gate on the prompt, or to all others
     (``after``), and counts only those. None: to every attempt.
     """
@@ -45,6 +46,7 @@ class FailRule:
     initial_s: float = 2.0
     max_s: float = 300.0
     stage: Literal["before", "after"] | None = None
+    same_blocker: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class PhaseSpec:
     ``served``: the server works on it (steps, models), not the connected client.
     ``recovery``: another template that repairs it, with its phases below ``path``. ``goto_only``: it begins only after a
     jump to it. ``locks``: names, as opaque texts, that no two phases hold at once.
+    ``reports_blocker``: its artifact says what a recovery found to be in the way.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """
@@ -105,6 +108,7 @@ class PhaseSpec:
     parent: PhasePath | None = None
     loop: LoopSpec | None = None
     recovery: LoopSpec | None = None
+    reports_blocker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
