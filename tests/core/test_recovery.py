@@ -262,7 +262,9 @@ def test_the_same_blocker_for_the_third_time_ends_its_recovery_and_the_next_rule
     fail(scene)
     report(scene, 3)
     assert (scene.statuses, scene.attempt("code").human_only) == ({"plan": "completed", "code": "failed"}, True)
-    assert "recovery-3 ended early: it met the same blocker for the third time: lint:code" in scene.attempt("code").reason
+    assert (
+        "recovery-3 ended early: it met the same blocker for the third time: lint:code" in scene.attempt("code").reason
+    )
     assert [one.times for one in scene.state.blockers] == [1, 2, 3]
 
 
@@ -312,7 +314,12 @@ def test_a_blocker_is_recorded_once_also_after_a_rollback_to_its_recovery():
 
 @pytest.mark.parametrize(
     ("status", "forced", "means"),
-    [("failed", False, "open"), ("completed", False, "resolved"), ("completed", True, "ignored"), ("skipped", False, "ignored")],
+    [
+        ("failed", False, "open"),
+        ("completed", False, "resolved"),
+        ("completed", True, "ignored"),
+        ("skipped", False, "ignored"),
+    ],
 )
 def test_a_blocker_is_what_became_of_the_phase_that_failed(status: str, forced: bool, means: str):
     assert status_of(AttemptStatus(status), forced=forced) == means

@@ -96,7 +96,9 @@ def run_row(state: RunState) -> dict[str, Any]:
         "auto": state.auto,
         "tainted": state.tainted,
         "state": _adapter(RunState)
-        .dump_json(state, exclude={"spec", "attempts"} | {name for name in ("anew", "blockers") if not getattr(state, name)})
+        .dump_json(
+            state, exclude={"spec", "attempts"} | {name for name in ("anew", "blockers") if not getattr(state, name)}
+        )
         .decode(),
     }
 

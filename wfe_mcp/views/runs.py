@@ -17,6 +17,7 @@ from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.model import plain, second
+from wfe_mcp.views.recoveries import blocker_views
 from wfe_mcp.views.run_models import (
     BundleView,
     EventView,
@@ -103,6 +104,7 @@ def _brief(standing: Overview, stops: tuple[str, ...], phases: int, shown_stops:
         auto=state.auto,
         outputs=_outputs(standing.outputs, chars),
         reached=reached(standing),
+        recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
     )
 
 
@@ -150,6 +152,7 @@ def full(standing: Overview) -> RunView:
         imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
         usage=None if standing.spending is None else usage_view(standing.spending.usage),
         context=tuple(context_view(bundle) for bundle in standing.context[:_BUNDLES]),
+        recoveries=blocker_views(state),
     )  # fmt: skip
     views = (
         replace(about, phases=tuple(attempt_view(standing, attempt, chars) for attempt in state.open_attempts))

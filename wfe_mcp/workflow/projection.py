@@ -64,8 +64,12 @@ def project(template: Template) -> RunSpec:
 
 
 def _phases(
-    phases: Sequence[Phase], parent: PhasePath | None, around: dict[str, PhasePath], roles: Mapping[str, Role],
-    *, recovers: bool = False,
+    phases: Sequence[Phase],
+    parent: PhasePath | None,
+    around: dict[str, PhasePath],
+    roles: Mapping[str, Role],
+    *,
+    recovers: bool = False,
 ) -> Iterator[PhaseSpec]:
     """The phases of one list, each loop followed by its body. ``around``: the phases outside that a goto can reach, by id.
 

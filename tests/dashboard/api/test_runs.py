@@ -2,11 +2,13 @@
 
 from threading import Thread
 
+import pytest
+
 from tests.dashboard.api.client import Program, Reply
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import Browser
 from tests.engine.scene import GOOD, LONG_ENOUGH, Scene, approval, command, phase
-from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.core.model import Assurance, Channel, RunId
 from wfe_mcp.dashboard.serving import Page
 
 
@@ -167,3 +169,27 @@ def test_an_unknown_run_phase_or_key_is_named_with_the_nearest(scene: Scene, pro
     key = program.post("/runs/{run}/start_phase", {"run": run}, fase="plan")
     assert (key.status, key.code) == (400, "bad_argument")
     assert key.body["error"]["details"][0]["path"] == "/body/fase"
+
+
+@pytest.mark.requirement("S4-18", "S4-31")
+def test_an_orchestrator_reads_the_context_of_a_phase(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+    program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD)
+
+    pack = program.get("/runs/{run}/context", {"run": run}).data
+
+    assert (pack["duty"]["phase"], [each["phase"] for each in pack["reports"]]) == ("build", ["plan"])
+    assert program.get("/runs/{run}/context", {"run": run}, phase="buld").code == "unknown_phase"
+
+
+def test_a_program_attaches_files_of_the_project_when_it_submits(scene: Scene, program: Program) -> None:
+    drill(scene)
+    scene.write("log.txt", "all green\n")
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+    done = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD, attach=["log.txt"])
+    assert done.status == 200
+    with scene.store.read() as tx:
+        assert [each.name for each in tx.attachments(RunId(run))] == ["log.txt"]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from wfe_mcp.artifacts.models.base import Artifact, Text, example
 
+
 class Blocker(Artifact):
     """What is in the way: its class, its fingerprint, the cause and what shows it. A recovery reports one."""
 

@@ -167,6 +167,7 @@ def _tell_tools(screen: "Screen", attempt: "PhaseView") -> None:
 def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope", report: "ReportView") -> None:
     from wfe_mcp.cli.commands.artifact import drafts_table
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
+    from wfe_mcp.views.recoveries import blocker_line
     from wfe_mcp.views.usage import usage_lines
 
     story, record, now = report.story, invocation.record(answer.run), invocation.engine.clock()
@@ -202,6 +203,8 @@ def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope", report: 
         from wfe_mcp.views.checkpoints import checkpoints_words
 
         screen.line(checkpoints_words(story.checkpoints, str(answer.run)))
+    for found in report.run.recoveries:
+        screen.line(f"  {blocker_line(found)}", "yellow" if found.state == "open" else "")
     outputs_lines(screen, report.run.outputs, str(answer.run))
     unusual(screen, answer)
     screen.next(*next_lines(answer))

@@ -11,6 +11,7 @@ from wfe_mcp.cli.terminal.times import exact
 from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.views.envelope import Next
 from wfe_mcp.views.move_calls import TOOL_COMMANDS, command_line
+from wfe_mcp.views.recoveries import blocker_line
 from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
 from wfe_mcp.views.verdict_words import verdict_reason
 
@@ -72,6 +73,8 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  models: {view.spent}")
     if view.reached:
         screen.line(f"  state: {view.reached}")
+    for found in view.recoveries:
+        screen.line(f"  {blocker_line(found)}", "yellow")
     outputs_lines(screen, view.outputs, record.id)
     waits = [text for text in _blockers(answer) if _BY_HAND.search(text)]
     for text in waits:

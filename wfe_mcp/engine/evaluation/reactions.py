@@ -102,7 +102,9 @@ def _reported(change: RunChange, attempt: Attempt) -> Blocker:
     record = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
     told: dict[str, Any] = json.loads(record.content)
-    kind, cause, step = (str(told.get(key, "")) for key in ("class", "cause", "next_step"))  # a forced draft may lack any
+    kind, cause, step = (
+        str(told.get(key, "")) for key in ("class", "cause", "next_step")
+    )  # a forced draft may lack any
     fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
     human = told.get("human_required") is True
     return Blocker(attempt.phase, attempt.number, kind, fingerprint, cause, step, human, record.sha256)
