@@ -12,11 +12,13 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.blockers import Blocker, status_of
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus, VerdictKind
+from wfe_mcp.core.moves import legal_moves
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import blocker_is_due, questions
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec
 
+SYSTEM = By("wfe-mcp", Channel.SYSTEM)
 STOP = (FailRule("wait_human"),)
 RULES = (FailRule("retry", 1), FailRule("subflow", 2), FailRule("wait_human"))
 
@@ -323,3 +325,12 @@ def test_a_blocker_is_recorded_once_also_after_a_rollback_to_its_recovery():
 )
 def test_a_blocker_is_what_became_of_the_phase_that_failed(status: str, forced: bool, means: str):
     assert status_of(AttemptStatus(status), forced=forced) == means
+
+
+def test_the_server_may_answer_what_a_recovery_reports():
+    scene = run_of(*reporting(limit=1))
+    scene.work("plan")
+    fail(scene)
+    scene.work("code[recovery-1].diagnose")
+    (answer,) = [move for move in legal_moves(scene.state, SYSTEM, scene.at) if isinstance(move, c.Answer)]
+    assert scene.give(answer) == ["BlockerFound"]
