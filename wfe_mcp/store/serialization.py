@@ -95,6 +95,7 @@ def run_row(state: RunState) -> dict[str, Any]:
         "iteration": state.iteration,
         "auto": state.auto,
         "tainted": state.tainted,
+        "reached": state.reached or None,
         "state": _adapter(RunState)
         .dump_json(
             state, exclude={"spec", "attempts"} | {name for name in ("anew", "blockers") if not getattr(state, name)}

@@ -249,6 +249,7 @@ class RunRow:
     stale: bool = False
     stuck: bool = False
     waiting_on: str = ""
+    reached: str = ""
 
 
 @view_model

@@ -60,6 +60,7 @@ def project(template: Template) -> RunSpec:
         max_iterations=limits.max_iterations,
         max_invalid=limits.max_invalid,
         timeout_s=_seconds(limits.timeout),
+        initial_state=template.initial_state or "",
     )
 
 
@@ -100,6 +101,7 @@ def _phases(
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase | FlowPhase) else None,
             recovery=None if recovery is None else LoopSpec(items=canonical_json(recovery.with_), flow=True),
+            reaches=phase.reaches or "",
             reports_blocker=recovers and phase.output is not None and phase.output.schema_ == BLOCKER,
         )
         if recovery is not None:

@@ -188,13 +188,14 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
     """Runs, one a row. ``waits``: run → who it waits for, where more than ``waiting_on`` is known."""
     from wfe_mcp.views.who_waits import WAITS
 
-    known = waits or {}
+    known, listed = waits or {}, list(runs)
+    has_states = any(run.reached for run in listed)  # most templates name none
     screen.table(
-        ("run", "state", "waits for", "updated", "template", "title"),
+        ("run", "state", *(["reached"] if has_states else []), "waits for", "updated", "template", "title"),
         [
-            (run.run, run.state + _marks(run), known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now),
-             run.template, run.title)
-            for run in runs
+            (run.run, run.state + _marks(run), *([run.reached or "-"] if has_states else []),
+             known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now), run.template, run.title)
+            for run in listed
         ],
     )  # fmt: skip
 

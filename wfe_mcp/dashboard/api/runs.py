@@ -129,6 +129,9 @@ def list_runs(
     status: Annotated[list[RunStatus] | None, Query()] = None,
     triggered_by: str = "",
     external_id: str = "",
+    reached: Annotated[
+        list[str] | None, Query(description="only runs in one of these states of their template")
+    ] = None,
     archived: bool = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str = "",
@@ -140,6 +143,7 @@ def list_runs(
         page = tx.list_runs(
             wanted or None, template or None, status or None, None, limit, cursor or None,
             triggered_by=triggered_by or None, external_id=external_id or None, archived=archived,
+            reached=reached or (),
         )  # fmt: skip
     stale = stale_of(engine, page.runs)
     rows = tuple(run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run)) for run in page.runs)
