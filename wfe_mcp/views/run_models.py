@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
+    from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.recoveries import BlockerView
@@ -374,6 +375,7 @@ class ReportView:
     as_of: MomentView | None = None
     story: StoryView = field(metadata=INLINE)
     drafts: tuple[DraftLine, ...] = ()
+    attachments: tuple[AttachmentLine, ...] = ()
 
 
 @view_model
