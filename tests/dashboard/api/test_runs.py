@@ -17,6 +17,7 @@ def drill(scene: Scene) -> None:
     scene.define(phase("plan", long), phase("build", approval(), needs=["plan"]))
 
 
+@pytest.mark.requirement("S2-26", "S1-28", "S1-04", "S4-35")
 def test_a_run_is_started_worked_and_waits_for_the_person(scene: Scene, program: Program) -> None:
     drill(scene)
     started = program.post("/runs", template="drill", inputs={"goal": "ship"}, title="First")
@@ -45,6 +46,7 @@ def test_the_log_names_the_token_and_its_channel(scene: Scene, program: Program)
     assert (first["actor"], first["channel"], first["assurance"]) == ("ci", Channel.HTTP, Assurance.AGENT.name.lower())
 
 
+@pytest.mark.requirement("S1-35")
 def test_an_invalid_artifact_is_refused_with_a_pointer_for_each_fault(scene: Scene, program: Program) -> None:
     drill(scene)
     run = program.post("/runs", template="drill").body["run"]
@@ -146,6 +148,7 @@ def test_waiting_ends_when_somebody_decides(scene: Scene, page: Page, program: P
     assert answers[0].body["run_state"] == "completed"
 
 
+@pytest.mark.requirement("S1-35", "S2-26")
 def test_runs_are_listed_with_who_is_waited_for_page_by_page(scene: Scene, program: Program) -> None:
     drill(scene)
     made = [program.post("/runs", template="drill", title=f"Run {number}").body["run"] for number in range(3)]
