@@ -35,6 +35,9 @@ _MODELS = {
     "release@1": "Release",
     "failing_test@1": "FailingTest",
     "blocker@1": "Blocker",
+    "incident@1": "Incident",
+    "playbook@1": "Playbook",
+    "drift@1": "Drift",
 }
 """Name → class in ``models/<name without version>.py``."""
 
