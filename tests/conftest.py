@@ -21,6 +21,7 @@ import sys
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import hypothesis
 import pytest
@@ -58,6 +59,21 @@ def pytest_collection_finish() -> None:
     # What is loaded by now stays until the end: without it each full collection looks at a few million objects.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the child processes that are left; each would be four lines of ResourceWarning below the failed tests.
+
+    A test that failed keeps them by its traceback. Those of the controller are the workers, which execnet has ended.
+    """
+    is_controller = session.config.pluginmanager.hasplugin("dsession")
+    for each in cast("list[object]", gc.get_objects()):
+        if isinstance(each, subprocess.Popen):
+            process = cast("subprocess.Popen[Any]", each)
+            if not is_controller:
+                process.kill()  # nothing where it has ended
+            process.wait(60)
 
 
 @pytest.hookimpl(wrapper=True)
