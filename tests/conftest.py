@@ -69,7 +69,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """
     is_controller = session.config.pluginmanager.hasplugin("dsession")
     for each in cast("list[object]", gc.get_objects()):
-        if isinstance(each, subprocess.Popen):
+        if issubclass(type(each), subprocess.Popen):  # isinstance would ask proxies, some of which load modules
             process = cast("subprocess.Popen[Any]", each)
             if not is_controller:
                 process.kill()  # nothing where it has ended
