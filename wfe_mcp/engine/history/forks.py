@@ -157,7 +157,7 @@ def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
             if not here and not tx.is_trusted_anywhere(own_key(Path(one.source)), one.sha256):
                 run = loaded.record.id
                 raise Refused("needs_human", f"Run '{run}' has weaker gates than you trust now: {one.sentence}.",
-                              f"Start anew, or ask the user to run: wfe-mcp start --from {run}{f'@{at}' if at else ''}")  # fmt: skip
+                              f"Start a new run, or ask the user to run: wfe-mcp start --from {run}{f'@{at}' if at else ''}")  # fmt: skip
 
 
 def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
