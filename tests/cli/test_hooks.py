@@ -36,7 +36,7 @@ COMMON: dict[str, dict[str, Any]] = {
     },
     "gemini-cli": {"session_id": "77b0", "transcript_path": "/t.json", "timestamp": "2026-11-21T08:00:00.000Z"},
 }
-NAMES = {
+NAMES: dict[str, dict[str, str]] = {
     "claude-code": {"before": "PreToolUse", "after": "PostToolUse", "stop": "Stop"},
     "codex": {"before": "PreToolUse", "after": "PostToolUse", "stop": "Stop"},
     "gemini-cli": {"before": "BeforeTool", "after": "AfterTool", "stop": "AfterAgent"},
@@ -46,13 +46,13 @@ WRITE: dict[str, dict[str, Any]] = {
     "codex": {"tool_name": "apply_patch", "tool_input": {"command": "*** Begin Patch\n*** Add File: a.txt\n+x\n*** End Patch"}, "tool_use_id": "call_1"},
     "gemini-cli": {"tool_name": "write_file", "tool_input": {"file_path": "{root}/a.txt", "content": "x"}},
 }  # fmt: skip
-SHELL = {"claude-code": "Bash", "codex": "Bash", "gemini-cli": "run_shell_command"}
+SHELL: dict[str, str] = {"claude-code": "Bash", "codex": "Bash", "gemini-cli": "run_shell_command"}
 
 
-def hooked(cli: Terminal, client: str, event: str, text: str | None = None, **more: Any) -> dict[str, Any]:
+def hooked(cli: Terminal, client: str, event: str, sent: str | None = None, /, **more: Any) -> dict[str, Any]:
     """What the hook answers; ``{}`` for silence. It always ends with 0 and says nothing on standard error."""
     payload = {**COMMON[client], "cwd": str(cli.root), "hook_event_name": event, **more}
-    given = json.dumps(payload).replace("{root}", str(cli.root)) if text is None else text
+    given = json.dumps(payload).replace("{root}", str(cli.root)) if sent is None else sent
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", HOOK.format(folder=FOLDER), client],
         input=given.encode(), capture_output=True, check=False, cwd=cli.root,

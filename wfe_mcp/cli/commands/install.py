@@ -52,7 +52,7 @@ def install(
     from wfe_mcp.cli.terminal import connecting
 
     places = connecting.places_of(invocation.project.root)
-    wish = connecting.Wish(_scope(scope), _form(by), allow, instructions, yes, dry_run)
+    wish = connecting.Wish(_scope(scope), form_of(by), allow, instructions, yes, dry_run)
     chosen = _chosen(client, places, "install")
     outcomes = connecting.connect_all(invocation.screen, places, chosen, wish)
     _answer(invocation, outcomes, places)
@@ -128,7 +128,8 @@ def _scope(given: str) -> Any:
     return _one_of("--scope", given, _SCOPES) if given else None
 
 
-def _form(given: str) -> Any:
+def form_of(given: str) -> Any:
+    """A form of the command. Refuses another."""
     return _one_of("--command", given, _FORMS)
 
 
