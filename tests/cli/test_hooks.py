@@ -295,3 +295,46 @@ def test_the_script_uses_the_standard_library_alone_and_neither_json_nor_re(cli:
         [sys.executable, "-I", "-S", "-c", code], input=json.dumps(payload), capture_output=True, text=True, check=True
     )
     assert ran.stdout.split("\n") == ["True", "[]", ""]
+
+
+AFTER: dict[str, dict[str, Any]] = {
+    "claude-code": {"tool_response": {"type": "create", "filePath": "a.txt"}, "duration_ms": 12},
+    "codex": {"tool_response": "Success. Updated the following files:\nA a.txt\n"},
+    "gemini-cli": {"tool_response": {"llmContent": "Successfully created a.txt", "returnDisplay": {}}},
+}
+
+
+@pytest.mark.requirement("S1-21")
+@clients
+def test_the_tool_calls_of_the_client_are_shown_with_the_attempt(cli: Terminal, client: str) -> None:
+    begin(cli, run := cli.start("note"))
+    after = NAMES[client]["after"]
+    assert hooked(cli, client, after, **WRITE[client], **AFTER[client]) == {}
+    assert hooked(cli, client, after, tool_name="mcp__wfe__status", tool_input={}, tool_response="{}") == {}
+    (shown,) = cli.json("show", run, "--tools").data["attempts"]
+    (call,) = shown["tool_calls"]
+    assert (call["tool"], call["ok"], call.get("ms")) == (
+        WRITE[client]["tool_name"],
+        True,
+        12 if client == "claude-code" else None,
+    )
+    assert "a.txt" in json.dumps(call["input"]) and "a.txt" in call["output"]
+    assert f"1. {call['tool']} ok" in cli("show", run, "--tools").out
+    assert cli("verify", run).code == 0
+
+
+def test_a_failed_call_and_one_that_is_too_long_are_recorded_too(cli: Terminal) -> None:
+    begin(cli, run := cli.start("note"))
+    hooked(cli, "claude-code", "PostToolUseFailure", tool_name="Bash", tool_input={"command": "x"}, error="Exit code 1")
+    hooked(cli, "claude-code", "PostToolUse", tool_name="Read", tool_input={}, tool_response="x" * 1_100_000)
+    calls = cli.json("show", run, "--tools").data["attempts"][0]["tool_calls"]
+    assert [(one["tool"], one["ok"], one.get("output", "")) for one in calls] == [
+        ("Bash", False, "Exit code 1"),
+        ("Read", True, ""),
+    ]
+
+
+def test_outside_a_running_phase_no_call_is_recorded(cli: Terminal) -> None:
+    run = cli.start("note")
+    hooked(cli, "claude-code", "PostToolUse", **WRITE["claude-code"], **AFTER["claude-code"])
+    assert cli.json("show", run, "--tools").data["attempts"][0].get("tool_calls", []) == []
