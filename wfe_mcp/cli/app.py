@@ -48,6 +48,7 @@ from wfe_mcp.cli.commands import (
     pause,
     pin,
     plan,
+    plugin,
     proceed,
     providers,
     prune,
@@ -86,7 +87,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "Set up": (("init", "doctor", "trust"), ("install", "uninstall", "demo")),
+    "Set up": (("init", "doctor", "trust"), ("install", "uninstall", "plugin", "demo")),
     "Work": (("start", "status"), ("run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed")),
     "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
@@ -106,6 +107,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("trust", trust.trust),
     ("install", install.install),
     ("uninstall", install.uninstall),
+    ("plugin", plugin.plugin),
     ("demo", demo.demo),
     ("start", start.start),
     ("status", status.status),

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 _CALL_CHARS = 400
 
 OfPhase = Annotated[str, typer.Option("--phase", metavar="PHASE", help="Only the attempts at this phase.")]
-Tools = Annotated[bool, typer.Option("--tools", help="Every tool call of a model, with its input and output.")]
+Tools = Annotated[
+    bool,
+    typer.Option(
+        "--tools", help="Every tool call of a model, or of the client as its hooks record it, with input and output."
+    ),
+]
 
 
 At = Annotated[
@@ -66,12 +71,14 @@ def show(
         return
 
     from wfe_mcp.engine.history.as_of import moment
+    from wfe_mcp.engine.models.client_calls import record_client_calls
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.views.run_models import ReportView, RunView
     from wfe_mcp.views.run_report import past, story
 
     engine, run = invocation.engine, invocation.at(run, phase or None)
+    record_client_calls(engine)
     if at:
         with engine.store.read() as tx:
             then = moment(engine, tx, run, at)
@@ -170,7 +177,8 @@ def _tell_tools(screen: "Screen", attempt: "PhaseView") -> None:
 
     screen.line(f"{attempt.phase} {attempt.attempt}: {tools_words(attempt.tools)}")
     for number, call in enumerate(attempt.tool_calls or (), 1):
-        ended = "did not end" if call.ok is None else f"{'ok' if call.ok else 'failed'} after {call.ms} ms"
+        ended = "did not end" if call.ok is None else "ok" if call.ok else "failed"
+        ended += "" if call.ms is None else f" after {call.ms} ms"
         screen.line(f"  {number}. {call.tool} {ended}", "" if call.ok else "failed")
         for name, value in (call.input or {}).items():
             screen.line(indented(f"{name}: {value}"))
