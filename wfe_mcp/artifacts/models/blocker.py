@@ -26,7 +26,7 @@ class Blocker(Artifact):
         "credentials", "secret", "product_decision", "destructive", "branch_protection", "approval",
     ] = Field(alias="class", description="The last six are always a person's")  # fmt: skip
     fingerprint: Text = Field(max_length=300, description="class:place; the same failure has the same one")
-    human_required: bool = Field(description="Only a person can go on; also when you cannot tell the cause")
+    human_required: bool = Field(description="Only a person can continue; also when you cannot tell the cause")
     cause: Text = Field(description="What went wrong first, in one sentence")
     evidence: list[Text] = Field(min_length=1, description="What shows it, quoted")
-    next_step: Text = Field(description="What to mend, or what the person has to do")
+    next_step: Text = Field(description="What to fix, or what the person has to do")

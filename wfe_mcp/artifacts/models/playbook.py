@@ -13,7 +13,7 @@ class PlaybookStep(Part):
     id: Id
     title: Text
     kind: Literal["change", "action"]
-    do: Text = Field(description="What to do, so that somebody who read nothing else can do it")
+    do: Text = Field(description="What to do, so that anyone who read nothing else can do it")
     expect: Text = Field(description="What shows that it worked")
     undo: str = Field(default="", description="How to take it back")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it every open run of the project.")]
 Everything = Annotated[bool, typer.Option("--all", help="Also blockers that are resolved or ignored.")]
-How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did; the next attempt is told.")]
+How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did, for the next attempt.")]
 
 
 def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
