@@ -2,7 +2,7 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds   some of it
+python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds   some of it
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench import (
     fleet,
     fuzz,
     git_processes,
+    hooks,
     hops,
     jobs,
     loops,
@@ -55,6 +56,7 @@ def main(argv: list[str]) -> int:
             "Calls beside open runs",
             partial(open_runs.measure, calls=10 if quick else 30, few=100, many=2_000 if quick else 10_000),
         ),
+        "hooks": ("Hooks of clients", partial(hooks.measure, runs=max(runs, 15))),
         "hops": ("From a tool to the store", hops.measure),
         "find": ("Find", partial(find.measure, artifacts=many, times=20 if quick else 100)),
         "loops": ("Loops", partial(loops.measure, items=300 if quick else 1_000)),

@@ -37,6 +37,7 @@ EXECUTED = (
     "find-what-was-said",
     "hand-over",
     "hand-over-standards",
+    "hooks-and-the-plugin",
     "import-a-workflow",
     "move-a-run",
     "look-back-and-compare",

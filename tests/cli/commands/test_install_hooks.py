@@ -72,7 +72,8 @@ def test_a_file_that_changed_since_loses_only_our_hooks(empty: Terminal, row: Ho
     added(empty, row, scope)
     put(file, file.read_text().replace('"a": 1', '"a": 2'))
     assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
-    assert json.loads(file.read_text()) == json.loads(MINE % row.events[1][0]) | {"a": 2}
+    left = {name: value for name, value in json.loads(file.read_text()).items() if value != {}}
+    assert left == json.loads(MINE % row.events[1][0]) | {"a": 2}
 
 
 @every
