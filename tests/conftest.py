@@ -15,6 +15,7 @@ Rules:
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,3 +127,30 @@ def cheap_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0))
         yield
+
+
+@pytest.fixture(scope="session")
+def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``node_modules`` with mocha and vitest, installed once; skips where that is not possible."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "package.json").write_text("{}", encoding="utf-8")
+    install = [
+        npm,
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--prefer-offline",
+        "--fetch-retries=0",
+        "mocha@11",
+        "vitest@3",
+    ]
+    try:
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm install took more than four minutes")
+    if done.returncode:
+        pytest.skip(f"npm cannot install packages here: {done.stderr.strip()[-200:]}")
+    return folder / "node_modules"

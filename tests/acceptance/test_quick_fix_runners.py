@@ -119,30 +119,6 @@ def project(folder: Path, runner: Runner, *, with_check: bool = True) -> Playgro
     return Playground(folder, files=runner.files, checks={"test": runner.check} if with_check else {})
 
 
-@pytest.fixture(scope="session")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``node_modules`` with vitest and mocha, installed once; skips where that is not possible."""
-    folder = tmp_path_factory.mktemp("packages")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed here")
-    (folder / "package.json").write_text("{}", encoding="utf-8")
-    install = [
-        npm,
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--prefer-offline",
-        "--fetch-retries=0",
-        "mocha@11",
-        "vitest@3",
-    ]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
-    if done.returncode:
-        pytest.skip(f"npm could not install them here: {done.stderr.strip()[-200:]}")
-    return folder / "node_modules"
-
-
 def init(made: Playground) -> dict[str, Any]:
     """Let ``wfe-mcp init`` find the check; the answer."""
     command = [sys.executable, "-m", "wfe_mcp", "init", "--yes", "--pin-fd", "0", "--json", "--project", str(made.root)]
@@ -164,7 +140,7 @@ def test_a_bug_is_proved_by_its_test(tmp_path: Path, runner: Runner, name: str) 
 def test_a_bug_is_proved_with_the_check_that_init_found(
     tmp_path: Path, runner: Runner, package: str, request: pytest.FixtureRequest
 ) -> None:
-    packages = request.getfixturevalue("packages") if package else None
+    packages = request.getfixturevalue("node_packages") if package else None
     with project(tmp_path, runner, with_check=False) as made:
         if packages is not None:
             (made.root / "node_modules").symlink_to(packages, target_is_directory=True)
