@@ -137,6 +137,7 @@ NO_EFFECT: dict[Key, str] = {
     ("RetryRule", "do"): _ORDER, ("RetryRule", "max_attempts"): _ORDER, ("RetryRule", "stage"): _ORDER,
     ("GotoRule", "do"): _ORDER, ("GotoRule", "phase"): _ORDER, ("GotoRule", "max"): _ORDER,
     ("WaitHumanRule", "do"): _ORDER, ("SubflowRule", "do"): _ORDER, ("SubflowRule", "max_attempts"): _ORDER,
+    ("SubflowRule", "same_blocker"): _ORDER,
     ("CompensateRule", "do"): _ORDER,
     ("BackoffRule", "do"): _ORDER, ("BackoffRule", "max_attempts"): _ORDER, ("BackoffRule", "initial"): _ORDER,
     ("BackoffRule", "max"): _ORDER, ("BackoffRule", "stage"): _ORDER,
