@@ -70,7 +70,10 @@ def test_the_failed_tests_and_their_errors_are_said_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str, named: list[str]
 ) -> None:
     (tmp_path / "test_broken.py").write_text(text, encoding="utf-8")
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "1", str(tmp_path)]
+    unused = [
+        f"-pno:{name}" for name in ("cacheprovider", "xdist", "hypothesispytest", "inline_snapshot", "asyncio", "anyio")
+    ]
+    argv = [sys.executable, "-m", "pytest", "-q", *unused, str(tmp_path)]
     steps = {
         "tests": [check.Step(argv, measured=True)],
         "later": [check.Step([sys.executable, "-c", "print('later')"])],
