@@ -105,7 +105,7 @@ def test_keys_that_are_gone_or_void_prove_nothing(scene: Scene, signer: Signer) 
     assert told(scene) == []
 
 
-@pytest.mark.attack("keys pinned in the repository without trust sign a decision", "detected", "T1; T11")
+@pytest.mark.attack("passkeys pinned in the repository without trust sign a decision", "detected", "T1; T11")
 def test_keys_that_nobody_trusts_here_prove_nothing(scene: Scene, signer: Signer) -> None:
     signed(scene, signer)
     with scene.store.tx() as tx:
