@@ -250,11 +250,7 @@ def test_faults_and_keys_that_may_sign_are_on_the_page(scene: Scene, browser: Br
     assert "It does not continue from keys that you trust here" in seen.words
 
 
-@pytest.mark.attack(
-    "configuration that was trusted once is put back in place of a stricter one, and trusted on the page",
-    "held",
-    "design §7",
-)
+@pytest.mark.attack("looser configuration that comes back is slipped into the page of trust", "held", "design §7")
 def test_looser_configuration_that_comes_back_is_asked_about_on_the_page(scene: Scene, browser: Browser) -> None:
     scene.define(phase("plan", command("test"), approval()))
     for text in (HOSTILE, PLAIN):

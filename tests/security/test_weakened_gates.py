@@ -110,11 +110,7 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
     assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
 
 
-@pytest.mark.attack(
-    "configuration that was trusted once is put back in place of a stricter one, and trusted at the terminal",
-    "held",
-    "design §7",
-)
+@pytest.mark.attack("a gate that was skipped once is skipped by putting the old file back", "held", "design §7")
 def test_looser_configuration_that_comes_back_is_asked_about_at_the_terminal(loosened: Terminal) -> None:
     cli, config = loosened, loosened.root / ".wfe" / "config.toml"
     loose = config.read_text()

@@ -221,9 +221,7 @@ async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_nobody
     assert (after["run_state"], after["waiting_on"]) == ("waiting", "human")
 
 
-@pytest.mark.attack(
-    "a template that was trusted once is put back in place of a stricter one, and started over MCP", "held", "design §7"
-)
+@pytest.mark.attack("an agent starts or saves a template that was trusted before a stricter one", "held", "design §7")
 async def test_what_was_trusted_before_stricter_bytes_starts_nothing_over_mcp(connect: Connect, house: House) -> None:
     file, config = house.root / ".wfe" / "templates" / "drill" / "template.json", house.root / ".wfe" / "config.toml"
     loose, checks = file.read_text(encoding="utf-8"), config.read_text(encoding="utf-8")

@@ -97,7 +97,7 @@ def _limit_this_process() -> None:
 def _refuse(needed: str) -> NoReturn:
     raise Refused(
         "too_large",
-        f"The check against the JSON Schema was ended: it needs {needed}, because the schema has too many branches.",
+        f"The check against the JSON Schema was ended: it needs {needed}, because the schema has too many branches, or the value too many faults.",
         limits.CHECK_SECONDS.remedy,
     ) from None
 
