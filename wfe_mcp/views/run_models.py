@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.approvals.comments import LineNote
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.drafts import DraftLine
+    from wfe_mcp.views.line_notes import LineNote
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.usage import RunUsage, UsageView
 

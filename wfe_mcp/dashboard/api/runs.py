@@ -9,12 +9,13 @@ import anyio
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
+from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -39,19 +40,12 @@ _OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-Pin = Annotated[str, Field(max_length=200, description="the user's PIN, typed at the page; programs have none")]
-
-
-class NewRun(_Body):
+class NewRun(Body):
     """A run to start. ``template``: without one, the default template of the project."""
 
     project: str = ""
     template: str = ""
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = Field({})
     title: str = ""
     driver: str = Field("", description="a role whose model works the phases; without one, the client that claims them")
     auto: bool | None = None
@@ -64,13 +58,13 @@ class NewRun(_Body):
     pin: Pin = ""
 
 
-class PhaseToStart(_Body):
+class PhaseToStart(Body):
     """The phase to claim; without one, the first that is ready."""
 
     phase: str = ""
 
 
-class Submission(_Body):
+class Submission(Body):
     """An artifact, or the path of a file in the project that holds it."""
 
     phase: str
@@ -80,7 +74,7 @@ class Submission(_Body):
     note: str = ""
 
 
-class ApprovalAsked(_Body):
+class ApprovalAsked(Body):
     """The approval to ask a person for."""
 
     phase: str
@@ -88,14 +82,14 @@ class ApprovalAsked(_Body):
     comment: str = ""
 
 
-class Rejection(_Body):
+class Rejection(Body):
     """The submission to withdraw."""
 
     phase: str
     feedback: str
 
 
-class Retry(_Body):
+class Retry(Body):
     """The phase to try again. ``role``: another model."""
 
     phase: str
@@ -104,7 +98,7 @@ class Retry(_Body):
     pin: Pin = ""
 
 
-class Skip(_Body):
+class Skip(Body):
     """The phase to leave out."""
 
     phase: str
@@ -112,7 +106,7 @@ class Skip(_Body):
     pin: Pin = ""
 
 
-class Control(_Body):
+class Control(Body):
     """What to do with the run. A person who resumes it can raise its limits."""
 
     action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
@@ -124,7 +118,7 @@ class Control(_Body):
     pin: Pin = ""
 
 
-class RollBack(_Body):
+class RollBack(Body):
     """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes."""
 
     to: str
