@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.drafts import DraftLine
+    from wfe_mcp.views.line_notes import LineNote
     from wfe_mcp.views.recoveries import BlockerView
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.usage import RunUsage, UsageView
@@ -335,7 +336,10 @@ class RequestView:
 
 @view_model
 class DecisionLine:
-    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts."""
+    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts.
+
+    ``comments``: those on lines, which the text has too.
+    """
 
     run: str = ""
     decision: str
@@ -349,6 +353,7 @@ class DecisionLine:
     reason: str = ""
     sha256: str = ""
     void: str = ""
+    comments: tuple[LineNote, ...] = ()
 
 
 @view_model

@@ -75,6 +75,22 @@ class ToolCallView:
     output_sha256: str | None = None
 
 
+@view_model
+class PhaseToolCall:
+    """One use of a tool, and the attempt that it belongs to."""
+
+    phase: str
+    attempt: int
+    call: ToolCallView = field(metadata=INLINE)
+
+
+@view_model
+class ToolCallList:
+    """Uses of tools in a run, oldest first."""
+
+    calls: tuple[PhaseToolCall, ...]
+
+
 def with_tools(tx: Tx, found: Overview) -> Overview:
     """``found`` with which tools were used, by models that the server called and by the client as far as its hooks record it."""
     return replace(found, tools=tuple(tx.tool_totals(found.loaded.record.id)))

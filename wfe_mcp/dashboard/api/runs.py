@@ -9,12 +9,13 @@ import anyio
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
+from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -41,31 +42,31 @@ _OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewRun(_Body):
+class NewRun(Body):
     """A run to start. ``template``: without one, the default template of the project."""
 
     project: str = ""
     template: str = ""
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = Field({})
     title: str = ""
     driver: str = Field("", description="a role whose model works the phases; without one, the client that claims them")
     auto: bool | None = None
+    roles: dict[str, str] = Field(
+        {}, description="role of the template → a configured role, a provider or PROVIDER/MODEL"
+    )
     idempotency_key: str = Field("", description="the same key returns the same run")
     triggered_by: str = ""
     external_id: str = ""
+    pin: Pin = ""
 
 
-class PhaseToStart(_Body):
+class PhaseToStart(Body):
     """The phase to claim; without one, the first that is ready."""
 
     phase: str = ""
 
 
-class Submission(_Body):
+class Submission(Body):
     """An artifact, or the path of a file in the project that holds it."""
 
     phase: str
@@ -76,7 +77,7 @@ class Submission(_Body):
     attach: list[str] = Field([], description="files of the project to keep as proof")
 
 
-class ApprovalAsked(_Body):
+class ApprovalAsked(Body):
     """The approval to ask a person for."""
 
     phase: str
@@ -84,41 +85,49 @@ class ApprovalAsked(_Body):
     comment: str = ""
 
 
-class Rejection(_Body):
+class Rejection(Body):
     """The submission to withdraw."""
 
     phase: str
     feedback: str
 
 
-class Retry(_Body):
+class Retry(Body):
     """The phase to try again. ``role``: another model."""
 
     phase: str
     role: str = ""
     feedback: str = ""
+    pin: Pin = ""
 
 
-class Skip(_Body):
+class Skip(Body):
     """The phase to leave out."""
 
     phase: str
     reason: str
+    pin: Pin = ""
 
 
-class Control(_Body):
-    """What to do with the run."""
+class Control(Body):
+    """What to do with the run. A person who resumes it can raise its limits."""
 
     action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
     phase: str = ""
     reason: str = ""
+    max_cost_usd: float | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
+    timeout_s: float | None = Field(None, gt=0)
+    pin: Pin = ""
 
 
-class RollBack(_Body):
-    """A checkpoint, or a phase: its last start. ``files`` false: the state only."""
+class RollBack(Body):
+    """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes."""
 
     to: str
     files: bool = True
+    discard: bool = False
+    pin: Pin = ""
 
 
 @router.get("/runs", response_model=answer_of(RunList))
@@ -234,28 +243,34 @@ def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
 def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
     """Open a new attempt at a phase."""
     return done(
-        caller, _at_work(caller, run), answers.retry_phase, run, body.phase, role=body.role, feedback=body.feedback
+        caller,
+        _at_work(caller, run),
+        answers.retry_phase,
+        run,
+        body.phase,
+        role=body.role,
+        feedback=body.feedback,
+        pin=body.pin,
     )
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
 def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
-    return done(caller, _at_work(caller, run), answers.skip_phase, run, body.phase, reason=body.reason)
+    return done(caller, _at_work(caller, run), answers.skip_phase, run, body.phase, reason=body.reason, pin=body.pin)
 
 
 @router.post("/runs/{run}/control", response_model=answer_of(RunView))
 def control(caller: Works, run: str, body: Control) -> JSONResponse:
     """Pause, resume, cancel, proceed, or switch automatic mode."""
-    return done(
-        caller, _at_work(caller, run), answers.control_run, run, body.phase, action=body.action, reason=body.reason
-    )
+    given = body.model_dump(exclude={"phase"})
+    return done(caller, _at_work(caller, run), answers.control_run, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))
 def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
     """Roll the run and its files back to a checkpoint or the last start of a phase."""
-    return done(caller, _at_work(caller, run), history.go_back, run, to=body.to, files=body.files)
+    return done(caller, _at_work(caller, run), history.go_back, run, **body.model_dump())
 
 
 def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
