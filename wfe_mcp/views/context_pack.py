@@ -206,7 +206,7 @@ def _warning(attempt: Attempt) -> str:
         )
     return (
         f"The run came back to {attempt.phase}: {last.source} (attempt {last.attempt}) did not pass. "
-        "Its report comes first below; the same work handed in again fails again."
+        "Its report comes first below; the same work submitted again fails again."
     )
 
 
