@@ -212,7 +212,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
 NOUNS = {
     "opinion": "Ask other models for an opinion, answer for one, or overrule one.",
     "artifact": "Show, compare and restore what phases produced.",
-    "recovery": "List and resolve the blockers of failed phases.",
+    "recovery": "List and resolve what blocks failed phases.",
     "templates": "List, check, copy and change workflows.",
     "plan": "Check, score, improve and import a plan of milestones.",
     "providers": "Configure models and the roles they fill.",

@@ -10,8 +10,8 @@ from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 if TYPE_CHECKING:
     from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.checkpoints import NewestCheckpoints
+    from wfe_mcp.views.decisions import DecisionLine, RequestView
     from wfe_mcp.views.drafts import DraftLine
-    from wfe_mcp.views.line_notes import LineNote
     from wfe_mcp.views.recoveries import BlockerView
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.usage import RunUsage, UsageView
@@ -317,43 +317,6 @@ class MomentView:
     of: int
     type: str
     at: str
-
-
-@view_model
-class RequestView:
-    """A request to a person to approve."""
-
-    request: str
-    phase: str
-    attempt: int
-    stage: str
-    sha256: str
-    assurance: str
-    state: str
-    asked_at: str
-    closed_at: str = ""
-
-
-@view_model
-class DecisionLine:
-    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts.
-
-    ``comments``: those on lines, which the text has too.
-    """
-
-    run: str = ""
-    decision: str
-    at: str
-    actor: str
-    channel: str
-    assurance: str
-    attempt: int = 0
-    comment: str = ""
-    phase: str = ""
-    reason: str = ""
-    sha256: str = ""
-    void: str = ""
-    comments: tuple[LineNote, ...] = ()
 
 
 @view_model

@@ -122,7 +122,7 @@ def test_comments_on_lines_reach_the_agent_in_parts(scene: Scene, person: Progra
     assert told == [("kept.py", 2, "new"), ("kept.py", 2, "old")]
     assert "Return a number.\nNot a text." in note["comments"][0]["text"]
     history = person.get("/runs/{run}", {"run": run}).body
-    assert history["ok"]
+    assert history["ok"], history
 
 
 @pytest.mark.parametrize(

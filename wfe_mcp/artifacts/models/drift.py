@@ -23,7 +23,7 @@ class Drift(Artifact):
 
     model_config = example(
         {
-            "summary": "The timeout for payments was raised at the console",
+            "summary": "Someone raised the timeout for payments outside the files",
             "compared": ["deploy/settings.toml", "kubectl get configmap shop"],
             "deviations": [
                 {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RevisionRecord
     from wfe_mcp.views.approvals.model import Change
-    from wfe_mcp.views.run_models import DecisionLine
+    from wfe_mcp.views.decisions import DecisionLine
     from wfe_mcp.workflow.model import ApprovalGate
 
 _EARLIER = 40

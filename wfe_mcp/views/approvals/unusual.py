@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
-    from wfe_mcp.views.run_models import DecisionLine
+    from wfe_mcp.views.decisions import DecisionLine
 
 _NAMED = 5
 _ORDER = get_args(Weight)
