@@ -1,5 +1,6 @@
 """Exactly one page starts when a decision needs a person, and none where it is switched off."""
 
+import contextlib
 import json
 import os
 import signal
@@ -58,7 +59,8 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play
             yield made
         finally:
             for process in started(made):
-                process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # the second one leaves by itself
+                    process.kill()
                 process.wait(WAIT_S)
 
 
