@@ -15,12 +15,14 @@ Rules:
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import hypothesis
 import pytest
@@ -40,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("PYTEST_ADDOPTS", None)  # read by now; a pytest that a test starts would write to the same report
     sys.dont_write_bytecode = False
     if config.option.basetemp is None and has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
@@ -57,6 +60,21 @@ def pytest_collection_finish() -> None:
     # What is loaded by now stays until the end: without it each full collection looks at a few million objects.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the child processes that are left; each would be four lines of ResourceWarning below the failed tests.
+
+    A test that failed keeps them by its traceback. Those of the controller are the workers, which execnet has ended.
+    """
+    is_controller = session.config.pluginmanager.hasplugin("dsession")
+    for each in cast("list[object]", gc.get_objects()):
+        if issubclass(type(each), subprocess.Popen):  # isinstance would ask proxies, some of which load modules
+            process = cast("subprocess.Popen[Any]", each)
+            if not is_controller:
+                process.kill()  # nothing where it has ended
+            process.wait(60)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -109,3 +127,30 @@ def cheap_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "COST", keys.Cost(memory_kib=8, iterations=1, seconds=0))
         yield
+
+
+@pytest.fixture(scope="session")
+def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``node_modules`` with mocha and vitest, installed once; skips where that is not possible."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("packages")
+    (folder / "package.json").write_text("{}", encoding="utf-8")
+    install = [
+        npm,
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--prefer-offline",
+        "--fetch-retries=0",
+        "mocha@11",
+        "vitest@3",
+    ]
+    try:
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm install took more than four minutes")
+    if done.returncode:
+        pytest.skip(f"npm cannot install packages here: {done.stderr.strip()[-200:]}")
+    return folder / "node_modules"

@@ -16,7 +16,8 @@ NAMES = schema_names()
 
 def test_every_artifact_of_the_design_has_a_schema() -> None:
     promised = """spec plan decision_list task_list change review role_report security_report eval file_bundle
-                  markdown_doc milestone_plan release failing_test opinion verdict"""
+                  markdown_doc milestone_plan release failing_test opinion verdict
+                  blocker drift incident playbook"""
     assert set(NAMES) == {f"{name}@1" for name in promised.split()}
 
 

@@ -169,7 +169,8 @@ LIVE = {
     runner: PROJECTS[runner].argv
     for runner in ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
 }  # fmt: skip
-"""Those that run without anything of a registry; Maven, Gradle, jest, vitest, mocha, playwright and nextest need it."""
+"""Those that run without anything of a registry. mocha and vitest are installed from it; Maven, Gradle, jest, playwright and
+nextest are recorded only."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -191,6 +192,18 @@ def test_a_real_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: 
     root.mkdir()
     prepare(runner, case, root)
     check_case(runner, case, LIVE[runner], root)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("runner", ["mocha", "vitest"])
+def test_a_real_run_of_an_installed_package_has_its_verdict_and_count(
+    runner: str, case: str, tmp_path: Path, node_packages: Path
+) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "node_modules").symlink_to(node_packages, target_is_directory=True)
+    prepare(runner, case, root)
+    check_case(runner, case, PROJECTS[runner].argv, root)
 
 
 def test_node_behind_npm_is_counted_by_its_reporter(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def _stop(client: str, works: "list[Work]", folder: str, session: str) -> str:
     if mine is None or not _mark(folder, f"asked-{session}-{_word(mine.run)}-{_word(mine.phase)}-{mine.attempt}"):
         return ""
     why = (f"Run {mine.run} is still open: phase {mine.phase!r}, attempt {mine.attempt}, is {mine.status}. Finish it with "
-           "submit_artifact, or tell the user what is left, so that another session can go on (wfe-mcp handoff "
+           "submit_artifact, or tell the user what is left, so that another session can continue (wfe-mcp handoff "
            f"{mine.run}). You are asked once. To work without a reminder, the user runs: wfe-mcp pause {mine.run}")  # fmt: skip
     return written({"decision": "deny" if client == "gemini-cli" else "block", "reason": why})
 

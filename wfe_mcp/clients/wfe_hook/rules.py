@@ -117,7 +117,7 @@ def refusal(tool: str, given: "dict[str, Any]", works: "list[Work]", place: Plac
         return ""
     names = ", ".join(dict.fromkeys(allowed))
     return (f"Phase {running[0].phase!r} of run {running[0].run} allows only {names}: {why} [not_ready] "
-            f"Next: go on with these, or finish the phase with submit_artifact.{_lifting(running)}")  # fmt: skip
+            f"Next: continue with these, or finish the phase with submit_artifact.{_lifting(running)}")  # fmt: skip
 
 
 def is_ours(tool: str) -> bool:

@@ -16,6 +16,12 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 """In the order of a listing."""
 
+HOLDS: frozenset[Kind] = frozenset({"gates", "policy", "runs", "reads", "roles", "spends"})
+"""Gates and what they judge by, and limits: without one an agent is held less."""
+
+ALLOWS: frozenset[Kind] = frozenset({"starts", "passes", "writes", "calls", "sends", "tools"})
+"""What an agent or a check may do: without one it can do less."""
+
 Key = tuple[str, str]
 
 EFFECTS: dict[Key, Kind] = {
@@ -131,6 +137,7 @@ NO_EFFECT: dict[Key, str] = {
     ("RetryRule", "do"): _ORDER, ("RetryRule", "max_attempts"): _ORDER, ("RetryRule", "stage"): _ORDER,
     ("GotoRule", "do"): _ORDER, ("GotoRule", "phase"): _ORDER, ("GotoRule", "max"): _ORDER,
     ("WaitHumanRule", "do"): _ORDER, ("SubflowRule", "do"): _ORDER, ("SubflowRule", "max_attempts"): _ORDER,
+    ("SubflowRule", "same_blocker"): _ORDER,
     ("CompensateRule", "do"): _ORDER,
     ("BackoffRule", "do"): _ORDER, ("BackoffRule", "max_attempts"): _ORDER, ("BackoffRule", "initial"): _ORDER,
     ("BackoffRule", "max"): _ORDER, ("BackoffRule", "stage"): _ORDER,

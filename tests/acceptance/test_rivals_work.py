@@ -1,0 +1,155 @@
+"""Work of another tool, from the folder that the tool wrote, is imported, linted, started and worked to its end."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.templates.scene import CHECKS, FILES
+from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive
+from wfe_mcp.testing.playground import Playground
+
+FOLDERS = Path(__file__).parents[1] / "importers" / "folders"
+TOOLS = {
+    "task_master": "milestones", "backlog_md": "milestones", "shrimp": "milestones",
+    "spec_kit": "spec_driven", "openspec": "spec_driven", "spec_workflow": "spec_driven",
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    with Playground(tmp_path, files=FILES, checks=CHECKS) as made:
+        yield made
+
+
+def wfe(project: Playground, *words: str) -> dict[str, Any]:
+    """The data of a command."""
+    argv = [sys.executable, "-m", "wfe_mcp", *words, "--json"]
+    done = subprocess.run(
+        argv, cwd=project.root, env=project.environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["ok"]) == (0, True), answer
+    assert not answer.get("errors")
+    return answer.get("data", {})
+
+
+def brought(project: Playground, folder: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The inputs of an import, and its documents by their phase; a second import changes nothing."""
+    said = wfe(project, "import", folder)
+    kept = project.root / said["path"]
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    again = wfe(project, "import", folder)
+    assert again["written"] == []
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    wfe(project, "templates", "lint", said["template"])
+    read = {name: json.loads(text) for name, text in before.items()}
+    documents = {one["phase"]: read[name] for name, one in said.get("documents", {}).items()}
+    return read["inputs.json"], documents
+
+
+class Committer:
+    """An agent that commits the work of each task on the branch of its milestone."""
+
+    def __init__(self, project: Playground, call: Any, work: dict[str, tuple[str, str]]) -> None:
+        self._project, self._call, self._work = project, call, work
+
+    def __call__(self, tool: str, /, **arguments: Any) -> Envelope:
+        found = self._work.get(arguments.get("phase", "")) if tool == "submit_artifact" else None
+        if found is not None:
+            branch, message = found
+            if branch != self._project.git("branch", "--show-current").strip():
+                self._project.git("switch", "-q", "-c", branch)
+            self._project.git("add", ".", ":!.wfe")
+            self._project.git("commit", "-q", "-m", message)
+        return self._call(tool, **arguments)
+
+
+def work_milestones(project: Playground, inputs: dict[str, Any]) -> Played:
+    passed = Work({"verdict": "pass", "findings": [], "summary": "Each criterion has a test"})
+    script: Script = {
+        "finish": [
+            Work(
+                {
+                    "version": "unreleased", "summary": "It is there", "rollback": "git switch main",
+                    "changes": [{"kind": "added", "text": "It"}],
+                }
+            )
+        ]
+    }  # fmt: skip
+    commits: dict[str, tuple[str, str]] = {}
+    for milestone in inputs["plan"]["milestones"]:
+        place, branch = f"milestone[{milestone['id']}]", f"ai/{milestone.get('slug') or milestone['id']}"
+        for task in milestone["tasks"]:
+            path = f"{place}.task[{task['id']}].implement"
+            script[path] = [Work({"summary": f"did {task['id']}"}, {f"{milestone['id']}-{task['id']}.txt": "done\n"})]
+            commits[path] = (branch, f"{task['id']}: {task['title']}")
+        script[f"{place}.accept[1].review"] = [passed]
+        note = {"front": {"milestone": milestone["id"], "title": "Done"}, "body": "It is there.\n"}
+        script[f"{place}.closeout"] = [Work(note)]
+    with project.agent() as agent:
+        call = Committer(project, agent.call, commits)
+        return drive(call, project.root, "milestones", inputs, script, person=project.approve)
+
+
+def work_a_specification(project: Playground, inputs: dict[str, Any], documents: dict[str, dict[str, Any]]) -> Played:
+    tasks, spec = documents["tasks"], documents["requirements"]
+    criteria = [{"id": one["id"], "met": True, "evidence": "tests/test_calc.py"} for one in spec["requirements"]]
+    script: Script = {phase: [Work(value)] for phase, value in documents.items()}
+    for item in tasks["items"]:
+        files = {f"{item['id']}.txt": "done\n"}
+        script[f"implement[{item['id']}].build"] = [Work({"summary": f"did {item['id']}"}, files)]
+    script["accept"] = [Work({"passed": True, "summary": "looked", "criteria": criteria})]
+    with project.agent() as agent:
+        return drive(agent.call, project.root, "spec_driven", inputs, script, person=project.approve)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_work_of_a_tool_is_imported_linted_started_and_worked_to_its_end(project: Playground, name: str) -> None:
+    shutil.copytree(FOLDERS / name, project.root / name)
+    project.git("add", ".", ":!.wfe")
+    project.git("commit", "-q", "-m", "The work of another tool")
+    inputs, documents = brought(project, name)
+
+    works = work_milestones(project, inputs) if not documents else work_a_specification(project, inputs, documents)
+
+    assert works.last["run_state"] == "completed", works.last
+    assert works.last["data"]["template"] == TOOLS[name]
+    assert project.problems(works.run) == []
+
+
+@pytest.fixture
+def backlog(project: Playground) -> list[str]:
+    """The command of Backlog.md, in a folder of the user's choice: no test installs anything."""
+    folder = os.environ.get("WFE_RIVAL_TOOLS")
+    found = shutil.which("backlog", path=str(Path(folder, "node_modules", ".bin"))) if folder else None
+    if found is None:
+        pytest.skip("WFE_RIVAL_TOOLS names no folder with Backlog.md: npm install --prefix FOLDER backlog.md@1.52.0")
+    return [found]
+
+
+def test_a_folder_that_backlog_md_writes_here_is_imported_and_worked_to_its_end(
+    project: Playground, backlog: list[str]
+) -> None:
+    for words in (
+        ["init", "harbour", "--defaults", "--agent-instructions", "none"],
+        ["task", "create", "Show the next tide", "-d", "From the table", "--ac", "The page shows the next high tide"],
+        ["task", "create", "Warn of a storm tide", "--ac", "Above four metres there is a warning", "--dep", "task-1"],
+    ):
+        subprocess.run([*backlog, *words], cwd=project.root, env=project.environment, check=True, capture_output=True)
+    project.git("add", ".", ":!.wfe")
+    project.git("commit", "-q", "--allow-empty", "-m", "The backlog")
+
+    inputs, documents = brought(project, "backlog")
+
+    assert documents == {}
+    titles = [task["title"] for milestone in inputs["plan"]["milestones"] for task in milestone["tasks"]]
+    assert titles == ["Show the next tide", "Warn of a storm tide"]
+    works = work_milestones(project, inputs)
+    assert works.last["run_state"] == "completed", works.last
