@@ -28,7 +28,7 @@ def test_init_ends_with_the_clients_that_it_found_and_one_key_connects_them(
         (Path.home() / folder).mkdir()
     monkeypatch.setattr("getpass.getpass", chosen_pin)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    answering("y", "", "2", "n", "a", "y", "n")
+    answering("y", "", "2", "n", "a", "y", "n", "n")
     said = empty("init")
     assert (said.code, "Clients: 1 Codex, 2 Cursor. Connect (1, 2 .., a = all, Enter = none)? " in said.err) == (
         0,

@@ -45,10 +45,10 @@ def test_a_dry_run_shows_the_changes_and_writes_and_starts_nothing(empty: Termin
     assert everything(tmp_path) == there
 
 
-def test_at_a_terminal_the_client_the_permission_and_the_lines_are_asked_for_one_by_one(
+def test_at_a_terminal_the_client_the_permission_the_lines_and_the_hooks_are_asked_for_one_by_one(
     empty: Terminal, answering: Callable[..., None]
 ) -> None:
-    answering("n", "y", "y", "n", "n", "y")
+    answering("n", "y", "y", "n", "y", "n", "y")
     assert empty.json("install", "--client", "codex").refusal == "needs_human"
     assert not (empty.root / ".codex").exists()
     said = empty("install", "--client", "codex")
@@ -56,6 +56,8 @@ def test_at_a_terminal_the_client_the_permission_and_the_lines_are_asked_for_one
     assert "Connect Codex? [y/N] " in said.err
     assert "May Codex call wfe's tools without asking? Approvals still need your PIN. [y/N] " in said.err
     assert "Add 3 lines on when to use wfe to AGENTS.md? [y/N] " in said.err
+    assert "Add hooks that hold Codex to the open phase of a run? They are silent without one. [y/N] " in said.err
+    assert (empty.root / ".codex" / "hooks.json").exists()
     assert "approve" in (empty.root / ".codex" / "config.toml").read_text()
     assert not (empty.root / "AGENTS.md").exists()
     assert "Next: tell your agent: Use wfe quick_fix to fix <the bug>." in said.err

@@ -17,9 +17,9 @@ Folder = Annotated[
 
 
 def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
-    """Write the plugin for Claude Code: server, commands, a skill and hooks.
+    """Write the plugin for Claude Code into a folder.
 
-    The commands that it prints add the folder to Claude Code as a marketplace and install the plugin from it. With
+    It has the server, four commands, a skill and hooks. The commands that it prints add the folder to Claude Code as a marketplace and install the plugin from it. With
     --command name or uvx it holds no path of this machine and can be shared. Run it again after an upgrade.
     """
     import os
