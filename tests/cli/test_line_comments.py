@@ -1,14 +1,14 @@
 """Comments on lines of the change at a terminal."""
 
-import subprocess
+import pytest
 
 from tests.cli.scene import PIN, Terminal
+
+pytestmark = pytest.mark.usefixtures("in_git")
 
 
 def waiting(cli: Terminal) -> str:
     """A run whose letter waits for a person, with a changed file."""
-    for words in (("init", "-q"), ("add", "-A")):
-        subprocess.run(["git", *words], cwd=cli.root, check=True)
     run = cli.start("letter")
     cli.hand_in(run, "draft")
     (cli.root / "app.py").write_text("def speed():\n    return 3\n", encoding="utf-8")
