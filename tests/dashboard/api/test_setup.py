@@ -49,7 +49,8 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
     assert connect("manage").post("/trust", pin=PIN, **said).code == "forbidden"
     assert person.post("/trust", **said).code == "wrong_pin"
     assert person.post("/trust", pin=WRONG, **said).code == "wrong_pin"
-    assert person.post("/trust", pin=PIN, **(said | {"shown": "0" * 64})).code == "stale_revision"
+    other: dict[str, Any] = {**said, "shown": "0" * 64}
+    assert person.post("/trust", pin=PIN, **other).code == "stale_revision"
     assert person.post("/trust", pin=PIN, **said).data["pending"] == []
     with scene.store.read() as tx:
         assert tx.verify_settings() == []
