@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,12 +44,13 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
     shown = person.get("/trust").data
     (pending,) = shown["pending"]
     assert pending["effects"]
-    said = {"names": [pending["name"]], "shown": shown["shown_sha256"]}
+    said: dict[str, Any] = {"names": [pending["name"]], "shown": shown["shown_sha256"]}
 
     assert connect("manage").post("/trust", pin=PIN, **said).code == "forbidden"
     assert person.post("/trust", **said).code == "wrong_pin"
     assert person.post("/trust", pin=WRONG, **said).code == "wrong_pin"
-    assert person.post("/trust", pin=PIN, **(said | {"shown": "0" * 64})).code == "stale_revision"
+    other: dict[str, Any] = {**said, "shown": "0" * 64}
+    assert person.post("/trust", pin=PIN, **other).code == "stale_revision"
     assert person.post("/trust", pin=PIN, **said).data["pending"] == []
     with scene.store.read() as tx:
         assert tx.verify_settings() == []
