@@ -25,8 +25,8 @@ export function forget(): void {
 export async function begin(): Promise<boolean> {
   const given = new URLSearchParams(location.hash.slice(1));
   const code = given.get("code");
+  if (code || given.has("to")) history.replaceState(null, "", `${location.pathname}#${given.get("to") ?? "/inbox"}`);
   if (code) {
-    history.replaceState(null, "", `${location.pathname}#${given.get("to") ?? "/inbox"}`);
     const answer = await fetch("/api/v1/session", {
       method: "POST",
       headers: { "content-type": "application/json" },
