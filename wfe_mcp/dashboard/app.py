@@ -11,6 +11,7 @@
     /opinion/<run>/<reviewer>  a question to a person who reviews, and a form that answers it (``opinions.py``)
     /trust/<project>           what needs trust, and a form that trusts it (``trust.py``)
     /approvers/<project>       the pinned passkeys of a project (``approvers_routes.py``)
+    /app/, /open/<page>        the browser application, and the links that lead to it (``application.py``)
     /api/v1/…                  the HTTP API (``api/``), loaded with its first request
 
 Rules:
@@ -34,6 +35,7 @@ from starlette.routing import Mount, Route
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
+from wfe_mcp.dashboard.application import application, opened
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_routes import ApproverPages
 from wfe_mcp.dashboard.challenges import Challenges
@@ -74,6 +76,7 @@ _FILES = {
     "tokens.css": "text/css",
     "style.css": "text/css",
     "passkey.js": "text/javascript",
+    "open.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """The static files and their media types."""
@@ -95,6 +98,9 @@ def decision_app(
         Route("/", page.answers(page.requests), methods=["GET"]),
         Route("/", page.takes(page.login), methods=["POST"]),
         *(Route(f"/{name}", page.answers(_static), methods=["GET"]) for name in _FILES),
+        Route("/app", page.answers(application), methods=["GET"]),
+        Route("/app/", page.answers(application), methods=["GET"]),
+        Route("/open/{page:path}", page.answers(opened), methods=["GET"]),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
         Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, json_no), methods=["POST"]),

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.lazy import LazyApi
 from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.engine.access.page_sessions import Codes, Entry, begin_page, end_page
 from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import serves_page
@@ -54,7 +55,8 @@ class Page:
         self.url = address(port)
         self._engine = engine
         self._desks = Engines(engine)
-        self._api = LazyApi(engine, self.visited)
+        self._key = begin_page(engine, port)
+        self._api = LazyApi(engine, self.visited, Entry(port, Codes(self._key), asks_pin))
         self._database = Path(engine.store.health().path).resolve()
         self._visited_at = time.monotonic()
 
@@ -107,6 +109,7 @@ class Page:
             thread.join(_START_S)
             self._desks.close()
             self._api.close()
+            end_page(self._key)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from tests.dashboard.api.client import Program
 from tests.engine.scene import AGENT, Scene
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.access.tokens import Scope, create_token
+from wfe_mcp.engine.approvals.decision_page import link
 
 Connect = Callable[..., Program]
 
@@ -27,3 +28,10 @@ def connect(scene: Scene, page: Page) -> Connect:
 def program(connect: Connect) -> Program:
     """A program that may do what an agent may."""
     return connect()
+
+
+@pytest.fixture
+def person(scene: Scene, page: Page) -> Program:
+    """A tab of the user's browser, with the session that a link opened."""
+    code = link(scene.engine, page.port).partition("#code=")[2]
+    return Program(page.port, Program(page.port).post("/session", code=code).data["token"])

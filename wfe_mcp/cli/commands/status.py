@@ -48,7 +48,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         else:
             _nothing_open(invocation, screen)
         if page:
-            screen.line(f"Decision page: {page}")
+            screen.line(f"Decision page: {page_at(invocation.engine, may_start=False, plain=False) or page}")
 
     invocation.render(answer, show)
 

@@ -38,7 +38,7 @@ def ui(
     import gc
 
     from wfe_mcp.dashboard.serving import served
-    from wfe_mcp.engine.approvals.decision_page import address
+    from wfe_mcp.engine.approvals.decision_page import address, link
 
     idle_s = seconds_of(idle)
     # Not the engine of the invocation: that one acts for a terminal.
@@ -49,21 +49,23 @@ def ui(
         gc.enable()  # main() turned it off; this process may now run for days
         with served(engine, port, on_demand=on_demand) as page:
             if isinstance(page, int):
-                _tell(invocation, address(page), "is already running")
-                browse(invocation, address(page), no_browser)
+                _tell(invocation, address(page), link(engine, page), "is already running")
+                browse(invocation, link(engine, page), no_browser)
                 return
             with stop_requested() as told:
-                _tell(invocation, page.url, "is running; Ctrl-C stops it")
-                browse(invocation, page.url, no_browser)
+                # One link for each: a code counts once, and a person may open the printed one too.
+                _tell(invocation, page.url, link(engine, page.port), "is running; Ctrl-C stops it")
+                browse(invocation, link(engine, page.port), no_browser)
                 page.run_until(lambda: bool(told), idle_s)
     finally:
         engine.close()
 
 
-def _tell(invocation: Invocation, url: str, what: str) -> None:
+def _tell(invocation: Invocation, url: str, link: str, what: str) -> None:
+    """``url``: the address alone; ``link``: with the code that opens a session, once."""
     from wfe_mcp.views.envelope import Envelope
 
-    invocation.render(Envelope(True, summary=f"{url} {what}.", data={"url": url}))
+    invocation.render(Envelope(True, summary=f"{link} {what}.", data={"url": url, "link": link}))
     invocation.screen.flush()
 
 

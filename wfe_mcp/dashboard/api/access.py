@@ -1,7 +1,10 @@
 """Who sends a request of the API: its token, its scope, and the engine that acts for it.
 
-Every request needs ``Authorization: Bearer TOKEN``. The caller is an agent of the channel ``http``, named after its token;
-what it claims, it holds as ``api:<token>``, until the time-out of the phase.
+    a program's token    an agent of the channel ``http``, named after its token; never a person
+    a page's session     the user at the page, without a proof; with the PIN in the request, the person
+
+Every request needs ``Authorization: Bearer TOKEN``. What a caller claims, it holds as ``api:<token>``, until the time-out
+of the phase.
 """
 
 from __future__ import annotations
@@ -16,12 +19,17 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.dashboard.engines import Engines
+from wfe_mcp.dashboard.fields import refuse_pin
+from wfe_mcp.engine.access import page_sessions
 from wfe_mcp.engine.access.tokens import token_of
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wfe_mcp.core.model import Person
+    from wfe_mcp.engine.access.page_sessions import Entry
     from wfe_mcp.engine.access.tokens import Scope, Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
@@ -36,6 +44,31 @@ class Caller:
     token: Token
     by: By
     access: Access
+
+    @property
+    def is_page(self) -> bool:
+        """True for the session of a page, which the user opened."""
+        return self.by.channel is Channel.DASHBOARD
+
+    def person(self, engine: Engine, pin: str) -> Person:
+        """The user, proven by the PIN typed at the page. Refuses ``forbidden`` for programs, and ``wrong_pin``."""
+        from wfe_mcp.engine.approvals import pin as pins
+
+        self.refuse_program()
+        refuse_pin(asks_pin=self.access.asks_pin)
+        return pins.person_at_page(engine, pin, self.by.actor)
+
+    def sender(self, engine: Engine, pin: str) -> By:
+        """The caller; with a PIN the person, and a PIN that is given is always checked."""
+        return self.person(engine, pin) if pin else self.by
+
+    def refuse_program(self) -> None:
+        """Refuse ``forbidden`` for what only the user at the page does."""
+        if not self.is_page:
+            raise Refused(
+                "forbidden", f"Only a person does this; {self.token.name!r} is the token of a program.",
+                "Ask the user to do it at the page or a terminal: wfe-mcp ui",
+            )  # fmt: skip
 
     def engine(self, project: str = "") -> Engine:
         """The engine of a project by its id; without one, of the project that the page was started in, or of the token.
@@ -72,25 +105,40 @@ class Caller:
 class Access:
     """The tokens of a database, an engine for each project and token, and the workers of the projects in use."""
 
-    def __init__(self, engine: Engine, visited: Callable[[], object]) -> None:
-        self._engine, self._visited = engine, visited
+    def __init__(self, engine: Engine, visited: Callable[[], object], entry: Entry) -> None:
+        self._engine, self._visited, self._entry = engine, visited, entry
         self._engines: dict[str, Engines] = {}
         self._workers: dict[str, Worker] = {}
         self._lock = threading.Lock()
 
-    def caller(self, credentials: HTTPAuthorizationCredentials | None, scope: Scope) -> Caller:
-        """The sender of a request that needs ``scope``. Refuses ``unauthorized`` and ``forbidden``."""
-        token = None if credentials is None else token_of(self._engine, credentials.credentials)
+    @property
+    def asks_pin(self) -> bool:
+        """Whether the page takes the PIN: the user opened it."""
+        return self._entry.asks_pin
+
+    @property
+    def port(self) -> int:
+        """The port of the page."""
+        return self._entry.port
+
+    def begin_session(self, code: str) -> str:
+        """The token of a new session for a code from a link. Refuses ``unauthorized``."""
+        self._entry.codes.take(code, self._engine.clock())
+        self._visited()
+        return page_sessions.begin_session(self._engine, page_sessions.sender(user_name()))
+
+    def sender(self, authorization: str) -> Caller:
+        """The sender of a request with this header. Refuses ``unauthorized``."""
+        scheme, _, given = authorization.partition(" ")
+        given = given.strip() if scheme.lower() == "bearer" else ""
+        session = page_sessions.session_of(self._engine, given)
+        token = session or (token_of(self._engine, given) if given else None)
         if token is None:
-            what = "is missing" if credentials is None else "is unknown, revoked or expired"
+            what = "is unknown, revoked or expired" if given else "is missing"
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
         self._visited()
-        if not token.allows(scope):
-            raise Refused(
-                "forbidden", f"The token {token.name!r} may {token.scope}; this needs the scope {scope}.",
-                f"Make another one: wfe-mcp token create NAME --scope {scope}",
-            )  # fmt: skip
-        return Caller(token, By(token.name, Channel.HTTP, Assurance.AGENT), self)
+        by = By(token.name, Channel.HTTP, Assurance.AGENT)
+        return Caller(token, by if session is None else page_sessions.sender(user_name()), self)
 
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""
@@ -132,15 +180,22 @@ def _foreign(token: Token) -> Refused:
 
 
 _BEARER = HTTPBearer(
-    auto_error=False, description="A token made by: wfe-mcp token create NAME --scope read|work|manage"
+    auto_error=False,
+    description="A token made by: wfe-mcp token create NAME --scope read|work|manage; or that of a page's session",
 )
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
 def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
     def caller(request: Request, credentials: Bearer) -> Caller:
-        access: Access = request.app.state.access
-        return access.caller(credentials, scope)
+        del credentials  # read by ``app.Authenticated``, before the path was even looked at
+        found: Caller = request.state.caller
+        if not found.token.allows(scope):
+            raise Refused(
+                "forbidden", f"The token {found.token.name!r} may {found.token.scope}; this needs the scope {scope}.",
+                f"Make another one: wfe-mcp token create NAME --scope {scope}",
+            )  # fmt: skip
+        return found
 
     return caller
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
-from wfe_mcp.dashboard.api import graphs, inbox, library, live, runs
+from wfe_mcp.dashboard.api import graphs, inbox, library, live, runs, session
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.guard import App, Message, Receive, Scope, Send
 
 ROOT = "/api/v1"
+OPEN = {("GET", "/openapi.json"), ("POST", "/session")}
+"""What needs no token: the description, and the exchange of a code for one."""
 _DESCRIPTION = """\
 What wfe-mcp's tools and commands answer, over HTTP on this machine.
 
@@ -54,6 +58,27 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
+class Authenticated:
+    """Answers no path but those of ``OPEN`` without a valid token: also none that does not exist."""
+
+    def __init__(self, app: App, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or (scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))) in OPEN:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            caller = await run_in_threadpool(self._access.sender, request.headers.get("authorization", ""))
+        except Refused as refused:
+            await on_refused(request, refused)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, receive, send)
+
+
 def api(access: Access | None = None) -> FastAPI:
     """The API; without ``access`` only its description."""
     app = FastAPI(
@@ -61,12 +86,14 @@ def api(access: Access | None = None) -> FastAPI:
         responses=refusals(), generate_unique_id_function=_name, servers=[{"url": ROOT}],
     )  # fmt: skip
     app.state.access = access
-    for each in (inbox.router, runs.router, graphs.router, library.router, live.router):
+    for each in (session.router, inbox.router, runs.router, graphs.router, library.router, live.router):
         app.include_router(each)
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_malformed)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)
+    if access is not None:
+        app.add_middleware(Authenticated, access=access)
     app.add_middleware(BodyLimit)
     return app
 

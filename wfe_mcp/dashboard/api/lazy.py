@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.dashboard.guard import App, Receive, Scope, Send
+    from wfe_mcp.engine.access.page_sessions import Entry
     from wfe_mcp.engine.kernel.engine import Engine
 
 
 class LazyApi:
     """The API of the database of ``engine``. ``visited`` is called for every request with a valid token."""
 
-    def __init__(self, engine: Engine, visited: Callable[[], object]) -> None:
-        self._engine, self._visited = engine, visited
+    def __init__(self, engine: Engine, visited: Callable[[], object], entry: Entry) -> None:
+        self._engine, self._visited, self._entry = engine, visited, entry
         self._made: tuple[App, Access] | None = None
         self._lock = threading.Lock()
 
@@ -39,6 +40,6 @@ class LazyApi:
 
         with self._lock:
             if self._made is None:
-                access = Access(self._engine, self._visited)
+                access = Access(self._engine, self._visited, self._entry)
                 self._made = (api(access), access)
             return self._made

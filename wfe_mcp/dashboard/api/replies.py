@@ -72,15 +72,18 @@ def shown(summary: str, view: object) -> JSONResponse:
 
 
 def done(
-    caller: Caller, engine: Engine, ask: Callable[..., Envelope], run: str = "", phase: str = "", **given: Any
-) -> JSONResponse:
-    """The answer of ``ask(engine, by, **given)``, or its refusal with the state of ``run`` and the calls that are legal now."""
+    caller: Caller, engine: Engine, ask: Callable[..., Envelope], run: str = "", phase: str = "", *, pin: str = "", **given: Any
+) -> JSONResponse:  # fmt: skip
+    """The answer of ``ask(engine, by, **given)``, or its refusal with the state of ``run`` and the calls that are legal now.
+
+    ``pin``: what the user typed at the page; with it, ``by`` is the person.
+    """
     if run:
         given["run"] = run
     if phase:
         given["phase"] = phase
     try:
-        return reply(ask(engine, caller.by, **given))
+        return reply(ask(engine, caller.sender(engine, pin), **given))
     except Refused as refused:
         return reply(refusal(engine, refused, run or None, phase or None))
 

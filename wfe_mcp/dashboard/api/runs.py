@@ -43,6 +43,9 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Pin = Annotated[str, Field(max_length=200, description="the user's PIN, typed at the page; programs have none")]
+
+
 class NewRun(_Body):
     """A run to start. ``template``: without one, the default template of the project."""
 
@@ -52,9 +55,13 @@ class NewRun(_Body):
     title: str = ""
     driver: str = Field("", description="a role whose model works the phases; without one, the client that claims them")
     auto: bool | None = None
+    roles: dict[str, str] = Field(
+        {}, description="role of the template → a configured role, a provider or PROVIDER/MODEL"
+    )
     idempotency_key: str = Field("", description="the same key returns the same run")
     triggered_by: str = ""
     external_id: str = ""
+    pin: Pin = ""
 
 
 class PhaseToStart(_Body):
@@ -94,6 +101,7 @@ class Retry(_Body):
     phase: str
     role: str = ""
     feedback: str = ""
+    pin: Pin = ""
 
 
 class Skip(_Body):
@@ -101,21 +109,28 @@ class Skip(_Body):
 
     phase: str
     reason: str
+    pin: Pin = ""
 
 
 class Control(_Body):
-    """What to do with the run."""
+    """What to do with the run. A person who resumes it can raise its limits."""
 
     action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
     phase: str = ""
     reason: str = ""
+    max_cost_usd: float | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
+    timeout_s: float | None = Field(None, gt=0)
+    pin: Pin = ""
 
 
 class RollBack(_Body):
-    """A checkpoint, or a phase: its last start. ``files`` false: the state only."""
+    """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes."""
 
     to: str
     files: bool = True
+    discard: bool = False
+    pin: Pin = ""
 
 
 @router.get("/runs", response_model=answer_of(RunList))
@@ -221,28 +236,34 @@ def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
 def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
     """Open a new attempt at a phase."""
     return done(
-        caller, _at_work(caller, run), answers.retry_phase, run, body.phase, role=body.role, feedback=body.feedback
+        caller,
+        _at_work(caller, run),
+        answers.retry_phase,
+        run,
+        body.phase,
+        role=body.role,
+        feedback=body.feedback,
+        pin=body.pin,
     )
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
 def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
-    return done(caller, _at_work(caller, run), answers.skip_phase, run, body.phase, reason=body.reason)
+    return done(caller, _at_work(caller, run), answers.skip_phase, run, body.phase, reason=body.reason, pin=body.pin)
 
 
 @router.post("/runs/{run}/control", response_model=answer_of(RunView))
 def control(caller: Works, run: str, body: Control) -> JSONResponse:
     """Pause, resume, cancel, proceed, or switch automatic mode."""
-    return done(
-        caller, _at_work(caller, run), answers.control_run, run, body.phase, action=body.action, reason=body.reason
-    )
+    given = body.model_dump(exclude={"phase"})
+    return done(caller, _at_work(caller, run), answers.control_run, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))
 def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
     """Roll the run and its files back to a checkpoint or the last start of a phase."""
-    return done(caller, _at_work(caller, run), history.go_back, run, to=body.to, files=body.files)
+    return done(caller, _at_work(caller, run), history.go_back, run, **body.model_dump())
 
 
 def _at_work(caller: Caller, run: str) -> Engine:

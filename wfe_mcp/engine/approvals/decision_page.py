@@ -46,6 +46,14 @@ def address(port: int, path: str = "") -> str:
     return f"http://localhost:{port}/{path}"
 
 
+def link(engine: Engine, port: int, path: str = "") -> str:
+    """The URL that opens ``path`` in a browser: with a fresh code where the page takes one. Without a script, the plain page."""
+    from wfe_mcp.engine.access.page_sessions import fresh_code
+
+    code = fresh_code(engine, port)
+    return f"{address(port, f'open/{path}')}#code={code}" if code else address(port, path)
+
+
 def living(engine: Engine, tx: Tx, *kinds: str) -> list[ProcessRecord]:
     """The live registered processes of these kinds."""
     rows = [row for row in tx.processes(engine.identity.host) if row.kind in kinds]
@@ -63,25 +71,30 @@ def living_page(engine: Engine, *, opened: bool = False) -> int | None:
     return next((row.port for row in found if row.port and serves_page(row.pid, row.port)), None)
 
 
-def page_for(engine: Engine, request: str, *, may_start: bool) -> str | None:
+def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = False) -> str | None:
     """The URL where the user decides ``request``; None without a page.
 
-    ``may_start``: starts one if none runs, unless configuration has ``[ui] auto = false``.
+    ``may_start``: starts one if none runs, unless configuration has ``[ui] auto = false``. ``signs``: a passkey decides.
     """
     may_start = may_start and engine.settings().settings.ui.auto
-    return page_at(engine, f"decide/{request}", may_start=may_start)
+    return page_at(engine, f"decide/{request}", may_start=may_start, plain=signs)
 
 
-def page_at(engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False) -> str | None:
+def page_at(
+    engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False, plain: bool = True
+) -> str | None:
     """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 
     ``opened``: the user asks for it by a command, so it may ask for the PIN. That starts it whatever ``[ui] auto`` is.
+    ``plain``: the page without a script; else ``link``.
     """
     port = living_page(engine, opened=opened)
     if port is None and may_start:
         with _starting:
             port = living_page(engine, opened=opened) or _start(engine, opened=opened)
-    return None if port is None else address(port, path)
+    if port is None:
+        return None
+    return address(port, path) if plain else link(engine, port, path)
 
 
 def _start(engine: Engine, *, opened: bool) -> int | None:

@@ -40,7 +40,8 @@ def ask_approval(
         "command": command,
     }
     signs = asked.assurance == "passkey"
-    url = page_for(engine, asked.request.id, may_start=starts_page) if signs or pin_is_set(engine) else None
+    may_decide = signs or pin_is_set(engine)
+    url = page_for(engine, asked.request.id, may_start=starts_page, signs=signs) if may_decide else None
     data |= {"url": url} if url else {}
     at_page = f"open {url} or to " if url else ""
     refused = Refused(

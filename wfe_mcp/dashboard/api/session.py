@@ -1,0 +1,52 @@
+"""Operations on the session of a page: begin it with the code of a link, look at it, end it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import shown
+from wfe_mcp.engine.access import page_sessions
+from wfe_mcp.views.page_session import SessionView, session_view
+from wfe_mcp.workspace.system.user import user_name
+
+router = APIRouter(tags=["session"])
+
+
+class Code(BaseModel):
+    """The code of a link: what follows ``#code=``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str = Field(max_length=300)
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access
+
+
+@router.post("/session", response_model=answer_of(SessionView), openapi_extra={"security": []})
+def begin_session(body: Code, access: Annotated[Access, Depends(_access)]) -> JSONResponse:
+    """Exchange the code of a link for the token of a session, once. Links come from `wfe-mcp ui` and from hints."""
+    token = access.begin_session(body.code)
+    return shown("The session has begun.", session_view(user_name(), asks_pin=access.asks_pin, token=token))
+
+
+@router.get("/session", response_model=answer_of(SessionView))
+def show_session(caller: Reads) -> JSONResponse:
+    """Who this session or token acts as, and whether this page takes the PIN."""
+    asks_pin = caller.is_page and caller.access.asks_pin
+    return shown(caller.by.actor, session_view(caller.by.actor, asks_pin=asks_pin, ends_at=caller.token.expires_at))
+
+
+@router.post("/session/end", response_model=answer_of(SessionView))
+def end_session(caller: Reads, credentials: Bearer) -> JSONResponse:
+    """End this session: its token opens nothing any more."""
+    caller.refuse_program()
+    assert credentials is not None, "the caller has a token"
+    page_sessions.end_session(caller.engine(), caller.by, credentials.credentials)
+    return shown("The session has ended.", session_view(caller.by.actor, asks_pin=False))

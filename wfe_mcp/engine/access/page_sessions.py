@@ -1,0 +1,174 @@
+"""Sessions of the page in a browser: a single-use code in a link becomes the bearer token of a session.
+
+    a page starts ──► a key of its own, in a file that only its user reads
+    a link is made, by any process of the user ──► a code signed with that key, after # in the address
+    the page's script sends the code once ──► the token of a new session, which it keeps for that tab
+
+Rules:
+1. The fragment of an address is sent to no server, and the token is no cookie: another server on this machine, even one
+   that an agent started, receives neither.
+2. A code counts once, at the page whose key signed it, for ``CODE_S``. When that page ends, its codes end.
+3. The database keeps the sha256 of a token, as for tokens of programs (``tokens.py``); a session survives a page that was
+   killed, for ``SESSION_S``.
+4. A session belongs to the user's browser and proves nobody: what only a person decides needs the PIN or a passkey.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.engine.access.tokens import Token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wfe_mcp.engine.kernel.engine import Engine
+
+CODE_S = 900
+"""Seconds for which a code counts: a person reads a link in a terminal or a chat, and opens it later."""
+SESSION_S = 12 * 3600
+"""Seconds for which a session counts."""
+
+NAME = "page"
+"""The name of the token that a session acts as; programs hold theirs as ``api:NAME``."""
+
+_PREFIX = "session:"
+_BEGINNING = "wfes_"
+_MOST = 100
+_NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """The key of one page process. ``file``: where other processes of the user read it."""
+
+    file: Path
+    key: bytes
+
+
+def begin_page(engine: Engine, port: int) -> PageKey:
+    """A new key for the page at ``port``; it replaces that of an earlier page there."""
+    file, key = _file(engine, port), secrets.token_bytes(32)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(number, "wb") as stream:
+        stream.write(key)
+    new.replace(file)
+    return PageKey(file, key)
+
+
+def end_page(page: PageKey) -> None:
+    """Remove the key, unless another page has replaced it."""
+    with contextlib.suppress(OSError):
+        if page.file.read_bytes() == page.key:
+            page.file.unlink()
+
+
+def fresh_code(engine: Engine, port: int) -> str:
+    """A code for the page at ``port``; empty where that page takes none."""
+    try:
+        key = _file(engine, port).read_bytes()
+    except OSError:
+        return ""
+    said = f"{int(engine.clock().timestamp()) + CODE_S}.{secrets.token_urlsafe(_NONCE_BYTES)}"
+    return f"{said}.{_signed(key, said)}"
+
+
+class Codes:
+    """The codes that one page takes, each once."""
+
+    def __init__(self, page: PageKey) -> None:
+        self._key = page.key
+        self._used: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, code: str, now: datetime) -> None:
+        """Use ``code``. Refuses ``unauthorized``: it is unknown, of another page, too old, or was used before."""
+        said, _, signature = code.rpartition(".")
+        until = said.partition(".")[0]
+        at = int(now.timestamp())
+        is_ours = hmac.compare_digest(_signed(self._key, said).encode(), signature.encode(errors="replace"))
+        with self._lock:
+            self._used = {each: end for each, end in self._used.items() if end > at}
+            if not is_ours or int(until) <= at or said in self._used:
+                raise Refused(
+                    "unauthorized", "This link was used before, is too old, or belongs to another page.",
+                    "Open a new one: wfe-mcp ui",
+                )  # fmt: skip
+            self._used[said] = int(until)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How browsers enter: the ``port`` of the page, the ``codes`` it takes, and whether it takes the PIN."""
+
+    port: int
+    codes: Codes
+    asks_pin: bool
+
+
+def begin_session(engine: Engine, by: By) -> str:
+    """The token of a new session, stored as its sha256; sessions that are over are removed."""
+    text = _BEGINNING + secrets.token_urlsafe(32)
+    given, now = sha256(text.encode()).hexdigest(), engine.clock()
+    with engine.store.tx() as tx:
+        known = {name: _times(value) for name, value in tx.secrets_named(_PREFIX).items()}
+        newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
+        for name in known:
+            if known[name][1] <= now or name not in newest:
+                tx.set_secret(name, None, by, now)
+        kept = {"created_at": now.isoformat(), "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat()}
+        tx.set_secret(_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
+    return text
+
+
+def end_session(engine: Engine, by: By, text: str) -> None:
+    """End the session of a token; from now on it opens nothing."""
+    name = _PREFIX + sha256(text.encode()).hexdigest()
+    with engine.store.tx() as tx:
+        if tx.get_secret(name) is not None:
+            tx.set_secret(name, None, by, engine.clock())
+
+
+def session_of(engine: Engine, text: str) -> Token | None:
+    """The session that ``text`` opens, as a token that may do what an agent may; None for any other text."""
+    if not text.startswith(_BEGINNING):
+        return None
+    given = sha256(text.encode()).hexdigest()
+    with engine.store.read() as tx:
+        value = tx.get_secret(_PREFIX + given)
+    if value is None:
+        return None
+    begun, ends = _times(value)
+    return None if ends <= engine.clock() else Token(NAME, "manage", "", begun, ends, given)
+
+
+def sender(user: str) -> By:
+    """The user at the page without a proof: no more than an agent."""
+    return By(user, Channel.DASHBOARD, Assurance.AGENT)
+
+
+def _times(value: str) -> tuple[datetime, datetime]:
+    said = json.loads(value)
+    return datetime.fromisoformat(said["created_at"]), datetime.fromisoformat(said["expires_at"])
+
+
+def _signed(key: bytes, said: str) -> str:
+    return hmac.new(key, said.encode(errors="replace"), sha256).hexdigest()
+
+
+def _file(engine: Engine, port: int) -> Path:
+    path = engine.store.path
+    return path.with_name(f"{path.name}.pages") / f"{port}.key"
