@@ -64,7 +64,9 @@ def _waiting(scene: Scene) -> tuple[str, str]:
         name="quick_fix_local", title="Fix one bug, proved by a test",
         inputs={"goal": "natural_list([\"a\", None, \"b\"]) gives 'a, None and b'. It should leave None out."},
     )  # fmt: skip
-    scene.do(run, "reproduce", {"title": "None is joined", "body": "`natural_list` writes **None** for a missing item."})
+    scene.do(
+        run, "reproduce", {"title": "None is joined", "body": "`natural_list` writes **None** for a missing item."}
+    )
     scene.clock.advance(minutes=9)
     scene.begin(run, "fix")
     scene.clock.advance(minutes=4)

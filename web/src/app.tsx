@@ -9,6 +9,7 @@ import { useKeys } from "./keys";
 import { Activity, Projects, Queue, Runs, Search } from "./lists";
 import { KeySheet, Palette, useCommands } from "./palette";
 import { Cli } from "./parts";
+import { PinHost } from "./pin";
 import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
 import { Settings } from "./settings";
@@ -151,6 +152,7 @@ export function App() {
       <main ref={main} tabIndex={-1} className={route.page === "runs" || route.page === "templates" || route.page === "board" ? "wide" : ""}>
         {page(route, inbox, reload)}
       </main>
+      <PinHost />
       {open === "palette" && <Palette onClose={() => setOpen("")} />}
       {open === "keys" && <KeySheet onClose={() => setOpen("")} />}
     </>

@@ -98,6 +98,10 @@ export function Graph({ nodes, chosen, choose, direction, connect }: {
   const dark = useDark();
   const shape = nodes.map((each) => `${each.phase}<${before(each).join()}`).join("|");
   const places = useMemo(() => layout(nodes.map((each) => ({ phase: each.phase, needs: before(each) })), direction), [shape, direction]); // eslint-disable-line
+  const tall = useMemo(() => {
+    const ys = [...places.values()].map((each) => each.y);
+    return Math.min(34, Math.max(13, (Math.max(...ys) - Math.min(...ys) + HEIGHT + 80) / 16));
+  }, [places]);
   const shown = useMemo(
     () =>
       nodes.map((node): PhaseNode => ({
@@ -133,7 +137,7 @@ export function Graph({ nodes, chosen, choose, direction, connect }: {
     );
   }, [nodes]);
   return (
-    <div className={connect ? "flow editable" : "flow"} role="group" aria-label={connect ? "Graph of the template. The form shows the same." : "Graph of the run. The list shows the same as a table."}>
+    <div className={connect ? "flow editable" : "flow"} style={{ height: `${tall}rem` }} role="group" aria-label={connect ? "Graph of the template. The form shows the same." : "Graph of the run. The list shows the same as a table."}>
       <ReactFlow<PhaseNode>
         key={`${shape.length} ${direction}`}
         nodes={shown}

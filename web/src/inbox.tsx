@@ -30,9 +30,9 @@ export interface InboxData {
     files?: { path: string; added?: number; removed?: number }[];
     command: string;
   }[];
-  opinions: { run: string; phase: string; reviewer: string; title: string; project: string; path: string }[];
-  stopped: { run: string; title: string; template: string; state: string; project: string; blockers: string[]; updated_at: string; command: string }[];
-  trust: { folder: string; path: string; names: string[] }[];
+  opinions?: { run: string; phase: string; reviewer: string; title: string; project: string; path: string }[];
+  stopped?: { run: string; title: string; template: string; state: string; project: string; blockers: string[]; updated_at: string; command: string }[];
+  trust?: { folder: string; path: string; names: string[] }[];
   last_decision?: { at: string; phase: string; run: string; approved: boolean } | null;
 }
 
@@ -75,7 +75,7 @@ export function waits(data: InboxData): Item[] {
       details: [each.question],
       files: each.files ?? [],
     })),
-    ...data.opinions.map((each): Item => ({
+    ...(data.opinions ?? []).map((each): Item => ({
       ...none,
       key: `${each.run} ${each.phase} ${each.reviewer}`,
       kind: "Opinions",
@@ -88,7 +88,7 @@ export function waits(data: InboxData): Item[] {
       href: `/${each.path}`,
       cli: "",
     })),
-    ...data.stopped.map((each): Item => ({
+    ...(data.stopped ?? []).map((each): Item => ({
       ...none,
       key: `stopped ${each.run}`,
       kind: "Stopped",
@@ -102,7 +102,7 @@ export function waits(data: InboxData): Item[] {
       cli: each.command,
       details: each.blockers,
     })),
-    ...data.trust.map((each): Item => ({
+    ...(data.trust ?? []).map((each): Item => ({
       ...none,
       key: `trust ${each.folder}`,
       kind: "Trust",

@@ -132,7 +132,7 @@ export function Queue() {
         <h1>Queue</h1>
         <span className="muted">what the server works on</span>
         <span className="end">
-          <Cli text="wfe-mcp jobs" />
+          <Cli text="wfe-mcp jobs list" />
         </span>
       </header>
       <Problem error={error ?? refused} />
@@ -247,9 +247,6 @@ export function Activity({ query: given }: { query: URLSearchParams }) {
       <header className="row wrap">
         <h1>Activity</h1>
         <span className="muted">every event of every run, newest first</span>
-        <span className="end">
-          <Cli text="wfe-mcp feed" />
-        </span>
       </header>
       {error && <p className="note no">{error.message}</p>}
       <div className="filters">

@@ -5,6 +5,7 @@ import { Graph, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
+import { send } from "./pin";
 import { Ask, Cli, Crumbs, Flag, Gates, Problem, Segments, State, Waiting } from "./parts";
 import { Value } from "./rendered";
 import { go, to } from "./route";
@@ -61,6 +62,7 @@ interface AttemptLine {
 }
 
 const TABS = ["Graph", "List", "Timeline", "Events", "Lineage"];
+const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
 const OVER = ["completed", "cancelled", "failed"];
 const WHO: Record<string, string> = { agent: "the agent works", human: "waiting for you", job: "the server works", reviewer: "a reviewer works", none: "" };
 
@@ -146,7 +148,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
 function Head({ run, state, waiting, data, nodes, reload }: { run: string; state: string; waiting: string; data: RunData; nodes: GraphNode[]; reload: () => void }) {
   const [act, busy, error] = useAct();
   const [asking, setAsking] = useState(false);
-  const control = (action: string, reason = "") => act(async () => { await ask(`/runs/${encodeURIComponent(run)}/control`, { action, reason }); reload(); });
+  const control = (action: string, reason = "") => act(async () => { await send(`/runs/${encodeURIComponent(run)}/control`, { action, reason }); reload(); });
   const over = OVER.includes(state);
   const paused = state === "paused";
   const yours = nodes.filter((each) => each.state === "awaiting");
@@ -157,7 +159,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
       ? []
       : [
           { name: paused ? "Continue the run" : "Pause the run", does: () => control(paused ? "resume" : "pause"), cli: `wfe-mcp ${paused ? "resume" : "pause"} ${run}` },
-          { name: data.auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(data.auto ? "auto_off" : "auto_on"), cli: `wfe-mcp auto ${run} ${data.auto ? "off" : "on"}` },
+          { name: data.auto ? "Switch automatic mode off" : "Switch automatic mode on", does: () => control(data.auto ? "auto_off" : "auto_on"), cli: `wfe-mcp auto ${data.auto ? "off" : "on"} ${run}` },
           { name: "Cancel the run", does: () => setAsking(true), cli: `wfe-mcp cancel ${run}` },
         ],
   );
@@ -198,7 +200,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
             <Icon name={paused ? "play" : "pause"} />
             {paused ? "Continue" : "Pause"}
           </button>
-          <button type="button" className="btn" disabled={busy} aria-pressed={!!data.auto} title={`wfe-mcp auto ${run} ${data.auto ? "off" : "on"}`} onClick={() => control(data.auto ? "auto_off" : "auto_on")}>
+          <button type="button" className="btn" disabled={busy} aria-pressed={!!data.auto} title={`wfe-mcp auto ${data.auto ? "off" : "on"} ${run}`} onClick={() => control(data.auto ? "auto_off" : "auto_on")}>
             Auto: {data.auto ? "on" : "off"}
           </button>
           <button type="button" className="btn" disabled={busy} title={`wfe-mcp cancel ${run}`} onClick={() => setAsking(true)}>
@@ -297,9 +299,9 @@ function List({ nodes, chosen, choose }: { nodes: GraphNode[]; chosen: string; c
               <Gates gates={each.gates} />
             </td>
             <td data-label="Needs">{each.needs.join(", ")}</td>
-            <td data-label="Model">{each.model ?? "not reported"}</td>
-            <td data-label="Tokens" className="num">{tokens(each.tokens)}</td>
-            <td data-label="Cost" className="num">{money(each.cost_usd)}</td>
+            <td data-label="Model">{each.model ?? <span className="muted">not reported</span>}</td>
+            <td data-label="Tokens" className={each.tokens == null ? "num muted" : "num"}>{tokens(each.tokens)}</td>
+            <td data-label="Cost" className={each.cost_usd == null ? "num muted" : "num"}>{money(each.cost_usd)}</td>
           </tr>
         ))}
       </tbody>
@@ -450,14 +452,14 @@ function Checkpoints({ run, over, reload }: { run: string; over: boolean; reload
   const found = data?.checkpoints ?? [];
   if (!found.length) return null;
   const id = encodeURIComponent(run);
-  const roll = (to_: string) => act(async () => { await ask(`/runs/${id}/rollback`, { to: to_, files }); reload(); });
+  const roll = (to_: string) => act(async () => { await send(`/runs/${id}/rollback`, { to: to_, files }); reload(); });
   return (
     <section className="section late" aria-label="Checkpoints">
       <header>
         <h2>Checkpoints</h2>
         <span className="soft">A rollback is added to the log; nothing is deleted.</span>
         {!over && (
-          <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => act(async () => { await ask(`/runs/${id}/undo`, {}); reload(); })}>
+          <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/undo`, {}); reload(); })}>
             <Icon name="back" />
             Undo the last command
           </button>
@@ -469,17 +471,17 @@ function Checkpoints({ run, over, reload }: { run: string; over: boolean; reload
           <li key={each.checkpoint}>
             <b>{each.checkpoint}</b>
             <span>
-              {each.why} {each.phase} {each.note} {each.files === false && <span className="muted">state only</span>}
+              {CHECKPOINTS[each.why] ?? each.why} {each.phase} {each.note} {each.files === false && <span className="muted">state only</span>}
             </span>
             <time className="muted num" title={each.at}>{age(each.at)} ago</time>
             <span className="row">
               {!over && (
-                <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} --to ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
+                <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
                   <Icon name="back" />
                   Roll back…
                 </button>
               )}
-              <button type="button" className="btn slim" title={`wfe-mcp fork ${run} --at ${each.checkpoint}`} disabled={busy} onClick={() => act(async () => { const made = await ask<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("runs", made.run)); })}>
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("runs", made.run)); })}>
                 <Icon name="fork" />
                 Fork
               </button>
@@ -490,12 +492,12 @@ function Checkpoints({ run, over, reload }: { run: string; over: boolean; reload
       {back && (
         <Ask title={`Roll back to ${back.checkpoint}?`} onClose={() => setBack(null)}>
           <p>
-            Phases after it begin again. {back.why} {back.phase}, {age(back.at)} ago.
+            Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
           </p>
           <label className="row">
             <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
           </label>
-          <Cli text={`wfe-mcp rollback ${run} --to ${back.checkpoint}${files ? "" : " --no-files"}`} />
+          <Cli text={`wfe-mcp rollback ${run} ${back.checkpoint}${files ? "" : " --no-files"}`} />
           <form method="dialog" className="row">
             <button className="btn solid" onClick={() => roll(back.checkpoint)}>
               Roll back
@@ -563,7 +565,7 @@ function Side({ run, node, data, close }: { run: string; node: GraphNode; data: 
   const [act, busy, error] = useAct();
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
   const over = !data.phases.some((each) => each.phase === node.phase && ["failed", "running", "gating", "awaiting", "ready", "pending", "blocked"].includes(each.state));
-  const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} ${quoted}`;
+  const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
   return (
     <aside className="panel side" aria-label={`Phase ${node.phase}`}>
       <header>
@@ -719,8 +721,8 @@ function Side({ run, node, data, close }: { run: string; node: GraphNode; data: 
               className="btn solid"
               onClick={() =>
                 act(async () => {
-                  if (asking === "retry") await ask(`/runs/${id}/retry_phase`, { phase: node.phase, role, feedback: text });
-                  else await ask(`/runs/${id}/skip_phase`, { phase: node.phase, reason: text });
+                  if (asking === "retry") await send(`/runs/${id}/retry_phase`, { phase: node.phase, role, feedback: text });
+                  else await send(`/runs/${id}/skip_phase`, { phase: node.phase, reason: text });
                 })
               }
             >

@@ -59,7 +59,7 @@ export function Settings({ part }: { part: string }) {
                     </span>
                     <span className="end row">
                       {tested[each.name] && <State state={tested[each.name]?.ok ? "passed" : "failed"}>{tested[each.name]?.ok ? `answered in ${tested[each.name]?.ms} ms` : tested[each.name]?.message}</State>}
-                      <button type="button" className="btn slim" disabled={busy} title="wfe-mcp doctor" onClick={() => test(each.name)}>
+                      <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp providers test ${each.name}`} onClick={() => test(each.name)}>
                         Test
                       </button>
                     </span>
@@ -68,7 +68,7 @@ export function Settings({ part }: { part: string }) {
               </ul>
             ) : (
               <p className="soft">
-                No provider is configured. Your own client can do all the work; a second model gives second opinions. <Cli text="wfe-mcp config set providers.reviewer.kind openai" />
+                No provider is configured. Your own client can do all the work; a second model gives second opinions. <Cli text="wfe-mcp providers add" />
               </p>
             )}
           </section>

@@ -1,7 +1,8 @@
 // Start a run: a template, then its inputs as a form.
 import { useState } from "react";
-import { ask, useAct, useAsk } from "./api";
+import { useAct, useAsk } from "./api";
 import { Cli, Problem, Waiting } from "./parts";
+import { send } from "./pin";
 import { go, to } from "./route";
 import { SchemaForm, type Schema } from "./schema_form";
 
@@ -70,7 +71,7 @@ export function Start({ template, started }: { template: string; started: () => 
           onSubmit={(event) => {
             event.preventDefault();
             act(async () => {
-              const made = await ask<unknown>("/runs", { template, inputs: values, title, project, auto });
+              const made = await send<unknown>("/runs", { template, inputs: values, title, project, auto });
               started();
               go(to("runs", made.run ?? ""));
             });

@@ -5,6 +5,7 @@ import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useCommands } from "./palette";
 import { Cli, Crumbs, Problem, Segments, Waiting } from "./parts";
+import { send } from "./pin";
 import { go, to } from "./route";
 import type { TemplateLine } from "./start";
 
@@ -124,7 +125,7 @@ function Editor({ name, view }: { name: string; view: string }) {
   };
   const save = () =>
     act(async () => {
-      const { data: kept } = await ask<{ template: string; version: string }>("/templates", { definition });
+      const { data: kept } = await send<{ template: string; version: string }>("/templates", { definition });
       setSaved(`${kept.template} ${kept.version}`);
       setEdited(null);
       reload();
@@ -138,7 +139,7 @@ function Editor({ name, view }: { name: string; view: string }) {
   };
   useCommands("template", [
     { name: `Start ${name}`, does: () => go(to("start", name)), cli: `wfe-mcp start ${name}` },
-    { name: `Export ${name}`, does: download, cli: `wfe-mcp templates show ${name} --json` },
+    { name: `Export ${name}`, does: download, cli: `wfe-mcp templates export ${name}` },
   ]);
 
   if (error && !data) return <Problem error={error} />;
@@ -160,10 +161,10 @@ function Editor({ name, view }: { name: string; view: string }) {
             Import…
             <input type="file" accept=".json,application/json" className="hidden" onChange={(event) => void event.target.files?.[0]?.text().then((read) => { try { change(JSON.parse(read) as Json); } catch (reason) { setNotJson((reason as Error).message); } })} />
           </label>
-          <button type="button" className="btn" title={`wfe-mcp templates show ${name} --json`} onClick={download}>
+          <button type="button" className="btn" title={`wfe-mcp templates export ${name}`} onClick={download}>
             Export
           </button>
-          <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates save FILE" onClick={save}>
+          <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates import FILE" onClick={save}>
             Save a version
           </button>
           <a className="btn" href={to("start", name)} title={`wfe-mcp start ${name}`}>
@@ -174,7 +175,7 @@ function Editor({ name, view }: { name: string; view: string }) {
       <Problem error={refused} />
       {saved && (
         <p className="note yes" role="status">
-          {saved} is stored. A run starts from it once you trust it: <Cli text={`wfe-mcp trust ${saved.replace(" ", "@")}`} />
+          {saved} is stored. A run starts from it once you trust it: <Cli text={`wfe-mcp templates trust ${saved.replace(" ", "@")}`} />
         </p>
       )}
       {(faults.length > 0 || notJson) && (
@@ -303,7 +304,7 @@ function PhaseForm({ phase, before, index, last, open, choose, faults, change, m
   return (
     <details className={`phase${faults.length ? " bad" : ""}`} open={open} onToggle={(event) => event.currentTarget.open && choose()}>
       <summary>
-        <span className="fold" />
+        <Icon name={open ? "down" : "right"} />
         <span className="n">{index + 1}</span>
         <span>
           <b>{String(phase.id ?? "")}</b> <span className="soft">{String(phase.title ?? "")}</span>

@@ -77,7 +77,7 @@ export function Timeline({ data, chosen, choose }: { data: TimelineData; chosen:
               </td>
               <td className="num">{task.seconds.working ? span(task.seconds.working) : ""}</td>
               <td className="num">{waited(task.seconds) >= 1 ? span(waited(task.seconds)) : ""}</td>
-              <td className="num">{money(task.cost_usd)}</td>
+              <td className={task.cost_usd == null ? "num muted" : "num"}>{money(task.cost_usd)}</td>
             </tr>
           ))}
         </tbody>
