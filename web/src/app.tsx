@@ -115,10 +115,10 @@ export function App() {
 
   return (
     <>
+      <header className="topbar">
       <a className="hidden" href="#/inbox" onClick={(event) => { event.preventDefault(); main.current?.focus(); }}>
         Skip to the content
       </a>
-      <header className="topbar">
         <a className="brand" href="#/inbox">
           <Brand />
           wfe
@@ -143,7 +143,7 @@ export function App() {
         <button className="search" type="button" aria-label="Search or run a command" onClick={() => setOpen("palette")}>
           <Icon name="search" />
           <span className="grow-text only-desktop">Search or run a command</span>
-          <kbd className="only-desktop">Ctrl K</kbd>
+          <kbd className="only-desktop" aria-hidden="true">Ctrl K</kbd>
         </button>
         <button className="btn bare icon-only" type="button" aria-label="Switch between light and dark" onClick={switchTheme}>
           <Icon name="theme" />

@@ -412,7 +412,7 @@ function Lineage({ run }: { run: string }) {
     <ul className="lineage">
       {phases.map((phase) => (
         <li key={phase} style={{ padding: "0.5rem 0.75rem", borderBottom: "var(--border)" }}>
-          <h3>{phase}</h3>
+          <h2 className="label">{phase}</h2>
           <ol>
             {data.attempts
               .filter((each) => each.phase === phase)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from wfe_mcp.core.model import By
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.sessions import Sessions
     from wfe_mcp.engine.kernel.engine import Engine
@@ -59,7 +60,7 @@ class Edits:
         view, engine = self._found(request)
         take = request.query_params.get("take", "")
         run, phase = view.request.run_id, view.request.phase
-        text = edits.suggestion_of(engine, run, phase, take) if take else _text(engine, view)
+        text = edits.suggestion_of(engine, run, phase, take) if take else open_text(engine, view)
         token = self.sessions.token(session, f"edit {view.request.id}")
         return HTMLResponse(edit_page(view, token, text, Told("warn", f"{take} suggests this text.") if take else None))
 
@@ -94,17 +95,26 @@ class Edits:
 
 
 def _store(engine: Engine, view: DecisionView, form: Mapping[str, str], text: str) -> None:
-    run, phase = view.request.run_id, view.request.phase
     if form.get("sha256") != view.request.sha256:
         raise Refused("stale_revision", "What you edited has changed meanwhile.", "Open the request again.")
     by = pins.person_at_page(engine, form.get("pin", ""), user_name())
-    if what_is_editable(view) == "prompt":
+    store_edit(engine, view, by, text, form.get("note", ""))
+
+
+def store_edit(engine: Engine, view: DecisionView, by: By, text: str, note: str = "") -> None:
+    """Make ``text`` the prompt, or a new revision of the artifact. Refuses ``illegal_transition``: neither can be edited."""
+    run, phase, what = view.request.run_id, view.request.phase, what_is_editable(view)
+    if not what:
+        raise Refused("illegal_transition", f"Nothing of phase {phase!r} can be edited here now.",
+                      f"At a terminal: wfe-mcp edit {run} {phase}")  # fmt: skip
+    if what == "prompt":
         edits.edit_prompt(engine, by, run, phase, text)
     else:
-        edits.edit(engine, by, run, phase, edits.typed_artifact(engine, run, phase, text), form.get("note", ""))
+        edits.edit(engine, by, run, phase, edits.typed_artifact(engine, run, phase, text), note)
 
 
-def _text(engine: Engine, view: DecisionView) -> str:
+def open_text(engine: Engine, view: DecisionView) -> str:
+    """What can be edited, as text."""
     run, phase = view.request.run_id, view.request.phase
     if what_is_editable(view) == "prompt":
         return edits.prompt_to_edit(engine, run, phase)

@@ -23,7 +23,15 @@ _MOST_CHARS = 60_000
 
 def coloured(path: str, lines: Sequence[str]) -> list[list[Html | str]]:
     """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown or the text too long."""
-    plain: list[list[Html | str]] = [[line] for line in lines]
+    return [
+        [tag("span", text, class_=f"syn-{name}") if name else text for name, text in pieces]
+        for pieces in classed(path, lines)
+    ]
+
+
+def classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
+    """Each of ``lines`` as pieces: a class (``c`` comment, ``k`` keyword, ``s`` text, ``m`` number, ``f`` name; empty) and text."""
+    plain = [[("", line)] for line in lines]
     text = "\n".join(lines)
     if len(text) > _MOST_CHARS or clean(text) != text:
         return plain
@@ -35,7 +43,7 @@ def coloured(path: str, lines: Sequence[str]) -> list[list[Html | str]]:
         lexer = get_lexer_for_filename(path, stripnl=False, ensurenl=False)  # pyright: ignore[reportUnknownVariableType]
     except ClassNotFound:
         return plain
-    found: list[list[Html | str]] = [[]]
+    found: list[list[tuple[str, str]]] = [[]]
     tokens: list[tuple[object, str]] = list(lexer.get_tokens(text))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     for kind, value in tokens:
         name = next((each for start, each in _CLASSES if str(kind).startswith(start)), "")
@@ -43,6 +51,6 @@ def coloured(path: str, lines: Sequence[str]) -> list[list[Html | str]]:
         for number, piece in enumerate((first, *rest)):
             found += [[]] if number else []
             if piece:
-                found[-1].append(tag("span", piece, class_=f"syn-{name}") if name else piece)
+                found[-1].append((name, piece))
     # A lexer may change line ends; the lines that are decided on must stay as they are.
     return found if len(found) == len(lines) and "".join(value for _, value in tokens) == text else plain

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
+    from wfe_mcp.views.approvals.comments import LineNote
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
@@ -330,7 +331,10 @@ class RequestView:
 
 @view_model
 class DecisionLine:
-    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts."""
+    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts.
+
+    ``comments``: those on lines, which the text has too.
+    """
 
     run: str = ""
     decision: str
@@ -344,6 +348,7 @@ class DecisionLine:
     reason: str = ""
     sha256: str = ""
     void: str = ""
+    comments: tuple[LineNote, ...] = ()
 
 
 @view_model

@@ -15,6 +15,7 @@ from wfe_mcp.engine.kernel.read_only_runs import origin_of
 from wfe_mcp.engine.templates.manifest import manifest
 from wfe_mcp.gates.results import origin
 from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.approvals.comments import line_notes
 from wfe_mcp.views.artifacts import head_view
 from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope
@@ -146,6 +147,7 @@ def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
             decision=decision, at=each.at, actor=each.actor, channel=each.channel, assurance=each.assurance,
             phase=told.get("phase") or "", attempt=told.get("attempt") or 0, sha256=told.get("sha256") or "",
             comment=told.get("comment") or "", reason=told.get("reason") or "",
+            comments=line_notes(told.get("reason") or "".join(each["message"] for each in (told.get("feedback") or ())[-1:])),
         )
         for each in map(run_views.event_view, tx.events(run, limit=upto))
         if (decision := _decision(each))

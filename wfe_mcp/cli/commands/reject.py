@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
 Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
+Comments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--comment", metavar="FILE:LINE=TEXT",
+        help="A comment on a line of the change; FILE:-LINE=TEXT on a removed one. Repeatable.",
+    ),
+]  # fmt: skip
 To = Annotated[str, typer.Option("--to", metavar="PHASE", help="Go back to this earlier phase.")]
 Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject only this revision.")]
 
@@ -19,7 +26,8 @@ def reject(
     invocation: Invocation,
     run: Run,
     phase: Phase,
-    feedback: Feedback,
+    feedback: Feedback = "",
+    comment: Comments = None,
     to: To = "",
     sha256: Sha256 = "",
     pin_fd: PinFd = None,
@@ -34,24 +42,29 @@ def reject(
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval, shown_sha256
+    from wfe_mcp.views.approvals.comments import rejection, typed_comments
     from wfe_mcp.views.envelopes import standing_of
 
+    if not feedback and not comment:
+        raise typer.BadParameter("say what should change: --feedback TEXT, or --comment FILE:LINE=TEXT")
+    comments = typed_comments(comment or ())
     engine, run = invocation.engine, invocation.at(run, phase)
     state = standing_of(engine, run).loaded.state
     known = PhasePath(phase) in state.attempts
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
-    if pin_fd is None and not to and under_gates:
+    if pin_fd is None and not to and not comments and under_gates:
         approvals.withdraw(engine, invocation.by, run, phase, feedback)
         invocation.render(
             run_outcome(engine, run, phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
         )
         return
     view = open_approval(engine, standing_of(engine, run), phase)
+    said = rejection(view, feedback, comments)
     if view is not None:
         show_first(invocation, view, Detail(), asks=pin_fd is None)
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = "" if view is None else shown_sha256(view)
-    approvals.reject(engine, by, run, phase, feedback, to=to or None, sha256=sha256 or None, shown=shown)
+    approvals.reject(engine, by, run, phase, said, to=to or None, sha256=sha256 or None, shown=shown)
     invocation.render(
         run_outcome(
             engine,

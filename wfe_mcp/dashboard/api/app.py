@@ -13,7 +13,7 @@ from starlette.requests import Request
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
-from wfe_mcp.dashboard.api import graphs, inbox, library, live, runs, session
+from wfe_mcp.dashboard.api import decisions, graphs, inbox, library, live, runs, session
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def api(access: Access | None = None) -> FastAPI:
         responses=refusals(), generate_unique_id_function=_name, servers=[{"url": ROOT}],
     )  # fmt: skip
     app.state.access = access
-    for each in (session.router, inbox.router, runs.router, graphs.router, library.router, live.router):
+    for each in (
+        session.router, inbox.router, decisions.router, runs.router, graphs.router, library.router, live.router,
+    ):  # fmt: skip
         app.include_router(each)
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_malformed)

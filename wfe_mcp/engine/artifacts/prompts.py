@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.line_comments import split_comments
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
@@ -216,7 +217,22 @@ def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]
         note | {"message": fenced_note(change, f"feedback of {note['from']}", note["message"], limit)}
         for note, limit in zip(notes, limits, strict=False)
     ]
+    if notes:
+        told[-1] |= _commented(change, notes[-1])
     return _with_findings(change, attempt, told)
+
+
+def _commented(change: RunChange, note: dict[str, Any]) -> dict[str, Any]:
+    """The message without its comments on lines, and these by file, side and line; nothing where it has none."""
+    message, comments = split_comments(note["message"])
+    if not comments:
+        return {}
+    label = f"feedback of {note['from']}"
+    told = [
+        {"file": each.file, "line": each.line, "side": each.side, "text": fenced_note(change, label, each.text)}
+        for each in comments
+    ]
+    return {"message": fenced_note(change, label, message), "comments": told}
 
 
 def _with_findings(change: RunChange, attempt: Attempt, told: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,209 @@
+"""Operations on what waits for a person's decision: look at it, approve, reject with comments on lines, edit.
+
+Rules:
+1. Whoever has a token may look. A decision needs the PIN, typed at the page; a program is ``forbidden``.
+2. A decision is for the content that was shown: ``sha256`` and ``shown`` are sent, and any other is ``stale_revision``
+   (409) with the view of now, and the request that is open in its place.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.line_comments import LineComment, Side
+from wfe_mcp.core.model import Person
+from wfe_mcp.dashboard.api.access import Caller, Reads
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.dashboard.decision_forms import refuse_unseen
+from wfe_mcp.dashboard.edits import open_text, store_edit, what_is_editable
+from wfe_mcp.dashboard.highlight import classed
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.views.approvals.comments import rejection
+from wfe_mcp.views.approvals.page import DecisionData, decision_data
+from wfe_mcp.views.approvals.request import DecisionView
+from wfe_mcp.views.envelopes import refusal
+from wfe_mcp.views.model import plain, view_model
+
+router = APIRouter(prefix="/decisions/{request}", tags=["decisions"])
+
+_MOST_COMMENTS = 200
+
+
+class _Decision(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    pin: str = Field("", max_length=200, description="the user's PIN, typed at the page")
+    sha256: str = Field(description="of the request that was shown")
+    shown: str = Field(description="shown_sha256 of what was shown")
+
+
+class Approval(_Decision):
+    """An approval of exactly what was shown. ``phrase``: where the gate asks for one."""
+
+    comment: str = ""
+    phrase: str = ""
+
+
+class Comment(BaseModel):
+    """A comment on one line of the change. ``side``: of the file before the change, or after it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str = Field(max_length=1000)
+    line: int = Field(ge=1)
+    text: str = Field(max_length=4000)
+    side: Side = "new"
+
+
+class Sending(_Decision):
+    """A rejection with feedback, comments on lines, or both. ``to``: an earlier phase to go back to."""
+
+    feedback: str = ""
+    to: str = ""
+    comments: list[Comment] = Field([], max_length=_MOST_COMMENTS)
+
+
+class Edit(_Decision):
+    """The prompt or the artifact, as a person edited it. ``note``: stored with the new revision."""
+
+    text: str
+    note: str = ""
+
+
+@view_model
+class TextToEdit:
+    """What can be edited (``prompt`` or ``artifact``), as text; ``sha256``: of the request it belongs to."""
+
+    what: str
+    text: str
+    sha256: str
+
+
+@router.get("", response_model=answer_of(DecisionData))
+def show_decision(caller: Reads, request: str) -> JSONResponse:
+    """What a request asks: everything that `show --decision --json` shows, with the change line by line."""
+    view, _ = _found(caller, request)
+    if view.gating:
+        caller.access.engines_of(caller.token).judge_again(view.request.id)
+    return shown(f"{view.request.phase}: {view.state}", _data(view))
+
+
+@router.post("/approve", response_model=answer_of(DecisionData))
+def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse:
+    """Approve what was shown, with the PIN."""
+
+    def give(view: DecisionView, engine: Engine, by: Person) -> None:
+        if view.shown is not None and view.shown.assurance == "passkey":
+            raise Refused(
+                "needs_human", "This gate needs a passkey signature; a PIN alone is not enough.",
+                f"Sign on the page /decide/{view.request.id}.",
+            )  # fmt: skip
+        stored = view.request
+        approvals.decide(
+            engine, by, stored.run_id, stored.phase, sha256=body.sha256, comment=body.comment, phrase=body.phrase,
+            request=stored.id, shown=view.shown_sha256,
+        )  # fmt: skip
+
+    return _decided(caller, request, body, "Approve", give)
+
+
+@router.post("/reject", response_model=answer_of(DecisionData))
+def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
+    """Send the phase back, with the PIN. Comments on lines become part of the feedback that the next attempt gets."""
+
+    def give(view: DecisionView, engine: Engine, by: Person) -> None:
+        comments = [LineComment(each.file, each.line, each.text, each.side) for each in body.comments]
+        said, stored = rejection(view.shown, body.feedback, comments), view.request
+        approvals.reject(
+            engine, by, stored.run_id, stored.phase, said, to=body.to or None, sha256=body.sha256, request=stored.id,
+            shown=view.shown_sha256,
+        )  # fmt: skip
+
+    return _decided(caller, request, body, "Reject", give)
+
+
+@router.get("/edit", response_model=answer_of(TextToEdit))
+def text_to_edit(caller: Reads, request: str) -> JSONResponse:
+    """What of an open request a person can edit: the prompt before work, or an artifact declared editable."""
+    view, engine = _found(caller, request)
+    what = what_is_editable(view)
+    if not what:
+        raise Refused(
+            "illegal_transition", f"Nothing of phase {view.request.phase!r} can be edited here now.",
+            f"At a terminal: wfe-mcp edit {view.request.run_id} {view.request.phase}",
+        )  # fmt: skip
+    return shown(what, TextToEdit(what=what, text=open_text(engine, view), sha256=view.request.sha256))
+
+
+@router.post("/edit", response_model=answer_of(DecisionData))
+def edit_request(caller: Reads, request: str, body: Edit) -> JSONResponse:
+    """Store an edited prompt or artifact, with the PIN; its gates run again, and a new request follows."""
+
+    def give(view: DecisionView, engine: Engine, by: Person) -> None:
+        store_edit(engine, view, by, body.text, body.note)
+
+    return _decided(caller, request, body, "", give)
+
+
+def _decided(
+    caller: Caller, request: str, body: _Decision, button: str, give: Callable[[DecisionView, Engine, Person], None]
+) -> JSONResponse:
+    caller.refuse_program()
+    view, engine = _found(caller, request)
+    try:
+        _refuse_unfit(view, body, button)
+        give(view, engine, caller.person(engine, body.pin))
+    except Refused as refused:
+        return _refused(caller, engine, view, refused)
+    caller.access.engines_of(caller.token).judge_again(view.request.id)
+    now, _ = _found(caller, request)
+    return shown(f"{view.request.phase}: {'edited' if not button else button.lower()}", _data(now))
+
+
+def _refuse_unfit(view: DecisionView, body: _Decision, button: str) -> None:
+    """Refuse what takes no answer, what was not shown, and what has no PIN."""
+    if view.state != "open":
+        raise Refused(
+            "stale_revision", f"The request {view.request.id} is {view.state}: it takes no answer.", "Look at it again."
+        )
+    if button and button not in view.buttons:
+        raise Refused("illegal_transition", "The run is stopped, so no decision is possible now.", "Resume it first.")
+    if body.sha256 != view.request.sha256:
+        raise Refused("stale_revision", "What you looked at is not what is open now.", "Review it again.")
+    refuse_unseen(view, {"shown": body.shown})
+    if not body.pin:
+        raise Refused("needs_human", "A decision needs your PIN.", f"Type it at the page, or run: {view.command}")
+
+
+def _refused(caller: Caller, engine: Engine, view: DecisionView, refused: Refused) -> JSONResponse:
+    """The refusal; a stale one with the view of now, and what differs from what was looked at."""
+    answer = refusal(engine, refused, view.request.run_id, view.request.phase)
+    if refused.code == "stale_revision":
+        caller.access.engines_of(caller.token).judge_again(view.request.id)
+        now, _ = _found(caller, view.request.id)
+        data: dict[str, Any] = plain(_data(now))
+        answer.data.update({"decision": data, "newer": now.newer or "", "changed": refused.data.get("changed", [])})
+    return reply(answer)
+
+
+def _found(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
+    engines = caller.access.engines_of(caller.token)
+    engine = engines.of_request(request)
+    if engine is None:
+        raise Refused(
+            "bad_argument", f"There is no request {request[:80]!r}, or its folder is gone.", "List them: GET /inbox"
+        )
+    engine = caller.engine(engine.project_id)  # a token of one project opens no other
+    view = engines.view(request)
+    assert view is not None, "its engine was found"
+    return view, engine
+
+
+def _data(view: DecisionView) -> DecisionData:
+    return decision_data(view, classed, what_is_editable(view))

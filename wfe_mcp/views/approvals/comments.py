@@ -1,0 +1,96 @@
+"""Comments on lines of what is shown, checked and made part of a rejection; for the command line and the page."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.line_comments import LineComment, split_comments, with_comments
+from wfe_mcp.views.model import view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wfe_mcp.core.line_comments import Side
+    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.workspace.git.file_diffs import FileDiff
+
+_TYPED = re.compile(r"(?P<file>[^=]+?):(?P<old>-?)(?P<line>\d+)=(?P<text>.+)", re.DOTALL)
+_MOST = 200
+
+
+@view_model
+class LineNote:
+    """A comment on a line of the change. ``side``: ``old`` or ``new``, before the change or after it."""
+
+    file: str
+    line: int
+    side: str
+    text: str
+
+
+def line_notes(text: str) -> tuple[LineNote, ...]:
+    """The comments on lines in the text of a rejection."""
+    return tuple(
+        LineNote(file=each.file, line=each.line, side=each.side, text=each.text) for each in split_comments(text)[1]
+    )
+
+
+def typed_comments(given: Iterable[str]) -> list[LineComment]:
+    """``FILE:LINE=TEXT`` for a line after the change, ``FILE:-LINE=TEXT`` for one before it. Refuses ``bad_argument``."""
+    found: list[LineComment] = []
+    for text in given:
+        read = _TYPED.fullmatch(text)
+        if read is None:
+            raise Refused(
+                "bad_argument", f"{text[:80]!r} is no comment on a line.",
+                "Write FILE:LINE=TEXT: --comment 'src/app.py:12=Name the unit'. For a removed line: FILE:-LINE=TEXT.",
+            )  # fmt: skip
+        side: Side = "old" if read["old"] else "new"
+        found.append(LineComment(read["file"], int(read["line"]), read["text"], side))
+    return found
+
+
+def rejection(view: ApprovalView | None, feedback: str, comments: Sequence[LineComment]) -> str:
+    """The text of a rejection. Refuses ``bad_argument``: nothing is said, or a comment is on no shown line."""
+    if not comments:
+        if not feedback.strip():
+            raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
+        return feedback
+    if len(comments) > _MOST:
+        raise Refused("bad_argument", f"{len(comments)} comments are too many.", f"Give at most {_MOST}.")
+    files = {each.path: each for change in (() if view is None else view.changes) for each in change.files}
+    for each in comments:
+        _refuse_elsewhere(each, files)
+    return with_comments(feedback, comments)
+
+
+def _refuse_elsewhere(comment: LineComment, files: dict[str, FileDiff]) -> None:
+    found = files.get(comment.file)
+    if found is None:
+        near = nearest(comment.file, files)
+        hint = f"Did you mean {near[0]}?" if near else "Only files that the change shows take comments."
+        raise Refused("bad_argument", f"The change has no file {comment.file!r}.", hint)
+    if not comment.text.strip():
+        raise Refused(
+            "bad_argument", f"The comment on {comment.file}:{comment.line} is empty.", "Say what should change."
+        )
+    lines = _shown_lines(found, comment.side)
+    if comment.line not in lines:
+        near_line = min(lines, key=lambda line: (abs(line - comment.line), line), default=None)
+        hint = f"The nearest shown line is {near_line}." if near_line else "It shows no lines on that side."
+        raise Refused(
+            "bad_argument", f"The change does not show line {comment.line} ({comment.side}) of {comment.file}.", hint
+        )
+
+
+def _shown_lines(file: FileDiff, side: Side) -> set[int]:
+    found: set[int] = set()
+    for hunk in file.hunks:
+        number = hunk.old_start if side == "old" else hunk.new_start
+        for line in hunk.lines:
+            if line[0] != ("+" if side == "old" else "-"):
+                found.add(number)
+                number += 1
+    return found

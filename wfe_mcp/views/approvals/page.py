@@ -1,0 +1,134 @@
+"""A decision as the browser application shows it: the decision view, its code in colours, its artifact in parts."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.views import markdown
+from wfe_mcp.views.approvals import content
+from wfe_mcp.views.approvals.model import as_json
+from wfe_mcp.views.model import JsonObject, second, view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wfe_mcp.store.records.approvals import DecisionRecord
+    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.request import DecisionView
+
+    Colours = Callable[[str, Sequence[str]], list[list[tuple[str, str]]]]
+
+
+@view_model
+class AskedView:
+    """A stored request."""
+
+    id: str
+    run_id: str
+    phase: str
+    attempt: int
+    stage: str
+    sha256: str
+    created_at: str
+    expires_at: str = ""
+
+
+@view_model
+class AnswerGiven:
+    """What was decided, by whom."""
+
+    approved: bool
+    actor: str
+    channel: str
+    assurance: str
+    at: str
+    comment: str = ""
+    to: str = ""
+
+
+@view_model
+class DecisionData:
+    """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
+
+    In it, each hunk has ``pieces`` beside its ``lines``: of each line, classes (``c`` comment, ``k`` keyword, ``s`` text,
+    ``m`` number, ``f`` name) and texts. The artifact has ``parts``, as its type wants to be read. ``shown_sha256`` names
+    what is shown, without these two. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit.
+    """
+
+    request: AskedView
+    state: str
+    project: str
+    title: str
+    template: str
+    tainted: bool
+    gating: bool
+    command: str
+    newer: str = ""
+    answer: AnswerGiven | None = None
+    back_to: tuple[str, ...] = ()
+    passkeys: tuple[str, ...] = ()
+    no_passkey: str = ""
+    buttons: tuple[str, ...] = ()
+    editable: str = ""
+    shown_sha256: str = ""
+    shown: JsonObject | None = None
+
+
+def decision_data(view: DecisionView, colours: Colours, editable: str = "") -> DecisionData:
+    """``view`` as JSON. ``colours``: how a language's lines are split into pieces."""
+    asked = view.request
+    return DecisionData(
+        request=AskedView(
+            id=asked.id, run_id=asked.run_id, phase=str(asked.phase), attempt=asked.attempt, stage=str(asked.stage),
+            sha256=asked.sha256, created_at=second(asked.created_at), expires_at=second(asked.expires_at),
+        ),
+        state=view.state, project=view.project, title=view.title, template=view.template, tainted=view.tainted,
+        gating=view.gating, command=view.command, newer=view.newer or "", answer=_answer(view.answer),
+        back_to=view.back_to, passkeys=view.passkeys, no_passkey=view.no_passkey, buttons=view.buttons,
+        editable=editable, shown_sha256=view.shown_sha256, shown=None if view.shown is None else _shown(view.shown, colours),
+    )  # fmt: skip
+
+
+def _answer(given: DecisionRecord | None) -> AnswerGiven | None:
+    if given is None:
+        return None
+    return AnswerGiven(
+        approved=given.approved, actor=given.actor, channel=str(given.channel), assurance=given.assurance.name.lower(),
+        at=second(given.at), comment=given.comment, to=str(given.to or ""),
+    )  # fmt: skip
+
+
+def _shown(view: ApprovalView, colours: Colours) -> dict[str, Any]:
+    found: dict[str, Any] = as_json(view)
+    for change in found.get("changes", ()):
+        for file in change.get("files", ()):
+            for hunk in file.get("hunks", ()):
+                hunk["pieces"] = _pieces(file["path"], hunk["lines"], colours)
+    for place in (found.get("artifact"), *found.get("earlier", ())):
+        if place is not None:
+            place["parts"] = [_kind(part) for part in content.parts_of(place["schema"], place.get("content"))]
+    return found
+
+
+def _pieces(path: str, lines: Sequence[str], colours: Colours) -> list[list[list[str]]]:
+    """Of each line its pieces; the lines before and after the change are each read as one text."""
+    sides = {signs: iter(colours(path, [line[1:] for line in lines if line[0] in signs])) for signs in (" -", " +")}
+    found: list[list[list[str]]] = []
+    for line in lines:
+        was = next(sides[" -"]) if line[0] != "+" else []
+        now = next(sides[" +"]) if line[0] != "-" else was
+        found.append([list(piece) for piece in now])
+    return found
+
+
+def _kind(value: object) -> Any:
+    """A part or a block as JSON, with its ``kind``; Markdown as blocks."""
+    if isinstance(value, tuple):
+        return [_kind(each) for each in cast("tuple[object, ...]", value)]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    named: Mapping[str, Any] = {each.name: _kind(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, content.Document):
+        named = {"blocks": [_kind(block) for block in markdown.parsed(value.text)]}
+    return {"kind": type(value).__name__.lower(), **named}
