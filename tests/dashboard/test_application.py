@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
-from tests.dashboard.browser import asked
+from tests.dashboard.browser import PIN, WRONG, asked
 from tests.dashboard.chromium import Tab, launched
 from tests.dashboard.stage import Stage, staged
 from tests.engine.scene import Scene, approval, command, phase
@@ -117,14 +118,13 @@ def test_the_title_counts_what_waits(scene: Scene, visit: Visit) -> None:
 def server(scene: Scene, port: int) -> Iterator[subprocess.Popen[str]]:
     """``wfe-mcp ui`` as a process of its own, on the database of the scene."""
     url = scene.engine.store.health().path
-    environment = {**os.environ, **scene.environment, "WFE_DATABASE": f"sqlite:///{url}", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **scene.environment, "WFE_DATABASE_URL": f"sqlite:///{url}", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "wfe_mcp", "ui", "--port", str(port), "--no-browser", "--json"],
         cwd=scene.root, env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        process.first = json.loads(process.stdout.readline())  # pyright: ignore[reportAttributeAccessIssue]
         yield process
     finally:
         process.kill()
@@ -208,7 +208,7 @@ def test_the_palette_finds_pages_and_what_waits(scene: Scene, visit: Visit) -> N
     expect(shown.locator("h1")).to_have_text("Board")
 
 
-PAGES = ["/inbox", "/board", "/runs", "/runs/{working}/graph", "/runs/{waiting}/list/fix", "/runs/{stopped}/lineage", "/runs/{waiting}/events",
+PAGES = ["/inbox", "/inbox/{request}", "/board", "/runs", "/runs/{working}/graph", "/runs/{waiting}/list/fix", "/runs/{stopped}/lineage", "/runs/{waiting}/events",
          "/start", "/start/quick_fix", "/templates", "/templates/quick_fix", "/templates/quick_fix/json", "/queue", "/activity", "/projects",
          "/settings", "/search?q=none"]  # fmt: skip
 
@@ -254,3 +254,104 @@ def test_no_page_is_wider_than_a_phone(scene: Scene, chromium: Chromium, page: P
         assert wide == []
     finally:
         tab.close()
+
+
+# -- decisions -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_inbox_is_worked_by_keyboard_alone(scene: Scene, visit: Visit, tab: Tab) -> None:
+    run, _ = waiting(scene)
+    shown = visit()
+    expect(shown.locator(".inbox .title")).to_have_count(1)
+    shown.keyboard.press("j")
+    shown.keyboard.press("Enter")
+    expect(shown.get_by_role("button", name="Approve")).to_be_visible()
+    shown.keyboard.press("a")
+    shown.keyboard.type("well done")
+    shown.keyboard.press("Tab")
+    shown.keyboard.type(PIN)
+    shown.keyboard.press("Enter")
+    expect(shown.get_by_role("status").filter(has_text="Approved by")).to_contain_text("well done")
+    assert scene.attempt(run, "plan").status == "completed"
+    assert tab.console == []
+
+
+def test_a_wrong_pin_decides_nothing_and_keeps_what_was_typed(scene: Scene, visit: Visit) -> None:
+    run, request = waiting(scene)
+    shown = visit(f"/inbox/{request}")
+    shown.get_by_role("button", name="Approve").click()
+    shown.get_by_label("Comment").fill("well done")
+    shown.get_by_label("PIN").fill(WRONG)
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("alert")).to_contain_text("Nothing was decided")
+    expect(shown.get_by_label("Comment")).to_have_value("well done")
+    assert scene.attempt(run, "plan").status == "awaiting"
+
+
+def test_a_comment_on_a_line_becomes_the_feedback_of_a_rejection(scene: Scene, visit: Visit) -> None:
+    stage = staged(scene)
+    shown = visit(f"/inbox/{stage.request}")
+    row = shown.locator("#f-src-lists-py tr.add").first
+    row.hover()
+    row.get_by_role("button", name="Comment on line").click()
+    shown.get_by_role("textbox", name="Comment").fill("Say that None is skipped.")
+    shown.get_by_role("button", name="Keep the comment").click()
+    shown.reload()
+    expect(shown.locator(".say.mine")).to_contain_text("Say that None is skipped.")
+    shown.get_by_role("button", name="Send back").first.click()
+    shown.get_by_label("What should be different?").fill("Nearly.")
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign and send back").click()
+    expect(shown.get_by_role("status").filter(has_text="Sent back")).to_be_visible()
+    told = " ".join(each.message for each in scene.attempt(stage.waiting, "fix").feedback)
+    assert "Nearly." in told
+    assert "src/lists.py" in told
+    assert "Say that None is skipped." in told
+
+
+def test_markup_in_an_artifact_is_text(scene: Scene, visit: Visit, tab: Tab) -> None:
+    stage = staged(scene)
+    shown = visit(f"/inbox/{stage.request}")
+    expect(shown.locator("#artifact")).to_contain_text("<script>alert(1)</script>")
+    assert shown.locator("#artifact script").count() == 0
+    assert tab.console == []
+
+
+def test_what_changed_meanwhile_is_not_approved(scene: Scene, visit: Visit) -> None:
+    run, request = waiting(scene)
+    shown = visit(f"/inbox/{request}")
+    shown.get_by_role("button", name="Approve").click()
+    shown.get_by_label("PIN").fill(PIN)
+    shown.route("**/api/v1/decisions/*", lambda route: route.abort())  # this tab does not hear of it
+    scene.write("app.py", "VALUE = 2\n")
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("alert")).to_contain_text("Nothing was decided")
+    assert scene.attempt(run, "plan").status != "completed"
+
+
+# -- the server is lost ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_no_event_is_missed_while_the_server_was_killed(scene: Scene, tab: Tab) -> None:
+    run = scene.start(phase("plan"), phase("build"), phase("ship"))
+    port = free_port()
+    with server(scene, port) as first:
+        tab.page.goto(opened(first))
+        tab.page.wait_for_selector("header.topbar")
+        to(tab.page, f"/runs/{run}/events")
+        expect(tab.page.locator(".live")).to_have_text("live")
+        os.kill(first.pid, signal.SIGKILL)
+        expect(tab.page.locator(".live")).to_contain_text("lost")
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    with server(scene, port):
+        expect(tab.page.locator(".live")).to_have_text("live")
+        expect(tab.page.locator(".filters option").first).to_have_text(f"all {len(scene.events(run))}")
+
+
+def opened(process: subprocess.Popen[str]) -> str:
+    """The link that the command printed."""
+    assert process.stdout is not None
+    said = json.loads(process.stdout.readline())
+    return str(said["data"].get("link") or said["data"]["url"])

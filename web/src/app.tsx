@@ -140,10 +140,10 @@ export function App() {
         <span className={`live ${live}`} role="status">
           {LIVE[live]}
         </span>
-        <button className="search" type="button" aria-label="Search or run a command" onClick={() => setOpen("palette")}>
+        <button className="search" type="button" aria-label="Search or run a command Ctrl K" onClick={() => setOpen("palette")}>
           <Icon name="search" />
           <span className="grow-text only-desktop">Search or run a command</span>
-          <kbd className="only-desktop" aria-hidden="true">Ctrl K</kbd>
+          <kbd className="only-desktop">Ctrl K</kbd>
         </button>
         <button className="btn bare icon-only" type="button" aria-label="Switch between light and dark" onClick={switchTheme}>
           <Icon name="theme" />

@@ -109,6 +109,13 @@ export function File({ file, split, viewed, view, open, toggle, talk, mark }: {
   const tags = [STATUS[file.status], KIND[file.kind ?? ""], mark, file.old_mode && file.new_mode && file.old_mode !== file.new_mode ? `mode ${file.old_mode} → ${file.new_mode}` : ""];
   const about = talk.comments.filter((each) => each.file === file.path).length;
   return (
+    <div className="filewrap">
+      <label className="row viewed">
+        <input type="checkbox" checked={viewed} onChange={(event) => view(event.target.checked)} />
+        <span>
+          Viewed<span className="hidden"> {file.path}</span>
+        </span>
+      </label>
     <details className="file" id={anchorOf(file.path)} open={open} onToggle={(event) => toggle(event.currentTarget.open)}>
       <summary className="fold">
         <span className="path">{file.old_path ? `${file.old_path} → ${file.path}` : file.path}</span>
@@ -120,10 +127,6 @@ export function File({ file, split, viewed, view, open, toggle, talk, mark }: {
         {about > 0 && <span className="tag">{count(about, "comment")}</span>}
         <span className="end row">
           {file.hunks?.length ? <Stat added={file.added} removed={file.removed} /> : null}
-          <label className="row" onClick={(event) => event.stopPropagation()}>
-            <input type="checkbox" checked={viewed} onChange={(event) => view(event.target.checked)} aria-label={`Viewed: ${file.path}`} />
-            <span className="only-wide">Viewed</span>
-          </label>
         </span>
       </summary>
       {open && total > 0 && (
@@ -159,6 +162,7 @@ export function File({ file, split, viewed, view, open, toggle, talk, mark }: {
         </p>
       )}
     </details>
+    </div>
   );
 }
 

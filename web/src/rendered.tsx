@@ -20,8 +20,8 @@ export type Part =
   | { kind: "document"; blocks: Block[] }
   | { kind: "listing"; items: string[] }
   | { kind: "records"; header: string[]; rows: string[][] }
-  | { kind: "file"; path: string; text: string }
-  | { kind: "field"; name: string; parts: Part[] };
+  | { kind: "fileshown"; path: string; text: string }
+  | { kind: "fieldshown"; name: string; parts: Part[] };
 
 function Spans({ spans }: { spans: Span[] }) {
   return spans.map((each, index) => {
@@ -140,7 +140,7 @@ export function Parts({ parts }: { parts: Part[] }) {
                 </tbody>
               </table>
             );
-          case "file":
+          case "fileshown":
             return (
               <details key={index}>
                 <summary className="fold row">
@@ -149,7 +149,7 @@ export function Parts({ parts }: { parts: Part[] }) {
                 <pre className="block">{part.text}</pre>
               </details>
             );
-          case "field":
+          case "fieldshown":
             return (
               <dl key={index} className="kv">
                 <dt>{part.name}</dt>
