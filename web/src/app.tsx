@@ -140,7 +140,7 @@ export function App() {
         <span className={`live ${live}`} role="status">
           {LIVE[live]}
         </span>
-        <button className="search" type="button" aria-label="Search or run a command Ctrl K" onClick={() => setOpen("palette")}>
+        <button className="search" type="button" title="Search or run a command (Ctrl K)" onClick={() => setOpen("palette")}>
           <Icon name="search" />
           <span className="grow-text only-desktop">Search or run a command</span>
           <kbd className="only-desktop">Ctrl K</kbd>

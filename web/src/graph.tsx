@@ -113,7 +113,6 @@ export function Graph({ nodes, chosen, choose, direction, connect }: {
         height: HEIGHT,
         selected: node.phase === chosen,
         ariaRole: "button",
-        ariaLabel: `${node.phase}, ${subline(node)}`,
       })),
     [nodes, places, chosen, direction, connect],
   );
