@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def test_the_title_counts_what_waits(scene: Scene, visit: Visit) -> None:
 
 
 @contextmanager
-def server(scene: Scene, port: int) -> Iterator[subprocess.Popen[str]]:
+def server(scene: Scene, port: int) -> Generator[subprocess.Popen[str]]:
     """``wfe-mcp ui`` as a process of its own, on the database of the scene."""
     url = scene.engine.store.health().path
     environment = {**os.environ, **scene.environment, "WFE_DATABASE_URL": f"sqlite:///{url}", "PYTHONPATH": str(ROOT)}
@@ -220,7 +220,7 @@ def test_every_page_is_accessible_in_both_themes(scene: Scene, visit: Visit, tab
     shown = visit()
     axe = AXE.read_text(encoding="utf-8")
     client = shown.context.new_cdp_session(shown)
-    client.send("Runtime.evaluate", {"expression": axe})
+    client.send("Runtime.evaluate", {"expression": axe})  # pyright: ignore[reportUnknownMemberType] - the policy forbids a script tag
     faults: list[str] = []
     for theme in ("light", "dark"):
         shown.evaluate("(name) => { document.documentElement.dataset.theme = name; }", theme)
