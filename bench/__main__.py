@@ -2,7 +2,7 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds   some of it
+python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds dashboard   some of it
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bench import (
     bounds,
     calls,
     checkpoints,
+    dashboard,
     find,
     fleet,
     fuzz,
@@ -69,6 +70,7 @@ def main(argv: list[str]) -> int:
         "rooms": ("Where a check runs", partial(rooms.measure, times=3 if quick else 9)),
         "git": ("Git processes", git_processes.measure),
         "bounds": ("Input at and above the limits", bounds.measure),
+        "dashboard": ("The dashboard", dashboard.measure),
         "fuzz": ("Hostile calls", partial(fuzz.measure, calls=200 if quick else 5_000)),
     }
     print(

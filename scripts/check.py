@@ -85,6 +85,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "imports": [Step([str(COMMANDS / "lint-imports"), "--no-logo"]), Step([str(COMMANDS / "deptry"), "."])],
         "pins": [Step([python, "scripts/pins.py", "--check"])],
         "generated": [Step([python, "scripts/generate.py", "--check"])],
+        "web": [Step([python, "scripts/build_web.py", "--stamp"]), Step([python, "scripts/build_web.py", "--check"])],
         "wheel": [Step([python, "scripts/check_wheel.py"])],
     }
 

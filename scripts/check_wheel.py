@@ -16,6 +16,8 @@ from pathlib import Path
 from pins import ROOT, uv
 
 CARRIED = ("templates", "schemas")
+BUILT = ("dashboard/static/app/index.html", "dashboard/static/app/BUILD.json")
+"""What is built before the wheel is, below the package."""
 SAMPLE = "docs/examples/acme-wfe"
 
 
@@ -44,13 +46,13 @@ def main() -> int:
 
 
 def files_missing_in(wheel: Path) -> list[str]:
-    """Files under templates/ and schemas/ in git that the wheel lacks inside the package."""
+    """Files under templates/ and schemas/ in git, and built ones, that the wheel lacks inside the package."""
     listed = subprocess.run(
         ["git", "ls-files", "--", *CARRIED], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
     )
     with zipfile.ZipFile(wheel) as archive:
         carried = set(archive.namelist())
-    return [name for name in listed.stdout.splitlines() if f"wfe_mcp/{name}" not in carried]
+    return [name for name in (*listed.stdout.splitlines(), *BUILT) if f"wfe_mcp/{name}" not in carried]
 
 
 def installed(wheel: Path, venv: Path, sample: Path) -> Path:

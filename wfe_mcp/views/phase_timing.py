@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wfe_mcp.core.paths import PhasePath, declared
 
@@ -58,9 +58,19 @@ _BY_GATE = {
 """After these it goes to whom the next gate asks."""
 
 
+class Stretch(NamedTuple):
+    """A stretch of a task's time: what it went to, in which of its attempts (0: before the first)."""
+
+    to: For
+    since: datetime
+    until: datetime
+    attempt: int
+
+
 @dataclass(slots=True)
 class PhaseTiming:
-    """One phase of one run, until it is over. ``seconds``: what its time went to. ``tries``: its attempts.
+    """One phase of one run, until it is over. ``seconds``: what its time went to; ``stretches``: the same in order.
+    ``tries``: its attempts.
 
     ``phase`` is that of the template, ``path`` names the item too.
     """
@@ -69,6 +79,7 @@ class PhaseTiming:
     path: PhasePath
     tries: dict[int, Outcome] = field(default_factory=dict[int, Outcome])
     seconds: dict[For, float] = field(default_factory=dict["For", float])
+    stretches: list[Stretch] = field(default_factory=list["Stretch"])
 
     @property
     def first(self) -> Outcome:
@@ -206,6 +217,7 @@ class _TimingReader:
             seconds = max(0.0, (at - clock.since).total_seconds())
             if seconds:
                 clock.task.seconds[key] = clock.task.seconds.get(key, 0.0) + seconds
+                clock.task.stretches.append(Stretch(key, clock.since, at, max(clock.task.tries, default=0)))
         clock.to, clock.since = to, at
 
 

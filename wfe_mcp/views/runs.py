@@ -64,7 +64,7 @@ def summary(standing: Overview) -> str:
     done = sum(1 for attempt in top if attempt.is_settled)
     text = f"{run.title}: {state.status}, {done} of {len(top)} phases done"
     at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(standing, attempt)]
-    text += "".join(f", {attempt.phase} {_progress(state.loops[attempt.phase])}" for attempt in at_work)
+    text += "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
     text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(standing.loaded)) else ""
@@ -249,7 +249,7 @@ def _short(standing: Overview, attempt: Attempt) -> PhaseView:
     staged = attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}
     return PhaseView(
         phase=attempt.phase, state=str(attempt.status), attempt=attempt.number,
-        items=_progress(loop) if loop is not None and walks else "", stage=str(attempt.stage) if staged else "",
+        items=loop_progress(loop) if loop is not None and walks else "", stage=str(attempt.stage) if staged else "",
         mending=attempt.recovery if attempt.repair == "recover" else attempt.repair or "", held=attempt.held,
     )  # fmt: skip
 
@@ -260,7 +260,7 @@ def _walks(standing: Overview, attempt: Attempt) -> bool:
     return attempt.phase in standing.loaded.state.loops and spec is not None and not spec.flow
 
 
-def _progress(loop: LoopState) -> str:
+def loop_progress(loop: LoopState) -> str:
     """The progress of a loop: ``3/10``, and what was left as it failed."""
     return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 

@@ -13,7 +13,9 @@ from starlette.requests import Request
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
-from wfe_mcp.dashboard.api import authoring, decisions, library, live, runs, session, setup, steering
+from wfe_mcp.dashboard.api import (
+    authoring, decisions, graphs, inbox, library, live, runs, session, setup, steering,
+)  # fmt: skip
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ names the calls that are legal now, by the names of the operations.
 
 
 _ROUTERS = (
-    session.router, decisions.router, runs.router, steering.router, authoring.router, library.router, setup.router, live.router,
+    session.router, inbox.router, decisions.router, runs.router, graphs.router, steering.router, authoring.router,
+    library.router, setup.router, live.router,
 )  # fmt: skip
 
 

@@ -1,0 +1,357 @@
+"""The application in a real browser: live, by keyboard, in several tabs, and after the server was killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page as Tab_
+from playwright.sync_api import expect
+
+from tests.dashboard.browser import PIN, WRONG, asked
+from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.stage import Stage, staged
+from tests.engine.scene import Scene, approval, command, phase
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals.decision_page import link
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+Visit = Callable[..., Tab_]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with launched(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.fixture
+def tab(chromium: Chromium) -> Iterator[Tab]:
+    made = Tab.open(chromium)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
+    """Open the application by a fresh link, at the time of the scene, and go to one of its pages."""
+
+    def go(address: str = "/inbox") -> Tab_:
+        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        to(tab.page, address)
+        return tab.page
+
+    return go
+
+
+def to(shown: Tab_, address: str) -> None:
+    shown.evaluate("(to) => { location.hash = to; }", address)
+
+
+def waiting(scene: Scene) -> tuple[str, str]:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok"), approval()), inputs={"goal": "more"})
+    scene.do(run, "plan")
+    return run, asked(scene, run)
+
+
+# -- sessions ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_opens_the_inbox_and_its_code_leaves_the_address(scene: Scene, visit: Visit, tab: Tab) -> None:
+    waiting(scene)
+    shown = visit()
+    expect(shown.locator(".inbox .title")).to_have_text("Approve plan: A drill")
+    assert "code" not in shown.url
+    assert shown.context.cookies() == [] or all("wfes_" not in each["value"] for each in shown.context.cookies())  # pyright: ignore[reportTypedDictNotRequiredAccess]
+    assert tab.console == []
+
+
+def test_a_page_without_a_session_shows_the_command_and_nothing_else(scene: Scene, page: Page, tab: Tab) -> None:
+    waiting(scene)
+    tab.page.goto(f"{page.url}app/")
+    expect(tab.page.locator("h1")).to_have_text("Open this page by its command")
+    expect(tab.page.locator(".cli code")).to_have_text("wfe-mcp ui")
+    assert "plan" not in tab.words
+
+
+def test_a_second_tab_borrows_the_session_of_the_first(scene: Scene, page: Page, visit: Visit) -> None:
+    waiting(scene)
+    first = visit()
+    second = first.context.new_page()
+    second.goto(f"{page.url}app/#/inbox")
+    expect(second.locator(".inbox .title")).to_have_text("Approve plan: A drill")
+
+
+# -- live ------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_agent_does_appears_by_itself(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    shown = visit(f"/runs/{run}/list")
+    expect(shown.locator("tbody tr").first).to_contain_text("ready to start")
+    scene.do(run, "plan")
+    expect(shown.locator("tbody tr").first).to_contain_text("passed")
+    scene.begin(run, "build")
+    expect(shown.locator(".turn")).to_contain_text("Working on build")
+
+
+def test_the_title_counts_what_waits(scene: Scene, visit: Visit) -> None:
+    shown = visit("/runs")
+    expect(shown).to_have_title("Runs · wfe")
+    waiting(scene)
+    expect(shown).to_have_title("(1) Runs · wfe")
+
+
+@contextmanager
+def server(scene: Scene, port: int) -> Generator[subprocess.Popen[str]]:
+    """``wfe-mcp ui`` as a process of its own, on the database of the scene."""
+    url = scene.engine.store.health().path
+    environment = {**os.environ, **scene.environment, "WFE_DATABASE_URL": f"sqlite:///{url}", "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wfe_mcp", "ui", "--port", str(port), "--no-browser", "--json"],
+        cwd=scene.root, env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+# -- pages -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_started_from_the_form_of_its_inputs(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), schema={"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}, "size": {"type": "integer"}}})  # fmt: skip
+    shown = visit("/start/drill")
+    shown.get_by_label("goal").fill("a better page")
+    shown.get_by_label("size").fill("3")
+    expect(shown.locator(".formgrid .cli code")).to_have_text(
+        "wfe-mcp start drill --input goal='a better page' --input size=3"
+    )
+    shown.get_by_role("button", name="Start the run").click()
+    shown.wait_for_function("() => location.hash.startsWith('#/runs/')")
+    run = shown.url.rpartition("/")[2]
+    assert scene.state(run).status == "running"
+
+
+def test_every_key_of_a_template_survives_the_form(scene: Scene, visit: Visit) -> None:
+    made = scene.define(phase("plan", on_fail=[{"do": "retry", "max_attempts": 2}]), phase("build", needs=["plan"]))
+    shown = visit("/templates/drill")
+    shown.locator("details.phase summary").first.click()
+    shown.locator("details.phase").first.get_by_label("Title").fill("Plan it")
+    to(shown, "/templates/drill/json")
+    found = json.loads(shown.get_by_label("Definition as JSON").input_value())
+    assert found["phases"][0].pop("title") == "Plan it"
+    assert found == made
+
+
+def test_a_faulty_template_is_told_while_it_is_typed(scene: Scene, visit: Visit) -> None:
+    scene.define(phase("plan"), phase("build", needs=["plan"]))
+    shown = visit("/templates/drill/json")
+    field = shown.get_by_label("Definition as JSON")
+    field.fill(field.input_value().replace('"plan"\n', '"plann"\n'))
+    expect(shown.locator(".problems")).to_contain_text("plann")
+    expect(shown.get_by_role("button", name="Save a version")).to_be_enabled()
+
+
+def test_a_run_is_rolled_back_and_the_rollback_undone(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan")
+    shown = visit(f"/runs/{run}/list")
+    row = shown.locator(".cps li").last
+    row.get_by_role("button", name="Roll back").click()
+    shown.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(shown.locator("tbody tr").first).not_to_contain_text("passed")
+    assert "RolledBack" in scene.events(run)
+
+
+def test_five_hundred_phases_are_a_graph_and_a_list(scene: Scene, visit: Visit) -> None:
+    many = [phase(f"p{n}", needs=[f"p{n - 1}"] if n % 7 else []) for n in range(500)]
+    run = scene.start(*many)
+    shown = visit(f"/runs/{run}/graph")
+    expect(shown.locator(".react-flow__node").first).to_be_visible()
+    to(shown, f"/runs/{run}/list")
+    expect(shown.locator("section[aria-label=List] tbody tr")).to_have_count(500)
+
+
+def test_the_palette_finds_pages_and_what_waits(scene: Scene, visit: Visit) -> None:
+    waiting(scene)
+    shown = visit()
+    expect(shown.locator(".inbox .title")).to_have_count(1)
+    shown.keyboard.press("Control+k")
+    shown.keyboard.type("go to queue")
+    shown.keyboard.press("Enter")
+    expect(shown.locator("h1")).to_have_text("Queue")
+    shown.keyboard.press("g")
+    shown.keyboard.press("b")
+    expect(shown.locator("h1")).to_have_text("Board")
+
+
+PAGES = ["/inbox", "/inbox/{request}", "/board", "/runs", "/runs/{working}/graph", "/runs/{waiting}/list/fix", "/runs/{stopped}/lineage", "/runs/{waiting}/events",
+         "/start", "/start/quick_fix", "/templates", "/templates/quick_fix", "/templates/quick_fix/json", "/queue", "/activity", "/projects",
+         "/settings", "/search?q=none"]  # fmt: skip
+
+
+def test_every_page_is_accessible_in_both_themes(scene: Scene, visit: Visit, tab: Tab) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: npm ci in web/")
+    stage: Stage = staged(scene)
+    shown = visit()
+    axe = AXE.read_text(encoding="utf-8")
+    client = shown.context.new_cdp_session(shown)
+    client.send("Runtime.evaluate", {"expression": axe})  # pyright: ignore[reportUnknownMemberType] - the policy forbids a script tag
+    faults: list[str] = []
+    for theme in ("light", "dark"):
+        shown.evaluate("(name) => { document.documentElement.dataset.theme = name; }", theme)
+        for each in PAGES:
+            to(shown, each.format(**vars_of(stage)))
+            shown.wait_for_selector("h1")
+            expect(shown.locator(".bone")).to_have_count(0)
+            found = shown.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+            faults += [f"{theme} {each}: {one['id']}: {one['nodes'][0]['html'][:160]}" for one in found["violations"]]
+    assert not faults, "\n".join(faults)
+    assert [each for each in tab.console if "404" not in each] == []
+
+
+def vars_of(stage: Stage) -> dict[str, str]:
+    return {name: getattr(stage, name) for name in ("waiting", "request", "working", "stopped", "done")}
+
+
+def test_no_page_is_wider_than_a_phone(scene: Scene, chromium: Chromium, page: Page) -> None:
+    stage = staged(scene)
+    tab = Tab.open(chromium, 400, 860)
+    try:
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        wide: list[str] = []
+        for each in PAGES:
+            to(tab.page, each.format(**vars_of(stage)))
+            tab.page.wait_for_selector("h1")
+            expect(tab.page.locator(".bone")).to_have_count(0)
+            if tab.overflow > 0:
+                wide.append(f"{each}: {tab.overflow} px")
+        assert wide == []
+    finally:
+        tab.close()
+
+
+# -- decisions -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_inbox_is_worked_by_keyboard_alone(scene: Scene, visit: Visit, tab: Tab) -> None:
+    run, _ = waiting(scene)
+    shown = visit()
+    expect(shown.locator(".inbox .title")).to_have_count(1)
+    shown.keyboard.press("j")
+    shown.keyboard.press("Enter")
+    expect(shown.get_by_role("button", name="Approve")).to_be_visible()
+    shown.keyboard.press("a")
+    shown.keyboard.type("well done")
+    shown.keyboard.press("Tab")
+    shown.keyboard.type(PIN)
+    shown.keyboard.press("Enter")
+    expect(shown.get_by_role("status").filter(has_text="Approved by")).to_contain_text("well done")
+    assert scene.attempt(run, "plan").status == "completed"
+    assert tab.console == []
+
+
+def test_a_wrong_pin_decides_nothing_and_keeps_what_was_typed(scene: Scene, visit: Visit) -> None:
+    run, request = waiting(scene)
+    shown = visit(f"/inbox/{request}")
+    shown.get_by_role("button", name="Approve").click()
+    shown.get_by_label("Comment").fill("well done")
+    shown.get_by_label("PIN").fill(WRONG)
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("alert")).to_contain_text("Nothing was decided")
+    expect(shown.get_by_label("Comment")).to_have_value("well done")
+    assert scene.attempt(run, "plan").status == "awaiting"
+
+
+def test_a_comment_on_a_line_becomes_the_feedback_of_a_rejection(scene: Scene, visit: Visit) -> None:
+    stage = staged(scene)
+    shown = visit(f"/inbox/{stage.request}")
+    row = shown.locator("#f-src-lists-py tr.add").first
+    row.hover()
+    row.get_by_role("button", name="Comment on line").click()
+    shown.get_by_role("textbox", name="Comment").fill("Say that None is skipped.")
+    shown.get_by_role("button", name="Keep the comment").click()
+    shown.reload()
+    expect(shown.locator(".say.mine")).to_contain_text("Say that None is skipped.")
+    shown.get_by_role("button", name="Send back").first.click()
+    shown.get_by_label("What should be different?").fill("Nearly.")
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign and send back").click()
+    expect(shown.get_by_role("status").filter(has_text="Sent back")).to_be_visible()
+    told = " ".join(each.message for each in scene.attempt(stage.waiting, "fix").feedback)
+    assert "Nearly." in told
+    assert "src/lists.py" in told
+    assert "Say that None is skipped." in told
+
+
+def test_markup_in_an_artifact_is_text(scene: Scene, visit: Visit, tab: Tab) -> None:
+    stage = staged(scene)
+    shown = visit(f"/inbox/{stage.request}")
+    expect(shown.locator("#artifact")).to_contain_text("<script>alert(1)</script>")
+    assert shown.locator("#artifact script").count() == 0
+    assert tab.console == []
+
+
+def test_what_changed_meanwhile_is_not_approved(scene: Scene, visit: Visit) -> None:
+    run, request = waiting(scene)
+    shown = visit(f"/inbox/{request}")
+    shown.get_by_role("button", name="Approve").click()
+    shown.get_by_label("PIN").fill(PIN)
+    shown.route("**/api/v1/decisions/*", lambda route: route.abort())  # this tab does not hear of it
+    scene.write("app.py", "VALUE = 2\n")
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("alert")).to_contain_text("Nothing was decided")
+    assert scene.attempt(run, "plan").status != "completed"
+
+
+# -- the server is lost ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_no_event_is_missed_while_the_server_was_killed(scene: Scene, tab: Tab) -> None:
+    run = scene.start(phase("plan"), phase("build"), phase("ship"))
+    port = free_port()
+    with server(scene, port) as first:
+        tab.page.goto(opened(first))
+        tab.page.wait_for_selector("header.topbar")
+        to(tab.page, f"/runs/{run}/events")
+        expect(tab.page.locator(".live")).to_have_text("live")
+        os.kill(first.pid, signal.SIGKILL)
+        expect(tab.page.locator(".live")).to_contain_text("lost")
+    scene.do(run, "plan")
+    scene.do(run, "build")
+    with server(scene, port):
+        expect(tab.page.locator(".live")).to_have_text("live")
+        expect(tab.page.locator(".filters option").first).to_have_text(f"all {len(scene.events(run))}")
+
+
+def opened(process: subprocess.Popen[str]) -> str:
+    """The link that the command printed."""
+    assert process.stdout is not None
+    said = json.loads(process.stdout.readline())
+    return str(said["data"].get("link") or said["data"]["url"])

@@ -1,0 +1,51 @@
+"""The pictures of the application in docs/images/dashboard, made from a staged project.
+
+WFE_SCREENSHOTS=docs/images/dashboard pytest tests/dashboard/test_screenshots.py
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import expect
+
+from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.stage import staged
+from tests.engine.scene import Scene
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.approvals.decision_page import link
+
+PAGES = {
+    "inbox": "/inbox", "decision": "/inbox/{0.request}", "run": "/runs/{0.working}/graph/docs", "board": "/board",
+    "start": "/start/quick_fix", "template": "/templates/quick_fix", "activity": "/activity", "projects": "/projects",
+}  # fmt: skip
+SIZES = {"desktop": (1280, 900), "phone": (400, 860)}
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with launched(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest.mark.skipif(
+    "WFE_SCREENSHOTS" not in os.environ, reason="pictures are made on request: set WFE_SCREENSHOTS to a folder"
+)
+def test_every_page_is_pictured_in_both_themes_and_sizes(scene: Scene, page: Page, chromium: Chromium) -> None:
+    stage, folder = staged(scene), Path(os.environ["WFE_SCREENSHOTS"])
+    for size, (width, height) in SIZES.items():
+        tab = Tab.open(chromium, width, height)
+        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        for theme in ("light", "dark"):
+            tab.page.evaluate("(name) => { document.documentElement.dataset.theme = name; dispatchEvent(new Event('wfe-theme')); }", theme)  # fmt: skip
+            for name, address in PAGES.items():
+                tab.page.evaluate("(to) => { location.hash = to; }", address.format(stage))
+                tab.page.wait_for_selector("h1")
+                expect(tab.page.locator(".bone")).to_have_count(0)
+                tab.page.wait_for_timeout(250)  # the graph centres itself
+                tab.page.screenshot(path=folder / f"{name}-{size}-{theme}.png", animations="disabled")
+        tab.close()

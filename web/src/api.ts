@@ -1,0 +1,241 @@
+// Requests to /api/v1, and the stream of events that tells when an answer is out of date.
+import { useCallback, useEffect, useRef, useState } from "react";
+import { bearer } from "./session";
+
+export interface Answer<T> {
+  ok: boolean;
+  run?: string;
+  state?: string;
+  run_state?: string;
+  waiting_on?: string;
+  summary?: string;
+  data: T;
+}
+
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly hint: string,
+    readonly details: { path: string; message: string }[],
+    readonly data: unknown,
+  ) {
+    super(message);
+  }
+}
+
+export async function ask<T>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<Answer<T>> {
+  const headers: Record<string, string> = { authorization: `Bearer ${bearer()}` };
+  if (method !== "GET") headers["content-type"] = "application/json";
+  let found: Response;
+  try {
+    found = await fetch(`/api/v1${path}`, { method, headers, ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }) });
+  } catch {
+    throw new Refused(0, "lost", "The server does not answer.", "Start it again: wfe-mcp ui", [], null);
+  }
+  const said = await found.json().catch(() => null);
+  if (!found.ok || !said?.ok) {
+    const error = said?.error ?? {};
+    throw new Refused(
+      found.status,
+      error.code ?? "unavailable",
+      error.message ?? `The server answered ${found.status}.`,
+      error.hint ?? "",
+      error.details ?? [],
+      said?.data ?? null,
+    );
+  }
+  return said as Answer<T>;
+}
+
+// -- the stream ------------------------------------------------------------------------------------------------------
+
+export interface LiveEvent {
+  position: number;
+  project: string;
+  run: string;
+  title: string;
+  seq: number;
+  at: string;
+  type: string;
+  actor: string;
+  channel: string;
+  payload: Record<string, unknown>;
+}
+
+export type LiveState = "connecting" | "live" | "lost";
+type Heard = { event: LiveEvent } | { again: true } | { state: LiveState };
+
+const listeners = new Set<(heard: Heard) => void>();
+const tabs = new BroadcastChannel("wfe-events");
+const RETRY_MS = 1000;
+let position: number | null = null;
+let state: LiveState = "connecting";
+
+tabs.addEventListener("message", ({ data }) => take(data as Heard));
+
+export const liveState = (): LiveState => state;
+export const livePosition = (): number => position ?? 0;
+
+export function onLive(listener: (heard: Heard) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function take(heard: Heard): void {
+  if ("event" in heard) position = Math.max(position ?? 0, heard.event.position);
+  if ("state" in heard) state = heard.state;
+  for (const each of listeners) each(heard);
+}
+
+function tell(heard: Heard): void {
+  take(heard);
+  tabs.postMessage(heard);
+}
+
+/** Follow the log for all tabs of this browser: one holds the lock and the connection, the others hear it. */
+export function follow(): void {
+  const alone = async () => {
+    for (;;) {
+      try {
+        await read();
+      } catch {
+        /* told below */
+      }
+      tell({ state: "lost" });
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  };
+  void (navigator.locks ? navigator.locks.request("wfe-events", alone) : alone());
+  setInterval(() => {
+    if (state === "live" && !document.hidden) tabs.postMessage({ state });
+  }, 5000);
+}
+
+async function read(): Promise<void> {
+  const headers: Record<string, string> = { authorization: `Bearer ${bearer()}`, accept: "text/event-stream" };
+  if (position !== null) headers["last-event-id"] = String(position);
+  const found = await fetch("/api/v1/events", { headers });
+  if (!found.ok || !found.body) throw new Error(String(found.status));
+  const reader = found.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value.replaceAll("\r\n", "\n")).split("\n\n");
+    rest = blocks.pop() ?? "";
+    for (const block of blocks) message(block);
+  }
+}
+
+function message(block: string): void {
+  const field = (name: string) =>
+    block
+      .split("\n")
+      .filter((line) => line.startsWith(`${name}:`))
+      .map((line) => line.slice(name.length + 1).replace(/^ /, ""))
+      .join("\n");
+  const kind = field("event");
+  if (kind === "ready" || kind === "reset") {
+    const was = state;
+    position = Number(field("id"));
+    tell({ state: "live" });
+    if (kind === "reset" || was === "lost") tell({ again: true });
+  } else if (kind === "event") tell({ event: JSON.parse(field("data")) as LiveEvent });
+}
+
+// -- hooks -----------------------------------------------------------------------------------------------------------
+
+export interface Asked<T> {
+  data: T | null;
+  answer: Answer<T> | null;
+  error: Refused | null;
+  reload: () => void;
+}
+
+const ANY = () => true;
+const GATHER_MS = 60;
+
+/** The answer of `path`, asked again whenever an event that `matters` is committed; null asks nothing. */
+export function useAsk<T>(path: string | null, matters: (event: LiveEvent) => boolean = ANY): Asked<T> {
+  const [found, setFound] = useState<{ path: string | null; answer: Answer<T> | null; error: Refused | null }>({ path, answer: null, error: null });
+  const wanted = useRef(path);
+  wanted.current = path;
+  const filter = useRef(matters);
+  filter.current = matters;
+  const busy = useRef(false);
+  const again = useRef(false);
+
+  const load = useCallback(async () => {
+    if (busy.current) {
+      again.current = true;
+      return;
+    }
+    busy.current = true;
+    do {
+      again.current = false;
+      const now = wanted.current;
+      if (now === null) break;
+      try {
+        const answer = await ask<T>(now);
+        if (wanted.current === now) setFound({ path: now, answer, error: null });
+      } catch (error) {
+        if (wanted.current === now) setFound((was) => ({ path: now, answer: was.path === now ? was.answer : null, error: error as Refused }));
+      }
+      if (wanted.current !== now) again.current = true;
+    } while (again.current);
+    busy.current = false;
+  }, []);
+
+  useEffect(() => void load(), [path, load]);
+  useEffect(() => {
+    let timer = 0;
+    const off = onLive((heard) => {
+      if (!("again" in heard) && !("event" in heard && filter.current(heard.event))) return;
+      if (!timer)
+        timer = window.setTimeout(() => {
+          timer = 0;
+          void load();
+        }, GATHER_MS);
+    });
+    return () => {
+      off();
+      clearTimeout(timer);
+    };
+  }, [load]);
+
+  const current = found.path === path;
+  return {
+    data: current ? (found.answer?.data ?? null) : null,
+    answer: current ? found.answer : null,
+    error: current ? found.error : null,
+    reload: () => void load(),
+  };
+}
+
+export function useLive(): LiveState {
+  const [now, setNow] = useState(state);
+  useEffect(() => onLive((heard) => "state" in heard && setNow(heard.state)) as () => void, []);
+  return now;
+}
+
+/** Run an action once at a time; what it was refused with stays until the next try. */
+export function useAct(): [(work: () => Promise<void>) => void, boolean, Refused | null] {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<Refused | null>(null);
+  const run = (work: () => Promise<void>) => {
+    if (busy) return;
+    setBusy(true);
+    setError(null);
+    work()
+      .catch((reason: unknown) => setError(reason instanceof Refused ? reason : new Refused(0, "bug", String(reason), "", [], null)))
+      .finally(() => setBusy(false));
+  };
+  return [run, busy, error];
+}
+
+export const query = (given: Record<string, string | number | undefined | null>): string => {
+  const set = Object.entries(given).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return set.length ? `?${new URLSearchParams(set.map(([name, value]) => [name, String(value)]))}` : "";
+};

@@ -1,0 +1,360 @@
+// What waits for you: decisions, opinions, runs that stopped, trust. Nothing is decided here: nothing is asked before it was shown.
+import { useEffect, useMemo, useState } from "react";
+import { useKeys } from "./keys";
+import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
+import { go, to } from "./route";
+import { age, count, folder, moment, type Look } from "./words";
+import { Icon } from "./icons";
+
+export interface Unusual {
+  weight: Look & string;
+  text: string;
+  why?: string;
+}
+
+export interface InboxData {
+  decisions: {
+    request: string;
+    run: string;
+    phase: string;
+    attempt: number;
+    stage: string;
+    title: string;
+    project: string;
+    template: string;
+    asked_at: string;
+    question: string;
+    tainted?: boolean;
+    unusual?: Unusual[];
+    evidence?: Gate[];
+    files?: { path: string; added?: number; removed?: number }[];
+    command: string;
+  }[];
+  opinions?: { run: string; phase: string; reviewer: string; title: string; project: string; path: string }[];
+  stopped?: { run: string; title: string; template: string; state: string; project: string; blockers: string[]; updated_at: string; command: string }[];
+  trust?: { folder: string; path: string; names: string[] }[];
+  last_decision?: { at: string; phase: string; run: string; approved: boolean } | null;
+}
+
+export interface Item {
+  key: string;
+  kind: "Decisions" | "Opinions" | "Stopped" | "Trust";
+  icon: Look | "key" | "model";
+  look: Look;
+  title: string;
+  about: string;
+  project: string;
+  at: string;
+  href: string;
+  cli: string;
+  unusual: Unusual[];
+  gates: Gate[];
+  details: string[];
+  files: { path: string; added?: number; removed?: number }[];
+}
+
+const none = { unusual: [], gates: [], details: [], files: [] };
+
+/** Everything that waits, oldest first. */
+export function waits(data: InboxData): Item[] {
+  const items: Item[] = [
+    ...data.decisions.map((each): Item => ({
+      ...none,
+      key: each.request,
+      kind: "Decisions",
+      icon: "waiting",
+      look: "waiting",
+      title: `${each.stage === "before" ? "Let work start on" : "Approve"} ${each.phase}: ${each.title}`,
+      about: `${each.template}, ${each.phase}, attempt ${each.attempt}`,
+      project: each.project,
+      at: each.asked_at,
+      href: to("inbox", each.request),
+      cli: each.command,
+      unusual: [...(each.tainted ? [{ weight: "weak" as const, text: "The run is tainted." }] : []), ...(each.unusual ?? [])],
+      gates: each.evidence ?? [],
+      details: [each.question],
+      files: each.files ?? [],
+    })),
+    ...(data.opinions ?? []).map((each): Item => ({
+      ...none,
+      key: `${each.run} ${each.phase} ${each.reviewer}`,
+      kind: "Opinions",
+      icon: "model",
+      look: "waiting",
+      title: `Your opinion on ${each.phase}, as ${each.reviewer}: ${each.title}`,
+      about: each.run,
+      project: each.project,
+      at: "",
+      href: `/${each.path}`,
+      cli: "",
+    })),
+    ...(data.stopped ?? []).map((each): Item => ({
+      ...none,
+      key: `stopped ${each.run}`,
+      kind: "Stopped",
+      icon: "failed",
+      look: "failed",
+      title: `Run ${each.state}: ${each.title}`,
+      about: each.template,
+      project: each.project,
+      at: each.updated_at,
+      href: to("runs", each.run),
+      cli: each.command,
+      details: each.blockers,
+    })),
+    ...(data.trust ?? []).map((each): Item => ({
+      ...none,
+      key: `trust ${each.folder}`,
+      kind: "Trust",
+      icon: "key",
+      look: "weak",
+      title: `Trust what changed in ${folder(each.folder)}`,
+      about: each.names.join(", "),
+      project: each.folder,
+      at: "",
+      href: `/${each.path}`,
+      cli: "wfe-mcp trust",
+    })),
+  ];
+  return items.sort((one, two) => (one.at ? moment(one.at) : Infinity) - (two.at ? moment(two.at) : Infinity) || 0);
+}
+
+const SNOOZED = "wfe-snoozed";
+const snoozes = (): Record<string, number> => JSON.parse(localStorage.getItem(SNOOZED) ?? "{}") as Record<string, number>;
+
+function tomorrow(): number {
+  const at = new Date();
+  at.setDate(at.getDate() + 1);
+  at.setHours(9, 0, 0, 0);
+  return at.getTime();
+}
+
+const KINDS = ["All", "Decisions", "Opinions", "Stopped", "Trust"] as const;
+
+export function Inbox({ data }: { data: InboxData | null }) {
+  const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
+  const [project, setProject] = useState("");
+  const [snoozed, setSnoozed] = useState(snoozes);
+  const [chosen, setChosen] = useState("");
+  const all = useMemo(() => (data ? waits(data) : []), [data]);
+  const awake = all.filter((each) => (snoozed[each.key] ?? 0) < Date.now());
+  const shown = awake.filter((each) => (kind === "All" || each.kind === kind) && (!project || each.project === project));
+  const projects = [...new Set(all.map((each) => each.project))];
+  const at = Math.max(0, shown.findIndex((each) => each.key === chosen));
+  const item = shown[at];
+
+  useEffect(() => {
+    if (item) document.getElementById(`item-${item.key}`)?.scrollIntoView({ block: "nearest" });
+  }, [item?.key]); // eslint-disable-line
+
+  const move = (by: number) => {
+    const next = shown[Math.min(shown.length - 1, Math.max(0, at + by))];
+    if (next) setChosen(next.key);
+  };
+  const open = (where = "") => {
+    if (!item) return;
+    if (item.href.startsWith("/")) location.assign(item.href);
+    else go(item.href + where);
+  };
+  const snooze = (key: string, until: number) => {
+    const next = { ...snoozed, [key]: until };
+    localStorage.setItem(SNOOZED, JSON.stringify(next));
+    setSnoozed(next);
+  };
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    Enter: document.activeElement instanceof HTMLAnchorElement || document.activeElement instanceof HTMLButtonElement ? undefined : () => open(),
+    o: () => open(),
+    d: () => open("/change"),
+    h: () => item && snooze(item.key, tomorrow()),
+    f: () => setKind(KINDS[(KINDS.indexOf(kind) + 1) % KINDS.length] ?? "All"),
+  });
+
+  if (!data) return <Waiting />;
+  const asleep = all.length - awake.length;
+  return (
+    <>
+      <header className="row wrap">
+        <h1>Inbox</h1>
+        <span className="muted">
+          {all.length ? `${count(all.length, "thing waits", "things wait")} for you in ${count(projects.length, "project")}. Oldest first.` : "Nothing waits for you."}
+        </span>
+      </header>
+      {all.length === 0 ? (
+        <Empty
+          title="You are up to date"
+          steps={[
+            { say: "Start a run: your agent then works on its phases.", cli: "wfe-mcp start" },
+            { say: "See what runs now.", cli: "wfe-mcp status" },
+            { say: "Connect another agent to this engine.", cli: "wfe-mcp install" },
+          ]}
+        >
+          {data.last_decision
+            ? `Your last decision: ${data.last_decision.approved ? "approved" : "sent back"} ${data.last_decision.phase} of ${data.last_decision.run}, ${age(data.last_decision.at)} ago. `
+            : ""}
+          Approvals, questions, runs that stopped and changed configuration appear here by themselves.
+        </Empty>
+      ) : (
+        <>
+          <div className="filters">
+            <span className="seg" role="group" aria-label="Kind">
+              {KINDS.map((each) => (
+                <button key={each} type="button" aria-pressed={each === kind} onClick={() => setKind(each)}>
+                  {each} {awake.filter((one) => each === "All" || one.kind === each).length}
+                </button>
+              ))}
+            </span>
+            {projects.length > 1 && (
+              <label className="row small soft">
+                <span>Project</span>
+                <select value={project} onChange={(event) => setProject(event.target.value)}>
+                  <option value="">all projects</option>
+                  {projects.map((each) => (
+                    <option key={each} value={each}>
+                      {folder(each)}
+                    </option>
+                  ))}
+                </select>
+              </label>
+            )}
+            {asleep > 0 && (
+              <button type="button" className="btn slim bare end" onClick={() => { localStorage.removeItem(SNOOZED); setSnoozed({}); }}>
+                Wake {count(asleep, "snoozed item")}
+              </button>
+            )}
+          </div>
+          <div className="triage">
+            <div>
+              <ul className="panel inbox" aria-label="What waits for you">
+                {shown.map((each) => (
+                  <li key={each.key}>
+                    <a className="item" id={`item-${each.key}`} href={each.href} aria-current={each === item ? "true" : undefined} onFocus={() => setChosen(each.key)}>
+                      <span className={`s-${each.look}`}>
+                        <Icon name={each.icon} />
+                      </span>
+                      <span className="title">{each.title}</span>
+                      <span className="age num">{each.at ? age(each.at) : ""}</span>
+                      <span className="meta">
+                        <span>{folder(each.project)}</span>
+                        <span>{each.about}</span>
+                        <Flags unusual={each.unusual} />
+                        <Gates gates={each.gates} />
+                      </span>
+                    </a>
+                  </li>
+                ))}
+                {shown.length === 0 && <li className="note">Nothing of this kind waits. Press f for the next kind.</li>}
+              </ul>
+              <p className="keybar">
+                <span><kbd>j</kbd> / <kbd>k</kbd> move</span>
+                <span><kbd>Enter</kbd> open</span>
+                <span><kbd>d</kbd> open at the diff</span>
+                <span><kbd>h</kbd> snooze</span>
+                <span><kbd>f</kbd> filter</span>
+                <span><kbd>?</kbd> all keys</span>
+              </p>
+            </div>
+            {item && <Peek item={item} snooze={() => snooze(item.key, tomorrow())} open={() => open()} />}
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+const WEIGHTS: Record<string, Look> = { weakened: "weak", weak: "weak", failed: "failed", warning: "warning", skipped: "skipped" };
+export const weightLook = (weight: string): Look => WEIGHTS[weight] ?? "warning";
+
+function Flags({ unusual }: { unusual: Unusual[] }) {
+  const kinds = [...new Set(unusual.map((each) => weightLook(each.weight)))];
+  const words: Partial<Record<Look, string>> = { weak: "weakened", failed: "failed", warning: "warning", skipped: "skipped" };
+  return (
+    <>
+      {kinds.map((kind) => {
+        const n = unusual.filter((each) => weightLook(each.weight) === kind).length;
+        return (
+          <Flag key={kind} kind={kind}>
+            {n > 1 ? `${n} ${words[kind]}${kind === "warning" ? "s" : ""}` : words[kind]}
+          </Flag>
+        );
+      })}
+    </>
+  );
+}
+
+function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: () => void }) {
+  return (
+    <aside className="panel peek" aria-label="Preview">
+      <header>
+        <span className="grow">
+          <b>{item.title}</b>
+        </span>
+      </header>
+      <div className="body">
+        <p>
+          <span className={`state s-${item.look} pill`}>
+            <Icon name={item.look} />
+            {item.kind === "Stopped" ? "Stopped" : "Waiting for you"}
+            {item.at ? `, ${age(item.at)}` : ""}
+          </span>
+        </p>
+        {item.details.map((each, index) => (
+          <p key={index} className="soft">
+            {each}
+          </p>
+        ))}
+        {item.unusual.length > 0 && (
+          <div>
+            <h2 className="label">{count(item.unusual.length, "thing is unusual", "things are unusual")}</h2>
+            <ul className="flags">
+              {item.unusual.map((each, index) => (
+                <li key={index}>
+                  <span className={`s-${weightLook(each.weight)}`}>
+                    <Icon name={weightLook(each.weight)} />
+                  </span>
+                  {each.text}
+                </li>
+              ))}
+            </ul>
+          </div>
+        )}
+        {item.files.length > 0 && (
+          <div>
+            <h2 className="label">Change</h2>
+            {item.files.slice(0, 8).map((each) => (
+              <p key={each.path} className="stat">
+                <span className="plus">+{each.added ?? 0}</span> <span className="minus">−{each.removed ?? 0}</span> <span>{each.path}</span>
+              </p>
+            ))}
+          </div>
+        )}
+        {item.gates.length > 0 && (
+          <div>
+            <h2 className="label">Evidence</h2>
+            <dl className="kv tight">
+              {item.gates.map((each, index) => (
+                <div key={index} style={{ display: "contents" }}>
+                  <dt>{each.gate}</dt>
+                  <dd>
+                    <Gates gates={[each]} /> {each.text || each.state}
+                  </dd>
+                </div>
+              ))}
+            </dl>
+          </div>
+        )}
+        <div className="row">
+          <button type="button" className="btn solid grow" title={item.cli} onClick={open}>
+            {item.kind === "Decisions" ? "Open to decide" : "Open"} <kbd>Enter</kbd>
+          </button>
+          <button type="button" className="btn" onClick={snooze}>
+            <Icon name="clock" />
+            Snooze
+          </button>
+        </div>
+        <Cli text={item.cli} />
+      </div>
+    </aside>
+  );
+}

@@ -1,0 +1,36 @@
+// Keys: single letters outside of fields, `g` then a letter, and Ctrl-K.
+import { useEffect, useRef } from "react";
+
+export type Keys = Record<string, (() => void) | undefined>;
+
+const inField = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+
+let prefix = "";
+
+/** While the component is shown: name of a key, or two with a space between, → what it does. */
+export function useKeys(keys: Keys): void {
+  const now = useRef(keys);
+  now.current = keys;
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const chord = (event.ctrlKey || event.metaKey ? "Ctrl " : "") + event.key;
+      if (event.altKey || (inField(event.target) && !chord.startsWith("Ctrl ") && event.key !== "Escape")) return;
+      if (document.querySelector("dialog[open], .palette") && !chord.startsWith("Ctrl ")) return;
+      const does = now.current[prefix ? `${prefix} ${event.key}` : chord];
+      if (does) {
+        event.preventDefault();
+        does();
+      }
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, []);
+}
+
+/** Remember a first `g`, once for the page, after every listener has seen the key. */
+export function watchPrefix(): void {
+  window.addEventListener("keyup", (event) => {
+    if (!inField(event.target)) prefix = event.key === "g" && !prefix ? "g" : "";
+  });
+}

@@ -1,0 +1,24 @@
+import { createRoot } from "react-dom/client";
+import { follow } from "./api";
+import { App, NoSession } from "./app";
+import { watchPrefix } from "./keys";
+import { begin } from "./session";
+import "../../wfe_mcp/dashboard/static/tokens.css";
+import "@xyflow/react/dist/style.css";
+import "./app.css";
+
+const kept = localStorage.getItem("wfe-theme");
+if (kept) document.documentElement.dataset.theme = kept;
+
+const root = document.getElementById("root");
+if (root) {
+  root.style.display = "contents";
+  const page = createRoot(root);
+  void begin().then((isOpen) => {
+    if (isOpen) {
+      watchPrefix();
+      follow();
+    }
+    page.render(isOpen ? <App /> : <NoSession />);
+  });
+}

@@ -1,0 +1,150 @@
+// Parts that several pages share: states, gate marks, commands, notices, tabs.
+import { useEffect, useRef, useState, type ReactNode } from "react";
+import type { Refused } from "./api";
+import { Icon } from "./icons";
+import { look, mark, stateWord, type Look } from "./words";
+
+export interface Gate {
+  gate: string;
+  state: string;
+  text?: string;
+  weakened?: boolean;
+}
+
+export function State({ state, children, pill = false }: { state: string; children?: ReactNode; pill?: boolean }) {
+  const shown = look(state);
+  return (
+    <span className={`state s-${shown === "pending" ? "skipped" : shown}${pill ? " pill" : ""}`}>
+      <Icon name={shown} spin={shown === "running"} />
+      {children ?? stateWord(state)}
+    </span>
+  );
+}
+
+export function Flag({ kind, children }: { kind: Look; children: ReactNode }) {
+  return (
+    <span className={`flag state s-${kind}`}>
+      <Icon name={kind} />
+      {children}
+    </span>
+  );
+}
+
+export function Gates({ gates }: { gates: Gate[] }) {
+  if (!gates.length) return null;
+  return (
+    <span className="gates" role="img" aria-label={`Gates: ${gates.map((each) => `${each.gate} ${each.state}${each.weakened ? ", weakened" : ""}`).join(", ")}`}>
+      {gates.map((each, index) => (
+        <i key={index} className={`mark ${mark(each.state)}${each.weakened ? " weak" : ""}`} title={`${each.gate}: ${each.state}`} />
+      ))}
+    </span>
+  );
+}
+
+/** The same at a terminal, with a button that copies it. */
+export function Cli({ text }: { text: string }) {
+  const [copied, setCopied] = useState(false);
+  if (!text) return null;
+  return (
+    <span className="cli">
+      <code title={text}>{text}</code>
+      <button
+        type="button"
+        className="btn slim icon-only"
+        aria-label={copied ? "Copied" : "Copy the command"}
+        title={copied ? "Copied" : "Copy the command"}
+        onClick={() => void navigator.clipboard.writeText(text).then(() => setCopied(true), () => setCopied(false))}
+        onBlur={() => setCopied(false)}
+      >
+        <Icon name={copied ? "passed" : "copy"} />
+      </button>
+    </span>
+  );
+}
+
+export function Problem({ error }: { error: Refused | null }) {
+  if (!error) return null;
+  return (
+    <div className="note no" role="alert">
+      <b>{error.message}</b> {error.hint} <code>{error.code}</code>
+      {error.details.length > 0 && (
+        <ul className="listing">
+          {error.details.map((each, index) => (
+            <li key={index}>
+              <code>{each.path}</code>: {each.message}
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+export function Waiting() {
+  return (
+    <div className="panel" role="status" aria-label="Loading">
+      <div className="body stack">
+        <div className="bone" />
+        <div className="bone" />
+        <div className="bone" />
+      </div>
+    </div>
+  );
+}
+
+export function Crumbs({ items }: { items: (string | { text: string; to: string })[] }) {
+  return (
+    <nav className="crumbs" aria-label="Breadcrumb">
+      {items.map((each, index) => (
+        <span key={index} className="row">
+          {index > 0 && <Icon name="right" />}
+          {typeof each === "string" ? <span className="clip">{each}</span> : <a href={each.to}>{each.text}</a>}
+        </span>
+      ))}
+    </nav>
+  );
+}
+
+/** A row of views of which one is shown; `choose` takes its name. */
+export function Segments({ label, names, now, choose }: { label: string; names: string[]; now: string; choose: (name: string) => void }) {
+  return (
+    <span className="seg" role="group" aria-label={label}>
+      {names.map((name) => (
+        <button key={name} type="button" aria-pressed={name === now} onClick={() => choose(name)}>
+          {name}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+/** A question before something is done; it closes with Escape. */
+export function Ask({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
+  const box = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    box.current?.showModal();
+  }, []);
+  return (
+    <dialog ref={box} className="menu stack" aria-label={title} onClose={onClose}>
+      <h2>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+export function Empty({ title, children, steps }: { title: string; children?: ReactNode; steps: { say: string; cli: string }[] }) {
+  return (
+    <div className="empty">
+      <h2>{title}</h2>
+      <p className="soft">{children}</p>
+      <ul className="panel how">
+        {steps.map((each) => (
+          <li key={each.cli} className="stack">
+            <p>{each.say}</p>
+            <Cli text={each.cli} />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,29 @@
+// Addresses: everything after # is a path, so one file serves every page and each view has a link.
+import { useSyncExternalStore } from "react";
+
+export interface Route {
+  page: string;
+  parts: string[];
+  query: URLSearchParams;
+}
+
+const read = (): string => location.hash.slice(1) || "/inbox";
+
+export function useRoute(): Route {
+  const text = useSyncExternalStore(
+    (changed) => {
+      window.addEventListener("hashchange", changed);
+      return () => window.removeEventListener("hashchange", changed);
+    },
+    read,
+  );
+  const [path = "", query = ""] = text.split("?");
+  const [page = "inbox", ...parts] = path.split("/").filter(Boolean).map(decodeURIComponent);
+  return { page, parts, query: new URLSearchParams(query) };
+}
+
+export const to = (...parts: (string | number)[]): string => `#/${parts.map((each) => encodeURIComponent(each)).join("/")}`;
+
+export function go(address: string): void {
+  location.hash = address.replace(/^#/, "");
+}

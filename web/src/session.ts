@@ -1,0 +1,61 @@
+// The session of this tab: a token from a single-use code in the address, or from another tab; never a cookie.
+//
+//   #code=CODE&to=/inbox   opened by `wfe-mcp ui`: exchanged once, and removed from the address
+//   BroadcastChannel       another tab of this browser lends its token
+//   neither                the page says which command opens it
+
+const KEY = "wfe-token";
+const LEND_MS = 400;
+const channel = new BroadcastChannel("wfe-session");
+
+let token = sessionStorage.getItem(KEY) ?? "";
+
+channel.addEventListener("message", ({ data }) => {
+  if (data === "who" && token) channel.postMessage({ token });
+});
+
+export const bearer = (): string => token;
+
+export function forget(): void {
+  token = "";
+  sessionStorage.removeItem(KEY);
+}
+
+/** Whether this tab has a token afterwards. */
+export async function begin(): Promise<boolean> {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const code = given.get("code");
+  if (code || given.has("to")) history.replaceState(null, "", `${location.pathname}#${given.get("to") ?? "/inbox"}`);
+  if (code) {
+    const answer = await fetch("/api/v1/session", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ code }),
+    });
+    const said = await answer.json().catch(() => ({}));
+    if (answer.ok) keep(said.data?.token ?? said.token ?? "");
+  }
+  if (!token) keep(await lent());
+  return token !== "";
+}
+
+function keep(given: string): void {
+  token = given;
+  if (given) sessionStorage.setItem(KEY, given);
+}
+
+function lent(): Promise<string> {
+  return new Promise((resolve) => {
+    const heard = ({ data }: MessageEvent) => {
+      if (data?.token) end(data.token);
+    };
+    const end = (found: string) => {
+      channel.removeEventListener("message", heard);
+      clearTimeout(timer);
+      resolve(found);
+    };
+    const timer = setTimeout(() => end(""), LEND_MS);
+    channel.addEventListener("message", heard);
+    channel.postMessage("who");
+  });
+}

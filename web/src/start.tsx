@@ -1,0 +1,114 @@
+// Start a run: a template, then its inputs as a form.
+import { useState } from "react";
+import { useAct, useAsk } from "./api";
+import { Cli, Problem, Waiting } from "./parts";
+import { send } from "./pin";
+import { go, to } from "./route";
+import { SchemaForm, type Schema } from "./schema_form";
+
+export interface TemplateLine {
+  name: string;
+  title: string;
+  version: string;
+  default?: boolean;
+  state?: string;
+  description?: string;
+  source?: string;
+  inputs: Schema;
+}
+
+const shell = (value: unknown): string => {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return /^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+};
+
+export function Start({ template, started }: { template: string; started: () => void }) {
+  const { data, error } = useAsk<{ templates: TemplateLine[] }>("/templates", () => false);
+  const projects = useAsk<{ projects: { project: string; root: string }[] }>("/projects", () => false);
+  const whole = useAsk<{ template: { inputs?: Schema } & Record<string, unknown> }>(template ? `/templates/${encodeURIComponent(template)}` : null, () => false);
+  const [values, setValues] = useState<Record<string, unknown>>({});
+  const [title, setTitle] = useState("");
+  const [project, setProject] = useState("");
+  const [auto, setAuto] = useState(true);
+  const [act, busy, refused] = useAct();
+  const chosen = data?.templates.find((each) => each.name === template);
+  const schema = whole.data?.template.inputs ?? {};
+  const command = `wfe-mcp start ${template}${Object.entries(values).map(([name, value]) => ` --input ${name}=${shell(value)}`).join("")}${title ? ` --title ${shell(title)}` : ""}`;
+  if (!data && !error) return <Waiting />;
+  if (!template)
+    return (
+      <>
+        <h1>Start a run</h1>
+        <p className="soft" style={{ marginBottom: "0.75rem" }}>Choose what the run should do. Your agent then works its phases, and the gates judge them.</p>
+        <Problem error={error} />
+        <ul className="panel plist">
+          {(data?.templates ?? []).map((each) => (
+            <li key={each.name}>
+              <a href={to("start", each.name)}>
+                <span />
+                <span>
+                  <b>{each.title}</b> {each.default && <span className="tag">default</span>}
+                </span>
+                <span className="muted code">{each.name}</span>
+                <small>{each.description}</small>
+              </a>
+            </li>
+          ))}
+        </ul>
+      </>
+    );
+  return (
+    <>
+      <h1>{chosen?.title ?? template}</h1>
+      <p className="soft">
+        {chosen?.description} <a href={to("templates", template)}>Show the template</a>, or <a href="#/start">choose another one</a>.
+      </p>
+      <Problem error={whole.error ?? refused} />
+      {whole.data && (
+        <form
+          className="formgrid"
+          style={{ marginTop: "1rem" }}
+          onSubmit={(event) => {
+            event.preventDefault();
+            act(async () => {
+              const made = await send<unknown>("/runs", { template, inputs: values, title, project, auto });
+              started();
+              go(to("runs", made.run ?? ""));
+            });
+          }}
+        >
+          {(projects.data?.projects.length ?? 0) > 1 && (
+            <label className="field">
+              <span>Project</span>
+              <select value={project} onChange={(event) => setProject(event.target.value)}>
+                <option value="">the project of this page</option>
+                {projects.data?.projects.map((each) => (
+                  <option key={each.project} value={each.project}>
+                    {each.root}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          <SchemaForm schema={schema} values={values} change={setValues} faults={refused?.details ?? []} />
+          <label className="field">
+            <span>
+              Title <span className="hint">optional; else from the inputs</span>
+            </span>
+            <input type="text" value={title} onChange={(event) => setTitle(event.target.value)} />
+          </label>
+          <label className="row">
+            <input type="checkbox" checked={auto} onChange={(event) => setAuto(event.target.checked)} /> Go on by itself when a phase passes
+          </label>
+          <span className="row wrap">
+            <button className="btn solid" disabled={busy} title={command}>
+              {busy ? "Starting…" : "Start the run"}
+            </button>
+            <Cli text={command} />
+          </span>
+        </form>
+      )}
+    </>
+  );
+}
+

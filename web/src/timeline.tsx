@@ -1,0 +1,88 @@
+// What the time of a run went to: solid is work, an outline is waiting for you, hatching is waiting for others.
+import { clock, money, moment, span } from "./words";
+
+export interface TimelineData {
+  since: string;
+  until: string;
+  is_over: boolean;
+  tasks: {
+    phase: string;
+    outcome: string;
+    attempts: number;
+    stretches: { what: string; since: string; until: string; attempt: number; failed?: boolean }[];
+    seconds: Record<string, number>;
+    tokens?: number | null;
+    cost_usd?: number | null;
+  }[];
+}
+
+const WORDS: Record<string, string> = {
+  working: "worked", human: "waited for you", reviewer: "waited for a reviewer", checks: "waited for checks", job: "waited for the server",
+  agent: "waited for the agent", paused: "paused",
+};
+const MOST = 200;
+
+export function Timeline({ data, chosen, choose }: { data: TimelineData; chosen: string; choose: (phase: string) => void }) {
+  const from = moment(data.since);
+  const to = Math.max(moment(data.until), from + 1000);
+  const place = (at: string) => (100 * (moment(at) - from)) / (to - from);
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => from + part * (to - from));
+  const bars = (task: TimelineData["tasks"][number]) =>
+    task.stretches.map((each, index) => {
+      const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1;
+      const kind = each.what === "working" ? (each.failed ? "failed" : open ? "running" : "") : each.what === "human" ? "you" : "other";
+      const left = place(each.since);
+      return <i key={index} className={`bar ${kind}`} style={{ left: `${left}%`, width: `${Math.max(0, place(each.until) - left)}%` }} title={`${WORDS[each.what] ?? each.what} ${span((moment(each.until) - moment(each.since)) / 1000)}, attempt ${each.attempt || 1}`} />;
+    });
+  const waited = (seconds: Record<string, number>) => Object.entries(seconds).reduce((sum, [what, value]) => sum + (what === "working" ? 0 : value), 0);
+  return (
+    <div className="canvas-wide">
+      <p className="row wrap small soft" style={{ padding: "0.5rem 0.75rem" }}>
+        <span className="key"><i className="bar" />worked</span>
+        <span className="key"><i className="bar failed" />attempt failed</span>
+        <span className="key"><i className="bar running" />working now</span>
+        <span className="key"><i className="bar you" />waited for you</span>
+        <span className="key"><i className="bar other" />waited for others</span>
+      </p>
+      <table className="time">
+        <caption className="hidden">Time of each phase; work apart from waiting</caption>
+        <thead>
+          <tr>
+            <th>Phase</th>
+            <th>
+              <span className="axis" style={{ display: "block" }}>
+                {ticks.map((at, index) => (
+                  <span key={index} style={{ left: `${index * 25}%`, ...(index === 4 ? { transform: "translateX(-100%)" } : {}) }}>
+                    {clock(at)}
+                  </span>
+                ))}
+              </span>
+            </th>
+            <th className="num">Worked</th>
+            <th className="num">Waited</th>
+            <th className="num">Cost</th>
+          </tr>
+        </thead>
+        <tbody>
+          {data.tasks.slice(0, MOST).map((task, index) => (
+            <tr key={index} className={task.phase === chosen ? "sel" : ""}>
+              <th scope="row">
+                <a className="plain" href={`#${task.phase}`} onClick={(event) => { event.preventDefault(); choose(task.phase); }}>
+                  {task.phase}
+                </a>
+                {task.attempts > 1 && <span className="muted"> {task.attempts} attempts</span>}
+              </th>
+              <td>
+                <div className="track">{bars(task)}</div>
+              </td>
+              <td className="num">{task.seconds.working ? span(task.seconds.working) : ""}</td>
+              <td className="num">{waited(task.seconds) >= 1 ? span(waited(task.seconds)) : ""}</td>
+              <td className={task.cost_usd == null ? "num muted" : "num"}>{money(task.cost_usd)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {data.tasks.length > MOST && <p className="note">{data.tasks.length - MOST} more phases are in the list.</p>}
+    </div>
+  );
+}

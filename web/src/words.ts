@@ -1,0 +1,58 @@
+// How times, amounts and states are said.
+
+export type Look = "waiting" | "running" | "passed" | "failed" | "skipped" | "warning" | "weak" | "old" | "pending";
+
+const LOOKS: Record<string, Look> = {
+  pending: "pending", ready: "pending", open: "pending",
+  running: "running", claimed: "running", gating: "running",
+  awaiting: "waiting", waiting: "waiting",
+  completed: "passed", passed: "passed", pass: "passed",
+  failed: "failed", fail: "failed", blocked: "failed",
+  skipped: "skipped", cancelled: "skipped", paused: "skipped", "not run": "pending",
+  superseded: "old", warning: "warning", weakened: "weak", forced: "warning",
+};
+
+export const look = (state: string): Look => LOOKS[state] ?? "pending";
+
+const MARKS: Record<string, string> = {
+  pass: "pass", fail: "fail", skipped: "skip", warning: "warn", awaiting: "you", running: "run", "not run": "wait",
+};
+
+export const mark = (state: string): string => MARKS[state] ?? "wait";
+
+const STATES: Record<string, string> = {
+  pending: "not started", ready: "ready to start", running: "running", gating: "being checked", awaiting: "waiting for you",
+  completed: "passed", failed: "failed", skipped: "skipped", superseded: "superseded", waiting: "waiting", paused: "paused",
+  cancelled: "cancelled", blocked: "blocked",
+};
+
+export const stateWord = (state: string): string => STATES[state] ?? state;
+
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** A time of the API as a moment; it is UTC. */
+export const moment = (text: string): number => Date.parse(text.includes("T") ? text : text.replace(" UTC", "Z").replace(" ", "T"));
+
+/** 12 min, 3 h 20 min, 2 days. */
+export function span(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  const minutes = Math.round(s / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+export const age = (at: string): string => span((Date.now() - moment(at)) / 1000);
+
+export const clock = (at: string | number): string =>
+  new Date(typeof at === "number" ? at : moment(at)).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+
+export const count = (n: number, one: string, many = `${one}s`): string => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+export const tokens = (n: number | null | undefined): string => (n == null ? "not reported" : n < 1000 ? String(n) : `${Math.round(n / 100) / 10}k`);
+
+export const money = (usd: number | null | undefined): string => (usd == null ? "not reported" : `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`);
+
+export const folder = (path: string): string => path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() ?? path;

@@ -1,0 +1,44 @@
+"""Operations that show a run as a picture: graph, timeline, lineage, checkpoints."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.api.access import Reads
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.views.checkpoints import CheckpointList
+from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.rollback import checkpoints_told
+from wfe_mcp.views.run_graph import GraphView, LineageView, TimelineView, graph_view, lineage_view, timeline_view
+
+router = APIRouter(tags=["runs"])
+
+
+@router.get("/runs/{run}/graph", response_model=answer_of(GraphView))
+def show_graph(caller: Reads, run: str) -> JSONResponse:
+    """The phases of a run with what each needs, its gates in order, its state, tokens, cost and model."""
+    engine = caller.engine_of(run)
+    view = graph_view(engine, standing_of(engine, run))
+    return shown(plural(len(view.nodes), "phase"), view)
+
+
+@router.get("/runs/{run}/timeline", response_model=answer_of(TimelineView))
+def show_timeline(caller: Reads, run: str) -> JSONResponse:
+    """What the time of a run went to: work apart from waiting, phase by phase."""
+    engine = caller.engine_of(run)
+    view = timeline_view(engine, standing_of(engine, run))
+    return shown(plural(len(view.tasks), "task"), view)
+
+
+@router.get("/runs/{run}/attempts", response_model=answer_of(LineageView))
+def list_attempts(caller: Reads, run: str) -> JSONResponse:
+    """Every attempt of a run, superseded ones too."""
+    view = lineage_view(standing_of(caller.engine_of(run), run))
+    return shown(plural(len(view.attempts), "attempt"), view)
+
+
+@router.get("/runs/{run}/checkpoints", response_model=answer_of(CheckpointList))
+def list_checkpoints(caller: Reads, run: str) -> JSONResponse:
+    """The checkpoints of a run, newest first."""
+    return reply(checkpoints_told(caller.engine_of(run), run))

@@ -1,0 +1,130 @@
+"""What waits for a person, over all projects of a database: decisions, opinions, runs that stopped, trust."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core.paths import typed
+from wfe_mcp.views.model import second, view_model
+
+if TYPE_CHECKING:
+    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.views.approvals.request import DecisionView
+
+
+@view_model
+class UnusualLine:
+    """Something unusual about a decision. ``weight``: weakened, failed, warning or skipped, worst first."""
+
+    weight: str
+    text: str
+    why: str = ""
+
+
+@view_model
+class GateLine:
+    """What a gate found, in a line."""
+
+    gate: str
+    state: str
+    text: str = ""
+
+
+@view_model
+class ChangedLine:
+    """A file that the run changed."""
+
+    path: str
+    added: int = 0
+    removed: int = 0
+
+
+@view_model
+class WaitingDecision:
+    """A request that takes an answer. ``project``: its folder; ``command``: the same at a terminal."""
+
+    request: str
+    run: str
+    phase: str
+    attempt: int
+    stage: str
+    title: str
+    project: str
+    template: str
+    asked_at: str
+    question: str
+    command: str
+    tainted: bool = False
+    unusual: tuple[UnusualLine, ...] = ()
+    evidence: tuple[GateLine, ...] = ()
+    files: tuple[ChangedLine, ...] = ()
+
+
+@view_model
+class WaitingOpinion:
+    """A question to a person who reviews. ``path``: its page."""
+
+    run: str
+    phase: str
+    reviewer: str
+    title: str
+    project: str
+    path: str
+
+
+@view_model
+class StoppedRun:
+    """A run that goes on only after somebody did something. ``blockers``: why, each with the next step."""
+
+    run: str
+    title: str
+    template: str
+    state: str
+    project: str
+    blockers: tuple[str, ...]
+    updated_at: str
+    command: str
+
+
+@view_model
+class WaitingTrust:
+    """A project with something that counts only once it is trusted. ``path``: its page; ``names``: what."""
+
+    folder: str
+    path: str
+    names: tuple[str, ...]
+
+
+@view_model
+class InboxView:
+    """Everything that waits for a person, each kind oldest first."""
+
+    decisions: tuple[WaitingDecision, ...]
+    opinions: tuple[WaitingOpinion, ...] = ()
+    stopped: tuple[StoppedRun, ...] = ()
+    trust: tuple[WaitingTrust, ...] = ()
+
+
+def waiting_decision(view: DecisionView) -> WaitingDecision:
+    """A line of the inbox. The view is open."""
+    request, shown = view.request, view.shown
+    assert shown is not None, "the request is open"
+    files = shown.changes[0].files if shown.changes else ()
+    return WaitingDecision(
+        request=request.id, run=request.run_id, phase=request.phase, attempt=request.attempt, stage=str(request.stage),
+        title=view.title, project=view.project, template=view.template, asked_at=second(request.created_at),
+        question=shown.question, command=view.command, tainted=view.tainted,
+        unusual=tuple(UnusualLine(weight=each.weight, text=each.text, why=each.why) for each in shown.unusual),
+        evidence=tuple(GateLine(gate=each.gate, state=each.state, text=each.text) for each in shown.evidence),
+        files=tuple(ChangedLine(path=each.path, added=each.added, removed=each.removed) for each in files),
+    )  # fmt: skip
+
+
+def stopped_run(
+    record: RunRecord, state: Literal["blocked", "failed"], project: str, blockers: tuple[str, ...]
+) -> StoppedRun:
+    """A line of the inbox."""
+    return StoppedRun(
+        run=record.id, title=record.title, template=record.template, state=state, project=project, blockers=blockers,
+        updated_at=second(record.updated_at), command=f"wfe-mcp status {typed(record.id)}",
+    )  # fmt: skip
