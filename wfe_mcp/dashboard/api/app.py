@@ -14,8 +14,17 @@ from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
-    authoring, decisions, graphs, inbox, library, live, runs, session, setup, steering,
-)  # fmt: skip
+    authoring,
+    decisions,
+    graphs,
+    inbox,
+    library,
+    live,
+    runs,
+    session,
+    setup,
+    steering,
+)
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
 if TYPE_CHECKING:
