@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,8 +50,13 @@ VISIBLE = (
 HIDDEN = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*_KEY")
 
 
+REPORT = "tests.xml"
+"""The result of each test, in the folder of the coverage. tests/conftest.py keeps the option from the pytests that tests
+start."""
+
+
 class Step(NamedTuple):
-    """One command of a stage; a measured one records its coverage, and that of the processes it starts."""
+    """One command of a stage; a measured one records its tests, its coverage, and that of the processes it starts."""
 
     argv: list[str]
     measured: bool = False
@@ -102,6 +108,8 @@ def main(argv: list[str]) -> int:
             print(f"No stage is called {', '.join(unknown)}. There are: {', '.join(known)}", file=sys.stderr)
             return 2
         failed = [name for name in argv or known if not passes(name, known[name], Path(folder))]
+        for line in failed_tests(Path(folder) / REPORT):
+            print(line)
     print(f"failed: {', '.join(failed)}" if failed else "all stages passed", flush=True)
     return 1 if failed else 0
 
@@ -121,11 +129,36 @@ def exit_code(step: Step, folder: Path) -> int:
     if step.measured:
         # coverage's .pth file starts it in every Python process with this variable
         environment["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
+        environment["PYTEST_ADDOPTS"] = f'--junitxml="{(folder / REPORT).as_posix()}"'
     try:
         return subprocess.run(step.argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
     except FileNotFoundError:
         print(f"There is no {step.argv[0]}. Next: python3 scripts/check.py tests, which makes it.", flush=True)
         return 1
+
+
+def failed_tests(report: Path) -> list[str]:
+    """Each failed test of a JUnit report with the first line of its error; nothing where no tests ran to their end."""
+    if not report.exists():
+        return []
+    lines = [
+        f"{node(case)}: {first_line(found.get('message') or found.text)}"
+        for case in ET.parse(report).iter("testcase")
+        for found in case
+        if found.tag in {"failure", "error"}
+    ]
+    return ["", "failed tests:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def node(case: ET.Element) -> str:
+    """The name by which pytest runs a test; of a module that cannot be collected, its dotted name."""
+    module, name = case.get("classname"), case.get("name", "")
+    return f"{module.replace('.', '/')}.py::{name}" if module else name
+
+
+def first_line(text: str | None) -> str:
+    """The first line of an error that says something."""
+    return next((line.strip() for line in (text or "").splitlines() if line.strip()), "no message")
 
 
 def visible(environment: Mapping[str, str]) -> dict[str, str]:

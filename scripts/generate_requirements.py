@@ -49,10 +49,14 @@ STATES = ("done", "partly", "not yet", "left out")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The requirements, what is left of them in each area, what is left out, and the tests that name each id."""
+    """The requirements, what is left of them in each area, what is left out, and the tests that name each id.
+
+    ``issues``: the issue that brings what is left of an area.
+    """
 
     titles: Mapping[str, str]
     areas: Mapping[str, str]
+    issues: Mapping[str, str]
     left: Mapping[str, Mapping[str, str]]
     left_out: Mapping[str, str]
     tests: Mapping[str, Sequence[str]]
@@ -93,7 +97,17 @@ class Manifest:
             for area in self.left
             if area not in self.areas
         ]
-        return [*unknown, *bare, *stray, *twice, *empty, *homeless]
+        nowhere = [
+            f"[areas] has {area}, but [issues] does not name who brings it"
+            for area in self.areas
+            if not self.issues.get(area)
+        ]
+        return [*unknown, *bare, *stray, *twice, *empty, *homeless, *nowhere]
+
+    def why(self, area: str, reason: str) -> str:
+        """A reason with its area and issue."""
+        issue = self.issues.get(area, "")
+        return f"{reason} ({area}, {issue})" if area else reason
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
@@ -131,7 +145,14 @@ def manifest(root: Path = ROOT) -> Manifest:
     for path in sorted((root / "tests").rglob("test_*.py")):
         for id_, test in _marks(root, path):
             tests.setdefault(id_, []).append(test)
-    return Manifest(said["ids"], said.get("areas", {}), said.get("left", {}), said.get("left_out", {}), tests)
+    return Manifest(
+        said["ids"],
+        said.get("areas", {}),
+        said.get("issues", {}),
+        said.get("left", {}),
+        said.get("left_out", {}),
+        tests,
+    )
 
 
 def page(found: Manifest) -> str:
@@ -163,7 +184,7 @@ def _marks(root: Path, path: Path) -> Iterator[tuple[str, str]]:
 def _lines(found: Manifest) -> Iterator[str]:
     shown = sum(id_ in found.tests for id_ in found.titles)
     whole = sum(found.state(id_) == "done" for id_ in found.titles)
-    reasons = {id_: reason for id_, _, reason in found.reasons()}
+    reasons = {id_: found.why(area, reason) for id_, area, reason in found.reasons()}
     yield "<!-- Written by scripts/generate_requirements.py from tests/requirements.toml and the marks of the tests. -->"
     yield ""
     yield "# Requirements"
@@ -193,12 +214,12 @@ def _state_lines(found: Manifest) -> Iterator[str]:
     yield f"{', '.join(f'{counts[state]} {state}' for state in STATES)}. *Partly* and *not yet* say what is missing, and"
     yield "the work that completes it. [Requirements](../reference/requirements.md) lists all tests of each id."
     yield ""
-    yield "| work that is left | what it brings | partly | not yet |"
-    yield "|---|---|---|---|"
+    yield "| work that is left | issue | what it brings | partly | not yet |"
+    yield "|---|---|---|---|---|"
     for area, brings in found.areas.items():
         states = Counter(found.state(id_) for id_ in found.left.get(area, {}) if id_ in ids)
-        yield f"| {area} | {_cell(brings)} | {states['partly']} | {states['not yet']} |"
-    reasons = {id_: _reason(area, reason) for id_, area, reason in found.reasons()}
+        yield f"| {area} | {_cell(found.issues[area])} | {_cell(brings)} | {states['partly']} | {states['not yet']} |"
+    reasons = {id_: found.why(area, reason) for id_, area, reason in found.reasons()}
     for system, text in SYSTEMS.items():
         yield ""
         yield f"## {FAMILIES[system]} ({system})"
@@ -213,7 +234,7 @@ def _state_lines(found: Manifest) -> Iterator[str]:
 
 
 def _table(found: Manifest) -> Iterator[str]:
-    reasons = {id_: _reason(area, reason) for id_, area, reason in found.reasons()}
+    reasons = {id_: found.why(area, reason) for id_, area, reason in found.reasons()}
     for id_, title in found.titles.items():
         tests = found.tests.get(id_, ())
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
@@ -221,14 +242,13 @@ def _table(found: Manifest) -> Iterator[str]:
         yield f"{id_}  {found.state(id_):8}  {title}  [{shown}]{'  ' + reasons[id_] if id_ in reasons else ''}"
     counts = Counter(found.state(id_) for id_ in found.titles)
     yield f"{len(found.titles)}: {', '.join(f'{counts[state]} {state}' for state in STATES)}"
+    for area, issue in found.issues.items():
+        left = Counter(found.state(id_) for id_ in found.left.get(area, {}))
+        yield f"{issue} ({area}): {left['partly']} partly, {left['not yet']} not yet"
 
 
 def _of(found: Manifest, family: str) -> list[str]:
     return [id_ for id_ in found.titles if id_.split("-")[0] == family]
-
-
-def _reason(area: str, reason: str) -> str:
-    return f"{reason} ({area})" if area else reason
 
 
 def _shown_by(found: Manifest, id_: str) -> str:

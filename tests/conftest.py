@@ -21,6 +21,7 @@ import sys
 from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import hypothesis
 import pytest
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("PYTEST_ADDOPTS", None)  # read by now; a pytest that a test starts would write to the same report
     sys.dont_write_bytecode = False
     if config.option.basetemp is None and has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
@@ -57,6 +59,21 @@ def pytest_collection_finish() -> None:
     # What is loaded by now stays until the end: without it each full collection looks at a few million objects.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the child processes that are left; each would be four lines of ResourceWarning below the failed tests.
+
+    A test that failed keeps them by its traceback. Those of the controller are the workers, which execnet has ended.
+    """
+    is_controller = session.config.pluginmanager.hasplugin("dsession")
+    for each in cast("list[object]", gc.get_objects()):
+        if issubclass(type(each), subprocess.Popen):  # isinstance would ask proxies, some of which load modules
+            process = cast("subprocess.Popen[Any]", each)
+            if not is_controller:
+                process.kill()  # nothing where it has ended
+            process.wait(60)
 
 
 @pytest.hookimpl(wrapper=True)

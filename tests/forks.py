@@ -305,7 +305,7 @@ def become(request: Any, received: list[int]) -> None:
 
 
 def main() -> None:
-    from tests.docs.fork_server import cheap_keys
+    from tests.docs.fork_server import cheap_keys, end_process
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     connection = socket.socket(fileno=int(sys.argv[2]))
@@ -319,11 +319,19 @@ def main() -> None:
         return
     become(*found)
     option, text, *_ = found[0][0]
-    if option == "-m":
-        runpy.run_module(text, run_name="__main__", alter_sys=True)
-    else:
-        sys.modules["__main__"] = named = types.ModuleType("__main__")
-        exec(compile(text, "<string>", "exec"), named.__dict__)
+    code: Any = None
+    try:
+        if option == "-m":
+            runpy.run_module(text, run_name="__main__", alter_sys=True)
+        else:
+            sys.modules["__main__"] = named = types.ModuleType("__main__")
+            exec(compile(text, "<string>", "exec"), named.__dict__)
+    except SystemExit as end:
+        code = end.code
+        if not isinstance(code, int | None):
+            raise  # a text, which Python prints
+    end_process(code or 0)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

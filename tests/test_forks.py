@@ -111,6 +111,31 @@ def test_a_text_that_imports_our_package_is_run_as_python_runs_it(tmp_path: Path
     assert forks.made == before + 1
 
 
+ENDS = {
+    "a number": "sys.exit(300)",
+    "true": "sys.exit(True)",
+    "a text": "sys.exit('no room')",
+    "an error": "1 / 0",
+    "what is registered": "import atexit; atexit.register(print, 'registered')",
+    "a thread": "import threading, time; threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()",
+    "no standard output": "print('lost'); import os; os.close(1)",
+    "interrupted": "raise KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_fork_ends_as_python_ends(forks: Forks, how: str) -> None:
+    text = f"import sys, wfe_mcp\nprint('begun')\n{ENDS[how]}"
+    done, before = list[tuple[int, str, str]](), forks.made
+    env = {"PATH": os.environ["PATH"]}
+    for is_on in (True, False):
+        forks.is_on = is_on
+        ended = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, check=False)
+        done.append((ended.returncode, ended.stdout, ended.stderr.splitlines()[-1] if ended.stderr else ""))
+    assert forks.made == before + 1
+    assert done[0] == done[1]
+
+
 @pytest.mark.parametrize("text", ["print()", "import sys, wfe_mcp; print('sqlalchemy' in sys.modules)"])
 def test_other_texts_and_those_that_ask_what_is_loaded_are_run_for_real(forks: Forks, text: str) -> None:
     before = forks.made

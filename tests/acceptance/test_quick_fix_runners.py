@@ -1,7 +1,11 @@
-"""quick_fix outside Python: the ids and the test files of node:test, cargo and go."""
+"""quick_fix outside Python: the ids and the test files of node:test, vitest, mocha, cargo and go, with the check that ``init`` found."""
 
+import json
+import os
 import shutil
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +74,107 @@ GO = Runner(
     ),
     ("TestDots",),
 )
+PYTHON = Runner(
+    sys.executable,
+    CheckSettings(argv=[sys.executable, "-m", "pytest", "-q"]),
+    {"pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['.']\n", "slug.py": "def slug(text):\n    return text\n",
+     "tests/test_more.py": "def test_nothing():\n    pass\n"},
+    ("slug.py", "def slug(text):\n    return text.replace('.', '-')\n"),
+    ("tests/test_slug.py", "from slug import slug\n\n\ndef test_dots():\n    assert slug('v1.2') == 'v1-2'\n"),
+    ("tests/test_slug.py::test_dots",),
+)  # fmt: skip
+NODE_MORE = {"test/more.test.js": "import test from 'node:test';\ntest('nothing', () => {});\n"}
+VITEST_MORE = {"test/more.test.js": "import { test } from 'vitest';\ntest('nothing', () => {});\n"}
+MOCHA_MORE = {"test/more.test.js": "it('nothing', () => {});\n"}
+VITEST = replace(
+    NODE, program="npx",
+    files={"slug.js": NODE.files["slug.js"], "package.json": '{"type": "module", "devDependencies": {"vitest": "*"}}\n',
+           ".gitignore": "node_modules\n"} | VITEST_MORE,
+    test=("test/slug.test.js", "import { expect, test } from 'vitest';\nimport { slug } from '../slug.js';\n\n"
+          "test('dots become dashes', () => expect(slug('v1.2')).toBe('v1-2'));\n"),
+)  # fmt: skip
+MOCHA = replace(
+    NODE, program="npx",
+    files={"slug.js": NODE.files["slug.js"], "package.json": '{"type": "module", "devDependencies": {"mocha": "*"}}\n',
+           ".gitignore": "node_modules\n"} | MOCHA_MORE,
+    test=("test/slug.test.js", "import assert from 'node:assert';\nimport { slug } from '../slug.js';\n\n"
+          "it('dots become dashes', () => assert.equal(slug('v1.2'), 'v1-2'));\n"),
+)  # fmt: skip
+FOUND = [
+    pytest.param(PYTHON, "", id="pytest"),
+    pytest.param(replace(NODE, files=NODE.files | NODE_MORE | {"package.json": '{"type": "module", "scripts": {"test": "node --test"}}\n'}), "", id="node:test"),
+    pytest.param(VITEST, "vitest", id="vitest"),
+    pytest.param(MOCHA, "mocha", id="mocha"),
+    pytest.param(replace(CARGO, files=CARGO.files | {"tests/more.rs": "#[test]\nfn nothing() {}\n"}), "", id="cargo"),
+    pytest.param(replace(GO, files=GO.files | {"more_test.go": 'package slug\n\nimport "testing"\n\nfunc TestNothing(t *testing.T) {}\n'}), "", id="go"),
+]  # fmt: skip
 CASES = [
     pytest.param(runner, name, id=f"{runner.program}-{name}") for runner in (NODE, CARGO, GO) for name in runner.names
 ]
 
 
-def project(folder: Path, runner: Runner) -> Playground:
+def project(folder: Path, runner: Runner, *, with_check: bool = True) -> Playground:
     if shutil.which(runner.program) is None:
         pytest.skip(f"{runner.program} is not installed here")
-    return Playground(folder, files=runner.files, checks={"test": runner.check})
+    return Playground(folder, files=runner.files, checks={"test": runner.check} if with_check else {})
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``node_modules`` with vitest and mocha, installed once; skips where that is not possible."""
+    folder = tmp_path_factory.mktemp("packages")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed here")
+    (folder / "package.json").write_text("{}", encoding="utf-8")
+    install = [
+        npm,
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--prefer-offline",
+        "--fetch-retries=0",
+        "mocha@11",
+        "vitest@3",
+    ]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+    if done.returncode:
+        pytest.skip(f"npm could not install them here: {done.stderr.strip()[-200:]}")
+    return folder / "node_modules"
+
+
+def init(made: Playground) -> dict[str, Any]:
+    """Let ``wfe-mcp init`` find the check; the answer."""
+    command = [sys.executable, "-m", "wfe_mcp", "init", "--yes", "--pin-fd", "0", "--json", "--project", str(made.root)]
+    env = made.environment | {name: os.environ[name] for name in ("CARGO_HOME", "RUSTUP_HOME") if name in os.environ}
+    done = subprocess.run(
+        command, cwd=made.root, env=env, input="correct horse", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)["data"]
 
 
 @pytest.mark.parametrize(("runner", "name"), CASES)
 def test_a_bug_is_proved_by_its_test(tmp_path: Path, runner: Runner, name: str) -> None:
+    with project(tmp_path, runner) as made:
+        prove(made, runner, name)
+
+
+@pytest.mark.parametrize(("runner", "package"), FOUND)
+def test_a_bug_is_proved_with_the_check_that_init_found(
+    tmp_path: Path, runner: Runner, package: str, request: pytest.FixtureRequest
+) -> None:
+    packages = request.getfixturevalue("packages") if package else None
+    with project(tmp_path, runner, with_check=False) as made:
+        if packages is not None:
+            (made.root / "node_modules").symlink_to(packages, target_is_directory=True)
+        found = init(made)
+        assert "test" in found["checks"], found
+        prove(made, runner, runner.names[0])
+
+
+def prove(made: Playground, runner: Runner, name: str) -> None:
+    """Play quick_fix: a test that does not fail and a fix that changes nothing are refused, the real ones pass."""
     proof: dict[str, Any] = {
         "test": name, "file": runner.test[0], "why": "slug() keeps dots", "expected": "v1-2", "actual": "v1.2",
     }  # fmt: skip
@@ -92,7 +184,7 @@ def test_a_bug_is_proved_by_its_test(tmp_path: Path, runner: Runner, name: str) 
         "fix": [Work(change), Work(change, dict([runner.source]))],
     }
 
-    with project(tmp_path, runner) as made, made.agent() as agent:
+    with made.agent() as agent:
         problem = {"problem": "slug('v1.2') gives 'v1.2'; it should give 'v1-2'."}
         played = drive(agent.call, made.root, "quick_fix", problem, script, person=made.approve)
 

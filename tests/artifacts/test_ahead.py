@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.artifacts.test_isolated import branching
+from tests.artifacts.test_isolated import exploding
 from wfe_mcp.artifacts import ahead
 from wfe_mcp.artifacts.ahead import Unjudged, judge_ahead, judged_now
 
@@ -13,7 +13,7 @@ PLAIN: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"
 
 def slow(number: int = 0) -> dict[str, Any]:
     """A schema that takes a child, unlike any other."""
-    return branching(20) | {"$comment": f"{number}"}
+    return exploding(20) | {"$comment": f"{number}"}
 
 
 def test_an_ordinary_check_is_answered_at_once() -> None:

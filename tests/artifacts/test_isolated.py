@@ -28,19 +28,45 @@ def branching(count: int, keyword: str = "anyOf") -> Schema:
     }
 
 
+def exploding(count: int) -> Schema:
+    """``branching`` whose last definition leads back to the first in two ways: its weight has no limit."""
+    made = branching(count)
+    back = [{"items": {"$ref": "#/$defs/d0"}}, {"items": {"$ref": "#/$defs/d0"}}]
+    made["$defs"][f"d{count}"] = {"type": ["string", "array"], "anyOf": back}
+    return made
+
+
 def told(schema: Schema, value: Any) -> list[str]:
     assert check_schema(schema) == []
     return [fault.path for fault in validate(schema, value).faults]
 
 
 @pytest.mark.parametrize("keyword", ["anyOf", "oneOf", "allOf"])
-def test_twenty_branching_definitions_are_refused_with_the_limit(keyword: str) -> None:
+def test_twenty_branching_definitions_are_refused_unused(keyword: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(inline, "_compiled", None)
+    (fault,) = check_schema(branching(20, keyword))
+    assert "has 6,291,453 schemas in one place; at most 50,000 are allowed. Use fewer anyOf" in fault.message
     with pytest.raises(Refused) as no:
-        told(branching(20, keyword), {"x": 1})
+        validate(branching(20, keyword), {"x": 1})
+    assert (no.value.code, no.value.details) == ("invalid_template", (fault,))
 
+
+def test_branches_that_lead_back_are_refused_when_their_check_reaches_a_limit() -> None:
+    with pytest.raises(Refused) as no:
+        told(exploding(20), {"x": 1})
     assert no.value.code == "too_large"
-    assert "needs more than 1 second of processor time, or 167,772,160 bytes of memory" in no.value.message
+    assert "needs more than" in no.value.message
     assert no.value.hint == "Use fewer anyOf, oneOf and allOf inside each other."
+
+
+def test_a_large_value_without_faults_needs_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = {"type": "object", "properties": {"x": {"type": "array", "items": {"type": "string", "maxLength": 3}}}}
+    assert told(items, {"x": ["a"] * 90_000}) == []
+    monkeypatch.setattr(isolated, "_WAIT_S", 0.001)
+    assert told(items, {"x": ["a"] * 90_000}) == []
+    with pytest.raises(Refused, match="needs more than"):
+        told(items, {"x": ["too long"] * 90_000})
 
 
 def test_the_child_answers_as_this_process_does() -> None:
@@ -83,7 +109,7 @@ def test_ordinary_schemas_are_checked_without_a_child(monkeypatch: pytest.Monkey
 def test_a_child_that_the_machine_does_not_let_run_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "_WAIT_S", 0.001)
     with pytest.raises(Refused, match=r"needs more than 0\.001 seconds"):
-        told(branching(20), {"x": 1})
+        told(exploding(20), {"x": 1})
 
 
 def test_large_patterns_of_a_schema_are_compiled_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,12 +126,13 @@ WEIGHTS: list[tuple[str, Schema, float]] = [
     ("inside each other", {"properties": {"a": {"items": {}}, "b": True}, "allOf": [{}, {}]}, 5),
     (
         "named twice",
-        {"properties": {"a": {"$ref": "#/$defs/x"}, "b": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"items": {}}}},
+        {"allOf": [{"$ref": "#/$defs/x"}, {"$ref": "#/$defs/x"}], "$defs": {"x": {"items": {}}}},
         7,
     ),
+    ("apart", {"properties": {"a": {"items": {}}, "b": {}}, "patternProperties": {"c": {}}}, 1 + 2 + 1 + 1),
     ("unused", {"$defs": {"x": {"allOf": [{}] * 50}}}, 1),
     ("an anchor", {"items": {"$ref": "#x"}, "$defs": {"y": {"$anchor": "x"}}}, 3),
-    ("in a list", {"items": {"$ref": "#/prefixItems/0"}, "prefixItems": [{"type": "string"}]}, 4),
+    ("in a list", {"items": {"$ref": "#/prefixItems/0"}, "prefixItems": [{"type": "string"}]}, 3),
     ("nowhere", {"items": {"$ref": "#/a/b"}, "a": 3, "allOf": [{"$ref": "#/prefixItems/x"}, {"$ref": "#none"}]}, 4),
     ("patterns", {"pattern": "abc", "patternProperties": {"^a{10}$": {}}}, 1 + 3 + 70 + 1),
     ("a choice", {"enum": [1, 2, 3]}, 4),
@@ -133,7 +160,7 @@ def test_the_weight_of_a_pattern_multiplies_its_repetitions() -> None:
 
 
 def test_a_value_that_nobody_can_send_again_has_the_limit_as_its_fault() -> None:
-    (fault,) = judged(branching(20), {"x": 1}).faults
+    (fault,) = judged(exploding(20), {"x": 1}).faults
     assert "needs more than" in fault.message and "Use fewer anyOf" in fault.message
     assert judged(branching(4), {"x": "text"}).ok
 
@@ -143,7 +170,7 @@ def test_a_check_is_abandoned_when_the_process_ends_its_children() -> None:
 
     def check() -> None:
         try:
-            isolated.faults_in_child(branching(20), {"x": {"never": "seen"}})
+            isolated.faults_in_child(exploding(20), {"x": {"never": "seen"}})
         except isolated.CheckAbandoned as abandoned:
             answers.append(abandoned)
 

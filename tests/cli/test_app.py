@@ -282,10 +282,10 @@ def test_at_a_real_terminal_the_pin_is_typed_unseen(cli: Terminal) -> None:
     ) as process:  # fmt: skip
         seen = b""
         while b"PIN to sign" not in seen:
-            assert select.select([master], [], [], 30)[0], "nobody asked for the PIN"
+            assert select.select([master], [], [], 120)[0], "nobody asked for the PIN"
             seen += os.read(master, 1000)
         os.write(master, f"{PIN}\n".encode())
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     os.close(slave)
     os.close(master)
     assert process.returncode == 0, err

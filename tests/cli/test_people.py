@@ -282,7 +282,7 @@ def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: 
         with store.tx() as tx:
             tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", client.pid, client_began))
         store.close()
-        out, _ = client.communicate("go\n", timeout=30)
+        out, _ = client.communicate("go\n", timeout=120)
     assert client.returncode == 1, out
     assert '"code": "needs_human"' in out
     assert "a terminal that this process did not start" in out

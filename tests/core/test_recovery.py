@@ -10,11 +10,15 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
+from wfe_mcp.core.blockers import Blocker, status_of
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus, VerdictKind
+from wfe_mcp.core.moves import legal_moves
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.questions import blocker_is_due, questions
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec
 
+SYSTEM = By("wfe-mcp", Channel.SYSTEM)
 STOP = (FailRule("wait_human"),)
 RULES = (FailRule("retry", 1), FailRule("subflow", 2), FailRule("wait_human"))
 
@@ -231,3 +235,102 @@ def test_after_a_rollback_it_opens_again_and_its_phases_continue_their_numbers()
     scene.work("code[recovery-1].diagnose")
     scene.work("code[recovery-1].fix")
     assert scene.statuses["code"] == "ready"
+
+
+def reporting(limit: int = 2, *, then: tuple[PhaseSpec, ...] = (phase("fix", "diagnose"),)) -> tuple[PhaseSpec, ...]:
+    """``plan``, and ``code`` whose recoveries report what is in the way."""
+    body = (replace(phase("diagnose"), reports_blocker=True), *then)
+    rules = (FailRule("subflow", 9, same_blocker=limit), FailRule("wait_human"))
+    return (phase("plan"), *mended("code", "plan", body=body, on_fail=rules))
+
+
+def report(scene: Scene, number: int, fingerprint: str = "lint:code") -> None:
+    """Recovery ``number`` says what is in the way."""
+    path = f"code[recovery-{number}].diagnose"
+    scene.work(path)
+    told = Blocker(PhasePath(path), 1, fingerprint.partition(":")[0], fingerprint, "It is red")
+    scene.give(scene.command(c.Answer, path, kind="blocker", blocker=told))
+
+
+@pytest.mark.requirement("S3-13", "S3-22")
+def test_the_same_blocker_for_the_third_time_ends_its_recovery_and_the_next_rule_applies():
+    scene = run_of(*reporting())
+    scene.work("plan")
+    for number in (1, 2):
+        fail(scene)
+        report(scene, number)
+        assert scene.statuses[f"code[recovery-{number}].fix"] == "ready"
+        scene.work(f"code[recovery-{number}].fix")
+    fail(scene)
+    report(scene, 3)
+    assert (scene.statuses, scene.attempt("code").human_only) == ({"plan": "completed", "code": "failed"}, True)
+    assert (
+        "recovery-3 ended early: it met the same blocker for the third time: lint:code" in scene.attempt("code").reason
+    )
+    assert [one.times for one in scene.state.blockers] == [1, 2, 3]
+
+
+@pytest.mark.requirement("S3-13")
+def test_another_blocker_and_another_iteration_are_compared_too():
+    scene = run_of(*reporting(limit=1))
+    scene.work("plan")
+    fail(scene)
+    report(scene, 1)
+    scene.give(scene.command(c.Retry, "plan", HUMAN))
+    scene.work("plan")
+    fail(scene)
+    report(scene, 2, "type:code")
+    scene.work("code[recovery-2].fix")
+    fail(scene)
+    report(scene, 3)
+    assert "for the second time: lint:code" in scene.attempt("code").reason
+
+
+def test_a_recovery_that_ends_with_its_report_waits_until_that_is_recorded():
+    for then in ((), (phase("fix", "diagnose", when="never"),)):
+        scene = run_of(*reporting(then=then))
+        scene.work("plan")
+        fail(scene)
+        scene.work("code[recovery-1].diagnose")
+        assert scene.statuses["code"] == "failed"
+        assert {due.kind for due in questions(scene.state)} == {"blocker"} | ({"when"} if then else set())
+
+
+def test_complete_inside_comes_after_the_report():
+    body = (replace(phase("diagnose", next=(NextRule(COMPLETE),)), reports_blocker=True), phase("fix", "diagnose"))
+    scene = failed(*mended("code", body=body))
+    report(scene, 1)
+    assert (scene.statuses["code"], scene.attempt("code").number) == ("ready", 2)
+    assert len(scene.state.blockers) == 1
+
+
+def test_a_blocker_is_recorded_once_also_after_a_rollback_to_its_recovery():
+    scene = run_of(*reporting())
+    scene.work("plan")
+    fail(scene)
+    report(scene, 1)
+    assert not any(due.kind == "blocker" for due in questions(scene.state))
+    seen = replace(scene.attempt("code[recovery-1].diagnose"), number=2, restores=1)
+    assert not blocker_is_due(scene.state, seen)
+
+
+@pytest.mark.parametrize(
+    ("status", "forced", "means"),
+    [
+        ("failed", False, "open"),
+        ("completed", False, "resolved"),
+        ("completed", True, "ignored"),
+        ("skipped", False, "ignored"),
+    ],
+)
+def test_a_blocker_is_what_became_of_the_phase_that_failed(status: str, forced: bool, means: str):
+    assert status_of(AttemptStatus(status), forced=forced) == means
+
+
+def test_the_server_may_answer_what_a_recovery_reports():
+    scene = run_of(*reporting(limit=1))
+    scene.work("plan")
+    fail(scene)
+    scene.work("code[recovery-1].diagnose")
+    (answer,) = [move for move in legal_moves(scene.state, SYSTEM, scene.at) if isinstance(move, c.Answer)]
+    assert scene.give(answer) == ["BlockerFound"]

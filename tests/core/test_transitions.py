@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.core import test_recovery as recovery
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from tests.core.plays import finish, played
 from tests.core.test_flows import SYSTEM
@@ -189,7 +190,7 @@ def seen() -> set[Cell]:
         ended = played(random.Random(seed), 0)
         finish(ended)
         found |= set(changes(ended.log))
-    return found | set(changes(overruled().log)) | set(changes(edited_prompts().log))
+    return found | set(changes(overruled().log)) | set(changes(edited_prompts().log)) | set(changes(reported().log))
 
 
 def fork_of(then: RunState) -> tuple[e.Event, ...]:
@@ -212,6 +213,15 @@ def overruled() -> Scene:
     scene.start("plan")
     scene.submit("plan", revision=2)
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="read it"))
+    return scene
+
+
+def reported() -> Scene:
+    """A recovery that reports what is in the way."""
+    scene = run_of(*recovery.reporting())
+    scene.work("plan")
+    recovery.fail(scene)
+    recovery.report(scene, 1)
     return scene
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.units import about, duration, plural, size
+from wfe_mcp.core.units import about, duration, ordinal, plural, size
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,10 @@ def test_a_size_has_the_unit_that_fits(size_bytes: int, text: str) -> None:
 def test_plurals_are_real() -> None:
     assert [plural(0, "run"), plural(1, "run"), plural(1200, "run"), plural(2, "process", "processes")] == [
         "0 runs", "1 run", "1,200 runs", "2 processes",
+    ]  # fmt: skip
+
+
+def test_ordinals_are_words_up_to_five() -> None:
+    assert [ordinal(each) for each in (1, 3, 5, 6, 11, 21, 22, 23, 112)] == [
+        "first", "third", "fifth", "6th", "11th", "21st", "22nd", "23rd", "112th",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 
 PIN = "correct horse"
 WRONG = "wrong horse"
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 @dataclass

@@ -18,7 +18,7 @@ from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decision_page as pages
 from wfe_mcp.store.records.runs import ProcessRecord
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 def waiting(scene: Scene) -> str:

@@ -248,3 +248,18 @@ def test_faults_and_keys_that_may_sign_are_on_the_page(scene: Scene, browser: Br
     assert "Keys that may sign: approvers" in seen.words
     assert "passkey robot, since" in seen.words
     assert "It does not continue from keys that you trust here" in seen.words
+
+
+@pytest.mark.attack("configuration that was trusted once is put back in place of a stricter one", "held", "design §7")
+def test_looser_configuration_that_comes_back_is_asked_about_on_the_page(scene: Scene, browser: Browser) -> None:
+    scene.define(phase("plan", command("test"), approval()))
+    for text in (HOSTILE, PLAIN):
+        scene.write(CONFIG, text)
+        trust.give_trust(scene.engine, scene.human, [])
+    assert "Nothing needs your trust" in opened(scene, browser).words
+    scene.write(CONFIG, HOSTILE)
+    seen = browser.get(path_of(scene))
+    assert seen.text.index('id="weakens"') < seen.text.index("approver: skip")
+    assert "trust:config" not in ticked(seen, scene), "what weakens a gate is not ticked"
+    scene.write(CONFIG, PLAIN)
+    assert "Nothing needs your trust" in browser.get(path_of(scene)).words

@@ -73,5 +73,5 @@ def in_thread(work: Callable[[], object]) -> Generator[threading.Thread]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     yield thread
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()

@@ -307,7 +307,7 @@ def test_a_worker_thread_does_what_waits(scene: Scene) -> None:
     worker = work.start_worker(scene.engine)
     try:
         answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
-        assert done.wait(20), scene.attempt(run, "plan")
+        assert done.wait(120), scene.attempt(run, "plan")
     finally:
         worker.stop()
 

@@ -45,7 +45,7 @@ def removed(folder: Path) -> bool:
     """True once the thread that removes the folder has ended."""
     for thread in threading.enumerate():
         if thread.name == "wfe-checkout":
-            thread.join(30)
+            thread.join(120)
     return not folder.exists()
 
 

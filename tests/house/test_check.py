@@ -42,6 +42,61 @@ def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "b" not in said.splitlines()
 
 
+BROKEN = """
+import pytest
+
+@pytest.fixture
+def broken():
+    raise OSError("no room")
+
+def test_sums():
+    assert 1 + 1 == 3, "two\\nand more"
+
+def test_room(broken): pass
+
+def test_passes(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (BROKEN, ["test_broken.py::test_sums: AssertionError: two",
+                  'test_broken.py::test_room: failed on setup with "OSError: no room"']),
+        ("import nothing_of_this_name", ["test_broken: collection failure"]),
+    ],
+)  # fmt: skip
+def test_the_failed_tests_and_their_errors_are_said_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str, named: list[str]
+) -> None:
+    (tmp_path / "test_broken.py").write_text(text, encoding="utf-8")
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "1", str(tmp_path)]
+    steps = {
+        "tests": [check.Step(argv, measured=True)],
+        "later": [check.Step([sys.executable, "-c", "print('later')"])],
+    }
+
+    def stages(_: Path) -> dict[str, list[check.Step]]:
+        return steps
+
+    monkeypatch.setattr(check, "stages", stages)
+
+    assert check.main([]) == 1
+    said = capfd.readouterr().out
+    _, end = said.split("== later: ok")
+    _, blank, title, *tests, last = end.splitlines()
+    assert (blank, title, last) == ("", "failed tests:", "failed: tests")
+    assert [line.split("/")[-1].strip() for line in tests] == named
+
+
+def test_without_a_report_of_tests_the_stages_alone_are_named(tmp_path: Path) -> None:
+    assert check.failed_tests(tmp_path / check.REPORT) == []
+
+
+def test_a_test_that_starts_pytest_does_not_write_to_the_report() -> None:
+    assert "PYTEST_ADDOPTS" not in os.environ
+
+
 def test_a_stage_that_does_not_exist_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main(["lints"]) == 2
     assert "There are: tests, demo, lint" in capsys.readouterr().err

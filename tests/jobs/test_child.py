@@ -120,7 +120,7 @@ def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path)
     )
     assert [one.pid for one in process_tree(None, None, "job-7.2")] == [process.pid]
     assert end_process_tree(None, None, "job-7.2") == ()
-    assert process.wait(10) != 0
+    assert process.wait(120) != 0
 
 
 @POSIX
@@ -131,7 +131,7 @@ def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -
         assert lives(process.pid)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_the_jobs_of_a_killed_process_are_done_by_another_and_its_place_is_free_
     with scene.worker(1) as first:
         until(lambda: len(scene.lines()) == 1)
         first.kill()
-        first.wait(30)
+        first.wait(120)
         scene.hold.unlink()
         with scene.worker(1):
             until(lambda: scene.are_done(jobs), seconds=120)

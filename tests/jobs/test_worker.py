@@ -47,7 +47,7 @@ def deaf(release: threading.Event) -> tuple[Handler, Callable[[], bool]]:
 
     def handle(_: JobContext) -> Outcome:
         entered.set()
-        release.wait(30)
+        release.wait(120)
         return Outcome({"late": True})
 
     return handle, entered.is_set
@@ -75,11 +75,11 @@ def test_a_started_worker_is_a_backend_that_wakes_at_once(scene: Scene) -> None:
 
 
 def test_jobs_run_side_by_side_up_to_the_number_of_slots(scene: Scene) -> None:
-    both, release = threading.Barrier(3, timeout=20), threading.Event()
+    both, release = threading.Barrier(3, timeout=120), threading.Event()
 
     def meet(_: JobContext) -> Outcome:
         both.wait()
-        release.wait(20)
+        release.wait(120)
         return Outcome()
 
     jobs = [scene.enqueue(kind="meet"), scene.enqueue(kind="meet"), scene.enqueue()]
@@ -513,7 +513,7 @@ def test_a_heart_survives_a_store_that_is_away(scene: Scene, monkeypatch: pytest
         raise Refused("unavailable", "away")
 
     monkeypatch.setattr(Store, "data_version", away)
-    assert asked.wait(20)
+    assert asked.wait(120)
     release.set()
     until(lambda: scene.status(job) is JobStatus.DONE)
 

@@ -259,11 +259,11 @@ class _Talk:
         assert self.server.stdout is not None
         self.server.stdin.close()
         try:
-            self.server.wait(30)
+            self.server.wait(120)
         except subprocess.TimeoutExpired:
             self.server.kill()
             self.server.wait()
-        self.reader.join(30)
+        self.reader.join(120)
         self.server.stdout.close()
         self.log.close()
 

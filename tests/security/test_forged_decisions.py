@@ -18,6 +18,7 @@ from wfe_mcp.core.model import Assurance, By, Channel, Person, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import keys, pin
+from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, Pinned, pin_person
 from wfe_mcp.engine.approvals.statements import person_with, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
@@ -350,3 +351,24 @@ def test_an_edited_signature_is_found(scene: Scene, ada: Person, forger: Forger)
     quoted = canonical_json(wrong).replace("'", "''")
     forger.rewrite(run, f"UPDATE event SET payload = '{quoted}' WHERE run_id = '{run}' AND type = 'DecisionSigned'")
     assert "signature_wrong" in codes(scene)
+
+
+@pytest.mark.attack("keys pinned in the repository without trust sign a decision", "detected", "T1; T11")
+@pytest.mark.parametrize("comes", ["new", "in place of the person's"])
+def test_keys_that_the_repository_pins_and_nobody_trusts_prove_nothing_here(
+    scene: Scene, ada: Person, comes: str
+) -> None:
+    if comes != "new":
+        with scene.store.read() as tx:
+            mine = pin.pinned_key(tx)
+        assert mine is not None
+        pin_person(scene.engine, ada, ApproverKey(id=ada.key, name="ada", public_key=mine.public_key, kind="person"))
+    run = waiting(scene, ada)
+    mallory = keys.new_key()
+    public = keys.public_half(mallory)
+    key = ApproverKey(id=keys.fingerprint(public), name="ada", public_key=public, kind="person")
+    chain = Pinned((ApproverChange(do="add", key=key, at="2026-01-01T00:00:00+00:00"),))
+    scene.write(APPROVERS, chain.text)
+    approvals.decide(scene.engine, person_with(scene.engine, mallory, "ada", HUMAN.channel), run, "plan")
+    keep(scene)
+    assert {one.run for one in found(scene) if one.code == "signature_wrong"} == {run}

@@ -13,7 +13,7 @@ from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.engine.approvals.approvers import APPROVERS
+from wfe_mcp.engine.approvals.approvers import APPROVERS, trust_key
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
@@ -96,11 +96,23 @@ def test_keys_that_are_gone_or_void_prove_nothing(scene: Scene, signer: Signer) 
     signed(scene, signer)
     mine = (scene.root / APPROVERS).read_bytes()
     (scene.root / APPROVERS).unlink()
-    assert [message for _, message in told(scene)] == ["the key that signed it is not pinned in the project"]
+    assert [message for _, message in told(scene)] == [
+        "the key that signed it is not one that you trust in .wfe/approvers.json"
+    ]
     (scene.root / APPROVERS).write_text("{}", encoding="utf-8")
     assert [code for code, _ in told(scene)] == ["approvers_void"]
     (scene.root / APPROVERS).write_bytes(mine)
     assert told(scene) == []
+
+
+@pytest.mark.attack("keys pinned in the repository without trust sign a decision", "detected", "T1; T11")
+def test_keys_that_nobody_trusts_here_prove_nothing(scene: Scene, signer: Signer) -> None:
+    signed(scene, signer)
+    with scene.store.tx() as tx:
+        tx.withdraw_trust(scene.engine.project_id, trust_key(), HUMAN, scene.clock())
+    assert "the key that signed it is not one that you trust in .wfe/approvers.json" in [
+        text for _, text in told(scene)
+    ]
 
 
 def test_without_the_package_nothing_is_called_proven(

@@ -323,7 +323,7 @@ def test_a_reference_never_leaves_its_document(scene: Scene) -> None:
     finally:
         listening.shutdown()
         listening.server_close()
-        thread.join(10)
+        thread.join(120)
     assert asked == []
 
 

@@ -108,3 +108,22 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
         )  # fmt: skip
         tx.create_run(new, state, events, AGENT, scene.clock())
     assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
+
+
+@pytest.mark.attack("configuration that was trusted once is put back in place of a stricter one", "held", "design §7")
+def test_looser_configuration_that_comes_back_is_asked_about_at_the_terminal(loosened: Terminal) -> None:
+    cli, config = loosened, loosened.root / ".wfe" / "config.toml"
+    loose = config.read_text()
+    config.write_text(loose.replace(SKIP, ""))
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    config.write_text(loose)
+    cli.clock.forward(minutes=1)
+    run = cli.start("deed")
+    assert "gates_weakened" not in cli.json("status", run).data
+    said = cli("trust")
+    assert said.code == 1
+    assert "WEAKENS GATES" in said.out
+    assert "+ gates   deed, sign: approver: skip" in said.out
+    assert cli("verify").code == 0
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    assert "WEAKENED" in cli("status", cli.start("deed")).out

@@ -169,3 +169,19 @@ async def test_what_takes_longer_is_indexed_while_nobody_asks(
     assert "search again" in first["summary"]
     assert [hit["run"] for hit in first["data"]["hits"]] == runs[:1:-1]
     assert sorted(hit["run"] for hit in found["data"]["hits"]) == sorted(runs)
+
+
+@pytest.mark.requirement("S4-26")
+async def test_an_attached_file_is_found_with_the_call_that_reads_it(connect: Connect, house: House) -> None:
+    (house.root / "log.txt").write_text("Seventeen sparrows passed\n")
+    async with connect() as agent:
+        run = await drill(agent)
+        await call(agent, "start_phase", run=run, phase="plan")
+        note = {"title": "Cache it"}
+        await call(agent, "submit_artifact", run=run, phase="plan", artifact=note, attach=["log.txt"])
+        found = await call(agent, "find", query="sparrows", kind="attachment")
+        move = found["next"][0]
+        read = await call(agent, move["tool"], **move["args"])
+
+    assert [hit["title"] for hit in found["data"]["hits"]] == ["attached file log.txt"]
+    assert read["data"]["content"] == "Seventeen sparrows passed\n"

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.artifacts.test_isolated import branching
+from tests.artifacts.test_isolated import exploding
 from tests.server.conftest import House
 from tests.server.test_leaving import answer
 from tests.server.test_stdio import PATIENCE_S, Child, serving
@@ -30,13 +30,13 @@ if "wfe_mcp.artifacts.isolated" in sys.orig_argv:
         told.write(f"{{os.getpid()}}\\n")
     time.sleep(600)
 """
-FLOW = {"id": "p0", "kind": "flow", "template": "inner", "output": {"artifact": "a0", "schema": branching(20)}}
+FLOW = {"id": "p0", "kind": "flow", "template": "inner", "output": {"artifact": "a0", "schema": exploding(20)}}
 INNER: dict[str, Any] = {
     "format": "wfe/1", "name": "inner", "version": "1.0.0", "outputs": {"x": "${artifacts.a1.title}"},
     "phases": [{"id": "p1", "prompt": "x", "output": {"artifact": "a1", "schema": {
         "type": "object", "properties": {"title": {"type": "string"}}}}}],
 }  # fmt: skip
-AGENT = {"id": "p0", "prompt": "x", "output": {"artifact": "a0", "schema": branching(20)}}
+AGENT = {"id": "p0", "prompt": "x", "output": {"artifact": "a0", "schema": exploding(20)}}
 
 
 class Held:

@@ -139,7 +139,7 @@ async def test_a_gate_that_lost_its_server_is_judged_by_the_next_one(house: Hous
     engine.close()
 
     async with house.client("auto") as agent:
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             while (found := await call(agent, "status", run=run, wait_s=1, detail="full")) and any(
                 each["phase"] == "checked" and each["state"] == "gating" for each in found["data"]["phases"]
             ):

@@ -12,6 +12,7 @@ from tests.server.conftest import Connect, call, drill, submitted
 
 ADDRESSES = {
     "wfe://runs/{run}",
+    "wfe://runs/{run}/context",
     "wfe://runs/{run}/artifacts/{phase}/{artifact}",
     "wfe://templates/{name}",
     "wfe://schemas/{name}",

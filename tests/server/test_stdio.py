@@ -17,7 +17,7 @@ from tests.server.conftest import House, drill, submitted
 from wfe_mcp.server.fast_start import CAPABILITIES_KEY, MODERN, VERSION_KEY
 
 HEAVY = {"sqlmodel", "sqlalchemy", "alembic", "anthropic", "openai", "typer", "rich", "pydantic_settings"}
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 class Child:

@@ -1,9 +1,12 @@
 """Every tool answers in both protocol eras."""
 
+import json
+
 import anyio
 import pytest
 
-from tests.server.conftest import Connect, House, call, drill, phase, submitted
+from tests.server.conftest import DRILL, HUMAN, Connect, House, call, drill, phase, submitted
+from wfe_mcp.engine.templates import trust
 
 
 async def test_templates_are_listed_with_the_call_that_starts_each(connect: Connect) -> None:
@@ -216,3 +219,27 @@ async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_nobody
 
     assert given_up.cancelled_caught
     assert (after["run_state"], after["waiting_on"]) == ("waiting", "human")
+
+
+@pytest.mark.attack("a template that was trusted once is put back in place of a stricter one", "held", "design §7")
+async def test_what_was_trusted_before_stricter_bytes_starts_nothing_over_mcp(connect: Connect, house: House) -> None:
+    file, config = house.root / ".wfe" / "templates" / "drill" / "template.json", house.root / ".wfe" / "config.toml"
+    loose, checks = file.read_text(encoding="utf-8"), config.read_text(encoding="utf-8")
+    gates = [{"kind": "command", "check": "ok"}, {"kind": "approval", "assurance": "human"}]
+    strict = json.dumps({**DRILL, "phases": [phase("checked", gates=gates)]})
+    engine = house.engine()
+    file.write_text(strict, encoding="utf-8")
+    config.write_text(checks + '[policy]\nevidence = "worktree"\n', encoding="utf-8")
+    trust.give_trust(engine, HUMAN, [])
+    file.write_text(loose, encoding="utf-8")
+    async with connect() as agent:
+        began = await call(agent, "start_run", template="drill", inputs={"goal": "try"})
+        saved = await call(agent, "save_template", definition=DRILL)
+        kept = await call(agent, "start_run", template="drill@1.0.0", inputs={"goal": "try"})
+        file.write_text(strict, encoding="utf-8")
+        config.write_text(checks, encoding="utf-8")
+        run = (await call(agent, "start_run", template="drill", inputs={"goal": "try"}))["run"]
+        judged = await submitted(agent, run, "checked")
+    engine.close()
+    assert (began["error"]["code"], saved["ok"], kept["error"]["code"]) == ("needs_trust", True, "needs_trust")
+    assert (judged["state"], "wfe-mcp trust" in json.dumps(judged)) == ("awaiting", True), judged

@@ -45,6 +45,7 @@ def tamper(url: str, *statements: str) -> None:
 
 
 AS_OF_0005 = (
+    "ALTER TABLE run DROP COLUMN reached",
     "DROP TABLE attachment",
     "ALTER TABLE opinion DROP COLUMN answered_by",
     *(f"DROP TRIGGER {name}" for name in ("run_is_new", "run_is_gone", "find_run_is_new", "find_run_is_gone")),

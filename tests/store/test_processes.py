@@ -17,7 +17,7 @@ from wfe_mcp.store.records.jobs import NewJob
 CONTEXT: Any = multiprocessing.get_context(
     "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 )
-WAIT_S = 60
+WAIT_S = 120
 
 Start = Callable[..., BaseProcess]
 

@@ -52,6 +52,7 @@ IDLE = [
     ("dependency_update", Idle("nothing", A_PERSON, {"check": {"updates": []}})),
     ("fix_deploy_failure", Idle("fix", NOT_CHANGED)),
     ("fix_deploy_failure", Idle("roll_back", A_PERSON, {"diagnose": fix_deploy_failure.ISSUE.artifact})),
+    ("incident", Idle("remediate[S-1].change", NOT_CHANGED)),
     ("issue_to_pr", Idle("fix", NOT_CHANGED)),
     ("issue_triage", Idle("classify", "classification.evidence.all(", {"classify": issue_triage.BUG | {"evidence": ["it is broken"]}})),
     ("jpa_mt", Idle("plan", A_PERSON)),

@@ -16,6 +16,7 @@ from tests.templates import test_play_ci_failure_handler as ci_failure_handler
 from tests.templates import test_play_compound as compound
 from tests.templates import test_play_dependency_update as dependency_update
 from tests.templates import test_play_fix_deploy_failure as fix_deploy_failure
+from tests.templates import test_play_incident as incident
 from tests.templates import test_play_issue_to_pr as issue_to_pr
 from tests.templates import test_play_issue_triage as issue_triage
 from tests.templates import test_play_jpa_mt as jpa_mt
@@ -25,7 +26,7 @@ from tests.templates import test_play_pr_review_workflow as pr_review_workflow
 from tests.templates import test_play_recovery as recovery
 from tests.templates import test_play_spec_driven as spec_driven
 from tests.templates.models import KEY, KEYS, asked_for, opinion, reviewers
-from tests.templates.scene import CHECKS, FILES
+from tests.templates.scene import BROKEN, CHECKS, FILES
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
@@ -76,6 +77,7 @@ PLAYS = {
         answers={"get_service_status": [fix_deploy_failure.DOWN, fix_deploy_failure.UP]},
         **SERVICE,
     ),
+    "incident": Play(incident.INPUTS, incident.HAPPY, ("plan",), files=FILES | BROKEN),
     "issue_to_pr": Play(issue_to_pr.INPUTS, issue_to_pr.HAPPY, ("fix",), commits=("fix", "Fix #7: add sub()"), **OUTSIDE),
     "issue_triage": Play(
         issue_triage.INPUTS, issue_triage.HAPPY, ("classify",), servers=("github",),

@@ -48,7 +48,7 @@ def web() -> Iterator[Web]:
             self.send_header("Content-Length", str(len(content) + (10 if word == "short" else 0)))
             self.end_headers()
             if word == "slow":
-                made.closing.wait(20)
+                made.closing.wait(120)
             if self.command != "HEAD":
                 self.wfile.write(content)
             self.close_connection = True

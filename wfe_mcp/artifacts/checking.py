@@ -1,21 +1,24 @@
 """Checks inline JSON Schemas and values in this process, or in a child process where that could take exponential time.
 
 Rules:
-1. A check whose estimated work (``weight.py``) is above ``limits.CHECK_WORK`` runs in a child that ends at its limits.
-   Ordinary schemas stay below it by far and do not pay for a child.
-2. The engine compiles a reference once, so only patterns can make the check of a schema itself expensive.
+1. A schema above ``limits.SCHEMA_WEIGHT`` is refused without being used: that takes milliseconds, however busy the machine.
+2. Listing faults costs 10 µs and a kilobyte for each step of the estimated work (``weight.py``); finding out that there are
+   none costs a hundredth. So a value above ``limits.CHECK_WORK`` is first only asked whether it is valid, and its faults are
+   listed by a child that ends at its limits. Where ``limits.VALID_WORK`` is exceeded too, the child does both.
+3. The engine compiles a reference once, so only patterns can make the check of a schema itself expensive.
 """
 
 import functools
 import json
+import math
 from typing import Any, cast
 
-from wfe_mcp.artifacts.inline import faults_here, schema_faults_here, subschemas
+from wfe_mcp.artifacts.inline import faults_here, is_valid_here, schema_faults_here, subschemas
 from wfe_mcp.artifacts.isolated import faults_in_child
 from wfe_mcp.artifacts.weight import pattern_weight, patterns_of, weight_of
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.limits import CHECK_WORK
+from wfe_mcp.core.limits import CHECK_WORK, SCHEMA_WEIGHT, VALID_WORK
 
 Schema = dict[str, Any]
 
@@ -36,9 +39,10 @@ def may_take_seconds(schema: Schema, value: object) -> bool:
 
 def faults_of(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
     """The faults of ``value``. ``schema`` must have no ``schema_faults``. Refuses ``too_large``: a limit ended the child."""
-    if _weight(canonical_json(schema)) * _parts(value) > CHECK_WORK.most:
-        return faults_in_child(schema, value)
-    return faults_here(schema, value)
+    work = _weight(canonical_json(schema)) * _parts(value)
+    if work <= CHECK_WORK.most:
+        return faults_here(schema, value)
+    return () if work <= VALID_WORK.most and is_valid_here(schema, value) else faults_in_child(schema, value)
 
 
 @functools.lru_cache(maxsize=64)
@@ -68,6 +72,9 @@ def _patterns(text: str) -> int:
 @functools.lru_cache(maxsize=64)
 def _schema_faults(text: str) -> tuple[Detail, ...]:
     root: Schema = json.loads(text)
+    weight = weight_of(root, patterns=False)
+    if SCHEMA_WEIGHT.most < weight < math.inf:  # one without an estimate has its child
+        return (Detail("", f"the schema {SCHEMA_WEIGHT.fault(int(weight))}. {SCHEMA_WEIGHT.remedy}".rstrip(".")),)
     if _patterns(text) <= _PATTERNS_HERE:
         return schema_faults_here(root)
     try:

@@ -39,6 +39,11 @@ def faults_here(schema: Schema, value: dict[str, Any]) -> tuple[Detail, ...]:
     return bounded(list(dict.fromkeys(found)))
 
 
+def is_valid_here(schema: Schema, value: dict[str, Any]) -> bool:
+    """Whether ``value`` has no faults, without listing them. In this process."""
+    return _compiled(canonical_json(schema)).is_valid(value)
+
+
 @functools.lru_cache(maxsize=64)
 def _compiled(text: str) -> "Draft202012Validator":
     # 30 ms, and only templates with an inline schema need it.

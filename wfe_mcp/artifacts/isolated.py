@@ -6,7 +6,7 @@ For checks whose work cannot be bounded (``weight.py``): the JSON Schema engine 
 
 Limits (``core/limits.py``): processor time and memory by the operating system; on Windows, which has no such limits for
 a process, the time that passes. macOS does not enforce the one on memory. ``_WAIT_S`` ends a child that the machine does
-not let run. A process that ends takes its children with it (``end_children``); one that is killed leaves them to their
+not let run, or that stands still after it was refused memory. A process that ends takes its children with it (``end_children``); one that is killed leaves them to their
 limits.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from wfe_mcp.core import limits
 from wfe_mcp.core.errors import Detail, Refused
 
-_WAIT_S = 2.0 if sys.platform == "win32" else 10.0
+_WAIT_S = 2.0 if sys.platform == "win32" else 4.0
 _children: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
 

@@ -34,6 +34,10 @@ _MODELS = {
     "milestone_plan@1": "MilestonePlan",
     "release@1": "Release",
     "failing_test@1": "FailingTest",
+    "blocker@1": "Blocker",
+    "incident@1": "Incident",
+    "playbook@1": "Playbook",
+    "drift@1": "Drift",
 }
 """Name → class in ``models/<name without version>.py``."""
 

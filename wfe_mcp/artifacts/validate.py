@@ -70,7 +70,7 @@ def _against_model(name: str, value: dict[str, Any]) -> Validated:
     model = model_of(name)
     stored, faults = value, list[Detail]()
     try:
-        stored = model.model_validate(value).model_dump(exclude_unset=True)
+        stored = model.model_validate(value).model_dump(by_alias=True, exclude_unset=True)
     except ValidationError as exc:
         schema = json_schema(name)
         faults = [_told(error, schema) for error in exc.errors(include_url=False)]

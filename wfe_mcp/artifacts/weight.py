@@ -1,12 +1,12 @@
 """Estimates the work to check a value against a JSON Schema, before it is checked.
 
-    weight of a schema      the schemas that remain when each reference is replaced by what it names; a pattern counts by its
-                            size with repetitions written out
-    work of a check         weight x parts of the value: no schema of the unfolded tree meets a part twice
+    weight of a schema      the most schemas, with each reference replaced by what it names, that one part of a value and the
+                            parts that lead to it meet; a pattern counts by its size with repetitions written out
+    work of a check         weight x parts of the value
 
 Rules:
-1. Above ``limits.CHECK_WORK`` the check may take exponential time: 20 definitions, each an ``anyOf`` of the next one
-   twice, unfold to a million schemas. Then it runs in a child process (``isolated.py``).
+1. 20 definitions, each an ``anyOf`` of the next one twice, unfold to a million schemas that all meet one part. Such a
+   schema is refused (``limits.SCHEMA_WEIGHT``). Properties of one object meet different parts: the heaviest counts.
 2. A reference that leads back to itself is harmless when one part of the value leads to each next use, as in a tree of
    folders: its schemas count once. When one part can be met by two of them (``anyOf`` of two that lead back,
    overlapping patterns), the weight is unlimited.
@@ -15,7 +15,7 @@ Rules:
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 Schema = dict[str, Any]
@@ -33,10 +33,13 @@ _HOLDERS = ("$defs", "definitions")
 _REPEATED = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")
 
 
-def weight_of(schema: Schema) -> float:
-    """The weight of ``schema``; infinity where rule 2 gives no limit, or a dynamic reference."""
+def weight_of(schema: Schema, *, patterns: bool = True) -> float:
+    """The weight of ``schema``; infinity where rule 2 gives no limit, or a dynamic reference.
+
+    Without ``patterns`` and lists of values it is the number of schemas alone.
+    """
     graph = _Graph(schema)
-    return graph.weight()
+    return graph.weight(_own_weight if patterns else lambda _: 1)
 
 
 def pattern_weight(pattern: str) -> int:
@@ -67,7 +70,7 @@ class _Graph:
         self._collect(root)
         self._edges = [list(self._applied(schema)) for schema in self._schemas]
 
-    def weight(self) -> float:
+    def weight(self, own_weight: Callable[[Schema], int]) -> float:
         if self._is_dynamic:
             return math.inf
         total: list[float] = [0.0] * len(self._schemas)
@@ -76,11 +79,18 @@ class _Graph:
             back = [[edge for edge in self._edges[each] if edge[0] in here] for each in members]
             if any(len(edges) > 1 and not all(apart for _, apart in edges) for edges in back):
                 return math.inf
-            own = sum(_own_weight(self._schemas[each]) for each in members)
-            outside = sum(total[to] for each in members for to, _ in self._edges[each] if to not in here)
+            own = sum(own_weight(self._schemas[each]) for each in members)
+            outside = sum(self._outside(each, here, total) for each in members)
             for each in members:
                 total[each] = own + outside
         return total[0]
+
+    def _outside(self, node: int, here: set[int], total: list[float]) -> float:
+        """The weight that ``node`` leads to outside its component: of schemas that apply apart, the heaviest."""
+        leads = [(total[to], apart) for to, apart in self._edges[node] if to not in here]
+        return sum(weight for weight, apart in leads if not apart) + max(
+            (weight for weight, apart in leads if apart), default=0
+        )
 
     def _collect(self, root: Schema) -> None:
         waiting: list[object] = [root]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from wfe_mcp.clients import files
+from wfe_mcp.clients import files, hooks
 from wfe_mcp.clients.files import Change, Records
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
@@ -113,9 +113,12 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
 
 
 def plan(
-    found: Found, places: Places, records: Records, argv: tuple[str, ...], *, allow: bool, instructions: bool
-) -> Plan:
+    found: Found, places: Places, records: Records, argv: tuple[str, ...], *, allow: bool, instructions: bool,
+    hook: str = "",
+) -> Plan:  # fmt: skip
     """What connects a client with ``argv``. An entry that starts wfe-mcp and was edited stays as it is.
+
+    ``hook``: the command of its hooks; empty: hooks are left as they are.
 
     Refuses an entry of our name that is not ours, a form that cannot be extended, and a read-only file.
     """
@@ -134,7 +137,8 @@ def plan(
         changes.append(Change(found.file, f"server {SERVER}", found.content, after))
     changes += _permission(found, places) if allow else []
     changes += _instructions(found, places) if instructions else []
-    real = tuple(each for each in changes if each.differs)
+    changes += _hooks(found, places, hook, changes) if hook else []
+    real = _by_file(changes)
     for each in real:
         files.refuse_read_only(each.file)
     return Plan(found, argv, state, real, allow)
@@ -162,9 +166,11 @@ def removal(
         changes.append(_restored(found.file, f"server {SERVER}", found.content, records, found.client, path))
     changes += _without_permission(found, places, records)
     changes += _without_instructions(found, places, records, leaving)
-    for each in changes:
+    changes += _without_hooks(found, places, records, changes)
+    real = _by_file(changes)
+    for each in real:
         files.refuse_read_only(each.file)
-    return tuple(changes)
+    return real
 
 
 def is_allowed(found: Found, places: Places) -> bool:
@@ -259,6 +265,48 @@ def _without_permission(found: Found, places: Places, records: Records) -> list[
     return [
         _restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])
     ]  # fmt: skip
+
+
+def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:
+    """The change that adds hooks, on top of ``changes`` of the same file; none for a client without hooks."""
+    row = hooks.hook_file(found.client.name)
+    if row is None:
+        return []
+    file, held = row.file(places, found.scope), _content_after(row.file(places, found.scope), found, places, changes)
+    try:
+        return [Change(file, "hooks", held, hooks.added(held, row, hook))]
+    except (Unsplicable, Unreadable) as fault:
+        raise Refused("conflict", f"{file} cannot be extended by hooks: {fault}", "Use --no-hooks, or fix that file first; nothing was changed.") from None  # fmt: skip
+
+
+def _without_hooks(found: Found, places: Places, records: Records, changes: Sequence[Change]) -> list[Change]:
+    """The change that removes hooks, on top of ``changes`` of the same file. A file that its client cannot read stays."""
+    row = hooks.hook_file(found.client.name)
+    if row is None:
+        return []
+    file = row.file(places, found.scope)
+    held = _content_after(file, found, places, changes)
+    with suppress(Unreadable, Unsplicable):
+        if held is not None and hooks.ours(entry.parsed(held, "jsonc"), row):
+            original = records.before(file, held)
+            return [Change(file, "hooks", held, original[0] if original is not None else hooks.removed(held, row))]
+    return []
+
+
+def _content_after(file: Path, found: Found, places: Places, changes: Sequence[Change]) -> bytes | None:
+    mine = [each.after for each in changes if each.file == file]
+    return mine[-1] if mine else files.content(file, places.root if found.scope == "project" else None)
+
+
+def _by_file(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """One change per file; those that change nothing are left out."""
+    made: dict[Path, Change] = {}
+    for each in changes:
+        before = made.get(each.file)
+        made[each.file] = (
+            each if before is None else Change(each.file, f"{before.what}, {each.what}", before.before, each.after)
+        )
+    return tuple(each for each in made.values() if each.differs)
 
 
 def _instructions(found: Found, places: Places) -> list[Change]:

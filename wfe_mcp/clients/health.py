@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp import __version__
-from wfe_mcp.clients import connect, files, launch
+from wfe_mcp.clients import connect, files, hooks, launch
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.table import CLIENTS, SERVER
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.clients.connect import Found
     from wfe_mcp.clients.launch import Installation
-    from wfe_mcp.clients.table import Places
+    from wfe_mcp.clients.table import Client, Places
 
 Level = Literal["ok", "note", "problem"]
 _VERSION_S = 20
@@ -66,6 +66,7 @@ def client_findings(here: Installation, places: Places) -> Iterator[ClientFindin
         connected = [each for each in seen if each.entry is not None]
         for each in connected:
             yield from _connection(each, here, places)
+        yield from _hook_findings(client, here, places)
         if not connected and not faults and connect.is_installed(client, places):
             yield ClientFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
 
@@ -83,6 +84,43 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[Cl
     if good:
         asks = "" if connect.is_allowed(found, places) else f"; it {client.asks}"
         yield ClientFinding(topic, "ok", f"{found.file}, serves {_root(found)}{asks}")
+
+
+def _hook_findings(client: Client, here: Installation, places: Places) -> Iterator[ClientFinding]:
+    """Whether the hooks of a client start this installation; nothing where it has none."""
+    row = hooks.hook_file(client.name)
+    if row is None:
+        return
+    topic, again = f"hooks of {client.title}", f"fix: wfe-mcp install --client {client.name} --hooks"
+    line = hooks.command(client.name, here.executable, str(hooks.script_folder()))
+    wanted = {name: [each] for name, each in row.entries(line).items()}
+    good = 0
+    for scope in client.scopes:
+        file = row.file(places, scope)
+        document = _document(file, "jsonc")
+        held = hooks.ours(document, row)
+        off = document.get("disableAllHooks") is True or entry.at(document, ("hooksConfig", "enabled")) is False
+        good += bool(held)
+        if held and off:
+            yield ClientFinding(topic, "note", f"{file}: the client has hooks switched off there; fix: switch them on")
+        elif held and held != wanted:
+            yield ClientFinding(
+                topic, "note", f"{file}: they are of another version or installation; {again} --scope {scope}"
+            )
+        elif held:
+            yield ClientFinding(topic, "ok", f"{file}")
+    plugin = any(
+        _has_plugin(each)
+        for scope in client.scopes
+        for each in (row.file(places, scope), places.root / ".claude" / "settings.json")
+    )
+    if good + (plugin and client.name == "claude-code") > 1:
+        yield ClientFinding(topic, "note", f"they run more than once, because several files or the plugin have them; fix: wfe-mcp uninstall --client {client.name} --scope user")  # fmt: skip
+
+
+def _has_plugin(file: Path) -> bool:
+    held: object = _document(file, "jsonc").get("enabledPlugins")
+    return isinstance(held, dict) and cast("dict[str, Any]", held).get(f"{SERVER}@wfe-mcp") is True
 
 
 def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.blockers import Blocker
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack, VerdictKind
@@ -87,7 +88,7 @@ class Answer(PhaseCommand):
     """The value of a due question (``questions.py``); ``error`` when its evaluation failed.
 
     To ``items``: the ``keys`` in order, and the sha256 of the document that holds the items' values. To ``locks``: the
-    names as ``keys``. To ``outputs``: the revision that holds them.
+    names as ``keys``. To ``outputs``: the revision that holds them. To ``blocker``: what the artifact reports.
     """
 
     kind: str
@@ -98,6 +99,7 @@ class Answer(PhaseCommand):
     items: str | None = None
     revision: int = 0
     sha256: str = ""
+    blocker: Blocker | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

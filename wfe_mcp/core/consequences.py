@@ -22,7 +22,7 @@ from wfe_mcp.core.leases import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, beside, item_of, seen_from
-from wfe_mcp.core.questions import is_passed_over, is_told, needs_are_met
+from wfe_mcp.core.questions import blocker_is_due, is_passed_over, is_told, needs_are_met
 from wfe_mcp.core.recovery import recovery_fault, repair_begun
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhaseSpec
 
@@ -179,7 +179,7 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
                 yield [open_phase(state, attempt)]
         case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None and not spec.locks:
             yield [loop_opened(attempt, ("1",), None, at, deadline(state, spec, at))]
-        case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
+        case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held and not blocker_is_due(state, attempt):
             rule = spec.next[attempt.next_rule]
             if rule.condition is None:
                 yield jump(state, attempt, attempt.next_rule, rule)

@@ -21,7 +21,7 @@ from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.loops import loop_opened, pass_judged
 from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict, VerdictKind
 from wfe_mcp.core.moves import refusal, with_the_users_ways
-from wfe_mcp.core.recovery import recovery_opened
+from wfe_mcp.core.recovery import blocker_found, recovery_opened
 from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.units import duration
 
@@ -60,6 +60,8 @@ def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
     on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
     if command.kind == "recovery":
         return [recovery_opened(attempt, command.items, command.error)]
+    if command.kind == "blocker":
+        return blocker_found(state, attempt, command.blocker)
     if command.error and command.kind != "next":
         what = {
             "when": "The condition 'when'",

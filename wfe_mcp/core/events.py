@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from wfe_mcp.core.attempt_states import FailKind
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict
@@ -22,7 +23,7 @@ __all__ = [
     "EVENTS",
     "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven",
     "AttemptFailed", "AttemptOpened", "AutoSwitched",
-    "CheckpointTaken",
+    "BlockerFound", "CheckpointTaken",
     "DecisionSigned",
     "Event",
     "GateJudged",
@@ -389,7 +390,7 @@ EVENTS: dict[str, type[Event]] = {
         RunStarted, WhenAnswered, LocksNamed, NextJudged, PhaseReady, GatesOpened, PromptEdited, PhaseStarted, LeaseLost, RevisionSubmitted,
         SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, OpinionOverruled,
         PhaseCompleted, PhaseForced,
-        AttemptFailed, MendingBegan, RecoveryOpened, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
+        AttemptFailed, MendingBegan, RecoveryOpened, BlockerFound, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
         TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
         CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack, RunForked,
         RecordsKept, DecisionSigned,

@@ -147,6 +147,8 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
         return _opened(state, event)
     if isinstance(event, e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished):
         return loop_event(state, event)
+    if isinstance(event, e.BlockerFound):
+        return replace(state, blockers=(*state.blockers, event.blocker))
     tries = state.attempts[event.phase]
     changed = _changed(tries[event.attempt - 1], event)
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}

@@ -28,7 +28,7 @@ from wfe_mcp.core.undo import LogEntry
 
 _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
     e.WhenAnswered: (e.PhaseSkipped,), e.SubmissionRefused: (e.AttemptFailed,), e.GateJudged: (e.AttemptFailed,),
-    e.AttemptFailed: (e.HumanAwaited,), e.MendingEnded: (e.HumanAwaited, e.AttemptOpened),
+    e.AttemptFailed: (e.HumanAwaited,), e.MendingEnded: (e.HumanAwaited, e.AttemptOpened), e.BlockerFound: (e.MendingEnded,),
     e.HumanAwaited: (e.RunPaused, e.RunBlocked, e.RunFailed), e.PhaseForced: (e.PhaseReady, e.PhaseCompleted),
     e.NextJudged: (e.RunCompleted, e.ItemClosed), e.RunReopened: (e.Event,),
 }  # fmt: skip

@@ -58,8 +58,13 @@ REFERENCES = Limit(1_000, "references", "the `$ref` in the JSON Schemas of a tem
 PATTERNS = Limit(200_000, "characters of patterns", "the patterns in the JSON Schemas of a template, with counted repetitions "
                  "written out", "Use shorter patterns, or repetitions without a count.")  # fmt: skip
 ERRORS = Limit(200, "errors", "the errors that lint lists", "Fix these and run it again.")
-CHECK_WORK = Limit(2_000_000, "steps", "the work to check one value against a JSON Schema, estimated; above it the check "
-                   "runs in a child process", "Use fewer anyOf, oneOf and allOf inside each other.")  # fmt: skip
+SCHEMA_WEIGHT = Limit(50_000, "schemas in one place", "a JSON Schema with each `$ref` replaced by what it names: the schemas that "
+                      "meet one part of a value, and the parts that lead to it",
+                      "Use fewer anyOf, oneOf and allOf inside each other.")  # fmt: skip
+CHECK_WORK = Limit(100_000, "steps", "the work to check one value against a JSON Schema, estimated; above it a child process "
+                   "lists the faults", SCHEMA_WEIGHT.remedy)  # fmt: skip
+VALID_WORK = Limit(2_000_000, "steps", "the same work; above it the child process finds out whether there are any",
+                   SCHEMA_WEIGHT.remedy)  # fmt: skip
 CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHECK_WORK.remedy)
 CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
 ATTACHMENT_BYTES = Limit(5_000_000, "bytes", "a file attached to an attempt", "Attach a smaller file, or a part of it.")
@@ -71,15 +76,15 @@ ATTACHMENTS_BYTES = Limit(
 TABLE: tuple[Limit, ...] = (
     MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES, VALUE_BYTES, VALUE_DEPTH, VALUE_PARTS, KEY_CHARACTERS, INTEGER_BITS, YAML_DEPTH,
     PHASES, TEMPLATE_PARTS, LOOP_DEPTH, LOCKS, EXPRESSIONS, EXPRESSION_CHARACTERS, SCHEMAS, REFERENCES, PATTERNS, ERRORS,
-    CHECK_WORK, CHECK_SECONDS, CHECK_BYTES, ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES,
+    SCHEMA_WEIGHT, CHECK_WORK, VALID_WORK, CHECK_SECONDS, CHECK_BYTES, ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES,
 )  # fmt: skip
 """All limits, in the order of the reference page."""
 
 ABOUT = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
 readable, whatever the limits are. Lint and validation take time that grows with the size.
 
-A JSON Schema with many branches can take exponential time. Its check is estimated first: the schemas that remain when each
-reference is replaced by what it names, times the parts of the value. Above the limit, and for references that lead back to
-themselves in two ways, the check runs in a child process that is ended at its limits. No transaction waits for it: where the
-server itself makes such a value, a job checks it first."""
+A JSON Schema with many branches can take exponential time. It is estimated first: the schemas that meet one part of a value when
+each reference is replaced by what it names. Above the limit the schema is refused, in milliseconds. Times the parts of the value it
+is the work of a check; listing many faults, and references that lead back to themselves in two ways, are left to a child process
+that is ended at its limits. No transaction waits for it: where the server itself makes such a value, a job checks it first."""
 """The text of the reference page."""

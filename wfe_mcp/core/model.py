@@ -13,6 +13,7 @@ from enum import IntEnum, StrEnum
 from typing import Literal, NewType
 
 from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Pending, Stage, StateValues
+from wfe_mcp.core.blockers import Blocker
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
@@ -290,6 +291,7 @@ class RunState:
     ``extended_to``: when its time ends since the user extended it; None: the template's limit holds.
     ``gates``: how the gates differ from the template's; None in runs of older versions.
     ``tree``: the files when the run started; None without git, and in runs of older versions.
+    ``blockers``: what recoveries reported, oldest first.
     """
 
     spec: RunSpec = field(default_factory=lambda: RunSpec(()))
@@ -311,6 +313,7 @@ class RunState:
     gates: tuple[GateDifference, ...] | None = None
     anew: tuple[PhasePath, ...] = ()
     tree: str | None = None
+    blockers: tuple[Blocker, ...] = ()
 
     @property
     def ends_at(self) -> datetime | None:
@@ -318,6 +321,16 @@ class RunState:
         if self.extended_to is not None or self.started_at is None or self.spec.timeout_s is None:
             return self.extended_to
         return self.started_at + timedelta(seconds=self.spec.timeout_s)
+
+    @property
+    def reached(self) -> str:
+        """The one of the template's ``states`` that the run is in: of the last phase that completed and names one."""
+        done = (
+            phase.reaches
+            for phase in self.spec.body(None)
+            if phase.reaches and self.current(phase.path).status is AttemptStatus.COMPLETED
+        )
+        return [self.spec.initial_state, *done][-1]
 
     def time_is_over(self, at: datetime) -> bool:
         """True once the time limit of the run has passed."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.blockers import Blocker
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
@@ -192,9 +193,11 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
     if who == "server" and "Answer" in possible:
         for due in questions(state):
             if due.phase == attempt.phase:
+                told = Blocker(due.phase, due.attempt, "lint", "lint") if due.kind == "blocker" else None
                 yield c.Answer(
-                    kind=due.kind, rule=due.rule, value=True, phase=due.phase, attempt=attempt.number, by=by, at=at
-                )
+                    kind=due.kind, rule=due.rule, value=True, phase=due.phase, attempt=attempt.number, by=by, at=at,
+                    blocker=told,
+                )  # fmt: skip
     for name in _EXAMPLES:
         if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):
             yield example(name, attempt, by, at)

@@ -3,7 +3,7 @@
     when     a pending phase's needs are met       items    a for_each loop may open, or one that takes locks
     locks    … and it is not skipped               until    a pass of the loop is over
     next     a phase has completed                 outputs  the phases of a flow are over
-    recovery another template repairs a failed phase
+    recovery another template repairs a failed phase   blocker  a phase of it reports what is in the way
 
 The core holds conditions as opaque text. The engine evaluates what is due and sends each value as an ``Answer`` in the
 same transaction; the answer is in the log, so that a replay needs no expression language.
@@ -23,7 +23,7 @@ from wfe_mcp.core.spec import LoopSpec, PhaseSpec
 class Question:
     """What is due: a condition, or the items of a loop. ``rule`` is the index in ``next``; 0 for the others."""
 
-    kind: Literal["when", "locks", "items", "until", "outputs", "recovery", "next"]
+    kind: Literal["when", "locks", "items", "until", "outputs", "recovery", "blocker", "next"]
     phase: PhasePath
     attempt: int
     rule: int
@@ -67,6 +67,13 @@ def is_told(state: RunState, attempt: Attempt) -> bool:
     return (spec.when is None or bool(attempt.when)) and (not spec.locks or attempt.locks is not None)
 
 
+def blocker_is_due(state: RunState, attempt: Attempt) -> bool:
+    """True for a completed phase of a recovery whose report of a blocker is not recorded yet."""
+    if not state.phase(attempt.phase).reports_blocker or attempt.status is not AttemptStatus.COMPLETED:
+        return False
+    return not any((one.phase, one.attempt) == (attempt.phase, attempt.made_in) for one in state.blockers)
+
+
 def is_passed_over(state: RunState, attempt: Attempt) -> bool:
     """True for a ``goto_only`` phase without a jump to it so far."""
     return state.phase(attempt.phase).goto_only and not attempt.entered
@@ -84,6 +91,8 @@ def _question(state: RunState, attempt: Attempt) -> Question | None:
             return Question(
                 "recovery", attempt.phase, attempt.number, 0, "" if spec.recovery is None else spec.recovery.items or ""
             )
+        case AttemptStatus.COMPLETED if blocker_is_due(state, attempt):
+            return Question("blocker", attempt.phase, attempt.number, 0, "")
         case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held:
             condition = spec.next[attempt.next_rule].condition
             if condition is not None:

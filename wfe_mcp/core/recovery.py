@@ -7,12 +7,17 @@ Rules:
 1. The attempt stays failed meanwhile; no other rule applies and the user is not asked yet.
 2. A recovery with a phase that waits for the user, and nothing else at work, has failed: the following rule applies.
 3. A failed compensation waits for the user, who alone can judge what is half undone.
+4. A recovery that meets the same blocker too often ends, and the following rule applies.
 """
 
 from wfe_mcp.core import events as e
+from wfe_mcp.core.blockers import Blocker
 from wfe_mcp.core.loops import left_for_a_person
 from wfe_mcp.core.model import Attempt, Feedback, RunState
+from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.questions import blocker_is_due
 from wfe_mcp.core.spec import FailRule
+from wfe_mcp.core.units import ordinal
 
 
 def repair_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) -> list[e.Event]:
@@ -37,9 +42,32 @@ def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
     )
 
 
+def blocker_found(state: RunState, attempt: Attempt, told: Blocker | None) -> list[e.Event]:
+    """The report of a blocker by a phase of a recovery, and the early end of that where it was met too often."""
+    assert told is not None, "who answers has read the artifact"
+    times = 1 + sum(one.fingerprint == told.fingerprint for one in state.blockers)
+    found = e.BlockerFound(
+        phase=attempt.phase, attempt=attempt.made_in, kind=told.kind, fingerprint=told.fingerprint, cause=told.cause,
+        next_step=told.next_step, human_required=told.human_required, sha256=told.sha256, times=times,
+    )  # fmt: skip
+    item = item_of(attempt.phase)
+    assert item is not None, "a phase of a recovery lies inside the phase that failed"
+    failed = state.current(item[0])
+    rule = state.phase(failed.phase).on_fail[failed.fail_rule - 1]
+    if times <= rule.same_blocker:
+        return [found]
+    fault = (
+        f"{failed.recovery} ended early: it met the same blocker for the {ordinal(times)} time: {told.fingerprint}. "
+        f"{told.cause}"
+    )
+    return [found, e.MendingEnded(phase=failed.phase, attempt=failed.number, fault=fault)]
+
+
 def recovery_fault(state: RunState, attempt: Attempt) -> str | None:
     """Why the recovery inside a failed phase has failed; empty when it succeeded; None while it runs."""
     inner = tuple(state.attempts_in(attempt.phase, state.loops[attempt.phase].open))
+    if any(blocker_is_due(state, other) for other in inner):
+        return None
     if all(other.is_settled for other in inner):
         return ""
     stopped = left_for_a_person(state, inner)

@@ -35,6 +35,7 @@ class FailRule:
     """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff), recoveries of it (subflow)
     or jumps (goto).
 
+    ``same_blocker``: reports of the same blocker in the run that a recovery goes on after; one more ends it.
     ``stage``: the rule applies to attempts that failed before work, at a gate on the prompt, or to all others
     (``after``), and counts only those. None: to every attempt.
     """
@@ -45,6 +46,7 @@ class FailRule:
     initial_s: float = 2.0
     max_s: float = 300.0
     stage: Literal["before", "after"] | None = None
+    same_blocker: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class PhaseSpec:
     ``served``: the server works on it (steps, models), not the connected client.
     ``recovery``: another template that repairs it, with its phases below ``path``. ``goto_only``: it begins only after a
     jump to it. ``locks``: names, as opaque texts, that no two phases hold at once.
+    ``reaches``: the state of the template's ``states`` that the run is in once this phase has completed.
+    ``reports_blocker``: its artifact says what a recovery found to be in the way.
 
     ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
     """
@@ -105,17 +109,23 @@ class PhaseSpec:
     parent: PhasePath | None = None
     loop: LoopSpec | None = None
     recovery: LoopSpec | None = None
+    reports_blocker: bool = False
+    reaches: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """The whole template as the machine sees it; ``phases`` in declared order, those of a loop after it."""
+    """The whole template as the machine sees it; ``phases`` in declared order, those of a loop after it.
+
+    ``initial_state``: the one of the template's ``states`` that a run begins in; empty where it has none.
+    """
 
     phases: tuple[PhaseSpec, ...]
     max_parallel: int = 1
     max_iterations: int = 10
     max_invalid: int = 5
     timeout_s: float | None = None
+    initial_state: str = ""
     index: dict[PhasePath, PhaseSpec] = field(
         init=False, repr=False, compare=False, default_factory=dict[PhasePath, PhaseSpec]
     )

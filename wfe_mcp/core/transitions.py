@@ -200,6 +200,7 @@ EVENT_CHANGES: Mapping[str, Change] = {
     "MendingBegan": Change({"failed": "failed"}),
     "RecoveryOpened": Change({"failed": "failed"}, {"new": "pending"}),
     "MendingEnded": Change({"failed": "failed"}, _CLOSED),
+    "BlockerFound": Change({"completed": "completed"}),
     "HumanAwaited": Change({"failed": "failed"}),
     "AttemptOpened": Change({"new": "pending | ready | running"}, _LEFT),
     "LoopOpened": Change({"ready": "running"}),

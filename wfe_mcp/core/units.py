@@ -34,3 +34,12 @@ def size(size_bytes: int) -> str:
     if size_bytes < 1_024**3:
         return f"{size_bytes / 1_024**2:,.1f} MB"
     return f"{size_bytes / 1_024**3:,.1f} GB"
+
+
+def ordinal(count: int) -> str:
+    """``first`` … ``fifth``, then ``6th``, ``21st``."""
+    names = ("first", "second", "third", "fourth", "fifth")
+    if count <= len(names):
+        return names[count - 1]
+    ending = "th" if 10 < count % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
+    return f"{count}{ending}"

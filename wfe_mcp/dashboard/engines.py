@@ -17,6 +17,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
@@ -235,6 +236,7 @@ class Engines:
 
 def needs_trust(engine: Engine) -> NeedsTrust | None:
     """What needs trust in the project of ``engine``; None: nothing."""
-    view = trust_view(engine)
-    names = tuple(one.name for one in view.pending)
-    return None if view.is_empty else NeedsTrust(str(engine.root), trust_path(engine), names)
+    view, waiting = trust_view(engine), pending_trust(engine)
+    names = tuple(one.name for one in waiting)
+    is_needed = bool(waiting or view.own_changed or view.enabled_again)
+    return NeedsTrust(str(engine.root), trust_path(engine), names) if is_needed else None

@@ -16,7 +16,7 @@ from wfe_mcp.core.errors import nearest
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
 from wfe_mcp.providers.faults import VENDORS, fault, plainly, said_in_body, status_fault, transport_fault
 from wfe_mcp.providers.questions import ask, checked
-from wfe_mcp.workspace.config.origins import is_loopback
+from wfe_mcp.workspace.config.origins import certificates_for, is_loopback
 from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 if TYPE_CHECKING:
@@ -134,10 +134,11 @@ def _get(connection: Connection) -> object:
     until = monotonic() + _MOST_S
     silence = min(connection.response_s, _MOST_S)
     timeout = httpx2.Timeout(connect=connection.connect_s, read=silence, write=silence, pool=silence)
+    trust_env, verify = not is_loopback(base_url), certificates_for(base_url)
     content = b""
     try:
         with (
-            httpx2.Client(timeout=timeout, follow_redirects=False, trust_env=not is_loopback(base_url)) as http,
+            httpx2.Client(timeout=timeout, follow_redirects=False, trust_env=trust_env, verify=verify) as http,
             http.stream("GET", f"{base_url}{path}", headers=headers) as answer,
         ):
             for piece in answer.iter_bytes():

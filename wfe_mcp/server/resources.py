@@ -1,6 +1,7 @@
 """MCP resources, and completion of the names in their addresses.
 
 wfe://runs/{run}                                 the whole status
+wfe://runs/{run}/context                         what the next worker of the run must know, as Markdown
 wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision in full: tools cut at 10 kB
 wfe://templates/{name}                           the definition
 wfe://schemas/{name}                             the JSON Schema of a typed artifact
@@ -37,7 +38,7 @@ _NOT_FOUND = {"unknown_run", "unknown_phase", "unknown_template", "unknown_artif
 
 
 def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
-    """Register the five kinds of resources."""
+    """Register the kinds of resources."""
 
     async def read(ask: Callable[[Engine], Any]) -> str:
         try:
@@ -46,7 +47,7 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
         except Refused as refused:
             kind = ResourceNotFoundError if refused.code in _NOT_FOUND else ResourceError
             raise kind(str(refused)) from refused
-        return json.dumps(found, indent=1, ensure_ascii=False)
+        return found if isinstance(found, str) else json.dumps(found, indent=1, ensure_ascii=False)
 
     async def run(run: str) -> str:
         """A run: its state, every phase with attempts and verdicts."""
@@ -55,6 +56,10 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
     async def artifact(run: str, phase: str, artifact: str) -> str:
         """The newest revision of an artifact, in full."""
         return await read(partial(_artifact, run=run, phase=phase, artifact=artifact))
+
+    async def context(run: str) -> str:
+        """What the next worker must know: task, goal, reports, why the run came back, commits, changed files, blockers."""
+        return await read(partial(_context, run=run))
 
     async def template(name: str) -> str:
         """The definition of a workflow template."""
@@ -70,6 +75,7 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
 
     server.resource("wfe://project", title="Project", mime_type=JSON)(project)
     server.resource("wfe://runs/{run}", title="Run", mime_type=JSON)(run)
+    server.resource("wfe://runs/{run}/context", title="Context of a run", mime_type="text/markdown")(context)
     server.resource("wfe://runs/{run}/artifacts/{phase}/{artifact}", title="Artifact", mime_type=JSON)(artifact)
     server.resource("wfe://templates/{name}", title="Template", mime_type=JSON)(template)
     server.resource("wfe://schemas/{name}", title="Artifact schema", mime_type="application/schema+json")(schema)
@@ -132,6 +138,13 @@ def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
         record = tx.revision(engine.load(tx, run).record.id, found["phase"], found["revision"])
     assert record is not None  # it was listed just before, and revisions are never removed
     return json.loads(record.content)
+
+
+def _context(engine: Engine, run: str) -> str:
+    from wfe_mcp.views.context_pack import context_pack
+    from wfe_mcp.views.context_text import context_text
+
+    return context_text(context_pack(engine, answering.standing_of(engine, run), whole=True))
 
 
 def _template(engine: Engine, name: str) -> object:

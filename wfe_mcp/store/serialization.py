@@ -95,8 +95,11 @@ def run_row(state: RunState) -> dict[str, Any]:
         "iteration": state.iteration,
         "auto": state.auto,
         "tainted": state.tainted,
+        "reached": state.reached or None,
         "state": _adapter(RunState)
-        .dump_json(state, exclude={"spec", "attempts"} | (set() if state.anew else {"anew"}))
+        .dump_json(
+            state, exclude={"spec", "attempts"} | {name for name in ("anew", "blockers") if not getattr(state, name)}
+        )
         .decode(),
     }
 

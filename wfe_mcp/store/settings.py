@@ -5,7 +5,7 @@ written directly into the database has no such row, and ``verify_settings`` repo
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -56,9 +56,11 @@ _TRUST_IN_ANY = _TRUST.where(TRUST.c.path_key == bindparam("path_key_"), TRUST.c
 )
 _TRUSTED = _TRUST.where(TRUST.c.project_id == bindparam("project_id_")).order_by(TRUST.c.path_key, TRUST.c.at)
 _NEW_TRUST = insert(TRUST)
+_TRUST_IN_KEY = _TRUST.where(TRUST.c.path_key == bindparam("path_key_")).order_by(TRUST.c.project_id, TRUST.c.sha256)
 _WITHDRAW = delete(TRUST).where(
     TRUST.c.project_id == bindparam("project_id_"), TRUST.c.path_key == bindparam("path_key_")
 )
+_WITHDRAW_ONE = _WITHDRAW.where(TRUST.c.sha256 == bindparam("sha256_"))
 
 
 class SettingRepository(Repository):
@@ -93,8 +95,20 @@ class SettingRepository(Repository):
         """Log a change of a setting stored elsewhere, such as a key in the system's keyring."""
         self._log(type_, name, None, by, at)
 
-    def trust(self, project_id: str, path_key: str, sha256: str, by: By, at: datetime) -> None:
-        """A person trusts the bytes ``sha256`` of ``path_key`` in this project."""
+    def trust(
+        self, project_id: str, path_key: str, sha256: str, by: By, at: datetime, *,
+        still: Collection[str] = (), everywhere: bool = False,
+    ) -> None:  # fmt: skip
+        """A person trusts the bytes ``sha256`` of ``path_key`` in this project, in place of other bytes of it.
+
+        ``still``: earlier bytes that stay trusted. ``everywhere``: the file holds in all projects, so in each of them
+        trust in its other bytes ends.
+        """
+        for one in self._all(TrustRecord, _TRUST_IN_KEY, {"path_key_": path_key}):
+            if one.sha256 not in {sha256, *still} and (everywhere or one.project_id == project_id):
+                key = {"project_id_": one.project_id, "path_key_": path_key, "sha256_": one.sha256}
+                self._run(_WITHDRAW_ONE, key)
+                self._log("TrustWithdrawn", _trust_name(one.project_id, path_key), one.sha256, by, at)
         if not self.is_trusted(project_id, path_key, sha256):
             record = TrustRecord(project_id, path_key, sha256, at, by.actor, by.channel, by.assurance)
             self._run(_NEW_TRUST, row_from(record, TRUST))
@@ -158,7 +172,7 @@ class SettingRepository(Repository):
             if event.type == "TrustGiven":
                 trusted.setdefault(event.name, set()).add(event.value_sha256 or "")
             elif event.type == "TrustWithdrawn":
-                trusted.pop(event.name, None)
+                withdraw(trusted, event.name, event.value_sha256)
             else:
                 said[event.name] = event.value_sha256
         problems += [replace(each, where="setting event") for each in unlike_anchors(hashes, anchors)]
@@ -200,6 +214,11 @@ class SettingRepository(Repository):
 
 
 _NOBODY = (By().channel, By().assurance)
+
+
+def withdraw(trusted: dict[str, set[str]], name: str, sha256: str | None) -> None:
+    """Take what a ``TrustWithdrawn`` withdraws out of ``trusted``: the bytes ``sha256`` of ``name``, None: all."""
+    trusted[name] = set() if sha256 is None else trusted.get(name, set()) - {sha256}
 
 
 def _hash(event: SettingEvent) -> str:

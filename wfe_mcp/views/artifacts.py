@@ -12,6 +12,7 @@ from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.artifact_diff import DifferenceView, compared, revision_of
 from wfe_mcp.views.attachments import ATTACHMENT, AttachmentLine, AttachmentView, attachment_lines, attachment_view
+from wfe_mcp.views.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.drafts import DRAFT, DraftLine, DraftView, draft_lines, draft_view
 from wfe_mcp.views.model import INLINE, JsonObject, view_model
 from wfe_mcp.views.pointer_view import PartView, part_view
@@ -85,7 +86,15 @@ class OutputsPart:
 
 
 ArtifactView = (
-    AttachmentView | OutputsPart | ArtifactList | RevisionView | DraftView | ToolsPart | CallsView | DifferenceView
+    AttachmentView
+    | OutputsPart
+    | ArtifactList
+    | RevisionView
+    | DraftView
+    | ToolsPart
+    | CallsView
+    | DifferenceView
+    | ContextPack
 )
 """What ``read_artifact`` shows."""
 
@@ -124,7 +133,10 @@ def read(
 
     A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
     the calls of a phase of steps, ``steps:1``, and an attached file, ``attachment:1``. ``outputs`` are those of a completed run whose template names some.
+    ``context:pack`` is what who works ``phase`` next must know.
     """
+    if artifact == CONTEXT:
+        return context_pack(engine, found, phase)
     run = found.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
@@ -164,7 +176,7 @@ def what_of(view: ArtifactView) -> str:
             return f"{len(view.artifacts)} artifact(s)"
         case RevisionView():
             return view.head.artifact
-        case DifferenceView() | CallsView() | OutputsPart():
+        case DifferenceView() | CallsView() | OutputsPart() | ContextPack():
             return view.artifact
         case _:
             return view.line.artifact

@@ -92,6 +92,10 @@ def opens(hit: Hit) -> str:
             pointer = _pointer(hit)
             part = f" --pointer {pointer}" if pointer else ""
             return f"wfe-mcp artifact show {run} {phase} --revision {hit.revision}{part}"
+        case "event" if hit.kind == "blocker":
+            return f"wfe-mcp artifact show {run} {phase}"
+        case "attachment":
+            return f"wfe-mcp artifact show {run} {hit.name}"
         case "event":
             return f"wfe-mcp log {run} --after {(hit.seq or 1) - 1} --limit 1"
         case "opinion" if run:
@@ -125,6 +129,10 @@ def _reads(hit: Hit) -> Next:
     if hit.source == "revision":
         args = {"run": hit.run_id, "phase": hit.phase, "revision": hit.revision, "pointer": _pointer(hit)}
         return Next("read_artifact", {key: value for key, value in args.items() if value}, why="the first hit")
+    if hit.source == "attachment":
+        return Next("read_artifact", {"run": hit.run_id, "artifact": hit.name}, why="the first hit")
+    if hit.kind == "blocker":
+        return Next("read_artifact", {"run": hit.run_id, "phase": hit.phase}, why="the first hit")
     return Next("status", {"run": hit.run_id, "detail": "full"} if hit.run_id else {}, why="its run")
 
 

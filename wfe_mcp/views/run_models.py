@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.approvals.comments import LineNote
+    from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.drafts import DraftLine
+    from wfe_mcp.views.line_notes import LineNote
+    from wfe_mcp.views.recoveries import BlockerView
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.usage import RunUsage, UsageView
 
@@ -190,6 +192,7 @@ class RunView:
 
     ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
     completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
+    ``recoveries``: what recoveries found to be in the way; in the brief form what is open.
     """
 
     template: str
@@ -206,6 +209,7 @@ class RunView:
     auto: bool = True
     outputs: OutputsView | None = None
     reached: str = ""
+    recoveries: tuple[BlockerView, ...] = ()
     title: str = ""
     version: str = ""
     worktree: str = ""
@@ -247,6 +251,7 @@ class RunRow:
     stale: bool = False
     stuck: bool = False
     waiting_on: str = ""
+    reached: str = ""
 
 
 @view_model
@@ -331,10 +336,7 @@ class RequestView:
 
 @view_model
 class DecisionLine:
-    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts.
-
-    ``comments``: those on lines, which the text has too.
-    """
+    """What a person decided. ``run``: where this one was forked from; ``void``: why it counts no more; ``comments``: on lines."""
 
     run: str = ""
     decision: str
@@ -375,6 +377,7 @@ class ReportView:
     as_of: MomentView | None = None
     story: StoryView = field(metadata=INLINE)
     drafts: tuple[DraftLine, ...] = ()
+    attachments: tuple[AttachmentLine, ...] = ()
 
 
 @view_model

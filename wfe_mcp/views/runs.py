@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
-from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.model import plain, second
+from wfe_mcp.views.recoveries import blocker_views
 from wfe_mcp.views.run_models import (
     BundleView,
     EventView,
@@ -102,19 +102,9 @@ def _brief(standing: Overview, stops: tuple[str, ...], phases: int, shown_stops:
         last_verdict=_last_verdict(standing, chars),
         auto=state.auto,
         outputs=_outputs(standing.outputs, chars),
-        reached=reached(standing),
+        reached=state.reached,
+        recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
     )
-
-
-def reached(standing: Overview) -> str:
-    """The state that the run is in: of the last phase that completed and names one. Empty where the template has none."""
-    template, state = standing.plan.template, standing.loaded.state
-    found = template.initial_state or ""
-    for phase in template.phases if template.states else ():
-        attempt = state.current(PhasePath(phase.id))
-        if phase.reaches is not None and attempt.status is AttemptStatus.COMPLETED:
-            found = phase.reaches
-    return found
 
 
 def _outputs(found: RunOutputs | None, chars: int) -> OutputsView | None:
@@ -150,6 +140,7 @@ def full(standing: Overview) -> RunView:
         imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
         usage=None if standing.spending is None else usage_view(standing.spending.usage),
         context=tuple(context_view(bundle) for bundle in standing.context[:_BUNDLES]),
+        recoveries=blocker_views(state),
     )  # fmt: skip
     views = (
         replace(about, phases=tuple(attempt_view(standing, attempt, chars) for attempt in state.open_attempts))
@@ -213,6 +204,7 @@ def run_row(run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting
         tainted=run.tainted, started_at=second(run.created_at), updated_at=second(run.updated_at),
         triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
         imported=run.origin_sha256 is not None, stale=stale, stuck=stuck, waiting_on=waiting_on,
+        reached=run.reached or "",
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.checks.readiness import start_warnings
+from wfe_mcp.engine.models.client_calls import record_client_calls
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
@@ -116,6 +117,8 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
     if not run:
         return _open_runs(engine, by)
+    if detail == "full":
+        record_client_calls(engine)
     found = standing_of(engine, run)
     view = run_views.brief(found)
     if detail == "full":

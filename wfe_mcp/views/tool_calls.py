@@ -1,4 +1,4 @@
-"""Views of the tools that a model used in a phase.
+"""Views of the tools that a model or the client used in a phase.
 
 In an attempt's view a line; ``tools:2`` of a phase lists those of its attempt 2, and a pointer such as ``/0`` gives one
 whole. No artifact can have such a name.
@@ -75,10 +75,24 @@ class ToolCallView:
     output_sha256: str | None = None
 
 
+@view_model
+class PhaseToolCall:
+    """One use of a tool, and the attempt that it belongs to."""
+
+    phase: str
+    attempt: int
+    call: ToolCallView = field(metadata=INLINE)
+
+
+@view_model
+class ToolCallList:
+    """Uses of tools in a run, oldest first."""
+
+    calls: tuple[PhaseToolCall, ...]
+
+
 def with_tools(tx: Tx, found: Overview) -> Overview:
-    """``found`` with which tools were used; not asked in a run that has called no model."""
-    if found.spending is None:
-        return found
+    """``found`` with which tools were used, by models that the server called and by the client as far as its hooks record it."""
     return replace(found, tools=tuple(tx.tool_totals(found.loaded.record.id)))
 
 
@@ -155,5 +169,6 @@ def given_words(text: str) -> str:
 
 
 def _line(call: ToolCallRecord) -> str:
-    ended = "not ended" if call.ok is None else f"{'ok' if call.ok else 'failed'} {call.duration_ms} ms"
+    ended = "not ended" if call.ok is None else "ok" if call.ok else "failed"
+    ended += "" if call.duration_ms is None else f" {call.duration_ms} ms"
     return f"{call.name} {given_words(json.dumps(call.input, ensure_ascii=False))}: {ended}"

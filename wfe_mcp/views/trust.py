@@ -69,7 +69,7 @@ def trust_view(engine: Engine, names: Sequence[str] = ()) -> TrustView:
 
     Refuses ``stale_revision``: a file changed while it was read.
     """
-    pending = pending_trust(engine, names)
+    pending = pending_trust(engine, names, again=True)
     shown = [one for one in pending if not names or one.name in names]
     own = own_configuration(engine)
     is_listed = any(one.kind == "own configuration" for one in shown)

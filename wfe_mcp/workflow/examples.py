@@ -248,7 +248,7 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     "on_fail fail": {"do": {"do": "fail"}},
     "on_fail subflow": {
         "do": {"do": "subflow"}, "template": {"template": "quick_fix"},
-        "with": {"with": {"problem": "${phase.feedback[0].message}"}}, "max_attempts": {"max_attempts": 2},
+        "with": {"with": {"problem": "${phase.feedback[0].message}"}}, "max_attempts": {"max_attempts": 2}, "same_blocker": {"same_blocker": 1},
         "definition": {"definition": {"format": "wfe/1", "name": "quick_fix", "version": "1.0.0", "phases": [_BUILD]}},
     },
     "on_fail compensate": {"do": {"do": "compensate"}},

@@ -39,6 +39,8 @@ from wfe_mcp.workflow.model import (
 )
 
 _BINDS_TREE = frozenset({"command", "git", "files", "plugin"})
+BLOCKER = "blocker@1"
+"""The schema of what a phase of a recovery reports to be in the way."""
 _EXCLUSIVE = frozenset({"command", "git", "plugin"})
 
 
@@ -58,13 +60,22 @@ def project(template: Template) -> RunSpec:
         max_iterations=limits.max_iterations,
         max_invalid=limits.max_invalid,
         timeout_s=_seconds(limits.timeout),
+        initial_state=template.initial_state or "",
     )
 
 
 def _phases(
-    phases: Sequence[Phase], parent: PhasePath | None, around: dict[str, PhasePath], roles: Mapping[str, Role]
+    phases: Sequence[Phase],
+    parent: PhasePath | None,
+    around: dict[str, PhasePath],
+    roles: Mapping[str, Role],
+    *,
+    recovers: bool = False,
 ) -> Iterator[PhaseSpec]:
-    """The phases of one list, each loop followed by its body. ``around``: the phases outside that a goto can reach, by id."""
+    """The phases of one list, each loop followed by its body. ``around``: the phases outside that a goto can reach, by id.
+
+    ``recovers``: the list is that of a template that recovers a failed phase.
+    """
     here = {phase.id: PhasePath(phase.id if parent is None else f"{parent}.{phase.id}") for phase in phases}
     seen = {**around, **here}
     for index, phase in enumerate(phases):
@@ -90,10 +101,12 @@ def _phases(
             parent=parent,
             loop=_loop(phase) if isinstance(phase, LoopPhase | FlowPhase) else None,
             recovery=None if recovery is None else LoopSpec(items=canonical_json(recovery.with_), flow=True),
+            reaches=phase.reaches or "",
+            reports_blocker=recovers and phase.output is not None and phase.output.schema_ == BLOCKER,
         )
         if recovery is not None:
             inner = held_template(recovery)
-            yield from _phases(inner.phases, here[phase.id], {}, inner.roles)
+            yield from _phases(inner.phases, here[phase.id], {}, inner.roles, recovers=True)
         if isinstance(phase, LoopPhase):
             yield from _phases(phase.phases, here[phase.id], seen, roles)
         elif isinstance(phase, FlowPhase):
@@ -157,7 +170,7 @@ def _rule(rule: OnFail, seen: dict[str, PhasePath]) -> FailRule:
         case GotoRule():
             return FailRule("goto", max_uses=rule.max, goto=seen.get(rule.phase, PhasePath(rule.phase)))
         case SubflowRule():
-            return FailRule("subflow", max_uses=rule.max_attempts)
+            return FailRule("subflow", max_uses=rule.max_attempts, same_blocker=rule.same_blocker)
         case _:  # compensate, and the rules that end the list, have no settings
             return FailRule(rule.do)
 

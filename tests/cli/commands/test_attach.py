@@ -227,3 +227,31 @@ def test_a_kill_between_two_files_keeps_neither(cli: Terminal, at: int) -> None:
     assert "attachments" not in cli.json("artifact", "show", run).data
     assert cli.json("verify", run).code == 0
     assert cli.json("attach", run, "draft", "one.txt", "two.txt").code == 0
+
+
+@pytest.mark.requirement("S4-26", "S4-33")
+def test_files_are_attached_with_the_submission_and_shown_and_found(cli: Terminal) -> None:
+    run = cli.start("letter")
+    (cli.root / "said.txt").write_text("All seventeen sparrows are green.\n")
+    (cli.root / "draft.json").write_text(json.dumps({"text": "hello"}))
+    said = cli.json("submit", run, "draft", "--path", "draft.json", "--attach", "said.txt", "--attach", "draft.json")
+    assert said.code == 0, said.out
+
+    shown = cli.json("show", run).data["attachments"]
+    assert [(each["name"], each["phase"]) for each in shown] == [("said.txt", "draft"), ("draft.json", "draft")]
+    assert "attachment:1 said.txt (text/plain) of draft 1" in cli("show", run).out
+    assert "attachments" not in cli.json("show", run, "--phase", "send").data
+    assert "attachments" in cli.json("show", run, "--phase", "draft").data
+    for words in ("sparrows", "said.txt"):
+        (hit,) = cli.json("find", words, "--kind", "attachment").data["hits"]
+        assert (hit["title"], hit["open"]) == ("attached file said.txt", f"wfe-mcp artifact show {run} attachment:1")
+    assert cli("artifact", "show", run, "attachment:1").out.startswith("All seventeen")
+
+
+def test_a_file_outside_the_project_is_not_attached_with_a_submission(cli: Terminal) -> None:
+    run = cli.start("letter")
+    (cli.root / "draft.json").write_text(json.dumps({"text": "hello"}))
+    (cli.root.parent / "other.txt").write_text("not ours")
+    said = cli.json("submit", run, "draft", "--path", "draft.json", "--attach", "../other.txt")
+    assert said.refusal == "path_outside_project"
+    assert cli.json("artifact", "show", run).data["artifacts"] == []

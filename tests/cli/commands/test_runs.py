@@ -401,3 +401,19 @@ def test_show_brings_the_manifest_of_the_run(cli: Terminal) -> None:
     assert made["outputs_hash"] == cli.json("show", second).data["manifest"]["outputs_hash"]
     told = f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}; 2 of 2 runs"
     assert told in cli("show", first).out
+
+
+@pytest.mark.requirement("S2-18")
+def test_list_shows_and_filters_by_the_states_of_a_template(cli: Terminal) -> None:
+    states = {"OPEN": ["SENT"], "SENT": []}
+    cli.save(template("issue", phase("draft", reaches="SENT", skip="never"), states=states, initial_state="OPEN"))
+    sent, is_open, plain = cli.start("issue"), cli.start("issue"), cli.start("note")
+    assert cli.hand_in(sent, "draft").code == 0
+    rows = {row["run"]: row.get("reached", "") for row in cli.json("list").data["runs"]}
+    assert rows == {sent: "SENT", is_open: "OPEN", plain: ""}
+    assert [row["run"] for row in cli.json("list", "--state", "SENT").data["runs"]] == [sent]
+    assert {row["run"] for row in cli.json("list", "--state", "SENT,OPEN").data["runs"]} == {sent, is_open}
+    shown = cli("list").out
+    assert "REACHED" in shown
+    assert "SENT" in shown
+    assert "Runs of this project are in: OPEN, SENT." in cli("list", "--state", "DONE").out

@@ -167,3 +167,15 @@ def test_a_persons_key_is_removed_with_ones_own(pinned: Terminal) -> None:
     assert [key["name"] for key in pinned.json("approvers", "list").data["keys"]] == ["ada"]
     assert pinned.json("approvers", "remove", "ada", pin=PIN).code == 1
     assert main(["verify"], clock=pinned.clock) == 0
+
+
+@pytest.mark.attack("a key that was removed is pinned again by the older file", "held", "T1")
+def test_a_removed_key_counts_no_more_when_the_older_file_comes_back(pinned: Terminal) -> None:
+    file = pinned.root / ".wfe" / "approvers.json"
+    assert pinned.json("approvers", "add", "grace", "--key", "A" * 43, pin=PIN).code == 0
+    with_grace = file.read_bytes()
+    assert pinned.json("approvers", "remove", "grace", pin=PIN).code == 0
+    file.write_bytes(with_grace)
+    said = pinned.json("trust")
+    assert (said.refusal, [one["name"] for one in said.document["data"]["pending"]]) == ("needs_human", ["approvers"])
+    assert pinned.json("approvers", "add", "mallory", "--key", "A" * 42 + "E", pin=PIN).refusal == "needs_trust"

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.cli.scene import PIN, Terminal
 from tests.dashboard.browser import Browser
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals.statements import read_statement
@@ -29,6 +30,7 @@ def statements(engine: Engine) -> list[dict[str, Any]]:
 
 
 def test_command_and_page_sign_the_same_statement_for_the_same_bytes(cli: Terminal) -> None:
+    before = sha256_hex((cli.root / CONFIG).read_bytes())
     (cli.root / CONFIG).write_text(LATER)
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     try:
@@ -42,7 +44,7 @@ def test_command_and_page_sign_the_same_statement_for_the_same_bytes(cli: Termin
         assert cli("trust", "config", "--yes", pin=PIN).code == 0
         by_command = statements(engine)[-1]
         with engine.store.tx() as tx:  # as it was before
-            tx.withdraw_trust(engine.project_id, shown.pending[0].key, ADA, engine.clock())
+            tx.trust(engine.project_id, shown.pending[0].key, before, ADA, engine.clock())
             for name, value in kept.items():
                 tx.set_secret(name, value, ADA, engine.clock())
         assert trust_view(engine).sha256 == shown.sha256

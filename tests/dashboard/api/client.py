@@ -16,7 +16,7 @@ from wfe_mcp.dashboard.api.app import ROOT, document
 
 T = TypeVar("T")
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 @dataclass(frozen=True)

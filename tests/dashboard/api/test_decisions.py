@@ -264,7 +264,10 @@ def test_an_artifact_is_edited_and_asked_about_anew(scene: Scene, person: Progra
     assert scene.attempt(run_of(scene, editable), "plan").revision == 2
 
 
-def test_what_is_not_editable_has_no_text(person: Program, request_id: str) -> None:
+def test_what_is_not_editable_has_no_text(scene: Scene, person: Program) -> None:
+    run = scene.start(phase("plan", approval(), output={"artifact": "plan_doc", "schema": "markdown_doc@1"}))
+    scene.do(run, "plan", {"front": {}, "body": "# Old\n"})
+    request_id = asked(scene, run)
     assert person.get(f"{PATH}/edit", {"request": request_id}).code == "illegal_transition"
     no = person.post(f"{PATH}/edit", {"request": request_id}, pin=PIN, text="x", **seen(person, request_id))
     assert no.code == "illegal_transition"

@@ -2,11 +2,13 @@
 
 from threading import Thread
 
+import pytest
+
 from tests.dashboard.api.client import Program, Reply
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import Browser
 from tests.engine.scene import GOOD, LONG_ENOUGH, Scene, approval, command, phase
-from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.core.model import Assurance, Channel, RunId
 from wfe_mcp.dashboard.serving import Page
 
 
@@ -15,6 +17,7 @@ def drill(scene: Scene) -> None:
     scene.define(phase("plan", long), phase("build", approval(), needs=["plan"]))
 
 
+@pytest.mark.requirement("S2-26", "S1-28", "S1-04", "S4-35")
 def test_a_run_is_started_worked_and_waits_for_the_person(scene: Scene, program: Program) -> None:
     drill(scene)
     started = program.post("/runs", template="drill", inputs={"goal": "ship"}, title="First")
@@ -43,6 +46,7 @@ def test_the_log_names_the_token_and_its_channel(scene: Scene, program: Program)
     assert (first["actor"], first["channel"], first["assurance"]) == ("ci", Channel.HTTP, Assurance.AGENT.name.lower())
 
 
+@pytest.mark.requirement("S1-35")
 def test_an_invalid_artifact_is_refused_with_a_pointer_for_each_fault(scene: Scene, program: Program) -> None:
     drill(scene)
     run = program.post("/runs", template="drill").body["run"]
@@ -144,6 +148,7 @@ def test_waiting_ends_when_somebody_decides(scene: Scene, page: Page, program: P
     assert answers[0].body["run_state"] == "completed"
 
 
+@pytest.mark.requirement("S1-35", "S2-26")
 def test_runs_are_listed_with_who_is_waited_for_page_by_page(scene: Scene, program: Program) -> None:
     drill(scene)
     made = [program.post("/runs", template="drill", title=f"Run {number}").body["run"] for number in range(3)]
@@ -167,3 +172,27 @@ def test_an_unknown_run_phase_or_key_is_named_with_the_nearest(scene: Scene, pro
     key = program.post("/runs/{run}/start_phase", {"run": run}, fase="plan")
     assert (key.status, key.code) == (400, "bad_argument")
     assert key.body["error"]["details"][0]["path"] == "/body/fase"
+
+
+@pytest.mark.requirement("S4-18", "S4-31")
+def test_an_orchestrator_reads_the_context_of_a_phase(scene: Scene, program: Program) -> None:
+    drill(scene)
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+    program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD)
+
+    pack = program.get("/runs/{run}/context", {"run": run}).data
+
+    assert (pack["duty"]["phase"], [each["phase"] for each in pack["reports"]]) == ("build", ["plan"])
+    assert program.get("/runs/{run}/context", {"run": run}, phase="buld").code == "unknown_phase"
+
+
+def test_a_program_attaches_files_of_the_project_when_it_submits(scene: Scene, program: Program) -> None:
+    drill(scene)
+    scene.write("log.txt", "all green\n")
+    run = program.post("/runs", template="drill").body["run"]
+    program.post("/runs/{run}/start_phase", {"run": run})
+    done = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD, attach=["log.txt"])
+    assert done.status == 200
+    with scene.store.read() as tx:
+        assert [each.name for each in tx.attachments(RunId(run))] == ["log.txt"]

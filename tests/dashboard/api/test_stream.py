@@ -71,6 +71,7 @@ class Stream:
 Listen = Callable[..., Stream]
 
 
+@pytest.mark.requirement("S1-33", "S1-28")
 def test_events_of_other_processes_arrive_in_the_order_of_the_log(
     scene: Scene, program: Program, listen: Listen
 ) -> None:

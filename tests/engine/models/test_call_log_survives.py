@@ -87,7 +87,7 @@ def test_a_call_in_flight_at_kill_9_is_visible_and_counted_and_the_job_goes_on(s
     with process(scene, tmp_path, "hangs") as first:
         until(lambda: calls(scene, run))
         first.kill()
-        first.wait(30)
+        first.wait(120)
     assert [call.status for call in calls(scene, run)] == [CallStatus.STARTED]
     assert usage(scene, run).spent_usd == pytest.approx(1.0)
     with process(scene, tmp_path, "answers"):
@@ -104,7 +104,7 @@ def test_dying_in_a_call_passes_no_cap(scene: Scene, tmp_path: Path) -> None:
     with process(scene, tmp_path, "hangs") as first:
         until(lambda: calls(scene, run))
         first.kill()
-        first.wait(30)
+        first.wait(120)
     with process(scene, tmp_path, "answers"):
         until(lambda: job(scene, made).status is JobStatus.DONE)
     result = job(scene, made).result

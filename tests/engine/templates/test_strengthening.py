@@ -81,7 +81,6 @@ def test_what_strengthened_a_gate_outlives_the_bytes_that_were_trusted(
     assert gates(scene) != after
 
 
-@pytest.mark.attack("configuration that was trusted once is put back in place of a stricter one", "held", "design §7")
 def test_older_trusted_bytes_loosen_nothing_that_newer_ones_strengthened(scene: Scene) -> None:
     scene.define(phase("plan", approval()))
     loose, strict = AT + 'approver = "skip"\n', AT + 'approver = "human"\n'
@@ -91,7 +90,6 @@ def test_older_trusted_bytes_loosen_nothing_that_newer_ones_strengthened(scene: 
     scene.write(CONFIG, strict)
     trust.give_trust(scene.engine, HUMAN, [])
     scene.write(CONFIG, loose)
-    assert scene.engine.settings().untrusted == [], "a person trusted these bytes once"
     assert gates(scene) == ["approval human"]
 
 

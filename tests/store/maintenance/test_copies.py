@@ -17,7 +17,7 @@ from wfe_mcp.store.maintenance import copies
 from wfe_mcp.store.records.jobs import Effect, NewJob
 
 CONTEXT: Any = multiprocessing.get_context("spawn")
-WAIT_S = 60
+WAIT_S = 120
 EACH = 6
 
 Start = Callable[..., BaseProcess]

@@ -1,4 +1,4 @@
-"""``wfe-mcp find``: full-text search over runs, artifacts, events, decisions and findings."""
+"""``wfe-mcp find``: full-text search over everything that a project recorded."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from wfe_mcp.views.find import HitView
 
 Query = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "a phrase", a beginning*; OR and NOT in capitals.')]
-OfKind = Annotated[str, typer.Option("--kind", metavar="KIND", help="run, artifact, event, decision or finding.")]
+OfKind = Annotated[
+    str, typer.Option("--kind", metavar="KIND", help="run, artifact, event, decision, finding, blocker or attachment.")
+]
 OfRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Only in this run.")]
 Everywhere = Annotated[bool, typer.Option("--all", help="In all your projects; --run then needs a full id.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many at most.")]
@@ -26,7 +28,7 @@ def find(
     invocation: Invocation, query: Query, kind: OfKind = "", run: OfRun = "", everywhere: Everywhere = False, limit: Limit = 10,
     cursor: Cursor = "",
 ) -> None:  # fmt: skip
-    """Search runs, artifacts, events, decisions and findings."""
+    """Search runs, artifacts, events, decisions, findings, blockers and attached files."""
     from wfe_mcp.store.records.search import Kind
     from wfe_mcp.views.find import FoundView, found_everywhere
 
@@ -55,5 +57,5 @@ def _row(hit: "HitView") -> tuple[str, ...]:
     where = " ".join(filter(None, (hit.project, hit.run, hit.phase)))
     revision = f" r{hit.revision}" if hit.revision else ""
     archived = " (archived)" if hit.archived else ""
-    what = hit.title if hit.kind in {"run", "finding"} else hit.kind
+    what = hit.title if hit.kind in {"run", "finding", "blocker", "attachment"} else hit.kind
     return where, f"{what}{revision}{archived}", hit.text

@@ -31,6 +31,10 @@ Instructions = Annotated[
     bool | None,
     typer.Option("--instructions/--no-instructions", help="Add three lines on when to use wfe to the client's file of instructions. Else you are asked."),
 ]  # fmt: skip
+Hooks = Annotated[
+    bool | None,
+    typer.Option("--hooks/--no-hooks", help="Add hooks that hold Claude Code, Codex and Gemini CLI to the open phase. Else you are asked."),
+]  # fmt: skip
 By = Annotated[
     str,
     typer.Option("--command", metavar="FORM", help="The command to write: auto, path (absolute), name, or uvx."),
@@ -41,7 +45,7 @@ _SCOPES, _FORMS = ("project", "user"), ("auto", "path", "name", "uvx")
 
 def install(
     invocation: Invocation, client: Clients = None, scope: InScope = "", dry_run: DryRun = False, yes: Yes = False,
-    allow: Allow = None, instructions: Instructions = None, by: By = "auto",
+    allow: Allow = None, instructions: Instructions = None, hooks: Hooks = None, by: By = "auto",
 ) -> None:  # fmt: skip
     """Connect AI coding clients to wfe-mcp.
 
@@ -52,7 +56,7 @@ def install(
     from wfe_mcp.cli.terminal import connecting
 
     places = connecting.places_of(invocation.project.root)
-    wish = connecting.Wish(_scope(scope), _form(by), allow, instructions, yes, dry_run)
+    wish = connecting.Wish(_scope(scope), form_of(by), allow, instructions, hooks, yes, dry_run)
     chosen = _chosen(client, places, "install")
     outcomes = connecting.connect_all(invocation.screen, places, chosen, wish)
     _answer(invocation, outcomes, places)
@@ -63,7 +67,7 @@ def uninstall(
 ) -> None:
     """Disconnect AI coding clients from wfe-mcp.
 
-    It removes the server's entry, the permission and the lines on when to use wfe, in both scopes unless you name one. A
+    It removes the server's entry, the permission, the hooks and the lines on when to use wfe, in both scopes unless you name one. A
     file that did not change since install is as it was before, to the byte; the rest of any other file stays.
     """
     from wfe_mcp.cli.terminal import connecting
@@ -128,7 +132,8 @@ def _scope(given: str) -> Any:
     return _one_of("--scope", given, _SCOPES) if given else None
 
 
-def _form(given: str) -> Any:
+def form_of(given: str) -> Any:
+    """A form of the command. Refuses another."""
     return _one_of("--command", given, _FORMS)
 
 

@@ -151,7 +151,7 @@ def _row(event: "EventView") -> tuple[str, ...]:
     payload = event.payload
     phase = str(payload.get("phase") or "")
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
-    said = next((str(payload[key]) for key in ("reason", "comment") if payload.get(key)), "")
+    said = next((str(payload[key]) for key in ("reason", "comment", "fault") if payload.get(key)), "")
     if event.type == "RunForked":
         said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
     if event.type in {"RollbackBegan", "RolledBack"}:
@@ -160,6 +160,8 @@ def _row(event: "EventView") -> tuple[str, ...]:
         said = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
     if event.type == "CheckpointTaken":
         said = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
+    if event.type == "BlockerFound":
+        said = f"{payload['fingerprint']}, time {payload['times']}: {payload['cause']}"
     if "verdict" in payload:
         from wfe_mcp.views.verdict_words import verdict_reason, verdict_word
 

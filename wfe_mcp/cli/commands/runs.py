@@ -28,6 +28,10 @@ Stuck = Annotated[bool, typer.Option("--stuck", help="Only runs at work without 
 Archived = Annotated[bool, typer.Option("--archived", help="Archived runs too.")]
 TriggeredBy = Annotated[str, typer.Option("--triggered-by", metavar="TEXT", help="Only runs with this trigger.")]
 ExternalId = Annotated[str, typer.Option("--external-id", metavar="TEXT", help="Only runs with this external id.")]
+State = Annotated[
+    list[str] | None,
+    typer.Option("--state", metavar="STATE", help="Only runs in this state of their template; repeatable."),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 Cursor = Annotated[
     str, typer.Option("--cursor", metavar="RUN", help="Continue after this run (the cursor of the page before).")
@@ -44,6 +48,7 @@ def list_runs(
     archived: Archived = False,
     triggered_by: TriggeredBy = "",
     external_id: ExternalId = "",
+    state: State = None,
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> None:
@@ -76,8 +81,9 @@ def list_runs(
         page = tx.list_runs(
             invocation.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
             untouched_since=before, triggered_by=triggered_by or None,
-            external_id=external_id or None, archived=archived,
+            external_id=external_id or None, archived=archived, reached=[name for given in state or [] for name in given.split(",")],
         )  # fmt: skip
+        known = tx.reached_states(engine.project_id) if state else []
     are_stale, are_stuck = stale_of(engine, page.runs), stuck_of(engine, page.runs)
     waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
     rows = tuple(
@@ -96,7 +102,9 @@ def list_runs(
 
         runs_table(screen, rows, invocation.engine.clock(), {run: words for run, (_, words) in waits.items()})
         if not rows:
-            screen.line("No runs.")
+            screen.line(
+                "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")
+            )
         if page.cursor:
             screen.next(f"wfe-mcp list --limit {limit} --cursor {page.cursor}")
 

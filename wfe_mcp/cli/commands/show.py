@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.text import indented, shortened
 from wfe_mcp.cli.terminal.times import exact
 from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.model import JsonObject
@@ -25,7 +27,12 @@ if TYPE_CHECKING:
 _CALL_CHARS = 400
 
 OfPhase = Annotated[str, typer.Option("--phase", metavar="PHASE", help="Only the attempts at this phase.")]
-Tools = Annotated[bool, typer.Option("--tools", help="Every tool call of a model, with its input and output.")]
+Tools = Annotated[
+    bool,
+    typer.Option(
+        "--tools", help="Every tool call of a model, or of the client as its hooks record it, with input and output."
+    ),
+]
 
 
 At = Annotated[
@@ -64,12 +71,14 @@ def show(
         return
 
     from wfe_mcp.engine.history.as_of import moment
+    from wfe_mcp.engine.models.client_calls import record_client_calls
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.views.run_models import ReportView, RunView
     from wfe_mcp.views.run_report import past, story
 
     engine, run = invocation.engine, invocation.at(run, phase or None)
+    record_client_calls(engine)
     if at:
         with engine.store.read() as tx:
             then = moment(engine, tx, run, at)
@@ -88,8 +97,9 @@ def show(
     if tools:
         attempts = [replace(one, tool_calls=_tool_calls(invocation, run, one)) for one in attempts]
     report = replace(
-        report, story=replace(report.story, attempts=tuple(attempts)), drafts=_drafts(invocation, found, phase)
-    )
+        report, story=replace(report.story, attempts=tuple(attempts)), drafts=_drafts(invocation, found, phase),
+        attachments=_attached(invocation, found, phase),
+    )  # fmt: skip
     answer = answer.showing(report)
     invocation.render(answer, lambda screen: _tell(invocation, screen, answer, report))
 
@@ -101,6 +111,16 @@ def _drafts(invocation: Invocation, found: "Overview", phase: str) -> "tuple[Dra
     with invocation.engine.store.read() as tx:
         paths = [path for path in found.loaded.state.attempts if phase in {"", path}]
         return tuple(line for path in paths for line in draft_lines(tx, found, path))
+
+
+def _attached(invocation: Invocation, found: "Overview", phase: str) -> "tuple[AttachmentLine, ...]":
+    """The files that were attached by then, to the run or to ``phase``."""
+    from wfe_mcp.views.attachments import attachment_lines
+
+    with invocation.engine.store.read() as tx:
+        lines = attachment_lines(tx, found.loaded.record.id, phase)
+    tries = found.loaded.state.attempts
+    return tuple(each for each in lines if len(tries.get(PhasePath(each.phase), ())) >= each.attempt)
 
 
 def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tuple[ToolCallView, ...]":
@@ -157,7 +177,8 @@ def _tell_tools(screen: "Screen", attempt: "PhaseView") -> None:
 
     screen.line(f"{attempt.phase} {attempt.attempt}: {tools_words(attempt.tools)}")
     for number, call in enumerate(attempt.tool_calls or (), 1):
-        ended = "did not end" if call.ok is None else f"{'ok' if call.ok else 'failed'} after {call.ms} ms"
+        ended = "did not end" if call.ok is None else "ok" if call.ok else "failed"
+        ended += "" if call.ms is None else f" after {call.ms} ms"
         screen.line(f"  {number}. {call.tool} {ended}", "" if call.ok else "failed")
         for name, value in (call.input or {}).items():
             screen.line(indented(f"{name}: {value}"))
@@ -193,6 +214,8 @@ def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope", report: 
         screen.line(f"  {line}")
     screen.table((), [row for attempt in story.attempts for row in _attempt_rows(attempt)])
     drafts_table(screen, report.drafts)
+    for line in (*_attachment_rows(report), *_blocker_rows(report)):
+        screen.line(line)
     for attempt in story.attempts:
         _tell_tools(screen, attempt)
     _tell_gates(screen, report.run.gates)
@@ -205,6 +228,20 @@ def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope", report: 
     outputs_lines(screen, report.run.outputs, str(answer.run))
     unusual(screen, answer)
     screen.next(*next_lines(answer))
+
+
+def _attachment_rows(report: "ReportView") -> list[str]:
+    return [
+        f"  {each.artifact} {each.name} ({each.media_type}) of {each.phase} {each.attempt}, by {each.by}"
+        + (f": {shortened(each.note, 200)}" if each.note else "")
+        for each in report.attachments
+    ]
+
+
+def _blocker_rows(report: "ReportView") -> list[str]:
+    from wfe_mcp.views.recoveries import blocker_line
+
+    return [f"  {blocker_line(each)}" for each in report.run.recoveries]
 
 
 def _tell_gates(screen: "Screen", gates: "tuple[GateView, ...] | None") -> None:

@@ -124,12 +124,8 @@ def _gate(gate: Mapping[str, Any]) -> str:
 
 def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
     """Create a run from the state of another one. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
-    from dataclasses import replace
-
     from wfe_mcp.engine.history.forks import fork_run
-    from wfe_mcp.views import tool_answers as answers
-    from wfe_mcp.views.run_models import RunView
-    from wfe_mcp.views.runs import fork_view
+    from wfe_mcp.views.steering import forked
 
     run, _, at = origin.partition("@")
     run = invocation.at(run)
@@ -138,13 +134,8 @@ def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: i
         return fork_run(invocation.engine, by, run, at, title=title, idempotency_key=key or None)
 
     made = invocation.as_needed(begin_there, pin_fd, f"start --from {origin}")
-    found = made.state.origin
-    assert found is not None, "it was forked"
-    answer = answers.begun(invocation.engine, invocation.by, made)
     invocation.run = made.record.id
-    begun = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
-    view = replace(answer.shown(RunView), forked_from=fork_view(found))
-    return replace(answer.showing(view), summary=f"{begun}. {answer.summary}")
+    return forked(invocation.engine, invocation.by, made)
 
 
 def _refuse_beside(given: Mapping[str, object]) -> None:

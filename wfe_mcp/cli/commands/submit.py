@@ -12,6 +12,10 @@ from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="The artifact: .json, .md or a folder.")]
 Attempt = Annotated[int | None, typer.Option("--attempt", metavar="N", help="Refuse unless this attempt is open.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
+Attach = Annotated[
+    list[str] | None,
+    typer.Option("--attach", metavar="FILE", help="A file of the project to keep as proof; repeatable."),
+]
 
 
 def submit(
@@ -21,6 +25,7 @@ def submit(
     path: File,
     attempt: Attempt = None,
     note: Note = "",
+    attach: Attach = None,
     pin_fd: PinFd = None,
 ) -> None:
     """Submit the artifact of a phase and wait for its gates.
@@ -37,8 +42,9 @@ def submit(
     found = answering.standing_of(engine, run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
     by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
-    file = in_project(path, Path(found.record.worktree))
-    answer = answers.submit_artifact(engine, by, run, phase, attempt, None, file, note)
+    root = Path(found.record.worktree)
+    proofs = [in_project(each, root) for each in attach or ()]
+    answer = answers.submit_artifact(engine, by, run, phase, attempt, None, in_project(path, root), note, proofs)
     made = answer.shown(SubmittedView)
     wait_for_gates(invocation, run, phase, made.attempt)
     invocation.render(answers.submitted(engine, run, phase, made.attempt, made.revision))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.confirm import agreed, typed
+from wfe_mcp.cli.terminal.hook_choices import hook_changes, hook_command, hook_note, wants_hooks
 from wfe_mcp.clients import connect, files, launch
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
 from wfe_mcp.core.errors import Refused
@@ -34,6 +35,7 @@ class Wish:
     by: launch.By = "auto"
     allow: bool | None = None
     instructions: bool | None = None
+    hooks: bool | None = None
     yes: bool = False
     dry_run: bool = False
     picked: bool = False
@@ -269,8 +271,8 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             continue
         works = f"; a test start worked, {plural(len(each.trial.tools), 'tool')}" if each.trial else ""
         say(screen, f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
-        if plan.client.before:
-            say(screen, f"  In the client: {plan.client.before}.")
+        for note in filter(None, (plan.client.before, hook_note(plan))):
+            say(screen, f"  In the client: {note}.")
         if not plan.allow:
             flag = (
                 "; to allow wfe's tools: wfe-mcp install --allow"
@@ -287,6 +289,10 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
     if commit:
         say(screen, f"To share with your team, commit {' '.join(commit)}")
     private = [shown(each.plan.found.file, places) for each in done if each.plan and _is_private(each.plan, places)]
+    hooked = [
+        file for each in done if each.plan for file in hook_changes(each.plan) if file.is_relative_to(places.root)
+    ]
+    private = list(dict.fromkeys([*private, *(shown(file, places) for file in hooked)]))
     if private:
         say(screen, f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
 
@@ -300,6 +306,7 @@ def to_commit(outcomes: Sequence[Connected], places: Places) -> list[str]:
         for change in each.plan.changes
         if change.file.is_relative_to(places.root)
         and not (change.file == each.plan.found.file and _is_private(each.plan, places))
+        and change.file not in hook_changes(each.plan)
     ]
     return list(dict.fromkeys(found))
 
@@ -321,7 +328,10 @@ def _plan(client: Client, places: Places, records: files.Records, wish: Wish) ->
     scope = scope_of(client, wish)
     found = connect.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
-    return connect.plan(found, places, records, argv, allow=bool(wish.allow), instructions=bool(wish.instructions))
+    return connect.plan(
+        found, places, records, argv, allow=bool(wish.allow), instructions=bool(wish.instructions),
+        hook=hook_command(client) if wish.hooks else "",
+    )  # fmt: skip
 
 
 def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
@@ -335,7 +345,8 @@ def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
     if instructions is None:
         names = ", ".join(dict.fromkeys(shown(each.client.instructions_file(places, each.found.scope), places) for each in plans))  # fmt: skip
         instructions = not wish.yes and agreed(f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?")
-    return replace(wish, allow=allow, instructions=instructions)
+    wanted = wish.hooks if wish.hooks is not None else not wish.yes and wants_hooks(plans)
+    return replace(wish, allow=allow, instructions=instructions, hooks=wanted)
 
 
 def _connect(

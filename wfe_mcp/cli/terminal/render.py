@@ -11,6 +11,7 @@ from wfe_mcp.cli.terminal.times import exact
 from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.views.envelope import Next
 from wfe_mcp.views.move_calls import TOOL_COMMANDS, command_line
+from wfe_mcp.views.recoveries import blocker_line
 from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
 from wfe_mcp.views.verdict_words import verdict_reason
 
@@ -72,6 +73,8 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  models: {view.spent}")
     if view.reached:
         screen.line(f"  state: {view.reached}")
+    for found in view.recoveries:
+        screen.line(f"  {blocker_line(found)}", "yellow")
     outputs_lines(screen, view.outputs, record.id)
     waits = [text for text in _blockers(answer) if _BY_HAND.search(text)]
     for text in waits:
@@ -185,13 +188,14 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
     """Runs, one a row. ``waits``: run → who it waits for, where more than ``waiting_on`` is known."""
     from wfe_mcp.views.who_waits import WAITS
 
-    known = waits or {}
+    known, listed = waits or {}, list(runs)
+    has_states = any(run.reached for run in listed)  # most templates name none
     screen.table(
-        ("run", "state", "waits for", "updated", "template", "title"),
+        ("run", "state", *(["reached"] if has_states else []), "waits for", "updated", "template", "title"),
         [
-            (run.run, run.state + _marks(run), known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now),
-             run.template, run.title)
-            for run in runs
+            (run.run, run.state + _marks(run), *([run.reached or "-"] if has_states else []),
+             known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now), run.template, run.title)
+            for run in listed
         ],
     )  # fmt: skip
 

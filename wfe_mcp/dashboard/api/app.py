@@ -13,7 +13,7 @@ from starlette.requests import Request
 from wfe_mcp import __version__
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
-from wfe_mcp.dashboard.api import decisions, graphs, inbox, library, live, runs, session
+from wfe_mcp.dashboard.api import authoring, decisions, graphs, inbox, library, live, runs, session, setup, steering
 from wfe_mcp.dashboard.api.replies import TOO_LARGE, on_bug, on_http, on_malformed, on_refused, refusals
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ Every request needs `Authorization: Bearer TOKEN`; make a token with `wfe-mcp to
 agent: what needs a person is answered with `needs_human` and the command. Answers have the keys of a tool's answer; `next`
 names the calls that are legal now, by the names of the operations.
 """
+
+
+_ROUTERS = (
+    session.router, inbox.router, decisions.router,
+    runs.router, graphs.router, steering.router, authoring.router, library.router, setup.router, live.router,
+)  # fmt: skip
 
 
 class BodyLimit:
@@ -86,9 +92,7 @@ def api(access: Access | None = None) -> FastAPI:
         responses=refusals(), generate_unique_id_function=_name, servers=[{"url": ROOT}],
     )  # fmt: skip
     app.state.access = access
-    for each in (
-        session.router, inbox.router, decisions.router, runs.router, graphs.router, library.router, live.router,
-    ):  # fmt: skip
+    for each in _ROUTERS:
         app.include_router(each)
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_malformed)

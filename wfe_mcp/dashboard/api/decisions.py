@@ -7,7 +7,7 @@ Rules:
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -23,6 +23,7 @@ from wfe_mcp.dashboard.decision_forms import refuse_unseen
 from wfe_mcp.dashboard.edits import open_text, store_edit, what_is_editable
 from wfe_mcp.dashboard.highlight import classed
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.comments import rejection
 from wfe_mcp.views.approvals.page import DecisionData, decision_data
@@ -185,10 +186,12 @@ def _refused(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     """The refusal; a stale one with the view of now, and what differs from what was looked at."""
     answer = refusal(engine, refused, view.request.run_id, view.request.phase)
     if refused.code == "stale_revision":
+        changed = files_now(engine, view.request.run_id, view.request.phase).changed
+        told = cast("list[str]", refused.data.get("changed") or list(changed or ()))
         caller.access.engines_of(caller.token).judge_again(view.request.id)
         now, _ = _found(caller, view.request.id)
         data: dict[str, Any] = plain(_data(now))
-        answer.data.update({"decision": data, "newer": now.newer or "", "changed": refused.data.get("changed", [])})
+        answer.data.update({"decision": data, "newer": now.newer or "", "changed": told})
     return reply(answer)
 
 

@@ -12,12 +12,12 @@ from typing import Annotated
 import anyio
 from fastapi import APIRouter, Header, Query
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.api.access import Manages, Reads
+from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_standings, queues_now
@@ -34,6 +34,7 @@ POLL_S = 0.15
 BATCH = 500
 PING_S = 15
 RETRY_MS = 1000
+_MOST_EXPORTED = 10_000
 
 After = Annotated[int, Query(ge=0)]
 
@@ -80,14 +81,41 @@ def cancel(caller: Manages, job: str, body: Cancellation, project: str = "") -> 
 
 @router.get("/activity", response_model=answer_of(ActivityList), tags=["activity"])
 def list_activity(
-    caller: Reads, project: str = "", before: After = 0, limit: Annotated[int, Query(ge=1, le=500)] = 100
+    caller: Reads,
+    project: str = "",
+    run: str = "",
+    type_: Annotated[str, Query(alias="type")] = "",
+    actor: str = "",
+    before: After = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> JSONResponse:
     """The newest events over all runs, newest first; ``before``: those before a position."""
-    wanted = project or caller.token.project
-    with caller.engine(wanted).store.read() as tx:
-        found = tx.activity_before(before or tx.last_position() + 1, project=wanted, limit=limit)
+    found = _activity(caller, project, run, type_, actor, before, limit)
     events = tuple(map(activity_view, found))
     return shown(plural(len(events), "event"), ActivityList(events=events, last=found[-1].position if found else 0))
+
+
+@router.get("/activity/export", tags=["activity"], response_class=PlainTextResponse)
+def export_activity(
+    caller: Reads, project: str = "", run: str = "", type_: Annotated[str, Query(alias="type")] = "", actor: str = ""
+) -> PlainTextResponse:
+    """The events as JSON Lines, newest first, at most 10,000; for a file."""
+    found = _activity(caller, project, run, type_, actor, 0, _MOST_EXPORTED)
+    lines = (json.dumps(plain(activity_view(each)), ensure_ascii=False) for each in found)
+    attached = {"content-disposition": 'attachment; filename="activity.jsonl"'}
+    return PlainTextResponse(
+        "".join(f"{line}\n" for line in lines), media_type="application/x-ndjson", headers=attached
+    )
+
+
+def _activity(
+    caller: Caller, project: str, run: str, type_: str, actor: str, before: int, limit: int
+) -> list[Activity]:  # fmt: skip
+    wanted = project or caller.token.project
+    engine = caller.engine_of(run) if run else caller.engine(wanted)
+    with engine.store.read() as tx:
+        at = before or tx.last_position() + 1
+        return tx.activity_before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
 
 
 @router.get("/events", tags=["activity"], response_class=EventSourceResponse)

@@ -9,12 +9,13 @@ import anyio
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunId, RunStatus
+from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
+from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -26,7 +27,9 @@ from wfe_mcp.views import waiting
 from wfe_mcp.views.activity import EventList, EvidenceList, evidence_fact
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.artifacts import ClaimView
-from wfe_mcp.views.envelopes import refusal, standing_of
+from wfe_mcp.views.context_pack import ContextPack, context_pack
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.envelopes import envelope_of, refusal, standing_of
 from wfe_mcp.views.run_models import RollbackView, RunList, RunView, SubmittedView
 from wfe_mcp.views.runs import event_view, run_row
 
@@ -39,19 +42,12 @@ _OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-Pin = Annotated[str, Field(max_length=200, description="the user's PIN, typed at the page; programs have none")]
-
-
-class NewRun(_Body):
+class NewRun(Body):
     """A run to start. ``template``: without one, the default template of the project."""
 
     project: str = ""
     template: str = ""
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = Field({})
     title: str = ""
     driver: str = Field("", description="a role whose model works the phases; without one, the client that claims them")
     auto: bool | None = None
@@ -64,13 +60,13 @@ class NewRun(_Body):
     pin: Pin = ""
 
 
-class PhaseToStart(_Body):
+class PhaseToStart(Body):
     """The phase to claim; without one, the first that is ready."""
 
     phase: str = ""
 
 
-class Submission(_Body):
+class Submission(Body):
     """An artifact, or the path of a file in the project that holds it."""
 
     phase: str
@@ -78,9 +74,10 @@ class Submission(_Body):
     path: str = ""
     attempt: int | None = Field(None, ge=1)
     note: str = ""
+    attach: list[str] = Field([], description="files of the project to keep as proof")
 
 
-class ApprovalAsked(_Body):
+class ApprovalAsked(Body):
     """The approval to ask a person for."""
 
     phase: str
@@ -88,14 +85,14 @@ class ApprovalAsked(_Body):
     comment: str = ""
 
 
-class Rejection(_Body):
+class Rejection(Body):
     """The submission to withdraw."""
 
     phase: str
     feedback: str
 
 
-class Retry(_Body):
+class Retry(Body):
     """The phase to try again. ``role``: another model."""
 
     phase: str
@@ -104,7 +101,7 @@ class Retry(_Body):
     pin: Pin = ""
 
 
-class Skip(_Body):
+class Skip(Body):
     """The phase to leave out."""
 
     phase: str
@@ -112,7 +109,7 @@ class Skip(_Body):
     pin: Pin = ""
 
 
-class Control(_Body):
+class Control(Body):
     """What to do with the run. A person who resumes it can raise its limits."""
 
     action: Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
@@ -124,7 +121,7 @@ class Control(_Body):
     pin: Pin = ""
 
 
-class RollBack(_Body):
+class RollBack(Body):
     """A checkpoint, or a phase: its last start. ``files`` false: the state only. ``discard``: replace unsaved changes."""
 
     to: str
@@ -141,6 +138,9 @@ def list_runs(
     status: Annotated[list[RunStatus] | None, Query()] = None,
     triggered_by: str = "",
     external_id: str = "",
+    reached: Annotated[
+        list[str] | None, Query(description="only runs in one of these states of their template")
+    ] = None,
     archived: bool = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str = "",
@@ -152,6 +152,7 @@ def list_runs(
         page = tx.list_runs(
             wanted or None, template or None, status or None, None, limit, cursor or None,
             triggered_by=triggered_by or None, external_id=external_id or None, archived=archived,
+            reached=reached or (),
         )  # fmt: skip
     stale = stale_of(engine, page.runs)
     rows = tuple(run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run)) for run in page.runs)
@@ -195,6 +196,12 @@ def list_evidence(caller: Reads, run: str, phase: str = "", attempt: int | None 
     with engine.store.read() as tx:
         found = tx.evidence(RunId(run), PhasePath(phase) if phase else None, attempt)
     return shown(f"{len(found)} pieces of evidence", EvidenceList(evidence=tuple(map(evidence_fact, found))))
+
+
+@router.get("/runs/{run}/context", response_model=answer_of(ContextPack))
+def show_context(caller: Reads, run: str, phase: str = "") -> JSONResponse:
+    """What who works a phase next must know: task, goal, reports, why the run came back, commits, changed files, blockers."""
+    return done(caller, caller.engine_of(run), _context, run, phase)
 
 
 @router.post("/runs/{run}/start_phase", response_model=answer_of(ClaimView))
@@ -264,6 +271,13 @@ def control(caller: Works, run: str, body: Control) -> JSONResponse:
 def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
     """Roll the run and its files back to a checkpoint or the last start of a phase."""
     return done(caller, _at_work(caller, run), history.go_back, run, **body.model_dump())
+
+
+def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
+    del by
+    found = standing_of(engine, run)
+    pack = context_pack(engine, found, phase, whole=True)
+    return envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
 
 def _at_work(caller: Caller, run: str) -> Engine:

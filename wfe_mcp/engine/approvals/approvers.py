@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import Person
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
 
 APPROVERS = ".wfe/approvers.json"
 FORMAT = "wfe-approvers/1"
@@ -231,6 +232,17 @@ def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> Pi
             raise Refused("needs_trust", f"{APPROVERS} has changed and is not trusted.",
                           "Look at it and trust it: wfe-mcp trust approvers")  # fmt: skip
     return found
+
+
+def trusted_chain(tx: Tx, project: str, found: Pinned) -> Pinned:
+    """``found`` where a person trusts it here, or a chain that it extends; else no keys.
+
+    Anyone can write the file. Each change but the first is signed by a key before it, so what extends a trusted chain
+    was let in by a trusted key.
+    """
+    known = {one.sha256 for one in tx.trusted(project) if one.path_key == trust_key()}
+    lengths = range(1, len(found.changes) + 1)
+    return found if any(Pinned(found.changes[:length]).sha256 in known for length in lengths) else Pinned()
 
 
 def trust_key() -> str:

@@ -9,11 +9,13 @@ Only what needs no IO beyond the database runs here; everything else is a durabl
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.blockers import Blocker
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import current_gate
@@ -75,6 +77,8 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
         phase=question.phase, attempt=question.attempt, kind=question.kind, rule=question.rule, by=SYSTEM, at=change.at
     )
     last = change.state.loops[question.phase].keys[-1] if question.kind == "until" else ""
+    if question.kind == "blocker":
+        return replace(due, blocker=_reported(change, attempt))
     try:
         if question.kind == "items":
             keys, document = evaluated_items(change, attempt)
@@ -91,6 +95,19 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
         return replace(due, value=change.plan.expressions.is_true(question.text, seen))
     except ExpressionError as exc:
         return replace(due, error=str(exc))
+
+
+def _reported(change: RunChange, attempt: Attempt) -> Blocker:
+    """The blocker that the accepted artifact of a phase of a recovery reports."""
+    record = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
+    assert record is not None, "a completed phase with an output has a revision"
+    told: dict[str, Any] = json.loads(record.content)
+    kind, cause, step = (
+        str(told.get(key, "")) for key in ("class", "cause", "next_step")
+    )  # a forced draft may lack any
+    fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
+    human = told.get("human_required") is True
+    return Blocker(attempt.phase, attempt.number, kind, fingerprint, cause, step, human, record.sha256)
 
 
 def judge_inline_gate(change: RunChange) -> bool:

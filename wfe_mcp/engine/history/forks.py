@@ -6,13 +6,14 @@ Rules:
 1. The origin is only read. The fork has copies of what its state names: revisions, evidence, decisions, steps
    that were done; each says where it was made. Its own log begins with the origin's event, by number and hash.
 2. A fork bypasses nothing: what ``start_run`` refuses is refused here (policy, trust, use), limits hold, and after a
-   stop by a person only a person forks (``core/forking.py``).
+   stop by a person only a person forks (``core/forking.py``), as where the run follows what was trusted once.
 3. What people approved is asked about anew unless the files are as the run recorded them there.
 4. A call that a step was making may have had its effect: in the fork too only a person allows it again.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,11 +32,13 @@ from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
+from wfe_mcp.engine.kernel.engine import own_key
 from wfe_mcp.engine.kernel.read_only_runs import way_on
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
-from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_key
+from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_keys
+from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
 from wfe_mcp.store.records.steps import StepStatus
@@ -76,9 +79,11 @@ def fork_run(
     ``needs_trust`` and ``unavailable``, as ``start_run`` does.
     """
     with engine.store.read() as tx:
-        record = engine.load(tx, run).record
-        event_named(tx, record, at or str(record.last_seq))
+        loaded = engine.load(tx, run)
+        event_named(tx, loaded.record, at or str(loaded.record.last_seq))
+    record = loaded.record
     _refuse_unfit(engine, by, record, at)
+    _refuse_looser(engine, by, loaded, at)
     args = sha256_of({"from": record.id, "at": at, "title": title})
     code = tree_hash(engine.root)
     with engine.store.tx() as tx:
@@ -124,11 +129,35 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     if offer.state or offer.sha256 == record.template_sha256:
         find_template(engine, name)
         return
-    with engine.store.read() as tx:
-        trusted = tx.is_trusted(engine.project_id, trust_key(name), record.template_sha256)
-    if not trusted and not (offer.is_installed and by.is_human):
+    if not _is_trusted(engine, by, record) and not (offer.is_installed and by.is_human):
         raise Refused("needs_trust", f"Template {name!r} has changed, and the version that run '{record.id}' follows is not trusted.",
                       f"Start from the one of today: wfe-mcp start {name}")  # fmt: skip
+
+
+def _is_trusted(engine: Engine, by: By, record: RunRecord) -> bool:
+    """Whether the definition that a run follows is trusted; for a person: was trusted once."""
+    keys = trust_keys(record.template, record.template_version)
+    with engine.store.read() as tx:
+        if any(tx.is_trusted(engine.project_id, key, record.template_sha256) for key in keys):
+            return True
+        names = {json.dumps([engine.project_id, key]) for key in keys}
+        return by.is_human and any(
+            (one.type, one.value_sha256) == ("TrustGiven", record.template_sha256) and one.name in names
+            for one in tx.setting_events()
+        )
+
+
+def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
+    """Refuse anyone but a person where a gate of the run is weaker by bytes that are trusted no more."""
+    if by.is_human:
+        return
+    with engine.store.read() as tx:
+        for one in weakened(loaded):
+            here = tx.is_trusted(engine.project_id, one.source, one.sha256)
+            if not here and not tx.is_trusted_anywhere(own_key(Path(one.source)), one.sha256):
+                run = loaded.record.id
+                raise Refused("needs_human", f"Run '{run}' has weaker gates than you trust now: {one.sentence}.",
+                              f"Start a new run, or ask the user to run: wfe-mcp start --from {run}{f'@{at}' if at else ''}")  # fmt: skip
 
 
 def _place(tx: Tx, record: RunRecord, at: str) -> _Place:

@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.approvals.approvers import approvers_here
+from wfe_mcp.engine.approvals.approvers import approvers_here, trusted_chain
 from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed, signed
 from wfe_mcp.engine.approvals.proofs import Proof
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
@@ -62,6 +62,9 @@ def unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
         pinned = approvers_here(Path(loaded.record.worktree))
     except Refused as refused:
         return [Discrepancy("approvers_void", "approvals by passkeys", refused.message, run)]
+    if loaded.record.origin_sha256 is None:
+        with engine.store.read() as tx:
+            pinned = trusted_chain(tx, engine.project_id, pinned)
     return list(_unproven(loaded, kept, pinned))
 
 
@@ -124,7 +127,7 @@ def _fault(loaded: LoadedRun, kept: _Kept, pinned: Pinned) -> str:
     then = pinned.at(said.approvers)
     key = None if then is None else then.passkeys.get(proof.assertion.id)
     if key is None:
-        return "the key that signed it is not pinned in the project"
+        return "the key that signed it is not one that you trust in .wfe/approvers.json"
     try:
         signed(proof.assertion, said.model_dump(), key.public_key)
     except Refused as refused:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import events as e
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Signature, Stage
-from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key
+from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
 from wfe_mcp.engine.approvals.statements import read_statement, signature_fault
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
@@ -137,8 +137,8 @@ def _chain(engine: Engine) -> Pinned | None:
 
 
 def _pinned(engine: Engine, tx: Tx, chain: Pinned | None) -> dict[str, str]:
-    """The keys that count, by fingerprint: those of the project where it pins any, else the one of the database."""
-    of_project = person_keys(chain) if chain is not None else {}
+    """The keys that count, by fingerprint: those of the project where it pins any that are trusted, else the database's."""
+    of_project = person_keys(trusted_chain(tx, engine.project_id, chain)) if chain is not None else {}
     return of_project or _of_database(tx)
 
 
@@ -341,10 +341,12 @@ def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: _Began) -> 
     name, ending = json.dumps([engine.project_id, trust_key()]), json.dumps(trust_key()) + "]"
     trusted = set[str]()
     for event in tx.setting_events():
-        is_change = event.type == "TrustGiven" and event.name.endswith(ending)
-        goes_on = event.name != name or before.get(event.value_sha256 or "") in trusted
+        is_change = event.type in {"TrustGiven", "TrustWithdrawn"} and event.name.endswith(ending)
+        goes_on = (
+            event.name != name or event.type == "TrustWithdrawn" or before.get(event.value_sha256 or "") in trusted
+        )
         is_count = event.type == "SecretSet" and event.name.startswith("passkey:")
-        if is_change and event.name == name:
+        if event.type == "TrustGiven" and event.name == name:
             trusted.add(event.value_sha256 or "")
         if event.assurance is not Assurance.PASSKEY or event.seq <= began.settings[0]:
             continue

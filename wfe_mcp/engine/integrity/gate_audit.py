@@ -1,8 +1,8 @@
 """Audit of gates: runs whose gates were weaker at their start than what the user had trusted.
 
-    recorded      each weakened gate names a file and bytes that the user had trusted before the run started
+    recorded      each weakened gate names a file and bytes that the user trusted when the run started
     unrecorded    the run's gates equal its template's, apart from what it recorded
-    the template  is shipped, installed, or was trusted before the run started
+    the template  is shipped, installed, or was trusted when the run started
 
 Runs from before gates were recorded are not judged; a later one that lacks the record is a fault.
 """
@@ -17,8 +17,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.kernel.engine import own_key
-from wfe_mcp.engine.templates.catalogue import trust_key
+from wfe_mcp.engine.templates.catalogue import trust_keys
 from wfe_mcp.engine.templates.effective_gates import changed_gates, weakened
+from wfe_mcp.store.settings import withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +68,8 @@ def _of_run(
         if since is not None and since < record.created_at:
             yield _fault(loaded, "gates", "the run does not say how its gates differ from its template's")
         return
-    trusted = _Trusted(engine.project_id, changes, record.created_at)
+    is_forked = state.origin is not None and next(iter(tx.events(record.id, limit=1))).assurance >= Assurance.HUMAN
+    trusted = _Trusted(engine.project_id, changes, record.created_at, ever=is_forked)
     for one in weakened(loaded):
         keys = () if not one.key else (one.source, own_key_of(one.source))
         if not any(trusted.holds(key, one.sha256) for key in keys):
@@ -97,21 +99,26 @@ def own_key_of(source: str) -> str:
 
 
 class _Trusted:
-    """What the user had trusted before ``until``, by the log of settings."""
+    """What the user trusted at ``until``, by the log of settings: bytes trusted earlier count while they still did.
 
-    def __init__(self, project: str, changes: Sequence[SettingEvent], until: datetime) -> None:
-        self._given: set[tuple[str, str, str]] = set()
+    ``ever``: what they had trusted once counts too; a person may fork a run that began with it.
+    """
+
+    def __init__(self, project: str, changes: Sequence[SettingEvent], until: datetime, *, ever: bool) -> None:
+        given: dict[str, set[str]] = {}
         for event in changes:
-            if event.type == "TrustGiven" and event.at <= until and event.assurance >= Assurance.HUMAN:
-                of, key = json.loads(event.name)
-                self._given.add((str(of), str(key), event.value_sha256 or ""))
+            if event.at <= until and event.type == "TrustGiven" and event.assurance >= Assurance.HUMAN:
+                given.setdefault(event.name, set()).add(event.value_sha256 or "")
+            elif event.at <= until and event.type == "TrustWithdrawn" and not ever:
+                withdraw(given, event.name, event.value_sha256)
+        self._given = [(*json.loads(name), values) for name, values in given.items()]
         self._project = project
 
     def holds(self, key: str, sha256: str) -> bool:
         """True when these bytes were trusted: in this project, or for the user's own file in any."""
         return any(
-            name == key and value == sha256 and (of == self._project or key.startswith("own:"))
-            for of, name, value in self._given
+            name == key and sha256 in values and (of == self._project or key.startswith("own:"))
+            for of, name, values in self._given
         )
 
 
@@ -146,7 +153,7 @@ def _is_known(engine: Engine, tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> b
     from wfe_mcp.workflow.load import digest
 
     record = loaded.record
-    if trusted.holds(trust_key(record.template), record.template_sha256):
+    if any(trusted.holds(key, record.template_sha256) for key in trust_keys(record.template, record.template_version)):
         return True
     installed = [one for one in (*shipped_templates(), *package_templates()) if one.name == record.template]
     if any(digest(one.read().value) == record.template_sha256 for one in installed):

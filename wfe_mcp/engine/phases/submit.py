@@ -89,9 +89,10 @@ def submit(
         else:
             receipt = store_revision(current, spot, content, note, tree=tree)
             write_output(current, spot, content)
-        newest = current.attempt(spot)
-        if files and not faults and newest.number == receipt.attempt and takes_files(newest):
-            keep(current, newest, files)
+        if files and not faults:
+            made = current.state.attempts[spot][receipt.attempt - 1]
+            if answered is None or (made is current.attempt(spot) and takes_files(made)):
+                keep(current, made, files)  # also where its gates have ended the attempt already
     return Receipt(current.loaded, receipt.phase, receipt.attempt, receipt.revision, receipt.repeated)
 
 

@@ -49,7 +49,7 @@ def find(
     wanted = parse_query(query)
     if kind == Kind.WORK_ITEM:
         raise Refused("unavailable", "Work items are not built yet, so none can be found.",
-                      "Leave kind out, or take one of: run, artifact, event, decision, finding.")  # fmt: skip
+                      "Leave kind out, or take one of: run, artifact, event, decision, finding, blocker, attachment.")  # fmt: skip
     is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"
     with engine.store.read() as tx:
         project = None if everywhere else engine.project_id

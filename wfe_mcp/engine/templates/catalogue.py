@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.template_cache import CompiledTemplate
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.templates import TemplateMark, TemplateRecord
     from wfe_mcp.workflow.catalogue import CatalogueEntry, Definition, PackageTemplate
     from wfe_mcp.workflow.flows import Whole
@@ -181,7 +182,7 @@ def unused_versions(engine: Engine) -> list[str]:
 def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
     if not offer.is_installed:
         with engine.store.read() as tx:
-            trusted = tx.is_trusted(engine.project_id, trust_key(offer.name), offer.sha256)
+            trusted = is_trusted(tx, engine, offer)
         if not trusted:
             raise Refused("needs_trust", f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
                           f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name} (in a browser: wfe-mcp ui)")  # fmt: skip
@@ -189,8 +190,28 @@ def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
 
 
 def trust_key(name: str) -> str:
-    """The name under which trust in a template is kept; all its versions share it, each with its own sha256."""
+    """The name under which trust in the template called ``name`` is kept; ``NAME@VERSION`` for a kept version."""
     return f"template:{name}"
+
+
+def trust_keys(name: str, version: str) -> tuple[str, str]:
+    """The names under which trust in this version can be kept.
+
+    The file in the repository has one of its own: trust in its bytes replaces trust in those it had before. A kept
+    version never changes, so trust in one says nothing about another.
+    """
+    return trust_key(name), trust_key(f"{name}@{version}")
+
+
+def trust_key_of(offer: Offer) -> str:
+    """The name under which trust in ``offer`` is given."""
+    of_file, of_version = trust_keys(offer.name, offer.version)
+    return of_version if offer.source == "stored" else of_file
+
+
+def is_trusted(tx: Tx, engine: Engine, offer: Offer) -> bool:
+    """True when a person trusts exactly this definition."""
+    return any(tx.is_trusted(engine.project_id, key, offer.sha256) for key in trust_keys(offer.name, offer.version))
 
 
 def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:

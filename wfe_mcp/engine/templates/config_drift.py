@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.engine.kernel.engine import own_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -43,10 +43,10 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
     return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {one.sha256 for one in seen})
 
 
-def note_own_configuration(engine: Engine, tx: Tx, by: By) -> None:
-    """Record a review: these bytes and the enabled templates are now known."""
+def note_own_configuration(engine: Engine, tx: Tx, by: By, still: Collection[str] = ()) -> None:
+    """Record a review: these bytes and the enabled templates are now known. ``still``: earlier bytes that stay trusted."""
     file, now = _now()
-    tx.trust(engine.project_id, own_key(file), now, by, engine.clock())
+    tx.trust(engine.project_id, own_key(file), now, by, engine.clock(), still=still, everywhere=True)
     tx.note_setting(_SEEN, _template(engine, ""), by, engine.clock())
 
 

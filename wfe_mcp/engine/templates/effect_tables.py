@@ -16,6 +16,12 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 """In the order of a listing."""
 
+HOLDS: frozenset[Kind] = frozenset({"gates", "policy", "runs", "reads", "roles", "spends"})
+"""Gates and what they judge by, and limits: without one an agent is held less."""
+
+ALLOWS: frozenset[Kind] = frozenset({"starts", "passes", "writes", "calls", "sends", "tools"})
+"""What an agent or a check may do: without one it can do less."""
+
 Key = tuple[str, str]
 
 EFFECTS: dict[Key, Kind] = {

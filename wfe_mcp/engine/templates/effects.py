@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel
 
-from wfe_mcp.engine.templates.effect_tables import EFFECTS, KINDS, NAMED_BY, NO_EFFECT, WEAKENS, Kind
+from wfe_mcp.engine.templates.effect_tables import ALLOWS, EFFECTS, HOLDS, KINDS, NAMED_BY, NO_EFFECT, WEAKENS, Kind
 from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
 from wfe_mcp.workflow.model.rules import SubflowRule
 
@@ -80,6 +80,20 @@ def changed_effects(old: Iterable[Effect] | None, new: Iterable[Effect]) -> tupl
 def weakens_gates(changes: Iterable[EffectChange]) -> list[EffectChange]:
     """The changes that remove or weaken a gate, those not trusted yet."""
     return [one for one in changes if one.effect.weakens and one.mark != "same"]
+
+
+def is_no_looser(last: Iterable[Effect], earlier: Iterable[Effect]) -> bool:
+    """Whether ``earlier``, effects trusted before, ask for all that ``last`` asks for and allow nothing more.
+
+    ``HOLDS`` may be added and not lost, ``ALLOWS`` may be lost and not added; anything else is the same in both.
+    """
+    now, then = ({(one.kind, one.subject, one.detail): one for one in effects} for effects in (last, earlier))
+    named = {(one.kind, one.subject) for one in now.values()}
+    lost = [one for key, one in now.items() if key not in then]
+    added = [one for key, one in then.items() if key not in now]
+    return all(one.weakens or one.kind in ALLOWS for one in lost) and all(
+        one.kind in HOLDS and not one.weakens and (one.kind, one.subject) not in named for one in added
+    )
 
 
 def _restricts(one: Effect) -> bool:

@@ -2,6 +2,9 @@
 
 Like direnv: trust is in bytes (sha256), given by a person, lost with the first changed byte (design §7). Pending are
 the project's configuration, the keys that may sign, and templates from the repository, an import or an agent.
+
+Trust in a file is trust in its bytes trusted last. Bytes trusted before stay trusted only where they are no looser
+(``effects.py``), and only a configuration's: putting an older file back gives an agent nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +24,10 @@ from wfe_mcp.engine.kernel.engine import own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given
-from wfe_mcp.engine.templates.catalogue import offers, template_definition, trust_key, unused_versions
+from wfe_mcp.engine.templates.catalogue import is_trusted, offers, template_definition, trust_key_of, unused_versions
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
 from wfe_mcp.engine.templates.pending import PendingTrust
-from wfe_mcp.engine.templates.trust_listing import keep_trusted, trusted_text
+from wfe_mcp.engine.templates.trust_listing import is_older, keep_trusted, still_trusted, trusted_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,10 +45,11 @@ _POLICY, _EVIDENCE = "policy:", "policy-evidence:"
 """Followed by the project's id."""
 
 
-def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrust]:
+def pending_trust(engine: Engine, names: Iterable[str] = (), *, again: bool = False) -> list[PendingTrust]:
     """What is not trusted as it is now: configuration first, then the keys that may sign, then templates by name.
 
     ``names``: kept versions (``NAME@VERSION``) to look at too; they are pending only when named.
+    ``again``: also configuration that counts because it was trusted before, where looser bytes were trusted last.
     """
     # The models of keys and signatures: 10 ms and 2 MB that a server does not need to start a run.
     from wfe_mcp.engine.approvals.approvers import APPROVERS, pending_approvers
@@ -58,6 +62,9 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
         found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
     if settings.unsigned or settings.unsigned_reviewers:
         found.append(own_pending(engine))
+    if again:
+        here = [one for one in _configurations(engine, settings) if one not in found]
+        found[:0] = [one for one in here if is_older(engine, one)]
     approvers = pending_approvers(engine)
     if approvers is not None:
         where = str(engine.root / APPROVERS)
@@ -69,8 +76,8 @@ def pending_trust(engine: Engine, names: Iterable[str] = ()) -> list[PendingTrus
         for name, offer in templates.items():
             if offer.state and name not in names:
                 continue
-            if not offer.is_installed and not tx.is_trusted(engine.project_id, trust_key(offer.name), offer.sha256):
-                found.append(PendingTrust(name, "template", trust_key(offer.name), offer.sha256, offer.source))
+            if not offer.is_installed and not is_trusted(tx, engine, offer):
+                found.append(PendingTrust(name, "template", trust_key_of(offer), offer.sha256, offer.source))
     return found
 
 
@@ -84,21 +91,25 @@ def own_pending(engine: Engine) -> PendingTrust:
 
 def in_force(engine: Engine) -> list[PendingTrust]:
     """What counts as it is now: the project's configuration, the user's own, and templates that are not shipped."""
-    settings, waiting = engine.settings(), pending_trust(engine)
+    waiting = pending_trust(engine)
+    found = [one for one in _configurations(engine, engine.settings()) if one not in waiting]
+    keys = {one.key for one in waiting}
+    found += [
+        PendingTrust(offer.name, "template", trust_key_of(offer), offer.sha256, offer.source)
+        for offer in offers(engine)
+        if not (offer.is_installed or trust_key_of(offer) in keys)
+    ]
+    return found
+
+
+def _configurations(engine: Engine, settings: LoadedSettings) -> list[PendingTrust]:
+    """The configuration files that are there: the project's, the user's own."""
     found: list[PendingTrust] = []
-    if settings.project_file is not None and settings.project_sha256 is not None and not settings.untrusted:
+    if settings.project_file is not None and settings.project_sha256 is not None:
         key = str(settings.project_file)
         found.append(PendingTrust("config", "configuration", key, settings.project_sha256, key))
     own = own_pending(engine)
-    if own not in waiting and Path(own.where).is_file():
-        found.append(own)
-    keys = {one.key for one in waiting}
-    found += [
-        PendingTrust(offer.name, "template", trust_key(offer.name), offer.sha256, offer.source)
-        for offer in offers(engine)
-        if not (offer.is_installed or trust_key(offer.name) in keys)
-    ]
-    return found
+    return [*found, own] if Path(own.where).is_file() else found
 
 
 def give_trust(
@@ -119,7 +130,7 @@ def give_trust(
     """
     if not by.is_human:
         raise Refused("needs_human", "Only a person trusts.", "Ask the user to run: wfe-mcp trust")
-    waiting = pending_trust(engine, names)
+    waiting = pending_trust(engine, names, again=True)
     _refuse_unknown(names, waiting)
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
@@ -129,16 +140,18 @@ def give_trust(
     is_own = own is True or (own is None and (not names or OWN in names))
     kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
     texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
+    still = {one.key: still_trusted(engine, one, dict(texts).get(one, "")) for one in kept}
     with engine.store.tx() as tx:
         tx.settings_seen = seen
         for one in given:
-            tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock())
+            if one.name != OWN:
+                tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock(), still=still.get(one.key, ()))
         for one, text in texts:
             keep_trusted(engine, tx, one, text, by)
         for one in kept:
             _keep_strict(engine, tx, one, dict(texts).get(one, ""), by)
         if is_own:
-            note_own_configuration(engine, tx, by)
+            note_own_configuration(engine, tx, by, still.get(own_pending(engine).key, ()))
     if any(one.kind == "configuration" for one in given):
         _keep_policy(engine, by)
     if is_own or any(one.kind == "configuration" for one in given):

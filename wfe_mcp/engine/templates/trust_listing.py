@@ -7,14 +7,14 @@ never trusted is compared with the installed one of its name.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused, pointer
-from wfe_mcp.engine.templates.catalogue import installed_definition, template_definition, whole_definition
-from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of
+from wfe_mcp.engine.templates.catalogue import installed_definition, template_definition, trust_key, whole_definition
+from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser
 from wfe_mcp.engine.templates.pending import PendingTrust
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
 
 _FILES = {"configuration", "own configuration"}
+_MOST_EARLIER = 16
+_COUNTS = "It counts now, since you trusted it before. What you trusted last counts too, if it comes back, until you trust this."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,8 @@ def trust_listing(engine: Engine, one: PendingTrust) -> TrustListing:
     text = trusted_text(engine, one)
     old, at = _trusted_before(engine, one)
     if one.kind in _FILES:
-        effects, problems = file_effects(text.encode(), one.where)
-        before = None if old is None else file_effects(old.encode(), one.where)[0]
-        return TrustListing(
-            one, changed_effects(before, effects), f"what you trusted on {at}" if at else "", "", problems
-        )
+        found = _of_file(engine, one, text.encode())
+        return replace(found, problems=(*found.problems, _COUNTS)) if is_older(engine, one) else found
     if one.kind != "template":
         return TrustListing(one, ())
     from wfe_mcp.engine.templates.catalogue import linted
@@ -127,20 +126,55 @@ def trusted_text(engine: Engine, one: PendingTrust) -> str:
 
 
 def keep_trusted(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -> None:
-    """Keep the text that was trusted, for the next listing."""
-    value = json.dumps({"at": engine.clock().isoformat(timespec="minutes"), "text": text})
-    tx.set_secret(_name(engine, one), value, by, engine.clock())
+    """Keep the text that was trusted, for the next listing, and of a configuration the texts trusted before."""
+    value: dict[str, Any] = {"at": engine.clock().isoformat(timespec="minutes"), "text": text}
+    if one.kind in _FILES:
+        value["earlier"] = _earlier(_kept(engine, tx, one), text)
+    tx.set_secret(_name(engine, one), json.dumps(value), by, engine.clock())
+
+
+def is_older(engine: Engine, one: PendingTrust) -> bool:
+    """Whether a configuration that is there was trusted before the bytes that were trusted last, and still counts."""
+    key = (engine.project_id, one.key, one.sha256)
+    with engine.store.read() as tx:
+        found = _kept(engine, tx, one)
+        is_here = tx.is_trusted(*key) or (one.kind != "configuration" and tx.is_trusted_anywhere(*key[1:]))
+    return is_here and bool(found) and sha256_hex(found["text"].encode()) != one.sha256
+
+
+def still_trusted(engine: Engine, one: PendingTrust, text: str) -> list[str]:
+    """The sha256 of the texts of a configuration trusted before that are no looser than ``text``, trusted now."""
+    if one.kind not in _FILES:
+        return []
+    with engine.store.read() as tx:
+        earlier = _earlier(_kept(engine, tx, one), text)
+    now = file_effects(text.encode(), one.where)[0]
+    return [sha256_hex(old.encode()) for old in earlier if is_no_looser(now, file_effects(old.encode(), one.where)[0])]
+
+
+def _earlier(kept: dict[str, Any], text: str) -> list[str]:
+    """The texts trusted before ``text``, the newest first."""
+    texts = [kept["text"], *kept.get("earlier", ())] if kept else []
+    return [old for old in texts if old != text][:_MOST_EARLIER]
 
 
 def _trusted_before(engine: Engine, one: PendingTrust) -> tuple[str | None, str]:
     """The text trusted last, and when."""
     with engine.store.read() as tx:
-        kept = tx.get_secret(_name(engine, one))
-    if kept is None:
-        return None, ""
-    found = json.loads(kept)
-    return found["text"], found["at"][:10]
+        found = _kept(engine, tx, one)
+    return (found["text"], found["at"][:10]) if found else (None, "")
+
+
+def _kept(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
+    """What trust in ``one`` left; empty before the first."""
+    kept = tx.get_secret(_name(engine, one))
+    if kept is None and one.kind == "own configuration":
+        kept = tx.get_secret(f"trusted:{engine.project_id}:{one.key}")  # as an earlier version kept it
+    return {} if kept is None else json.loads(kept)
 
 
 def _name(engine: Engine, one: PendingTrust) -> str:
-    return f"trusted:{engine.project_id}:{one.key}"
+    if one.kind == "own configuration":
+        return f"trusted:{one.key}"  # it holds in all projects
+    # All versions of a template share it, so that each is compared with the one trusted last.
+    return f"trusted:{engine.project_id}:{trust_key(one.name.partition('@')[0]) if one.kind == 'template' else one.key}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 import httpx2
 
 from wfe_mcp.providers.faults import VENDORS, fault
-from wfe_mcp.workspace.config.origins import is_loopback
+from wfe_mcp.workspace.config.origins import certificates_for, is_loopback
 from wfe_mcp.workspace.config.provider_kinds import shipped_kind
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ async def model_of(connection: Connection) -> AsyncGenerator[Model]:
         connect=connection.connect_s, read=connection.response_s, write=connection.response_s, pool=connection.connect_s
     )
     # A provider on this machine is never called through a proxy.
-    async with httpx2.AsyncClient(
-        timeout=timeout, follow_redirects=False, trust_env=not is_loopback(connection.base_url or "")
-    ) as http:
+    trust_env, verify = not is_loopback(connection.base_url or ""), certificates_for(connection.base_url or "")
+    async with httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=trust_env, verify=verify) as http:
         yield _model(connection, http)
 
 

@@ -46,7 +46,7 @@ async def read_artifact(
     call: ToolRequest,
     run: str,
     phase: str = "",
-    artifact: str = "",
+    artifact: Annotated[str, Field(description="context:pack: reports, commits, changes, blockers so far")] = "",
     revision: Annotated[int | None, Field(ge=1)] = None,
     pointer: Annotated[str, Field(description="JSON pointer to a part")] = "",
     against: Annotated[

@@ -17,7 +17,8 @@ STEP_S, PAUSE_S = 0.2, 0.1
 async def find(
     call: ToolRequest,
     query: Annotated[str, Field(description='words, "a phrase", pre*; OR, NOT')],
-    kind: Literal["run", "artifact", "event", "decision", "finding", "work_item"] | None = None,
+    kind: Literal["run", "artifact", "event", "decision", "finding", "blocker", "attachment", "work_item"]
+    | None = None,
     run: str = "",
     limit: Annotated[int, Field(ge=1, le=50)] = 10,
     cursor: str = "",

@@ -42,7 +42,8 @@ from wfe_mcp.store.records.calls import (
     Used,
 )
 from wfe_mcp.store.repository import Repository, columns_for, is_of_ours, row_from
-from wfe_mcp.store.schema.layout import MODEL_CALL, RUN, TOOL_CALL
+from wfe_mcp.store.schema.layout import ATTEMPT, MODEL_CALL, RUN, TOOL_CALL
+from wfe_mcp.store.sqlite import insert_new
 
 UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
 
@@ -68,6 +69,12 @@ LOSE_CALLS = (
 """Marks the calls in flight of a job lost when its claim ends (``jobs.py``)."""
 
 _NEW_TOOL = insert(TOOL_CALL)
+_KNOWN_TOOL = insert_new(TOOL_CALL)
+_OF_ATTEMPT = select(ATTEMPT.c.attempt).where(
+    ATTEMPT.c.run_id == bindparam("run_"),
+    ATTEMPT.c.phase == bindparam("phase_"),
+    ATTEMPT.c.attempt == bindparam("attempt_"),
+)
 _END_TOOL = (
     update(TOOL_CALL)
     .where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
@@ -228,6 +235,21 @@ class ModelCallRepository(Repository):
             "size": len(text.encode()),
         }  # fmt: skip
         return self._run(_END_TOOL, values) == 1
+
+    def add_tool_call(
+        self, call_id: str, new: NewToolCall, output: str, *, ok: bool, at: datetime, duration_ms: int | None
+    ) -> bool:
+        """Record a tool call that has ended, made by a client. Once per id. False where its attempt does not exist."""
+        of_attempt = {"run_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
+        if self._connection.execute(_OF_ATTEMPT, of_attempt).first() is None:
+            return False
+        text = _clean(output)
+        values = row_from(new, TOOL_CALL) | {
+            "id": call_id, "input": _kept_input(new), "started_at": at, "ok": ok, "duration_ms": duration_ms,
+            "output": _cut(text), "output_sha256": sha256_hex(text), "output_bytes": len(text.encode()),
+        }  # fmt: skip
+        self._run(_KNOWN_TOOL, values)
+        return True
 
     def model_calls_from(self, run_id: RunId, since: datetime) -> list[CallRecord]:
         """The calls of a run that began at or after ``since``, oldest first."""

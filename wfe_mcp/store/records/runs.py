@@ -72,6 +72,7 @@ class RunRecord:
     driver: str | None = None
     triggered_by: str = ""
     external_id: str = ""
+    reached: str | None = None
     origin_sha256: str | None = None
 
 

@@ -9,13 +9,15 @@ from wfe_mcp.core.paths import PhasePath
 
 
 class Kind(StrEnum):
-    """The kind of a hit. A finding comes from a reviewer, an artifact (``findings``) or a scanner."""
+    """The kind of a hit. A finding comes from a reviewer, an artifact (``findings``) or a scanner; a blocker from a recovery."""
 
     RUN = "run"
     ARTIFACT = "artifact"
     EVENT = "event"
     DECISION = "decision"
     FINDING = "finding"
+    BLOCKER = "blocker"
+    ATTACHMENT = "attachment"
     WORK_ITEM = "work_item"
 
 

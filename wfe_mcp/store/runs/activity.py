@@ -16,6 +16,7 @@ from wfe_mcp.store.runs.events import EventRepository, event_record
 from wfe_mcp.store.schema.layout import EVENT, RUN
 
 _POSITION = literal_column("event.rowid", Integer)
+_FILTERS = {"run": EVENT.c.run_id, "type": EVENT.c.type, "actor": EVENT.c.actor}
 _ROWS = (
     select(_POSITION, EVENT.c.run_id, RUN.c.project_id, RUN.c.title, *columns_for(EventRecord, EVENT))
     .join(RUN, RUN.c.id == EVENT.c.run_id)
@@ -23,7 +24,11 @@ _ROWS = (
     .limit(bindparam("limit"))
 )
 _AFTER = _ROWS.where(bindparam("after") < _POSITION).order_by(_POSITION)
-_BEFORE = _ROWS.where(bindparam("before") > _POSITION).order_by(desc(_POSITION))
+_BEFORE = (
+    _ROWS.where(bindparam("before") > _POSITION)
+    .where(*(or_(bindparam(name) == "", column == bindparam(name)) for name, column in _FILTERS.items()))
+    .order_by(desc(_POSITION))
+)
 _LAST = select(_POSITION).select_from(EVENT).order_by(desc(_POSITION)).limit(1)
 
 
@@ -49,9 +54,12 @@ class ActivityRepository(EventRepository):
         """The events after a position, oldest first."""
         return self._all(_activity, _AFTER, {"after": position, "project": project, "limit": limit})
 
-    def activity_before(self, position: int, *, project: str = "", limit: int = 100) -> list[Activity]:
-        """The events before a position, newest first."""
-        return self._all(_activity, _BEFORE, {"before": position, "project": project, "limit": limit})
+    def activity_before(
+        self, position: int, *, project: str = "", run: str = "", type_: str = "", actor: str = "", limit: int = 100
+    ) -> list[Activity]:
+        """The events before a position, newest first; of one run, type or actor where it is named."""
+        named = {"run": run, "type": type_, "actor": actor}
+        return self._all(_activity, _BEFORE, {"before": position, "project": project, "limit": limit, **named})
 
 
 def _activity(position: int, run: RunId, project: str, title: str, *event: Any) -> Activity:

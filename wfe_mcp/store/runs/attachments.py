@@ -7,6 +7,8 @@ from wfe_mcp.store.integrity.record_seals import SealedRepository
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import ATTACHMENT
+from wfe_mcp.store.search.entries import of_attachment
+from wfe_mcp.store.search.index import SearchIndexRepository
 
 _NEW = insert(ATTACHMENT)
 _OF_RUN = ATTACHMENT.c.run_id == bindparam("run_id")
@@ -14,12 +16,13 @@ _HEADS = select(*columns_for(AttachmentHead, ATTACHMENT)).where(_OF_RUN).order_b
 _ONE = select(*columns_for(AttachmentRecord, ATTACHMENT)).where(_OF_RUN, ATTACHMENT.c.number == bindparam("number"))
 
 
-class AttachmentRepository(SealedRepository):
+class AttachmentRepository(SearchIndexRepository, SealedRepository):
     """Attachments."""
 
     def add_attachment(self, attachment: AttachmentRecord) -> None:
         """Store an attachment; the log seals it with its content."""
         self._run(_NEW, row_from(attachment, ATTACHMENT))
+        self._note(attachment.run_id, of_attachment(attachment))
         self._keep("attachment", attachment.run_id, ATTACHMENT.c.id == attachment.id)
 
     def attachments(self, run_id: RunId) -> list[AttachmentHead]:

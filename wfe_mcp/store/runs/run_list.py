@@ -61,6 +61,9 @@ _MAY_HAVE_LOST = (
     )
     .order_by(*_NEWEST)
 )
+_REACHED = (
+    select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
+)
 _PREFIX = (
     _SELECT.where(
         RUN.c.project_id == bindparam("project_id"), RUN.c.id >= bindparam("prefix"), RUN.c.id < bindparam("end")
@@ -93,16 +96,19 @@ class RunListRepository(Repository):
         untouched_since: datetime | None = None,
         triggered_by: str | None = None,
         external_id: str | None = None,
+        reached: Sequence[str] = (),
         archived: bool = True,
     ) -> RunPage:
         """One page of runs created at or after ``since``, newest first. ``project_id`` None lists all projects.
 
-        ``untouched_since``: only runs without an event since then; imported ones are left out. ``archived``: whether
-        archived runs are listed too.
+        ``untouched_since``: only runs without an event since then; imported ones are left out. ``reached``: only runs in
+        one of these states of their template. ``archived``: whether archived runs are listed too.
         """
         query = _SELECT
         exactly = {RUN.c.triggered_by: triggered_by, RUN.c.external_id: external_id}
         query = query.where(*(column == value for column, value in exactly.items() if value is not None))
+        if reached:
+            query = query.where(RUN.c.reached.in_(reached))
         if untouched_since is not None:
             query = query.where(RUN.c.updated_at < untouched_since, OURS)
         if not archived:
@@ -119,6 +125,11 @@ class RunListRepository(Repository):
             query = self._after(query, cursor)
         found = self._all(RunRecord, query.order_by(*_NEWEST).limit(limit + 1))
         return RunPage(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else None)
+
+    def reached_states(self, project_id: str) -> list[str]:
+        """The states of their templates that runs of the project are in, sorted."""
+        rows = self._connection.execute(_REACHED, {"project_id": project_id})
+        return sorted(row.reached for row in rows)
 
     def find_run(self, project_id: str, id_or_prefix: str) -> RunRecord:
         """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""

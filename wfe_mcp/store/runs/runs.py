@@ -151,6 +151,7 @@ class RunRepository(EventRepository, SealedRepository):
             iteration=after.iteration,
             auto=after.auto,
             tainted=after.tainted,
+            reached=after.reached or None,
             revision=before.revision + 1,
             last_seq=links[-1]["seq"],
             last_hash=links[-1]["hash"],

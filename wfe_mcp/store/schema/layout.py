@@ -176,13 +176,14 @@ RUN = Table(
     Column("triggered_by", String, nullable=False), Column("external_id", String, nullable=False),
     Column("status", Word(RunStatus), nullable=False), Column("iteration", Integer, nullable=False),
     Column("auto", Boolean, nullable=False), Column("tainted", Boolean, nullable=False),
-    Column("revision", Integer, nullable=False), Column("last_seq", Integer, nullable=False),
-    Column("last_hash", String, nullable=False), Column("artifact_count", Integer, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
-    Column("ended_at", UtcDateTime, nullable=True), Column("archived_at", UtcDateTime, nullable=True),
-    Column("origin_sha256", String, nullable=True), Column("state", Text, nullable=False),
-    Index(None, "created_at", "id"), Index(None, "project_id", "created_at", "id"),
-    Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status"),
+    Column("reached", String, nullable=True), Column("revision", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False), Column("last_hash", String, nullable=False),
+    Column("artifact_count", Integer, nullable=False), Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False), Column("ended_at", UtcDateTime, nullable=True),
+    Column("archived_at", UtcDateTime, nullable=True), Column("origin_sha256", String, nullable=True),
+    Column("state", Text, nullable=False), Index(None, "created_at", "id"),
+    Index(None, "project_id", "created_at", "id"), Index(None, "project_id", "status", "created_at", "id"),
+    Index(None, "worktree", "status"),
 )
 
 IDEMPOTENCY = Table(

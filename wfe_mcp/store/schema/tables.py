@@ -116,6 +116,7 @@ class Run(Row, table=True):
     iteration: int = Filled()
     auto: bool = Filled()
     tainted: bool = Filled()
+    reached: str | None = Filled(default=None)
     revision: int = Filled()
     last_seq: int = Filled()
     last_hash: str = Filled()

@@ -3,6 +3,7 @@
     run        its title, template and inputs             artifact   every text in the revision, and its note
     event      reasons, comments, verdicts, feedback      decision   actor, verdict, comment
     finding    of opinions, of artifacts with ``findings``, of scanners' reports in the evidence
+    blocker    what a recovery found to be in the way     attachment  the name and note of a file, and its text
 
 Rules:
 1. Entries are a pure function of the row: removing a row from the index needs the same entries again. A change to these
@@ -19,15 +20,18 @@ from typing import Any, cast
 
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.approvals import DecisionRecord
+from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.records.search import Kind
 from wfe_mcp.store.search.words import Said, said
 
-VERSION = 2
+VERSION = 3
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 
+ATTACHED_BYTES = 20_000
+"""So much of an attached text is indexed."""
 _EVENT_WORDS = ("reason", "comment", "fault")
 
 
@@ -72,6 +76,9 @@ def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
 
 def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> Iterator[SearchEntry]:
     """The entry of an event, if it has text."""
+    if type_ == "BlockerFound":
+        yield _blocker(seq, at, payload)
+        return
     verdict: Mapping[str, Any] = payload.get("verdict") or {}
     notes: list[Mapping[str, Any]] = payload.get("feedback") or []
     told = [payload.get(key) for key in _EVENT_WORDS] + [verdict.get("message")]
@@ -81,6 +88,23 @@ def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> 
         phase = payload.get("phase")
         yield SearchEntry(Kind.EVENT, "event", str(seq), at, f"{type_} {phase or ''}", texts, 0, f"{type_}, event {seq}",
                     PhasePath(phase) if phase else None, payload.get("attempt"))  # fmt: skip
+
+
+def _blocker(seq: int, at: datetime, payload: Mapping[str, Any]) -> SearchEntry:
+    name, phase = payload["fingerprint"], PhasePath(payload["phase"])
+    told = (("", text) for text in (name, payload["cause"], payload["next_step"]) if text)
+    title = f"{name} {payload['kind']} {phase}"
+    return SearchEntry(
+        Kind.BLOCKER, "event", str(seq), at, title, tuple(told), 0, f"blocker {name}", phase, payload["attempt"]
+    )
+
+
+def of_attachment(found: AttachmentRecord) -> Iterator[SearchEntry]:
+    """The entry of an attached file: its name, its note, and the beginning of a text."""
+    text = found.content[:ATTACHED_BYTES].decode(errors="ignore") if found.media_type == "text/plain" else ""
+    texts = tuple(("", each) for each in (found.name, found.note, text) if each)
+    yield SearchEntry(Kind.ATTACHMENT, "attachment", found.id, found.at, f"{found.name} {found.phase}", texts, 0,
+                f"attached file {found.name}", found.phase, found.attempt, (f"attachment:{found.number}", 0))  # fmt: skip
 
 
 def of_decision(request: str, phase: PhasePath, attempt: int, decision: DecisionRecord) -> Iterator[SearchEntry]:

@@ -9,10 +9,11 @@ from sqlalchemy import Executable, bindparam, select
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.projects import ProjectRepository
 from wfe_mcp.store.records.approvals import DecisionRecord
+from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.repository import columns_for
-from wfe_mcp.store.schema.layout import DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
+from wfe_mcp.store.schema.layout import ATTACHMENT, DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
 from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, SearchIndexRepository
@@ -25,6 +26,7 @@ _EVENTS = select(EVENT.c.seq, EVENT.c.type, EVENT.c.at, EVENT.c.payload).where(E
 _OPINIONS = select(*columns_for(OpinionRecord, OPINION))
 _OUTSIDE = _OPINIONS.where(OPINION.c.run_id.is_(None))
 _EVIDENCE = select(*columns_for(EvidenceRecord, EVIDENCE))
+_ATTACHMENTS = select(*columns_for(AttachmentRecord, ATTACHMENT))
 _REVISIONS = select(REVISION.c.id, *columns_for(RevisionRecord, REVISION))
 
 _OF_RUN: dict[str, Any] = {
@@ -33,6 +35,7 @@ _OF_RUN: dict[str, Any] = {
     "decision": _DECISIONS.where(REQUEST.c.run_id == bindparam("run_id_")),
     "opinion": _OPINIONS.where(OPINION.c.run_id == bindparam("run_id_")),
     "evidence": _EVIDENCE.where(EVIDENCE.c.run_id == bindparam("run_id_"), EVIDENCE.c.kind == "command"),
+    "attachment": _ATTACHMENTS.where(ATTACHMENT.c.run_id == bindparam("run_id_")),
 }
 _ONE: dict[str, Any] = {
     "revision": _REVISIONS.where(REVISION.c.id == bindparam("ref_")),
@@ -40,6 +43,7 @@ _ONE: dict[str, Any] = {
     "decision": _DECISIONS.where(REQUEST.c.id == bindparam("ref_")),
     "opinion": _OPINIONS.where(OPINION.c.id == bindparam("ref_")),
     "evidence": _EVIDENCE.where(EVIDENCE.c.id == bindparam("ref_")),
+    "attachment": _ATTACHMENTS.where(ATTACHMENT.c.id == bindparam("ref_")),
 }
 """How to read a source: the rows of a run, and a single row."""
 
@@ -90,5 +94,7 @@ def _entries(source: str, rows: Iterable[Any]) -> Iterator[SearchEntry]:
                 yield from find_entries.of_decision(row[0], row[1], row[2], DecisionRecord(*row[3:]))
             case "opinion":
                 yield from find_entries.of_opinion(OpinionRecord(*row))
+            case "attachment":
+                yield from find_entries.of_attachment(AttachmentRecord(*row))
             case _:
                 yield from find_entries.of_evidence(EvidenceRecord(*row))

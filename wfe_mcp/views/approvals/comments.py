@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.line_comments import LineComment, split_comments, with_comments
-from wfe_mcp.views.model import view_model
+from wfe_mcp.core.line_comments import LineComment, with_comments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,23 +17,6 @@ if TYPE_CHECKING:
 
 _TYPED = re.compile(r"(?P<file>[^=]+?):(?P<old>-?)(?P<line>\d+)=(?P<text>.+)", re.DOTALL)
 _MOST = 200
-
-
-@view_model
-class LineNote:
-    """A comment on a line of the change. ``side``: ``old`` or ``new``, before the change or after it."""
-
-    file: str
-    line: int
-    side: str
-    text: str
-
-
-def line_notes(text: str) -> tuple[LineNote, ...]:
-    """The comments on lines in the text of a rejection."""
-    return tuple(
-        LineNote(file=each.file, line=each.line, side=each.side, text=each.text) for each in split_comments(text)[1]
-    )
 
 
 def typed_comments(given: Iterable[str]) -> list[LineComment]:

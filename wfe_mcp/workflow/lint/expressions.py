@@ -120,13 +120,11 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
     used = used_names(source, scope)
     for unknown in used.unknown:
         yield _unknown(unknown, at)
-    try:
-        compiled = _environment(_declared(source, scope, used.whole_roots)).compile(source)
-    except RuntimeError as exc:
+    kind, fault = _compiled(source, _declared(source, scope, used.whole_roots))
+    if kind is None:
         told = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
-        yield from _cel_faults(str(exc), source, scope, at, told)
+        yield from _cel_faults(fault, source, scope, at, told)
         return
-    kind = compiled.return_type().name()
     if takes == "condition" and kind not in {"BOOL", "DYN"}:
         yield Detail(at, f"a condition must be true or false, not {_type(kind)}", "true or false", f"${{{source}}}")
     if takes == "value" and at.endswith("/for_each/in") and kind != "DYN" and not kind.lower().startswith("list"):
@@ -194,6 +192,15 @@ def _declared(source: str, scope: Scope, whole_roots: set[str]) -> frozenset[str
         if isinstance(known, Fields):
             names |= {f"{root}.{word}" for word in words if word in known.known and word not in RESERVED_WORDS}
     return frozenset(names)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str, names: frozenset[str]) -> tuple[str | None, str]:
+    """The type of the expression's value in CEL; None, and CEL's words, when it cannot be compiled."""
+    try:
+        return _environment(names).compile(source).return_type().name(), ""
+    except RuntimeError as exc:
+        return None, str(exc)
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from wfe_mcp.core.errors import pointer
@@ -22,16 +23,23 @@ class SetField:
 
 def set_fields(shape: Shape, at: str, *, skip: tuple[str, ...] = ()) -> Iterator[SetField]:
     """Every set field of ``shape`` and of the objects in it, in order; not those below the keys ``skip`` of ``shape``."""
-    for name, info in type(shape).model_fields.items():
-        key = info.alias or name
-        if name not in shape.model_fields_set or key in skip:
+    written = shape.model_fields_set
+    for name, key, step, kind in _keys(type(shape)):
+        if name not in written or key in skip:
             continue
         value = cast("object", getattr(shape, name))
-        here = at + pointer(key)
+        here = at + step
         if value is not None:
-            yield SetField(here, shape, key, value, takes(info))
+            yield SetField(here, shape, key, value, kind)
         for inner, place in _shapes(value, here):
             yield from set_fields(inner, place)
+
+
+@lru_cache(maxsize=256)  # of each model there is one, and to search its annotations took a third of a lint
+def _keys(model: type[Shape]) -> tuple[tuple[str, str, str, TakesKind | None], ...]:
+    """Of each field of ``model``: its name, its key in JSON, that as a step of a pointer, and what it takes."""
+    named = ((name, info.alias or name, info) for name, info in model.model_fields.items())
+    return tuple((name, key, pointer(key), takes(info)) for name, key, info in named)
 
 
 def _shapes(value: object, at: str) -> Iterator[tuple[Shape, str]]:

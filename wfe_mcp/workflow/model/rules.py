@@ -69,6 +69,11 @@ class SubflowRule(Shape):
         default={}, alias="with", description="Its inputs; `phase.feedback` ends with why the phase failed."
     )
     max_attempts: int = Field(default=1, ge=1, description="How often, in this iteration.")
+    same_blocker: int = Field(
+        default=2,
+        ge=1,
+        description="How often it may report the same blocker (`blocker@1`) in the run; once more, and the next rule applies.",
+    )
     definition: dict[str, Any] | None = Field(
         default=None,
         description="The template itself; embedded when a run starts, so that no later version changes it.",

@@ -9,7 +9,9 @@ Rules:
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.project_files import read_file
@@ -89,6 +91,34 @@ def commits_between(root: Path, base: str | None, tip: str = "HEAD") -> list[str
     require_repository(root)
     span = [tip] if base is None else [tip, f"^{base}"]
     return text_of(_through_history(root, (0,), "rev-list", "--reverse", "--end-of-options", *span)).split()
+
+
+class CommitLine(NamedTuple):
+    """A commit in a line. ``at``: when it was committed, ISO 8601."""
+
+    commit: str
+    at: str
+    subject: str
+
+
+def last_commits(root: Path, base: str | None, since: datetime, count: int) -> tuple[CommitLine, ...]:
+    """The newest commits, newest first: those not reachable from ``base``, without one those made since ``since``.
+
+    None without git or before the first commit.
+    """
+    if repository(root) is None or head(root) is None:
+        return ()
+    span = [f"--since={since.isoformat()}", "--end-of-options"] if base is None else ["--end-of-options", f"^{base}"]
+    words = (
+        "log",
+        f"--max-count={count}",
+        "--no-color",
+        "--no-show-signature",
+        "--no-notes",
+        "--format=%h%x00%cI%x00%s",
+    )
+    lines = text_of(_through_history(root, (0,), *words, *span, "HEAD")).splitlines()
+    return tuple(CommitLine(*parts) for line in lines if len(parts := line.split("\0")) == len(CommitLine._fields))
 
 
 def commit_message(root: Path, commit: str = "HEAD") -> str:

@@ -1,0 +1,144 @@
+"""wfe-mcp install --hooks, uninstall and doctor: the hooks of clients on prepared homes."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.client_files import everything, findings, install, places, put
+from tests.cli.scene import Terminal
+from wfe_mcp.clients import hooks
+from wfe_mcp.clients.connect import client_named
+from wfe_mcp.clients.hooks import HOOK_FILES, HookFile
+from wfe_mcp.clients.table import Scope
+
+MINE = '{\n    "hooks": {"%s": [{"hooks": [{"type": "command", "command": "mine"}]}]},\n  "a": 1\n}\n'
+every = pytest.mark.parametrize(
+    ("row", "scope"),
+    [(row, scope) for row in HOOK_FILES for scope in ("project", "user")],
+    ids=[f"{row.client}-{scope}" for row in HOOK_FILES for scope in ("project", "user")],
+)
+
+
+def added(cli: Terminal, row: HookFile, scope: Scope, *words: str) -> Any:
+    return install(cli, client_named(row.client), scope, "--hooks", *words)
+
+
+def held(cli: Terminal, row: HookFile, scope: Scope) -> dict[str, list[Any]]:
+    file = row.file(places(cli), scope)
+    return hooks.ours(json.loads(file.read_text()), row) if file.exists() else {}
+
+
+@every
+def test_hooks_are_added_when_asked_for_and_uninstall_leaves_no_trace(
+    empty: Terminal, tmp_path: Path, row: HookFile, scope: Scope
+) -> None:
+    before = everything(tmp_path)
+    said = added(empty, row, scope, "--allow", "--instructions")
+    assert said.code == 0, said.out
+    line = hooks.command(row.client, sys.executable, str(hooks.script_folder()))
+    assert held(empty, row, scope) == {name: [each] for name, each in row.entries(line).items()}
+    assert added(empty, row, scope).data["clients"][0]["state"] == "connected"
+    assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
+    assert everything(tmp_path) == before
+
+
+@every
+def test_never_silently(empty: Terminal, row: HookFile, scope: Scope) -> None:
+    for words in ((), ("--no-hooks",)):
+        install(empty, client_named(row.client), scope, *words)
+        assert held(empty, row, scope) == {}
+
+
+@every
+def test_other_hooks_stay_and_every_byte_comes_back(
+    empty: Terminal, tmp_path: Path, row: HookFile, scope: Scope
+) -> None:
+    file = row.file(places(empty), scope)
+    put(file, MINE % row.events[1][0])
+    before = everything(tmp_path)
+    assert added(empty, row, scope).code == 0
+    assert '"command": "mine"' in file.read_text() and hooks.MARK in file.read_text()
+    assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
+    assert everything(tmp_path) == before
+
+
+@every
+def test_a_file_that_changed_since_loses_only_our_hooks(empty: Terminal, row: HookFile, scope: Scope) -> None:
+    file = row.file(places(empty), scope)
+    put(file, MINE % row.events[1][0])
+    added(empty, row, scope)
+    put(file, file.read_text().replace('"a": 1', '"a": 2'))
+    assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
+    assert json.loads(file.read_text()) == json.loads(MINE % row.events[1][0]) | {"a": 2}
+
+
+@every
+def test_hooks_of_another_installation_are_replaced(empty: Terminal, row: HookFile, scope: Scope) -> None:
+    old = {name: [each] for name, each in row.entries(hooks.command(row.client, "/old/python", "/old")).items()}
+    put(row.file(places(empty), scope), json.dumps({"hooks": old}))
+    assert added(empty, row, scope).code == 0
+    assert "/old" not in row.file(places(empty), scope).read_text()
+    assert all(len(each) == 1 for each in held(empty, row, scope).values())
+
+
+@every
+def test_a_file_whose_hooks_have_another_form_is_refused_and_stays(
+    empty: Terminal, row: HookFile, scope: Scope
+) -> None:
+    file = row.file(places(empty), scope)
+    put(file, '{"hooks": "mine"}')
+    said = added(empty, row, scope)
+    assert (said.code, said.refusal) == (1, "conflict")
+    assert file.read_text() == '{"hooks": "mine"}'
+
+
+def test_a_client_without_hooks_is_connected_without_them(empty: Terminal) -> None:
+    assert install(empty, client_named("cursor"), "project", "--hooks").code == 0
+
+
+def test_a_dry_run_shows_them_and_a_project_file_with_them_is_not_to_be_committed(empty: Terminal) -> None:
+    said = empty("install", "--client", "gemini-cli", "--scope", "project", "--hooks", "--dry-run")
+    assert "hooks" in said.out and "BeforeTool" in said.out
+    said = empty("install", "--client", "gemini-cli", "--scope", "project", "--hooks", "--yes")
+    assert "Do not commit .gemini" in said.out
+    assert "Gemini CLI warns once" in said.out
+
+
+def test_an_installation_that_may_be_gone_tomorrow_gets_no_hooks(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from wfe_mcp.clients import launch
+
+    here = launch.this_installation()
+    monkeypatch.setattr(launch, "this_installation", lambda: replace(here, prefix=Path("/cache/archive-v0/x")))
+    said = install(empty, client_named("codex"), "project", "--hooks", "--command", "path")
+    assert (said.refusal, "Hooks need an installation that stays" in said.out) == ("unavailable", True)
+
+
+@every
+def test_doctor_checks_the_hooks(empty: Terminal, row: HookFile, scope: Scope) -> None:
+    topic = f"hooks of {client_named(row.client).title}"
+    assert findings(empty, topic) == []
+    added(empty, row, scope)
+    file = row.file(places(empty), scope)
+    assert [level for level, _ in findings(empty, topic)] == ["ok"]
+    good = file.read_text()
+    file.write_text(good.replace("sys.path.append", "sys.path.extend"))
+    ((level, told),) = findings(empty, topic)
+    assert (level, f"fix: wfe-mcp install --client {row.client} --hooks --scope {scope}" in told) == ("note", True)
+    file.write_text('{"disableAllHooks": true, "hooksConfig": {"enabled": false},' + good.lstrip()[1:])
+    ((level, told),) = findings(empty, topic)
+    assert (level, "switched off there" in told) == ("note", True)
+
+
+def test_doctor_names_hooks_that_run_twice(empty: Terminal) -> None:
+    claude = HOOK_FILES[0]
+    added(empty, claude, "project")
+    put(claude.file(places(empty), "user"), '{"enabledPlugins": {"wfe@wfe-mcp": true}}')
+    told = [text for level, text in findings(empty, "hooks of Claude Code") if level == "note"]
+    assert len(told) == 1 and told[0].startswith("they run more than once")

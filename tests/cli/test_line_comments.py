@@ -1,0 +1,36 @@
+"""Comments on lines of the change at a terminal."""
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+
+pytestmark = pytest.mark.usefixtures("in_git")
+
+
+def waiting(cli: Terminal) -> str:
+    """A run whose letter waits for a person, with a changed file."""
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    (cli.root / "app.py").write_text("def speed():\n    return 3\n", encoding="utf-8")
+    cli.hand_in(run, "send")
+    return run
+
+
+def test_a_comment_on_a_line_is_part_of_the_decision_that_show_tells(cli: Terminal) -> None:
+    run = waiting(cli)
+
+    said = cli.json("reject", run, "send", "--comment", "app.py:2=Name the unit.", pin=PIN)
+
+    assert said.code == 0, said.out
+    (decision,) = [each for each in cli.json("show", run).data["decisions"] if each["decision"] == "rejected"]
+    assert decision["comments"] == [{"file": "app.py", "line": 2, "side": "new", "text": "Name the unit."}]
+
+
+def test_a_comment_elsewhere_is_refused_and_decides_nothing(cli: Terminal) -> None:
+    run = waiting(cli)
+
+    assert "Did you mean app.py?" in cli("reject", run, "send", "--comment", "app.pi:2=x", pin=PIN).err
+    assert cli.json("reject", run, "send", "--comment", "app.py:-1=x", pin=PIN).refusal == "bad_argument"
+    assert cli.json("reject", run, "send", "--comment", "app.py=x", pin=PIN).refusal == "bad_argument"
+    assert cli("reject", run, "send", pin=PIN).code == 2
+    assert cli.json("status", run).data["phases"]

@@ -1,0 +1,124 @@
+"""Settings, trust, projects and questions through the API."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboard.api.client import Program
+from tests.dashboard.api.conftest import Connect
+from tests.dashboard.browser import PIN, WRONG
+from tests.engine.scene import GOOD, Scene, command, phase
+
+
+def test_settings_name_where_a_key_is_and_never_the_key(
+    scene: Scene, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret-key-value")
+    scene.check("ok", "print('fine')")
+
+    found = program.get("/settings")
+
+    assert [check["check"] for check in found.data["checks"]] == ["ok"]
+    assert found.data["database"]["path"].endswith(".db")
+    assert found.data["providers"]
+    assert "sk-secret-key-value" not in json.dumps(found.body)
+
+
+def test_a_check_runs_once_for_a_trial(scene: Scene, connect: Connect) -> None:
+    scene.check("ok", "print('fine')")
+    scene.check("red", "raise SystemExit(3)")
+    manager = connect("manage")
+
+    assert manager.post("/settings/checks/{name}/try", {"name": "ok"}).data["works"] is True
+    assert manager.post("/settings/checks/{name}/try", {"name": "red"}).data["works"] is False
+    no = manager.post("/settings/checks/{name}/try", {"name": "okk"})
+    assert (no.code, "'ok'" in no.body["error"]["hint"]) == ("bad_argument", True)
+    assert connect("work", "worker").post("/settings/checks/{name}/try", {"name": "ok"}).code == "forbidden"
+
+
+@pytest.mark.attack("a program trusts configuration through the API", "held", "B-30")
+def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, connect: Connect) -> None:
+    scene.check("ok", "print('fine')", trusted=False)
+    shown = person.get("/trust").data
+    (pending,) = shown["pending"]
+    assert pending["effects"]
+    said: dict[str, Any] = {"names": [pending["name"]], "shown": shown["shown_sha256"]}
+
+    assert connect("manage").post("/trust", pin=PIN, **said).code == "forbidden"
+    assert person.post("/trust", **said).code == "wrong_pin"
+    assert person.post("/trust", pin=WRONG, **said).code == "wrong_pin"
+    other: dict[str, Any] = {**said, "shown": "0" * 64}
+    assert person.post("/trust", pin=PIN, **other).code == "stale_revision"
+    assert person.post("/trust", pin=PIN, **said).data["pending"] == []
+    with scene.store.read() as tx:
+        assert tx.verify_settings() == []
+
+
+def test_a_folder_becomes_a_project(scene: Scene, person: Program, connect: Connect) -> None:
+    folder = scene.root.parent / "second"
+    folder.mkdir()
+
+    made = person.post("/projects", folder=str(folder)).data
+    again = person.post("/projects", folder=str(folder)).data
+
+    assert (made["root"], made["project"]) == (str(folder.resolve()), again["project"])
+    assert made["default_template"]
+    assert len(person.get("/projects").data["projects"]) == 2
+    assert person.post("/projects", folder="second").code == "bad_argument"
+    assert person.post("/projects", folder=str(folder / "none")).code == "bad_argument"
+    assert (
+        connect("manage", "own", project=scene.engine.project_id).post("/projects", folder=str(folder)).code
+        == "forbidden"
+    )
+
+
+def test_activity_is_narrowed_and_exported(scene: Scene, program: Program, connect: Connect) -> None:
+    one, two = scene.start(phase("plan")), scene.start(phase("plan"))
+    scene.do(one, "plan", GOOD)
+
+    types = {each["type"] for each in program.get("/activity", run=one).data["events"]}
+    assert {"RunStarted", "PhaseCompleted"} <= types
+    assert {each["run"] for each in program.get("/activity", run=one).data["events"]} == {one}
+    completed = program.get("/activity", type="RunStarted").data["events"]
+    assert {each["run"] for each in completed} == {one, two}
+    assert program.get("/activity", actor="nobody").data["events"] == []
+    exported = program.raw("GET", f"/api/v1/activity/export?run={one}")
+    lines = [json.loads(line) for line in exported.body.splitlines()]
+    assert [each["seq"] for each in lines] == sorted((each["seq"] for each in lines), reverse=True)
+    assert exported.headers["content-type"].startswith("application/x-ndjson")
+    with scene.store.tx() as tx:
+        other = tx.project_id("/elsewhere", "/elsewhere")
+    assert (
+        connect("read", "foreign", project=other).raw("GET", f"/api/v1/activity/export?run={one}").code == "forbidden"
+    )
+
+
+def test_a_question_to_an_unknown_role_is_refused(program: Program) -> None:
+    assert program.post("/queue", role="nobody", text="Why?").code == "bad_argument"
+    assert program.post("/queue", role="nobody", text=" ").code == "bad_argument"
+
+
+def test_an_unknown_provider_is_not_tested(connect: Connect) -> None:
+    assert connect("manage").post("/settings/providers/{name}/test", {"name": "nobody"}).status >= 400
+
+
+@pytest.mark.attack("a program changes which model fills a role", "held", "B-30")
+def test_only_the_person_fills_a_role(
+    scene: Scene, person: Program, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del scene, monkeypatch, tmp_path
+    fill, said = {"name": "reviewer"}, {"provider": "manual"}
+
+    assert connect("manage").post("/settings/roles/{name}", fill, pin=PIN, **said).code == "forbidden"
+    assert person.post("/settings/roles/{name}", fill, pin=WRONG, **said).code == "wrong_pin"
+
+
+def test_a_trial_needs_no_gate(scene: Scene, connect: Connect) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok")))
+
+    connect("manage").post("/settings/checks/{name}/try", {"name": "ok"})
+
+    assert scene.attempt(run, "plan").status == "ready"

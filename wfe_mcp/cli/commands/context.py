@@ -1,0 +1,34 @@
+"""``wfe-mcp context``: what who works a phase next must know."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Run
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+
+OfPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="The phase; without it the one that is next.")]
+
+
+def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
+    """Print what who works a phase next must know.
+
+    Its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
+    run began, open blockers and attached files. Agents read the same with read_artifact, artifact context:pack.
+    """
+    from wfe_mcp.views.context_pack import context_pack
+    from wfe_mcp.views.context_text import context_text
+    from wfe_mcp.views.envelopes import envelope_of, standing_of
+
+    run = invocation.at(run, phase or None)
+    found = standing_of(invocation.engine, run)
+    pack = context_pack(invocation.engine, found, phase, whole=True)
+    answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(context_text(pack).rstrip())
+
+    invocation.render(answer, tell)

@@ -1,0 +1,106 @@
+"""``wfe-mcp recovery``: the blockers that recoveries found; resolve one, or abort a recovery."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.views.recoveries import BlockerView
+
+OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it every open run of the project.")]
+Everything = Annotated[bool, typer.Option("--all", help="Also blockers that are resolved or ignored.")]
+How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did; the next attempt is told.")]
+
+
+def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
+    """List the blockers that recoveries reported, with class and fingerprint."""
+    from wfe_mcp.core.units import plural
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.recoveries import open_blockers
+
+    if run:
+        run = invocation.at(run, None)
+    found = open_blockers(invocation.engine, run, everything=everything)
+    rows = [(each.run, one) for each in found.runs for one in each.blockers]
+    answer = Envelope(True, summary=plural(len(rows), "blocker"), view=found)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(answer.summary, "bold")
+        screen.table(
+            ("run", "phase", "fingerprint", "state", "met", "cause"),
+            [(of, one.phase, one.fingerprint, one.state, str(one.times), one.cause) for of, one in rows],
+        )
+
+    invocation.render(answer, tell)
+
+
+def show(invocation: Invocation, run: Run, phase: Phase) -> None:
+    """Show every blocker that the recoveries of a phase reported."""
+    from wfe_mcp.core.paths import PhasePath, typed
+    from wfe_mcp.core.units import plural
+    from wfe_mcp.views.envelopes import envelope_of, standing_of
+    from wfe_mcp.views.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    found = standing_of(engine, run)
+    path = recovered_phase(found.loaded.state, PhasePath(phase))
+    shown = tuple(one for one in blocker_views(found.loaded.state, chars=2_000) if one.phase == path)
+    view = RunBlockers(run=run, title=found.loaded.record.title, blockers=shown)
+    answer = envelope_of(found, f"{path}: {plural(len(shown), 'blocker')} reported", view)
+
+    def tell(screen: "Screen") -> None:
+        for one in shown:
+            screen.line(blocker_line(one))
+            screen.line(f"  wfe-mcp artifact show {run} {typed(PhasePath(one.reported_by))}")
+        if not shown:
+            screen.line(f"The recoveries of {path} have reported no blocker.")
+
+    invocation.render(answer, tell)
+
+
+def resolve(invocation: Invocation, run: Run, phase: Phase, reason: How, pin_fd: PinFd = None) -> None:
+    """Say that a blocker is removed: the phase gets a new attempt.
+
+    It asks for your PIN after a stop.
+    """
+    _open_again(invocation, run, phase, f"The blocker was removed by a person: {reason}", pin_fd, running=False)
+
+
+def abort(invocation: Invocation, run: Run, phase: Phase, reason: How = "", pin_fd: PinFd = None) -> None:
+    """End a recovery that is running: the phase gets a new attempt.
+
+    It asks for your PIN.
+    """
+    said = f"A person ended the recovery{': ' + reason if reason else '.'}"
+    _open_again(invocation, run, phase, said, pin_fd, running=True)
+
+
+def _open_again(
+    invocation: Invocation, run: str, phase: str, feedback: str, pin_fd: int | None, *, running: bool
+) -> None:
+    from wfe_mcp.cli.terminal.authorize import authorize
+    from wfe_mcp.cli.terminal.outcome import run_outcome
+    from wfe_mcp.core.commands import Retry
+    from wfe_mcp.core.paths import PhasePath, typed
+    from wfe_mcp.engine.runs import control
+    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.recoveries import blocker_views, recovered_phase
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    state = standing_of(engine, run).loaded.state
+    path = recovered_phase(state, PhasePath(phase))
+    is_running = state.current(path).repair == "recover"
+    blockers: tuple[BlockerView, ...] = blocker_views(state, only_open=True)
+    if running and not is_running:
+        raise Refused("illegal_transition", f"No recovery of {path} is running.", f"wfe-mcp recovery show {run} {typed(path)}")  # fmt: skip
+    if not running and not any(one.phase == path for one in blockers):
+        raise Refused("illegal_transition", f"{path} has no open blocker.", f"wfe-mcp recovery list {run} --all")
+    probe = Retry(phase=path, feedback=feedback, by=invocation.by, at=engine.clock())
+    by = authorize(invocation, run, probe, pin_fd, f"retry {path}")
+    control.retry(engine, by, run, path, feedback, None)
+    invocation.render(run_outcome(engine, run, path, f"Opened a new attempt at {path}"))

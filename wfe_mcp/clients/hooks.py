@@ -1,0 +1,130 @@
+"""The hooks of clients: which events each has, which file names them, and the command that it starts.
+
+1. The command imports the script, so that a script that is gone is an error of Python (exit 1), which no client takes for a
+   refusal; ``python FILE`` without the file would exit 2, which is one.
+2. ``-I -S`` leave out the user's modules and ``site``: 8 ms of each tool call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.clients.formats import entry
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wfe_mcp.clients.table import Places, Scope
+
+MARK = "wfe_hook.entry"
+"""What every command of ours holds."""
+
+_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class HookFile:
+    """Where a client reads hooks from. ``events``: each with whether it is about tools. ``project``: kept out of git where the client has such a file."""
+
+    client: str
+    project: str
+    user: Callable[[Places], Path]
+    events: tuple[tuple[str, bool], ...]
+    in_ms: bool = False
+    before: str = ""
+
+    def file(self, places: Places, scope: Scope) -> Path:
+        """The file of a scope."""
+        return places.root / self.project if scope == "project" else self.user(places)
+
+    def entries(self, command: str) -> dict[str, dict[str, Any]]:
+        """Per event what is added to its list."""
+        one: dict[str, Any] = {
+            "type": "command",
+            "command": command,
+            "timeout": _TIMEOUT_S * (1000 if self.in_ms else 1),
+        }
+        if self.in_ms:
+            one["name"] = "wfe-mcp"
+        return {name: {**({"matcher": "*"} if of_tools else {}), "hooks": [one]} for name, of_tools in self.events}
+
+
+_TOOL_EVENTS = (("PreToolUse", True), ("PostToolUse", True))
+HOOK_FILES: tuple[HookFile, ...] = (
+    HookFile(
+        "claude-code", ".claude/settings.local.json",
+        lambda at: at.variable("CLAUDE_CONFIG_DIR", ".claude") / "settings.json",
+        (("SessionStart", False), *_TOOL_EVENTS, ("PostToolUseFailure", True), ("Stop", False)),
+    ),
+    HookFile(
+        "codex", ".codex/hooks.json", lambda at: at.variable("CODEX_HOME", ".codex") / "hooks.json",
+        (("SessionStart", False), *_TOOL_EVENTS, ("Stop", False)),
+        before="start codex and trust the hooks in /hooks; until then it does not run them",
+    ),
+    HookFile(
+        "gemini-cli", ".gemini/settings.json", lambda at: at.home / ".gemini" / "settings.json",
+        (("SessionStart", False), ("BeforeTool", True), ("AfterTool", True), ("AfterAgent", False), ("PreCompress", False),
+         ("BeforeAgent", False)),
+        in_ms=True, before="Gemini CLI warns once that the hooks of the project are new",
+    ),
+)  # fmt: skip
+
+
+def hook_file(client: str) -> HookFile | None:
+    """The hooks of a client; None: it has none, or none that this version knows."""
+    return next((each for each in HOOK_FILES if each.client == client), None)
+
+
+def script_folder() -> Path:
+    """The folder that holds the script's package in this installation."""
+    return Path(__file__).parent
+
+
+def command(client: str, python: str, folder: str) -> str:
+    """The line that a client's shell runs. Refuses a path that no shell takes between quotes."""
+    place = folder.replace("\\", "/")
+    if set("'\"`\n") & set(place + python) or "$" in python:
+        raise Refused("unavailable", f"A hook cannot be started from {folder}: its path holds a quote.",
+                      "Install wfe-mcp in a folder without quotes in its name.")  # fmt: skip
+    return f'"{python}" -I -S -c "import sys;sys.path.append(\'{place}\');from {MARK} import main;main()" {client}'
+
+
+def ours(document: dict[str, Any], row: HookFile) -> dict[str, list[Any]]:
+    """Per event the entries that start the script, whichever installation wrote them."""
+    found: dict[str, list[Any]] = {}
+    for name, _ in row.events:
+        held: Any = entry.at(document, ("hooks", name))
+        every = cast("list[Any]", held) if isinstance(held, list) else []
+        mine = [each for each in every if MARK in str(each)]
+        if mine:
+            found[name] = mine
+    return found
+
+
+def added(content: bytes | None, row: HookFile, line: str) -> bytes:
+    """The file with our hooks; those of another installation are replaced. Raises ``Unreadable`` and ``Unsplicable``."""
+    wanted = row.entries(line)
+    document = {} if content is None else entry.parsed(content, "jsonc")
+    if ours(document, row) == {name: [each] for name, each in wanted.items()}:
+        return content or b""
+    text = removed(content, row) if content is not None else b""
+    for name, each in wanted.items():
+        text = entry.added(text, "jsonc", ("hooks", name), [each])
+    return text
+
+
+def removed(content: bytes, row: HookFile) -> bytes:
+    """The file without our hooks, and without lists that held nothing else. Raises as ``added`` does."""
+    text = content
+    found = ours(entry.parsed(text, "jsonc"), row)
+    for name, mine in found.items():
+        for each in mine:
+            text = entry.removed(text, "jsonc", ("hooks", name), each)
+        if not entry.at(entry.parsed(text, "jsonc"), ("hooks", name)):
+            text = entry.removed(text, "jsonc", ("hooks", name))
+    if found and not entry.at(entry.parsed(text, "jsonc"), ("hooks",)):
+        text = entry.removed(text, "jsonc", ("hooks",))
+    return text

@@ -1,0 +1,130 @@
+"""The open runs of a working tree, read from the database without changing it.
+
+A run *enforces* while it is running and one of its phases, worked by the connected client, is ready, running or being
+checked. One that is paused or waits for a person does not.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_WAIT_S = 0.5
+_NAME = "wfe-mcp"
+_OPEN = """
+SELECT r.id, r.title, r.template, r.definition_sha256, r.spec_sha256, r.frozen_sha256,
+       a.phase, a.attempt, a.status, json_extract(a.state, '$.role'), r.worktree
+  FROM run r JOIN attempt a ON a.run_id = r.id
+ WHERE r.worktree IN ({marks}) AND r.status IN ('pending', 'running') AND r.archived_at IS NULL AND r.origin_sha256 IS NULL
+   AND a.status IN ('ready', 'running', 'gating') AND (a.stage IS NULL OR a.stage = 'after')
+ ORDER BY r.created_at, r.id, a.phase
+"""
+_DOCUMENT = "SELECT content FROM document WHERE sha256 = ?"
+
+
+class Work:
+    """An attempt that the client works on. ``status``: ready, running or gating. ``allowed``: the tools that its phase names."""
+
+    def __init__(self, row: "tuple[Any, ...]", allowed: "list[str]", checks: "list[list[str]]") -> None:
+        self.run, self.title, self.template = str(row[0]), str(row[1]), str(row[2])
+        self.phase, self.attempt, self.status = str(row[6]), int(row[7]), str(row[8])
+        self.worktree = str(row[10])
+        self.allowed = allowed
+        self.checks = checks
+
+
+def data_folder(env: "dict[str, str]", platform: str = sys.platform) -> str:
+    """The folder of wfe-mcp's data, as ``platformdirs`` finds it."""
+    home = env.get("HOME") or env.get("USERPROFILE") or "~"
+    given = env.get("XDG_DATA_HOME", "").strip()
+    if platform == "win32":
+        return os.path.join(env.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"), _NAME)
+    if os.path.isabs(given):
+        return os.path.join(given, _NAME)
+    folder = ("Library", "Application Support") if platform == "darwin" else (".local", "share")
+    return os.path.join(home, *folder, _NAME)
+
+
+def database(env: "dict[str, str]") -> str:
+    """The path of the database; empty for one that is no file."""
+    url = env.get("WFE_DATABASE_URL")
+    if not url:
+        return os.path.join(data_folder(env), "wfe.db")
+    path = url.removeprefix("sqlite:///")
+    return path if path != url and os.path.isabs(path) else ""
+
+
+def top_of(folder: str) -> "list[str]":
+    """The working tree of a folder: the one that git has there; without git every folder above it could be one."""
+    real = os.path.realpath(folder)
+    above = [real]
+    while os.path.dirname(above[-1]) != above[-1]:
+        above.append(os.path.dirname(above[-1]))
+    for each in above:
+        if os.path.exists(os.path.join(each, ".git")):
+            return [each]
+    return above
+
+
+def open_work(file: str, tops: "list[str]") -> "list[Work]":
+    """What is open for the client in the working tree, the nearest of ``tops`` that has a run. Raises an error of SQLite."""
+    if not os.path.exists(file):
+        return []
+    import _sqlite3 as sqlite  # of CPython; the module sqlite3 around it takes 5 ms more
+
+    place = "file:" + file.replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection: Any = sqlite.connect(f"{place}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportAttributeAccessIssue]
+    try:
+        rows = connection.execute(_OPEN.format(marks=", ".join("?" * len(tops))), tops).fetchall()
+        nearest = max((row[10] for row in rows), key=len, default="")
+        return _work(connection, [row for row in rows if row[10] == nearest]) if rows else []
+    finally:
+        connection.close()
+
+
+def _work(connection: "Any", rows: "list[tuple[Any, ...]]") -> "list[Work]":
+    from .plain_json import parsed
+
+    texts: dict[str, Any] = {}
+
+    def document(sha256: str) -> "dict[str, Any]":
+        if sha256 not in texts:
+            texts[sha256] = parsed(connection.execute(_DOCUMENT, (sha256,)).fetchone()[0])
+        return texts[sha256]
+
+    found: list[Work] = []
+    for row in rows:
+        path = without_items(str(row[6]))
+        spec = next((each for each in document(row[4])["phases"] if each["path"] == path), None)
+        if spec is None or spec["kind"] != "agent" or (spec.get("served") if row[9] is None else row[9] != "client"):
+            continue
+        definition = document(row[3])
+        checks: dict[str, dict[str, Any]] = document(row[5]).get("checks") or {}
+        argvs = [each["argv"] for each in checks.values() if each.get("argv")]
+        found.append(Work(row, _allowed(definition, path.split(".")), argvs))
+    return found
+
+
+def without_items(path: str) -> str:
+    """``build[T-1].code`` → ``build.code``."""
+    kept, depth = "", 0
+    for sign in path:
+        depth += sign == "["
+        kept += "" if depth else sign
+        depth -= sign == "]"
+    return kept
+
+
+def _allowed(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
+    """``tools_allowed`` of a phase; empty: no limit."""
+    phase: dict[str, Any] = {}
+    phases: list[dict[str, Any]] = definition.get("phases") or []
+    for name in names:
+        found = [each for each in phases if each.get("id") == name]
+        phase = found[0] if found else phase | {"phases": None, "tools_allowed": None}
+        phases = phase.get("phases") or []
+    defaults: dict[str, Any] = definition.get("defaults") or {}
+    given: str | list[str] = phase.get("tools_allowed") or defaults.get("tools_allowed") or []
+    return [given] if isinstance(given, str) else [*given]

@@ -1,0 +1,340 @@
+"""What the client may do while a run is open, and what it is told.
+
+1. A person's decisions, and the files that hold them, are out of reach of the client's shell.
+2. Without a running phase the project is not changed.
+3. In a running phase only what its ``tools_allowed`` names is used; a phase that names none has no limit.
+4. Files outside the working tree are not the run's business.
+"""
+
+import os
+
+from .shell import Simple, commands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .open_runs import Work
+
+KINDS = {
+    "read": "read", "read_file": "read", "read_many_files": "read", "notebookread": "read", "view_image": "read",
+    "glob": "list", "ls": "list", "list_directory": "list", "list_dir": "list",
+    "grep": "search", "grep_search": "search", "search_file_content": "search", "grep_files": "search",
+    "write": "write", "write_file": "write",
+    "edit": "edit", "multiedit": "edit", "notebookedit": "edit", "replace": "edit", "apply_patch": "edit",
+    "bash": "bash", "run_shell_command": "bash", "shell": "bash", "exec_command": "bash", "write_stdin": "bash", "powershell": "bash",
+}  # fmt: skip
+"""The clients' names of tools, in small letters → wfe-mcp's name of the same tool in ``tools_allowed``."""
+
+_FREE = frozenset({
+    "todowrite", "todoread", "task", "agent", "taskcreate", "taskget", "tasklist", "taskoutput", "taskstop", "taskupdate",
+    "askuserquestion", "enterplanmode", "exitplanmode", "toolsearch", "skill", "slashcommand", "bashoutput", "killshell",
+    "listmcpresourcestool", "readmcpresourcetool", "sendmessage", "structuredoutput", "waitformcpservers",
+    "update_plan", "request_user_input", "tool_search", "list_mcp_resources", "list_mcp_resource_templates", "read_mcp_resource",
+    "write_todos", "ask_user", "activate_skill", "complete_task", "enter_plan_mode", "exit_plan_mode", "save_memory",
+    "get_internal_docs", "cli_help", "update_topic",
+})  # fmt: skip
+"""Tools that plan, ask and look up; they change nothing in the project."""
+
+_DECISIONS = frozenset({
+    "approve", "reject", "retry", "skip", "edit", "force-accept", "proceed", "resume", "trust", "pin", "approvers", "init", "auto",
+    "token", "templates", "restore", "prune", "vacuum", "uninstall", "install",
+})  # fmt: skip
+_DECIDING_PARTS = {"templates": frozenset({"default", "enable", "disable", "archive"})}
+_WITH_VALUE = frozenset({"--project", "--pin-fd", "--run"})
+
+_READERS = frozenset({
+    "cat", "ls", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "find", "fd", "wc", "sort", "uniq", "diff", "cmp", "file", "stat",
+    "tree", "pwd", "echo", "printf", "true", "false", "test", "[", "[[", "cd", "pushd", "popd", "which", "type", "whoami", "date", "du",
+    "df", "basename", "dirname", "realpath", "readlink", "cut", "tr", "nl", "jq", "sed", "awk", "less", "more", "strings", "od", "xxd",
+    "sha256sum", "shasum", "md5sum", "column", "comm", "tac", "seq", "sleep", "export", "set", "unset", ":", "exit", "printenv", "uname",
+    "for", "in", "case", "esac", "tee",
+})  # fmt: skip
+_GIT_READS = frozenset({
+    "status", "diff", "log", "show", "blame", "rev-parse", "ls-files", "ls-tree", "grep", "describe", "cat-file", "shortlog", "rev-list",
+    "merge-base", "name-rev", "check-ignore", "whatchanged", "for-each-ref", "help", "version",
+})  # fmt: skip
+_GIT_LISTS = frozenset({"branch", "tag", "remote", "stash", "worktree", "reflog"})
+_GIT_WRITES = frozenset({
+    "apply", "am", "checkout", "switch", "restore", "reset", "clean", "mv", "rm", "stash", "merge", "rebase", "pull", "cherry-pick",
+    "revert", "filter-branch", "sparse-checkout", "submodule",
+})  # fmt: skip
+_WRITERS = frozenset({
+    "tee", "cp", "mv", "rm", "rmdir", "unlink", "mkdir", "touch", "ln", "install", "truncate", "patch", "rsync", "unzip", "chmod", "chown",
+    "ed", "ex", "vi", "vim", "nvim", "nano", "emacs", "sponge", "apply_patch", "shred",
+})  # fmt: skip
+_PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
+_SAFE_TARGETS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "NUL")
+
+
+class Place:
+    """Where the call happens. ``cwd``: of the client; ``top``: of the working tree; ``kept``: wfe-mcp's own files."""
+
+    def __init__(self, cwd: str, top: str, kept: "list[str]", home: str) -> None:
+        self.cwd, self.top, self.kept, self.home = cwd, top, kept, home
+
+    def path(self, text: str, base: str = "") -> str:
+        """The real path of a word; empty where it depends on something that is not known here."""
+        for name in ("$HOME", "${HOME}", "~"):
+            if text == name or text.startswith(f"{name}/"):
+                text = self.home + text[len(name) :]
+        if "$" in text or not text:
+            return ""
+        return os.path.realpath(os.path.join(base or self.cwd, text))
+
+    def is_project(self, text: str, base: str = "") -> bool:
+        """Whether a path lies in the working tree; an unknown one might."""
+        if text in _SAFE_TARGETS:
+            return False
+        real = self.path(text, base)
+        return not real or _within(real, self.top)
+
+    def is_kept(self, text: str, base: str = "") -> bool:
+        """Whether a path is one of wfe-mcp's own files or inside one of its folders."""
+        real = self.path(text, base)
+        return bool(real) and any(_within(real, each) or real.startswith(f"{each}-") for each in self.kept)
+
+
+def refusal(tool: str, given: "dict[str, Any]", works: "list[Work]", place: Place) -> str:
+    """Why the client may not call this tool now, and what to do instead; empty: it may."""
+    if is_ours(tool):
+        return ""
+    kind = KINDS.get(tool.lower(), "")
+    parts = commands(_command(given)) if kind == "bash" else []
+    why = _guarded(tool, kind, given, parts, place)
+    if why:
+        return f"{why}{_lifting(works)}"
+    running = [each for each in works if each.status == "running"]
+    changes = _changes(kind, given, parts, place)
+    if not running:
+        return f"{_closed(works, changes)}{_lifting(works)}" if changes else ""
+    if any(not each.allowed for each in running):
+        return ""
+    allowed = [name for each in running for name in each.allowed]
+    checks = [argv for each in running for argv in each.checks]
+    why = _unnamed(tool, kind, parts, allowed, checks, changes, bool(_paths(given)))
+    if not why:
+        return ""
+    names = ", ".join(dict.fromkeys(allowed))
+    return (f"Phase {running[0].phase!r} of run {running[0].run} allows only {names}: {why} [not_ready] "
+            f"Next: go on with these, or finish the phase with submit_artifact.{_lifting(running)}")  # fmt: skip
+
+
+def is_ours(tool: str) -> bool:
+    """Whether the tool is one of wfe-mcp's own, under any client's name for it."""
+    return tool.startswith(("mcp__wfe__", "mcp__plugin_wfe_wfe__", "mcp_wfe_", "wfe_"))
+
+
+def _lifting(works: "list[Work]") -> str:
+    return f" To work without these limits, the user runs: wfe-mcp pause {works[0].run}"
+
+
+def _command(given: "dict[str, Any]") -> str:
+    """The text of a shell call, in each client's form."""
+    for name in ("command", "cmd", "chars", "input"):
+        told: Any = given.get(name)
+        if isinstance(told, list):
+            words = [str(each) for each in told]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            if len(words) > 2 and words[1] in ("-c", "-lc"):
+                return words[2]
+            return " ".join("'" + each.replace("'", "'\\''") + "'" for each in words)
+        if isinstance(told, str):
+            return told
+    return ""
+
+
+def _paths(given: "dict[str, Any]") -> "list[str]":
+    """The files that an editing tool names, those in the text of a patch too."""
+    found = [str(given[name]) for name in ("file_path", "path", "notebook_path", "absolute_path") if given.get(name)]
+    text = given.get("command") or given.get("input") or given.get("patch") or ""
+    lines = text.splitlines() if isinstance(text, str) else ()
+    return found + [line.partition(": ")[2].strip() for line in lines if line.startswith(_PATCHED)]
+
+
+def _guarded(tool: str, kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: Place) -> str:
+    """Rule 1."""
+    for each in parts:
+        name = _decision(each)
+        if name:
+            return (f"wfe-mcp {name} is for the user alone. [needs_human] "
+                    "Next: ask the user to run it in a terminal of their own, or call the wfe tool that asks them.")  # fmt: skip
+    mine = "{} belongs to wfe-mcp: its database, keys and logs are not edited. [needs_human] Next: use the wfe tools, or the command wfe-mcp."
+    base = place.cwd
+    for each in parts:
+        base = _moved(each, base, place)
+        for word in (*each.words[1:], *each.writes, each.fed):
+            hit = next((part for part in _path_like(word) if place.is_kept(part, base)), "")
+            if hit:
+                return mine.format(hit)
+    if kind in ("write", "edit"):
+        hit = next((each for each in _paths(given) if place.is_kept(each)), "")
+        return mine.format(hit) if hit else ""
+    return ""
+
+
+def _path_like(word: str) -> "list[str]":
+    """The word, and the parts of it that look like paths, as in ``--file=x`` or ``open('x')``."""
+    for sign in "'\"=(),;|<>":
+        word = word.replace(sign, " ")
+    return [each for each in word.split() if each]
+
+
+def _decision(command: Simple) -> str:
+    """The subcommand of ``wfe-mcp`` that only a person runs; ``python`` code that imports it counts too."""
+    words = command.words
+    at = next((number for number, word in enumerate(words) if _is_program(word)), -1)
+    if at < 0:
+        code = " ".join(words[1:]) + command.fed
+        return "by its code" if command.name.startswith("python") and "wfe_mcp" in code else ""
+    rest = words[at + 1 :]
+    while rest and rest[0].startswith("-"):
+        rest = rest[2:] if rest[0] in _WITH_VALUE else rest[1:]
+    if not rest or rest[0] not in _DECISIONS or "--help" in rest:
+        return ""
+    parts = _DECIDING_PARTS.get(rest[0])
+    return rest[0] if parts is None or not parts.isdisjoint(rest[1:2]) else ""
+
+
+def _is_program(word: str) -> bool:
+    name = word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe").partition("@")[0]
+    return name in ("wfe-mcp", "wfe_mcp")
+
+
+def _moved(command: Simple, base: str, place: Place) -> str:
+    """The folder after the command: ``cd`` changes it."""
+    if command.name in ("cd", "pushd") and len(command.words) > 1:
+        return place.path(command.words[1], base) or base
+    return base
+
+
+def _changes(kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: Place) -> str:
+    """What the call would change in the working tree; empty: nothing that can be seen."""
+    if kind in ("write", "edit"):
+        paths = _paths(given)
+        return next((each for each in paths if place.is_project(each)), "") if paths else "the project"
+    base = place.cwd
+    for each in parts:
+        base = _moved(each, base, place)
+        hit = next((path for path in _written(each) if place.is_project(path, base)), "")
+        if hit:
+            return hit
+    return ""
+
+
+def _written(command: Simple) -> "list[str]":
+    """The files that one simple command writes, as far as its words say; ``.`` for those that it does not name."""
+    name, words = command.name, command.words[1:]
+    plain = [each for each in words if not each.startswith("-")]
+    flags = [each for each in words if each.startswith("-")]
+    found = [*command.writes]
+    if name == "git":
+        verb, rest = _git_verb(words)
+        if verb in _GIT_WRITES and not (verb == "stash" and rest[:1] in (["list"], ["show"])):
+            found.append(".")
+    elif name == "sed" or name in ("perl", "ruby"):
+        if any(each.startswith(("-i", "--in-place")) or (each[1:2] != "-" and "i" in each[1:]) for each in flags):
+            found += plain[1:] or ["."]
+    elif name in ("cp", "install", "rsync", "ln"):
+        found += plain[-1:]
+    elif name in ("vi", "vim", "nvim", "nano", "emacs", "ed", "ex", "patch", "apply_patch", "unzip"):
+        found += plain or ["."]
+    elif name == "dd":
+        found += [each.removeprefix("of=") for each in plain if each.startswith("of=")]
+    elif name in ("curl", "wget"):
+        found += [
+            each
+            for flag, each in zip(words, [*words[1:], "."], strict=True)
+            if flag in ("-o", "-O", "--output", "--output-document")
+        ]
+    elif name == "find" and any(each in ("-delete", "-exec", "-execdir", "-ok", "-fprint") for each in flags):
+        found += ["."] if _find_writes(words) else []
+    elif name == "sort" and "-o" in flags:
+        found.append(words[words.index("-o") + 1] if words[-1] != "-o" else ".")
+    elif name == "awk" and any(">" in each or "system" in each for each in plain[:1]):
+        found.append(".")
+    elif name in _WRITERS:
+        found += plain
+    return found
+
+
+def _find_writes(words: "list[str]") -> bool:
+    at = next((number for number, word in enumerate(words) if word in ("-exec", "-execdir", "-ok")), -1)
+    return at < 0 or words[at + 1 : at + 2] == [] or os.path.basename(words[at + 1]) not in _READERS
+
+
+def _git_verb(words: "list[str]") -> "tuple[str, list[str]]":
+    """The subcommand of git and the words after it; empty after ``-c``, which can name any program."""
+    rest = words
+    while rest and rest[0].startswith("-"):
+        if rest[0] in ("-c", "--config-env", "--exec-path"):
+            return "", []
+        rest = rest[2:] if rest[0] in ("-C", "--git-dir", "--work-tree") else rest[1:]
+    return (rest[0], rest[1:]) if rest else ("", [])
+
+
+def _closed(works: "list[Work]", changed: str) -> str:
+    """Rule 2 in words."""
+    first = next((each for each in works if each.status == "ready"), works[0])
+    if first.status == "ready":
+        return (f"No phase of run {first.run} is open, so {changed} is not changed. [not_ready] "
+                f"Next: call start_phase for phase {first.phase!r}.")  # fmt: skip
+    return (f"The gates of phase {first.phase!r} of run {first.run} are checking the files, so {changed} is not changed. [not_ready] "
+            "Next: call status with wait_s.")  # fmt: skip
+
+
+def _unnamed(
+    tool: str, kind: str, parts: "list[Simple]", allowed: "list[str]", checks: "list[list[str]]", changes: str, has_path: bool
+) -> str:  # fmt: skip
+    """Rule 3: what the call uses that is not named; empty: nothing."""
+    names = {KINDS.get(each.lower(), each.lower()) for each in allowed}
+    if kind == "bash":
+        if changes and names.isdisjoint({"write", "edit"}):
+            return f"the command changes {changes}."
+        if "bash" in names:
+            return ""
+        hit = next((each for each in parts if not _is_named(each, allowed, names, checks)), None)
+        return f"the command {' '.join(hit.words)[:80] or 'redirection'!r} is none of them." if hit is not None else ""
+    if tool.lower() in _FREE or kind in names or any(_matches(tool, each) for each in allowed):
+        return ""
+    if kind in ("write", "edit") and has_path and not changes:
+        return ""  # rule 4
+    return f"{tool} is none of them."
+
+
+def _matches(tool: str, pattern: str) -> bool:
+    """Whether ``tools_allowed`` names this tool: its name, a server's ``mcp__name``, or a name that ends in ``*``."""
+    if pattern.endswith("*"):
+        return tool.startswith(pattern[:-1])
+    return tool.lower() == pattern.lower() or (pattern.startswith("mcp__") and tool.startswith(f"{pattern}__"))
+
+
+def _is_named(command: Simple, allowed: "list[str]", names: "set[str]", checks: "list[list[str]]") -> bool:
+    """Whether a simple command does only what the phase names."""
+    text = " ".join(command.words)
+    for each in allowed:  # Bash(git log:*)
+        head, _, rest = each.partition("(")
+        prefix = rest.removesuffix(")").removesuffix(":*").removesuffix("*").strip()
+        if KINDS.get(head.lower()) == "bash" and prefix and (text == prefix or text.startswith(f"{prefix} ")):
+            return True
+    if "run_check" in names and command.words in checks:
+        return True
+    name = command.name
+    if not name or any(_is_program(word) for word in command.words):
+        return True  # a bare redirection is judged by what it writes
+    if name == "git":
+        verb, rest = _git_verb(command.words[1:])
+        if any(each.startswith(("--output", "-o")) for each in rest):
+            return False
+        reads = verb in _GIT_READS or (
+            verb in _GIT_LISTS and all(each in ("list", "-v", "-a", "-r", "-vv", "--list", "show") for each in rest)
+        )
+        return (reads and not names.isdisjoint({"git", "read", "search", "list"})) or (
+            verb in ("add", "commit") and "git_commit" in names
+        )
+    if name in _READERS:
+        return not (name in ("find", "awk") and bool(_written(command)))
+    return name in _WRITERS and not names.isdisjoint({"write", "edit"})
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/\\") + os.sep)

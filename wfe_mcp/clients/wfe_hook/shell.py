@@ -1,0 +1,200 @@
+"""Reads a shell command: its simple commands, what they run and which files they write. It reads words; it runs nothing.
+
+A command can hide what it does (a script, an alias, a variable), so this is no proof: the evidence at the gate is.
+"""
+
+import os
+
+_SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "fish"})
+_WRAPPERS = frozenset({
+    "sudo", "doas", "env", "command", "exec", "nohup", "time", "nice", "ionice", "timeout", "xargs", "builtin", "stdbuf", "setsid",
+    "then", "do", "else", "elif", "if", "while", "until", "!", "{", "}", "fi", "done", "script", "unbuffer", "chronic",
+})  # fmt: skip
+_DEPTH = 6
+
+
+class Simple:
+    """One simple command: its words, the files that redirections write, and the folder that it runs in."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.writes: list[str] = []
+        self.inner: list[str] = []
+        self.fed = ""
+
+    @property
+    def name(self) -> str:
+        """The program, without its folder."""
+        return os.path.basename(self.words[0].replace("\\", "/")).removesuffix(".exe") if self.words else ""
+
+
+def commands(text: str, depth: int = 0) -> "list[Simple]":
+    """The simple commands of a text, those inside ``$(…)`` and ``bash -c`` too."""
+    found: list[Simple] = []
+    for each in _Reader(text).read():
+        plain = _unwrapped(each)
+        found += [inner for part in plain.inner for inner in (commands(part, depth + 1) if depth < _DEPTH else [])]
+        nested = _nested(plain) if depth < _DEPTH else ""
+        if nested:
+            found += commands(nested, depth + 1)
+        if plain.words or plain.writes:
+            found.append(plain)
+    return found
+
+
+def _unwrapped(command: Simple) -> Simple:
+    """Without assignments and programs that run another one; their options and numbers go with them."""
+    words = command.words
+    while words:
+        name = os.path.basename(words[0])
+        if _is_assignment(words[0]):
+            words = words[1:]
+        elif name in _WRAPPERS:
+            words = words[1:]
+            while words and (words[0].startswith("-") or words[0][:1].isdigit() or _is_assignment(words[0])):
+                words = words[1:]
+            if name == "script" and words:  # script -qec 'command' /dev/null
+                command.inner.append(words[0])
+                words = []
+        else:
+            break
+    command.words = words
+    return command
+
+
+def _is_assignment(word: str) -> bool:
+    name, sign, _ = word.partition("=")
+    return bool(sign) and name.replace("_", "a").isalnum() and not name[0].isdigit()
+
+
+def _nested(command: Simple) -> str:
+    """The text that a shell or ``eval`` runs."""
+    if command.name == "eval":
+        return " ".join(command.words[1:])
+    if command.name not in _SHELLS:
+        return ""
+    for number, word in enumerate(command.words[1:], 1):
+        if word.startswith("-") and not word.startswith("--") and "c" in word:
+            return command.words[number + 1] if number + 1 < len(command.words) else ""
+    return command.fed
+
+
+class _Reader:
+    """Splits a text into simple commands."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text.replace("\\\n", ""), 0
+        self.found: list[Simple] = []
+        self.now = Simple()
+        self.word: str | None = None
+        self.into = ""
+        self.awaited: list[tuple[Simple, str]] = []
+
+    def read(self) -> "list[Simple]":
+        while self.at < len(self.text):
+            self._step(self.text[self.at])
+        self._end_command()
+        return self.found
+
+    def _step(self, sign: str) -> None:
+        two = self.text[self.at : self.at + 2]
+        if sign in "'\"":
+            self._quoted(sign)
+        elif sign == "\\":
+            self._add(self.text[self.at + 1 : self.at + 2], 2)
+        elif two in ("$(", "<(", ">(") or sign == "`":
+            self._substitution(sign)
+        elif sign in "<>" or two == "&>":
+            self._redirection()
+        elif sign == "#" and self.word is None:
+            end = self.text.find("\n", self.at)
+            self.at = len(self.text) if end < 0 else end
+        elif sign in ";|&()\n":
+            self._end_command()
+            self.at += 1
+            if sign == "\n":
+                self._here_documents()
+        elif sign.isspace():
+            self._end_word()
+            self.at += 1
+        else:
+            self._add(sign, 1)
+
+    def _add(self, text: str, step: int) -> None:
+        self.word = (self.word or "") + text
+        self.at += step
+
+    def _end_word(self) -> None:
+        if self.word is None:
+            return
+        if self.into == ">":
+            self.now.writes.append(self.word)
+        elif self.into == "<<":
+            self.awaited.append((self.now, self.word))
+        elif self.into == "<<<":
+            self.now.fed = self.word
+        elif not self.into:
+            self.now.words.append(self.word)
+        self.word, self.into = None, ""
+
+    def _end_command(self) -> None:
+        self._end_word()
+        if self.now.words or self.now.writes or self.now.inner:
+            self.found.append(self.now)
+        self.now = Simple()
+
+    def _quoted(self, sign: str) -> None:
+        """A quoted part of a word; commands substituted in double quotes are found too."""
+        self.at += 1
+        self.word = self.word or ""
+        while self.at < len(self.text) and self.text[self.at] != sign:
+            if sign == '"' and self.text[self.at] == "\\":
+                self._add(self.text[self.at + 1 : self.at + 2], 2)
+            elif sign == '"' and (self.text[self.at] == "`" or self.text.startswith("$(", self.at)):
+                self._substitution(self.text[self.at])
+            else:
+                self._add(self.text[self.at], 1)
+        self.at += 1
+
+    def _substitution(self, sign: str) -> None:
+        """``$(…)``, `` `…` ``, ``<(…)``: its text is a command of its own; its result is unknown."""
+        start = self.at + (1 if sign == "`" else 2)
+        end, depth = start, 1
+        while end < len(self.text) and depth:
+            each = self.text[end]
+            depth += 0 if sign == "`" else (each == "(") - (each == ")")
+            depth -= sign == "`" and each == "`"
+            end += 1
+        self.now.inner.append(self.text[start : end - 1])
+        self._add("$(…)", end - self.at)
+
+    def _redirection(self) -> None:
+        if self.word is not None and self.word.isdigit():
+            self.word = None  # the number of a descriptor
+        self._end_word()
+        start = self.at
+        while self.at < len(self.text) and self.text[self.at] in "<>&|" and self.at - start < 3:
+            self.at += 1
+        signs = self.text[start : self.at]
+        if signs.endswith("<&") or (signs.endswith(">&") and self.text[self.at : self.at + 1] in "0123456789-"):
+            self.into = "&"  # of a descriptor
+        elif signs.startswith("<<"):
+            self.into = "<<<" if signs.startswith("<<<") else "<<"
+            if self.text[self.at : self.at + 1] == "-":
+                self.at += 1
+        else:
+            self.into = ">" if ">" in signs else "<"
+
+    def _here_documents(self) -> None:
+        """The texts after a line with ``<<``; a shell runs them."""
+        for command, mark in self.awaited:
+            lines: list[str] = []
+            while self.at < len(self.text):
+                end = self.text.find("\n", self.at)
+                end = len(self.text) if end < 0 else end
+                line, self.at = self.text[self.at : end], min(end + 1, len(self.text))
+                if line.strip() == mark:
+                    break
+                lines.append(line)
+            command.fed = "\n".join(lines)
+        self.awaited = []

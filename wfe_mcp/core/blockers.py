@@ -1,0 +1,66 @@
+"""Blockers: what the recovery of a failed phase found to be in the way.
+
+    diagnose completed with a ``blocker@1`` ──► BlockerFound, with how often it was met
+                                                 more often than ``same_blocker`` ──► MendingEnded, the next rule
+
+Rules:
+1. The same fingerprint is the same blocker, over all phases, recoveries and iterations of a run; each report counts.
+2. A recovery that meets the same blocker too often ends early: what it does about it has not helped.
+3. A blocker is open until the phase that failed completes (resolved), or is skipped or forced (ignored). That is derived
+   from the phase and never stored.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wfe_mcp.core.attempt_states import AttemptStatus
+from wfe_mcp.core.event import AttemptEvent
+from wfe_mcp.core.paths import PhasePath
+
+BlockerStatus = Literal["open", "resolved", "ignored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A blocker as the artifact of ``phase``, in this attempt, reports it. ``kind``: its class, such as ``failed_checks``.
+
+    ``times``: how often its fingerprint was reported in the run until then, this report included.
+    """
+
+    phase: PhasePath
+    attempt: int
+    kind: str
+    fingerprint: str
+    cause: str = ""
+    next_step: str = ""
+    human_required: bool = False
+    sha256: str = ""
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockerFound(AttemptEvent):
+    """A recovery found what is in the way: a blocker of class ``kind``, met for the ``times``-th time in the run."""
+
+    kind: str
+    fingerprint: str
+    cause: str = ""
+    next_step: str = ""
+    human_required: bool = False
+    sha256: str = ""
+    times: int = 1
+
+    @property
+    def blocker(self) -> Blocker:
+        """The blocker that the state keeps."""
+        return Blocker(
+            self.phase, self.attempt, self.kind, self.fingerprint, self.cause, self.next_step, self.human_required,
+            self.sha256, self.times,
+        )  # fmt: skip
+
+
+def status_of(status: AttemptStatus, *, forced: bool) -> BlockerStatus:
+    """The status of a blocker whose failed phase has this status now."""
+    if status is AttemptStatus.SKIPPED or (status is AttemptStatus.COMPLETED and forced):
+        return "ignored"
+    return "resolved" if status is AttemptStatus.COMPLETED else "open"

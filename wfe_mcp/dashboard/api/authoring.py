@@ -1,0 +1,91 @@
+"""Operations that make templates: faults without storing, differences, copies, versions, use.
+
+A template is read as JSON by ``show_template``, which is its export too, and imported by ``save_template``.
+"""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from wfe_mcp.dashboard.api.access import Manages, Reads
+from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import done
+from wfe_mcp.views import authoring
+from wfe_mcp.views.authoring import LintView, TemplateDiff, TemplateUse, VersionList
+from wfe_mcp.views.templates import KeptView
+
+router = APIRouter(tags=["templates"])
+
+
+class Definition(Body):
+    """A template definition (``wfe/1``)."""
+
+    project: str = ""
+    definition: dict[str, Any]
+
+
+class EditedTemplate(Definition):
+    """An edited definition with a version number of its own."""
+
+    pin: Pin = ""
+
+
+class Copy(Body):
+    """The name of the copy."""
+
+    project: str = ""
+    new_name: str
+    version: str = Field("", description="without one, that of the original")
+
+
+class Use(Body):
+    """What to do with a template. ``default`` with NAME@VERSION lets the name start that version, and needs the PIN."""
+
+    project: str = ""
+    action: Literal["default", "enable", "disable", "archive"]
+    pin: Pin = ""
+
+
+@router.post("/templates/lint", response_model=answer_of(LintView))
+def lint_template(caller: Reads, body: Definition) -> JSONResponse:
+    """Every fault of a definition, with its place; nothing is stored."""
+    return done(caller, caller.engine(body.project), authoring.lint, definition=body.definition)
+
+
+@router.get("/templates/{name}/diff", response_model=answer_of(TemplateDiff))
+def diff_template(caller: Reads, name: str, against: str = "", project: str = "") -> JSONResponse:
+    """How a template differs from the one it was made from, or from another."""
+    return done(caller, caller.engine(project), authoring.diff, name=name, against=against)
+
+
+@router.get("/templates/{name}/versions", response_model=answer_of(VersionList))
+def list_versions(caller: Reads, name: str, project: str = "") -> JSONResponse:
+    """The kept versions of a template, newest first."""
+    return done(caller, caller.engine(project), authoring.kept_versions, name=name)
+
+
+@router.post("/templates/{name}/edit", response_model=answer_of(KeptView))
+def edit_template(caller: Manages, name: str, body: EditedTemplate) -> JSONResponse:
+    """Store the next version of a template, with the PIN; its name starts it once it is trusted."""
+    caller.refuse_program()
+    return done(
+        caller, caller.engine(body.project), authoring.edit, name=name, definition=body.definition, pin=body.pin
+    )
+
+
+@router.post("/templates/{name}/clone", response_model=answer_of(KeptView))
+def clone_template(caller: Manages, name: str, body: Copy) -> JSONResponse:
+    """Copy a template under a name of its own."""
+    return done(
+        caller, caller.engine(body.project), authoring.clone, name=name, new_name=body.new_name, version=body.version
+    )
+
+
+@router.post("/templates/{name}/use", response_model=answer_of(TemplateUse))
+def use_template(caller: Manages, name: str, body: Use) -> JSONResponse:
+    """Make a template the default, enable, disable or archive it. Nothing is deleted."""
+    caller.refuse_program()
+    return done(caller, caller.engine(body.project), authoring.use, name=name, action=body.action, pin=body.pin)

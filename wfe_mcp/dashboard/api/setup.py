@@ -1,0 +1,169 @@
+"""Operations on settings, trust, projects and questions to models.
+
+Keys of providers are never shown and never taken here: a terminal asks for them.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.dashboard.api.access import Manages, Reads, Works
+from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.engine.background.questions import enqueue as put_question
+from wfe_mcp.engine.background.queues import find_job
+from wfe_mcp.engine.checks.trial import try_checks
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.models.discovery import try_out
+from wfe_mcp.engine.models.providers import set_role
+from wfe_mcp.engine.templates.trust import give_trust
+from wfe_mcp.views.activity import ProjectView, project_view
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.jobs import JobView, job_view
+from wfe_mcp.views.settings import CheckTrial, RoleSetting, SettingsView, check_trial, role_setting, settings_view
+from wfe_mcp.views.trust import trust_view, view_data
+from wfe_mcp.workspace.config.found_checks import FoundCheck
+from wfe_mcp.workspace.system.location import project_at
+
+router = APIRouter()
+
+
+class ProviderTest(Body):
+    """Which model to ask; without one, that of the role, or the list of models is read."""
+
+    project: str = ""
+    model: str = ""
+
+
+class RoleGiven(Body):
+    """Who fills the role from now on, in the user's own configuration."""
+
+    project: str = ""
+    provider: str
+    model: str = ""
+    fallback: list[str] | None = None
+    pin: Pin = ""
+
+
+class CheckRun(Body):
+    """The project whose check runs once."""
+
+    project: str = ""
+
+
+class TrustGiven(Body):
+    """What to trust, by name. ``shown``: the sha256 of what was shown."""
+
+    project: str = ""
+    names: list[str] = Field(min_length=1, max_length=2000)
+    shown: str
+    pin: Pin = ""
+
+
+class Folder(Body):
+    """A folder on this machine."""
+
+    folder: str = Field(max_length=4000, description="an absolute path")
+
+
+class Asked(Body):
+    """A question to a model. ``priority``: critical, high, normal or low."""
+
+    project: str = ""
+    role: str
+    text: str
+    priority: str = "normal"
+    timeout_s: float | None = Field(None, gt=0)
+
+
+@router.get("/settings", response_model=answer_of(SettingsView), tags=["settings"])
+def show_settings(caller: Reads, project: str = "") -> JSONResponse:
+    """Providers, roles, checks and policies that hold in a project. Of a key: where it is, never what it is."""
+    engine = caller.engine(project)
+    return shown(str(engine.root), settings_view(engine))
+
+
+@router.post("/settings/providers/{name}/test", response_model=answer_of(), tags=["settings"])
+def test_provider(caller: Manages, name: str, body: ProviderTest) -> JSONResponse:
+    """Test a provider or role with one small call."""
+    tried = try_out(caller.engine(body.project), name, body.model)
+    error = None if tried.ok else Refused("unavailable", tried.message, tried.hint)
+    return reply(
+        Envelope(tried.ok, summary=tried.message, data={"tried": asdict(tried) | {"ok": tried.ok}}, error=error)
+    )
+
+
+@router.post("/settings/roles/{name}", response_model=answer_of(RoleSetting), tags=["settings"])
+def fill_role(caller: Manages, name: str, body: RoleGiven) -> JSONResponse:
+    """Let a provider and model fill a role, with the PIN."""
+    engine = caller.engine(body.project)
+    caller.person(engine, body.pin)
+    line = set_role(engine, name, body.provider, body.model, body.fallback)
+    return shown(f"{name}: {line.provider} {line.model}".strip(), role_setting(line))
+
+
+@router.post("/settings/checks/{name}/try", response_model=answer_of(CheckTrial), tags=["settings"])
+def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
+    """Run a configured check once, in the worktree, and say how it ended."""
+    engine = caller.engine(body.project)
+    checks = engine.settings().settings.checks
+    if name not in checks:
+        near = nearest(name, checks)
+        hint = f"Did you mean {near[0]!r}?" if near else "They are named by GET /settings; one that is new needs trust."
+        raise Refused("bad_argument", f"There is no check {name!r} in force.", hint)
+    (trial,) = try_checks(engine.root, [FoundCheck(name, "build", checks[name])], engine.environment)
+    return shown(f"{name}: {trial.outcome}", check_trial(trial))
+
+
+@router.get("/trust", response_model=answer_of(), tags=["settings"])
+def show_trust(caller: Reads, project: str = "") -> JSONResponse:
+    """What needs trust in a project: every effect as a difference to what was trusted last, what weakens a gate first."""
+    view = trust_view(caller.engine(project))
+    data: dict[str, Any] = view_data(view) | {"shown_sha256": view.sha256}
+    return reply(Envelope(True, summary=f"{len(view.pending)} to review", data=data))
+
+
+@router.post("/trust", response_model=answer_of(), tags=["settings"])
+def trust(caller: Manages, body: TrustGiven) -> JSONResponse:
+    """Trust what was shown, with the PIN."""
+    engine = caller.engine(body.project)
+    caller.refuse_program()
+    view = trust_view(engine)
+    if body.shown != view.sha256:
+        raise Refused("stale_revision", "What needs trust has changed since you looked.", "Review it again.")
+    give_trust(engine, caller.person(engine, body.pin), body.names, view.shown, seen=view.sha256)
+    left = trust_view(engine)
+    data: dict[str, Any] = view_data(left) | {"shown_sha256": left.sha256}
+    return reply(Envelope(True, summary=f"Trusted {', '.join(body.names)}", data=data))
+
+
+@router.post("/projects", response_model=answer_of(ProjectView), tags=["projects"])
+def create_project(caller: Manages, body: Folder) -> JSONResponse:
+    """Make a folder known as a project; one that is known already is shown. `wfe-mcp init` there adds its checks."""
+    if caller.token.project:
+        raise Refused("forbidden", f"The token {caller.token.name!r} is for one project.", "Use one of --all-projects.")
+    place = Path(body.folder)
+    if not place.is_absolute() or not place.is_dir():
+        raise Refused(
+            "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
+        )
+    own = caller.engine()
+    made = create_engine(project_at(place), environment=own.environment, clock=own.clock, store=own.store)
+    engine = caller.engine(made.project_id)
+    with engine.store.read() as tx:
+        record = next(each for each in tx.projects() if each.id == engine.project_id)
+    return shown(record.root, project_view(engine, record))
+
+
+@router.post("/queue", response_model=answer_of(JobView), tags=["queue"])
+def enqueue(caller: Works, body: Asked) -> JSONResponse:
+    """Put a question to a model into the queue."""
+    engine = caller.works(caller.engine(body.project))
+    job = put_question(engine, caller.by, body.text, role=body.role, priority=body.priority, timeout_s=body.timeout_s)
+    return shown(f"Enqueued {job.id}", job_view(find_job(engine, job.id)))

@@ -1,0 +1,121 @@
+"""Operations that steer a run: accept, overrule, undo, redo, checkpoints, forks, comparison, tool calls.
+
+What only a person may do needs the PIN, typed at the page; without it the answer is what an agent gets.
+"""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.api.access import Reads, Works
+from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import done, shown
+from wfe_mcp.views import rollback as history
+from wfe_mcp.views import steering
+from wfe_mcp.views.comparison import comparison
+from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.run_models import RollbackView, RunView
+from wfe_mcp.views.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
+
+router = APIRouter(tags=["runs"])
+
+
+class Overruling(Body):
+    """The phase whose gates are overruled, and why; the reason stays visible."""
+
+    phase: str
+    reason: str
+    pin: Pin = ""
+
+
+class StepBack(Body):
+    """``files``: restore the files too. ``discard``: replace unsaved changes, which are saved first."""
+
+    files: bool = False
+    discard: bool = False
+    pin: Pin = ""
+
+
+class Fork(Body):
+    """Where to begin: an event of the log (12) or a checkpoint (cp-12); without one, the last event."""
+
+    at: str = ""
+    title: str = ""
+    idempotency_key: str = Field("", description="the same key returns the same run")
+    pin: Pin = ""
+
+
+class Note(Body):
+    """Why the checkpoint is taken."""
+
+    note: str = ""
+
+
+@router.post("/runs/{run}/force_accept", response_model=answer_of())
+def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
+    """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
+    caller.refuse_program()
+    given = body.model_dump(exclude={"phase"})
+    return done(caller, caller.works(caller.engine_of(run)), steering.force_accept, run, body.phase, **given)
+
+
+@router.post("/runs/{run}/overrule", response_model=answer_of())
+def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
+    """Overrule the reviewers of a phase, with the PIN."""
+    caller.refuse_program()
+    given = body.model_dump(exclude={"phase"})
+    return done(caller, caller.works(caller.engine_of(run)), steering.overrule, run, body.phase, **given)
+
+
+@router.post("/runs/{run}/undo", response_model=answer_of(RollbackView))
+def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
+    """Undo the last command; decisions of a person need the PIN."""
+    return done(caller, caller.works(caller.engine_of(run)), history.undo, run, **body.model_dump())
+
+
+@router.post("/runs/{run}/redo", response_model=answer_of(RollbackView))
+def redo(caller: Works, run: str, body: StepBack) -> JSONResponse:
+    """Redo the last undo."""
+    return done(caller, caller.works(caller.engine_of(run)), history.redo, run, **body.model_dump())
+
+
+@router.post("/runs/{run}/checkpoint", response_model=answer_of())
+def take_checkpoint(caller: Works, run: str, body: Note) -> JSONResponse:
+    """Take a checkpoint of the run and its files now."""
+    return done(caller, caller.works(caller.engine_of(run)), history.checkpoint, run, note=body.note)
+
+
+@router.post("/runs/{run}/fork", response_model=answer_of(RunView))
+def fork_run(caller: Works, run: str, body: Fork) -> JSONResponse:
+    """Start a new run from the state of this one."""
+    return done(caller, caller.works(caller.engine_of(run)), steering.fork, run, **body.model_dump())
+
+
+@router.get("/compare", response_model=answer_of())
+def compare_runs(caller: Reads, left: str, right: str) -> JSONResponse:
+    """Two runs of a project side by side: inputs, phases, times, costs and artifacts."""
+    one, two = caller.engine_of(left), caller.engine_of(right)
+    if one.project_id != two.project_id:
+        raise Refused(
+            "bad_argument", f"{left} and {right} are runs of different projects.", "Compare two of one project."
+        )
+    view = comparison(one, standing_of(one, left), standing_of(one, right))
+    unlike = sum(not each.same for each in view.phases)
+    return shown(f"{unlike} of {plural(len(view.phases), 'phase')} differ", view)
+
+
+@router.get("/runs/{run}/tool_calls", response_model=answer_of(ToolCallList))
+def list_tool_calls(caller: Reads, run: str, phase: str = "", attempt: int | None = None) -> JSONResponse:
+    """Every use of a tool by a model in a run, with its input and output, oldest first."""
+    engine = caller.engine_of(run)
+    with engine.store.read() as tx:
+        found = tx.tool_calls(RunId(run), PhasePath(phase) if phase else None, attempt)
+    calls = tuple(
+        PhaseToolCall(phase=str(each.phase), attempt=each.attempt, call=tool_call_view(each)) for each in found
+    )
+    return shown(plural(len(calls), "tool call"), ToolCallList(calls=calls))
