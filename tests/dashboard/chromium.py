@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from scripts.chromium import found
 
@@ -25,6 +25,7 @@ def launched(home: Path) -> Generator[Browser]:
     program = found()
     if program is None:
         pytest.skip("no Chromium here: install it, or name it in WFE_CHROMIUM")
+    expect.set_options(timeout=WAIT_MS)
     env: dict[str, str | float | bool] = {**os.environ, "HOME": str(home)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS), env=env, timeout=WAIT_MS)

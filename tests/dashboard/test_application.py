@@ -21,6 +21,7 @@ from tests.dashboard.stage import Stage, staged
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.testing.models.server import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -184,6 +185,27 @@ def test_a_run_is_rolled_back_and_the_rollback_undone(scene: Scene, visit: Visit
     shown.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     expect(shown.locator("tbody tr").first).not_to_contain_text("passed")
     assert "RolledBack" in scene.events(run)
+    shown.get_by_role("button", name="Undo the last command").click()
+    asks = shown.get_by_role("dialog")
+    asks.get_by_label("PIN").fill(PIN)
+    asks.get_by_role("button", name="Sign").click()
+    expect(shown.locator("tbody tr").first).to_contain_text("passed")
+
+
+def test_settings_try_a_check_and_test_a_provider(scene: Scene, visit: Visit) -> None:
+    with ModelServer(models=["small"]) as models:
+        table = f'[providers.local]\nkind = "openai-compatible"\nbase_url = "{models.origin}/v1"\n'
+        config = scene.root / ".wfe" / "config.toml"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text(table, encoding="utf-8")
+        scene.check("ok", "print('fine')")
+        shown = visit("/settings")
+        shown.get_by_role("button", name="Try ok").click()
+        expect(shown.locator("#checks li")).to_contain_text("works")
+        provider = shown.locator("#providers li").filter(has_text="local")
+        expect(provider).to_contain_text(models.origin)
+        provider.get_by_role("button", name="Test local").click()
+        expect(provider.locator(".state")).to_contain_text("It lists 1 model")
 
 
 def test_five_hundred_phases_are_a_graph_and_a_list(scene: Scene, visit: Visit) -> None:

@@ -1,69 +1,110 @@
 // What is configured, and where from; keys are named by their source and never shown.
 import { useState } from "react";
-import { ask, useAct, useAsk } from "./api";
+import { Refused, ask, useAct, useAsk } from "./api";
 import { Cli, Problem, State, Waiting } from "./parts";
 
-interface SettingsData {
-  providers?: { name: string; kind?: string; key_source?: string; key_set?: boolean; model?: string; base_url?: string; trusted?: boolean }[];
-  roles?: { role: string; provider: string; model?: string }[];
-  checks?: { check: string; argv: string[]; where?: string }[];
-  approvals?: Record<string, unknown>;
-  notifications?: Record<string, unknown>;
-  database?: Record<string, unknown>;
-  [other: string]: unknown;
+interface Provider {
+  name: string;
+  kind: string;
+  where: string;
+  key_source?: string;
+  key_set?: boolean;
+  enabled: boolean;
+  trusted: boolean;
+  usable: boolean;
+  layer: string;
+  roles?: string[];
 }
 
-interface Tested {
-  ok: boolean;
-  ms?: number;
-  message?: string;
+interface Role {
+  role: string;
+  provider: string;
+  model: string;
+  fallback?: string[];
+  layer: string;
+  trusted: boolean;
+  fault?: string;
 }
+
+interface SettingsData {
+  providers?: Provider[];
+  roles?: Role[];
+  checks?: { check: string; argv: string[]; where: string }[];
+  approvals?: Record<string, unknown>;
+  page?: Record<string, unknown>;
+  database?: Record<string, unknown>;
+}
+
+interface Outcome {
+  good: boolean;
+  text: string;
+}
+
+const PARTS = { approvals: "Approval policy", page: "Decision page", database: "Database" } as const;
 
 export function Settings({ part }: { part: string }) {
-  const { data, error } = useAsk<SettingsData>("/settings", () => false);
-  const projects = useAsk<{ projects: { project: string }[] }>(error ? "/projects" : null, () => false);
-  const first = projects.data?.projects[0]?.project;
-  const project = useAsk<SettingsData>(error && first ? `/projects/${encodeURIComponent(first)}` : null, () => false);
-  const found = data ?? project.data;
-  const [tested, setTested] = useState<Record<string, Tested>>({});
+  const projects = useAsk<{ projects: { project: string; root: string }[] }>("/projects", () => false);
+  const [project, setProject] = useState("");
+  const { data, error } = useAsk<SettingsData>(`/settings${project && `?project=${encodeURIComponent(project)}`}`, () => false);
+  const [outcomes, setOutcomes] = useState<Record<string, Outcome>>({});
   const [act, busy, refused] = useAct();
-  const test = (name: string) => act(async () => { const answer = await ask<Tested>(`/settings/providers/${encodeURIComponent(name)}/test`, {}); setTested({ ...tested, [name]: answer.data }); });
-  if (!found && !error) return <Waiting />;
+  const show = (name: string, outcome: Outcome) => setOutcomes((before) => ({ ...before, [name]: outcome }));
+  const test = (name: string) =>
+    act(async () => {
+      try {
+        const { data: said } = await ask<{ tried: { latency_s: number | null; message: string } }>(`/settings/providers/${encodeURIComponent(name)}/test`, { project });
+        show(`provider ${name}`, { good: true, text: said.tried.message });
+      } catch (fault) {
+        if (!(fault instanceof Refused)) throw fault;
+        show(`provider ${name}`, { good: false, text: fault.message });
+      }
+    });
+  const tryOut = (name: string) =>
+    act(async () => {
+      const { data: trial } = await ask<{ works: boolean; outcome: string; message: string }>(`/settings/checks/${encodeURIComponent(name)}/try`, { project });
+      show(`check ${name}`, { good: trial.works, text: [trial.works ? "works" : trial.outcome, trial.message].filter(Boolean).join(", ") });
+    });
+  if (!data && !error) return <Waiting />;
   return (
     <>
       <header className="row wrap">
         <h1>Settings</h1>
-        <span className="muted">what counts now, after every configuration file</span>
+        <span className="muted">what is in force now, after every configuration file</span>
+        {(projects.data?.projects.length ?? 0) > 1 && (
+          <label className="row">
+            <span className="muted">Project</span>
+            <select value={project} onChange={(event) => { setOutcomes({}); setProject(event.target.value); }}>
+              <option value="">of this page</option>
+              {projects.data?.projects.map((each) => (
+                <option key={each.project} value={each.project}>
+                  {each.root}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <span className="end">
           <Cli text="wfe-mcp config show" />
         </span>
       </header>
-      <Problem error={found ? refused : (error ?? refused)} />
-      {found && (
+      <Problem error={error ?? refused} />
+      {data && (
         <>
           <section className="section" id="providers">
             <header>
               <h2>Providers</h2>
               <span className="soft">a key is named by where it comes from; it is never shown</span>
             </header>
-            {found.providers?.length ? (
+            {data.providers?.length ? (
               <ul className="panel">
-                {found.providers.map((each) => (
-                  <li key={each.name} className="row wrap" style={{ padding: "0.5rem 0.75rem", borderBottom: "var(--border)" }}>
-                    <b>{each.name}</b>
-                    <span className="soft">
-                      {[each.kind, each.model, each.base_url].filter(Boolean).join(", ")}
-                    </span>
-                    <span>
-                      {each.key_source} {each.key_set === false ? <State state="failed">key not set</State> : each.key_set ? <State state="passed">key set</State> : null}
-                    </span>
-                    <span className="end row">
-                      {tested[each.name] && <State state={tested[each.name]?.ok ? "passed" : "failed"}>{tested[each.name]?.ok ? `answered in ${tested[each.name]?.ms} ms` : tested[each.name]?.message}</State>}
-                      <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp providers test ${each.name}`} onClick={() => test(each.name)}>
-                        Test
-                      </button>
-                    </span>
-                  </li>
+                {data.providers.map((each) => (
+                  <Line key={each.name} name={each.name} outcome={outcomes[`provider ${each.name}`]} busy={busy} verb="Test" command={`wfe-mcp providers test ${each.name}`} onAct={() => test(each.name)}>
+                    <span className="soft">{[each.kind, each.where, ...(each.roles ?? [])].filter(Boolean).join(", ")}</span>
+                    {each.key_source && <span>{each.key_source}</span>}
+                    {each.key_source && <State state={each.key_set ? "passed" : "failed"}>{each.key_set ? "key set" : "key not set"}</State>}
+                    {!each.trusted && <State state="waiting">not trusted</State>}
+                    {!each.enabled && <State state="skipped">switched off</State>}
+                  </Line>
                 ))}
               </ul>
             ) : (
@@ -72,11 +113,30 @@ export function Settings({ part }: { part: string }) {
               </p>
             )}
           </section>
-          <Pairs title="Roles" about="who works and reviews" rows={(found.roles ?? []).map((each) => [each.role, [each.provider, each.model].filter(Boolean).join(", ")])} empty="No role is configured: the connected client works every phase." />
-          <Pairs title="Checks" about="commands that gates run" rows={(found.checks ?? []).map((each) => [each.check, each.argv.join(" ")])} empty="No check is configured. Next: wfe-mcp init" />
-          {(["approvals", "notifications", "database"] as const).map((name) =>
-            found[name] ? <Pairs key={name} title={name.charAt(0).toUpperCase() + name.slice(1)} about="" rows={Object.entries(found[name] ?? {}).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)])} empty="" /> : null,
-          )}
+          <Pairs title="Roles" about="who works and reviews" rows={(data.roles ?? []).map((each) => [each.role, [[each.provider, each.model].filter(Boolean).join(" "), ...(each.fallback ?? []).map((next) => `then ${next}`), each.trusted ? "" : "not trusted", each.fault].filter(Boolean).join(", ")])} empty="No role is configured: the connected client works every phase." />
+          <section className="section" id="checks">
+            <header>
+              <h2>Checks</h2>
+              <span className="soft">commands that gates run</span>
+            </header>
+            {data.checks?.length ? (
+              <ul className="panel">
+                {data.checks.map((each) => (
+                  <Line key={each.check} name={each.check} outcome={outcomes[`check ${each.check}`]} busy={busy} verb="Try" command="wfe-mcp init" onAct={() => tryOut(each.check)}>
+                    <code>{each.argv.join(" ")}</code>
+                    <span className="soft">{each.where}</span>
+                  </Line>
+                ))}
+              </ul>
+            ) : (
+              <p className="soft">
+                No check is configured. <Cli text="wfe-mcp init" />
+              </p>
+            )}
+          </section>
+          {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
+            <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
+          ))}
           <section className="section" id={part || "trust"}>
             <header>
               <h2>Trust</h2>
@@ -88,6 +148,21 @@ export function Settings({ part }: { part: string }) {
         </>
       )}
     </>
+  );
+}
+
+function Line({ name, outcome, busy, verb, command, onAct, children }: { name: string; outcome?: Outcome; busy: boolean; verb: string; command: string; onAct: () => void; children: React.ReactNode }) {
+  return (
+    <li className="row wrap" style={{ padding: "0.5rem 0.75rem", borderBottom: "var(--border)" }}>
+      <b>{name}</b>
+      {children}
+      <span className="end row">
+        {outcome && <State state={outcome.good ? "passed" : "failed"}>{outcome.text}</State>}
+        <button type="button" className="btn slim" disabled={busy} title={command} aria-label={`${verb} ${name}`} onClick={onAct}>
+          {verb}
+        </button>
+      </span>
+    </li>
   );
 }
 

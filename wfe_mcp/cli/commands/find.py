@@ -28,7 +28,7 @@ def find(
     invocation: Invocation, query: Query, kind: OfKind = "", run: OfRun = "", everywhere: Everywhere = False, limit: Limit = 10,
     cursor: Cursor = "",
 ) -> None:  # fmt: skip
-    """Search runs, artifacts, events, decisions, findings, blockers and attached files."""
+    """Search runs, artifacts, events, decisions, blockers and attachments."""
     from wfe_mcp.store.records.search import Kind
     from wfe_mcp.views.find import FoundView, found_everywhere
 

@@ -18,7 +18,7 @@ How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did
 
 
 def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
-    """List the blockers that recoveries reported, with class and fingerprint."""
+    """List the blockers that recoveries reported, with fingerprint."""
     from wfe_mcp.core.units import plural
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.recoveries import open_blockers
