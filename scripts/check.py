@@ -1,7 +1,7 @@
 """Runs every check that a merge requires; .ci/run only calls this file.
 
     python3 scripts/check.py                all stages
-    python3 scripts/check.py lint types     some stages; all but ``tests`` need the .venv that ``tests`` creates
+    python3 scripts/check.py lint types     some stages; all but ``web`` and ``tests`` need the .venv that ``tests`` creates
     python3 scripts/check.py --list         their names and commands
 
 Standard library only, for the oldest Python that the README's first command supports: it runs before any installation.
@@ -67,6 +67,8 @@ def stages(folder: Path) -> dict[str, list[Step]]:
     python = str(COMMANDS / "python")
     report = str(folder / "coverage.json")
     return {
+        # before the tests, one of which uses a package that this installs
+        "web": [Step([sys.executable, "scripts/build_web.py", name]) for name in ("--stamp", "--check")],
         # the README's own command, in the only test run
         "tests": [
             Step([sys.executable, "scripts/chromium.py"]),
@@ -85,7 +87,6 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "imports": [Step([str(COMMANDS / "lint-imports"), "--no-logo"]), Step([str(COMMANDS / "deptry"), "."])],
         "pins": [Step([python, "scripts/pins.py", "--check"])],
         "generated": [Step([python, "scripts/generate.py", "--check"])],
-        "web": [Step([python, "scripts/build_web.py", "--stamp"]), Step([python, "scripts/build_web.py", "--check"])],
         "wheel": [Step([python, "scripts/check_wheel.py"])],
     }
 
