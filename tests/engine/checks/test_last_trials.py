@@ -9,7 +9,8 @@ import pytest
 from tests.engine.checks.test_readiness import CHECK, configure, warnings
 from tests.engine.scene import AGENT, START, Scene, phase
 from wfe_mcp.engine.checks.last_trials import FILE, LastTrial, last_trial, last_trials, remember
-from wfe_mcp.engine.checks.trial import Outcome, Trial, not_tried
+from wfe_mcp.engine.checks.outcomes import Outcome
+from wfe_mcp.engine.checks.trial import Trial, not_tried
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings

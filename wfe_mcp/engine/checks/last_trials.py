@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.checks.trial import WORKS
+from wfe_mcp.engine.checks.outcomes import WORKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

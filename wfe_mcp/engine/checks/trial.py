@@ -20,9 +20,10 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.units import duration, plural
+from wfe_mcp.engine.checks.outcomes import WORKS
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.git.working_tree import hashed_tree
@@ -30,17 +31,13 @@ from wfe_mcp.workspace.git.working_tree import hashed_tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from wfe_mcp.engine.checks.outcomes import Outcome
     from wfe_mcp.workspace.config.checks import CheckSettings, Where
     from wfe_mcp.workspace.config.found_checks import FoundCheck
     from wfe_mcp.workspace.git.working_tree import HashedTree
 
 CHECK_LIMIT_S = 120.0
 ALL_LIMIT_S = 300.0
-
-Outcome = Literal["passed", "red", "no_tests", "failed", "timed_out", "not_found", "not_tried"]
-
-WORKS: frozenset[Outcome] = frozenset({"passed", "red", "not_tried"})
-"""Outcomes of checks that may be stored. ``not_tried``: the user declined the trial."""
 
 _LAST_LINES = 5
 
