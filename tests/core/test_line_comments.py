@@ -4,7 +4,11 @@ import pytest
 
 from wfe_mcp.core.line_comments import LineComment, split_comments, with_comments
 
-TWO = (LineComment("src/app.py", 12, "Name the unit."), LineComment("a b:3 (new).txt", 1, "Why?\n\n  - why not", "old"))
+TWO = (
+    LineComment("src/app.py", 12, "Name the unit."),
+    LineComment("a b:3 (new).txt", 1, "Why?\n\n  - why not", "old"),
+    LineComment("c.py", 7, "As in d.py:4 (old): no."),
+)
 
 
 @pytest.mark.parametrize("feedback", ["", "Measure first.", "Two\n\nlines"])

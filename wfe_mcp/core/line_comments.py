@@ -1,7 +1,7 @@
 """Comments on lines of a change, as part of the text of a rejection.
 
     reads well as it is, so every place that shows feedback shows them          with_comments
-    can be taken apart again, for who wants file, side, line and text           split_comments
+    can be taken apart again into file, side, line and text                     split_comments
 
 They are part of the one text that a person signs: a statement, an event and a database of before know them too.
 """
@@ -14,7 +14,7 @@ from typing import Literal
 Side = Literal["old", "new"]
 
 _HEAD = "Comments on lines:"
-_LINE = re.compile(r"- (?P<file>.+):(?P<line>[1-9]\d*) \((?P<side>old|new)\): (?P<text>.*)")
+_LINE = re.compile(r"- (?P<file>.+?):(?P<line>[1-9]\d*) \((?P<side>old|new)\): (?P<text>.*)")
 _MORE = "  "
 
 
