@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
 from tests.dashboard.browser import PIN, WRONG, asked
-from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.chromium import Tab
 from tests.dashboard.stage import Stage, staged
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
@@ -27,19 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 Visit = Callable[..., Tab_]
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with launched(tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture
-def tab(chromium: Chromium) -> Iterator[Tab]:
-    made = Tab.open(chromium)
-    yield made
-    made.close()
 
 
 @pytest.fixture

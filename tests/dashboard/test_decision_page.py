@@ -1,14 +1,14 @@
 """The page of each kind of decision in a real browser: readable on a phone and on a desk, dark and light, without a script."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.chromium import Tab
 from tests.decision_scenes import SCENES, playground
 from wfe_mcp.core.model import By
 from wfe_mcp.dashboard.serving import Page, served
@@ -28,12 +28,6 @@ SEEN = {
     ),
 }
 """What a person reads on each page."""
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with launched(tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 @dataclass

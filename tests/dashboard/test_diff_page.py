@@ -18,9 +18,8 @@ def changed_files(scene: Scene) -> None:
     scene.write("notes.unknown-language", "plain & simple\n")
 
 
-@pytest.fixture
-def request_id(scene: Scene) -> str:
-    """A request about a change of every kind."""
+def request_about_files(scene: Scene) -> str:
+    """A request about a change of every kind, in a project with git."""
     scene.git("init", "-q")
     scene.check("ok", "print('fine')")
     scene.write("kept.py", "def one():\n    return 'old'\n")
@@ -33,6 +32,11 @@ def request_id(scene: Scene) -> str:
     scene.submit(run, "plan")
     scene.work()
     return asked(scene, run)
+
+
+@pytest.fixture
+def request_id(scene: Scene) -> str:
+    return request_about_files(scene)
 
 
 def file(answer: Answer, name: str) -> str:

@@ -1,7 +1,6 @@
 """The page works in a real browser, with a virtual authenticator."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Error, Route
 
 from tests.dashboard.browser import PIN, asked, last
-from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.chromium import Tab
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.approvers import pinned_here
@@ -17,19 +16,6 @@ from wfe_mcp.views.approvers import approvers_path
 from wfe_mcp.views.trust import trust_path
 
 LONG = {"title": "A title that goes on " * 8, "body": "/a/path/without/any/space/" * 40 + "\nx = 1\n" * 30}
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with launched(tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture
-def tab(chromium: Chromium) -> Iterator[Tab]:
-    made = Tab.open(chromium)
-    yield made
-    made.close()
 
 
 def waiting(scene: Scene, *gates: dict[str, object], artifact: dict[str, str] | None = None) -> tuple[str, str]:

@@ -4,14 +4,13 @@ WFE_SCREENSHOTS=docs/images/dashboard pytest tests/dashboard/test_screenshots.py
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
-from tests.dashboard.chromium import Tab, launched
+from tests.dashboard.chromium import Tab
 from tests.dashboard.stage import staged
 from tests.engine.scene import Scene
 from wfe_mcp.dashboard.serving import Page
@@ -22,12 +21,6 @@ PAGES = {
     "start": "/start/quick_fix", "template": "/templates/quick_fix", "activity": "/activity", "projects": "/projects",
 }  # fmt: skip
 SIZES = {"desktop": (1280, 900), "phone": (400, 860)}
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with launched(tmp_path_factory.mktemp("home")) as made:
-        yield made
 
 
 @pytest.mark.skipif(

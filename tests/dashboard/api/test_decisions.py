@@ -7,8 +7,8 @@ import pytest
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN, WRONG, asked
-from tests.dashboard.test_diff_page import changed_files
-from tests.engine.scene import Scene, approval, command, phase
+from tests.dashboard.test_diff_page import request_about_files
+from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.views.approvals import as_json, open_approval, shown_sha256
 from wfe_mcp.views.envelopes import standing_of
 
@@ -17,19 +17,7 @@ PATH = "/decisions/{request}"
 
 @pytest.fixture
 def request_id(scene: Scene) -> str:
-    """A request about a change of every kind, in a project with git."""
-    scene.git("init", "-q")
-    scene.check("ok", "print('fine')")
-    scene.write("kept.py", "def one():\n    return 'old'\n")
-    scene.write("old_name.py", "".join(f"value_{number} = {number}\n" for number in range(9)))
-    scene.write("gone.txt", "bye\n")
-    (scene.root / "picture.bin").write_bytes(b"\0\1" * 40)
-    run = scene.start(phase("plan", command("ok"), approval()))
-    scene.begin(run, "plan")
-    changed_files(scene)
-    scene.submit(run, "plan")
-    scene.work()
-    return asked(scene, run)
+    return request_about_files(scene)
 
 
 def run_of(scene: Scene, request: str) -> str:
