@@ -74,7 +74,7 @@ class WaitingOpinion:
 
 @view_model
 class StoppedRun:
-    """A run that goes on only after somebody did something. ``blockers``: why, each with the next step."""
+    """A run that continues only after a user acts. ``blockers``: why, each with the next step."""
 
     run: str
     title: str

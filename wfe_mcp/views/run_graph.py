@@ -108,7 +108,7 @@ class TimelineView:
 
 @view_model
 class AttemptLine:
-    """One attempt. ``restores``: the attempt that a rollback restored as this one; ``feedback``: what it was told."""
+    """One attempt. ``restores``: the attempt that a rollback restored as this one; ``feedback``: what it was given."""
 
     phase: str
     attempt: int

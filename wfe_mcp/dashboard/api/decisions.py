@@ -1,7 +1,7 @@
 """Operations on what waits for a person's decision: look at it, approve, reject with comments on lines, edit.
 
 Rules:
-1. Whoever has a token may look. A decision needs the PIN, typed at the page; a program is ``forbidden``.
+1. Any token may look. A decision needs the PIN, typed at the page; a program is ``forbidden``.
 2. A decision is for the content that was shown: ``sha256`` and ``shown`` are sent, and any other is ``stale_revision``
    (409) with the view of now, and the request that is open in its place.
 """
@@ -25,15 +25,13 @@ from wfe_mcp.dashboard.highlight import classed
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views.approvals.comments import rejection
+from wfe_mcp.views.approvals.comments import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.page import DecisionData, decision_data
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.envelopes import refusal
 from wfe_mcp.views.model import plain, view_model
 
 router = APIRouter(prefix="/decisions/{request}", tags=["decisions"])
-
-_MOST_COMMENTS = 200
 
 
 class _Decision(BaseModel):
@@ -67,7 +65,7 @@ class Sending(_Decision):
 
     feedback: str = ""
     to: str = ""
-    comments: list[Comment] = Field([], max_length=_MOST_COMMENTS)
+    comments: list[Comment] = Field([], max_length=MOST_COMMENTS)
 
 
 class Edit(_Decision):

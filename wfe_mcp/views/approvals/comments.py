@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 _TYPED = re.compile(r"(?P<file>[^=]+?):(?P<old>-?)(?P<line>\d+)=(?P<text>.+)", re.DOTALL)
-_MOST = 200
+MOST_COMMENTS = 200
+"""Comments on lines in one rejection."""
 
 
 def typed_comments(given: Iterable[str]) -> list[LineComment]:
@@ -40,8 +41,8 @@ def rejection(view: ApprovalView | None, feedback: str, comments: Sequence[LineC
         if not feedback.strip():
             raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
         return feedback
-    if len(comments) > _MOST:
-        raise Refused("bad_argument", f"{len(comments)} comments are too many.", f"Give at most {_MOST}.")
+    if len(comments) > MOST_COMMENTS:
+        raise Refused("bad_argument", f"{len(comments)} comments are too many.", f"Give at most {MOST_COMMENTS}.")
     files = {each.path: each for change in (() if view is None else view.changes) for each in change.files}
     for each in comments:
         _refuse_elsewhere(each, files)
