@@ -1,17 +1,20 @@
 // One decision: what is asked, what is unusual, the change, the artifact, the evidence; the decision always in reach.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, useAct, useAsk } from "./api";
+import { useAsk } from "./api";
+import { type Choice, Bar } from "./decision_bar";
+import { sum, Outline, Artifact, Evidence, Opinions } from "./decision_parts";
 import { File, Stat, anchorOf, placeOf, type Comment, type FileDiff } from "./diff";
+import { useDraft } from "./draft";
 import { Icon } from "./icons";
 import { weightLook } from "./inbox";
 import { useKeys } from "./keys";
 import { useCommands } from "./palette";
-import { Cli, Crumbs, Gates, Problem, Segments, State, Waiting, type Gate } from "./parts";
-import { Changes, Parts, Value, type FieldChange, type Part } from "./rendered";
+import { Crumbs, Gates, Problem, Segments, State, Waiting, type Gate } from "./parts";
+import { Parts, Value, type FieldChange, type Part } from "./rendered";
 import { go, to } from "./route";
 import { age, capital, count, folder, look } from "./words";
 
-interface Shown {
+export interface Shown {
   question: string;
   effect: string;
   assurance: string;
@@ -29,7 +32,7 @@ interface Shown {
   attachments?: { number: number; name: string; media_type: string; size_bytes: number; by: string }[];
 }
 
-interface ArtifactShown {
+export interface ArtifactShown {
   name: string;
   phase: string;
   revision: number;
@@ -41,7 +44,7 @@ interface ArtifactShown {
   written?: string[];
 }
 
-interface DecisionData {
+export interface DecisionData {
   request: { id: string; run_id: string; phase: string; attempt: number; stage: string; sha256: string; created_at: string; expires_at?: string | null };
   state: "open" | "answered" | "expired" | "closed";
   project: string;
@@ -57,24 +60,6 @@ interface DecisionData {
   shown_sha256: string;
   command: string;
   shown?: Shown | null;
-}
-
-type Choice = "" | "approve" | "reject";
-
-/** Text that a person typed for this request; it survives a reload and a new revision. */
-function useDraft<T>(key: string, start: T): [T, (value: T) => void] {
-  const name = `wfe-draft ${key}`;
-  const [value, setValue] = useState<T>(() => {
-    const kept = sessionStorage.getItem(name);
-    return kept ? (JSON.parse(kept) as T) : start;
-  });
-  return [
-    value,
-    (next) => {
-      sessionStorage.setItem(name, JSON.stringify(next));
-      setValue(next);
-    },
-  ];
 }
 
 export function Decision({ request, at }: { request: string; at: string }) {
@@ -374,297 +359,5 @@ function Open({ data, shown, at, reload }: { data: DecisionData; shown: Shown; a
       </div>
       <Bar data={data} shown={shown} choice={choice} setChoice={setChoice} comments={comments} viewed={viewed.length} files={files.length} reload={reload} sent={() => setComments([])} />
     </>
-  );
-}
-
-const sum = (files: FileDiff[], key: "added" | "removed"): number => files.reduce((total, each) => total + (each[key] ?? 0), 0);
-
-function Outline({ shown, files }: { shown: Shown; files: FileDiff[] }) {
-  const jump = (id: string) => (event: React.MouseEvent) => {
-    event.preventDefault();
-    document.getElementById(id)?.scrollIntoView();
-  };
-  const row = (id: string, name: string, end?: React.ReactNode) => (
-    <a href={`#${id}`} onClick={jump(id)}>
-      {name}
-      {end !== undefined && <span className="end">{end}</span>}
-    </a>
-  );
-  return (
-    <nav className="outline" aria-label="On this page">
-      <ul>
-        {shown.prompt && <li>{row("prompt", "Prompt")}</li>}
-        <li>
-          {row("change", "Change", <Stat added={sum(files, "added")} removed={sum(files, "removed")} />)}
-          <ul className="sub">
-            {files.slice(0, 12).map((each) => (
-              <li key={each.path}>
-                <a href={`#${anchorOf(each.path)}`} onClick={jump(anchorOf(each.path))}>
-                  <span className="clip">{each.path}</span>
-                </a>
-              </li>
-            ))}
-          </ul>
-        </li>
-        {shown.artifact && <li>{row("artifact", "Artifact", `rev. ${shown.artifact.revision}`)}</li>}
-        {(shown.earlier ?? []).length > 0 && <li>{row("earlier", "Earlier artifacts", shown.earlier?.length)}</li>}
-        <li>{row("evidence", "Evidence", <Gates gates={shown.evidence ?? []} />)}</li>
-        {(shown.opinions ?? []).length > 0 && <li>{row("opinions", "Opinions", shown.opinions?.length)}</li>}
-        {(shown.attempts ?? []).length > 0 && <li>{row("attempts", "Earlier attempts", shown.attempts?.length)}</li>}
-      </ul>
-      <p className="keys">
-        {[["n", "next file"], ["c", "comment on line"], ["v", "mark file viewed"], ["a", "approve"], ["s", "send back"], ["?", "all keys"]].map(([key, does]) => (
-          <span key={key} style={{ display: "contents" }}>
-            <kbd>{key}</kbd>
-            {does}
-          </span>
-        ))}
-      </p>
-    </nav>
-  );
-}
-
-function Artifact({ artifact }: { artifact: ArtifactShown }) {
-  const [view, setView] = useState("Fields");
-  const names = ["Fields", ...(artifact.against ? ["Difference"] : []), "JSON"];
-  return (
-    <section className="section" id="artifact">
-      <header>
-        <h2>Artifact</h2>
-        <span className="soft">
-          {artifact.name}, revision {artifact.revision}, schema {artifact.schema}
-        </span>
-        <span className="end">
-          <Segments label="View of the artifact" names={names} now={view} choose={setView} />
-        </span>
-      </header>
-      <div className="panel">
-        <div className="body">
-          {view === "JSON" ? (
-            <pre className="block" tabIndex={0}>{JSON.stringify(artifact.content, null, 2)}</pre>
-          ) : view === "Difference" ? (
-            <Changes changes={artifact.changes ?? []} />
-          ) : artifact.parts ? (
-            <Parts parts={artifact.parts} />
-          ) : (
-            <Value value={artifact.content} />
-          )}
-        </div>
-      </div>
-    </section>
-  );
-}
-
-function Evidence({ shown }: { shown: Shown }) {
-  return (
-    <section className="section" id="evidence">
-      <header>
-        <h2>Evidence</h2>
-        <span className="soft">what the server ran itself</span>
-      </header>
-      <div className="panel ledger">
-        {(shown.evidence ?? []).map((each, index) => (
-          <details key={index}>
-            <summary>
-              <Gates gates={[each]} />
-              <span className="gate-name">{each.gate}</span>
-              <span className={`s-${look(each.state) === "pending" ? "skipped" : look(each.state)}`}>{each.state}</span>
-              <span className="sentence">{each.text}</span>
-              <span className="time muted small">{each.at ? `${age(each.at)} ago` : ""}</span>
-            </summary>
-            <div className="detail">
-              <dl className="kv tight">
-                {each.level && (
-                  <>
-                    <dt>Level</dt>
-                    <dd>{each.level}</dd>
-                  </>
-                )}
-                {(each.details ?? []).map((one) => (
-                  <div key={one.name} style={{ display: "contents" }}>
-                    <dt>{one.name}</dt>
-                    <dd>
-                      <Value value={one.value} />
-                    </dd>
-                  </div>
-                ))}
-              </dl>
-            </div>
-          </details>
-        ))}
-        {(shown.evidence ?? []).length === 0 && <p className="soft" style={{ padding: "0.75rem" }}>No gate ran before this one.</p>}
-      </div>
-    </section>
-  );
-}
-
-function Opinions({ shown }: { shown: Shown }) {
-  if (!shown.opinions?.length) return null;
-  return (
-    <section className="section" id="opinions">
-      <header>
-        <h2>Opinions</h2>
-        <span className="soft">what reviewers claim</span>
-      </header>
-      {shown.opinions.map((each) => (
-        <div key={each.reviewer} className="panel" style={{ marginBottom: "0.5rem" }}>
-          <header>
-            <Icon name="model" />
-            <b>{each.reviewer}</b>
-            <span className="soft">{each.model}</span>
-            <State state={each.state} />
-          </header>
-          <div className="body stack">
-            {each.summary && <p className="words">{each.summary}</p>}
-            {(each.findings ?? []).map((one, index) => (
-              <p key={index}>
-                <span className={`sev ${one.severity}`}>{one.severity}</span> <b>{one.title}</b> {one.place && <code>{one.place}</code>}
-                {one.detail && <span className="words"> {one.detail}</span>}
-              </p>
-            ))}
-          </div>
-        </div>
-      ))}
-    </section>
-  );
-}
-
-function Bar({ data, shown, choice, setChoice, comments, viewed, files, reload, sent }: {
-  data: DecisionData;
-  shown: Shown;
-  choice: Choice;
-  setChoice: (choice: Choice) => void;
-  comments: Comment[];
-  viewed: number;
-  files: number;
-  reload: () => void;
-  sent: () => void;
-}) {
-  const { request } = data;
-  const [comment, setComment] = useDraft(`${request.id} comment`, "");
-  const [feedback, setFeedback] = useDraft(`${request.id} feedback`, "");
-  const [back, setBack] = useState("");
-  const [pin, setPin] = useState("");
-  const [phrase, setPhrase] = useState("");
-  const [act, busy, error] = useAct();
-  const stale = error?.code === "stale_revision";
-  const needsKey = shown.assurance === "passkey";
-  const reject = data.command.replace(" approve ", " reject ");
-
-  const send = () =>
-    act(async () => {
-      const common = { pin, sha256: request.sha256, shown: data.shown_sha256 };
-      try {
-        if (choice === "approve") await ask(`/decisions/${request.id}/approve`, { ...common, comment, phrase });
-        else await ask(`/decisions/${request.id}/reject`, { ...common, feedback, to: back, comments });
-        sent();
-        reload();
-      } finally {
-        setPin("");
-      }
-    });
-  const pinField = (
-    <label className="field">
-      <span>
-        PIN {needsKey && <span className="hint">this gate asks for a passkey</span>}
-      </span>
-      <input type="password" autoComplete="off" required value={pin} onChange={(event) => setPin(event.target.value)} />
-    </label>
-  );
-  return (
-    <section className="decide" aria-label="Your decision">
-      {choice !== "" && (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            send();
-          }}
-        >
-          <div className={`pane ${choice === "approve" ? "yes" : "back"}`}>
-            <p className="then">
-              {choice === "approve"
-                ? `${shown.effect} Your decision is signed over the change, the evidence and everything else on this page.`
-                : `A new attempt begins with your text${comments.length ? ` and ${count(comments.length, "line comment")}` : ""}.`}
-            </p>
-            {choice === "approve" ? (
-              <label className="field">
-                <span>
-                  Comment <span className="hint">optional, kept with the decision</span>
-                </span>
-                <input type="text" autoFocus value={comment} onChange={(event) => setComment(event.target.value)} />
-              </label>
-            ) : (
-              <>
-                <label className="field">
-                  <span>What should be different?</span>
-                  <textarea autoFocus rows={3} required={!comments.length} value={feedback} onChange={(event) => setFeedback(event.target.value)} />
-                </label>
-                <label className="field">
-                  <span>Back to</span>
-                  <select value={back} onChange={(event) => setBack(event.target.value)}>
-                    <option value="">{shown.phase} (attempt {request.attempt + 1})</option>
-                    {(data.back_to ?? []).filter((each) => each !== shown.phase).map((each) => (
-                      <option key={each} value={each}>
-                        {each}
-                      </option>
-                    ))}
-                  </select>
-                </label>
-              </>
-            )}
-            {choice === "approve" && shown.phrase && (
-              <label className="field">
-                <span>Type “{shown.phrase}”</span>
-                <input type="text" required value={phrase} onChange={(event) => setPhrase(event.target.value)} />
-              </label>
-            )}
-            {pinField}
-            <span className="row">
-              <button className={`btn ${choice === "approve" ? "yes" : "solid"} grow`} type="submit" disabled={busy} title={choice === "approve" ? data.command : reject}>
-                {busy ? "Signing…" : choice === "approve" ? "Sign approval" : "Sign and send back"}
-              </button>
-              {(data.passkeys ?? []).length > 0 && (
-                <a className="btn" href={`/decide/${request.id}`} title="Sign with a passkey on the plain page">
-                  <Icon name="key" />
-                  Passkey
-                </a>
-              )}
-            </span>
-            {error && (
-              <p className="problem" role="alert">
-                Nothing was decided. {error.message} {error.hint}{" "}
-                {stale && (
-                  <button type="button" className="btn slim" onClick={reload}>
-                    Show what is open now
-                  </button>
-                )}
-              </p>
-            )}
-          </div>
-        </form>
-      )}
-      <div className="rest">
-        <span className="choices" role="group" aria-label="Decision">
-          <button type="button" className="btn" aria-pressed={choice === "approve"} title={data.command} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
-            <Icon name="passed" />
-            Approve
-          </button>
-          <button type="button" className="btn" aria-pressed={choice === "reject"} title={reject} onClick={() => setChoice(choice === "reject" ? "" : "reject")}>
-            <Icon name="back" />
-            Send back
-          </button>
-        </span>
-        <span className="facts">
-          {files > 0 && <span>{viewed} of {count(files, "file")} viewed</span>}
-          {comments.length > 0 && <span>{count(comments.length, "line comment")}</span>}
-          <span title="sha256 of everything on this page">
-            signs <code>{data.shown_sha256.slice(0, 8)}</code>
-          </span>
-        </span>
-        <span className="end">
-          <Cli text={choice === "reject" ? reject : data.command} />
-        </span>
-      </div>
-    </section>
   );
 }

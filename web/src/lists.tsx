@@ -4,7 +4,7 @@ import { ask, onLive, query, useAct, useAsk, type LiveEvent } from "./api";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
-import { Log } from "./run";
+import { Log } from "./run_history";
 import { age, count, folder, span, stateWord } from "./words";
 
 export interface RunRow {

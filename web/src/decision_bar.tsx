@@ -1,0 +1,151 @@
+// The bar that decides: PIN, comment or feedback, always in reach.
+import { useState } from "react";
+import { ask, useAct } from "./api";
+import { type DecisionData, type Shown } from "./decision";
+import { type Comment } from "./diff";
+import { useDraft } from "./draft";
+import { Icon } from "./icons";
+import { Cli } from "./parts";
+import { count } from "./words";
+
+export type Choice = "" | "approve" | "reject";
+
+export function Bar({ data, shown, choice, setChoice, comments, viewed, files, reload, sent }: {
+  data: DecisionData;
+  shown: Shown;
+  choice: Choice;
+  setChoice: (choice: Choice) => void;
+  comments: Comment[];
+  viewed: number;
+  files: number;
+  reload: () => void;
+  sent: () => void;
+}) {
+  const { request } = data;
+  const [comment, setComment] = useDraft(`${request.id} comment`, "");
+  const [feedback, setFeedback] = useDraft(`${request.id} feedback`, "");
+  const [back, setBack] = useState("");
+  const [pin, setPin] = useState("");
+  const [phrase, setPhrase] = useState("");
+  const [act, busy, error] = useAct();
+  const stale = error?.code === "stale_revision";
+  const needsKey = shown.assurance === "passkey";
+  const reject = data.command.replace(" approve ", " reject ");
+
+  const send = () =>
+    act(async () => {
+      const common = { pin, sha256: request.sha256, shown: data.shown_sha256 };
+      try {
+        if (choice === "approve") await ask(`/decisions/${request.id}/approve`, { ...common, comment, phrase });
+        else await ask(`/decisions/${request.id}/reject`, { ...common, feedback, to: back, comments });
+        sent();
+        reload();
+      } finally {
+        setPin("");
+      }
+    });
+  const pinField = (
+    <label className="field">
+      <span>
+        PIN {needsKey && <span className="hint">this gate asks for a passkey</span>}
+      </span>
+      <input type="password" autoComplete="off" required value={pin} onChange={(event) => setPin(event.target.value)} />
+    </label>
+  );
+  return (
+    <section className="decide" aria-label="Your decision">
+      {choice !== "" && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            send();
+          }}
+        >
+          <div className={`pane ${choice === "approve" ? "yes" : "back"}`}>
+            <p className="then">
+              {choice === "approve"
+                ? `${shown.effect} Your decision is signed over the change, the evidence and everything else on this page.`
+                : `A new attempt begins with your text${comments.length ? ` and ${count(comments.length, "line comment")}` : ""}.`}
+            </p>
+            {choice === "approve" ? (
+              <label className="field">
+                <span>
+                  Comment <span className="hint">optional, kept with the decision</span>
+                </span>
+                <input type="text" autoFocus value={comment} onChange={(event) => setComment(event.target.value)} />
+              </label>
+            ) : (
+              <>
+                <label className="field">
+                  <span>What should be different?</span>
+                  <textarea autoFocus rows={3} required={!comments.length} value={feedback} onChange={(event) => setFeedback(event.target.value)} />
+                </label>
+                <label className="field">
+                  <span>Back to</span>
+                  <select value={back} onChange={(event) => setBack(event.target.value)}>
+                    <option value="">{shown.phase} (attempt {request.attempt + 1})</option>
+                    {(data.back_to ?? []).filter((each) => each !== shown.phase).map((each) => (
+                      <option key={each} value={each}>
+                        {each}
+                      </option>
+                    ))}
+                  </select>
+                </label>
+              </>
+            )}
+            {choice === "approve" && shown.phrase && (
+              <label className="field">
+                <span>Type “{shown.phrase}”</span>
+                <input type="text" required value={phrase} onChange={(event) => setPhrase(event.target.value)} />
+              </label>
+            )}
+            {pinField}
+            <span className="row">
+              <button className={`btn ${choice === "approve" ? "yes" : "solid"} grow`} type="submit" disabled={busy} title={choice === "approve" ? data.command : reject}>
+                {busy ? "Signing…" : choice === "approve" ? "Sign approval" : "Sign and send back"}
+              </button>
+              {(data.passkeys ?? []).length > 0 && (
+                <a className="btn" href={`/decide/${request.id}`} title="Sign with a passkey on the plain page">
+                  <Icon name="key" />
+                  Passkey
+                </a>
+              )}
+            </span>
+            {error && (
+              <p className="problem" role="alert">
+                Nothing was decided. {error.message} {error.hint}{" "}
+                {stale && (
+                  <button type="button" className="btn slim" onClick={reload}>
+                    Show what is open now
+                  </button>
+                )}
+              </p>
+            )}
+          </div>
+        </form>
+      )}
+      <div className="rest">
+        <span className="choices" role="group" aria-label="Decision">
+          <button type="button" className="btn" aria-pressed={choice === "approve"} title={data.command} onClick={() => setChoice(choice === "approve" ? "" : "approve")}>
+            <Icon name="passed" />
+            Approve
+          </button>
+          <button type="button" className="btn" aria-pressed={choice === "reject"} title={reject} onClick={() => setChoice(choice === "reject" ? "" : "reject")}>
+            <Icon name="back" />
+            Send back
+          </button>
+        </span>
+        <span className="facts">
+          {files > 0 && <span>{viewed} of {count(files, "file")} viewed</span>}
+          {comments.length > 0 && <span>{count(comments.length, "line comment")}</span>}
+          <span title="sha256 of everything on this page">
+            signs <code>{data.shown_sha256.slice(0, 8)}</code>
+          </span>
+        </span>
+        <span className="end">
+          <Cli text={choice === "reject" ? reject : data.command} />
+        </span>
+      </div>
+    </section>
+  );
+}

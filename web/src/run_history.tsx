@@ -1,0 +1,238 @@
+// What happened in a run: its events, every attempt, its checkpoints.
+import { useEffect, useMemo, useRef, useState } from "react";
+import { ask, onLive, query, useAct, useAsk, type LiveEvent } from "./api";
+import { Icon } from "./icons";
+import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
+import { send } from "./pin";
+import { go, to } from "./route";
+import { age, clock, count } from "./words";
+
+interface Checkpoint {
+  checkpoint: string;
+  why: string;
+  phase?: string;
+  attempt?: number;
+  at: string;
+  note?: string;
+  files?: boolean | null;
+}
+
+export interface AttemptLine {
+  phase: string;
+  attempt: number;
+  iteration: number;
+  state: string;
+  is_newest: boolean;
+  reason?: string;
+  started_at?: string;
+  revision?: number;
+  sha256?: string;
+  artifact?: string;
+  restores?: number;
+  recovery?: string;
+  forced?: boolean;
+  feedback?: string[];
+}
+
+const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
+
+const ROW = 32;
+
+/** A log of any length: only the lines in view are in the page. */
+export function Log({ events, empty, run = false }: { events: LiveEvent[]; empty: string; run?: boolean }) {
+  const [top, setTop] = useState(0);
+  const [openLine, setOpenLine] = useState<LiveEvent | null>(null);
+  if (!events.length) return <p className="soft" style={{ padding: "0.75rem" }}>{empty}</p>;
+  const from = Math.max(0, Math.floor(top / ROW) - 10);
+  return (
+    <>
+      <div className="events" tabIndex={0} role="region" aria-label={`${count(events.length, "event")}, newest first`} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+        <div className="spacer" style={{ height: events.length * ROW }}>
+          {events.slice(from, from + 60).map((each, index) => (
+            <div key={`${each.run ?? ""}${each.seq}`} className="line" style={{ top: (from + index) * ROW }}>
+              <span className="muted num">{run ? each.position : each.seq}</span>
+              <time className="muted num" title={each.at}>{clock(each.at)} · {age(each.at)} ago</time>
+              <button type="button" className="btn slim bare" style={{ justifyContent: "start" }} onClick={() => setOpenLine(each)}>
+                {each.type}
+              </button>
+              <span>
+                {run && (
+                  <a href={to("runs", each.run)}>{each.title || each.run}</a>
+                )}{" "}
+                {String(each.payload?.phase ?? "")} {each.payload?.attempt ? `attempt ${String(each.payload.attempt)}` : ""}
+              </span>
+              <span className="soft">
+                {each.actor} ({each.channel})
+              </span>
+            </div>
+          ))}
+        </div>
+      </div>
+      {openLine && (
+        <Ask title={openLine.type} onClose={() => setOpenLine(null)}>
+          <p className="soft">
+            {openLine.at}, {openLine.actor} ({openLine.channel})
+          </p>
+          <pre className="block" tabIndex={0} style={{ maxHeight: "50vh", overflow: "auto" }}>{JSON.stringify(openLine.payload, null, 2)}</pre>
+          <form method="dialog">
+            <button className="btn">Close</button>
+          </form>
+        </Ask>
+      )}
+    </>
+  );
+}
+
+export function Events({ run }: { run: string }) {
+  const [events, setEvents] = useState<LiveEvent[]>([]);
+  const [kind, setKind] = useState("");
+  const last = useRef(0);
+  useEffect(() => {
+    let on = true;
+    const more = async () => {
+      for (;;) {
+        const { data } = await ask<{ events: LiveEvent[] }>(`/runs/${encodeURIComponent(run)}/events${query({ after: last.current, limit: 1000 })}`);
+        const fresh = data.events.filter((each) => each.seq > last.current);
+        if (!on || !fresh.length) return;
+        last.current = fresh[fresh.length - 1]?.seq ?? last.current;
+        setEvents((was) => [...was, ...fresh]);
+      }
+    };
+    let reading = Promise.resolve();
+    const next = () => (reading = reading.then(more, more).catch(() => undefined));
+    void next();
+    const off = onLive((heard) => {
+      if ("again" in heard || ("event" in heard && heard.event.run === run)) void next();
+    });
+    return () => {
+      on = false;
+      off();
+    };
+  }, [run]);
+  const kinds = useMemo(() => [...new Set(events.map((each) => each.type))].sort(), [events]);
+  const shown = useMemo(() => events.filter((each) => !kind || each.type === kind).reverse(), [events, kind]);
+  return (
+    <>
+      <div className="filters" style={{ padding: "0 0.75rem" }}>
+        <label className="row small soft">
+          <span>Kind</span>
+          <select value={kind} onChange={(event) => setKind(event.target.value)}>
+            <option value="">all {events.length}</option>
+            {kinds.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        <Cli text={`wfe-mcp log ${run}`} />
+      </div>
+      <Log events={shown} empty="No events of this kind." />
+    </>
+  );
+}
+
+export function Lineage({ run }: { run: string }) {
+  const { data, error } = useAsk<{ attempts: AttemptLine[] }>(`/runs/${encodeURIComponent(run)}/attempts`, (event) => event.run === run);
+  if (error && !data) return <Problem error={error} />;
+  if (!data) return <Waiting />;
+  const phases = [...new Set(data.attempts.map((each) => each.phase))];
+  return (
+    <ul className="lineage">
+      {phases.map((phase) => (
+        <li key={phase} style={{ padding: "0.5rem 0.75rem", borderBottom: "var(--border)" }}>
+          <h2 className="label">{phase}</h2>
+          <ol>
+            {data.attempts
+              .filter((each) => each.phase === phase)
+              .map((each) => (
+                <li key={each.attempt} className="row wrap small" style={{ padding: "0.25rem 0" }}>
+                  <span className="num">Attempt {each.attempt}</span>
+                  {each.iteration > 1 && <span className="muted">iteration {each.iteration}</span>}
+                  <State state={each.is_newest ? each.state : each.state === "completed" ? "superseded" : each.state} />
+                  {each.restores ? <span className="tag">restores attempt {each.restores}</span> : null}
+                  {each.recovery && <span className="tag">recovered by {each.recovery}</span>}
+                  {each.forced && <Flag kind="weak">forced</Flag>}
+                  {each.revision ? (
+                    <a href={to("artifact", run, each.phase, each.revision)} onClick={(event) => { event.preventDefault(); go(to("runs", run, "lineage", each.phase)); }}>
+                      {each.artifact} revision {each.revision}
+                    </a>
+                  ) : null}
+                  {each.reason && <span className="words soft">{each.reason}</span>}
+                  {(each.feedback ?? []).map((text, index) => (
+                    <p key={index} className="said words" style={{ flex: "1 0 100%" }}>
+                      {text}
+                    </p>
+                  ))}
+                </li>
+              ))}
+          </ol>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Checkpoints({ run, over, reload }: { run: string; over: boolean; reload: () => void }) {
+  const { data } = useAsk<{ checkpoints: Checkpoint[] }>(`/runs/${encodeURIComponent(run)}/checkpoints`, (event) => event.run === run);
+  const [back, setBack] = useState<Checkpoint | null>(null);
+  const [files, setFiles] = useState(true);
+  const [act, busy, error] = useAct();
+  const found = data?.checkpoints ?? [];
+  if (!found.length) return null;
+  const id = encodeURIComponent(run);
+  const roll = (to_: string) => act(async () => { await send(`/runs/${id}/rollback`, { to: to_, files }); reload(); });
+  return (
+    <section className="section late" aria-label="Checkpoints">
+      <header>
+        <h2>Checkpoints</h2>
+        <span className="soft">A rollback is added to the log; nothing is deleted.</span>
+        {!over && (
+          <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/undo`, {}); reload(); })}>
+            <Icon name="back" />
+            Undo the last command
+          </button>
+        )}
+      </header>
+      <Problem error={error} />
+      <ul className="panel cps">
+        {found.slice(0, 12).map((each) => (
+          <li key={each.checkpoint}>
+            <b>{each.checkpoint}</b>
+            <span>
+              {CHECKPOINTS[each.why] ?? each.why} {each.phase} {each.note} {each.files === false && <span className="muted">state only</span>}
+            </span>
+            <time className="muted num" title={each.at}>{age(each.at)} ago</time>
+            <span className="row">
+              {!over && (
+                <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
+                  <Icon name="back" />
+                  Roll back…
+                </button>
+              )}
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("runs", made.run)); })}>
+                <Icon name="fork" />
+                Fork
+              </button>
+            </span>
+          </li>
+        ))}
+      </ul>
+      {back && (
+        <Ask title={`Roll back to ${back.checkpoint}?`} onClose={() => setBack(null)}>
+          <p>
+            Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
+          </p>
+          <label className="row">
+            <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
+          </label>
+          <Cli text={`wfe-mcp rollback ${run} ${back.checkpoint}${files ? "" : " --no-files"}`} />
+          <form method="dialog" className="row">
+            <button className="btn solid" onClick={() => roll(back.checkpoint)}>
+              Roll back
+            </button>
+            <button className="btn">Keep the run as it is</button>
+          </form>
+        </Ask>
+      )}
+    </section>
+  );
+}

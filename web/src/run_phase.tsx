@@ -1,0 +1,208 @@
+// One phase of a run, beside the graph: gates, artifact, evidence, tools, attempts.
+import { useState } from "react";
+import { query, useAct, useAsk, type LiveEvent } from "./api";
+import { subline, type GraphNode } from "./graph";
+import { Icon } from "./icons";
+import { Ask, Cli, Flag, Gates, Problem, State, Waiting } from "./parts";
+import { send } from "./pin";
+import { Value } from "./rendered";
+import { type RunData } from "./run";
+import { type AttemptLine } from "./run_history";
+import { age, clock, money, tokens } from "./words";
+
+interface Call {
+  at: string;
+  tool: string;
+  ok?: boolean | null;
+  ms?: number | null;
+  input?: unknown;
+  output?: unknown;
+}
+
+export function Side({ run, node, data, close }: { run: string; node: GraphNode; data: RunData; close: () => void }) {
+  const id = encodeURIComponent(run);
+  const phase = data.phases.find((each) => each.phase === node.phase);
+  const [tab, setTab] = useState("Gates");
+  const mine = (event: LiveEvent) => event.run === run && (event.payload?.phase === node.phase || event.type.startsWith("Tool"));
+  const artifact = useAsk<Record<string, unknown>>(tab === "Artifact" ? `/runs/${id}/artifacts${query({ phase: node.phase })}` : null, mine);
+  const evidence = useAsk<{ evidence: { id: string; gate: number; kind: string; stage: string; at: string; facts: unknown; log?: string }[] }>(tab === "Evidence" ? `/runs/${id}/evidence${query({ phase: node.phase })}` : null, mine);
+  const calls = useAsk<{ value?: Call[]; content?: Call[] } & Record<string, unknown>>(tab === "Tools" && phase?.tools ? `/runs/${id}/artifacts${query({ phase: node.phase, artifact: phase.tools.artifact })}` : null, mine);
+  const lines = useAsk<{ attempts: AttemptLine[] }>(`/runs/${id}/attempts`, mine);
+  const mineNow = (lines.data?.attempts ?? []).filter((each) => each.phase === node.phase);
+  const told = mineNow[mineNow.length - 1]?.feedback ?? [];
+  const [asking, setAsking] = useState<"" | "retry" | "skip">("");
+  const [text, setText] = useState("");
+  const [role, setRole] = useState("");
+  const [act, busy, error] = useAct();
+  const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
+  const over = !data.phases.some((each) => each.phase === node.phase && ["failed", "running", "gating", "awaiting", "ready", "pending", "blocked"].includes(each.state));
+  const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
+  return (
+    <aside className="panel side" aria-label={`Phase ${node.phase}`}>
+      <header>
+        <State state={node.state}>{""}</State>
+        <b className="code grow">{node.phase}</b>
+        <button type="button" className="btn bare icon-only slim" aria-label="Close" onClick={close}>
+          <Icon name="x" />
+        </button>
+      </header>
+      <div className="body">
+        <dl className="kv tight">
+          <dt>State</dt>
+          <dd>
+            <State state={node.state}>{subline(node)}</State>
+          </dd>
+          {(node.weakened || node.forced) && (
+            <>
+              <dt>Integrity</dt>
+              <dd>
+                <Flag kind="weak">{node.forced ? "accepted without its gates" : "a gate asks for less than the template"}</Flag>
+              </dd>
+            </>
+          )}
+          <dt>Works</dt>
+          <dd>{phase?.holder || node.role || node.kind}</dd>
+          <dt>Needs</dt>
+          <dd>{node.needs.join(", ") || "nothing"}</dd>
+          <dt>Model</dt>
+          <dd>{node.model ?? "not reported"}</dd>
+          <dt>Tokens</dt>
+          <dd>{tokens(node.tokens)}</dd>
+          <dt>Cost</dt>
+          <dd>{money(node.cost_usd)}</dd>
+        </dl>
+        {node.reason && <p className="said words">{node.reason}</p>}
+        {told.map((each, index) => (
+          <div key={index} className="said">
+            <b>Feedback to this attempt</b>
+            <p className="words">{each}</p>
+          </div>
+        ))}
+      </div>
+      <div className="tabs" role="tablist" aria-label="About the phase">
+        {["Gates", "Artifact", "Evidence", "Tools", "Attempts"].map((each) => (
+          <button key={each} type="button" role="tab" aria-selected={each === tab} onClick={() => setTab(each)}>
+            {each}
+            {each === "Attempts" && mineNow.length > 1 ? ` ${mineNow.length}` : ""}
+          </button>
+        ))}
+      </div>
+      <div className="body" role="tabpanel" aria-label={tab}>
+        {tab === "Gates" &&
+          (node.gates.length ? (
+            <ul className="stack">
+              {node.gates.map((each, index) => {
+                const verdict = phase?.verdicts?.find((one) => one.gate === each.gate);
+                return (
+                  <li key={index}>
+                    <Gates gates={[each]} /> <b>{each.gate}</b> {each.state} {each.weakened && <Flag kind="weak">weakened</Flag>} {verdict?.level && <span className="tag">{verdict.level}</span>}
+                    {verdict?.message && <p className="words soft small">{verdict.message}</p>}
+                  </li>
+                );
+              })}
+            </ul>
+          ) : (
+            <p className="soft">This phase has no gate: its schema decides.</p>
+          ))}
+        {tab === "Artifact" && (artifact.error ? <p className="soft">{artifact.error.message}</p> : artifact.data ? <Value value={artifact.data.content ?? artifact.data.value ?? artifact.data} /> : <Waiting />)}
+        {tab === "Evidence" &&
+          (evidence.data?.evidence.length ? (
+            evidence.data.evidence.map((each) => (
+              <details key={each.id}>
+                <summary className="fold row">
+                  <b>{each.kind}</b> <span className="muted">{age(each.at)} ago</span>
+                </summary>
+                <Value value={each.facts} />
+              </details>
+            ))
+          ) : (
+            <p className="soft">No gate has run here yet. Evidence is what the server runs itself.</p>
+          ))}
+        {tab === "Tools" &&
+          (calls.data ? (
+            <ol className="calls">
+              {(calls.data.value ?? calls.data.content ?? []).map((each, index) => (
+                <li key={index}>
+                  <details>
+                    <summary className="call">
+                      <time>{clock(each.at)}</time>
+                      <span className={each.ok === false ? "s-failed" : each.ok ? "s-passed" : "s-running"}>
+                        <Icon name={each.ok === false ? "failed" : each.ok ? "passed" : "running"} />
+                      </span>
+                      <span className="what">
+                        <b>{each.tool}</b> {JSON.stringify(each.input ?? "")}
+                      </span>
+                      <span className="took">{each.ms == null ? "" : `${each.ms} ms`}</span>
+                    </summary>
+                    <pre className="block">{typeof each.output === "string" ? each.output : JSON.stringify(each.output, null, 2)}</pre>
+                  </details>
+                </li>
+              ))}
+            </ol>
+          ) : (
+            <p className="soft">No tool calls are reported. Calls of your own client stay in that client.</p>
+          ))}
+        {tab === "Attempts" && (
+          <ol className="stack">
+            {mineNow.map((each) => (
+              <li key={each.attempt}>
+                <b>Attempt {each.attempt}</b> <State state={each.state} /> {each.sha256 && <code>{each.sha256}</code>}
+                {each.reason && <p className="words soft small">{each.reason}</p>}
+              </li>
+            ))}
+          </ol>
+        )}
+      </div>
+      <div className="body stack">
+        <Problem error={error} />
+        {!over && (
+          <p className="row wrap">
+            {node.state === "awaiting" && (
+              <a className="btn solid" href="#/inbox" title={command}>
+                Decide
+              </a>
+            )}
+            <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp retry ${run} ${quoted}`} onClick={() => setAsking("retry")}>
+              Retry…
+            </button>
+            <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp skip ${run} ${quoted}`} onClick={() => setAsking("skip")}>
+              Skip…
+            </button>
+          </p>
+        )}
+        <Cli text={command} />
+      </div>
+      {asking && (
+        <Ask title={asking === "retry" ? `Retry ${node.phase}` : `Skip ${node.phase}`} onClose={() => setAsking("")}>
+          <label className="field">
+            <span>{asking === "retry" ? "Feedback to the next attempt" : "Reason"}</span>
+            <textarea rows={3} value={text} onChange={(event) => setText(event.target.value)} />
+          </label>
+          {asking === "retry" && (
+            <label className="field">
+              <span>
+                Role <span className="hint">another model; empty keeps the present one</span>
+              </span>
+              <input type="text" value={role} onChange={(event) => setRole(event.target.value)} />
+            </label>
+          )}
+          <Cli text={asking === "retry" ? `wfe-mcp retry ${run} ${quoted}${role ? ` --role ${role}` : ""}` : `wfe-mcp skip ${run} ${quoted} --reason "${text}"`} />
+          <form method="dialog" className="row">
+            <button
+              className="btn solid"
+              onClick={() =>
+                act(async () => {
+                  if (asking === "retry") await send(`/runs/${id}/retry_phase`, { phase: node.phase, role, feedback: text });
+                  else await send(`/runs/${id}/skip_phase`, { phase: node.phase, reason: text });
+                })
+              }
+            >
+              {asking === "retry" ? "Retry" : "Skip"}
+            </button>
+            <button className="btn">Back</button>
+          </form>
+        </Ask>
+      )}
+    </aside>
+  );
+}
