@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.document import document
@@ -65,11 +66,13 @@ def decision_page(
         return document(
             title, *_head(view), note(told), *_ended(view), _trust(untrusted), refresh_s=refresh_s, class_=""
         )
-    body = tag("div", *_sections(view, shown, may_edit=asks_pin, split=split))
+    fields = Fields.of(typed or {})
+    may_talk = "Reject" in view.buttons and (asks_pin or bool(view.passkeys))
+    body = tag("div", *_sections(view, shown, fields if may_talk else None, may_edit=asks_pin, split=split))
     columns = tag("div", _outline(shown), body, class_="split")
     return document(
         title, *_head(view), note(told), _unusual(shown.unusual), _trust(untrusted), columns, script=SCRIPT if view.passkeys else "", class_="",
-        bar=decision_bar(view, shown, tokens, typed or {}, asks_pin=asks_pin),
+        bar=decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), asks_pin=asks_pin, split=split),
     )  # fmt: skip
 
 
@@ -192,10 +195,12 @@ def _goto(where: str, name: str, more: str | None = None, below: Sequence[Html] 
     return tag("li", tag("a", name, end, href=f"#{where}"), tag("ul", *below, class_="sub") if below else None)
 
 
-def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split: bool) -> list[Html]:
+def _sections(
+    view: DecisionView, shown: ApprovalView, talk: Fields | None, *, may_edit: bool, split: bool
+) -> list[Html]:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
-    change = _change_section(view, shown, split=split)
+    change = _change_section(view, shown, talk, split=split)
     parts = [
         _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,
         # A document is read before the files that hold it.
@@ -217,7 +222,7 @@ def _is_document(artifact: ArtifactShown | None) -> bool:
     return artifact is not None and artifact.schema not in {"change@1", "failing_test@1", "report"}
 
 
-def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> Html:
+def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, split: bool) -> Html:
     """The change since the run began; the one since the last approval is folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
@@ -232,7 +237,15 @@ def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> 
     if any(file.hunks for each in shown.changes for file in each.files):
         other = ("One column", "") if split else ("Side by side", "?split=1")
         about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
-    body = change_html(first, f"{whole}?since=0", holders, split=split)
+    body = change_html(first, f"{whole}?since=0", holders, split=split, talk=talk)
+    if talk is not None and any(file.hunks for file in first.files):
+        # Enter in a field presses the first button of its form: this one sends back, those below add a field.
+        press = tag("button", "Send back", form=FORM, class_="hidden", tabindex="-1", aria_hidden="true")
+        body = [
+            press,
+            tag("p", "To comment on a line, press + beside it; your comments go with Send back.", class_="quiet"),
+            *body,
+        ]
     for number, change in enumerate(later, 1):
         title = tag("span", f"{plural(len(change.files), 'file')} since {change.since}")
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
