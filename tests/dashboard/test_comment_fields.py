@@ -40,7 +40,6 @@ def field(answer: Answer, name: str) -> str:
     return next((part for part in answer.text.split("<textarea")[1:] if f'name="{name}"' in part), "")
 
 
-@pytest.mark.requirement("E-03")
 def test_each_line_of_the_change_has_a_button_for_a_comment(request_id: str, browser: Browser) -> None:
     page = browser.get(f"/decide/{request_id}")
     assert f'name="add" value="{NEW}" class="talk" aria-label="Comment on line 2"' in page.text

@@ -38,6 +38,11 @@ def shifted(name: str, by: int) -> Bend:
     return lambda facts: {**facts, name: {**facts[name], "seq": facts[name]["seq"] + by}}
 
 
+def at_the_end(facts: Facts) -> Facts:
+    """The request stands where the decision ends, so nothing lies between them."""
+    return {**facts, "request": {**facts["request"], **facts["log"]}}
+
+
 @pytest.fixture
 def ada(scene: Scene) -> Person:
     return pin.set_pin(scene.engine, "correct horse", HUMAN)
@@ -78,7 +83,7 @@ def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: S
         moved("log", hash="0" * 64),
         shifted("log", 1),
         shifted("log", -1),
-        lambda facts: {**facts, "request": {**facts["request"], **facts["log"]}},
+        at_the_end,
     ],
     ids=[
         "hash before", "a request that is not there", "hash after", "an end behind it", "an end before it", "no decision",

@@ -28,6 +28,7 @@ from wfe_mcp.dashboard.result_sections import (
     section,
 )
 from wfe_mcp.views.approvals.content import parts_of
+from wfe_mcp.views.plain import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,8 +106,7 @@ def _head(view: DecisionView) -> list[Html]:
 def _asked(shown: ApprovalView) -> list[Html]:
     rows: list[Html] = []
     for each in shown.inputs:
-        text = each.value if isinstance(each.value, str) else json.dumps(each.value, ensure_ascii=False)
-        rows += [tag("dt", each.name), tag("dd", shortened(text), class_="words")]
+        rows += [tag("dt", each.name), tag("dd", shortened(as_text(each.value)), class_="words")]
     glance = [
         tag(
             "span",
@@ -177,10 +177,13 @@ def _outline(shown: ApprovalView) -> Html:
         "span", *(tag("i", class_=f"mark {STATES[each.state][1]}", title=f"{each.gate}: {each.state}") for each in shown.evidence),
         class_="gates", role="img", aria_label="Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence),
     )  # fmt: skip
-    items = [
-        _goto("prompt", "Prompt") if shown.prompt else None,
+    both = [
         _goto("change", "Change", stat_html(change.added, change.removed) if change.files else None, below=files),
         _goto("artifact", "Artifact", f"rev. {shown.artifact.revision}") if shown.artifact else None,
+    ]
+    items = [
+        _goto("prompt", "Prompt") if shown.prompt else None,
+        *(reversed(both) if _is_document(shown.artifact) else both),
         _goto("earlier", "Earlier artifacts", str(len(shown.earlier))) if shown.earlier else None,
         _goto("evidence", "Evidence", marks),
         _goto("opinions", "Opinions", str(len(shown.opinions))) if shown.opinions else None,
@@ -200,15 +203,10 @@ def _sections(
 ) -> list[Html]:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
-    change = _change_section(view, shown, talk, split=split)
+    both = [_change_section(view, shown, talk, split=split), _artifact(shown.artifact, whole, edit)]
     parts = [
         _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,
-        # A document is read before the files that hold it.
-        *(
-            [_artifact(shown.artifact, whole, edit), change]
-            if _is_document(shown.artifact)
-            else [change, _artifact(shown.artifact, whole, edit)]
-        ),
+        *(reversed(both) if _is_document(shown.artifact) else both),
         _earlier(shown.earlier),
         evidence_section(shown),
         opinions_section(shown.opinions, edit),
@@ -219,6 +217,7 @@ def _sections(
 
 
 def _is_document(artifact: ArtifactShown | None) -> bool:
+    """Whether the artifact is read before the files that hold it."""
     return artifact is not None and artifact.schema not in {"change@1", "failing_test@1", "report"}
 
 
@@ -231,7 +230,7 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
     first, *later = shown.changes
     about = [tag("span", "unknown", class_="soft")] if first.note else [
         tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
-        stat_html(first.added, first.removed),
+        stat_html(first.added, first.removed) if first.files else None,
         *([tag("a", "As text", href=f"{whole}?since=0", class_="small")] if first.files else []),
     ]  # fmt: skip
     if any(file.hunks for each in shown.changes for file in each.files):
