@@ -4,6 +4,7 @@ Runners that are installed run; the others play back a recording of a real run (
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -204,6 +205,24 @@ def test_a_real_run_of_an_installed_package_has_its_verdict_and_count(
     (root / "node_modules").symlink_to(node_packages, target_is_directory=True)
     prepare(runner, case, root)
     check_case(runner, case, PROJECTS[runner].argv, root)
+
+
+def test_a_report_that_is_written_after_its_runner_has_ended_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bats does not wait for the process that writes its report. Here that one asks for the date, and gets it last."""
+    if shutil.which("bats") is None or not Path("/proc/self/stat").exists():
+        pytest.skip("bats is not installed, or there is no /proc")
+    root, programs = tmp_path / "project", tmp_path / "programs"
+    root.mkdir()
+    programs.mkdir()
+    (programs / "date").write_text(
+        "#!/bin/sh\nread -r _ _ _ _ _ leader _ </proc/self/stat\n"
+        f'[ "$1" != -u ] || while [ -e /proc/"$leader" ]; do :; done\nexec {shutil.which("date")} "$@"\n'
+    )
+    (programs / "date").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    check_case("bats", "red", PROJECTS["bats"].argv, root)
 
 
 def test_node_behind_npm_is_counted_by_its_reporter(tmp_path: Path) -> None:
