@@ -202,7 +202,8 @@ RUNNERS: tuple[Runner, ...] = (
         prints=("bats", "TAP"),
     ),
     Runner(
-        "TAP", frozenset({"prove", "tap", "tape"}), adds=Reporter(("-v",), unless=("-v", "--verbose"))
+        "TAP", frozenset({"prove", "tap", "tape"}), adds=Reporter(("-v",), unless=("-v", "--verbose")),
+        deaths=(("Result: NOTESTS", _NO_TESTS),),
     ),
 )  # fmt: skip
 """In the order in which a command is compared with them."""
