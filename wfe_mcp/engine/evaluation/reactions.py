@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.blockers import Blocker
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import current_gate
@@ -97,7 +97,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
         return replace(due, error=str(exc))
 
 
-def _reported(change: RunChange, attempt: Attempt) -> Blocker:
+def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
     """The blocker that the accepted artifact of a phase of a recovery reports."""
     record = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
@@ -107,7 +107,10 @@ def _reported(change: RunChange, attempt: Attempt) -> Blocker:
     )  # a forced draft may lack any
     fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
     human = told.get("human_required") is True
-    return Blocker(attempt.phase, attempt.number, kind, fingerprint, cause, step, human, record.sha256)
+    return BlockerFound(
+        phase=attempt.phase, attempt=attempt.number, kind=kind, fingerprint=fingerprint, cause=cause, next_step=step,
+        human_required=human, sha256=record.sha256,
+    )  # fmt: skip
 
 
 def judge_inline_gate(change: RunChange) -> bool:
