@@ -36,7 +36,7 @@ async def submit_artifact(
         return found
     made = found.shown(SubmittedView)
     done = partial(waiting.gates_are_done, call.engine, found.run, phase, made.attempt)
-    await call.until(done, GATES_WAIT_S)
+    await call.until(done, GATES_WAIT_S, f"The gates of '{phase}' are judging attempt {made.attempt}.")
     return await call.place.in_thread(
         partial(answers.submitted, call.engine, found.run, phase, made.attempt, made.revision)
     )
