@@ -59,6 +59,7 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
         assert tx.verify_settings() == []
 
 
+@pytest.mark.requirement("S1-14")
 def test_a_folder_becomes_a_project(scene: Scene, person: Program, connect: Connect) -> None:
     folder = scene.root.parent / "second"
     folder.mkdir()
@@ -142,7 +143,7 @@ def test_only_the_person_configures_a_provider(person: Program, connect: Connect
     assert "desk" in next(home.rglob("config.toml")).read_text(encoding="utf-8")
     assert "openai-compatible" in person.get("/settings").data["kinds"]
 
-    fill = {"name": "desk"}
+    fill: Any = {"name": "desk"}
     for enabled in (False, True):
         assert manager.post("/settings/providers/{name}/enabled", fill, enabled=enabled, pin=PIN).code == "forbidden"
         assert person.post("/settings/providers/{name}/enabled", fill, enabled=enabled).code == "wrong_pin"
