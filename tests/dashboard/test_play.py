@@ -114,7 +114,9 @@ def test_a_phase_of_a_person_is_filled_in_from_the_schema_of_its_artifact(play: 
         "output": {"artifact": "choice", "schema": ANSWER}
     }
     run = scene.start(human, phase("build", needs=["choose"]), name="asks", title="Asks")
-    shown = play.to(f"/runs/{run}/list")
+    shown = play.to("/inbox")
+    shown.locator(".inbox a.item").filter(has_text="Your task: Choose a way").click()
+    play.to(f"/runs/{run}/list")
     shown.locator(".turn").get_by_role("link", name="fill in choose").click()
     expect(shown.locator("h1")).to_have_text("Your task: Choose a way")
     shown.get_by_label("decision").fill("the short way")

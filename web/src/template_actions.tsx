@@ -45,10 +45,10 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
 }
 
 /** How the stored template differs from the one that it was made from, or from another. */
-export function TemplateChanges({ name, versions }: { name: string; versions: string[] }) {
+export function TemplateChanges({ name, versions, hasParent }: { name: string; versions: string[]; hasParent: boolean }) {
   const [against, setAgainst] = useState("");
   const list = useAsk<{ templates: TemplateLine[] }>("/templates", () => false);
-  const { data, error } = useAsk<{ old: string; new: string; changes: FieldChange[] }>(`/templates/${encodeURIComponent(name)}/diff${query({ against })}`, () => false);
+  const { data, error } = useAsk<{ old: string; new: string; changes: FieldChange[] }>(hasParent || against ? `/templates/${encodeURIComponent(name)}/diff${query({ against })}` : null, () => false);
   const own = name.split("@")[0] ?? name;
   return (
     <section className="panel" aria-label="Changes">
@@ -56,7 +56,7 @@ export function TemplateChanges({ name, versions }: { name: string; versions: st
         <label className="row small soft">
           <span>What changed since</span>
           <select value={against} onChange={(event) => setAgainst(event.target.value)}>
-            <option value="">the template it was made from</option>
+            <option value="">{hasParent ? "the template it was made from" : "choose"}</option>
             {versions.map((each) => (
               <option key={each} value={`${own}@${each}`}>
                 {own}@{each}
@@ -73,7 +73,8 @@ export function TemplateChanges({ name, versions }: { name: string; versions: st
       </header>
       <div className="body">
         {error && <p className="soft">{error.message} Choose another template to compare with.</p>}
-        {!data && !error && <Waiting />}
+        {!hasParent && !against && <p className="soft">It was not made from another template. Choose one to compare with.</p>}
+        {!data && !error && (hasParent || against) && <Waiting />}
         {data && (
           <>
             <p className="soft" role="status">

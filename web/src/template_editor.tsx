@@ -148,7 +148,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
       )}
       {edited && !faults.length && !notJson && <p className="note yes" role="status">{checked || "Checking…"}</p>}
       {asking === "clone" && <Clone name={name} close={() => setAsking("")} />}
-      {now === "Changes" && <TemplateChanges name={name} versions={(data.versions ?? []).map((each) => each.version)} />}
+      {now === "Changes" && <TemplateChanges name={name} versions={(data.versions ?? []).map((each) => each.version)} hasParent={(data.versions ?? []).some((each) => !!each.parent)} />}
       <div className="editor" hidden={now === "Changes"}>
         {now === "JSON" ? (
           <textarea

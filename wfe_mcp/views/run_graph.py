@@ -138,7 +138,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     state = found.loaded.state
     with engine.store.read() as tx:
         usage = dict(tx.usage_by("phase", run_id=found.loaded.record.id))
-        models = {call.phase: call.model for call in reversed(tx.model_calls(found.loaded.record.id))}
+        models = tx.newest_models(found.loaded.record.id)
         worked = {str(task.path): task.seconds.get("working", 0.0) for task in _tasks(engine, tx, found)}
     weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
     nodes: list[NodeView] = []

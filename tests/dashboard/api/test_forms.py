@@ -98,3 +98,14 @@ def test_an_artifact_is_shown_as_fields_markdown_json_and_text(scene: Scene, pro
     assert found["text"].startswith("{")
     assert program.get("/runs/{run}/artifact", {"run": run}, phase="plan", revision=7).code == "unknown_artifact"
     assert program.get("/runs/{run}/artifact", {"run": run}, phase="plam").code == "unknown_phase"
+
+
+def test_a_phase_of_a_person_waits_in_the_inbox(scene: Scene, program: Program, person: Program) -> None:
+    run = scene.start(phase("choose", kind="human", title="Choose a way"), phase("build"))
+
+    (task,) = program.get("/inbox").data["tasks"]
+    assert (task["run"], task["phase"], task["title"], task["about"]) == (run, "choose", "Choose a way", "A drill")
+    assert task["command"] == f"wfe-mcp submit {run} choose --path FILE"
+    person.post("/runs/{run}/submit_artifact", {"run": run}, phase="choose", artifact=GOOD, pin=PIN)
+
+    assert "tasks" not in program.get("/inbox").data
