@@ -126,12 +126,12 @@ def test_a_phase_of_a_person_is_filled_in_from_the_schema_of_its_artifact(play: 
     shown.get_by_role("button", name="Add to steps").click()
     shown.get_by_role("group", name="steps").get_by_label("what").fill("measure")
     shown.get_by_label("notes").fill("one\ntwo")
-    shown.get_by_role("button", name="Hand it in").click()
+    shown.get_by_role("button", name="Submit").click()
     play.sign()
     expect(shown.get_by_role("alert")).to_contain_text("/size")
     expect(shown.get_by_label("decision")).to_have_value("the short way")
     shown.get_by_label("size").fill("3")
-    shown.get_by_role("button", name="Hand it in").click()
+    shown.get_by_role("button", name="Submit").click()
     play.sign()
     shown.wait_for_function("() => location.hash.includes('/list/choose')")
     expect(row(play, "choose")).to_contain_text("passed")
@@ -374,3 +374,23 @@ def test_nothing_of_all_this_is_an_error_in_the_console(play: Play) -> None:
     expect(play.page.locator("h1")).to_have_text("Inbox")
     told = [each for each in play.tab.console if "Failed to load resource" not in each and "ERR_" not in each]
     assert told == []
+
+
+def test_a_weakened_gate_is_named_in_every_view_of_its_run(play: Play) -> None:
+    scene = play.scene
+    config = scene.root / ".wfe" / "config.toml"
+    config.write_text(
+        config.read_text(encoding="utf-8") + '[templates.weak.phases.sign]\napprover = "skip"\n', encoding="utf-8"
+    )
+    scene.trust_config()
+    run = scene.start(phase("sign", approval()), phase("check", command("ok")), name="weak", title="Weak")
+    shown = play.to(f"/runs/{run}/list")
+    expect(row(play, "sign")).to_contain_text("weakened")
+    expect(row(play, "check")).not_to_contain_text("weakened")
+    expect(shown.locator(".note").filter(has_text="Weakened gate.")).to_contain_text(
+        "your approval is no longer required"
+    )
+    expect(shown.locator(".figures")).to_contain_text("1 weakened gate")
+    play.to(f"/runs/{run}/graph/sign")
+    expect(shown.locator(".node.weak")).to_have_count(1)
+    expect(shown.get_by_label("Phase sign")).to_contain_text("a gate asks for less than the template")

@@ -6,7 +6,7 @@ import { ArtifactPage } from "./artifact";
 import { Board } from "./board";
 import { Compare } from "./compare";
 import { Decision } from "./decision";
-import { HandIn } from "./hand_in";
+import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
 import { Inbox, waits, type InboxData } from "./inbox";
 import { useKeys } from "./keys";
@@ -62,7 +62,7 @@ function page(route: Route, inbox: InboxData | null, reload: () => void): ReactN
     case "compare":
       return <Compare left={first ?? ""} right={second ?? ""} />;
     case "form":
-      return first && second ? <HandIn key={`${first} ${second}`} run={first} phase={second} /> : <Runs query={route.query} />;
+      return first && second ? <Submission key={`${first} ${second}`} run={first} phase={second} /> : <Runs query={route.query} />;
     case "search":
       return <Search text={route.query.get("q") ?? ""} />;
     default:

@@ -95,8 +95,8 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
       {view === "Difference" && <Diff run={run} data={data} against={against} />}
       {view === "Beside schema" && (
         <div className="beside even">
-          <section className="panel" aria-label="As it was handed in">
-            <header><h2>As it was handed in</h2></header>
+          <section className="panel" aria-label="As it was submitted">
+            <header><h2>As it was submitted</h2></header>
             <pre className="block flat" tabIndex={0}>{cut(json)}</pre>
           </section>
           <section className="panel" aria-label="Schema">

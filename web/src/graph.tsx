@@ -36,7 +36,7 @@ export const subline = (node: GraphNode): string =>
   [
     node.held ? "waiting for you to let it go on" : stateWord(node.state),
     node.items ? `${node.items.replace("/", " of ")} items` : "",
-    node.working_s ? span(node.working_s) : "",
+    node.working_s ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
     node.attempt > 1 ? `attempt ${node.attempt}` : "",
   ]
     .filter(Boolean)

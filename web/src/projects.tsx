@@ -44,11 +44,11 @@ export function Projects({ id }: { id: string }) {
           });
         }}
       >
-        <input type="text" required aria-label="Folder of the project" placeholder="/home/you/work/shop" style={{ maxWidth: "30rem" }} value={folder_} onChange={(event) => setFolder(event.target.value)} />
+        <input type="text" required aria-label="Folder of the project" placeholder="an absolute path" style={{ maxWidth: "30rem" }} value={folder_} onChange={(event) => setFolder(event.target.value)} />
         <button className="btn" disabled={busy} title="wfe-mcp init">
           Add a project
         </button>
-        <span className="soft small">an absolute path on this machine; nothing in it changes</span>
+        <span className="soft small">a folder of this machine; nothing in it changes</span>
       </form>
       {!data && !error && <Waiting />}
       {data && (

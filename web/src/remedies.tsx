@@ -1,7 +1,7 @@
 // What a person can do with a phase that failed or waits: each with the command that does the same.
 import { useState } from "react";
 import { query, useAct, useAsk, type LiveEvent } from "./api";
-import type { FormData_ } from "./hand_in";
+import type { FormData_ } from "./submission";
 import { Icon } from "./icons";
 import { Ask, Cli, Problem } from "./parts";
 import { send } from "./pin";

@@ -308,7 +308,7 @@ function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (
   return (
     <aside className="panel side" aria-label="Phases at work">
       <header>
-        <b>{now.length ? "At work now" : "Phases"}</b>
+        <b>{now.length ? "Now" : "Phases"}</b>
       </header>
       <ul className="plist">
         {shown.slice(0, 14).map((each) => (

@@ -99,7 +99,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
     <>
       <Crumbs items={[{ text: "Templates", to: "#/templates" }, name]} />
       <header className="runhead">
-        <div className="grow">
+        <div className="grow" style={{ minWidth: "min(24rem, 100%)" }}>
           <h1>{String(definition.title ?? name)}</h1>
           <p className="soft">
             {name} {String(definition.version ?? "")}, {data.source || "comes with wfe-mcp"} {data.state && <span className="tag">{data.state}</span>}

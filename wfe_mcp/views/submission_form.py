@@ -1,4 +1,4 @@
-"""What a person may hand in for a phase: the schema to fill in, what is there already, and what is wrong with it.
+"""What a person may submit for a phase: the schema to fill in, what is there already, and what is wrong with it.
 
 a phase of kind ``human`` that is ready        submit      its artifact, for the first time or again
 an artifact that is judged, awaited or failed  edit        a new revision of the same attempt
@@ -33,7 +33,7 @@ How = Literal["submit", "edit", ""]
 
 @view_model
 class FormView:
-    """What a person may hand in for a phase.
+    """What a person may submit for a phase.
 
     ``how``: by a submission, by an edit of what is there, or not at all now. ``value``: what to start from, where it is
     JSON; ``text``: the same as it was kept. ``of``: what it is (``revision 2``, ``draft 1``). ``faults``: of that draft.
@@ -102,10 +102,10 @@ def _how(attempt: Attempt, kind: str, moves: set[type[c.PhaseCommand]]) -> How:
 
 def _why(attempt: Attempt, *, has_artifact: bool) -> str:
     if not has_artifact:
-        return "This phase hands in no artifact of its own."
+        return "This phase submits no artifact of its own."
     if attempt.status is AttemptStatus.RUNNING:
-        return "An agent works on it now. Its artifact can be edited once it is handed in."
-    return f"The phase is {attempt.status}: nothing of it can be handed in now."
+        return "An agent works on it now. Its artifact can be edited once it is submitted."
+    return f"The phase is {attempt.status}: nothing of it can be submitted now."
 
 
 def _start(tx: Tx, found: Overview, attempt: Attempt) -> tuple[str, str, tuple[JsonObject, ...]]:

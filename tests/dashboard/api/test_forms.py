@@ -1,4 +1,4 @@
-"""What a person hands in through the API: the form of a phase, and an edited artifact."""
+"""What a person submits through the API: the form of a phase, and an edited artifact."""
 
 from typing import Any
 
@@ -23,10 +23,10 @@ def test_the_form_of_a_phase_of_a_person_has_its_schema_and_its_prompt(scene: Sc
     assert "Write choose." in found["prompt"]
     assert found["command"] == f"wfe-mcp submit {run} choose --path FILE"
     pending = form(program, run, "build")
-    assert (pending["how"], pending["why"]) == ("", "The phase is pending: nothing of it can be handed in now.")
+    assert (pending["how"], pending["why"]) == ("", "The phase is pending: nothing of it can be submitted now.")
 
 
-@pytest.mark.attack("a program hands in what only a person may", "held", "B-30")
+@pytest.mark.attack("a program submits what only a person may", "held", "B-30")
 def test_only_the_person_hands_in_a_phase_of_a_person(scene: Scene, program: Program, person: Program) -> None:
     run = scene.start(phase("choose", kind="human"))
     fill, said = {"run": run}, {"phase": "choose", "artifact": GOOD}

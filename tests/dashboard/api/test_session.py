@@ -152,7 +152,7 @@ def looking(scene: Scene, page: Page) -> Program:
     return Program(page.port, began.data["token"])
 
 
-@pytest.mark.attack("an agent opens the link that a tool told it, and runs checks with the session", "held", "T2")
+@pytest.mark.attack("an agent opens the link in the answer of a tool, and runs checks with the session", "held", "T2")
 def test_a_session_from_a_link_that_an_agent_saw_only_looks(scene: Scene, page: Page) -> None:
     scene.check("ok", "print('fine')")
     run = scene.start(phase("plan"))

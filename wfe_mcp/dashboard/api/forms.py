@@ -1,4 +1,4 @@
-"""Operations for what a person hands in: the form of a phase, and an edited artifact."""
+"""Operations for what a person submits: the form of a phase, and an edited artifact."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class EditedArtifact(Body):
 
 @router.get("/runs/{run}/form", response_model=answer_of(FormView))
 def show_form(caller: Reads, run: str, phase: str) -> JSONResponse:
-    """What a person may hand in for a phase: its schema, what is there already, and what is wrong with it."""
+    """What a person may submit for a phase: its schema, what is there already, and what is wrong with it."""
     engine = caller.engine_of(run)
     view = submission_form(engine, standing_of(engine, run), phase)
     return shown(f"{phase}: {view.how or view.why}", view)

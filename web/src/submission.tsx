@@ -1,4 +1,4 @@
-// What a person hands in: the form of a phase of yours, or an artifact edited beside the schema that it must meet.
+// What a person submits: the form of a phase of yours, or an artifact edited beside the schema that it must meet.
 import { useEffect, useState } from "react";
 import { Refused, query, useAct, useAsk, type LiveEvent } from "./api";
 import { useDraft } from "./draft";
@@ -30,7 +30,7 @@ export interface FormData_ {
 
 type Values = Record<string, unknown>;
 
-export function HandIn({ run, phase }: { run: string; phase: string }) {
+export function Submission({ run, phase }: { run: string; phase: string }) {
   const id = encodeURIComponent(run);
   const { data, error } = useAsk<FormData_>(`/runs/${id}/form${query({ phase })}`, (event: LiveEvent) => event.run === run && event.payload?.phase === phase);
   if (error && !data) return <Problem error={error} />;
@@ -72,7 +72,7 @@ function Form({ run, data }: { run: string; data: FormData_ }) {
     <>
       <Crumbs items={[{ text: "Runs", to: "#/runs" }, { text: `run ${run}`, to: to("runs", run) }, data.phase]} />
       <header className="headline">
-        <h1>{data.kind === "human" && data.how !== "edit" ? `Your task: ${data.title || data.phase}` : `Edit what ${data.phase} handed in`}</h1>
+        <h1>{data.kind === "human" && data.how !== "edit" ? `Your task: ${data.title || data.phase}` : `Edit the artifact of ${data.phase}`}</h1>
         <p className="who">
           <State state={data.kind === "human" && data.state === "ready" ? "waiting" : data.state} pill />
           <span>
@@ -90,7 +90,7 @@ function Form({ run, data }: { run: string; data: FormData_ }) {
         <div className="beside">
           <form
             className="panel"
-            aria-label="What you hand in"
+            aria-label="Your artifact"
             onSubmit={(event) => {
               event.preventDefault();
               submit();
@@ -131,7 +131,7 @@ function Form({ run, data }: { run: string; data: FormData_ }) {
               </label>
               <span className="row wrap">
                 <button className="btn solid" disabled={busy || values === null} title={data.command}>
-                  {busy ? "Sending…" : data.how === "submit" ? "Hand it in" : "Store and judge again"}
+                  {busy ? "Sending…" : data.how === "submit" ? "Submit" : "Store and judge again"}
                 </button>
                 <a className="btn" href={to("runs", run, "list", data.phase)}>
                   Back to the run
@@ -160,7 +160,7 @@ function Form({ run, data }: { run: string; data: FormData_ }) {
               <pre className="block code-fold" tabIndex={0}>{JSON.stringify(data.schema, null, 2)}</pre>
             </details>
             <p className="soft small">
-              {data.gates?.length ? `Then these gates judge it, in order: ${data.gates.map((each) => each.kind).join(", ")}.` : "No gate judges it: the schema decides."} What you hand in is signed with your PIN.
+              {data.gates?.length ? `Then these gates judge it, in order: ${data.gates.map((each) => each.kind).join(", ")}.` : "No gate judges it: the schema decides."} Your artifact is signed with your PIN.
             </p>
           </aside>
         </div>
