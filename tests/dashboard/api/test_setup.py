@@ -131,12 +131,14 @@ def test_a_trial_needs_no_gate(scene: Scene, connect: Connect) -> None:
 @pytest.mark.attack("a program adds a provider, or sends a key to another address", "held", "B-30")
 def test_only_the_person_configures_a_provider(person: Program, connect: Connect, home: Path) -> None:
     said: dict[str, Any] = {"name": "desk", "base_url": "http://localhost:9/v1", "key": "env:DESK_KEY"}
+    typed_key: dict[str, Any] = {**said, "key": "sk-a-key-itself"}
+    no_kind: dict[str, Any] = {**said, "kind": "nonsense"}
     manager = connect("manage")
 
     assert manager.post("/settings/providers", pin=PIN, **said).code == "forbidden"
     assert person.post("/settings/providers", **said).code == "wrong_pin"
-    assert person.post("/settings/providers", pin=PIN, **(said | {"key": "sk-a-key-itself"})).code == "bad_argument"
-    assert person.post("/settings/providers", pin=PIN, **(said | {"kind": "nonsense"})).code == "bad_argument"
+    assert person.post("/settings/providers", pin=PIN, **typed_key).code == "bad_argument"
+    assert person.post("/settings/providers", pin=PIN, **no_kind).code == "bad_argument"
     made = person.post("/settings/providers", pin=PIN, **said).data
     assert (made["name"], made["key_source"], made["key_set"]) == ("desk", "env:DESK_KEY", False)
     assert person.post("/settings/providers", pin=PIN, **said).code == "conflict"
