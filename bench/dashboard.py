@@ -1,4 +1,5 @@
-"""The browser application: its size, how fast a run of 500 phases is drawn, and how soon an event of another process shows."""
+"""The browser application: its size, how fast a run of 500 phases is drawn, how soon an event of another process shows, and
+how smoothly 10,000 events scroll."""
 
 from __future__ import annotations
 
@@ -6,10 +7,13 @@ import gzip
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from bench.figures import Figure, median
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
     from bench.scene import Scene
 
 __all__ = ["measure"]
@@ -17,6 +21,8 @@ __all__ = ["measure"]
 BUILT = Path(__file__).resolve().parents[1] / "wfe_mcp" / "dashboard" / "static" / "app" / "index.html"
 PHASES = 500
 EVENTS = 20
+LOG = 10_000
+"""Events of the log that is scrolled. The test answers the requests for them: what is measured is the page."""
 _HEARD = "() => window.heard"
 
 
@@ -66,12 +72,20 @@ def _in_browser(scene: Scene, program: str) -> list[Figure]:
             answers.control_run(other, By(), run, action="pause" if number % 2 == 0 else "resume")
             tab.wait_for_function(_HEARD, polling=5)
             heard.append((time.perf_counter() - began) * 1000)
+        tab.route("**/api/v1/runs/*/events?*", _log)
+        tab.evaluate("(run) => { location.hash = `/runs/${run}/events`; }", run)
+        tab.wait_for_function(
+            "(most) => document.querySelector('.filters option')?.textContent === `all ${most}`", arg=LOG
+        )
+        frames = sorted(float(each) for each in tab.evaluate(_SCROLL))
         browser.close()
         other.close()
     engine.close()
     return [
         Figure(f"a run of {PHASES} phases is drawn", median(drawn), "ms", 1000, "from the address to the first nodes, requests included"),
         Figure("an event of another engine is in the page (p50)", median(heard), "ms", 300, f"{EVENTS} events, poll of the test included"),
+        Figure(f"a frame while {LOG:,} events scroll (p95)", frames[int(len(frames) * 0.95)], "ms", 34, f"{len(frames)} frames from the first to the last event; 16.7 is every frame of the screen"),
+        Figure(f"the longest frame while {LOG:,} events scroll", frames[-1], "ms"),
     ]  # fmt: skip
 
 
@@ -81,11 +95,35 @@ _DRAW = """(run) => new Promise((resolve) => {
   const look = () => document.querySelectorAll('.react-flow__node').length ? resolve(performance.now() - began) : requestAnimationFrame(look);
   look();
 })"""
+_SCROLL = """() => new Promise((resolve) => {
+  const box = document.querySelector('.events'), steps = 240, frames = [];
+  let last = performance.now(), step = 0;
+  const next = (now) => {
+    frames.push(now - last);
+    last = now;
+    box.scrollTop = (step / steps) * (box.scrollHeight - box.clientHeight);
+    if (step++ < steps) requestAnimationFrame(next);
+    else resolve(frames.slice(2));
+  };
+  requestAnimationFrame(next);
+})"""
 _LISTEN = """() => {
   window.heard = false;
   const channel = new BroadcastChannel('wfe-events');
   channel.onmessage = ({ data }) => { if (data.event) { window.heard = true; channel.close(); } };
 }"""
+
+
+def _log(route: Route) -> None:
+    """The next events of a log with ``LOG`` of them."""
+    asked = parse_qs(urlsplit(route.request.url).query)
+    after, limit = int(asked.get("after", ["0"])[0]), int(asked.get("limit", ["500"])[0])
+    found = [
+        {"seq": seq, "at": "2026-03-01T12:00:00+00:00", "type": ("PhaseStarted", "ArtifactSubmitted", "GateJudged")[seq % 3],
+         "actor": "agent", "channel": "mcp", "payload": {"phase": f"p{seq % PHASES}", "attempt": 1}}
+        for seq in range(after + 1, min(LOG, after + limit) + 1)
+    ]  # fmt: skip
+    route.fulfill(json={"ok": True, "data": {"events": found}})
 
 
 def _template() -> dict[str, object]:

@@ -32,13 +32,15 @@ def test_two():
 
 @dataclass(frozen=True)
 class Stage:
-    """The runs: one waits for a person, one is at work, one has stopped, one is done."""
+    """The runs: one waits for a decision, one is at work, one has stopped, one is done, one waits for a person's form."""
 
     waiting: str
     request: str
     working: str
     stopped: str
     done: str
+    human: str
+    project: str
 
 
 def staged(scene: Scene) -> Stage:
@@ -52,9 +54,32 @@ def staged(scene: Scene) -> Stage:
     done = _done(scene)
     stopped = _stopped(scene)
     working = _working(scene)
+    human = _human(scene)
     waiting, request = _waiting(scene)
     scene.clock.advance(minutes=12)
-    return Stage(waiting, request, working, stopped, done)
+    return Stage(waiting, request, working, stopped, done, human, scene.engine.project_id)
+
+
+CHOICE = {
+    "type": "object", "required": ["way", "owner"],
+    "properties": {
+        "way": {"enum": ["rewrite it", "patch it", "leave it"], "description": "what happens with the old parser"},
+        "owner": {"type": "object", "required": ["name"], "properties": {
+            "name": {"type": "string", "maxLength": 60}, "team": {"type": "string", "maxLength": 60}}},
+        "risks": {"type": "array", "description": "what may go wrong", "items": {"type": "object", "required": ["what"], "properties": {
+            "what": {"type": "string", "maxLength": 80}, "likely": {"type": "boolean"}}}},
+        "days": {"type": "integer", "minimum": 1, "description": "working days until it is released"},
+        "reason": {"type": "string", "description": "for those who read this in a year"},
+    },
+}  # fmt: skip
+
+
+def _human(scene: Scene) -> str:
+    choose = phase("choose", kind="human", title="Choose a way for the parser", prompt="The old parser drops empty columns. Say what happens with it, who owns it, and by when.")  # fmt: skip
+    choose["output"] = {"artifact": "choice", "schema": CHOICE}
+    run = scene.start(choose, phase("build", needs=["choose"]), name="decide_first", title="Decide first", inputs={"goal": "Parser keeps empty columns"})  # fmt: skip
+    scene.clock.advance(minutes=4)
+    return run
 
 
 def _waiting(scene: Scene) -> tuple[str, str]:

@@ -149,7 +149,6 @@ def test_a_run_is_started_from_the_form_of_its_inputs(scene: Scene, visit: Visit
 def test_every_key_of_a_template_survives_the_form(scene: Scene, visit: Visit) -> None:
     made = scene.define(phase("plan", on_fail=[{"do": "retry", "max_attempts": 2}]), phase("build", needs=["plan"]))
     shown = visit("/templates/drill")
-    shown.locator("details.phase summary").first.click()
     shown.locator("details.phase").first.get_by_label("Title").fill("Plan it")
     to(shown, "/templates/drill/json")
     found = json.loads(shown.get_by_label("Definition as JSON").input_value())
@@ -225,7 +224,8 @@ def test_the_palette_finds_pages_and_what_waits(scene: Scene, visit: Visit) -> N
 
 PAGES = ["/inbox", "/inbox/{request}", "/board", "/runs", "/runs/{working}/graph", "/runs/{waiting}/list/fix", "/runs/{stopped}/lineage", "/runs/{waiting}/events",
          "/start", "/start/quick_fix", "/templates", "/templates/quick_fix", "/templates/quick_fix/json", "/queue", "/activity", "/projects",
-         "/settings", "/search?q=none"]  # fmt: skip
+         "/settings", "/search?q=none", "/artifact/{waiting}/reproduce", "/artifact/{waiting}/fix?against=1", "/compare", "/compare/{stopped}/{done}", "/form/{stopped}/build", "/form/{human}/choose",
+         "/runs/{stopped}", "/runs/{human}/list/choose", "/templates/quick_fix/diff", "/projects/{project}"]  # fmt: skip
 
 
 @pytest.mark.requirement("S4-34")
@@ -251,7 +251,9 @@ def test_every_page_is_accessible_in_both_themes(scene: Scene, visit: Visit, tab
 
 
 def vars_of(stage: Stage) -> dict[str, str]:
-    return {name: getattr(stage, name) for name in ("waiting", "request", "working", "stopped", "done")}
+    return {
+        name: getattr(stage, name) for name in ("waiting", "request", "working", "stopped", "done", "human", "project")
+    }
 
 
 def test_no_page_is_wider_than_a_phone(scene: Scene, chromium: Chromium, page: Page) -> None:

@@ -4,6 +4,7 @@ WFE_SCREENSHOTS=docs/images/dashboard pytest tests/dashboard/test_screenshots.py
 """
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,17 @@ from wfe_mcp.engine.approvals.decision_page import link
 PAGES = {
     "inbox": "/inbox", "decision": "/inbox/{0.request}", "run": "/runs/{0.working}/graph/docs", "board": "/board",
     "start": "/start/quick_fix", "template": "/templates/quick_fix", "activity": "/activity", "projects": "/projects",
+    "runs": "/runs", "stopped": "/runs/{0.stopped}/list", "list": "/runs/{0.waiting}/list/fix", "timeline": "/runs/{0.stopped}/timeline",
+    "form": "/form/{0.human}/choose", "edit": "/form/{0.stopped}/build", "artifact": "/artifact/{0.waiting}/fix",
+    "difference": "/artifact/{0.stopped}/plan?against={0.waiting}:reproduce", "compare": "/compare/{0.stopped}/{0.done}",
+    "templates": "/templates", "json": "/templates/quick_fix/json", "project": "/projects/{0.project}", "settings": "/settings",
+    "queue": "/queue", "search": "/search?q=parser",
 }  # fmt: skip
+PLAIN = """(pairs) => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) for (const [from, to] of pairs) texts.currentNode.data = texts.currentNode.data.replaceAll(from, to);
+}"""
+"""Paths of this machine as those of anybody's."""
 SIZES = {"desktop": (1280, 900), "phone": (400, 860)}
 
 
@@ -40,5 +51,6 @@ def test_every_page_is_pictured_in_both_themes_and_sizes(scene: Scene, page: Pag
                 tab.page.wait_for_selector("h1")
                 expect(tab.page.locator(".bone")).to_have_count(0)
                 tab.page.wait_for_timeout(250)  # the graph centres itself
+                tab.page.evaluate(PLAIN, [[sys.executable, "python"], [str(scene.root), "~/work/lists"]])
                 tab.page.screenshot(path=folder / f"{name}-{size}-{theme}.png", animations="disabled")
         tab.close()

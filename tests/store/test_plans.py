@@ -109,6 +109,7 @@ def reading(tx: Tx) -> None:
     tx.usage(project_id=project, since=NOW)
     tx.usage(since=NOW)
     tx.model_calls(run)
+    tx.newest_models(run)
     tx.tool_calls(run, PLAN, 1)
     tx.calls_since("openai", NOW)
     tx.calls_in_flight("openai", NOW)

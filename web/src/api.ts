@@ -1,6 +1,6 @@
 // Requests to /api/v1, and the stream of events that tells when an answer is out of date.
 import { useCallback, useEffect, useRef, useState } from "react";
-import { bearer } from "./session";
+import { bearer, prove } from "./session";
 
 export interface Answer<T> {
   ok: boolean;
@@ -37,6 +37,7 @@ export async function ask<T>(path: string, body?: unknown, method = body === und
   const said = await found.json().catch(() => null);
   if (!found.ok || !said?.ok) {
     const error = said?.error ?? {};
+    if (said?.data?.read_only && (await prove(error.message))) return ask<T>(path, body, method);
     throw new Refused(
       found.status,
       error.code ?? "unavailable",

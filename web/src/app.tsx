@@ -1,17 +1,25 @@
 // The shell: navigation, the live mark, theme, palette, and the page of the address.
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { Activity } from "./activity";
 import { useAsk, useLive } from "./api";
+import { ArtifactPage } from "./artifact";
 import { Board } from "./board";
+import { Compare } from "./compare";
 import { Decision } from "./decision";
+import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
 import { Inbox, waits, type InboxData } from "./inbox";
 import { useKeys } from "./keys";
-import { Activity, Projects, Queue, Runs, Search } from "./lists";
 import { KeySheet, Palette, useCommands } from "./palette";
 import { Cli } from "./parts";
 import { PinHost } from "./pin";
+import { Projects } from "./projects";
+import { Queue } from "./queue";
 import { go, to, useRoute, type Route } from "./route";
 import { Run } from "./run";
+import { Runs } from "./runs";
+import { Search } from "./search";
+import { prove, refusedLink } from "./session";
 import { Settings } from "./settings";
 import { Start } from "./start";
 import { Templates } from "./templates";
@@ -20,6 +28,11 @@ const PAGES: [name: string, key: string, does: string][] = [
   ["inbox", "i", "Inbox"], ["board", "b", "Board"], ["runs", "r", "Runs"], ["templates", "t", "Templates"],
   ["queue", "q", "Queue"], ["activity", "a", "Activity"], ["projects", "p", "Projects"], ["settings", "s", "Settings"],
 ];
+
+/** Pages without a place of their own in the navigation → the one they belong to. */
+const OF: Record<string, string> = { artifact: "runs", compare: "runs", form: "runs", start: "templates" };
+
+const WIDE = ["runs", "templates", "board", "artifact", "compare", "form"];
 
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
 
@@ -44,6 +57,12 @@ function page(route: Route, inbox: InboxData | null, reload: () => void): ReactN
       return <Projects id={first ?? ""} />;
     case "settings":
       return <Settings part={first ?? ""} />;
+    case "artifact":
+      return first && second ? <ArtifactPage key={`${first} ${second}`} run={first} phase={second} revision={Number(route.parts[2] ?? 0)} query={route.query} /> : <Runs query={route.query} />;
+    case "compare":
+      return <Compare left={first ?? ""} right={second ?? ""} />;
+    case "form":
+      return first && second ? <Submission key={`${first} ${second}`} run={first} phase={second} /> : <Runs query={route.query} />;
     case "search":
       return <Search text={route.query.get("q") ?? ""} />;
     default:
@@ -64,6 +83,11 @@ export function App() {
   const { data: inbox, reload } = useAsk<InboxData>("/inbox");
   const [open, setOpen] = useState<"" | "palette" | "keys">("");
   const main = useRef<HTMLElement>(null);
+  const session = useAsk<{ scope: string; asks_pin: boolean }>("/session", () => false);
+  useEffect(() => {
+    window.addEventListener("wfe-session", session.reload);
+    return () => window.removeEventListener("wfe-session", session.reload);
+  }, [session.reload]);
   const waiting = inbox ? waits(inbox).length : 0;
 
   useEffect(() => {
@@ -104,6 +128,7 @@ export function App() {
     () => [
       ...PAGES.map(([name, , says]) => ({ name: `Go to ${says}`, does: () => go(to(name)) })),
       { name: "Start a run", does: () => go(to("start")), cli: "wfe-mcp start TEMPLATE" },
+      { name: "Compare two runs", does: () => go(to("compare")), cli: "wfe-mcp compare ONE OTHER" },
       { name: "Switch between light and dark", does: switchTheme },
       { name: "Tell me in this browser when something waits", does: () => void Notification.requestPermission() },
       { name: "Show all keys", does: () => setOpen("keys") },
@@ -125,7 +150,7 @@ export function App() {
         </a>
         <nav aria-label="Main">
           {PAGES.map(([name, , says]) => (
-            <a key={name} href={to(name)} aria-current={route.page === name ? "page" : undefined}>
+            <a key={name} href={to(name)} aria-current={(OF[route.page] ?? route.page) === name ? "page" : undefined}>
               {says}
               {name === "inbox" && waiting > 0 && (
                 <span className="count">
@@ -137,6 +162,12 @@ export function App() {
           ))}
         </nav>
         <span className="grow" />
+        {session.data?.scope === "read" && (
+          <button type="button" className="btn slim only-looks" title="A link that an agent saw opened this page. With your PIN it does more." onClick={() => void prove("A link that an agent saw opened this page, so it only looks.")}>
+            <Icon name="eye" />
+            only looks
+          </button>
+        )}
         <span className={`live ${live}`} role="status">
           {LIVE[live]}
         </span>
@@ -149,7 +180,7 @@ export function App() {
           <Icon name="theme" />
         </button>
       </header>
-      <main ref={main} tabIndex={-1} className={route.page === "runs" || route.page === "templates" || route.page === "board" ? "wide" : ""}>
+      <main ref={main} tabIndex={-1} className={WIDE.includes(route.page) ? "wide" : ""}>
         {page(route, inbox, reload)}
       </main>
       <PinHost />
@@ -173,12 +204,20 @@ export function NoSession() {
     <main>
       <div className="empty">
         <h1>Open this page by its command</h1>
+        {refusedLink() && (
+          <p className="note warn" role="status">
+            {refusedLink()}
+          </p>
+        )}
         <p className="soft">
-          The address alone shows nothing, so that no other program on this machine can read your runs. The command prints a link that works once, and
-          opens it.
+          The address alone shows nothing, so that no other program on this machine can read your runs. The command prints a link that works once, within a
+          minute, and opens it.
         </p>
         <p>
           <Cli text="wfe-mcp ui" />
+        </p>
+        <p className="soft">
+          Where the page runs already, <code>wfe-mcp status</code> prints a fresh link.
         </p>
         <p className="muted">
           An open tab of this page lends its session to new ones. Without JavaScript, <a href="/">the plain page</a> decides with your PIN.

@@ -1,6 +1,6 @@
 // Runs by what they wait for; a card is a run.
 import { useAsk } from "./api";
-import type { RunRow } from "./lists";
+import type { RunRow } from "./runs";
 import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";

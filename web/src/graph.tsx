@@ -27,13 +27,16 @@ export interface GraphNode {
   tokens?: number | null;
   cost_usd?: number | null;
   model?: string | null;
+  /** In place of the state: what the phase is, where nothing runs. */
+  about?: string;
 }
 
 export const subline = (node: GraphNode): string =>
+  node.about ??
   [
     node.held ? "waiting for you to let it go on" : stateWord(node.state),
     node.items ? `${node.items.replace("/", " of ")} items` : "",
-    node.working_s ? span(node.working_s) : "",
+    node.working_s ? (node.state === "awaiting" ? `after ${span(node.working_s)} of work` : span(node.working_s)) : "",
     node.attempt > 1 ? `attempt ${node.attempt}` : "",
   ]
     .filter(Boolean)
@@ -43,14 +46,14 @@ type PhaseNode = Node<{ node: GraphNode; direction: Direction; connects: boolean
 
 const Phase = memo(function Phase({ data, selected }: NodeProps<PhaseNode>) {
   const { node, direction, connects } = data;
-  const shown = look(node.state);
+  const shown = node.about === undefined ? look(node.state) : "plain";
   const [target, source] = direction === "down" ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
   return (
     <div className={`node ${shown}${node.weakened || node.forced ? " weak" : ""}`} aria-current={selected || undefined}>
       <Handle type="target" position={target} isConnectable={connects} />
       <span className="top">
-        <span className={`s-${shown === "pending" ? "skipped" : shown}`}>
-          <Icon name={node.kind === "loop" && shown === "running" ? "loop" : shown} spin={shown === "running"} />
+        <span className={`s-${shown === "pending" || shown === "plain" ? "skipped" : shown}`}>
+          <Icon name={shown === "plain" ? (PLAIN[node.kind] ?? "form") : node.kind === "loop" && shown === "running" ? "loop" : shown} spin={shown === "running"} />
         </span>
         <span className="name">{node.item ? `${node.item} ${node.name}` : node.name}</span>
         <Gates gates={node.gates} />
@@ -63,6 +66,8 @@ const Phase = memo(function Phase({ data, selected }: NodeProps<PhaseNode>) {
     </div>
   );
 });
+
+const PLAIN: Record<string, string> = { human: "person", loop: "loop", llm: "model", steps: "play", flow: "fork" };
 
 const KINDS = { phase: Phase };
 

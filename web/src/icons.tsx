@@ -52,6 +52,16 @@ const SHAPES: Record<string, ReactNode> = {
       <rect x="2.5" y="2" width="11" height="12" rx="1.5"/><path d="M5 5.5h6M5 8.5h6M5 11.5h3"/>
     </>
   ),
+  eye: (
+    <>
+      <path d="M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z"/><circle cx="8" cy="8" r="2"/>
+    </>
+  ),
+  redo: (
+    <>
+      <path d="m10.5 2.5 3 3-3 3"/><path d="M13.5 5.5H6a3.5 3.5 0 0 0 0 7h5"/>
+    </>
+  ),
   copy: (
     <>
       <rect x="5.5" y="5.5" width="8" height="8" rx="1.5"/><path d="M10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2"/>

@@ -30,6 +30,7 @@ export interface InboxData {
     files?: { path: string; added?: number; removed?: number }[];
     command: string;
   }[];
+  tasks?: { run: string; phase: string; title: string; about: string; project: string; template: string; since: string; command: string }[];
   opinions?: { run: string; phase: string; reviewer: string; title: string; project: string; path: string }[];
   stopped?: { run: string; title: string; template: string; state: string; project: string; blockers: string[]; updated_at: string; command: string }[];
   trust?: { folder: string; path: string; names: string[] }[];
@@ -38,8 +39,8 @@ export interface InboxData {
 
 export interface Item {
   key: string;
-  kind: "Decisions" | "Opinions" | "Stopped" | "Trust";
-  icon: Look | "key" | "model";
+  kind: "Decisions" | "Tasks" | "Opinions" | "Stopped" | "Trust";
+  icon: Look | "key" | "model" | "form";
   look: Look;
   title: string;
   about: string;
@@ -74,6 +75,20 @@ export function waits(data: InboxData): Item[] {
       gates: each.evidence ?? [],
       details: [each.question],
       files: each.files ?? [],
+    })),
+    ...(data.tasks ?? []).map((each): Item => ({
+      ...none,
+      key: `task ${each.run} ${each.phase}`,
+      kind: "Tasks",
+      icon: "form",
+      look: "waiting",
+      title: `Your task: ${each.title}`,
+      about: `${each.template}, ${each.phase}`,
+      project: each.project,
+      at: each.since,
+      href: to("form", each.run, each.phase),
+      cli: each.command,
+      details: [`${each.about} goes on when you have filled in the form.`],
     })),
     ...(data.opinions ?? []).map((each): Item => ({
       ...none,
@@ -129,7 +144,7 @@ function tomorrow(): number {
   return at.getTime();
 }
 
-const KINDS = ["All", "Decisions", "Opinions", "Stopped", "Trust"] as const;
+const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as const;
 
 export function Inbox({ data }: { data: InboxData | null }) {
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");

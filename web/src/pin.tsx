@@ -2,6 +2,7 @@
 import { useEffect, useState } from "react";
 import { Refused, ask, type Answer } from "./api";
 import { Ask } from "./parts";
+import { provenBy } from "./session";
 
 interface Wanted {
   why: string;
@@ -26,13 +27,32 @@ export async function send<T>(path: string, body: Record<string, unknown>): Prom
   }
 }
 
+/** The PIN, once for this session: it was opened by a link that an agent saw. */
+async function confirm(why: string): Promise<boolean> {
+  for (let told = why; show; ) {
+    const pin = await new Promise<string | null>((answer) => show?.({ why: `${told} Your PIN lets this session start, pause and test, until it ends.`, answer }));
+    if (pin === null) return false;
+    try {
+      await ask("/session/confirm", { pin });
+      window.dispatchEvent(new Event("wfe-session"));
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.code !== "wrong_pin") throw error;
+      told = error.message;
+    }
+  }
+  return false;
+}
+
 export function PinHost() {
   const [wanted, setWanted] = useState<Wanted | null>(null);
   const [pin, setPin] = useState("");
   useEffect(() => {
     show = setWanted;
+    provenBy(confirm);
     return () => {
       show = null;
+      provenBy(null);
     };
   }, []);
   if (!wanted) return null;

@@ -30,10 +30,14 @@ function Spans({ spans }: { spans: Span[] }) {
   });
 }
 
-function one(block: Block, key: number): ReactNode {
+/** Headings begin one level below that of the section they are in, whatever level the text begins with. */
+const TOP = 3;
+const levels = (blocks: Block[]): number[] => blocks.flatMap((each) => (each.kind === "heading" ? [each.level] : each.kind === "quote" ? levels(each.blocks) : []));
+
+const one = (top: number) => function block_(block: Block, key: number): ReactNode {
   switch (block.kind) {
     case "heading": {
-      const Tag = `h${Math.min(6, block.level + 2)}` as "h3";
+      const Tag = `h${Math.min(6, TOP + Math.max(0, block.level - top))}` as "h3";
       return (
         <Tag key={key}>
           <Spans spans={block.spans} />
@@ -57,13 +61,13 @@ function one(block: Block, key: number): ReactNode {
       return (
         <Tag key={key} start={block.start ?? undefined}>
           {block.items.map((item, index) => (
-            <li key={index}>{item.map(one)}</li>
+            <li key={index}>{item.map(block_)}</li>
           ))}
         </Tag>
       );
     }
     case "quote":
-      return <blockquote key={key}>{block.blocks.map(one)}</blockquote>;
+      return <blockquote key={key}>{block.blocks.map(block_)}</blockquote>;
     case "grid":
       return (
         <table key={key}>
@@ -92,9 +96,9 @@ function one(block: Block, key: number): ReactNode {
     default:
       return <hr key={key} />;
   }
-}
+};
 
-export const Prose = ({ blocks }: { blocks: Block[] }) => <article className="prose">{blocks.map(one)}</article>;
+export const Prose = ({ blocks }: { blocks: Block[] }) => <article className="prose">{blocks.map(one(Math.min(6, ...levels(blocks))))}</article>;
 
 export function Parts({ parts }: { parts: Part[] }) {
   return (

@@ -9,6 +9,7 @@ import { Ask, Cli, Crumbs, Flag, Gates, Problem, Segments, State, Waiting } from
 import { send } from "./pin";
 import { go, to } from "./route";
 import { Events, Lineage, Checkpoints } from "./run_history";
+import { Stopped } from "./remedies";
 import { Side } from "./run_phase";
 import { Timeline, type TimelineData } from "./timeline";
 import { age, capital, count, folder, look, money, stateWord, tokens } from "./words";
@@ -64,16 +65,21 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
   if (!about.data) return <Waiting />;
   const data = about.data;
   const node = nodes.find((each) => each.phase === phase);
+  const failed = ["blocked", "failed", "waiting", "running"].includes(state) && !phase ? nodes.find((each) => each.state === "failed") : undefined;
   return (
     <>
       <Crumbs items={[{ text: "Runs", to: "#/runs" }, folder(data.worktree ?? ""), run]} />
       <Head run={run} state={state} waiting={about.answer?.waiting_on ?? ""} data={data} nodes={nodes} reload={about.reload} />
       <Figures data={data} nodes={nodes} timeline={timeline.data} />
-      {(data.blockers ?? []).map((each) => (
-        <p key={each} className="note warn">
-          {each}
-        </p>
-      ))}
+      {failed ? (
+        <Stopped run={run} phase={failed.phase} reason={failed.reason ?? ""} />
+      ) : (
+        (data.blockers ?? []).map((each) => (
+          <p key={each} className="note warn">
+            {each}
+          </p>
+        ))
+      )}
       {[...(data.gates_weakened ?? []).map((each) => `Weakened gate. ${each}`)].map((each) => (
         <p key={each} className="note no">
           <Flag kind="weak">{each}</Flag>
@@ -127,6 +133,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   const over = OVER.includes(state);
   const paused = state === "paused";
   const yours = nodes.filter((each) => each.state === "awaiting");
+  const tasks = nodes.filter((each) => each.kind === "human" && each.state === "ready");
   const works = nodes.filter((each) => each.state === "running" && each.kind !== "loop");
   useCommands(
     "run",
@@ -158,7 +165,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               ))}
             </span>
           ) : (
-            !over && yours.length === 0 && <span>{capital(WHO[waiting] ?? waiting)}</span>
+            !over && yours.length === 0 && tasks.length === 0 && <span>{capital(WHO[waiting] ?? waiting)}</span>
           )}
           {yours.length > 0 && (
             <span className="s-waiting state">
@@ -166,11 +173,21 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
               You: <a href="#/inbox">decide {yours.map((each) => each.phase).join(", ")}</a>
             </span>
           )}
+          {tasks.map((each) => (
+            <span key={each.phase} className="s-waiting state">
+              <Icon name="waiting" />
+              You: <a href={to("form", run, each.phase)}>fill in {each.phase}</a>
+            </span>
+          ))}
         </p>
         <Problem error={error} />
       </div>
+      <span className="row wrap">
+        <a className="btn" href={to("compare", run)} title={`wfe-mcp compare ${run} OTHER`}>
+          Compare…
+        </a>
       {!over && (
-        <span className="row wrap">
+        <>
           <button type="button" className="btn" disabled={busy} title={`wfe-mcp ${paused ? "resume" : "pause"} ${run}`} onClick={() => control(paused ? "resume" : "pause")}>
             <Icon name={paused ? "play" : "pause"} />
             {paused ? "Continue" : "Pause"}
@@ -182,8 +199,9 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
             <Icon name="stop" />
             Cancel…
           </button>
-        </span>
+        </>
       )}
+      </span>
       {asking && (
         <Ask title="Cancel this run?" onClose={() => setAsking(false)}>
           <p>Work ends, files stay as they are, and nothing is deleted. You can fork the run later.</p>
@@ -290,7 +308,7 @@ function Legend({ run, nodes, open }: { run: string; nodes: GraphNode[]; open: (
   return (
     <aside className="panel side" aria-label="Phases at work">
       <header>
-        <b>{now.length ? "At work now" : "Phases"}</b>
+        <b>{now.length ? "Now" : "Phases"}</b>
       </header>
       <ul className="plist">
         {shown.slice(0, 14).map((each) => (

@@ -152,7 +152,7 @@ export function Lineage({ run }: { run: string }) {
                   {each.recovery && <span className="tag">recovered by {each.recovery}</span>}
                   {each.forced && <Flag kind="weak">forced</Flag>}
                   {each.revision ? (
-                    <a href={to("artifact", run, each.phase, each.revision)} onClick={(event) => { event.preventDefault(); go(to("runs", run, "lineage", each.phase)); }}>
+                    <a href={to("artifact", run, each.phase, each.revision)}>
                       {each.artifact} revision {each.revision}
                     </a>
                   ) : null}
@@ -191,6 +191,12 @@ export function Checkpoints({ run, over, reload }: { run: string; over: boolean;
             Undo the last command
           </button>
         )}
+        {!over && (
+          <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/redo`, {}); reload(); })}>
+            <Icon name="redo" />
+            Redo
+          </button>
+        )}
       </header>
       <Problem error={error} />
       <ul className="panel cps">
@@ -211,6 +217,9 @@ export function Checkpoints({ run, over, reload }: { run: string; over: boolean;
               <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("runs", made.run)); })}>
                 <Icon name="fork" />
                 Fork
+              </button>
+              <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}, then wfe-mcp compare ${run} THE_FORK`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("compare", run, made.run)); })}>
+                Fork and compare
               </button>
             </span>
           </li>

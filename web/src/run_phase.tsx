@@ -1,11 +1,12 @@
 // One phase of a run, beside the graph: gates, artifact, evidence, tools, attempts.
 import { useState } from "react";
-import { query, useAct, useAsk, type LiveEvent } from "./api";
+import { query, useAsk, type LiveEvent } from "./api";
 import { subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
-import { Ask, Cli, Flag, Gates, Problem, State, Waiting } from "./parts";
-import { send } from "./pin";
-import { Value } from "./rendered";
+import { Cli, Flag, Gates, State, Waiting } from "./parts";
+import { Remedies } from "./remedies";
+import { Parts, Value, type Part } from "./rendered";
+import { to } from "./route";
 import { type RunData } from "./run";
 import { type AttemptLine } from "./run_history";
 import { age, clock, money, tokens } from "./words";
@@ -24,18 +25,13 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
   const phase = data.phases.find((each) => each.phase === node.phase);
   const [tab, setTab] = useState("Gates");
   const mine = (event: LiveEvent) => event.run === run && (event.payload?.phase === node.phase || event.type.startsWith("Tool"));
-  const artifact = useAsk<Record<string, unknown>>(tab === "Artifact" ? `/runs/${id}/artifacts${query({ phase: node.phase })}` : null, mine);
+  const artifact = useAsk<{ artifact: string; revision: number; parts: Part[] }>(tab === "Artifact" ? `/runs/${id}/artifact${query({ phase: node.phase })}` : null, mine);
   const evidence = useAsk<{ evidence: { id: string; gate: number; kind: string; stage: string; at: string; facts: unknown; log?: string }[] }>(tab === "Evidence" ? `/runs/${id}/evidence${query({ phase: node.phase })}` : null, mine);
   const calls = useAsk<{ value?: Call[]; content?: Call[] } & Record<string, unknown>>(tab === "Tools" && phase?.tools ? `/runs/${id}/artifacts${query({ phase: node.phase, artifact: phase.tools.artifact })}` : null, mine);
   const lines = useAsk<{ attempts: AttemptLine[] }>(`/runs/${id}/attempts`, mine);
   const mineNow = (lines.data?.attempts ?? []).filter((each) => each.phase === node.phase);
   const told = mineNow[mineNow.length - 1]?.feedback ?? [];
-  const [asking, setAsking] = useState<"" | "retry" | "skip">("");
-  const [text, setText] = useState("");
-  const [role, setRole] = useState("");
-  const [act, busy, error] = useAct();
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
-  const over = !data.phases.some((each) => each.phase === node.phase && ["failed", "running", "gating", "awaiting", "ready", "pending", "blocked"].includes(each.state));
   const command = node.state === "awaiting" ? `wfe-mcp approve ${run} ${quoted}` : `wfe-mcp show ${run} --phase ${quoted}`;
   return (
     <aside className="panel side" aria-label={`Phase ${node.phase}`}>
@@ -61,7 +57,9 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
             </>
           )}
           <dt>Works</dt>
-          <dd>{phase?.holder || node.role || node.kind}</dd>
+          <dd>
+            {works(node, phase?.holder)}
+          </dd>
           <dt>Needs</dt>
           <dd>{node.needs.join(", ") || "nothing"}</dd>
           <dt>Model</dt>
@@ -104,7 +102,22 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
           ) : (
             <p className="soft">This phase has no gate: its schema decides.</p>
           ))}
-        {tab === "Artifact" && (artifact.error ? <p className="soft">{artifact.error.message}</p> : artifact.data ? <Value value={artifact.data.content ?? artifact.data.value ?? artifact.data} /> : <Waiting />)}
+        {tab === "Artifact" &&
+          (artifact.error ? (
+            <p className="soft">{artifact.error.message}</p>
+          ) : artifact.data ? (
+            <div className="stack">
+              <p className="row wrap">
+                <a className="btn slim" href={to("artifact", run, node.phase, artifact.data.revision)} title={`wfe-mcp artifact show ${run} ${artifact.data.artifact}`}>
+                  Open {artifact.data.artifact}
+                </a>
+                <span className="muted small">revision {artifact.data.revision}</span>
+              </p>
+              <Parts parts={artifact.data.parts} />
+            </div>
+          ) : (
+            <Waiting />
+          ))}
         {tab === "Evidence" &&
           (evidence.data?.evidence.length ? (
             evidence.data.evidence.map((each) => (
@@ -154,55 +167,19 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         )}
       </div>
       <div className="body stack">
-        <Problem error={error} />
-        {!over && (
-          <p className="row wrap">
-            {node.state === "awaiting" && (
-              <a className="btn solid" href="#/inbox" title={command}>
-                Decide
-              </a>
-            )}
-            <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp retry ${run} ${quoted}`} onClick={() => setAsking("retry")}>
-              Retry…
-            </button>
-            <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp skip ${run} ${quoted}`} onClick={() => setAsking("skip")}>
-              Skip…
-            </button>
-          </p>
-        )}
+        <Remedies run={run} phase={node.phase} state={node.state} />
         <Cli text={command} />
       </div>
-      {asking && (
-        <Ask title={asking === "retry" ? `Retry ${node.phase}` : `Skip ${node.phase}`} onClose={() => setAsking("")}>
-          <label className="field">
-            <span>{asking === "retry" ? "Feedback to the next attempt" : "Reason"}</span>
-            <textarea rows={3} value={text} onChange={(event) => setText(event.target.value)} />
-          </label>
-          {asking === "retry" && (
-            <label className="field">
-              <span>
-                Role <span className="hint">another model; empty keeps the present one</span>
-              </span>
-              <input type="text" value={role} onChange={(event) => setRole(event.target.value)} />
-            </label>
-          )}
-          <Cli text={asking === "retry" ? `wfe-mcp retry ${run} ${quoted}${role ? ` --role ${role}` : ""}` : `wfe-mcp skip ${run} ${quoted} --reason "${text}"`} />
-          <form method="dialog" className="row">
-            <button
-              className="btn solid"
-              onClick={() =>
-                act(async () => {
-                  if (asking === "retry") await send(`/runs/${id}/retry_phase`, { phase: node.phase, role, feedback: text });
-                  else await send(`/runs/${id}/skip_phase`, { phase: node.phase, reason: text });
-                })
-              }
-            >
-              {asking === "retry" ? "Retry" : "Skip"}
-            </button>
-            <button className="btn">Back</button>
-          </form>
-        </Ask>
-      )}
     </aside>
   );
+}
+
+const KINDS: Record<string, string> = { human: "you", steps: "the server, step by step", llm: "a model", loop: "one item after another", flow: "another template" };
+
+/** Who works a phase, in words: the role or kind, and the process that holds it only where one does. */
+function works(node: GraphNode, holder = ""): string {
+  const who = node.role ? `role ${node.role}` : (KINDS[node.kind] ?? "an agent");
+  if (!holder || node.state !== "running") return who;
+  const [host, pid] = holder.split(":");
+  return holder.startsWith("api:") ? `${who}, over the API as ${holder.slice(4)}` : pid ? `${who}, in process ${pid} on ${host}` : `${who}, ${holder}`;
 }

@@ -1,5 +1,6 @@
-// A form made from a JSON Schema: fields for what it describes, JSON for what it does not.
+// A form made from a JSON Schema: fields for what it describes, nested, and JSON for what it does not.
 import { useId, useState } from "react";
+import { Icon } from "./icons";
 
 export interface Schema {
   type?: string | string[];
@@ -9,40 +10,119 @@ export interface Schema {
   required?: string[];
   items?: Schema;
   enum?: unknown[];
+  const?: unknown;
   default?: unknown;
   examples?: unknown[];
   minLength?: number;
   maxLength?: number;
   minimum?: number;
   maximum?: number;
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+}
+
+export interface Fault {
+  path: string;
+  message: string;
 }
 
 type Values = Record<string, unknown>;
 
-export function SchemaForm({ schema, values, change, faults }: { schema: Schema; values: Values; change: (values: Values) => void; faults: { path: string; message: string }[] }) {
+const DEEPEST = 4;
+
+/** `schema` with what it refers to in its place; a choice between one thing and nothing is that thing. */
+function resolved(schema: Schema, root: Schema): Schema {
+  let found = schema;
+  for (let n = 0; n < 8; n++) {
+    const name = /^#\/\$defs\/(.+)$/.exec(found.$ref ?? "")?.[1];
+    if (name) {
+      const { $ref, ...own } = found;
+      found = { ...(root.$defs?.[name] ?? {}), ...own };
+      continue;
+    }
+    const choice = (found.anyOf ?? found.oneOf ?? []).filter((each) => each.type !== "null");
+    if (choice.length !== 1 || !choice[0]) break;
+    const { anyOf, oneOf, ...own } = found;
+    found = { ...choice[0], ...own };
+  }
+  return found;
+}
+
+const kindOf = (schema: Schema): string | undefined => (Array.isArray(schema.type) ? schema.type.find((each) => each !== "null") : schema.type);
+
+/** Faults at `path` or below it; the beginnings that an answer of the server may put before it are left out. */
+const below = (faults: Fault[], path: string): Fault[] =>
+  faults.filter((each) => {
+    const told = each.path.replace(/^\/(body|inputs|artifact)(?=\/)/, "").replace(/^\/inputs(?=\/)/, "");
+    return told === path || told.startsWith(`${path}/`);
+  });
+
+export function SchemaForm({ schema, values, change, faults, root = schema, path = "", deep = 0 }: {
+  schema: Schema;
+  values: Values;
+  change: (values: Values) => void;
+  faults: Fault[];
+  root?: Schema;
+  path?: string;
+  deep?: number;
+}) {
   const set = (name: string, value: unknown) => {
     const next = { ...values };
     if (value === undefined) delete next[name];
     else next[name] = value;
     change(next);
   };
-  return Object.entries(schema.properties ?? {}).map(([name, each]) => (
+  const own = resolved(schema, root);
+  const isNeeded = (name: string) => own.required?.includes(name) ?? false;
+  const fields = Object.entries(own.properties ?? {}); // stored schemas are sorted by key, so what is required comes first
+  return [...fields.filter(([name]) => isNeeded(name)), ...fields.filter(([name]) => !isNeeded(name))].map(([name, each]) => (
     <Field
       key={name}
       name={name}
-      schema={each}
-      required={schema.required?.includes(name) ?? false}
+      schema={resolved(each, root)}
+      root={root}
+      path={`${path}/${name}`}
+      deep={deep}
+      required={isNeeded(name)}
       value={values[name]}
       set={(value) => set(name, value)}
-      faults={faults.filter((fault) => fault.path === `/${name}` || fault.path.endsWith(`/inputs/${name}`) || fault.path.startsWith(`/${name}/`))}
+      faults={below(faults, `${path}/${name}`)}
     />
   ));
 }
 
-function Field({ name, schema, required, value, set, faults }: { name: string; schema: Schema; required: boolean; value: unknown; set: (value: unknown) => void; faults: { message: string }[] }) {
+interface FieldProps {
+  name: string;
+  schema: Schema;
+  root: Schema;
+  path: string;
+  deep: number;
+  required: boolean;
+  value: unknown;
+  set: (value: unknown) => void;
+  faults: Fault[];
+}
+
+function Field(props: FieldProps) {
+  const { name, schema, root, path, deep, required, value, set, faults } = props;
   const id = useId();
-  const kind = Array.isArray(schema.type) ? schema.type[0] : schema.type;
-  const hint = [schema.description, schema.examples?.length ? `Example: ${text(schema.examples[0])}` : "", schema.default !== undefined ? `Without one: ${text(schema.default).slice(0, 120)}` : ""].filter(Boolean).join(" ");
+  const kind = kindOf(schema);
+  const items = schema.items ? resolved(schema.items, root) : undefined;
+  const nested = deep < DEEPEST && kind === "object" && schema.properties && (value === undefined || isObject(value));
+  if (nested)
+    return (
+      <fieldset className="nested">
+        <legend>
+          {schema.title ?? name} {!required && <span className="hint">optional</span>}
+        </legend>
+        {schema.description && <p className="hint">{schema.description}</p>}
+        <SchemaForm schema={schema} root={root} path={path} deep={deep + 1} values={isObject(value) ? value : {}} change={(next) => set(Object.keys(next).length || required ? next : undefined)} faults={faults} />
+      </fieldset>
+    );
+  if (deep < DEEPEST && kind === "array" && items && kindOf(items) === "object" && items.properties && (value === undefined || Array.isArray(value))) return <Items {...props} items={items} />;
+  const hint = [schema.description, schema.examples?.length ? `Example: ${text(schema.examples[0])}` : "", schema.default !== undefined && schema.default !== null ? `Without one: ${text(schema.default).slice(0, 120)}` : ""].filter(Boolean).join(" ");
   const common = { id, required: required && schema.default === undefined, "aria-describedby": `${id}-hint`, "aria-invalid": faults.length > 0 || undefined };
   return (
     <div className={`field${faults.length ? " bad" : ""}`}>
@@ -62,24 +142,60 @@ function Field({ name, schema, required, value, set, faults }: { name: string; s
         <input {...common} type="checkbox" required={false} checked={value === true} onChange={(event) => set(event.target.checked)} />
       ) : kind === "integer" || kind === "number" ? (
         <input {...common} type="text" inputMode="decimal" value={value === undefined ? "" : String(value)} onChange={(event) => set(event.target.value === "" ? undefined : Number.isNaN(Number(event.target.value)) ? event.target.value : Number(event.target.value))} />
-      ) : kind === "array" && (schema.items?.type === "string" || !schema.items) ? (
+      ) : kind === "array" && (!items || kindOf(items) === "string") && (value === undefined || Array.isArray(value)) ? (
         <textarea {...common} rows={3} placeholder="one on each line" value={Array.isArray(value) ? value.join("\n") : ""} onChange={(event) => set(event.target.value ? event.target.value.split("\n") : undefined)} />
-      ) : kind === "object" || kind === "array" ? (
-        <JsonField common={common} value={value} set={set} />
-      ) : (schema.maxLength ?? 1000) > 200 ? (
-        <textarea {...common} rows={4} value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
+      ) : kind === "string" && (value === undefined || typeof value === "string") ? (
+        (schema.maxLength ?? 1000) > 200 ? (
+          <textarea {...common} rows={typeof value === "string" && value.length > 300 ? 10 : 4} value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
+        ) : (
+          <input {...common} type="text" value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
+        )
       ) : (
-        <input {...common} type="text" value={typeof value === "string" ? value : ""} onChange={(event) => set(event.target.value || undefined)} />
+        <JsonField common={common} value={value} set={set} />
       )}
       <p className="hint" id={`${id}-hint`}>
         {hint}
       </p>
       {faults.map((each, index) => (
         <p key={index} className="error">
-          {each.message}
+          {each.path !== path && <code>{each.path}</code>} {each.message}
         </p>
       ))}
     </div>
+  );
+}
+
+/** A list of objects: one form for each, which can be added and taken out. */
+function Items({ name, schema, items, root, path, deep, required, value, set, faults }: FieldProps & { items: Schema }) {
+  const rows = Array.isArray(value) ? value : [];
+  const put = (next: unknown[]) => set(next.length || required ? next : undefined);
+  return (
+    <fieldset className="nested">
+      <legend>
+        {schema.title ?? name} {!required && <span className="hint">optional</span>}
+      </legend>
+      {schema.description && <p className="hint">{schema.description}</p>}
+      {rows.map((row, index) => (
+        <div key={index} className="nested item">
+          <p className="row">
+            <b>{index + 1}</b>
+            <button type="button" className="btn slim bare end" aria-label={`Take out ${name} ${index + 1}`} onClick={() => put(rows.filter((_, at) => at !== index))}>
+              <Icon name="x" />
+            </button>
+          </p>
+          <SchemaForm schema={items} root={root} path={`${path}/${index}`} deep={deep + 1} values={isObject(row) ? row : {}} change={(next) => put(rows.map((each, at) => (at === index ? next : each)))} faults={faults} />
+        </div>
+      ))}
+      <button type="button" className="btn slim" onClick={() => put([...rows, {}])}>
+        <Icon name="plus" />
+        Add to {schema.title ?? name}
+      </button>
+      {faults.filter((each) => each.path.endsWith(path)).map((each, index) => (
+        <p key={index} className="error">
+          {each.message}
+        </p>
+      ))}
+    </fieldset>
   );
 }
 
@@ -108,5 +224,7 @@ function JsonField({ common, value, set }: { common: object; value: unknown; set
     </>
   );
 }
+
+const isObject = (value: unknown): value is Values => typeof value === "object" && value !== null && !Array.isArray(value);
 
 const text = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));

@@ -9,12 +9,25 @@ const LEND_MS = 400;
 const channel = new BroadcastChannel("wfe-session");
 
 let token = sessionStorage.getItem(KEY) ?? "";
+let refusal = "";
 
 channel.addEventListener("message", ({ data }) => {
   if (data === "who" && token) channel.postMessage({ token });
 });
 
 export const bearer = (): string => token;
+
+/** Why the link of this tab opened nothing; empty where it had none. */
+export const refusedLink = (): string => refusal;
+
+let proof: ((why: string) => Promise<boolean>) | null = null;
+
+/** Who asks for the PIN where the session only looks; true once it may do more. */
+export function provenBy(ask: ((why: string) => Promise<boolean>) | null): void {
+  proof = ask;
+}
+
+export const prove = (why: string): Promise<boolean> => (proof ? proof(why) : Promise.resolve(false));
 
 export function forget(): void {
   token = "";
@@ -33,7 +46,8 @@ export async function begin(): Promise<boolean> {
       body: JSON.stringify({ code }),
     });
     const said = await answer.json().catch(() => ({}));
-    if (answer.ok) keep(said.data?.token ?? said.token ?? "");
+    if (answer.ok) keep(said.data?.token ?? "");
+    else refusal = said.error?.message ?? "";
   }
   if (!token) keep(await lent());
   return token !== "";

@@ -2,19 +2,7 @@
 import { useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import { Cli, Problem, State, Waiting } from "./parts";
-
-interface Provider {
-  name: string;
-  kind: string;
-  where: string;
-  key_source?: string;
-  key_set?: boolean;
-  enabled: boolean;
-  trusted: boolean;
-  usable: boolean;
-  layer: string;
-  roles?: string[];
-}
+import { Providers, Roles, type Outcome, type Provider } from "./providers";
 
 interface Role {
   role: string;
@@ -33,11 +21,7 @@ interface SettingsData {
   approvals?: Record<string, unknown>;
   page?: Record<string, unknown>;
   database?: Record<string, unknown>;
-}
-
-interface Outcome {
-  good: boolean;
-  text: string;
+  kinds?: string[];
 }
 
 const PARTS = { approvals: "Approval policy", page: "Decision page", database: "Database" } as const;
@@ -45,7 +29,7 @@ const PARTS = { approvals: "Approval policy", page: "Decision page", database: "
 export function Settings({ part }: { part: string }) {
   const projects = useAsk<{ projects: { project: string; root: string }[] }>("/projects", () => false);
   const [project, setProject] = useState("");
-  const { data, error } = useAsk<SettingsData>(`/settings${project && `?project=${encodeURIComponent(project)}`}`, () => false);
+  const { data, error, reload } = useAsk<SettingsData>(`/settings${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [outcomes, setOutcomes] = useState<Record<string, Outcome>>({});
   const [act, busy, refused] = useAct();
   const show = (name: string, outcome: Outcome) => setOutcomes((before) => ({ ...before, [name]: outcome }));
@@ -90,37 +74,15 @@ export function Settings({ part }: { part: string }) {
       <Problem error={error ?? refused} />
       {data && (
         <>
-          <section className="section" id="providers">
-            <header>
-              <h2>Providers</h2>
-              <span className="soft">a key is named by where it comes from; it is never shown</span>
-            </header>
-            {data.providers?.length ? (
-              <ul className="panel">
-                {data.providers.map((each) => (
-                  <Line key={each.name} name={each.name} outcome={outcomes[`provider ${each.name}`]} busy={busy} verb="Test" command={`wfe-mcp providers test ${each.name}`} onAct={() => test(each.name)}>
-                    <span className="soft">{[each.kind, each.where, ...(each.roles ?? [])].filter(Boolean).join(", ")}</span>
-                    {each.key_source && <span>{each.key_source}</span>}
-                    {each.key_source && <State state={each.key_set ? "passed" : "failed"}>{each.key_set ? "key set" : "key not set"}</State>}
-                    {!each.trusted && <State state="waiting">not trusted</State>}
-                    {!each.enabled && <State state="skipped">switched off</State>}
-                  </Line>
-                ))}
-              </ul>
-            ) : (
-              <p className="soft">
-                No provider is configured. Your own client can do all the work; a second model gives second opinions. <Cli text="wfe-mcp providers add" />
-              </p>
-            )}
-          </section>
-          <Pairs title="Roles" about="who works and reviews" rows={(data.roles ?? []).map((each) => [each.role, [[each.provider, each.model].filter(Boolean).join(" "), ...(each.fallback ?? []).map((next) => `then ${next}`), each.trusted ? "" : "not trusted", each.fault].filter(Boolean).join(", ")])} empty="No role is configured: the connected client works every phase." />
+          <Providers found={data.providers ?? []} kinds={data.kinds ?? []} project={project} outcomes={outcomes} busy={busy} test={test} changed={reload} />
+          <Roles found={data.roles ?? []} providers={data.providers ?? []} project={project} changed={reload} />
           <section className="section" id="checks">
             <header>
               <h2>Checks</h2>
               <span className="soft">commands that gates run</span>
             </header>
             {data.checks?.length ? (
-              <ul className="panel">
+              <ul className="panel lines">
                 {data.checks.map((each) => (
                   <Line key={each.check} name={each.check} outcome={outcomes[`check ${each.check}`]} busy={busy} verb="Try" command="wfe-mcp init" onAct={() => tryOut(each.check)}>
                     <code>{each.argv.join(" ")}</code>
@@ -135,14 +97,15 @@ export function Settings({ part }: { part: string }) {
             )}
           </section>
           {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
-            <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
+            <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
           ))}
           <section className="section" id={part || "trust"}>
             <header>
               <h2>Trust</h2>
             </header>
             <p className="soft">
-              What a project&apos;s configuration may run counts once you trust it. The Inbox says when something waits; at a terminal: <Cli text="wfe-mcp trust" />
+              What a project&apos;s configuration may run counts once you trust it. The Inbox says when something waits, and the page of trust shows every effect. At
+              a terminal: <Cli text="wfe-mcp trust" />
             </p>
           </section>
         </>
@@ -153,7 +116,7 @@ export function Settings({ part }: { part: string }) {
 
 function Line({ name, outcome, busy, verb, command, onAct, children }: { name: string; outcome?: Outcome; busy: boolean; verb: string; command: string; onAct: () => void; children: React.ReactNode }) {
   return (
-    <li className="row wrap" style={{ padding: "0.5rem 0.75rem", borderBottom: "var(--border)" }}>
+    <li>
       <b>{name}</b>
       {children}
       <span className="end row">

@@ -4,6 +4,7 @@ import { useAct, useAsk } from "./api";
 import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
+import { TrustIt } from "./trust_it";
 import { SchemaForm, type Schema } from "./schema_form";
 
 export interface TemplateLine {
@@ -64,6 +65,7 @@ export function Start({ template, started }: { template: string; started: () => 
         {chosen?.description} <a href={to("templates", template)}>Show the template</a>, or <a href="#/start">choose another one</a>.
       </p>
       <Problem error={whole.error ?? refused} />
+      {refused?.code === "needs_trust" && <TrustIt name={template} project={project} done={() => undefined} />}
       {whole.data && (
         <form
           className="formgrid"

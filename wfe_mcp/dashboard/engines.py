@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import user_moves
 from wfe_mcp.views.trust import trust_path, trust_view
 from wfe_mcp.views.who_waits import waits_for
@@ -45,6 +46,7 @@ MOST_RUNS = 30
 class OpenRun:
     """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
     opinion gate that a person may overrule. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
+    ``tasks``: phases that a person works, ready now, with their titles; ``updated_at``: of the run.
     """
 
     id: str
@@ -55,6 +57,9 @@ class OpenRun:
     blockers: tuple[str, ...] = ()
     overrulable: tuple[str, ...] = ()
     asked: tuple[tuple[str, str], ...] = ()
+    tasks: tuple[tuple[str, str], ...] = ()
+    template: str = ""
+    updated_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,14 @@ class Engines:
                                 for phase, persons in stands.asked_persons.items()
                                 for one in persons
                             ),
+                            tuple(
+                                (str(one.phase), stands.plan.phase(one.phase).title or "")
+                                for one in stands.loaded.state.open_attempts
+                                if one.status is AttemptStatus.READY
+                                and stands.loaded.state.phase(one.phase).kind == "human"
+                            ),
+                            record.template,
+                            second(record.updated_at),
                         )
                     )
         return found

@@ -160,11 +160,11 @@ def read(
             return steps_part(found, phase, artifact, pointer)
         if artifact.startswith(TOOLS):
             return tools_part(tx, with_tools(tx, found), phase, artifact, pointer)
-        path = _phase_of(found, phase, artifact)
+        path = phase_of(found, phase, artifact)
         record = revision_of(tx, run, path, revision)
         if against:
             return compared(
-                tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), _phase_of
+                tx, record, against, pointer, lambda named: overview(engine, tx, engine.load(tx, named)), phase_of
             )
         return revision_view(record, pointer)
 
@@ -187,7 +187,7 @@ def revision_view(record: RevisionRecord, pointer: str = "") -> RevisionView:
     return RevisionView(head=head_view(record), part=part_view(json.loads(record.content), pointer))
 
 
-def _phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
+def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
     """The phase that is meant; inside a loop only its own path tells which item."""
     state, plan = found.loaded.state, found.plan
     # A template that runs inside may use a name again: without a path the outer one is meant.

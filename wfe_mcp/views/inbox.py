@@ -73,6 +73,20 @@ class WaitingOpinion:
 
 
 @view_model
+class WaitingTask:
+    """A phase that a person works. ``title``: its own; ``about``: that of the run; ``command``: the same at a terminal."""
+
+    run: str
+    phase: str
+    title: str
+    about: str
+    project: str
+    template: str
+    since: str
+    command: str
+
+
+@view_model
 class StoppedRun:
     """A run that continues only after a user acts. ``blockers``: why, each with the next step."""
 
@@ -100,6 +114,7 @@ class InboxView:
     """Everything that waits for a person, each kind oldest first."""
 
     decisions: tuple[WaitingDecision, ...]
+    tasks: tuple[WaitingTask, ...] = ()
     opinions: tuple[WaitingOpinion, ...] = ()
     stopped: tuple[StoppedRun, ...] = ()
     trust: tuple[WaitingTrust, ...] = ()

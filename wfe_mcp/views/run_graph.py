@@ -40,7 +40,8 @@ class GateMark:
 class NodeView:
     """A phase of the graph. ``needs``: the phases it begins after; ``parent``: the loop around it.
 
-    ``tokens``, ``cost_usd`` and ``model`` are None where no call was reported. ``working_s``: without waiting.
+    ``weakened``: a gate asks for less than that of the template, or was taken out. ``tokens``, ``cost_usd`` and ``model`` are None
+    where no call was reported. ``working_s``: without waiting.
     """
 
     phase: str
@@ -138,9 +139,10 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     state = found.loaded.state
     with engine.store.read() as tx:
         usage = dict(tx.usage_by("phase", run_id=found.loaded.record.id))
-        models = {call.phase: call.model for call in reversed(tx.model_calls(found.loaded.record.id))}
+        models = tx.newest_models(found.loaded.record.id)
         worked = {str(task.path): task.seconds.get("working", 0.0) for task in _tasks(engine, tx, found)}
     weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
+    weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
     nodes: list[NodeView] = []
     for path, spec in _paths(found):
         attempt = next(iter(reversed(state.attempts.get(path, ()))), None)
@@ -155,7 +157,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
                 needs=tuple(seen_from(path, need) for need in spec.needs),
                 parent=spec.parent or "" if item is None else item[0], item="" if item is None else item[1],
                 items=loop_progress(loop) if loop is not None and not (spec.loop and spec.loop.flow) else "",
-                weakened=any(each.weakened for each in gates), tokens=tokens, cost_usd=cost_usd, model=models.get(path),
+                weakened=declared(path) in weak_phases or any(each.weakened for each in gates), tokens=tokens, cost_usd=cost_usd, model=models.get(path),
                 working_s=round(worked.get(path, 0.0), 1), forced=attempt is not None and attempt.forced,
                 held=attempt is not None and attempt.held, role=(attempt and attempt.role) or "",
                 reason="" if attempt is None else attempt.reason,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.engine.models import providers
 from wfe_mcp.views.activity import CheckLine
 from wfe_mcp.views.model import JsonObject, view_model
+from wfe_mcp.workspace.config.provider_kinds import KINDS
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.checks.trial import Trial
@@ -52,7 +53,10 @@ class DatabaseSetting:
 
 @view_model
 class SettingsView:
-    """The settings that hold in a project. ``approvals``: what agents may do; ``page``: that of the decision page."""
+    """The settings that hold in a project. ``approvals``: what agents may do; ``page``: that of the decision page.
+
+    ``kinds``: of providers that can be added.
+    """
 
     providers: tuple[ProviderSetting, ...]
     roles: tuple[RoleSetting, ...]
@@ -60,6 +64,7 @@ class SettingsView:
     approvals: JsonObject
     page: JsonObject
     database: DatabaseSetting
+    kinds: tuple[str, ...]
 
 
 @view_model
@@ -86,7 +91,7 @@ def settings_view(engine: Engine) -> SettingsView:
             CheckLine(check=name, argv=tuple(check.argv), where=str(check.where)) for name, check in settings.checks.items()
         ),
         approvals=settings.policy.model_dump(mode="json"), page=settings.ui.model_dump(mode="json"),
-        database=DatabaseSetting(path=health.path, schema=health.revision),
+        database=DatabaseSetting(path=health.path, schema=health.revision), kinds=KINDS,
     )  # fmt: skip
 
 

@@ -73,6 +73,13 @@ class StatsView:
     phases: tuple[PhaseStats, ...]
 
 
+@view_model
+class StatsList:
+    """The phases by template."""
+
+    phases: tuple[PhaseStats, ...]
+
+
 def phases(
     engine: Engine, *, template: str | None = None, since: datetime | None = None, everywhere: bool = False,
     run: RunId | None = None,

@@ -1,19 +1,22 @@
 """Sessions of the page: a code from a link, once, becomes a token that no other server receives. (T2)"""
 
+import json
 import os
 import re
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
-from tests.dashboard.browser import PIN, Browser
+from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.engine.scene import AGENT, GOOD, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.access import page_sessions
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.views.approvals.answers import ask_approval
 
 
 def code_for(scene: Scene, page: Page) -> str:
@@ -99,7 +102,7 @@ def test_a_session_that_is_ended_opens_nothing(person: Program) -> None:
 
 
 def test_a_program_has_no_session_to_end(program: Program) -> None:
-    assert program.get("/session").data == {"user": "ci", "asks_pin": False}
+    assert program.get("/session").data == {"user": "ci", "asks_pin": False, "scope": "work"}
     assert program.post("/session/end").code == "forbidden"
 
 
@@ -139,6 +142,79 @@ def test_a_session_alone_is_nobody(scene: Scene, person: Program) -> None:
 
     assert person.post("/runs/{run}/approve", {"run": run}, phase="plan").code == "needs_human"
     assert scene.attempt(run, "plan").status == "awaiting"
+
+
+def looking(scene: Scene, page: Page) -> Program:
+    """A tab opened by a link in the answer of a tool."""
+    code = link(scene.engine, page.port, scope="read").partition("#code=")[2]
+    began = Program(page.port).post("/session", code=code)
+    assert began.data["scope"] == "read"
+    return Program(page.port, began.data["token"])
+
+
+@pytest.mark.attack("an agent opens the link in the answer of a tool, and runs checks with the session", "held", "T2")
+def test_a_session_from_a_link_that_an_agent_saw_only_looks(scene: Scene, page: Page) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan"))
+    tab = looking(scene, page)
+
+    assert tab.get("/runs/{run}", {"run": run}).status == 200
+    for path, fill, body in (
+        ("/runs/{run}/control", {"run": run}, {"action": "pause"}),
+        ("/runs/{run}/start_phase", {"run": run}, {"phase": "plan"}),
+        ("/settings/checks/{name}/try", {"name": "ok"}, {}),
+        ("/settings/providers/{name}/test", {"name": "anthropic"}, {}),
+        ("/projects", {}, {"folder": str(scene.root)}),
+        ("/settings/roles/{name}", {"name": "reviewer"}, {"provider": "manual", "pin": PIN}),
+    ):
+        no = tab.post(path, fill, **body)
+        assert (no.code, no.data_of_refusal) == ("forbidden", {"read_only": True}), path
+    assert scene.state(run).status == "running"
+
+
+def test_the_pin_lets_such_a_session_do_more_until_it_ends(scene: Scene, page: Page) -> None:
+    run = scene.start(phase("plan"))
+    tab = looking(scene, page)
+
+    assert tab.post("/session/confirm", pin=WRONG).code == "wrong_pin"
+    assert tab.get("/session").data["scope"] == "read"
+    assert tab.post("/session/confirm", pin=PIN).data["scope"] == "manage"
+    assert tab.post("/runs/{run}/control", {"run": run}, action="pause").status == 200
+    assert looking(scene, page).post("/runs/{run}/control", {"run": run}, action="resume").code == "forbidden"
+
+
+def test_a_page_that_a_server_started_never_takes_the_pin_for_it(scene: Scene) -> None:
+    with served(scene.engine, on_demand=True) as made:
+        assert isinstance(made, Page)
+        assert looking(scene, made).post("/session/confirm", pin=PIN).code in {"forbidden", "needs_human"}
+
+
+def test_the_link_in_the_answer_of_a_tool_begins_a_session_that_only_looks(scene: Scene, page: Page) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+
+    answer = ask_approval(scene.engine, AGENT, run, "plan")
+
+    code = str(answer.data["url"]).partition("#code=")[2]
+    assert Program(page.port).post("/session", code=code).data["scope"] == "read"
+
+
+def test_a_session_of_an_earlier_version_only_looks(scene: Scene, page: Page) -> None:
+    token = Program(page.port).post("/session", code=code_for(scene, page)).data["token"]
+    name = f"session:{sha256(token.encode()).hexdigest()}"
+    with scene.store.tx() as tx:
+        kept = json.loads(str(tx.get_secret(name)))
+        assert kept.pop("scope") == "manage"
+        tx.set_secret(name, json.dumps(kept), AGENT, scene.clock())
+
+    assert Program(page.port, token).get("/session").data["scope"] == "read"
+
+
+@pytest.mark.attack("an agent makes a code that only looks into one that does more", "held", "T2")
+def test_the_scope_of_a_code_is_signed(scene: Scene, page: Page) -> None:
+    code = link(scene.engine, page.port, scope="read").partition("#code=")[2]
+
+    assert Program(page.port).post("/session", code=code.replace(".read.", ".manage.")).code == "unauthorized"
 
 
 def test_a_page_that_a_server_started_tells_that_it_takes_no_pin(scene: Scene) -> None:

@@ -9,7 +9,10 @@ import pytest
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN, WRONG
+from tests.engine.conftest import home
 from tests.engine.scene import GOOD, Scene, command, phase
+
+__all__ = ["home"]
 
 
 def test_settings_name_where_a_key_is_and_never_the_key(
@@ -123,3 +126,43 @@ def test_a_trial_needs_no_gate(scene: Scene, connect: Connect) -> None:
     connect("manage").post("/settings/checks/{name}/try", {"name": "ok"})
 
     assert scene.attempt(run, "plan").status == "ready"
+
+
+@pytest.mark.attack("a program adds a provider, or sends a key to another address", "held", "B-30")
+def test_only_the_person_configures_a_provider(person: Program, connect: Connect, home: Path) -> None:
+    said: dict[str, Any] = {"name": "desk", "base_url": "http://localhost:9/v1", "key": "env:DESK_KEY"}
+    typed_key: dict[str, Any] = {**said, "key": "sk-a-key-itself"}
+    no_kind: dict[str, Any] = {**said, "kind": "nonsense"}
+    manager = connect("manage")
+
+    assert manager.post("/settings/providers", pin=PIN, **said).code == "forbidden"
+    assert person.post("/settings/providers", **said).code == "wrong_pin"
+    assert person.post("/settings/providers", pin=PIN, **typed_key).code == "bad_argument"
+    assert person.post("/settings/providers", pin=PIN, **no_kind).code == "bad_argument"
+    made = person.post("/settings/providers", pin=PIN, **said).data
+    assert (made["name"], made["key_source"], made["key_set"]) == ("desk", "env:DESK_KEY", False)
+    assert person.post("/settings/providers", pin=PIN, **said).code == "conflict"
+    assert "desk" in next(home.rglob("config.toml")).read_text(encoding="utf-8")
+    assert "openai-compatible" in person.get("/settings").data["kinds"]
+
+    fill: Any = {"name": "desk"}
+    for enabled in (False, True):
+        assert manager.post("/settings/providers/{name}/enabled", fill, enabled=enabled, pin=PIN).code == "forbidden"
+        assert person.post("/settings/providers/{name}/enabled", fill, enabled=enabled).code == "wrong_pin"
+        done = person.post("/settings/providers/{name}/enabled", fill, enabled=enabled, pin=PIN)
+        assert done.data["enabled"] is enabled
+    assert manager.post("/settings/providers/{name}/remove", fill, pin=PIN).code == "forbidden"
+    assert person.post("/settings/providers/{name}/remove", fill, pin=PIN).data["provider"] == "desk"
+    assert "desk" not in {each["name"] for each in person.get("/settings").data["providers"]}
+
+
+def test_a_project_has_statistics_of_its_phases(scene: Scene, program: Program) -> None:
+    run = scene.start(phase("plan"))
+    scene.do(run, "plan", GOOD)
+
+    (line,) = program.get("/projects/{project}/stats", {"project": scene.engine.project_id}).data["phases"]
+
+    assert (line["phase"], line["runs"], line["first_try"]["passed"]) == ("plan", 1, 1)
+    assert program.get("/projects/{project}/stats", {"project": scene.engine.project_id}, template="x").data == {
+        "phases": []
+    }

@@ -125,6 +125,18 @@ def test_use_is_told_by_run_phase_project_and_time(store: Store, clock: Clock) -
         assert tx.calls_since("openai", later - timedelta(seconds=1)) == [later]
 
 
+def test_the_newest_model_of_each_phase_is_told_without_reading_every_call(store: Store, clock: Clock) -> None:
+    with store.tx() as tx:
+        create(tx, RUN)
+        for phase, model in ((PLAN, "old"), (BUILD, "other"), (PLAN, "new")):
+            call(tx, run_id=RUN, phase=phase, attempt=1, model=model)
+            clock.now += timedelta(seconds=1)
+
+    with store.read() as tx:
+        assert tx.newest_models(RUN) == {PLAN: "new", BUILD: "other"}
+        assert tx.newest_models(RunId("R-9")) == {}
+
+
 def test_totals_are_told_by_template_role_model_and_day(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, RUN, template="tiny")

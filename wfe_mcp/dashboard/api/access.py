@@ -1,7 +1,8 @@
 """Who sends a request of the API: its token, its scope, and the engine that acts for it.
 
     a program's token    an agent of the channel ``http``, named after its token; never a person
-    a page's session     the user at the page, without a proof; with the PIN in the request, the person
+    a page's session     the user at the page, without a proof; with the PIN in the request, the person. One from a link
+                         that an agent saw only looks, until the PIN is typed into it once
 
 Every request needs ``Authorization: Bearer TOKEN``. What a caller claims, it holds as ``api:<token>``, until the time-out
 of the phase.
@@ -121,11 +122,11 @@ class Access:
         """The port of the page."""
         return self._entry.port
 
-    def begin_session(self, code: str) -> str:
-        """The token of a new session for a code from a link. Refuses ``unauthorized``."""
-        self._entry.codes.take(code, self._engine.clock())
+    def begin_session(self, code: str) -> tuple[str, Scope]:
+        """The token of a new session for a code from a link, and its scope. Refuses ``unauthorized``."""
+        scope = self._entry.codes.take(code, self._engine.clock())
         self._visited()
-        return page_sessions.begin_session(self._engine, page_sessions.sender(user_name()))
+        return page_sessions.begin_session(self._engine, page_sessions.sender(user_name()), scope), scope
 
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""
@@ -191,6 +192,12 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
         del credentials  # read by ``app.Authenticated``, before the path was even looked at
         found: Caller = request.state.caller
         if not found.token.allows(scope):
+            if found.is_page:
+                raise Refused(
+                    "forbidden", "This page was opened by a link that an agent saw, so it only looks.",
+                    "Type your PIN into it once, or open the page by a command of your own: wfe-mcp ui",
+                    data={"read_only": True},
+                )  # fmt: skip
             raise Refused(
                 "forbidden", f"The token {found.token.name!r} may {found.token.scope}; this needs the scope {scope}.",
                 f"Make another one: wfe-mcp token create NAME --scope {scope}",

@@ -16,6 +16,7 @@ from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
     authoring,
     decisions,
+    forms,
     graphs,
     inbox,
     library,
@@ -46,7 +47,7 @@ names the calls that are legal now, by the names of the operations.
 
 
 _ROUTERS = (
-    session.router, inbox.router, decisions.router, runs.router, graphs.router, steering.router, authoring.router,
+    session.router, inbox.router, decisions.router, runs.router, forms.router, graphs.router, steering.router, authoring.router,
     library.router, setup.router, live.router,
 )  # fmt: skip
 

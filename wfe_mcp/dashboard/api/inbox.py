@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.models import answer_of
@@ -18,6 +19,7 @@ from wfe_mcp.views.inbox import (
     InboxView,
     StoppedRun,
     WaitingOpinion,
+    WaitingTask,
     WaitingTrust,
     stopped_run,
     waiting_decision,
@@ -38,14 +40,22 @@ def show_inbox(caller: Reads) -> JSONResponse:
     def is_seen(folder: str) -> bool:
         return not only or folder == only
 
+    runs = [each for each in engines.open_runs() if is_seen(each.project)]
     view = InboxView(
         decisions=tuple(waiting_decision(each) for each in engines.open() if is_seen(each.project)),
+        tasks=tuple(
+            WaitingTask(
+                run=run.id, phase=phase, title=title or phase, about=run.title, project=run.project, template=run.template,
+                since=run.updated_at, command=f"wfe-mcp submit {run.id} {typed(phase)} --path FILE",
+            )
+            for run in runs for phase, title in run.tasks
+        ),
         opinions=tuple(
             WaitingOpinion(
                 run=run.id, phase=phase, reviewer=reviewer, title=run.title, project=run.project,
                 path=opinion_path(run.id, phase, reviewer),
             )
-            for run in engines.open_runs() if is_seen(run.project) for phase, reviewer in run.asked
+            for run in runs for phase, reviewer in run.asked
         ),
         stopped=tuple(_stopped(caller)),
         trust=tuple(
@@ -53,7 +63,7 @@ def show_inbox(caller: Reads) -> JSONResponse:
             for each in engines.untrusted() if is_seen(each.folder)
         ),
     )  # fmt: skip
-    waiting = len(view.decisions) + len(view.opinions) + len(view.stopped) + len(view.trust)
+    waiting = len(view.decisions) + len(view.tasks) + len(view.opinions) + len(view.stopped) + len(view.trust)
     return shown(f"{plural(waiting, 'thing')} for a person", view)
 
 

@@ -6,12 +6,16 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.activity import ProjectList, ProjectView, project_row, project_view
+from wfe_mcp.views.artifact_page import ArtifactPage, artifact_page
+from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.find import FoundView, found
+from wfe_mcp.views.stats import StatsList, phases
 from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
 
 router = APIRouter()
@@ -42,6 +46,16 @@ def read_artifact(
         caller, caller.engine_of(run), answers.read_artifact, run, phase, artifact=artifact, revision=revision,
         pointer=pointer, against=against,
     )  # fmt: skip
+
+
+@router.get("/runs/{run}/artifact", response_model=answer_of(ArtifactPage), tags=["artifacts"])
+def show_artifact(
+    caller: Reads, run: str, phase: str, revision: Annotated[int | None, Query(ge=1)] = None
+) -> JSONResponse:
+    """A whole artifact: its fields, as Markdown, JSON and text, its schema, and every other revision of the phase."""
+    engine = caller.engine_of(run)
+    view = artifact_page(engine, standing_of(engine, run), phase, revision)
+    return shown(f"{view.head.artifact}, revision {view.head.revision}", view)
 
 
 @router.get("/templates", response_model=answer_of(TemplateList), tags=["templates"])
@@ -79,6 +93,13 @@ def show_project(caller: Reads, project: str) -> JSONResponse:
     with engine.store.read() as tx:
         record = next(each for each in tx.projects() if each.id == engine.project_id)
     return shown(record.root, project_view(engine, record))
+
+
+@router.get("/projects/{project}/stats", response_model=answer_of(StatsList), tags=["projects"])
+def project_stats(caller: Reads, project: str, template: str = "") -> JSONResponse:
+    """The phases of a project by template: runs, attempts, passes, working and waiting time, tokens, cost."""
+    lines = phases(caller.engine(project), template=template or None)
+    return shown(plural(len(lines), "phase"), StatsList(phases=lines))
 
 
 @router.get("/search", response_model=answer_of(FoundView), tags=["search"])

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
+from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.access import page_sessions
@@ -24,6 +25,12 @@ class Code(BaseModel):
     code: str = Field(max_length=300)
 
 
+class Proof(Body):
+    """The user's PIN."""
+
+    pin: Pin
+
+
 def _access(request: Request) -> Access:
     access: Access = request.app.state.access
     return access
@@ -32,15 +39,29 @@ def _access(request: Request) -> Access:
 @router.post("/session", response_model=answer_of(SessionView), openapi_extra={"security": []})
 def begin_session(body: Code, access: Annotated[Access, Depends(_access)]) -> JSONResponse:
     """Exchange the code of a link for the token of a session, once. Links come from `wfe-mcp ui` and from hints."""
-    token = access.begin_session(body.code)
-    return shown("The session has begun.", session_view(user_name(), asks_pin=access.asks_pin, token=token))
+    token, scope = access.begin_session(body.code)
+    return shown("The session has begun.", session_view(user_name(), scope, asks_pin=access.asks_pin, token=token))
 
 
 @router.get("/session", response_model=answer_of(SessionView))
 def show_session(caller: Reads) -> JSONResponse:
     """Who this session or token acts as, and whether this page takes the PIN."""
     asks_pin = caller.is_page and caller.access.asks_pin
-    return shown(caller.by.actor, session_view(caller.by.actor, asks_pin=asks_pin, ends_at=caller.token.expires_at))
+    return shown(
+        caller.by.actor,
+        session_view(caller.by.actor, caller.token.scope, asks_pin=asks_pin, ends_at=caller.token.expires_at),
+    )
+
+
+@router.post("/session/confirm", response_model=answer_of(SessionView))
+def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResponse:
+    """Let a session that only looks do what one opened at a terminal may, with the PIN."""
+    assert credentials is not None, "the caller has a token"
+    engine = caller.engine()
+    page_sessions.confirm_session(engine, caller.person(engine, body.pin), credentials.credentials)
+    return shown(
+        "The session may do what one opened at a terminal may.", session_view(caller.by.actor, "manage", asks_pin=True)
+    )
 
 
 @router.post("/session/end", response_model=answer_of(SessionView))
@@ -49,4 +70,4 @@ def end_session(caller: Reads, credentials: Bearer) -> JSONResponse:
     caller.refuse_program()
     assert credentials is not None, "the caller has a token"
     page_sessions.end_session(caller.engine(), caller.by, credentials.credentials)
-    return shown("The session has ended.", session_view(caller.by.actor, asks_pin=False))
+    return shown("The session has ended.", session_view(caller.by.actor, caller.token.scope, asks_pin=False))

@@ -20,13 +20,22 @@ from wfe_mcp.engine.background.questions import enqueue as put_question
 from wfe_mcp.engine.background.queues import find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
-from wfe_mcp.engine.models.providers import set_role
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.views.activity import ProjectView, project_view
 from wfe_mcp.views.envelope import Envelope
 from wfe_mcp.views.jobs import JobView, job_view
-from wfe_mcp.views.settings import CheckTrial, RoleSetting, SettingsView, check_trial, role_setting, settings_view
+from wfe_mcp.views.settings import (
+    CheckTrial,
+    ProviderSetting,
+    RoleSetting,
+    SettingsView,
+    check_trial,
+    provider_setting,
+    role_setting,
+    settings_view,
+)
 from wfe_mcp.views.trust import trust_view, view_data
 from wfe_mcp.workspace.config.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
@@ -39,6 +48,32 @@ class ProviderTest(Body):
 
     project: str = ""
     model: str = ""
+
+
+class NewProvider(Body):
+    """A provider in the user's own configuration. ``key``: where its key is (``env:NAME``), never the key itself."""
+
+    project: str = ""
+    name: str = Field(max_length=60)
+    kind: str = Field("openai-compatible", max_length=60)
+    base_url: str = Field("", max_length=500)
+    key: str = Field("", max_length=200, pattern="^(env:[A-Za-z_][A-Za-z0-9_]*)?$", description="env:NAME")
+    pin: Pin = ""
+
+
+class Switch(Body):
+    """Whether models of the provider are called."""
+
+    project: str = ""
+    enabled: bool
+    pin: Pin = ""
+
+
+class Removal(Body):
+    """The project whose page it is."""
+
+    project: str = ""
+    pin: Pin = ""
 
 
 class RoleGiven(Body):
@@ -89,6 +124,34 @@ def show_settings(caller: Reads, project: str = "") -> JSONResponse:
     return shown(str(engine.root), settings_view(engine))
 
 
+@router.post("/settings/providers", response_model=answer_of(ProviderSetting), tags=["settings"])
+def add_provider(caller: Manages, body: NewProvider) -> JSONResponse:
+    """Add a provider to the user's own configuration, with the PIN. A key that is no variable is asked for at a terminal."""
+    engine = caller.engine(body.project)
+    by = caller.person(engine, body.pin)
+    table = {name: value for name in ("kind", "base_url", "key") if (value := getattr(body, name))}
+    line = providers.add(engine, by, body.name, table)
+    return shown(f"Added provider {line.name}", provider_setting(line))
+
+
+@router.post("/settings/providers/{name}/enabled", response_model=answer_of(ProviderSetting), tags=["settings"])
+def switch_provider(caller: Manages, name: str, body: Switch) -> JSONResponse:
+    """Call the models of a provider, or none, with the PIN."""
+    engine = caller.engine(body.project)
+    caller.person(engine, body.pin)
+    line = providers.enable(engine, name) if body.enabled else providers.disable(engine, name)
+    return shown(f"{name}: {'enabled' if line.enabled else 'disabled'}", provider_setting(line))
+
+
+@router.post("/settings/providers/{name}/remove", response_model=answer_of(), tags=["settings"])
+def remove_provider(caller: Manages, name: str, body: Removal) -> JSONResponse:
+    """Take a provider and its stored key out of the user's own configuration, with the PIN."""
+    engine = caller.engine(body.project)
+    gone = providers.remove(engine, caller.person(engine, body.pin), name)
+    data = {"provider": name, "key": gone.key, "roles": list(gone.roles)}
+    return reply(Envelope(True, summary=f"Removed provider {name}", data=data))
+
+
 @router.post("/settings/providers/{name}/test", response_model=answer_of(), tags=["settings"])
 def test_provider(caller: Manages, name: str, body: ProviderTest) -> JSONResponse:
     """Test a provider or role with one small call."""
@@ -104,7 +167,7 @@ def fill_role(caller: Manages, name: str, body: RoleGiven) -> JSONResponse:
     """Let a provider and model fill a role, with the PIN."""
     engine = caller.engine(body.project)
     caller.person(engine, body.pin)
-    line = set_role(engine, name, body.provider, body.model, body.fallback)
+    line = providers.set_role(engine, name, body.provider, body.model, body.fallback)
     return shown(f"{name}: {line.provider} {line.model}".strip(), role_setting(line))
 
 

@@ -11,6 +11,7 @@ Rules:
 3. The database keeps the sha256 of a token, as for tokens of programs (``tokens.py``); a session survives a page that was
    killed, for ``SESSION_S``.
 4. A session belongs to the user's browser and proves nobody: what only a person decides needs the PIN or a passkey.
+5. A code in the answer of a tool is read by an agent first: its session only looks, until the PIN is typed into it once.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from wfe_mcp.engine.access.tokens import Token
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wfe_mcp.core.model import Person
+    from wfe_mcp.engine.access.tokens import Scope
     from wfe_mcp.engine.kernel.engine import Engine
 
-CODE_S = 900
-"""Seconds for which a code counts: a person reads a link in a terminal or a chat, and opens it later."""
+CODE_S = 60
+"""Seconds for which a code counts (T2). A link that is opened later leads to the page that names the command."""
 SESSION_S = 12 * 3600
 """Seconds for which a session counts."""
 
@@ -76,13 +79,13 @@ def end_page(page: PageKey) -> None:
             page.file.unlink()
 
 
-def fresh_code(engine: Engine, port: int) -> str:
-    """A code for the page at ``port``; empty where that page takes none."""
+def fresh_code(engine: Engine, port: int, scope: Scope = "manage") -> str:
+    """A code for the page at ``port``, whose session has ``scope``; empty where that page takes none."""
     try:
         key = _file(engine, port).read_bytes()
     except OSError:
         return ""
-    said = f"{int(engine.clock().timestamp()) + CODE_S}.{secrets.token_urlsafe(_NONCE_BYTES)}"
+    said = f"{int(engine.clock().timestamp()) + CODE_S}.{scope}.{secrets.token_urlsafe(_NONCE_BYTES)}"
     return f"{said}.{_signed(key, said)}"
 
 
@@ -94,20 +97,21 @@ class Codes:
         self._used: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, code: str, now: datetime) -> None:
-        """Use ``code``. Refuses ``unauthorized``: it is unknown, of another page, too old, or was used before."""
+    def take(self, code: str, now: datetime) -> Scope:
+        """Use ``code``; the scope of its session. Refuses ``unauthorized``: unknown, of another page, too old, or used before."""
         said, _, signature = code.rpartition(".")
-        until = said.partition(".")[0]
+        until, _, rest = said.partition(".")
         at = int(now.timestamp())
         is_ours = hmac.compare_digest(_signed(self._key, said).encode(), signature.encode(errors="replace"))
         with self._lock:
             self._used = {each: end for each, end in self._used.items() if end > at}
             if not is_ours or int(until) <= at or said in self._used:
                 raise Refused(
-                    "unauthorized", "This link was used before, is too old, or belongs to another page.",
-                    "Open a new one: wfe-mcp ui",
+                    "unauthorized", f"This link was used before, is older than {CODE_S} seconds, or belongs to another page.",
+                    "Open a new one: wfe-mcp ui, or wfe-mcp status where a page runs",
                 )  # fmt: skip
             self._used[said] = int(until)
+        return _scope(rest.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class Entry:
     asks_pin: bool
 
 
-def begin_session(engine: Engine, by: By) -> str:
+def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
     """The token of a new session, stored as its sha256; sessions that are over are removed."""
     text = _BEGINNING + secrets.token_urlsafe(32)
     given, now = sha256(text.encode()).hexdigest(), engine.clock()
@@ -129,9 +133,22 @@ def begin_session(engine: Engine, by: By) -> str:
         for name in known:
             if known[name][1] <= now or name not in newest:
                 tx.set_secret(name, None, by, now)
-        kept = {"created_at": now.isoformat(), "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat()}
+        kept = {
+            "created_at": now.isoformat(),
+            "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
+            "scope": scope,
+        }
         tx.set_secret(_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
     return text
+
+
+def confirm_session(engine: Engine, by: Person, text: str) -> None:
+    """Let the session of a token do what one that was opened at a terminal may: a person has proven to be there."""
+    name = _PREFIX + sha256(text.encode()).hexdigest()
+    with engine.store.tx() as tx:
+        value = tx.get_secret(name)
+        if value is not None:
+            tx.set_secret(name, json.dumps(json.loads(value) | {"scope": "manage"}, sort_keys=True), by, engine.clock())
 
 
 def end_session(engine: Engine, by: By, text: str) -> None:
@@ -143,7 +160,7 @@ def end_session(engine: Engine, by: By, text: str) -> None:
 
 
 def session_of(engine: Engine, text: str) -> Token | None:
-    """The session that ``text`` opens, as a token that may do what an agent may; None for any other text."""
+    """The session that ``text`` opens, as a token that may look, or do what an agent may; None for any other text."""
     if not text.startswith(_BEGINNING):
         return None
     given = sha256(text.encode()).hexdigest()
@@ -152,12 +169,18 @@ def session_of(engine: Engine, text: str) -> Token | None:
     if value is None:
         return None
     begun, ends = _times(value)
-    return None if ends <= engine.clock() else Token(NAME, "manage", "", begun, ends, given)
+    scope = _scope(json.loads(value).get("scope", ""))
+    return None if ends <= engine.clock() else Token(NAME, scope, "", begun, ends, given)
 
 
 def sender(user: str) -> By:
     """The user at the page without a proof: no more than an agent."""
     return By(user, Channel.DASHBOARD, Assurance.AGENT)
+
+
+def _scope(said: str) -> Scope:
+    """``manage`` or ``read``; a session of an earlier version, which says nothing, only looks."""
+    return "manage" if said == "manage" else "read"
 
 
 def _times(value: str) -> tuple[datetime, datetime]:

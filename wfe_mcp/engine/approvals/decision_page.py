@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, serves_page
 
 if TYPE_CHECKING:
+    from wfe_mcp.engine.access.tokens import Scope
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import ProcessRecord
@@ -46,11 +47,14 @@ def address(port: int, path: str = "") -> str:
     return f"http://localhost:{port}/{path}"
 
 
-def link(engine: Engine, port: int, path: str = "") -> str:
-    """The URL that opens ``path`` in a browser: with a fresh code where the page takes one. Without a script, the plain page."""
+def link(engine: Engine, port: int, path: str = "", scope: Scope = "manage") -> str:
+    """The URL that opens ``path`` in a browser: with a fresh code where the page takes one. Without a script, the plain page.
+
+    ``scope``: of the session that it begins; ``read`` where an agent reads the link first.
+    """
     from wfe_mcp.engine.access.page_sessions import fresh_code
 
-    code = fresh_code(engine, port)
+    code = fresh_code(engine, port, scope)
     return f"{address(port, f'open/{path}')}#code={code}" if code else address(port, path)
 
 
@@ -72,21 +76,22 @@ def living_page(engine: Engine, *, opened: bool = False) -> int | None:
 
 
 def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = False) -> str | None:
-    """The URL where the user decides ``request``; None without a page.
+    """The URL where the user decides ``request``, for the answer of a tool: its session only looks. None without a page.
 
     ``may_start``: starts one if none runs, unless configuration has ``[ui] auto = false``. ``signs``: a passkey decides.
     """
     may_start = may_start and engine.settings().settings.ui.auto
-    return page_at(engine, f"decide/{request}", may_start=may_start, plain=signs)
+    return page_at(engine, f"decide/{request}", may_start=may_start, plain=signs, scope="read")
 
 
 def page_at(
-    engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False, plain: bool = True
-) -> str | None:
+    engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False, plain: bool = True,
+    scope: Scope = "manage",
+) -> str | None:  # fmt: skip
     """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 
     ``opened``: the user asks for it by a command, so it may ask for the PIN. That starts it whatever ``[ui] auto`` is.
-    ``plain``: the page without a script; else ``link``.
+    ``plain``: the page without a script; else ``link`` with this ``scope``.
     """
     port = living_page(engine, opened=opened)
     if port is None and may_start:
@@ -94,7 +99,7 @@ def page_at(
             port = living_page(engine, opened=opened) or _start(engine, opened=opened)
     if port is None:
         return None
-    return address(port, path) if plain else link(engine, port, path)
+    return address(port, path) if plain else link(engine, port, path, scope)
 
 
 def _start(engine: Engine, *, opened: bool) -> int | None:

@@ -173,6 +173,16 @@ class ModelCallRepository(Repository):
         query = _SELECT.where(*(column == value for column, value in named if value is not None))
         return self._all(CallRecord, query.order_by(_CALL.started_at.desc(), _CALL.id.desc()).limit(limit))
 
+    def newest_models(self, run_id: RunId) -> dict[str, str]:
+        """Phase → the model of its newest call in a run."""
+        # SQLite takes the other columns of a group from the row with the maximum.
+        query = (
+            select(_CALL.phase, _CALL.model, func.max(_CALL.started_at))
+            .where(_CALL.run_id == run_id)
+            .group_by(_CALL.phase)
+        )
+        return {str(phase): str(model) for phase, model, _ in self._connection.execute(query)}
+
     def usage(
         self, *, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,
         project_id: str | None = None, since: datetime | None = None, until: datetime | None = None,

@@ -6,11 +6,16 @@ The parts are neutral; each interface renders them. Only empty values have no pa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 _MOST_COLUMNS = 5
+_MARKDOWN = re.compile(
+    r"^(?:#{1,6} \S|[-*] \S|[0-9]{1,3}[.)] \S|```|> \S|\|.+\|$)|\*\*\S[^*\n]{0,200}\*\*|`[^`\n]{1,200}`", re.MULTILINE
+)
+"""What agents write as Markdown in a field that has no type: a heading, a list, a block, a table, bold or code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def _fields(content: Mapping[str, Any]) -> tuple[Part, ...]:
 
 def _value(value: object) -> tuple[Part, ...]:
     if isinstance(value, str):
-        return (Words(value),)
+        return (Document(value) if _MARKDOWN.search(value) else Words(value),)
     if isinstance(value, Mapping):
         return _fields(cast("Mapping[str, Any]", value))
     if isinstance(value, list):

@@ -107,8 +107,13 @@ def _shown(view: ApprovalView, colours: Colours) -> dict[str, Any]:
                 hunk["pieces"] = _pieces(file["path"], hunk["lines"], colours)
     for place in (found.get("artifact"), *found.get("earlier", ())):
         if place is not None:
-            place["parts"] = [_kind(part) for part in content.parts_of(place["schema"], place.get("content"))]
+            place["parts"] = parts_json(place["schema"], place.get("content"))
     return found
+
+
+def parts_json(schema: str, value: object) -> tuple[Any, ...]:
+    """The parts of an artifact as JSON, each with its ``kind``; Markdown as blocks."""
+    return tuple(_kind(part) for part in content.parts_of(schema, value))
 
 
 def _pieces(path: str, lines: Sequence[str], colours: Colours) -> list[list[list[str]]]:

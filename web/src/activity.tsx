@@ -1,0 +1,80 @@
+// Every event of every run, newest first.
+import { useEffect, useMemo, useRef, useState } from "react";
+import { ask, onLive, query, type LiveEvent } from "./api";
+import { Log } from "./run_history";
+
+const PAGE = 500;
+
+export function Activity({ query: given }: { query: URLSearchParams }) {
+  const [events, setEvents] = useState<LiveEvent[]>([]);
+  const [kind, setKind] = useState(given.get("type") ?? "");
+  const [actor, setActor] = useState("");
+  const [error, setError] = useState<Error | null>(null);
+  const [whole, setWhole] = useState(false);
+  const first = useRef(0);
+  const older = async () => {
+    const { data } = await ask<{ events: LiveEvent[]; last: number }>(`/activity${query({ limit: PAGE, before: first.current || null })}`);
+    first.current = data.last ?? 0;
+    if (data.events.length < PAGE) setWhole(true);
+    setEvents((was) => [...was, ...data.events.filter((each) => !was.some((one) => one.position === each.position))]);
+  };
+  useEffect(() => {
+    older().catch(setError);
+    return onLive((heard) => {
+      if ("event" in heard) setEvents((was) => (was.some((one) => one.position === heard.event.position) ? was : [heard.event, ...was]));
+    }) as () => void;
+  }, []); // eslint-disable-line
+  const kinds = useMemo(() => [...new Set(events.map((each) => each.type))].sort(), [events]);
+  const actors = useMemo(() => [...new Set(events.map((each) => each.actor))].sort(), [events]);
+  const shown = events.filter((each) => (!kind || each.type === kind) && (!actor || each.actor === actor));
+  const save = () => {
+    const lines = shown.map((each) => JSON.stringify(each)).join("\n");
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([lines + "\n"], { type: "application/jsonl" }));
+    link.download = "activity.jsonl";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  return (
+    <>
+      <header className="row wrap">
+        <h1>Activity</h1>
+        <span className="muted">every event of every run, newest first</span>
+      </header>
+      {error && <p className="note no">{error.message}</p>}
+      <div className="filters">
+        <label className="row small soft">
+          <span>Kind</span>
+          <select value={kind} onChange={(event) => setKind(event.target.value)}>
+            <option value="">all</option>
+            {kinds.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        <label className="row small soft">
+          <span>Who</span>
+          <select value={actor} onChange={(event) => setActor(event.target.value)}>
+            <option value="">everybody</option>
+            {actors.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        <button type="button" className="btn slim end" onClick={save}>
+          Export {shown.length} as JSON lines
+        </button>
+      </div>
+      <div className="panel">
+        <Log events={shown} empty="Nothing has happened yet. Start a run: what it does appears here at once." run />
+      </div>
+      {!whole && events.length > 0 && (
+        <p style={{ marginTop: "0.75rem" }}>
+          <button type="button" className="btn slim" onClick={() => void older().catch(setError)}>
+            Show older events
+          </button>
+        </p>
+      )}
+    </>
+  );
+}

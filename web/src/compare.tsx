@@ -1,0 +1,178 @@
+// Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
+import { useAsk } from "./api";
+import { Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
+import { Changes, type FieldChange } from "./rendered";
+import { go, to } from "./route";
+import type { RunRow } from "./runs";
+import { count, money, span, stateWord, tokens } from "./words";
+
+interface RunSide extends RunRow {
+  version: string;
+  total_s: number;
+  seconds: Record<string, number>;
+  tokens?: number | null;
+  cost_usd?: number | null;
+}
+
+interface PhaseSide {
+  state?: string;
+  attempts?: number;
+  iteration?: number;
+  seconds?: Record<string, number>;
+  gates?: string[];
+  sha256?: string;
+  tokens?: number | null;
+  cost_usd?: number | null;
+}
+
+interface Comparison {
+  runs: [RunSide, RunSide];
+  template: FieldChange[];
+  inputs: FieldChange[];
+  phases: { phase: string; same: boolean; artifact?: string; sides: [PhaseSide, PhaseSide] }[];
+}
+
+export function Compare({ left, right }: { left: string; right: string }) {
+  const runs = useAsk<{ runs: RunRow[] }>("/runs?limit=200");
+  const both = left !== "" && right !== "";
+  const { data, error } = useAsk<Comparison>(both ? `/compare?left=${encodeURIComponent(left)}&right=${encodeURIComponent(right)}` : null, (event) => event.run === left || event.run === right);
+  const pick = (name: string, value: string, chosen: (run: string) => void) => (
+    <label className="field">
+      <span>{name}</span>
+      <select value={value} onChange={(event) => chosen(event.target.value)}>
+        <option value="">choose a run</option>
+        {(runs.data?.runs ?? []).map((each) => (
+          <option key={each.run} value={each.run}>
+            {each.title} ({each.template}, {stateWord(each.state)}, {each.run})
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+  return (
+    <>
+      <Crumbs items={[{ text: "Runs", to: "#/runs" }, "compare"]} />
+      <header className="row wrap">
+        <h1>Compare two runs</h1>
+        {both && (
+          <span className="end">
+            <Cli text={`wfe-mcp compare ${left} ${right}`} />
+          </span>
+        )}
+      </header>
+      <div className="pair" style={{ marginTop: "0.75rem" }}>
+        {pick("One run", left, (run) => go(to("compare", run, right || left)))}
+        {pick("The other run", right, (run) => go(to("compare", left || run, run)))}
+      </div>
+      <Problem error={error} />
+      {both && !data && !error && <Waiting />}
+      {!both && <p className="soft" style={{ marginTop: "0.75rem" }}>Choose two runs of one project: a retry of the same task, a fork, or the same template with another model.</p>}
+      {data && <Body data={data} left={left} right={right} />}
+    </>
+  );
+}
+
+function Body({ data, left, right }: { data: Comparison; left: string; right: string }) {
+  const [one, two] = data.runs;
+  const unlike = data.phases.filter((each) => !each.same).length;
+  const figures: [string, (side: RunSide) => React.ReactNode][] = [
+    ["State", (side) => <State state={side.state} />],
+    ["Integrity", (side) => (side.tainted ? <Flag kind="weak">tainted</Flag> : "no gate was forced")],
+    ["Template", (side) => `${side.template} ${side.version}`],
+    ["From start to end", (side) => span(side.total_s)],
+    ["Working", (side) => span(side.seconds.working ?? 0)],
+    ["Waiting for you", (side) => span(side.seconds.human ?? 0)],
+    ["Tokens", (side) => tokens(side.tokens)],
+    ["Cost", (side) => money(side.cost_usd)],
+  ];
+  return (
+    <>
+      <table className="records panel compare" style={{ marginTop: "1rem" }}>
+        <caption className="hidden">The two runs</caption>
+        <thead>
+          <tr>
+            <th>What</th>
+            <th><a href={to("runs", left)}>{one.title}</a></th>
+            <th><a href={to("runs", right)}>{two.title}</a></th>
+          </tr>
+        </thead>
+        <tbody>
+          {figures.map(([name, say]) => (
+            <tr key={name}>
+              <td className="muted">{name}</td>
+              <td data-label={one.run}>{say(one)}</td>
+              <td data-label={two.run}>{say(two)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <section className="section">
+        <header>
+          <h2>Inputs</h2>
+          <span className="soft">{data.inputs.length ? count(data.inputs.length, "difference") : "the same"}</span>
+        </header>
+        {data.inputs.length > 0 && <div className="panel body pad"><Changes changes={data.inputs} /></div>}
+      </section>
+      <section className="section">
+        <header>
+          <h2>Phases</h2>
+          <span className="soft">{unlike ? `${unlike} of ${count(data.phases.length, "phase")} differ in state, attempts, gates or artifact` : "all the same but for their times"}</span>
+        </header>
+        <table className="records panel compare">
+          <caption className="hidden">Phases of both runs</caption>
+          <thead>
+            <tr>
+              <th>Phase</th>
+              <th>{one.run}</th>
+              <th>{two.run}</th>
+              <th>Artifact</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.phases.map((each) => (
+              <tr key={each.phase} className={each.same ? "" : "unlike"}>
+                <td>
+                  <b>{each.phase}</b> {!each.same && <Flag kind="warning">differs</Flag>}
+                </td>
+                {each.sides.map((side, index) => (
+                  <td key={index} data-label={data.runs[index]?.run}>
+                    <Side side={side} />
+                  </td>
+                ))}
+                <td data-label="Artifact">
+                  {each.artifact === "differs" ? (
+                    <a href={`${to("artifact", right, each.phase)}?against=${encodeURIComponent(`${left}:${each.phase}`)}`}>Show the difference</a>
+                  ) : (
+                    <span className="muted">{each.artifact || "none"}</span>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      <section className="section">
+        <header>
+          <h2>Template</h2>
+          <span className="soft">{data.template.length ? count(data.template.length, "difference") : "the same definition"}</span>
+        </header>
+        {data.template.length > 0 && <div className="panel body pad"><Changes changes={data.template} /></div>}
+      </section>
+    </>
+  );
+}
+
+function Side({ side }: { side: PhaseSide }) {
+  if (!side.state) return <span className="muted">not in this run</span>;
+  return (
+    <span className="stack">
+      <span className="row wrap">
+        <State state={side.state} />
+        <span className="muted num">{count(side.attempts ?? 0, "attempt")}</span>
+        {side.seconds?.working ? <span className="muted num">{span(side.seconds.working)} of work</span> : null}
+        {side.cost_usd != null && <span className="muted num">{money(side.cost_usd)}</span>}
+      </span>
+      {(side.gates ?? []).length > 0 && <span className="small soft">{side.gates?.join(", ")}</span>}
+    </span>
+  );
+}

@@ -1,0 +1,146 @@
+// Projects: their runs, checks and templates.
+import { useState } from "react";
+import { useAct, useAsk } from "./api";
+import { Cli, Problem, State, Waiting } from "./parts";
+import { send } from "./pin";
+import { go, to } from "./route";
+import { type RunRow } from "./runs";
+import { Statistics } from "./statistics";
+import { age, folder } from "./words";
+
+interface ProjectData {
+  project: string;
+  root: string;
+  created_at: string;
+  default_template?: string;
+  templates: { name: string; title: string; version: string; default?: boolean; state?: string; description?: string }[];
+  checks: { check: string; argv: string[]; where: string }[];
+  roles: { role: string; provider: string; model?: string }[];
+  runs: RunRow[];
+}
+
+export function Projects({ id }: { id: string }) {
+  const [folder_, setFolder] = useState("");
+  const [act, busy, refused] = useAct();
+  const { data, error } = useAsk<{ projects: { project: string; root: string; created_at: string }[] }>(id ? null : "/projects");
+  if (id) return <Project id={id} />;
+  return (
+    <>
+      <header className="row wrap">
+        <h1>Projects</h1>
+        <span className="end">
+          <Cli text="wfe-mcp init" />
+        </span>
+      </header>
+      <Problem error={error ?? refused} />
+      <form
+        className="filters"
+        aria-label="Add a project"
+        onSubmit={(event) => {
+          event.preventDefault();
+          act(async () => {
+            const made = await send<ProjectData>("/projects", { folder: folder_ });
+            go(to("projects", made.data.project));
+          });
+        }}
+      >
+        <input type="text" required aria-label="Folder of the project" placeholder="an absolute path" style={{ maxWidth: "30rem" }} value={folder_} onChange={(event) => setFolder(event.target.value)} />
+        <button className="btn" disabled={busy} title="wfe-mcp init">
+          Add a project
+        </button>
+        <span className="soft small">a folder of this machine; nothing in it changes</span>
+      </form>
+      {!data && !error && <Waiting />}
+      {data && (
+        <ul className="panel plist" style={{ marginTop: "0.75rem" }}>
+          {data.projects.map((each) => (
+            <li key={each.project}>
+              <a href={to("projects", each.project)}>
+                <span />
+                <b>{folder(each.root)}</b>
+                <span className="muted">since {each.created_at.slice(0, 10)}</span>
+                <small>{each.root}</small>
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function Project({ id }: { id: string }) {
+  const { data, error } = useAsk<ProjectData>(`/projects/${encodeURIComponent(id)}`);
+  if (error && !data) return <Problem error={error} />;
+  if (!data) return <Waiting />;
+  return (
+    <>
+      <header className="stack">
+        <h1>{folder(data.root)}</h1>
+        <p className="soft code">{data.root}</p>
+      </header>
+      <section className="section">
+        <header>
+          <h2>Open runs</h2>
+          <a className="btn slim end" href="#/start">
+            Start a run
+          </a>
+        </header>
+        {data.runs.length ? (
+          <ul className="panel plist">
+            {data.runs.map((each) => (
+              <li key={each.run}>
+                <a href={to("runs", each.run)}>
+                  <span />
+                  <span>{each.title}</span>
+                  <State state={each.state} />
+                  <small>{each.template}, {age(each.updated_at)} ago</small>
+                </a>
+              </li>
+            ))}
+          </ul>
+        ) : (
+          <p className="soft">None. <a href="#/start">Start one.</a></p>
+        )}
+      </section>
+      <section className="section">
+        <header>
+          <h2>Checks</h2>
+        </header>
+        {data.checks.length ? (
+          <dl className="kv panel body" style={{ padding: "0.75rem" }}>
+            {data.checks.map((each) => (
+              <div key={each.check} style={{ display: "contents" }}>
+                <dt>{each.check}</dt>
+                <dd>
+                  <code>{each.argv.join(" ")}</code> <span className="tag">{each.where}</span>
+                </dd>
+              </div>
+            ))}
+          </dl>
+        ) : (
+          <p className="soft">No check is configured: gates of the kind command cannot run. Next: <code>wfe-mcp init</code></p>
+        )}
+      </section>
+      <section className="section">
+        <header>
+          <h2>Templates</h2>
+          <span className="soft">the default is {data.default_template || "not set"}</span>
+        </header>
+        <ul className="panel plist">
+          {data.templates.map((each) => (
+            <li key={each.name}>
+              <a href={to("templates", each.name)}>
+                <span />
+                <b>{each.name}</b>
+                <span className="muted">{each.version}</span>
+                <small>{each.title}</small>
+              </a>
+            </li>
+          ))}
+        </ul>
+      </section>
+      <Statistics id={id} />
+    </>
+  );
+}

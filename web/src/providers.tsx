@@ -1,0 +1,233 @@
+// Providers: the models that can be called, where their keys are, and a test of each; one can be added here.
+import { useState } from "react";
+import { useAct } from "./api";
+import { Cli, Problem, State } from "./parts";
+import { send } from "./pin";
+
+export interface Provider {
+  name: string;
+  kind: string;
+  where: string;
+  key_source?: string;
+  key_set?: boolean;
+  enabled: boolean;
+  trusted: boolean;
+  usable: boolean;
+  layer: string;
+  roles?: string[];
+}
+
+export interface Outcome {
+  good: boolean;
+  text: string;
+}
+
+export function Providers({ found, kinds, project, outcomes, busy, test, changed }: {
+  found: Provider[];
+  kinds: string[];
+  project: string;
+  outcomes: Record<string, Outcome>;
+  busy: boolean;
+  test: (name: string) => void;
+  changed: () => void;
+}) {
+  const [adding, setAdding] = useState(false);
+  const [act, working, refused] = useAct();
+  const path = (name: string, what: string) => `/settings/providers/${encodeURIComponent(name)}/${what}`;
+  const turn = (each: Provider) => act(async () => { await send(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
+  const remove = (each: Provider) => act(async () => { await send(path(each.name, "remove"), { project }); changed(); });
+  return (
+    <section className="section" id="providers">
+      <header>
+        <h2>Providers</h2>
+        <span className="soft">a key is named by where it comes from; it is never shown</span>
+        <button type="button" className="btn slim end" aria-expanded={adding} title="wfe-mcp providers add NAME" onClick={() => setAdding(!adding)}>
+          {adding ? "Close the form" : "Add a provider"}
+        </button>
+      </header>
+      <Problem error={refused} />
+      {adding && <Add kinds={kinds} project={project} done={() => { setAdding(false); changed(); }} />}
+      {found.length ? (
+        <ul className="panel lines">
+          {found.map((each) => {
+            const outcome = outcomes[`provider ${each.name}`];
+            return (
+              <li key={each.name}>
+                <b>{each.name}</b>
+                <span className="soft only-said">{[each.kind === each.name ? "" : each.kind, each.where, ...(each.roles ?? []).map((role) => `fills ${role}`)].filter(Boolean).join(", ")}</span>
+                {each.key_source && <code>{each.key_source}</code>}
+                {each.key_source && <State state={each.key_set ? "passed" : "failed"}>{each.key_set ? "key set" : "key not set"}</State>}
+                {!each.trusted && <State state="waiting">not trusted</State>}
+                {!each.enabled && <State state="skipped">switched off</State>}
+                <span className="end row wrap">
+                  {outcome && <State state={outcome.good ? "passed" : "failed"}>{outcome.text}</State>}
+                  <button type="button" className="btn slim" disabled={busy} title={`wfe-mcp providers test ${each.name}`} aria-label={`Test ${each.name}`} onClick={() => test(each.name)}>
+                    Test
+                  </button>
+                  <button type="button" className="btn slim bare" disabled={working} title={`wfe-mcp providers ${each.enabled ? "disable" : "enable"} ${each.name}`} aria-label={`${each.enabled ? "Switch off" : "Switch on"} ${each.name}`} onClick={() => turn(each)}>
+                    {each.enabled ? "Switch off" : "Switch on"}
+                  </button>
+                  {each.layer.includes("user") && (
+                    <button type="button" className="btn slim bare" disabled={working} title={`wfe-mcp providers remove ${each.name}`} aria-label={`Remove ${each.name}`} onClick={() => remove(each)}>
+                      Remove
+                    </button>
+                  )}
+                </span>
+              </li>
+            );
+          })}
+        </ul>
+      ) : (
+        <p className="soft">No provider is configured. Your own client can do all the work; a second model gives second opinions.</p>
+      )}
+    </section>
+  );
+}
+
+function Add({ kinds, project, done }: { kinds: string[]; project: string; done: () => void }) {
+  const [name, setName] = useState("");
+  const [kind, setKind] = useState("openai-compatible");
+  const [address, setAddress] = useState("");
+  const [variable, setVariable] = useState("");
+  const [act, busy, refused] = useAct();
+  const key = variable ? `env:${variable}` : "";
+  const command = `wfe-mcp providers add ${name || "NAME"} --kind ${kind}${address ? ` --base-url ${address}` : ""}${key ? ` --key ${key}` : ""}`;
+  return (
+    <form
+      className="panel pad stack"
+      aria-label="Add a provider"
+      onSubmit={(event) => {
+        event.preventDefault();
+        act(async () => {
+          await send("/settings/providers", { project, name, kind, base_url: address, key });
+          done();
+        });
+      }}
+    >
+      <div className="pair">
+        <label className="field">
+          <span>Name</span>
+          <input type="text" required pattern="[a-z0-9][a-z0-9_\-]*" title="small letters, digits, hyphens" value={name} onChange={(event) => setName(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>Kind</span>
+          <select value={kind} onChange={(event) => setKind(event.target.value)}>
+            {kinds.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        </label>
+        <label className="field">
+          <span>
+            Address <span className="hint">empty: the vendor&apos;s own</span>
+          </span>
+          <input type="text" inputMode="url" placeholder="http://localhost:11434/v1" required={kind === "openai-compatible"} value={address} onChange={(event) => setAddress(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>
+            Variable with its key <span className="hint">never the key itself</span>
+          </span>
+          <input type="text" placeholder="OPENAI_API_KEY" pattern="[A-Za-z_][A-Za-z0-9_]*" value={variable} onChange={(event) => setVariable(event.target.value)} />
+        </label>
+      </div>
+      <p className="soft small">
+        This is written into your own configuration, with your PIN. A key that is not in a variable is typed at a terminal: <code>wfe-mcp providers key {name || "NAME"}</code>
+      </p>
+      <Problem error={refused} />
+      <span className="row wrap">
+        <button className="btn solid" disabled={busy} title={command}>
+          {busy ? "Adding…" : "Add it"}
+        </button>
+        <Cli text={command} />
+      </span>
+    </form>
+  );
+}
+
+/** Who works and reviews: each role with what fills it, and a form that changes it. */
+export function Roles({ found, providers, project, changed }: { found: { role: string; provider: string; model: string; fallback?: string[]; trusted: boolean; fault?: string }[]; providers: Provider[]; project: string; changed: () => void }) {
+  const [role, setRole] = useState<string | null>(null);
+  const [name, setName] = useState("");
+  const [provider, setProvider] = useState("");
+  const [model, setModel] = useState("");
+  const [act, busy, refused] = useAct();
+  const open = (each?: { role: string; provider: string; model: string }) => {
+    setRole(each?.role ?? "");
+    setName(each?.role ?? "");
+    setProvider(each?.provider ?? providers[0]?.name ?? "");
+    setModel(each?.model ?? "");
+  };
+  return (
+    <section className="section" id="roles">
+      <header>
+        <h2>Roles</h2>
+        <span className="soft">who works and reviews</span>
+        <button type="button" className="btn slim end" title="wfe-mcp providers role ROLE PROVIDER MODEL" onClick={() => (role === null ? open() : setRole(null))}>
+          {role === null ? "Fill a role" : "Close the form"}
+        </button>
+      </header>
+      {role !== null && (
+        <form
+          className="panel pad stack"
+          aria-label="Fill a role"
+          onSubmit={(event) => {
+            event.preventDefault();
+            act(async () => {
+              await send(`/settings/roles/${encodeURIComponent(name)}`, { project, provider, model });
+              setRole(null);
+              changed();
+            });
+          }}
+        >
+          <div className="pair">
+            <label className="field">
+              <span>Role</span>
+              <input type="text" required readOnly={role !== ""} value={name} onChange={(event) => setName(event.target.value)} />
+            </label>
+            <label className="field">
+              <span>Provider</span>
+              <select value={provider} onChange={(event) => setProvider(event.target.value)}>
+                {providers.map((each) => (
+                  <option key={each.name}>{each.name}</option>
+                ))}
+              </select>
+            </label>
+            <label className="field">
+              <span>Model</span>
+              <input type="text" value={model} onChange={(event) => setModel(event.target.value)} />
+            </label>
+          </div>
+          <Problem error={refused} />
+          <span className="row wrap">
+            <button className="btn solid" disabled={busy}>
+              Fill it
+            </button>
+            <Cli text={`wfe-mcp providers role ${name || "ROLE"} ${provider} ${model}`.trim()} />
+          </span>
+        </form>
+      )}
+      {found.length ? (
+        <ul className="panel lines">
+          {found.map((each) => (
+            <li key={each.role}>
+              <b>{each.role}</b>
+              <code>{[each.provider, each.model].filter(Boolean).join(" ")}</code>
+              {(each.fallback ?? []).map((next) => (
+                <span key={next} className="soft">
+                  then {next}
+                </span>
+              ))}
+              {!each.trusted && <State state="waiting">not trusted</State>}
+              {each.fault && <State state="failed">{each.fault}</State>}
+              <button type="button" className="btn slim end" aria-label={`Change ${each.role}`} onClick={() => open(each)}>
+                Change
+              </button>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p className="soft">No role is configured: the connected client works every phase.</p>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,113 @@
+// The jobs of the server: what runs, what waits, and how to cancel it.
+import { useEffect } from "react";
+import { ask, useAct, useAsk } from "./api";
+import { Cli, Empty, Problem, State, Waiting } from "./parts";
+import { to } from "./route";
+import { age, span } from "./words";
+
+interface Job {
+  job: string;
+  queue: string;
+  kind: string;
+  state: string;
+  priority: string;
+  created_at: string;
+  run?: string | null;
+  phase?: string | null;
+  position?: number | null;
+  estimate_s?: number | null;
+  run_at?: string;
+  error?: string;
+  cancelling?: boolean;
+}
+
+export function Queue() {
+  const { data, error, reload } = useAsk<{ jobs: Job[]; queues: { queue: string; waiting: number; running: number; average_wait_s?: number | null; average_run_s?: number | null }[] }>("/queue?limit=200");
+  const [act, busy, refused] = useAct();
+  useEffect(() => {
+    const timer = setInterval(reload, 3000); // a job that only runs writes no event
+    return () => clearInterval(timer);
+  }, [reload]);
+  return (
+    <>
+      <header className="row wrap">
+        <h1>Queue</h1>
+        <span className="muted">what the server works on</span>
+        <span className="end">
+          <Cli text="wfe-mcp jobs list" />
+        </span>
+      </header>
+      <Problem error={error ?? refused} />
+      {!data && !error && <Waiting />}
+      {data && (
+        <>
+          <dl className="figures" style={{ marginTop: "0.75rem" }}>
+            {data.queues.map((each) => (
+              <div key={each.queue}>
+                <dt>{each.queue}</dt>{" "}
+                <dd>
+                  {each.running} running, {each.waiting} waiting{each.average_run_s ? `, ${span(each.average_run_s)} each` : ""}
+                </dd>
+              </div>
+            ))}
+          </dl>
+          {!data.jobs.length && (
+            <Empty title="No job yet" steps={[{ say: "A worker keeps working when no client is open.", cli: "wfe-mcp worker" }]}>
+              Checks, reviews and models that work a phase appear here, with their place in the queue.
+            </Empty>
+          )}
+          {data.jobs.length > 0 && (
+            <table className="records panel">
+              <caption className="hidden">Jobs, newest first</caption>
+              <thead>
+                <tr>
+                  <th>Job</th>
+                  <th>State</th>
+                  <th>For</th>
+                  <th>Priority</th>
+                  <th>Made</th>
+                  <th>
+                    <span className="hidden">Actions</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.jobs.map((each) => (
+                  <tr key={each.job}>
+                    <td>
+                      <b>{each.kind}</b> <span className="muted code">{each.job}</span>
+                    </td>
+                    <td data-label="State">
+                      <State state={each.state === "done" ? "completed" : each.state === "queued" ? "pending" : each.state}>{each.state}</State>
+                      {each.position ? ` place ${each.position}` : ""}
+                      {each.estimate_s ? `, in about ${span(each.estimate_s)}` : ""}
+                      {each.run_at ? `, not before ${each.run_at}` : ""} {each.error && <p className="s-failed words small">{each.error}</p>}
+                    </td>
+                    <td data-label="For">
+                      {each.run ? (
+                        <a href={to("runs", each.run, "graph", each.phase ?? "")}>
+                          {each.run} {each.phase}
+                        </a>
+                      ) : (
+                        ""
+                      )}
+                    </td>
+                    <td data-label="Priority">{each.priority}</td>
+                    <td data-label="Made" className="num">{age(each.created_at)} ago</td>
+                    <td>
+                      {["queued", "running"].includes(each.state) && (
+                        <button type="button" className="btn slim" disabled={busy || each.cancelling} title={`wfe-mcp jobs cancel ${each.job}`} onClick={() => act(async () => { await ask(`/queue/${encodeURIComponent(each.job)}/cancel`, { reason: "cancelled in the dashboard" }); reload(); })}>
+                          Cancel
+                        </button>
+                      )}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )}
+        </>
+      )}
+    </>
+  );
+}

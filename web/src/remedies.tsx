@@ -1,0 +1,161 @@
+// What a person can do with a phase that failed or waits: each with the command that does the same.
+import { useState } from "react";
+import { query, useAct, useAsk, type LiveEvent } from "./api";
+import type { FormData_ } from "./submission";
+import { Icon } from "./icons";
+import { Ask, Cli, Problem } from "./parts";
+import { send } from "./pin";
+import { go, to } from "./route";
+
+type Way = "" | "retry" | "skip" | "force_accept" | "overrule" | "rollback";
+
+interface Said {
+  title: string;
+  does: string;
+  label: string;
+  path: string;
+  command: string;
+  needs: boolean;
+}
+
+const WAYS: Record<Exclude<Way, "">, Said> = {
+  retry: { title: "Retry", does: "A new attempt opens with your feedback.", label: "Feedback to the next attempt", path: "retry_phase", command: "retry", needs: false },
+  skip: { title: "Skip", does: "The phase is left out; what needs it goes on without its artifact.", label: "Reason", path: "skip_phase", command: "skip", needs: true },
+  force_accept: { title: "Force-accept", does: "The artifact counts although its gates fail. The run is tainted from then on, and every view says so.", label: "Reason, which stays visible", path: "force_accept", command: "force-accept", needs: true },
+  overrule: { title: "Overrule the reviewers", does: "Their opinion is set aside. It and your reason stay visible.", label: "Reason, which stays visible", path: "overrule", command: "opinion overrule", needs: true },
+  rollback: { title: "Roll back to its start", does: "The run and its files go back to the last start of this phase. Nothing is deleted.", label: "", path: "rollback", command: "rollback", needs: false },
+};
+
+const OPEN = ["failed", "running", "gating", "awaiting", "ready", "pending", "blocked"];
+
+export function Remedies({ run, phase, state }: { run: string; phase: string; state: string }) {
+  const id = encodeURIComponent(run);
+  const form = useAsk<FormData_>(OPEN.includes(state) ? `/runs/${id}/form${query({ phase })}` : null, (event: LiveEvent) => event.run === run);
+  const settings = useAsk<{ roles?: { role: string; provider: string; model: string }[]; providers?: { name: string; usable: boolean }[] }>(state === "failed" ? "/settings" : null, () => false);
+  const [way, setWay] = useState<Way>("");
+  const [text, setText] = useState("");
+  const [role, setRole] = useState("");
+  const [files, setFiles] = useState(true);
+  const [act, busy, error] = useAct();
+  const quoted = phase.includes("[") ? `'${phase}'` : phase;
+  if (!OPEN.includes(state)) return <Problem error={error} />;
+  const found = form.data;
+  const failed = state === "failed";
+  const offers: [Way, boolean][] = [
+    ["retry", state !== "pending" && state !== "ready"],
+    ["force_accept", failed && !!found?.can_force],
+    ["overrule", !!found?.can_overrule],
+    ["rollback", failed],
+    ["skip", true],
+  ];
+  const said = way ? WAYS[way] : null;
+  const option = way === "retry" ? (role ? ` --role ${role}` : "") : way === "rollback" ? (files ? "" : " --no-files") : ` --reason "${text}"`;
+  const command = said ? `wfe-mcp ${said.command} ${run} ${quoted}${option}` : "";
+  const close = () => {
+    setWay("");
+    setText("");
+    setRole("");
+  };
+  const does = () =>
+    act(async () => {
+      if (!said) return;
+      const body = way === "retry" ? { phase, role, feedback: text } : way === "rollback" ? { to: phase, files } : { phase, reason: text };
+      await send(`/runs/${id}/${said.path}`, body);
+    });
+  return (
+    <div className="stack">
+      <Problem error={error} />
+      <p className="row wrap">
+        {state === "awaiting" && (
+          <a className="btn solid slim" href="#/inbox" title={`wfe-mcp approve ${run} ${quoted}`}>
+            Decide
+          </a>
+        )}
+        {found?.how === "submit" && (
+          <a className="btn solid slim" href={to("form", run, phase)} title={found.command}>
+            Fill in the form
+          </a>
+        )}
+        {found?.how === "edit" && (
+          <a className="btn slim" href={to("form", run, phase)} title={found.command}>
+            Edit and resubmit…
+          </a>
+        )}
+        {offers
+          .filter(([, is]) => is)
+          .map(([each]) => each !== "" && (
+            <button key={each} type="button" className="btn slim" disabled={busy} title={`wfe-mcp ${WAYS[each].command} ${run} ${quoted}`} onClick={() => setWay(each)}>
+              {WAYS[each].title}…
+            </button>
+          ))}
+      </p>
+      {said && (
+        <Ask title={`${said.title}: ${phase}`} onClose={close}>
+          <p>{said.does}</p>
+          {said.label && (
+            <label className="field">
+              <span>{said.label}</span>
+              <textarea rows={3} required={said.needs} value={text} onChange={(event) => setText(event.target.value)} />
+            </label>
+          )}
+          {way === "retry" && (
+            <label className="field">
+              <span>
+                Model <span className="hint">another role or PROVIDER/MODEL; empty keeps the present one</span>
+              </span>
+              <input type="text" list="wfe-roles" value={role} onChange={(event) => setRole(event.target.value)} />
+              <datalist id="wfe-roles">
+                {(settings.data?.roles ?? []).map((each) => (
+                  <option key={each.role} value={each.role}>
+                    {[each.provider, each.model].filter(Boolean).join(" ")}
+                  </option>
+                ))}
+              </datalist>
+            </label>
+          )}
+          {way === "rollback" && (
+            <label className="row">
+              <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
+            </label>
+          )}
+          <Cli text={command} />
+          <form
+            method="dialog"
+            className="row"
+            onSubmit={(event) => {
+              const asked = (event.nativeEvent as SubmitEvent).submitter?.getAttribute("value");
+              if (asked === "yes" && said.needs && !text.trim()) event.preventDefault();
+              else if (asked === "yes") does();
+            }}
+          >
+            <button className={`btn ${way === "force_accept" || way === "skip" ? "no" : "solid"}`} value="yes" disabled={said.needs && !text.trim()}>
+              {said.title}
+            </button>
+            <button className="btn" value="no">Back</button>
+          </form>
+        </Ask>
+      )}
+    </div>
+  );
+}
+
+/** Above a run that stopped: the phase that failed, why, and the ways on. */
+export function Stopped({ run, phase, reason }: { run: string; phase: string; reason: string }) {
+  return (
+    <section className="panel stopped" aria-label={`Ways on for ${phase}`}>
+      <header>
+        <span className="state s-failed">
+          <Icon name="failed" />
+          {phase} failed
+        </span>
+        <button type="button" className="btn slim bare end" onClick={() => go(to("runs", run, "list", phase))}>
+          Show the phase
+        </button>
+      </header>
+      <div className="body stack">
+        {reason && <p className="words">{reason}</p>}
+        <Remedies run={run} phase={phase} state="failed" />
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,106 @@
+// Every run, newest first, by state.
+import { useState } from "react";
+import { query, useAsk } from "./api";
+import { useKeys } from "./keys";
+import { Cli, Empty, Flag, Problem, Segments, State, Waiting } from "./parts";
+import { go, to } from "./route";
+import { age, count, stateWord } from "./words";
+
+export interface RunRow {
+  run: string;
+  title: string;
+  template: string;
+  state: string;
+  iteration: number;
+  tainted?: boolean;
+  started_at: string;
+  updated_at: string;
+  waiting_on?: string;
+  stale?: boolean;
+  stuck?: boolean;
+  imported?: boolean;
+}
+
+const WAITS: Record<string, string> = { human: "you", agent: "the agent", job: "the server", reviewer: "a reviewer", none: "" };
+
+export function Runs({ query: given }: { query: URLSearchParams }) {
+  const [status, setStatus] = useState(given.get("status") ?? "");
+  const [at, setAt] = useState(0);
+  const { data, error } = useAsk<{ runs: RunRow[]; cursor?: string }>(`/runs${query({ status: status || null, limit: 100 })}`);
+  const rows = data?.runs ?? [];
+  const open = (row?: RunRow) => row && go(to("runs", row.run));
+  useKeys({
+    j: () => setAt(Math.min(rows.length - 1, at + 1)),
+    k: () => setAt(Math.max(0, at - 1)),
+    o: () => open(rows[at]),
+    Enter: document.activeElement instanceof HTMLAnchorElement || document.activeElement instanceof HTMLButtonElement ? undefined : () => open(rows[at]),
+  });
+  return (
+    <>
+      <header className="row wrap">
+        <h1>Runs</h1>
+        <span className="muted">{data ? count(rows.length, "run") : ""}</span>
+        <a className="btn end" href="#/compare" title="wfe-mcp compare ONE OTHER">
+          Compare two
+        </a>
+        <a className="btn solid" href="#/start" title="wfe-mcp start TEMPLATE">
+          Start a run
+        </a>
+      </header>
+      <div className="filters">
+        <Segments label="State" names={["all", "running", "waiting", "paused", "blocked", "failed", "completed"]} now={status || "all"} choose={(name) => setStatus(name === "all" ? "" : name)} />
+        <span className="end">
+          <Cli text={`wfe-mcp list${status ? ` --status ${status}` : ""}`} />
+        </span>
+      </div>
+      <Problem error={error} />
+      {!data && !error && <Waiting />}
+      {data && !rows.length && (
+        <Empty
+          title={status ? `No run is ${stateWord(status)}` : "No run yet"}
+          steps={[
+            { say: "Start one here, or let your agent start it.", cli: "wfe-mcp start" },
+            { say: "See a run played in a scratch folder.", cli: "wfe-mcp demo" },
+          ]}
+        >
+          A run is one piece of work: the phases of a template, with what the agent hands in and what the gates say of it.
+        </Empty>
+      )}
+      {rows.length > 0 && (
+        <table className="records panel">
+          <caption className="hidden">Runs, newest first</caption>
+          <thead>
+            <tr>
+              <th>Run</th>
+              <th>State</th>
+              <th>Waits for</th>
+              <th>Template</th>
+              <th>Started</th>
+              <th>Last change</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((each, index) => (
+              <tr key={each.run} aria-current={index === at ? "true" : undefined}>
+                <td>
+                  <a href={to("runs", each.run)} onFocus={() => setAt(index)}>
+                    {each.title}
+                  </a>{" "}
+                  <span className="muted code">{each.run}</span> {each.tainted && <Flag kind="weak">tainted</Flag>} {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
+                  {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
+                </td>
+                <td data-label="State">
+                  <State state={each.state} />
+                </td>
+                <td data-label="Waits for">{WAITS[each.waiting_on ?? ""] ?? each.waiting_on}</td>
+                <td data-label="Template">{each.template}</td>
+                <td data-label="Started" className="num" title={each.started_at}>{age(each.started_at)} ago</td>
+                <td data-label="Last change" className="num" title={each.updated_at}>{age(each.updated_at)} ago</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  );
+}

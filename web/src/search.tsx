@@ -1,0 +1,59 @@
+// Full-text search of the history.
+import { useState } from "react";
+import { query, useAsk } from "./api";
+import { Cli, Problem, Segments } from "./parts";
+import { go, to } from "./route";
+import { age } from "./words";
+
+interface Hit {
+  kind: string;
+  run?: string;
+  phase?: string;
+  title?: string;
+  at: string;
+  text?: string;
+  open?: string;
+}
+
+export function Search({ text }: { text: string }) {
+  const [typed, setTyped] = useState(text);
+  const [kind, setKind] = useState("all");
+  const { data, error } = useAsk<{ hits: Hit[] }>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50 })}` : null, () => false);
+  return (
+    <>
+      <h1>Search</h1>
+      <form
+        className="filters"
+        onSubmit={(event) => {
+          event.preventDefault();
+          go(`#/search?q=${encodeURIComponent(typed)}`);
+        }}
+      >
+        <input type="text" aria-label="Words to search for" style={{ maxWidth: "30rem" }} value={typed} onChange={(event) => setTyped(event.target.value)} />
+        <button className="btn solid">Search</button>
+        <Segments label="Kind" names={["all", "run", "artifact", "event", "decision", "finding"]} now={kind} choose={setKind} />
+      </form>
+      <Problem error={error} />
+      {data && !data.hits.length && <p className="soft">Nothing found. Try fewer words: every one of them must occur.</p>}
+      {data && data.hits.length > 0 && (
+        <ul className="panel plist">
+          {data.hits.map((each, index) => (
+            <li key={index}>
+              <a href={each.run ? to("runs", each.run, "graph", each.phase ?? "") : "#/search"}>
+                <span />
+                <span>
+                  <span className="tag">{each.kind}</span> {each.title || each.run} {each.phase}
+                </span>
+                <span className="muted num">{age(each.at)} ago</span>
+                <small className="words">{each.text}</small>
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+      <p style={{ marginTop: "0.75rem" }}>
+        <Cli text={`wfe-mcp find ${text ? JSON.stringify(text) : "WORDS"}`} />
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,66 @@
+// Statistics of a project: every phase by template, with medians of its time.
+import { useAsk } from "./api";
+import { Cli, Flag, Problem } from "./parts";
+import { count, money, span, tokens } from "./words";
+
+interface PhaseStats {
+  template: string;
+  phase: string;
+  runs: number;
+  attempts: number;
+  first_try: { passed: number; of: number };
+  in_the_end: { passed: number; of: number };
+  forced?: number;
+  working?: { median_s: number } | null;
+  waiting: Record<string, { median_s: number }>;
+  tokens: number;
+  cost_usd: number;
+}
+
+const of = (rate: { passed: number; of: number }): string => (rate.of ? `${rate.passed} of ${rate.of}` : "none yet");
+
+export function Statistics({ id }: { id: string }) {
+  const { data, error } = useAsk<{ phases: PhaseStats[] }>(`/projects/${encodeURIComponent(id)}/stats`, () => false);
+  return (
+    <section className="section" id="statistics">
+      <header>
+        <h2>Statistics</h2>
+        <span className="soft">of every run here; times are medians</span>
+        <span className="end">
+          <Cli text="wfe-mcp stats" />
+        </span>
+      </header>
+      <Problem error={error} />
+      {data && !data.phases.length && <p className="soft">No phase has begun yet.</p>}
+      {data && data.phases.length > 0 && (
+        <table className="records panel">
+          <caption className="hidden">Phases by template</caption>
+          <thead>
+            <tr>
+              {["Phase", "Runs", "Passed at once", "Passed in the end", "Attempts", "Work", "Waited for you", "Tokens", "Cost"].map((name) => (
+                <th key={name}>{name}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {data.phases.map((each) => (
+              <tr key={`${each.template} ${each.phase}`}>
+                <td>
+                  <b>{each.phase}</b> <span className="muted">{each.template}</span> {each.forced ? <Flag kind="weak">forced {count(each.forced, "time")}</Flag> : null}
+                </td>
+                <td data-label="Runs" className="num">{each.runs}</td>
+                <td data-label="Passed at once" className="num">{of(each.first_try)}</td>
+                <td data-label="Passed in the end" className="num">{of(each.in_the_end)}</td>
+                <td data-label="Attempts" className="num">{each.attempts}</td>
+                <td data-label="Work" className="num">{each.working ? span(each.working.median_s) : "none"}</td>
+                <td data-label="Waited for you" className="num">{each.waiting.human ? span(each.waiting.human.median_s) : "none"}</td>
+                <td data-label="Tokens" className={each.tokens ? "num" : "num muted"}>{each.tokens ? tokens(each.tokens) : "not reported"}</td>
+                <td data-label="Cost" className={each.tokens ? "num" : "num muted"}>{each.tokens ? money(each.cost_usd) : "not reported"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}

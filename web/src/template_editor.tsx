@@ -1,0 +1,242 @@
+// The editor of a template: form, JSON and graph of the same definition, checked while you type.
+import { useEffect, useMemo, useState } from "react";
+import { Refused, ask, useAct, useAsk } from "./api";
+import { Graph, type GraphNode } from "./graph";
+import { Icon } from "./icons";
+import { useCommands } from "./palette";
+import { Crumbs, Problem, Segments, Waiting } from "./parts";
+import { send } from "./pin";
+import { go, to } from "./route";
+import { Clone, TemplateChanges } from "./template_actions";
+import { PhaseForm, WholeForm, needsOf, type Fault, type Json } from "./template_form";
+import { TrustIt } from "./trust_it";
+
+const LINT_MS = 400;
+
+export function Editor({ name, view }: { name: string; view: string }) {
+  const { data, error, reload } = useAsk<{ template: Json; source: string; state?: string; versions?: { version: string; kept_at: string; source: string; parent?: string }[] }>(`/templates/${encodeURIComponent(name)}`, () => false);
+  const [edited, setEdited] = useState<Json | null>(null);
+  const [typed, setTyped] = useState<string | null>(null);
+  const [notJson, setNotJson] = useState("");
+  const [faults, setFaults] = useState<Fault[]>([]);
+  const [checked, setChecked] = useState("");
+  const [picked, setChosen] = useState<string | null>(null);
+  const [saved, setSaved] = useState("");
+  const [act, busy, refused] = useAct();
+  const [asking, setAsking] = useState<"" | "clone">("");
+  const definition = edited ?? data?.template ?? null;
+  const text = typed ?? (definition ? JSON.stringify(definition, null, 2) : "");
+  const change = (next: Json) => {
+    setEdited(next);
+    setTyped(null);
+    setNotJson("");
+    setSaved("");
+  };
+
+  useEffect(() => {
+    if (!edited) return;
+    const timer = setTimeout(() => {
+      ask<{ not_yet?: Fault[] }>("/templates", { definition: edited, dry_run: true }).then(
+        ({ data: kept, summary }) => {
+          setFaults(kept?.not_yet ?? []);
+          setChecked(summary ?? "");
+        },
+        (reason: unknown) => {
+          setChecked("");
+          setFaults(reason instanceof Refused ? (reason.details.length ? reason.details : [{ path: "", message: reason.message }]) : []);
+        },
+      );
+    }, LINT_MS);
+    return () => clearTimeout(timer);
+  }, [edited]);
+
+  const phases = useMemo(() => (Array.isArray(definition?.phases) ? (definition.phases as Json[]) : []), [definition]);
+  const chosen = picked ?? String(phases[0]?.id ?? "");
+  const nodes = useMemo(() => phases.map((phase, index) => nodeOf(phase, phases[index - 1])), [phases]);
+  const setPhase = (index: number, phase: Json | null) => change({ ...definition, phases: phases.flatMap((each, at) => (at === index ? (phase ? [phase] : []) : [each])) });
+  const move = (index: number, by: number) => {
+    const next = [...phases];
+    const [taken] = next.splice(index, 1);
+    if (taken) next.splice(index + by, 0, taken);
+    change({ ...definition, phases: next });
+  };
+  const connect = (from: string, target: string) => {
+    const index = phases.findIndex((each) => each.id === target);
+    const phase = phases[index];
+    if (!phase) return;
+    const needs = needsOf(phase, phases[index - 1]);
+    if (!needs.includes(from)) setPhase(index, { ...phase, needs: [...needs, from] });
+  };
+  const save = () =>
+    act(async () => {
+      const { data: kept } = await send<{ template: string; version: string }>("/templates", { definition });
+      setSaved(`${kept.template} ${kept.version}`);
+      setEdited(null);
+      reload();
+    });
+  const download = () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text + "\n"], { type: "application/json" }));
+    link.download = `${name}.json`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  useCommands("template", [
+    { name: `Start ${name}`, does: () => go(to("start", name)), cli: `wfe-mcp start ${name}` },
+    { name: `Export ${name}`, does: download, cli: `wfe-mcp templates export ${name}` },
+  ]);
+
+  if (error && !data) return <Problem error={error} />;
+  if (!data || !definition) return <Waiting />;
+  const now = view === "json" ? "JSON" : view === "diff" ? "Changes" : "Form";
+  const use = (action: string) =>
+    act(async () => {
+      await send(`/templates/${encodeURIComponent(name)}/use`, { action });
+      setSaved("");
+      reload();
+    });
+  return (
+    <>
+      <Crumbs items={[{ text: "Templates", to: "#/templates" }, name]} />
+      <header className="runhead">
+        <div className="grow" style={{ minWidth: "min(24rem, 100%)" }}>
+          <h1>{String(definition.title ?? name)}</h1>
+          <p className="soft">
+            {name} {String(definition.version ?? "")}, {data.source || "comes with wfe-mcp"} {data.state && <span className="tag">{data.state}</span>}
+          </p>
+        </div>
+        <span className="row wrap">
+          <Segments label="View" names={["Form", "JSON", "Changes"]} now={now} choose={(next) => go(next === "Form" ? to("templates", name) : to("templates", name, next === "JSON" ? "json" : "diff"))} />
+          <label className="btn">
+            Import…
+            <input type="file" accept=".json,application/json" className="hidden" onChange={(event) => void event.target.files?.[0]?.text().then((read) => { try { change(JSON.parse(read) as Json); } catch (reason) { setNotJson((reason as Error).message); } })} />
+          </label>
+          <button type="button" className="btn" title={`wfe-mcp templates export ${name}`} onClick={download}>
+            Export
+          </button>
+          <button type="button" className="btn" title={`wfe-mcp templates clone ${name} NEW`} onClick={() => setAsking("clone")}>
+            Clone…
+          </button>
+          <button type="button" className="btn" disabled={busy || edited !== null} title={`wfe-mcp templates default ${name}`} onClick={() => use("default")}>
+            Make it the default
+          </button>
+          <button type="button" className="btn solid" disabled={busy || !edited || notJson !== ""} title="wfe-mcp templates import FILE" onClick={save}>
+            Save a version
+          </button>
+          <a className="btn" href={to("start", name)} title={`wfe-mcp start ${name}`}>
+            Start
+          </a>
+        </span>
+      </header>
+      <Problem error={refused} />
+      {saved && (
+        <p className="note yes" role="status">
+          {saved} is stored. <a href={to("templates", saved.replace(" ", "@"))}>Open it</a>, or <a href={to("start", saved.replace(" ", "@"))}>start a run from it</a>.
+        </p>
+      )}
+      {(saved || name.includes("@")) && <TrustIt key={saved || name} name={saved ? saved.replace(" ", "@") : name} done={reload} />}
+      {(faults.length > 0 || notJson) && (
+        <div className="problems" role="status">
+          <b>{notJson ? "This is not JSON yet" : faults.length === 1 ? "1 problem" : `${faults.length} problems`}</b>
+          {notJson && <span>{notJson}</span>}
+          {faults.map((each, index) => (
+            <span key={index}>
+              <code>{each.path}</code> {each.message}
+            </span>
+          ))}
+        </div>
+      )}
+      {edited && !faults.length && !notJson && <p className="note yes" role="status">{checked || "Checking…"}</p>}
+      {asking === "clone" && <Clone name={name} close={() => setAsking("")} />}
+      {now === "Changes" && <TemplateChanges name={name} versions={(data.versions ?? []).map((each) => each.version)} hasParent={(data.versions ?? []).some((each) => !!each.parent)} />}
+      <div className="editor" hidden={now === "Changes"}>
+        {now === "JSON" ? (
+          <textarea
+            className="code"
+            aria-label="Definition as JSON"
+            spellCheck={false}
+            value={text}
+            onChange={(event) => {
+              setTyped(event.target.value);
+              setSaved("");
+              try {
+                setEdited(JSON.parse(event.target.value) as Json);
+                setNotJson("");
+              } catch (reason) {
+                setNotJson((reason as Error).message);
+              }
+            }}
+          />
+        ) : (
+          <div className="panel">
+            <WholeForm definition={definition} change={change} />
+            <header className="ruled">
+              <h2>Phases</h2>
+              <button type="button" className="btn slim end" onClick={() => change({ ...definition, phases: [...phases, { id: fresh(phases), prompt: "What to do", output: { artifact: fresh(phases), schema: "note@1" } }] })}>
+                <Icon name="plus" />
+                Add a phase
+              </button>
+            </header>
+            {phases.map((phase, index) => (
+              <PhaseForm
+                key={index}
+                phase={phase}
+                before={phases[index - 1]}
+                index={index}
+                last={index === phases.length - 1}
+                open={phase.id === chosen}
+                choose={() => setChosen(String(phase.id))}
+                faults={faults.filter((each) => each.path.startsWith(`/phases/${index}/`) || each.path === `/phases/${index}`)}
+                change={(next) => setPhase(index, next)}
+                move={(by) => move(index, by)}
+              />
+            ))}
+          </div>
+        )}
+        <aside className="panel" aria-label="Graph">
+          <header>
+            <b>Graph</b> <span className="soft small">drag from one phase to another: it then needs it</span>
+          </header>
+          <Graph nodes={nodes} chosen={chosen} choose={setChosen} direction="down" connect={connect} />
+        </aside>
+      </div>
+      {(data.versions ?? []).length > 0 && (
+        <section className="section">
+          <header>
+            <h2>Stored versions</h2>
+          </header>
+          <ul className="panel plist">
+            {(data.versions ?? []).map((each) => (
+              <li key={each.version}>
+                <a href={to("templates", `${name}@${each.version}`)}>
+                  <span />
+                  <b>{each.version}</b>
+                  <span className="muted">{each.kept_at}</span>
+                  <small>{each.source}</small>
+                </a>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
+function nodeOf(phase: Json, before?: Json): GraphNode {
+  const gates = Array.isArray(phase.gates) ? (phase.gates as Json[]) : [];
+  return {
+    phase: String(phase.id ?? ""), name: String(phase.id ?? ""), kind: String(phase.kind ?? "agent"), state: "pending", attempt: 0, about: aboutOf(phase),
+    needs: needsOf(phase, before), gates: gates.map((each) => ({ gate: String(each.kind ?? ""), state: "not run" })),
+  };
+}
+
+/** What a phase is: its title, or who works it and what it makes. */
+function aboutOf(phase: Json): string {
+  const output = (phase.output ?? {}) as Json;
+  const makes = typeof output.artifact === "string" ? `makes ${output.artifact}` : "";
+  return [phase.role ? `role ${String(phase.role)}` : phase.kind ? String(phase.kind) : "", makes].filter(Boolean).join(", ") || "agent";
+}
+
+function fresh(phases: Json[]): string {
+  for (let n = phases.length + 1; ; n++) if (!phases.some((each) => each.id === `phase_${n}`)) return `phase_${n}`;
+}

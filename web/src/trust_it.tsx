@@ -1,0 +1,65 @@
+// What a template does that needs your trust, effect by effect, and the trust itself, signed with the PIN.
+import { useAct, useAsk } from "./api";
+import { Cli, Flag, Problem, Waiting } from "./parts";
+import { send } from "./pin";
+import { count } from "./words";
+
+interface Pending {
+  name: string;
+  kind: string;
+  compared?: string;
+  weakens_gates?: boolean;
+  effects: { mark: string; kind: string; subject: string; detail?: string; weakens?: boolean }[];
+}
+
+/** `name`: of the template, with its version where it has one; nothing is shown where it is trusted. */
+export function TrustIt({ name, project = "", done }: { name: string; project?: string; done: () => void }) {
+  const { data, error, reload } = useAsk<{ pending: Pending[]; shown_sha256: string }>(`/trust${project && `?project=${encodeURIComponent(project)}`}`, () => false);
+  const [act, busy, refused] = useAct();
+  const found = data?.pending.find((each) => each.name === name || each.name === `template:${name}`);
+  if (error) return <Problem error={error} />;
+  if (!data) return <Waiting />;
+  if (!found) return null;
+  return (
+    <section className="panel stopped waits" aria-label={`Trust ${name}`}>
+      <header>
+        <h2>Trust {name}?</h2>
+        <span className="soft">{count(found.effects.length, "effect")}{found.compared ? `, compared with ${found.compared}` : ""}</span>
+        {found.weakens_gates && <Flag kind="weak">weakens a gate</Flag>}
+      </header>
+      <div className="body stack">
+        <table className="records">
+          <caption className="hidden">What it does</caption>
+          <thead>
+            <tr>
+              <th>Since then</th>
+              <th>It</th>
+              <th>What</th>
+              <th>In detail</th>
+            </tr>
+          </thead>
+          <tbody>
+            {found.effects.slice(0, 60).map((each, index) => (
+              <tr key={index}>
+                <td data-label="Since then">{each.mark}</td>
+                <td data-label="It">{each.kind}</td>
+                <td data-label="What">
+                  {each.subject} {each.weakens && <Flag kind="weak">weakens a gate</Flag>}
+                </td>
+                <td data-label="In detail" className="words">{each.detail}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        {found.effects.length > 60 && <p className="soft">and {found.effects.length - 60} more; all of them: <code>wfe-mcp trust {name}</code></p>}
+        <Problem error={refused} />
+        <span className="row wrap">
+          <button type="button" className="btn solid" disabled={busy} title={`wfe-mcp trust ${name}`} onClick={() => act(async () => { await send("/trust", { project, names: [found.name], shown: data.shown_sha256 }); reload(); done(); })}>
+            Trust it
+          </button>
+          <Cli text={`wfe-mcp trust ${name}`} />
+        </span>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,52 @@
+"""Operations for what a person submits: the form of a phase, and an edited artifact."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from wfe_mcp.core.model import By
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.dashboard.api.access import Reads, Works
+from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.models import answer_of
+from wfe_mcp.dashboard.api.replies import done, shown
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.engine.phases import edit as edits
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.run_models import SubmittedView
+from wfe_mcp.views.submission_form import FormView, submission_form
+from wfe_mcp.views.tool_answers import submitted
+
+router = APIRouter(tags=["artifacts"])
+
+
+class EditedArtifact(Body):
+    """An artifact as a person edited it. ``note``: stored with the new revision."""
+
+    phase: str
+    artifact: dict[str, Any]
+    note: str = ""
+    pin: Pin = ""
+
+
+@router.get("/runs/{run}/form", response_model=answer_of(FormView))
+def show_form(caller: Reads, run: str, phase: str) -> JSONResponse:
+    """What a person may submit for a phase: its schema, what is there already, and what is wrong with it."""
+    engine = caller.engine_of(run)
+    view = submission_form(engine, standing_of(engine, run), phase)
+    return shown(f"{phase}: {view.how or view.why}", view)
+
+
+@router.post("/runs/{run}/edit_artifact", response_model=answer_of(SubmittedView))
+def edit_artifact(caller: Works, run: str, body: EditedArtifact) -> JSONResponse:
+    """Store an edited artifact as a new revision, with the PIN; its gates run again."""
+    caller.refuse_program()
+    given = body.model_dump(exclude={"phase", "pin"})
+    return done(caller, caller.works(caller.engine_of(run)), _edit, run, body.phase, pin=body.pin, **given)
+
+
+def _edit(engine: Engine, by: By, run: str, phase: str, artifact: dict[str, Any], note: str) -> Envelope:
+    made = edits.edit(engine, by, run, PhasePath(phase), artifact, note)
+    return submitted(engine, made.loaded, phase, made.attempt, made.revision)
