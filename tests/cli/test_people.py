@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 
 ALWAYS_A_PERSONS = [
@@ -22,6 +23,7 @@ ALWAYS_A_PERSONS = [
 
 
 @pytest.fixture
+@scene
 def letter(cli: Terminal) -> str:
     """A run that waits for a person at ``send``."""
     run = cli.start("letter")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 
 GIVEN = {"type": "object", "required": ["why"], "properties": {"why": {"type": "string"}}}
@@ -22,6 +23,7 @@ def blocker(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
+@scene
 def red(cli: Terminal) -> str:
     """A run whose phase ``build`` has failed; its recovery is open."""
     diagnose = {"id": "diagnose", "output": {"artifact": "diagnosis", "schema": "blocker@1"}}

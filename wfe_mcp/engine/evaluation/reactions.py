@@ -48,7 +48,7 @@ def answer_condition(change: RunChange) -> bool:
         try:
             answer = _answer(change, question)
         except Unjudged as due:
-            from wfe_mcp.engine.phases.subflows import check_outside
+            from wfe_mcp.engine.nested.subflows import check_outside
 
             check_outside(change, change.attempt(question.phase), question.kind, due)
             continue
@@ -67,9 +67,9 @@ def _waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
 
 def _answer(change: RunChange, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
+    from wfe_mcp.engine.nested.loop_items import evaluated_items
+    from wfe_mcp.engine.nested.subflows import hand_in_outputs, recovery_inputs
     from wfe_mcp.engine.phases.locks import lock_names
-    from wfe_mcp.engine.phases.loop_items import evaluated_items
-    from wfe_mcp.engine.phases.subflows import hand_in_outputs, recovery_inputs
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = change.attempt(question.phase)
@@ -166,7 +166,7 @@ def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
     The gates of a loop judge all artifacts made in it.
     """
     if attempt.stage is Stage.AFTER:
-        from wfe_mcp.engine.phases.loop_items import loop_sha256
+        from wfe_mcp.engine.nested.loop_items import loop_sha256
 
         change.give(c.OpenGates(sha256=loop_sha256(change, attempt), **on))
         return
