@@ -181,6 +181,14 @@ def test_a_weakness_is_named_and_costs_its_points(rule: str) -> None:
     assert quality["score"] == 100 - RULES[rule].penalty
 
 
+@pytest.mark.requirement("S3-04", "S3-07", "B-19")
+def test_of_two_milestones_with_one_id_each_fault_has_the_line_of_its_own() -> None:
+    text = "# Milestones\n\n## M1 - Improve things\nTasks:\n- Read the list of tides\n  Acceptance: Two rows give two\n## M1 - Twice\n"
+    found = read_milestones(text).plan["quality"]["problems"]
+    lines = {(each["rule"], each["line"]) for each in found if each["message"].startswith(("milestone M1", "M1"))}
+    assert {("duplicate_id", 7), ("vague_title", 3), ("no_tasks", 7), ("no_scope", 3)} <= lines
+
+
 @pytest.mark.requirement("S3-07")
 def test_a_score_is_never_below_zero() -> None:
     worst = plan(*["## M1 - Polish it", "Tasks:"] * 5)

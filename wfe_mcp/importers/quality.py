@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -90,12 +90,14 @@ def quality_of(found: list[Weakness]) -> dict[str, Any]:
     }
 
 
-def weaknesses(milestones: list[dict[str, Any]], lines: Mapping[str, int]) -> Iterator[Weakness]:
-    """The weaknesses of a plan. ``lines``: the line of each milestone and task, by id."""
+def weaknesses(
+    milestones: list[dict[str, Any]], headings: Sequence[int], lines: Mapping[str, int]
+) -> Iterator[Weakness]:
+    """The weaknesses of a plan. ``headings``: the line of each milestone; ``lines``: that of each task, by id."""
     if not milestones:
         yield weakness("no_milestones", "no milestone was found", 1)
-    for milestone in milestones:
-        yield from _milestone_weaknesses(milestone, lines)
+    for milestone, line in zip(milestones, headings, strict=True):
+        yield from _milestone_weaknesses(milestone, line, lines)
 
 
 def task_weaknesses(task: Mapping[str, Any], line: int) -> Iterator[Weakness]:
@@ -132,8 +134,8 @@ def _vague(what: str, title: str, line: int) -> Iterator[Weakness]:
         yield weakness("vague_title", f"{what} is vague: {found[1]!r} does not say what will be there", line)
 
 
-def _milestone_weaknesses(milestone: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Weakness]:
-    name, line, tasks = milestone["id"], lines[milestone["id"]], milestone["tasks"]
+def _milestone_weaknesses(milestone: Mapping[str, Any], line: int, lines: Mapping[str, int]) -> Iterator[Weakness]:
+    name, tasks = milestone["id"], milestone["tasks"]
     yield from _vague(f"milestone {name}, {milestone['title']!r},", milestone["title"], line)
     if not tasks:
         yield weakness("no_tasks", f"milestone {name} has no tasks", line)
