@@ -231,7 +231,7 @@ def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> N
     path = cli.root / ".wfe" / "plans" / "milestones.json"
     assert said.out.splitlines() == [
         f"1 milestone with 1 task, score 96: {path}",
-        "! line 3: milestone M1 names no conflict scope",
+        "! line 5: task 'Stream artifacts into a zip' names no conflict scope",
         "! not carried: line 2: introduction: 'Two words first.'",
         f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {path}",
     ]
