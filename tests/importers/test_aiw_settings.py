@@ -59,35 +59,45 @@ def test_what_has_a_place_here_takes_effect() -> None:
 
 
 AS_AIW_WRITES_IT: dict[str, Any] = {
-    "version": 1, "workspace_dir": ".ai-workflow", "plan_dir": "plans", "history": {"enabled": True},
+    "version": 1, "workspace_dir": "docs/ai/workspace", "plan_dir": "docs/ai/plan",
     "git": {
-        "enabled": True, "base_branch": "main", "integration_branch": "main", "branch_prefix": "ai/", "milestone_branch": True,
-        "task_commit": True, "closeout_mode": "pull_request", "pr_per_milestone": True, "pr_provider": "github",
-        "use_gh_cli": True, "merge_strategy": "squash",
+        "enabled": True, "base_branch": "ai-workflow", "integration_branch": "ai-workflow", "branch_prefix": "ai/",
+        "milestone_branch": True, "task_commit": True, "closeout_mode": "direct_merge", "pr_per_milestone": False,
+        "pr_provider": "github", "use_gh_cli": False, "merge_strategy": "merge",
     },
-    "parallel": {"enabled": False, "worktrees": False, "worktrees_dir": "../worktrees", "max_lanes": 1},
-    "ai": {"entrypoint": "START_HERE.md", "prompt_dir": "prompts", "default_actor": "agent"},
-    "adr": {"required": True, "dir": "adr"},
-    "reports": {"dir": "reports", "auto_generate": True, "active_file_max_bytes": 8192},
+    "parallel": {"enabled": False, "worktrees": False, "worktrees_dir": ".worktrees/ai-workflow", "max_lanes": 1},
+    "ai": {"entrypoint": "docs/ai/START_HERE.md", "prompt_dir": "docs/ai/workspace/prompts", "default_actor": "codex"},
+    "adr": {"required": True, "dir": "docs/ai/workspace/adr"},
+    "reports": {"dir": "docs/ai/workspace/reports", "auto_generate": True, "active_file_max_bytes": 8192},
     "recovery": {
         "enabled": True, "max_attempts_per_task": 2, "max_attempts_per_blocker": 1, "auto_for_failed_checks": True,
         "branch_per_recovery": False,
     },
+    "history": {"mode": "run_files", "events_file": "docs/ai/workspace/state/events/events.jsonl"},
     "agent": {
-        "enabled": True, "auto_report": True, "default_lane": "core", "default_mode": "single", "stop_after_each_task": False,
-        "auto_commit": True, "checks": ["uv run python -m pytest"], "command_prefix": "uv run",
-        "next_prompt_path": "prompts/next-core.md", "queue_prompt_path": "prompts/queue.md",
+        "enabled": True, "default_lane": "core", "default_mode": "single", "stop_after_each_task": True, "auto_commit": True,
+        "auto_report": True, "operator_prompt": "docs/operator/operator.md", "plan_builder_prompt": "docs/operator/operator.md",
+        "codex_agent_prompt": "docs/operator/codex-agent.md", "queue_prompt": "docs/operator/queue-run.md",
+        "command_prefix": "uv run", "checks": ["uv run python -m pytest"],
     },
 }  # fmt: skip
+"""What `aiw init` of aiw 0.1.0 writes."""
 
 
 @pytest.mark.requirement("S3-28", "E-07")
 def test_the_file_that_aiw_writes_is_taken_whole_each_key_carried_or_named() -> None:
     imported = from_aiw_settings(AS_AIW_WRITES_IT)
     assert imported.checks == {"test": {"argv": ["uv", "run", "python", "-m", "pytest"]}}
-    assert imported.inputs == {"base": "main", "branch_prefix": "ai/"}
+    assert imported.inputs == {"base": "ai-workflow", "branch_prefix": "ai/"}
+    assert imported.phases == {TASK: {"max_retries": 2, "same_blocker": 1, "auto_proceed": False}}
     named = {detail.path for detail in imported.not_carried}
-    assert {"/agent/auto_report", "/agent/command_prefix", "/agent/next_prompt_path", "/git/closeout_mode"} <= named
+    assert {
+        "/agent/auto_report",
+        "/agent/command_prefix",
+        "/agent/queue_prompt",
+        "/git/closeout_mode",
+        "/history",
+    } <= named
 
 
 @pytest.mark.requirement("S3-28", "E-07")

@@ -1,5 +1,7 @@
 """Import of aiw's milestones.md as milestone_plan@1."""
 
+from pathlib import Path
+
 import pytest
 
 from wfe_mcp.artifacts.validate import validate
@@ -7,6 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.milestones import read_milestones
 from wfe_mcp.importers.quality import RULES, is_vague
 
+PLANS = Path(__file__).parent / "aiw"
 EXPORT = """\
 # Milestones
 What we do this spring.
@@ -25,6 +28,7 @@ Tasks:
 - Name the archive after the run
   Acceptance: Two runs make two files
   Depends: none
+  Conflict: archive
 
 ## Read it again
 Tasks:
@@ -48,9 +52,10 @@ def refusal(text: str) -> dict[str, str]:
 
 
 def plan(*lines: str) -> str:
-    """A milestone with one good task, and ``lines`` below it."""
+    """A milestone with one good task, and ``lines`` below it; every task has a conflict scope."""
     good = ["## M1 - Write the archive", "Tasks:", "- Stream artifacts into one archive", "Acceptance: All are in it"]
-    return "\n".join([*good, "Conflict: archive", *lines])
+    more = [each for line in lines for each in ((line, "Conflict: archive") if line.startswith("- ") else (line,))]
+    return "\n".join([*good, "Conflict: archive", *more])
 
 
 @pytest.mark.requirement("S3-04", "S3-05")
@@ -81,7 +86,7 @@ def test_what_is_no_plan_is_told_with_its_line() -> None:
     lost = [(detail.path, detail.message) for detail in read_milestones(EXPORT).imported().not_carried]
     assert lost == [
         ("line 2", "introduction: 'What we do this spring.'"),
-        ("line 21", "that the task is done: a plan says what there is to do"),
+        ("line 22", "that the task is done: a plan says what there is to do"),
     ]
 
 
@@ -116,7 +121,7 @@ def test_every_line_that_is_not_understood_is_an_error_with_its_number() -> None
         (
             plan("- Stream artifacts into one archive", "Acceptance: All are in it", "- Close the archive at the end",
                  "Acceptance: It is closed", "Depends: stream artifacts into one archive"),
-            10, "could be any of TASK-001, TASK-002",
+            12, "could be any of TASK-001, TASK-002",
         ),
         (plan("x" * 90), 6, "…' is not understood"),
     ],
@@ -144,18 +149,18 @@ def test_a_plan_that_is_too_weak_is_refused_with_the_reason(text: str, place: st
 ONE_OF_EACH = {
     "no_milestones": "",
     "no_tasks": plan("## M2 - Read the archive"),
-    "duplicate_id": plan("## M01 - Again", "Tasks:", "- Write it once more", "Acceptance: Twice", "Conflict: b"),
+    "duplicate_id": plan("## M01 - Again", "Tasks:", "- Write it once more", "Acceptance: Twice"),
     "too_many_tasks": plan(*[line for verb in "abcdefghij" for line in (f"- {verb} another file", f"Acceptance: {verb}")]),
     "no_acceptance": plan("- Write another one too"),
     "vague_title": plan("- Improve the archive format", "Acceptance: Smaller by half"),
-    "mixed_domains": plan("- Add an SQL index", "Acceptance: x y", "- Send it by API", "Acceptance: x y",
-                          "- Draw a new page", "Acceptance: x y"),
+    "mixed_domains": plan("* Send it by post", "Acceptance: x y", "Conflict: post/letter.py",
+                          "* Draw a new page", "Acceptance: x y", "Conflict: page/draw.py"),
     "consumer_first": plan("- Use the archive twice", "Acceptance: Twice", "- Add a second archive", "Acceptance: Two"),
     "generic_acceptance": plan("- Write it down", "Acceptance: works"),
     "short_title": plan("- Write more", "Acceptance: Two pages"),
     "much_acceptance": plan(*[f"Acceptance: Number {n}" for n in range(12)]),
     "many_scopes": plan("Conflict: " + ", ".join("abcdefghijk")),
-    "repeated_verb": plan(*[line for n in range(3) for line in (f"- Write file number {n}", f"Acceptance: File {n}")]),
+    "repeated_verb": plan(*[line for n in range(3) for line in (f"- Stream file number {n}", f"Acceptance: File {n}")]),
     "no_scope": plan().replace("Conflict: archive", ""),
 }  # fmt: skip
 """For each rule a plan that breaks it, and no other."""
@@ -179,6 +184,30 @@ def test_a_weakness_is_named_and_costs_its_points(rule: str) -> None:
     )
     assert problem["line"] > 0
     assert quality["score"] == 100 - RULES[rule].penalty
+
+
+@pytest.mark.requirement("S3-04", "S3-07", "B-19")
+def test_of_two_milestones_with_one_id_each_fault_has_the_line_of_its_own() -> None:
+    text = "# Milestones\n\n## M1 - Read things\nTasks:\n- Read the list of tides\n  Acceptance: Two rows give two\n## M1 - Twice\n"
+    found = read_milestones(text).plan["quality"]["problems"]
+    lines = {(each["rule"], each["line"]) for each in found if each["message"].startswith(("milestone M1", "M1"))}
+    assert {("duplicate_id", 7), ("no_tasks", 7)} <= lines
+
+
+SCORED_BY_AIW = {
+    "slice": (100, True), "micro_tasks": (82, True), "first_plan": (78, True), "vague": (70, False), "repeated": (95, True),
+    "consumer": (92, True), "mixed": (90, True), "empty": (55, False),
+}  # fmt: skip
+"""Plan → the score that aiw 0.1.0 gives it, and whether it imports it. The first three are its published plans in our words:
+a good one, one of steps that are too small, and what `aiw init` writes."""
+
+
+@pytest.mark.requirement("S3-07", "S3-04")
+@pytest.mark.parametrize("name", SCORED_BY_AIW)
+def test_a_plan_has_the_score_that_aiw_gives_it(name: str) -> None:
+    reading = read_milestones((PLANS / f"{name}.md").read_text(encoding="utf-8"))
+    quality = reading.plan["quality"]
+    assert (quality["score"], quality["blocking"] == 0) == SCORED_BY_AIW[name], quality["problems"]
 
 
 @pytest.mark.requirement("S3-07")

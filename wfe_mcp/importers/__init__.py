@@ -2,6 +2,7 @@
 
     folder, .json with "format" or "phases"    wfe/1                  a template, as it is
     .json with "steps"                         AFU-9                  a template with phases of steps
+    .json with "definition", or a list of such  AFU-9 rows            the same, of one row
     .json, .yaml with "workflow" or "plan.prompt"  ai-workflow-engine settings of the phases of a template
     .ai-workflow.yaml, or .yaml with "agent"…  aiw settings           settings, checks and inputs for milestones
     .md with ## BLG-001                        aiw backlog            milestone_plan@1
@@ -19,6 +20,7 @@ from typing import Any, cast
 
 from wfe_mcp.core.errors import Code, Detail, Refused
 from wfe_mcp.importers.afu9 import from_afu9, is_afu9
+from wfe_mcp.importers.afu9_rows import from_row, is_row
 from wfe_mcp.importers.aiw_settings import from_aiw_settings, is_aiw_settings
 from wfe_mcp.importers.backlog import read_backlog
 from wfe_mcp.importers.gate_settings import Criteria, from_gate_settings, is_gate_settings
@@ -37,6 +39,11 @@ from wfe_mcp.workflow.yaml_lines import read_yaml
 _BACKLOG = re.compile(r"^##\s+BLG-\d", re.MULTILINE | re.IGNORECASE)
 _MILESTONES = re.compile(r"^#\s+Milestones\b|^##\s+M\d", re.MULTILINE | re.IGNORECASE)
 _YAML = frozenset({".yaml", ".yml"})
+_WHAT: dict[type, str] = {
+    ImportedPlan: "a plan",
+    ImportedSettings: "settings",
+    ImportedWork: "the work of another tool",
+}
 
 
 def read_workflow(
@@ -44,8 +51,18 @@ def read_workflow(
 ) -> ImportedTemplate | ImportedPlan | ImportedSettings | ImportedWork:
     """The converted content of ``source``. Refuses a file in an unknown format, and every fault of its format.
 
-    ``name``: of a workflow whose definition was stored without one. ``wanted``: the tool that wrote a folder.
+    ``name``: of the template, instead of its own; of a table of stored workflows the row. ``wanted``: the tool that wrote
+    a folder.
     """
+    imported = _read(source, name, wanted)
+    if name and not isinstance(imported, ImportedTemplate):
+        what = _WHAT[type(imported)]
+        raise Refused("bad_argument", f"--name is for a template, and {source} holds {what}.", "Leave --name out.",
+                      (Detail("/name", f"{source} holds {what}", None, name),))  # fmt: skip
+    return imported
+
+
+def _read(source: Path, name: str, wanted: str) -> ImportedTemplate | ImportedPlan | ImportedSettings | ImportedWork:
     if wanted or is_work(source):
         return read_work(source, wanted)
     if source.suffix.lower() == ".md" and not source.is_dir():
@@ -53,17 +70,23 @@ def read_workflow(
     if source.suffix.lower() in _YAML and not source.is_dir():
         return _yaml(source)
     if source.is_dir():
-        return ImportedTemplate("wfe/1", load_definition(source))
+        return _template(source, name)
     value: Any = read_json(source)
+    if is_row(value):
+        return from_row(value, name)
     if is_afu9(value):
-        return from_afu9({**({"name": name} if name else {}), **cast("dict[str, Any]", value)})
+        return from_afu9({**cast("dict[str, Any]", value), **({"name": name} if name else {})})
     if is_gate_settings(value):
         return from_gate_settings(cast("dict[str, Any]", value), _criteria_beside(source))
     if isinstance(value, dict) and "format" not in value and "phases" not in value:
         raise Refused("invalid_template", f"{source} is JSON, but in no format that can be imported.",
                       "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
                       "gate settings of ai-workflow-engine have 'workflow' or stages such as 'plan.prompt'.")  # fmt: skip
-    return ImportedTemplate("wfe/1", load_definition(source))
+    return _template(source, name)
+
+
+def _template(source: Path, name: str) -> ImportedTemplate:
+    return ImportedTemplate("wfe/1", load_definition(source) | ({"name": name} if name else {}))
 
 
 def is_work(source: Path) -> bool:

@@ -90,15 +90,15 @@ class _MilestoneReader:
     def plan(self) -> PlanReading:
         """The plan as far as it was understood."""
         ids = self._ids()
-        lines = {ids[index]: each.line for index, each in enumerate(self._milestones)}
-        lines |= {task.id: task.line for task in self._tasks}
+        headings = [each.line for each in self._milestones]  # not by id, which two may share
+        lines = {task.id: task.line for task in self._tasks}
         for task in self._tasks:
             self._known[task.id.lower()] = [task.id]
         for task in self._tasks:
             self._known.setdefault(task.title.lower(), []).append(task.id)
         milestones = [self._milestone(milestone, ids[index]) for index, milestone in enumerate(self._milestones)]
         self._cycle(milestones)
-        quality = quality_of([*self._duplicates(), *weaknesses(milestones, lines)])
+        quality = quality_of([*self._duplicates(), *weaknesses(milestones, headings, lines)])
         plan: dict[str, Any] = {"milestones": milestones, "quality": quality}
         return PlanReading(FORMAT, plan | ({"title": self._title} if self._title else {}), self._found)
 

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,15 +25,23 @@ RULES = {
     "duplicate_id": Rule(20, True, "two milestones have the same number"),
     "too_many_tasks": Rule(15, True, f"a milestone has more than {MOST_TASKS} tasks"),
     "no_acceptance": Rule(12, True, "a task has no acceptance"),
-    "vague_title": Rule(10, True, "a title, or a phrase of it, begins with improve, clean up, polish or make … better"),
-    "mixed_domains": Rule(10, False, f"the tasks of a milestone are of more than {MOST_DOMAINS} domains"),
-    "consumer_first": Rule(8, False, "a task uses something before another sets it up"),
+    "vague_title": Rule(
+        10, True, "a task's title, or a phrase of it, begins with improve, clean up, polish or make … better"
+    ),
+    "mixed_domains": Rule(
+        10,
+        False,
+        f"the tasks of a milestone are of more than {MOST_DOMAINS} domains: the folder of a task's first scope, else its subject",
+    ),
+    "consumer_first": Rule(
+        8, False, "a task uses something (consume, integrate, use, wire) and none before it sets anything up"
+    ),
     "generic_acceptance": Rule(6, False, "an acceptance fits any task: works, done, implemented, complete"),
     "short_title": Rule(6, False, "a task's title has fewer than three words"),
     "much_acceptance": Rule(6, False, f"a milestone has more than {MOST_ACCEPTANCE} lines of acceptance"),
     "many_scopes": Rule(6, False, f"a milestone has more than {MOST_SCOPES} conflict scopes"),
-    "repeated_verb": Rule(5, False, "more than two tasks of a milestone begin with the same verb"),
-    "no_scope": Rule(4, False, "a milestone has no conflict scope"),
+    "repeated_verb": Rule(5, False, "a milestone has three tasks or more, and all begin with the same verb"),
+    "no_scope": Rule(4, False, "a task has no conflict scope"),
 }
 
 # A verb at the beginning: "Clean up the parser". A noun is fine: "Write down what the cleanup removes", "Parser cleanup".
@@ -43,11 +51,12 @@ _VAGUE = re.compile(
     re.IGNORECASE,
 )
 _GENERIC = re.compile(
-    r"(it |this |that |everything )?((is|are) )?(works?|done|implemented|completed?|finished|ok(ay)?|good|fine)( as expected)?\W*",
+    r"(it |this |that |everything )?((is|are) )?(works?|done|relevant checks pass|implemented|completed?|finished|ok(ay)?|good|fine)( as expected)?\W*",
     re.IGNORECASE,
 )
-_SETUP = frozenset({"add", "bootstrap", "configure", "create", "define", "introduce", "scaffold", "set", "setup"})
-_CONSUMER = frozenset({"call", "connect", "consume", "display", "integrate", "render", "show", "use", "wire"})
+_SETUP = frozenset({"add", "build", "create", "define", "implement", "introduce", "scaffold"})
+_CONSUMER = frozenset({"consume", "integrate", "use", "wire"})
+_NO_SUBJECT = _SETUP | {"and", "clean", "fix", "improve", "make", "polish", "the", "up", "wire"}
 _DOMAINS = {
     "database": ("database", "migration", "sql", "table", "schema"),
     "interface": ("button", "css", "dialog", "frontend", "page", "screen", "ui", "view"),
@@ -90,12 +99,14 @@ def quality_of(found: list[Weakness]) -> dict[str, Any]:
     }
 
 
-def weaknesses(milestones: list[dict[str, Any]], lines: Mapping[str, int]) -> Iterator[Weakness]:
-    """The weaknesses of a plan. ``lines``: the line of each milestone and task, by id."""
+def weaknesses(
+    milestones: list[dict[str, Any]], headings: Sequence[int], lines: Mapping[str, int]
+) -> Iterator[Weakness]:
+    """The weaknesses of a plan. ``headings``: the line of each milestone; ``lines``: that of each task, by id."""
     if not milestones:
         yield weakness("no_milestones", "no milestone was found", 1)
-    for milestone in milestones:
-        yield from _milestone_weaknesses(milestone, lines)
+    for milestone, line in zip(milestones, headings, strict=True):
+        yield from _milestone_weaknesses(milestone, line, lines)
 
 
 def task_weaknesses(task: Mapping[str, Any], line: int) -> Iterator[Weakness]:
@@ -103,7 +114,8 @@ def task_weaknesses(task: Mapping[str, Any], line: int) -> Iterator[Weakness]:
     title: str = task["title"]
     if not task["acceptance"]:
         yield weakness("no_acceptance", f"task {title!r} has no acceptance", line)
-    yield from _vague(f"task {title!r}", title, line)
+    if found := _VAGUE.search(title):
+        yield weakness("vague_title", f"task {title!r} is vague: {found[1]!r} does not say what will be there", line)
     if any(_GENERIC.fullmatch(text.strip()) for text in task["acceptance"]):
         yield weakness("generic_acceptance", f"task {title!r} has an acceptance that fits any task", line)
     if len(title.split()) < 3:
@@ -121,40 +133,44 @@ def domains_of(title: str) -> set[str]:
     return {domain for domain, known in _DOMAINS.items() if words & set(known)}
 
 
+def _domain(task: Mapping[str, Any]) -> str:
+    """What a task is about: the top folder of its first conflict scope, else the first word that says a subject."""
+    scopes: list[str] = task["conflict_scopes"]
+    if scopes and (scope := scopes[0].replace("\\", "/").strip("/")):
+        return scope.partition("/")[0].lower()
+    words = (
+        "".join(each for each in word if each.isalnum()) for word in task["title"].lower().replace("-", " ").split()
+    )
+    return next((word for word in words if word and word not in _NO_SUBJECT), "")
+
+
 def order_of(title: str) -> int:
     """0: it sets something up, 2: it uses something, 1: neither, by the first word."""
     verb = title.split()[0].lower()
     return 0 if verb in _SETUP else 2 if verb in _CONSUMER else 1
 
 
-def _vague(what: str, title: str, line: int) -> Iterator[Weakness]:
-    if found := _VAGUE.search(title):
-        yield weakness("vague_title", f"{what} is vague: {found[1]!r} does not say what will be there", line)
-
-
-def _milestone_weaknesses(milestone: Mapping[str, Any], lines: Mapping[str, int]) -> Iterator[Weakness]:
-    name, line, tasks = milestone["id"], lines[milestone["id"]], milestone["tasks"]
-    yield from _vague(f"milestone {name}, {milestone['title']!r},", milestone["title"], line)
+def _milestone_weaknesses(milestone: Mapping[str, Any], line: int, lines: Mapping[str, int]) -> Iterator[Weakness]:
+    name, tasks = milestone["id"], milestone["tasks"]
     if not tasks:
         yield weakness("no_tasks", f"milestone {name} has no tasks", line)
     if len(tasks) > MOST_TASKS:
         yield weakness("too_many_tasks", f"milestone {name} has {len(tasks)} tasks, more than {MOST_TASKS}", line)
     for task in tasks:
         yield from task_weaknesses(task, lines[task["id"]])
-    domains = sorted({domain for task in tasks for domain in domains_of(task["title"])})
+        if not task["conflict_scopes"]:
+            yield weakness("no_scope", f"task {task['title']!r} names no conflict scope", lines[task["id"]])
+    domains = sorted({domain for task in tasks if (domain := _domain(task))})
     if len(domains) > MOST_DOMAINS:
         yield weakness("mixed_domains", f"milestone {name} mixes {', '.join(domains)}", line)
     orders = [order_of(task["title"]) for task in tasks]
-    if 2 in orders and 0 in orders[orders.index(2) :]:
-        verb = tasks[orders.index(2)]["title"].split()[0].lower()
-        yield weakness("consumer_first", f"milestone {name} uses something ({verb}) before it sets something up", line)
     verbs = [task["title"].split()[0].lower() for task in tasks]
-    if repeated := sorted({verb for verb in verbs if verbs.count(verb) > 2}):
-        yield weakness("repeated_verb", f"milestone {name} says {repeated[0]!r} in more than two tasks", line)
+    if 2 in orders and 0 not in orders[: orders.index(2)]:
+        verb = verbs[orders.index(2)]
+        yield weakness("consumer_first", f"milestone {name} uses something ({verb}) before it sets something up", line)
+    if len(verbs) > 2 and len({*verbs}) == 1:
+        yield weakness("repeated_verb", f"milestone {name} says {verbs[0]!r} in each of its {len(verbs)} tasks", line)
     if sum(len(task["acceptance"]) for task in tasks) > MOST_ACCEPTANCE:
         yield weakness("much_acceptance", f"milestone {name} has more than {MOST_ACCEPTANCE} lines of acceptance", line)
-    scopes = {scope for task in tasks for scope in task["conflict_scopes"]}
-    if len(scopes) > MOST_SCOPES:
+    if len({scope for task in tasks for scope in task["conflict_scopes"]}) > MOST_SCOPES:
         yield weakness("many_scopes", f"milestone {name} touches more than {MOST_SCOPES} scopes", line)
-    if tasks and not scopes:
-        yield weakness("no_scope", f"milestone {name} names no conflict scope", line)

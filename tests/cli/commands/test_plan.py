@@ -19,6 +19,7 @@ Tasks:
 - Add a second archive
   Acceptance: There are two
   Depends: none
+  Conflict: archive
 """
 WEAK = "## M1 - Export\nTasks:\n- Improve it\n"
 BACKLOG = "## BLG-001 - Export a run\nAcceptance:\n- It is one file\n"
@@ -61,7 +62,7 @@ def test_score_says_what_it_could_not_read(written: Terminal) -> None:
     (written.root / "odd.md").write_text(PLAN + "Owner: ada\n")
     assert "1 line not read, so not scored: wfe-mcp plan check odd.md" in written("plan", "score", "odd.md").out
     assert written.json("plan", "score", "odd.md").data["errors"] == [
-        {"path": "line 11", "message": "'Owner: ada' is not understood"}
+        {"path": "line 12", "message": "'Owner: ada' is not understood"}
     ]
 
 

@@ -181,6 +181,31 @@ def test_a_workflow_that_was_stored_without_its_name_takes_one(cli: Terminal) ->
     assert cli.json("templates", "import", "row.json", "--name", "say_hello").data["template"] == "say_hello"
 
 
+@pytest.mark.requirement("S2-22")
+def test_a_name_renames_any_template_and_is_refused_where_it_has_no_effect(cli: Terminal) -> None:
+    put(cli, "hello.json", AFU9)
+    put(cli, "mine.json", template("mine", phase("draft")))
+    put(cli, "milestones.md", MILESTONES)
+    assert cli.json("templates", "import", "hello.json", "--name", "other").data["template"] == "other"
+    assert cli.json("templates", "import", "mine.json", "--name", "ours").data["template"] == "ours"
+    said = cli.json("templates", "import", "milestones.md", "--name", "ours")
+    assert (said.refusal, said.document["error"]["hint"]) == ("bad_argument", "Leave --name out.")
+    assert not (cli.root / ".wfe" / "plans").exists()
+
+
+@pytest.mark.requirement("S2-22", "S2-28")
+def test_a_row_of_a_table_is_stored_by_its_name(cli: Terminal) -> None:
+    put(
+        cli,
+        "table.json",
+        [{"name": name, "definition": {"steps": AFU9["steps"]}, "version": 2} for name in ("one", "two")],
+    )
+    many = cli.json("templates", "import", "table.json")
+    assert many.refusal == "invalid_template"
+    assert "There are one, two." in many.document["error"]["hint"]
+    assert cli("templates", "import", "table.json", "--name", "two").out.startswith("Stored two 2.0.0, from AFU-9.\n")
+
+
 def test_a_template_ahead_of_this_version_is_stored_and_says_what_it_waits_for(cli: Terminal) -> None:
     ahead = template("ahead", phase("draft"), webhooks=[{"url": "https://example.org"}])
     said = cli("templates", "import", put(cli, "ahead.json", ahead))
@@ -206,7 +231,7 @@ def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> N
     path = cli.root / ".wfe" / "plans" / "milestones.json"
     assert said.out.splitlines() == [
         f"1 milestone with 1 task, score 96: {path}",
-        "! line 3: milestone M1 names no conflict scope",
+        "! line 5: task 'Stream artifacts into a zip' names no conflict scope",
         "! not carried: line 2: introduction: 'Two words first.'",
         f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {path}",
     ]

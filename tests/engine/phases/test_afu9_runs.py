@@ -12,11 +12,14 @@ from tests.engine.step_scene import artifact, configure, told
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import keep_version
+from wfe_mcp.importers import ImportedTemplate, read_workflow
 from wfe_mcp.importers.afu9 import from_afu9
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.find import found
 
 SERVERS = Path(__file__).parents[1] / "afu9_servers.py"
+TABLE_SERVERS = SERVERS.with_name("afu9_table_servers.py")
+TABLE = Path(__file__).parents[2] / "importers" / "afu9" / "workflows_table.json"
 REPO = {"owner": "ada", "name": "engine", "default_branch": "main"}
 
 ISSUE_TO_PR: dict[str, Any] = {
@@ -82,13 +85,20 @@ def played(
     return run, seen(scene)
 
 
-def begun(scene: Scene, document: dict[str, Any], inputs: dict[str, Any], *words: str) -> str:
+def begun(
+    scene: Scene,
+    document: dict[str, Any] | ImportedTemplate,
+    inputs: dict[str, Any],
+    *words: str,
+    servers: Path = SERVERS,
+) -> str:
     """A run of the imported workflow, worked as far as the server can."""
+    imported = document if isinstance(document, ImportedTemplate) else from_afu9(document)
     calls = scene.root.parent / "calls.jsonl"
-    args = json.dumps([str(SERVERS), str(calls), *words])
+    args = json.dumps([str(servers), str(calls), *words])
     for server in ("github", "deploy", "observability", "agent"):
         configure(scene, f"[mcp_servers.{server}]\ncommand = {json.dumps(sys.executable)}\nargs = {args}")
-    name = keep_version(scene.engine, from_afu9(document).definition, "imported").name
+    name = keep_version(scene.engine, imported.definition, "imported").name
     give_trust(scene.engine, HUMAN, [name])
     run = answers.start_run(scene.engine, AGENT, name, inputs).run
     assert run is not None
@@ -144,6 +154,40 @@ def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
     assert calls[2]["logs"] == {"lines": ["boom", "boom"], "limit": 100}, "a lone expression keeps its type"
     assert (calls[4]["title"], calls[5]["to"]) == (title, 41)
     assert "skipped" in told(scene, run, "steps").values()
+
+
+STORED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "pr_review_workflow": (
+        {"pr_number": 9}, ["getPullRequest", "getPRDiff", "getPRFiles", "reviewCode", "createReviewComment"],
+    ),
+    "ci_failure_handler": (
+        {"run_id": 77},
+        ["getWorkflowRun", "getWorkflowJobs", "getJobLogs", "analyze", "createBranch", "applyFix", "createPullRequest",
+         "createIssueComment"],
+    ),
+    "issue_triage": (
+        {"issue_number": 7}, ["getIssue", "classifyIssue", "addLabels", "updateIssue", "createIssueComment"],
+    ),
+    "dependency_update": (
+        {"ecosystem": "pip", "schedule": "weekly"},
+        ["createBranch", "checkDependencies", "updateDependencies", "triggerWorkflow", "createPullRequest"],
+    ),
+}  # fmt: skip
+"""Workflow → its inputs, and the tools that it calls in their order. The other two of the six run above."""
+
+
+@pytest.mark.requirement("S2-22", "S2-28")
+@pytest.mark.parametrize("name", STORED)
+def test_a_workflow_from_a_row_of_the_table_runs_to_its_end(scene: Scene, name: str) -> None:
+    inputs, calls = STORED[name]
+    imported = read_workflow(TABLE, name)
+    assert isinstance(imported, ImportedTemplate)
+    needed = {**inputs, "repo": REPO} if "repo" in imported.definition["inputs"]["properties"] else inputs
+
+    run = begun(scene, imported, needed, servers=TABLE_SERVERS)
+
+    assert scene.state(run).status == "completed", scene.status(run)
+    assert tools(scene) == calls
 
 
 JUDGED: dict[str, Any] = {

@@ -30,7 +30,12 @@ Version = Annotated[
     str, typer.Option("--version", metavar="TEXT", help="The template's version, instead of the one in the file.")
 ]
 Name = Annotated[
-    str, typer.Option("--name", metavar="NAME", help="The name of a workflow that was stored without one.")
+    str,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="The name of the template, instead of the one in the file; of a table of stored workflows the one to take.",
+    ),
 ]
 Target = Annotated[
     str,
