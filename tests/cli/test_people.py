@@ -261,7 +261,7 @@ def test_a_persons_own_phase_takes_the_work_of_a_person(cli: Terminal) -> None:
     assert cli.json("submit", run, "answer", "--file", "draft.json", pin=PIN).document["run_state"] == "completed"
 
 
-@pytest.mark.requirement("B-23")
+@pytest.mark.requirement("B-23", "S4-07")
 @pytest.mark.skipif(sys.platform == "win32", reason="the fake client is a symbolic link")
 def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: str, tmp_path: Path) -> None:
     from wfe_mcp.store import Store
