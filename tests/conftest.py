@@ -35,7 +35,7 @@ ROOM_BYTES = 2 << 30
 """A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
 
 if not os.environ.get("CI"):  # else Hypothesis loads its own profile: 100 examples, the same ones each time
-    hypothesis.settings.register_profile("quick", deadline=None, max_examples=25, print_blob=True)
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=10, print_blob=True)
     hypothesis.settings.load_profile("quick")
 
 

@@ -83,23 +83,26 @@ def test_findings_send_the_work_back_to_dev_and_all_that_followed_is_done_again(
 
 
 @pytest.mark.parametrize(
-    ("artifact", "files", "why"),
+    "bad",
     [
-        ({"summary": "one test"}, SHOWN, "expect.fails names no test"),
-        ({"summary": "one test", "tests": ["TestAdd::test_zero"]}, SHOWN, "is not among the failing tests"),
-        ({"summary": "one test", "tests": [PROOF["test"]]}, {**SHOWN, "calc.py": "add = max\n"}, "outside tests/**"),
+        {
+            "expect.fails names no test": Work({"summary": "one test"}, SHOWN),
+            "is not among the failing tests": Work({"summary": "one test", "tests": ["TestAdd::test_zero"]}, SHOWN),
+        },
+        {"outside tests/**": Work(TEAM["qa_tests"][0].artifact, {**SHOWN, "calc.py": "add = max\n"})},
     ],
+    ids=["names", "files"],
 )
-def test_qa_names_each_test_that_fails_and_writes_only_tests(
-    bugged: Playground, artifact: dict[str, Any], files: dict[str, str], why: str
-):
-    script = {**TEAM, "qa_tests": [Work(artifact, files), Work(TEAM["qa_tests"][0].artifact, {**BUGGED, **SHOWN})]}
+def test_qa_names_each_test_that_fails_and_writes_only_tests(bugged: Playground, bad: dict[str, Work]):
+    good = Work(TEAM["qa_tests"][0].artifact, {**BUGGED, **SHOWN})
 
     with bugged.agent() as agent:
+        script = {**TEAM, "qa_tests": [*bad.values(), good]}
         played = drive(agent.call, bugged.root, "role_pipeline", GOAL, script, person=bugged.approve)
 
-    failed = next(answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed")
-    assert (failed["phase"], why in failed["error"]["message"]) == ("qa_tests", True)
+    failed = [answer for _, answer in played.steps if answer.get("error", {}).get("code") == "gate_failed"]
+    assert {answer["phase"] for answer in failed} == {"qa_tests"}
+    assert [why for why, answer in zip(bad, failed, strict=True) if why not in answer["error"]["message"]] == []
     assert played.last["run_state"] == "completed"
 
 

@@ -363,23 +363,25 @@ MOVES: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("words", MOVES, ids=[each[0] for each in MOVES])
 @pytest.mark.attack("a decision brought along in a bundle", "held", "T1")
-def test_nobody_goes_on_with_an_imported_run_not_even_with_the_pin(
-    arrived: tuple[Terminal, str], words: tuple[str, ...]
-) -> None:
+def test_nobody_goes_on_with_an_imported_run_not_even_with_the_pin(arrived: tuple[Terminal, str]) -> None:
     there, run = arrived
     (there.root / "draft.json").write_text('{"text": "x"}')
     before = shown(there, run)
-
     asks = {"approve", "reject", "skip", "retry", "force-accept", "resume", "proceed"}
-    given = [run if word == "RUN" else word for word in words]
-    said = there.json(*given, pin=PIN if words[0] in asks else None)
-
-    assert (said.code, said.refusal) == (1, "illegal_transition")
-    assert "was imported" in said.document["error"]["message"]
-    assert "wfe-mcp templates list (template 'letter' is not" in said.document["error"]["hint"]
-    assert shown(there, run) == before
+    wrong = dict[str, Any]()
+    for words in MOVES:
+        said = there.json(*(run if word == "RUN" else word for word in words), pin=PIN if words[0] in asks else None)
+        error = said.document.get("error") or {"code": "", "message": "", "hint": ""}
+        is_held = (
+            (said.code, error["code"]) == (1, "illegal_transition")
+            and "was imported" in error["message"]
+            and "wfe-mcp templates list (template 'letter' is not" in error["hint"]
+            and shown(there, run) == before
+        )
+        if not is_held:
+            wrong[" ".join(words)] = said.out + said.err
+    assert wrong == {}
 
 
 def test_an_imported_run_waits_for_nobody_and_is_in_nobodys_way(arrived: tuple[Terminal, str]) -> None:

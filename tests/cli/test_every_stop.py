@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.commands.test_opinion import GATE, models, opinion
+from tests.cli.commands.test_opinion import GATE, KEY, fill_roles, opinion
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
 from tests.engine.scene import Neighbour
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.cli.scene import Said, Terminal
     from wfe_mcp.engine.kernel.engine import Engine
 
-__all__ = ["models"]
 AGENT = By("agent", Channel.MCP, Assurance.AGENT)
 STOP = [{"do": "wait_human"}]
 FALSE = {"kind": "expr", "assert": "${1 > 2}"}
@@ -163,8 +163,23 @@ def taken(cli: Terminal, run: str, way: str) -> Said:
     return cli.json(*words[:at], *where, *words[at:], pin=PIN)
 
 
-def stopped(cli: Terminal, models: Any, stop: Callable[[Terminal], str]) -> str:
-    models(opinion("fail"))
+@pytest.fixture(scope="module")
+def reviewers() -> Iterator[ModelServer]:
+    """Models that find fault with everything."""
+    with ModelServer(otherwise=opinion("fail"), key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def reviewed(cli: Terminal, reviewers: ModelServer, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    fill_roles(reviewers)
+    return cli
+
+
+@scene
+def stopped(cli: Terminal, stop: Callable[[Terminal], str]) -> str:
     assert cli("trust", "own", "--yes", pin=PIN).code == 0
     run = stop(cli)
     assert state(cli, run) == "failed"
@@ -184,9 +199,9 @@ def named(text: str) -> tuple[str, ...]:
 @pytest.mark.requirement("S1-03", "S1-08")
 @pytest.mark.parametrize(("stop", "ways"), STOPS.items(), ids=lambda each: getattr(each, "__name__", ""))
 def test_j6_each_stop_offers_exactly_the_ways_that_are_legal_there(
-    cli: Terminal, models: Any, stop: Callable[[Terminal], str], ways: tuple[str, ...]
+    reviewed: Terminal, stop: Callable[[Terminal], str], ways: tuple[str, ...]
 ) -> None:
-    run = stopped(cli, models, stop)
+    cli, run = reviewed, stopped(reviewed, stop)
     (blocker,) = cli.json("status", run).data["blockers"]
     assert named(blocker) == ways
     refused = {
@@ -211,10 +226,8 @@ def test_j6_each_stop_offers_exactly_the_ways_that_are_legal_there(
     ],
     ids=lambda each: getattr(each, "__name__", each),
 )
-def test_j6_each_way_that_a_stop_offers_works(
-    cli: Terminal, models: Any, stop: Callable[[Terminal], str], way: str
-) -> None:
-    run = stopped(cli, models, stop)
+def test_j6_each_way_that_a_stop_offers_works(reviewed: Terminal, stop: Callable[[Terminal], str], way: str) -> None:
+    cli, run = reviewed, stopped(reviewed, stop)
     said = taken(cli, run, way)
     if not (way == "edit" and stop in {failed_check, used_up_retries, failed_opinion}):  # the gate says no again
         assert said.code == 0, said.out

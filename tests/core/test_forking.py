@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from tests.core.plays import Quick, finish, played
-from tests.examples import examples
+from tests.examples import examples, seeds
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import Completed
@@ -257,7 +257,7 @@ def test_a_fork_at_any_event_continues_to_completion(seed: int, data: st.DataObj
 
 
 @pytest.mark.requirement("S1-22")
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_a_run_is_forked_at_each_of_its_events(seed: int):
     scene = played(random.Random(seed), moves=30)
     assert len(scene.log) > 20

@@ -10,6 +10,7 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
 from tests.core.test_flows import SYSTEM, flow
 from tests.core.test_recovery import mended
+from tests.examples import seeds
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
@@ -139,7 +140,7 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
 
 
 @pytest.mark.requirement("B-01")
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_every_move_leads_where_the_tables_say(seed: int):
     dice = random.Random(seed)
     scene = run_of(*SPEC, auto=dice.random() < 0.5, max_parallel=2, max_iterations=4, max_invalid=2)

@@ -12,6 +12,7 @@ from tests.core import test_recovery as recovery
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from tests.core.plays import finish, played
 from tests.core.test_flows import SYSTEM
+from tests.examples import seeds
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.decide import decide
@@ -53,7 +54,7 @@ def moments(seed: int) -> Iterator[RunState]:
 
 @pytest.mark.requirement("B-01")
 @pytest.mark.parametrize("by", [AGENT, HUMAN], ids=["agent", "human"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(8))
 def test_each_listed_move_succeeds_and_every_other_is_refused_with_a_hint_of_legal_ones(seed: int, by: By) -> None:
     scene, dice = Scene(), random.Random(seed)
     for state in moments(seed):

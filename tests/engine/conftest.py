@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.kept import KeptScenes
 from tests.engine.scene import Clock, Scene, environment
 from wfe_mcp.store import Store
 
@@ -34,6 +35,11 @@ def scene(tmp_path: Path, blank: Path) -> Iterator[Scene]:
     made = Scene(tmp_path / "project", Store.open(url, clock=clock), clock, environment(tmp_path))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def kept_engine_scenes(tmp_path_factory: pytest.TempPathFactory, blank: Path) -> KeptScenes:
+    return KeptScenes(tmp_path_factory.mktemp("engine") / "place", blank)
 
 
 @pytest.fixture

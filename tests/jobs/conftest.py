@@ -60,13 +60,12 @@ class Scene:
         return made
 
 
-def until(question: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait, bounded, until ``question`` is answered with yes; ask seldom where that takes long, since asking costs time."""
-    end, pause_s = time.monotonic() + seconds, 0.005
+def until(question: Callable[[], object], seconds: float = 20.0, every_s: float = 0.005) -> None:
+    """Wait, bounded, until ``question`` is answered with yes. ``every_s``: longer where asking takes long."""
+    end = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < end, "it never came true"
-        threading.Event().wait(pause_s)
-        pause_s = min(2 * pause_s, 0.08)
+        threading.Event().wait(every_s)
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ class Shell:
             [name, "-c", CLIENT, json.dumps(machine.wfe("serve"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, cwd=machine.project, env=machine.env,
         )  # fmt: skip
-        until(lambda: self.process.pid in machine.clients(), PATIENCE_S)
+        until(lambda: self.process.pid in machine.clients(), PATIENCE_S, every_s=0.05)
 
     def __call__(self, *argv: str, given: str = "") -> Done:
         """Run ``argv`` as the agent's client does."""

@@ -131,7 +131,7 @@ class Client:
         }.get(way, lambda: [program, str(script)])()
         self.argv = [*runs, str(self.place), *before, *machine.wfe("serve")]
         self.process = self._start()
-        until(lambda: bool(machine.clients()), PATIENCE_S)
+        until(lambda: bool(machine.clients()), PATIENCE_S, every_s=0.05)
 
     @property
     def tmux(self) -> list[str]:
@@ -188,7 +188,7 @@ class Client:
             self.process.wait(PATIENCE_S)
         if self.way == "tmux":
             subprocess.run([*self.tmux, "kill-server"], check=False, capture_output=True)
-        until(lambda: not self.machine.clients(), PATIENCE_S)
+        until(lambda: not self.machine.clients(), PATIENCE_S, every_s=0.05)
 
 
 @pytest.mark.parametrize(("language", "way"), CASES, ids=[f"{way}-{language}" for language, way in CASES])

@@ -1,9 +1,12 @@
 """``verify`` finds changed evidence, decisions, opinions and step results."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.engine.kept import KeptScenes
 from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from tests.engine.step_scene import steps
@@ -16,12 +19,27 @@ from wfe_mcp.views import tool_answers as answers
 STOP = [{"do": "wait_human"}]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A project in which a run was judged (``play``), and somebody who writes past its store."""
+
+    scene: Scene
+    run: str
+    forger: Forger
+
+
 @pytest.fixture
 def forger(tmp_path: Path) -> Forger:
     return Forger(f"sqlite:///{tmp_path / 'wfe.db'}")
 
 
-def judged(scene: Scene) -> str:
+@pytest.fixture
+def judged(kept_engine_scenes: KeptScenes) -> Iterator[Judged]:
+    with kept_engine_scenes.scene(play) as (scene, run):
+        yield Judged(scene, run, Forger(f"sqlite:///{scene.root.parent / 'wfe.db'}"))
+
+
+def play(scene: Scene) -> str:
     """A run with a draft that was refused, a check that failed, and one that a person took after looking at it."""
     scene.check("ok", "import app; assert app.VALUE == 2")
     run = scene.start(
@@ -55,15 +73,16 @@ def only(scene: Scene) -> Discrepancy:
         ("log_path = NULL", "log_path"),
     ],
 )
-def test_edited_evidence_is_found_and_the_field_is_named(scene: Scene, forger: Forger, change: str, field: str) -> None:
-    run = judged(scene)
-    forger.do(f"UPDATE evidence SET {change} WHERE attempt = 1")
-    finding = only(scene)
-    (evidence,) = forger.read("SELECT id FROM evidence WHERE attempt = 1")[0]
-    assert (finding.code, finding.run, finding.where) == ("record_edited", run, f"evidence {evidence}")
+def test_edited_evidence_is_found_and_the_field_is_named(judged: Judged, change: str, field: str) -> None:
+    judged.forger.do(f"UPDATE evidence SET {change} WHERE attempt = 1")
+    finding = only(judged.scene)
+    (evidence,) = judged.forger.read("SELECT id FROM evidence WHERE attempt = 1")[0]
+    assert (finding.code, finding.run, finding.where) == ("record_edited", judged.run, f"evidence {evidence}")
     assert repr(field) in finding.message
     assert finding.since is not None
-    assert finding.since.replace(microsecond=0) == scene.clock.now, "events of one moment are a microsecond apart"
+    assert finding.since.replace(microsecond=0) == judged.scene.clock.now, (
+        "events of one moment are a microsecond apart"
+    )
 
 
 @pytest.mark.attack("edit who approved, how, or what they were asked", "detected", "T11")
@@ -81,22 +100,18 @@ def test_edited_evidence_is_found_and_the_field_is_named(scene: Scene, forger: F
         ("UPDATE request SET status = 'open'", "request", "status"),
     ],
 )
-def test_an_edited_request_or_decision_is_found(
-    scene: Scene, forger: Forger, change: str, record: str, field: str
-) -> None:
-    judged(scene)
-    forger.do(change)
-    finding = only(scene)
+def test_an_edited_request_or_decision_is_found(judged: Judged, change: str, record: str, field: str) -> None:
+    judged.forger.do(change)
+    finding = only(judged.scene)
     assert (finding.code, finding.where.split()[0]) == ("record_edited", record)
     assert repr(field) in finding.message
 
 
 @pytest.mark.attack("take evidence, a request, a decision or a refused draft out of the database", "detected", "T11")
 @pytest.mark.parametrize("record", ["evidence", "decision", "request", "refused_submission"])
-def test_a_record_that_is_gone_is_found(scene: Scene, forger: Forger, record: str) -> None:
-    judged(scene)
-    forger.do(f"DELETE FROM {record}")
-    gone = found(scene)
+def test_a_record_that_is_gone_is_found(judged: Judged, record: str) -> None:
+    judged.forger.do(f"DELETE FROM {record}")
+    gone = found(judged.scene)
     assert {finding.code for finding in gone} == {"record_missing"}
     assert {finding.where.rpartition(" ")[0] for finding in gone} == {record.replace("_", " ")}
 
@@ -105,32 +120,29 @@ def test_a_record_that_is_gone_is_found(scene: Scene, forger: Forger, record: st
 @pytest.mark.parametrize(
     ("record", "key"), [("evidence", "id"), ("request", "id"), ("decision", "request_id"), ("refused_submission", "id")]
 )
-def test_a_record_that_was_put_in_is_found(scene: Scene, forger: Forger, record: str, key: str) -> None:
-    judged(scene)
+def test_a_record_that_was_put_in_is_found(judged: Judged, record: str, key: str) -> None:
     if record == "decision":
-        forger.do("UPDATE decision SET request_id = 'rq-0'", "UPDATE request SET id = 'rq-0'")
-        assert {finding.code for finding in found(scene)} == {"record_missing", "record_added"}
+        judged.forger.do("UPDATE decision SET request_id = 'rq-0'", "UPDATE request SET id = 'rq-0'")
+        assert {finding.code for finding in found(judged.scene)} == {"record_missing", "record_added"}
         return
-    columns = [name for _, name, *_ in forger.read(f"PRAGMA table_info({record})")]
+    columns = [name for _, name, *_ in judged.forger.read(f"PRAGMA table_info({record})")]
     values = ", ".join("99" if name == key else name for name in columns)
-    forger.do(f"INSERT INTO {record} SELECT {values} FROM {record} LIMIT 1")
-    finding = only(scene)
+    judged.forger.do(f"INSERT INTO {record} SELECT {values} FROM {record} LIMIT 1")
+    finding = only(judged.scene)
     where = "refused submission plan/1/2" if record == "refused_submission" else f"{record} 99"
     assert (finding.code, finding.where) == ("record_added", where)
 
 
 @pytest.mark.attack("edit a draft that was refused", "detected", "T11")
-def test_an_edited_draft_is_found(scene: Scene, forger: Forger) -> None:
-    judged(scene)
-    forger.do("UPDATE refused_submission SET raw = CAST('{}' AS BLOB)")
-    assert "'raw'" in only(scene).message
+def test_an_edited_draft_is_found(judged: Judged) -> None:
+    judged.forger.do("UPDATE refused_submission SET raw = CAST('{}' AS BLOB)")
+    assert "'raw'" in only(judged.scene).message
 
 
 @pytest.mark.attack("edit the log of a check, or put a link in its place", "detected", "T11")
 @pytest.mark.parametrize("how", ["edit", "link"])
-def test_an_edited_log_of_a_check_is_found(scene: Scene, tmp_path: Path, how: str) -> None:
-    run = judged(scene)
-    log = scene.mirror(run, "plan", 1, "evidence/ok-1.log")
+def test_an_edited_log_of_a_check_is_found(judged: Judged, tmp_path: Path, how: str) -> None:
+    log = judged.scene.mirror(judged.run, "plan", 1, "evidence/ok-1.log")
     kept = log.read_bytes()
     if how == "link":
         (tmp_path / "elsewhere.log").write_bytes(kept)
@@ -138,10 +150,10 @@ def test_an_edited_log_of_a_check_is_found(scene: Scene, tmp_path: Path, how: st
         log.symlink_to(tmp_path / "elsewhere.log")
     else:
         log.write_bytes(b"42 passed\n")
-    finding = only(scene)
-    assert (finding.code, finding.run, finding.where) == ("log_changed", run, str(log))
+    finding = only(judged.scene)
+    assert (finding.code, finding.run, finding.where) == ("log_changed", judged.run, str(log))
     log.unlink()
-    assert found(scene) == [], "files may be tidied away: what they said is in the database, by its hash"
+    assert found(judged.scene) == [], "files may be tidied away: what they said is in the database, by its hash"
 
 
 @pytest.mark.usefixtures("home")

@@ -46,8 +46,8 @@ def with_schema(schema: Document) -> Document:
     return template(note("a") | {"output": {"artifact": "a", "schema": {"type": "object", **schema}}})
 
 
-TOO_LARGE: list[tuple[limits.Limit, Document, int, str]] = [
-    (limits.PHASES, chain(MANY), MANY, "/phases"),
+TOO_LARGE: list[tuple[limits.Limit, Document | None, int, str]] = [
+    (limits.PHASES, None, MANY, "/phases"),  # a chain of so many is made when its test runs: every process lists them
     (limits.LOOP_DEPTH, in_loops(17), 17, "/phases"),
     (limits.LOCKS, template(*(note(f"p{n}", locks=[f"l{n}"]) for n in range(101))), 101, ""),
     (limits.EXPRESSIONS, template(note("a", prompt="${inputs.goal}" * 2_001)), 2_001, ""),
@@ -59,8 +59,9 @@ TOO_LARGE: list[tuple[limits.Limit, Document, int, str]] = [
 
 @pytest.mark.parametrize(("limit", "made", "found", "where"), TOO_LARGE, ids=[row[0].unit for row in TOO_LARGE])
 def test_a_template_above_a_limit_is_refused_with_the_limit_what_was_found_and_what_to_do(
-    limit: limits.Limit, made: Document, found: int, where: str
+    limit: limits.Limit, made: Document | None, found: int, where: str
 ) -> None:
+    made = made or chain(found)
     (fault,) = [each for each in lint(made).errors if f" {limit.unit};" in each.message]
 
     assert (fault.path, fault.expected) == (where, limit.most)

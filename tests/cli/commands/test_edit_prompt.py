@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.commands.test_opinion import GATE, models, opinion
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, phase, template
 from wfe_mcp.testing.models.script import Turn
 
@@ -21,6 +22,7 @@ __all__ = ["models"]
 AGAIN = [{"do": "retry", "max_attempts": 4}]
 
 
+@scene
 def asked(cli: Terminal, *before: dict[str, Any], **more: Any) -> str:
     """A run whose only phase waits with its prompt."""
     written = phase(

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer
@@ -37,12 +36,7 @@ def models(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
         said = {"claude": [first or opinion()] * 9, "gpt": [second or opinion()] * 9}
         server = ModelServer(said, key=KEY).__enter__()
         started.append(server)
-        file = user_config_file()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(
-            f'[providers.anthropic]\nbase_url = "{server.origin}"\n[providers.openai]\nbase_url = "{server.v1}"\n'
-            '[roles.first]\nprovider = "anthropic"\nmodel = "claude"\n[roles.second]\nprovider = "openai"\nmodel = "gpt"\n'
-        )
+        fill_roles(server)
         return server
 
     yield start
@@ -50,7 +44,16 @@ def models(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
         each.__exit__(None, None, None)
 
 
-@scene
+def fill_roles(server: ModelServer) -> None:
+    """The user's configuration, in which the roles ``first`` and ``second`` are models of ``server``."""
+    file = user_config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(
+        f'[providers.anthropic]\nbase_url = "{server.origin}"\n[providers.openai]\nbase_url = "{server.v1}"\n'
+        '[roles.first]\nprovider = "anthropic"\nmodel = "claude"\n[roles.second]\nprovider = "openai"\nmodel = "gpt"\n'
+    )
+
+
 def reviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
     """A run of a template whose one phase ``draft`` another model looks at."""
     roles = {"one": {"provider": "first"}}

@@ -21,13 +21,22 @@ def made(cli: Terminal, run: str, name: str) -> int:
     return [each["phase"] for each in cli.json("artifact", "show", run).data["artifacts"]].count(name)
 
 
-@scene
 def finish(cli: Terminal, run: str) -> None:
     """Hand in whatever is open, until the run is over."""
     while cli.state(run) != "completed":
         status = cli.json("status", run).document
         submit = next(each for each in status["next"] if each["tool"] in {"start_phase", "submit_artifact"})
         assert cli.hand_in(run, submit["args"]["phase"]).code == 0
+
+
+@scene
+def completed(cli: Terminal) -> str:
+    """A run of three phases that is over."""
+    cli.save(THREE)
+    (cli.root / "ok").touch()
+    run = cli.start("three")
+    finish(cli, run)
+    return run
 
 
 @pytest.mark.requirement("S1-03", "S1-08")
@@ -56,10 +65,7 @@ def test_j6_a_failed_phase_is_tried_again_without_a_restart(cli: Terminal) -> No
 def test_j6_each_phase_of_a_completed_run_is_tried_again_and_what_follows_it(
     cli: Terminal, again: str, stands: dict[str, str]
 ) -> None:
-    cli.save(THREE)
-    (cli.root / "ok").touch()
-    run = cli.start("three")
-    finish(cli, run)
+    run = completed(cli)
     assert cli.json("retry", run, again).refusal == "needs_human"
     assert cli.json("retry", run, again, pin=PIN).code == 0
     assert states(cli, run) == stands

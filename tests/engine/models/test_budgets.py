@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.engine.call_scene import DOLLAR, MODEL, UNPRICED, budget, calls, dollars, job, listener, resume, usage
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused
+from tests.examples import examples
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.kernel.run_change import queue_name
@@ -200,7 +201,7 @@ def test_of_two_calls_side_by_side_that_together_overspend_one_is_made(scene: Sc
     assert usage(scene, run).spent_usd == pytest.approx(1.0)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1, 100_000), st.integers(0, 100)), min_size=1, max_size=12))
 def test_whatever_is_asked_for_a_cap_is_never_passed(scene: Scene, asked: list[tuple[int, int]]) -> None:
     run = scene.start(phase("plan"), limits={"max_cost": 1.0})

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.workspace.checkpoint_scene import Git, back, files_of, taken, user_state, write
 from wfe_mcp.core.errors import Refused
 
@@ -45,7 +46,7 @@ def without_ignored(files: dict[bytes, object]) -> dict[bytes, object]:
 
 @pytest.mark.requirement("S1-08")
 @pytest.mark.skipif(os.name == "nt", reason="links and permissions are others on Windows")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(committed=FILES, then=FILES, later=FILES)
 def test_any_files_come_back_and_so_do_those_that_were_there(
     tmp_path_factory: pytest.TempPathFactory, committed: Files, then: Files, later: Files

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.workspace.checkpoint_scene import saved
 from wfe_mcp.workspace.git import names, working_tree
 from wfe_mcp.workspace.git.command import repository
@@ -186,7 +187,7 @@ def disk() -> Generator[Disk]:
         yield made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_what_is_remembered_is_what_a_full_hash_says(
     steps: list[tuple[Callable[[Disk, str, str], None], str, str, int]],
@@ -200,7 +201,7 @@ def test_what_is_remembered_is_what_a_full_hash_says(
             assert remembering.files() == WorkingTree(made.root, lambda: made.now_ns).files(), operation.__name__
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_the_tree_is_the_one_that_git_would_make(steps: list[tuple[Callable[[Disk, str, str], None], str, str, int]]):
     with disk() as made:

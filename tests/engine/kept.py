@@ -1,0 +1,56 @@
+"""Scenes of the engine that are played once per process and copied into each test that begins with them.
+
+All tests that take a kept scene have one folder, one after the other: what is trusted names paths.
+"""
+
+import copy
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.engine.scene import Clock, Scene, environment
+from wfe_mcp.store import Store
+
+
+@dataclass(frozen=True)
+class Kept:
+    files: Path
+    result: Any
+    now: datetime
+
+
+@dataclass
+class KeptScenes:
+    """The scenes that this process has played, by the function that played them."""
+
+    place: Path
+    blank: Path
+    found: dict[Callable[[Scene], Any], Kept] = field(default_factory=dict[Callable[[Scene], Any], Kept])
+
+    @contextmanager
+    def scene(self, play: Callable[[Scene], Any]) -> Generator[tuple[Scene, Any]]:
+        """The project and store as ``play`` leaves them, and what it returns: ids and other values."""
+        if play not in self.found:
+            with self._open(self.blank, Clock()) as scene:
+                result = play(scene)
+            files = self.place.parent / f"kept-{len(self.found)}"
+            shutil.copytree(self.place, files, symlinks=True)
+            self.found[play] = Kept(files, result, scene.clock.now)
+        kept = self.found[play]
+        with self._open(kept.files, Clock(kept.now)) as scene:
+            yield scene, copy.deepcopy(kept.result)
+
+    @contextmanager
+    def _open(self, files: Path, clock: Clock) -> Generator[Scene]:
+        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.copytree(files, self.place, symlinks=True)
+        store = Store.open(f"sqlite:///{self.place / 'wfe.db'}", clock=clock)
+        scene = Scene(self.place / "project", store, clock, environment(self.place))
+        try:
+            yield scene
+        finally:
+            scene.close()
