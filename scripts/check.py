@@ -87,7 +87,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "imports": [Step([str(COMMANDS / "lint-imports"), "--no-logo"]), Step([str(COMMANDS / "deptry"), "."])],
         "pins": [Step([python, "scripts/pins.py", "--check"])],
         "generated": [Step([python, "scripts/generate.py", "--check"])],
-        "wheel": [Step([python, "scripts/check_wheel.py"])],
+        "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
     }
 
 
