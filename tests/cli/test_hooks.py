@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def shell(cli: Terminal, client: str, command: str) -> str:
 
 def begin(cli: Terminal, run: str, name: str | None = None) -> None:
     """What the client's call of start_phase does."""
-    engine = create_engine(project_at(cli.root), environment=dict(os.environ))
-    start_phase(engine, By(), run, name)
+    with closing(create_engine(project_at(cli.root), environment=dict(os.environ))) as engine:
+        start_phase(engine, By(), run, name)
 
 
 def log(cli: Terminal) -> str:
