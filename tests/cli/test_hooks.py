@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.scene import HUMAN, Terminal, phase, template
+from tests.cli.scene import CHECK, HUMAN, Terminal, phase, template
 from wfe_mcp.clients.wfe_hook import open_runs
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
@@ -131,6 +131,36 @@ def test_the_tools_of_a_phase_inside_a_loop_and_the_defaults_are_held(cli: Termi
     cli.save(template("usual", phase("draft"), defaults={"tools_allowed": ["search"]}))
     begin(cli, cli.start("usual"))
     assert "allows only search" in writing(cli, "claude-code")
+
+
+@pytest.mark.parametrize(
+    ("own", "defaults", "wanted"), [(["read"], ["search"], "read"), (None, ["search"], "search"), (None, None, "")]
+)
+def test_a_phase_inside_another_template_has_its_own_tools_or_the_defaults_of_that_template(
+    cli: Terminal, own: list[str] | None, defaults: list[str] | None, wanted: str
+) -> None:
+    look = phase("look", **({"tools_allowed": own} if own else {}))
+    cli.save(template("inner", look, **({"defaults": {"tools_allowed": defaults}} if defaults else {})))
+    flow = {"id": "inside", "kind": "flow", "template": "inner"}
+    loop = {"id": "each", "kind": "loop", "for_each": {"in": "${[{'id': 'a'}]}", "as": "one"}, "phases": [flow]}
+    for name, outer, path in (("outer", flow, "inside[1].look"), ("outest", loop, "each[a].inside[1].look")):
+        cli.save(template(name, outer, defaults={"tools_allowed": ["edit"]}))
+        run = cli.start(name)
+        begin(cli, run)
+        told = writing(cli, "claude-code")
+        assert told.startswith(f"Phase {path!r} of run {run} allows only {wanted}: " if wanted else "")
+        assert bool(told) is bool(wanted)
+        cli("cancel", run)
+
+
+def test_the_tools_of_a_recovery_are_held(cli: Terminal) -> None:
+    cli.save(template("mend", phase("diagnose", tools_allowed=["read"])))
+    cli.save(template("careful", phase("code", CHECK, on_fail=[{"do": "subflow", "template": "mend"}])))
+    run = cli.start("careful")
+    cli.hand_in(run, "code")
+    begin(cli, run)
+    told = writing(cli, "claude-code")
+    assert (".diagnose'" in told, "allows only read" in told) == (True, True), cli.json("status", run).document
 
 
 @clients

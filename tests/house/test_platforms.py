@@ -9,10 +9,12 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -82,6 +84,15 @@ class Seen:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
+
+
+def always(value: Any) -> Callable[..., Any]:
+    """A function that takes anything and returns ``value``."""
+
+    def give(*_: object) -> Any:
+        return value
+
+    return give
 
 
 def on(monkeypatch: pytest.MonkeyPatch, module: ModuleType, platform: str) -> None:
@@ -172,18 +183,12 @@ def test_a_server_on_windows_takes_its_streams_back(monkeypatch: pytest.MonkeyPa
 
 def test_a_wire_of_windows_passes_bytes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[tuple[int, int]] = []
-    quiet = {
-        "dup": lambda fd: fd + 10,
-        "dup2": lambda *_: 0,
-        "open": lambda *_: 9,
-        "close": lambda _: None,
-        "O_BINARY": 77,
-    }  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
-    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(setmode=lambda fd, mode: modes.append((fd, mode))))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    quiet = {"dup": 0, "dup2": 0, "open": 9, "close": None}
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(setmode=lambda *given: modes.append(given)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     monkeypatch.setattr(wire, "sys", Seen(sys, platform="win32"))
-    monkeypatch.setattr(wire, "os", Seen(os, **quiet))
+    monkeypatch.setattr(wire, "os", Seen(os, O_BINARY=77, **{name: always(value) for name, value in quiet.items()}))
     wire.Wire.take()
-    assert modes == [(10, 77), (11, 77)]
+    assert modes == [(0, 77), (0, 77)]
 
 
 def test_a_lock_of_windows_covers_a_byte_and_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +224,7 @@ def test_a_port_of_windows_is_taken_for_one_program_alone(monkeypatch: pytest.Mo
     import socket
 
     bound: Any = vars(serving)["_bound"]
-    monkeypatch.setattr(serving, "socket", Seen(socket, socket=lambda *_: Port(), SO_EXCLUSIVEADDRUSE=-5))
+    monkeypatch.setattr(serving, "socket", Seen(socket, socket=always(Port()), SO_EXCLUSIVEADDRUSE=-5))
     for platform, wanted in (("win32", -5), ("darwin", socket.SO_REUSEADDR)):
         on(monkeypatch, serving, platform)
         asked.clear()
@@ -234,7 +239,7 @@ def test_modes_are_no_secret_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_pat
     file = tmp_path / "key"
     file.write_bytes(b"x")
     file.chmod(0o644)
-    monkeypatch.setattr(keys, "key_path", lambda *_: file)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(keys, "key_path", always(file))
     assert keys.is_readable_by_others(tmp_path, "k") is (os.name == "posix")
     on(monkeypatch, keys, "win32")
     assert keys.is_readable_by_others(tmp_path, "k") is False
@@ -318,9 +323,9 @@ def test_an_unchanged_work_file_is_remembered_except_on_windows(
     (tmp_path / "a.json").write_bytes(b"{}")
     os.utime(tmp_path / "a.json", (1, 1))
     monkeypatch.setattr(drift, "time", SimpleNamespace(time_ns=lambda: 2 * time.time_ns()))
-    monkeypatch.setattr(mirror, "artifact_path", lambda *_: "a.json")  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(mirror, "artifact_path", always("a.json"))
     for name, given in (("rendered_artifact", "x"), ("changed_on_disk", None)):
-        monkeypatch.setattr(drift, name, lambda *_, given=given: given)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+        monkeypatch.setattr(drift, name, always(given))
     engine = SimpleNamespace(seen_files={})
     record = SimpleNamespace(id="r1", worktree=str(tmp_path))
     attempt = SimpleNamespace(phase="plan", number=1, sha256="0")
@@ -346,12 +351,14 @@ def test_a_listing_of_a_project_knows_its_system(
 
 
 def test_a_root_of_windows_loses_the_slash_before_its_drive(monkeypatch: pytest.MonkeyPatch) -> None:
-    import nturl2path
     from pathlib import PureWindowsPath
+
+    def drive(text: str) -> str:  # as Python does it there
+        return unquote(text).lstrip("/").replace("/", "\\")
 
     path_of: Any = vars(location)["_path_of"]
     on(monkeypatch, location, "win32")
-    monkeypatch.setattr(location, "url2pathname", nturl2path.url2pathname)
+    monkeypatch.setattr(location, "url2pathname", drive)
     monkeypatch.setattr(location, "Path", PureWindowsPath)
     assert str(path_of("file:///C:/Users/ada/my%20shop")) == "C:\\Users\\ada\\my shop"
 

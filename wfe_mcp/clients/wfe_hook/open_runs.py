@@ -118,13 +118,27 @@ def without_items(path: str) -> str:
 
 
 def _allowed(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
-    """``tools_allowed`` of a phase; empty: no limit."""
+    """``tools_allowed`` of a phase, else of the defaults of its own template; empty: no limit.
+
+    Nested phases lie in ``phases``, in the ``definition`` of a phase of kind ``flow``, or in that of a rule ``subflow``.
+    """
     phase: dict[str, Any] = {}
-    phases: list[dict[str, Any]] = definition.get("phases") or []
+    held = definition
     for name in names:
-        found = [each for each in phases if each.get("id") == name]
-        phase = found[0] if found else phase | {"phases": None, "tools_allowed": None}
-        phases = phase.get("phases") or []
-    defaults: dict[str, Any] = definition.get("defaults") or {}
+        inside = (phase, phase.get("definition"), *(rule.get("definition") for rule in _rules(phase)))
+        for each in inside if phase else (held,):
+            found = [one for one in (each or {}).get("phases") or [] if one.get("id") == name]
+            if found and each is not None:
+                held = each if each is not phase else held
+                phase = found[0]
+                break
+        else:
+            phase = {**phase, "tools_allowed": None}
+    defaults: dict[str, Any] = held.get("defaults") or {}
     given: str | list[str] = phase.get("tools_allowed") or defaults.get("tools_allowed") or []
     return [given] if isinstance(given, str) else [*given]
+
+
+def _rules(phase: "dict[str, Any]") -> "list[dict[str, Any]]":
+    given: dict[str, Any] | list[dict[str, Any]] = phase.get("on_fail") or []
+    return [given] if isinstance(given, dict) else given
