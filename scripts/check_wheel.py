@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pins import ROOT, uv
@@ -28,7 +29,7 @@ SAMPLE = "docs/examples/acme-wfe"
 TESTERS = ("pytest", "pytest-asyncio", "hypothesis", "inline-snapshot")
 """What the tests of ``PART`` need beside the wheel."""
 PART = (
-    *("clients", "cli/test_hooks.py", "cli/test_plugin.py", "store/test_database.py"),
+    *("clients", "cli/test_hooks.py", "cli/test_plugin.py"),
     *("server/test_stdio.py", "server/test_wire.py", "workflow/test_expressions.py", "artifacts/test_models.py"),
     *("core/test_canonical.py", "core/test_replay.py", "core/test_errors.py"),
 )
@@ -49,21 +50,21 @@ def main(argv: list[str]) -> int:
             print(f"{wheel.name} lacks {len(missing)} files of the checkout:", *missing, sep="\n  ")
             print("Next: see [tool.hatch.build.targets.wheel] in pyproject.toml.")
             return 1
-        results = [works(each, wheel, work) for each in found]
+        tests_alone(work)
+        with ThreadPoolExecutor(2) as pool:
+            results = [report(*done) for done in pool.map(lambda each: works(each, wheel, work), found)]
     if not any(each.path for each in found):
         print("None of these is here, so nothing was tried.")
         return 1
     return 0 if all(results) else 1
 
 
-def works(python: Python, wheel: Path, work: Path) -> bool:
-    """Whether the wheel does all of it on this Python; one that is not here is skipped."""
+def works(python: Python, wheel: Path, work: Path) -> tuple[bool, list[str]]:
+    """Whether the wheel does all of it on this Python, and what to say; one that is not here is skipped."""
     if python.path is None:
-        print(f"Python {python.version}: skipped, {python.told}", flush=True)
-        return True
-    print(f"Python {python.told}, {python.path}", flush=True)
-    started, home = time.monotonic(), work / "home"
-    home.mkdir(exist_ok=True)
+        return True, [f"Python {python.version}: skipped, {python.told}"]
+    started, home = time.monotonic(), work / f"home-{python.version}"
+    home.mkdir()
     venv = work / f"venv-{python.version}"
     bin_folder = installed_in(venv, python.path, wheel)
     program, interpreter = str(bin_folder / "wfe-mcp"), str(bin_folder / "python")
@@ -75,10 +76,16 @@ def works(python: Python, wheel: Path, work: Path) -> bool:
         [program, "demo"],
         [interpreter, "-m", "pytest", "-q", "--no-header", *QUIET, *(f"tests/{each}" for each in PART)],
     ]
-    results = [answers(command, tests_alone(work), home) for command in commands]
-    good = all(results)
+    answered = [answer(command, work / "alone", home) for command in commands]
     shutil.rmtree(venv)
-    print(f"Python {python.version}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s", flush=True)
+    good = all(each for each, _ in answered)
+    heading = f"Python {python.told}, {python.path}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s"
+    return good, [heading, *(f"  {told}" for _, told in answered)]
+
+
+def report(good: bool, lines: list[str]) -> bool:
+    """Print what was tried on one Python."""
+    print(*lines, sep="\n", flush=True)
     return good
 
 
@@ -103,18 +110,17 @@ def installed_in(venv: Path, python: Path, wheel: Path) -> Path:
     return venv / ("Scripts" if os.name == "nt" else "bin")
 
 
-def tests_alone(work: Path) -> Path:
-    """A folder with the tests and their settings, and without the package."""
+def tests_alone(work: Path) -> None:
+    """Make a folder with the tests, their settings and the scripts that some start, and without the package."""
     alone = work / "alone"
-    if not alone.exists():
-        alone.mkdir()
-        shutil.copy(ROOT / "pyproject.toml", alone)
-        shutil.copytree(ROOT / "tests", alone / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-    return alone
+    alone.mkdir()
+    shutil.copy(ROOT / "pyproject.toml", alone)
+    for name in ("tests", "scripts"):
+        shutil.copytree(ROOT / name, alone / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def answers(command: list[str], folder: Path, home: Path) -> bool:
-    """Whether the installed command exits with 0 and prints something, without access to the checkout."""
+def answer(command: list[str], folder: Path, home: Path) -> tuple[bool, str]:
+    """Whether the installed command exits with 0 and prints something, without access to the checkout; a line of it."""
     system = {
         name: os.environ[name] for name in ("SYSTEMROOT", "COMSPEC", "PATHEXT", "TEMP", "TMPDIR") if name in os.environ
     }
@@ -126,10 +132,8 @@ def answers(command: list[str], folder: Path, home: Path) -> bool:
     )  # fmt: skip
     if finished.returncode == 0 and finished.stdout.strip():
         lines = finished.stdout.strip().splitlines()
-        print(f"  {shown:.60}: {lines[-1] if 'pytest' in command else lines[0]}", flush=True)
-        return True
-    print(f"  {shown}: exit {finished.returncode}, expected 0 and an answer\n{finished.stdout}{finished.stderr}")
-    return False
+        return True, f"{shown:.60}: {lines[-1] if 'pytest' in command else lines[0]}"
+    return False, f"{shown}: exit {finished.returncode}, expected 0 and an answer\n{finished.stdout}{finished.stderr}"
 
 
 if __name__ == "__main__":

@@ -153,6 +153,15 @@ def test_a_phase_inside_another_template_has_its_own_tools_or_the_defaults_of_th
         cli("cancel", run)
 
 
+def test_a_patch_in_the_shell_names_its_files_and_what_names_none_changes_the_project(cli: Terminal) -> None:
+    cli.start("note")
+    patch = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: {}\n+x\n*** End Patch\nEOF"
+    assert ", so src/a.py is not changed. " in shell(cli, "codex", patch.format("src/a.py"))
+    assert shell(cli, "codex", patch.format("/tmp/notes.txt")) == ""
+    for command in ("git stash", "apply_patch < x.patch", "patch -p1 < x.patch"):
+        assert ", so the project is not changed. " in shell(cli, "codex", command)
+
+
 def test_the_tools_of_a_recovery_are_held(cli: Terminal) -> None:
     cli.save(template("mend", phase("diagnose", tools_allowed=["read"])))
     cli.save(template("careful", phase("code", CHECK, on_fail=[{"do": "subflow", "template": "mend"}])))

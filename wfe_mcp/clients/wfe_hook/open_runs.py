@@ -118,19 +118,15 @@ def without_items(path: str) -> str:
 
 
 def _allowed(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
-    """``tools_allowed`` of a phase, else of the defaults of its own template; empty: no limit.
-
-    Nested phases lie in ``phases``, in the ``definition`` of a phase of kind ``flow``, or in that of a rule ``subflow``.
-    """
+    """``tools_allowed`` of a phase, else of the defaults of its own template; empty: no limit."""
+    held: dict[str, Any] = definition
     phase: dict[str, Any] = {}
-    held = definition
     for name in names:
-        inside = (phase, phase.get("definition"), *(rule.get("definition") for rule in _rules(phase)))
-        for each in inside if phase else (held,):
-            found = [one for one in (each or {}).get("phases") or [] if one.get("id") == name]
-            if found and each is not None:
-                held = each if each is not phase else held
-                phase = found[0]
+        for each in _inside(phase) if phase else [held]:
+            found = _named(each, name)
+            if found:
+                held = held if each is phase else each
+                phase = found
                 break
         else:
             phase = {**phase, "tools_allowed": None}
@@ -139,6 +135,15 @@ def _allowed(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
     return [given] if isinstance(given, str) else [*given]
 
 
-def _rules(phase: "dict[str, Any]") -> "list[dict[str, Any]]":
-    given: dict[str, Any] | list[dict[str, Any]] = phase.get("on_fail") or []
-    return [given] if isinstance(given, dict) else given
+def _named(holder: "dict[str, Any]", name: str) -> "dict[str, Any]":
+    phases: list[dict[str, Any]] = holder.get("phases") or []
+    found = [each for each in phases if each.get("id") == name]
+    return found[0] if found else {}
+
+
+def _inside(phase: "dict[str, Any]") -> "list[dict[str, Any]]":
+    """What holds phases below a phase: itself, the template of a ``flow``, those of rules ``subflow``."""
+    given: Any = phase.get("on_fail") or []
+    rules: list[dict[str, Any]] = [given] if isinstance(given, dict) else given
+    every: list[Any] = [phase, phase.get("definition"), *(rule.get("definition") for rule in rules)]
+    return [each for each in every if each]
