@@ -17,6 +17,7 @@ import tempfile
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from pins import ROOT, uv
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> int:
             return 1
         tests_alone(work)
         with ThreadPoolExecutor(2) as pool:
-            results = [report(*done) for done in pool.map(lambda each: works(each, wheel, work), found)]
+            results = [report(*done) for done in pool.map(partial(works, wheel=wheel, work=work), found)]
     if not any(each.path for each in found):
         print("None of these is here, so nothing was tried.")
         return 1
