@@ -93,8 +93,8 @@ def recorded(client: Client) -> str:
     file = FOLDER / "recorded" / f"{client.name}.txt"
     if file.exists():
         return (
-            "A recorded session with a scripted model; `wfe` lines are the calls of our tools, what each was told, and the next call "
-            f"that it was given:\n\n```console\n{file.read_text(encoding='utf-8').strip()}\n```"
+            "A recorded session with a scripted model; `wfe` lines are the calls of our tools, the state that each reported, and the next call "
+            f"that it named:\n\n```console\n{file.read_text(encoding='utf-8').strip()}\n```"
         )
     return (
         "The agent calls `status`, `list_templates`, `start_run`, then `start_phase` and `submit_artifact` for each phase. When it reports "
