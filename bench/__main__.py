@@ -2,7 +2,7 @@
 
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
-python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds dashboard   some of it
+python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds dashboard first-change   some of it
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bench import (
     checkpoints,
     dashboard,
     find,
+    first_change,
     fleet,
     fuzz,
     git_processes,
@@ -57,6 +58,7 @@ def main(argv: list[str]) -> int:
             "Calls beside open runs",
             partial(open_runs.measure, calls=10 if quick else 30, few=100, many=2_000 if quick else 10_000),
         ),
+        "first-change": ("From nothing to the first gated change", first_change.measure),
         "hooks": ("Hooks of clients", partial(hooks.measure, runs=max(runs, 15))),
         "hops": ("From a tool to the store", hops.measure),
         "find": ("Find", partial(find.measure, artifacts=many, times=20 if quick else 100)),

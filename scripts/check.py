@@ -85,11 +85,18 @@ def stages(folder: Path) -> dict[str, list[Step]]:
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
             Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
         ],
-        "types": [Step([str(COMMANDS / "pyright")])],
+        # the second and third: the branches of other systems, and the newest Python
+        "types": [
+            Step([str(COMMANDS / "pyright")]),
+            *(
+                Step([str(COMMANDS / "pyright"), "--pythonplatform", name, "--pythonversion", "3.14", "wfe_mcp"])
+                for name in ("Windows", "Darwin")
+            ),
+        ],
         "imports": [Step([str(COMMANDS / "lint-imports"), "--no-logo"]), Step([str(COMMANDS / "deptry"), "."])],
         "pins": [Step([python, "scripts/pins.py", "--check"])],
         "generated": [Step([python, "scripts/generate.py", "--check"])],
-        "wheel": [Step([python, "scripts/check_wheel.py"])],
+        "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
     }
 
 

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.scene import HUMAN, Terminal, phase, template
+from tests.cli.scene import CHECK, HUMAN, Terminal, phase, template
 from wfe_mcp.clients.wfe_hook import open_runs
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
@@ -80,8 +81,8 @@ def shell(cli: Terminal, client: str, command: str) -> str:
 
 def begin(cli: Terminal, run: str, name: str | None = None) -> None:
     """What the client's call of start_phase does."""
-    engine = create_engine(project_at(cli.root), environment=dict(os.environ))
-    start_phase(engine, By(), run, name)
+    with closing(create_engine(project_at(cli.root), environment=dict(os.environ))) as engine:
+        start_phase(engine, By(), run, name)
 
 
 def log(cli: Terminal) -> str:
@@ -130,6 +131,45 @@ def test_the_tools_of_a_phase_inside_a_loop_and_the_defaults_are_held(cli: Termi
     cli.save(template("usual", phase("draft"), defaults={"tools_allowed": ["search"]}))
     begin(cli, cli.start("usual"))
     assert "allows only search" in writing(cli, "claude-code")
+
+
+@pytest.mark.parametrize(
+    ("own", "defaults", "wanted"), [(["read"], ["search"], "read"), (None, ["search"], "search"), (None, None, "")]
+)
+def test_a_phase_inside_another_template_has_its_own_tools_or_the_defaults_of_that_template(
+    cli: Terminal, own: list[str] | None, defaults: list[str] | None, wanted: str
+) -> None:
+    look = phase("look", **({"tools_allowed": own} if own else {}))
+    cli.save(template("inner", look, **({"defaults": {"tools_allowed": defaults}} if defaults else {})))
+    flow = {"id": "inside", "kind": "flow", "template": "inner"}
+    loop = {"id": "each", "kind": "loop", "for_each": {"in": "${[{'id': 'a'}]}", "as": "one"}, "phases": [flow]}
+    for name, outer, path in (("outer", flow, "inside[1].look"), ("outest", loop, "each[a].inside[1].look")):
+        cli.save(template(name, outer, defaults={"tools_allowed": ["edit"]}))
+        run = cli.start(name)
+        begin(cli, run)
+        told = writing(cli, "claude-code")
+        assert told.startswith(f"Phase {path!r} of run {run} allows only {wanted}: " if wanted else "")
+        assert bool(told) is bool(wanted)
+        cli("cancel", run)
+
+
+def test_a_patch_in_the_shell_names_its_files_and_what_names_none_changes_the_project(cli: Terminal) -> None:
+    cli.start("note")
+    patch = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: {}\n+x\n*** End Patch\nEOF"
+    assert ", so src/a.py is not changed. " in shell(cli, "codex", patch.format("src/a.py"))
+    assert shell(cli, "codex", patch.format("/tmp/notes.txt")) == ""
+    for command in ("git stash", "apply_patch < x.patch", "patch -p1 < x.patch"):
+        assert ", so the project is not changed. " in shell(cli, "codex", command)
+
+
+def test_the_tools_of_a_recovery_are_held(cli: Terminal) -> None:
+    cli.save(template("mend", phase("diagnose", tools_allowed=["read"])))
+    cli.save(template("careful", phase("code", CHECK, on_fail=[{"do": "subflow", "template": "mend"}])))
+    run = cli.start("careful")
+    cli.hand_in(run, "code")
+    begin(cli, run)
+    told = writing(cli, "claude-code")
+    assert (".diagnose'" in told, "allows only read" in told) == (True, True), cli.json("status", run).document
 
 
 @clients

@@ -1,6 +1,7 @@
 """Where each client's files lie, per platform, and what its entry holds."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_what_makes_a_client_work_is_always_there_and_permission_only_when_asked
 
 
 def test_the_tools_that_a_client_allows_one_by_one_are_those_of_the_server() -> None:
-    front = json.loads((Path(__file__).parents[2] / "wfe_mcp" / "server" / "front.json").read_text())
+    front = json.loads(files("wfe_mcp").joinpath("server", "front.json").read_text())
     assert tuple(each["name"] for each in front["handshake"]["tools/list"]["tools"]) == TOOLS
 
 

@@ -169,7 +169,7 @@ def _fresh_env(
     home, temporary = str(folder.home), str(folder.temporary)
     kept = {name: value for name, value in env.items() if not name.startswith("XDG_")}
     fresh = kept | {"HOME": home, "TMPDIR": temporary, "TMP": temporary, "TEMP": temporary}
-    if os.name == "nt":  # pragma: no cover - Windows
+    if os.name == "nt":
         fresh |= {"USERPROFILE": home, "APPDATA": home, "LOCALAPPDATA": home}
     for name, below in _TOOL_HOMES.items():
         tools = os.path.join(env.get("HOME", ""), below)  # noqa: PTH118 - HOME may be empty

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +106,8 @@ def _is_abandoned(name: re.Match[str], entry: "os.DirEntry[str]") -> bool:
         facts = entry.stat(follow_symlinks=False)
     except OSError:
         return False
-    if hasattr(os, "getuid") and facts.st_uid != os.getuid():
+    user: Callable[[], int] | None = getattr(os, "getuid", None)
+    if user is not None and facts.st_uid != user():
         return False
     if name["host"] != _short(me.host):
         return time.time() - facts.st_mtime > _FORGOTTEN_S

@@ -174,7 +174,7 @@ def _start(
     argv: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes, *, is_split: bool
 ) -> subprocess.Popen[bytes]:
     flags = 0
-    if sys.platform == "win32":  # pragma: no cover - Windows
+    if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     try:
         with _input(stdin) as given:

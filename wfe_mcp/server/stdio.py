@@ -40,18 +40,23 @@ def run(front: FastStart, project: str) -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HidingFormatter("wfe-mcp: %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    if sys.platform == "win32":  # pragma: no cover
-        from mcp.os.win32.utilities import rebind_std_handle_to_fd
-
-        for number in (0, 1):
-            with suppress(OSError):
-                rebind_std_handle_to_fd(number)
+    take_streams(sys.platform)
     place = ProjectSession(project or None, os.environ, Path.cwd(), starts_page=True, streams=front.wire.streams)
     with suppress(KeyboardInterrupt):
         anyio.run(_serve, front, WfeServer(place))
     front.wire.flush()
     _leave_threads()
     return 0
+
+
+def take_streams(platform: str) -> None:
+    """On Windows, connect the descriptors 0 and 1 to the standard handles again."""
+    if platform == "win32":
+        from mcp.os.win32.utilities import rebind_std_handle_to_fd
+
+        for number in (0, 1):
+            with suppress(OSError):
+                rebind_std_handle_to_fd(number)
 
 
 def _leave_threads() -> None:

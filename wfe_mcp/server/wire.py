@@ -167,7 +167,7 @@ class Wire:
         os.dup2(null, 0)
         os.close(null)
         os.dup2(2, 1)
-        if sys.platform == "win32":  # pragma: no cover
+        if sys.platform == "win32":
             import msvcrt
 
             msvcrt.setmode(source, os.O_BINARY)

@@ -118,13 +118,32 @@ def without_items(path: str) -> str:
 
 
 def _allowed(definition: "dict[str, Any]", names: "list[str]") -> "list[str]":
-    """``tools_allowed`` of a phase; empty: no limit."""
+    """``tools_allowed`` of a phase, else of the defaults of its own template; empty: no limit."""
+    held: dict[str, Any] = definition
     phase: dict[str, Any] = {}
-    phases: list[dict[str, Any]] = definition.get("phases") or []
     for name in names:
-        found = [each for each in phases if each.get("id") == name]
-        phase = found[0] if found else phase | {"phases": None, "tools_allowed": None}
-        phases = phase.get("phases") or []
-    defaults: dict[str, Any] = definition.get("defaults") or {}
+        for each in _inside(phase) if phase else [held]:
+            found = _named(each, name)
+            if found:
+                held = held if each is phase else each
+                phase = found
+                break
+        else:
+            phase = {**phase, "tools_allowed": None}
+    defaults: dict[str, Any] = held.get("defaults") or {}
     given: str | list[str] = phase.get("tools_allowed") or defaults.get("tools_allowed") or []
     return [given] if isinstance(given, str) else [*given]
+
+
+def _named(holder: "dict[str, Any]", name: str) -> "dict[str, Any]":
+    phases: list[dict[str, Any]] = holder.get("phases") or []
+    found = [each for each in phases if each.get("id") == name]
+    return found[0] if found else {}
+
+
+def _inside(phase: "dict[str, Any]") -> "list[dict[str, Any]]":
+    """What holds phases below a phase: itself, the template of a ``flow``, those of rules ``subflow``."""
+    given: Any = phase.get("on_fail") or []
+    rules: list[dict[str, Any]] = [given] if isinstance(given, dict) else given
+    every: list[Any] = [phase, phase.get("definition"), *(rule.get("definition") for rule in rules)]
+    return [each for each in every if each]

@@ -147,8 +147,11 @@ def _paths(given: "dict[str, Any]") -> "list[str]":
     """The files that an editing tool names, those in the text of a patch too."""
     found = [str(given[name]) for name in ("file_path", "path", "notebook_path", "absolute_path") if given.get(name)]
     text = given.get("command") or given.get("input") or given.get("patch") or ""
-    lines = text.splitlines() if isinstance(text, str) else ()
-    return found + [line.partition(": ")[2].strip() for line in lines if line.startswith(_PATCHED)]
+    return found + (_in_patch(text) if isinstance(text, str) else [])
+
+
+def _in_patch(text: str) -> "list[str]":
+    return [line.partition(": ")[2].strip() for line in text.splitlines() if line.startswith(_PATCHED)]
 
 
 def _guarded(tool: str, kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: Place) -> str:
@@ -217,7 +220,7 @@ def _changes(kind: str, given: "dict[str, Any]", parts: "list[Simple]", place: P
         base = _moved(each, base, place)
         hit = next((path for path in _written(each) if place.is_project(path, base)), "")
         if hit:
-            return hit
+            return "the project" if hit == "." else hit
     return ""
 
 
@@ -236,7 +239,9 @@ def _written(command: Simple) -> "list[str]":
             found += plain[1:] or ["."]
     elif name in ("cp", "install", "rsync", "ln"):
         found += plain[-1:]
-    elif name in ("vi", "vim", "nvim", "nano", "emacs", "ed", "ex", "patch", "apply_patch", "unzip"):
+    elif name == "apply_patch":
+        found += _in_patch("\n".join([*plain, command.fed])) or ["."]
+    elif name in ("vi", "vim", "nvim", "nano", "emacs", "ed", "ex", "patch", "unzip"):
         found += plain or ["."]
     elif name == "dd":
         found += [each.removeprefix("of=") for each in plain if each.startswith("of=")]

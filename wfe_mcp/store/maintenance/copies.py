@@ -196,8 +196,9 @@ def sync(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    directory: int | None = getattr(os, "O_DIRECTORY", None)
+    if directory is not None:
+        folder = os.open(path.parent, os.O_RDONLY | directory)
         try:
             os.fsync(folder)
         finally:

@@ -21,6 +21,11 @@ from wfe_mcp.core.errors import Refused
 
 Kind = Literal["file", "folder", "link", "other"]
 _REPARSE_POINT = 0x400
+# Windows has none of them: there every folder is a PathFolder.
+_O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+_O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+_O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+_O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _GROWTH_BYTES = 1_000_000
 """A file that grows by more while it is read is refused."""
 _LINK_ERRORS = {errno.ELOOP, errno.ENOTDIR, getattr(errno, "EMLINK", errno.ELOOP)}
@@ -110,14 +115,14 @@ class FdFolder:
             with suppress(FileExistsError):
                 os.mkdir(name, dir_fd=self.fd)
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+            fd = os.open(name, os.O_RDONLY | _O_DIRECTORY | _O_NOFOLLOW | _O_CLOEXEC, dir_fd=self.fd)
         except OSError as exc:
             raise _step_refused(self, name, exc) from exc
         return FdFolder(fd, f"{self.shown}/{name}")
 
     def read(self, name: str, max_bytes: int) -> bytes:
         # O_NONBLOCK: opening a named pipe must not hang.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDONLY | _O_NOFOLLOW | _O_NONBLOCK | _O_CLOEXEC
         try:
             fd = os.open(name, flags, dir_fd=self.fd)
         except OSError as exc:
@@ -131,7 +136,7 @@ class FdFolder:
             return None
 
     def create(self, name: str, content: bytes, mode: int | None = None) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_NOFOLLOW | _O_CLOEXEC
         with os.fdopen(os.open(name, flags, 0o666, dir_fd=self.fd), "wb") as file:
             file.write(content)
             if mode is not None:
@@ -231,7 +236,7 @@ def open_root(root: Path) -> Folder:
     """The project root. Links on the way to it are allowed: the user chose the path, not the project."""
     try:
         if os.open in os.supports_dir_fd:
-            return FdFolder(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), str(root))
+            return FdFolder(os.open(root, os.O_RDONLY | _O_DIRECTORY | _O_CLOEXEC), str(root))
         return plain_folder(root)  # pragma: no cover - Windows; tests walk a PathFolder on every system
     except OSError as exc:
         raise Refused(

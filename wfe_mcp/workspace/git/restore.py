@@ -330,7 +330,7 @@ def _alone(repo: Repository) -> Generator[None]:
 
 def _lock(fd: int) -> None:
     """OSError when another process has it; released when the file is closed, also by a kill."""
-    if os.name == "nt":  # pragma: no cover - Windows
+    if os.name == "nt":
         import msvcrt
 
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)

@@ -1,0 +1,98 @@
+"""What doctor says about the machine and the database, each provoked once."""
+
+import dataclasses
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.cli.client_files import findings, install, put
+from tests.cli.scene import Terminal
+from wfe_mcp.cli.commands import doctor
+from wfe_mcp.cli.terminal import health as terminal_health
+from wfe_mcp.clients.connect import client_named
+from wfe_mcp.engine.search import finding
+from wfe_mcp.store import Store
+
+
+def sqlite_is(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
+    original = Store.health
+
+    def told(store: Store) -> object:
+        return dataclasses.replace(original(store), **changed)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(Store, "health", told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "message"),
+    [
+        ({"journal_mode": "wal", "wal_is_safe": False}, "problem", "can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python"),
+        ({"journal_mode": "delete", "wal_is_safe": False}, "note", "is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]"),
+    ],
+)  # fmt: skip
+def test_a_sqlite_that_should_be_newer_is_named_with_the_fix(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], level: str, message: str
+) -> None:
+    sqlite_is(monkeypatch, **changed)
+    (_, (found, told)) = findings(cli, "database")
+    assert (found, message in told) == (level, True)
+
+
+def test_a_data_folder_that_cannot_be_written_is_a_problem(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(cli, "data folder") == []
+    monkeypatch.setattr(doctor, "os", SimpleNamespace(name="posix", access=lambda *_: False, W_OK=os.W_OK))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    assert findings(cli, "data folder") == [("problem", f"{cli.database.parent} is not writable")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"has_fts5": False}, "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"),
+        ({"waiting": 2}, "2 runs not indexed yet; the next wfe-mcp find does it"),
+    ],
+)
+def test_a_search_that_is_off_or_behind_is_named(
+    cli: Terminal, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], message: str
+) -> None:
+    real = finding.health
+    monkeypatch.setattr(finding, "health", lambda engine: dataclasses.replace(real(engine), **changed))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    assert findings(cli, "find") == [("note", message)]
+
+
+def test_a_folder_without_configuration_git_or_a_repository_says_what_cannot_run(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert findings(empty, "configuration") == [("note", "none in this project; fix: wfe-mcp init")]
+    assert findings(empty, "git") == [("note", "no repository: git and files gates cannot run; fix: git init")]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert findings(empty, "git") == [("note", "not installed: git and files gates cannot run")]
+
+
+def test_a_large_database_is_read_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal_health, "QUICKLY_READ_BYTES", 1)
+    assert findings(cli, "database content") == [("note", "too large to read each time: wfe-mcp doctor --deep")]
+
+
+@pytest.mark.parametrize(
+    ("client", "served"),
+    [
+        ("cursor", "serves the folder that is open in the client"),
+        ("windsurf", 'serves the folder that the client starts it in; if status shows another project, add "--project", "<folder>"'),
+    ],
+)  # fmt: skip
+def test_doctor_says_which_project_a_client_will_serve(empty: Terminal, client: str, served: str) -> None:
+    one = client_named(client)
+    install(empty, one, one.scopes[0])
+    ((level, message),) = findings(empty, f"client {one.title}")
+    assert (level, served in message) == ("ok", True), message
+
+
+def test_a_server_that_is_switched_off_by_enabled_is_a_problem(empty: Terminal) -> None:
+    install(empty, client_named("opencode"), "project")
+    file = empty.root / "opencode.json"
+    put(file, file.read_text().replace('"enabled": true', '"enabled": false'))
+    assert [told for level, told in findings(empty, "client opencode") if level == "problem"] == [
+        "ROOT/opencode.json: the server is disabled there; fix: enable it"
+    ]

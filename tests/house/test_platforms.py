@@ -1,0 +1,414 @@
+"""What differs on Windows and macOS: each branch is taken here with that system's name, and none is left out.
+
+A module gets its own ``os`` or ``sys``, so that nothing else of the process changes.
+"""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from wfe_mcp.artifacts import isolated
+from wfe_mcp.cli.commands import doctor
+from wfe_mcp.cli.terminal import confirm, connecting, pin
+from wfe_mcp.clients import files
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.dashboard import serving
+from wfe_mcp.engine.approvals import decision_page, keys
+from wfe_mcp.engine.files import drift
+from wfe_mcp.engine.models import secrets
+from wfe_mcp.gates import place
+from wfe_mcp.jobs import child, process_tree
+from wfe_mcp.server import stdio, wire
+from wfe_mcp.testing import demo
+from wfe_mcp.workspace.config import project_listing
+from wfe_mcp.workspace.files import changed_meanwhile, mirror
+from wfe_mcp.workspace.git import loose_refs, names, restore, snapshot, working_tree
+from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.system import location
+
+HERE = "tests/house/test_platforms.py"
+BRANCHES = {
+    "artifacts/isolated.py": HERE,
+    "cli/commands/doctor.py": HERE,
+    "cli/terminal/confirm.py": HERE,
+    "cli/terminal/connecting.py": HERE,
+    "cli/terminal/pin.py": HERE,
+    "clients/files.py": HERE,
+    "clients/launch.py": "tests/clients/test_launch.py",
+    "clients/table.py": "tests/clients/test_table.py",
+    "clients/wfe_hook/open_runs.py": "tests/cli/test_hooks.py",
+    "dashboard/serving.py": HERE,
+    "engine/approvals/decision_page.py": HERE,
+    "engine/approvals/keys.py": HERE,
+    "engine/files/drift.py": HERE,
+    "engine/models/secrets.py": HERE,
+    "gates/place.py": HERE,
+    "jobs/child.py": HERE,
+    "jobs/process_tree.py": HERE,
+    "jobs/sandbox.py": "tests/gates/test_place.py",
+    "server/stdio.py": HERE,
+    "server/wire.py": HERE,
+    "testing/demo.py": HERE,
+    "workspace/config/project_listing.py": HERE,
+    "workspace/files/changed_meanwhile.py": HERE,
+    "workspace/files/paths.py": "tests/workspace/files/test_paths.py",
+    "workspace/git/loose_refs.py": HERE,
+    "workspace/git/names.py": HERE,
+    "workspace/git/restore.py": HERE,
+    "workspace/git/snapshot.py": HERE,
+    "workspace/git/working_tree.py": HERE,
+    "workspace/system/location.py": HERE,
+}
+"""Each module of the package that asks which system this is → where its branches are taken."""
+
+ASKS = re.compile(r"""\bsys\.platform\b|\bos\.name\b|"(?:win32|darwin|nt)\"""")
+
+
+class Seen:
+    """A module with some names changed."""
+
+    def __init__(self, real: ModuleType, **changed: Any) -> None:
+        self.__dict__.update(changed)
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def always(value: Any) -> Callable[..., Any]:
+    """A function that takes anything and returns ``value``."""
+
+    def give(*_: object) -> Any:
+        return value
+
+    return give
+
+
+def on(monkeypatch: pytest.MonkeyPatch, module: ModuleType, platform: str) -> None:
+    """``module`` runs on this system, as far as it asks."""
+    if hasattr(module, "sys"):
+        monkeypatch.setattr(module, "sys", Seen(sys, platform=platform))
+    if hasattr(module, "os"):
+        monkeypatch.setattr(module, "os", Seen(os, name="nt" if platform == "win32" else "posix"))
+
+
+def test_every_module_that_asks_for_the_system_is_tried_on_another(root: Path) -> None:
+    asking = {
+        path.relative_to(root / "wfe_mcp").as_posix()
+        for path in (root / "wfe_mcp").rglob("*.py")
+        if ASKS.search(path.read_text(encoding="utf-8"))
+    }
+    assert asking == {*BRANCHES}
+    for module, test in BRANCHES.items():
+        text = (root / test).read_text(encoding="utf-8")
+        assert Path(module).stem in text and re.search("win32|nt", text), module
+
+
+# -- processes and signals ----------------------------------------------------------------------------------------------
+
+
+def test_windows_has_no_process_groups_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_in_group: Any = vars(process_tree)["_is_in_group"]
+    group = os.getpgid(0) if sys.platform != "win32" else 1
+    assert is_in_group(os.getpid(), group) is (sys.platform != "win32")
+    on(monkeypatch, process_tree, "win32")
+    assert is_in_group(os.getpid(), group) is False
+
+
+@pytest.mark.parametrize(("platform", "session", "flags"), [("win32", False, 3), ("darwin", True, 0)])
+def test_a_child_gets_a_group_of_its_own_in_the_way_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, session: bool, flags: int
+) -> None:
+    given: dict[str, Any] = {}
+
+    def popen(_argv: list[str], **options: Any) -> None:
+        given.update(options)
+        raise OSError("not started")
+
+    on(monkeypatch, child, platform)
+    changed = {"Popen": popen, "CREATE_NEW_PROCESS_GROUP": 1, "CREATE_NO_WINDOW": 2}
+    monkeypatch.setattr(child, "subprocess", Seen(subprocess, **changed))
+    start: Any = vars(child)["_start"]
+    with pytest.raises(child.ChildNotStarted):
+        start(["x"], tmp_path, {}, b"", is_split=False)
+    assert (given["start_new_session"], given["creationflags"]) == (session, flags)
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_the_decision_page_of_windows_leaves_the_clients_job_where_it_may(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_allowed: bool
+) -> None:
+    tried: list[int] = []
+
+    def popen(_argv: list[str], **options: Any) -> str:
+        tried.append(options["creationflags"])
+        assert options["start_new_session"] is False
+        if options["creationflags"] & 4 and not is_allowed:
+            raise PermissionError
+        return "started"
+
+    on(monkeypatch, decision_page, "win32")
+    changed = {"Popen": popen, "DETACHED_PROCESS": 1, "CREATE_NEW_PROCESS_GROUP": 2, "CREATE_BREAKAWAY_FROM_JOB": 4}
+    monkeypatch.setattr(decision_page, "subprocess", Seen(subprocess, **changed))
+    launch: Any = vars(decision_page)["_detached"]
+    engine = SimpleNamespace(root=tmp_path, environment={})
+    assert launch(engine, tmp_path / "wfe.db", opened=True) == "started"
+    assert tried == ([7] if is_allowed else [7, 3])
+
+
+def test_a_server_on_windows_takes_its_streams_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def rebind(number: int) -> None:
+        taken.append(number)
+        raise OSError
+
+    monkeypatch.setitem(sys.modules, "mcp.os.win32.utilities", SimpleNamespace(rebind_std_handle_to_fd=rebind))
+    stdio.take_streams("linux")
+    assert taken == []
+    stdio.take_streams("win32")
+    assert taken == [0, 1]
+
+
+def test_a_wire_of_windows_passes_bytes_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[tuple[int, int]] = []
+    quiet = {"dup": 0, "dup2": 0, "open": 9, "close": None}
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(setmode=lambda *given: modes.append(given)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(wire, "sys", Seen(sys, platform="win32"))
+    monkeypatch.setattr(wire, "os", Seen(os, O_BINARY=77, **{name: always(value) for name, value in quiet.items()}))
+    wire.Wire.take()
+    assert modes == [(0, 77), (0, 77)]
+
+
+def test_a_lock_of_windows_covers_a_byte_and_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int, int]] = []
+    locking = SimpleNamespace(LK_NBLCK=2, locking=lambda *given: asked.append(given))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setitem(sys.modules, "msvcrt", locking)
+    on(monkeypatch, restore, "win32")
+    vars(restore)["_lock"](5)
+    assert asked == [(5, 2, 1)]
+
+
+def test_a_check_on_windows_finds_its_own_folders_as_its_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: Any = vars(place)["_fresh_env"]
+    folder = SimpleNamespace(home=tmp_path / "home", temporary=tmp_path / "t", files=tmp_path, bytecode=tmp_path)
+    homes = ("USERPROFILE", "APPDATA", "LOCALAPPDATA")
+    for platform in ("darwin", "win32"):
+        on(monkeypatch, place, platform)
+        found = made({"USERPROFILE": "mine"}, folder, tmp_path, ())
+        wanted = [str(tmp_path / "home")] * 3 if platform == "win32" else ["mine", None, None]
+        assert [found.get(name) for name in homes] == wanted
+
+
+def test_a_port_of_windows_is_taken_for_one_program_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Port:
+        def setsockopt(self, _level: int, option: int, _value: int) -> None:
+            asked.append(option)
+
+        def bind(self, _where: object) -> None: ...
+        def listen(self, _most: int) -> None: ...
+
+    import socket
+
+    bound: Any = vars(serving)["_bound"]
+    monkeypatch.setattr(serving, "socket", Seen(socket, socket=always(Port()), SO_EXCLUSIVEADDRUSE=-5))
+    for platform, wanted in (("win32", -5), ("darwin", socket.SO_REUSEADDR)):
+        on(monkeypatch, serving, platform)
+        asked.clear()
+        bound(socket.AF_INET, "127.0.0.1", 0)
+        assert asked == [wanted]
+
+
+# -- files, modes and times ---------------------------------------------------------------------------------------------
+
+
+def test_modes_are_no_secret_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"x")
+    file.chmod(0o644)
+    monkeypatch.setattr(keys, "key_path", always(file))
+    assert keys.is_readable_by_others(tmp_path, "k") is (os.name == "posix")
+    on(monkeypatch, keys, "win32")
+    assert keys.is_readable_by_others(tmp_path, "k") is False
+
+
+def test_a_key_file_with_a_wide_mode_is_read_on_windows_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from cryptography.fernet import Fernet
+
+    file = tmp_path / "key"
+    file.write_bytes(Fernet.generate_key())
+    file.chmod(0o644)
+    monkeypatch.setattr(secrets, "_key_file", lambda: file)
+    read: Any = vars(secrets)["_fernet"]
+    on(monkeypatch, secrets, "darwin")
+    with pytest.raises(Refused, match="Others may read the key file"):
+        read(make=False)
+    on(monkeypatch, secrets, "win32")
+    assert isinstance(read(make=False), Fernet)
+
+
+def test_doctor_reads_no_modes_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "wfe.db"
+    file.touch(0o644)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    readable: Any = vars(doctor)["_readable_by_others"]
+    assert len([*readable(file)]) == (0 if os.name == "nt" else 1)
+    on(monkeypatch, doctor, "win32")
+    assert [*readable(file)] == []
+
+
+def test_a_read_only_file_is_refused_on_windows_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(b"{}")
+    file.chmod(stat.S_IREAD)
+    on(monkeypatch, files, "win32")
+    with pytest.raises(Refused, match="is read-only"):
+        files.refuse_read_only(file)
+
+
+def test_the_change_time_of_windows_is_no_evidence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    stamp: Any = vars(changed_meanwhile)["_stamp"]
+    assert stamp(str(tmp_path / "a"))[2] != 0 or os.name == "nt"
+    on(monkeypatch, changed_meanwhile, "win32")
+    assert stamp(str(tmp_path / "a"))[2] == 0
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    made = tmp_path / "made"
+    subprocess.run(["git", "init", "-q", str(made)], check=True)
+    (made / "a.txt").write_bytes(b"x")
+    return made
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_hashes_are_kept_only_where_a_change_time_proves_that_a_file_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, repository: Path, platform: str
+) -> None:
+    on(monkeypatch, working_tree, platform)
+    tree = working_tree.WorkingTree(repository, lambda: time.time_ns() + 10**12)
+    tree.files()
+    kept = vars(tree)["_hashed"]
+    assert bool(kept) is (platform == "darwin")
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_a_snapshot_has_modes_except_on_windows(
+    monkeypatch: pytest.MonkeyPatch, repository: Path, platform: str
+) -> None:
+    on(monkeypatch, snapshot, platform)
+    taken = snapshot.take(repository, {}, Limits(), at=datetime(2026, 11, 21, tzinfo=UTC))
+    assert (taken.modes is not None) is (platform == "darwin")
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_an_unchanged_work_file_is_remembered_except_on_windows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str
+) -> None:
+    on(monkeypatch, drift, platform)
+    (tmp_path / "a.json").write_bytes(b"{}")
+    os.utime(tmp_path / "a.json", (1, 1))
+    monkeypatch.setattr(drift, "time", SimpleNamespace(time_ns=lambda: 2 * time.time_ns()))
+    monkeypatch.setattr(mirror, "artifact_path", always("a.json"))
+    for name, given in (("rendered_artifact", "x"), ("changed_on_disk", None)):
+        monkeypatch.setattr(drift, name, always(given))
+    engine = SimpleNamespace(seen_files={})
+    record = SimpleNamespace(id="r1", worktree=str(tmp_path))
+    attempt = SimpleNamespace(phase="plan", number=1, sha256="0")
+    changed: Any = vars(drift)["_changed"]
+    assert changed(engine, None, record, None, attempt) is None
+    assert bool(engine.seen_files) is (platform == "darwin")
+
+
+def test_refs_are_read_as_files_except_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    plain: Any = vars(loose_refs)["_plain"]
+    assert (plain(tmp_path) is None) is (os.name == "nt")
+    on(monkeypatch, loose_refs, "win32")
+    assert plain(tmp_path) is None
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_a_listing_of_a_project_knows_its_system(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str
+) -> None:
+    on(monkeypatch, project_listing, platform)
+    assert project_listing.list_project(tmp_path).windows is (platform == "win32")
+
+
+def test_a_root_of_windows_loses_the_slash_before_its_drive(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import PureWindowsPath
+
+    def drive(text: str) -> str:  # as Python does it there
+        return unquote(text).lstrip("/").replace("/", "\\")
+
+    path_of: Any = vars(location)["_path_of"]
+    on(monkeypatch, location, "win32")
+    monkeypatch.setattr(location, "url2pathname", drive)
+    monkeypatch.setattr(location, "Path", PureWindowsPath)
+    assert str(path_of("file:///C:/Users/ada/my%20shop")) == "C:\\Users\\ada\\my shop"
+
+
+# -- the terminal -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_windows_asks_at_its_standard_input(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
+    stdin = SimpleNamespace(isatty=lambda: is_there, readline=lambda: " yes \n")
+    monkeypatch.setattr(pin, "sys", Seen(sys, platform="win32", stdin=stdin))
+    assert pin.at_terminal() is is_there
+    monkeypatch.setattr(confirm, "sys", Seen(sys, platform="win32", stdin=stdin))
+    assert confirm.typed("? ") == "yes"
+
+
+def test_install_looks_where_clients_of_this_system_keep_their_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    on(monkeypatch, connecting, "win32")
+    assert connecting.places_of(tmp_path).platform == "win32"
+
+
+def test_the_demo_names_commands_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown: Any = vars(demo)["_commands"]
+    project = SimpleNamespace(root=tmp_path, environment={"WFE_DATABASE_URL": "sqlite:///x"})
+    (tmp_path / "wfe-mcp.exe").touch()
+    for platform, word in (("win32", "set "), ("darwin", "export ")):
+        monkeypatch.setattr(demo, "sys", Seen(sys, platform=platform, executable=str(tmp_path / "python.exe")))
+        told = shown(project, "r1")
+        assert told[1].startswith(word)
+        assert ("wfe-mcp.exe" in told[2]) is (platform == "win32")
+
+
+# -- what is decided when a module is loaded ----------------------------------------------------------------------------
+
+
+def decided(module: ModuleType, name: str, platform: str) -> object:
+    """A constant of ``module`` as that system's Python computes it."""
+    lines = Path(str(module.__file__)).read_text(encoding="utf-8").splitlines()
+    line = next(each for each in lines if each.startswith(f"{name} = "))
+    facts: dict[str, Any] = {
+        "os": SimpleNamespace(name="nt" if platform == "win32" else "posix"),
+        "sys": SimpleNamespace(platform=platform),
+    }
+    exec(line, facts)
+    return facts[name]
+
+
+def test_names_differ_by_case_on_linux_alone_and_windows_waits_less_for_a_child() -> None:
+    cases = [decided(names, "_CASE", platform) for platform in ("linux", "darwin", "win32")]
+    assert cases == ["core.ignoreCase=false", "core.ignoreCase=true", "core.ignoreCase=true"]
+    assert [decided(isolated, "_WAIT_S", platform) for platform in ("darwin", "win32")] == [4.0, 2.0]
