@@ -2,11 +2,13 @@
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
 
 pytestmark = pytest.mark.usefixtures("in_git")
 
 
+@scene
 def waiting(cli: Terminal) -> str:
     """A run whose letter waits for a person, with a changed file."""
     run = cli.start("letter")

@@ -6,6 +6,8 @@ wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision in full: to
 wfe://templates/{name}                           the definition
 wfe://schemas/{name}                             the JSON Schema of a typed artifact
 wfe://project                                    languages, folders with a manifest, checks
+
+The list names the newest open runs, so that a client can offer them.
 """
 
 import json
@@ -20,19 +22,22 @@ from mcp_types import (
     CompletionArgument,
     CompletionContext,
     PromptReference,
+    Resource,
     ResourceTemplateReference,
 )
 
+from wfe_mcp import views
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.project_session import ProjectSession
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
 
 JSON = "application/json"
 MANY = 100
 """A completion has at most 100 values (the protocol's limit)."""
+
+LISTED = 20
+"""The list of resources has at most so many runs; every other one is read by its address."""
 
 _NOT_FOUND = {"unknown_run", "unknown_phase", "unknown_template", "unknown_artifact", "bad_argument"}
 
@@ -81,6 +86,14 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
     server.resource("wfe://schemas/{name}", title="Artifact schema", mime_type="application/schema+json")(schema)
 
 
+async def open_runs(place: ProjectSession) -> list[Resource]:
+    """The newest open runs of the project as resources; none while it is not open, which a list must not wait for."""
+    if not place.is_open:
+        return []
+    engine = await place.engine()
+    return await place.in_thread(partial(_open_runs, engine))
+
+
 def add_completions(server: MCPServer[None], place: ProjectSession) -> None:
     """Complete the names of runs, phases, templates and schemas."""
 
@@ -115,9 +128,12 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            return [attempt.phase for attempt in answering.standing_of(engine, given["run"]).loaded.state.open_attempts]
+            return [
+                attempt.phase
+                for attempt in views.envelopes.standing_of(engine, given["run"]).loaded.state.open_attempts
+            ]
         case "artifact" if given.get("run"):
-            found = answering.standing_of(engine, given["run"])
+            found = views.envelopes.standing_of(engine, given["run"])
             paths = (phase.path for phase in found.loaded.state.spec.phases)
             return sorted({name for path in paths if (name := found.plan.artifact_name(path))})
         case "template" | "name":
@@ -126,12 +142,26 @@ def _names(
             return ()
 
 
+def _open_runs(engine: Engine) -> list[Resource]:
+    from wfe_mcp.store.runs.run_list import OPEN_RUNS
+
+    with engine.store.read() as tx:
+        found = tx.list_runs(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
+    return [
+        Resource(
+            uri=f"wfe://runs/{run.id}", name=run.id, title=run.title or run.template,
+            description=f"Run of {run.template}, {run.status}", mime_type=JSON,
+        )
+        for run in found
+    ]  # fmt: skip
+
+
 def _run(engine: Engine, run: str) -> dict[str, Any]:
-    return answers.status(engine, By(), run, "full").to_dict()
+    return views.tool_answers.status(engine, By(), run, "full").to_dict()
 
 
 def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
-    found = answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
+    found = views.tool_answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
     if "content" in found:
         return found["content"]
     with engine.store.read() as tx:
@@ -144,11 +174,11 @@ def _context(engine: Engine, run: str) -> str:
     from wfe_mcp.views.context_pack import context_pack
     from wfe_mcp.views.context_text import context_text
 
-    return context_text(context_pack(engine, answering.standing_of(engine, run), whole=True))
+    return context_text(context_pack(engine, views.envelopes.standing_of(engine, run), whole=True))
 
 
 def _template(engine: Engine, name: str) -> object:
-    return answers.list_templates(engine, By(), name=name).data["template"]
+    return views.tool_answers.list_templates(engine, By(), name=name).data["template"]
 
 
 def _project(engine: Engine) -> object:
