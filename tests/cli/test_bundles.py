@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -625,6 +626,19 @@ def test_no_key_leaves_with_a_run(keyed: Terminal) -> None:
     assert CANARY not in file.read_text()
     assert "the key is [hidden]" in file.read_text()
     assert keyed.json("import", str(file)).data["was_here"] is True
+
+
+@pytest.mark.attack("a key in a refused draft of an exported run", "held", "T12")
+def test_no_key_leaves_with_a_refused_draft(keyed: Terminal) -> None:
+    run = keyed.start("note")
+    (keyed.root / "draft.json").write_text(json.dumps({"text": [CANARY]}))
+    assert keyed.json("submit", run, "draft", "--path", "draft.json").refusal == "invalid_artifact"
+
+    text = exported(keyed, run).read_text()
+
+    (refused,) = json.loads(text)["refused"]
+    assert b"[hidden]" in base64.b64decode(refused["raw"])
+    assert CANARY not in text
 
 
 @pytest.mark.attack("a key in an artifact of an exported run", "held", "T12")

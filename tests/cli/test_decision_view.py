@@ -91,7 +91,7 @@ def test_a_run_at_a_gate_before_work_is_shown(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", prompt_gates=[HUMAN])))
     run = cli.start("slow")
     said = cli("show", run)
-    assert (said.code, "awaiting approval" in said.out) == (0, True)
+    assert (said.code, "awaiting approval  prompt " in said.out) == (0, True)
     prompt = cli("show", run, "--decision").out
     assert "PROMPT, exactly as the agent gets it" in prompt
     assert "  Write it." in prompt

@@ -88,7 +88,7 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
 def _opinion_by_hand(found: Overview, attempt: Attempt) -> str:
     answer = f"wfe-mcp opinion answer {found.loaded.record.id} {typed(attempt.phase)} --reviewer"
     asked = "; ".join(
-        f"reviewer {one.reviewer}: read {one.question} , save the opinion to {one.answer} , then: {answer} {one.reviewer}"
+        f"As {one.reviewer}: read {one.question} , save the opinion to {one.answer} , then: {answer} {one.reviewer}"
         for one in found.asked_persons[attempt.phase]
     )
     overrule = _command(found, attempt, c.Overrule)

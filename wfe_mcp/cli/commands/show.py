@@ -146,7 +146,9 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
     logs = [(f"  log {each.gate}", "", each.log) for each in attempt.evidence if each.log]
     if attempt.state in {"failed", "superseded"} and failed:
         return [(name, "failed", failed[0]), *rows, *logs]
-    artifact = f"{attempt.artifact} {attempt.sha256}" if attempt.artifact and attempt.sha256 else ""
+    # Without a revision the hash is that of the prompt that its gates judge.
+    named = attempt.artifact if attempt.revision else "prompt"
+    artifact = f"{named} {attempt.sha256}" if attempt.artifact and attempt.sha256 else ""
     reason = shortened(attempt.reason, 300) if attempt.state != "completed" else ""
     state = {"awaiting": "awaiting approval"}.get(attempt.state, attempt.state)
     text = "; ".join(filter(None, (artifact, reason)))

@@ -76,11 +76,8 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
     for found in view.recoveries:
         screen.line(f"  {blocker_line(found)}", "yellow")
     outputs_lines(screen, view.outputs, record.id)
-    waits = [text for text in _blockers(answer) if _BY_HAND.search(text)]
-    for text in waits:
-        screen.line(f"  ! {text}", "yellow")
     if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
-        if not waits:
+        if not any(_BY_HAND.search(text) for text in _blockers(answer)):
             screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
         screen.next(AGENT_GOES_ON)
