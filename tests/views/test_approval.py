@@ -122,7 +122,7 @@ def test_a_check_that_ran_another_program_than_at_first_is_unusual(scene: Scene)
     scene.write(".wfe/config.toml", '[checks.ok]\nargv = ["tools/check"]\n')
     scene.trust_config()
     run = scene.start(phase("plan", command("ok")), phase("build", command("ok"), approval()))
-    told = []
+    told: list[str] = []
     for name, text in (("plan", "#!/bin/sh\nexit 0\n"), ("build", "#!/bin/sh\n# as before\nexit 0\n")):
         scene.write("tools/check", text)
         (scene.root / "tools/check").chmod(0o755)
