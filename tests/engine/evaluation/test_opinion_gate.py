@@ -121,6 +121,25 @@ def test_who_has_answered_is_not_asked_again(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("S0-39")
+def test_reviewers_get_the_prompt_before_work_and_after_it_the_plan_and_what_was_submitted_too(scene: Scene) -> None:
+    with server([opinion(), opinion()]) as models:
+        configure(scene, models)
+        code = phase("generate", gate(), prompt_gates=[gate()], context=["plan_note"], prompt="Write the tide table.")
+        run = scene.start(phase("plan"), code, roles=ROLES)
+        scene.do(run, "plan", {"title": "Read it from a file"})
+        scene.work()
+        scene.do(run, "generate", {"title": "One module reads it"})
+        scene.work()
+        assert scene.attempt(run, "generate").status == "completed"
+    before, after = (str(asked.body) for asked in models.asked)
+    for asked in (before, after):
+        assert "Write the tide table." in asked
+        assert "Read it from a file" in asked
+    assert "One module reads it" not in before
+    assert "One module reads it" in after
+
+
+@pytest.mark.requirement("S0-39")
 def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_anew_when_it_changes_again(scene: Scene) -> None:
     scene.check("ok", "pass")
     with server([opinion(), opinion()]) as models:
