@@ -48,7 +48,10 @@ def test_a_program_reads_what_a_completed_run_gives_back_and_how_long_it_took(sc
 
     found = program.get("/runs/{run}", {"run": run}, full=True)
 
-    assert (found.body["run_state"], found.data["outputs"]["values"]) == ("completed", {"title": "Tide tables", "length": 11})
+    assert (found.body["run_state"], found.data["outputs"]["values"]) == (
+        "completed",
+        {"title": "Tide tables", "length": 11},
+    )
     assert found.data["started_at"] <= found.data["updated_at"]
     assert [(each["phase"], each["state"]) for each in found.data["phases"]] == [("plan", "completed")]
     part = program.get("/runs/{run}/artifacts", {"run": run}, artifact="outputs", pointer="/length")
