@@ -1,7 +1,7 @@
 """Each recognised runner, red, green, without tests, crashing and with a dependency missing: its verdict and its count.
 
 Runners that can be had here run for real; each also plays back a recording of a real run (``record_runners.py``), that of
-dotnet was written by hand.
+dotnet was written manually.
 """
 
 import json

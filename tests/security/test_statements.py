@@ -68,7 +68,7 @@ def test_a_statement_as_the_person_signed_it_is_no_finding(scene: Scene, ada: Pe
     assert found(scene) == []
 
 
-@pytest.mark.attack("a statement names another run than the log that it stands in", "detected", "T1; T11")
+@pytest.mark.attack("a statement names another run than the log that holds it", "detected", "T1; T11")
 def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: Scene, ada: Person) -> None:
     approved(scene, ada, bent(ada, lambda facts: {**facts, "run": RunId("20260101-0000-another")}))
     assert said(scene) == {"its statement is about run 20260101-0000-another"}
