@@ -42,6 +42,7 @@ VISIBLE = (
         "TMP",
         "CI",
         "WFE_CHROMIUM",
+        "WFE_CLIENTS",
     ),
     *("SYSTEMROOT", "COMSPEC", "PATHEXT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES*"),
     *("XDG_*", "PYENV_*", "PIP_*", "UV_*", "SSL_CERT_*", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
@@ -73,6 +74,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         "tests": [
             Step([sys.executable, "scripts/chromium.py"]),
             Step([sys.executable, "scripts/bubblewrap.py"]),
+            Step([sys.executable, "scripts/real_clients.py"]),
             Step(["bash", "-c", readme_commands()[1]], measured=True),
             Step([python, "-m", "coverage", "combine", "--quiet"]),
             Step([python, "-m", "coverage", "json", "--quiet", "-o", report]),

@@ -20,16 +20,19 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.session import ServerSession
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, ListRootsResult
+from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, ListRootsResult, Resource
 
 from wfe_mcp import __version__, views
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.arguments import checked, unknown_tool
+from wfe_mcp.server.icon import ICONS
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
 from wfe_mcp.server.prompts import add_prompts
-from wfe_mcp.server.resources import add_completions, add_resources
+from wfe_mcp.server.resources import add_completions, add_resources, open_runs
 from wfe_mcp.server.result import tool_result
+from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
 from wfe_mcp.server.tools import tools
 from wfe_mcp.views.envelope import Envelope
@@ -64,15 +67,18 @@ class WfeServer(MCPServer[None]):
 
     def __init__(self, place: ProjectSession) -> None:
         self._tools = tools()
+        bus = InMemorySubscriptionBus()
         super().__init__(
-            "wfe", title="Workflow engine", version=__version__, instructions=INSTRUCTIONS,
-            tools=list(self._tools.values()), lifespan=self._alive,
+            "wfe", title="Workflow engine", version=__version__, instructions=INSTRUCTIONS, icons=ICONS,
+            tools=list(self._tools.values()), lifespan=self._alive, subscriptions=bus,
         )  # fmt: skip
         self.place = place
         self._background: TaskGroup | None = None
         self._asked_roots = False
         self._greeted = False
         self.middleware.append(self._begin)
+        self._changes = RunChanges(place, bus)
+        self._changes.serve(self._lowlevel_server)
         add_resources(self, place)
         add_prompts(self, place)
         add_completions(self, place)
@@ -104,6 +110,10 @@ class WfeServer(MCPServer[None]):
             log.exception("%s crashed", name)
             answered = await self._refusal(_crash(name), arguments, context)
         return answered if isinstance(answered, InputRequiredResult) else tool_result(answered)
+
+    async def list_resources(self) -> list[Resource]:
+        """The fixed addresses, and the open runs once the project is open."""
+        return [*await super().list_resources(), *await open_runs(self.place)]
 
     async def _answered(self, name: str, arguments: dict[str, Any], context: Ctx) -> Envelope | InputRequiredResult:
         tool = self._tools.get(name)
@@ -148,6 +158,7 @@ class WfeServer(MCPServer[None]):
     async def _begin(self, ctx: ServerRequestContext[None, Any], call_next: CallNext) -> HandlerResult:
         """Start the worker after the client's first message, unless its folders can only be asked for within a call."""
         answer = await call_next(ctx)
+        self._changes.meet(ctx.session)
         if ctx.method != "initialize" and not self._folders_come_later(ctx.session):
             self._start(partial(roots_of, ctx.session))
         return answer
@@ -158,7 +169,13 @@ class WfeServer(MCPServer[None]):
 
     def _start(self, ask_roots: AskRoots) -> None:
         if self._background is not None and not self.place.is_started:
-            self._background.start_soon(self.place.start, ask_roots)
+            self._background.start_soon(self._work, ask_roots)
+
+    async def _work(self, ask_roots: AskRoots) -> None:
+        """Start the worker, then tell the client which runs change."""
+        await self.place.start(ask_roots)
+        if self.place.is_started:
+            await self._changes.follow()
 
     def _folders_come_later(self, session: ServerSession) -> bool:
         """True when the client's folders can be asked for only within a call, as in the stateless protocol."""

@@ -86,6 +86,11 @@ class ProjectSession:
         in_repository = any((folder / ".git").exists() for folder in (self.cwd, *self.cwd.parents))
         return self._engine is not None or self.is_named or in_repository
 
+    @property
+    def is_open(self) -> bool:
+        """True once the engine exists."""
+        return self._engine is not None
+
     async def engine(self, ask_roots: AskRoots = no_roots) -> Engine:
         """The engine, created at the first call. Refuses a named folder that does not exist."""
         if self._engine is None:

@@ -9,6 +9,7 @@ from mcp.server.mcpserver.prompts import Prompt
 from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.server.icon import ICONS
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -36,7 +37,7 @@ def add_prompts(server: MCPServer[None], place: ProjectSession) -> None:
             return f"wfe run {run} cannot be handed over: {refused.message} {refused.hint}"
         return f"{_HANDOFF}\n\n{page}"
 
-    server.add_prompt(Prompt.from_function(handoff, title="Hand a run over"))
+    server.add_prompt(Prompt.from_function(handoff, title="Hand a run over", icons=ICONS))
 
 
 _HANDOFF = (
@@ -54,9 +55,9 @@ def _page(engine: Engine, run: str) -> str:
 @cache
 def _prompts() -> tuple[Prompt, ...]:
     return (
-        Prompt.from_function(start, title="Start a workflow"),
-        Prompt.from_function(go_on, name="continue", title="Continue a run"),
-        Prompt.from_function(review, title="Review an artifact"),
+        Prompt.from_function(start, title="Start a workflow", icons=ICONS),
+        Prompt.from_function(go_on, name="continue", title="Continue a run", icons=ICONS),
+        Prompt.from_function(review, title="Review an artifact", icons=ICONS),
     )
 
 

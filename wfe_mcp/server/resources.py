@@ -6,6 +6,8 @@ wfe://runs/{run}/artifacts/{phase}/{artifact}    the newest revision in full: to
 wfe://templates/{name}                           the definition
 wfe://schemas/{name}                             the JSON Schema of a typed artifact
 wfe://project                                    languages, folders with a manifest, checks
+
+The list names the newest open runs, so that a client can offer them.
 """
 
 import json
@@ -20,6 +22,7 @@ from mcp_types import (
     CompletionArgument,
     CompletionContext,
     PromptReference,
+    Resource,
     ResourceTemplateReference,
 )
 
@@ -32,6 +35,9 @@ from wfe_mcp.server.project_session import ProjectSession
 JSON = "application/json"
 MANY = 100
 """A completion has at most 100 values (the protocol's limit)."""
+
+LISTED = 20
+"""The list of resources has at most so many runs; every other one is read by its address."""
 
 _NOT_FOUND = {"unknown_run", "unknown_phase", "unknown_template", "unknown_artifact", "bad_argument"}
 
@@ -80,6 +86,14 @@ def add_resources(server: MCPServer[None], place: ProjectSession) -> None:
     server.resource("wfe://schemas/{name}", title="Artifact schema", mime_type="application/schema+json")(schema)
 
 
+async def open_runs(place: ProjectSession) -> list[Resource]:
+    """The newest open runs of the project as resources; none while it is not open, which a list must not wait for."""
+    if not place.is_open:
+        return []
+    engine = await place.engine()
+    return await place.in_thread(partial(_open_runs, engine))
+
+
 def add_completions(server: MCPServer[None], place: ProjectSession) -> None:
     """Complete the names of runs, phases, templates and schemas."""
 
@@ -126,6 +140,20 @@ def _names(
             return [offer.name for offer in offers(engine)]
         case _:
             return ()
+
+
+def _open_runs(engine: Engine) -> list[Resource]:
+    from wfe_mcp.store.runs.run_list import OPEN_RUNS
+
+    with engine.store.read() as tx:
+        found = tx.list_runs(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
+    return [
+        Resource(
+            uri=f"wfe://runs/{run.id}", name=run.id, title=run.title or run.template,
+            description=f"Run of {run.template}, {run.status}", mime_type=JSON,
+        )
+        for run in found
+    ]  # fmt: skip
 
 
 def _run(engine: Engine, run: str) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from typing import Any, cast
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
-from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
+from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
+
+SIZE: dict[str, Any] = {"anthropic/maxResultSizeChars": 2 * LIMIT_BYTES}
+"""Claude Code passes a result of this size on whole, and does not put it into a file. Ours are smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def sdk_tool(entry: ToolEntry) -> Tool:
     )
     tool = Tool.from_function(
         entry.body, title=entry.title, description=description, annotations=hints, context_kwarg="call",
-        meta={"anthropic/alwaysLoad": True} if entry.always else None, structured_output=False,
+        meta=SIZE | ({"anthropic/alwaysLoad": True} if entry.always else {}), structured_output=False,
     )  # fmt: skip
     tool.parameters = slim(tool.parameters) | {"additionalProperties": False}
     tool.fn_metadata.output_schema = ENVELOPE_SCHEMA

@@ -22,6 +22,9 @@ Ctx = Context[None, Any]
 POLL_S = 0.2
 """Interval at which a waiting call reads the run: the command line and other servers change it too."""
 
+PROGRESS_S = 5.0
+"""How often a waiting call tells its client that it still waits."""
+
 ROOTS_WAIT_S = 3.0
 
 
@@ -45,13 +48,21 @@ class ToolRequest:
         """True when the client cannot be asked during the call."""
         return is_modern(self.context.protocol_version)
 
-    async def until(self, is_so: Callable[[], bool], within_s: float) -> bool:
-        """Wait until ``is_so``; False when ``within_s`` is over first. Cancelling ends the wait at once."""
+    async def until(self, is_so: Callable[[], bool], within_s: float, doing: str = "") -> bool:
+        """Wait until ``is_so``; False when ``within_s`` is over first. Cancelling ends the wait at once.
+
+        ``doing`` is the sentence that the client shows its user meanwhile, if it asked for progress; empty once the call is
+        answered.
+        """
+        began, told_s = anyio.current_time(), -PROGRESS_S
         with anyio.move_on_after(within_s):
             while True:
                 changed = self.place.next_change()
                 if await self.place.in_thread(is_so):
                     return True
+                if doing and (passed_s := anyio.current_time() - began) - told_s >= PROGRESS_S:
+                    told_s = passed_s
+                    await self.context.report_progress(round(passed_s, 1), within_s, doing)
                 with anyio.move_on_after(POLL_S):
                     await changed.wait()
         return False

@@ -112,11 +112,11 @@ class StdioClient:
         """Call a tool without waiting for the answer."""
         self.calls.append(tool)
         params: dict[str, Any] = {"name": tool, "arguments": arguments}
-        return Pending(self, params, self._ask("tools/call", params))
+        return Pending(self, params, self.ask("tools/call", params))
 
     def request(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Any request of the protocol; its result."""
-        return self.result(self._ask(method, dict(params or {})))
+        return self.result(self.ask(method, dict(params or {})))
 
     # -- the end of a server -----------------------------------------------------------------------------------------
 
@@ -181,9 +181,10 @@ class StdioClient:
         more: dict[str, Any] = {"inputResponses": answers}
         if asked.get("requestState") is not None:
             more["requestState"] = asked["requestState"]
-        return self._ask("tools/call", params | more)
+        return self.ask("tools/call", params | more)
 
-    def _ask(self, method: str, params: dict[str, Any]) -> int:
+    def ask(self, method: str, params: dict[str, Any]) -> int:
+        """Send a request; its number for ``result``. The caller's ``_meta`` is kept."""
         with self._lock:
             self._last_id += 1
             request = self._last_id
@@ -192,7 +193,8 @@ class StdioClient:
                 self._waiting[request].put(None)
         if self.era == MODERN:
             who = {"protocolVersion": self.era, "clientInfo": self._client, "clientCapabilities": self._capabilities()}
-            params = params | {"_meta": {_META + key: value for key, value in who.items()}}
+            own = {_META + key: value for key, value in who.items()}
+            params = params | {"_meta": {**params.get("_meta", {}), **own}}
         self._send({"jsonrpc": "2.0", "id": request, "method": method, "params": params})
         return request
 

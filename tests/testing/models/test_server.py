@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -141,6 +142,31 @@ def test_a_refusal_has_its_status_headers_and_shape(api: str) -> None:
     assert status == 429
     assert json.loads(said)["error"]["message"] == "slow down"
     assert server.asked[0].status == 429
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_tool_in_a_namespace_and_a_search_for_tools_are_called_as_codex_expects(stream: bool) -> None:
+    calls = (Call("tool_search", {"query": "start run"}), Call("mcp__wfe/start_run", {"template": "t"}))
+    with ModelServer([Turn(calls=calls)]) as models:
+        sent = urllib.request.Request(
+            f"{models.v1}/responses", json.dumps({"model": "m", "input": "x", "stream": stream}).encode()
+        )
+        with urllib.request.urlopen(sent, timeout=30) as answer:
+            told = answer.read().decode()
+    if stream:
+        ended = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")]
+        items = [each["item"] for each in ended if each["type"] == "response.output_item.done"]
+    else:
+        items = json.loads(told)["output"]
+
+    search, call = items
+    assert (search["type"], search["execution"], search["arguments"]) == (
+        "tool_search_call",
+        "client",
+        {"query": "start run"},
+    )
+    assert (call["type"], call["namespace"], call["name"]) == ("function_call", "mcp__wfe", "start_run")
+    assert json.loads(call["arguments"]) == {"template": "t"}
 
 
 def test_turns_are_used_up_per_model_and_then_the_rest_is_said() -> None:

@@ -27,5 +27,7 @@ async def second_opinion(
     job = views.opinions.waited_for(found)
     if job is None or not wait_s:
         return found
-    await call.until(partial(views.opinions.is_done, call.engine, job), wait_s)
+    await call.until(
+        partial(views.opinions.is_done, call.engine, job), wait_s, "The reviewers have been asked and are answering."
+    )
     return await call.place.in_thread(partial(views.opinions.answered, call.engine, job, question))

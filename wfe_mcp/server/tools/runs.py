@@ -48,11 +48,8 @@ async def status(
     def is_over() -> bool:
         return views.waiting.has_moved(call.engine, before) or not views.waiting.sleeps(call.engine, run)
 
-    return (
-        await call.answer(views.tool_answers.status, run=run, detail=detail)
-        if await call.until(is_over, wait_s)
-        else found
-    )
+    has_changed = await call.until(is_over, wait_s, f"Waiting for the {found.waiting_on}. {found.summary}")
+    return await call.answer(views.tool_answers.status, run=run, detail=detail) if has_changed else found
 
 
 async def control_run(

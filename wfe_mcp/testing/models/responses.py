@@ -1,10 +1,13 @@
 """The OpenAI Responses API of the fake models.
 
 Source: https://platform.openai.com/docs/api-reference/responses
+
+A call named ``NAMESPACE/TOOL`` is one of a tool in a namespace; one named ``tool_search`` asks the client to look for tools.
 """
 
 from __future__ import annotations
 
+import json
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 failed = chat.failed
+
+SEARCH, SEARCH_CALL = "tool_search", "tool_search_call"
 
 
 def wanted(body: Mapping[str, Any], _path: str) -> Wanted:
@@ -69,6 +74,8 @@ def _item_frames(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"type": f"response.{kind}.delta", **place, "delta": piece, "logprobs": []}
         yield {"type": f"response.{kind}.done", **place, key: item["said"], "logprobs": []}
         yield {"type": "response.content_part.done", **place, "part": done["content"][0]}
+    elif item["type"] == SEARCH_CALL:
+        yield {"type": "response.output_item.added", "item": {**done, "status": "in_progress"}}
     else:
         yield {"type": "response.output_item.added", "item": {**done, "arguments": "", "status": "in_progress"}}
         for piece in pieces(item["said"]):
@@ -83,13 +90,19 @@ def _items(reply: Reply) -> list[dict[str, Any]]:
     if reply.text:
         items.append({"type": "message", "id": "msg_1", "said": reply.text, "refused": reply.stop == "refusal"})
     for call_id, name, given in reply.calls:
-        items.append({"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id, "name": name, "said": given})
+        namespace, _, tool = name.rpartition("/")
+        kind = SEARCH_CALL if name == SEARCH else "function_call"
+        called = {"type": kind, "id": f"fc_{call_id}", "call_id": call_id, "name": tool, "said": given}
+        items.append(called | ({"namespace": namespace} if namespace else {}))
     return items
 
 
 def _whole_item(item: dict[str, Any]) -> dict[str, Any]:
+    if item["type"] == SEARCH_CALL:
+        kept = {key: item[key] for key in ("type", "id", "call_id")}
+        return {**kept, "execution": "client", "arguments": json.loads(item["said"]), "status": "completed"}
     if item["type"] == "function_call":
-        kept = {key: item[key] for key in ("type", "id", "call_id", "name")}
+        kept = {key: item[key] for key in ("type", "id", "call_id", "name", "namespace") if key in item}
         return {**kept, "arguments": item["said"], "status": "completed"}
     said: dict[str, Any] = {"type": "output_text", "text": item["said"], "annotations": []}
     if item["refused"]:

@@ -1,0 +1,141 @@
+"""A real server tells its client which runs have changed, in both protocol eras."""
+
+import queue
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.scene import BUGGED, PROBLEM, PROOF, SHOWN, UNITTEST
+from wfe_mcp.core.model import By
+from wfe_mcp.server.icon import SVG
+from wfe_mcp.testing.playground import Playground
+from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
+from wfe_mcp.views import tool_answers as answers
+
+ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
+UPDATED, LISTED = "notifications/resources/updated", "notifications/resources/list_changed"
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Generator[Playground]:
+    with Playground(tmp_path, files=BUGGED, checks={"test": UNITTEST}) as made:
+        yield made
+
+
+def begun(project: Playground) -> str:
+    """The id of a run that this process, not the server, has started."""
+    started = answers.start_run(project.engine, By("ada"), template="quick_fix", inputs=PROBLEM)
+    assert started.ok and started.run is not None
+    return str(started.run)
+
+
+def watch(client: StdioClient, *uris: str) -> None:
+    """Ask for the list and for these addresses, in the words of the client's era."""
+    if client.era == HANDSHAKE:
+        for uri in uris:
+            client.request("resources/subscribe", {"uri": uri})
+        return
+    client.ask(
+        "subscriptions/listen", {"notifications": {"resourcesListChanged": True, "resourceSubscriptions": [*uris]}}
+    )
+    assert client.heard.get(timeout=PATIENCE_S)[0] == "notifications/subscriptions/acknowledged"
+
+
+def told(client: StdioClient, method: str) -> list[tuple[str, Any]]:
+    """Everything that was told up to the first notification of this kind, as (method, address)."""
+    found: list[tuple[str, Any]] = []
+    while not found or found[-1][0] != method:
+        name, params = client.heard.get(timeout=PATIENCE_S)
+        found.append((name, params.get("uri")))
+    return found
+
+
+@ERAS
+def test_a_change_by_another_process_is_told_to_who_asked_for_its_run(project: Playground, era: Era) -> None:
+    run, other = begun(project), begun(project)
+    with project.server(era) as client:
+        client.call("status")
+        watch(client, f"wfe://runs/{run}", f"wfe://runs/{run}/context", f"wfe://runs/{other}")
+        answers.start_phase(project.engine, By("bob"), run)
+        found = [uri for method, uri in told(client, UPDATED) + told(client, UPDATED) if method == UPDATED]
+
+    assert found == [f"wfe://runs/{run}", f"wfe://runs/{run}/context"]
+
+
+@ERAS
+def test_a_run_that_starts_is_told_as_a_changed_list_and_is_in_it(project: Playground, era: Era) -> None:
+    with project.server(era) as client:
+        client.call("status")
+        watch(client)
+        run = begun(project)
+        assert told(client, LISTED)[-1] == (LISTED, None)
+        listed = {each["uri"]: each for each in client.request("resources/list")["resources"]}
+
+    assert set(listed) == {"wfe://project", f"wfe://runs/{run}"}
+    assert listed[f"wfe://runs/{run}"]["description"] == "Run of quick_fix, running"
+
+
+@ERAS
+def test_what_the_server_itself_changes_is_told_too(project: Playground, era: Era) -> None:
+    with project.server(era) as client:
+        client.call("status")
+        watch(client)
+        run = client.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
+        told(client, LISTED)
+        client.call("control_run", run=run, action="cancel", reason="tried")
+        told(client, LISTED)
+        listed = [each["uri"] for each in client.request("resources/list")["resources"]]
+
+    assert listed == ["wfe://project"]
+
+
+def test_after_unsubscribing_an_address_is_told_no_more(project: Playground) -> None:
+    run = begun(project)
+    with project.server(HANDSHAKE) as client:
+        client.call("status")
+        watch(client, f"wfe://runs/{run}")
+        client.request("resources/unsubscribe", {"uri": f"wfe://runs/{run}"})
+        answers.start_phase(project.engine, By("bob"), run)
+        begun(project)
+        found = told(client, LISTED)
+
+    assert {method for method, _ in found} == {LISTED}
+
+
+def test_a_stateless_client_that_listens_to_nothing_is_told_nothing(project: Playground) -> None:
+    with project.server(MODERN) as client:
+        run = client.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
+        client.call("start_phase", run=run)
+        client.call("status", run=run)
+        with pytest.raises(queue.Empty):
+            client.heard.get_nowait()
+
+
+@ERAS
+def test_a_long_call_says_in_a_sentence_what_it_waits_for(project: Playground, era: Era) -> None:
+    project.write(SHOWN)
+    with project.server(era) as client:
+        run = client.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
+        client.call("start_phase", run=run, phase="reproduce")
+        given = {"run": run, "phase": "reproduce", "artifact": PROOF}
+        params: dict[str, Any] = {"name": "submit_artifact", "arguments": given, "_meta": {"progressToken": "p1"}}
+        client.result(client.ask("tools/call", params))
+        while (heard := client.heard.get(timeout=PATIENCE_S))[0] != "notifications/progress":
+            pass
+
+    assert heard[1]["progressToken"] == "p1"
+    assert heard[1]["message"] == "The gates of 'reproduce' are judging attempt 1."
+    assert (heard[1]["progress"], heard[1]["total"]) == (0.0, 20.0)
+
+
+@ERAS
+def test_the_server_and_its_prompts_have_the_icon_of_the_page(project: Playground, era: Era) -> None:
+    page = Path(__file__).parents[2] / "wfe_mcp" / "dashboard" / "static" / "icon.svg"
+    assert page.read_text(encoding="utf-8").strip() == SVG
+    with project.server(era) as client:
+        prompts = client.request("prompts/list")["prompts"]
+
+    assert all(each["icons"][0]["src"].startswith("data:image/svg+xml;base64,") for each in prompts)

@@ -1,0 +1,136 @@
+"""Tells the client which runs have changed: ``resources/updated`` and ``resources/list_changed``, in both protocol eras.
+
+    this process changes a run ─────────┐
+    another one does: a look every 2 s ─┴─► last event of each open run, before and now ─► what the client asked for
+
+Rules:
+1. A handshake client hears of the list without asking, and of an address after ``resources/subscribe``. A stateless
+   client hears of both on the ``subscriptions/listen`` that it opened, and of nothing else.
+2. An address below ``wfe://runs/RUN`` changes with its run. Tools, prompts and templates of addresses never change.
+3. While nobody listens, nothing is read. What changed meanwhile is told at the next look: once too often, never too seldom.
+"""
+
+import logging
+from functools import partial
+from typing import Any
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.session import ServerSession
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourcesListChanged, ResourceUpdated
+from mcp_types import (
+    EmptyResult,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
+)
+
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.server.project_session import ProjectSession
+from wfe_mcp.server.tool_request import is_modern
+
+LOOK_S = 2.0
+"""How long a change of another process may stay untold."""
+
+RUNS = "wfe://runs/"
+
+Tails = dict[str, tuple[int, str]]
+"""The number and hash of the last event of each open run."""
+
+log = logging.getLogger("wfe_mcp.server")
+
+
+class RunChanges:
+    """What one client wants to hear of, and what it has heard."""
+
+    def __init__(self, place: ProjectSession, bus: InMemorySubscriptionBus) -> None:
+        self._place = place
+        self._bus = bus
+        self._handler = ListenHandler(bus)
+        self._session: ServerSession | None = None
+        self._subscribed: set[str] = set()
+        self._listened: list[tuple[str, ...]] = []
+        self._seen: Tails = {}  # so that open runs are news for a client that listed while the project was not open
+
+    def serve(self, low: Server[Any]) -> None:
+        """Register the requests of rule 1."""
+        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
+        low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
+
+    def meet(self, session: ServerSession) -> None:
+        """Note the session of a handshake client, which hears outside of its requests."""
+        if not is_modern(session.protocol_version):
+            self._session = session
+
+    async def follow(self) -> None:
+        """Tell until the connection ends. The project is open."""
+        while True:
+            changed = self._place.next_change()
+            if self._session is not None or self._listened:
+                await self._look()
+            with anyio.move_on_after(LOOK_S):
+                await changed.wait()
+
+    async def _look(self) -> None:
+        try:
+            engine = await self._place.engine()
+            now = await self._place.in_thread(partial(_tails, engine))
+        except Exception as exc:  # the next look may succeed
+            log.info("the runs could not be read: %s", exc)
+            return
+        before, self._seen = self._seen, now
+        moved = {run for run in before.keys() | now.keys() if before.get(run) != now.get(run)}
+        if moved:
+            await self._tell(moved, is_list=before.keys() != now.keys())
+
+    async def _tell(self, moved: set[str], *, is_list: bool) -> None:
+        if self._session is not None:
+            if is_list:
+                await self._session.send_resource_list_changed()
+            for uri in sorted(uri for uri in self._subscribed if run_of(uri) in moved):
+                await self._session.send_resource_updated(uri)
+        if is_list:
+            await self._bus.publish(ResourcesListChanged())
+        listened = {uri for uris in self._listened for uri in uris}
+        for uri in sorted(uri for uri in listened if run_of(uri) in moved):
+            await self._bus.publish(ResourceUpdated(uri))
+
+    async def _look_first(self) -> None:
+        """What has changed before somebody asks for an address is no news of it."""
+        if self._place.is_open:
+            await self._look()
+
+    async def _subscribe(self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
+        self.meet(ctx.session)
+        await self._look_first()
+        self._subscribed.add(str(params.uri))
+        return EmptyResult()
+
+    async def _unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
+        del ctx
+        self._subscribed.discard(str(params.uri))
+        return EmptyResult()
+
+    async def _listen(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        uris = tuple(params.notifications.resource_subscriptions or ())
+        await self._look_first()
+        self._listened.append(uris)
+        try:
+            return await self._handler(ctx, params)
+        finally:
+            self._listened.remove(uris)
+
+
+def run_of(uri: str) -> str:
+    """The run that an address belongs to; empty for another kind of address."""
+    return uri.removeprefix(RUNS).partition("/")[0] if uri.startswith(RUNS) else ""
+
+
+def _tails(engine: Engine) -> Tails:
+    with engine.store.read() as tx:
+        return tx.open_tails(engine.project_id)
