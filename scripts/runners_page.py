@@ -39,7 +39,7 @@ says: `… no test ran`.
 
 *Live*: the runner itself runs, where it is installed (PATH) or can be (npm: packages from npm; wheel: a package that carries the
 program; CI: only where the variable `CI` is set, since it takes a minute). *Recorded*: what that version printed and wrote is
-played back on each machine. dotnet was never run here: its recording is written by hand.
+played back on each machine. dotnet was never run here: its recording was written manually, after its documentation.
 """
 _NEEDS = {"": "PATH", "npm": "npm", "nextest": "PATH or wheel", "maven": "CI, PATH", "gradle": "CI, PATH"}
 

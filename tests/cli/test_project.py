@@ -90,7 +90,7 @@ def test_a_clean_template_lints_silently(cli: Terminal) -> None:
     said = cli("templates", "lint", "letter")
     assert (said.code, said.out, said.err) == (0, "", "")
     assert cli.json("templates", "lint", "quick_fix").document == {
-        "ok": True, "errors": [], "requires": {
+        "ok": True, "errors": [], "warnings": [], "requires": {
             "checks": ["test"], "roles": ["reviewer"], "servers": [], "context": [], "plugins": [], "templates": [],
         },
     }  # fmt: skip

@@ -36,6 +36,16 @@ def test_failing_tests_have_the_id_that_their_runner_takes() -> None:
     assert (second.id, second.kind) == ("tests/test_a.py::test_setup", "error")
 
 
+def test_a_test_whose_fixture_does_not_exist_shows_nothing() -> None:
+    content = (
+        b"<testsuite><testcase classname='t' name='test_a' file='t.py'><error message='failed on setup with \"...\"'>file t.py, line 1"
+        b"\nE       fixture 'no_such' not found</error></testcase><testcase classname='t' name='test_b' file='t.py'>"
+        b"<error message='failed on setup with \"AssertionError: 3\"'>E  AssertionError</error></testcase></testsuite>"
+    )
+    missing, raised = parse_junit(content).failing
+    assert (missing.is_unloaded, raised.is_unloaded) == (True, False)
+
+
 def test_a_nested_suite_without_files_names_tests_by_class() -> None:
     content = (
         b"<testsuites><testsuite><testsuite><testcase classname='com.x.CalcTest' name='adds'><failure>boom\nat x"

@@ -1,7 +1,7 @@
 """Each recognised runner, red, green, without tests, crashing and with a dependency missing: its verdict and its count.
 
 Runners that can be had here run for real; each also plays back a recording of a real run (``record_runners.py``), that of
-dotnet was written by hand.
+dotnet was written manually.
 """
 
 import json
@@ -131,7 +131,8 @@ def test_a_report_that_is_written_after_its_runner_has_ended_counts(
     programs.mkdir()
     (programs / "date").write_text(
         "#!/bin/sh\nread -r _ _ _ _ _ leader _ </proc/self/stat\n"
-        f'[ "$1" != -u ] || while [ -e /proc/"$leader" ]; do :; done\nexec {shutil.which("date")} "$@"\n'
+        'if [ "$1" = -u ]; then while [ -e /proc/"$leader" ]; do :; done; sleep 2; fi\n'
+        f'exec {shutil.which("date")} "$@"\n'
     )
     (programs / "date").chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)

@@ -1,5 +1,7 @@
 """What a person sees before they approve."""
 
+import hashlib
+import os
 import shutil
 from dataclasses import replace
 from typing import Any
@@ -111,6 +113,25 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
     ]  # fmt: skip
     assert view.changes[0].watched == (Named(".env", "new"), Named("conftest.py", "changed"))
     assert "canary" not in str(as_json(view))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script of the shell is no program there")
+@pytest.mark.attack("replace the ignored program of a check between two phases", "detected", "T15")
+def test_a_check_that_ran_another_program_than_at_first_is_unusual(scene: Scene) -> None:
+    scene.write(".gitignore", "tools/\n.wfe/runs/\n")
+    scene.write(".wfe/config.toml", '[checks.ok]\nargv = ["tools/check"]\n')
+    scene.trust_config()
+    run = scene.start(phase("plan", command("ok")), phase("build", command("ok"), approval()))
+    told: list[str] = []
+    for name, text in (("plan", "#!/bin/sh\nexit 0\n"), ("build", "#!/bin/sh\n# as before\nexit 0\n")):
+        scene.write("tools/check", text)
+        (scene.root / "tools/check").chmod(0o755)
+        scene.do(run, name)
+        told.append(hashlib.sha256(text.encode()).hexdigest()[:12])
+    (one,) = shown(scene, run, "build").unusual
+    assert one.text == "Check ok ran another program than at first."
+    place = (scene.root / "tools/check").resolve()
+    assert one.why == f"First {place} (sha256 {told[0]}), now {place} (sha256 {told[1]})."
 
 
 @pytest.mark.attack("change files after the start and before the first phase", "detected", "T15")

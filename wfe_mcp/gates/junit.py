@@ -10,6 +10,9 @@ from wfe_mcp.gates.cases import first_line
 from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
 from wfe_mcp.gates.results import FailedTest, TestResults, spellings
 
+_NO_FIXTURE = re.compile(r"fixture '[^'\n]+' not found")
+"""pytest: nothing of the test ran, nor any code that it is about."""
+
 _JS_FILE = re.compile(r"^(/|[A-Za-z]:[\\/]).*\.[cm]?[jt]sx?$")
 
 
@@ -65,7 +68,8 @@ def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
         aliases=frozenset(_aliases(name, classname)),
         is_unloaded=not name  # bats: the file, or its setup_file
         or _is_file(case) or case.get("status") == "notrun" or message.startswith("collection failure")
-        or "unittest.loader._FailedTest" in classname,
+        or "unittest.loader._FailedTest" in classname
+        or (kind == "error" and _NO_FIXTURE.search(detail.text or "") is not None),
     )  # fmt: skip
 
 

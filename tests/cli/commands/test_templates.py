@@ -224,6 +224,21 @@ def test_a_weakness_that_lint_warns_of_and_a_shadow_are_told(cli: Terminal) -> N
     assert "! .wfe/templates has another note, which takes precedence." in said.out
 
 
+def test_lint_tells_of_a_gate_that_any_failure_satisfies_and_of_a_last_check_without_a_level(cli: Terminal) -> None:
+    gate = {"kind": "command", "check": "test", "expect": {"exit_code": "nonzero"}}
+    name = put(cli, "weak.json", template("weak", phase("draft", gates=[gate])))
+    said = cli("templates", "lint", name)
+    assert (said.code, said.out.splitlines()[0]) == (0, f"{name}: 2 warnings")
+    assert "/phases/0/gates/0/expect: any failure of this check satisfies the gate; name the test" in said.out
+    assert "/phases/0/gates/0: the template's last check 'test' may have run in the agent's own folder" in said.out
+    found = cli.json("templates", "lint", name)
+    assert [each["path"] for each in found.document["warnings"]] == ["/phases/0/gates/0", "/phases/0/gates/0/expect"]
+    strict = gate | {"level": "worktree", "expect": {"exit_code": "nonzero", "fails": "test_a"}}
+    assert (
+        cli("templates", "lint", put(cli, "strict.json", template("strict", phase("draft", gates=[strict])))).out == ""
+    )
+
+
 @pytest.mark.requirement("S3-04")
 def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> None:
     put(cli, "milestones.md", MILESTONES)

@@ -176,12 +176,12 @@ def hide_by_a_filter(scene: Scene) -> None:
     scene.git("config", "--global", "filter.old.clean", "git cat-file blob HEAD:app.py")
 
 
-@pytest.mark.attack("hide a changed file from the reviewers by what git is told", "held", "T15")
+@pytest.mark.attack("hide a changed file from the reviewers by the configuration or the index of git", "held", "T15")
 @pytest.mark.parametrize(
     "hide", [hide_by_an_exclude_file, hide_by_an_attribute, hide_by_a_bit_of_the_index, hide_by_a_filter]
 )
 @pytest.mark.parametrize("is_new", [False, True])
-def test_nothing_that_git_is_told_hides_a_change_from_the_reviewers(
+def test_neither_configuration_nor_index_of_git_hides_a_change_from_the_reviewers(
     scene: Scene, hide: Callable[[Scene], None], is_new: bool
 ) -> None:
     if is_new and hide is hide_by_a_bit_of_the_index:

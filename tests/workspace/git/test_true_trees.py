@@ -5,6 +5,7 @@ import importlib.util
 import os
 import py_compile
 import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,33 @@ def test_bytecode_that_never_asks_its_source_is_watched(root: Path, repo: Git) -
     evil.write_text("RATE = 2\n")
     py_compile.compile(str(evil), str(cached), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     assert changed_paths(root, before, tree(root)) == [cached.relative_to(root).as_posix()]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the system keeps no time of change")
+@pytest.mark.attack(
+    "change a source and give it its old time, so that Python runs the bytecode of before", "held", "T15"
+)
+@pytest.mark.parametrize("folder", ["", "src/"])
+def test_stale_bytecode_that_python_takes_for_its_source_is_watched(root: Path, repo: Git, folder: str) -> None:
+    (root / ".gitignore").write_text("__pycache__/\n")
+    source = root / folder / "money.py"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("RATE = 2\n")
+    times = (source.stat().st_atime_ns, source.stat().st_mtime_ns)
+    py_compile.compile(str(source))
+    cached = Path(importlib.util.cache_from_source(str(source))).relative_to(root).as_posix()
+    before = tree(root)
+    assert parts_of(before)[1] == ""
+    source.write_text("RATE = 1\n")
+    os.utime(source, ns=times)
+    after = tree(root)
+    said = subprocess.run(
+        [sys.executable, "-c", "import money; print(money.RATE)"], cwd=source.parent, capture_output=True
+    )
+    assert said.stdout.strip() == b"2", "Python runs what the file no longer says"
+    assert watched_changes(root, before, after)["new"] == (cached,)
+    py_compile.compile(str(source))
+    assert parts_of(tree(root))[1] == ""
 
 
 @pytest.mark.attack("leave bytecode without a source", "held", "T15")

@@ -12,7 +12,10 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.core.errors import Detail
     from wfe_mcp.views.model import JsonObject
     from wfe_mcp.workflow.lint import ProjectNames
 
@@ -73,9 +76,9 @@ def show(invocation: Invocation, name: Name) -> None:
 
 
 def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) -> None:
-    """Find every error in a template.
+    """Find every error in a template, and what makes its gates weak.
 
-    Exit code 1 with errors; without any it prints nothing.
+    Exit code 1 with errors, 0 with warnings only; without either it prints nothing.
     """
     from wfe_mcp.engine.templates.catalogue import linted, project_names
     from wfe_mcp.views.templates import requires_view
@@ -88,11 +91,9 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
-        _tell_faults(invocation, source, [(each.path, each.message) for each in refused.details], {})
+        _tell_faults(invocation, source, refused.details, (), {})
         return
-    _tell_faults(
-        invocation, source, [(each.path, each.message) for each in report.errors], requires_view(report.requires)
-    )
+    _tell_faults(invocation, source, report.errors, report.warnings, requires_view(report.requires))
 
 
 def export(invocation: Invocation, name: Name, target: Target = "") -> None:
@@ -145,18 +146,27 @@ def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tu
     return replace(names, tools=tools)
 
 
-def _tell_faults(invocation: Invocation, source: str, faults: list[tuple[str, str]], requires: object) -> None:
-    invocation.exit_code = 1 if faults else 0
-    errors = [{"path": path, "message": message} for path, message in faults]
+def _tell_faults(
+    invocation: Invocation, source: str, errors: "Sequence[Detail]", warnings: "Sequence[Detail]", requires: object
+) -> None:
+    invocation.exit_code = 1 if errors else 0
     if invocation.screen.as_json:
         from wfe_mcp.views.model import plain
 
-        invocation.screen.document({"ok": not errors, "errors": errors, "requires": plain(requires)})
+        found = {
+            name: [{"path": each.path, "message": each.message} for each in listed]
+            for name, listed in (("errors", errors), ("warnings", warnings))
+        }
+        invocation.screen.document({"ok": not errors, **found, "requires": plain(requires)})
         return
-    if faults:
-        invocation.screen.line(f"{source}: {plural(len(faults), 'error')}", "red")
-    for path, message in faults:
-        invocation.screen.line(f"  {path or '(whole)'}: {message}")
+    if errors:
+        invocation.screen.line(f"{source}: {plural(len(errors), 'error')}", "red")
+    for each in errors:
+        invocation.screen.line(f"  {each.path or '(whole)'}: {each.message}")
+    if warnings:
+        invocation.screen.line(f"{source}: {plural(len(warnings), 'warning')}", "yellow")
+    for each in warnings:
+        invocation.screen.line(f"  {each.path or '(whole)'}: {each.message}")
 
 
 def _tell(screen: "Screen", definition: "JsonObject", source: str, state: str) -> None:

@@ -132,12 +132,17 @@ def _place(data: Mapping[str, Any]) -> Iterator[Named]:
     """Where a check ran, and with what."""
     program: dict[str, Any] = data.get("program") or {}
     if program:
-        yield Named("program", f"{program.get('real') or program['path']} (sha256 {str(program['sha256'])[:12]})")
+        yield Named("program", program_text(program))
     brought = [f"{each['path']} ({each['how']})" for each in data.get("bring") or ()]
     if brought:
         yield Named("brought", brought)
     if data.get("network"):
         yield Named("network", "open")
+
+
+def program_text(program: Mapping[str, Any]) -> str:
+    """The program that a check started, as ``gates.program`` recorded it: where it lies, and its bytes."""
+    return f"{program.get('real') or program['path']} (sha256 {str(program['sha256'])[:12]})"
 
 
 def opinions_shown(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.change import LOST_GIT
+from wfe_mcp.views.approvals.evidence import program_text
 from wfe_mcp.views.approvals.model import Unusual, Weight
 from wfe_mcp.views.before_work import BEFORE_WORK, changed_before_work, shortened
 
@@ -32,6 +33,7 @@ def unusual_things(
         *_weakened(found),
         *_of_run(found),
         *_of_gates(evidence),
+        *_of_programs(engine, found),
         *_of_opinions(opinions),
         *_of_files(changes),
         *_of_watched(found, changes),
@@ -76,6 +78,20 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
         if ignored:
             yield Unusual("warning", f"Check {line.gate} may have read {plural(len(ignored), 'file')} that git ignores.",
                           ", ".join(map(str, ignored[:_NAMED])))  # fmt: skip
+
+
+def _of_programs(engine: Engine, found: Overview) -> Iterator[Unusual]:
+    """Checks whose program has other bytes, or lies elsewhere, than when they first ran in this run."""
+    with engine.store.read() as tx:
+        recorded = tx.evidence(found.loaded.record.id)
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for each in recorded:
+        if each.data.get("check") and each.data.get("program"):
+            seen.setdefault(str(each.data["check"]), []).append(each.data["program"])
+    for check, programs in seen.items():
+        first, last = program_text(programs[0]), program_text(programs[-1])
+        if first != last:
+            yield Unusual("warning", f"Check {check} ran another program than at first.", f"First {first}, now {last}.")
 
 
 def _of_opinions(opinions: Sequence[OpinionShown]) -> Iterator[Unusual]:

@@ -7,9 +7,11 @@ Rules:
 1. ``ROWS`` is the one table. What is watched and what the decision view calls unusual both come from it.
 2. Folders of dependencies and build output are not searched: tools rewrite them. Of an environment, what Python runs at
    its start is watched.
-3. Bytecode that Python would run without asking its source is watched: hash-based, or without a source beside it.
+3. Bytecode that Python would run though its source says something else is watched: hash-based, without a source beside it,
+   or stale: its source changed after it was written, and has the size and the time of before.
 """
 
+import os
 import re
 from typing import Literal, NamedTuple
 
@@ -120,6 +122,34 @@ def decides_alone(header: bytes, *, is_cached: bool, has_source: bool) -> bool:
     if len(header) == 8 and header[4] & 1:
         return True
     return not is_cached and not has_source
+
+
+class Header(NamedTuple):
+    """The header of bytecode that compares times. ``mtime``: of its source, whole seconds; ``size``: of its source, bytes."""
+
+    mtime: int
+    size: int
+
+
+def header_of(content: bytes) -> Header | None:
+    """The header in the first 16 bytes of bytecode; None for bytecode of another kind, and for what is too short."""
+    if len(content) < 16 or content[4:8] != bytes(4):
+        return None
+    return Header(int.from_bytes(content[8:12], "little"), int.from_bytes(content[12:16], "little"))
+
+
+def source_of(path: str) -> str:
+    """The source of cached bytecode: ``a/b.py`` of ``a/__pycache__/b.cpython-312.pyc``."""
+    folder, _, name = path.rpartition("/")
+    above = folder.rpartition("/")[0]
+    return f"{above}/{name.partition('.')[0]}.py".lstrip("/")
+
+
+def is_stale(header: Header, cached: os.stat_result, source: os.stat_result) -> bool:
+    """True where Python takes the bytecode for that of ``source``, which was changed after it was written."""
+    limit = 0xFFFFFFFF
+    is_taken = (int(source.st_mtime) & limit, source.st_size & limit) == header
+    return is_taken and source.st_ctime_ns > cached.st_ctime_ns
 
 
 def is_of_environment(path: str) -> bool:

@@ -34,7 +34,7 @@ from wfe_mcp.workspace.git.command import Repository, is_true, repository, requi
 from wfe_mcp.workspace.git.names import NameList, Tracked, is_ours
 from wfe_mcp.workspace.git.objects import Node, hash_file, object_id, trees_of, write_loose
 from wfe_mcp.workspace.git.stored_trees import PathChange, compare, kept_trees
-from wfe_mcp.workspace.git.watched import decides_alone
+from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of
 
 GRAIN_NS = 2_000_000_000
 """The coarsest timestamp resolution of any file system (FAT): two seconds."""
@@ -90,7 +90,7 @@ class WorkingTree:
         self._clock_ns = clock_ns
         self._hashed: dict[str, _Hashed] = {}
         self._names = NameList(root)
-        self._bytecode: dict[str, tuple[tuple[int, ...], bool]] = {}
+        self._bytecode: dict[str, tuple[tuple[int, ...], bool, Header | None]] = {}
         self._lock = threading.RLock()
 
     def look(self, repo: Repository, besides: Sequence[str] = ()) -> Look:
@@ -100,7 +100,9 @@ class WorkingTree:
             tracked, untracked = names.tracked, names.untracked
             more = [path for path in besides if path not in tracked and not is_ours(path)]
             facts = _facts(self.root, (*tracked, *untracked, *names.inner, *more))
-            watched = {path: each for path, each in self._watched(names.watched).items() if not _in_tree(path, facts)}
+            watched = {
+                path: each for path, each in self._watched(names.watched, facts).items() if not _in_tree(path, facts)
+            }
             inner = [path for path in names.inner if path in facts]
             facts |= watched
             self._hashed = {path: self._hashed[path] for path in facts if path in self._hashed}
@@ -142,29 +144,41 @@ class WorkingTree:
                 found[is_watched][path] = Node(mode, oid)
         return found
 
-    def _watched(self, candidates: Sequence[str]) -> dict[str, os.stat_result]:
-        """``lstat`` of what is watched; of bytecode only what Python runs without its source."""
+    def _watched(self, candidates: Sequence[str], files: Mapping[str, os.stat_result]) -> dict[str, os.stat_result]:
+        """``lstat`` of what is watched; of bytecode only what Python runs though the source says something else.
+
+        ``files``: ``lstat`` of the files of the tree.
+        """
         facts = _facts(self.root, candidates)
-        alone = {path: self._decides_alone(path, facts[path]) for path in facts if path.endswith(".pyc")}
+        alone = {path: self._decides_alone(path, facts[path], files) for path in facts if path.endswith(".pyc")}
         self._bytecode = {path: self._bytecode[path] for path in alone if path in self._bytecode}
         return {path: each for path, each in facts.items() if alone.get(path, True)}
 
-    def _decides_alone(self, path: str, facts: os.stat_result) -> bool:
-        place, name = f"{self.root}/{path}", path.rpartition("/")[0].rpartition("/")[2]
-        is_cached = name == "__pycache__"
+    def _decides_alone(self, path: str, facts: os.stat_result, files: Mapping[str, os.stat_result]) -> bool:
+        is_cached = path.rpartition("/")[0].rpartition("/")[2] == "__pycache__"
         known = self._bytecode.get(path)
         if is_cached and known is not None and known[0] == _signature(facts):
-            return known[1]
+            _, is_alone, header = known
+        else:
+            is_alone, header = self._read_bytecode(path, facts, is_cached=is_cached)
+        if is_alone or header is None or not is_cached or os.name == "nt":  # there, ctime is not the time of change
+            return is_alone
+        source = files.get(source_of(path))
+        return source is not None and is_stale(header, facts, source)
+
+    def _read_bytecode(self, path: str, facts: os.stat_result, *, is_cached: bool) -> tuple[bool, Header | None]:
+        place = f"{self.root}/{path}"
         began = self._clock_ns()
         try:
             with open(place, "rb") as file:  # noqa: PTH123 - thousands of files: a Path each takes longer
-                header = file.read(8)
+                content = file.read(16)
         except OSError:
-            return True
-        found = decides_alone(header, is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
+            return True, None
+        found = decides_alone(content[:8], is_cached=is_cached, has_source=os.path.lexists(place[:-1]))
+        header = header_of(content)
         if os.name != "nt" and max(_times(facts)) < began - GRAIN_NS:
-            self._bytecode[path] = _signature(facts), found
-        return found
+            self._bytecode[path] = _signature(facts), found, header
+        return found, header
 
 
 @lru_cache(32)
