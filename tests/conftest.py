@@ -28,6 +28,7 @@ import hypothesis
 import pytest
 
 from tests.forks import Forks, forking
+from tests.packages import installed_once
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
@@ -131,26 +132,10 @@ def cheap_keys() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``node_modules`` with mocha and vitest, installed once; skips where that is not possible."""
+    """``node_modules`` with jest, mocha, playwright and vitest, installed once; skips where that is not possible."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("packages")
-    (folder / "package.json").write_text("{}", encoding="utf-8")
-    install = [
-        npm,
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--prefer-offline",
-        "--fetch-retries=0",
-        "mocha@11",
-        "vitest@3",
-    ]
-    try:
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm install took more than four minutes")
-    if done.returncode:
-        pytest.skip(f"npm cannot install packages here: {done.stderr.strip()[-200:]}")
-    return folder / "node_modules"
+    options = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0", "--prefix", "."]
+    packages = ["jest@30", "mocha@11", "@playwright/test@1", "vitest@3"]
+    return installed_once(tmp_path_factory, "node", [npm, "install", *options, *packages]) / "node_modules"

@@ -1,16 +1,22 @@
-"""Packages that a test installs: the sample of the documentation as a wheel, and small ones made on the spot.
+"""Packages that a test installs: the sample of the documentation as a wheel, small ones made on the spot, and programs of
+others by their own installers.
 
-A wheel of pure Python is a zip whose content an installer lays into a folder of sys.path. So nothing here needs a network,
-a build tool or an installer; scripts/check_wheel.py installs the sample with the real ones.
+A wheel of pure Python is a zip whose content an installer lays into a folder of sys.path. So only ``installed_once`` needs a
+network or an installer; scripts/check_wheel.py installs the sample with the real ones.
 """
 
+import os
 import re
+import sqlite3
+import subprocess
 import tomllib
 import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "docs" / "examples" / "acme-wfe"
@@ -50,6 +56,41 @@ def install(site: Path, name: str, entries: Entries, modules: Mapping[str, str],
         (site / path).parent.mkdir(parents=True, exist_ok=True)
         (site / path).write_text(text, encoding="utf-8")
     return site
+
+
+def installed_once(factory: pytest.TempPathFactory, name: str, command: list[str]) -> Path:
+    """The folder in which ``command`` has installed something, once for all workers; skips where it could not."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"installed-{name}"
+    folder.mkdir(exist_ok=True)
+    result = folder / "result.txt"
+    with _one_at_a_time(folder / "lock.db"):
+        if not result.exists():
+            result.write_text(_install(command, folder), encoding="utf-8")
+    if fault := result.read_text(encoding="utf-8"):
+        pytest.skip(fault)
+    return folder
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Generator[None]:
+    """Held by one process; a database, since its lock is the same on each system and goes with its process."""
+    lock = sqlite3.connect(path, timeout=300, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
+
+
+def _install(command: list[str], folder: Path) -> str:
+    """What went wrong; empty where it is installed."""
+    tool = Path(command[0]).stem
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+    except subprocess.TimeoutExpired:
+        return f"{tool} took more than four minutes to install packages"
+    return f"{tool} cannot install packages here: {done.stderr.strip()[-200:]}" if done.returncode else ""
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Work of another tool, from the folder that the tool wrote, is imported, linted, started and worked to its end."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.importers.rivals import STORED, made_afresh, written
 from tests.templates.scene import CHECKS, FILES
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
-FOLDERS = Path(__file__).parents[1] / "importers" / "folders"
 TOOLS = {
     "task_master": "milestones", "backlog_md": "milestones", "shrimp": "milestones",
     "spec_kit": "spec_driven", "openspec": "spec_driven", "spec_workflow": "spec_driven",
@@ -112,44 +111,32 @@ def work_a_specification(project: Playground, inputs: dict[str, Any], documents:
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_the_work_of_a_tool_is_imported_linted_started_and_worked_to_its_end(project: Playground, name: str) -> None:
-    shutil.copytree(FOLDERS / name, project.root / name)
+    works(project, STORED / name, TOOLS[name])
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_folder_that_a_tool_writes_here_is_the_stored_one_and_is_worked_to_its_end(
+    project: Playground, tmp_path: Path, name: str
+) -> None:
+    root = tmp_path / "harbour"
+    root.mkdir()
+    project.git("init", "-q", str(root))
+
+    rival = made_afresh(name, root, tmp_path / "home")
+
+    assert written(root, rival.apart) == written(STORED / name)
+    works(project, root, TOOLS[name])
+
+
+def works(project: Playground, folder: Path, template: str) -> None:
+    """Imports the work of ``folder`` twice, lints, starts and works it to its end."""
+    shutil.copytree(folder, project.root / folder.name, ignore=shutil.ignore_patterns(".git"))
     project.git("add", ".", ":!.wfe")
     project.git("commit", "-q", "-m", "The work of another tool")
-    inputs, documents = brought(project, name)
+    inputs, documents = brought(project, folder.name)
 
-    works = work_milestones(project, inputs) if not documents else work_a_specification(project, inputs, documents)
+    played = work_milestones(project, inputs) if not documents else work_a_specification(project, inputs, documents)
 
-    assert works.last["run_state"] == "completed", works.last
-    assert works.last["data"]["template"] == TOOLS[name]
-    assert project.problems(works.run) == []
-
-
-@pytest.fixture
-def backlog(project: Playground) -> list[str]:
-    """The command of Backlog.md, in a folder of the user's choice: no test installs anything."""
-    folder = os.environ.get("WFE_RIVAL_TOOLS")
-    found = shutil.which("backlog", path=str(Path(folder, "node_modules", ".bin"))) if folder else None
-    if found is None:
-        pytest.skip("WFE_RIVAL_TOOLS names no folder with Backlog.md: npm install --prefix FOLDER backlog.md@1.52.0")
-    return [found]
-
-
-def test_a_folder_that_backlog_md_writes_here_is_imported_and_worked_to_its_end(
-    project: Playground, backlog: list[str]
-) -> None:
-    for words in (
-        ["init", "harbour", "--defaults", "--agent-instructions", "none"],
-        ["task", "create", "Show the next tide", "-d", "From the table", "--ac", "The page shows the next high tide"],
-        ["task", "create", "Warn of a storm tide", "--ac", "Above four metres there is a warning", "--dep", "task-1"],
-    ):
-        subprocess.run([*backlog, *words], cwd=project.root, env=project.environment, check=True, capture_output=True)
-    project.git("add", ".", ":!.wfe")
-    project.git("commit", "-q", "--allow-empty", "-m", "The backlog")
-
-    inputs, documents = brought(project, "backlog")
-
-    assert documents == {}
-    titles = [task["title"] for milestone in inputs["plan"]["milestones"] for task in milestone["tasks"]]
-    assert titles == ["Show the next tide", "Warn of a storm tide"]
-    works = work_milestones(project, inputs)
-    assert works.last["run_state"] == "completed", works.last
+    assert played.last["run_state"] == "completed", played.last
+    assert played.last["data"]["template"] == template
+    assert project.problems(played.run) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import KeptScenes, scene
 from tests.cli.scene import OK, PIN, TEMPLATES, Clock, Terminal
 from wfe_mcp.cli.app import main
 
@@ -75,9 +76,14 @@ def scene_folder(one_place: Path, tmp_path: Path) -> Generator[Path]:
     one_place.rename(tmp_path / "place")  # kept where the test failed, like all its files
 
 
+@pytest.fixture(scope="session")
+def kept_scenes(tmp_path_factory: pytest.TempPathFactory) -> KeptScenes:
+    return KeptScenes(tmp_path_factory.mktemp("scenes"))
+
+
 @pytest.fixture
 def empty(
-    scene_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    scene_folder: Path, kept_scenes: KeptScenes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     at_terminal: Callable[[bool], None],
 ) -> Terminal:  # fmt: skip
     """A folder nobody initialised, and a database that is not there yet."""
@@ -93,7 +99,7 @@ def empty(
     monkeypatch.setenv("WFE_DATABASE_URL", f"sqlite:///{database.as_posix()}")
     monkeypatch.chdir(root)
     at_terminal(False)
-    return Terminal(root.resolve(), database, Clock(), capsys)
+    return Terminal(root.resolve(), database, Clock(), capsys, scene_folder.resolve(), kept_scenes)
 
 
 @pytest.fixture
@@ -102,44 +108,25 @@ def in_git(empty: Terminal) -> None:
     empty.git("init", "-q")
 
 
-@pytest.fixture(scope="session")
-def bring_trusted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Terminal, Callable[[], None]], None]:
-    """Puts configuration and state into a project: made by the commands for the first one at its path, else a copy."""
-    kept: dict[Path, Path] = {}
+@scene
+def trusted(cli: Terminal, prepared: str) -> None:
+    """A project with the templates above and a check ``test`` (there is a file ``ok``), all of it trusted.
 
-    def bring(terminal: Terminal, make: Callable[[], None]) -> None:
-        is_git = (terminal.root / ".git").exists()  # a repository holds anchors of the log as well
-        state, config = terminal.database.parent, terminal.root / ".wfe"
-        if terminal.root in kept and not is_git:
-            shutil.copytree(kept[terminal.root] / "state", state)
-            shutil.copytree(kept[terminal.root] / "config", config)
-            return
-        make()
-        if not is_git:
-            folder = kept[terminal.root] = tmp_path_factory.mktemp("trusted")
-            shutil.copytree(state, folder / "state")
-            shutil.copytree(config, folder / "config")
-
-    return bring
+    ``prepared``: the database in which the PIN is set.
+    """
+    cli.database.parent.mkdir()
+    shutil.copy(prepared, cli.database)
+    shutil.copytree(Path(prepared).parent / "keys", cli.database.parent / "keys")
+    config = cli.root / ".wfe"
+    (config / "templates").mkdir(parents=True)
+    (config / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps(OK)}\n")
+    for definition in TEMPLATES:
+        (config / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
+    assert cli.json("trust", "--yes", pin=PIN).code == 0
 
 
 @pytest.fixture
-def cli(
-    empty: Terminal, set_up_database: Path, bring_trusted: Callable[[Terminal, Callable[[], None]], None]
-) -> Terminal:
-    """A project with the templates above and a check ``test`` (there is a file ``ok``), all of it trusted."""
-
-    def make() -> None:
-        empty.database.parent.mkdir()
-        shutil.copy(set_up_database, empty.database)
-        shutil.copytree(set_up_database.parent / "keys", empty.database.parent / "keys")
-        config = empty.root / ".wfe"
-        (config / "templates").mkdir(parents=True)
-        (config / "config.toml").write_text(f"[checks.test]\nargv = {json.dumps(OK)}\n")
-        for definition in TEMPLATES:
-            (config / "templates" / f"{definition['name']}.json").write_text(json.dumps(definition))
-        assert empty.json("trust", "--yes", pin=PIN).code == 0
-        empty.typed.clear()
-
-    bring_trusted(empty, make)
+def cli(empty: Terminal, set_up_database: Path) -> Terminal:
+    """A project with the templates of scene.py and a check ``test`` (there is a file ``ok``), all of it trusted."""
+    trusted(empty, str(set_up_database))
     return empty

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.kept_scenes import KeptScenes
 from wfe_mcp.cli.app import main
 
 PIN = "correct horse"
@@ -87,6 +88,9 @@ class Terminal:
     database: Path
     clock: Clock
     capture: pytest.CaptureFixture[str]
+    place: Path
+    """The folder of project, home and state."""
+    scenes: KeptScenes
     typed: list[tuple[tuple[str, ...], Said]] = field(default_factory=list[tuple[tuple[str, ...], Said]])
     """Every command and how it ended; the last ones are shown when a test fails."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.commands.test_opinion import GATE, Models, models, opinion
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 from tests.cli.test_bundles import Machines, exported, machines, shown
 
@@ -15,6 +16,7 @@ NAMES = {"title": "Ein Brief ✉ an Zoë — “sehr” lang", "note": "vor dem 
 TRIES = [{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]
 
 
+@scene
 def everything(cli: Terminal) -> str:
     """Opinions, a checkpoint, a rollback, its undo and redo, a skip, a forced phase, a large text; and odd names."""
     cli.save(template(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 from tests.forged import Bundle, chained, signed
 from wfe_mcp.core.canonical import canonical_json
@@ -48,6 +49,7 @@ def machines(cli: Terminal, set_up_database: Path, tmp_path: Path, monkeypatch: 
     return Machines(cli, replace(cli, root=root.resolve(), database=database), monkeypatch)
 
 
+@scene
 def finished(cli: Terminal) -> str:
     """A run with everything in it: a refused draft, a check that failed and passed, a person's no and yes."""
     run = cli.start("deed")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
 from tests.workspace.checkpoint_scene import files_of
 from tests.workspace.git.test_restore_faults import fill, mount, mounted, mounting
@@ -25,6 +26,7 @@ def small_git(cli: Terminal) -> Iterator[Path]:
         yield git
 
 
+@scene
 def wrecked(cli: Terminal) -> tuple[str, str]:
     """A run with a checkpoint, and files that have changed and are recorded since."""
     (cli.root / "a.txt").write_text("one\n")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, phase, template
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ sys.exit(int(sys.argv[2]))
 
 
 @pytest.fixture
+@scene
 def waiting(cli: Terminal) -> str:
     """A run whose artifact waits for a person."""
     run = cli.start("letter")

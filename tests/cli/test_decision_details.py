@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.cli.commands.test_opinion import FINDING, models, opinion
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["models"]
 
 
+@scene
 def waiting(cli: Terminal) -> str:
     """A run whose letter waits for a person."""
     run = cli.start("letter")

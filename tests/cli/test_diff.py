@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 
 
 @pytest.fixture
+@scene
 def steps(cli: Terminal) -> str:
     """A run of a plan whose first revision was rejected."""
     cli.save(

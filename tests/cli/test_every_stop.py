@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.commands.test_opinion import GATE, models, opinion
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
 from tests.engine.scene import Neighbour
 from wfe_mcp.core.errors import Refused
@@ -31,6 +32,7 @@ STOP = [{"do": "wait_human"}]
 FALSE = {"kind": "expr", "assert": "${1 > 2}"}
 
 
+@scene
 def begun(cli: Terminal, *phases: dict[str, Any], **more: Any) -> str:
     """A run whose first phase is done; ``work`` comes next."""
     cli.save(template("stops", phase("draft"), *phases, phase("last"), **more))

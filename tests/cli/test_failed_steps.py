@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, template
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ STEPS = [
 ]
 
 
+@scene
 def failed(cli: Terminal) -> str:
     cli.save(template("worked", {"id": "go", "kind": "steps", "steps": STEPS, "on_fail": [{"do": "wait_human"}]}))
     run = cli.start("worked")

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
 
 
 @pytest.fixture
+@scene
 def letter(cli: Terminal) -> str:
     """A letter whose draft is done and whose sending was approved."""
     run = cli.start("letter", "--title", "Thanks")

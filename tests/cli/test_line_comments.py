@@ -2,11 +2,13 @@
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
 
 pytestmark = pytest.mark.usefixtures("in_git")
 
 
+@scene
 def waiting(cli: Terminal) -> str:
     """A run whose letter waits for a person, with a changed file."""
     run = cli.start("letter")
@@ -24,6 +26,18 @@ def test_a_comment_on_a_line_is_part_of_the_decision_that_show_tells(cli: Termin
     assert said.code == 0, said.out
     (decision,) = [each for each in cli.json("show", run).data["decisions"] if each["decision"] == "rejected"]
     assert decision["comments"] == [{"file": "app.py", "line": 2, "side": "new", "text": "Name the unit."}]
+
+
+def test_show_tells_what_was_said_on_lines_when_the_attempt_is_long_over(cli: Terminal) -> None:
+    run = waiting(cli)
+    words = ("reject", run, "send", "--feedback", "Nearly.", "--comment", "app.py:2=Name the unit.\nIn SI.")
+    assert cli(*words, pin=PIN).code == 0
+    cli.hand_in(run, "send")
+
+    said = cli("show", run).out
+
+    assert ": Nearly.\n" in said
+    assert "     - app.py:2 (new): Name the unit.\n       In SI.\n" in said
 
 
 def test_a_comment_elsewhere_is_refused_and_decides_nothing(cli: Terminal) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.factory import create_engine
@@ -13,6 +14,7 @@ from wfe_mcp.workspace.system.location import project_at
 
 
 @pytest.fixture
+@scene
 def letter(cli: Terminal) -> str:
     """A letter that was rejected once and sent then; a minute lies between one command and the next."""
     run = cli.start("letter")

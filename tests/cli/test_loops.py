@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 
 ITEMS: dict[str, Any] = {"type": "object", "properties": {"items": {"type": "array"}}}
 
 
 @pytest.fixture
+@scene
 def walk(cli: Terminal) -> str:
     """A run whose loop is open at the first of two items."""
     plan = {"id": "plan", "output": {"artifact": "list", "schema": ITEMS}}

@@ -2,9 +2,11 @@
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import Terminal, phase, template
 
 
+@scene
 def letter(cli: Terminal, **outputs: object) -> str:
     cli.save(template("mail", phase("draft"), outputs=outputs))
     run = cli.start("mail")

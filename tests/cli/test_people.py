@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 
 ALWAYS_A_PERSONS = [
@@ -22,6 +23,7 @@ ALWAYS_A_PERSONS = [
 
 
 @pytest.fixture
+@scene
 def letter(cli: Terminal) -> str:
     """A run that waits for a person at ``send``."""
     run = cli.start("letter")
@@ -259,7 +261,7 @@ def test_a_persons_own_phase_takes_the_work_of_a_person(cli: Terminal) -> None:
     assert cli.json("submit", run, "answer", "--file", "draft.json", pin=PIN).document["run_state"] == "completed"
 
 
-@pytest.mark.requirement("B-23")
+@pytest.mark.requirement("B-23", "S4-07")
 @pytest.mark.skipif(sys.platform == "win32", reason="the fake client is a symbolic link")
 def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: str, tmp_path: Path) -> None:
     from wfe_mcp.store import Store

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ UNCHECKED = {"kind": "command", "check": "lint", "if_missing": "note"}
 WHY = "no reviewer is configured"
 
 
+@scene
 def unreviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
     """A run whose opinion gate had no reviewer to ask."""
     roles = {} if gates else {"roles": {"reviewer": {"provider": "second"}}}

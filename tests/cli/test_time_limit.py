@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, phase, template
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 HOUR = {"timeout": "1h"}
 
 
+@scene
 def over(cli: Terminal, *, submitted: bool = True) -> str:
     """A run whose time limit has passed while a phase was at work."""
     cli.save(template("timed", phase("draft"), phase("send"), limits=HOUR))

@@ -10,7 +10,7 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
-from wfe_mcp.core.blockers import Blocker, status_of
+from wfe_mcp.core.blockers import BlockerFound, status_of
 from wfe_mcp.core.graph import outwards
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus, VerdictKind
 from wfe_mcp.core.moves import legal_moves
@@ -248,7 +248,8 @@ def report(scene: Scene, number: int, fingerprint: str = "lint:code") -> None:
     """Recovery ``number`` says what is in the way."""
     path = f"code[recovery-{number}].diagnose"
     scene.work(path)
-    told = Blocker(PhasePath(path), 1, fingerprint.partition(":")[0], fingerprint, "It is red")
+    kind = fingerprint.partition(":")[0]
+    told = BlockerFound(phase=PhasePath(path), attempt=1, kind=kind, fingerprint=fingerprint, cause="It is red")
     scene.give(scene.command(c.Answer, path, kind="blocker", blocker=told))
 
 

@@ -43,7 +43,6 @@ def tries(scene: Scene, path: str) -> list[str]:
     return [str(attempt.status) for attempt in scene.state.attempts[PhasePath(path)]]
 
 
-@pytest.mark.requirement("B-20")
 def test_work_that_a_rollback_leaves_behind_is_rolled_back_and_begins_anew_with_the_next_number():
     scene, ready = at_build()
     scene.submit("build", tree="t2")

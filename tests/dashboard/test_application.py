@@ -85,6 +85,7 @@ def test_a_second_tab_borrows_the_session_of_the_first(scene: Scene, page: Page,
 # -- live ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("S1-01", "S1-03", "S1-28", "S1-33", "S2-29")
 def test_what_an_agent_does_appears_by_itself(scene: Scene, visit: Visit) -> None:
     run = scene.start(phase("plan"), phase("build"))
     shown = visit(f"/runs/{run}/list")
@@ -129,6 +130,7 @@ def free_port() -> int:
 # -- pages -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("S1-04")
 def test_a_run_is_started_from_the_form_of_its_inputs(scene: Scene, visit: Visit) -> None:
     scene.define(phase("plan"), schema={"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}, "size": {"type": "integer"}}})  # fmt: skip
     shown = visit("/start/drill")
@@ -143,6 +145,7 @@ def test_a_run_is_started_from_the_form_of_its_inputs(scene: Scene, visit: Visit
     assert scene.state(run).status == "running"
 
 
+@pytest.mark.requirement("S1-03", "S1-06", "S2-29")
 def test_every_key_of_a_template_survives_the_form(scene: Scene, visit: Visit) -> None:
     made = scene.define(phase("plan", on_fail=[{"do": "retry", "max_attempts": 2}]), phase("build", needs=["plan"]))
     shown = visit("/templates/drill")
@@ -163,6 +166,7 @@ def test_a_faulty_template_is_told_while_it_is_typed(scene: Scene, visit: Visit)
     expect(shown.get_by_role("button", name="Save a version")).to_be_enabled()
 
 
+@pytest.mark.requirement("S1-28")
 def test_a_run_is_rolled_back_and_the_rollback_undone(scene: Scene, visit: Visit) -> None:
     run = scene.start(phase("plan"), phase("build"))
     scene.do(run, "plan")
@@ -179,6 +183,7 @@ def test_a_run_is_rolled_back_and_the_rollback_undone(scene: Scene, visit: Visit
     expect(shown.locator("tbody tr").first).to_contain_text("passed")
 
 
+@pytest.mark.requirement("S1-28")
 def test_settings_try_a_check_and_test_a_provider(scene: Scene, visit: Visit) -> None:
     with ModelServer(models=["small"]) as models:
         table = f'[providers.local]\nkind = "openai-compatible"\nbase_url = "{models.origin}/v1"\n'
@@ -195,6 +200,7 @@ def test_settings_try_a_check_and_test_a_provider(scene: Scene, visit: Visit) ->
         expect(provider.locator(".state")).to_contain_text("It lists 1 model")
 
 
+@pytest.mark.requirement("S1-01", "S1-03", "S2-29")
 def test_five_hundred_phases_are_a_graph_and_a_list(scene: Scene, visit: Visit) -> None:
     many = [phase(f"p{n}", needs=[f"p{n - 1}"] if n % 7 else []) for n in range(500)]
     run = scene.start(*many)
@@ -222,6 +228,7 @@ PAGES = ["/inbox", "/inbox/{request}", "/board", "/runs", "/runs/{working}/graph
          "/settings", "/search?q=none"]  # fmt: skip
 
 
+@pytest.mark.requirement("S4-34")
 def test_every_page_is_accessible_in_both_themes(scene: Scene, visit: Visit, tab: Tab) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci in web/")

@@ -69,6 +69,21 @@ def test_it_is_readable_without_a_script(asked: Asked, chromium: Chromium, width
     assert (missing, hidden_form, chosen, overflow, console) == ([], False, (True, False), 0, [])
 
 
+@pytest.mark.requirement("E-03")
+def test_the_outline_follows_the_page_and_no_prompt_has_a_part_out_of_sight(asked: Asked, chromium: Chromium) -> None:
+    tab = Tab.open(chromium)
+    tab.page.goto(asked.url)
+    named = tab.page.evaluate(
+        "() => [...document.querySelectorAll('.outline > ul > li > a')].map(a => a.hash.slice(1))"
+    )
+    there = tab.page.evaluate("() => [...document.querySelectorAll('section.section')].map(each => each.id)")
+    scrolls = tab.page.evaluate(
+        "() => [...document.querySelectorAll('.prompt')].some(e => e.scrollHeight > e.clientHeight)"
+    )
+    tab.close()
+    assert (named, scrolls) == (there, False)
+
+
 @pytest.mark.requirement("E-04")
 def test_the_whole_change_is_one_step_away(asked: Asked, chromium: Chromium) -> None:
     tab = Tab.open(chromium)

@@ -1,9 +1,14 @@
 """A small project per test runner, in five states: red, green, without tests, crashing before its tests, and with a
-dependency missing. Used by live runs (where the runner is installed) and by the recordings of ``record_runners.py``.
+dependency missing; how it is run for real (``LIVE``), and what the gate says of each state (``EXPECTED``).
+
+Used by live runs (where the runner is installed), by the recordings of ``record_runners.py`` and by
+``scripts/runners_page.py``, which makes the table of the documentation from it.
 """
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 CASES = ("red", "green", "none", "crash", "missing")
 
@@ -26,6 +31,14 @@ class RunnerProject:
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Live:
+    """How a test runs a runner for real. ``needs``: what must be had beside its program; skipped with the reason otherwise."""
+
+    argv: tuple[str, ...]
+    needs: Literal["", "npm", "nextest", "maven", "gradle"] = ""
 
 
 def _python() -> dict[str, dict[str, str]]:
@@ -152,6 +165,20 @@ _POM = """<project><modelVersion>4.0.0</modelVersion>
 <dependencies><dependency><groupId>junit</groupId><artifactId>junit</artifactId><version>4.x</version></dependency></dependencies>
 </project>
 """
+_CSHARP = """using Xunit;
+
+public class CalcTest {
+    [Fact] public void Adds() { Assert.Equal(2, 1 + 1); }
+    [Fact] public void Bad() { Assert.Equal(1, 2); }
+    [Fact(Skip = "later")] public void Later() { }
+}
+"""
+_CSPROJ = """<Project Sdk="Microsoft.NET.Sdk">
+<PropertyGroup><TargetFramework>net8.0</TargetFramework></PropertyGroup>
+<ItemGroup><PackageReference Include="Microsoft.NET.Test.Sdk" Version="17.10.0" />
+<PackageReference Include="xunit" Version="2.8.1" /><PackageReference Include="xunit.runner.visualstudio" Version="2.8.1" />
+</ItemGroup></Project>
+"""
 _GRADLE = """apply plugin: 'java'
 dependencies { testCompile files('/usr/share/java/junit4.jar', '/usr/share/java/hamcrest-core.jar') }
 """
@@ -229,6 +256,11 @@ PROJECTS: dict[str, RunnerProject] = {
                 "import no.such.Thing;\n" + _JAVA),
         {"build.gradle": _GRADLE},
     ),
+    "dotnet test": RunnerProject(
+        ("dotnet", "test"),
+        _states("CalcTest.cs", _CSHARP, "(1, 2)", "(1, 1)", "public class CalcTest { }\n", "public class {\n", "using No.Such.Thing;\n" + _CSHARP),
+        {"Calc.csproj": _CSPROJ},
+    ),
     "RSpec": RunnerProject(
         ("rspec",), _states("spec/calc_spec.rb", _RSPEC, "(1).to eq(2)", "(1).to eq(1)", "", "RSpec.describe (\n", 'require "no_such_gem"\n' + _RSPEC)
     ),
@@ -249,4 +281,103 @@ PROJECTS: dict[str, RunnerProject] = {
         ("prove",), _states("t/calc.t", _TAP, "not ok 2", "ok 2", 'print "1..0 # SKIP none\\n";\n', "this is not perl (\n", "use No::Such::Module;\n" + _TAP)
     ),
 }  # fmt: skip
-"""By the runner's name. dotnet could not be installed where the others were recorded."""
+"""By the runner's name."""
+
+_NPM = ("jest", "playwright", "vitest")
+_PATH = ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
+
+LIVE: dict[str, Live] = (
+    {
+        "pytest": Live((sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")),
+        "unittest": Live((sys.executable, "-m", "unittest")),
+        "node:test": Live(("node", "--test")),
+        "cargo test": Live(("cargo", "test", "--offline", "--target-dir", "target")),
+        "cargo nextest": Live(("cargo", "nextest", "run", "--offline", "--target-dir", "target"), "nextest"),
+        "Maven": Live(PROJECTS["Maven"].argv, "maven"),
+        "Gradle": Live((*PROJECTS["Gradle"].argv, "--no-daemon"), "gradle"),
+    }
+    | {runner: Live((f"node_modules/.bin/{runner}", *PROJECTS[runner].argv[2:]), "npm") for runner in _NPM}
+    | {"mocha": Live(PROJECTS["mocha"].argv, "npm")}
+    | {runner: Live(PROJECTS[runner].argv) for runner in _PATH}
+)
+"""Those that a test runs for real. Their directories of packages have no dotnet."""
+
+EXPECTED: dict[str, dict[str, str]] = {
+    "pytest": {
+        "from": "reporter", "bad": "test_calc.py::test_bad", "none": "pytest ended without finding tests",
+        "crash": "pytest ended while collecting", "missing": "a module is missing",
+    },
+    "unittest": {
+        "from": "printed", "bad": "test_bad (test_calc.Calc.test_bad)", "none": "unittest ended without finding tests",
+        "crash": "unittest ended while loading the tests", "missing": "a module is missing",
+    },
+    "node:test": {
+        "from": "reporter", "bad": "calc.test.mjs::suite > bad", "none": "node:test ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "jest": {
+        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "jest ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "vitest": {
+        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "vitest ended without finding tests",
+        "crash": "vitest ended before its tests", "missing": "a module is missing",
+    },
+    "mocha": {
+        "from": "reporter", "bad": "test/calc.js::suite > bad", "none": "mocha ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "playwright": {
+        "from": "reporter", "bad": "tests/calc.spec.js::suite > bad", "none": "playwright ended without finding tests",
+        "crash": "there is a syntax error", "missing": "because its browser is not installed",
+    },
+    "go test": {
+        "from": "reporter", "bad": "example.com/calc::TestBad > inner", "none": "go test ended without finding tests",
+        "crash": "because it did not build", "missing": "a module is missing",
+    },
+    "cargo test": {
+        "from": "printed", "bad": "tests::bad", "none": "cargo test ended without finding tests",
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "cargo nextest": {
+        "from": "printed", "bad": "tests::bad", "none": "cargo nextest ended without finding tests",
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "Maven": {
+        "from": "reporter", "bad": "CalcTest::bad", "none": "Maven ended without writing target/surefire-reports/TEST-*.xml",
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "Gradle": {
+        "from": "reporter", "bad": "CalcTest::bad", "none": "Gradle ended without writing build/test-results/*/TEST-*.xml",
+        "crash": "because it did not compile", "missing": "because it did not compile",
+    },
+    "dotnet test": {
+        "from": "reporter", "bad": "CalcTest.Bad", "none": "dotnet test ended without finding tests",
+        "crash": "dotnet test ended because it did not build", "missing": "dotnet test ended because it did not build",
+    },
+    "RSpec": {
+        "from": "reporter", "bad": "spec/calc_spec.rb::Calc > bad", "none": "RSpec ended without finding tests",
+        "crash": "RSpec ended while loading the examples", "missing": "a module is missing",
+    },
+    "minitest": {
+        "from": "printed", "bad": "CalcTest#test_bad", "none": "minitest ended without finding tests",
+        "crash": "there is a syntax error", "missing": "a module is missing",
+    },
+    "PHPUnit": {
+        "from": "reporter", "bad": "tests/CalcTest.php::testBad", "none": "PHPUnit ended without finding tests",
+        "crash": "there is a syntax error", "missing": "PHPUnit ended with a PHP error",
+    },
+    "ctest": {
+        "from": "reporter", "bad": "bad::bad", "none": "ctest ended without finding tests",
+        "crash": "ctest ended before its tests", "missing": "because the test programs are not built",
+    },
+    "bats": {
+        "from": "reporter", "bad": "calc.bats::bad", "none": "bats ended without finding tests",
+        "crash": "there is a syntax error", "missing": "bats ended before its tests",
+    },
+    "TAP": {
+        "from": "printed", "bad": "bad", "none": "TAP ended without finding tests",
+        "crash": "TAP ended before its tests", "missing": "TAP ended before its tests",
+    },
+}  # fmt: skip
+"""By runner: where the counts come from, the id of the failing test, and what the gate says of the other three states."""

@@ -142,3 +142,23 @@ def test_an_ignored_file_that_a_check_may_read_must_not_change_either(project: P
     assert bounded.data["outside"] == ["conftest.py"], "what an installation writes is no change of the project"
     assert bounded.data["changed_and_ignored_by_git"] == [".venv/lib/python3.12/site-packages/more.pth", "conftest.py"]
     assert judge(project, start, unchanged=["**/*.pth"]).kind is VerdictKind.FAIL
+
+
+def test_a_gate_that_passed_says_which_rules_held(project: Project) -> None:
+    start = tree_hash(project.root)
+    project.write("src/new.py", "")
+
+    def said(**rules: object) -> str:
+        return judge(project, start, **rules).message
+
+    assert (
+        said(unchanged=["tests/**", "docs/**", "a", "b"])
+        == "Unchanged since the phase started: tests/**, docs/** and 2 more."
+    )
+    assert said(exist=["src/**"], within=["src/**"]) == "Exists: src/**; changed only: src/**."
+    assert (
+        said(changed=["**"], changed_outside=["tests/**"], since="run")
+        == "Changed: **; changed a file outside tests/**."
+    )
+    assert said(changed_outside=[]) == "Changed a file outside (no glob)."
+    assert said(unchanged=[]) == "No file is named."

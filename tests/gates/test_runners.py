@@ -1,9 +1,11 @@
 """Each recognised runner, red, green, without tests, crashing and with a dependency missing: its verdict and its count.
 
-Runners that are installed run; the others play back a recording of a real run (``record_runners.py``).
+Runners that can be had here run for real; each also plays back a recording of a real run (``record_runners.py``), that of
+dotnet was written by hand.
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.gates.record_runners import prepare, recording_of
-from tests.gates.runner_projects import CASES, PROJECTS
+from tests.gates.runner_projects import CASES, EXPECTED, LIVE, PROJECTS
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
@@ -26,6 +28,16 @@ Counts = tuple[int, int, int, int]
 
 PACKAGE = Path(__file__).parents[2]
 RED, GREEN = (1, 1, 0, 1), (2, 0, 0, 1)
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of each runner's name, so that a recording is played back on each machine: the evidence names its file."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in {project.argv[0] for project in PROJECTS.values()}:
+        (programs / (f"{name}.exe" if sys.platform == "win32" else name)).touch(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
 
 
 def judge(argv: Sequence[str], root: Path, run: Any = run_child, **expect: object) -> Judgement:
@@ -77,105 +89,15 @@ def check_case(runner: str, case: str, argv: Sequence[str], root: Path, run: Any
         assert (judgement.kind is VerdictKind.PASS) == (case == "red"), judgement.message
         named = [each["id"] for each in judgement.data["tests"]["failing"]]
         assert named == ([expected["bad"]] if case == "red" else [])
-    elif case in expected.get("unknown", ()):
-        assert judgement.kind is VerdictKind.ERROR and judgement.data["tests"] is None
     else:
         assert judgement.kind is VerdictKind.FAIL, judgement.message
         assert expected[case] in judgement.message, judgement.message
         assert "no test ran" in judgement.message
 
 
-EXPECTED: dict[str, dict[str, Any]] = {
-    "pytest": {
-        "from": "reporter", "bad": "test_calc.py::test_bad", "none": "pytest ended without finding tests",
-        "crash": "pytest ended while collecting", "missing": "a module is missing",
-    },
-    "unittest": {
-        "from": "printed", "bad": "test_bad (test_calc.Calc.test_bad)", "none": "unittest ended without finding tests",
-        "crash": "unittest ended while loading the tests", "missing": "a module is missing",
-    },
-    "node:test": {
-        "from": "reporter", "bad": "calc.test.mjs::suite > bad", "none": "node:test ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "jest": {
-        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "jest ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "vitest": {
-        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "vitest ended without finding tests",
-        "crash": "vitest ended before its tests", "missing": "a module is missing",
-    },
-    "mocha": {
-        "from": "reporter", "bad": "test/calc.js::suite > bad", "none": "mocha ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "playwright": {
-        "from": "reporter", "bad": "tests/calc.spec.js::suite > bad", "none": "playwright ended without finding tests",
-        "crash": "there is a syntax error", "missing": "because its browser is not installed",
-    },
-    "go test": {
-        "from": "reporter", "bad": "example.com/calc::TestBad > inner", "none": "go test ended without finding tests",
-        "crash": "because it did not build", "missing": "a module is missing",
-    },
-    "cargo test": {
-        "from": "printed", "bad": "tests::bad", "none": "cargo test ended without finding tests",
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "cargo nextest": {
-        "from": "printed", "bad": "tests::bad", "none": "cargo nextest ended without finding tests",
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "Maven": {
-        "from": "reporter", "bad": "CalcTest::bad", "unknown": ("none",),
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "Gradle": {
-        "from": "reporter", "bad": "CalcTest::bad", "unknown": ("none",),
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "RSpec": {
-        "from": "reporter", "bad": "spec/calc_spec.rb::Calc > bad", "none": "RSpec ended without finding tests",
-        "crash": "RSpec ended while loading the examples", "missing": "a module is missing",
-    },
-    "minitest": {
-        "from": "printed", "bad": "CalcTest#test_bad", "none": "minitest ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "PHPUnit": {
-        "from": "reporter", "bad": "tests/CalcTest.php::testBad", "none": "PHPUnit ended without finding tests",
-        "crash": "there is a syntax error", "missing": "PHPUnit ended with a PHP error",
-    },
-    "ctest": {
-        "from": "reporter", "bad": "bad::bad", "none": "ctest ended without finding tests",
-        "crash": "ctest ended before its tests", "missing": "because the test programs are not built",
-    },
-    "bats": {
-        "from": "reporter", "bad": "calc.bats::bad", "none": "bats ended without finding tests",
-        "crash": "there is a syntax error", "missing": "bats ended before its tests",
-    },
-    "TAP": {
-        "from": "printed", "bad": "bad", "unknown": ("none",),
-        "crash": "TAP ended before its tests", "missing": "TAP ended before its tests",
-    },
-}  # fmt: skip
-
-LIVE = {
-    "cargo test": ("cargo", "test", "--offline", "--target-dir", "target"),
-    "pytest": (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-    "unittest": (sys.executable, "-m", "unittest"),
-    "node:test": ("node", "--test"),
-} | {
-    runner: PROJECTS[runner].argv
-    for runner in ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
-}  # fmt: skip
-"""Those that run without anything of a registry. mocha and vitest are installed from it; Maven, Gradle, jest, playwright and
-nextest are recorded only."""
-
-
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("runner", sorted(set(PROJECTS) - {"pytest", "unittest"}))
-def test_a_recorded_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: Path) -> None:
+def test_a_recorded_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: Path, stand_ins: None) -> None:
     root = tmp_path / "project"
     root.mkdir()
     recording = json.loads(recording_of(runner).read_text(encoding="utf-8"))["cases"][case]
@@ -184,26 +106,36 @@ def test_a_recorded_run_has_its_verdict_and_count(runner: str, case: str, tmp_pa
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("runner", LIVE)
-def test_a_real_run_has_its_verdict_and_count(runner: str, case: str, tmp_path: Path) -> None:
-    needed = {LIVE[runner][0], *(command[0] for command in PROJECTS[runner].before)}
+def test_a_real_run_has_its_verdict_and_count(
+    runner: str, case: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    live, root = LIVE[runner], tmp_path / "project"
+    needed = {PROJECTS[runner].argv[0], *(command[0] for command in PROJECTS[runner].before)} - {"pytest", "python"}
     if absent := sorted(program for program in needed if shutil.which(program) is None):
         pytest.skip(f"{', '.join(absent)} is not installed")
-    root = tmp_path / "project"
     root.mkdir()
+    if live.needs:
+        request.getfixturevalue(live.needs)(root)
     prepare(runner, case, root)
-    check_case(runner, case, LIVE[runner], root)
+    check_case(runner, case, live.argv, root)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("runner", ["mocha", "vitest"])
-def test_a_real_run_of_an_installed_package_has_its_verdict_and_count(
-    runner: str, case: str, tmp_path: Path, node_packages: Path
+def test_a_report_that_is_written_after_its_runner_has_ended_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "project"
+    """bats does not wait for the process that writes its report. Here that one asks for the date, and gets it last."""
+    if shutil.which("bats") is None or not Path("/proc/self/stat").exists():
+        pytest.skip("bats is not installed, or there is no /proc")
+    root, programs = tmp_path / "project", tmp_path / "programs"
     root.mkdir()
-    (root / "node_modules").symlink_to(node_packages, target_is_directory=True)
-    prepare(runner, case, root)
-    check_case(runner, case, PROJECTS[runner].argv, root)
+    programs.mkdir()
+    (programs / "date").write_text(
+        "#!/bin/sh\nread -r _ _ _ _ _ leader _ </proc/self/stat\n"
+        f'[ "$1" != -u ] || while [ -e /proc/"$leader" ]; do :; done\nexec {shutil.which("date")} "$@"\n'
+    )
+    (programs / "date").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    check_case("bats", "red", PROJECTS["bats"].argv, root)
 
 
 def test_node_behind_npm_is_counted_by_its_reporter(tmp_path: Path) -> None:
@@ -221,7 +153,7 @@ def test_node_behind_npm_is_counted_by_its_reporter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "named", ["bad", "suite > bad", "suite bad", "calc.test.mjs::bad", "calc.test.mjs::suite > bad"]
 )
-def test_a_test_of_node_is_named_in_any_usual_way(named: str, tmp_path: Path) -> None:
+def test_a_test_of_node_is_named_in_any_usual_way(named: str, tmp_path: Path, stand_ins: None) -> None:
     root = tmp_path / "project"
     root.mkdir()
     recording = json.loads(recording_of("node:test").read_text(encoding="utf-8"))["cases"]["red"]
@@ -233,7 +165,7 @@ def test_a_runner_that_wrote_no_report_is_not_counted_by_what_it_printed(tmp_pat
     root = tmp_path / "project"
     root.mkdir()
     (root / "conftest.py").write_text("import os\nprint('3 failed in 0.1s', flush=True)\nos._exit(1)\n")
-    judgement = judge((*LIVE["pytest"], "-s"), root, failing_tests="some")
+    judgement = judge((*LIVE["pytest"].argv, "-s"), root, failing_tests="some")
     assert "3 failed in 0.1s" in judgement.message
     assert judgement.kind is VerdictKind.FAIL and judgement.data["tests"] is None
     assert "pytest ended before its tests: no test ran (exit 1)" in judgement.message
@@ -255,13 +187,13 @@ def test_a_program_that_a_script_did_not_find_ran_no_test(code: int, why: str, t
     assert f"the command ended because {why}: no test ran (exit {code})" in judgement.message
 
 
-def test_go_prints_its_last_lines_as_a_person_reads_them(tmp_path: Path) -> None:
+def test_go_prints_its_last_lines_as_a_person_reads_them(tmp_path: Path, stand_ins: None) -> None:
     recording = json.loads(recording_of("go test").read_text(encoding="utf-8"))["cases"]["red"]
     judgement = judge(PROJECTS["go test"].argv, tmp_path, played_back(recording, tmp_path))
     assert "--- FAIL: TestBad" in judgement.message and '"Action"' not in judgement.message
 
 
-def test_output_of_go_that_was_cut_is_not_counted(tmp_path: Path) -> None:
+def test_output_of_go_that_was_cut_is_not_counted(tmp_path: Path, stand_ins: None) -> None:
     recording = json.loads(recording_of("go test").read_text(encoding="utf-8"))["cases"]["green"]
 
     def run(*args: Any, **more: Any) -> ChildResult:
@@ -272,7 +204,7 @@ def test_output_of_go_that_was_cut_is_not_counted(tmp_path: Path) -> None:
     assert "too long to be kept whole" in judgement.data["notes"][0]
 
 
-def test_reports_of_an_earlier_run_are_not_added_up(tmp_path: Path) -> None:
+def test_reports_of_an_earlier_run_are_not_added_up(tmp_path: Path, stand_ins: None) -> None:
     root = tmp_path / "project"
     root.mkdir()
     recording = json.loads(recording_of("Maven").read_text(encoding="utf-8"))["cases"]

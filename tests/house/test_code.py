@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 LONGEST = 400
+MOST_MODULES = 12
+"""Of one package below engine/, which a reader takes in at a glance."""
 IMPORT = re.compile(r"^\s*from (wfe_mcp[\w.]*) import ([\w, ]+)$", re.MULTILINE)
 REQUIREMENT = re.compile(r"S[0-4]-\d{2}|[BE]-\d{2}")
 
@@ -23,6 +25,14 @@ def test_no_module_is_longer_than_one_idea(root: Path) -> None:
     }
 
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_no_package_of_the_engine_has_more_modules_than_a_reader_takes_in(root: Path) -> None:
+    packages = [folder for folder in (root / "wfe_mcp" / "engine").iterdir() if (folder / "__init__.py").is_file()]
+    sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in packages}
+
+    assert len(sizes) > 10
+    assert {name: modules for name, modules in sizes.items() if modules > MOST_MODULES} == {}
 
 
 def test_every_module_says_what_it_is_for(root: Path) -> None:

@@ -18,7 +18,7 @@ SAME_AS_THE_TEMPLATE: dict[str, Any] = {
     "git": {"enabled": True, "milestone_branch": True, "task_commit": True, "pr_per_milestone": False, "use_gh_cli": False},
     "parallel": {"enabled": False, "worktrees": False, "max_lanes": 1},
     "adr": {"required": False},
-    "recovery": {"enabled": True, "auto_for_failed_checks": True, "branch_per_recovery": False, "max_attempts_per_blocker": 1},
+    "recovery": {"enabled": True, "auto_for_failed_checks": True, "branch_per_recovery": False},
     "agent": {"default_lane": "core", "stop_after_each_task": False, "auto_commit": True},
 }  # fmt: skip
 
@@ -38,7 +38,7 @@ def refusal(document: dict[str, Any]) -> dict[str, str]:
 def test_what_has_a_place_here_takes_effect() -> None:
     imported = from_aiw_settings({
         "git": {"base_branch": "develop", "branch_prefix": "bot/"},
-        "recovery": {"max_attempts_per_task": 1},
+        "recovery": {"max_attempts_per_task": 1, "max_attempts_per_blocker": 1},
         "agent": {"checks": ["uv run pytest -q"], "stop_after_each_task": True},
     })  # fmt: skip
 
@@ -47,11 +47,15 @@ def test_what_has_a_place_here_takes_effect() -> None:
     settings = Settings.model_validate(tomllib.loads(imported.toml()))
     assert settings.checks["test"].argv == ["uv", "run", "pytest", "-q"]
     phase = settings.templates["milestones"].phases[TASK]
-    assert (phase.max_retries, phase.auto_proceed) == (1, False)
-    override = PhaseOverride(max_retries=phase.max_retries, auto_proceed=phase.auto_proceed)
+    assert (phase.max_retries, phase.same_blocker, phase.auto_proceed) == (1, 1, False)
+    override = PhaseOverride(
+        max_retries=phase.max_retries, same_blocker=phase.same_blocker, auto_proceed=phase.auto_proceed
+    )
     milestones = overridden(load_definition(shipped("templates") / "milestones"), {TASK: override})
     assert lint(milestones).errors == ()
-    assert milestones["phases"][0]["phases"][0]["phases"][0]["on_fail"][0] == {"do": "retry", "max_attempts": 2}
+    retry, recovery, _ = milestones["phases"][0]["phases"][0]["phases"][0]["on_fail"]
+    assert retry == {"do": "retry", "max_attempts": 2}
+    assert (recovery["template"], recovery["same_blocker"]) == ("recovery", 1)
 
 
 AS_AIW_WRITES_IT: dict[str, Any] = {
@@ -107,11 +111,11 @@ def test_everything_else_is_told() -> None:
         "git": {"task_commit": False, "closeout_mode": "direct_merge", "integration_branch": "main"},
         "parallel": {"max_lanes": 2},
         "ai": {"entrypoint": "START_HERE.md"},
-        "recovery": {"max_attempts_per_blocker": 2},
+        "recovery": {"branch_per_recovery": True},
         "agent": {"next_prompt_path": "prompts/next.md", "default_mode": "queue"},
     })) == [
         "/version", "/workspace_dir", "/history", "/git/task_commit", "/git/closeout_mode", "/git/integration_branch",
-        "/parallel/max_lanes", "/ai/entrypoint", "/recovery/max_attempts_per_blocker", "/agent/next_prompt_path",
+        "/parallel/max_lanes", "/ai/entrypoint", "/recovery/branch_per_recovery", "/agent/next_prompt_path",
         "/agent/default_mode",
     ]  # fmt: skip
 
@@ -137,6 +141,14 @@ def test_without_recovery_nothing_is_tried_again(key: str) -> None:
     assert list(lost({"recovery": {key: False, "max_attempts_per_task": 2}})) == ["/recovery/max_attempts_per_task"]
 
 
+@pytest.mark.parametrize("key", ["max_attempts_per_task", "max_attempts_per_blocker"])
+def test_no_attempt_at_a_recovery_means_no_recovery(key: str) -> None:
+    other = {"max_attempts_per_task": "max_attempts_per_blocker"}.get(key, "max_attempts_per_task")
+    document = {"recovery": {key: 0, other: 2}}
+    assert from_aiw_settings(document).phases == {TASK: {"max_retries": 0}}
+    assert list(lost(document)) == [f"/recovery/{other}"]
+
+
 @pytest.mark.parametrize(
     ("document", "place", "words"),
     [
@@ -147,6 +159,11 @@ def test_without_recovery_nothing_is_tried_again(key: str) -> None:
         ({"git": {"base_branch": "-f"}}, "/git/base_branch", "the name of a branch"),
         ({"git": {"branch_prefix": "a b"}}, "/git/branch_prefix", "how names of branches begin"),
         ({"recovery": {"max_attempts_per_task": True}}, "/recovery/max_attempts_per_task", "a whole number"),
+        (
+            {"recovery": {"max_attempts_per_blocker": -1}},
+            "/recovery/max_attempts_per_blocker",
+            "a whole number, at least 0",
+        ),
         ({"recovery": {"enabled": "no"}}, "/recovery/enabled", "true or false"),
         ({"agent": {"checks": "pytest"}}, "/agent/checks", "a list of commands"),
         ({"agent": {"checks": ["'x"]}}, "/agent/checks/0", "must be a command"),

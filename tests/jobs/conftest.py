@@ -61,11 +61,12 @@ class Scene:
 
 
 def until(question: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait, bounded, until ``question`` is answered with yes."""
-    end = time.monotonic() + seconds
+    """Wait, bounded, until ``question`` is answered with yes; ask seldom where that takes long, since asking costs time."""
+    end, pause_s = time.monotonic() + seconds, 0.005
     while not question():
         assert time.monotonic() < end, "it never came true"
-        threading.Event().wait(0.005)
+        threading.Event().wait(pause_s)
+        pause_s = min(2 * pause_s, 0.08)
 
 
 @pytest.fixture(scope="session")

@@ -321,3 +321,25 @@ def test_a_child_reads_what_it_is_given_and_nothing_otherwise(tmp_path: Path) ->
     assert python(code, tmp_path, stdin=given).output_tail.strip() == hashlib.sha256(given).hexdigest()
     assert python(code, tmp_path).output_tail.strip() == hashlib.sha256(b"").hexdigest()
     assert python("pass", tmp_path, stdin=given).exit_code == 0  # whoever does not read is not waited for
+
+
+WRITES_LATE = """
+import os, subprocess, sys
+late = "import os, pathlib, time\\nwhile os.getppid() == int({pid!r}): time.sleep(0.01)\\ntime.sleep(0.5)\\nprint('whole')"
+subprocess.Popen([sys.executable, "-c", late.format(pid=str(os.getpid()))])
+"""
+
+
+@POSIX
+def test_a_process_that_outlives_the_child_may_finish_where_that_was_granted(tmp_path: Path) -> None:
+    assert python(WRITES_LATE, tmp_path, linger_s=60).output_tail == "whole\n"
+    assert python(WRITES_LATE, tmp_path).output_tail == ""
+
+
+@POSIX
+def test_a_process_that_outlives_the_child_ends_with_its_time(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    code = LEAVES_A_GRANDCHILD.format(setsid=False, note=str(note), then=0)
+    result = python(code, tmp_path, linger_s=0.1)
+    assert (result.exit_code, result.survivors) == (0, ())
+    assert not lives(int(note.read_text()))

@@ -33,6 +33,7 @@ def test_the_extra_it_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heard.before == []
 
 
+@pytest.mark.requirement("S1-36")
 @installed
 def test_a_question_gets_its_value_and_a_task_its_output() -> None:
     path = {"type": "object", "properties": {"path": {"type": "string"}}}

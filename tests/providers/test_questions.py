@@ -13,6 +13,7 @@ from wfe_mcp.testing.models.server import ModelServer
 PIXEL = b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.requirement("S1-36")
 def test_a_value_comes_through_the_typed_output_of_each_api(connect: Connect) -> None:
     with ModelServer([Turn(value={"verdict": "fail", "why": "no tests"})], key=KEY) as server:
         answer = ask(connect(server), Question("Is it good?", system="You review.", schema=VERDICT))

@@ -8,10 +8,10 @@ import pytest
 from tests.acceptance.conftest import bugged, play
 from tests.cli.conftest import (
     at_terminal,
-    bring_trusted,
     cli,
     empty,
     in_git,
+    kept_scenes,
     one_place,
     scene_folder,
     set_up_database,
@@ -19,7 +19,7 @@ from tests.cli.conftest import (
 from tests.engine.conftest import blank, home, scene
 from tests.security.machine import Machine
 
-__all__ = ["at_terminal", "blank", "bring_trusted", "bugged", "cli", "empty", "home", "in_git", "machine", "one_place", "play", "scene", "scene_folder", "set_up_database"]  # fmt: skip
+__all__ = ["at_terminal", "blank", "bugged", "cli", "empty", "home", "in_git", "kept_scenes", "machine", "one_place", "play", "scene", "scene_folder", "set_up_database"]  # fmt: skip
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -207,12 +208,13 @@ class Machine:
 
     def clients(self) -> set[int]:
         """The processes on whose behalf a live server runs."""
-        store = self.store()
-        try:
-            with store.read() as tx:
-                return {row.client_pid for row in tx.processes(this_process().host) if row.client_pid is not None}
-        finally:
-            store.close()
+        with self._watched.read() as tx:
+            return {row.client_pid for row in tx.processes(this_process().host) if row.client_pid is not None}
+
+    @cached_property
+    def _watched(self) -> Store:
+        """The database, open for whoever waits: to open it anew for each look costs more than what is waited for."""
+        return self.store()
 
     @contextmanager
     def engine(self) -> Generator[Engine]:
@@ -231,3 +233,5 @@ class Machine:
         """Every client ends."""
         for shell in self.shells:
             shell.close()
+        if "_watched" in self.__dict__:
+            self._watched.close()

@@ -160,9 +160,17 @@ class Client:
         until(ended.exists, PATIENCE_S)
         return said.read_text()
 
-    def beside(self, *argv: str) -> None:
-        """Run ``argv`` in a terminal beside the client: for tmux, in another window of the same one."""
-        if self.way != "tmux":
+    def approve_beside(self, run: str) -> None:
+        """Approve in a terminal beside the client: for tmux, in another window of the same one.
+
+        What is typed at a terminal of its own is the same for every client, so once is enough (``direct``).
+        """
+        argv = self.machine.wfe("approve", run, "write")
+        if self.way not in ("tmux", "direct"):
+            self.machine.run(*argv, "--pin-fd", "0", given=PIN)
+            return
+        argv = typist("PIN to sign", PIN, *argv)
+        if self.way == "direct":
             self.machine.run(*argv)
             return
         done = self.place / "beside"
@@ -198,7 +206,7 @@ def test_a_clients_child_decides_nothing_and_a_terminal_beside_it_does(
     client = Client(machine, language, way)
     try:
         (pid,) = machine.clients()
-        client.beside(*typist("PIN to sign", PIN, *machine.wfe("approve", mine, "write")))
+        client.approve_beside(mine)
         assert machine.state(mine) == "completed"
         said = client.child_says(*typist("PIN to sign", PIN, *machine.wfe("approve", yours, "write")))
         name = Path(f"/proc/{pid}/comm").read_text().strip() if Path(f"/proc/{pid}").exists() else ""

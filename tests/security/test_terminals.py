@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.jobs.conftest import until
 from tests.security.machine import PIN, Machine, typist
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals that a program can make")
@@ -63,16 +64,18 @@ def test_a_pipe_in_the_clients_shell_decides_nothing(machine: Machine) -> None:
 def test_an_orphan_lacks_the_pin_and_is_locked_out_with_everybody(machine: Machine) -> None:
     machine.person()
     run, shell = machine.letter(), machine.client()
-    guesses = " ".join(f"{number:04}" for number in range(7))
-    command = shlex.join(machine.wfe("approve", run, "write", "--pin-fd", "0"))
-    script = f"for pin in {guesses}; do echo $pin | {command}; done > guesses.txt 2>&1; touch guesses.done"
-    assert shell("setsid", "-f", "sh", "-c", script).code == 0
-    from tests.jobs.conftest import until
-
-    until((machine.project / "guesses.done").exists, 180)
-    said = (machine.project / "guesses.txt").read_text()
-    assert "every PIN is refused" in said
-    assert "approved" not in said
+    approve = machine.wfe("approve", run, "write", "--pin-fd", "0")
+    guess = f"for pin in 0000 0001; do echo $pin | {shlex.join(approve)}; done"
+    for said in ("first", "last"):
+        assert shell("setsid", "-f", "sh", "-c", f"{guess} > {said}.txt 2>&1; touch {said}.done").code == 0
+        until((machine.project / f"{said}.done").exists, 180)
+        if said == "first":
+            assert "3 tries left" in (machine.project / "first.txt").read_text(), "an orphan is asked like anybody"
+            for number in range(3):
+                machine.run(*approve, given=f"{number:04}")
+    last = (machine.project / "last.txt").read_text()
+    assert last.count("every PIN is refused until") == 2
+    assert "every PIN is refused until" in machine.run(*approve, given=PIN).said, "the person, too"
     assert machine.state(run) == "awaiting"
 
 
@@ -100,8 +103,6 @@ def test_a_pin_that_somebody_else_chose_is_listed_with_its_time(machine: Machine
     shell = machine.client()
     command = shlex.join(machine.wfe("init", "--yes", "--pin-fd", "0"))
     assert shell("setsid", "-f", "sh", "-c", f"echo the-agents-own | {command}; touch init.done").code == 0
-    from tests.jobs.conftest import until
-
     until((machine.project / "init.done").exists, 180)
     (listed,) = machine.json("verify")["data"]["pin"]
     assert (listed["what"], listed["channel"]) == ("SecretSet", "cli")

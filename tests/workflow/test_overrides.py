@@ -104,6 +104,18 @@ def test_a_rewrite_is_allowed_to_a_reviewer_only() -> None:
     }
 
 
+@pytest.mark.requirement("S3-22", "S3-28")
+def test_the_limit_of_the_same_blocker_is_that_of_each_recovery_of_the_phase() -> None:
+    recovery = {"do": "subflow", "template": "recovery"}
+    rules = [{"do": "retry", "max_attempts": 2}, recovery, {"do": "wait_human"}]
+    made = changed({"on_fail": rules}, PhaseOverride(same_blocker=1))
+    assert made["on_fail"] == [rules[0], recovery | {"same_blocker": 1}, rules[2]]
+    told = refusal(template({"on_fail": [rules[0], rules[2]]}), plan=PhaseOverride(same_blocker=1))
+    assert told == {
+        "/templates/tiny/phases/plan/same_blocker": "phase 'plan' has no recovery, so same_blocker has no effect"
+    }
+
+
 def test_a_phase_in_a_loop_is_named_by_its_path() -> None:
     loop = {"id": "build", "kind": "loop", "phases": [{"id": "code"}]}
     made = overridden(template({}) | {"phases": [loop]}, {"build.code": PhaseOverride(timeout="1h")})

@@ -15,32 +15,17 @@ from typing import Literal
 
 from wfe_mcp.core.attempt_states import AttemptStatus
 from wfe_mcp.core.event import AttemptEvent
-from wfe_mcp.core.paths import PhasePath
 
 BlockerStatus = Literal["open", "resolved", "ignored"]
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """A blocker as the artifact of ``phase``, in this attempt, reports it. ``kind``: its class, such as ``failed_checks``.
-
-    ``times``: how often its fingerprint was reported in the run until then, this report included.
-    """
-
-    phase: PhasePath
-    attempt: int
-    kind: str
-    fingerprint: str
-    cause: str = ""
-    next_step: str = ""
-    human_required: bool = False
-    sha256: str = ""
-    times: int = 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockerFound(AttemptEvent):
-    """A recovery found what is in the way: a blocker of class ``kind``, met for the ``times``-th time in the run."""
+    """A blocker as the artifact of ``phase``, in this attempt, reports it: the event, and what the state keeps of it.
+
+    ``kind``: its class, such as ``failed_checks``. ``times``: how often its fingerprint was reported in the run until then,
+    this report included.
+    """
 
     kind: str
     fingerprint: str
@@ -49,14 +34,6 @@ class BlockerFound(AttemptEvent):
     human_required: bool = False
     sha256: str = ""
     times: int = 1
-
-    @property
-    def blocker(self) -> Blocker:
-        """The blocker that the state keeps."""
-        return Blocker(
-            self.phase, self.attempt, self.kind, self.fingerprint, self.cause, self.next_step, self.human_required,
-            self.sha256, self.times,
-        )  # fmt: skip
 
 
 def status_of(status: AttemptStatus, *, forced: bool) -> BlockerStatus:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.blockers import Blocker
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack, VerdictKind
@@ -99,7 +99,7 @@ class Answer(PhaseCommand):
     items: str | None = None
     revision: int = 0
     sha256: str = ""
-    blocker: Blocker | None = None
+    blocker: BlockerFound | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

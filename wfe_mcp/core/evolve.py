@@ -148,7 +148,7 @@ def _attempt_event(state: RunState, event: e.AttemptEvent) -> RunState:
     if isinstance(event, e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished):
         return loop_event(state, event)
     if isinstance(event, e.BlockerFound):
-        return replace(state, blockers=(*state.blockers, event.blocker))
+        return replace(state, blockers=(*state.blockers, event))
     tries = state.attempts[event.phase]
     changed = _changed(tries[event.attempt - 1], event)
     attempts = {**state.attempts, event.phase: (*tries[: event.attempt - 1], changed, *tries[event.attempt :])}

@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 from typing import Literal, NewType
 
 from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Pending, Stage, StateValues
-from wfe_mcp.core.blockers import Blocker
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
@@ -313,7 +313,7 @@ class RunState:
     gates: tuple[GateDifference, ...] | None = None
     anew: tuple[PhasePath, ...] = ()
     tree: str | None = None
-    blockers: tuple[Blocker, ...] = ()
+    blockers: tuple[BlockerFound, ...] = ()
 
     @property
     def ends_at(self) -> datetime | None:

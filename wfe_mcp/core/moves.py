@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.blockers import Blocker
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
@@ -193,7 +193,8 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
     if who == "server" and "Answer" in possible:
         for due in questions(state):
             if due.phase == attempt.phase:
-                told = Blocker(due.phase, due.attempt, "lint", "lint") if due.kind == "blocker" else None
+                found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
+                told = found if due.kind == "blocker" else None
                 yield c.Answer(
                     kind=due.kind, rule=due.rule, value=True, phase=due.phase, attempt=attempt.number, by=by, at=at,
                     blocker=told,

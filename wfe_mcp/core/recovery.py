@@ -10,8 +10,10 @@ Rules:
 4. A recovery that meets the same blocker too often ends, and the following rule applies.
 """
 
+from dataclasses import replace
+
 from wfe_mcp.core import events as e
-from wfe_mcp.core.blockers import Blocker
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.loops import left_for_a_person
 from wfe_mcp.core.model import Attempt, Feedback, RunState
 from wfe_mcp.core.paths import item_of
@@ -42,14 +44,11 @@ def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
     )
 
 
-def blocker_found(state: RunState, attempt: Attempt, told: Blocker | None) -> list[e.Event]:
+def blocker_found(state: RunState, attempt: Attempt, told: BlockerFound | None) -> list[e.Event]:
     """The report of a blocker by a phase of a recovery, and the early end of that where it was met too often."""
     assert told is not None, "who answers has read the artifact"
     times = 1 + sum(one.fingerprint == told.fingerprint for one in state.blockers)
-    found = e.BlockerFound(
-        phase=attempt.phase, attempt=attempt.made_in, kind=told.kind, fingerprint=told.fingerprint, cause=told.cause,
-        next_step=told.next_step, human_required=told.human_required, sha256=told.sha256, times=times,
-    )  # fmt: skip
+    found = replace(told, attempt=attempt.made_in, times=times)
     item = item_of(attempt.phase)
     assert item is not None, "a phase of a recovery lies inside the phase that failed"
     failed = state.current(item[0])

@@ -39,8 +39,9 @@ from wfe_mcp.dashboard.application import application, opened
 from wfe_mcp.dashboard.approvers import Approvers
 from wfe_mcp.dashboard.approvers_routes import ApproverPages
 from wfe_mcp.dashboard.challenges import Challenges
+from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.decision_forms import refuse_no_words, refuse_unseen
+from wfe_mcp.dashboard.decision_forms import refuse_unseen, told_in
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import needs_trust
@@ -55,6 +56,7 @@ from wfe_mcp.dashboard.trust import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.proofs import kept
+from wfe_mcp.views.approvals.comments import MOST_COMMENTS
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
 
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20
+_TALK = (MOST_FORM_BYTES, MAX_FIELDS + MOST_COMMENTS)
+"""The limits of a form with comments on lines."""
 _AFTER_PIN = ("/trust/", "/opinion/")
 """Pages that ask for the PIN first, besides the list."""
 _STATIC = Path(__file__).parent / "static"
@@ -102,8 +106,16 @@ def decision_app(
         Route("/app/", page.answers(application), methods=["GET"]),
         Route("/open/{page:path}", page.answers(opened), methods=["GET"]),
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
-        Route("/decide/{request}/{answer:str}", page.takes(page.decide), methods=["POST"]),
-        Route("/decide/{request}/{answer:str}/sign", page.takes(page.sign, json_no), methods=["POST"]),
+        Route(
+            "/decide/{request}/{answer:str}",
+            page.takes(page.decide, most_bytes=MOST_FORM_BYTES, most_fields=MAX_FIELDS + MOST_COMMENTS),
+            methods=["POST"],
+        ),
+        Route(
+            "/decide/{request}/{answer:str}/sign",
+            page.takes(page.sign, json_no, MOST_FORM_BYTES, MAX_FIELDS + MOST_COMMENTS),
+            methods=["POST"],
+        ),
         Route("/whole/{request}", page.answers(page.contents.whole), methods=["GET"]),
         Route("/diff/{request}", page.answers(page.contents.diff), methods=["GET"]),
         Route("/attachment/{request}/{number:int}", page.answers(page.contents.attachment), methods=["GET"]),
@@ -251,6 +263,8 @@ class _Page:
             return unknown()
         if view.state != "open":
             return self._shown(view, session, Told("no", "Nothing was decided."), 409)
+        if answer == "reject" and form.get(ADD):
+            return self._shown(view, session, form=form)
         try:
             self._give(view, answer, form, session)
         except Refused as refused:
@@ -265,9 +279,9 @@ class _Page:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
             return json_no("This request is closed. Reload the page.", 409)
-        refuse_no_words(answer, form)
         refuse_unseen(view, form)
-        return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, form, session))
+        said = told_in(view, answer, form)
+        return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, said, form, session))
 
     def _engine(self, view: DecisionView) -> Engine:
         engine = self._desks.of_request(view.request.id)
@@ -277,8 +291,8 @@ class _Page:
 
     def _give(self, view: DecisionView, answer: str, form: Form, session: str) -> None:
         stored, engine = view.request, self._engine(view)
-        refuse_no_words(answer, form)
         refuse_unseen(view, form)
+        said = told_in(view, answer, form)
         if form.get("assertion"):
             self._give_signed(engine, stored, "approve" if answer == "approve" else "reject", form, session)
             return
@@ -289,12 +303,12 @@ class _Page:
         run, phase, sha256 = stored.run_id, stored.phase, form.get("sha256") or "?"
         shown = view.shown_sha256
         if answer == "approve":
-            comment, phrase = form.get("comment", ""), form.get("phrase", "")
+            phrase = form.get("phrase", "")
             approvals.decide(
-                engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=stored.id, shown=shown
+                engine, by, run, phase, sha256=sha256, comment=said, phrase=phrase, request=stored.id, shown=shown
             )
         else:
-            said, to = form["feedback"].strip(), form.get("to") or None
+            to = form.get("to") or None
             approvals.reject(engine, by, run, phase, said, to=to, sha256=sha256, request=stored.id, shown=shown)
 
     def _give_signed(
@@ -329,6 +343,7 @@ class _Page:
         self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None,
         *, split: bool = False,
     ) -> Response:  # fmt: skip
+        split = split or (form or {}).get("split") == "1"
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(
             decision_page(

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
+from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.comment_fields import FORM, Fields, comments_in
 from wfe_mcp.dashboard.fields import NO_PIN, hidden, passkey_button, pin_field, text_field
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.views.approvals.comments import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,16 +29,18 @@ def decision_bar(
     shown: ApprovalView,
     tokens: Mapping[str, str],
     given: Mapping[str, str],
+    elsewhere: Sequence[Html] = (),
     *,
     asks_pin: bool = True,
+    split: bool = False,
 ) -> Html:
-    """The forms of the decisions that are legal now. ``given``: what the person typed before an error.
+    """The forms of the decisions that are legal now. ``given``: what the person typed before an error or another comment.
 
-    Without ``asks_pin`` they take a passkey where one is pinned, and say how to decide by PIN.
+    ``elsewhere``: comments on lines that the change does not show any more. ``split``: how the change is shown. Without ``asks_pin`` they take a passkey where one is pinned, and say how to decide by PIN.
     """
     panes = {
         "Approve": _approve(view, shown, tokens["approve"], given, asks_pin=asks_pin),
-        "Reject": _reject(view, tokens["reject"], given, asks_pin=asks_pin),
+        "Reject": _reject(view, tokens["reject"], given, elsewhere, asks_pin=asks_pin, split=split),
     }
     legal = [name for name in panes if name in view.buttons]
     if not legal:
@@ -96,16 +101,21 @@ def _pin(where: str, *, asks_pin: bool) -> list[Html]:
     return [pin_field(where)] if asks_pin else [tag("p", NO_PIN, class_="note warn")]
 
 
-def _reject(view: DecisionView, token: str, given: Mapping[str, str], *, asks_pin: bool) -> Html:
+def _reject(
+    view: DecisionView, token: str, given: Mapping[str, str], elsewhere: Sequence[Html], *, asks_pin: bool, split: bool
+) -> Html:
+    fields = len(Fields.of(given).texts)
+    more = f", and what you said on {plural(fields, 'line')}" if fields else ""
     places = [("", "the same phase again"), *((path, path) for path in view.back_to)]
     back = [
         tag("option", name, value=path, selected=given.get("to", "") == path and bool(path)) for path, name in places
     ]
     return _form(
         view, "reject", "pane back", token,
-        tag("p", "The next attempt gets your text.", class_="then"),
+        tag("p", f"The next attempt gets your text{more}.", class_="then"),
+        *elsewhere, hidden("split", "1") if split else Html(""),
         tag("div", tag("label", "What should change", for_="feedback"),
-            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=True, rows="3"), class_="field"),
+            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3"), class_="field"),
         tag("div", tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), class_="field"),
         *_pin("pin-reject", asks_pin=asks_pin),
         tag("span", tag("button", "Sign and send back", type="submit", class_="btn solid") if asks_pin else None,
@@ -117,9 +127,10 @@ def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Htm
     path = f"/decide/{view.request.id}/{answer}"
     kept = [hidden("token", token), hidden("sha256", view.request.sha256), hidden("shown", view.shown_sha256)]
     sign = {"data_sign": f"{path}/sign"} if view.passkeys else {}
+    named = FORM if answer == "reject" else None
     return tag(
-        "form", *kept, tag("div", *fields, class_=class_), method="post", action=path, autocomplete="off", **sign
-    )
+        "form", *kept, tag("div", *fields, class_=class_), method="post", action=path, autocomplete="off", id=named, **sign
+    )  # fmt: skip
 
 
 def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> Sequence[Html]:
@@ -131,10 +142,14 @@ def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = Fal
     return [tag("p", missing, class_="note warn")] if told else []
 
 
-def refuse_no_words(answer: str, form: Mapping[str, str]) -> None:
-    """Refuse a rejection that does not say why."""
-    if answer == "reject" and not form.get("feedback", "").strip():
-        raise Refused("bad_argument", "Say what should change.", "Nothing changed.")
+def told_in(view: DecisionView, answer: str, form: Mapping[str, str]) -> str:
+    """The comment of an approval, or the text of a rejection with its comments on lines.
+
+    Refuses ``bad_argument``: a rejection that does not say why, or a comment on a line that is not shown.
+    """
+    if answer == "approve":
+        return form.get("comment", "")
+    return rejection(view.shown, form.get("feedback", "").strip(), comments_in(form))
 
 
 def refuse_unseen(view: DecisionView, form: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
+from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.document import document
@@ -27,6 +28,7 @@ from wfe_mcp.dashboard.result_sections import (
     section,
 )
 from wfe_mcp.views.approvals.content import parts_of
+from wfe_mcp.views.plain import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,11 +67,13 @@ def decision_page(
         return document(
             title, *_head(view), note(told), *_ended(view), _trust(untrusted), refresh_s=refresh_s, class_=""
         )
-    body = tag("div", *_sections(view, shown, may_edit=asks_pin, split=split))
+    fields = Fields.of(typed or {})
+    may_talk = "Reject" in view.buttons and (asks_pin or bool(view.passkeys))
+    body = tag("div", *_sections(view, shown, fields if may_talk else None, may_edit=asks_pin, split=split))
     columns = tag("div", _outline(shown), body, class_="split")
     return document(
         title, *_head(view), note(told), _unusual(shown.unusual), _trust(untrusted), columns, script=SCRIPT if view.passkeys else "", class_="",
-        bar=decision_bar(view, shown, tokens, typed or {}, asks_pin=asks_pin),
+        bar=decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), asks_pin=asks_pin, split=split),
     )  # fmt: skip
 
 
@@ -102,8 +106,7 @@ def _head(view: DecisionView) -> list[Html]:
 def _asked(shown: ApprovalView) -> list[Html]:
     rows: list[Html] = []
     for each in shown.inputs:
-        text = each.value if isinstance(each.value, str) else json.dumps(each.value, ensure_ascii=False)
-        rows += [tag("dt", each.name), tag("dd", shortened(text), class_="words")]
+        rows += [tag("dt", each.name), tag("dd", shortened(as_text(each.value)), class_="words")]
     glance = [
         tag(
             "span",
@@ -174,10 +177,13 @@ def _outline(shown: ApprovalView) -> Html:
         "span", *(tag("i", class_=f"mark {STATES[each.state][1]}", title=f"{each.gate}: {each.state}") for each in shown.evidence),
         class_="gates", role="img", aria_label="Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence),
     )  # fmt: skip
-    items = [
-        _goto("prompt", "Prompt") if shown.prompt else None,
+    both = [
         _goto("change", "Change", stat_html(change.added, change.removed) if change.files else None, below=files),
         _goto("artifact", "Artifact", f"rev. {shown.artifact.revision}") if shown.artifact else None,
+    ]
+    items = [
+        _goto("prompt", "Prompt") if shown.prompt else None,
+        *(reversed(both) if _is_document(shown.artifact) else both),
         _goto("earlier", "Earlier artifacts", str(len(shown.earlier))) if shown.earlier else None,
         _goto("evidence", "Evidence", marks),
         _goto("opinions", "Opinions", str(len(shown.opinions))) if shown.opinions else None,
@@ -192,18 +198,15 @@ def _goto(where: str, name: str, more: str | None = None, below: Sequence[Html] 
     return tag("li", tag("a", name, end, href=f"#{where}"), tag("ul", *below, class_="sub") if below else None)
 
 
-def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split: bool) -> list[Html]:
+def _sections(
+    view: DecisionView, shown: ApprovalView, talk: Fields | None, *, may_edit: bool, split: bool
+) -> list[Html]:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
-    change = _change_section(view, shown, split=split)
+    both = [_change_section(view, shown, talk, split=split), _artifact(shown.artifact, whole, edit)]
     parts = [
         _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,
-        # A document is read before the files that hold it.
-        *(
-            [_artifact(shown.artifact, whole, edit), change]
-            if _is_document(shown.artifact)
-            else [change, _artifact(shown.artifact, whole, edit)]
-        ),
+        *(reversed(both) if _is_document(shown.artifact) else both),
         _earlier(shown.earlier),
         evidence_section(shown),
         opinions_section(shown.opinions, edit),
@@ -214,10 +217,11 @@ def _sections(view: DecisionView, shown: ApprovalView, *, may_edit: bool, split:
 
 
 def _is_document(artifact: ArtifactShown | None) -> bool:
+    """Whether the artifact is read before the files that hold it."""
     return artifact is not None and artifact.schema not in {"change@1", "failing_test@1", "report"}
 
 
-def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> Html:
+def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None, *, split: bool) -> Html:
     """The change since the run began; the one since the last approval is folded below it."""
     whole = f"/diff/{view.request.id}"
     holders = {
@@ -226,13 +230,21 @@ def _change_section(view: DecisionView, shown: ApprovalView, *, split: bool) -> 
     first, *later = shown.changes
     about = [tag("span", "unknown", class_="soft")] if first.note else [
         tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
-        stat_html(first.added, first.removed),
+        stat_html(first.added, first.removed) if first.files else None,
         *([tag("a", "As text", href=f"{whole}?since=0", class_="small")] if first.files else []),
     ]  # fmt: skip
     if any(file.hunks for each in shown.changes for file in each.files):
         other = ("One column", "") if split else ("Side by side", "?split=1")
         about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
-    body = change_html(first, f"{whole}?since=0", holders, split=split)
+    body = change_html(first, f"{whole}?since=0", holders, split=split, talk=talk)
+    if talk is not None and any(file.hunks for file in first.files):
+        # Enter in a field presses the first button of its form: this one sends back, those below add a field.
+        press = tag("button", "Send back", form=FORM, class_="hidden", tabindex="-1", aria_hidden="true")
+        body = [
+            press,
+            tag("p", "To comment on a line, press + beside it; your comments go with Send back.", class_="quiet"),
+            *body,
+        ]
     for number, change in enumerate(later, 1):
         title = tag("span", f"{plural(len(change.files), 'file')} since {change.since}")
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")

@@ -1,6 +1,7 @@
 """The change of a run as HTML: a folded table per file, lines coloured by what happened to them and by their syntax.
 
-In one column, or with the old lines beside the new ones.
+In one column, or with the old lines beside the new ones; where the person can send back, with a button for a comment on
+each line.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from wfe_mcp.dashboard.html import Html, tag
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from wfe_mcp.core.line_comments import Side
+    from wfe_mcp.dashboard.comment_fields import Fields
     from wfe_mcp.views.approvals.model import Change
     from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
@@ -30,11 +33,13 @@ _NO_LINES = {
 
 
 def change_html(
-    change: Change, where: str, holders: Mapping[str, str], *, is_open: bool = True, split: bool = False
-) -> list[Html]:
+    change: Change, where: str, holders: Mapping[str, str], *, is_open: bool = True, split: bool = False,
+    talk: Fields | None = None,
+) -> list[Html]:  # fmt: skip
     """The files of a change. ``where``: the address of its whole text. ``is_open``: unfold the first files.
 
     ``split``: the old lines beside the new ones. ``holders``: files that are folded because they hold an artifact that is shown, and its name.
+    ``talk``: the comments on lines; None where none can be made.
     """
     if change.note:
         return [tag("p", change.note, class_="note warn")]
@@ -46,8 +51,8 @@ def change_html(
         size = sum(len(hunk.lines) for hunk in file.hunks)
         holds = holders.get(file.path, "")
         shown += 0 if holds else size
-        unfolds = is_open and not holds and shown <= MOST_OPEN
-        found.append(_file(file, f"{where}&file={number}", holds, is_open=unfolds, split=split))
+        unfolds = (is_open and not holds and shown <= MOST_OPEN) or (talk is not None and talk.in_file(file.path))
+        found.append(_file(file, f"{where}&file={number}", holds, talk, is_open=unfolds, split=split))
     return found
 
 
@@ -63,7 +68,7 @@ def anchor(file: FileDiff) -> str:
     return "f-" + "".join(char if char.isalnum() else "-" for char in file.path)
 
 
-def _file(file: FileDiff, whole: str, holds: str, *, is_open: bool, split: bool) -> Html:
+def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_open: bool, split: bool) -> Html:
     name = f"{file.old_path} → {file.path}" if file.old_path else file.path
     marks = [_TAGS.get(file.status, ""), _NO_LINES.get(file.kind, ""), f"artifact {holds}" if holds else ""]
     if file.old_mode and file.new_mode and file.old_mode != file.new_mode:
@@ -72,7 +77,7 @@ def _file(file: FileDiff, whole: str, holds: str, *, is_open: bool, split: bool)
         "summary", tag("span", name, class_="path"), *(tag("span", each, class_="tag") for each in marks if each),
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"), class_="fold",
     )  # fmt: skip
-    rows = list(_pairs(file) if split else _rows(file))
+    rows = list(_pairs(file, talk) if split else _rows(file, talk))
     left = len(rows) - MOST_OF_FILE
     more = (
         tag("p", f"{plural(left, 'more line')}. ", tag("a", "Show the whole file", href=whole), class_="note")
@@ -100,6 +105,11 @@ class _Line:
     new: int
     pieces: Sequence[Html | str]
 
+    @property
+    def place(self) -> tuple[Side, int]:
+        """The side and the number that a comment on it names."""
+        return ("old", self.old) if self.sign == "-" else ("new", self.new)
+
 
 def _lines(path: str, hunk: Hunk) -> list[_Line]:
     """The lines of a hunk with their numbers and colours; each side is read as one text."""
@@ -126,20 +136,32 @@ def _after(hunk: Hunk) -> int:
     return hunk.old_start + sum(line[0] != "+" for line in hunk.lines)
 
 
-def _rows(file: FileDiff) -> Iterator[Html]:
+def _button(line: _Line, path: str, talk: Fields | None) -> Html | None:
+    return None if talk is None else talk.button(*line.place, path)
+
+
+def _said(line: _Line | None, path: str, talk: Fields | None, columns: int) -> Iterator[Html]:
+    """The row with the comment on a line, if it has one."""
+    row = None if talk is None or line is None else talk.row(*line.place, path, columns)
+    if row is not None:
+        yield row
+
+
+def _rows(file: FileDiff, talk: Fields | None) -> Iterator[Html]:
     end = 1
     for hunk in file.hunks:
         yield from _skipped(hunk, end, 3)
         for line in _lines(file.path, hunk):
-            numbers = ("" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new))
+            old, new = "" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new)
             yield tag(
-                "tr", *(tag("td", each, class_="n") for each in numbers), tag("td", *line.pieces, class_="t"),
-                class_=_CLASSES.get(line.sign),
+                "tr", tag("td", old, class_="n"), tag("td", new, _button(line, file.path, talk), class_="n"),
+                tag("td", *line.pieces, class_="t"), class_=_CLASSES.get(line.sign),
             )  # fmt: skip
+            yield from _said(line, file.path, talk, 3)
         end = _after(hunk)
 
 
-def _pairs(file: FileDiff) -> Iterator[Html]:
+def _pairs(file: FileDiff, talk: Fields | None) -> Iterator[Html]:
     """Rows with the old line and the new one; removed lines stand beside the added ones that follow them."""
     end = 1
     for hunk in file.hunks:
@@ -148,26 +170,32 @@ def _pairs(file: FileDiff) -> Iterator[Html]:
         come: list[_Line] = []
         for line in _lines(file.path, hunk):
             if line.sign == " " or (line.sign == "-" and come):
-                yield from _beside(gone, come)
+                yield from _beside(gone, come, file.path, talk)
                 gone, come = [], []
             if line.sign == " ":
-                yield tag("tr", *_cell(line, line.old, ""), *_cell(line, line.new, ""))
+                yield tag("tr", *_cell(line, line.old, ""), *_cell(line, line.new, "", _button(line, file.path, talk)))
+                yield from _said(line, file.path, talk, 4)
             else:
                 (gone if line.sign == "-" else come).append(line)
-        yield from _beside(gone, come)
+        yield from _beside(gone, come, file.path, talk)
         end = _after(hunk)
 
 
-def _beside(gone: Sequence[_Line], come: Sequence[_Line]) -> Iterator[Html]:
+def _beside(gone: Sequence[_Line], come: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:
     for was, now in zip_longest(gone, come):
-        left = _cell(was, was.old, "del") if was else _cell(None, 0, "none")
-        yield tag("tr", *left, *(_cell(now, now.new, "add") if now else _cell(None, 0, "none")))
+        left, right = (
+            _cell(one, number, class_, _button(one, path, talk)) if one else _cell(None, 0, "none")
+            for one, number, class_ in ((was, was.old if was else 0, "del"), (now, now.new if now else 0, "add"))
+        )
+        yield tag("tr", *left, *right)
+        yield from _said(was, path, talk, 4)
+        yield from _said(now, path, talk, 4)
 
 
-def _cell(line: _Line | None, number: int, class_: str) -> tuple[Html, Html]:
+def _cell(line: _Line | None, number: int, class_: str, button: Html | None = None) -> tuple[Html, Html]:
     """The number and the text of one side."""
     text = tag("td", *(line.pieces if line else ()), class_=f"t {class_}".strip())
-    return tag("td", str(number) if line else "", class_=f"n {class_}".strip()), text
+    return tag("td", str(number) if line else "", button, class_=f"n {class_}".strip()), text
 
 
 def unified(files: Sequence[FileDiff]) -> str:

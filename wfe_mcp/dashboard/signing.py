@@ -34,10 +34,9 @@ class Signing:
         self._ceremonies, self._port = ceremonies, port
 
     def ask(
-        self, engine: Engine, request: RequestRecord, answer: Answer, form: Mapping[str, str], session: str
+        self, engine: Engine, request: RequestRecord, answer: Answer, said: str, form: Mapping[str, str], session: str
     ) -> dict[str, Any]:
-        """The options with which the browser signs the statement."""
-        said = form.get("comment", "") if answer == "approve" else form.get("feedback", "").strip()
+        """The options with which the browser signs the statement. ``said``: the comment, or the text of the rejection."""
         statement, keys = statement_of(
             engine, request, answer, comment=said, to=form.get("to", ""), shown=form.get("shown")
         )

@@ -144,6 +144,7 @@ def _run(
                 env=place.env | dict(plan.env),
                 timeout_s=check.timeout_s,
                 log_path=log,
+                linger_s=plan.runner.reporter.linger_s if plan.runner and plan.runner.reporter else 0.0,
             )
     except ChildNotStarted as exc:
         return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.results import TestResults
+from wfe_mcp.gates.runners import Runner
 from wfe_mcp.jobs.output import plain_text
 
 _UNKNOWN_RUNNER_BYTES = 1_000_000
@@ -45,13 +46,21 @@ def count_of(plan: Execution, reported: TestResults | None, exit_code: int | Non
     if exit_code is None or (tests is not None and (tests.ran or (tests.skipped and not tests.unloaded))):
         return Count(tests)
     name = tests.runner if tests and tests.runner else runner.name if runner else ""
-    if tests is None and exit_code not in _NOT_STARTED and (runner is None or exit_code == 0):
-        return Count()
     deaths = (*_NOT_STARTED.items(), *(runner.deaths if runner else ()))
-    usual = "before its tests" if exit_code else "without finding tests"
-    why = next((why for sign, why in deaths if _is_seen(sign, exit_code, text)), usual)
+    why = next((why for sign, why in deaths if _is_seen(sign, exit_code, text)), "")
+    if tests is None and exit_code not in _NOT_STARTED and (runner is None or not (exit_code or why or runner.files)):
+        return Count()
+    why = why or _usual(runner, exit_code, is_counted=tests is not None)
     cause = next((f", {why}" for sign, why in _CAUSES if _is_seen(sign, exit_code, text)), "")
     return Count(tests, f"{name or 'the command'} ended {why}: no test ran (exit {exit_code}{cause})")
+
+
+def _usual(runner: Runner | None, exit_code: int, *, is_counted: bool) -> str:
+    if exit_code:
+        return "before its tests"
+    if runner and runner.files and not is_counted:  # it writes them whenever a test runs
+        return f"without writing {runner.files[0]}"
+    return "without finding tests"
 
 
 def _is_seen(sign: str | int, exit_code: int, text: str) -> bool:

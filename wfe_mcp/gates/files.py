@@ -19,6 +19,8 @@ from wfe_mcp.workspace.git.watched import is_of_environment
 from wfe_mcp.workspace.git.working_tree import changes_between, tree_hash
 
 KIND = "files"
+_NAMED = 2
+"""The globs that a message about a gate that passed names."""
 
 
 def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignored: tuple[str, ...] = ()) -> Judgement:
@@ -74,9 +76,27 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     )  # fmt: skip
     reasons = [reason for is_fault, reason, _ in faults if is_fault]
     if not reasons:
-        return passed(KIND, "All file rules hold.", data)
+        return passed(KIND, _held(gate, since), data)
     steps = ", ".join(dict.fromkeys(step for is_fault, _, step in faults if is_fault))
     return failed(KIND, f"Files gate: {'; '.join(reasons)}.", f"{steps}, then submit again.", data)
+
+
+def _held(gate: FilesGate, since: str) -> str:
+    """What a gate that passed has found: two gates of one phase are told apart by it."""
+
+    def named(globs: tuple[str, ...]) -> str:
+        return shortened(list(globs), _NAMED) or "(no glob)"
+
+    given = gate.model_fields_set
+    found = (
+        (gate.exist, f"exists: {named(gate.exist)}"),
+        (gate.unchanged, f"unchanged {since}: {named(gate.unchanged)}"),
+        ("within" in given, f"changed only: {named(gate.within)}"),
+        ("changed" in given, f"changed: {named(gate.changed)}"),
+        ("changed_outside" in given, f"changed a file outside {named(gate.changed_outside)}"),
+    )
+    said = "; ".join(text for holds, text in found if holds) or "no file is named"
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _unknown(gate: FilesGate) -> str:

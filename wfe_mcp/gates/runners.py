@@ -37,6 +37,7 @@ class Reporter:
     ``words`` follow the program (``at`` "end": they end the command). ``show`` is added before them unless the command
     chooses its display by one of ``shows``. Nothing is added where the command has one of ``unless``; where it names
     the path of its own report (``own``), that one is read. ``place``: what is at the path, or "stdout".
+    ``linger_s``: the runner may exit before the process that writes its report; that one gets so long.
     """
 
     words: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Reporter:
     at: Literal["program", "end"] = "program"
     place: Literal["file", "folder", "stdout"] = "file"
     suffix: str = ".xml"
+    linger_s: float = 0.0
     script_env: Mapping[str, str] | None = None
     """Variables that replace ``words`` where the runner is started by a script of package.json."""
 
@@ -194,12 +196,14 @@ RUNNERS: tuple[Runner, ...] = (
     Runner(
         "bats", frozenset({"bats"}),
         reporter=Reporter(
-            ("--report-formatter", "junit", "--output", REPORT), unless=("--report-formatter", "-o", "--output"), place="folder"
+            ("--report-formatter", "junit", "--output", REPORT), unless=("--report-formatter", "-o", "--output"), place="folder",
+            linger_s=60,  # bats pipes into its formatter and does not wait for it
         ),
         prints=("bats", "TAP"),
     ),
     Runner(
-        "TAP", frozenset({"prove", "tap", "tape"}), adds=Reporter(("-v",), unless=("-v", "--verbose"))
+        "TAP", frozenset({"prove", "tap", "tape"}), adds=Reporter(("-v",), unless=("-v", "--verbose")),
+        deaths=(("Result: NOTESTS", _NO_TESTS),),
     ),
 )  # fmt: skip
 """In the order in which a command is compared with them."""

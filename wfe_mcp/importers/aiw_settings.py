@@ -3,6 +3,7 @@
     agent.checks                              [checks.test], run without a shell; further ones under their own names
     agent.stop_after_each_task                auto_proceed of the task's phase
     recovery.max_attempts_per_task, .enabled  max_retries of the task's phase: tries after the first
+    recovery.max_attempts_per_blocker         same_blocker of the task's phase: its reports that a recovery goes on after
     git.base_branch, git.branch_prefix        the inputs ``base`` and ``branch_prefix``
 
 Settings that match the template's fixed behaviour are dropped without a loss (one lane, a branch per milestone, a commit
@@ -54,7 +55,6 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
         "dir": (None, _HISTORY), "auto_generate": (None, _HISTORY), "active_file_max_bytes": (None, "no file grows with the run"),
     },
     "recovery": {
-        "max_attempts_per_blocker": (1, "a task that keeps failing is recovered once"),
         "branch_per_recovery": (False, "a task is tried again on its milestone's branch"),
     },
     "agent": {
@@ -70,7 +70,7 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
 
 _USED = {
     "git": ("base_branch", "branch_prefix"),
-    "recovery": ("enabled", "max_attempts_per_task", "auto_for_failed_checks"),
+    "recovery": ("enabled", "max_attempts_per_task", "max_attempts_per_blocker", "auto_for_failed_checks"),
     "agent": ("stop_after_each_task", "checks"),
 }
 _TOP = {"workspace_dir": _FOLDERS, "plan_dir": _FOLDERS, "history": _HISTORY}
@@ -171,18 +171,24 @@ class _SettingsReader:
             self._take("recovery", recovery, key, "true or false", lambda each: isinstance(each, bool))
             for key in ("enabled", "auto_for_failed_checks")
         ]
-        tries = self._take(
-            "recovery", recovery, "max_attempts_per_task", "a whole number, at least 0",
-            lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
-        )  # fmt: skip
-        if False in on:
+        limits = {
+            key: self._take(
+                "recovery", recovery, key, "a whole number, at least 0",
+                lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
+            )
+            for key in ("max_attempts_per_task", "max_attempts_per_blocker")
+        }  # fmt: skip
+        tries, same_blocker = limits.values()
+        if False in on or tries == 0 or same_blocker == 0:
             self.task["max_retries"] = 0
-            if tries:
-                self.found.lose(
-                    pointer("recovery", "max_attempts_per_task"), "recovery is off, so nothing is tried again"
-                )
-        elif tries is not None:
+            for key, limit in limits.items():
+                if limit:
+                    self.found.lose(pointer("recovery", key), "recovery is off, so nothing is tried again")
+            return
+        if tries is not None:
             self.task["max_retries"] = tries
+        if same_blocker is not None:
+            self.task["same_blocker"] = same_blocker
 
     def _read_checks(self, agent: Mapping[str, Any]) -> None:
         def is_words(each: Any) -> bool:

@@ -4,7 +4,8 @@ Rules:
 1. An argv, never a shell. The child gets its own session (a process group on Windows), a minimal environment, and only
    the given bytes on standard input; long or private input belongs there, since any user can read an argv.
 2. ``on_started`` gets pid and start time before the wait begins, so that a process that takes the job over can end it.
-3. When the child exits, times out or is stopped, its descendants end too; the result lists the survivors.
+3. When the child exits, times out or is stopped, its descendants end too; the result lists the survivors. Only where the
+   caller grants ``linger_s`` may descendants that still hold the output finish first.
 """
 
 import contextlib
@@ -64,6 +65,7 @@ class RunChild(Protocol):
         timeout_s: float,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
         log_path: Path | None = None,
+        linger_s: float = 0.0,
     ) -> ChildResult:
         """Run ``argv`` to its end."""
         ...
@@ -91,12 +93,14 @@ def run_child(
     mark: str | None = None,
     stdin: bytes = b"",
     on_line: Callable[[str], object] | None = None,
+    linger_s: float = 0.0,
 ) -> ChildResult:
     """Run ``argv`` in ``cwd`` until it exits, ``timeout_s`` is over or ``should_stop`` returns True.
 
     ``on_started(pid, started_at)`` is called before waiting; when it raises, the child is ended and the error is raised.
     ``on_line`` gets each line of standard output while the child runs, in this thread; when it raises, the same applies.
     With ``on_line``, standard error goes to the log only.
+    ``linger_s``: how long descendants that still hold the output may go on after the child has exited.
     Refuses (ChildNotStarted): an unknown program, a missing directory.
     """
     mark = mark or uuid.uuid4().hex
@@ -113,6 +117,8 @@ def run_child(
             readers = [_reader(child.stdout, log, lines), _reader(child.stderr, log, None)]
             why = _wait(child, readers[0], lines, began + timeout_s, should_stop)
             duration_s = time.monotonic() - began
+            if why == "exited" and linger_s:
+                _linger(readers, min(time.monotonic() + linger_s, began + timeout_s), should_stop)
             survivors = end_process_tree(child.pid, start, mark)
             # A survivor may hold the pipe open: its later output is not evidence.
             _drain_last(readers, lines)
@@ -215,6 +221,13 @@ def _drain(pipe: IO[bytes] | None, log: CappedLog, lines: Lines | None) -> None:
                 lines.feed(piece)
     if lines is not None:
         lines.end()
+
+
+def _linger(readers: Sequence[threading.Thread], end: float, should_stop: Callable[[], bool]) -> None:
+    """Wait until nothing holds the output any more, at most until ``end``."""
+    for reader in readers:
+        while reader.is_alive() and time.monotonic() < end and not should_stop():
+            reader.join(_TICK_S)
 
 
 def _drain_last(readers: Sequence[threading.Thread], lines: Lines | None) -> None:

@@ -96,6 +96,7 @@ class JobContext:
         stdin: bytes = b"",
         on_line: Callable[[str], object] | None = None,
         should_stop: Callable[[], bool] = never,
+        linger_s: float = 0.0,
     ) -> ChildResult:
         """``jobs.child.run_child`` for this job: the child is recorded on the job's row before the wait begins, and it ends
         when the job must stop. Raises ChildStopped then, also when ``should_stop`` returned True in between.
@@ -112,6 +113,7 @@ class JobContext:
             mark=mark_of(self.job.id, self.job.fence),
             stdin=stdin,
             on_line=on_line,
+            linger_s=linger_s,
         )
         if result.cancelled and self.stop.is_asked:
             raise ChildStopped(self.stop.reason)

@@ -24,7 +24,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, ListRootsResult, Resource
 
-from wfe_mcp import __version__
+from wfe_mcp import __version__, views
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.arguments import checked, unknown_tool
 from wfe_mcp.server.icon import ICONS
@@ -35,7 +35,6 @@ from wfe_mcp.server.result import tool_result
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
 from wfe_mcp.server.tools import tools
-from wfe_mcp.views import envelopes as answering
 from wfe_mcp.views.envelope import Envelope
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ class WfeServer(MCPServer[None]):
         run, phase = (value if isinstance(value := arguments.get(key), str) else None for key in ("run", "phase"))
         try:
             engine = await self.place.engine(partial(self._roots, context))
-            return await self.place.in_thread(partial(answering.refusal, engine, refused, run, phase))
+            return await self.place.in_thread(partial(views.envelopes.refusal, engine, refused, run, phase))
         except Refused:
             pass
         except Exception:

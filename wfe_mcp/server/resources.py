@@ -26,12 +26,11 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
+from wfe_mcp import views
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.project_session import ProjectSession
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
 
 JSON = "application/json"
 MANY = 100
@@ -129,9 +128,12 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            return [attempt.phase for attempt in answering.standing_of(engine, given["run"]).loaded.state.open_attempts]
+            return [
+                attempt.phase
+                for attempt in views.envelopes.standing_of(engine, given["run"]).loaded.state.open_attempts
+            ]
         case "artifact" if given.get("run"):
-            found = answering.standing_of(engine, given["run"])
+            found = views.envelopes.standing_of(engine, given["run"])
             paths = (phase.path for phase in found.loaded.state.spec.phases)
             return sorted({name for path in paths if (name := found.plan.artifact_name(path))})
         case "template" | "name":
@@ -155,11 +157,11 @@ def _open_runs(engine: Engine) -> list[Resource]:
 
 
 def _run(engine: Engine, run: str) -> dict[str, Any]:
-    return answers.status(engine, By(), run, "full").to_dict()
+    return views.tool_answers.status(engine, By(), run, "full").to_dict()
 
 
 def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
-    found = answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
+    found = views.tool_answers.read_artifact(engine, By(), run, phase=phase, artifact=artifact).data
     if "content" in found:
         return found["content"]
     with engine.store.read() as tx:
@@ -172,11 +174,11 @@ def _context(engine: Engine, run: str) -> str:
     from wfe_mcp.views.context_pack import context_pack
     from wfe_mcp.views.context_text import context_text
 
-    return context_text(context_pack(engine, answering.standing_of(engine, run), whole=True))
+    return context_text(context_pack(engine, views.envelopes.standing_of(engine, run), whole=True))
 
 
 def _template(engine: Engine, name: str) -> object:
-    return answers.list_templates(engine, By(), name=name).data["template"]
+    return views.tool_answers.list_templates(engine, By(), name=name).data["template"]
 
 
 def _project(engine: Engine) -> object:

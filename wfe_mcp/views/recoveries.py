@@ -13,7 +13,7 @@ from wfe_mcp.views.model import view_model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wfe_mcp.core.blockers import Blocker
+    from wfe_mcp.core.blockers import BlockerFound
     from wfe_mcp.core.model import RunState
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
@@ -113,7 +113,7 @@ def _outwards(path: PhasePath) -> Iterable[PhasePath]:
         item = item_of(item[0])
 
 
-def _view(state: RunState, found: Blocker, chars: int) -> BlockerView:
+def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
     item = item_of(found.phase)
     assert item is not None, "a phase of a recovery lies inside the phase that failed"
     attempt = state.current(item[0])

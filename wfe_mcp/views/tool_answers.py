@@ -32,7 +32,7 @@ from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 from wfe_mcp.views.holders import elsewhere
-from wfe_mcp.views.idle_status import nothing_open, quiet_status
+from wfe_mcp.views.idle_status import nothing_open
 from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import submit_call, user_commands, user_moves
 from wfe_mcp.views.next_moves import next_moves
@@ -260,8 +260,6 @@ def read_artifact(
 
 
 def _open_runs(engine: Engine, by: By) -> Envelope:
-    if (quiet := quiet_status(engine)) is not None:
-        return quiet
     with engine.store.read() as tx:
         newest = tx.open_run_ids(engine.project_id, limit=_SHOWN + 1)
         found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:_SHOWN]]

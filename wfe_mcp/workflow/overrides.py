@@ -4,6 +4,7 @@
     approver = "human"     they ask the user; one is added where there is none
     approver = "<role>"    an opinion of that role replaces them; an existing one becomes mandatory
     max_retries = 2        at most 2 attempts after the first one; 0: none, and no recovery
+    same_blocker = 1       its recovery ends when the same blocker is reported once more than this
     allow_rewrite = true   the phase's opinion gates accept a reviewer's rewrite
     timeout, auto_proceed  the phase's own
     role = "<role>"        who works in the phase: a role of the template, else a configured one
@@ -46,6 +47,7 @@ class PhaseOverride:
     timeout: str | None = None
     auto_proceed: bool | None = None
     role: str | None = None
+    same_blocker: int | None = None
     prompt: StageOverride = StageOverride()
     response: StageOverride = StageOverride()
 
@@ -108,6 +110,7 @@ def _change(
     if override.max_retries is not None:
         _set_attempts(phase, defaults, override.max_retries + 1)
     _set_stage_attempts(phase, defaults, override)
+    _set_same_blocker(phase, defaults, override.same_blocker, at, faults)
     for name, stage in (("prompt", override.prompt), ("response", override.response)):
         key = _STAGES[name][0]
         if stage.approver is not None or override.approver is not None:
@@ -212,6 +215,20 @@ def _set_stage_attempts(phase: dict[str, Any], defaults: Mapping[str, Any], over
     known = {rule.get("stage") for rule in made}
     first = [{"do": "retry", "max_attempts": most, "stage": at} for at, most in attempts.items() if at not in known]
     rules[:] = [*first, *(rule for rule in made if rule["do"] != "subflow" or attempts.get("after") != 1)]
+
+
+def _set_same_blocker(
+    phase: dict[str, Any], defaults: Mapping[str, Any], times: int | None, at: tuple[str, ...], faults: list[Detail]
+) -> None:
+    """How often a recovery of the phase may report the same blocker."""
+    if times is None:
+        return
+    recoveries = [rule for rule in _own(phase, defaults, "on_fail") if rule["do"] == "subflow"]
+    for rule in recoveries:
+        rule["same_blocker"] = times
+    if not recoveries:
+        message = f"phase {phase['id']!r} has no recovery, so same_blocker has no effect"
+        faults.append(Detail(pointer(*at, "same_blocker"), message, got=times))
 
 
 def _set_approver(template: dict[str, Any], gates: list[dict[str, Any]], approver: str, *, adds: bool) -> None:

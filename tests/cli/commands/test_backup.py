@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.engine.maintenance import left_copies
 from wfe_mcp.store.driver import driver
 
 
 @pytest.fixture
+@scene
 def worked(cli: Terminal) -> str:
     """A run that is over, anchored; then an hour passes."""
     run = cli.start("note")
@@ -301,6 +303,7 @@ def test_a_restore_that_is_killed_leaves_the_old_or_the_new_and_verify_passes(
     assert unfinished(cli) == []
 
 
+@scene
 def unfinished(cli: Terminal) -> list[str]:
     """The files beside the database that are neither it nor its journal."""
     return [each.name for each in cli.database.parent.iterdir() if ".new" in each.name]

@@ -31,9 +31,9 @@ every = pytest.mark.parametrize(("client", "scope"), EVERY, ids=[f"{client.name}
 
 @every
 def test_install_in_an_empty_home_writes_the_entry_and_uninstall_leaves_no_trace(
-    empty: Terminal, tmp_path: Path, client: Client, scope: Scope
+    empty: Terminal, client: Client, scope: Scope
 ) -> None:
-    before = everything(tmp_path)
+    before = everything(empty.place)
     said = install(empty, client, scope, "--allow", "--instructions")
     assert said.code == 0, said.out
     (outcome,) = said.data["clients"]
@@ -44,38 +44,42 @@ def test_install_in_an_empty_home_writes_the_entry_and_uninstall_leaves_no_trace
     assert "wfe-mcp: begin" in client.instructions_file(places(empty), scope).read_text()
     gone = empty.json("uninstall", "--yes")
     assert (gone.code, [each["client"] for each in gone.data["clients"]]) == (0, [client.name])
-    assert everything(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    ("client", "scope", "texts"),
-    [(*one, texts) for one in EVERY for texts in (OTHERS, COMMENTED) if one[0].format in texts],
-)
-def test_install_keeps_the_rest_and_uninstall_gives_every_byte_back(
-    empty: Terminal, tmp_path: Path, client: Client, scope: Scope, texts: dict[str, str]
-) -> None:
-    text = prepare(empty, client, scope, texts)
-    before = everything(tmp_path)
-    said = install(empty, client, scope)
-    assert said.code == 0, said.out
-    now = file_of(empty, client, scope).read_bytes()
-    assert entry.removed(now, client.format, (*client.shapes[0].path, SERVER)).split() == text.split()
-    (backup,) = said.data["clients"][0]["backups"]
-    assert Path(backup).read_bytes() == text
-    assert empty.json("uninstall", "--client", client.name, "--yes").code == 0
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 @every
-def test_a_broken_file_is_refused_with_its_line_and_stays(
-    empty: Terminal, tmp_path: Path, client: Client, scope: Scope
+def test_install_keeps_the_rest_a_second_one_changes_nothing_and_uninstall_gives_every_byte_back(
+    empty: Terminal, client: Client, scope: Scope
 ) -> None:
+    for name, texts in (("others", OTHERS), ("comments", COMMENTED)):
+        if client.format not in texts:
+            continue
+        text = prepare(empty, client, scope, texts)
+        before = everything(empty.place)
+        said = install(empty, client, scope)
+        assert said.code == 0, (name, said.out)
+        connected = everything(empty.place)
+        now = file_of(empty, client, scope).read_bytes()
+        assert entry.removed(now, client.format, (*client.shapes[0].path, SERVER)).split() == text.split(), name
+        (backup,) = said.data["clients"][0]["backups"]
+        assert Path(backup).read_bytes() == text, name
+        if name == "others":
+            again = empty("install", "--client", client.name, "--scope", scope, "--yes")
+            assert again.code == 0
+            assert f"{client.title} is connected already (" in again.out and "Nothing to change." in again.out
+            assert everything(empty.place) == connected
+        assert empty.json("uninstall", "--client", client.name, "--yes").code == 0
+        assert everything(empty.place) == before, name
+
+
+@every
+def test_a_broken_file_is_refused_with_its_line_and_stays(empty: Terminal, client: Client, scope: Scope) -> None:
     prepare(empty, client, scope, BROKEN)
-    before = everything(tmp_path)
+    before = everything(empty.place)
     said = install(empty, client, scope)
     assert (said.code, said.refusal) == (1, "conflict")
     assert f"{client.title} cannot read {file_of(empty, client, scope)}, line " in said.document["error"]["message"]
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 @pytest.mark.parametrize(("client", "scope"), [one for one in EVERY if one[0].format == "json"])
@@ -91,42 +95,29 @@ def test_comments_in_a_file_whose_client_reads_plain_json_are_a_fault_with_its_l
 
 @posix
 @every
-def test_a_read_only_file_is_refused_and_stays(empty: Terminal, tmp_path: Path, client: Client, scope: Scope) -> None:
+def test_a_read_only_file_is_refused_and_stays(empty: Terminal, client: Client, scope: Scope) -> None:
     prepare(empty, client, scope, OTHERS)
     file_of(empty, client, scope).chmod(0o444)
-    before = everything(tmp_path)
+    before = everything(empty.place)
     said = install(empty, client, scope)
     assert (said.code, said.refusal) == (1, "unavailable")
     assert "is read-only, so nothing was changed" in said.document["error"]["message"]
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 @every
 def test_another_server_of_our_name_is_refused_by_install_and_uninstall(
-    empty: Terminal, tmp_path: Path, client: Client, scope: Scope
+    empty: Terminal, client: Client, scope: Scope
 ) -> None:
     file = file_of(empty, client, scope)
     file.parent.mkdir(parents=True, exist_ok=True)
     other = client.shapes[0].entry(("node", "wfe.js"), allow=False)
     file.write_bytes(entry.added(b"", client.format, (*client.shapes[0].path, SERVER), other))
-    before = everything(tmp_path)
+    before = everything(empty.place)
     for said in (install(empty, client, scope), empty.json("uninstall", "--client", client.name, "--scope", scope, "--yes")):  # fmt: skip
         assert (said.code, said.refusal) == (1, "conflict")
         assert f"{file} has a server 'wfe' that is not wfe-mcp: command 'node wfe.js'" in said.document["error"]["message"]  # fmt: skip
-    assert everything(tmp_path) == before
-
-
-@every
-def test_a_second_install_says_so_and_changes_nothing(
-    empty: Terminal, tmp_path: Path, client: Client, scope: Scope
-) -> None:
-    prepare(empty, client, scope, OTHERS)
-    install(empty, client, scope)
-    before = everything(tmp_path)
-    said = empty("install", "--client", client.name, "--scope", scope, "--yes")
-    assert said.code == 0
-    assert f"{client.title} is connected already (" in said.out and "Nothing to change." in said.out
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 # -- what a user changed meanwhile -----------------------------------------------------------------------------------
@@ -152,8 +143,8 @@ def test_an_entry_that_a_user_edited_stays_as_it_is_and_uninstall_removes_it(emp
     assert (empty.root / ".mcp.json").read_text() == '{"mcpServers": {}}'
 
 
-def test_permission_can_be_added_to_a_connected_client(empty: Terminal, tmp_path: Path) -> None:
-    before = everything(tmp_path)
+def test_permission_can_be_added_to_a_connected_client(empty: Terminal) -> None:
+    before = everything(empty.place)
     for name in ("codex", "claude-code"):
         assert empty("install", "--client", name, "--yes").code == 0
         said = empty.json("install", "--client", name, "--yes", "--allow")
@@ -163,7 +154,7 @@ def test_permission_can_be_added_to_a_connected_client(empty: Terminal, tmp_path
         "permissions": {"allow": ["mcp__wfe"]}
     }
     assert empty("uninstall", "--yes").code == 0
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 def test_permission_is_taken_out_of_a_list_that_a_user_extended(empty: Terminal) -> None:

@@ -31,18 +31,18 @@ def test_without_a_name_every_installed_client_is_connected_and_a_refusal_leaves
     assert states == {"codex": "connected", "cursor": "connected", "gemini-cli": "refused"}
 
 
-def test_a_dry_run_shows_the_changes_and_writes_and_starts_nothing(empty: Terminal, tmp_path: Path) -> None:
-    before = everything(tmp_path)
+def test_a_dry_run_shows_the_changes_and_writes_and_starts_nothing(empty: Terminal) -> None:
+    before = everything(empty.place)
     said = empty("install", "--client", "codex", "--dry-run")
     assert said.code == 0
     assert "Codex: .codex/config.toml (new), server wfe\n  + [mcp_servers.wfe]\n" in said.out
     assert "Would connect Codex." in said.out and "test start" not in said.out
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
     empty("install", "--client", "codex", "--yes")
-    there = everything(tmp_path)
+    there = everything(empty.place)
     gone = empty("uninstall", "--dry-run")
     assert "  - [mcp_servers.wfe]\n" in gone.out and "Would disconnect Codex (project)." in gone.out
-    assert everything(tmp_path) == there
+    assert everything(empty.place) == there
 
 
 def test_at_a_terminal_the_client_the_permission_the_lines_and_the_hooks_are_asked_for_one_by_one(

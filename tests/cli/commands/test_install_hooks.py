@@ -33,16 +33,16 @@ def held(cli: Terminal, row: HookFile, scope: Scope) -> dict[str, list[Any]]:
 
 @every
 def test_hooks_are_added_when_asked_for_and_uninstall_leaves_no_trace(
-    empty: Terminal, tmp_path: Path, row: HookFile, scope: Scope
+    empty: Terminal, row: HookFile, scope: Scope
 ) -> None:
-    before = everything(tmp_path)
+    before = everything(empty.place)
     said = added(empty, row, scope, "--allow", "--instructions")
     assert said.code == 0, said.out
     line = hooks.command(row.client, sys.executable, str(hooks.script_folder()))
     assert held(empty, row, scope) == {name: [each] for name, each in row.entries(line).items()}
     assert added(empty, row, scope).data["clients"][0]["state"] == "connected"
     assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 @every
@@ -53,16 +53,14 @@ def test_never_silently(empty: Terminal, row: HookFile, scope: Scope) -> None:
 
 
 @every
-def test_other_hooks_stay_and_every_byte_comes_back(
-    empty: Terminal, tmp_path: Path, row: HookFile, scope: Scope
-) -> None:
+def test_other_hooks_stay_and_every_byte_comes_back(empty: Terminal, row: HookFile, scope: Scope) -> None:
     file = row.file(places(empty), scope)
     put(file, MINE % row.events[1][0])
-    before = everything(tmp_path)
+    before = everything(empty.place)
     assert added(empty, row, scope).code == 0
     assert '"command": "mine"' in file.read_text() and hooks.MARK in file.read_text()
     assert empty.json("uninstall", "--client", row.client, "--yes").code == 0
-    assert everything(tmp_path) == before
+    assert everything(empty.place) == before
 
 
 @every

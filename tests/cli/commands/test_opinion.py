@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.models.server import ModelServer
@@ -49,6 +50,7 @@ def models(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
         each.__exit__(None, None, None)
 
 
+@scene
 def reviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
     """A run of a template whose one phase ``draft`` another model looks at."""
     roles = {"one": {"provider": "first"}}

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp.store.driver import driver
 
 
 @pytest.fixture
+@scene
 def three(cli: Terminal) -> list[str]:
     """Two runs that are over, the second of them archived, and one that is open; then a hundred days pass."""
     runs = [cli.start("note"), cli.start("note"), cli.start("letter")]

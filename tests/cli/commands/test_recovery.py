@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal, phase, template
 
 GIVEN = {"type": "object", "required": ["why"], "properties": {"why": {"type": "string"}}}
@@ -22,6 +23,7 @@ def blocker(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
+@scene
 def red(cli: Terminal) -> str:
     """A run whose phase ``build`` has failed; its recovery is open."""
     diagnose = {"id": "diagnose", "output": {"artifact": "diagnosis", "schema": "blocker@1"}}
@@ -76,6 +78,21 @@ def test_the_third_time_the_same_blocker_ends_the_recovery_and_a_person_is_asked
     assert "failed_checks:build, time 3: The list is read backwards" in log
     assert "same blocker for the third time" in log
     assert cli.json("verify", red).code == 0
+
+
+@pytest.mark.requirement("S3-22", "S3-28")
+def test_a_project_says_how_often_the_same_blocker_is_met(cli: Terminal, red: str) -> None:
+    assert cli.json("cancel", red).code == 0
+    with (cli.root / ".wfe" / "config.toml").open("a") as config:
+        config.write("\n[templates.made.phases.build]\nsame_blocker = 1\n")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    run = cli.start("made")
+    cli.hand_in(run, "build", "bad")
+    recover(cli, run, 1)
+    assert cli.json("status", run).document["waiting_on"] == "agent"
+    recover(cli, run, 2)
+    said = cli.json("status", run).document
+    assert (said["waiting_on"], said["data"]["recoveries"][0]["times"]) == ("human", 2)
 
 
 @pytest.mark.requirement("S3-22")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 
 THREE = template("three", phase("draft"), phase("build", CHECK, on_fail=[{"do": "wait_human"}]), phase("send"))
@@ -20,6 +21,7 @@ def made(cli: Terminal, run: str, name: str) -> int:
     return [each["phase"] for each in cli.json("artifact", "show", run).data["artifacts"]].count(name)
 
 
+@scene
 def finish(cli: Terminal, run: str) -> None:
     """Hand in whatever is open, until the run is over."""
     while cli.state(run) != "completed":

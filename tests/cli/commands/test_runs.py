@@ -126,7 +126,7 @@ def test_an_ambiguous_beginning_of_an_id_names_the_runs_it_could_be(cli: Termina
     assert all(run in said.document["error"]["message"] for run in runs if run[0] == runs[-1][0])
 
 
-@pytest.mark.requirement("B-11", "S0-14")
+@pytest.mark.requirement("B-11", "S0-14", "S0-55")
 def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
     runs: list[str] = []
     for _ in range(5):

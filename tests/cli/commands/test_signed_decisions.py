@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, Said, Terminal, phase, template
 from wfe_mcp.cli.app import main
 
 NOTE = template("memo", phase("draft", HUMAN, output={"artifact": "memo", "write_to": "docs/memo.json", "schema": {"type": "object"}}))  # fmt: skip
 
 
+@scene
 def approved(cli: Terminal, name: str = "letter", last: str = "send") -> str:
     run = cli.start(name)
     if name == "letter":

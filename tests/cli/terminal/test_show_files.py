@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.kept_scenes import scene
 from tests.cli.scene import Terminal
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import By
@@ -29,6 +30,7 @@ def checkpoint(cli: Terminal, run: str) -> int:
 
 
 @pytest.fixture
+@scene
 def kept(cli: Terminal) -> tuple[str, int]:
     """A run with one checkpoint, and a file that has changed since."""
     run = cli.start("note")

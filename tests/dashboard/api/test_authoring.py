@@ -15,6 +15,7 @@ def definition(scene: Scene) -> dict[str, Any]:
     return scene.define(phase("plan"), name="drill")
 
 
+@pytest.mark.requirement("S1-35")
 def test_faults_are_told_with_their_place_and_nothing_is_stored(program: Program, definition: dict[str, Any]) -> None:
     wrong = definition | {"name": "new", "phases": [definition["phases"][0] | {"needs": ["plann"]}]}
 

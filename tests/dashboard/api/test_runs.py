@@ -37,6 +37,29 @@ def test_a_run_is_started_worked_and_waits_for_the_person(scene: Scene, program:
     assert f"wfe-mcp approve {run} build" in refused.body["error"]["hint"]
 
 
+@pytest.mark.requirement("S2-26", "S2-23")
+def test_a_program_reads_what_a_completed_run_gives_back_and_how_long_it_took(scene: Scene, program: Program) -> None:
+    outputs = {"title": "${artifacts.plan_note.title}", "length": "${size(artifacts.plan_note.title)}"}
+    scene.define(phase("plan"), outputs=outputs)
+    run = program.post("/runs", template="drill", triggered_by="ci", external_id="build-7").body["run"]
+    assert program.get("/runs/{run}", {"run": run}).data.get("outputs") is None
+    program.post("/runs/{run}/start_phase", {"run": run})
+    program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact={"title": "Tide tables"})
+
+    found = program.get("/runs/{run}", {"run": run}, full=True)
+
+    assert (found.body["run_state"], found.data["outputs"]["values"]) == (
+        "completed",
+        {"title": "Tide tables", "length": 11},
+    )
+    assert found.data["started_at"] <= found.data["updated_at"]
+    assert [(each["phase"], each["state"]) for each in found.data["phases"]] == [("plan", "completed")]
+    part = program.get("/runs/{run}/artifacts", {"run": run}, artifact="outputs", pointer="/length")
+    assert part.data["content"] == 11
+    (listed,) = program.get("/runs", external_id="build-7").data["runs"]
+    assert (listed["run"], listed["triggered_by"]) == (run, "ci")
+
+
 def test_the_log_names_the_token_and_its_channel(scene: Scene, program: Program) -> None:
     drill(scene)
     run = program.post("/runs", template="drill").body["run"]

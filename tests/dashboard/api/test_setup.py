@@ -56,6 +56,7 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
         assert tx.verify_settings() == []
 
 
+@pytest.mark.requirement("S1-14")
 def test_a_folder_becomes_a_project(scene: Scene, person: Program, connect: Connect) -> None:
     folder = scene.root.parent / "second"
     folder.mkdir()

@@ -25,7 +25,7 @@ def asked(scene: Scene, *gates: dict[str, Any], **keys: Any) -> str:
     return run
 
 
-@pytest.mark.requirement("B-23")
+@pytest.mark.requirement("B-23", "S4-07")
 def test_an_agent_stores_the_request_and_never_decides_it(scene: Scene) -> None:
     run = asked(scene, approval())
     found = decisions.ask_approval(scene.engine, AGENT, run, "plan", comment="the user said yes")

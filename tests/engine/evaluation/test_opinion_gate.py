@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.providers.agents import stand_in
 from tests.providers.agents.hostile import hostile
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.evaluation.reviews import Changes
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.gates.opinion import who_answered
@@ -119,6 +121,25 @@ def test_who_has_answered_is_not_asked_again(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("S0-39")
+def test_reviewers_get_the_prompt_before_work_and_after_it_the_plan_and_what_was_submitted_too(scene: Scene) -> None:
+    with server([opinion(), opinion()]) as models:
+        configure(scene, models)
+        code = phase("generate", gate(), prompt_gates=[gate()], context=["plan_note"], prompt="Write the tide table.")
+        run = scene.start(phase("plan"), code, roles=ROLES)
+        scene.do(run, "plan", {"title": "Read it from a file"})
+        scene.work()
+        scene.do(run, "generate", {"title": "One module reads it"})
+        scene.work()
+        assert scene.attempt(run, "generate").status == "completed"
+    before, after = (str(asked.body) for asked in models.asked)
+    for asked in (before, after):
+        assert "Write the tide table." in asked
+        assert "Read it from a file" in asked
+    assert "One module reads it" not in before
+    assert "One module reads it" in after
+
+
+@pytest.mark.requirement("S0-39")
 def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_anew_when_it_changes_again(scene: Scene) -> None:
     scene.check("ok", "pass")
     with server([opinion(), opinion()]) as models:
@@ -133,6 +154,71 @@ def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_anew_when_it_
         assert scene.attempt(run, "plan").status == "awaiting"
     assert ["+VALUE = 2" in str(asked.body) for asked in models.asked] == [True, False]
     assert "+VALUE = 3" in str(models.asked[1].body)
+
+
+def hide_by_an_exclude_file(scene: Scene) -> None:
+    (scene.root / ".git/info").mkdir(exist_ok=True)
+    (scene.root / ".git/info/exclude").write_text("*.py\n")
+
+
+def hide_by_an_attribute(scene: Scene) -> None:
+    (scene.root / ".git/info").mkdir(exist_ok=True)
+    (scene.root / ".git/info/attributes").write_text("*.py -diff\n")
+
+
+def hide_by_a_bit_of_the_index(scene: Scene) -> None:
+    scene.git("update-index", "--assume-unchanged", "app.py")
+
+
+def hide_by_a_filter(scene: Scene) -> None:
+    (scene.root / ".git/info").mkdir(exist_ok=True)
+    (scene.root / ".git/info/attributes").write_text("*.py filter=old\n")
+    scene.git("config", "--global", "filter.old.clean", "git cat-file blob HEAD:app.py")
+
+
+@pytest.mark.attack("hide a changed file from the reviewers by what git is told", "held", "T15")
+@pytest.mark.parametrize(
+    "hide", [hide_by_an_exclude_file, hide_by_an_attribute, hide_by_a_bit_of_the_index, hide_by_a_filter]
+)
+@pytest.mark.parametrize("is_new", [False, True])
+def test_nothing_that_git_is_told_hides_a_change_from_the_reviewers(
+    scene: Scene, hide: Callable[[Scene], None], is_new: bool
+) -> None:
+    if is_new and hide is hide_by_a_bit_of_the_index:
+        pytest.skip("the index has no new file")
+    scene.check("ok", "pass")
+    scene.write("app.py", "VALUE = 1\n")
+    scene.git("add", "-A")
+    scene.git("commit", "-q", "-m", "app")
+    with server([opinion()]) as models:
+        configure(scene, models)
+        run = scene.start(phase("plan", gate(), command("ok"), approval()), roles=ROLES)
+        scene.begin(run, "plan")
+        scene.write("more.py" if is_new else "app.py", "VALUE = 2\n")
+        hide(scene)
+        scene.submit(run, "plan")
+    assert "+VALUE = 2" in str(models.asked[0].body)
+
+
+def test_reviewers_of_a_second_attempt_see_what_the_first_one_changed_too(scene: Scene) -> None:
+    scene.check("ok", "pass")
+    with server([opinion("fail"), opinion()]) as models:
+        configure(scene, models)
+        run = scene.start(phase("plan", gate(), command("ok"), approval()), roles=ROLES)
+        scene.begin(run, "plan")
+        scene.write("app.py", "VALUE = 2\n")
+        scene.submit(run, "plan")
+        scene.git("add", "-A")
+        scene.git("commit", "-q", "-m", "first try")
+        scene.begin(run, "plan")
+        scene.write("more.py", "MORE = 3\n")
+        scene.submit(run, "plan")
+    assert ["+VALUE = 2" in str(asked.body) for asked in models.asked] == [True, True]
+    assert "+MORE = 3" in str(models.asked[1].body)
+
+
+def test_reviewers_are_told_where_the_files_cannot_be_compared(scene: Scene) -> None:
+    assert "The changed files cannot be shown: " in Changes(scene.root, "0" * 40, ()).text()
 
 
 @pytest.mark.requirement("S0-38", "B-10")

@@ -1,6 +1,7 @@
 """The configuration file that init writes, without touching what is there."""
 
 import os
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -19,6 +20,23 @@ def test_a_new_configuration_is_complete_and_ignored_where_it_should_be(root: Pa
     assert tomllib.loads(text) == {"checks": {"test": {"argv": ["pytest", "-q"], "timeout": "5m"}}}
     assert "wfe-mcp trust" in text
     assert "runs/" in (root / ".wfe/.gitignore").read_text()
+
+
+@pytest.mark.requirement("S3-26")
+def test_what_runs_write_is_no_part_of_a_commit(root: Path) -> None:
+    write_config(root, {})
+    for name in ("runs/x1/plan/1/artifact.json", "runs/x1/plan/1/prompt.md"):
+        (root / ".wfe" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / ".wfe" / name).write_text("{}")
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    git("add", "-A")
+    assert [name for name in git("ls-files").split() if name.startswith(".wfe/")] == [
+        ".wfe/.gitignore", ".wfe/config.toml",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("end", ["", "\n"])

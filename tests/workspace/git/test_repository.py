@@ -15,7 +15,6 @@ from wfe_mcp.workspace.git.repository import (
     branch,
     commit_message,
     commits_between,
-    diff_since,
     head,
     is_ancestor,
     is_clean,
@@ -185,44 +184,6 @@ def test_what_python_writes_by_being_run_is_no_ones_work(root: Path, repo: Git) 
     (root / ".pytest_cache").mkdir()
     (root / ".pytest_cache" / "README.md").write_text("cache")
     assert tree_hash(root) == before
-
-
-def test_a_diff_shows_what_changed_since_a_commit_and_new_files_whole(root: Path, repo: Git) -> None:
-    base = head(root)
-    commit(root, repo, "first")
-    (root / "a.txt").write_text("changed\n")
-    (root / "new.py").write_text("def mean():\n    return 0\n")
-    (root / "picture.png").write_bytes(b"\x89PNG\xff\x00")
-    (root / ".wfe").mkdir(exist_ok=True)
-    (root / ".wfe/notes.txt").write_text("ours")
-    (root / "x.log").write_text("ignored")
-    told = diff_since(root, base) or ""
-    assert "+changed" in told
-    assert "+first" in told  # committed meanwhile
-    assert "new file new.py\n+def mean():\n+    return 0\n" in told
-    assert "new file picture.png: not shown" in told
-    assert "ours" not in told
-    assert "x.log" not in told
-    assert "+first" not in (diff_since(root, None) or "")
-    assert "[cut: 40 of " in (diff_since(root, base, max_chars=40) or "")
-
-
-def test_a_diff_runs_no_driver_of_the_repository(root: Path, repo: Git, tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    repo("config", "diff.evil.command", f"touch {ran}")
-    repo("config", "diff.evil.textconv", f"touch {ran}")
-    repo("config", "diff.external", f"touch {ran}")
-    repo("config", "filter.evil.clean", f"touch {ran}")
-    (root / ".gitattributes").write_text("* diff=evil filter=evil\n")
-    (root / "a.txt").write_text("changed\n")
-    assert "+changed" in (diff_since(root, None) or "")
-    assert not ran.exists()
-
-
-def test_without_git_or_a_commit_there_is_no_diff(root: Path) -> None:
-    assert diff_since(root, None) is None
-    subprocess.run(["git", "init", "-q", str(root)], check=True)
-    assert diff_since(root, None) is None
 
 
 def test_a_repository_is_found_from_below_from_a_worktree_and_after_it_was_made(root: Path, tmp_path: Path) -> None:

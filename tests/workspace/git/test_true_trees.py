@@ -418,6 +418,29 @@ def test_a_history_that_is_called_cut_off_is_read_all_the_same(root: Path, repo:
     assert repository.is_ancestor(root, first)
 
 
+@pytest.mark.attack("write a commit-graph that names another parent", "held", "T15")
+def test_a_commit_graph_that_names_another_parent_hides_no_commits(root: Path, repo: Git) -> None:
+    """The file has, per commit in the order of their ids, the positions of its parents."""
+    first = repo("rev-parse", "HEAD").strip()
+    for name in ("two", "three", "four"):
+        repo("commit", "-q", "--allow-empty", "-m", name)
+    repo("commit-graph", "write", "--reachable")
+    graph = root / ".git/objects/info/commit-graph"
+    content = bytearray(graph.read_bytes())
+    ids = sorted(repo("rev-list", "HEAD").split())
+    head, before = repo("rev-list", "HEAD").split()[:2]
+    chunks = {
+        bytes(content[at : at + 4]): int.from_bytes(content[at + 4 : at + 12])
+        for at in range(8, 8 + 12 * content[6], 12)
+    }
+    parent = chunks[b"CDAT"] + ids.index(before) * 36 + 20
+    content[parent : parent + 4] = ids.index(first).to_bytes(4)
+    graph.chmod(0o644)
+    graph.write_bytes(content)
+    assert repo("rev-list", f"{first}..HEAD").split() == [head, before], "git believes it"
+    assert len(repository.commits_between(root, first)) == 3
+
+
 def test_a_history_that_is_really_cut_off_still_has_its_commits(root: Path, repo: Git, tmp_path: Path) -> None:
     repo("commit", "-q", "--allow-empty", "-m", "two")
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{root}", "shallow")

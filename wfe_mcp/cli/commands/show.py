@@ -255,7 +255,7 @@ def _tell_gates(screen: "Screen", gates: "tuple[GateView, ...] | None") -> None:
 
 
 def _tell_people(screen: "Screen", story: "StoryView", now: "datetime") -> None:
-    """Open requests, and every decision."""
+    """Open requests, and every decision with all that the person said: in no later attempt is it shown again."""
     from wfe_mcp.views.run_report import void_words
 
     for one in story.requests:
@@ -265,10 +265,11 @@ def _tell_people(screen: "Screen", story: "StoryView", now: "datetime") -> None:
                 "awaiting",
             )
     for one in story.decisions:
-        said = one.comment or one.reason
+        first, _, more = (one.comment or one.reason).strip().partition("\n")
         screen.line(f"{screen.time(one.at, now)}: {one.phase or 'run'} {one.decision} by {one.actor} ({one.channel}, assurance {one.assurance})"
-                    + (f" in run {one.run}" if one.run else "") + void_words(one)
-                    + (f": {shortened(said, 200)}" if said else ""))  # fmt: skip
+                    + (f" in run {one.run}" if one.run else "") + void_words(one) + (f": {first}" if first else ""))  # fmt: skip
+        if more:
+            screen.line(indented(more.strip("\n")))
 
 
 def _tell_manifest(screen: "Screen", made: "JsonObject") -> None:

@@ -23,6 +23,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.content import parts_of
+from wfe_mcp.views.plain import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,8 +120,7 @@ class _Lines:
         view = self._view
         self._text(f"{view.question.removesuffix('?')} ({view.run}, attempt {view.attempt})?", style="bold")
         for each in view.inputs:
-            value = each.value if isinstance(each.value, str) else json.dumps(each.value, ensure_ascii=False)
-            self._cut(list(self._wrapped(f"{each.name}: {value}", "  ")), 12)
+            self._cut(list(self._wrapped(f"{each.name}: {as_text(each.value)}", "  ")), 12)
         self._text(view.effect)
         self._unusual(view.unusual)
         self._changes(view.changes)

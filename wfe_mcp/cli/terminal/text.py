@@ -10,4 +10,4 @@ def shortened(text: str, most: int) -> str:
 
 def indented(text: str) -> str:
     """Each line of ``text``, indented below what it belongs to."""
-    return "\n".join(f"     {line}" for line in text.rstrip().splitlines())
+    return "\n".join(f"     {line}".rstrip() for line in text.rstrip().splitlines())

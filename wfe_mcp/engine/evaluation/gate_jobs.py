@@ -154,7 +154,7 @@ def _review(
 ) -> Callable[[JobContext], Judgement]:
     """The call that asks the reviewers, to be made after the transaction that read the question."""
     from wfe_mcp.engine.evaluation.opinion_gate import About, judge_by_opinions, reviewers_of
-    from wfe_mcp.engine.evaluation.reviews import about_gate, changed_files, pictures, question_of, with_changes
+    from wfe_mcp.engine.evaluation.reviews import about_gate, changes_of, pictures, question_of, with_changes
 
     engine, run, frozen = current.engine, current.run, current.frozen
     declared = current.plan.template_of(attempt.phase).roles
@@ -165,6 +165,7 @@ def _review(
         told = undecided("opinion", f"The criteria could not be filled in: {exc}.", "ask the user to fix the template.")
         return lambda _context: told
     schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
+    compared = changes_of(current, attempt, schema) if schema else None
 
     def asked(context: JobContext) -> Judgement:
         reviewers = reviewers_of(engine, roles, frozen, decides=True)
@@ -173,7 +174,7 @@ def _review(
             told = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
             return Judgement(VerdictKind.AWAITING, told.message, told.data, told.evidence_kind)
         root = Path(run.worktree)
-        changes = changed_files(root, attempt, schema) if schema else ""
+        changes = compared.text() if compared is not None else ""
         try:
             names, images = pictures(root, gate.images)
         except Refused as refused:

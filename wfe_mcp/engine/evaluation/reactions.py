@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.blockers import Blocker
+from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import current_gate
@@ -48,7 +48,7 @@ def answer_condition(change: RunChange) -> bool:
         try:
             answer = _answer(change, question)
         except Unjudged as due:
-            from wfe_mcp.engine.phases.subflows import check_outside
+            from wfe_mcp.engine.nested.subflows import check_outside
 
             check_outside(change, change.attempt(question.phase), question.kind, due)
             continue
@@ -67,9 +67,9 @@ def _waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
 
 def _answer(change: RunChange, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
+    from wfe_mcp.engine.nested.loop_items import evaluated_items
+    from wfe_mcp.engine.nested.subflows import hand_in_outputs, recovery_inputs
     from wfe_mcp.engine.phases.locks import lock_names
-    from wfe_mcp.engine.phases.loop_items import evaluated_items
-    from wfe_mcp.engine.phases.subflows import hand_in_outputs, recovery_inputs
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = change.attempt(question.phase)
@@ -97,7 +97,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
         return replace(due, error=str(exc))
 
 
-def _reported(change: RunChange, attempt: Attempt) -> Blocker:
+def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
     """The blocker that the accepted artifact of a phase of a recovery reports."""
     record = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
@@ -107,7 +107,10 @@ def _reported(change: RunChange, attempt: Attempt) -> Blocker:
     )  # a forced draft may lack any
     fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
     human = told.get("human_required") is True
-    return Blocker(attempt.phase, attempt.number, kind, fingerprint, cause, step, human, record.sha256)
+    return BlockerFound(
+        phase=attempt.phase, attempt=attempt.number, kind=kind, fingerprint=fingerprint, cause=cause, next_step=step,
+        human_required=human, sha256=record.sha256,
+    )  # fmt: skip
 
 
 def judge_inline_gate(change: RunChange) -> bool:
@@ -163,7 +166,7 @@ def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
     The gates of a loop judge all artifacts made in it.
     """
     if attempt.stage is Stage.AFTER:
-        from wfe_mcp.engine.phases.loop_items import loop_sha256
+        from wfe_mcp.engine.nested.loop_items import loop_sha256
 
         change.give(c.OpenGates(sha256=loop_sha256(change, attempt), **on))
         return

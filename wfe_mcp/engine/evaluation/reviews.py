@@ -19,7 +19,6 @@ from wfe_mcp.core.model import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -102,13 +101,43 @@ def about_text(question: str, parts: tuple[tuple[str, str], ...], sha256: str, n
     return Subject(question, parts, sha256, nonce)
 
 
-def changed_files(root: Path, attempt: Attempt, schema: str) -> str:
-    """The diff since the attempt began; "" for work without files. Reads git."""
-    from wfe_mcp.workspace.git.repository import diff_since
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The files to compare for a review. ``began``: the tree to compare with, None where there is none.
 
+    ``ignored``: globs of what checks write.
+    """
+
+    root: Path
+    began: str | None
+    ignored: tuple[str, ...]
+
+    def text(self) -> str:
+        """The diff since then, by the bytes on disk; "" for work without files. Reads the files."""
+        from wfe_mcp.core.errors import Refused
+        from wfe_mcp.workspace.git.diff_text import diff_text
+        from wfe_mcp.workspace.git.working_tree import tree_hash
+
+        if self.began is None:
+            return ""
+        try:
+            now = tree_hash(self.root, self.ignored)
+            return "" if now is None else diff_text(self.root, self.began, now, self.ignored)
+        except Refused as refused:
+            return f"The changed files cannot be shown: {refused.message}"
+
+
+def changes_of(change: RunChange, attempt: Attempt, schema: str) -> Changes:
+    """What a reviewer of ``attempt`` compares: the files since the first try of this iteration, else since the run began."""
+    from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
+
+    root = Path(change.run.worktree)
     if attempt.head_at_start is None and schema != "change@1":
-        return ""
-    return diff_since(root, attempt.head_at_start) or ""
+        return Changes(root, None, ())
+    tries = [each for each in change.state.attempts[attempt.phase] if each.iteration == attempt.iteration]
+    began = next((each.tree_at_start for each in tries if each.tree_at_start is not None), None)
+    ignored = ignored_globs(change.engine, change.tx, change.loaded, attempt.phase)
+    return Changes(root, began or first_tree(change.state), ignored)
 
 
 def pictures(root: Path, globs: Sequence[str]) -> tuple[list[str], tuple[Image, ...]]:
@@ -139,7 +168,7 @@ def with_changes(subject: Subject, changes: str) -> Subject:
         return subject
     return Subject(
         subject.criteria,
-        (*subject.parts, ("What changed in the files (git diff)", changes)),
+        (*subject.parts, ("What changed in the files", changes)),
         subject.sha256,
         subject.nonce,
     )

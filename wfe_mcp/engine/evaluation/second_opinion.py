@@ -15,14 +15,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.evaluation.reviews import changed_files
+from wfe_mcp.engine.evaluation.reviews import changes_of
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.engine.kernel.transaction import change_run_in
@@ -192,12 +191,13 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
         attempt = current.state.current(path)
         parts = [["What the phase asks for", text] for text in (_asked_in(current, attempt),) if text]
         revision = tx.revision(record.id, path, attempt.revision) if attempt.revision else None
-    if revision is not None:
+        compared = changes_of(current, attempt, revision.schema_name) if revision is not None else None
+    if revision is not None and compared is not None:
         parts.append([f"What was submitted: {revision.name} ({revision.schema_name})", revision.content])
         # Outside that time the files belong to other work: each change would make another question.
         is_judged = attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING, AttemptStatus.FAILED}
-        changes = changed_files(Path(record.worktree), attempt, revision.schema_name) if is_judged else ""
-        parts += [["What changed in the files (git diff)", changes]] if changes else []
+        changes = compared.text() if is_judged else ""
+        parts += [["What changed in the files", changes]] if changes else []
     return {
         "run": record.id, "phase": phase, "attempt": attempt.number, "parts": parts,
         "sha256": revision.sha256 if revision is not None else (attempt.sha256 or "") if attempt.stage is Stage.BEFORE else "",

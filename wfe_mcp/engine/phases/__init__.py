@@ -1,1 +1,1 @@
-"""Work on phases: claim and submit, steps, loops, subflows, locks, and the models that work in a client's place."""
+"""Work on phases: claim and submit, steps, locks, and the models that work in a client's place."""

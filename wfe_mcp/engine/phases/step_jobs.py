@@ -23,10 +23,10 @@ from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.nested.subflows import ANSWER, unjudged
 from wfe_mcp.engine.phases.step_artifacts import hand_in, made_by_steps
 from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of
-from wfe_mcp.engine.phases.subflows import ANSWER, unjudged
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, Suspended
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.tools.fault import StepStopped

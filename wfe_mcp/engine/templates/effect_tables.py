@@ -40,7 +40,7 @@ EFFECTS: dict[Key, Kind] = {
     ("ContextSettings", "scopes"): "sends", ("ContextSettings", "prefixes"): "sends",
     ("PhaseSettings", "approver"): "gates", ("PhaseSettings", "allow_rewrite"): "gates",
     ("PhaseSettings", "role"): "roles", ("PhaseSettings", "provider"): "roles", ("PhaseSettings", "model"): "roles",
-    ("PhaseSettings", "auto_proceed"): "sets", ("PhaseSettings", "max_retries"): "sets",
+    ("PhaseSettings", "auto_proceed"): "sets", ("PhaseSettings", "max_retries"): "sets", ("PhaseSettings", "same_blocker"): "sets",
     ("StageSettings", "approver"): "gates", ("StageSettings", "allow_rewrite"): "gates", ("StageSettings", "model"): "roles",
     ("StageSettings", "criteria"): "gates", ("StageSettings", "max_retries"): "sets",
     ("TemplateSettings", "on_mismatch"): "gates", ("ArtifactSettings", "on_mismatch"): "gates",

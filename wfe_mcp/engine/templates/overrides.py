@@ -50,7 +50,7 @@ def configured(
     overrides = {
         name: PhaseOverride(
             phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed,
-            _role_of(made, plan, loaded, name, phase),
+            _role_of(made, plan, loaded, name, phase), phase.same_blocker,
             *(_stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage)) for stage in ("prompt", "response")),
         )
         for name, phase in changed.phases.items()

@@ -5,11 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views import waiting
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.run_models import SubmittedView
 
 GATES_WAIT_S = 20.0
 """How long a submission waits for its gates, which saves a call per phase."""
@@ -29,16 +27,16 @@ async def submit_artifact(
     Give artifact or path.
     """
     found = await call.answer(
-        answers.submit_artifact, run=run, phase=phase, attempt=attempt, artifact=artifact, path=path, note=note,
+        views.tool_answers.submit_artifact, run=run, phase=phase, attempt=attempt, artifact=artifact, path=path, note=note,
         attach=attach,
     )  # fmt: skip
     if found.run is None or found.state != "gating":
         return found
-    made = found.shown(SubmittedView)
-    done = partial(waiting.gates_are_done, call.engine, found.run, phase, made.attempt)
+    made = found.shown(views.run_models.SubmittedView)
+    done = partial(views.waiting.gates_are_done, call.engine, found.run, phase, made.attempt)
     await call.until(done, GATES_WAIT_S, f"The gates of '{phase}' are judging attempt {made.attempt}.")
     return await call.place.in_thread(
-        partial(answers.submitted, call.engine, found.run, phase, made.attempt, made.revision)
+        partial(views.tool_answers.submitted, call.engine, found.run, phase, made.attempt, made.revision)
     )
 
 
@@ -57,6 +55,6 @@ async def read_artifact(
     them.
     """
     return await call.answer(
-        answers.read_artifact, run=run, phase=phase, artifact=artifact, revision=revision, pointer=pointer,
+        views.tool_answers.read_artifact, run=run, phase=phase, artifact=artifact, revision=revision, pointer=pointer,
         against=against,
     )  # fmt: skip

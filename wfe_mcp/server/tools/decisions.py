@@ -14,9 +14,9 @@ from functools import partial
 
 from mcp_types import InputRequiredResult
 
+from wfe_mcp import views
 from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, say_decided
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.envelope import Envelope
 
 WATCH_S = 3600.0
@@ -33,7 +33,12 @@ async def approve(
     if brought is not None:
         return await _settled(call, run, phase, brought)
     stored = await call.answer(
-        decisions.ask_approval, run=run, phase=phase, sha256=sha256, comment=comment, starts_page=call.place.starts_page
+        views.approval_answers.ask_approval,
+        run=run,
+        phase=phase,
+        sha256=sha256,
+        comment=comment,
+        starts_page=call.place.starts_page,
     )
     asked = asked_in(call.context, stored)
     if asked is None:
@@ -48,18 +53,26 @@ async def approve(
 
 async def reject(call: ToolRequest, run: str, phase: str, feedback: str, to: str = "") -> Envelope:
     """Withdraw your own submission, with feedback; a new attempt opens."""
-    return await call.answer(decisions.reject, run=run, phase=phase, feedback=feedback, to=to)
+    return await call.answer(views.approval_answers.reject, run=run, phase=phase, feedback=feedback, to=to)
 
 
 async def _settled(call: ToolRequest, run: str, phase: str, answered: Answered) -> Envelope:
     if answered.on_page:
-        return await call.answer(decisions.answer_page, run=run, phase=phase, request=answered.request)
+        return await call.answer(views.approval_answers.answer_page, run=run, phase=phase, request=answered.request)
     return await call.place.in_thread(
-        partial(decisions.answer_form, call.engine, run, phase, answered.request, answered.action, answered.content)
+        partial(
+            views.approval_answers.answer_form,
+            call.engine,
+            run,
+            phase,
+            answered.request,
+            answered.action,
+            answered.content,
+        )
     )
 
 
 async def _watch(call: ToolRequest, request: str) -> None:
     """Wait until the request is closed, then notify the client."""
-    if await call.until(partial(decisions.is_closed, call.engine, request), WATCH_S):
+    if await call.until(partial(views.approval_answers.is_closed, call.engine, request), WATCH_S):
         await say_decided(call.context, request)

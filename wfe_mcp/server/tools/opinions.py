@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views import opinions
 from wfe_mcp.views.envelope import Envelope
 
 
@@ -23,11 +23,11 @@ async def second_opinion(
     """Ask other models to review a phase's result, or any question. Advice: it never counts for a gate. The same call
     again waits for the answer.
     """
-    found = await call.answer(opinions.asked, run=run, phase=phase, question=question, reviewers=reviewers)
-    job = opinions.waited_for(found)
+    found = await call.answer(views.opinions.asked, run=run, phase=phase, question=question, reviewers=reviewers)
+    job = views.opinions.waited_for(found)
     if job is None or not wait_s:
         return found
     await call.until(
-        partial(opinions.is_done, call.engine, job), wait_s, "The reviewers have been asked and are answering."
+        partial(views.opinions.is_done, call.engine, job), wait_s, "The reviewers have been asked and are answering."
     )
-    return await call.place.in_thread(partial(opinions.answered, call.engine, job, question))
+    return await call.place.in_thread(partial(views.opinions.answered, call.engine, job, question))

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views import rollback as history
 from wfe_mcp.views.envelope import Envelope
 
 
@@ -18,4 +18,4 @@ async def rollback(
     """Roll back (restore, revert, undo) run and files to a checkpoint when work went wrong. Unrecorded changes are
     kept; reversing the user's decision needs the user.
     """
-    return await call.answer(history.go_back, run=run, to=to, files=files)
+    return await call.answer(views.rollback.go_back, run=run, to=to, files=files)

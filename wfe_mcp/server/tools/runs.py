@@ -5,10 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views import rollback as history
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views import waiting
 from wfe_mcp.views.envelope import Envelope
 
 
@@ -25,7 +23,7 @@ async def start_run(
     same idempotency_key returns the same run.
     """
     return await call.answer(
-        answers.start_run, template=template, inputs=inputs, title=title, driver=driver, auto=auto,
+        views.tool_answers.start_run, template=template, inputs=inputs, title=title, driver=driver, auto=auto,
         idempotency_key=idempotency_key,
     )  # fmt: skip
 
@@ -39,16 +37,19 @@ async def status(
     """The state of a run, what it waits for, what to call next. Use first in a session, when unsure, or to wait: wait_s
     long-polls for a change. Without run: the open runs of this project.
     """
-    before = await call.place.in_thread(partial(waiting.moment, call.engine, run)) if wait_s and run else None
-    found = await call.answer(answers.status, run=run, detail=detail)
+    quiet = None if run else await call.place.in_thread(partial(views.idle_status.quiet_status, call.engine))
+    if quiet is not None:
+        return quiet
+    before = await call.place.in_thread(partial(views.waiting.moment, call.engine, run)) if wait_s and run else None
+    found = await call.answer(views.tool_answers.status, run=run, detail=detail)
     if before is None or found.run is None:
         return found
 
     def is_over() -> bool:
-        return waiting.has_moved(call.engine, before) or not waiting.sleeps(call.engine, run)
+        return views.waiting.has_moved(call.engine, before) or not views.waiting.sleeps(call.engine, run)
 
     has_changed = await call.until(is_over, wait_s, f"Waiting for the {found.waiting_on}. {found.summary}")
-    return await call.answer(answers.status, run=run, detail=detail) if has_changed else found
+    return await call.answer(views.tool_answers.status, run=run, detail=detail) if has_changed else found
 
 
 async def control_run(
@@ -62,5 +63,5 @@ async def control_run(
     checkpoint to roll back to.
     """
     if action == "checkpoint":
-        return await call.answer(history.checkpoint, run=run, note=reason)
-    return await call.answer(answers.control_run, run=run, action=action, phase=phase, reason=reason)
+        return await call.answer(views.rollback.checkpoint, run=run, note=reason)
+    return await call.answer(views.tool_answers.control_run, run=run, action=action, phase=phase, reason=reason)

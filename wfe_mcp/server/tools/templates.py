@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.envelope import Envelope
 
 
@@ -13,7 +13,7 @@ async def list_templates(call: ToolRequest, query: str = "", name: str = "") -> 
     """List workflow templates with one line and the inputs of each. Use before start_run to choose one; with name: the
     whole definition.
     """
-    return await call.answer(answers.list_templates, query=query, name=name)
+    return await call.answer(views.tool_answers.list_templates, query=query, name=name)
 
 
 async def save_template(
@@ -24,4 +24,4 @@ async def save_template(
     """Create or change a workflow template: validate it and store a new version. Runs start from it once the user
     trusts it.
     """
-    return await call.answer(answers.save_template, definition=definition, dry_run=dry_run)
+    return await call.answer(views.tool_answers.save_template, definition=definition, dry_run=dry_run)

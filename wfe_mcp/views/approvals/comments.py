@@ -43,13 +43,16 @@ def rejection(view: ApprovalView | None, feedback: str, comments: Sequence[LineC
         return feedback
     if len(comments) > MOST_COMMENTS:
         raise Refused("bad_argument", f"{len(comments)} comments are too many.", f"Give at most {MOST_COMMENTS}.")
-    files = {each.path: each for change in (() if view is None else view.changes) for each in change.files}
+    files: dict[str, list[FileDiff]] = {}
+    for file in (file for change in (() if view is None else view.changes) for file in change.files):
+        files.setdefault(file.path, []).append(file)
     for each in comments:
         _refuse_elsewhere(each, files)
     return with_comments(feedback, comments)
 
 
-def _refuse_elsewhere(comment: LineComment, files: dict[str, FileDiff]) -> None:
+def _refuse_elsewhere(comment: LineComment, files: dict[str, list[FileDiff]]) -> None:
+    """``files``: the diffs that are shown of each file: since the run began, and since the last approval."""
     found = files.get(comment.file)
     if found is None:
         near = nearest(comment.file, files)
@@ -59,7 +62,7 @@ def _refuse_elsewhere(comment: LineComment, files: dict[str, FileDiff]) -> None:
         raise Refused(
             "bad_argument", f"The comment on {comment.file}:{comment.line} is empty.", "Say what should change."
         )
-    lines = _shown_lines(found, comment.side)
+    lines = {line for each in found for line in _shown_lines(each, comment.side)}
     if comment.line not in lines:
         near_line = min(lines, key=lambda line: (abs(line - comment.line), line), default=None)
         hint = f"The nearest shown line is {near_line}." if near_line else "It shows no lines on that side."

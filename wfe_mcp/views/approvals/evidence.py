@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workflow.model import Gate
 
 _SKIPPED, _OVERRULED, _WARNED = "skipped: ", "overruled: ", "passed with a warning: "
+_CONDITION_CHARS = 160
+"""A longer condition is cut in its line; the details have all of it."""
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
 _DETAILS = (
     ("command", "argv_run"), ("exit code", "exit_code"), ("must not change", "unchanged"), ("changed", "changed"),
@@ -87,7 +89,9 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
         return f"{outcome}{_counted(data)}"
     if gate.kind == "expr" and verdict.kind is VerdictKind.PASS:
-        return "The condition is true."
+        condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
+        cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
+        return f"True: {' '.join(cut.split())}"
     if data.get("skipped") is True and data.get("missing"):
         return message.partition(" (")[0]  # who is missing, and why, is said of each reviewer
     return message.partition("\n")[0]

@@ -5,11 +5,14 @@ valid name. Without a project, checks, roles, servers and context bundles are on
 one they must exist.
 """
 
+import hashlib
+import threading
 from contextlib import suppress
 from itertools import islice
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
+from wfe_mcp.resources import plugin_names
 from wfe_mcp.workflow.form import place_of
 from wfe_mcp.workflow.lint.context_bundles import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
@@ -29,6 +32,11 @@ from wfe_mcp.workflow.model import Template
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
 
+_KEPT = 64
+_reports: dict[bytes, LintReport] = {}
+"""The newest reports. Doctor, the catalogue and each start of a run look at the same few definitions, 15 ms each."""
+_keeping = threading.Lock()
+
 
 def lint(definition: object, project: ProjectNames | None = None, *, allowed: Limits = OF_TEMPLATES) -> LintReport:
     """The errors and warnings of ``definition`` (JSON, prompts inlined). Never raises for an author's mistake.
@@ -37,6 +45,27 @@ def lint(definition: object, project: ProjectNames | None = None, *, allowed: Li
     """
     if too_large := size_faults(definition, allowed):
         return LintReport(tuple(too_large), Requires())
+    try:
+        key = _key(definition, project)
+    except RecursionError:  # nested too deep, which the report says
+        return _report(definition, project)
+    if (kept := _reports.get(key)) is not None:
+        return kept
+    report = _report(definition, project)
+    if not report.requires.plugins:  # what a package's code says about its own settings may change
+        with _keeping:
+            _reports[key] = report
+            while len(_reports) > _KEPT:
+                del _reports[next(iter(_reports))]
+    return report
+
+
+def _key(definition: object, project: ProjectNames | None) -> bytes:
+    """A digest of all that a report depends on: the definition in its own order, the project's names, the plug-ins."""
+    return hashlib.sha256(repr((definition, project, plugin_names())).encode(errors="surrogatepass")).digest()
+
+
+def _report(definition: object, project: ProjectNames | None) -> LintReport:
     work = mended(definition)
     found = LintFindings(project)
     later: list[Detail] = []

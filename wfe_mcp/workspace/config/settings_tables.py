@@ -98,6 +98,11 @@ class PhaseSettings(_Table):
         description="Who approves: `skip` (no approval), `human`, or the name of a role that gives its opinion instead.",
     )
     max_retries: int | None = Field(default=None, ge=0, description="Attempts after the first one; `0`: none.")
+    same_blocker: int | None = Field(
+        default=None,
+        ge=1,
+        description="How often a recovery of this phase may report the same blocker in a run; once more ends it.",
+    )
     allow_rewrite: bool | None = Field(
         default=None, description="Whether a reviewer of an opinion gate may suggest a better version."
     )

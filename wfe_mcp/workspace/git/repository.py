@@ -1,4 +1,4 @@
-"""A project's git state: HEAD, branch, commits, cleanliness, differences.
+"""A project's git state: HEAD, branch, commits, cleanliness.
 
 Rules:
 1. The user's index, HEAD, refs, work tree and object store stay byte for byte unchanged.
@@ -13,8 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.project_files import read_file
 from wfe_mcp.workspace.git.command import (
     is_true,
     quiet_filters,
@@ -28,9 +26,6 @@ from wfe_mcp.workspace.git.loose_refs import Head, head_of
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""
-
-NEW_FILE_BYTES = 100_000
-"""Larger untracked files are named in a diff, not shown."""
 
 
 def head(root: Path) -> str | None:
@@ -127,29 +122,6 @@ def commit_message(root: Path, commit: str = "HEAD") -> str:
     return text_of(run_git(root, "show", "-s", "--format=%B", "--no-notes", "--end-of-options", commit)).rstrip("\n")
 
 
-def diff_since(root: Path, base: str | None, max_chars: int = 60_000) -> str | None:
-    """The diff between ``base`` (None: HEAD) and the working files; untracked files follow whole.
-
-    None without git or before the first commit. No driver, text conversion or filter of the repository runs.
-    """
-    found = repository(root)
-    commit = base or head(root)
-    if found is None or commit is None:
-        return None
-    quiet = quiet_filters(root)
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty")
-    words = ("--end-of-options", commit, "--", ".", NOT_OURS)
-    done = run_git(root, "diff", *options, *words, env=quiet, ok=None)
-    if done is None or done.returncode:
-        return None
-    told = text_of(done)
-    names = text_of(run_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".", NOT_OURS, env=quiet))
-    whole = told + "".join(_as_new(root, name) for name in names.split("\0") if name)
-    return (
-        whole if len(whole) <= max_chars else f"{whole[:max_chars]}\n[cut: {max_chars:,} of {len(whole):,} characters]"
-    )
-
-
 def is_ancestor(root: Path, ancestor: str, descendant: str = "HEAD") -> bool:
     """True when moving from ``ancestor`` to ``descendant`` is a fast-forward."""
     require_repository(root)
@@ -167,12 +139,3 @@ def _through_history(root: Path, ok: Sequence[int], *words: str) -> subprocess.C
 def _head(root: Path) -> Head | None:
     found = repository(root)
     return head_of(found.index.parent, found.common) if found is not None else None
-
-
-def _as_new(root: Path, name: str) -> str:
-    """An untracked text file as a diff shows a new file; for any other file only its name."""
-    try:
-        text = read_file(root, name, NEW_FILE_BYTES).decode()
-    except (Refused, UnicodeDecodeError):
-        return f"\nnew file {name}: not shown\n"
-    return f"\nnew file {name}\n" + "".join(f"+{line}\n" for line in text.splitlines())

@@ -31,7 +31,7 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
     """The keys in the order of the walk, and the document of the values. Raises ExpressionError."""
     loop = change.state.phase(attempt.phase).loop
     if loop is not None and loop.flow:
-        from wfe_mcp.engine.phases.subflows import flow_inputs
+        from wfe_mcp.engine.nested.subflows import flow_inputs
 
         return (ONLY,), change.tx.keep_document({ONLY: {"index": 0, "value": flow_inputs(change, attempt)}})
     walk = change.plan.loop(attempt.phase).for_each

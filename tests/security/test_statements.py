@@ -1,0 +1,94 @@
+"""Statements that a pinned key signed and that say something else than the log does where they stand.
+
+Only a signer that errs, or is made to, writes one: each part of the place is compared alone, so that no other catches it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
+from tests.security.forger import found
+from wfe_mcp.core.model import Person, RunId, Signature
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.approvals import pin
+from wfe_mcp.views import tool_answers as answers
+
+Facts = Mapping[str, Any]
+Bend = Callable[[Facts], Facts]
+
+
+def bent(person: Person, bend: Bend) -> Person:
+    """The same person and key; what is signed is bent before."""
+
+    def sign(facts: Mapping[str, object]) -> Signature:
+        return person.sign(bend(facts))
+
+    return replace(person, sign=sign)
+
+
+def moved(name: str, **values: Any) -> Bend:
+    return lambda facts: {**facts, name: {**facts[name], **values}}
+
+
+def shifted(name: str, by: int) -> Bend:
+    """The place of ``name`` some events later, with the hash of the right one."""
+    return lambda facts: {**facts, name: {**facts[name], "seq": facts[name]["seq"] + by}}
+
+
+def at_the_end(facts: Facts) -> Facts:
+    """The request stands where the decision ends, so nothing lies between them."""
+    return {**facts, "request": {**facts["request"], **facts["log"]}}
+
+
+@pytest.fixture
+def ada(scene: Scene) -> Person:
+    return pin.set_pin(scene.engine, "correct horse", HUMAN)
+
+
+def approved(scene: Scene, ada: Person, by: Person) -> str:
+    """A run whose plan ``by`` approves; everything else is signed by ``ada``."""
+    scene.human = ada
+    scene.define(phase("plan", approval()), phase("build"))
+    run = answers.start_run(scene.engine, AGENT, "drill", {}).run
+    assert run is not None
+    scene.do(run, "plan")
+    approvals.decide(scene.engine, by, run, "plan")
+    return run
+
+
+def said(scene: Scene) -> set[str]:
+    return {one.message for one in found(scene) if one.code == "signature_wrong"}
+
+
+def test_a_statement_as_the_person_signed_it_is_no_finding(scene: Scene, ada: Person) -> None:
+    approved(scene, ada, bent(ada, lambda facts: facts))
+    assert found(scene) == []
+
+
+@pytest.mark.attack("a statement names another run than the log that it stands in", "detected", "T1; T11")
+def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: Scene, ada: Person) -> None:
+    approved(scene, ada, bent(ada, lambda facts: {**facts, "run": RunId("20260101-0000-another")}))
+    assert said(scene) == {"its statement is about run 20260101-0000-another"}
+
+
+@pytest.mark.attack("a statement names another history before its request, or another end", "detected", "T1; T11")
+@pytest.mark.parametrize(
+    "bend",
+    [
+        moved("request", hash="0" * 64),
+        moved("request", seq=99),
+        moved("log", hash="0" * 64),
+        shifted("log", 1),
+        shifted("log", -1),
+        at_the_end,
+    ],
+    ids=[
+        "hash before", "a request that is not there", "hash after", "an end behind it", "an end before it", "no decision",
+    ],
+)  # fmt: skip
+def test_a_statement_whose_place_differs_in_one_part_proves_nothing(scene: Scene, ada: Person, bend: Bend) -> None:
+    approved(scene, ada, bent(ada, bend))
+    assert said(scene) == {"its statement is about another place of the log"}

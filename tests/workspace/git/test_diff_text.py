@@ -1,0 +1,42 @@
+"""What a reviewing model sees of changed files."""
+
+from pathlib import Path
+
+from tests.workspace.conftest import Git
+from wfe_mcp.workspace.git.diff_text import diff_text
+from wfe_mcp.workspace.git.working_tree import tree_hash
+
+
+def tree(root: Path) -> str:
+    found = tree_hash(root)
+    assert found is not None
+    return found
+
+
+def test_each_change_is_shown_with_its_lines_or_named(root: Path, repo: Git) -> None:
+    (root / ".gitignore").write_text("pytest.ini\nout/\n")
+    (root / "old.txt").write_text("one\ntwo\nthree\n")
+    (root / "run.sh").write_text("true\n")
+    before = tree(root)
+    (root / "a.txt").write_text("changed\n")
+    (root / "old.txt").rename(root / "moved.txt")
+    (root / "run.sh").chmod(0o755)
+    (root / "new.py").write_text("def mean():\n    return 0\n")
+    (root / "picture.png").write_bytes(b"\x89PNG\xff\x00")
+    (root / "pytest.ini").write_text("[pytest]\n")
+    (root / "report.xml").write_text("<r/>")
+    assert diff_text(root, before, tree(root), ("report.xml",)).splitlines() == [
+        "modified a.txt", "@@ -1 +1 @@", "-a", "+changed",
+        "renamed old.txt -> moved.txt",
+        "added new.py", "@@ -1 +1 @@", "+def mean():", "+    return 0",
+        "added picture.png, not shown: binary",
+        "mode run.sh (mode 100644 -> 100755)",
+        "new, ignored by git: pytest.ini",
+    ]  # fmt: skip
+    assert diff_text(root, before, before) == ""
+
+
+def test_a_long_diff_is_cut_and_says_so(root: Path, repo: Git) -> None:
+    before = tree(root)
+    (root / "a.txt").write_text("b\n" * 100)
+    assert "[cut: 40 of " in diff_text(root, before, tree(root), most_chars=40)
