@@ -40,8 +40,9 @@ def sdk_tool(entry: ToolEntry) -> Tool:
     description = " ".join((entry.body.__doc__ or "").split())
     hints = ToolAnnotations(
         read_only_hint=entry.reads,
-        destructive_hint=entry.destroys,
-        idempotent_hint=None if entry.reads else entry.repeatable,  # the protocol: of no meaning for a reading tool
+        # of no meaning for a tool that only reads, says the protocol
+        destructive_hint=None if entry.reads else entry.destroys,
+        idempotent_hint=None if entry.reads else entry.repeatable,
         open_world_hint=False,
     )
     tool = Tool.from_function(
