@@ -36,6 +36,7 @@ def measure(scene: Scene, runs: int) -> list[Figure]:
         Figure("CPU of `wfe-mcp status`, nothing open", _cpu_ms(scene, runs, "status"), "ms", 500, "stretch 250"),
         Figure("CPU of an empty Python", _cpu_ms(scene, runs, "-c"), "ms", None, "for comparison"),
     ]
+    found += _without_bytecode(scene, runs)
     with scene.server() as server:
         server.hello()
         server.call("start_run", template="bench")
@@ -44,6 +45,21 @@ def measure(scene: Scene, runs: int) -> list[Figure]:
         *found,
         Figure("spawn → first tool result, with an open run", median(answered), "ms"),
         Figure("CPU of `wfe-mcp status`, with an open run", _cpu_ms(scene, runs, "status"), "ms", 500),
+    ]
+
+
+def _without_bytecode(scene: Scene, runs: int) -> list[Figure]:
+    """The same as after an installation that compiles nothing, where Python may not write either."""
+    own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(scene.root.parent / "no-bytecode")}
+    scene.environment.update(own)
+    try:
+        _, listed, answered = _answers(scene, runs)
+    finally:
+        for name in own:
+            del scene.environment[name]
+    return [
+        Figure("spawn → tools/list answered, without bytecode", median(listed), "ms", 40),
+        Figure("spawn → first tool result, without bytecode", median(answered), "ms", 700),
     ]
 
 

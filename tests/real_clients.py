@@ -113,7 +113,7 @@ def prompt(
         return Session(done.returncode, done.stdout + done.stderr, list(models.asked))
 
 
-def play(client: RealClient, project: Playground, home: Path, model: Follower) -> Session:
+def play(client: RealClient, project: Playground, home: Path, model: Callable[[RecordedRequest], Turn]) -> Session:
     """Connect the client and let it work on one prompt."""
     program(client.program)
     home.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from scripts import generate_front, generate_toolsnaps
 from tests.server.conftest import Connect
 from wfe_mcp import __version__
 from wfe_mcp.server.app import INSTRUCTIONS
-from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
+from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
 
 # Design §6, the part that is built: tool → arguments (* = required).
 DESIGN = {
@@ -35,6 +35,7 @@ DESIGN = {
 }
 ALWAYS = {"start_run", "status", "start_phase", "submit_artifact"}
 MODEL_TOKENS = 2_500
+WHOLE_TOKENS = 3_500
 
 
 def arguments(tool: Tool) -> str:
@@ -80,9 +81,21 @@ async def test_what_a_model_sees_of_the_tools_is_short(connect: Connect) -> None
     ]
 
     text = json.dumps(seen, separators=(",", ":"))
+    whole = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools.values()]
     o200k = import_module("rs_bpe.bpe").openai.o200k_base()  # the package has no types
     assert o200k.count(text) <= MODEL_TOKENS
+    assert o200k.count(json.dumps(whole, separators=(",", ":"))) <= WHOLE_TOKENS
     assert not any(word in text for word in ('"title":"', '"default":null', '"anyOf"', '"$defs"', '"$ref"'))
+
+
+async def test_the_tools_with_long_results_say_so(connect: Connect) -> None:
+    async with connect() as agent:
+        tools = await listed(agent)
+
+    sizes = {
+        name: size for name, tool in tools.items() if (size := (tool.meta or {}).get("anthropic/maxResultSizeChars"))
+    }
+    assert sizes == dict.fromkeys(("start_phase", "read_artifact"), 2 * LIMIT_BYTES)
 
 
 async def test_a_client_learns_who_we_are_and_what_to_call_first(connect: Connect) -> None:

@@ -13,6 +13,7 @@ from mcp_types import ToolAnnotations
 
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
 
+ALWAYS: dict[str, Any] = {"anthropic/alwaysLoad": True}
 SIZE: dict[str, Any] = {"anthropic/maxResultSizeChars": 2 * LIMIT_BYTES}
 """Claude Code passes a result of this size on whole, and does not put it into a file. Ours are smaller."""
 
@@ -21,7 +22,8 @@ SIZE: dict[str, Any] = {"anthropic/maxResultSizeChars": 2 * LIMIT_BYTES}
 class ToolEntry:
     """The declaration of a tool. The docstring of ``body`` is the description that models read.
 
-    ``always``: clients that load tools on demand are asked to load this one at once.
+    ``always``: clients that load tools on demand are asked to load this one at once. ``long``: its results may be as
+    long as results are.
     """
 
     body: Callable[..., Awaitable[object]]
@@ -30,6 +32,7 @@ class ToolEntry:
     destroys: bool = False
     repeatable: bool = False
     always: bool = False
+    long: bool = False
 
 
 def sdk_tool(entry: ToolEntry) -> Tool:
@@ -37,13 +40,14 @@ def sdk_tool(entry: ToolEntry) -> Tool:
     description = " ".join((entry.body.__doc__ or "").split())
     hints = ToolAnnotations(
         read_only_hint=entry.reads,
-        destructive_hint=entry.destroys,
-        idempotent_hint=entry.reads or entry.repeatable,
+        # of no meaning for a tool that only reads, says the protocol
+        destructive_hint=None if entry.reads else entry.destroys,
+        idempotent_hint=None if entry.reads else entry.repeatable,
         open_world_hint=False,
     )
     tool = Tool.from_function(
         entry.body, title=entry.title, description=description, annotations=hints, context_kwarg="call",
-        meta=SIZE | ({"anthropic/alwaysLoad": True} if entry.always else {}), structured_output=False,
+        meta=(ALWAYS if entry.always else {}) | (SIZE if entry.long else {}) or None, structured_output=False,
     )  # fmt: skip
     tool.parameters = slim(tool.parameters) | {"additionalProperties": False}
     tool.fn_metadata.output_schema = ENVELOPE_SCHEMA

@@ -14,6 +14,7 @@ from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views.envelope import Envelope, Next
+from wfe_mcp.views.holders import elsewhere
 from wfe_mcp.views.model import plain
 from wfe_mcp.views.move_calls import submit_call
 from wfe_mcp.views.next_moves import next_moves
@@ -69,7 +70,7 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
             return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
         if phase not in found.loaded.state.attempts:
             phase = None
-        told = _with_the_users_way(found, refused, phase)
+        told = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
         envelope = envelope_of(found, refused.message, data, phase=phase, error=told)
         return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
     return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
@@ -83,6 +84,13 @@ def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) ->
 
     (why,) = (text for text in blockers(found) if text.startswith(f"{phase} waits for "))
     return replace(refused, hint=f"{refused.hint} Or tell the user: {why}".strip())
+
+
+def _with_the_holders_machine(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
+    """``refused`` with what this machine knows of a holder on another one."""
+    if refused.code != "leased" or not (told := elsewhere(engine, found, phase)):
+        return refused
+    return replace(refused, hint=f"{' '.join(told)} {refused.hint}".strip())
 
 
 def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:

@@ -31,6 +31,7 @@ from wfe_mcp.views.before_work import changed_before_work
 from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
+from wfe_mcp.views.holders import elsewhere
 from wfe_mcp.views.idle_status import nothing_open
 from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import submit_call, user_commands, user_moves
@@ -139,7 +140,11 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
             stale=stale,
             stuck=stuck,
             unproved=tuple(unproved(found.loaded.state)),
-            warnings=(*artifact_views.warnings(found), *changed_before_work(engine, found)),
+            warnings=(
+                *elsewhere(engine, found),
+                *artifact_views.warnings(found),
+                *changed_before_work(engine, found),
+            ),
         ),
     )
 

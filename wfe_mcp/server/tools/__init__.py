@@ -20,7 +20,7 @@ ENTRIES = (
     ToolEntry(list_templates, "List templates", reads=True),
     ToolEntry(start_run, "Start a run", always=True),
     ToolEntry(status, "State of a run", reads=True, always=True),
-    ToolEntry(start_phase, "Start a phase", repeatable=True, always=True),
+    ToolEntry(start_phase, "Start a phase", repeatable=True, always=True, long=True),
     ToolEntry(submit_artifact, "Submit an artifact", repeatable=True, always=True),
     ToolEntry(approve, "Ask for approval", repeatable=True),
     ToolEntry(reject, "Withdraw a submission", destroys=True),
@@ -29,7 +29,7 @@ ENTRIES = (
     ToolEntry(rollback, "Roll back", destroys=True),
     ToolEntry(control_run, "Pause, resume or cancel a run", destroys=True),
     ToolEntry(second_opinion, "Ask other models", repeatable=True),
-    ToolEntry(read_artifact, "Read an artifact", reads=True),
+    ToolEntry(read_artifact, "Read an artifact", reads=True, long=True),
     ToolEntry(find, "Find what was said", reads=True),
     ToolEntry(save_template, "Save a template", repeatable=True),
 )
