@@ -34,4 +34,4 @@ def _told(engine: Engine, attempt: Attempt) -> str:
         return ""
     until = attempt.lease_until
     ends = "" if until is None else f" Its lease ends {until:%Y-%m-%d %H:%M} UTC; then this server can take it over."
-    return f"{attempt.phase} is held by a server on another machine, {process.host}: go on there.{ends}"
+    return f"{attempt.phase} is held by a server on another machine, {process.host}: continue there.{ends}"
