@@ -37,7 +37,7 @@ def test_a_client_on_another_machine_is_told_where_the_phase_is_worked_on(bugged
     started = answers.start_run(bugged.engine, By("ada"), template="quick_fix", inputs=PROBLEM)
     run = str(started.run)
     start_phase(bugged.engine, By("codex"), run, "reproduce", holder=COLLEAGUE)
-    told = "reproduce is held by a server on another machine, ada-laptop: go on there. Its lease ends "
+    told = "reproduce is held by a server on another machine, ada-laptop: continue there. Its lease ends "
     with bugged.server(era) as agent:
         status = agent.call("status")
         refused = [
