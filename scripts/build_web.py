@@ -19,10 +19,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"
-BUILT = ROOT / "wfe_mcp" / "dashboard" / "static" / "app"
 STAMP = "BUILD.json"
-SHARED = ROOT / "wfe_mcp" / "dashboard" / "static" / "tokens.css"
-"""The plain pages and the application have the same tokens."""
+STATIC = ROOT / "wfe_mcp" / "dashboard" / "static"
+BUILT = STATIC / "app"
+SHARED = (STATIC / "tokens.css", STATIC / "common.css")
+"""The plain pages and the application have the same tokens and components."""
 
 
 def main(argv: list[str]) -> int:
@@ -58,7 +59,7 @@ def inputs_sha256() -> str:
     files = [WEB / name for name in ("package.json", "package-lock.json", "build.mjs", "tsconfig.json")]
     files += [file for file in (WEB / "src").rglob("*") if file.is_file()]
     said = hashlib.sha256()
-    for file in sorted([*files, SHARED], key=lambda each: each.relative_to(ROOT).as_posix()):
+    for file in sorted([*files, *SHARED], key=lambda each: each.relative_to(ROOT).as_posix()):
         content = file.read_bytes().replace(b"\r\n", b"\n")
         said.update(f"{file.relative_to(ROOT).as_posix()}\n{len(content)}\n".encode() + content)
     return said.hexdigest()

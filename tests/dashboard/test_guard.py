@@ -115,8 +115,10 @@ def test_only_forms_are_taken(browser: Browser, request_id: str) -> None:
 
 def test_a_form_has_bounds(browser: Browser, request_id: str) -> None:
     path = f"/decide/{request_id}/approve"
-    assert browser.post(path, {"pin": "x" * 70_000}).status == 413
-    assert browser.post(path, {f"f{number}": "x" for number in range(50)}).status == 400
+    assert browser.post("/", {"pin": "x" * 70_000}).status == 413
+    assert browser.post("/", {f"f{number}": "x" for number in range(50)}).status == 400
+    assert browser.post(path, {"feedback": "x" * 4_100_000}).status == 413  # with room for comments on lines
+    assert browser.post(path, {f"f{number}": "x" for number in range(250)}).status == 400
     raw = http.client.HTTPConnection("127.0.0.1", browser.port, timeout=WAIT_S)
     headers = {"Host": f"localhost:{browser.port}", "Content-Type": "application/x-www-form-urlencoded"}
     raw.request("POST", path, b"pin=\xff&token", headers)
@@ -144,7 +146,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_no_script(browser: Browse
     assert " on" + "click" not in text
     assert "style=" not in text
     assert [part for part in text.split('"') if part.startswith(("http:", "https:", "//"))] == []
-    assert "url(" not in browser.get("/style.css").text
+    assert all("url(" not in browser.get(f"/{sheet}.css").text for sheet in ("tokens", "common", "style"))
 
 
 def test_the_cookie_is_for_this_page_alone(browser: Browser) -> None:

@@ -5,6 +5,7 @@ import { watchPrefix } from "./keys";
 import { begin } from "./session";
 import "../../wfe_mcp/dashboard/static/tokens.css";
 import "@xyflow/react/dist/style.css";
+import "../../wfe_mcp/dashboard/static/common.css";
 import "./app.css";
 
 const kept = localStorage.getItem("wfe-theme");

@@ -71,13 +71,14 @@ if TYPE_CHECKING:
 
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20
-_TALK = (MOST_FORM_BYTES, MAX_FIELDS + MOST_COMMENTS)
-"""The limits of a form with comments on lines."""
+COMMENTED_FIELDS = MAX_FIELDS + MOST_COMMENTS
+"""Of a form with comments on lines."""
 _AFTER_PIN = ("/trust/", "/opinion/")
 """Pages that ask for the PIN first, besides the list."""
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "tokens.css": "text/css",
+    "common.css": "text/css",
     "style.css": "text/css",
     "passkey.js": "text/javascript",
     "open.js": "text/javascript",
@@ -108,12 +109,12 @@ def decision_app(
         Route("/decide/{request}", page.answers(page.decision), methods=["GET"]),
         Route(
             "/decide/{request}/{answer:str}",
-            page.takes(page.decide, most_bytes=MOST_FORM_BYTES, most_fields=MAX_FIELDS + MOST_COMMENTS),
+            page.takes(page.decide, most_bytes=MOST_FORM_BYTES, most_fields=COMMENTED_FIELDS),
             methods=["POST"],
         ),
         Route(
             "/decide/{request}/{answer:str}/sign",
-            page.takes(page.sign, json_no, MOST_FORM_BYTES, MAX_FIELDS + MOST_COMMENTS),
+            page.takes(page.sign, json_no, MOST_FORM_BYTES, COMMENTED_FIELDS),
             methods=["POST"],
         ),
         Route("/whole/{request}", page.answers(page.contents.whole), methods=["GET"]),

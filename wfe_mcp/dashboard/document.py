@@ -16,6 +16,7 @@ def document(
         tag("title", title),
         tag("link", rel="icon", href="/icon.svg"),
         tag("link", rel="stylesheet", href="/tokens.css"),
+        tag("link", rel="stylesheet", href="/common.css"),
         tag("link", rel="stylesheet", href="/style.css"),
         tag("script", src=script, defer=True) if script else None,
     )
