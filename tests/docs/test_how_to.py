@@ -150,7 +150,7 @@ def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
         for block in blocks_of(page)
     }
 
-    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml", "python"}
+    assert {language for _, language in languages} <= {"sh", "text", "console", "json", "toml", "python", "yaml"}
     assert {name for name, language in languages if language == "sh"} == executed
 
 
