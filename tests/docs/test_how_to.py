@@ -136,6 +136,7 @@ def test_what_the_pages_on_models_show_is_valid(block: Any) -> None:
 def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
     executed = {
         "first-run.md",
+        "claude-code.md",
         "check-who-decided.md",
         "add-a-second-model.md",
         "get-a-second-opinion.md",
