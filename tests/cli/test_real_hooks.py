@@ -80,6 +80,12 @@ FOLDER = str(real_clients.folder())
 """Read here: the scene has a home of its own."""
 
 
+@pytest.fixture
+def one_place(tmp_path: Path) -> Path:
+    """A folder of its own: a client leaves servers, which would end in the database of the test that has the folder next."""
+    return tmp_path / "one"
+
+
 @pytest.fixture(autouse=True)
 def where_clients_are(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WFE_CLIENTS", FOLDER)
