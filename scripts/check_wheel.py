@@ -35,8 +35,9 @@ PART = (
     *("core/test_canonical.py", "core/test_replay.py", "core/test_errors.py"),
 )
 """Small tests that differ between versions of Python: dataclasses and typing, processes, SQLite, pipes, the hook script."""
-QUIET = ("-W", "ignore:unclosed database:ResourceWarning")
-"""Python 3.13 is the first to warn of connections that tests leave to the garbage collector."""
+OPTIONS = ("-W", "ignore:unclosed database:ResourceWarning", "--hypothesis-profile=ci")
+"""Python 3.13 is the first to warn of connections that tests leave to the garbage collector. The same examples each time:
+what random ones find here belongs into the tests, not into a build that fails now and then."""
 
 
 def main(argv: list[str]) -> int:
@@ -75,7 +76,7 @@ def works(python: Python, wheel: Path, work: Path) -> tuple[bool, list[str]]:
         [program, "templates", "show", "acme_ticket"],
         [interpreter, "-m", "wfe_mcp", "--help"],
         [program, "demo"],
-        [interpreter, "-m", "pytest", "-q", "--no-header", *QUIET, *(f"tests/{each}" for each in PART)],
+        [interpreter, "-m", "pytest", "-q", "--no-header", *OPTIONS, *(f"tests/{each}" for each in PART)],
     ]
     answered = [answer(command, work / "alone", home) for command in commands]
     shutil.rmtree(venv)

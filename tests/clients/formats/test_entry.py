@@ -73,6 +73,14 @@ def test_an_entry_in_json_with_comments_is_added_and_removed_and_nothing_else_ch
     assert parsed(left, "jsonc") == {**document, "mcpServers": servers or {}}
 
 
+def test_an_empty_object_between_two_comments_of_a_line_takes_an_entry() -> None:
+    text = b'{\n  "mcpServers": { /* none */ } /* yet */\n}\n'
+    after = added(text, "jsonc", ("mcpServers", "wfe"), ENTRY)
+    assert is_addition(text, after)
+    assert parsed(after, "jsonc") == {"mcpServers": {"wfe": ENTRY}}
+    assert parsed(removed(after, "jsonc", ("mcpServers", "wfe")), "jsonc") == {"mcpServers": {}}
+
+
 @given(DOCUMENTS, SERVERS, st.sampled_from([None, 0, 1, 2, 4, "\t"]))
 def test_what_a_program_wrote_as_json_is_the_same_after_addition_and_removal(
     document: dict[str, Any], servers: dict[str, Any] | None, indent: int | str | None
