@@ -1,4 +1,7 @@
-"""The page of each kind of decision in a real browser: readable on a phone and on a desk, dark and light, without a script."""
+"""The page of each kind of decision in a real browser: readable on a phone and on a desk, dark and light, without a script.
+
+WFE_SCREENSHOTS=FOLDER writes the pictures; the light ones are kept in docs/images/decisions and looked at after a change.
+"""
 
 import os
 from collections.abc import Generator
@@ -102,4 +105,8 @@ def shot(tab: Tab, name: str, *, whole: bool = True) -> None:
     """A picture for people, where they ask for one."""
     folder = os.environ.get("WFE_SCREENSHOTS")
     if folder:
+        # The folder of a test is that of one machine.
+        tab.page.evaluate(
+            "() => document.querySelectorAll('.crumbs > *').forEach(e => { if (e.textContent.startsWith('/')) e.textContent = '~/project' })"
+        )
         tab.page.screenshot(path=Path(folder) / f"{name}.png", full_page=whole)
