@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
 def works(python: Python, wheel: Path, work: Path) -> tuple[bool, list[str]]:
     """Whether the wheel does all of it on this Python, and what to say; one that is not here is skipped."""
     if python.path is None:
-        return True, [f"Python {python.version}: skipped, {python.told}"]
+        return True, [f"Python {python.version}: skipped, {python.detail}"]
     started, home = time.monotonic(), work / f"home-{python.version}"
     home.mkdir()
     venv = work / f"venv-{python.version}"
@@ -81,7 +81,7 @@ def works(python: Python, wheel: Path, work: Path) -> tuple[bool, list[str]]:
     answered = [answer(command, work / "alone", home) for command in commands]
     shutil.rmtree(venv)
     good = all(each for each, _ in answered)
-    heading = f"Python {python.told}, {python.path}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s"
+    heading = f"Python {python.detail}, {python.path}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s"
     return good, [heading, *(f"  {told}" for _, told in answered)]
 
 

@@ -22,11 +22,11 @@ _ASK = f"import sys, {_NEEDED}; print('%d.%d.%d' % sys.version_info[:3])"
 
 
 class Python(NamedTuple):
-    """A supported version. ``path``: its program; None: not usable here, and ``told`` says why. Else ``told`` is its full version."""
+    """A supported version. ``path``: its program; None: not usable here. ``detail``: why not, else its full version."""
 
     version: str
     path: Path | None
-    told: str
+    detail: str
 
 
 def supported() -> list[str]:
@@ -69,4 +69,4 @@ def of_pyenv(version: str, environment: Mapping[str, str]) -> list[Path]:
 
 if __name__ == "__main__":
     for each in installed(supported()):
-        print(f"{each.version}  {each.path or 'skipped'}  {each.told}")
+        print(f"{each.version}  {each.path or 'skipped'}  {each.detail}")

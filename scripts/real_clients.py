@@ -57,7 +57,7 @@ def found(name: str) -> Path | None:
     """The program, where it is installed."""
     wanted = NODE if name == "node" else PROGRAMS[name]
     file = wanted.program + (".cmd" if os.name == "nt" else "")
-    places = (_place(wanted) / BIN, folder() / BIN, folder())  # the last two: a folder that somebody prepared
+    places = (_place(wanted) / BIN, folder() / BIN, folder())  # the last two: a folder prepared by the user
     return next((place / file for place in places if (place / file).is_file()), None)
 
 

@@ -5,7 +5,7 @@ order of quick_fix's work, and takes everything else from what the client shows 
 
 Rules:
 1. A client runs where ``scripts/real_clients.py`` has installed it; else the test is skipped with the reason.
-2. A client sees a home of its own, dummy keys, and a proxy that nobody serves: only this machine can be reached.
+2. A client sees a home of its own, dummy keys, and a proxy without a server: only this machine can be reached.
 """
 
 from __future__ import annotations

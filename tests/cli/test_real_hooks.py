@@ -72,7 +72,7 @@ WITH_HOOKS: dict[str, tuple[RealClient, Shell, Callable[[Path], Call]]] = {
     "codex": (replace(CODEX, argv=trusting_codex), codex_shell, patch),
     "gemini-cli": (replace(GEMINI, argv=trusting_gemini), gemini_shell, write_file),
 }
-"""Each as somebody starts it who trusts the agent with everything, how its model calls the shell, and how it edits a file."""
+"""Each as started by a user who trusts the agent with everything, how its model calls the shell, and how it edits a file."""
 clients = pytest.mark.parametrize("name", WITH_HOOKS)
 
 

@@ -1,4 +1,4 @@
-"""scripts/real_clients.py: what is installed once, and what is told where it cannot be."""
+"""scripts/real_clients.py: what is installed once, and the reason where it cannot be."""
 
 import os
 import sys

@@ -279,7 +279,7 @@ def test_a_python_that_is_not_here_is_named_with_the_reason(
     pythons = script("pythons")
     monkeypatch.setattr(pythons, "of_uv", none)
     (found,) = pythons.installed(["3.99"], {"PYENV_ROOT": str(tmp_path)})
-    assert (found.path, found.told) == (None, "not installed")
+    assert (found.path, found.detail) == (None, "not installed")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pyenv's layout of POSIX")
@@ -297,4 +297,4 @@ def test_a_python_of_pyenv_is_found_and_one_that_lacks_a_library_is_passed_over(
     assert found.path == tmp_path / "versions" / f"{version}.9" / "bin" / f"python{version}"
     shutil.rmtree(tmp_path / "versions" / f"{version}.9")
     (found,) = pythons.installed([version], {"PYENV_ROOT": str(tmp_path)})
-    assert found.path is None and found.told.endswith("does not work: ['No module named _sqlite3']")
+    assert found.path is None and found.detail.endswith("does not work: ['No module named _sqlite3']")

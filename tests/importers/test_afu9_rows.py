@@ -100,3 +100,11 @@ def test_of_a_table_one_row_is_chosen_by_its_name() -> None:
 )  # fmt: skip
 def test_anything_else_is_no_row(value: object) -> None:
     assert not is_row(value)
+
+
+def test_a_name_replaces_that_of_a_row_and_is_held_against_a_table_of_one() -> None:
+    row = rows()[2]
+    assert from_row(row, "mine").definition["name"] == "mine"
+    assert list(refusal([row], "mine")) == ["/name"]
+    assert from_row([row], row["name"]).definition["name"] == from_row([row]).definition["name"] == row["name"]
+    assert from_row([{"definition": row["definition"]}], "mine").definition["name"] == "mine"

@@ -209,6 +209,5 @@ def unified(files: Sequence[FileDiff]) -> str:
         if file.kind != "text":
             lines.append(f"({_NO_LINES[file.kind]}: {file.old_oid or 'none'} -> {file.new_oid or 'none'})")
         for hunk in file.hunks:
-            olds, news = (sum(line[0] in signs for line in hunk.lines) for signs in (" -", " +"))
-            lines += [f"@@ -{hunk.old_start},{olds} +{hunk.new_start},{news} @@", *hunk.lines]
+            lines += [hunk.header, *hunk.lines]
     return "\n".join(lines) + "\n"

@@ -5,7 +5,7 @@
 
 Rules:
 1. A row becomes the file that its definition would be, with the row's name, description and version.
-2. Faults and losses are told by their place in the source, ``/1/definition/steps/0``.
+2. Faults and losses are reported with their place in the source, ``/1/definition/steps/0``.
 """
 
 import json
@@ -39,7 +39,7 @@ def is_row(value: object) -> bool:
 
 
 def from_row(value: object, name: str = "") -> ImportedTemplate:
-    """The template of a row. ``name``: of the row in a table; of the workflow, where the row has none.
+    """The template of a row. ``name``: of the row in a table; else of the template, instead of the row's own.
 
     Refuses ``invalid_template``: a table without such a row, and what ``from_afu9`` refuses.
     """
@@ -47,7 +47,7 @@ def from_row(value: object, name: str = "") -> ImportedTemplate:
     own = {key: row.keys[key] for key in ("name", "description") if row.keys.get(key) is not None}
     if (version := row.keys.get("version")) is not None:
         own["version"] = f"{version}.0.0" if isinstance(version, int) else version
-    document = {**({"name": name} if name else {}), **row.definition, **own}
+    document = {**row.definition, **own, **({"name": name} if name else {})}
     try:
         imported = from_afu9(document)
     except Refused as no:
@@ -91,7 +91,7 @@ def _row(value: object, at: tuple[str | int, ...]) -> _Row | None:
 
 
 def _chosen(rows: tuple[_Row, ...], name: str) -> _Row:
-    if len(rows) == 1:
+    if len(rows) == 1 and not (name and rows[0].at and rows[0].keys.get("name")):
         return rows[0]
     names = [str(row.keys.get("name", "")) for row in rows]
     if name in names:

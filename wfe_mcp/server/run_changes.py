@@ -7,7 +7,7 @@ Rules:
 1. A handshake client hears of the list without asking, and of an address after ``resources/subscribe``. A stateless
    client hears of both on the ``subscriptions/listen`` that it opened, and of nothing else.
 2. An address below ``wfe://runs/RUN`` changes with its run. Tools, prompts and templates of addresses never change.
-3. While nobody listens, nothing is read. What changed meanwhile is told at the next look: once too often, never too seldom.
+3. Nothing is read without a listener. What changed meanwhile is reported at the next look: once too often, never too seldom.
 """
 
 import logging
@@ -32,7 +32,7 @@ from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.tool_request import is_modern
 
 LOOK_S = 2.0
-"""How long a change of another process may stay untold."""
+"""How long a change of another process may stay unreported."""
 
 RUNS = "wfe://runs/"
 
@@ -66,7 +66,7 @@ class RunChanges:
             self._session = session
 
     async def follow(self) -> None:
-        """Tell until the connection ends. The project is open."""
+        """Report until the connection ends. The project is open."""
         while True:
             changed = self._place.next_change()
             if self._session is not None or self._listened:
@@ -99,7 +99,7 @@ class RunChanges:
             await self._bus.publish(ResourceUpdated(uri))
 
     async def _look_first(self) -> None:
-        """What has changed before somebody asks for an address is no news of it."""
+        """A change from before the subscription is not reported to it."""
         if self._place.is_open:
             await self._look()
 

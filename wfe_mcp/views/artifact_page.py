@@ -82,4 +82,4 @@ def _blocks(parts: Sequence[content.Part], level: int) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.split("\n")).replace("|", "\\|")  # a row is one line

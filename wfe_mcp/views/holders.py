@@ -1,4 +1,4 @@
-"""Phases that a process of another machine holds, as sentences for whoever meets them.
+"""Phases that a process of another machine holds, as sentences.
 
 Whether that process lives cannot be known here (a phase of a dead process of this machine is taken over at once), so its
 lease counts until it ends.

@@ -183,11 +183,7 @@ class _Lines:
                 self._screen.line(f"{_head(each)} (artifact {holds}, see below)", "bold")
                 continue
             self._screen.line(_head(each), "bold")
-            lines = [
-                line
-                for hunk in each.hunks
-                for line in (_where(hunk.old_start, hunk.new_start, hunk.lines), *hunk.lines)
-            ]
+            lines = [line for hunk in each.hunks for line in (hunk.header, *hunk.lines)]
             room = len(lines) if self._detail.full else max(0, min(_MOST_OF_FILE, _MOST_IN_ALL - shown))
             for line in lines[:room]:
                 self._screen.line(line, _LINES.get(line[0], "cyan" if line.startswith("@@") else ""))
@@ -310,9 +306,3 @@ def _head(file: FileDiff) -> str:
         return f"{_LETTER[file.status]} {name}{mode} ({_NO_LINES[file.kind]})"
     counts = "".join(f" {sign}{count}" for sign, count in (("+", file.added), ("-", file.removed)) if count)
     return f"{_LETTER[file.status]} {name}{mode}{counts}"
-
-
-def _where(old: int, new: int, lines: Sequence[str]) -> str:
-    """The line above a group of lines that differ: where it begins in both files."""
-    olds, news = (sum(line[0] in signs for line in lines) for signs in (" -", " +"))
-    return f"@@ -{old},{olds} +{new},{news} @@"

@@ -47,5 +47,5 @@ def _lines(change: FileDiff) -> Iterator[str]:
     modes = f" (mode {change.old_mode} -> {change.new_mode})" if change.status == "mode" else ""
     yield f"{change.status} {name}{modes}{why}"
     for hunk in change.hunks:
-        yield f"@@ -{hunk.old_start} +{hunk.new_start} @@"
+        yield hunk.header
         yield from hunk.lines

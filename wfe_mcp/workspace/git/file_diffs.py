@@ -52,6 +52,12 @@ class Hunk:
     new_start: int
     lines: tuple[str, ...]
 
+    @property
+    def header(self) -> str:
+        """The line above it, as ``git diff`` writes it: where it begins in both files, and how many lines it has there."""
+        olds, news = (sum(line[0] in signs for line in self.lines) for signs in (" -", " +"))
+        return f"@@ -{self.old_start},{olds} +{self.new_start},{news} @@"
+
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
