@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from wfe_mcp.workspace.git.working_tree import tree_hash
+
 Git = Callable[..., str]
 
 
@@ -44,3 +46,10 @@ def repo(root: Path) -> Git:
     run_git(root, "add", "-A")
     run_git(root, "commit", "-q", "-m", "first")
     return lambda *words: run_git(root, *words)
+
+
+def tree(root: Path, ignored: tuple[str, ...] = ()) -> str:
+    """The hash of the tree below ``root``, which is there."""
+    found = tree_hash(root, ignored)
+    assert found is not None
+    return found

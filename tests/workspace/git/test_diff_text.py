@@ -2,15 +2,8 @@
 
 from pathlib import Path
 
-from tests.workspace.conftest import Git
+from tests.workspace.conftest import Git, tree
 from wfe_mcp.workspace.git.diff_text import diff_text
-from wfe_mcp.workspace.git.working_tree import tree_hash
-
-
-def tree(root: Path) -> str:
-    found = tree_hash(root)
-    assert found is not None
-    return found
 
 
 def test_each_change_is_shown_with_its_lines_or_named(root: Path, repo: Git) -> None:

@@ -3,21 +3,13 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.workspace.conftest import Git, tree
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.working_tree import changed_paths, tree_hash
-
-Git = Callable[..., str]
-
-
-def tree(root: Path, ignore: tuple[str, ...] = ()) -> str:
-    found = tree_hash(root, ignore)
-    assert found is not None
-    return found
 
 
 def user_state(root: Path, repo: Git) -> tuple[str, ...]:
