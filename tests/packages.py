@@ -5,8 +5,10 @@ A wheel of pure Python is a zip whose content an installer lays into a folder of
 network or an installer; scripts/check_wheel.py installs the sample with the real ones.
 """
 
+import functools
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import tomllib
@@ -120,3 +122,12 @@ def _metadata(name: str, version: str, entries: Entries) -> dict[str, str]:
         "entry_points.txt": "\n".join(points),
         "RECORD": "",
     }
+
+
+@functools.cache
+def has_program(name: str) -> bool:
+    """Whether ``name`` is on PATH and works: rustup's ``cargo`` is there without any toolchain, and only says so."""
+    found = shutil.which(name)
+    return found is not None and (
+        name != "cargo" or subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0
+    )

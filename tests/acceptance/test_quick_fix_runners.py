@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.packages import has_program
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.workspace.config.checks import CheckSettings
@@ -114,7 +114,7 @@ CASES = [
 
 
 def project(folder: Path, runner: Runner, *, with_check: bool = True) -> Playground:
-    if shutil.which(runner.program) is None:
+    if not has_program(runner.program):
         pytest.skip(f"{runner.program} is not installed here")
     return Playground(folder, files=runner.files, checks={"test": runner.check} if with_check else {})
 

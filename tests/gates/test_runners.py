@@ -17,6 +17,7 @@ import pytest
 
 from tests.gates.record_runners import prepare, recording_of
 from tests.gates.runner_projects import CASES, EXPECTED, LIVE, PROJECTS
+from tests.packages import has_program
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
@@ -111,7 +112,7 @@ def test_a_real_run_has_its_verdict_and_count(
 ) -> None:
     live, root = LIVE[runner], tmp_path / "project"
     needed = {PROJECTS[runner].argv[0], *(command[0] for command in PROJECTS[runner].before)} - {"pytest", "python"}
-    if absent := sorted(program for program in needed if shutil.which(program) is None):
+    if absent := sorted(program for program in needed if not has_program(program)):
         pytest.skip(f"{', '.join(absent)} is not installed")
     root.mkdir()
     if live.needs:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.scene import PIN, Said, Terminal, phase, template
+from tests.packages import has_program
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots" / "init"
 WRITE = os.environ.get("WFE_WRITE_SNAPSHOTS")
@@ -398,7 +399,7 @@ def test_a_fresh_project_of_node_gets_its_tests_as_a_check(empty: Terminal) -> N
     assert empty.json("start", "quick_fix", "-i", "problem=x").data.get("warnings", []) == []
 
 
-@pytest.mark.skipif(not shutil.which("cargo"), reason="needs cargo on PATH")
+@pytest.mark.skipif(not has_program("cargo"), reason="needs a cargo that works on PATH")
 def test_a_fresh_project_of_rust_gets_its_tests_as_a_check(empty: Terminal) -> None:
     for folder, place in TOOLCHAINS.items():  # rustup finds its toolchain in the home folder, which is another one here
         if place.is_dir():
