@@ -302,6 +302,8 @@ def test_a_failed_artifact_is_edited_beside_its_schema_and_judged_again(play: Pl
     expect(shown.locator("main")).to_contain_text("second")
     shown.get_by_role("button", name="Difference").click()
     expect(shown.locator(".was")).to_contain_text("first")
+    play.to(f"/runs/{run}/list")  # until its gates ended, nothing else begins in this folder
+    expect(shown.get_by_role("region", name="Ways on for build")).to_be_visible()
 
 
 def test_a_forced_phase_shows_that_the_run_is_tainted_wherever_it_matters(play: Play) -> None:
