@@ -15,7 +15,7 @@ from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
 from wfe_mcp.clients.launch import is_ours
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,8 +81,7 @@ def client_named(name: str) -> Client:
     found = next((each for each in CLIENTS if each.name == name), None)
     if found is None:
         names = [each.name for each in CLIENTS]
-        near = nearest(name, names)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+        hint = nearest_hint(name, names, f"There are: {', '.join(names)}.")
         raise Refused("bad_argument", f"No client is called {name!r}.", hint)
     return found
 

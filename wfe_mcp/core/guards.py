@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.graph import around, outwards
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
@@ -172,10 +172,7 @@ def _reject(state: RunState, command: c.Reject) -> Refused | None:
     if command.to is None:
         return None
     if command.to not in state.attempts:
-        near = nearest(command.to, state.attempts)
-        return Refused(
-            "unknown_phase", f"The run has no phase {command.to!r}.", f"Did you mean {near[0]!r}?" if near else ""
-        )
+        return unknown_phase(state, command.to)
     if command.to != command.phase and command.to not in outwards(state.spec, command.phase):
         return Refused(
             "bad_argument",
@@ -320,7 +317,7 @@ def _wake(state: RunState, command: c.Wake) -> Refused | None:
 
 def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
     if command.phase is not None and command.phase not in state.attempts:
-        return Refused("unknown_phase", f"The run has no phase {command.phase!r}.")
+        return unknown_phase(state, command.phase)
     if not stopped_phases(state, command.phase):
         return illegal("No completed phase waits for proceed.", "")
     return None if command.by.is_human else _person("Only the user can continue this run.")
@@ -388,6 +385,16 @@ _MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp app
 
 def _person(message: str) -> Refused:
     return Refused("needs_human", message, "Ask the user to decide at a terminal.")
+
+
+def unknown_phase(state: RunState, phase: str) -> Refused:
+    """The refusal of a phase that the run does not have, with the nearest name, else the newest phases."""
+    phases = ", ".join(attempt.phase for attempt in state.open_attempts[:_NAMED]) if state.attempts else "none yet"
+    return Refused("unknown_phase", f"The run has no phase {phase[:80]!r}.", nearest_hint(phase, state.attempts, f"Phases: {phases}."))  # fmt: skip
+
+
+_NAMED = 10
+"""At most so many phases are named."""
 
 
 def illegal(message: str, hint: str) -> Refused:

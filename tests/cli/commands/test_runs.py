@@ -171,7 +171,7 @@ def test_list_filters_before_it_limits(cli: Terminal) -> None:
 
 
 def test_list_names_what_it_does_not_understand(cli: Terminal) -> None:
-    assert "Did you mean running?" in cli("list", "--status", "runing").err
+    assert "Did you mean 'running'?" in cli("list", "--status", "runing").err
     assert "Next: one of: pending" in cli("list", "--status", "zzz").err
     assert cli("list", "--since", "yesterday").code == 2
     assert cli("list", "--limit", "10001").code == 2

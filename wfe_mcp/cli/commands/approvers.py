@@ -57,7 +57,7 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page. The last key cannot be
     removed.
     """
-    from wfe_mcp.core.errors import nearest
+    from wfe_mcp.core.errors import nearest_hint
     from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
     from wfe_mcp.engine.approvals.pin import own_key
 
@@ -65,9 +65,8 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     pinned = approvers_here(engine.root).keys
     names = [key.name for key in pinned.values()]
     if name not in names:
-        near = nearest(name, names)
         raise Refused("bad_argument", f"No key called {name!r} is pinned here.",
-                      f"Did you mean {near[0]!r}?" if near else f"Pinned: {', '.join(names) or 'none'}.")  # fmt: skip
+                      nearest_hint(name, names, f"Pinned: {', '.join(names) or 'none'}."))  # fmt: skip
     mine = own_key(engine)
     if mine is not None and mine.key in pinned:
         by = invocation.person(pin_fd, f"remove the key {name!r}")

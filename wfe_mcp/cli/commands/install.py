@@ -7,7 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.connecting import Connected
@@ -139,7 +139,6 @@ def form_of(given: str) -> Any:
 
 def _one_of(option: str, given: str, valid: Sequence[str]) -> str:
     if given not in valid:
-        near = nearest(given, valid)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(valid)}."
+        hint = nearest_hint(given, valid, f"There are: {', '.join(valid)}.")
         raise Refused("bad_argument", f"{option} {given!r} is not known.", hint)
     return given

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
@@ -133,9 +134,7 @@ def media_type(content: bytes) -> str:
 def _open_attempt(current: RunChange, phase: str) -> Attempt:
     tries = current.state.attempts.get(PhasePath(phase))
     if tries is None:
-        near = nearest(phase, current.state.attempts)
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"See its phases: wfe-mcp show {current.run.id}")  # fmt: skip
+        raise unknown_phase(current.state, phase)
     attempt = tries[-1]
     if not takes_files(attempt) or current.run.ended_at is not None:
         raise Refused("illegal_transition", f"Attempt {attempt.number} of {phase!r} is {attempt.status}: it takes no files.",

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
@@ -61,9 +62,7 @@ def submit(
         plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
         look = tree_later(engine, tx, loaded, spot)
     if spot not in loaded.state.attempts:
-        near = nearest(phase, loaded.state.attempts)
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(one.phase for one in loaded.state.open_attempts)}.")  # fmt: skip
+        raise unknown_phase(loaded.state, phase)
     schema = plan.schema(spot)
     from wfe_mcp.artifacts.validate import validate
 

@@ -16,7 +16,7 @@ from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
-from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
@@ -167,8 +167,7 @@ def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
     name = chosen.template.name
     for role in given:
         if role not in known:
-            near = nearest(role, known, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Its roles: {', '.join(known) or 'none'}."
+            hint = nearest_hint(role, known, f"Its roles: {', '.join(known) or 'none'}.")
             raise Refused("bad_argument", f"Template {name!r} has no role {role!r}.", hint,
                           (Detail(pointer("roles", role), "is no role of the template", sorted(known), role),))  # fmt: skip
     gates = (gate for phase in chosen.phases.values() for gate in (*phase.prompt_gates, *phase.gates))
