@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from tests.core.plays import finish, hopeful, played
+from tests.core.standing import same_standing
 from tests.core.test_flows import SYSTEM
 from tests.core.test_replay import SPEC, any_move
 from tests.core.test_rollback import PLAN, at_build
@@ -20,7 +21,6 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import RunStatus, VerdictKind
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.core.rollback import same_standing
 from wfe_mcp.core.spec import NextRule, RunSpec
 from wfe_mcp.core.undo import redo, undo
 

@@ -71,14 +71,14 @@ class QuestionJobs:
     def __call__(self, context: JobContext) -> Outcome:
         """Ask the role's model, and its fallbacks when it cannot answer."""
         from wfe_mcp.engine.models.ask import answer
-        from wfe_mcp.engine.models.call_log import recording
+        from wfe_mcp.engine.models.call_log import Recording
         from wfe_mcp.engine.models.connections import connections_of
         from wfe_mcp.providers.call import ProviderFault, Question
         from wfe_mcp.store.records.calls import CallPurpose
 
         given, fault = context.job.payload, ""
         for connection in connections_of(self._engine, given["role"]):
-            listener = recording(self._engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
+            listener = Recording(self._engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
             try:
                 said = answer(self._engine, context, connection, Question(given["question"]), listener)
             except ProviderFault as raised:

@@ -96,7 +96,7 @@ def start_run(
     frozen["given_roles"] = given_roles
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
-    spec = _served(engine, plan, settings, frozen, driver)
+    spec = _served(plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
     tree = _files_now(engine)
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
@@ -242,9 +242,7 @@ def _roles(
     return freeze_roles(settings, [*names, driver] if driver else names, made)
 
 
-def _served(
-    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str
-) -> RunSpec:
+def _served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:
     """The phases as this run has them: those that the client would work are the server's where there is a driver.
 
     One that a CLI agent works has the working tree to itself, like one whose gates read the files.
