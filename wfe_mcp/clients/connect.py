@@ -101,12 +101,7 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
                       f"wfe-mcp install --client {client.name} --scope user")  # fmt: skip
     every = client.files(places, scope)
     file = next((each for each in every if each.exists()), every[0])
-    root = places.root if scope == "project" else None
-    held = files.content(file, root)
-    try:
-        document = {} if held is None else entry.parsed(held, client.format)
-    except Unreadable as fault:
-        raise Refused("conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
+    held, document = _read(client, places, scope, file)
     shape = _shape(client, places, document)
     return Found(client, scope, file, held, document, shape, entry.at(document, (*shape.path, SERVER)))
 
@@ -233,7 +228,7 @@ def _permission(found: Found, places: Places) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
-    held, document = _settings(found, places, file)
+    held, document = _read(found.client, places, found.scope, file)
     allowed: Any = entry.at(document, row.path)
     missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
     if not missing:
@@ -245,19 +240,19 @@ def _permission(found: Found, places: Places) -> list[Change]:
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
-def _settings(found: Found, places: Places, file: Path) -> tuple[bytes | None, dict[str, Any]]:
-    held = files.content(file, places.root if found.scope == "project" else None)
+def _read(client: Client, places: Places, scope: Scope, file: Path) -> tuple[bytes | None, dict[str, Any]]:
+    held = files.content(file, places.root if scope == "project" else None)
     try:
-        return held, {} if held is None else entry.parsed(held, found.client.format)
+        return held, {} if held is None else entry.parsed(held, client.format)
     except Unreadable as fault:
-        raise Refused("conflict", f"{found.client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
+        raise Refused("conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
 
 
 def _without_permission(found: Found, places: Places, records: Records) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
-    held, document = _settings(found, places, file)
+    held, document = _read(found.client, places, found.scope, file)
     allowed: Any = entry.at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []

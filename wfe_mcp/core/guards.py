@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import around, outwards
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
@@ -15,6 +15,7 @@ from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunSt
 from wfe_mcp.core.paths import PhasePath, item_of, typed
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.refusals import illegal, unknown_phase
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -385,18 +386,3 @@ _MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp app
 
 def _person(message: str) -> Refused:
     return Refused("needs_human", message, "Ask the user to decide at a terminal.")
-
-
-def unknown_phase(state: RunState, phase: str) -> Refused:
-    """The refusal of a phase that the run does not have, with the nearest name, else the newest phases."""
-    phases = ", ".join(attempt.phase for attempt in state.open_attempts[:_NAMED]) if state.attempts else "none yet"
-    return Refused("unknown_phase", f"The run has no phase {phase[:80]!r}.", nearest_hint(phase, state.attempts, f"Phases: {phases}."))  # fmt: skip
-
-
-_NAMED = 10
-"""At most so many phases are named."""
-
-
-def illegal(message: str, hint: str) -> Refused:
-    """The refusal of a command that is not possible in this state."""
-    return Refused("illegal_transition", message, hint)

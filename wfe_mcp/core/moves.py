@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop, time_is_over, unknown_phase
+from wfe_mcp.core.guards import GUARDS, current_gate, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.refusals import illegal, unknown_phase
 from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, REOPENING, RUN_MOVES, Caller
 

@@ -7,8 +7,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.artifact_diff import DifferenceView, compared, revision_of

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.views.attachments import AttachmentLine, attachment_lines
 from wfe_mcp.views.envelope import LIMIT_BYTES

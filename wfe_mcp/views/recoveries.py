@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.blockers import status_of
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.model import view_model
 

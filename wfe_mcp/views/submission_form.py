@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import prompt_of
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.phases.edit import drafts_of

@@ -96,11 +96,10 @@ def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None)
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
     from wfe_mcp.cli.commands.ui import browse
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
+    from wfe_mcp.engine.approvals.passkeys import require_library
     from wfe_mcp.views.approvers import approvers_path
 
-    if not passkeys_are_installed():
-        raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)
+    require_library()
     if pin_fd is not None:
         invocation.person(pin_fd, what)
     url = page_at(invocation.engine, approvers_path(invocation.engine, name), opened=True)

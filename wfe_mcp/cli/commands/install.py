@@ -84,7 +84,7 @@ def uninstall(
     if found and not dry_run:
         if not yes:
             confirmed(f"Disconnect {' and '.join(dict.fromkeys(each.client.title for each in found))}?")
-        connecting.disconnect(places, found)
+        connecting.disconnect(found)
     verb = "Would disconnect" if dry_run else "Disconnected"
     names = ", ".join(f"{each.client.title} ({each.scope})" for each in found)
     told = f"{verb} {names}." if found else "No client is connected; nothing to change."

@@ -8,8 +8,8 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.text import indented, shortened
 from wfe_mcp.cli.terminal.times import exact
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:

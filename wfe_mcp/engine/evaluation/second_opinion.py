@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
 from wfe_mcp.core.errors import Refused, nearest_hint
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import queue_name

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,11 +66,8 @@ def from_anywhere(paths: Sequence[str]) -> list[Given]:
     """Files that a person names, in the project or not. Refuses ``bad_argument``, ``too_large``."""
     found: list[Given] = []
     for path in paths:
-        try:
-            with Path(path).open("rb") as file:
-                content = file.read(ATTACHMENT_BYTES.most + 1)
-        except OSError as error:
-            raise Refused("bad_argument", f"{path} cannot be read: {error.strerror}.", "Name a file.") from None
+        with named_file(path, "read", "Name a file."), Path(path).open("rb") as file:
+            content = file.read(ATTACHMENT_BYTES.most + 1)
         found.append(Given(Path(path).name, content))
     return found
 

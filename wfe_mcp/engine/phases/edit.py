@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
-from wfe_mcp.core.guards import unknown_phase
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import tree_later
