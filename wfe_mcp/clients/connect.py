@@ -256,9 +256,7 @@ def _without_permission(found: Found, places: Places, records: Records) -> list[
     allowed: Any = entry.at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
-    return [
-        _restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])
-    ]  # fmt: skip
+    return [_restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])]
 
 
 def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:

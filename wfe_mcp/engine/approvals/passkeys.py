@@ -142,9 +142,7 @@ def created_key(given: str, once: bytes, port: int) -> Created:
     return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
 
 
-def signed(
-    assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0
-) -> int:  # fmt: skip
+def signed(assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0) -> int:
     """The authenticator's counter, after checking that the key signed ``statement``. Refuses ``needs_human``.
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.

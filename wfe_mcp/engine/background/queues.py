@@ -140,10 +140,8 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
         if path in current.state.attempts and current.attempt(path).number == job.attempt:
             told = f"The work of the server on {path!r} ended: {reason}."
             current.give(
-                c.FailAttempt(
-                    phase=path, attempt=job.attempt, reason=told, human_only=True, by=SYSTEM, at=current.at
-                )
-            )  # fmt: skip
+                c.FailAttempt(phase=path, attempt=job.attempt, reason=told, human_only=True, by=SYSTEM, at=current.at)
+            )
 
 
 def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
