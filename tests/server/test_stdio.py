@@ -87,7 +87,9 @@ def test_a_handshake_client_is_served_through_bad_lines_and_an_end_by_signal(hou
         assert [answer["id"] for answer in early] == [None, hello, tools, status]
         assert (answer := early[3]["result"]["structuredContent"])["ok"], answer
 
-        # The same once it is there.
+        # The same once it is there, which the answer to what it alone can answer shows.
+        child.ask("ping")
+        child.read()
         child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"n": NaN}}')
         child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"s": "\\udc00"}}')
         child.write(b"\xff\xfe")
