@@ -57,7 +57,7 @@ class Scene:
     def __init__(self, served: ServedProject, messages: list[Asked]) -> None:
         source, self.client = os.pipe()
         read, sink = os.pipe()
-        self.front = FastStart(Wire(source, sink), json.loads(CACHE.read_bytes()))
+        self.front = FastStart(Wire(source, sink), json.loads(Path(CACHE).read_bytes()))
         for number, (method, params) in enumerate(messages):
             os.write(self.client, line(number, method, params))
         self.reader = threading.Thread(target=self.front.read)
@@ -112,7 +112,7 @@ def test_an_early_answer_has_the_bytes_that_the_sdk_writes(house: House) -> None
 
     run = tool_answers.start_run(engine, By(), "drill", inputs={"goal": "grün → 2"}, title="é").run
     engine.close()
-    asked = [
+    asked: list[tuple[str, dict[str, Any]]] = [
         ("status", {}),
         ("status", {"run": run}),
         ("list_templates", {}),
@@ -184,7 +184,7 @@ def test_a_call_that_the_sdk_may_refuse_as_a_request_waits_for_it(house: House, 
 
 
 def test_a_call_waits_where_the_project_depends_on_the_folders_of_the_client(house: House, tmp_path: Path) -> None:
-    roots = {"roots": {}}
+    roots: dict[str, Any] = {"roots": {}}
     greeting: list[Asked] = [("initialize", HELLO | {"capabilities": roots}), call("handshake", "status", {})]
     modern = [call("stateless", "status", {}, _meta={CAPABILITIES_KEY: roots})]
     elsewhere = ServedProject(None, house.environment, tmp_path)
@@ -212,7 +212,7 @@ def test_the_first_answer_of_a_project_with_nothing_open_needs_neither_the_sdk_n
         "import json, os, sys\nfrom pathlib import Path\nimport wfe_mcp.server.entry\n"
         "from wfe_mcp.server import early_calls, fast_start, log, served_project, wire\n"
         "log.log_to_stderr()\n"
-        "front = fast_start.FastStart(wire.Wire.take(), json.loads(fast_start.CACHE.read_bytes()))\nfront.read()\n"
+        "front = fast_start.FastStart(wire.Wire.take(), json.loads(Path(fast_start.CACHE).read_bytes()))\nfront.read()\n"
         "place = served_project.ServedProject(None, dict(os.environ), Path.cwd())\n"
         "calls = early_calls.EarlyCalls(front, place)\ncalls.answer_waiting()\nfront.wire.flush()\n"
         "sys.stderr.write(' '.join(sys.modules))\n"

@@ -13,15 +13,29 @@ Rules:
 4. Calls stay in order among themselves: behind one that waits for the SDK, every other waits too.
 """
 
+from __future__ import annotations
+
 import json
+import os
 import threading
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
 
-from wfe_mcp.server.wire import Wire
+TYPE_CHECKING = False  # not typing's own: to load typing takes longer than the first answer
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, cast
 
-CACHE = Path(__file__).with_name("front.json")
+    from wfe_mcp.server.wire import Wire
+
+    Frame = dict[str, Any]
+    Deliver = Callable[[Frame | None], None]
+else:
+
+    def cast(_kind: object, value: object) -> object:
+        """``value``, as typing's own does."""
+        return value
+
+
+CACHE = os.path.join(os.path.dirname(__file__), "front.json")  # noqa: PTH118, PTH120 - pathlib takes longer to load than the answer
 """``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by
 scripts/generate_front.py."""
 
@@ -31,19 +45,15 @@ VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 
-Frame = dict[str, Any]
-Deliver = Callable[[Frame | None], None]
 
-
-class EarlyCall(NamedTuple):
+class EarlyCall:
     """A call that waits in the backlog. ``asks_roots``: the client can be asked for its folders."""
 
-    request: str | int
-    tool: str
-    arguments: Frame
-    client: str
-    asks_roots: bool
-    is_stateless: bool
+    def __init__(
+        self, request: str | int, tool: str, arguments: Frame, *, client: str, asks_roots: bool, is_stateless: bool
+    ) -> None:
+        self.request, self.tool, self.arguments = request, tool, arguments
+        self.client, self.asks_roots, self.is_stateless = client, asks_roots, is_stateless
 
 
 class FastStart:
@@ -175,7 +185,9 @@ class FastStart:
         if not isinstance(name, str) or not isinstance(capabilities, dict):
             return None
         asks_roots = cast("Frame", capabilities).get("roots") is not None
-        return EarlyCall(frame["id"], tool, cast("Frame", arguments), name, asks_roots, is_stateless)
+        return EarlyCall(
+            frame["id"], tool, cast("Frame", arguments), client=name, asks_roots=asks_roots, is_stateless=is_stateless
+        )
 
 
 def _cancelled(frames: Iterable[Frame | None], request: object) -> bool:

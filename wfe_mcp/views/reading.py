@@ -20,9 +20,11 @@ def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Enve
     quiet = None if run else quiet_status(engine)
     if quiet is not None:
         return quiet
-    from wfe_mcp.views import tool_answers  # most of the package, which a project without an open run does not need
+    from wfe_mcp.views import (
+        run_status,  # SQL and the records of runs, which a project without an open run does not need
+    )
 
-    return tool_answers.status(engine, by, run, detail)
+    return run_status.status(engine, by, run, detail)
 
 
 def list_templates(engine: Engine, by: By, query: str = "", name: str = "") -> Envelope:
