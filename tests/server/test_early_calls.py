@@ -22,6 +22,7 @@ from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, CLIENT_KEY, MODER
 from wfe_mcp.server.served_project import ServedProject
 from wfe_mcp.server.wire import Wire
 from wfe_mcp.views import reading
+from wfe_mcp.views.tool_answers import start_run
 
 HELLO: dict[str, Any] = {
     "protocolVersion": "2025-06-18",
@@ -30,7 +31,6 @@ HELLO: dict[str, Any] = {
 }
 META: dict[str, Any] = {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}, CLIENT_KEY: {"name": "test", "version": "1"}}
 ERAS = ("handshake", "stateless")
-HEAVY = {"mcp", "mcp_types", "pydantic", "asyncio", "anyio", "sqlalchemy", "sqlmodel", "alembic", "typer", "rich"}
 
 Asked = tuple[str, dict[str, Any]]
 
@@ -106,12 +106,16 @@ def served(house: House, flag: str | None = "", kind: type[ServedProject] = Serv
     return kind(str(house.root) if flag == "" else flag, house.environment, house.root)
 
 
-def test_an_early_answer_has_the_bytes_that_the_sdk_writes(house: House) -> None:
+def begin_run(house: House) -> str:
     engine = house.engine()
-    from wfe_mcp.views import tool_answers
-
-    run = tool_answers.start_run(engine, By(), "drill", inputs={"goal": "grün → 2"}, title="é").run
+    run = start_run(engine, By(), "drill", inputs={"goal": "grün → 2"}, title="é drill").run
     engine.close()
+    assert run is not None
+    return run
+
+
+def test_an_early_answer_has_the_bytes_that_the_sdk_writes(house: House) -> None:
+    run = begin_run(house)
     asked: list[tuple[str, dict[str, Any]]] = [
         ("status", {}),
         ("status", {"run": run}),
@@ -205,9 +209,19 @@ def test_a_cancelled_call_is_not_answered(house: House, kind: type[ServedProject
     assert scene.calls_that_wait == ([] if kind is Cancelling else [1])
 
 
-def test_the_first_answer_of_a_project_with_nothing_open_needs_neither_the_sdk_nor_an_event_loop_nor_sql(
-    house: House,
+SQL = {"sqlalchemy", "pydantic", "asyncio"}
+NEVER = {
+    "mcp", "mcp_types", "anyio", "sqlmodel", "alembic", "typer", "rich", "http.client", "wfe_mcp.views.tool_answers",
+    "wfe_mcp.engine.runs.start", "wfe_mcp.engine.composition", "wfe_mcp.workflow.lint", "wfe_mcp.providers.manual",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_open", "unneeded"), [(False, NEVER | SQL), (True, NEVER)])
+def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_only_where_a_run_is_open(
+    house: House, is_open: bool, unneeded: set[str]
 ) -> None:
+    if is_open:
+        begin_run(house)
     script = (
         "import json, os, sys\nfrom pathlib import Path\nimport wfe_mcp.server.entry\n"
         "from wfe_mcp.server import early_calls, fast_start, log, served_project, wire\n"
@@ -228,8 +242,8 @@ def test_the_first_answer_of_a_project_with_nothing_open_needs_neither_the_sdk_n
         check=True,
     )
 
-    assert json.loads(ended.stdout)["result"]["structuredContent"]["ok"]
-    assert HEAVY & set(ended.stderr.decode().split()) == set()
+    assert ("drill" in ended.stdout.decode(), json.loads(ended.stdout)["result"]["isError"]) == (is_open, False)
+    assert unneeded & set(ended.stderr.decode().split()) == set()
 
 
 def test_the_server_goes_on_with_the_project_of_the_first_call(house: House) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wfe_mcp.engine.models.client_calls import record_client_calls
 from wfe_mcp.engine.runs.archive import stale_of, stuck_of
 from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
@@ -36,6 +35,8 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     if not run:
         return _open_runs(engine, by)
     if detail == "full":
+        from wfe_mcp.engine.models.client_calls import record_client_calls  # the brief status does without
+
         record_client_calls(engine)
     found = standing_of(engine, run)
     view = run_views.brief(found)
