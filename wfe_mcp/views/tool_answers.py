@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
 
 _SHOWN = 20
+_DECISIONS = 5
 _PROMPT_CHARS = 4_500
 _INPUT_CHARS = 400
 """An answer stays below 10 kB: a long prompt continues in its file, and long inputs are quoted in the prompt."""
@@ -280,7 +281,15 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
     what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
-    return Envelope(True, summary=what, next=tuple(moves[:3]), view=RunList(runs=tuple(rows)))
+    return Envelope(True, summary=what, next=tuple(moves[:3]), view=_with_decisions(engine, RunList(runs=tuple(rows))))
+
+
+def _with_decisions(engine: Engine, listed: RunList) -> RunList:
+    """``listed`` with the oldest decisions that wait for the user, each in a line."""
+    from wfe_mcp.views.approvals.line import waiting_lines
+
+    lines = waiting_lines(engine)
+    return replace(listed, decisions=lines[:_DECISIONS], more_decisions=max(0, len(lines) - _DECISIONS))
 
 
 def _day(found: Overview) -> str:
