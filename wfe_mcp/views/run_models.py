@@ -316,6 +316,22 @@ class RollbackView:
 
 
 @view_model
+class RollbackPreview:
+    """What a rollback would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
+    ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
+    """
+
+    to: int
+    what: str
+    phases: tuple[str, ...]
+    files: bool
+    command: str
+    paths: tuple[str, ...] = ()
+    more_paths: int = 0
+    note: str = ""
+
+
+@view_model
 class MomentView:
     """The event that a report is as of."""
 
