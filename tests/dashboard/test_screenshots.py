@@ -49,7 +49,7 @@ def test_every_page_is_pictured_in_both_themes_and_sizes(scene: Scene, page: Pag
             for name, address in PAGES.items():
                 tab.page.evaluate("(to) => { location.hash = to; }", address.format(stage))
                 tab.page.wait_for_selector("h1")
-                expect(tab.page.locator(".bone")).to_have_count(0)
+                expect(tab.page.locator(".bone, [aria-busy=true]")).to_have_count(0)
                 tab.page.wait_for_timeout(250)  # the graph centres itself
                 tab.page.evaluate(PLAIN, [[sys.executable, "python"], [str(scene.root), "~/work/lists"]])
                 tab.page.screenshot(path=folder / f"{name}-{size}-{theme}.png", animations="disabled")

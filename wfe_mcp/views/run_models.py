@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.decisions import DecisionLine, RequestView
     from wfe_mcp.views.drafts import DraftLine
+    from wfe_mcp.views.inbox import WaitingDecision
     from wfe_mcp.views.recoveries import BlockerView
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.usage import RunUsage, UsageView
@@ -256,9 +257,14 @@ class RunRow:
 
 @view_model
 class RunList:
-    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on."""
+    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on.
+
+    ``decisions``: the oldest about these runs that wait for the user; ``more_decisions``: how many others.
+    """
 
     runs: tuple[RunRow, ...]
+    decisions: tuple[WaitingDecision, ...] = ()
+    more_decisions: int = 0
     kept: bool | None = None
     cursor: str = ""
     page: str = ""
@@ -307,6 +313,22 @@ class RollbackView:
     run: RunView = field(metadata=INLINE)
     files: FilesRestored | None = None
     effects: tuple[str, ...] = ()
+
+
+@view_model
+class RollbackPreview:
+    """What a rollback would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
+    ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
+    """
+
+    to: int
+    what: str
+    phases: tuple[str, ...]
+    files: bool
+    command: str
+    paths: tuple[str, ...] = ()
+    more_paths: int = 0
+    note: str = ""
 
 
 @view_model
