@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import around, outwards
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
@@ -15,6 +15,7 @@ from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunSt
 from wfe_mcp.core.paths import PhasePath, item_of, typed
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.refusals import illegal, unknown_phase
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -172,10 +173,7 @@ def _reject(state: RunState, command: c.Reject) -> Refused | None:
     if command.to is None:
         return None
     if command.to not in state.attempts:
-        near = nearest(command.to, state.attempts)
-        return Refused(
-            "unknown_phase", f"The run has no phase {command.to!r}.", f"Did you mean {near[0]!r}?" if near else ""
-        )
+        return unknown_phase(state, command.to)
     if command.to != command.phase and command.to not in outwards(state.spec, command.phase):
         return Refused(
             "bad_argument",
@@ -320,7 +318,7 @@ def _wake(state: RunState, command: c.Wake) -> Refused | None:
 
 def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
     if command.phase is not None and command.phase not in state.attempts:
-        return Refused("unknown_phase", f"The run has no phase {command.phase!r}.")
+        return unknown_phase(state, command.phase)
     if not stopped_phases(state, command.phase):
         return illegal("No completed phase waits for proceed.", "")
     return None if command.by.is_human else _person("Only the user can continue this run.")
@@ -388,8 +386,3 @@ _MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp app
 
 def _person(message: str) -> Refused:
     return Refused("needs_human", message, "Ask the user to decide at a terminal.")
-
-
-def illegal(message: str, hint: str) -> Refused:
-    """The refusal of a command that is not possible in this state."""
-    return Refused("illegal_transition", message, hint)

@@ -179,4 +179,4 @@ def test_a_token_has_a_name_of_its_own(scene: Scene) -> None:
     for name in ("", "CI", "a b", "x" * 41, "-a"):
         assert refused(tokens.create_token, scene.engine, AGENT, name).code == "bad_argument"
     unknown = refused(tokens.revoke_token, scene.engine, AGENT, "release-bat")
-    assert (unknown.code, unknown.hint) == ("bad_argument", "Did you mean release-bot?")
+    assert (unknown.code, unknown.hint) == ("bad_argument", "Did you mean 'release-bot'?")

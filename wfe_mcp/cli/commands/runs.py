@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def list_runs(
     names = [name for given in status or [] for name in given.split(",")]
     for name in names:
         if name not in set(RunStatus):
-            near = nearest(name, set(RunStatus))
-            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(RunStatus)}."
+            hint = nearest_hint(name, set(RunStatus), f"One of: {', '.join(RunStatus)}.")
             raise Refused("bad_argument", f"{name!r} is not a status of a run.", hint)
     wanted = [RunStatus(name) for name in names]
     if stale:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
-def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
+def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
     """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.files.paths import parts_of
@@ -61,14 +62,12 @@ def submit(
         plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
         look = tree_later(engine, tx, loaded, spot)
     if spot not in loaded.state.attempts:
-        near = nearest(phase, loaded.state.attempts)
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(one.phase for one in loaded.state.open_attempts)}.")  # fmt: skip
+        raise unknown_phase(loaded.state, phase)
     schema = plan.schema(spot)
     from wfe_mcp.artifacts.validate import validate
 
     try:
-        value = read_submission(engine, loaded, schema, path) if path else artifact
+        value = read_submission(loaded, schema, path) if path else artifact
         checked = validate(schema, value)
         faults = checked.faults or role_faults(plan.phase(spot), checked.value)
         content = canonical_json(checked.value)

@@ -94,7 +94,7 @@ class ModelServer:
 
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, at: TracebackType | None
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._closing.set()
         self._http.shutdown()
         self._http.server_close()
