@@ -202,10 +202,13 @@ def _root() -> str:
 
 def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
     """Fork for each request. Returns in the child, with its request and descriptors; None when the caller has ended."""
+    from tests.docs.fork_server import read_templates
+
     count = 0
     while True:
         count += 1
         if count == MANY:
+            read_templates()
             preload(LATER)
             assert_one_thread()
         head, received, _, _ = socket.recv_fds(connection, 4, _MOST)
