@@ -212,11 +212,16 @@ def preload() -> None:
 
 
 def read_templates() -> None:
-    """Read and lint the shipped templates, as ``init``, the catalogue and a start do: half a second in each process."""
+    """Read and lint the shipped templates, as ``init``, the catalogue and a start do: half a second in each process.
+
+    The statements of a new database are worded, too.
+    """
+    from wfe_mcp.store.schema import upgrade
     from wfe_mcp.workflow.catalogue import shipped_templates
     from wfe_mcp.workflow.flows import whole
     from wfe_mcp.workflow.lint import ProjectNames, lint
 
+    upgrade._tables_and_indexes()  # pyright: ignore[reportPrivateUsage] - what a new database executes
     found = {entry.name: entry.read().value for entry in shipped_templates()}
     for definition in found.values():
         lint(whole(definition, lambda name: found[name]).definition, ProjectNames())
