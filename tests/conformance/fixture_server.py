@@ -201,11 +201,11 @@ class FixtureServer(WfeServer):
 
 def main(project: str) -> int:
     """Serve as ``wfe-mcp serve`` does. The fast start answers the handshake only: the lists are this server's own."""
-    front = json.loads(entry.CACHE.read_text(encoding="utf-8"))
+    front = json.loads(Path(entry.CACHE).read_text(encoding="utf-8"))
     kept = {**front, "handshake": {"initialize": front["handshake"]["initialize"]}, "stateless": {}}
     with tempfile.TemporaryDirectory() as folder:
-        entry.CACHE = Path(folder, "front.json")
-        entry.CACHE.write_text(json.dumps(kept), encoding="utf-8")
+        entry.CACHE = str(Path(folder, "front.json"))
+        Path(entry.CACHE).write_text(json.dumps(kept), encoding="utf-8")
         stdio.WfeServer = FixtureServer
         return entry.serve(project)
 

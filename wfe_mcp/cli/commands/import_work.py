@@ -25,8 +25,8 @@ Format = Annotated[
 ]  # fmt: skip
 
 _SHOWN = 20
-_OTHER = "Name another folder with --to."
 """Most losses that a terminal shows; ``--json`` has all."""
+_OTHER = "Name another folder with --to."
 
 
 def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, dry_run: bool = False) -> None:

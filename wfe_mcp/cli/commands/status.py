@@ -23,13 +23,13 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         invocation.render(quiet, lambda screen: _nothing_open(invocation, screen))
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views import run_status
     from wfe_mcp.views.run_models import RunList, RunView
 
     wanted = invocation.at(run) if run else ""
-    answer = answers.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
+    answer = run_status.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
     if answer.run and not invocation.screen.as_json:  # a person sees every phase, an agent pays by the token
-        answer = answers.status(invocation.engine, invocation.by, answer.run, "full")
+        answer = run_status.status(invocation.engine, invocation.by, answer.run, "full")
     page = page_at(invocation.engine, may_start=False)
     if page:
         shown = answer.view if isinstance(answer.view, RunView | RunList) else RunList(runs=())
