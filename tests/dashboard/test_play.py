@@ -326,6 +326,7 @@ def test_a_forced_phase_shows_that_the_run_is_tainted_wherever_it_matters(play: 
     expect(shown.locator("main")).to_contain_text("tainted")
     play.to("/board")
     expect(shown.locator("a.card").filter(has_text="forced")).to_contain_text("tainted")
+    expect(shown.locator("a.card").filter(has_text="forced")).not_to_contain_text("weakened")
 
 
 def test_a_failed_phase_is_skipped_with_a_reason(play: Play) -> None:
@@ -396,3 +397,11 @@ def test_a_weakened_gate_is_named_in_every_view_of_its_run(play: Play) -> None:
     play.to(f"/runs/{run}/graph/sign")
     expect(shown.locator(".node.weak")).to_have_count(1)
     expect(shown.get_by_label("Phase sign")).to_contain_text("a gate asks for less than the template")
+    play.to("/runs")
+    expect(shown.locator("tr").filter(has_text=run)).to_contain_text("1 weakened gate")
+    play.to("/board")
+    expect(shown.locator(f"a.card[href='#/runs/{run}']")).to_contain_text("1 weakened gate")
+    play.to(f"/projects/{scene.engine.project_id}")
+    expect(shown.locator(f"a[href='#/runs/{run}']")).to_contain_text("1 weakened gate")
+    play.to(f"/compare/{run}/{run}")
+    expect(shown.locator("main")).to_contain_text("1 weakened gate")

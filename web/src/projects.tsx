@@ -1,7 +1,7 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
-import { Cli, Problem, State, Waiting } from "./parts";
+import { Cli, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { type RunRow } from "./runs";
@@ -92,7 +92,7 @@ function Project({ id }: { id: string }) {
               <li key={each.run}>
                 <a href={to("runs", each.run)}>
                   <span />
-                  <span>{each.title}</span>
+                  <span>{each.title} <Integrity run={each} /></span>
                   <State state={each.state} />
                   <small>{each.template}, {age(each.updated_at)} ago</small>
                 </a>

@@ -25,6 +25,7 @@ from wfe_mcp.engine.runs.control import end_time
 from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
+from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.before_work import changed_before_work
@@ -273,7 +274,11 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (
         run_views.run_row(
-            record, stale=record.id in are_stale, stuck=record.id in are_stuck - are_stale, waiting_on=one.waiting_on
+            record,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            waiting_on=one.waiting_on,
+            weakened_gates=len(weakened(one.loaded)),
         )
         for one, record in zip(found, records, strict=True)
     )
