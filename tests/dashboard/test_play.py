@@ -212,6 +212,39 @@ def test_a_provider_is_configured_and_tested_against_a_model_server(play: Play) 
         expect(line).to_have_count(0)
 
 
+def test_the_approval_policy_is_changed_after_what_weakens_was_shown(play: Play) -> None:
+    play.scene.define(phase("plan"), name="allowed", title="Allowed")
+    shown = play.to("/settings")
+    policy = shown.locator("#policy")
+    expect(policy).to_contain_text("any template")
+
+    def change(**chosen: str) -> Locator:
+        policy.get_by_role("button", name="Change the policy").click()
+        form = shown.get_by_role("form", name="Change the policy")
+        for label, option in chosen.items():
+            form.get_by_role("combobox", name=label.replace("_", " ")).select_option(option)
+        return form
+
+    form = change(Agents_may_start="named", Least_evidence_of_checks="checkout")
+    form.get_by_label("allowed", exact=True).check()
+    form.get_by_role("button", name="Show the change").click()
+    expect(form.get_by_role("region", name="What changes")).not_to_contain_text("weakens")
+    expect(form).to_contain_text("wfe-mcp config policy --templates allowed --evidence checkout")
+    form.get_by_role("button", name="Sign the change").click()
+    play.sign()
+    expect(form).to_have_count(0)
+    expect(policy).to_contain_text("allowed")
+    assert play.scene.process().settings().settings.policy.evidence == "checkout"
+
+    form = change(Agents_may_start="any", Least_evidence_of_checks="")
+    form.get_by_role("button", name="Show the change").click()
+    expect(form.get_by_text("weakens")).to_have_count(2)
+    expect(form).to_contain_text("2 changes let agents do more than now")
+    form.get_by_role("button", name="Sign the weaker policy").click()
+    play.sign()
+    expect(policy).to_contain_text("any template")
+
+
 def test_two_runs_are_compared_down_to_their_artifacts(play: Play) -> None:
     scene = play.scene
     one = scene.start(phase("plan"), phase("build"), name="twice", title="Twice", inputs={"goal": "short"})
