@@ -398,9 +398,15 @@ def test_a_folder_becomes_a_project_with_its_statistics(play: Play, tmp_path: Pa
     run = play.scene.start(phase("plan"), name="counted", title="Counted")
     play.scene.do(run, "plan")
     shown = play.to("/projects")
+    (tmp_path / "package.json").write_text('{"devDependencies": {"vitest": "1"}}', encoding="utf-8")
+    (tmp_path / "yarn.lock").touch()
     shown.get_by_label("Folder of the project").fill(str(tmp_path))
     shown.get_by_role("button", name="Add a project").click()
     expect(shown.locator("h1")).to_have_text(tmp_path.name)
+    stack = shown.locator("#stack")
+    for each in ("the project", "JavaScript", "yarn", "vitest"):
+        expect(stack.locator("tbody tr")).to_contain_text(each)
+    expect(stack).to_contain_text("Found and not configured: test")
     play.to(f"/projects/{play.scene.engine.project_id}")
     expect(shown.locator("#statistics tr").filter(has_text="counted")).to_contain_text("1 of 1")
 

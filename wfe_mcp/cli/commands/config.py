@@ -63,7 +63,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
 
 
 def project(invocation: Invocation) -> None:
-    """Show the project: languages, folders with a manifest, checks.
+    """Show the project: languages, its stack by folder, manifests, checks.
 
     Nothing of the project runs. Agents read the same as the resource wfe://project.
     """
@@ -79,6 +79,10 @@ def project(invocation: Invocation) -> None:
         screen.table(
             ("language", "files", "folders"),
             [(each.name, each.files, ", ".join(each.folders)) for each in view.languages],
+        )
+        screen.table(
+            ("folder", "language", "package manager", "test runner"),
+            [(each.folder, each.language, each.manager, each.runner or "-") for each in view.stack],
         )
         screen.table(("folder", "manifests"), [(each.path, ", ".join(each.manifests)) for each in view.packages])
         screen.table(
