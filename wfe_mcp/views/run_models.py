@@ -235,7 +235,7 @@ class RunView:
 
 @view_model
 class RunRow:
-    """One line of a list of runs."""
+    """One line of a list of runs. ``weakened_gates``: how many ask for less than the template; the run names them."""
 
     run: str
     title: str
@@ -253,6 +253,7 @@ class RunRow:
     stuck: bool = False
     waiting_on: str = ""
     reached: str = ""
+    weakened_gates: int = 0
 
 
 @view_model

@@ -82,11 +82,17 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
         return nothing_open()
     if len(found) == 1:
         return status(engine, by, found[0].loaded)
+    from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
+
     records = [one.loaded.record for one in found]
     are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (
         run_views.run_row(
-            record, stale=record.id in are_stale, stuck=record.id in are_stuck - are_stale, waiting_on=one.waiting_on
+            record,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            waiting_on=one.waiting_on,
+            weakened_gates=len(weakened(one.loaded)),
         )
         for one, record in zip(found, records, strict=True)
     )

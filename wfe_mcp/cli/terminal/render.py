@@ -254,5 +254,8 @@ def _flags(phase: PhaseView) -> str:
 
 
 def _marks(run: RunRow) -> str:
-    marks = {" (stale)": run.stale, " (stuck)": run.stuck, " (archived)": run.archived, " (imported)": run.imported}
+    marks = {
+        " (tainted)": run.tainted, f" ({plural(run.weakened_gates, 'weakened gate')})": run.weakened_gates,
+        " (stale)": run.stale, " (stuck)": run.stuck, " (archived)": run.archived, " (imported)": run.imported,
+    }  # fmt: skip
     return "".join(mark for mark, is_so in marks.items() if is_so)

@@ -22,6 +22,7 @@ from wfe_mcp.dashboard.api import (
     inbox,
     library,
     live,
+    policy,
     runs,
     session,
     setup,
@@ -49,7 +50,7 @@ names the calls that are legal now, by the names of the operations.
 
 _ROUTERS = (
     session.router, inbox.router, decisions.router, runs.router, forms.router, graphs.router, steering.router, authoring.router,
-    library.router, setup.router, live.router,
+    library.router, setup.router, policy.router, live.router,
 )  # fmt: skip
 
 
