@@ -156,9 +156,9 @@ def environment(project: dict[str, Any], wheel: str, pins: list[str]) -> str:
     return (
         f'[project]\nname = "{project["name"]}-bundle"\nversion = "{project["version"]}"\n'
         f'requires-python = "{project["requires-python"]}"\ndependencies = ["{project["name"]}"]\n\n'
-        f'[tool.uv]\npackage = false\nsystem-certs = true\ncompile-bytecode = true\nconstraint-dependencies = [\n{lines}]\n\n'
+        f"[tool.uv]\npackage = false\nsystem-certs = true\ncompile-bytecode = true\nconstraint-dependencies = [\n{lines}]\n\n"
         f'[tool.uv.sources]\n{project["name"]} = {{ path = "server/{wheel}" }}\n'
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,9 @@ VISIBLE = (
 HIDDEN = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*_KEY")
 
 
+ALONE = ("web", "tests", "demo")
+"""The stages that make what the others need, or that take every processor. The others run two at a time, the longest first."""
+
 REPORT = "tests.xml"
 """The result of each test, in the folder of the coverage. tests/conftest.py keeps the option from the pytests that tests
 start."""
@@ -67,6 +71,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
     """Name → steps, in the order in which they run. Coverage goes to ``folder``, so that the checkout stays clean."""
     python = str(COMMANDS / "python")
     report = str(folder / "coverage.json")
+    many = ["-m", "hypothesis", "--hypothesis-profile=ci", *properties()]
     return {
         # before the tests, one of which uses a package that this installs
         "web": [Step([sys.executable, "scripts/build_web.py", name]) for name in ("--stamp", "--check")],
@@ -81,10 +86,6 @@ def stages(folder: Path) -> dict[str, list[Step]]:
             Step([python, "scripts/coverage_floor.py", report]),
         ],
         "demo": [Step(["bash", "-c", readme_commands()[0]])],
-        "lint": [
-            Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
-            Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
-        ],
         # the second and third: the branches of other systems, and the newest Python
         "types": [
             Step([str(COMMANDS / "pyright")]),
@@ -93,11 +94,27 @@ def stages(folder: Path) -> dict[str, list[Step]]:
                 for name in ("Windows", "Darwin")
             ),
         ],
+        "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
+        # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
+        "properties": [Step([python, "-m", "pytest", "-q", "-n", "auto", *many])],
+        "lint": [
+            Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
+            Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
+        ],
         "imports": [Step([str(COMMANDS / "lint-imports"), "--no-logo"]), Step([str(COMMANDS / "deptry"), "."])],
         "pins": [Step([python, "scripts/pins.py", "--check"])],
         "generated": [Step([python, "scripts/generate.py", "--check"])],
-        "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
     }
+
+
+def properties() -> list[str]:
+    """The test modules that use Hypothesis: the others need not be collected for their properties."""
+    modules = sorted(ROOT.glob("tests/**/test_*.py"))
+    return [
+        each.relative_to(ROOT).as_posix()
+        for each in modules
+        if "from hypothesis import" in each.read_text(encoding="utf-8")
+    ]
 
 
 def readme_commands() -> list[str]:
@@ -117,34 +134,55 @@ def main(argv: list[str]) -> int:
         if unknown:
             print(f"No stage is called {', '.join(unknown)}. There are: {', '.join(known)}", file=sys.stderr)
             return 2
-        failed = [name for name in argv or known if not passes(name, known[name], Path(folder))]
+        chosen = argv or list(known)
+        alone = [name for name in chosen if name in ALONE or len(chosen) == 1]
+        failed = [name for name in alone if not passes(name, known[name], Path(folder))]
+        beside = [name for name in known if name in chosen and name not in alone]
+        with ThreadPoolExecutor(2) as pool:
+            ends = {name: pool.submit(passes_apart, name, known[name], Path(folder)) for name in beside}
+            failed += [name for name, end in ends.items() if not end.result()]
         for line in failed_tests(Path(folder) / REPORT):
             print(line)
     print(f"failed: {', '.join(failed)}" if failed else "all stages passed", flush=True)
     return 1 if failed else 0
 
 
-def passes(name: str, steps: list[Step], folder: Path) -> bool:
-    """Whether every step exits with 0; a failure skips the later steps of the stage."""
-    print(f"== {name}", flush=True)
-    started = time.monotonic()
-    good = all(exit_code(step, folder) == 0 for step in steps)
-    print(f"== {name}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s", flush=True)
+def passes_apart(name: str, steps: list[Step], folder: Path) -> bool:
+    """``passes``, which prints everything at its end: another stage runs beside it."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as out:
+        good = passes(name, steps, folder, out)
+        out.seek(0)
+        print(out.read(), end="", flush=True)
     return good
 
 
-def exit_code(step: Step, folder: Path) -> int:
+def passes(name: str, steps: list[Step], folder: Path, out: IO[str] | None = None) -> bool:
+    """Whether every step exits with 0; a failure skips the later steps of the stage. ``out`` is stdout if not given."""
+    print(f"== {name}", file=out, flush=True)
+    started = time.monotonic()
+    good = all(exit_code(step, folder, out) == 0 for step in steps)
+    print(f"== {name}: {'ok' if good else 'FAILED'}, {time.monotonic() - started:.0f} s", file=out, flush=True)
+    return good
+
+
+def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
     """Run one step in the checkout, without a terminal and with the visible part of the environment."""
     environment = {**visible(os.environ), "COVERAGE_FILE": str(folder / ".coverage")}
     if step.measured:
         # coverage's .pth file starts it in every Python process with this variable
         environment["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
         environment["PYTEST_ADDOPTS"] = f'--junitxml="{(folder / REPORT).as_posix()}"'
+    stderr = subprocess.STDOUT if out else None
     try:
-        return subprocess.run(step.argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+        ended = subprocess.run(
+            step.argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr, check=False
+        )
     except FileNotFoundError:
-        print(f"There is no {step.argv[0]}. Next: python3 scripts/check.py tests, which makes it.", flush=True)
+        print(
+            f"There is no {step.argv[0]}. Next: python3 scripts/check.py tests, which makes it.", file=out, flush=True
+        )
         return 1
+    return ended.returncode
 
 
 def failed_tests(report: Path) -> list[str]:

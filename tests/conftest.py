@@ -5,7 +5,7 @@ Rules:
 2. Temporary files are in memory where the system offers it (``/dev/shm``): commits, git and checkpoints wait for a disk
    2 ms each time, some 200,000 times. ``--basetemp`` and ``PYTEST_DEBUG_TEMPROOT`` take precedence.
 3. Stores that this process opens do not wait for the disk (``durable=False``); those of child processes do.
-4. Properties get few examples on a developer's machine and many where ``CI`` is set, as ``.ci/run`` does.
+4. Properties get few examples here; ``.ci/run`` runs them once more with many, without measuring their coverage.
 5. A key made by a test costs nothing to unlock: this process, and every fork of it, makes keys of the lowest cost. Nothing
    outside the process can say so; a child process makes keys of the full cost, so it is given the file of one.
 6. Python may write bytecode: each worker and each child would otherwise compile the whole package again.
@@ -34,9 +34,10 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
 
-if not os.environ.get("CI"):  # else Hypothesis loads its own profile: 100 examples, the same ones each time
-    hypothesis.settings.register_profile("quick", deadline=None, max_examples=10, print_blob=True)
-    hypothesis.settings.load_profile("quick")
+hypothesis.settings.register_profile(  # the same examples each time where the coverage is measured
+    "quick", deadline=None, max_examples=10, print_blob=True, derandomize=bool(os.environ.get("CI"))
+)
+hypothesis.settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:

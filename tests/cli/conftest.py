@@ -6,11 +6,13 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.kept_scenes import KeptScenes, scene
+from tests.cli.machines import Machines, exported, finished
 from tests.cli.scene import OK, PIN, TEMPLATES, Clock, Terminal
 from wfe_mcp.cli.app import main
 
@@ -130,3 +132,27 @@ def cli(empty: Terminal, set_up_database: Path) -> Terminal:
     """A project with the templates of scene.py and a check ``test`` (there is a file ``ok``), all of it trusted."""
     trusted(empty, str(set_up_database))
     return empty
+
+
+@pytest.fixture
+def machines(cli: Terminal, set_up_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machines:
+    root, database = tmp_path / "other" / "project", tmp_path / "other" / "wfe.db"
+    root.mkdir(parents=True)
+    shutil.copy(set_up_database, database)
+    shutil.copytree(set_up_database.parent / "keys", database.parent / "keys")
+    return Machines(cli, replace(cli, root=root.resolve(), database=database), monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def finished_bundle() -> dict[str, bytes]:
+    """The bundle of a finished run, made once."""
+    return {}
+
+
+@pytest.fixture
+def whole(machines: Machines, finished_bundle: dict[str, bytes], tmp_path: Path) -> Path:
+    if not finished_bundle:
+        finished_bundle["bundle"] = exported(machines.here, finished(machines.here)).read_bytes()
+    file = tmp_path / "whole.json"
+    file.write_bytes(finished_bundle["bundle"])
+    return file

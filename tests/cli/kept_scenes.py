@@ -20,13 +20,13 @@ import hashlib
 import os
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from tests.kept import Keeping, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
-    from pathlib import Path
 
     from tests.cli.scene import Terminal
 
@@ -34,21 +34,10 @@ T = TypeVar("T")
 Given = ParamSpec("Given")
 
 
-@dataclass(frozen=True)
-class Kept:
-    """How a scene ended."""
-
-    files: Path
-    result: Any
-    now: datetime
-
-
 @dataclass
-class KeptScenes:
-    """The scenes that this process has played."""
+class KeptScenes(Keeping):
+    """The scenes that this process has played, by all that their commands could see."""
 
-    folder: Path
-    found: dict[str, Kept] = field(default_factory=dict[str, Kept])
     _is_playing: bool = False
 
     def bring(self, cli: Terminal, play: Callable[[], T], name: object) -> T:
@@ -59,19 +48,17 @@ class KeptScenes:
         if key in self.found:
             self._copy(cli, self.found[key])
         else:
-            self.found[key] = self._keep(cli, play)
+            self._play(cli, play, key)
         return copy.deepcopy(self.found[key].result)
 
-    def _keep(self, cli: Terminal, play: Callable[[], Any]) -> Kept:
+    def _play(self, cli: Terminal, play: Callable[[], Any], key: str) -> None:
         self._is_playing = True
         try:
             result = play()
         finally:
             self._is_playing = False
         cli.typed.clear()
-        files = self.folder / str(len(self.found))
-        shutil.copytree(cli.place, files, symlinks=True)
-        return Kept(files, copy.deepcopy(result), cli.clock.now)
+        self.keep(key, cli.place, result, cli.clock.now)
 
     def _copy(self, cli: Terminal, kept: Kept) -> None:
         for each in cli.place.iterdir():

@@ -6,10 +6,10 @@ import pytest
 
 from tests.cli.commands.test_opinion import GATE, Models, models, opinion
 from tests.cli.kept_scenes import scene
+from tests.cli.machines import Machines, exported, shown
 from tests.cli.scene import PIN, Terminal, phase, template
-from tests.cli.test_bundles import Machines, exported, machines, shown
 
-__all__ = ["machines", "models"]
+__all__ = ["models"]
 
 LARGE = "Zeile mit Umlaut: größer ✓ 大\n" * 10_000
 NAMES = {"title": "Ein Brief ✉ an Zoë — “sehr” lang", "note": "vor dem Umbau: å ß 漢字 🚀"}

@@ -43,7 +43,7 @@ def test_show_tells_what_was_said_on_lines_when_the_attempt_is_long_over(cli: Te
 def test_a_comment_elsewhere_is_refused_and_decides_nothing(cli: Terminal) -> None:
     run = waiting(cli)
 
-    assert "Did you mean app.py?" in cli("reject", run, "send", "--comment", "app.pi:2=x", pin=PIN).err
+    assert "Did you mean 'app.py'?" in cli("reject", run, "send", "--comment", "app.pi:2=x", pin=PIN).err
     assert cli.json("reject", run, "send", "--comment", "app.py:-1=x", pin=PIN).refusal == "bad_argument"
     assert cli.json("reject", run, "send", "--comment", "app.py=x", pin=PIN).refusal == "bad_argument"
     assert cli("reject", run, "send", pin=PIN).code == 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wfe_mcp.core.errors import CODES, TURN, Refused, nearest, pointer
+from wfe_mcp.core.errors import CODES, TURN, Refused, nearest, nearest_hint, pointer
+from wfe_mcp.core.model import RunStatus
 
 RELIED_ON = [
     "invalid_artifact", "unknown_run", "unknown_phase", "unknown_template", "invalid_template", "illegal_transition",
@@ -45,6 +46,12 @@ def test_the_nearest_names_come_best_first_and_only_when_near():
     assert nearest("biuld", ["plan", "build", "built"])[0] == "build"
     assert nearest("zzz", ["plan", "build"]) == ()
     assert len(nearest("phase", [f"phase{n}" for n in range(9)], limit=2)) == 2
+
+
+def test_a_hint_quotes_the_nearest_name_and_says_something_else_without_one():
+    assert nearest_hint("runing", RunStatus) == "Did you mean 'running'?"
+    assert nearest_hint("zzz", ["plan"], "One of: plan.") == "One of: plan."
+    assert nearest_hint("zzz", []) == ""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.engine.step_scene import configure
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.run_change import queue_name
-from wfe_mcp.engine.models.call_log import recording
+from wfe_mcp.engine.models.call_log import Recording
 from wfe_mcp.jobs.job_context import JobContext, Stop
 from wfe_mcp.providers.call import Connection, Estimate, Listener, Usage
 from wfe_mcp.store.records.calls import CallRecord, UsageRecord
@@ -37,7 +37,7 @@ def job(scene: Scene, run: str, phase: str = "plan", **more: Any) -> JobContext:
 
 
 def listener(scene: Scene, context: JobContext | None, *, purpose: str = "work") -> Listener:
-    return recording(scene.engine, context, purpose=purpose, role="author")
+    return Recording(scene.engine, context, purpose=purpose, role="author")
 
 
 def dollars(amount: float) -> Usage:

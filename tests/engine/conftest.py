@@ -39,7 +39,8 @@ def scene(tmp_path: Path, blank: Path) -> Iterator[Scene]:
 
 @pytest.fixture(scope="session")
 def kept_engine_scenes(tmp_path_factory: pytest.TempPathFactory, blank: Path) -> KeptScenes:
-    return KeptScenes(tmp_path_factory.mktemp("engine") / "place", blank)
+    folder = tmp_path_factory.mktemp("engine")
+    return KeptScenes(folder, place=folder / "place", blank=blank)
 
 
 @pytest.fixture

@@ -7,29 +7,21 @@ import copy
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.engine.scene import Clock, Scene, environment
+from tests.kept import Keeping
 from wfe_mcp.store import Store
 
 
-@dataclass(frozen=True)
-class Kept:
-    files: Path
-    result: Any
-    now: datetime
-
-
-@dataclass
-class KeptScenes:
+@dataclass(kw_only=True)
+class KeptScenes(Keeping):
     """The scenes that this process has played, by the function that played them."""
 
     place: Path
     blank: Path
-    found: dict[Callable[[Scene], Any], Kept] = field(default_factory=dict[Callable[[Scene], Any], Kept])
 
     @contextmanager
     def scene(self, play: Callable[[Scene], Any]) -> Generator[tuple[Scene, Any]]:
@@ -37,9 +29,7 @@ class KeptScenes:
         if play not in self.found:
             with self._open(self.blank, Clock()) as scene:
                 result = play(scene)
-            files = self.place.parent / f"kept-{len(self.found)}"
-            shutil.copytree(self.place, files, symlinks=True)
-            self.found[play] = Kept(files, result, scene.clock.now)
+            self.keep(play, self.place, result, scene.clock.now)
         kept = self.found[play]
         with self._open(kept.files, Clock(kept.now)) as scene:
             yield scene, copy.deepcopy(kept.result)

@@ -42,6 +42,30 @@ def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "b" not in said.splitlines()
 
 
+def test_stages_beside_each_other_print_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def says(name: str, code: int) -> list[check.Step]:
+        return [
+            check.Step([sys.executable, "-c", f"import sys; print('{name} of', {n}); sys.exit({code})"]) for n in (1, 2)
+        ]
+
+    known = {"one": says("one", 0), "two": says("two", 3), "three": says("three", 0)}
+
+    def stages(_folder: Path) -> dict[str, list[check.Step]]:
+        return known
+
+    monkeypatch.setattr(check, "stages", stages)
+
+    assert check.main([]) == 1
+    said = capfd.readouterr().out
+    lines = [line.split(",")[0] for line in said.splitlines() if line]
+    for name, end in (("one", ["one of 1", "one of 2", "== one: ok"]), ("two", ["two of 1", "== two: FAILED"])):
+        start = lines.index(f"== {name}")
+        assert lines[start + 1 : start + 1 + len(end)] == end, said
+    assert lines[-1] == "failed: two"
+
+
 BROKEN = """
 import pytest
 
@@ -102,7 +126,7 @@ def test_a_test_that_starts_pytest_does_not_write_to_the_report() -> None:
 
 def test_a_stage_that_does_not_exist_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main(["lints"]) == 2
-    assert "There are: web, tests, demo, lint" in capsys.readouterr().err
+    assert "There are: web, tests, demo, types" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="CI is a bash script; there is no bash here")

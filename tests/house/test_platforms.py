@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.house.other_system import Seen, always, on
 from wfe_mcp.artifacts import isolated
 from wfe_mcp.cli.commands import doctor
 from wfe_mcp.cli.terminal import confirm, connecting, pin
@@ -73,34 +73,6 @@ BRANCHES = {
 """Each module of the package that asks which system this is → where its branches are taken."""
 
 ASKS = re.compile(r"""\bsys\.platform\b|\bos\.name\b|"(?:win32|darwin|nt)\"""")
-
-
-class Seen:
-    """A module with some names changed."""
-
-    def __init__(self, real: ModuleType, **changed: Any) -> None:
-        self.__dict__.update(changed)
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-
-def always(value: Any) -> Callable[..., Any]:
-    """A function that takes anything and returns ``value``."""
-
-    def give(*_: object) -> Any:
-        return value
-
-    return give
-
-
-def on(monkeypatch: pytest.MonkeyPatch, module: ModuleType, platform: str) -> None:
-    """``module`` runs on this system, as far as it asks."""
-    if hasattr(module, "sys"):
-        monkeypatch.setattr(module, "sys", Seen(sys, platform=platform))
-    if hasattr(module, "os"):
-        monkeypatch.setattr(module, "os", Seen(os, name="nt" if platform == "win32" else "posix"))
 
 
 def test_every_module_that_asks_for_the_system_is_tried_on_another(root: Path) -> None:

@@ -12,6 +12,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec, NextRule, PhaseSpec, RunSpec
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.driver import driver
+from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.store.records.runs import LoadedRun, NewRun
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -111,3 +112,8 @@ def add_plan(tx: Tx, run_id: RunId, text: str = "first", phase: PhasePath = PLAN
     content = canonical_json({"steps": [{"title": text}]})
     made = tx.add_revision(run_id, phase, 1, 1, "plan", "plan@1", content, sha256_hex(content), "mcp", "", NOW)
     return made.revision
+
+
+def lost_jobs(tx: Tx, clock: Clock) -> list[JobRecord]:
+    """Claimed jobs whose lease is over."""
+    return [job for job in tx.running_jobs() if job.lease_until is not None and job.lease_until < clock()]

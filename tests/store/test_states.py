@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from tests.core.standing import same_standing
 from tests.store.scene import ADA, NOW, PLAN, PLAN_READY, STARTED, create, fold, new_run, step
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.model import GoingBack, LoopState, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.rollback import rolled_back, same_standing
+from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.spec import LoopSpec, PhaseSpec, RunSpec
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.runs import LoadedRun

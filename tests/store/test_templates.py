@@ -34,7 +34,6 @@ def test_a_kept_version_is_found_by_name_and_by_content(store: Store) -> None:
 
         assert tx.template(first.project_id, "tiny") == second
         assert tx.template(first.project_id, "tiny", "1.0.0") == first
-        assert tx.template_by_sha(first.sha256) == first
         assert tx.document(first.sha256)["version"] == "1.0.0"
         assert first.requires == {"checks": ["test"]}
 
@@ -42,7 +41,6 @@ def test_a_kept_version_is_found_by_name_and_by_content(store: Store) -> None:
 def test_an_unknown_template_is_none(store: Store) -> None:
     with store.read() as tx:
         assert tx.template("p-1", "tiny") is None
-        assert tx.template_by_sha("ab") is None
 
 
 def test_templates_are_listed_by_name_newest_first(store: Store, clock: Clock) -> None:

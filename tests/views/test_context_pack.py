@@ -103,7 +103,7 @@ def test_a_phase_that_the_run_does_not_have_is_refused_with_the_nearest(scene: S
     run = scene.start(phase("plan"))
     no = refused(pack_of, scene, run, "plam")
     assert (no.code, no.hint) == ("unknown_phase", "Did you mean 'plan'?")
-    assert refused(pack_of, scene, run, "zzz").hint == "Call status to see the phases."
+    assert refused(pack_of, scene, run, "zzz").hint == "Phases: plan."
 
 
 def test_without_git_and_after_the_end_there_is_a_pack_too(scene: Scene) -> None:

@@ -15,7 +15,7 @@ from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
 from wfe_mcp.clients.launch import is_ours
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,8 +81,7 @@ def client_named(name: str) -> Client:
     found = next((each for each in CLIENTS if each.name == name), None)
     if found is None:
         names = [each.name for each in CLIENTS]
-        near = nearest(name, names)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}."
+        hint = nearest_hint(name, names, f"There are: {', '.join(names)}.")
         raise Refused("bad_argument", f"No client is called {name!r}.", hint)
     return found
 
@@ -102,12 +101,7 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
                       f"wfe-mcp install --client {client.name} --scope user")  # fmt: skip
     every = client.files(places, scope)
     file = next((each for each in every if each.exists()), every[0])
-    root = places.root if scope == "project" else None
-    held = files.content(file, root)
-    try:
-        document = {} if held is None else entry.parsed(held, client.format)
-    except Unreadable as fault:
-        raise Refused("conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
+    held, document = _read(client, places, scope, file)
     shape = _shape(client, places, document)
     return Found(client, scope, file, held, document, shape, entry.at(document, (*shape.path, SERVER)))
 
@@ -234,7 +228,7 @@ def _permission(found: Found, places: Places) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
-    held, document = _settings(found, places, file)
+    held, document = _read(found.client, places, found.scope, file)
     allowed: Any = entry.at(document, row.path)
     missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
     if not missing:
@@ -246,25 +240,23 @@ def _permission(found: Found, places: Places) -> list[Change]:
     return [Change(file, "permission for wfe's tools", held, after)]
 
 
-def _settings(found: Found, places: Places, file: Path) -> tuple[bytes | None, dict[str, Any]]:
-    held = files.content(file, places.root if found.scope == "project" else None)
+def _read(client: Client, places: Places, scope: Scope, file: Path) -> tuple[bytes | None, dict[str, Any]]:
+    held = files.content(file, places.root if scope == "project" else None)
     try:
-        return held, {} if held is None else entry.parsed(held, found.client.format)
+        return held, {} if held is None else entry.parsed(held, client.format)
     except Unreadable as fault:
-        raise Refused("conflict", f"{found.client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
+        raise Refused("conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
 
 
 def _without_permission(found: Found, places: Places, records: Records) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
-    held, document = _settings(found, places, file)
+    held, document = _read(found.client, places, found.scope, file)
     allowed: Any = entry.at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
-    return [
-        _restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])
-    ]  # fmt: skip
+    return [_restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])]
 
 
 def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:

@@ -218,7 +218,7 @@ def _claude(found: Found, places: Places) -> str:
     for name in ("settings.json", "settings.local.json"):
         refused: object = _document(places.root / ".claude" / name, "json").get("disabledMcpjsonServers")
         if isinstance(refused, list) and SERVER in cast("list[Any]", refused):
-            return f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers; fix: remove it there"  # fmt: skip
+            return f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers; fix: remove it there"
     return ""
 
 
@@ -228,7 +228,7 @@ def _codex(found: Found, places: Places) -> str:
     config = _document(found.client.user(places)[0], "toml")
     if entry.at(config, ("projects", str(places.root), "trust_level")) == "trusted":
         return ""
-    return "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"  # fmt: skip
+    return "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
 
 
 def _gemini(found: Found, places: Places) -> str:
@@ -241,7 +241,7 @@ def _gemini(found: Found, places: Places) -> str:
     for folder, kind in trusted.items():
         if (kind == "TRUST_FOLDER" and folder in above) or (kind == "TRUST_PARENT" and folder in near):
             return ""
-    return "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"  # fmt: skip
+    return "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"
 
 
 TRUST: dict[str, Callable[[Found, Places], str]] = {"claude-code": _claude, "codex": _codex, "gemini-cli": _gemini}

@@ -49,9 +49,7 @@ class Installation:
 
 def this_installation() -> Installation:
     """The one that runs now."""
-    return Installation(
-        Path(sys.prefix), Path(sysconfig.get_path("scripts")), sys.executable, _source(), sys.platform
-    )  # fmt: skip
+    return Installation(Path(sys.prefix), Path(sysconfig.get_path("scripts")), sys.executable, _source(), sys.platform)
 
 
 def on_path(env: Mapping[str, str]) -> Path | None:

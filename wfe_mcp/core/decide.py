@@ -165,7 +165,7 @@ def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
     on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
     verdict = Verdict(
         command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence, command.level
-    )  # fmt: skip
+    )
     judged = e.GateJudged(verdict=verdict, **on)
     if command.verdict in {VerdictKind.PASS, VerdictKind.AWAITING}:
         return [judged]

@@ -99,6 +99,12 @@ def nearest(found: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]
     return tuple(difflib.get_close_matches(found, names, limit, 0.55))
 
 
+def nearest_hint(found: str, valid: Iterable[str], otherwise: str = "") -> str:
+    """``Did you mean 'plan'?`` for the valid name most like ``found``; ``otherwise`` when none is near."""
+    near = nearest(found, valid, 1)
+    return f"Did you mean {str(near[0])!r}?" if near else otherwise  # str: a name may be an enum's
+
+
 _COMPARED = 100
 """At most so many names are compared."""
 

@@ -39,7 +39,7 @@ from wfe_mcp.core.items import (
     superseded,
     taken_back,
     with_attempts,
-)  # fmt: skip
+)
 from wfe_mcp.core.model import (
     Attempt,
     AttemptStatus,

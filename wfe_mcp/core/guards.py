@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import around, outwards
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
@@ -15,6 +15,7 @@ from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunSt
 from wfe_mcp.core.paths import PhasePath, item_of, typed
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.refusals import illegal, unknown_phase
 
 
 def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
@@ -74,9 +75,14 @@ def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
 
 
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
+    return _users_task(state, command) or _worked_by_server(state, command)
+
+
+def _users_task(state: RunState, command: c.PhaseCommand) -> Refused | None:
+    """An agent submits nothing to a phase of a person, nor uses up the tries of one that is begun."""
     if state.phase(command.phase).kind == "human" and not command.by.is_human:
         return _person(f"{command.phase!r} is the user's task.")
-    return _worked_by_server(state, command)
+    return None
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> Refused | None:
@@ -172,10 +178,7 @@ def _reject(state: RunState, command: c.Reject) -> Refused | None:
     if command.to is None:
         return None
     if command.to not in state.attempts:
-        near = nearest(command.to, state.attempts)
-        return Refused(
-            "unknown_phase", f"The run has no phase {command.to!r}.", f"Did you mean {near[0]!r}?" if near else ""
-        )
+        return unknown_phase(state, command.to)
     if command.to != command.phase and command.to not in outwards(state.spec, command.phase):
         return Refused(
             "bad_argument",
@@ -320,7 +323,7 @@ def _wake(state: RunState, command: c.Wake) -> Refused | None:
 
 def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
     if command.phase is not None and command.phase not in state.attempts:
-        return Refused("unknown_phase", f"The run has no phase {command.phase!r}.")
+        return unknown_phase(state, command.phase)
     if not stopped_phases(state, command.phase):
         return illegal("No completed phase waits for proceed.", "")
     return None if command.by.is_human else _person("Only the user can continue this run.")
@@ -373,7 +376,7 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 
 
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
-    c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
+    c.StartPhase: _start, c.Submit: _submit, c.RefuseSubmission: _users_task, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
     c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
     c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation,
     c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume, c.TimeOutRun: _time_out_run,
@@ -388,8 +391,3 @@ _MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp app
 
 def _person(message: str) -> Refused:
     return Refused("needs_human", message, "Ask the user to decide at a terminal.")
-
-
-def illegal(message: str, hint: str) -> Refused:
-    """The refusal of a command that is not possible in this state."""
-    return Refused("illegal_transition", message, hint)

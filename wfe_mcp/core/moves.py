@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.blockers import BlockerFound
-from wfe_mcp.core.errors import Refused, nearest
-from wfe_mcp.core.guards import GUARDS, current_gate, illegal, missing, not_of_a_loop, time_is_over
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.guards import GUARDS, current_gate, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
+from wfe_mcp.core.refusals import illegal, unknown_phase
 from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, REOPENING, RUN_MOVES, Caller
 
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase. A loop itself has no worker."""
-_SHOWN = 10
 
 
 def caller(by: By) -> Caller:
@@ -113,10 +113,7 @@ def _is_timed_out(state: RunState, command: c.Command) -> bool:
 
 def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refused | None:
     if command.phase not in state.attempts:
-        near = nearest(command.phase, state.attempts)
-        phases = ", ".join(attempt.phase for attempt in state.open_attempts[:_SHOWN]) if state.attempts else ""
-        hint = f"Did you mean {near[0]!r}?" if near else f"Phases: {phases}."
-        return Refused("unknown_phase", f"The run has no phase {command.phase!r}.", hint)
+        return unknown_phase(state, command.phase)
     attempt = state.current(command.phase)
     if command.attempt is not None and command.attempt != attempt.number:
         return Refused(

@@ -16,7 +16,7 @@ Rules:
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
@@ -30,8 +30,6 @@ from wfe_mcp.core.paths import PhasePath
 _BEGINS = {AttemptStatus.READY, AttemptStatus.RUNNING}
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 _ENDS = {RunStatus.COMPLETED, RunStatus.BLOCKED, RunStatus.FAILED}
-
-_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def changed_places(now: RunState, then: RunState, *, files: bool = False) -> tuple[PhasePath, ...]:
@@ -58,11 +56,6 @@ def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
         auto=settings.auto, max_cost_usd=settings.max_cost_usd, max_tokens=settings.max_tokens,
         paused_by_human=paused_by_human, reason=reason, safety=command.safety, tree=command.tree, anew=anew,
     )  # fmt: skip
-
-
-def same_standing(one: RunState, other: RunState) -> bool:
-    """True when both are the same but for numbers, counters, leases and the progress of gates."""
-    return _standing(one) == _standing(other)
 
 
 def _has_place(then: RunState, path: PhasePath) -> bool:
@@ -171,26 +164,3 @@ def _status(now: RunState, then: RunState, *, whole: bool) -> tuple[RunStatus, b
     if paused.status is RunStatus.PAUSED:
         return RunStatus.PAUSED, paused.paused_by_human, paused.reason
     return RunStatus.RUNNING, False, ""
-
-
-def _standing(state: RunState) -> tuple[object, ...]:
-    places = {
-        path: _uncounted(taken_up(state, tries[-1], _ANY_TIME))
-        for path, tries in state.attempts.items()
-        if tries[-1].status not in GONE
-    }
-    loops = {path: replace(loop, attempt=0) for path, loop in state.loops.items()}
-    goes_on = state.status in {RunStatus.RUNNING, RunStatus.WAITING}
-    return (
-        RunStatus.RUNNING if goes_on else state.status, state.paused_by_human, state.auto, state.max_cost_usd,
-        state.max_tokens, places, loops,
-    )  # fmt: skip
-
-
-def _uncounted(attempt: Attempt) -> Attempt:
-    state = replace(attempt.state, deadline=None) if isinstance(attempt.state, Running | Gating) else attempt.state
-    return replace(
-        attempt, number=0, iteration=0, before=0, invalid=0, recoveries=0, restores=0, started_at=None, state=state,
-        submission=replace(attempt.submission, tree=None), tree_at_start=None, head_at_start=None,
-        approved_tree=None,
-    )  # fmt: skip

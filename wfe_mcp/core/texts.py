@@ -5,6 +5,7 @@ Artifacts, inputs and templates have their own rules (``artifacts.parse``); thes
 
 from collections.abc import Mapping
 
+from wfe_mcp.core.canonical import cannot_be_encoded
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
 MAX_NAME = 2_000
@@ -30,16 +31,8 @@ def refuse_unkept(texts: Mapping[str, object]) -> None:
         if len(text) > most:
             is_large = True
             faults.append(Detail(pointer(name), f"is longer than {most:,} characters", f"at most {most:,}", len(text)))
-        elif "\x00" in text or _is_torn(text):
+        elif "\x00" in text or cannot_be_encoded(text):
             faults.append(Detail(pointer(name), "holds NUL or half a character, which cannot be stored", "plain text"))
     if faults:
         code = "too_large" if is_large else "bad_argument"
         raise Refused(code, f"{faults[0].path} {faults[0].message}.", "Fix it and call again.", tuple(faults))
-
-
-def _is_torn(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False

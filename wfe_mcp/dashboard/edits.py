@@ -68,10 +68,7 @@ class Edits:
         """Store what was typed; a refusal shows it again."""
         view, engine = self._found(request)
         token = self.sessions.token(session, f"edit {view.request.id}")
-        if not self.sessions.accepts(session, f"edit {view.request.id}", form.get("token", "")):
-            raise Refused(
-                "needs_human", "This browser was not shown this form. Nothing was stored.", "Reload the page."
-            )
+        self.sessions.expect(session, f"edit {view.request.id}", form, "stored")
         text = form.get("text", "").replace("\r\n", "\n")
         try:
             _store(engine, view, form, text)
@@ -89,8 +86,7 @@ class Edits:
         if view is None or engine is None:
             raise Refused("stale_revision", "This database has no such request.", "")
         if not what_is_editable(view):
-            raise Refused("illegal_transition", f"Nothing of phase {view.request.phase!r} can be edited here now.",
-                          f"At a terminal: wfe-mcp edit {view.request.run_id} {view.request.phase}")  # fmt: skip
+            raise nothing_to_edit(view)
         return view, engine
 
 
@@ -101,12 +97,18 @@ def _store(engine: Engine, view: DecisionView, form: Mapping[str, str], text: st
     store_edit(engine, view, by, text, form.get("note", ""))
 
 
+def nothing_to_edit(view: DecisionView) -> Refused:
+    """The refusal of a phase whose prompt and artifact cannot be edited on a page."""
+    phase = view.request.phase
+    return Refused("illegal_transition", f"Nothing of phase {phase!r} can be edited here now.",
+                   f"At a terminal: wfe-mcp edit {view.request.run_id} {phase}")  # fmt: skip
+
+
 def store_edit(engine: Engine, view: DecisionView, by: By, text: str, note: str = "") -> None:
     """Make ``text`` the prompt, or a new revision of the artifact. Refuses ``illegal_transition``: neither can be edited."""
     run, phase, what = view.request.run_id, view.request.phase, what_is_editable(view)
     if not what:
-        raise Refused("illegal_transition", f"Nothing of phase {phase!r} can be edited here now.",
-                      f"At a terminal: wfe-mcp edit {run} {phase}")  # fmt: skip
+        raise nothing_to_edit(view)
     if what == "prompt":
         edits.edit_prompt(engine, by, run, phase, text)
     else:

@@ -34,7 +34,7 @@ HEADERS = (
     # no-referrer would make browsers send "Origin: null" with this page's forms.
     (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
-)  # fmt: skip
+)
 """Headers of every answer and refusal, except pages with ``SCRIPTED``."""
 
 API = "/api/"

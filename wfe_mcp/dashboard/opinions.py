@@ -57,10 +57,7 @@ class Opinions:
         """Store the opinion; a refusal shows the form again."""
         place = _Place.of(request)
         engine = self._engine(place)
-        if not self.sessions.accepts(session, place.path, form.get("token", "")):
-            raise Refused(
-                "needs_human", "This browser was not shown this form. Nothing was stored.", "Reload the page."
-            )
+        self.sessions.expect(session, place.path, form, "stored")
         try:
             _take(engine, place, form)
         except Refused as refused:

@@ -44,10 +44,7 @@ class Overruling:
         """Overrule. Refuses what the engine refuses, and ``bad_argument`` for a run that is not shown."""
         refuse_pin(asks_pin=self.asks_pin)
         run = request.path_params["run"]
-        if not self.sessions.accepts(session, f"{_FORM} {run}", form.get("token", "")):
-            raise Refused(
-                "needs_human", "This browser was not shown this form. Nothing was decided.", "Reload the page."
-            )
+        self.sessions.expect(session, f"{_FORM} {run}", form, "decided")
         engine = self.engines.of_run(run)
         if engine is None:
             raise Refused("bad_argument", f"This database has no open run {run!r}.", "Reload the page.")

@@ -8,6 +8,9 @@ cookies are not bound to ports.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
+
+from wfe_mcp.core.errors import Refused
 
 _MOST = 1_000
 
@@ -31,6 +34,13 @@ class Sessions:
     def accepts(self, session: str, form: str, token: str) -> bool:
         """True when ``token`` is that of this session and form."""
         return bool(session) and hmac.compare_digest(self.token(session, form).encode(), token.encode())
+
+    def expect(self, session: str, form: str, sent: Mapping[str, str], nothing: str) -> None:
+        """Refuse ``needs_human`` where ``session`` was not shown ``form``. ``nothing``: such as ``stored``, for the message."""
+        if not self.accepts(session, form, sent.get("token", "")):
+            raise Refused(
+                "needs_human", f"This browser was not shown this form. Nothing was {nothing}.", "Reload the page."
+            )
 
     def open(self, session: str) -> None:
         """Record that the PIN was entered in this session."""

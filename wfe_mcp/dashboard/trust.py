@@ -55,10 +55,7 @@ class Trusting:
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Trust what is ticked; a refusal shows the page again."""
         engine = self._engine(request)
-        if not self.sessions.accepts(session, _name(engine), form.get("token", "")):
-            raise Refused(
-                "needs_human", "This browser was not shown this form. Nothing was trusted.", "Reload the page."
-            )
+        self.sessions.expect(session, _name(engine), form, "trusted")
         names = [field.removeprefix(ITEM) for field in form if field.startswith(ITEM)]
         try:
             _trust(engine, form, names)

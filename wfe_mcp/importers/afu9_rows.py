@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.importers.afu9 import FORMAT, from_afu9, is_afu9
 from wfe_mcp.importers.imported import ImportedTemplate
 
@@ -96,8 +96,7 @@ def _chosen(rows: tuple[_Row, ...], name: str) -> _Row:
     names = [str(row.keys.get("name", "")) for row in rows]
     if name in names:
         return rows[names.index(name)]
-    near = nearest(name, names, 1) if name else ()
-    hint = f"Did you mean {near[0]!r}?" if near else f"Choose one: --name NAME. There are {', '.join(names)}."
+    hint = nearest_hint(name, names, f"Choose one: --name NAME. There are {', '.join(names)}.")
     message = f"there is no row {name!r}" if name else f"it holds {len(rows)} workflows, and one is imported at a time"
     raise Refused("invalid_template", f"The {FORMAT} table was not imported: {message}.", hint,
                   (Detail("/name", message, names, name or None),))  # fmt: skip

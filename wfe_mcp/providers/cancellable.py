@@ -62,9 +62,7 @@ class Tally:
         self.fresh = False
 
 
-def finish(
-    work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None = None
-) -> T:  # fmt: skip
+def finish(work: Callable[[Watch], Coroutine[Any, Any, T]], should_stop: ShouldStop, total_s: float | None = None) -> T:
     """What ``work`` returns. Raises Ended when ``should_stop`` is True, or ``total_s`` or a call's limit is over.
 
     Runs in this thread, which must not run an event loop.

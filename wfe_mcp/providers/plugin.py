@@ -20,9 +20,7 @@ class PackageProvider(Protocol):
     With ``needs_key = True`` or ``needs_model = True`` it is not called without one.
     """
 
-    def ask(
-        self, connection: Connection, question: Question, listener: Listener, should_stop: ShouldStop
-    ) -> Answer:  # fmt: skip
+    def ask(self, connection: Connection, question: Question, listener: Listener, should_stop: ShouldStop) -> Answer:
         """The answer to one question; ``value`` where it has a schema. Raises ProviderFault; ends once ``should_stop`` is True.
 
         wfe-mcp announces and reports the call, with the usage of the answer. Several threads may call at once.

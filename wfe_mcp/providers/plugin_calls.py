@@ -62,7 +62,7 @@ T = TypeVar("T", Answer, Worked)
 
 def ask_package(
     connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
-) -> Answer:  # fmt: skip
+) -> Answer:
     """The answer of the package's provider. Raises ProviderFault; an error of ``listener.before_call`` is raised unchanged."""
 
     def asked() -> Answer:
@@ -80,7 +80,7 @@ def ask_package(
 
 def work_package(
     connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never
-) -> Worked:  # fmt: skip
+) -> Worked:
     """How the task ended. A provider without ``work`` is asked for the output, and again with the errors found."""
 
     def worked() -> Worked:
@@ -129,9 +129,7 @@ def _estimate(
     return Estimate(sum(tokens_of(text) for text in told) + images * IMAGE_TOKENS, connection.max_tokens)
 
 
-def _worked_with(
-    work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop
-) -> Worked:  # fmt: skip
+def _worked_with(work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop) -> Worked:
     heard = CallEvents(listener, connection)
     heard.begin(_estimate(connection, task.prompt, task.system, task.schema, tools=task.tools))
     given = replace(task, tools=tuple(heard.tool(tool, task.limits.tool_calls) for tool in task.tools))
@@ -151,9 +149,7 @@ def _worked_with(
         return Worked("timed_out", None, text, raised.usage, connection.model, why)
 
 
-def _asked_for(
-    connection: Connection, task: Task, listener: Listener | None, should_stop: ShouldStop
-) -> Worked:  # fmt: skip
+def _asked_for(connection: Connection, task: Task, listener: Listener | None, should_stop: ShouldStop) -> Worked:
     """The output as the answer to a question; errors of an output are part of the next question."""
     until = monotonic() + (task.limits.total_s or connection.total_s)
     question = Question(task.prompt, task.system, task.schema)

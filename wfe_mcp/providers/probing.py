@@ -67,9 +67,7 @@ class Local:
     needs_key: bool = False
 
 
-def try_connection(
-    connection: Connection, listener: Listener | None = None, should_stop: ShouldStop = never
-) -> Tested:  # fmt: skip
+def try_connection(connection: Connection, listener: Listener | None = None, should_stop: ShouldStop = never) -> Tested:
     """List the models, then make one minimal call, which is announced to ``listener`` like every call."""
     try:
         models = list_models(connection)

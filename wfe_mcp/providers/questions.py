@@ -14,7 +14,7 @@ HTTP_KINDS = ("anthropic", "openai", "openai-compatible", "gemini")
 
 def ask(
     connection: Connection, question: Question, listener: Listener | None = None, should_stop: ShouldStop = never
-) -> Answer:  # fmt: skip
+) -> Answer:
     """The answer of a model, by one streamed request. Raises ProviderFault; ``stopped`` when ``should_stop`` is True.
 
     Blocks this thread, which must not run an event loop. An exception of ``listener.before_call`` is raised unchanged.

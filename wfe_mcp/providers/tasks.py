@@ -11,7 +11,7 @@ from wfe_mcp.workspace.config.provider_kinds import facts_of
 
 def work(
     connection: Connection, task: Task, listener: Listener | None = None, should_stop: ShouldStop = never
-) -> Worked:  # fmt: skip
+) -> Worked:
     """How the task ended: done, or at one of its limits with the model's last text.
 
     Raises ProviderFault when the provider fails; its usage is that of all calls so far. Blocks this thread, which must not

@@ -14,7 +14,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import Detail, Refused, nearest, nearest_hint, pointer
 from wfe_mcp.core.texts import refuse_unkept
 
 _SHOWN_CHARS = 80
@@ -43,8 +43,7 @@ def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def unknown_tool(name: str, tools: list[str]) -> Refused:
     """The refusal for an unknown tool."""
-    near = nearest(name, tools)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Tools: {', '.join(tools)}."
+    hint = nearest_hint(name, tools, f"Tools: {', '.join(tools)}.")
     detail = Detail("", "no such tool", expected=tools, got=name[:_SHOWN_CHARS])
     return Refused("bad_argument", f"There is no tool {name[:_SHOWN_CHARS]!r}.", hint, (detail,))
 

@@ -27,7 +27,7 @@ from mcp_types import (
 )
 
 from wfe_mcp import views
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.project_session import ProjectSession
@@ -194,7 +194,6 @@ def _schema(engine: Engine, name: str) -> dict[str, Any]:
 
     known = known_schemas()
     if name not in known:
-        near = nearest(name, known)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Schemas: {', '.join(known)}."
+        hint = nearest_hint(name, known, f"Schemas: {', '.join(known)}.")
         raise Refused("bad_argument", f"No artifact schema {name!r}.", hint)
     return json_schema(name)

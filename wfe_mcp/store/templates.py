@@ -29,7 +29,6 @@ _IN_PROJECT = _SELECT.where(TEMPLATE.c.project_id == bindparam("project_id")).or
 _BY_NAME = _SELECT.where(
     TEMPLATE.c.project_id == bindparam("project_id"), TEMPLATE.c.name == bindparam("name")
 ).order_by(desc(TEMPLATE.c.id))
-_BY_SHA256 = _SELECT.where(TEMPLATE.c.sha256 == bindparam("sha256")).order_by(desc(TEMPLATE.c.id)).limit(1)
 _NEW = insert(TEMPLATE)
 _MARKS = select(TEMPLATE_MARK.c.name, TEMPLATE_MARK.c.mark).where(TEMPLATE_MARK.c.project_id == bindparam("project_id"))
 _NEW_MARK = insert_new(TEMPLATE_MARK)
@@ -69,10 +68,6 @@ class TemplateRepository(ProjectRepository):
     def template_versions(self, project_id: str, name: str) -> list[TemplateRecord]:
         """The stored versions of ``name``, newest first."""
         return self._all(TemplateRecord, _BY_NAME, {"project_id": project_id, "name": name})
-
-    def template_by_sha(self, sha256: str) -> TemplateRecord | None:
-        """A stored version with this content, of any project."""
-        return self._first(TemplateRecord, _BY_SHA256, {"sha256": sha256})
 
     def templates(self, project_id: str) -> list[TemplateRecord]:
         """All versions of a project by name, newest first."""

@@ -6,8 +6,9 @@ import json
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath, declared
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.engine.runs.overview import overview
 from wfe_mcp.views.artifact_diff import DifferenceView, compared, revision_of
@@ -204,12 +205,11 @@ def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
         items = [one for one in state.attempts if declared(one) == path][:_NAMED]
         raise Refused("bad_argument", f"Artifact {artifact!r} is made inside another phase, maybe more than once.",
                       f"Name the phase: {', '.join(items)}." if items else "No item of the loop is open yet.")  # fmt: skip
+    if phase and phase not in state.attempts:
+        raise unknown_phase(state, phase)
     wanted = artifact or phase
     open_paths = [attempt.phase for attempt in state.open_attempts]
-    near = nearest(wanted, [*makers, *open_paths])
-    hint = f"Did you mean {near[0]!r}?" if near else f"Artifacts: {', '.join(makers)}."
-    if phase and phase not in state.attempts:
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", hint)
+    hint = nearest_hint(wanted, [*makers, *open_paths], f"Artifacts: {', '.join(makers)}.")
     raise Refused("unknown_artifact", f"The run has no artifact {wanted!r}.", hint)
 
 

@@ -37,7 +37,7 @@ def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -
     counts = f"{found.events} events, {found.revisions} revisions"
     if dry_run:
         more = "; it is here already" if found.was_here else ""
-        return Envelope(True, summary=f"Run {found.run} is intact ({counts}){more}. Nothing was stored.", view=view)  # fmt: skip
+        return Envelope(True, summary=f"Run {found.run} is intact ({counts}){more}. Nothing was stored.", view=view)
     summary = (
         f"Run {found.run} is here already, the same"
         if found.was_here

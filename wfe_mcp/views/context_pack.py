@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.views.attachments import AttachmentLine, attachment_lines
 from wfe_mcp.views.envelope import LIMIT_BYTES
@@ -164,9 +165,7 @@ def _attempt(found: Overview, phase: str) -> Attempt:
     state = found.loaded.state
     if phase:
         if phase not in state.attempts:
-            near = nearest(phase, state.attempts)
-            hint = f"Did you mean {near[0]!r}?" if near else "Call status to see the phases."
-            raise Refused("unknown_phase", f"The run has no phase {phase!r}.", hint)
+            raise unknown_phase(state, phase)
         return state.current(PhasePath(phase))
     if found.startable:
         return state.current(found.startable[0])

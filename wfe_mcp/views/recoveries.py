@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.blockers import status_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.model import view_model
 
@@ -101,7 +102,7 @@ def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
     known = [phase for phase, tries in state.attempts.items() if any(attempt.recoveries for attempt in tries)]
     hint = f"Phases with a recovery: {', '.join(known[:5])}." if known else "No phase of this run has recovered so far."
     if path not in state.attempts:
-        raise Refused("unknown_phase", f"The run has no phase {path!r}.", hint)
+        raise unknown_phase(state, path)
     raise Refused("bad_argument", f"No recovery of phase {path!r} has begun.", hint)
 
 

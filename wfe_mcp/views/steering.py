@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.envelope import Envelope
 
 
-def fork(
-    engine: Engine, by: By, run: str, at: str = "", title: str = "", idempotency_key: str = ""
-) -> Envelope:  # fmt: skip
+def fork(engine: Engine, by: By, run: str, at: str = "", title: str = "", idempotency_key: str = "") -> Envelope:
     """Create a run from the state of another one at an event (12) or a checkpoint (cp-12)."""
     return forked(engine, by, fork_run(engine, by, run, at, title=title, idempotency_key=idempotency_key or None))
 

@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import prompt_of
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.phases.edit import drafts_of
@@ -66,9 +67,7 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
 
     state, path = found.loaded.state, PhasePath(phase)
     if path not in state.attempts:
-        near = nearest(phase, state.attempts)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Its phases: wfe-mcp status {found.loaded.record.id}"
-        raise Refused("unknown_phase", f"The run has no phase {phase[:80]!r} that is open or was.", hint)
+        raise unknown_phase(state, phase)
     attempt, spec, meant = state.current(path), state.phase(path), found.plan.phase(path)
     has_artifact = found.plan.has_artifact(path)
     moves = {type(move) for move in user_moves(found, attempt)}

@@ -65,7 +65,7 @@ def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch
     ("words", "code", "told"),
     [
         (["***"], "bad_argument", "no word"),
-        (["x", "--kind", "artefact"], "bad_argument", "Did you mean artifact?"),
+        (["x", "--kind", "artefact"], "bad_argument", "Did you mean 'artifact'?"),
         (["x", "--kind", "zzz"], "bad_argument", "One of"),
         (["x", "--kind", "work_item"], "unavailable", "not built"),
         (["x", "--cursor", "run-1"], "bad_argument", "no cursor"),

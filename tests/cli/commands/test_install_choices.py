@@ -76,10 +76,10 @@ def test_without_a_terminal_nothing_is_written_and_permission_is_never_given_sil
 @pytest.mark.parametrize(
     ("words", "message", "hint"),
     [
-        (["--client", "cursr"], "No client is called 'cursr'.", "Did you mean cursor?"),
+        (["--client", "cursr"], "No client is called 'cursr'.", "Did you mean 'cursor'?"),
         (["--client", "emacs"], "No client is called 'emacs'.", "There are: claude-code, codex, cursor, "),
         (["--client", "goose", "--scope", "project"], "Goose reads no file of a project.", "wfe-mcp install --client goose --scope user"),
-        (["--scope", "usr"], "--scope 'usr' is not known.", "Did you mean user?"),
+        (["--scope", "usr"], "--scope 'usr' is not known.", "Did you mean 'user'?"),
         (["--command", "pip"], "--command 'pip' is not known.", "There are: auto, path, name, uvx."),
         ([], "No client was found on this machine.", "Name one: wfe-mcp install --client NAME, of claude-code, "),
     ],

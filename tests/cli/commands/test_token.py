@@ -37,7 +37,7 @@ def test_a_revoked_token_is_gone(empty: Terminal) -> None:
 
 
 def test_an_unknown_scope_or_duration_names_what_there_is(empty: Terminal) -> None:
-    assert "Did you mean manage?" in empty("token", "create", "ci", "--scope", "mange").err
+    assert "Did you mean 'manage'?" in empty("token", "create", "ci", "--scope", "mange").err
     assert "read, work, manage" in empty("token", "create", "ci", "--scope", "zzz").err
     assert "is not a duration" in empty("token", "create", "ci", "--expires", "soon").err
     assert "No tokens." in empty("token", "list").out

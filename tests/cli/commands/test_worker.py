@@ -188,7 +188,7 @@ def test_a_queue_that_is_none_is_refused(project: Playground) -> None:
         argv, cwd=project.root, env=project.environment | {"PYTHONPATH": str(Path.cwd())}, capture_output=True,
         text=True, check=False, timeout=120,
     )  # fmt: skip
-    assert (done.returncode, json.loads(done.stdout)["error"]["hint"]) == (1, "Did you mean llm?")
+    assert (done.returncode, json.loads(done.stdout)["error"]["hint"]) == (1, "Did you mean 'llm'?")
 
 
 def test_one_worker_serves_all_projects_of_the_database(project: Playground, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_comments_on_lines_reach_the_agent_in_parts(scene: Scene, person: Progra
 @pytest.mark.parametrize(
     ("comment", "hint"),
     [
-        ({"file": "kept.pi", "line": 2, "text": "x"}, "Did you mean kept.py?"),
+        ({"file": "kept.pi", "line": 2, "text": "x"}, "Did you mean 'kept.py'?"),
         ({"file": "elsewhere/entirely.md", "line": 2, "text": "x"}, "Only files"),
         ({"file": "kept.py", "line": 700, "text": "x"}, "The nearest shown line is 2"),
         ({"file": "picture.bin", "line": 1, "text": "x"}, "no lines"),

@@ -183,7 +183,7 @@ def test_jobs_are_listed_newest_first_by_queue_status_and_run(scene: Scene) -> N
     assert listed(kinds=["command"]) == listed(run=run) == [gate]
     assert listed(statuses=[JobStatus.DONE]) == []
     assert listed(limit=1) == [opinion]
-    assert refused(listed, kinds=["comand"]).hint == "Did you mean command?"
+    assert refused(listed, kinds=["comand"]).hint == "Did you mean 'command'?"
     assert find_job(scene.engine, opinion[:12]).job.id == opinion
     assert refused(find_job, scene.engine, "job-").code == "bad_argument"
     assert refused(find_job, scene.engine, "nothing").hint == "See: wfe-mcp jobs list"

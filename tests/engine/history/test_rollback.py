@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
-from tests.engine.step_scene import steps, tool, with_child
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
@@ -373,37 +372,3 @@ def test_a_loop_is_gone_back_to_as_a_whole(scene: Scene):
     scene.do(run, "walk[a].code")
     scene.do(run, "walk[b].code")
     assert scene.state(run).status is RunStatus.COMPLETED
-
-
-# Steps
-
-
-def test_what_steps_did_outside_is_told_and_takes_a_person(scene: Scene, tmp_path: Path):
-    calls = tmp_path / "calls.jsonl"
-    with_child(scene, calls)
-    run = scene.start(
-        phase("plan"), steps(tool("say", "stub.echo", params={"value": "hi"}, assign="said")), phase("last")
-    )
-    scene.do(run, "plan")
-    scene.work()
-    assert scene.attempt(run, "ci").status is AttemptStatus.COMPLETED
-    assert ("start", "ci") in [(why, place) for _, why, place in names(scene, run)]
-    done = last_of(scene, run, "completion")
-    no = refused(going.rollback, scene.engine, AGENT, run, "ci")
-    assert (no.code, "say" in no.message) == ("needs_human", True)
-    went = going.rollback(scene.engine, HUMAN, run, "ci")
-    assert "step 'say' of ci (tool stub.echo)" in went.effects
-    scene.work()
-    assert statuses(scene, run, "ci") == ["rolled_back", "completed"]
-    assert len(calls.read_text().splitlines()) == 2
-    going.rollback(scene.engine, HUMAN, run, done)
-    again = scene.attempt(run, "ci")
-    assert (again.status, again.number, again.made_in) == (AttemptStatus.COMPLETED, 3, 1)
-
-
-def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_begins_anew(scene: Scene):
-    run = scene.start(phase("plan"), steps({"id": "wait", "wait": "1h"}))
-    scene.do(run, "plan")
-    assert scene.attempt(run, "ci").status is AttemptStatus.RUNNING
-    going.rollback(scene.engine, AGENT, run, last_of(scene, run, "completion"))
-    assert statuses(scene, run, "ci") == ["rolled_back", "running"]

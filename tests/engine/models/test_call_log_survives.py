@@ -21,7 +21,7 @@ PROCESS = """
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
-from wfe_mcp.engine.models.call_log import recording
+from wfe_mcp.engine.models.call_log import Recording
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.jobs.job_context import Outcome
 from wfe_mcp.jobs.worker import Worker
@@ -37,7 +37,7 @@ engine = create_engine(project_at(root), environment={"HOME": str(root)}, clock=
 model = Connection("openai", "openai", "gpt-4o")
 
 def work(context):
-    heard = recording(engine, context, purpose="work", role="author")
+    heard = Recording(engine, context, purpose="work", role="author")
     heard.before_call(model, Estimate(0, 100_000))
     if not answers:
         threading.Event().wait()

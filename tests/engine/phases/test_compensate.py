@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, HUMAN, Scene, command, expr, phase, refused
-from tests.engine.step_scene import configure, steps, told, tool, with_child, with_stub
+from tests.engine.step_scene import configure, steps, told, tool, with_child
 from tests.engine.step_scene import rows as step_rows
-from tests.tools.stub import Stub, calls_in, running_stub
+from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.runs import control
 from wfe_mcp.views import tool_answers as answers
@@ -22,19 +21,6 @@ UNDO: dict[str, Any] = {"id": "say", "tool": "stub.say", "params": {"words": "un
 SET: dict[str, Any] = {"id": "say", "builtin": "set", "params": {"value": "v7"}, "assign": "version"}
 BROKEN: dict[str, Any] = {"id": "health", "builtin": "fail", "params": {"message": "no pulse"}}
 THEN_STOP = [{"do": "compensate"}, {"do": "wait_human"}]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
-    with running_stub(tmp_path_factory.mktemp("stub") / "calls.jsonl") as stub:
-        yield stub
-
-
-@pytest.fixture
-def stub(running: Stub, scene: Scene) -> Stub:
-    running.calls.unlink(missing_ok=True)
-    with_stub(scene, running)
-    return running
 
 
 @pytest.mark.requirement("S4-30")

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,14 @@ import pytest
 
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import HUMAN, Scene
-from tests.engine.step_scene import artifact, reopen, rows, steps, told, tool, until, with_child, with_stub
-from tests.tools.stub import Stub, calls_in, running_stub
+from tests.engine.step_scene import artifact, reopen, rows, steps, told, tool, until, with_child
+from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.background.job_handlers import new_worker
 from wfe_mcp.engine.runs import control
 
 HI: dict[str, Any] = {"params": {"words": "hi"}, "needs": []}
 NO: dict[str, Any] = {"id": "no", "builtin": "fail", "params": {"message": "no"}}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
-    with running_stub(tmp_path_factory.mktemp("stub") / "calls.jsonl") as stub:
-        yield stub
-
-
-@pytest.fixture
-def stub(running: Stub, scene: Scene) -> Stub:
-    running.calls.unlink(missing_ok=True)
-    with_stub(scene, running)
-    return running
 
 
 def set_(step: str, value: object = 1, **keys: Any) -> dict[str, Any]:

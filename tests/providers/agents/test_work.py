@@ -1,6 +1,5 @@
 """A command-line agent executes a task: its input, and each possible end."""
 
-import functools
 import json
 import os
 import sys
@@ -13,13 +12,11 @@ import pytest
 
 from tests.providers.agents.conftest import PLACE, Stub, recorded, task, text_line
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
-from wfe_mcp.providers.agents import AGENT_KINDS, ask_agent, run_agent
+from wfe_mcp.providers.agents import AGENT_KINDS, run_agent
 from wfe_mcp.providers.call import (
     Connection,
     Estimate,
-    Image,
     ProviderFault,
-    Question,
     Silent,
     Tool,
     ToolResult,
@@ -370,42 +367,3 @@ def test_a_link_in_place_of_the_output_is_not_followed(stub: Stub, tmp_path: Pat
 
     worked = run_agent(stub.connection("codex"), task(), stub.around(link), place=PLACE)
     assert (worked.ending, worked.value) == ("no_answer", None)
-
-
-@kinds
-def test_a_question_is_answered_without_writing(stub: Stub, kind: ProviderKind) -> None:
-    stub.replays(kind, "done")
-    question = Question("Is it good?", "You review.", {"type": "object"})
-    answer = ask_agent(stub.connection(kind), question, stub.around(), stub.ear)
-    assert (answer.value, answer.usage) == (BLOCK, USAGES[kind])
-    assert "You review.\n\nIs it good?" in stub.seen["prompt"] and ".wfe" not in stub.seen["prompt"]
-    alone = {"claude-code": "--tools", "codex": "--ignore-user-config", "gemini-cli": "default"}[kind]
-    assert alone in stub.seen["argv"]
-    assert Path(stub.seen["cwd"]).name == "review"
-    assert not (stub.root / ".wfe").exists()
-
-
-@kinds
-def test_a_question_without_a_schema_takes_any_text(stub: Stub, kind: ProviderKind) -> None:
-    stub.plays(text_line(kind, "Yes, it is."))
-    answer = ask_agent(stub.connection(kind), Question("Is it good?"), stub.around())
-    assert (answer.text, answer.value) == ("Yes, it is.", None)
-    assert stub.seen["prompt"] == "Is it good?"
-
-
-@kinds
-def test_a_question_that_gets_no_answer_is_a_fault(stub: Stub, kind: ProviderKind) -> None:
-    question = Question("Is it good?", schema={"type": "object"})
-    stub.plays(text_line(kind, "Yes, it is."))
-    with pytest.raises(ProviderFault) as unparsable:
-        ask_agent(stub.connection(kind), question, stub.around())
-    stub.plays(("sleep", 600))
-    with pytest.raises(ProviderFault) as late:
-        ask_agent(stub.connection(kind, total_s=0.5), question, stub.around())
-    stop = functools.partial(ask_agent, stub.connection(kind), question, stub.around(), None)
-    with pytest.raises(ProviderFault) as stopped:
-        stop(lambda: True)
-    with pytest.raises(ProviderFault) as blind:
-        ask_agent(stub.connection(kind), Question("See?", images=(Image(b"x"),)), stub.around())
-    found = [each.value.kind for each in (unparsable, late, stopped, blind)]
-    assert found == ["unparsable", "timeout", "stopped", "not_configured"]

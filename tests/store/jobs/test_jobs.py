@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.store.scene import NOW, PLAN, Clock, create
+from tests.store.scene import NOW, PLAN, Clock, create, lost_jobs
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus, NewJob
@@ -57,7 +57,7 @@ def test_the_job_of_a_dead_worker_returns_after_its_lease(store: Store, clock: C
         dead = claimed(tx, clock, "dead")
         tx.set_child(dead.id, dead.fence, 77, 1.25)
         clock.forward(31)
-        assert [job.child_pid for job in tx.lost_jobs(clock())] == [77]
+        assert [job.child_pid for job in lost_jobs(tx, clock)] == [77]
         taken = claimed(tx, clock, "alive")
 
         assert (taken.id, taken.fence, taken.tries, taken.child_pid) == (dead.id, 2, 2, None)
@@ -66,16 +66,6 @@ def test_the_job_of_a_dead_worker_returns_after_its_lease(store: Store, clock: C
         assert not tx.finish(dead.id, dead.fence, {})
         assert not tx.fail(dead.id, dead.fence, "late", clock())
         assert tx.finish(taken.id, taken.fence, {})
-
-
-def test_the_jobs_of_an_owner_known_to_be_gone_return_at_once(store: Store, clock: Clock) -> None:
-    with store.tx() as tx:
-        tx.enqueue(CHECK)
-        claimed(tx, clock, "dead")
-        assert tx.release_owner("somebody", clock()) == 0
-        assert tx.release_owner("dead", clock()) == 1
-        clock.forward(0.001)
-        assert claimed(tx, clock, "alive").fence == 2
 
 
 @pytest.mark.parametrize("change", [{"effect": Effect.NON_REPEATABLE}, {"max_attempts": 1}])
@@ -88,7 +78,7 @@ def test_a_lost_job_that_must_not_run_again_waits_for_a_decision(
         clock.forward(31)
 
         assert tx.claim("b", QUEUES, 30, clock()) is None
-        (lost,) = tx.lost_jobs(clock())
+        (lost,) = lost_jobs(tx, clock)
         assert tx.park(lost.id, lost.fence, "its worker died")
         parked = tx.job(lost.id)
 
@@ -162,7 +152,7 @@ def test_a_cancelled_job_of_a_dead_worker_is_not_given_out_again(store: Store, c
         clock.forward(31)
 
         assert tx.claim("b", QUEUES, 30, clock()) is None
-        assert [job.id for job in tx.lost_jobs(clock())] == [job_id]
+        assert [job.id for job in lost_jobs(tx, clock)] == [job_id]
 
 
 def test_jobs_are_listed_newest_first(store: Store, clock: Clock) -> None:

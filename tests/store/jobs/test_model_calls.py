@@ -56,7 +56,7 @@ def test_an_ended_call_counts_what_it_used(store: Store) -> None:
         assert tx.end_call(call(tx, run_id=RUN), ANSWER)
         failed = call(tx, run_id=RUN)
         assert tx.end_call(failed, Used(1, 10, 0), "rate_limited: wait")
-        used, kept = tx.usage(run_id=RUN), tx.model_call(failed)
+        used, kept = tx.usage(run_id=RUN), next(each for each in tx.model_calls(RUN) if each.id == failed)
 
     assert used == UsageRecord(
         calls=2, failed=1, unpriced=1, requests=2, input_tokens=110, output_tokens=20, cost_usd=0.5

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.store import writers
-from tests.store.scene import Clock, create
+from tests.store.scene import Clock, create, lost_jobs
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store, sqlite
 from wfe_mcp.store.driver import driver
@@ -157,7 +157,7 @@ def test_what_may_not_run_twice_and_waits_in_a_copy_is_left_to_a_person(store: S
         assert tx.hold_unrepeatable_jobs(clock()) == 1
     clock.forward(1)
     with store.tx() as tx:
-        assert [job.id for job in tx.lost_jobs(clock())] == [once], "so it is parked by the next server"
+        assert [job.id for job in lost_jobs(tx, clock)] == [once], "so it is parked by the next server"
         claimed = tx.claim("me", ["local"], 30, clock())
         assert claimed is not None
         assert claimed.id == again

@@ -48,17 +48,6 @@ def test_a_revision_is_read_with_its_content(store: Store) -> None:
     assert (head.sha256, head.schema_name, head.sealed_at) == (found.sha256, "plan@1", None)
 
 
-def test_latest_is_the_revision_written_last_under_a_name(store: Store) -> None:
-    with store.tx() as tx:
-        add_plan(tx, RUN, "one")
-        add_plan(tx, RUN, "two", BUILD)
-        found = tx.latest(RUN, "plan")
-        assert tx.latest(RUN, "review") is None
-
-    assert found is not None
-    assert (found.phase, found.revision) == (BUILD, 1)
-
-
 def test_a_seal_keeps_its_first_time(store: Store) -> None:
     with store.tx() as tx:
         add_plan(tx, RUN)
@@ -103,5 +92,3 @@ def test_evidence_is_found_by_run_phase_attempt_and_id(store: Store) -> None:
         assert tx.evidence(RUN) == [one, two, three]
         assert tx.evidence(RUN, PLAN) == [one, two]
         assert tx.evidence(RUN, PLAN, 2) == [two]
-        assert tx.evidence_by_id("ev-3") == three
-        assert tx.evidence_by_id("ev-4") is None

@@ -191,7 +191,7 @@ def test_names_with_dots_are_quoted_in_keys(root: Path) -> None:
 
 def test_a_frozen_check_is_plain_json_and_complete(root: Path) -> None:
     loaded = load(root, "[checks.test]\nargv = ['a', 'b']\nenv = ['CI']\ncwd = 'web'\njunit = 'web/j.xml'")
-    frozen = loaded.settings.frozen_checks()["test"]
+    frozen = loaded.settings.checks["test"].frozen("test")
     assert frozen.timeout_s == 600
     assert FrozenCheck.model_validate_json(frozen.model_dump_json()) == frozen
 

@@ -57,7 +57,7 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     Your own signing key signs for it, where it is pinned; otherwise a passkey does, on a page. The last key cannot be
     removed.
     """
-    from wfe_mcp.core.errors import nearest
+    from wfe_mcp.core.errors import nearest_hint
     from wfe_mcp.engine.approvals.approvers import approvers_here, pin_person
     from wfe_mcp.engine.approvals.pin import own_key
 
@@ -65,9 +65,8 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     pinned = approvers_here(engine.root).keys
     names = [key.name for key in pinned.values()]
     if name not in names:
-        near = nearest(name, names)
         raise Refused("bad_argument", f"No key called {name!r} is pinned here.",
-                      f"Did you mean {near[0]!r}?" if near else f"Pinned: {', '.join(names) or 'none'}.")  # fmt: skip
+                      nearest_hint(name, names, f"Pinned: {', '.join(names) or 'none'}."))  # fmt: skip
     mine = own_key(engine)
     if mine is not None and mine.key in pinned:
         by = invocation.person(pin_fd, f"remove the key {name!r}")
@@ -97,11 +96,10 @@ def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None)
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
     from wfe_mcp.cli.commands.ui import browse
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.engine.approvals.passkeys import INSTALL, passkeys_are_installed
+    from wfe_mcp.engine.approvals.passkeys import require_library
     from wfe_mcp.views.approvers import approvers_path
 
-    if not passkeys_are_installed():
-        raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)
+    require_library()
     if pin_fd is not None:
         invocation.person(pin_fd, what)
     url = page_at(invocation.engine, approvers_path(invocation.engine, name), opened=True)

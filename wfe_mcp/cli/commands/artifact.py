@@ -7,6 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,6 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
     from pathlib import Path
 
     from wfe_mcp.cli.terminal.outcome import run_outcome
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.model import RunId
     from wfe_mcp.views.attachments import ATTACHMENT, attachment_of
 
@@ -89,13 +89,8 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
         raise typer.BadParameter(f"takes an attached file, for example {ATTACHMENT}1", param_hint="--save")
     with invocation.engine.store.read() as tx:
         found = attachment_of(tx, RunId(run), artifact)
-    try:
-        with Path(save).open("xb") as file:
-            file.write(found.content)
-    except FileExistsError:
-        raise Refused("conflict", f"'{save}' is there already.", "Name another file.") from None
-    except OSError as error:
-        raise Refused("bad_argument", f"'{save}' cannot be written: {error.strerror}.", "Name another file.") from None
+    with named_file(save, "written"), Path(save).open("xb") as file:
+        file.write(found.content)
     what = f"Wrote {found.name} ({found.size_bytes:,} bytes, sha256 {found.sha256[:12]}) to {save}"
     invocation.render(run_outcome(invocation.engine, run, None, what, {"saved": save, "sha256": found.sha256}))
 

@@ -9,6 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
@@ -90,10 +91,8 @@ def _edit_artifact(
 
 
 def _read(path: str, hint: str) -> bytes:
-    try:
+    with named_file(path, "read", hint):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise Refused("bad_argument", f"{path} cannot be read: {error.strerror}.", hint) from None
 
 
 def _in_editor(text: str, name: str, run: str, spot: "PhasePath") -> str:

@@ -12,6 +12,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.transfer.exporting import Exported
@@ -47,13 +48,14 @@ def _write(found: "Exported", path: Path) -> None:
     if path.exists():
         raise Refused("conflict", f"{path} exists already.", "Name another file, or move that one.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as file:
-            file.writelines(found.lines())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise Refused("bad_argument", f"{path} cannot be written: {error.strerror}.", "Name another file.") from None
+    with named_file(path, "written"):
+        try:
+            with part.open("xb") as file:
+                file.writelines(found.lines())
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+            raise

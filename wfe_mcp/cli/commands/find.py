@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -33,8 +33,7 @@ def find(
     from wfe_mcp.views.find import FoundView, found_everywhere
 
     if kind and kind not in set(Kind):
-        near = nearest(kind, set(Kind))
-        hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(Kind)}."
+        hint = nearest_hint(kind, set(Kind), f"One of: {', '.join(Kind)}.")
         raise Refused("bad_argument", f"{kind!r} is not a kind of result.", hint)
     with invocation.screen.busy("Searching"):
         answer = found_everywhere(

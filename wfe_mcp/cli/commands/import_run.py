@@ -7,7 +7,7 @@ import typer
 
 from wfe_mcp.cli.commands.import_work import Format, write_work
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -38,15 +38,13 @@ def import_run(
     if wanted or is_work(Path(source)):
         write_work(invocation, read_work(Path(source), wanted, "bad_argument"), to, dry_run=dry_run)
         return
-    try:
+    with named_file(source, "read", "Name a file of wfe-mcp export, or the folder of a session."):
         foreign = read_foreign(Path(source))
         if foreign is not None:
             found = import_foreign(invocation.engine, invocation.by, foreign, dry_run=dry_run)
         else:
             with Path(source).open("rb") as file:
                 found = come_in(invocation.engine, invocation.by, file, dry_run=dry_run)
-    except OSError as error:
-        raise Refused("bad_argument", f"{source} cannot be read: {error.strerror}.", "Name a file of wfe-mcp export, or the folder of a session.") from None  # fmt: skip
     answer = imported_answer(invocation.engine, found, dry_run=dry_run)
 
     def tell(screen: "Screen") -> None:

@@ -8,6 +8,7 @@ import typer
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.invocation import Invocation
@@ -25,6 +26,7 @@ Format = Annotated[
 
 _SHOWN = 20
 """Most losses that a terminal shows; ``--json`` has all."""
+_OTHER = "Name another folder with --to."
 
 
 def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, dry_run: bool = False) -> None:
@@ -73,28 +75,21 @@ def _missing(folder: Path, shown: str, files: dict[str, bytes]) -> list[str]:
     """The files that are not there yet. Refuses ``conflict`` if one has other content."""
     missing: list[str] = []
     for name, content in files.items():
-        try:
-            if (folder / name).read_bytes() == content:
+        with named_file(folder / name, "written", _OTHER):
+            try:
+                found = (folder / name).read_bytes()
+            except FileNotFoundError:
+                missing.append(name)
                 continue
-        except FileNotFoundError:
-            missing.append(name)
-            continue
-        except OSError as error:
-            raise _unwritable(folder / name, error) from None
-        raise Refused("conflict", f"{shown}/{name} exists already, with other content.",
-                      "Move that folder, or name another one with --to.")  # fmt: skip
+        if found != content:
+            raise Refused("conflict", f"{shown}/{name} exists already, with other content.",
+                          "Move that folder, or name another one with --to.")  # fmt: skip
     return missing
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
     from wfe_mcp.workspace.files.project_files import write_atomic
 
-    try:
+    with named_file(folder / name, "written", _OTHER):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder.resolve(), name, content)
-    except OSError as error:
-        raise _unwritable(folder / name, error) from None
-
-
-def _unwritable(target: Path, error: OSError) -> Refused:
-    return Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another folder with --to.")

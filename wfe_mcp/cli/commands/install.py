@@ -7,7 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.connecting import Connected
@@ -84,7 +84,7 @@ def uninstall(
     if found and not dry_run:
         if not yes:
             confirmed(f"Disconnect {' and '.join(dict.fromkeys(each.client.title for each in found))}?")
-        connecting.disconnect(places, found)
+        connecting.disconnect(found)
     verb = "Would disconnect" if dry_run else "Disconnected"
     names = ", ".join(f"{each.client.title} ({each.scope})" for each in found)
     told = f"{verb} {names}." if found else "No client is connected; nothing to change."
@@ -139,7 +139,6 @@ def form_of(given: str) -> Any:
 
 def _one_of(option: str, given: str, valid: Sequence[str]) -> str:
     if given not in valid:
-        near = nearest(given, valid)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(valid)}."
+        hint = nearest_hint(given, valid, f"There are: {', '.join(valid)}.")
         raise Refused("bad_argument", f"{option} {given!r} is not known.", hint)
     return given

@@ -189,14 +189,13 @@ def _words(given: list[str] | None) -> list[str]:
 
 
 def _statuses(given: list[str] | None) -> list[Any]:
-    from wfe_mcp.core.errors import Refused, nearest
+    from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.store.records.jobs import JobStatus
 
     names = _words(given)
     for name in names:
         if name not in set(JobStatus):
-            near = nearest(name, set(JobStatus))
-            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(JobStatus)}."
+            hint = nearest_hint(name, set(JobStatus), f"One of: {', '.join(JobStatus)}.")
             raise Refused("bad_argument", f"{name!r} is not a status of a job.", hint)
     return [JobStatus(name) for name in names]
 

@@ -9,6 +9,7 @@ from wfe_mcp.cli.commands.template_import import Target, write_plan
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -119,13 +120,11 @@ def import_plan(invocation: Invocation, source: Source, to: Target = "") -> None
 
 
 def _write(target: Path, text: str) -> None:
-    try:
-        with target.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Refused("conflict", f"{target} exists already.", "Name another file with --to.") from None
-    except OSError as error:
-        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
+    with (
+        named_file(target, "written", "Name another file with --to."),
+        target.open("x", encoding="utf-8", newline="\n") as file,
+    ):
+        file.write(text)
 
 
 def _tell_problems(screen: "Screen", quality: dict[str, Any]) -> None:

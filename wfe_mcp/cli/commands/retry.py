@@ -17,7 +17,7 @@ Role = Annotated[
 
 def retry(
     invocation: Invocation, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
-) -> None:  # fmt: skip
+) -> None:
     """Open a new attempt at a phase.
 
     It asks for your PIN after a stop.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def list_runs(
     names = [name for given in status or [] for name in given.split(",")]
     for name in names:
         if name not in set(RunStatus):
-            near = nearest(name, set(RunStatus))
-            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(RunStatus)}."
+            hint = nearest_hint(name, set(RunStatus), f"One of: {', '.join(RunStatus)}.")
             raise Refused("bad_argument", f"{name!r} is not a status of a run.", hint)
     wanted = [RunStatus(name) for name in names]
     if stale:
@@ -83,6 +82,7 @@ def list_runs(
             untouched_since=before, triggered_by=triggered_by or None,
             external_id=external_id or None, archived=archived, reached=[name for given in state or [] for name in given.split(",")],
         )  # fmt: skip
+        weaker = tx.weakened_gates(record.id for record in page.runs)
         known = tx.reached_states(engine.project_id) if state else []
     are_stale, are_stuck = stale_of(engine, page.runs), stuck_of(engine, page.runs)
     waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
@@ -92,6 +92,7 @@ def list_runs(
             stale=record.id in are_stale,
             stuck=record.id in are_stuck - are_stale,
             waiting_on=waits.get(record.id, ("", ""))[0],
+            weakened_gates=weaker.get(record.id, 0),
         )
         for record in page.runs
     )

@@ -8,8 +8,8 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.text import indented, shortened
 from wfe_mcp.cli.terminal.times import exact
-from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -90,10 +90,7 @@ def show(
         report = ReportView(run=answer.shown(RunView), story=story(engine, found))
     attempts = [one for one in report.story.attempts if phase in {"", one.phase}]
     if not attempts:
-        near = nearest(phase, found.loaded.state.attempts)
-        raise Refused(
-            "unknown_phase", f"Run {run} has no phase {phase!r}.", f"Did you mean {near[0]!r}?" if near else ""
-        )
+        raise unknown_phase(found.loaded.state, phase)
     if tools:
         attempts = [replace(one, tool_calls=_tool_calls(invocation, run, one)) for one in attempts]
     report = replace(

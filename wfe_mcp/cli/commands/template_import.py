@@ -12,6 +12,7 @@ from wfe_mcp.cli.commands.template_versions import tell_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -78,7 +79,7 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
 
     target = Path(to) if to else invocation.engine.root / ".wfe" / "plans" / f"{source.stem}.json"
     text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
-    try:
+    with named_file(target, "written", "Name another file with --to."):
         if target.is_file():
             written = target.read_bytes()
         else:
@@ -86,8 +87,6 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
             with target.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
             written = text.encode()
-    except OSError as error:
-        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file with --to.") from None  # fmt: skip
     if written != text.encode():
         raise Refused("conflict", f"{target} exists already, with other content.",
                       "Name another file with --to, or move that one.")  # fmt: skip

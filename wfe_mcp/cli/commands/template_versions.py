@@ -10,7 +10,6 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -51,24 +50,13 @@ def edit(invocation: Invocation, name: Name, file: File = "") -> None:
 def diff(invocation: Invocation, name: Name, other: Other = "") -> None:
     """Compare a template with its origin, or with another one."""
     from wfe_mcp.cli.terminal.changes import render_changes
-    from wfe_mcp.engine.templates.catalogue import template_definition
-    from wfe_mcp.engine.templates.versions import parent_of
-    from wfe_mcp.views.diff import difference
-    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views import authoring
 
-    offer = template_definition(invocation.engine, name)
-    old = template_definition(invocation.engine, other).definition if other else parent_of(invocation.engine, offer)
-    if old is None:
-        raise Refused("bad_argument", f"{offer.name} {offer.version} was not made from another template.",
-                      f"Name one to compare with: wfe-mcp templates diff {name} OTHER")  # fmt: skip
-    old_is, new_is = f"{old['name']} {old['version']}", f"{offer.name} {offer.version}"
-    changes = difference(old, offer.definition)
-    data = {"old": old_is, "new": new_is, "changes": changes}
-    answer = Envelope(True, summary=f"{old_is} -> {new_is}: {plural(len(changes), 'change')}", data=data)
+    answer = authoring.diff(invocation.engine, invocation.by, name, other)
 
     def tell(screen: "Screen") -> None:
         screen.line(answer.summary, "bold")
-        render_changes(screen, changes, 300)
+        render_changes(screen, answer.shown(authoring.TemplateDiff).changes, 300)
 
     invocation.render(answer, tell)
 

@@ -10,6 +10,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,13 +110,8 @@ def export(invocation: Invocation, name: Name, target: Target = "") -> None:
             answer, lambda _screen: print(text)
         )  # not through the screen, which would change the bytes of a prompt
         return
-    try:
-        with Path(target).open("x", encoding="utf-8", newline="\n") as file:
-            file.write(f"{text}\n")
-    except FileExistsError:
-        raise Refused("conflict", f"{target} exists already.", "Name another file, or move that one.") from None
-    except OSError as error:
-        raise Refused("bad_argument", f"{target} cannot be written: {error.strerror}.", "Name another file.") from None
+    with named_file(target, "written"), Path(target).open("x", encoding="utf-8", newline="\n") as file:
+        file.write(f"{text}\n")
     invocation.render(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
 
 

@@ -28,13 +28,12 @@ def create(
 
     read: look. work: what an agent may do too. manage: store templates and cancel jobs too. A token never approves for you.
     """
-    from wfe_mcp.core.errors import Refused, nearest
+    from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.engine.access.tokens import SCOPES, create_token
     from wfe_mcp.views.envelope import Envelope
 
     if scope not in SCOPES:
-        near = nearest(scope, SCOPES)
-        hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(SCOPES)}."
+        hint = nearest_hint(scope, SCOPES, f"One of: {', '.join(SCOPES)}.")
         raise Refused("bad_argument", f"There is no scope {scope!r}.", hint)
     engine = invocation.engine
     made, text = create_token(

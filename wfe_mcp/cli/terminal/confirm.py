@@ -17,7 +17,7 @@ def agreed(question: str, word: str = "") -> bool:
     from wfe_mcp.cli.terminal.pin import at_terminal
 
     if not at_terminal():
-        raise Refused("needs_human", "No terminal for the prompt.", "Add --yes, or run it in a terminal of your own.")  # fmt: skip
+        raise Refused("needs_human", "No terminal for the prompt.", "Add --yes, or run it in a terminal of your own.")
     return typed(f"{question} [{f'type {word}' if word else 'y'}/N] ").lower() in ({word} if word else {"y", "yes"})
 
 

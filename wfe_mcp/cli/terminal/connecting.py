@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.confirm import agreed, typed
+from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.cli.terminal.hook_choices import hook_changes, hook_command, hook_note, wants_hooks
 from wfe_mcp.clients import connect, files, launch
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
@@ -104,8 +104,8 @@ def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish:
         show_plan(screen, each, places)
     if wish.dry_run:
         return outcomes
-    if fresh and not (wish.yes or wish.picked) and not agreed(f"Connect {_names(fresh)}?"):
-        raise Refused("needs_human", "Cancelled. Nothing changed.")
+    if fresh and not (wish.yes or wish.picked):
+        confirmed(f"Connect {_names(fresh)}?")
     answered = _answers(places, todo, wish) if fresh else wish
     trials: dict[tuple[str, ...], Trial] = {}
     for each in todo:
@@ -157,7 +157,7 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
     return found
 
 
-def disconnect(places: Places, found: Sequence[Connection]) -> None:
+def disconnect(found: Sequence[Connection]) -> None:
     """Remove what these clients have of wfe-mcp."""
     records = records_here()
     made: list[Path] = []
@@ -177,8 +177,7 @@ def offer(screen: Screen, root: Path, more: Sequence[str]) -> None:
     places = places_of(root)
     left = [each for each in installed(places) if not _is_connected(each, places)]
     if left and not at_terminal():
-        say(
-            screen,
+        screen.aside(
             f"Clients not connected yet: {', '.join(each.title for each in left)}. To connect them: wfe-mcp install",
         )
     elif left:
@@ -210,13 +209,12 @@ def _picked(said: str, clients: Sequence[Client]) -> list[Client]:
 def show_plan(screen: Screen, one: Connected, places: Places) -> None:
     """The changes that are planned for a client, or why there are none."""
     if one.refusal is not None:
-        say(screen, f"{one.client.title}: {one.refusal.message} {one.refusal.hint}", "yellow")
+        screen.aside(f"{one.client.title}: {one.refusal.message} {one.refusal.hint}", "yellow")
     elif one.plan is not None and one.plan.changes:
         for change in one.plan.changes:
             show_change(screen, one.client.title, change, places)
     elif one.plan is not None:
-        say(
-            screen,
+        screen.aside(
             f"{one.client.title} is connected already ({shown(one.plan.found.file, places)}); nothing to change.",
         )
 
@@ -225,10 +223,10 @@ def show_change(screen: Screen, title: str, change: Change, places: Places) -> N
     """The lines that are added and removed; the rest of a file may hold secrets and is not shown."""
     view = change_view(change)
     new = " (new)" if change.before is None else " (removed)" if change.after is None else ""
-    say(screen, f"{title}: {shown(change.file, places)}{new}, {change.what}", "bold")
+    screen.aside(f"{title}: {shown(change.file, places)}{new}, {change.what}", "bold")
     for mark, colour in (("-", "red"), ("+", "green")):
         for line in view["removed" if mark == "-" else "added"].splitlines():
-            say(screen, f"  {mark} {line}".rstrip(), colour)
+            screen.aside(f"  {mark} {line}".rstrip(), colour)
 
 
 def change_view(change: Change) -> dict[str, Any]:
@@ -254,14 +252,6 @@ def shown(file: Path, places: Places) -> str:
     return f"~{os.sep}{file.relative_to(places.home)}" if file.is_relative_to(places.home) else str(file)
 
 
-def say(screen: Screen, text: str, style: str = "") -> None:
-    """A line for people; with ``--json`` it does not belong into the document."""
-    if screen.as_json:
-        screen.talk(text)
-    else:
-        screen.line(text, style)
-
-
 def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: Sequence[str] = ()) -> None:
     """What is connected, what the user still does in the client, what asks, and what to commit."""
     done = [each for each in outcomes if each.state in ("new", "update") and each.plan is not None]
@@ -270,31 +260,31 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
         if plan is None:
             continue
         works = f"; a test start worked, {plural(len(each.trial.tools), 'tool')}" if each.trial else ""
-        say(screen, f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
+        screen.aside(f"Connected {each.client.title} ({shown(plan.found.file, places)}){works}.", "green")
         for note in filter(None, (plan.client.before, hook_note(plan))):
-            say(screen, f"  In the client: {note}.")
+            screen.aside(f"  In the client: {note}.")
         if not plan.allow:
             flag = (
                 "; to allow wfe's tools: wfe-mcp install --allow"
                 if plan.client.offers_permission(plan.found.shape)
                 else ""
             )
-            say(screen, f"  It {plan.client.asks}{flag}.")
+            screen.aside(f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
-            say(screen, '  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
+            screen.aside('  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
     for each in outcomes:
         if each.refusal is not None:
             screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
     commit = [*more, *to_commit(done, places)]
     if commit:
-        say(screen, f"To share with your team, commit {' '.join(commit)}")
+        screen.aside(f"To share with your team, commit {' '.join(commit)}")
     private = [shown(each.plan.found.file, places) for each in done if each.plan and _is_private(each.plan, places)]
     hooked = [
         file for each in done if each.plan for file in hook_changes(each.plan) if file.is_relative_to(places.root)
     ]
     private = list(dict.fromkeys([*private, *(shown(file, places) for file in hooked)]))
     if private:
-        say(screen, f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
+        screen.aside(f"Do not commit {' '.join(private)}: the command is a path of this machine.", "yellow")
 
 
 def to_commit(outcomes: Sequence[Connected], places: Places) -> list[str]:

@@ -27,19 +27,19 @@ def show_listing(screen: Screen, listing: TrustListing) -> None:
     one = listing.pending
     version = f" {listing.version}" if listing.version else ""
     compared = f", compared with {listing.compared}" if listing.compared else " (new)"
-    _say(screen, f"{one.name}{version} ({one.kind}, {one.where}, sha256 {one.sha256[:12]}){compared}", "bold")
+    screen.aside(f"{one.name}{version} ({one.kind}, {one.where}, sha256 {one.sha256[:12]}){compared}", "bold")
     if listing.weakening:
-        _say(screen, "  WEAKENS GATES", "red")
+        screen.aside("  WEAKENS GATES", "red")
         _show(screen, listing.weakening, "red")
     rest = [each for each in listing.changes if each not in listing.weakening and each.mark != "same"]
     _show(screen, rest, "")
     same = sum(1 for each in listing.changes if each.mark == "same")
     if same:
-        _say(screen, f"  unchanged: {plural(same, 'effect')}, trusted already")
+        screen.aside(f"  unchanged: {plural(same, 'effect')}, trusted already")
     if not listing.weakening and one.kind != "approvers":
-        _say(screen, "  No gate is weakened.")
+        screen.aside("  No gate is weakened.")
     for problem in listing.problems:
-        _say(screen, f"  ! {problem}", "yellow")
+        screen.aside(f"  ! {problem}", "yellow")
 
 
 def show_trust(screen: Screen, view: TrustView) -> None:
@@ -64,14 +64,6 @@ def _show_keys(screen: Screen, view: TrustView) -> None:
         screen.line(f"  ! {NOT_CONTINUED}", "yellow")
 
 
-def _say(screen: Screen, text: str, style: str = "") -> None:
-    """A line of the listing; with ``--json`` it does not belong into the document."""
-    if screen.as_json:
-        screen.talk(text)
-    else:
-        screen.line(text, style)
-
-
 def change_lines(change: EffectChange) -> list[str]:
     """A change as ``trust``, ``init`` and ``doctor`` print it: its mark, its kind, what it is, and what it was."""
     effect = change.effect
@@ -84,4 +76,4 @@ def change_lines(change: EffectChange) -> list[str]:
 
 def _show(screen: Screen, changes: Sequence[EffectChange], colour: str) -> None:
     for line in (each for change in changes for each in change_lines(change)):
-        _say(screen, f"  {line}", colour)
+        screen.aside(f"  {line}", colour)

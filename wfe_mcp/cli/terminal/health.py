@@ -156,7 +156,7 @@ def _left(engine: Engine) -> Iterator[HealthFinding]:
         pruned = {str(one.run_id) for one in tx.pruned_runs(engine.project_id)}
     gone = (files | refs) & pruned
     if gone:
-        yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")  # fmt: skip
+        yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")
     unknown = sorted(files - known.keys() - pruned)
     if unknown:
         told = f"{plural(len(unknown), 'folder')} of no run in this database, the first: {engine.root / '.wfe' / 'runs' / unknown[0]}"

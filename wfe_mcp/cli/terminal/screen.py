@@ -112,6 +112,13 @@ class Screen:
         sys.stdout.flush()
         print(clean(text), file=sys.stderr, flush=True)
 
+    def aside(self, text: str, style: str = "") -> None:
+        """A line for people; with ``--json`` it does not belong into the document."""
+        if self.as_json:
+            self.talk(text)
+        else:
+            self.line(text, style)
+
     @staticmethod
     def flush() -> Any:
         """Write out what was shown so far."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
@@ -83,8 +83,7 @@ class Caller:
         found = engines.by_id(wanted)
         if found is None:
             with engines.engine.store.read() as tx:
-                near = nearest(wanted, [each.id for each in tx.projects()])
-            hint = f"Did you mean {near[0]}?" if near else "List them: GET /api/v1/projects"
+                hint = nearest_hint(wanted, [each.id for each in tx.projects()], "List them: GET /api/v1/projects")
             raise Refused("bad_argument", f"There is no project {wanted!r}, or its folder is gone.", hint)
         return found
 

@@ -20,7 +20,7 @@ from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.dashboard.decision_forms import refuse_unseen
-from wfe_mcp.dashboard.edits import open_text, store_edit, what_is_editable
+from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
 from wfe_mcp.dashboard.highlight import classed
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import files_now
@@ -133,10 +133,7 @@ def text_to_edit(caller: Reads, request: str) -> JSONResponse:
     view, engine = _found(caller, request)
     what = what_is_editable(view)
     if not what:
-        raise Refused(
-            "illegal_transition", f"Nothing of phase {view.request.phase!r} can be edited here now.",
-            f"At a terminal: wfe-mcp edit {view.request.run_id} {view.request.phase}",
-        )  # fmt: skip
+        raise nothing_to_edit(view)
     return shown(what, TextToEdit(what=what, text=open_text(engine, view), sha256=view.request.sha256))
 
 

@@ -110,7 +110,7 @@ def export_activity(
 
 def _activity(
     caller: Caller, project: str, run: str, type_: str, actor: str, before: int, limit: int
-) -> list[Activity]:  # fmt: skip
+) -> list[Activity]:
     wanted = project or caller.token.project
     engine = caller.engine_of(run) if run else caller.engine(wanted)
     with engine.store.read() as tx:

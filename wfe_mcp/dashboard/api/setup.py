@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.dashboard.api.access import Manages, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
@@ -177,8 +177,7 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
     engine = caller.engine(body.project)
     checks = engine.settings().settings.checks
     if name not in checks:
-        near = nearest(name, checks)
-        hint = f"Did you mean {near[0]!r}?" if near else "They are named by GET /settings; one that is new needs trust."
+        hint = nearest_hint(name, checks, "They are named by GET /settings; one that is new needs trust.")
         raise Refused("bad_argument", f"There is no check {name!r} in force.", hint)
     (trial,) = try_checks(engine.root, [FoundCheck(name, "build", checks[name])], engine.environment)
     return shown(f"{name}: {trial.outcome}", check_trial(trial))

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, get_args
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -95,8 +95,7 @@ def revoke_token(engine: Engine, by: By, name: str) -> None:
     with engine.store.tx() as tx:
         names = [each.removeprefix(_PREFIX) for each in tx.secrets_named(_PREFIX)]
         if name not in names:
-            near = nearest(name, names)
-            hint = f"Did you mean {near[0]}?" if near else "List them: wfe-mcp token list"
+            hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
         tx.set_secret(_PREFIX + name, None, by, engine.clock())
 

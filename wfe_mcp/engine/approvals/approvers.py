@@ -184,9 +184,7 @@ def _refuse_misnamed(key: ApproverKey, what: str) -> None:
         raise _broken(f"{what} names a key by another fingerprint")
 
 
-def _refuse_wrong_signature(
-    statement: dict[str, Any], change: ApproverChange, signer: ApproverKey, what: str
-) -> None:  # fmt: skip
+def _refuse_wrong_signature(statement: dict[str, Any], change: ApproverChange, signer: ApproverKey, what: str) -> None:
     if change.assertion is None:
         if not signature_holds(signer.public_key, change.signature or "", canonical_json(statement)):
             raise _broken(f"{what} is not signed by {signer.name!r}")

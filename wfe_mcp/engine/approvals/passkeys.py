@@ -96,7 +96,7 @@ def challenge(statement: object) -> bytes:
 
 def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -> dict[str, Any]:
     """Browser options to create a key that is none of ``others``. ``once``: a nonce returned with the answer."""
-    _library()
+    require_library()
     from webauthn import generate_registration_options
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import AuthenticatorSelectionCriteria, UserVerificationRequirement
@@ -111,7 +111,7 @@ def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -
 
 def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, Any]:
     """Browser options to have ``statement`` signed by one of ``keys``."""
-    _library()
+    require_library()
     from webauthn import generate_authentication_options
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import UserVerificationRequirement
@@ -125,7 +125,7 @@ def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, An
 
 def created_key(given: str, once: bytes, port: int) -> Created:
     """The key that a browser created; ``given``: its answer as JSON. Refuses ``bad_argument``: not for ``once``."""
-    _library()
+    require_library()
     from webauthn import verify_registration_response
     from webauthn.helpers import bytes_to_base64url
     from webauthn.helpers.exceptions import WebAuthnException
@@ -142,14 +142,12 @@ def created_key(given: str, once: bytes, port: int) -> Created:
     return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
 
 
-def signed(
-    assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0
-) -> int:  # fmt: skip
+def signed(assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0) -> int:
     """The authenticator's counter, after checking that the key signed ``statement``. Refuses ``needs_human``.
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.
     """
-    _library()
+    require_library()
     from webauthn import verify_authentication_response
     from webauthn.helpers import base64url_to_bytes
     from webauthn.helpers.exceptions import WebAuthnException
@@ -185,7 +183,7 @@ def _named(keys: Iterable[str]) -> list[Any]:
     return [PublicKeyCredentialDescriptor(id=base64url_to_bytes(key)) for key in keys]
 
 
-def _library() -> None:
+def require_library() -> None:
     """Refuse where the extra is not installed. Loading takes 60 ms: only where a passkey is used."""
     if not passkeys_are_installed():
         raise Refused("unavailable", "Passkeys need the package 'webauthn', which is not installed here.", INSTALL)

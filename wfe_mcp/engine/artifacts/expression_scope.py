@@ -21,7 +21,7 @@ from wfe_mcp.core.paths import inside, item_of, name_of
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from wfe_mcp.core.model import Attempt, RunState
     from wfe_mcp.core.paths import PhasePath
@@ -123,15 +123,7 @@ class _Seen:
         return word in self._words
 
     def artifacts(self, attempt: Attempt, *, own: bool, item: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for place in (*_around(self._state, attempt.phase), attempt.phase):
-            before = upstream(self._state.spec, place)
-            for path in self._beside(place):
-                if path in before:
-                    found |= self._made_by(path)
-        if item:
-            for phase in self._state.spec.body(attempt.phase):
-                found |= self._made_by(inside(attempt.phase, item, phase.path))
+        found = self.made_by(self._before(attempt.phase, item))
         return found | (self._made_by(attempt.phase, judged=attempt) if own else {})
 
     def made_by(self, paths: Iterable[PhasePath]) -> dict[str, Any]:
@@ -150,16 +142,16 @@ class _Seen:
 
     def vars(self, attempt: Attempt, *, own: bool, item: str, after: Collection[str] | None = None) -> dict[str, Any]:
         """Variables assigned by steps in scope. A skipped or failed step assigns none, except a failed check."""
-        found: dict[str, Any] = {}
-        for place in (*_around(self._state, attempt.phase), attempt.phase):
-            before = upstream(self._state.spec, place)
-            for path in self._beside(place):
-                if path in before:
-                    found |= self._assigned_by(self._state.current(path))
-        if item:
-            for phase in self._state.spec.body(attempt.phase):
-                found |= self._assigned_by(self._state.current(inside(attempt.phase, item, phase.path)))
+        found = self.assigned_by(self._before(attempt.phase, item))
         return found | (self._assigned_by(attempt, so_far=True, after=after) if own else {})
+
+    def _before(self, at: PhasePath, item: str) -> Iterator[PhasePath]:
+        """The phases that ``at`` and what is around it need; those of its ``item``, if it is a loop."""
+        for place in (*_around(self._state, at), at):
+            before = upstream(self._state.spec, place)
+            yield from (path for path in self._beside(place) if path in before)
+        if item:
+            yield from (inside(at, item, phase.path) for phase in self._state.spec.body(at))
 
     def _assigned_by(
         self, attempt: Attempt, *, so_far: bool = False, after: Collection[str] | None = None

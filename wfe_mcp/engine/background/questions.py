@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.jobs.backoff import PRIORITY
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
@@ -43,14 +43,12 @@ def enqueue(
                       "Make it shorter.")  # fmt: skip
     number = next((each for name, each in PRIORITY.items() if name == priority), None)
     if number is None:
-        near = nearest(priority, PRIORITY)
-        hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(PRIORITY)}."
+        hint = nearest_hint(priority, PRIORITY, f"One of: {', '.join(PRIORITY)}.")
         raise Refused("bad_argument", f"{priority!r} is not a priority.", hint)
     names = known_names(engine.settings().settings)
     if role.partition("/")[0] not in names:
-        near = nearest(role, names)
         raise Refused("bad_argument", f"There is no role or provider {role!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names)}.")  # fmt: skip
+                      nearest_hint(role, names, f"Known: {', '.join(names)}."))  # fmt: skip
     first = connections_of(engine, role)[0]
     if first.kind == "manual":
         raise Refused("bad_argument", f"{role!r} is a person: it works no queue.", "Name a model.")
@@ -73,14 +71,14 @@ class QuestionJobs:
     def __call__(self, context: JobContext) -> Outcome:
         """Ask the role's model, and its fallbacks when it cannot answer."""
         from wfe_mcp.engine.models.ask import answer
-        from wfe_mcp.engine.models.call_log import recording
+        from wfe_mcp.engine.models.call_log import Recording
         from wfe_mcp.engine.models.connections import connections_of
         from wfe_mcp.providers.call import ProviderFault, Question
         from wfe_mcp.store.records.calls import CallPurpose
 
         given, fault = context.job.payload, ""
         for connection in connections_of(self._engine, given["role"]):
-            listener = recording(self._engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
+            listener = Recording(self._engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
             try:
                 said = answer(self._engine, context, connection, Question(given["question"]), listener)
             except ProviderFault as raised:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.run_change import queue_name
@@ -75,8 +75,7 @@ def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...
     """The queues of this project. Refuses an unknown kind."""
     for kind in kinds:
         if kind not in SLOTS:
-            near = nearest(kind, QUEUES)
-            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(QUEUES)}."
+            hint = nearest_hint(kind, QUEUES, f"One of: {', '.join(QUEUES)}.")
             raise Refused("bad_argument", f"There is no queue {kind!r}.", hint)
     return tuple(queue_name(kind, engine.project_id) for kind in kinds)
 
@@ -141,10 +140,8 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
         if path in current.state.attempts and current.attempt(path).number == job.attempt:
             told = f"The work of the server on {path!r} ended: {reason}."
             current.give(
-                c.FailAttempt(
-                    phase=path, attempt=job.attempt, reason=told, human_only=True, by=SYSTEM, at=current.at
-                )
-            )  # fmt: skip
+                c.FailAttempt(phase=path, attempt=job.attempt, reason=told, human_only=True, by=SYSTEM, at=current.at)
+            )
 
 
 def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:

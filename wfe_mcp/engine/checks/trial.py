@@ -177,9 +177,8 @@ def _to_bring(root: Path, settings: CheckSettings, tree: HashedTree) -> list[str
     folders = dict.fromkeys(("", *((f"{settings.cwd}/",) if settings.cwd else ())))
     named = [f"{folder}{name}" for folder in folders for name in _BRING]
     return [
-        path for path in named
-        if (root / path).is_dir() and not any(file.startswith(f"{path}/") for file in tree.files)
-    ]  # fmt: skip
+        path for path in named if (root / path).is_dir() and not any(file.startswith(f"{path}/") for file in tree.files)
+    ]
 
 
 def _told(counts: _Counts | None) -> str:

@@ -191,14 +191,14 @@ def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
 def _ask(
     engine: Engine, context: JobContext, reviewer: Reviewer, about: About, with_fallbacks: bool
 ) -> tuple[Reviewed, ProviderFault | None]:
-    from wfe_mcp.engine.models.call_log import recording
+    from wfe_mcp.engine.models.call_log import Recording
 
     last: tuple[Reviewed, ProviderFault | None] | None = None
     for connection in reviewer.connections if with_fallbacks else reviewer.connections[:1]:
         said = Reviewed(reviewer.name, connection.provider, _model(connection))
         if connection.kind == "manual" and about.root is not None:
             return replace(said, fault="a person has not answered yet", is_waited_for=True), None
-        listener = recording(engine, context, purpose=CallPurpose.OPINION, role=reviewer.name)
+        listener = Recording(engine, context, purpose=CallPurpose.OPINION, role=reviewer.name)
         try:
             given = answer(engine, context, connection, about.question, listener)
         except ProviderFault as fault:

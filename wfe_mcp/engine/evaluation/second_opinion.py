@@ -18,9 +18,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_of
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import queue_name
@@ -153,8 +154,7 @@ def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
     what = "configured role" if by_agent else "role or provider"
     for name in reviewers:
         if (name if by_agent else name.partition("/")[0]) not in names:
-            near = nearest(name, names)
-            hint = f"Did you mean {near[0]!r}?" if near else "A person configures one: wfe-mcp providers role"
+            hint = nearest_hint(name, names, "A person configures one: wfe-mcp providers role")
             known = f" Known: {', '.join(names)}." if names else ""
             raise Refused("bad_argument", f"There is no {what} {name!r}.", f"{hint}{known}")
     return tuple(dict.fromkeys(reviewers))
@@ -216,7 +216,5 @@ def _asked_in(current: RunChange, attempt: Attempt) -> str:
 
 def _expect_phase(loaded: LoadedRun, phase: str) -> PhasePath:
     if PhasePath(phase) not in loaded.state.attempts:
-        near = nearest(phase, loaded.state.attempts)
-        hint = f"Did you mean {near[0]!r}?" if near else ""
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", hint, run=loaded.record.id)
+        raise unknown_phase(loaded.state, phase)
     return PhasePath(phase)

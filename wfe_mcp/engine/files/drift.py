@@ -58,7 +58,7 @@ class ChangedFile:
 
 def changed_artifacts(
     engine: Engine, tx: Tx, record: RunRecord, state: RunState, plan: CompiledTemplate
-) -> tuple[ChangedFile, ...]:  # fmt: skip
+) -> tuple[ChangedFile, ...]:
     """The changed mirrors of sealed artifacts."""
     return tuple(
         found

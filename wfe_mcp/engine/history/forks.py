@@ -201,9 +201,7 @@ def _trees(tx: Tx, place: _Place) -> set[str]:
     return found
 
 
-def _command(
-    tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew: tuple[PhasePath, ...]
-) -> ForkRun:  # fmt: skip
+def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew: tuple[PhasePath, ...]) -> ForkRun:
     used = tx.usage(run_id=place.record.id, until=place.event.at)
     before = place.state.origin or Origin(place.record.id, 0, "")
     return ForkRun(

@@ -303,9 +303,7 @@ def _unproven(
         yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)
 
 
-def _signed(
-    row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]
-) -> tuple[Said | None, str]:  # fmt: skip
+def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]) -> tuple[Said | None, str]:
     """The statement in ``row``, and why it does not count."""
     signature = _signature(row)
     said = None if signature is None else read_statement(signature.statement)

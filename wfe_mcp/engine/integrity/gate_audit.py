@@ -81,7 +81,7 @@ def _of_run(
         if spec.get(phase.path) != (phase.gates_before, phase.gates):
             yield _fault(loaded, f"gates of {phase.path}", "the run's gates are not those of its frozen definition")
     template = _template(engine, tx, loaded, effective)
-    if template is None or not _is_known(engine, tx, loaded, trusted):
+    if template is None or not _is_known(tx, loaded, trusted):
         yield _fault(loaded, f"template {record.template}", "the run's template was not trusted when it started")
         return
     recorded = {(one.phase, one.gate, one.what) for one in state.gates}
@@ -147,7 +147,7 @@ def _embedded(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _embedded(inner)  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
-def _is_known(engine: Engine, tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> bool:
+def _is_known(tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> bool:
     """True when the template was trusted, or is shipped. One that an older version shipped cannot be compared."""
     from wfe_mcp.workflow.catalogue import package_templates, shipped_templates
     from wfe_mcp.workflow.load import digest

@@ -313,7 +313,7 @@ def _key(store: Store) -> PinnedKey | None:
 
 def _note(
     engine: Engine, copied: Store, file: Path, held: Held, before: Mapping[str, int], by: By, key: PinnedKey | None
-) -> SetBack:  # fmt: skip
+) -> SetBack:
     """Record the restore in the copy, so that both take effect together. ``key``: pinned there too, where it pins none."""
     from wfe_mcp.engine.approvals.pin import begin_signing, pinned_key
     from wfe_mcp.workspace.system.anchors import lines_of

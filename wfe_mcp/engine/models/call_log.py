@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from wfe_mcp.core.model import RunId
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.providers.call import Connection, Estimate, Listener, ProviderFault, ToolResult, Usage
+    from wfe_mcp.providers.call import Connection, Estimate, ProviderFault, ToolResult, Usage
     from wfe_mcp.store import Tx
     from wfe_mcp.workspace.config.provider_tables import ProviderSettings
 
@@ -42,38 +40,18 @@ _LOOK_S = 0.5
 _TRIES = 3
 
 
-def recording(
-    engine: Engine,
-    job: JobContext | None,
-    *,
-    purpose: CallPurpose | str,
-    role: str = "",
-    run: RunId | None = None,
-    phase: PhasePath | None = None,
-    attempt: int | None = None,
-) -> Listener:
+class Recording:
     """A listener for a sequence of calls; concurrent calls need one each.
 
-    Run, phase and attempt are the job's where they are not given. ``before_call`` raises ChildStopped when the job must
-    stop, and OverBudget (which a job's handler lets through: the job ends, its run is paused) instead of overspending.
+    ``before_call`` raises ChildStopped when the job must stop, and OverBudget (which a job's handler lets through: the
+    job ends, its run is paused) instead of overspending.
     """
-    row = None if job is None else job.job
-    return Recording(
-        engine, job, CallPurpose(purpose), role, run or (row.run_id if row else None),
-        phase or (row.phase if row else None), attempt or (row.attempt if row else None),
-    )  # fmt: skip
 
-
-class Recording:
-    """The listener that ``recording`` makes. ``said_so_far``: the model's text, for partial results."""
-
-    def __init__(
-        self, engine: Engine, job: JobContext | None, purpose: CallPurpose, role: str, run: RunId | None,
-        phase: PhasePath | None, attempt: int | None,
-    ) -> None:  # fmt: skip
+    def __init__(self, engine: Engine, job: JobContext | None, purpose: CallPurpose | str, role: str = "") -> None:
         self._engine, self._job = engine, job
-        self._purpose, self._role = purpose, role
-        self._run, self._phase, self._attempt = run, phase, attempt
+        self._purpose, self._role = CallPurpose(purpose), role
+        row = None if job is None else job.job
+        self._run, self._phase, self._attempt = (row.run_id, row.phase, row.attempt) if row else (None, None, None)
         self._call: str | None = None
         self._tools: dict[str, str] = {}
         self._pause = threading.Event()

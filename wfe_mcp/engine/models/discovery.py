@@ -71,9 +71,9 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
     connection = connected(engine, loaded, _wanted(loaded, name, model), needs_model=False)
     if connection.kind == "manual":
         return _tried(connection, None, None, (), "A person answers, so there is nothing to try.")
-    from wfe_mcp.engine.models.call_log import recording
+    from wfe_mcp.engine.models.call_log import Recording
 
-    listener = recording(engine, None, purpose="test", role=name if name in loaded.settings.roles else "")
+    listener = Recording(engine, None, purpose="test", role=name if name in loaded.settings.roles else "")
     if not facts_of(connection.kind).is_network:
         return _agent_tried(engine, connection, listener)
     if not connection.model and needs_model(connection.kind):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.models.connections import connection_of, needs_model
 from wfe_mcp.engine.models.roles import provider_names, provider_now
 from wfe_mcp.engine.models.secrets import forget_key, is_there, keep_key
@@ -235,8 +235,7 @@ def _known(engine: Engine, name: str) -> ProviderLine:
     lines = {line.name: line for line in listed(engine)}
     if name in lines:
         return lines[name]
-    near = nearest(name, lines)
-    hint = f"Did you mean '{near[0]}'?" if near else f"Providers: {', '.join(lines)}."
+    hint = nearest_hint(name, lines, f"Providers: {', '.join(lines)}.")
     raise Refused("bad_argument", f"No provider '{name}' is configured.", f"{hint} Or add it: wfe-mcp providers add {name}")  # fmt: skip
 
 

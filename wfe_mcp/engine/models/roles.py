@@ -199,5 +199,4 @@ def _own(what: str) -> Refused:
 
 
 def _untrusted(what: str) -> Refused:
-    return Refused("needs_trust", f"{what} is in untrusted configuration.",
-                   "Ask the user to review it: wfe-mcp trust")  # fmt: skip
+    return Refused("needs_trust", f"{what} is in untrusted configuration.", "Ask the user to review it: wfe-mcp trust")

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
+from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,11 +66,8 @@ def from_anywhere(paths: Sequence[str]) -> list[Given]:
     """Files that a person names, in the project or not. Refuses ``bad_argument``, ``too_large``."""
     found: list[Given] = []
     for path in paths:
-        try:
-            with Path(path).open("rb") as file:
-                content = file.read(ATTACHMENT_BYTES.most + 1)
-        except OSError as error:
-            raise Refused("bad_argument", f"{path} cannot be read: {error.strerror}.", "Name a file.") from None
+        with named_file(path, "read", "Name a file."), Path(path).open("rb") as file:
+            content = file.read(ATTACHMENT_BYTES.most + 1)
         found.append(Given(Path(path).name, content))
     return found
 
@@ -133,9 +132,7 @@ def media_type(content: bytes) -> str:
 def _open_attempt(current: RunChange, phase: str) -> Attempt:
     tries = current.state.attempts.get(PhasePath(phase))
     if tries is None:
-        near = nearest(phase, current.state.attempts)
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"See its phases: wfe-mcp show {current.run.id}")  # fmt: skip
+        raise unknown_phase(current.state, phase)
     attempt = tries[-1]
     if not takes_files(attempt) or current.run.ended_at is not None:
         raise Refused("illegal_transition", f"Attempt {attempt.number} of {phase!r} is {attempt.status}: it takes no files.",

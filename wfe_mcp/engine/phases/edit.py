@@ -18,6 +18,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.prompts import keep_prompt, prompt_fault, prompt_of
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import tree_later
@@ -40,7 +41,7 @@ def is_prompt(engine: Engine, run_id: str, phase: PhasePath) -> bool:
     with engine.store.read() as tx:
         state = engine.load(tx, run_id).state
     if phase not in state.attempts:
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.", f"Its phases: wfe-mcp status {run_id}")
+        raise unknown_phase(state, phase)
     return state.current(phase).stage is Stage.BEFORE
 
 

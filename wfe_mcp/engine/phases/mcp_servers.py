@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,8 +64,7 @@ def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerRe
 
     found = {line.name: line for line in servers(engine)}
     if name not in found:
-        near = nearest(name, found)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Configured: {', '.join(found) or 'none'}."
+        hint = nearest_hint(name, found, f"Configured: {', '.join(found) or 'none'}.")
         raise Refused("bad_argument", f"No MCP server {name!r} is configured.", hint)
     if not found[name].trusted:
         raise Refused("needs_trust", f"MCP server {name!r} is defined in configuration that is not trusted yet.",

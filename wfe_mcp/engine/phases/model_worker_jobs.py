@@ -143,13 +143,13 @@ class DrivenJobs:
     def _work(self, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
         from wfe_mcp.artifacts.registry import json_schema
         from wfe_mcp.artifacts.validate import judged
-        from wfe_mcp.engine.models.call_log import recording
+        from wfe_mcp.engine.models.call_log import Recording
         from wfe_mcp.workspace.config.provider_kinds import facts_of
 
         def faults(value: dict[str, Any]) -> list[str]:
             return [f"{fault.path}: {fault.message}" for fault in judged(piece.schema, value).faults]
 
-        listener = recording(self._engine, context, purpose=CallPurpose.WORK, role=piece.role)
+        listener = Recording(self._engine, context, purpose=CallPurpose.WORK, role=piece.role)
         limits = _limits(connection, self._seconds_left(piece.attempt.deadline))
         is_network = facts_of(connection.kind).is_network
         # A CLI agent has tools of its own: ours only say what it may do, where the phase says so.

@@ -120,7 +120,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> Step
     """One question to a model: its text, or the value that the step's ``output`` asks for."""
     from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.engine.models.ask import answer
-    from wfe_mcp.engine.models.call_log import recording
+    from wfe_mcp.engine.models.call_log import Recording
     from wfe_mcp.engine.models.connections import connections_of
     from wfe_mcp.providers.call import ProviderFault, Question
     from wfe_mcp.store.records.calls import CallPurpose
@@ -133,7 +133,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> Step
         return StepResult(None, f"{refused.message} {refused.hint}".strip(), needs_trust=refused.code == "needs_trust")
     fault = ""
     for connection in connections:
-        listener = recording(engine, context, purpose=CallPurpose.STEP, role=role)
+        listener = Recording(engine, context, purpose=CallPurpose.STEP, role=role)
         try:
             given = answer(engine, context, connection, Question(call.row.input["prompt"], schema=schema), listener)
         except ProviderFault as raised:

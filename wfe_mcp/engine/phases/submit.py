@@ -5,6 +5,7 @@
 Rules:
 1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
 2. The submitter takes over a dead holder's phase; for a live holder's the answer is ``leased``.
+3. A phase of a person is held by the person, whichever interface they began it in: they go on in any other.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Attempt, AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.revisions import Receipt, store_revision, write_output
 from wfe_mcp.engine.files.tree_binding import first_tree, tree_later
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER, Engine
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 _OPEN = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
-def read_submission(engine: Engine, loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
+def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) -> object:
     """The artifact in a file or folder of the project. Refuses ``path_outside_project``, ``too_large``."""
     from wfe_mcp.artifacts.parse import bundle_of, read_artifact
     from wfe_mcp.workspace.files.paths import parts_of
@@ -61,14 +63,12 @@ def submit(
         plan, spot = engine.plans.of_run(tx, loaded.record), PhasePath(phase)
         look = tree_later(engine, tx, loaded, spot)
     if spot not in loaded.state.attempts:
-        near = nearest(phase, loaded.state.attempts)
-        raise Refused("unknown_phase", f"The run has no phase {phase!r}.",
-                      f"Did you mean {near[0]!r}?" if near else f"Phases: {', '.join(one.phase for one in loaded.state.open_attempts)}.")  # fmt: skip
+        raise unknown_phase(loaded.state, phase)
     schema = plan.schema(spot)
     from wfe_mcp.artifacts.validate import validate
 
     try:
-        value = read_submission(engine, loaded, schema, path) if path else artifact
+        value = read_submission(loaded, schema, path) if path else artifact
         checked = validate(schema, value)
         faults = checked.faults or role_faults(plan.phase(spot), checked.value)
         content = canonical_json(checked.value)
@@ -122,11 +122,12 @@ def _take_hold(
         raise Refused("stale_revision", f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
                       "Call start_phase and work on the open attempt.")  # fmt: skip
     if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
-        if current.engine.is_alive(meant.holder, meant.lease_until):
+        if not current.engine.is_alive(meant.holder, meant.lease_until):
+            free_dead_leases(current)
+            _claim(current, phase, holder, tree)
+        elif current.state.phase(phase).kind != "human":  # rule 3
             raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
                           "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip
-        free_dead_leases(current)
-        _claim(current, phase, holder, tree)
     if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
         _claim(current, phase, holder, _tree_before(current, phase) or tree)
     return None

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.kernel.transaction import change_run
+from wfe_mcp.engine.maintenance.pruning import refuse_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,13 +85,7 @@ def archive(engine: Engine, run: str) -> RunRecord:
     """Hide a finished run from lists; it stays readable. Refuses ``not_ready`` while it is open."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record
-        if record.ended_at is None:
-            raise Refused(
-                "not_ready",
-                f"Run '{record.id}' is {record.status}, so it is not over.",
-                f"End it first: wfe-mcp cancel {record.id}",
-                run=record.id,
-            )
+        refuse_open(record)
         if record.archived_at is None:
             tx.archive_run(record.id, engine.clock())
         return engine.load(tx, record.id).record

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 Action = Literal["pause", "resume", "cancel", "proceed", "auto_on", "auto_off"]
 
 
-def retry(
-    engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", role: str | None = None
-) -> LoadedRun:  # fmt: skip
+def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", role: str | None = None) -> LoadedRun:
     """Open a new attempt of ``phase``. ``role``: who works it from now on, a configured role or ``client``."""
     with change_run(engine, run_id, by) as current:
         free_dead_leases(current)

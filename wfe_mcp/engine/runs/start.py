@@ -16,7 +16,7 @@ from wfe_mcp import __version__
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
-from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.engine.artifacts.context_bundles import bundles_of
@@ -96,7 +96,7 @@ def start_run(
     frozen["given_roles"] = given_roles
     kinds = {provider["kind"] for provider in frozen["providers"].values()}
     frozen["plugins"] |= versions_of(filter(installed_kind, sorted(kinds)))
-    spec = _served(engine, plan, settings, frozen, driver)
+    spec = _served(plan, settings, frozen, driver)
     goes_on = settings.settings.auto if auto is None else auto
     tree = _files_now(engine)
     from wfe_mcp.store.records.runs import LoadedRun, NewRun
@@ -167,8 +167,7 @@ def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
     name = chosen.template.name
     for role in given:
         if role not in known:
-            near = nearest(role, known, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Its roles: {', '.join(known) or 'none'}."
+            hint = nearest_hint(role, known, f"Its roles: {', '.join(known) or 'none'}.")
             raise Refused("bad_argument", f"Template {name!r} has no role {role!r}.", hint,
                           (Detail(pointer("roles", role), "is no role of the template", sorted(known), role),))  # fmt: skip
     gates = (gate for phase in chosen.phases.values() for gate in (*phase.prompt_gates, *phase.gates))
@@ -243,9 +242,7 @@ def _roles(
     return freeze_roles(settings, [*names, driver] if driver else names, made)
 
 
-def _served(
-    engine: Engine, plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str
-) -> RunSpec:
+def _served(plan: CompiledTemplate, settings: LoadedSettings, frozen: dict[str, Any], driver: str) -> RunSpec:
     """The phases as this run has them: those that the client would work are the server's where there is a driver.
 
     One that a CLI agent works has the working tree to itself, like one whose gates read the files.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,8 +104,7 @@ def template_definition(engine: Engine, name: str) -> Offer:
         return _marked(engine, [_version(engine, base, version, known.get(base))])[0]
     if base in known:
         return _marked(engine, [known[base]()])[0]
-    near = nearest(base, known)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Templates: {', '.join(sorted(known))}."
+    hint = nearest_hint(base, known, f"Templates: {', '.join(sorted(known))}.")
     raise Refused("unknown_template", f"No template is called {base!r}.", hint)
 
 

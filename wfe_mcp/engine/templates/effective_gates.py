@@ -114,7 +114,7 @@ _LAXER = {
     "allow_rewrite": (True, "a reviewer may change the artifact"),
     "if_missing": ("note", "a missing reviewer no longer stops the phase"),
     "on_provider_error": ("warn", "a reviewer who cannot be reached no longer stops the phase"),
-}  # fmt: skip
+}
 """The lax value of a key of an opinion gate, and what it means."""
 
 

@@ -77,11 +77,6 @@ def changed_effects(old: Iterable[Effect] | None, new: Iterable[Effect]) -> tupl
     return tuple(sorted(found, key=lambda each: _order(each.effect)))
 
 
-def weakens_gates(changes: Iterable[EffectChange]) -> list[EffectChange]:
-    """The changes that remove or weaken a gate, those not trusted yet."""
-    return [one for one in changes if one.effect.weakens and one.mark != "same"]
-
-
 def is_no_looser(last: Iterable[Effect], earlier: Iterable[Effect]) -> bool:
     """Whether ``earlier``, effects trusted before, ask for all that ``last`` asks for and allow nothing more.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import level_named, strictest
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
@@ -164,9 +164,8 @@ def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
     known = {OWN, *(one.name for one in waiting)}
     for name in names:
         if name not in known:
-            near = nearest(name, known)
             raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
-                          f"Did you mean {near[0]!r}?" if near else f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}.")  # fmt: skip
+                          nearest_hint(name, known, f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}."))  # fmt: skip
 
 
 def trusted_policy(engine: Engine) -> list[str] | None:

@@ -27,7 +27,7 @@ from wfe_mcp.providers.agents.agent import (
     records,
     word,
     words_of,
-)  # fmt: skip
+)
 from wfe_mcp.providers.call import Usage
 
 if TYPE_CHECKING:

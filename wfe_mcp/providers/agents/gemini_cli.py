@@ -25,7 +25,7 @@ from wfe_mcp.providers.agents.agent import (
     given,
     listed,
     word,
-)  # fmt: skip
+)
 from wfe_mcp.providers.call import Usage
 
 if TYPE_CHECKING:

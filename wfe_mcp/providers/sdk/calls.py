@@ -66,7 +66,7 @@ class Counted(WrapperModel):
         try:
             async with super().request_stream(
                 messages, model_settings, model_request_parameters, run_context
-            ) as stream:  # fmt: skip
+            ) as stream:
                 yield stream
                 self._given(stream)
         except BaseException as error:

@@ -53,9 +53,7 @@ def _of_status(error: ai.ModelHTTPError, connection: Connection, usage: Usage) -
     said = said_in_body(error.body)
     if isinstance(error, ai.ModelAuthenticationError) and error.status_code not in (401, 403):
         return fault("wrong_key", connection, usage=usage)  # Gemini answers 400 with a reason
-    return status_fault(
-        connection, error.status_code, said=said, ours=bool(said), headers=error.headers, usage=usage
-    )  # fmt: skip
+    return status_fault(connection, error.status_code, said=said, ours=bool(said), headers=error.headers, usage=usage)
 
 
 def _why(error: ai.UnexpectedModelBehavior) -> str:

@@ -31,9 +31,7 @@ _TOOL = "answer"
 _IN_PROMPT = "Answer with one JSON object and nothing else. It must match this JSON Schema:\n{schema}"
 
 
-async def answer(
-    connection: Connection, question: Question, listener: Listener, tally: Tally, watch: Watch
-) -> Answer:  # fmt: skip
+async def answer(connection: Connection, question: Question, listener: Listener, tally: Tally, watch: Watch) -> Answer:
     """The answer. Raises ProviderFault."""
     async with model_of(connection) as model:
         counted = Counted(model, connection, listener, tally, watch)

@@ -66,7 +66,7 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
 
 def _agent(
     model: Counted, connection: Connection, task: Task, listener: Listener, tally: Tally
-) -> Agent[object, dict[str, Any]]:  # fmt: skip
+) -> Agent[object, dict[str, Any]]:
     limits = task.limits
     most = int(limits.context_tokens * limits.context_share)
 

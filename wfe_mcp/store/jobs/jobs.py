@@ -98,17 +98,11 @@ _AGAIN = (
         status=JobStatus.QUEUED, error=bindparam("error_"), run_at=bindparam("run_at_"), lease_owner=None, lease_until=None
     )
 )  # fmt: skip
-_RELEASE = (
-    update(JOB)
-    .where(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_owner == bindparam("owner"))
-    .values(lease_until=bindparam("at"))
-)
 _HOLD = (
     update(JOB)
     .where(JOB.c.status == JobStatus.QUEUED, JOB.c.effect == Effect.NON_REPEATABLE)
     .values(status=JobStatus.RUNNING, lease_owner="restored", lease_until=bindparam("at"), started_at=bindparam("at"))
 )
-_LOST_JOBS = _SELECT.where(_LOST).order_by(JOB.c.lease_until)
 
 
 class JobRepository(QueueRepository):
@@ -194,17 +188,9 @@ class JobRepository(QueueRepository):
         ended = asked | {"status": JobStatus.CANCELLED, "finished_at": self._clock()}
         return self._run(waiting.values(ended)) + self._run(running.values(asked))
 
-    def release_owner(self, owner: str, at: datetime) -> int:
-        """The owner has ended: its leases end at ``at``, so that its jobs are due (or lost) right after that time."""
-        return self._run(_RELEASE, {"owner": owner, "at": at})
-
     def hold_unrepeatable_jobs(self, at: datetime) -> int:
         """Mark queued jobs that may not run twice as lost at ``at``: in a restored copy it is unknown whether they ran since."""
         return self._run(_HOLD, {"at": at})
-
-    def lost_jobs(self, now: datetime) -> list[JobRecord]:
-        """Running jobs with an expired lease, including those that ``claim`` never returns."""
-        return self._all(JobRecord, _LOST_JOBS, {"now": now})
 
     def running_jobs(self) -> list[JobRecord]:
         """Every claimed job."""

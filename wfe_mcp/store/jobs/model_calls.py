@@ -53,7 +53,6 @@ MAX_INPUT_CHARS = 100_000
 _CALL = MODEL_CALL.c
 _OPEN = (CallStatus.STARTED, CallStatus.LOST)
 _SELECT = select(*columns_for(CallRecord, MODEL_CALL))
-_BY_ID = _SELECT.where(_CALL.id == bindparam("id_"))
 _NEW = insert(MODEL_CALL)
 _END = (
     update(MODEL_CALL)
@@ -159,10 +158,6 @@ class ModelCallRepository(Repository):
         values = {f"{name}_": value for name, value in row_from(used, MODEL_CALL).items()}
         values |= {"id_": call_id, "status_": status, "at": self._clock(), "fault_": fault}
         return self._run(_END, values) == 1
-
-    def model_call(self, call_id: str) -> CallRecord | None:
-        """One call."""
-        return self._first(CallRecord, _BY_ID, {"id_": call_id})
 
     def model_calls(
         self, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,

@@ -48,11 +48,6 @@ _LAST = (
     .limit(bindparam("limit_"))
 )
 _ONE = _FULL.where(*_OF_PHASE, REVISION.c.revision == bindparam("revision_"))
-_LATEST = (
-    _FULL.where(REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_"))
-    .order_by(desc(REVISION.c.id))
-    .limit(1)
-)
 _CONTENTS = select(REVISION.c.phase, REVISION.c.revision, REVISION.c.content).where(
     REVISION.c.run_id == bindparam("run_id_"), REVISION.c.name == bindparam("name_")
 )
@@ -131,10 +126,6 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
     def revision(self, run_id: RunId, phase: PhasePath, revision: int) -> RevisionRecord | None:
         """One revision with its content."""
         return self._first(RevisionRecord, _ONE, {"run_id_": run_id, "phase_": phase, "revision_": revision})
-
-    def latest(self, run_id: RunId, name: str) -> RevisionRecord | None:
-        """The newest revision of the artifact ``name``, from any phase."""
-        return self._first(RevisionRecord, _LATEST, {"run_id_": run_id, "name_": name})
 
     def contents(self, run_id: RunId, name: str) -> dict[tuple[PhasePath, int], str]:
         """The content of every revision of the artifact ``name``, by phase and number: one query for all items."""

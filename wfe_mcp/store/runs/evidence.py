@@ -30,7 +30,6 @@ _OF_PROJECT = (
     .limit(1)
 )
 _IN_RUN = _COUNTED.where(EVIDENCE.c.run_id == bindparam("run")).order_by(EVIDENCE.c.at).limit(1)
-_ONE = _SELECT.where(EVIDENCE.c.id == bindparam("id_"))
 
 
 class EvidenceRepository(SearchIndexRepository, SealedRepository):
@@ -64,7 +63,3 @@ class EvidenceRepository(SearchIndexRepository, SealedRepository):
         row = self._connection.execute(_OF_PROJECT, {**on, "project": project_id, "before": begun}).first()
         row = row or self._connection.execute(_IN_RUN, {**on, "run": run_id, "before": before}).first()
         return None if row is None else int(row[0])
-
-    def evidence_by_id(self, evidence_id: str) -> EvidenceRecord | None:
-        """The evidence that a verdict names."""
-        return self._first(EvidenceRecord, _ONE, {"id_": evidence_id})

@@ -22,7 +22,7 @@ _TYPED_CHARS = 4
 
 def ask_approval(
     engine: Engine, by: By, run: str, phase: str, sha256: str = "", comment: str = "", *, starts_page: bool = False
-) -> Envelope:  # fmt: skip
+) -> Envelope:
     """Store the request. Ok only where the gate accepts an agent's approval; else ``needs_human`` with the exact command.
 
     With a page that is open, or ``starts_page``, its address is there too; without a PIN no decision is possible on it.

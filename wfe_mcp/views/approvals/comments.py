@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.line_comments import LineComment, with_comments
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def _refuse_elsewhere(comment: LineComment, files: dict[str, list[FileDiff]]) ->
     """``files``: the diffs that are shown of each file: since the run began, and since the last approval."""
     found = files.get(comment.file)
     if found is None:
-        near = nearest(comment.file, files)
-        hint = f"Did you mean {near[0]}?" if near else "Only files that the change shows take comments."
+        hint = nearest_hint(comment.file, files, "Only files that the change shows take comments.")
         raise Refused("bad_argument", f"The change has no file {comment.file!r}.", hint)
     if not comment.text.strip():
         raise Refused(

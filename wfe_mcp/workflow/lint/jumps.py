@@ -25,7 +25,7 @@ def jump_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
             place = _place_of(view, name)
             if place is not None:
                 led_to.add(_target_pointer(place, name))
-                _both_begin(view, place, at, name, found)
+                _both_begin(place, at, name, found)
     for view in views:
         if view.phase.enter == "goto_only" and view.pointer not in led_to:
             found.warn(
@@ -53,7 +53,7 @@ def _target_pointer(place: PhaseView, name: str) -> str:
     return f"{place.pointer.rpartition('/')[0]}/{place.order.index_of(name)}"
 
 
-def _both_begin(view: PhaseView, place: PhaseView, at: str, name: str, found: LintFindings) -> None:
+def _both_begin(place: PhaseView, at: str, name: str, found: LintFindings) -> None:
     target = place.order.index_of(name)
     assert target is not None, "the place is one where the name stands"
     goto_only = place.order.phases[target].enter == "goto_only"

@@ -15,7 +15,7 @@ from wfe_mcp.workflow.model.gates import (
     OpinionGate,
     PluginGate,
     ReportGate,
-)  # fmt: skip
+)
 from wfe_mcp.workflow.model.phases import (
     BUILTINS,
     SERVER_TOOLS,
@@ -36,7 +36,7 @@ from wfe_mcp.workflow.model.phases import (
     StepOutput,
     StepsPhase,
     Until,
-)  # fmt: skip
+)
 from wfe_mcp.workflow.model.rules import (
     BackoffRule,
     BlockRule,
@@ -51,7 +51,7 @@ from wfe_mcp.workflow.model.rules import (
     StepRetry,
     SubflowRule,
     WaitHumanRule,
-)  # fmt: skip
+)
 from wfe_mcp.workflow.model.template import Limits, Role, Template, Webhook, all_phases
 
 __all__ = [

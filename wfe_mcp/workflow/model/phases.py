@@ -21,7 +21,7 @@ from wfe_mcp.workflow.model.base import (
     Shape,
     Text,
     tagged,
-)  # fmt: skip
+)
 from wfe_mcp.workflow.model.gates import Gate
 from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, StepRetry
 

@@ -98,10 +98,6 @@ class Folder:
         inside = re.compile(fnmatch.translate(self.at(folder))[:-2] + r"(/.*)?\Z")
         return any(Folder(self.listing, path).has(*patterns) for path in self.listing.folders if inside.match(path))
 
-    def has_folder(self, name: str) -> bool:
-        """Whether a folder of this name is in it, listed or not."""
-        return self.listing.exists(self.at(name))
-
     def at(self, name: str) -> str:
         """The path of ``name`` in this folder."""
         return f"{self.path}/{name}" if self.path else name

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wfe_mcp.workspace.config.checks import CheckSettings, Duration, FrozenCheck, Name, Variable
+from wfe_mcp.workspace.config.checks import CheckSettings, Duration, Name, Variable
 from wfe_mcp.workspace.config.context_bundles import ContextSettings
 from wfe_mcp.workspace.config.limit_tables import (
     BudgetSettings,
@@ -280,7 +280,3 @@ class Settings(_Table):
         """The effect of a changed file of a sealed artifact in a run of ``template``: ``warn`` or ``block``."""
         own = self.templates.get(template)
         return (own and own.on_mismatch) or self.artifacts.on_mismatch
-
-    def frozen_checks(self) -> dict[str, FrozenCheck]:
-        """All checks as a run freezes them."""
-        return {name: check.frozen(name) for name, check in self.checks.items()}

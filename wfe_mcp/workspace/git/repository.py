@@ -21,7 +21,7 @@ from wfe_mcp.workspace.git.command import (
     run_git,
     setting,
     text_of,
-)  # fmt: skip
+)
 from wfe_mcp.workspace.git.loose_refs import Head, head_of
 
 NOT_OURS = ":(exclude,glob).wfe/**"

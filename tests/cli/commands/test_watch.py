@@ -1,0 +1,90 @@
+"""Watch, log and show tell what happens in a run and what happened."""
+
+import re
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+from wfe_mcp.engine.factory import create_engine
+
+
+def test_watch_ends_when_a_person_is_needed(cli: Terminal) -> None:
+    run = cli.start("letter")
+    cli.hand_in(run, "draft")
+    cli.hand_in(run, "send")
+    said = cli("watch", run)
+    assert said.code == 0
+    assert f"Next: wfe-mcp approve {run} send" in said.err
+
+
+def test_watch_ends_when_nobody_is_there_to_work(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli.json("watch", run).document["waiting_on"] == "agent"
+
+
+@pytest.mark.requirement("S0-51")
+def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> None:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import CLI_HOLDER
+    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.workspace.system.location import project_at
+
+    (cli.root / "ok").touch()
+    run = cli.start("code")
+    engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
+    answers.start_phase(engine, By(), run)
+    assert answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"}).state == "gating"
+    engine.close()
+    said = cli("watch", run)
+    assert re.search(r"\d+  2026-11-20T\S+Z  GateJudged  build/1  pass: Check 'test'", said.out)
+    assert "PhaseCompleted  build/1" in said.out
+    assert f'{run} "A code": completed in ' in said.out
+
+
+@pytest.mark.requirement("S0-51", "S4-33")
+def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
+    run = cli.start("note")
+    cli.hand_in(run, "draft")
+    first = cli.json("log", run, "--limit", "2").data
+    assert [each["seq"] for each in first["events"]] == [1, 2]
+    rest = cli.json("log", run, "--after", str(first["after"])).data
+    assert "after" not in rest
+    assert rest["events"][-1]["type"] == "RunCompleted"
+    text = cli("log", run, "--limit", "2").out
+    assert "RunStarted" in text and "ada (cli, agent)" in text
+    assert cli("log", run, "--limit", "2").err == f"Next: wfe-mcp log {run} --after 2\n"
+
+
+def test_show_tells_every_try_its_evidence_and_who_decided(cli: Terminal) -> None:
+    run = cli.start("deed")
+    cli.hand_in(run, "sign", "first")
+    (cli.root / "ok").touch()
+    cli.hand_in(run, "sign", "second")
+    cli("approve", run, "sign", "--comment", "Well done.", pin=PIN)
+    data = cli.json("show", run).data
+    assert [(each["attempt"], each["state"]) for each in data["attempts"]] == [(1, "superseded"), (2, "completed")]
+    assert data["attempts"][0]["evidence"][0]["log"].endswith(".log")
+    (decision,) = data["decisions"]
+    assert (decision["decision"], decision["actor"], decision["channel"], decision["assurance"]) == (
+        "approved",
+        "ada",
+        "cli",
+        "human",
+    )
+    text = cli("show", run).out
+    for told in (
+        "sign 1 failed Check 'test'",
+        "sign approved by ada (cli, assurance human): Well done.",
+    ):
+        assert told in " ".join(text.split())
+
+
+@pytest.mark.requirement("S0-09")
+def test_a_run_is_paused_and_cancelled_without_a_pin(cli: Terminal) -> None:
+    run = cli.start("note")
+    assert cli("pause", run, "--reason", "lunch").out.startswith(f'Paused {run} "A note".')
+    assert "The run is paused: lunch" in cli("status", run).out
+    assert cli.json("cancel", run, "--reason", "no more").document["run_state"] == "cancelled"
+    said = cli("pause", run)
+    assert (said.code, said.out) == (1, "")
+    assert "illegal_transition" in said.err

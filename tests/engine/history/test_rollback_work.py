@@ -1,0 +1,45 @@
+"""Rollback of work that a step or a model did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.engine.history.test_rollback import last_of, names, statuses
+from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
+from tests.engine.step_scene import steps, tool, with_child
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.engine.history import rollback as going
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_steps_did_outside_is_told_and_takes_a_person(scene: Scene, tmp_path: Path):
+    calls = tmp_path / "calls.jsonl"
+    with_child(scene, calls)
+    run = scene.start(
+        phase("plan"), steps(tool("say", "stub.echo", params={"value": "hi"}, assign="said")), phase("last")
+    )
+    scene.do(run, "plan")
+    scene.work()
+    assert scene.attempt(run, "ci").status is AttemptStatus.COMPLETED
+    assert ("start", "ci") in [(why, place) for _, why, place in names(scene, run)]
+    done = last_of(scene, run, "completion")
+    no = refused(going.rollback, scene.engine, AGENT, run, "ci")
+    assert (no.code, "say" in no.message) == ("needs_human", True)
+    went = going.rollback(scene.engine, HUMAN, run, "ci")
+    assert "step 'say' of ci (tool stub.echo)" in went.effects
+    scene.work()
+    assert statuses(scene, run, "ci") == ["rolled_back", "completed"]
+    assert len(calls.read_text().splitlines()) == 2
+    going.rollback(scene.engine, HUMAN, run, done)
+    again = scene.attempt(run, "ci")
+    assert (again.status, again.number, again.made_in) == (AttemptStatus.COMPLETED, 3, 1)
+
+
+def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_begins_anew(scene: Scene):
+    run = scene.start(phase("plan"), steps({"id": "wait", "wait": "1h"}))
+    scene.do(run, "plan")
+    assert scene.attempt(run, "ci").status is AttemptStatus.RUNNING
+    going.rollback(scene.engine, AGENT, run, last_of(scene, run, "completion"))
+    assert statuses(scene, run, "ci") == ["rolled_back", "running"]
