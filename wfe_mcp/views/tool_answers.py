@@ -42,7 +42,7 @@ from wfe_mcp.views.tool_calls import with_tools
 from wfe_mcp.views.verdict_words import unproved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
@@ -281,14 +281,19 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
     what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
-    return Envelope(True, summary=what, next=tuple(moves[:3]), view=_with_decisions(engine, RunList(runs=tuple(rows))))
+    return Envelope(
+        True, summary=what, next=tuple(moves[:3]), view=_with_decisions(engine, found, RunList(runs=tuple(rows)))
+    )
 
 
-def _with_decisions(engine: Engine, listed: RunList) -> RunList:
-    """``listed`` with the oldest decisions that wait for the user, each in a line."""
+def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:
+    """``listed`` with the oldest decisions that wait for the user in these runs, each in a line."""
+    asked = [each for each in found if any(one.asked for one in each.loaded.state.open_attempts)]
+    if not asked:
+        return listed
     from wfe_mcp.views.approvals.line import waiting_lines
 
-    lines = waiting_lines(engine)
+    lines = waiting_lines(engine, asked)
     return replace(listed, decisions=lines[:_DECISIONS], more_decisions=max(0, len(lines) - _DECISIONS))
 
 

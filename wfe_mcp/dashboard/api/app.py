@@ -15,6 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
     authoring,
+    board,
     decisions,
     forms,
     graphs,
@@ -47,7 +48,7 @@ names the calls that are legal now, by the names of the operations.
 
 
 _ROUTERS = (
-    session.router, inbox.router, decisions.router, runs.router, forms.router, graphs.router, steering.router, authoring.router,
+    session.router, inbox.router, board.router, decisions.router, runs.router, forms.router, graphs.router, steering.router, authoring.router,
     library.router, setup.router, live.router,
 )  # fmt: skip
 
