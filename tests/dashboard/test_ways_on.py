@@ -133,11 +133,12 @@ def test_an_artifact_that_waits_is_edited_and_the_decision_is_about_the_edit(sce
     shown.get_by_role("button", name="Store and judge again").click()
     sign(shown)
     shown.wait_for_function("() => location.hash.includes('/list/plan')")
-    expect(row(shown, "plan")).to_contain_text("waits for you")
+    expect(row(shown, "plan")).to_contain_text("waiting for you")
     shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
     shown.get_by_role("link", name="Show the open request").click()
     expect(shown.locator("#artifact")).to_contain_text("Draft")
-    expect(shown.locator("#artifact")).to_contain_text("Draught")  # the revision before
+    shown.locator("#artifact").get_by_role("button", name="Difference").click()
+    expect(shown.locator("#artifact")).to_contain_text("Draught")
     shown.get_by_role("button", name="Approve", exact=True).click()
     shown.get_by_label("PIN").fill(PIN)
     shown.get_by_role("button", name="Sign approval").click()
@@ -244,3 +245,16 @@ def test_a_search_shows_the_words_themselves_and_leads_to_their_artifact(scene: 
     hit.click()
     expect(shown).to_have_url(re.compile(f"#/artifact/{run}/plan/1$"))
     expect(shown.get_by_role("main")).to_contain_text("Weather vane")
+
+
+def test_the_board_shows_the_runs_of_a_template_by_phase(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", title="Plan it"), phase("build"))
+    shown = visit("/board")
+    expect(shown.get_by_role("region", name="At work").locator("a.card")).to_have_count(1)
+    shown.get_by_label("Columns").select_option("drill")
+    expect(shown.get_by_role("region", name="Plan it").locator("a.card")).to_have_count(1)
+    scene.do(run, "plan")
+    expect(shown.get_by_role("region", name="build").locator("a.card")).to_have_count(1)
+    expect(shown.get_by_role("region", name="Plan it").locator("a.card")).to_have_count(0)
+    scene.do(run, "build")
+    expect(shown.get_by_role("region", name="Ended").locator("a.card")).to_have_count(1)

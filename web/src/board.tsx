@@ -1,5 +1,6 @@
-// Runs by what they wait for; a card is a run.
-import { useAsk } from "./api";
+// Runs by what they wait for, or those of one template by the phase that they are at; a card is a run.
+import { useState } from "react";
+import { query, useAsk } from "./api";
 import type { RunRow } from "./runs";
 import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
@@ -15,29 +16,53 @@ const COLUMNS: [name: string, fits: (run: RunRow) => boolean][] = [
 
 const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "cancelled"].includes(run.state);
 
+interface Phases {
+  columns: { phase: string; title: string; runs?: RunRow[] }[];
+  ended?: RunRow[];
+}
+
 export function Board() {
   const { data, error } = useAsk<{ runs: RunRow[] }>("/runs?limit=200");
+  const [template, setTemplate] = useState("");
+  const byPhase = useAsk<Phases>(template ? `/board${query({ template })}` : null);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
+  const templates = [...new Set(data.runs.map((each) => each.template))].sort();
+  const columns: [name: string, runs: RunRow[]][] = byPhase.data
+    ? [...byPhase.data.columns.map((each): [string, RunRow[]] => [each.title, each.runs ?? []]), ["Ended", byPhase.data.ended ?? []]]
+    : COLUMNS.map(([name, fits]) => [name, data.runs.filter(fits)]);
   return (
     <>
       <header className="row wrap" style={{ marginBottom: "0.75rem" }}>
         <h1>Board</h1>
-        <span className="muted">runs by what they wait for</span>
-        <span className="end">
-          <Cli text="wfe-mcp list" />
+        <span className="muted">{template ? "runs by the phase that they are at" : "runs by what they wait for"}</span>
+        <span className="end row wrap">
+          {templates.length > 0 && (
+            <label className="row small soft">
+              <span>Columns</span>
+              <select value={template} onChange={(event) => setTemplate(event.target.value)}>
+                <option value="">what runs wait for</option>
+                {templates.map((each) => (
+                  <option key={each} value={each}>
+                    phases of {each}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          <Cli text={template ? `wfe-mcp list --template ${template}` : "wfe-mcp list"} />
         </span>
       </header>
+      <Problem error={byPhase.error} />
       {data.runs.length === 0 ? (
         <Empty title="No run yet" steps={[{ say: "Start one.", cli: "wfe-mcp start" }]}>
           Cards move by themselves as phases end and gates answer.
         </Empty>
       ) : (
         <div className="board" tabIndex={0} role="region" aria-label="Board">
-          {COLUMNS.map(([name, fits]) => {
-            const runs = data.runs.filter(fits);
+          {columns.map(([name, runs], index) => {
             return (
-              <section key={name} aria-label={name}>
+              <section key={`${index} ${name}`} aria-label={name}>
                 <h2>
                   {name} <span className="muted">{runs.length}</span>
                 </h2>
@@ -47,7 +72,7 @@ export function Board() {
                       <a className="card" href={to("runs", each.run)}>
                         <b>{each.title}</b>
                         <span className="row wrap small">
-                          <State state={name === "Waiting for you" ? "awaiting" : each.state} />
+                          <State state={open(each) && each.waiting_on === "human" ? "awaiting" : each.state} />
                           <span className="muted">{each.template}</span>
                           <span className="muted num end">{age(each.updated_at)}</span>
                         </span>

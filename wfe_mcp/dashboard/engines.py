@@ -132,8 +132,10 @@ class Engines:
         for request, engine in self._asked():
             if engine.project_id not in around:
                 around[engine.project_id] = surroundings(engine)
-            line = waiting_line(engine, request, around[engine.project_id])
-            found += [] if line is None else [line]
+            with contextlib.suppress(Refused):  # its run was removed meanwhile
+                standing = standing_of(engine, request.run_id)
+                line = waiting_line(engine, standing, request, around[engine.project_id])
+                found += [] if line is None else [line]
         return found
 
     def open_runs(self) -> list[OpenRun]:

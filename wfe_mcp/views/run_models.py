@@ -260,7 +260,8 @@ class RunRow:
 class RunList:
     """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on.
 
-    ``decisions``: the oldest about these runs that wait for the user; ``more_decisions``: how many others.
+    ``decisions``: the oldest that wait for the user in these runs, where they are the open ones; ``more_decisions``: how
+    many others.
     """
 
     runs: tuple[RunRow, ...]

@@ -24,15 +24,14 @@ from wfe_mcp.views.verdict_words import unproved
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.core.model import By, RunId
+    from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.views.inbox import WaitingDecision
 
 SHOWN = 20
 """So many of the newest open runs are listed."""
 DECISIONS = 5
-"""So many of the decisions about them have a line: a line is some ten queries."""
+"""So many of the decisions about them have a line."""
 
 
 def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
@@ -99,21 +98,19 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
     what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
-    decisions, others = waiting_decisions(engine, [one.loaded.record.id for one in found])
-    view = RunList(runs=tuple(rows), decisions=decisions, more_decisions=others)
+    view = _with_decisions(engine, found, RunList(runs=tuple(rows)))
     return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
 
 
-def waiting_decisions(engine: Engine, runs: Sequence[RunId]) -> tuple[tuple[WaitingDecision, ...], int]:
-    """The oldest decisions about ``runs`` that wait for the user, each in a line, and how many others there are."""
-    with engine.store.read() as tx:
-        requests = [each for run in runs for each in tx.open_requests(run_id=run)]
-    if not requests:
-        return (), 0
-    from wfe_mcp.views.approvals.line import waiting_lines  # nothing else of a status needs it
+def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:
+    """``listed`` with the oldest decisions that wait for the user in these runs, each in a line."""
+    asked = [each for each in found if any(one.asked for one in each.loaded.state.open_attempts)]
+    if not asked:
+        return listed
+    from wfe_mcp.views.approvals.line import waiting_lines
 
-    oldest = sorted(requests, key=lambda each: (each.created_at, each.id))
-    return waiting_lines(engine, oldest[:DECISIONS]), len(oldest[DECISIONS:])
+    lines = waiting_lines(engine, asked)
+    return replace(listed, decisions=lines[:DECISIONS], more_decisions=max(0, len(lines) - DECISIONS))
 
 
 def _day(found: Overview) -> str:

@@ -16,6 +16,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
     authoring,
+    board,
     decisions,
     forms,
     graphs,
@@ -49,8 +50,8 @@ names the calls that are legal now, by the names of the operations.
 
 
 _ROUTERS = (
-    session.router, inbox.router, decisions.router, runs.router, forms.router, graphs.router, steering.router, authoring.router,
-    library.router, setup.router, policy.router, live.router,
+    session.router, inbox.router, board.router, decisions.router, runs.router, forms.router, graphs.router, steering.router,
+    authoring.router, library.router, setup.router, policy.router, live.router,
 )  # fmt: skip
 
 

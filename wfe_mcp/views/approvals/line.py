@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import typed
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
 from wfe_mcp.views.approvals.request import state_of_request
 from wfe_mcp.views.approvals.shown import question_of
 from wfe_mcp.views.approvals.unusual import known_things, surroundings
-from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.inbox import GateLine, UnusualLine, WaitingDecision
 from wfe_mcp.views.model import second
 from wfe_mcp.views.run_report import decisions_of
@@ -26,23 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.approvals.unusual import Surroundings
 
 
-def waiting_lines(engine: Engine, requests: Sequence[RequestRecord]) -> tuple[WaitingDecision, ...]:
-    """The lines of ``requests``, all in the project of ``engine``; those that take no answer have none."""
+def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[WaitingDecision, ...]:
+    """What waits for a decision in these runs of the project of ``engine``, oldest first; others cost nothing."""
+    of_run = {each.loaded.record.id: each for each in standings}
+    with engine.store.read() as tx:
+        requests = [request for run in of_run for request in tx.open_requests(run_id=run)]
     around = surroundings(engine)
-    found = (waiting_line(engine, each, around) for each in requests)
-    return tuple(each for each in found if each is not None)
+    lines = (waiting_line(engine, of_run[each.run_id], each, around) for each in requests)
+    return tuple(sorted((each for each in lines if each is not None), key=lambda each: (each.asked_at, each.request)))
 
 
-def waiting_line(engine: Engine, request: RequestRecord, around: Surroundings) -> WaitingDecision | None:
-    """The line of ``request``, in the project of ``engine``; None once it takes no answer."""
-    try:
-        found = standing_of(engine, request.run_id)
-    except Refused:  # the run was removed meanwhile
-        return None
+def waiting_line(
+    engine: Engine, found: Overview, request: RequestRecord, around: Surroundings
+) -> WaitingDecision | None:
+    """The line of ``request`` of the run ``found``, in the project of ``engine``; None once it takes no answer."""
     attempt, record = found.loaded.state.current(request.phase), found.loaded.record
     if state_of_request(engine, request, attempt) != "open":
         return None
