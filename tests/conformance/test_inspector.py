@@ -24,6 +24,8 @@ ASKED = (
     ("prompts/get", ("--prompt-name", "handoff"), "messages"),
     ("tools/call", ("--tool-name", "status"), "structuredContent"),
 )  # fmt: skip
+PLAYED = {"resources/list", "prompts/list"}
+"""What the conformance suite asks the product for in the older era (scenarios.toml)."""
 
 
 @pytest.fixture
@@ -60,6 +62,8 @@ def test_the_schemas_of_the_tools_are_portable_in_the_strict_view_of_the_inspect
 @ERAS
 def test_the_inspector_reads_everything_that_the_server_offers(project: Playground, era: str) -> None:
     for method, options, key in ASKED:
+        if era == "legacy" and method in PLAYED:
+            continue
         done = inspected(project, era, method, *options)
         assert done.returncode == 0, (method, done.stderr)
         assert result(done)[key], method

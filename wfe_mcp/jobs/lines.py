@@ -23,7 +23,9 @@ class Lines:
 
     def __init__(self, on_line: Callable[[str], object]) -> None:
         self._on_line = on_line
-        self._waiting: queue.Queue[str] = queue.Queue(_MAX_WAITING)
+        self._waiting: queue.Queue[str | None] = queue.Queue(
+            _MAX_WAITING
+        )  # None: the last, so that a wait for more ends
         self._begun = bytearray()
         self._is_closed = False
 
@@ -39,6 +41,7 @@ class Lines:
         """End the output; an unfinished last line counts as a line."""
         if self._begun:
             self._put()
+        self._put_one(None)
 
     def deliver(self, within_s: float = 0.0) -> bool:
         """Pass all queued lines to ``on_line``; without one, wait up to ``within_s`` for the first. False: none came."""
@@ -47,7 +50,7 @@ class Lines:
         except queue.Empty:
             return False
         until = time.monotonic() + _TICK_S
-        while True:
+        while line is not None:
             self._on_line(line)
             # Return to the caller regularly: a child that prints without end must still meet its time limit.
             if time.monotonic() >= until:
@@ -56,6 +59,7 @@ class Lines:
                 line = self._waiting.get_nowait()
             except queue.Empty:
                 return True
+        return False
 
     def close(self) -> None:
         """Drop all further output."""
@@ -67,6 +71,9 @@ class Lines:
     def _put(self) -> None:
         line = self._begun.decode(errors="replace").removesuffix("\r")
         self._begun.clear()
+        self._put_one(line)
+
+    def _put_one(self, line: str | None) -> None:
         while not self._is_closed:
             try:
                 return self._waiting.put(line, timeout=_TICK_S)
