@@ -42,6 +42,17 @@ SHOWN = {
     + "\n    def test_sum(self):\n        self.assertEqual(add(1, 2), 3)\n"
 }
 PROOF = {"file": "tests/test_calc.py", "why": "add() subtracts", "expected": "3", "actual": "-1"}
+ANSWERS = (
+    ("Try them?", "y"),
+    ("trust it?", "y"),
+    ("Choose a PIN", PIN),
+    ("Repeat it", PIN),
+    ("Connect (", "1"),
+    ("without asking?", "y"),
+    ("when to use wfe", "n"),
+    ("Add hooks", "n"),
+)
+"""What ``wfe-mcp init`` asks, and what is typed then."""
 SCRIPT = {
     # the second, where init found pytest
     "reproduce": [
@@ -84,7 +95,7 @@ def _measured(work: Path) -> list[Figure]:
     environment = {
         **kept,
         "PATH": os.pathsep.join([str(work / "bin"), str(Path(uv()).parent), str(Path(sys.executable).parent), os.environ["PATH"]]), "HOME": str(home),
-        "LANG": "C.UTF-8", "UV_TOOL_DIR": str(tools), "UV_TOOL_BIN_DIR": str(work / "bin"),
+        "LANG": "C.UTF-8", "PAGER": "cat", "UV_TOOL_DIR": str(tools), "UV_TOOL_BIN_DIR": str(work / "bin"),
         "UV_CACHE_DIR": subprocess.run([uv(), "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip(),
     }  # fmt: skip
 
@@ -93,9 +104,7 @@ def _measured(work: Path) -> list[Figure]:
     install, init, approve = written()
     installed = you(install, ROOT)
     size = sum(each.lstat().st_size for each in tools.rglob("*") if not each.is_symlink()) / 1e6
-    set_up = you(
-        init, project, [("Try them?", "y"), ("trust it?", "y"), ("PIN", PIN), ("Repeat it", PIN), ("Connect (", "1")]
-    )
+    set_up = you(init, project, ANSWERS)
     entry: dict[str, Any] = json.loads((project / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
     begin = time.monotonic()
     program = shutil.which(str(entry["command"]), path=environment["PATH"]) or str(entry["command"])
@@ -103,7 +112,7 @@ def _measured(work: Path) -> list[Figure]:
     with StdioClient(argv, cwd=project, env=environment) as agent:
         played = drive(agent.call, project, "quick_fix", {"problem": "add(1, 2) gives -1; it should give 3."}, SCRIPT)
     worked = time.monotonic() - begin
-    approved = you(approve.replace("RUN", played.run), project, [("PIN", PIN)])
+    approved = you(approve.replace("RUN", played.run), project, [("PIN to ", PIN)])
     return [
         Figure("commands besides the client's own", len(you.typed), "", BUDGET, "; ".join((install, init, approve))),
         Figure("uv tool install --compile-bytecode", installed, "s", None, "packages from uv's cache"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal"]
 
-_PATIENCE_S = 300
+_PATIENCE_S = 120
 
 
 class Terminal:
@@ -42,7 +42,7 @@ class Terminal:
             if left and left[0][0] in seen:
                 os.write(terminal, f"{left.pop(0)[1]}\n".encode())
                 seen = ""
-        os.close(terminal)
+        os.close(terminal)  # a command that still waits for an answer is hung up on
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if code or left:
             raise RuntimeError(
@@ -52,7 +52,7 @@ class Terminal:
 
 
 def _read(terminal: int) -> str:
-    """The next piece; empty when the command has ended, or shows nothing for five minutes."""
+    """The next piece; empty when the command has ended, or shows nothing for two minutes."""
     ready, _, _ = select.select([terminal], [], [], _PATIENCE_S)
     try:
         return os.read(terminal, 65_536).decode(errors="replace") if ready else ""

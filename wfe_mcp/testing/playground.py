@@ -66,6 +66,7 @@ class Playground:
         own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data")}
         own |= environment or {}
         self.environment |= own | {"WFE_DATABASE_URL": make_database(self.folder / "wfe.db")}
+        self._is_closed = False
         self.root.mkdir()
         self.write({".gitignore": _IGNORED, **(files or {})})
         self.git("init", "-q", "--template=")
@@ -115,9 +116,13 @@ class Playground:
     # -- inspection --------------------------------------------------------------------------------------------------
 
     def problems(self, run: str) -> list[Problem]:
-        """Every difference between the run, or the settings, and its log; empty when all is intact."""
-        with self.engine.store.read() as tx:
-            return [*tx.verify_run(RunId(run)), *tx.verify_settings()]
+        """Every difference between the run, or the settings, and its log; empty when all is intact. Also after ``close``."""
+        try:
+            with self.engine.store.read() as tx:
+                return [*tx.verify_run(RunId(run)), *tx.verify_settings()]
+        finally:
+            if self._is_closed:  # the engine has opened the database again
+                self.engine.close()
 
     def write(self, files: Mapping[str, str]) -> None:
         """Write files of the project."""
@@ -143,6 +148,7 @@ class Playground:
 
     def close(self) -> None:
         """Close the database. The folder stays."""
+        self._is_closed = True
         self.engine.close()
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.client_files import findings, install, put
-from tests.cli.scene import Terminal
+from tests.cli.scene import PIN, Terminal
 from wfe_mcp.cli.commands import doctor
 from wfe_mcp.cli.terminal import health as terminal_health
 from wfe_mcp.clients.connect import client_named
@@ -139,3 +139,31 @@ def test_a_server_that_is_switched_off_by_enabled_is_a_problem(empty: Terminal) 
     assert [told for level, told in findings(empty, "client opencode") if level == "problem"] == [
         "ROOT/opencode.json: the server is disabled there; fix: enable it"
     ]
+
+
+def test_checkpoints_of_runs_that_this_database_does_not_have_are_named(in_git: None, cli: Terminal) -> None:
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "--allow-empty", "-m", "begin")
+    assert findings(cli, "checkpoints") == []
+    cli.git("update-ref", "refs/wfe/checkpoints/stranger/1", "HEAD")
+    assert findings(cli, "checkpoints") == [
+        ("note", "1 run not in this database, the first: refs/wfe/checkpoints/stranger. "
+                 "Unless another database has them: git update-ref -d"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("added", "topic", "message"),
+    [
+        ("[checks.gone]\nargv = ['no-such-program']\n", "check gone", "no-such-program"),
+        ("[context.rules]\nfiles = ['no-such-file.md']\n", "context rules", "no-such-file.md"),
+        ("nonsense", "configuration", "config.toml"),
+    ],
+)
+def test_configuration_that_cannot_work_is_a_problem_that_names_it(
+    cli: Terminal, added: str, topic: str, message: str
+) -> None:
+    assert [level for level, _ in findings(cli, topic) if level == "problem"] == []
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(config.read_text() + added)
+    cli("trust", "--yes", pin=PIN)
+    assert [message in told for level, told in findings(cli, topic) if level == "problem"] == [True]
