@@ -83,7 +83,7 @@ async def _served(server: WfeServer, messages: list[dict[str, Any]]) -> dict[str
     return found
 
 
-def main(arguments: Sequence[str], path: Path = CACHE) -> int:
+def main(arguments: Sequence[str], path: Path = Path(CACHE)) -> int:
     """Exit code 0 when the file is as generated (now), 1 when ``--check`` found a difference, 2 when misused."""
     if set(arguments) - {"--check"}:
         print(__doc__, file=sys.stderr)

@@ -173,13 +173,26 @@ def test_in_a_pipe_status_loads_neither_rich_nor_the_server(cli: Terminal) -> No
     run = cli.start("note")
     code = (
         f"import sys; from wfe_mcp.cli.app import main; main(['status', '{run}']);"
-        "heavy = {'rich', 'mcp', 'alembic'}; sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+        "heavy = {'rich', 'mcp', 'alembic', 'http.client', 'wfe_mcp.views.tool_answers', 'wfe_mcp.engine.runs.start',"
+        "'wfe_mcp.workflow.lint', 'wfe_mcp.providers.manual'};"
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
     )
     assert done.returncode == 0, done.stderr
     assert "Next: tell your agent" in done.stderr
+
+
+def test_a_command_that_ends_leaves_what_it_imported_out_of_the_last_search_for_garbage() -> None:
+    code = (
+        "import sys, gc; from wfe_mcp.__main__ import main; sys.argv = ['wfe-mcp', '--version']; main();"
+        "sys.exit(gc.get_freeze_count() < 10_000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare_environment({})
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_bare_environment_is_enough(empty: Terminal) -> None:

@@ -6,7 +6,6 @@ goes to the SDK; a call of any other to the product's own tools.
 
 import base64
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -201,14 +200,10 @@ class FixtureServer(WfeServer):
 
 def main(project: str) -> int:
     """Serve as ``wfe-mcp serve`` does. The fast start answers the handshake only: the lists are this server's own."""
-    front = json.loads(entry.CACHE.read_text(encoding="utf-8"))
+    front = json.loads(Path(entry.CACHE).read_text(encoding="utf-8"))
     kept = {**front, "handshake": {"initialize": front["handshake"]["initialize"]}, "stateless": {}}
     with tempfile.TemporaryDirectory() as folder:
-        entry.CACHE = Path(folder, "front.json")
-        entry.CACHE.write_text(json.dumps(kept), encoding="utf-8")
+        entry.CACHE = str(Path(folder, "front.json"))
+        Path(entry.CACHE).write_text(json.dumps(kept), encoding="utf-8")
         stdio.WfeServer = FixtureServer
         return entry.serve(project)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

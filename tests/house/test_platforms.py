@@ -330,7 +330,7 @@ def test_a_root_of_windows_loses_the_slash_before_its_drive(monkeypatch: pytest.
 
     path_of: Any = vars(location)["_path_of"]
     on(monkeypatch, location, "win32")
-    monkeypatch.setattr(location, "url2pathname", drive)
+    monkeypatch.setitem(sys.modules, "urllib.request", SimpleNamespace(url2pathname=drive))
     monkeypatch.setattr(location, "Path", PureWindowsPath)
     assert str(path_of("file:///C:/Users/ada/my%20shop")) == "C:\\Users\\ada\\my shop"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ class Scene:
     """A front, what it is told, what it answers and what it hands over."""
 
     def __init__(self, *messages: tuple[str, Any]) -> None:
-        self.cache: dict[str, Any] = json.loads(CACHE.read_text(encoding="utf-8"))
+        self.cache: dict[str, Any] = json.loads(Path(CACHE).read_text(encoding="utf-8"))
         source, write = os.pipe()
         read, sink = os.pipe()
         with os.fdopen(write, "wb") as client:

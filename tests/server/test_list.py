@@ -112,7 +112,7 @@ async def test_a_client_learns_who_we_are_and_what_to_call_first(connect: Connec
 async def test_the_front_answers_what_the_live_server_answers() -> None:
     live = await generate_front.live()
 
-    assert json.loads(generate_front.CACHE.read_text(encoding="utf-8")) == live
+    assert json.loads(Path(generate_front.CACHE).read_text(encoding="utf-8")) == live
     assert live["handshake"]["initialize"]["capabilities"]["tools"] == {"listChanged": True}
 
 

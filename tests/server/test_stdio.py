@@ -87,7 +87,9 @@ def test_a_handshake_client_is_served_through_bad_lines_and_an_end_by_signal(hou
         assert [answer["id"] for answer in early] == [None, hello, tools, status]
         assert (answer := early[3]["result"]["structuredContent"])["ok"], answer
 
-        # The same once it is there.
+        # The same once it is there, which the answer to what it alone can answer shows.
+        child.ask("ping")
+        child.read()
         child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"n": NaN}}')
         child.write(b'{"jsonrpc": "2.0", "id": 9, "method": "ping", "params": {"s": "\\udc00"}}')
         child.write(b"\xff\xfe")
@@ -169,5 +171,12 @@ def test_the_front_is_standard_library_alone() -> None:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8", env=bare)
     late = HEAVY | {"mcp", "pydantic", "anyio", "asyncio", "argparse", "logging", "subprocess", "dataclasses"}
+    late |= {
+        "typing",
+        "pathlib",
+        "urllib.parse",
+        "warnings",
+        "contextlib",
+    }  # each longer to load, without bytecode, than the answer takes
 
     assert late & set(ended.stdout.split()) == set()

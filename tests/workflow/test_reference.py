@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from wfe_mcp.workflow.lint.not_yet import NOT_YET
+from wfe_mcp.workflow.not_yet import NOT_YET
 from wfe_mcp.workflow.reference import ReferenceKey, reference
 from wfe_mcp.workflow.schema import template_schema
 

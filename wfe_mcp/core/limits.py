@@ -9,16 +9,18 @@ Rules:
 3. A limit is checked when something comes in. What is stored stays readable, whatever the limits are today.
 """
 
-from typing import NamedTuple
 
+class Limit:
+    """``most``: the highest number allowed, in ``unit``. ``of``: what is counted. ``remedy``: what to do above it.
 
-class Limit(NamedTuple):  # no dataclass: the server reads this before its first answer, and dataclasses load for 5 ms
-    """``most``: the highest number allowed, in ``unit``. ``of``: what is counted. ``remedy``: what to do above it."""
+    A plain class: the server reads this before its first answer, and ``dataclasses`` or ``typing`` take longer to load than
+    all the rest of it.
+    """
 
-    most: int
-    unit: str
-    of: str
-    remedy: str
+    __slots__ = ("most", "of", "remedy", "unit")
+
+    def __init__(self, most: int, unit: str, of: str, remedy: str) -> None:
+        self.most, self.unit, self.of, self.remedy = most, unit, of, remedy
 
     def at(self, most: int) -> "Limit":
         """The same limit with another number."""

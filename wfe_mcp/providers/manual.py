@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import ProviderFault
+from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.providers.output import value_in, with_paragraph
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
@@ -49,7 +50,7 @@ def prompt_file(root: Path, attempt: str, task: Task, ability: FsAbility, submit
     Writing it again replaces only the prompt; an existing answer is kept. ``submit``: the command that submits an answer,
     without its file.
     """
-    path, places = _path(attempt), _places(attempt)
+    path, places = places_of(attempt)
     prompt = f"{task.system.rstrip()}\n\n{task.prompt}" if task.system else task.prompt
     text = with_paragraph(prompt, ability, places[0], task.schema)
     write_atomic(root, path, text)
@@ -86,7 +87,7 @@ def answer_of(root: Path, attempt: str) -> dict[str, Any] | None:
 
     Raises ProviderFault (``unparsable``) while the file holds no JSON object, and Refused (T5) for a link or a device.
     """
-    for place in _places(attempt):
+    for place in places_of(attempt)[1]:
         content = read_if_there(root, place)
         if content is None or not content.strip():
             continue
@@ -95,19 +96,6 @@ def answer_of(root: Path, attempt: str) -> dict[str, Any] | None:
             raise _unreadable(place, content)
         return value
     return None
-
-
-def places(attempt: str) -> tuple[str, tuple[str, str]]:
-    """The path of an attempt's prompt, and the paths where its answer may be saved."""
-    return _path(attempt), _places(attempt)
-
-
-def _path(attempt: str) -> str:
-    return f"{attempt}/manual/prompt.md"
-
-
-def _places(attempt: str) -> tuple[str, str]:
-    return f"{attempt}/manual/answer.json", f"{attempt}/manual/answer.md"
 
 
 def _unreadable(place: str, content: bytes) -> ProviderFault:

@@ -146,7 +146,7 @@ class WfeServer(MCPServer[None]):
         try:
             async with anyio.create_task_group() as background:
                 self._background = background
-                if self._greeted and self.place.is_settled:
+                if self.place.is_open or (self._greeted and self.place.is_settled):
                     self._start(no_roots)
                 yield
                 background.cancel_scope.cancel()

@@ -1,16 +1,26 @@
-"""The entry point of ``serve``: starts the front, then imports the SDK.
+"""The entry point of ``serve``: starts the front, then loads the SDK, and answers the first calls in between.
 
-The front reads and answers in a separate thread during the import. Standard library only until then.
+The front reads and answers in a separate thread meanwhile. Standard library only until it has started.
 """
+
+from __future__ import annotations
 
 import gc
 import json
+import os
+import signal
 import sys
 import threading
-from collections.abc import Sequence
 
 from wfe_mcp.server.fast_start import CACHE, FastStart
 from wfe_mcp.server.wire import Wire
+
+TYPE_CHECKING = False  # not typing's own: to load typing takes longer than the first answer
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.server.early_calls import EarlyCalls
+    from wfe_mcp.server.served_project import ServedProject
 
 
 def project_flag(arguments: Sequence[str]) -> str | None:
@@ -28,17 +38,39 @@ def project_flag(arguments: Sequence[str]) -> str | None:
 
 def serve(project: str) -> int:
     """Serve one client on standard input and output until it disconnects."""
-    front = FastStart(Wire.take(), json.loads(CACHE.read_bytes()))
-    threading.Thread(target=front.read, name="wire", daemon=True).start()
-    # During the import, the reader thread needs the interpreter briefly, but at once.
+    # A client may end the server while it loads. The loop of the SDK has a handler of its own.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with open(CACHE, "rb") as cache:  # noqa: PTH123 - pathlib takes longer to load than the answer
+            front = FastStart(Wire.take(), json.loads(cache.read()))
+        threading.Thread(target=front.read, name="wire", daemon=True).start()
+        served, calls = _load(front, project)
+        from wfe_mcp.server.stdio import run
+
+        return run(front, served, calls.engine)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _load(front: FastStart, project: str) -> tuple[ServedProject, EarlyCalls]:
+    """Load everything, and answer the first calls on the way."""
+    # The reader thread needs the interpreter briefly, but at once.
     patience_s = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     gc.disable()  # the imports create hundreds of thousands of permanent objects: garbage collection among them costs 15 %
-    try:
-        from wfe_mcp.server.stdio import run
-    except KeyboardInterrupt:
-        return 0
+    from pathlib import Path
+
+    from wfe_mcp.server.early_calls import EarlyCalls
+    from wfe_mcp.server.log import log_to_stderr
+    from wfe_mcp.server.served_project import ServedProject
+
+    log_to_stderr()
+    served = ServedProject(project or None, dict(os.environ), Path.cwd())
+    calls = EarlyCalls(front, served)
+    calls.load()
     gc.freeze()
     gc.enable()
     sys.setswitchinterval(patience_s)
-    return run(front, project)
+    return served, calls

@@ -1,7 +1,8 @@
 """Fast start: answers the handshake and the lists from a cache while the SDK loads (half a second).
 
     client ──► reader thread ──► cache of the handshake and the lists        until the SDK is there
-                     └─────────► backlog ──► the SDK's event loop (main thread)   everything else, in order
+                     └─────────► backlog ──► first calls (main thread)            what only reads: ``early_calls``
+                                    └──────► the SDK's event loop (main thread)   everything else, in order
 
 Standard library only. scripts/generate_front.py writes the cache from the live server; a test keeps both equal.
 
@@ -9,16 +10,32 @@ Rules:
 1. The front answers only where the SDK would send exactly the same bytes; any other request waits for the SDK.
 2. ``initialize`` is answered at once and also passed to the SDK, which needs it; the SDK's answer is dropped.
 3. The first request decides the protocol era, as in the SDK. A request of the other era waits for the SDK's refusal.
+4. Calls stay in order among themselves: behind one that waits for the SDK, every other waits too.
 """
 
+from __future__ import annotations
+
+import json
+import os
 import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal, cast
 
-from wfe_mcp.server.wire import Wire
+TYPE_CHECKING = False  # not typing's own: to load typing takes longer than the first answer
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, cast
 
-CACHE = Path(__file__).with_name("front.json")
+    from wfe_mcp.server.wire import Wire
+
+    Frame = dict[str, Any]
+    Deliver = Callable[[Frame | None], None]
+else:
+
+    def cast(_kind: object, value: object) -> object:
+        """``value``, as typing's own does."""
+        return value
+
+
+CACHE = os.path.join(os.path.dirname(__file__), "front.json")  # noqa: PTH118, PTH120 - pathlib takes longer to load than the answer
 """``versions`` of the handshake, and method → result for ``handshake`` and ``stateless``. Written by
 scripts/generate_front.py."""
 
@@ -26,9 +43,17 @@ MODERN = "2026-07-28"
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 
-Frame = dict[str, Any]
-Deliver = Callable[[Frame | None], None]
+
+class EarlyCall:
+    """A call that waits in the backlog. ``asks_roots``: the client can be asked for its folders."""
+
+    def __init__(
+        self, request: str | int, tool: str, arguments: Frame, *, client: str, asks_roots: bool, is_stateless: bool
+    ) -> None:
+        self.request, self.tool, self.arguments = request, tool, arguments
+        self.client, self.asks_roots, self.is_stateless = client, asks_roots, is_stateless
 
 
 class FastStart:
@@ -38,6 +63,7 @@ class FastStart:
         self.wire = wire
         self._cache = cache
         self._era: Literal["handshake", "stateless", "unusual"] | None = None
+        self._hello: Frame = {}
         self._dropped: set[str | int] = set()
         self._lock = threading.Lock()
         self._backlog: list[Frame | None] = []
@@ -65,6 +91,33 @@ class FastStart:
     def has_greeted(self) -> bool:
         """True when a stateless client was answered that the SDK does not know."""
         return self._era == "stateless"
+
+    def first_call(self) -> EarlyCall | None:
+        """The first call of the backlog; None without one, and where only the SDK can tell what it means."""
+        with self._lock:
+            waiting = [frame for frame in self._backlog if frame is not None]
+        frame = next((frame for frame in waiting if frame.get("method") == "tools/call"), None)
+        return None if frame is None or _cancelled(waiting, frame.get("id")) else self._early(frame)
+
+    def answer(self, call: EarlyCall, result: Frame) -> None:
+        """Answer the first call of the backlog, and remove it; without an answer if the client cancelled it meanwhile."""
+        with self._lock:
+            methods = [frame and frame.get("method") for frame in self._backlog]
+            del self._backlog[methods.index("tools/call")]
+            is_cancelled = _cancelled(self._backlog, call.request)
+        if call.is_stateless:
+            meta = self._cache["stateless"]["tools/list"]["_meta"]
+            content, is_error, structured = result["content"], result["isError"], result["structuredContent"]
+            result = {
+                "content": content,
+                "isError": is_error,
+                "resultType": "complete",
+                "structuredContent": structured,
+            }
+            result["_meta"] = meta
+        if not is_cancelled:
+            message = {"jsonrpc": "2.0", "id": call.request, "result": result}
+            self.wire.write(json.dumps(message, separators=(",", ":"), ensure_ascii=False))
 
     def drops(self, request: str | int | None) -> bool:
         """True once for a request that the front has answered."""
@@ -106,11 +159,43 @@ class FastStart:
             self._era = "unusual"
             return
         self._era = "handshake"
+        self._hello = params
         self._dropped.add(request)
         asked: str = params["protocolVersion"]
         version = asked if asked in self._cache["versions"] else self._cache["versions"][-1]
         result = {"protocolVersion": version, **self._cache["handshake"]["initialize"]}
         self.wire.send({"jsonrpc": "2.0", "id": request, "result": result})
+
+    def _early(self, frame: Frame) -> EarlyCall | None:
+        """The call in ``frame``; None unless it consists of a name and arguments, in the era of this connection."""
+        params: Frame = frame.get("params", {})
+        tool, arguments, meta = params.get("name"), params.get("arguments", {}), params.get("_meta", {})
+        is_stateless = self._era == "stateless"
+        version = _envelope_version(params)
+        if (
+            not isinstance(tool, str) or not isinstance(arguments, dict) or not isinstance(meta, dict)
+            or not params.keys() <= {"name", "arguments", "_meta"}
+            or self._era not in {"handshake", "stateless"} or version != (MODERN if is_stateless else None)
+        ):  # fmt: skip
+            return None
+        about = cast("Frame", meta)
+        client: object = about.get(CLIENT_KEY, {"name": ""}) if is_stateless else self._hello["clientInfo"]
+        capabilities: object = about.get(CAPABILITIES_KEY) if is_stateless else self._hello["capabilities"]
+        name = cast("Frame", client).get("name") if isinstance(client, dict) else None
+        if not isinstance(name, str) or not isinstance(capabilities, dict):
+            return None
+        asks_roots = cast("Frame", capabilities).get("roots") is not None
+        return EarlyCall(
+            frame["id"], tool, cast("Frame", arguments), client=name, asks_roots=asks_roots, is_stateless=is_stateless
+        )
+
+
+def _cancelled(frames: Iterable[Frame | None], request: object) -> bool:
+    return any(
+        frame["params"].get("requestId") == request
+        for frame in frames
+        if frame and frame.get("method") == "notifications/cancelled" and "params" in frame
+    )
 
 
 def _envelope_version(params: Frame) -> str | None:

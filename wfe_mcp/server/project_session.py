@@ -1,6 +1,4 @@
-"""The server's project: its folder, its engine and its background worker.
-
-    --project  >  WFE_PROJECT  >  the client's first root  >  git top level of the working directory  >  the directory
+"""The server's project: its engine, its background worker, and the threads of its calls.
 
 Rules:
 1. One process serves one project; no tool asks a model for it. Errors of the project are reported by every call and
@@ -21,10 +19,9 @@ import anyio
 from anyio import to_thread
 
 from wfe_mcp.artifacts.isolated import end_children
-from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.workspace.system.location import find_project
+from wfe_mcp.server.served_project import ServedProject
 
 if TYPE_CHECKING:
     from wfe_mcp.jobs.worker import Worker
@@ -51,18 +48,18 @@ class ProjectSession:
     """The project of this process, its engine and its worker.
 
     ``starts_page``: whether the decision page may be started, which outlives this process. ``streams``: what the process
-    began with as standard input and output.
+    began with as standard input and output. ``opened``: an engine of this project from before the event loop; the session
+    closes it.
     """
 
     def __init__(
         self, flag: str | None, environment: Mapping[str, str], cwd: Path, *, starts_page: bool = False,
-        streams: tuple[os.stat_result, os.stat_result] | None = None,
+        streams: tuple[os.stat_result, os.stat_result] | None = None, opened: Engine | None = None,
     ) -> None:  # fmt: skip
         self.starts_page = starts_page
         self._streams = streams
-        self.flag = flag
-        self.environment = dict(environment)
-        self.cwd = cwd
+        self._served = ServedProject(flag, dict(environment), cwd)
+        self._opened = opened
         self.is_started = False
         self._engine: Engine | None = None
         self._worker: Worker | None = None
@@ -74,7 +71,7 @@ class ProjectSession:
     @property
     def is_named(self) -> bool:
         """True when the command line or the environment names the project."""
-        return bool(self.flag or self.environment.get("WFE_PROJECT"))
+        return self._served.is_named
 
     @property
     def is_settled(self) -> bool:
@@ -83,21 +80,22 @@ class ProjectSession:
         A git repository around the working directory counts as the project for a client that can be asked only within a
         call: such clients start the server there, and asking would cost the first call a round trip.
         """
-        in_repository = any((folder / ".git").exists() for folder in (self.cwd, *self.cwd.parents))
-        return self._engine is not None or self.is_named or in_repository
+        return self.is_open or self.is_named or self._served.is_in_repository
 
     @property
     def is_open(self) -> bool:
         """True once the engine exists."""
-        return self._engine is not None
+        return (self._engine or self._opened) is not None
 
     async def engine(self, ask_roots: AskRoots = no_roots) -> Engine:
         """The engine, created at the first call. Refuses a named folder that does not exist."""
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
-                    roots = () if self.is_named else await ask_roots()
-                    engine = await self.in_thread(partial(self._engine_for, roots))
+                    engine, self._opened = self._opened, None
+                    if engine is None:
+                        roots = () if self.is_named else await ask_roots()
+                        engine = await self.in_thread(partial(self._served.engine, roots))
                     engine.listeners.append(partial(self._heard, asyncio.get_running_loop()))
                     self._engine = engine
         return self._engine
@@ -136,18 +134,12 @@ class ProjectSession:
 
     async def close(self) -> None:
         """Stop the worker and close the database."""
-        engine, self._engine = self._engine, None
+        engine, self._engine, self._opened = self._engine or self._opened, None, None
         self.is_started = False
         if engine is not None:
             # A thread of its own: those of requests may all be busy with what nobody waits for any more.
             await to_thread.run_sync(partial(self._close_in, engine), limiter=anyio.CapacityLimiter(1))
         self._threads = None
-
-    def _engine_for(self, roots: Sequence[str]) -> Engine:
-        project = find_project(self.flag, self.environment, roots, self.cwd)
-        engine = create_engine(project, environment=self.environment)
-        start_anchoring(engine)
-        return engine
 
     def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
         """Called by the engine, in the thread that changed ``run``."""

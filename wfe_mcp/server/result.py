@@ -4,16 +4,22 @@ Text and structured content hold the same facts, and each has at most ``LIMIT_BY
 values themselves; cutting here is the last resort, and is reported in the result.
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, cast
-
-from mcp_types import CallToolResult, TextContent
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope
+from wfe_mcp.views.envelope import LIMIT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcp_types import CallToolResult
+
+    from wfe_mcp.views.envelope import Envelope
 
 _SHORT_CHARS = 200
 _FEW = 5
@@ -25,10 +31,19 @@ HOW_TO_PAGE = (
 
 def tool_result(envelope: Envelope) -> CallToolResult:
     """The result for the SDK."""
+    from mcp_types import CallToolResult, TextContent  # the first answer does without the SDK
+
     fits = fitting(envelope)
     return CallToolResult(
         content=[TextContent(type="text", text=fits.to_text())], structured_content=fits.to_dict(), is_error=not fits.ok
     )
+
+
+def wire_result(envelope: Envelope) -> dict[str, Any]:
+    """The result as the SDK writes it to a handshake client, with its order of keys."""
+    fits = fitting(envelope)
+    text = {"text": fits.to_text(), "type": "text"}
+    return {"content": [text], "isError": not fits.ok, "structuredContent": fits.to_dict()}
 
 
 def fitting(envelope: Envelope) -> Envelope:

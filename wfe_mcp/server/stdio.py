@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,23 +24,26 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from wfe_mcp.artifacts.isolated import end_children
+from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.app import WfeServer
 from wfe_mcp.server.fast_start import FastStart
 from wfe_mcp.server.project_session import ProjectSession
+from wfe_mcp.server.served_project import ServedProject
 from wfe_mcp.server.wire import INVALID_REQUEST, Malformed
-from wfe_mcp.workspace.system.redaction import HidingFormatter
 
 THREADS_S = 0.5
 """How long the end of the process waits for threads whose request has ended."""
 
 
-def run(front: FastStart, project: str) -> int:
-    """Serve until the client disconnects or a signal ends the process. The exit code is always 0."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(HidingFormatter("wfe-mcp: %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+def run(front: FastStart, served: ServedProject, opened: Engine | None) -> int:
+    """Serve until the client disconnects or a signal ends the process. The exit code is always 0.
+
+    ``opened``: the engine of calls that are answered already.
+    """
     take_streams(sys.platform)
-    place = ProjectSession(project or None, os.environ, Path.cwd(), starts_page=True, streams=front.wire.streams)
+    place = ProjectSession(
+        served.flag, served.environment, served.cwd, starts_page=True, streams=front.wire.streams, opened=opened
+    )
     with suppress(KeyboardInterrupt):
         anyio.run(_serve, front, WfeServer(place))
     front.wire.flush()

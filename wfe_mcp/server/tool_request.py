@@ -14,6 +14,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.server.actor import by_name
 from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.views.envelope import Envelope
 
@@ -74,10 +75,9 @@ def is_modern(protocol_version: str | None) -> bool:
 
 
 def by_client(context: Ctx) -> By:
-    """The actor of a call: an agent with its client's name. The name proves nothing; the channel counts."""
+    """The actor of a call."""
     params = context.session.client_params
-    name = "" if params is None else "".join(letter for letter in params.client_info.name if letter.isprintable())
-    return By(name.strip()[:64] or "agent")
+    return by_name("" if params is None else params.client_info.name)
 
 
 async def roots_of(session: ServerSession) -> Sequence[str]:

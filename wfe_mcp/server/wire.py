@@ -14,6 +14,8 @@ Rules:
    objects.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os
@@ -21,10 +23,19 @@ import re
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
-from typing import Any, NoReturn, cast
 
 from wfe_mcp.core.limits import MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES
+
+TYPE_CHECKING = False  # not typing's own: to load typing takes longer than the first answer
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, NoReturn, cast
+else:
+
+    def cast(_kind: object, value: object) -> object:
+        """``value``, as typing's own does."""
+        return value
+
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -160,7 +171,7 @@ class Wire:
         self.broken = False
 
     @classmethod
-    def take(cls) -> "Wire":
+    def take(cls) -> Wire:
         """Take over the process's standard input and output (rule 2)."""
         source, sink = os.dup(0), os.dup(1)
         null = os.open(os.devnull, os.O_RDONLY)

@@ -8,15 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wfe_mcp.views import envelopes, find, idle_status, opinions, rollback, run_models, tool_answers, waiting
+    from wfe_mcp.views import envelopes, find, opinions, reading, rollback, run_models, tool_answers, waiting
     from wfe_mcp.views.approvals import answers as approval_answers
 
 __all__ = [
     "approval_answers",
     "envelopes",
     "find",
-    "idle_status",
     "opinions",
+    "reading",
     "rollback",
     "run_models",
     "tool_answers",

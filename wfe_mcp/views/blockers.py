@@ -9,7 +9,7 @@ from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed
-from wfe_mcp.providers.manual import places
+from wfe_mcp.providers.manual_files import places_of
 from wfe_mcp.views.move_calls import USER, user_commands, user_moves
 from wfe_mcp.workspace.files.mirror import attempt_folder
 
@@ -39,7 +39,7 @@ def blockers(found: Overview) -> tuple[str, ...]:
 def manual_prompt(found: Overview, path: PhasePath) -> str:
     """Where the prompt of a phase is that a person works in place of a model, and where the answer goes."""
     attempt, run = found.loaded.state.current(path), found.loaded.record.id
-    prompt, answers = places(attempt_folder(run, path, attempt.number))
+    prompt, answers = places_of(attempt_folder(run, path, attempt.number))
     return (
         f"{path} is manual: its prompt is in {prompt} ; save the output to {answers[0]} (it is picked up by itself), "
         f"or: wfe-mcp submit {run} {typed(path)} --path FILE"
@@ -78,7 +78,7 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
             why = _first_line(found.unanswered[attempt.phase])
             told = f"{attempt.phase} waits for reviewers that did not answer ({why}); they are asked again"
             return f"{told}{overrule and f'; decide without them: {overrule}'}"
-        case AttemptStatus.READY if state.phase(attempt.phase).kind == "human":
+        case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(attempt.phase).kind == "human":
             submit = _command(found, attempt, c.StartPhase)
             return f"{attempt.phase} is the user's task{submit and f': {submit}'}"
         case _:

@@ -15,37 +15,28 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.checks.readiness import start_warnings
-from wfe_mcp.engine.models.client_calls import record_client_calls
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.runs import start as runs
-from wfe_mcp.engine.runs.archive import stale_of, stuck_of
-from wfe_mcp.engine.runs.control import end_time
-from wfe_mcp.engine.runs.overview import Overview, overview
 from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
-from wfe_mcp.views.before_work import changed_before_work
-from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
-from wfe_mcp.views.holders import elsewhere
-from wfe_mcp.views.idle_status import nothing_open
 from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import submit_call, user_commands, user_moves
-from wfe_mcp.views.next_moves import next_moves
-from wfe_mcp.views.run_models import RunList, RunView, SubmittedView
+from wfe_mcp.views.run_models import RunView, SubmittedView
+from wfe_mcp.views.run_status import status
 from wfe_mcp.views.templates import TemplateList, inputs_schema, kept_view, template_lines, template_view
-from wfe_mcp.views.tool_calls import with_tools
-from wfe_mcp.views.verdict_words import unproved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.phases.claim import Claim
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import LoadedRun
 
 _SHOWN = 20
@@ -112,41 +103,6 @@ def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
     view = answer.shown(RunView)
     warnings = start_warnings(engine, definition, frozen["checks"])
     return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
-
-
-def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
-    """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
-    if not run:
-        return _open_runs(engine, by)
-    if detail == "full":
-        record_client_calls(engine)
-    found = standing_of(engine, run)
-    view = run_views.brief(found)
-    if detail == "full":
-        with engine.store.read() as tx:
-            view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
-    summary = run_views.summary(found)
-    stale = bool(stale_of(engine, (found.loaded.record,)))
-    stuck = not stale and bool(stuck_of(engine, (found.loaded.record,)))
-    summary += f", STALE (untouched since {_day(found)})" if stale else ""
-    summary += (
-        f", STUCK (no progress since {found.loaded.record.updated_at.isoformat(timespec='minutes')})" if stuck else ""
-    )
-    return envelope_of(
-        found,
-        summary,
-        replace(
-            view,
-            stale=stale,
-            stuck=stuck,
-            unproved=tuple(unproved(found.loaded.state)),
-            warnings=(
-                *elsewhere(engine, found),
-                *artifact_views.warnings(found),
-                *changed_before_work(engine, found),
-            ),
-        ),
-    )
 
 
 def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -257,34 +213,6 @@ def read_artifact(
         engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
     )
     return envelope_of(found, f"read {artifact_views.what_of(view)}", view)
-
-
-def _open_runs(engine: Engine, by: By) -> Envelope:
-    with engine.store.read() as tx:
-        newest = tx.open_run_ids(engine.project_id, limit=_SHOWN + 1)
-        found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:_SHOWN]]
-    if any(end_time(engine, one.loaded) for one in found):
-        return _open_runs(engine, by)
-    if not found:
-        return nothing_open()
-    if len(found) == 1:
-        return status(engine, by, found[0].loaded)
-    records = [one.loaded.record for one in found]
-    are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
-    rows = (
-        run_views.run_row(
-            record, stale=record.id in are_stale, stuck=record.id in are_stuck - are_stale, waiting_on=one.waiting_on
-        )
-        for one, record in zip(found, records, strict=True)
-    )
-    moves = [move for one in found for move in next_moves(one)[:1]]
-    more = len(newest) > len(found)
-    what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
-    return Envelope(True, summary=what, next=tuple(moves[:3]), view=RunList(runs=tuple(rows)))
-
-
-def _day(found: Overview) -> str:
-    return found.loaded.record.updated_at.date().isoformat()
 
 
 def _claim_view(engine: Engine, claim: Claim) -> artifact_views.ClaimView:

@@ -7,7 +7,6 @@ from typing import Any, cast
 from pydantic.fields import FieldInfo
 
 from wfe_mcp.workflow.examples import EXAMPLES
-from wfe_mcp.workflow.lint.not_yet import NOT_YET
 from wfe_mcp.workflow.model import (
     AgentPhase,
     ApprovalGate,
@@ -52,6 +51,7 @@ from wfe_mcp.workflow.model import (
 )
 from wfe_mcp.workflow.model.base import takes
 from wfe_mcp.workflow.model.phases import PhaseBase
+from wfe_mcp.workflow.not_yet import NOT_YET
 from wfe_mcp.workflow.schema import template_schema
 
 

@@ -9,6 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Phase, PinFd, Raw, Run, Stat
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
 
 if TYPE_CHECKING:
     from wfe_mcp.views.approvals import ApprovalView
@@ -89,7 +90,6 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
 def _gates_again(invocation: Invocation, run: str, phase: str) -> Generator[None]:
     """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.envelopes import standing_of
 
     try:

@@ -6,6 +6,8 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, Run
+from wfe_mcp.core.paths import typed
+from wfe_mcp.core.units import plural
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Pictures, reports, logs; at most 5 MB each.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What the files show.")]
@@ -17,8 +19,6 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: N
     They are stored with the run and shown where the phase is decided; no gate reads them.
     """
     from wfe_mcp.cli.terminal.outcome import run_outcome
-    from wfe_mcp.core.paths import typed
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.phases.attach import attach as keep
     from wfe_mcp.engine.phases.attach import from_anywhere
     from wfe_mcp.views.attachments import attachment_line

@@ -1,5 +1,6 @@
 """``wfe-mcp checkpoint`` and ``checkpoints``: take a checkpoint of a run, and list them."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,8 +29,6 @@ def checkpoint(invocation: Invocation, run: Run, note: Note = "") -> None:
 
 def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
     """List the checkpoints of a run, newest first."""
-    from dataclasses import replace
-
     from wfe_mcp.engine.files import checkpoints as engine_checkpoints
     from wfe_mcp.views import rollback as history
     from wfe_mcp.views.checkpoints import CheckpointList

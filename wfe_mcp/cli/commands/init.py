@@ -1,6 +1,7 @@
 """``wfe-mcp init``: find the project's checks, try them, set the PIN, trust the configuration."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +38,6 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.cli.terminal.effects import show_listing
     from wfe_mcp.cli.terminal.pin import at_terminal, settle_pin
     from wfe_mcp.cli.terminal.trials import trial_view, trials_of
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.approvals.pin import pin_is_set
     from wfe_mcp.engine.checks.last_trials import remember
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
@@ -106,8 +107,6 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
 
 def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, CheckSettings]") -> "list[FoundCheck]":
     """The configured checks that did not work in their last trial, with their own settings."""
-    from dataclasses import replace
-
     from wfe_mcp.engine.checks.last_trials import last_trial
 
     own = [replace(each, settings=held[each.name]) for each in found if each.name in held]
@@ -120,7 +119,6 @@ def _tell(
 ) -> None:
     """What was written, what was left out and why, and whether templates can run now."""
     from wfe_mcp.cli.terminal.trials import show_left_out
-    from wfe_mcp.core.units import plural
 
     screen.line(told, "bold")
     show_left_out(screen, trials)
@@ -144,7 +142,6 @@ def _written(engine: "Engine") -> list[str]:
 
 def _faults(engine: "Engine") -> "Iterator[str]":
     """What keeps the checks of the default template from running here."""
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.checks.readiness import check_fault, missing_checks
 
     for one in missing_checks(engine):

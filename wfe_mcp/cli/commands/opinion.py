@@ -7,6 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -109,7 +110,6 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Overrule
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)

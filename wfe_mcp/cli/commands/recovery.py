@@ -7,6 +7,8 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -19,7 +21,6 @@ How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did
 
 def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
     """List the blockers that recoveries reported, with fingerprint."""
-    from wfe_mcp.core.units import plural
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.recoveries import open_blockers
 
@@ -41,8 +42,6 @@ def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = F
 
 def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     """Show every blocker that the recoveries of a phase reported."""
-    from wfe_mcp.core.paths import PhasePath, typed
-    from wfe_mcp.core.units import plural
     from wfe_mcp.views.envelopes import envelope_of, standing_of
     from wfe_mcp.views.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
 
@@ -86,7 +85,6 @@ def _open_again(
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Retry
-    from wfe_mcp.core.paths import PhasePath, typed
     from wfe_mcp.engine.runs import control
     from wfe_mcp.views.envelopes import standing_of
     from wfe_mcp.views.recoveries import blocker_views, recovered_phase

@@ -6,6 +6,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.core.paths import PhasePath
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -39,7 +40,6 @@ def reject(
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.model import AttemptStatus
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval, shown_sha256
     from wfe_mcp.views.approvals.comments import rejection, typed_comments
@@ -78,7 +78,6 @@ def reject(
 
 def _open_attempt(engine: "Engine", run: str, phase: str) -> int:
     """The number of the phase's newest attempt."""
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.envelopes import standing_of
 
     return standing_of(engine, run).loaded.state.current(PhasePath(phase)).number

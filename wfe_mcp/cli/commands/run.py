@@ -1,5 +1,6 @@
 """``wfe-mcp run``: work a whole run with models, until you are needed."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,7 @@ from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, 
 from wfe_mcp.cli.terminal.invocation import REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import typed
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
@@ -62,8 +64,6 @@ def _go_on(invocation: Invocation, run: str) -> None:
 
 def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: bool) -> None:
     """The answer: the state of the run, and who acts next."""
-    from dataclasses import replace
-
     from wfe_mcp.views import tool_answers as answers
 
     answer = answers.status(invocation.engine, invocation.by, run)
@@ -93,7 +93,6 @@ def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: b
 def _failure(run: str, found: "Overview") -> Refused | None:
     """Why the run did not continue: a phase failed, or has no driver. None when it is completed or waits for the user."""
     from wfe_mcp.core.model import AttemptStatus, RunStatus
-    from wfe_mcp.core.paths import typed
 
     state = found.loaded.state
     if state.status in {RunStatus.FAILED, RunStatus.BLOCKED, RunStatus.CANCELLED}:

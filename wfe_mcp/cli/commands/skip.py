@@ -2,6 +2,7 @@
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
+from wfe_mcp.core.paths import PhasePath
 
 
 def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
@@ -12,7 +13,6 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Skip
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)

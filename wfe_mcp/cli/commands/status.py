@@ -23,28 +23,31 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         invocation.render(quiet, lambda screen: _nothing_open(invocation, screen))
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views import run_status
     from wfe_mcp.views.run_models import RunList, RunView
 
     wanted = invocation.at(run) if run else ""
-    answer = answers.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
+    answer = run_status.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
     if answer.run and not invocation.screen.as_json:  # a person sees every phase, an agent pays by the token
-        answer = answers.status(invocation.engine, invocation.by, answer.run, "full")
+        answer = run_status.status(invocation.engine, invocation.by, answer.run, "full")
     page = page_at(invocation.engine, may_start=False)
     if page:
         shown = answer.view if isinstance(answer.view, RunView | RunList) else RunList(runs=())
         answer = answer.showing(replace(shown, page=page))
 
     def show(screen: "Screen") -> None:
-        from wfe_mcp.cli.terminal.render import render_status, runs_table
+        from wfe_mcp.cli.terminal.render import decisions_table, render_status, runs_table
 
         record = invocation.record(answer.run)
         if record is not None:
             render_status(screen, answer, record, invocation.engine.clock())
         elif isinstance(answer.view, RunList) and answer.view.runs:
             runs_table(screen, answer.view.runs, invocation.engine.clock())
-            yours = (run.run for run in answer.view.runs if run.waiting_on == "human")
-            screen.next(*(f"wfe-mcp status {run}" for run in yours))
+            decisions_table(screen, answer.view, invocation.engine.clock())
+            asked = {each.run for each in answer.view.decisions}
+            others = (run.run for run in answer.view.runs if run.waiting_on == "human" and run.run not in asked)
+            commands = (each.command for each in answer.view.decisions)
+            screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
             _nothing_open(invocation, screen)
         if page:

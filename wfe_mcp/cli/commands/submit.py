@@ -8,6 +8,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.core.paths import PhasePath
 
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="The artifact: .json, .md or a folder.")]
 Attempt = Annotated[int | None, typer.Option("--attempt", metavar="N", help="Refuse unless this attempt is open.")]
@@ -33,7 +34,6 @@ def submit(
     A free phase is claimed first.
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.views.run_models import SubmittedView

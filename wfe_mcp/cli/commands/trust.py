@@ -7,6 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]…", help="What to trust; without it everything shown.")
@@ -25,7 +26,6 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
-    from wfe_mcp.core.units import plural
     from wfe_mcp.engine.templates.trust import give_trust
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.trust import listing_data, trust_view, view_data

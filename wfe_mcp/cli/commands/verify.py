@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def verify(
 
     Exit code 1 names what differs. It also lists who set or changed a PIN or the key of a provider, and when.
     """
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.engine.integrity.verification import verify as verified
     from wfe_mcp.views.envelope import Envelope

@@ -20,6 +20,7 @@ from wfe_mcp.cli.terminal import pin
 from wfe_mcp.cli.terminal.pager import paged
 from wfe_mcp.cli.terminal.prose import part_lines, wrapped
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.content import parts_of
@@ -62,7 +63,6 @@ class Detail:
 
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.views.approvals import as_json, open_approval, shown_sha256
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.envelopes import standing_of

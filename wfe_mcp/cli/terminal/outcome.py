@@ -20,7 +20,7 @@ def run_outcome(engine: Engine, run: str, phase: str | None, what: str, data: Js
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.views.envelopes import standing_of
     from wfe_mcp.views.run_models import RunOutcome, RunView
-    from wfe_mcp.views.tool_answers import status
+    from wfe_mcp.views.run_status import status
 
     envelope, found = status(engine, By(), run), standing_of(engine, run).loaded
     summary = f'{what}. "{found.record.title}" {run_is(envelope)}.'

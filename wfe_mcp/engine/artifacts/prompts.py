@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.line_comments import split_comments
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
@@ -181,7 +182,6 @@ def _handed_over(change: RunChange, attempt: Attempt, phase: Phase, artifacts: M
 
 def _steps_in_words(change: RunChange, attempt: Attempt, phase: StepsPhase) -> str:
     """The steps the server will run, for the approver: with values where they are known, else as written."""
-    from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.workflow.expressions import ExpressionError
     from wfe_mcp.workflow.prompts import fenced
 

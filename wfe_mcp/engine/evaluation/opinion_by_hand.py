@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -24,8 +25,6 @@ from wfe_mcp.engine.models.gate_waits import AskedPerson, persons_asked
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wfe_mcp.core.model import Attempt, By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -59,8 +58,6 @@ class AskedQuestion:
 
 def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> AskedQuestion:
     """What the gate of ``phase`` asks a person. Refuses what ``take_opinion`` refuses for the question."""
-    from pathlib import Path
-
     from wfe_mcp.workspace.files.project_files import read_if_there
 
     with engine.store.read() as tx:
@@ -85,8 +82,6 @@ def take_opinion(
     Refuses ``needs_human``, ``unknown_phase``, ``illegal_transition`` (nobody is waited for), ``bad_argument``
     and ``invalid_artifact``.
     """
-    from pathlib import Path
-
     from wfe_mcp.engine.evaluation.reactions import enqueue_gate
 
     with change_run(engine, run, by) as current:

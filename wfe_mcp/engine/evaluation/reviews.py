@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Stage
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ class Changes:
 
     def text(self) -> str:
         """The diff since then, by the bytes on disk; "" for work without files. Reads the files."""
-        from wfe_mcp.core.errors import Refused
         from wfe_mcp.workspace.git.diff_text import diff_text
         from wfe_mcp.workspace.git.working_tree import tree_hash
 
@@ -142,7 +142,6 @@ def changes_of(change: RunChange, attempt: Attempt, schema: str) -> Changes:
 
 def pictures(root: Path, globs: Sequence[str]) -> tuple[list[str], tuple[Image, ...]]:
     """The pictures that ``globs`` match, by name and by content. Refuses: too many, too large, outside the project."""
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.providers.call import Image
     from wfe_mcp.workspace.config.context_bundles import files_matching
     from wfe_mcp.workspace.files.project_files import read_file

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.phases.steps import claim_by_server
 
@@ -116,7 +117,6 @@ def was_suspended(job: JobRecord) -> bool:
 
 def _filled_by(settings: LoadedSettings, role: str, frozen: Mapping[str, Any]) -> FrozenProvider | None:
     """The provider that fills ``role``; None without one: the job reports it."""
-    from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.models.roles import filled
 
     try:

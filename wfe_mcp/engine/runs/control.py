@@ -15,7 +15,6 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import CLIENT_ROLE
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.engine.models.roles import filled
 from wfe_mcp.engine.phases.claim import free_dead_leases
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ def retry(engine: Engine, by: By, run_id: str, phase: str, feedback: str = "", r
         free_dead_leases(current)
         _refuse_others_work(current, PhasePath(phase))
         if role is not None and role != CLIENT_ROLE:
+            from wfe_mcp.engine.models.roles import filled  # the tables of providers, which a status does not need
+
             filled(engine.settings(current.tx), role, current.frozen)  # refuses an unfilled role
         current.give(c.Retry(phase=PhasePath(phase), feedback=feedback, role=role, by=by, at=current.at))
     return current.loaded

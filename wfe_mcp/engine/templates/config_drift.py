@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.engine.kernel.engine import own_key
 
 if TYPE_CHECKING:
@@ -75,7 +76,6 @@ def _template(engine: Engine, name: str) -> str:
 
 
 def _now() -> tuple[Path, str]:
-    from wfe_mcp.core.canonical import sha256_hex
     from wfe_mcp.workspace.config.settings import NO_FILE
     from wfe_mcp.workspace.system.location import user_config_file
 

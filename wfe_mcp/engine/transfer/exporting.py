@@ -14,7 +14,7 @@ import base64
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -133,8 +133,6 @@ def _placed(record: RunRecord, row: dict[str, Any]) -> dict[str, Any]:
 
 def head_of(record: RunRecord) -> dict[str, Any]:
     """The columns of the run's own row that go out."""
-    from dataclasses import asdict
-
     from wfe_mcp.store.maintenance.bundles import RUN_COLUMNS, row_of
 
     values = asdict(record)

@@ -14,8 +14,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name, origin_of
 from wfe_mcp.engine.transfer.checking import check
@@ -111,7 +113,6 @@ def _brought(by: By, engine: Engine, place: dict[str, str]) -> dict[str, Any]:
 
 
 def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry_run: bool) -> None:
-    from pathlib import Path
 
     from wfe_mcp.store.maintenance.bundles import values_of
 
@@ -132,7 +133,6 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry
 
 
 def _write(engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]) -> None:  # fmt: skip
-    from wfe_mcp.core.canonical import sha256_of
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.store.repository import record_from
 

@@ -37,11 +37,8 @@ async def status(
     """The state of a run, what it waits for, what to call next. Use first in a session, when unsure, or to wait: wait_s
     long-polls for a change. Without run: the open runs of this project.
     """
-    quiet = None if run else await call.place.in_thread(partial(views.idle_status.quiet_status, call.engine))
-    if quiet is not None:
-        return quiet
     before = await call.place.in_thread(partial(views.waiting.moment, call.engine, run)) if wait_s and run else None
-    found = await call.answer(views.tool_answers.status, run=run, detail=detail)
+    found = await call.answer(views.reading.status, run=run, detail=detail)
     if before is None or found.run is None:
         return found
 
@@ -49,7 +46,7 @@ async def status(
         return views.waiting.has_moved(call.engine, before) or not views.waiting.sleeps(call.engine, run)
 
     has_changed = await call.until(is_over, wait_s, f"Waiting for the {found.waiting_on}. {found.summary}")
-    return await call.answer(views.tool_answers.status, run=run, detail=detail) if has_changed else found
+    return await call.answer(views.reading.status, run=run, detail=detail) if has_changed else found
 
 
 async def control_run(

@@ -13,7 +13,7 @@ async def list_templates(call: ToolRequest, query: str = "", name: str = "") -> 
     """List workflow templates with one line and the inputs of each. Use before start_run to choose one; with name: the
     whole definition.
     """
-    return await call.answer(views.tool_answers.list_templates, query=query, name=name)
+    return await call.answer(views.reading.list_templates, query=query, name=name)
 
 
 async def save_template(

@@ -20,7 +20,6 @@ from wfe_mcp.workflow.lint.flows import flow_rules
 from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules
 from wfe_mcp.workflow.lint.locks import lock_rules
-from wfe_mcp.workflow.lint.not_yet import not_yet
 from wfe_mcp.workflow.lint.phases import phase_rules
 from wfe_mcp.workflow.lint.recovery import MENDED_TEMPLATE, mended
 from wfe_mcp.workflow.lint.report import EnoughErrors, LintFindings, LintReport, ProjectNames, Requires
@@ -29,6 +28,7 @@ from wfe_mcp.workflow.lint.size import OF_TEMPLATES, Limits, size_faults
 from wfe_mcp.workflow.lint.states import state_rules
 from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
+from wfe_mcp.workflow.not_yet import not_yet
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
 

@@ -18,12 +18,12 @@ from wfe_mcp.core.errors import Detail, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.fields import SetField, set_fields, texts
 from wfe_mcp.workflow.lint.known import Fields
 from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, step_scopes
 from wfe_mcp.workflow.lint.used_names import Unknown, used_names
 from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
+from wfe_mcp.workflow.set_fields import SetField, set_fields, texts
 
 if TYPE_CHECKING:
     import cel_expr_python.cel as cel

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import Repository, repository
@@ -111,6 +110,11 @@ def _path_of(root: str) -> Path | None:
     parts = urlsplit(root)
     if parts.scheme == "file":
         text = parts.path if parts.netloc in {"", "localhost"} else f"//{parts.netloc}{parts.path}"
-        root = url2pathname(text) if os.name == "nt" else unquote(text)
+        if os.name == "nt":
+            from urllib.request import url2pathname  # loads HTTP, TLS and mail, in every server and command
+
+            root = url2pathname(text)
+        else:
+            root = unquote(text)
     path = Path(root)
     return path if path.is_absolute() else None

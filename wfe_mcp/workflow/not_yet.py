@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import cast
 
 from wfe_mcp.core.errors import Detail
-from wfe_mcp.workflow.lint.fields import SetField, set_fields
 from wfe_mcp.workflow.model import (
     Shape,
     Template,
 )
+from wfe_mcp.workflow.set_fields import SetField, set_fields
 
 NOT_YET: dict[tuple[type[Shape], str], frozenset[str] | None] = {
     (Template, "webhooks"): None,

@@ -1,0 +1,120 @@
+"""The status of a run, and of a project with open runs. Loads nothing that starts, changes or ends a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.engine.runs.archive import stale_of, stuck_of
+from wfe_mcp.engine.runs.control import end_time
+from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.views import artifacts as artifact_views
+from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.before_work import changed_before_work
+from wfe_mcp.views.checkpoints import newest_checkpoints
+from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.envelopes import envelope_of, standing_of
+from wfe_mcp.views.holders import elsewhere
+from wfe_mcp.views.idle_status import nothing_open
+from wfe_mcp.views.next_moves import next_moves
+from wfe_mcp.views.run_models import RunList
+from wfe_mcp.views.tool_calls import with_tools
+from wfe_mcp.views.verdict_words import unproved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import By, RunId
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.views.inbox import WaitingDecision
+
+SHOWN = 20
+"""So many of the newest open runs are listed."""
+DECISIONS = 5
+"""So many of the decisions about them have a line: a line is some ten queries."""
+
+
+def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
+    """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
+    if not run:
+        return _open_runs(engine, by)
+    if detail == "full":
+        from wfe_mcp.engine.models.client_calls import record_client_calls  # the brief status does without
+
+        record_client_calls(engine)
+    found = standing_of(engine, run)
+    view = run_views.brief(found)
+    if detail == "full":
+        with engine.store.read() as tx:
+            view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
+    summary = run_views.summary(found)
+    stale = bool(stale_of(engine, (found.loaded.record,)))
+    stuck = not stale and bool(stuck_of(engine, (found.loaded.record,)))
+    summary += f", STALE (untouched since {_day(found)})" if stale else ""
+    summary += (
+        f", STUCK (no progress since {found.loaded.record.updated_at.isoformat(timespec='minutes')})" if stuck else ""
+    )
+    return envelope_of(
+        found,
+        summary,
+        replace(
+            view,
+            stale=stale,
+            stuck=stuck,
+            unproved=tuple(unproved(found.loaded.state)),
+            warnings=(
+                *elsewhere(engine, found),
+                *artifact_views.warnings(found),
+                *changed_before_work(engine, found),
+            ),
+        ),
+    )
+
+
+def _open_runs(engine: Engine, by: By) -> Envelope:
+    with engine.store.read() as tx:
+        newest = tx.open_run_ids(engine.project_id, limit=SHOWN + 1)
+        found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:SHOWN]]
+    if any(end_time(engine, one.loaded) for one in found):
+        return _open_runs(engine, by)
+    if not found:
+        return nothing_open()
+    if len(found) == 1:
+        return status(engine, by, found[0].loaded)
+    from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
+
+    records = [one.loaded.record for one in found]
+    are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
+    rows = (
+        run_views.run_row(
+            record,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            waiting_on=one.waiting_on,
+            weakened_gates=len(weakened(one.loaded)),
+        )
+        for one, record in zip(found, records, strict=True)
+    )
+    moves = [move for one in found for move in next_moves(one)[:1]]
+    more = len(newest) > len(found)
+    what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
+    decisions, others = waiting_decisions(engine, [one.loaded.record.id for one in found])
+    view = RunList(runs=tuple(rows), decisions=decisions, more_decisions=others)
+    return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
+
+
+def waiting_decisions(engine: Engine, runs: Sequence[RunId]) -> tuple[tuple[WaitingDecision, ...], int]:
+    """The oldest decisions about ``runs`` that wait for the user, each in a line, and how many others there are."""
+    with engine.store.read() as tx:
+        requests = [each for run in runs for each in tx.open_requests(run_id=run)]
+    if not requests:
+        return (), 0
+    from wfe_mcp.views.approvals.line import waiting_lines  # nothing else of a status needs it
+
+    oldest = sorted(requests, key=lambda each: (each.created_at, each.id))
+    return waiting_lines(engine, oldest[:DECISIONS]), len(oldest[DECISIONS:])
+
+
+def _day(found: Overview) -> str:
+    return found.loaded.record.updated_at.date().isoformat()
