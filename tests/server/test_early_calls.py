@@ -242,14 +242,15 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
         check=True,
     )
 
-    assert ("drill" in ended.stdout.decode(), json.loads(ended.stdout)["result"]["isError"]) == (is_open, False)
+    answer = json.loads(ended.stdout)["result"]
+    assert ("drill" in str(answer), answer["isError"]) == (is_open, False), ended
     assert unneeded & set(ended.stderr.decode().split()) == set()
 
 
 def test_the_server_goes_on_with_the_project_of_the_first_call(house: House) -> None:
     with serving(house) as child:
-        answer = first_status(child)
-        assert answer["result"]["structuredContent"]["ok"]
+        answer = first_status(child)["result"]
+        assert answer["structuredContent"]["ok"], answer
         engine = house.engine()
         ends = time.monotonic() + PATIENCE_S
         registered: list[int] = []

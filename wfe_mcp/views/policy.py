@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
-from wfe_mcp.engine.approvals.policy import policy_in_force, policy_written
+from wfe_mcp.engine.runs.policy import policy_in_force, policy_written
 from wfe_mcp.engine.templates import catalogue
 from wfe_mcp.views.model import plain, view_model
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.approvals.policy import PlannedPolicy, Policy
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.policy import PlannedPolicy, Policy
 
 
 @view_model

@@ -45,16 +45,16 @@ def test_what_weakens_it_is_asked_at_a_terminal_also_with_yes(
 ) -> None:
     before = (cli.root / CONFIG).read_bytes()
     asked: list[str] = []
+    answers = iter("yn")
 
     def typed(prompt: str) -> str:
         asked.append(prompt)
-        return "y"
+        return next(answers)
 
     at_terminal(True)
     monkeypatch.setattr(confirm, "typed", typed)
     assert cli("config", "policy", "--on-mismatch", "warn", "--yes").code == 1
     assert "type weaken" in asked[-1]
-    monkeypatch.setattr(confirm, "typed", lambda prompt: asked.append(prompt) or "n")
     assert cli("config", "policy", "--evidence", "checkout").code == 1
     assert asked[-1].startswith("Change it?")
     assert (cli.root / CONFIG).read_bytes() == before

@@ -1,7 +1,7 @@
 """The inbox: a line for each thing that waits, from the record alone; the whole decision only when it is opened."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Spent:
 
 
 @contextmanager
-def counted() -> Iterator[Spent]:
+def counted() -> Generator[Spent]:
     spent = Spent()
     _starts.append(spent.programs)
     event.listen(Engine, "before_cursor_execute", spent.note)

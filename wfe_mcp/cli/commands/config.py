@@ -10,7 +10,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Yes
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
-    from wfe_mcp.engine.approvals.policy import Policy
+    from wfe_mcp.engine.runs.policy import Policy
     from wfe_mcp.views.policy import PlannedPolicyView, PolicyRules
 
 Templates = Annotated[
@@ -115,7 +115,7 @@ def policy(
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.units import plural
-    from wfe_mcp.engine.approvals.policy import change_policy, planned, policy_written
+    from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.model import plain
     from wfe_mcp.views.policy import planned_view, policy_view
@@ -153,7 +153,7 @@ def policy(
 
 def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
     """``now`` with what the options ask for."""
-    from wfe_mcp.engine.approvals.policy import ANY
+    from wfe_mcp.engine.runs.policy import ANY
 
     if templates:
         names = tuple(name for each in templates.split(",") if (name := each.strip()) and name != "none")

@@ -11,7 +11,7 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
-from wfe_mcp.engine.approvals.policy import Policy, change_policy, planned
+from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
 from wfe_mcp.views.policy import PlannedPolicyView, PolicyView, planned_view, policy_view
 
 router = APIRouter(tags=["settings"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import LEVELS
 
 if TYPE_CHECKING:
@@ -141,8 +141,7 @@ def _refuse_unknown(engine: Engine, after: Policy) -> None:
     known = [offer.name for offer in offers(engine)]
     for name in after.templates or ():
         if name not in known:
-            near = nearest(name, known)
-            hint = f"Did you mean {near[0]!r}?" if near else "List them: wfe-mcp templates list"
+            hint = nearest_hint(name, known, "List them: wfe-mcp templates list")
             raise Refused("bad_argument", f"There is no template {name!r}.", hint)
 
 

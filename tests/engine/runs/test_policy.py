@@ -5,7 +5,7 @@ import pytest
 from tests.engine.scene import AGENT, Scene, approval, command, phase, refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.engine.approvals.policy import Policy, change_policy, planned, policy_in_force, policy_written
+from wfe_mcp.engine.runs.policy import Policy, change_policy, planned, policy_in_force, policy_written
 from wfe_mcp.engine.templates.trust import pending_trust
 
 CONFIG = ".wfe/config.toml"
