@@ -152,7 +152,7 @@ def test_an_agent_cannot_get_past_a_person(bugged: Playground, era: Era):
 @ERAS
 def test_whoever_only_follows_next_finishes_a_quick_fix(play: MakePlayground, era: Era):
     test = "import stats\n\n\ndef test_average_of_nothing_is_zero():\n    assert stats.MEAN == 0\n"
-    pytest_check = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    pytest_check = [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"]
     playground = play({"stats.py": "MEAN = 1\n"}, {"test": pytest_check})
     work = {
         "reproduce": {"tests/test_stats.py": test},

@@ -63,7 +63,9 @@ def test_a_failing_check_says_what_happened_and_what_to_do(project: Project) -> 
 
 def test_failing_pytest_tests_are_named_without_any_configuration(project: Project) -> None:
     project.write("tests/test_calc.py", "def test_fine(): pass\ndef test_bad():\n    assert 1 == 2, 'off by one'\n")
-    judgement = judge(project, frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider")))
+    judgement = judge(
+        project, frozen((PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"))
+    )
     assert judgement.kind is VerdictKind.FAIL
     assert "tests/test_calc.py::test_bad" in judgement.message and "off by one" in judgement.message
     tests = under(judgement.data, "tests")
@@ -74,7 +76,9 @@ def test_failing_pytest_tests_are_named_without_any_configuration(project: Proje
 
 
 def test_pytest_that_finds_no_tests_is_explained(project: Project) -> None:
-    judgement = judge(project, frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider")))
+    judgement = judge(
+        project, frozen((PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"))
+    )
     assert judgement.kind is VerdictKind.FAIL and "pytest ended without finding tests: no test ran" in judgement.message
 
 
@@ -103,7 +107,7 @@ def test_a_check_may_have_to_exit_with_a_certain_number(project: Project) -> Non
 
 def test_the_named_tests_must_be_the_ones_that_fail(project: Project) -> None:
     project.write("test_it.py", "def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
-    check = frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    check = frozen((PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"))
     refused = judge(project, check, exit_code="nonzero", failing_tests=["test_it.py::test_a", "test_it.py::test_b"])
     assert refused.kind is VerdictKind.FAIL
     assert "'test_it.py::test_b' is not among the failing tests" in refused.message
@@ -112,7 +116,7 @@ def test_the_named_tests_must_be_the_ones_that_fail(project: Project) -> None:
 
 def test_the_test_that_must_fail_may_have_others_beside_it(project: Project) -> None:
     project.write("test_it.py", "def test_a(): assert 0\ndef test_b(): pass\ndef test_c(): assert 0\n")
-    check = frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    check = frozen((PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"))
     shown = judge(project, check, exit_code="nonzero", fails="test_it.py::test_a")
     assert shown.kind is VerdictKind.PASS and "; failed as named: test_it.py::test_a" in shown.message
     refused = judge(project, check, exit_code="nonzero", fails="test_it.py::test_aa")
@@ -123,7 +127,7 @@ def test_the_test_that_must_fail_may_have_others_beside_it(project: Project) -> 
 
 def test_a_named_test_must_have_run_and_passed(project: Project) -> None:
     project.write("test_it.py", "import pytest\ndef test_a(): pass\n@pytest.mark.skip\ndef test_b(): pass\n")
-    check = frozen((PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    check = frozen((PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"))
     assert "; passed as named: test_it.py::test_a" in judge(project, check, passes="test_it.py::test_a").message
     for name in ("test_it.py::test_b", "test_it.py::test_gone"):
         refused = judge(project, check, passes=[name])

@@ -20,7 +20,7 @@ from wfe_mcp.workspace.config.checks import CheckSettings
 def test_pytest_in_a_checkout_is_counted_from_its_report(project: Project) -> None:
     project.write("test_calc.py", "from src.calc import add\ndef test_add():\n    assert add(1, 1) == 2\n")
     project.write("conftest.py", "")
-    judgement = judge(project, check(PY, "-m", "pytest", "-q", "-p", "no:cacheprovider"))
+    judgement = judge(project, check(PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"))
     assert judgement.kind is VerdictKind.PASS, judgement.message
     assert judgement.data["tests"]["passed"] == 1 and judgement.data["tests"]["counted_from"] == "reporter"
     assert Path(judgement.log_path or "").with_suffix(".junit.xml").exists()
@@ -150,7 +150,9 @@ def test_a_sandbox_shows_what_is_brought_and_lets_nobody_write_into_it(project: 
 def test_pytest_in_a_sandbox_is_counted_from_its_report(project: Project) -> None:
     project.write("test_calc.py", "from src.calc import add\ndef test_add():\n    assert add(1, 1) == 2\n")
     project.write("conftest.py", "")
-    judgement = judge(project, check(PY, "-m", "pytest", "-q", "-p", "no:cacheprovider", sandbox=True))
+    judgement = judge(
+        project, check(PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", sandbox=True)
+    )
     assert judgement.data["tests"]["passed"] == 1, judgement.message
 
 

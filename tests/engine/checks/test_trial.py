@@ -86,7 +86,7 @@ def test_a_build_that_fails_does_not_work_and_shows_its_last_lines(root: Path) -
 
 
 def test_real_pytest_is_counted_and_its_collection_errors_are_no_tests(root: Path) -> None:
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    argv = [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"]
     (root / "test_a.py").write_text("def test_a(): pass\ndef test_b(): assert 0\n")
     assert tried(root, "test", argv).message.startswith("1 of 2 tests fails now")
     (root / "test_a.py").write_text("import nothing_of_this_name\n")
@@ -173,9 +173,9 @@ def placed(root: Path, text: str, *, cwd: str = "", limits_at: Iterable[float] =
     """The trial of pytest on one file of tests. ``limits_at``: what the clock says, call by call."""
     (root / cwd).mkdir(exist_ok=True)
     (root / cwd / "test_it.py").write_text(text)
-    settings = {"argv": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]} | (
-        {"cwd": cwd} if cwd else {}
-    )
+    settings = {
+        "argv": [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"]
+    } | ({"cwd": cwd} if cwd else {})
     check = FoundCheck("test", "test", CheckSettings.model_validate(settings))
     times = iter(limits_at)
     (trial,) = try_checks(root, [check], clock=lambda: next(times)) if limits_at else try_checks(root, [check])

@@ -62,8 +62,9 @@ def test_a_repository_that_cannot_be_written_stops_nobody(scene: Scene) -> None:
     assert scene.do(run, "plan").run_state == "completed"
     assert scene.engine.anchoring is not None
     scene.engine.anchoring.close()
-    (line,) = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []
-    assert (line.commit, line.runs) == ("", {run: tail(scene, run)})
+    lines = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []  # on a busy machine more than one
+    assert {line.commit for line in lines} == {""}
+    assert lines[-1].runs == {run: tail(scene, run)}
 
 
 def test_a_change_of_what_people_set_is_anchored_too(scene: Scene) -> None:
