@@ -1,20 +1,25 @@
 """Measures the way from nothing to the first gated change, by the README's commands: how many, how long, how much.
 
-An empty home, an empty tool folder of uv, a small project with a bug. The agent's part is played by a script over the
-installed server, so its seconds are ours and not a model's.
+An empty home, an empty tool folder of uv, a small project with a bug. Commands are taken from README.md and the tutorial, typed at
+a terminal and counted there. The agent's part is played by a script over the server that the client's file names, so its seconds
+are ours and not a model's.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure
+from bench.terminal import Terminal
 from scripts.pins import uv
 from wfe_mcp.testing.agent import Work, drive
 from wfe_mcp.testing.stdio_client import StdioClient
@@ -53,6 +58,20 @@ def measure(_: Scene) -> list[Figure]:
         return _measured(Path(folder).resolve())
 
 
+def written() -> tuple[str, str, str]:
+    """The three commands as README.md (install, init) and the tutorial (approve) have them, without their comments."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tutorial = (ROOT / "docs" / "tutorial" / "claude-code.md").read_text(encoding="utf-8")
+    found = (
+        re.search(r"^(uv tool install .*?\.) +# from a checkout", readme, re.MULTILINE),
+        re.search(r"^(wfe-mcp init) +#", readme, re.MULTILINE),
+        re.search(r"^\$ (wfe-mcp approve RUN fix) +#", tutorial, re.MULTILINE),
+    )
+    install, init, approve = (each[1] if each else "" for each in found)
+    assert install and init and approve, "README.md or the tutorial has other commands"
+    return install, init, approve
+
+
 def _measured(work: Path) -> list[Figure]:
     home, project, tools = work / "home", work / "shop", work / "tools"
     for each in (home, project / "tests"):
@@ -64,32 +83,29 @@ def _measured(work: Path) -> list[Figure]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WFE_", "XDG_", "VIRTUAL_ENV"))}
     environment = {
         **kept,
-        "PATH": os.pathsep.join([str(work / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]), "HOME": str(home),
+        "PATH": os.pathsep.join([str(work / "bin"), str(Path(uv()).parent), str(Path(sys.executable).parent), os.environ["PATH"]]), "HOME": str(home),
         "LANG": "C.UTF-8", "UV_TOOL_DIR": str(tools), "UV_TOOL_BIN_DIR": str(work / "bin"),
         "UV_CACHE_DIR": subprocess.run([uv(), "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip(),
     }  # fmt: skip
 
-    def timed(*words: str, given: str = "", where: Path = project) -> float:
-        begin = time.monotonic()
-        subprocess.run(words, cwd=where, env=environment, input=given, text=True, check=True, capture_output=True)
-        return time.monotonic() - begin
-
-    (home / ".claude").mkdir()
-    installed = timed(uv(), "tool", "install", "--quiet", "--compile-bytecode", ".", where=ROOT)
+    (home / ".claude").mkdir()  # Claude Code is installed
+    you = Terminal(environment)
+    install, init, approve = written()
+    installed = you(install, ROOT)
     size = sum(each.lstat().st_size for each in tools.rglob("*") if not each.is_symlink()) / 1e6
-    program = str(work / "bin" / "wfe-mcp")
-    # at a terminal one key in init connects the client; without one that is a command of its own
-    set_up = timed(program, "init", "--yes", "--pin-fd", "0", given=PIN)
-    set_up += timed(
-        program, "install", "--client", "claude-code", "--yes", "--allow", "--no-instructions", "--no-hooks"
+    set_up = you(
+        init, project, [("Try them?", "y"), ("trust it?", "y"), ("PIN", PIN), ("Repeat it", PIN), ("Connect (", "1")]
     )
+    entry: dict[str, Any] = json.loads((project / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
     begin = time.monotonic()
-    with StdioClient([program, "serve"], cwd=project, env=environment) as agent:
+    program = shutil.which(str(entry["command"]), path=environment["PATH"]) or str(entry["command"])
+    argv = [program, *map(str, entry["args"])]
+    with StdioClient(argv, cwd=project, env=environment) as agent:
         played = drive(agent.call, project, "quick_fix", {"problem": "add(1, 2) gives -1; it should give 3."}, SCRIPT)
     worked = time.monotonic() - begin
-    approved = timed(program, "approve", played.run, "fix", "--pin-fd", "0", given=PIN)
+    approved = you(approve.replace("RUN", played.run), project, [("PIN", PIN)])
     return [
-        Figure("commands besides the client's own", 3, "", BUDGET, "uv tool install, wfe-mcp init, wfe-mcp approve"),
+        Figure("commands besides the client's own", len(you.typed), "", BUDGET, "; ".join((install, init, approve))),
         Figure("uv tool install --compile-bytecode", installed, "s", None, "packages from uv's cache"),
         Figure("wfe-mcp init, checks tried, client connected", set_up, "s", None),
         Figure("the agent's calls of quick_fix, without a model", worked, "s", None),

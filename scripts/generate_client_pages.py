@@ -78,7 +78,7 @@ def page(client: Client) -> str:
     hooks = (
         f"`wfe-mcp install --client {client.name} --hooks` also holds it to the open phase: [hooks and the plugin](../hooks-and-the-plugin.md)."
         if row is not None
-        else "It has no hooks of ours: an edit outside a phase is made, and the gates find it."
+        else "It has no hooks of ours: an edit outside a phase is made; your decision shows it, and [gates](../hooks-and-the-plugin.md#what-each-clients-hooks-can-do) judge it."
     )
     parts += [
         "## Later",

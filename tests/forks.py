@@ -202,11 +202,14 @@ def _root() -> str:
 
 def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
     """Fork for each request. Returns in the child, with its request and descriptors; None when the caller has ended."""
+    from tests.docs.fork_server import LIBRARIES, read_templates
+
     count = 0
     while True:
         count += 1
         if count == MANY:
-            preload(LATER)
+            read_templates()
+            preload((*LATER, *LIBRARIES))
             assert_one_thread()
         head, received, _, _ = socket.recv_fds(connection, 4, _MOST)
         if len(head) < 4:

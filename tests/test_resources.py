@@ -37,6 +37,14 @@ def test_a_plug_in_is_found_by_its_name_and_says_who_brings_it_and_nothing_is_lo
         found["acme.loud"].load()
 
 
+def test_a_package_that_only_starts_ours_is_not_read(site: Path) -> None:
+    install(site, "acme-starter", {"console_scripts": {"acme": "wfe_mcp.__main__:main"}}, {})
+    (metadata,) = site.glob("*.dist-info/METADATA")
+    metadata.write_bytes(b"\xff")
+
+    assert dict(plugins("gates")) == {}
+
+
 @pytest.mark.parametrize("module", ["import sys\nsys.exit(3)\n", "x = 1\n", "import nothing_of_the_kind\n", "x = (\n"])
 def test_whatever_the_code_of_a_package_does_is_one_fault(site: Path, module: str) -> None:
     install(site, "acme-odd", {"wfe_mcp.gates": {"acme.odd": "odd:gate"}}, {"odd.py": module})

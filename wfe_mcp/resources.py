@@ -127,7 +127,7 @@ def _distributions(places: tuple[str, ...]) -> "Iterator[Distribution]":
     from importlib.metadata import distributions
 
     installed = list(distributions(path=list(places)))
-    if not any(_PREFIX in (each.read_text("entry_points.txt") or "") for each in installed):
+    if not any(f"[{_PREFIX}" in (each.read_text("entry_points.txt") or "") for each in installed):
         return  # as nearly always
     seen: dict[str, Distribution] = {}
     for distribution in installed:

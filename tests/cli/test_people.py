@@ -226,6 +226,7 @@ def test_force_accept_taints_the_run_for_all_to_see(cli: Terminal) -> None:
     answer = cli.json("force-accept", run, "build", "--reason", "It is Friday.", pin=PIN).document
     assert (answer["run_state"], answer["data"]["tainted"]) == ("completed", True)
     assert "TAINTED" in cli("status", run).out
+    assert "(tainted)" in cli("list").out
     assert "accepted by force by ada (cli, assurance human): It is Friday." in cli("show", run).out
 
 

@@ -1,6 +1,7 @@
 """Real clients with our hooks, a scripted model on this machine, and a run that is open.
 
-Claude Code has them from the plugin too. opencode has no hooks of ours: there the gate decides, as it does everywhere.
+Claude Code has them from the plugin too. opencode has no hooks of ours: there an edit outside a phase is made, and shown, and
+fails at a gate that counts from the start of the run.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from scripts import real_clients
-from tests.cli.scene import Terminal
+from tests.cli.scene import Terminal, phase, template
 from tests.real_clients import CLAUDE, CODEX, GEMINI, OPENCODE, RealClient, connect, offered, program, prompt
 from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
@@ -189,6 +190,40 @@ def test_no_client_decides_for_the_person_whatever_it_answers_to_our_question(
     assert cli.state(run) != "completed"
     told = cli.json("status", run).document
     assert told["waiting_on"] == "human", told
+    assert cli("verify", run).code == 0
+
+
+def test_in_opencode_an_edit_outside_a_phase_is_made_and_shown_and_fails_at_a_gate_that_counts_from_the_run(
+    in_git: None, cli: Terminal, tmp_path: Path
+) -> None:
+    draft = {"kind": "files", "within": ["draft.txt"]}
+    ready(cli, OPENCODE, tmp_path / "home", "--no-hooks")
+    cli.save(
+        template(
+            "narrow", phase("draft", draft), phase("check", draft | {"since": "run"}, on_fail=[{"do": "wait_human"}])
+        )
+    )
+    cli.git("add", "-A")
+    cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-qm", "begin")
+    run = cli.start("narrow")
+    session(
+        cli, OPENCODE, tmp_path / "home",
+        Call("write", {"filePath": str(cli.root / "a.txt"), "content": "x"}), opencode_shell("echo x > b.txt"),
+        *ours(OPENCODE, "start_phase", run=run, phase="draft"), opencode_shell("echo x > draft.txt"),
+        *ours(OPENCODE, "submit_artifact", run=run, phase="draft", artifact={"text": "hello"}),
+        *ours(OPENCODE, "start_phase", run=run, phase="check"),
+        *ours(OPENCODE, "submit_artifact", run=run, phase="check", artifact={"text": "hello"}),
+        opencode_shell(f"wfe-mcp approve {run} check; wfe-mcp force-accept {run} check --reason x"),
+    )  # fmt: skip
+    assert [(cli.root / f"{each}.txt").exists() for each in ("a", "b", "draft")] == [True, True, True]
+    told = cli.json("status", run).document
+    (warning,) = told["data"]["warnings"]
+    assert "a.txt, b.txt" in warning and warning.endswith(
+        "changed after the run started and before its first phase began."
+    )
+    verdict = told["data"]["last_verdict"]
+    assert (verdict["phase"], verdict["verdict"], told["waiting_on"]) == ("check", "fail", "human")
+    assert "changed since the run started outside draft.txt: a.txt, b.txt" in verdict["message"]
     assert cli("verify", run).code == 0
 
 

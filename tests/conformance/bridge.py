@@ -89,6 +89,7 @@ class _Bridge(ThreadingHTTPServer):
 
 class _Requests(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for an acknowledgement
 
     def do_POST(self) -> None:
         frame: Frame = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))

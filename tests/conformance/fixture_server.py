@@ -6,7 +6,6 @@ goes to the SDK; a call of any other to the product's own tools.
 
 import base64
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
@@ -208,7 +207,3 @@ def main(project: str) -> int:
         Path(entry.CACHE).write_text(json.dumps(kept), encoding="utf-8")
         stdio.WfeServer = FixtureServer
         return entry.serve(project)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dashboard.browser import PIN, Browser
-from tests.engine.conftest import blank
+from tests.dashboard.stage import Stage, staged
+from tests.engine.conftest import blank, kept_engine_scenes
 from tests.engine.conftest import scene as plain_scene
+from tests.engine.kept import KeptScenes
 from tests.engine.scene import HUMAN, Scene
+from wfe_mcp.core.model import By
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import pin
 
@@ -17,13 +20,38 @@ if TYPE_CHECKING:
 
     from tests.dashboard.chromium import Tab
 
-__all__ = ["blank", "plain_scene"]
+__all__ = ["blank", "kept_engine_scenes", "plain_scene"]
+
+
+def with_pin(scene: Scene) -> Scene:
+    scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
+    return scene
 
 
 @pytest.fixture
-def scene(plain_scene: Scene) -> Scene:
-    plain_scene.human = pin.set_pin(plain_scene.engine, PIN, HUMAN)
-    return plain_scene
+def scene(request: pytest.FixtureRequest) -> Scene:
+    """With the runs of ``stage``, where the test asks for them."""
+    if "stage" in request.fixturenames:
+        return request.getfixturevalue("set_stage")[0]
+    return with_pin(request.getfixturevalue("plain_scene"))
+
+
+@pytest.fixture
+def set_stage(kept_engine_scenes: KeptScenes) -> Iterator[tuple[Scene, Stage]]:
+    with kept_engine_scenes.scene(_on_stage) as (scene, (human, stage)):
+        scene.human = human
+        yield scene, stage
+
+
+def _on_stage(scene: Scene) -> tuple[By, Stage]:
+    stage = staged(with_pin(scene))
+    return scene.human, stage
+
+
+@pytest.fixture
+def stage(set_stage: tuple[Scene, Stage]) -> Stage:
+    """Runs in every state that the application shows, played once per process."""
+    return set_stage[1]
 
 
 @pytest.fixture

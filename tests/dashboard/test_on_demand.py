@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,23 @@ DEAL = LETTER | {
 
 
 @pytest.fixture
-def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Playground]:
-    monkeypatch.setattr(pages, "START_WAIT_S", WAIT_S)
-    folder = tmp_path / "templates" / "letter"
+def playground(tmp_path: Path) -> Iterator[Playground]:
+    with open_playground(tmp_path) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def open_playground(place: Path) -> Generator[Playground]:
+    """A project of a person with a PIN; the pages that were started for it are ended."""
+    folder = place / "templates" / "letter"
     folder.mkdir(parents=True)
     (folder / "template.json").write_text(json.dumps(LETTER), encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
-    with Playground(tmp_path, templates=[folder], environment=kept) as made:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Playground(place, templates=[folder], environment=kept) as made,
+    ):
+        patch.setattr(pages, "START_WAIT_S", WAIT_S)
         pin.set_pin(made.engine, PIN, HUMAN)
         try:
             yield made
@@ -133,14 +144,11 @@ def test_the_page_is_there_when_an_agent_needs_a_person(playground: Playground, 
             assert told["elicitationId"] == request
 
 
-@ERAS
-def test_an_agent_that_needs_a_passkey_leads_to_the_page_and_hears_of_the_signature(
-    playground: Playground, era: Era
-) -> None:
+def test_an_agent_that_needs_a_passkey_leads_to_the_page_and_hears_of_the_signature(playground: Playground) -> None:
     playground.write({".wfe/templates/deal.json": json.dumps(DEAL)})
     playground.trust()
     key = SoftKey("laptop")
-    with playground.server(era) as agent:
+    with playground.server() as agent:
         run: str = agent.call("start_run", template="deal")["run"]
         agent.call("start_phase", run=run)
         agent.call("submit_artifact", run=run, phase="draft", artifact={"text": "Dear Ada"})
@@ -170,12 +178,27 @@ def test_two_servers_that_need_it_at_once_share_one_page(playground: Playground)
     assert len(registered(playground)) == 1
 
 
-def test_the_page_outlives_the_server_that_started_it(playground: Playground) -> None:
-    with playground.server() as agent:
-        answer = sent_to_page(agent, waiting(agent))
-        agent.kill()
-    url: str = answer["data"]["url"]
-    assert "Dear Ada" in Browser(port_of(url)).get(f"/decide/{answer['data']['request']}").words
+@dataclass
+class Left:
+    """A page that a server started, which is gone since, and the request that it is about."""
+
+    browser: Browser
+    request: str
+    approvers: str
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Left]:
+    with open_playground(tmp_path_factory.mktemp("left")) as playground:
+        with playground.server() as agent:
+            answer = sent_to_page(agent, waiting(agent))
+            agent.kill()
+        approvers = "/" + approvers_path(playground.engine)
+        yield Left(Browser(port_of(answer["data"]["url"])), answer["data"]["request"], approvers)
+
+
+def test_the_page_outlives_the_server_that_started_it(left: Left) -> None:
+    assert "Dear Ada" in left.browser.get(f"/decide/{left.request}").words
 
 
 def test_a_page_that_was_killed_is_started_again_and_nothing_is_lost(playground: Playground) -> None:
@@ -198,15 +221,12 @@ def test_a_database_that_is_named_from_where_the_server_stands_is_the_pages_too(
     assert "Dear Ada" in Browser(port_of(answer["data"]["url"])).get(f"/decide/{answer['data']['request']}").words
 
 
-def test_a_page_that_a_server_started_has_no_field_for_a_pin(playground: Playground) -> None:
-    with playground.server() as agent:
-        answer = sent_to_page(agent, waiting(agent))
-    browser = Browser(port_of(answer["data"]["url"]))
-    for path in ("/", f"/decide/{answer['data']['request']}", "/" + approvers_path(playground.engine)):
-        found = browser.get(path)
+def test_a_page_that_a_server_started_has_no_field_for_a_pin(left: Left) -> None:
+    for path in ("/", f"/decide/{left.request}", left.approvers):
+        found = left.browser.get(path)
         assert 'type="password"' not in found.text
         assert "wfe-mcp ui" in found.words
-    assert browser.get(f"/edit/{answer['data']['request']}").status == 403
+    assert left.browser.get(f"/edit/{left.request}").status == 403
 
 
 def test_a_page_that_a_command_of_the_user_started_asks_for_the_pin(playground: Playground) -> None:

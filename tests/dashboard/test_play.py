@@ -212,6 +212,39 @@ def test_a_provider_is_configured_and_tested_against_a_model_server(play: Play) 
         expect(line).to_have_count(0)
 
 
+def test_the_approval_policy_is_changed_after_what_weakens_was_shown(play: Play) -> None:
+    play.scene.define(phase("plan"), name="allowed", title="Allowed")
+    shown = play.to("/settings")
+    policy = shown.locator("#policy")
+    expect(policy).to_contain_text("any template")
+
+    def change(**chosen: str) -> Locator:
+        policy.get_by_role("button", name="Change the policy").click()
+        form = shown.get_by_role("form", name="Change the policy")
+        for label, option in chosen.items():
+            form.get_by_role("combobox", name=label.replace("_", " ")).select_option(option)
+        return form
+
+    form = change(Agents_may_start="named", Least_evidence_of_checks="checkout")
+    form.get_by_label("allowed", exact=True).check()
+    form.get_by_role("button", name="Show the change").click()
+    expect(form.get_by_role("region", name="What changes")).not_to_contain_text("weakens")
+    expect(form).to_contain_text("wfe-mcp config policy --templates allowed --evidence checkout")
+    form.get_by_role("button", name="Sign the change").click()
+    play.sign()
+    expect(form).to_have_count(0)
+    expect(policy).to_contain_text("allowed")
+    assert play.scene.process().settings().settings.policy.evidence == "checkout"
+
+    form = change(Agents_may_start="any", Least_evidence_of_checks="")
+    form.get_by_role("button", name="Show the change").click()
+    expect(form.get_by_text("weakens")).to_have_count(2)
+    expect(form).to_contain_text("2 changes let agents do more than now")
+    form.get_by_role("button", name="Sign the weaker policy").click()
+    play.sign()
+    expect(policy).to_contain_text("any template")
+
+
 def test_two_runs_are_compared_down_to_their_artifacts(play: Play) -> None:
     scene = play.scene
     one = scene.start(phase("plan"), phase("build"), name="twice", title="Twice", inputs={"goal": "short"})
@@ -326,6 +359,7 @@ def test_a_forced_phase_shows_that_the_run_is_tainted_wherever_it_matters(play: 
     expect(shown.locator("main")).to_contain_text("tainted")
     play.to("/board")
     expect(shown.locator("a.card").filter(has_text="forced")).to_contain_text("tainted")
+    expect(shown.locator("a.card").filter(has_text="forced")).not_to_contain_text("weakened")
 
 
 def test_a_failed_phase_is_skipped_with_a_reason(play: Play) -> None:
@@ -364,9 +398,15 @@ def test_a_folder_becomes_a_project_with_its_statistics(play: Play, tmp_path: Pa
     run = play.scene.start(phase("plan"), name="counted", title="Counted")
     play.scene.do(run, "plan")
     shown = play.to("/projects")
+    (tmp_path / "package.json").write_text('{"devDependencies": {"vitest": "1"}}', encoding="utf-8")
+    (tmp_path / "yarn.lock").touch()
     shown.get_by_label("Folder of the project").fill(str(tmp_path))
     shown.get_by_role("button", name="Add a project").click()
     expect(shown.locator("h1")).to_have_text(tmp_path.name)
+    stack = shown.locator("#stack")
+    for each in ("the project", "JavaScript", "yarn", "vitest"):
+        expect(stack.locator("tbody tr")).to_contain_text(each)
+    expect(stack).to_contain_text("Found and not configured: test")
     play.to(f"/projects/{play.scene.engine.project_id}")
     expect(shown.locator("#statistics tr").filter(has_text="counted")).to_contain_text("1 of 1")
 
@@ -396,3 +436,11 @@ def test_a_weakened_gate_is_named_in_every_view_of_its_run(play: Play) -> None:
     play.to(f"/runs/{run}/graph/sign")
     expect(shown.locator(".node.weak")).to_have_count(1)
     expect(shown.get_by_label("Phase sign")).to_contain_text("a gate asks for less than the template")
+    play.to("/runs")
+    expect(shown.locator("tr").filter(has_text=run)).to_contain_text("1 weakened gate")
+    play.to("/board")
+    expect(shown.locator(f"a.card[href='#/runs/{run}']")).to_contain_text("1 weakened gate")
+    play.to(f"/projects/{scene.engine.project_id}")
+    expect(shown.locator(f"a[href='#/runs/{run}']")).to_contain_text("1 weakened gate")
+    play.to(f"/compare/{run}/{run}")
+    expect(shown.locator("main")).to_contain_text("1 weakened gate")

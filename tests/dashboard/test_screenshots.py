@@ -12,7 +12,7 @@ from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from tests.dashboard.chromium import Tab
-from tests.dashboard.stage import staged
+from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
@@ -37,8 +37,10 @@ SIZES = {"desktop": (1280, 900), "phone": (400, 860)}
 @pytest.mark.skipif(
     "WFE_SCREENSHOTS" not in os.environ, reason="pictures are made on request: set WFE_SCREENSHOTS to a folder"
 )
-def test_every_page_is_pictured_in_both_themes_and_sizes(scene: Scene, page: Page, chromium: Chromium) -> None:
-    stage, folder = staged(scene), Path(os.environ["WFE_SCREENSHOTS"])
+def test_every_page_is_pictured_in_both_themes_and_sizes(
+    scene: Scene, stage: Stage, page: Page, chromium: Chromium
+) -> None:
+    folder = Path(os.environ["WFE_SCREENSHOTS"])
     for size, (width, height) in SIZES.items():
         tab = Tab.open(chromium, width, height)
         tab.page.clock.set_fixed_time(scene.clock.now)
@@ -49,7 +51,7 @@ def test_every_page_is_pictured_in_both_themes_and_sizes(scene: Scene, page: Pag
             for name, address in PAGES.items():
                 tab.page.evaluate("(to) => { location.hash = to; }", address.format(stage))
                 tab.page.wait_for_selector("h1")
-                expect(tab.page.locator(".bone")).to_have_count(0)
+                expect(tab.page.locator(".bone, [aria-busy=true]")).to_have_count(0)
                 tab.page.wait_for_timeout(250)  # the graph centres itself
                 tab.page.evaluate(PLAIN, [[sys.executable, "python"], [str(scene.root), "~/work/lists"]])
                 tab.page.screenshot(path=folder / f"{name}-{size}-{theme}.png", animations="disabled")

@@ -43,6 +43,11 @@ PRELOADED = (
     "wfe_mcp.views", "wfe_mcp.workflow", "wfe_mcp.workspace",
 )  # fmt: skip
 """Packages whose modules are all imported before the first fork. Web, MCP and model libraries load where they are used."""
+LIBRARIES = (
+    "cryptography.hazmat.primitives.asymmetric.ed25519", "cryptography.hazmat.primitives.kdf.argon2",
+    "cryptography.hazmat.primitives.serialization", "jsonschema_rs", "platformdirs", "psutil",
+)  # fmt: skip
+"""Those that nearly every command loads where it uses them."""
 
 MAX_DESCRIPTORS = 10
 ABOVE = 64
@@ -193,13 +198,33 @@ def stream(number: int) -> Any:
 
 
 def preload() -> None:
-    """Import what commands import, without running any of it."""
+    """Import what commands import, without running any of it but ``read_templates``."""
     for name in PRELOADED:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             importlib.import_module(module.name)
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    read_templates()
     gc.collect()
     gc.freeze()  # what is loaded stays shared between the children
+
+
+def read_templates() -> None:
+    """Read and lint the shipped templates, as ``init``, the catalogue and a start do: half a second in each process.
+
+    The statements of a new database are worded, too.
+    """
+    from wfe_mcp.store.schema import upgrade
+    from wfe_mcp.workflow.catalogue import shipped_templates
+    from wfe_mcp.workflow.flows import whole
+    from wfe_mcp.workflow.lint import ProjectNames, lint
+
+    upgrade._tables_and_indexes()  # pyright: ignore[reportPrivateUsage] - what a new database executes
+    found = {entry.name: entry.read().value for entry in shipped_templates()}
+    for definition in found.values():
+        lint(whole(definition, lambda name: found[name]).definition, ProjectNames())
 
 
 def cheap_keys() -> None:

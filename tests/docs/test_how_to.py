@@ -112,7 +112,7 @@ def test_a_second_opinion_is_asked_read_and_overruled_as_the_page_tells_it(reade
         assert models.count == 2
         assert "Can each step be done alone?" in str(models.asked[1]["body"])
 
-    assert len(told) == 6
+    assert len(told) == 5
 
 
 @pytest.mark.parametrize(

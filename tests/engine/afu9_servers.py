@@ -1,8 +1,10 @@
-"""The MCP servers that AFU-9's workflows call, as one program: it speaks stdio and writes each call into a file.
+"""The MCP servers that AFU-9's workflows call, as one program: it writes each call into a file.
 
-python afu9_servers.py CALLS [--state=STATE] [--verdict=VERDICT] [FIX]
+python afu9_servers.py PLACE [PORT]        speaks stdio, or HTTP on the port
 
-FIX: what agent.analyze suggests; without it, nothing. STATE: of every issue. VERDICT: what agent.judge says.
+The file ``PLACE`` is JSON, read with each call, so that one server serves all tests of a module: ``calls`` is the file that
+gets the calls. ``fix``: what agent.analyze suggests; without it, nothing. ``state``: of every issue. ``verdict``: what
+agent.judge says.
 """
 
 import json
@@ -12,15 +14,18 @@ from typing import Any
 
 from mcp.server import MCPServer
 
-CALLS = Path(sys.argv[1])
-SET = dict(word[2:].split("=") for word in sys.argv[2:] if word.startswith("--"))
-FIX = " ".join(word for word in sys.argv[2:] if not word.startswith("--"))
+PLACE = Path(sys.argv[1])
 CLASS: dict[str, Any] = {"errorClass": "payments_timeout", "tokens": ["ETIMEDOUT"], "signals": {"status": 504}}
 server = MCPServer("afu9", version="1")
 
 
+def place() -> dict[str, str]:
+    """The test that is running: its file of calls, and what it sets."""
+    return json.loads(PLACE.read_text(encoding="utf-8"))
+
+
 def answered(tool: str, seen: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    with CALLS.open("a", encoding="utf-8") as file:
+    with Path(place()["calls"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"tool": tool} | seen) + "\n")
     return answer
 
@@ -29,7 +34,7 @@ def answered(tool: str, seen: dict[str, Any], answer: dict[str, Any]) -> dict[st
 def get_issue(owner: str, repo: str, issue_number: int) -> dict[str, Any]:
     """An issue."""
     issue = {"number": issue_number, "title": "It ${1 + 1} fails", "labels": [{"name": "crash"}]}
-    issue |= {"state": SET["state"]} if "state" in SET else {}
+    issue |= {key: value for key, value in place().items() if key == "state"}
     return answered("getIssue", {"owner": owner, "repo": repo, "issue_number": issue_number}, issue)
 
 
@@ -66,14 +71,15 @@ def get_service_logs(group: str, since: str, limit: int) -> dict[str, Any]:
 @server.tool()
 def analyze(logs: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
     """What went wrong."""
-    fix = {"fix_description": FIX} if FIX else {}
-    return answered("analyze", dict(locals()), {"description": "It does not start", "root_cause": "No memory"} | fix)
+    seen = dict(locals())
+    fix = {"fix_description": place()["fix"]} if "fix" in place() else {}
+    return answered("analyze", seen, {"description": "It does not start", "root_cause": "No memory"} | fix)
 
 
 @server.tool()
 def judge(issue: dict[str, Any]) -> dict[str, Any]:
     """Whether the work may go on."""
-    return answered("judge", dict(locals()), {"simpleVerdict": SET["verdict"], "confidence": 90} | CLASS)
+    return answered("judge", dict(locals()), {"simpleVerdict": place()["verdict"], "confidence": 90} | CLASS)
 
 
 @server.tool(name="rollbackService")
@@ -83,4 +89,7 @@ def rollback_service(service: str, to: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    server.run()
+    if len(sys.argv) > 2:
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+    else:
+        server.run()

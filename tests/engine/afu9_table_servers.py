@@ -1,6 +1,6 @@
-"""Every MCP tool that the rows of AFU-9's workflows call, as one program: it speaks stdio and writes each call into a file.
+"""Every MCP tool that the rows of AFU-9's workflows call, as one program: it speaks HTTP and writes each call into a file.
 
-python afu9_table_servers.py CALLS
+python afu9_table_servers.py PLACE PORT        PLACE: as of afu9_servers.py
 """
 
 import inspect
@@ -46,14 +46,15 @@ TOOLS: dict[str, tuple[str, object]] = {
     "checkDependencies": ("ecosystem schedule", [{"package": "attrs", "to": "26.1"}]),
     "updateDependencies": ("updates branch", {"changes": "attrs 26.1"}),
 }
-CALLS = Path(sys.argv[1])
+PLACE = Path(sys.argv[1])
 server = MCPServer("afu9", version="1")
 
 
 def tool(name: str, parameters: str, answer: object) -> Callable[..., Any]:
     def called(**given: Any) -> Any:
         seen = {key.rstrip("_"): value for key, value in given.items() if value is not None}
-        with CALLS.open("a", encoding="utf-8") as file:
+        calls = json.loads(PLACE.read_text(encoding="utf-8"))["calls"]
+        with Path(calls).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"tool": name} | seen) + "\n")
         return json.dumps(answer) if isinstance(answer, list) else answer  # one text, as real servers do
 
@@ -69,4 +70,4 @@ def tool(name: str, parameters: str, answer: object) -> Callable[..., Any]:
 if __name__ == "__main__":
     for name, (parameters, answer) in TOOLS.items():
         server.tool(name=name)(tool(name, parameters, answer))
-    server.run()
+    server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))

@@ -1,6 +1,7 @@
 """An attacker with a shell, the database file and our source code, who falsifies the log."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -48,10 +49,8 @@ class Forger:
         tamper(self.url, *statements)
 
     def read(self, query: str) -> list[tuple[Any, ...]]:
-        connection = raw(self.url)
-        rows = connection.execute(query).fetchall()
-        connection.close()
-        return rows
+        with closing(raw(self.url)) as connection:
+            return connection.execute(query).fetchall()
 
     def rewrite(self, run: str, change: str) -> None:
         """Make ``change`` and give every event of the run a fitting number and hash, the run row a fitting tail."""

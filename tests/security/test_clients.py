@@ -61,10 +61,12 @@ WRAPPER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returnc
 """What uvx and npx do: start another program, which has their standard streams."""
 
 LANGUAGES = {"python": (PYTHON, sys.executable), "node": (NODE, "node"), "shell": (SHELL, "sh")}
-WAYS = ("direct", "tmux", "nohup", "wrapper")
-BY_RUNNERS = [("python", "uvx"), ("node", "npx"), ("python", "server by uvx"), ("node", "server by npx")]
-CASES = [*((language, way) for language in LANGUAGES for way in WAYS), *BY_RUNNERS]
-"""The last: a client that uvx or npx starts from a local package, and a client whose server they start."""
+CASES = [
+    *((language, "direct") for language in LANGUAGES), ("shell", "tmux"), ("node", "nohup"), ("python", "wrapper"),
+    ("python", "uvx"), ("node", "npx"), ("python", "server by uvx"), ("node", "server by npx"),
+]  # fmt: skip
+"""Each language and each way. A way is about what is above the client or between it and its server, a language about what the
+client does below. The last four: a client that uvx or npx starts from a local package, and one whose server they start."""
 
 NEEDS = {"tmux": "tmux", "npx": "npx", "server by npx": "npx"}
 PACKAGE = "wfeclient"

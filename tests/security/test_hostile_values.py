@@ -45,7 +45,7 @@ def test_a_reference_never_leaves_its_document(scene: Scene) -> None:
             self.send_error(404)
 
     listening = HTTPServer(("127.0.0.1", 0), Ear)
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         for target in (

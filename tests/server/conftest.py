@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,12 +69,15 @@ class House:
     root: Path
     environment: dict[str, str]
     command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "wfe_mcp", "serve"])
+    engines: list[Engine] = field(default_factory=list[Engine])
+    """Closed at the end of the test."""
 
     def server(self) -> WfeServer:
         return WfeServer(ProjectSession(str(self.root), self.environment, self.root))
 
     def engine(self) -> Engine:
-        return create_engine(project_at(self.root), environment=self.environment)
+        self.engines.append(create_engine(project_at(self.root), environment=self.environment))
+        return self.engines[-1]
 
     @asynccontextmanager
     async def client(self, era: str, **callbacks: Any) -> AsyncGenerator[Client]:
@@ -94,7 +97,7 @@ def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def house(tmp_path: Path, new_database: Path) -> House:
+def house(tmp_path: Path, new_database: Path) -> Iterator[House]:
     root = tmp_path / "project"
     shutil.copyfile(new_database, tmp_path / "wfe.db")
     folder = root / ".wfe" / "templates" / "drill"
@@ -111,8 +114,9 @@ def house(tmp_path: Path, new_database: Path) -> House:
     with engine.store.tx() as tx:
         tx.trust(project, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
         tx.trust(project, str(config.resolve()), sha256_hex(config.read_bytes()), HUMAN, utc_now())
-    engine.close()
-    return made
+    yield made
+    for each in made.engines:
+        each.close()
 
 
 @pytest.fixture(params=["legacy", "auto"])

@@ -62,13 +62,29 @@ def hanging(house: House, tmp_path: Path) -> Generator[Hanging]:
 
 
 @pytest.fixture(params=["handshake", "stateless"])
-def ask(request: pytest.FixtureRequest) -> Callable[..., int]:
+def era(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def leave(era: str) -> Callable[[Child], None]:
+    """A client closes its end or sends a signal: in each protocol one of the two, for the end comes below the protocol."""
+
+    def left(child: Child) -> None:
+        if era == "stateless":
+            child.process.send_signal(signal.SIGTERM)
+        else:
+            child.stdin.close()
+
+    return left
+
+
+@pytest.fixture
+def ask(era: str) -> Callable[..., int]:
     """Calls a tool in one of the two protocols."""
 
     def asked(child: Child, tool: str, **arguments: Any) -> int:
-        meta: dict[str, Any] = (
-            {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}} if request.param == "stateless" else {}
-        )
+        meta: dict[str, Any] = {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}} if era == "stateless" else {}
         if not meta and not hasattr(child, "greeted"):
             about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
             child.ask("initialize", **about)
@@ -113,9 +129,8 @@ def test_cancelled_requests_give_their_places_back_while_their_work_hangs(
         hanging.hang.unlink()
 
 
-@pytest.mark.parametrize("how", ["closes its end", "sends SIGTERM"])
 def test_a_request_that_hangs_does_not_keep_a_server_whose_client_has_left(
-    house: House, hanging: Hanging, ask: Callable[..., int], how: str
+    house: House, hanging: Hanging, ask: Callable[..., int], leave: Callable[[Child], None]
 ) -> None:
     with serving(house) as child:
         run = started(child, ask)
@@ -124,26 +139,19 @@ def test_a_request_that_hangs_does_not_keep_a_server_whose_client_has_left(
         hanging.hang.touch()
         begin(child, ask, run)
         hanging.wait()
-        if how == "sends SIGTERM":
-            child.process.send_signal(signal.SIGTERM)
-        else:
-            child.stdin.close()
+        leave(child)
 
         assert child.process.wait(PATIENCE_S) == 0
 
 
-@pytest.mark.parametrize("how", ["closes its end", "sends SIGTERM"])
 def test_a_client_that_reads_no_answer_does_not_keep_the_server(
-    house: House, ask: Callable[..., int], how: str
+    house: House, ask: Callable[..., int], leave: Callable[[Child], None]
 ) -> None:
     with serving(house) as child:
         answer(child, ask(child, "list_templates"))
         for _ in range(200):  # more than a pipe holds
             ask(child, "list_templates")
-        if how == "sends SIGTERM":
-            child.process.send_signal(signal.SIGTERM)
-        else:
-            child.stdin.close()
+        leave(child)
 
         assert child.process.wait(PATIENCE_S) == 0
 

@@ -36,12 +36,12 @@ def calls_in(file: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def running_stub(calls: Path) -> Generator[Stub]:
-    """A server for the block."""
+def running_stub(calls: Path, program: Path = STUB) -> Generator[Stub]:
+    """A server for the block; ``program`` takes the same arguments as the stub: a file, and the port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    argv = [sys.executable, str(STUB), str(calls), str(port)]
+    argv = [sys.executable, str(program), str(calls), str(port)]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         end = time.monotonic() + 60
         while time.monotonic() < end and not _listens(port):

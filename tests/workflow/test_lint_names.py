@@ -3,8 +3,9 @@
 import pytest
 
 from wfe_mcp.core.errors import Detail
+from wfe_mcp.workflow.catalogue import CatalogueEntry, shipped_templates
 from wfe_mcp.workflow.failed_item import failed_item
-from wfe_mcp.workflow.lint import recovery, scope
+from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint, recovery, scope
 
 
 def test_names_of_members_that_count_come_after_those_around_them() -> None:
@@ -30,3 +31,15 @@ def test_nothing_takes_the_place_of_a_whole_template() -> None:
 
 def test_a_condition_without_a_variable_names_no_item() -> None:
     assert failed_item("${inputs.names.all(n)}", lambda _source: [True]) is None
+
+
+@pytest.mark.parametrize("entry", shipped_templates(), ids=lambda entry: entry.name)
+def test_the_checks_that_a_template_needs_are_those_that_a_project_without_any_lacks(entry: CatalogueEntry) -> None:
+    definition = entry.read().value
+    lacking = {str(error.got) for error in lint(definition, ProjectNames()).errors if error.path.endswith("/check")}
+    assert checks_needed(definition) == lacking
+
+
+@pytest.mark.parametrize("definition", [3, {"name": "x" * 20_000_000}])
+def test_what_is_no_template_needs_no_check(definition: object) -> None:
+    assert checks_needed(definition) == set()

@@ -1,7 +1,7 @@
 // Runs by what they wait for; a card is a run.
 import { useAsk } from "./api";
 import type { RunRow } from "./runs";
-import { Cli, Empty, Flag, Problem, State, Waiting } from "./parts";
+import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
 
@@ -51,7 +51,7 @@ export function Board() {
                           <span className="muted">{each.template}</span>
                           <span className="muted num end">{age(each.updated_at)}</span>
                         </span>
-                        {each.tainted && <Flag kind="weak">tainted</Flag>}
+                        <Integrity run={each} />
                       </a>
                     </li>
                   ))}

@@ -1,6 +1,6 @@
 // Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
 import { useAsk } from "./api";
-import { Cli, Crumbs, Flag, Problem, State, Waiting } from "./parts";
+import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
 import { Changes, type FieldChange } from "./rendered";
 import { go, to } from "./route";
 import type { RunRow } from "./runs";
@@ -77,7 +77,7 @@ function Body({ data, left, right }: { data: Comparison; left: string; right: st
   const unlike = data.phases.filter((each) => !each.same).length;
   const figures: [string, (side: RunSide) => React.ReactNode][] = [
     ["State", (side) => <State state={side.state} />],
-    ["Integrity", (side) => (side.tainted ? <Flag kind="weak">tainted</Flag> : "no gate was forced")],
+    ["Integrity", (side) => (side.tainted || side.weakened_gates ? <Integrity run={side} /> : "no gate was forced or weakened")],
     ["Template", (side) => `${side.template} ${side.version}`],
     ["From start to end", (side) => span(side.total_s)],
     ["Working", (side) => span(side.seconds.working ?? 0)],

@@ -57,6 +57,8 @@ export interface DecisionData {
   back_to?: string[];
   passkeys?: string[];
   buttons?: string[];
+  /** What of it a person can edit: `prompt` or `artifact`. */
+  editable?: string;
   shown_sha256: string;
   command: string;
   shown?: Shown | null;
@@ -221,6 +223,7 @@ function Open({ data, shown, at, reload }: { data: DecisionData; shown: Shown; a
     a: () => setChoice("approve"),
     s: () => setChoice("reject"),
     x: () => setChoice("reject"),
+    e: data.editable ? () => (data.editable === "prompt" ? setChoice("edit") : go(to("form", data.request.run_id, data.request.phase))) : undefined,
     Escape: () => setChoice(""),
   });
   useCommands("decision", [

@@ -6,9 +6,11 @@ import { type Comment } from "./diff";
 import { useDraft } from "./draft";
 import { Icon } from "./icons";
 import { Cli } from "./parts";
+import { PromptEdit } from "./prompt_edit";
+import { to } from "./route";
 import { count } from "./words";
 
-export type Choice = "" | "approve" | "reject";
+export type Choice = "" | "approve" | "reject" | "edit";
 
 export function Bar({ data, shown, choice, setChoice, comments, viewed, files, reload, sent }: {
   data: DecisionData;
@@ -52,9 +54,11 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
       <input type="password" autoComplete="off" required value={pin} onChange={(event) => setPin(event.target.value)} />
     </label>
   );
+  const edit = data.command.replace(" approve ", " edit ");
   return (
     <section className="decide" aria-label="Your decision">
-      {choice !== "" && (
+      {choice === "edit" && <PromptEdit data={data} reload={reload} />}
+      {choice !== "" && choice !== "edit" && (
         <form
           onSubmit={(event) => {
             event.preventDefault();
@@ -134,6 +138,18 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
             <Icon name="back" />
             Send back
           </button>
+          {data.editable === "prompt" && (
+            <button type="button" className="btn" aria-pressed={choice === "edit"} title={edit} onClick={() => setChoice(choice === "edit" ? "" : "edit")}>
+              <Icon name="edit" />
+              Edit
+            </button>
+          )}
+          {data.editable === "artifact" && (
+            <a className="btn" href={to("form", request.run_id, request.phase)} title={edit}>
+              <Icon name="edit" />
+              Edit
+            </a>
+          )}
         </span>
         <span className="facts">
           {files > 0 && <span>{viewed} of {count(files, "file")} viewed</span>}
@@ -143,7 +159,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
           </span>
         </span>
         <span className="end">
-          <Cli text={choice === "reject" ? reject : data.command} />
+          <Cli text={choice === "reject" ? reject : choice === "edit" ? edit : data.command} />
         </span>
       </div>
     </section>

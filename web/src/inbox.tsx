@@ -1,5 +1,7 @@
 // What waits for you: decisions, opinions, runs that stopped, trust. Nothing is decided here: nothing is asked before it was shown.
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { useAsk } from "./api";
+import type { DecisionData } from "./decision";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
@@ -27,7 +29,6 @@ export interface InboxData {
     tainted?: boolean;
     unusual?: Unusual[];
     evidence?: Gate[];
-    files?: { path: string; added?: number; removed?: number }[];
     command: string;
   }[];
   tasks?: { run: string; phase: string; title: string; about: string; project: string; template: string; since: string; command: string }[];
@@ -51,10 +52,11 @@ export interface Item {
   unusual: Unusual[];
   gates: Gate[];
   details: string[];
-  files: { path: string; added?: number; removed?: number }[];
+  /** Of a decision: its request, whose change is loaded once the line is chosen. */
+  request: string;
 }
 
-const none = { unusual: [], gates: [], details: [], files: [] };
+const none = { unusual: [], gates: [], details: [], request: "" };
 
 /** Everything that waits, oldest first. */
 export function waits(data: InboxData): Item[] {
@@ -74,7 +76,7 @@ export function waits(data: InboxData): Item[] {
       unusual: [...(each.tainted ? [{ weight: "weak" as const, text: "The run is tainted." }] : []), ...(each.unusual ?? [])],
       gates: each.evidence ?? [],
       details: [each.question],
-      files: each.files ?? [],
+      request: each.request,
     })),
     ...(data.tasks ?? []).map((each): Item => ({
       ...none,
@@ -298,7 +300,28 @@ function Flags({ unusual }: { unusual: Unusual[] }) {
   );
 }
 
+const SETTLES_MS = 250;
+const FILES = 8;
+
+/** The decision of the chosen line, whole; nothing is asked while the keys still move. */
+function useChosen(request: string): DecisionData | null {
+  const [settled, setSettled] = useState("");
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(request), SETTLES_MS);
+    return () => clearTimeout(timer);
+  }, [request]);
+  const run = useRef("");
+  const asks = settled !== "" && settled === request;
+  const { data } = useAsk<DecisionData>(asks ? `/decisions/${encodeURIComponent(request)}` : null, (event) => event.run === run.current);
+  run.current = data?.request.run_id ?? "";
+  return data;
+}
+
 function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: () => void }) {
+  const whole = useChosen(item.request)?.shown;
+  const files = whole?.changes?.[0]?.files ?? [];
+  const known = item.unusual.map((each) => each.text);
+  const unusual = [...item.unusual, ...(whole?.unusual ?? []).filter((each) => !known.includes(each.text))];
   return (
     <aside className="panel peek" aria-label="Preview">
       <header>
@@ -319,11 +342,11 @@ function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: ()
             {each}
           </p>
         ))}
-        {item.unusual.length > 0 && (
+        {unusual.length > 0 && (
           <div>
-            <h2 className="label">{count(item.unusual.length, "thing is unusual", "things are unusual")}</h2>
+            <h2 className="label">{count(unusual.length, "thing is unusual", "things are unusual")}</h2>
             <ul className="flags">
-              {item.unusual.map((each, index) => (
+              {unusual.map((each, index) => (
                 <li key={index}>
                   <span className={`s-${weightLook(each.weight)}`}>
                     <Icon name={weightLook(each.weight)} />
@@ -334,14 +357,17 @@ function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: ()
             </ul>
           </div>
         )}
-        {item.files.length > 0 && (
-          <div>
+        {item.request !== "" && (
+          <div aria-busy={!whole}>
             <h2 className="label">Change</h2>
-            {item.files.slice(0, 8).map((each) => (
+            {files.slice(0, FILES).map((each) => (
               <p key={each.path} className="stat">
                 <span className="plus">+{each.added ?? 0}</span> <span className="minus">−{each.removed ?? 0}</span> <span>{each.path}</span>
               </p>
             ))}
+            {files.length > FILES && <p className="soft">{count(files.length - FILES, "more file")}</p>}
+            {whole && files.length === 0 && <p className="soft">{whole.changes?.[0]?.note || "No file changed."}</p>}
+            {!whole && <p className="soft">Loading the change</p>}
           </div>
         )}
         {item.gates.length > 0 && (

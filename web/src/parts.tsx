@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { Refused } from "./api";
 import { Icon } from "./icons";
-import { look, mark, stateWord, type Look } from "./words";
+import { count, look, mark, stateWord, type Look } from "./words";
 
 export interface Gate {
   gate: string;
@@ -27,6 +27,16 @@ export function Flag({ kind, children }: { kind: Look; children: ReactNode }) {
       <Icon name={kind} />
       {children}
     </span>
+  );
+}
+
+/** What is to be known before a run is believed: gates that were forced, gates that ask for less than the template. */
+export function Integrity({ run }: { run: { tainted?: boolean; weakened_gates?: number } }) {
+  return (
+    <>
+      {run.tainted && <Flag kind="weak">tainted</Flag>}
+      {!!run.weakened_gates && <Flag kind="weak">{count(run.weakened_gates, "weakened gate")}</Flag>}
+    </>
   );
 }
 

@@ -1,7 +1,7 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
-import { Cli, Problem, State, Waiting } from "./parts";
+import { Cli, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { type RunRow } from "./runs";
@@ -92,7 +92,7 @@ function Project({ id }: { id: string }) {
               <li key={each.run}>
                 <a href={to("runs", each.run)}>
                   <span />
-                  <span>{each.title}</span>
+                  <span>{each.title} <Integrity run={each} /></span>
                   <State state={each.state} />
                   <small>{each.template}, {age(each.updated_at)} ago</small>
                 </a>
@@ -103,6 +103,7 @@ function Project({ id }: { id: string }) {
           <p className="soft">None. <a href="#/start">Start one.</a></p>
         )}
       </section>
+      <Stack id={id} />
       <section className="section">
         <header>
           <h2>Checks</h2>
@@ -142,5 +143,60 @@ function Project({ id }: { id: string }) {
       </section>
       <Statistics id={id} />
     </>
+  );
+}
+
+interface Contents {
+  stack?: { folder: string; language: string; manager: string; runner?: string; command?: string[]; check?: string }[];
+  checks: { name: string; argv: string[]; configured: boolean; fault?: string }[];
+}
+
+/** What the files say: language, package manager and test runner of each folder; and checks that `init` would add. */
+function Stack({ id }: { id: string }) {
+  const { data, error } = useAsk<Contents>(`/projects/${encodeURIComponent(id)}/stack`, () => false);
+  const proposed = data?.checks.filter((each) => !each.configured) ?? [];
+  return (
+    <section className="section" id="stack">
+      <header>
+        <h2>Stack</h2>
+        <span className="soft">as its files say; nothing of it ran</span>
+        <span className="end">
+          <Cli text="wfe-mcp config project" />
+        </span>
+      </header>
+      <Problem error={error} />
+      {!data && !error && <Waiting />}
+      {data && !data.stack?.length && <p className="soft">No manifest of a known tool chain is in this folder.</p>}
+      {!!data?.stack?.length && (
+        <table className="records panel">
+          <caption className="hidden">Stack, the project&apos;s own folder first</caption>
+          <thead>
+            <tr>
+              <th>Folder</th>
+              <th>Language</th>
+              <th>Package manager</th>
+              <th>Test runner</th>
+              <th>Check</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.stack.map((each, index) => (
+              <tr key={index}>
+                <td>{each.folder === "." ? "the project" : each.folder}</td>
+                <td data-label="Language">{each.language}</td>
+                <td data-label="Package manager">{each.manager}</td>
+                <td data-label="Test runner">{each.runner || <span className="muted">none found</span>}</td>
+                <td data-label="Check">{each.check && <><b>{each.check}</b> <code>{each.command?.join(" ")}</code></>}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {proposed.length > 0 && (
+        <p className="soft">
+          Found and not configured: {proposed.map((each) => each.name).join(", ")}. <code>wfe-mcp init</code> tries and adds them.
+        </p>
+      )}
+    </section>
   );
 }

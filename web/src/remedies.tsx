@@ -1,6 +1,7 @@
 // What a person can do with a phase that failed or waits: each with the command that does the same.
 import { useState } from "react";
 import { query, useAct, useAsk, type LiveEvent } from "./api";
+import { Foreseen } from "./rollback";
 import type { FormData_ } from "./submission";
 import { Icon } from "./icons";
 import { Ask, Cli, Problem } from "./parts";
@@ -118,6 +119,7 @@ export function Remedies({ run, phase, state }: { run: string; phase: string; st
               <input type="checkbox" checked={files} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
             </label>
           )}
+          {way === "rollback" && <Foreseen run={run} to={phase} files={files} />}
           <Cli text={command} />
           <form
             method="dialog"

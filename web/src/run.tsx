@@ -118,7 +118,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
               </div>
             </section>
           )}
-          <Checkpoints run={run} over={OVER.includes(state)} reload={() => { about.reload(); graph.reload(); }} />
+          <Checkpoints run={run} ended={OVER.includes(state) ? state : ""} reload={() => { about.reload(); graph.reload(); }} />
         </div>
         {node ? <Side key={node.phase} run={run} node={node} data={data} close={() => show(view)} /> : <Legend run={run} nodes={nodes} open={open} />}
       </div>

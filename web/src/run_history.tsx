@@ -4,6 +4,7 @@ import { ask, onLive, query, useAct, useAsk, type LiveEvent } from "./api";
 import { Icon } from "./icons";
 import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
+import { Foreseen } from "./rollback";
 import { go, to } from "./route";
 import { age, clock, count } from "./words";
 
@@ -171,7 +172,8 @@ export function Lineage({ run }: { run: string }) {
   );
 }
 
-export function Checkpoints({ run, over, reload }: { run: string; over: boolean; reload: () => void }) {
+/** `ended`: the state of a run that is over: going back opens it again, which only a person does. */
+export function Checkpoints({ run, ended, reload }: { run: string; ended: string; reload: () => void }) {
   const { data } = useAsk<{ checkpoints: Checkpoint[] }>(`/runs/${encodeURIComponent(run)}/checkpoints`, (event) => event.run === run);
   const [back, setBack] = useState<Checkpoint | null>(null);
   const [files, setFiles] = useState(true);
@@ -185,18 +187,14 @@ export function Checkpoints({ run, over, reload }: { run: string; over: boolean;
       <header>
         <h2>Checkpoints</h2>
         <span className="soft">A rollback is added to the log; nothing is deleted.</span>
-        {!over && (
-          <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/undo`, {}); reload(); })}>
-            <Icon name="back" />
-            Undo the last command
-          </button>
-        )}
-        {!over && (
-          <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/redo`, {}); reload(); })}>
-            <Icon name="redo" />
-            Redo
-          </button>
-        )}
+        <button type="button" className="btn slim end" title={`wfe-mcp undo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/undo`, {}); reload(); })}>
+          <Icon name="back" />
+          Undo the last command
+        </button>
+        <button type="button" className="btn slim" title={`wfe-mcp redo ${run}`} disabled={busy} onClick={() => act(async () => { await send(`/runs/${id}/redo`, {}); reload(); })}>
+          <Icon name="redo" />
+          Redo
+        </button>
       </header>
       <Problem error={error} />
       <ul className="panel cps">
@@ -208,12 +206,10 @@ export function Checkpoints({ run, over, reload }: { run: string; over: boolean;
             </span>
             <time className="muted num" title={each.at}>{age(each.at)} ago</time>
             <span className="row">
-              {!over && (
-                <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
-                  <Icon name="back" />
-                  Roll back…
-                </button>
-              )}
+              <button type="button" className="btn slim" title={`wfe-mcp rollback ${run} ${each.checkpoint}`} onClick={() => { setFiles(each.files !== false); setBack(each); }}>
+                <Icon name="back" />
+                Roll back…
+              </button>
               <button type="button" className="btn slim" title={`wfe-mcp start --from ${run}@${each.checkpoint}`} disabled={busy} onClick={() => act(async () => { const made = await send<unknown>(`/runs/${id}/fork`, { at: each.checkpoint }); if (made.run) go(to("runs", made.run)); })}>
                 <Icon name="fork" />
                 Fork
@@ -228,11 +224,12 @@ export function Checkpoints({ run, over, reload }: { run: string; over: boolean;
       {back && (
         <Ask title={`Roll back to ${back.checkpoint}?`} onClose={() => setBack(null)}>
           <p>
-            Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
+            {ended ? `The run is ${ended}; it opens again, with your PIN. ` : ""}Phases after it begin again. Checkpoint: {CHECKPOINTS[back.why] ?? back.why} {back.phase}, {age(back.at)} ago.
           </p>
           <label className="row">
             <input type="checkbox" checked={files} disabled={back.files === false} onChange={(event) => setFiles(event.target.checked)} /> Restore the files too
           </label>
+          <Foreseen run={run} to={back.checkpoint} files={files} />
           <Cli text={`wfe-mcp rollback ${run} ${back.checkpoint}${files ? "" : " --no-files"}`} />
           <form method="dialog" className="row">
             <button className="btn solid" onClick={() => roll(back.checkpoint)}>

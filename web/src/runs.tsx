@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { query, useAsk } from "./api";
 import { useKeys } from "./keys";
-import { Cli, Empty, Flag, Problem, Segments, State, Waiting } from "./parts";
+import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { age, count, stateWord } from "./words";
 
@@ -13,6 +13,7 @@ export interface RunRow {
   state: string;
   iteration: number;
   tainted?: boolean;
+  weakened_gates?: number;
   started_at: string;
   updated_at: string;
   waiting_on?: string;
@@ -86,7 +87,7 @@ export function Runs({ query: given }: { query: URLSearchParams }) {
                   <a href={to("runs", each.run)} onFocus={() => setAt(index)}>
                     {each.title}
                   </a>{" "}
-                  <span className="muted code">{each.run}</span> {each.tainted && <Flag kind="weak">tainted</Flag>} {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
+                  <span className="muted code">{each.run}</span> <Integrity run={each} /> {each.stuck && <Flag kind="warning">stuck</Flag>}{" "}
                   {each.stale && <span className="tag">stale</span>} {each.imported && <span className="tag">imported</span>}
                 </td>
                 <td data-label="State">

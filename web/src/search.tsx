@@ -9,10 +9,18 @@ interface Hit {
   kind: string;
   run?: string;
   phase?: string;
+  revision?: number;
   title?: string;
   at: string;
   text?: string;
   open?: string;
+}
+
+/** The page of what was found: the revision of an artifact, else its phase, else its run. */
+function place(hit: Hit): string {
+  if (!hit.run) return "#/search";
+  if (hit.revision && hit.phase) return to("artifact", hit.run, hit.phase, hit.revision);
+  return to("runs", hit.run, "list", ...(hit.phase ? [hit.phase] : []));
 }
 
 export function Search({ text }: { text: string }) {
@@ -39,10 +47,10 @@ export function Search({ text }: { text: string }) {
         <ul className="panel plist">
           {data.hits.map((each, index) => (
             <li key={index}>
-              <a href={each.run ? to("runs", each.run, "graph", each.phase ?? "") : "#/search"}>
+              <a href={place(each)} title={each.open}>
                 <span />
                 <span>
-                  <span className="tag">{each.kind}</span> {each.title || each.run} {each.phase}
+                  <span className="tag">{each.kind}</span> {[each.title || each.run, each.phase].filter(Boolean).join(", ")}
                 </span>
                 <span className="muted num">{age(each.at)} ago</span>
                 <small className="words">{each.text}</small>

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
 import { Cli, Problem, State, Waiting } from "./parts";
+import { Policy } from "./policy";
 import { Providers, Roles, type Outcome, type Provider } from "./providers";
 
 interface Role {
@@ -18,13 +19,12 @@ interface SettingsData {
   providers?: Provider[];
   roles?: Role[];
   checks?: { check: string; argv: string[]; where: string }[];
-  approvals?: Record<string, unknown>;
   page?: Record<string, unknown>;
   database?: Record<string, unknown>;
   kinds?: string[];
 }
 
-const PARTS = { approvals: "Approval policy", page: "Decision page", database: "Database" } as const;
+const PARTS = { page: "Decision page", database: "Database" } as const;
 
 export function Settings({ part }: { part: string }) {
   const projects = useAsk<{ projects: { project: string; root: string }[] }>("/projects", () => false);
@@ -96,6 +96,7 @@ export function Settings({ part }: { part: string }) {
               </p>
             )}
           </section>
+          <Policy key={project} project={project} />
           {(Object.keys(PARTS) as (keyof typeof PARTS)[]).map((name) => (
             <Pairs key={name} title={PARTS[name]} about="" rows={Object.entries(data[name] ?? {}).map(([key, value]) => [key, value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value)])} empty="Nothing is set; the defaults are in force." />
           ))}

@@ -198,6 +198,7 @@ COMMANDS: tuple[tuple[str, Callable[Concatenate[Invocation, ...], None]], ...] =
     ("pin set", pin.set_pin),
     ("config show", config.show),
     ("config project", config.project),
+    ("config policy", config.policy),
     ("serve", serve.serve),
     ("ui", ui.ui),
     ("worker", worker.worker),
@@ -220,7 +221,7 @@ NOUNS = {
     "approvers": "List, add and remove the keys that may sign here.",
     "pin": "Set or change your PIN.",
     "token": "Make, list and revoke access tokens for the HTTP API.",
-    "config": "Show the settings that apply here, and what the project consists of.",
+    "config": "Show the settings that apply here and what the project consists of, change the approval policy.",
     "jobs": "List, follow and cancel background jobs.",
 }
 

@@ -75,9 +75,14 @@ def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
 
 
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
+    return _users_task(state, command) or _worked_by_server(state, command)
+
+
+def _users_task(state: RunState, command: c.PhaseCommand) -> Refused | None:
+    """An agent submits nothing to a phase of a person, nor uses up the tries of one that is begun."""
     if state.phase(command.phase).kind == "human" and not command.by.is_human:
         return _person(f"{command.phase!r} is the user's task.")
-    return _worked_by_server(state, command)
+    return None
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> Refused | None:
@@ -371,7 +376,7 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
 
 
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
-    c.StartPhase: _start, c.Submit: _submit, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
+    c.StartPhase: _start, c.Submit: _submit, c.RefuseSubmission: _users_task, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
     c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
     c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation,
     c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume, c.TimeOutRun: _time_out_run,

@@ -18,7 +18,9 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.trust import pending_trust
+from wfe_mcp.views.approvals.line import waiting_line
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
+from wfe_mcp.views.approvals.unusual import Surroundings, surroundings
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.model import second
@@ -29,6 +31,7 @@ from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.views.inbox import WaitingDecision
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -46,7 +49,7 @@ MOST_RUNS = 30
 class OpenRun:
     """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
     opinion gate that a person may overrule. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
-    ``tasks``: phases that a person works, ready now, with their titles; ``updated_at``: of the run.
+    ``tasks``: phases that a person works now, or can begin, with their titles; ``updated_at``: of the run.
     """
 
     id: str
@@ -122,13 +125,15 @@ class Engines:
         engine = self.of_request(request_id)
         return None if engine is None else decision_view(engine, request_id)
 
-    def open(self) -> list[DecisionView]:
-        """The open requests of all projects, oldest first."""
-        found = list[DecisionView]()
+    def open(self) -> list[WaitingDecision]:
+        """A line for each open request of all projects, oldest first."""
+        around = dict[str, Surroundings]()
+        found: list[WaitingDecision] = []
         for request, engine in self._asked():
-            with contextlib.suppress(Refused):  # its run changed meanwhile
-                view = decision_view(engine, request.id)
-                found += [view] if view.state == "open" else []
+            if engine.project_id not in around:
+                around[engine.project_id] = surroundings(engine)
+            line = waiting_line(engine, request, around[engine.project_id])
+            found += [] if line is None else [line]
         return found
 
     def open_runs(self) -> list[OpenRun]:
@@ -162,7 +167,7 @@ class Engines:
                             tuple(
                                 (str(one.phase), stands.plan.phase(one.phase).title or "")
                                 for one in stands.loaded.state.open_attempts
-                                if one.status is AttemptStatus.READY
+                                if one.status in {AttemptStatus.READY, AttemptStatus.RUNNING}
                                 and stands.loaded.state.phase(one.phase).kind == "human"
                             ),
                             record.template,
@@ -219,9 +224,10 @@ class Engines:
     def _asked(self) -> list[tuple[RequestRecord, Engine]]:
         found = list[tuple["RequestRecord", Engine]]()
         with self.engine.store.read() as tx:
-            rows = [(request, tx.load_run(request.run_id)) for request in tx.open_requests()]
-        for request, loaded in rows:
-            engine = None if loaded is None else self._engine_of(loaded.record.project_id)
+            requests = tx.open_requests()
+            projects = tx.projects_of([each.run_id for each in requests])
+        for request in requests:
+            engine = self._engine_of(projects[request.run_id])
             found += [(request, engine)] if engine is not None else []
         return found
 

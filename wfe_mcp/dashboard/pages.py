@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.dashboard.engines import NeedsTrust, OpenRun
-    from wfe_mcp.views.approvals.request import DecisionView
+    from wfe_mcp.views.inbox import WaitingDecision
 
 
 LATER = {
@@ -44,7 +45,7 @@ def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
 
 
 def requests_page(
-    requests: Sequence[DecisionView], runs: Sequence[OpenRun], forms: Sequence[Html] = (),
+    requests: Sequence[WaitingDecision], runs: Sequence[OpenRun], forms: Sequence[Html] = (),
     untrusted: Sequence[NeedsTrust] = (),
 ) -> Html:  # fmt: skip
     """The open requests, oldest first, all open runs with who each waits for, and ``forms`` that decide about them.
@@ -54,13 +55,13 @@ def requests_page(
     rows = [
         tag(
             "tr",
-            tag("td", tag("a", str(view.request.phase), href=f"/decide/{view.request.id}"), class_="short"),
-            tag("td", view.title, data_label="Run"),
-            tag("td", tag("code", view.request.run_id), data_label="Id", class_="short"),
-            tag("td", view.project, data_label="Project"),
-            tag("td", second(view.request.created_at), data_label="Asked at"),
+            tag("td", tag("a", each.phase, href=f"/decide/{each.request}"), class_="short"),
+            tag("td", each.title, data_label="Run"),
+            tag("td", tag("code", each.run), data_label="Id", class_="short"),
+            tag("td", each.project, data_label="Project"),
+            tag("td", second(datetime.fromisoformat(each.asked_at)), data_label="Asked at"),
         )
-        for view in requests
+        for each in requests
     ]
     head = tag("tr", *(tag("th", name) for name in ("Phase", "Run", "Id", "Project", "Asked at")))
     nothing = tag("p", "Nothing waits for you.", class_="quiet")

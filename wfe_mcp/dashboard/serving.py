@@ -90,13 +90,14 @@ class Page:
         import uvicorn
 
         from wfe_mcp.dashboard.app import decision_app
+        from wfe_mcp.dashboard.http_server import HttpServer
 
         config = uvicorn.Config(
             decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin), loop="asyncio", http="h11", ws="none", lifespan="off",
             log_config=None, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
             timeout_graceful_shutdown=3,
         )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = HttpServer(config)
         thread = threading.Thread(target=server.run, args=(sockets,), name="page", daemon=True)
         thread.start()
         until = time.monotonic() + _START_S
@@ -105,7 +106,7 @@ class Page:
         try:
             yield
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join(_START_S)
             self._desks.close()
             self._api.close()

@@ -149,6 +149,7 @@ def project_view(engine: Engine, record: ProjectRecord) -> ProjectView:
     settings = engine.settings().settings
     with engine.store.read() as tx:
         page = tx.list_runs(record.id, status=_OPEN, limit=_SHOWN, archived=False)
+        weaker = tx.weakened_gates(run.id for run in page.runs)
     return ProjectView(
         project=project_row(record), default_template=catalogue.default_template(engine),
         templates=template_lines(catalogue.offers(engine)),
@@ -158,5 +159,5 @@ def project_view(engine: Engine, record: ProjectRecord) -> ProjectView:
         roles=tuple(
             RoleLine(role=name, provider=role.provider, model=role.model or "") for name, role in settings.roles.items()
         ),
-        runs=tuple(run_row(run) for run in page.runs),
+        runs=tuple(run_row(run, weakened_gates=weaker.get(run.id, 0)) for run in page.runs),
     )  # fmt: skip

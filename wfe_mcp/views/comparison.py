@@ -6,6 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.diff import difference
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
 from wfe_mcp.views.phase_timing import WAITS, For, tasks_of
@@ -132,7 +133,7 @@ class _Side:
             _add(spent, each)
         tokens, cost_usd = _used(self._total)
         return RunSide(
-            row=run_row(record), version=record.template_version, seconds=_told(spent), tokens=tokens, cost_usd=cost_usd,
+            row=run_row(record, weakened_gates=len(weakened(self._found.loaded))), version=record.template_version, seconds=_told(spent), tokens=tokens, cost_usd=cost_usd,
             total_s=round((self._until - record.created_at).total_seconds(), 3),
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wfe_mcp.core.model import Channel
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.search.finding import find
@@ -59,11 +60,16 @@ class FoundView:
 def found(
     engine: Engine, by: By, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = ""
 ) -> Envelope:
-    """Hits in this project, as many as an answer holds; the cursor continues after the last one."""
-    del by
+    """Hits in this project, as many as an answer holds; the cursor continues after the last one.
+
+    What was found is marked as data for whatever reads it next, but for a person at a page.
+    """
     asked = {"query": query, "kind": kind, "run": run, "limit": limit}
     page = find(engine, query, kind, run, min(limit, _MOST), cursor)
-    hits = [replace(_hit_view(hit), text=_fenced(engine, hit)) for hit in page.page.hits]
+    is_read_by_model = by.channel is not Channel.DASHBOARD
+    hits = [
+        replace(_hit_view(hit), text=_fenced(engine, hit) if is_read_by_model else hit.text) for hit in page.page.hits
+    ]
     hits = hits[: _fitting(hits)]
     more = page.page.cursor_after(len(hits))
     again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}

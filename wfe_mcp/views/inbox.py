@@ -9,7 +9,6 @@ from wfe_mcp.views.model import second, view_model
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.views.approvals.request import DecisionView
 
 
 @view_model
@@ -31,17 +30,12 @@ class GateLine:
 
 
 @view_model
-class ChangedLine:
-    """A file that the run changed."""
-
-    path: str
-    added: int = 0
-    removed: int = 0
-
-
-@view_model
 class WaitingDecision:
-    """A request that takes an answer. ``project``: its folder; ``command``: the same at a terminal."""
+    """A request that takes an answer, in a line. ``project``: its folder; ``command``: the same at a terminal.
+
+    ``unusual``: what the record tells; the change, what is unusual about its files, and the sha256 to decide on are in
+    the decision itself.
+    """
 
     request: str
     run: str
@@ -54,10 +48,10 @@ class WaitingDecision:
     asked_at: str
     question: str
     command: str
+    expires_at: str = ""
     tainted: bool = False
     unusual: tuple[UnusualLine, ...] = ()
     evidence: tuple[GateLine, ...] = ()
-    files: tuple[ChangedLine, ...] = ()
 
 
 @view_model
@@ -118,21 +112,6 @@ class InboxView:
     opinions: tuple[WaitingOpinion, ...] = ()
     stopped: tuple[StoppedRun, ...] = ()
     trust: tuple[WaitingTrust, ...] = ()
-
-
-def waiting_decision(view: DecisionView) -> WaitingDecision:
-    """A line of the inbox. The view is open."""
-    request, shown = view.request, view.shown
-    assert shown is not None, "the request is open"
-    files = shown.changes[0].files if shown.changes else ()
-    return WaitingDecision(
-        request=request.id, run=request.run_id, phase=request.phase, attempt=request.attempt, stage=str(request.stage),
-        title=view.title, project=view.project, template=view.template, asked_at=second(request.created_at),
-        question=shown.question, command=view.command, tainted=view.tainted,
-        unusual=tuple(UnusualLine(weight=each.weight, text=each.text, why=each.why) for each in shown.unusual),
-        evidence=tuple(GateLine(gate=each.gate, state=each.state, text=each.text) for each in shown.evidence),
-        files=tuple(ChangedLine(path=each.path, added=each.added, removed=each.removed) for each in files),
-    )  # fmt: skip
 
 
 def stopped_run(

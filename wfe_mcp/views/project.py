@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from wfe_mcp.views.model import view_model
@@ -40,7 +41,19 @@ class CheckView:
 
 
 @view_model
-class ProjectView:
+class StackView:
+    """The stack of a folder: language, package manager, test runner with the ``command`` of its ``check``."""
+
+    folder: str
+    language: str
+    manager: str
+    runner: str = ""
+    command: tuple[str, ...] = ()
+    check: str = ""
+
+
+@view_model
+class ProjectContents:
     """What the project consists of."""
 
     root: str
@@ -49,9 +62,10 @@ class ProjectView:
     packages: tuple[PackageView, ...]
     checks: tuple[CheckView, ...]
     folders_left_out: tuple[str, ...] = ()
+    stack: tuple[StackView, ...] = ()
 
 
-def project_view(engine: Engine) -> ProjectView:
+def project_view(engine: Engine) -> ProjectContents:
     """The project of ``engine`` as its files are now. Nothing of it runs."""
     from wfe_mcp.engine.checks.readiness import check_fault
     from wfe_mcp.workspace.config.project_facts import project_facts
@@ -76,9 +90,10 @@ def project_view(engine: Engine) -> ProjectView:
         for each in facts.checks
         if each.name not in configured
     )
-    return ProjectView(
+    return ProjectContents(
         root=str(engine.root), git=engine.project.is_git,
         languages=tuple(LanguageView(name=each.name, files=each.files, folders=each.folders) for each in facts.languages),
         packages=tuple(PackageView(path=each.path, manifests=each.manifests) for each in facts.packages),
         checks=(*known, *proposed), folders_left_out=facts.left_out,
+        stack=tuple(StackView(**asdict(each)) for each in facts.stacks),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from wfe_mcp.engine.history import rollback
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.checkpoints import CheckpointList, checkpoint_view, not_kept, not_kept_words
 from wfe_mcp.views.envelopes import envelope_of, standing_of
-from wfe_mcp.views.run_models import FilesRestored, RollbackView
+from wfe_mcp.views.run_models import FilesRestored, RollbackPreview, RollbackView
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -25,6 +25,20 @@ _TOLD = 5
 def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
     """Roll back to a checkpoint, or to the last start of a phase."""
     return _told(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "Rolled back to")
+
+
+def preview(engine: Engine, run: str, to: str, files: bool = True) -> Envelope:
+    """What a rollback would do now; nothing is changed."""
+    would = rollback.prospect(engine, run, to, files=files)
+    paths = would.paths or ()
+    view = RollbackPreview(
+        to=would.to, what=would.what, phases=would.places[:_PATHS], files=would.paths is not None, command=would.command,
+        paths=paths[:_PATHS], more_paths=max(0, len(paths) - _PATHS), note=would.note,
+    )  # fmt: skip
+    begin = ", ".join(view.phases) or "no phase"
+    told = f"A rollback to {would.what} would change the state of {begin}"
+    told += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
+    return envelope_of(standing_of(engine, would.loaded.record.id), told, view)
 
 
 def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:

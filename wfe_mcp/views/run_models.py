@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.decisions import DecisionLine, RequestView
     from wfe_mcp.views.drafts import DraftLine
+    from wfe_mcp.views.inbox import WaitingDecision
     from wfe_mcp.views.recoveries import BlockerView
     from wfe_mcp.views.tool_calls import ToolCallView, ToolsView
     from wfe_mcp.views.usage import RunUsage, UsageView
@@ -234,7 +235,7 @@ class RunView:
 
 @view_model
 class RunRow:
-    """One line of a list of runs."""
+    """One line of a list of runs. ``weakened_gates``: how many ask for less than the template; the run names them."""
 
     run: str
     title: str
@@ -252,13 +253,19 @@ class RunRow:
     stuck: bool = False
     waiting_on: str = ""
     reached: str = ""
+    weakened_gates: int = 0
 
 
 @view_model
 class RunList:
-    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on."""
+    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on.
+
+    ``decisions``: the oldest about these runs that wait for the user; ``more_decisions``: how many others.
+    """
 
     runs: tuple[RunRow, ...]
+    decisions: tuple[WaitingDecision, ...] = ()
+    more_decisions: int = 0
     kept: bool | None = None
     cursor: str = ""
     page: str = ""
@@ -307,6 +314,22 @@ class RollbackView:
     run: RunView = field(metadata=INLINE)
     files: FilesRestored | None = None
     effects: tuple[str, ...] = ()
+
+
+@view_model
+class RollbackPreview:
+    """What a rollback would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
+    ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
+    """
+
+    to: int
+    what: str
+    phases: tuple[str, ...]
+    files: bool
+    command: str
+    paths: tuple[str, ...] = ()
+    more_paths: int = 0
+    note: str = ""
 
 
 @view_model

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
 _COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
+_REJECTED = "AttemptFailed"
 _DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
 
 
@@ -148,14 +149,14 @@ def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
             comment=told.get("comment") or "", reason=told.get("reason") or "",
             comments=line_notes(told.get("reason") or "".join(each["message"] for each in (told.get("feedback") or ())[-1:])),
         )
-        for each in map(run_views.event_view, tx.events(run, limit=upto))
-        if (decision := _decision(each))
+        for each in map(run_views.event_view, tx.events_of(run, _REJECTED, *_DECISIONS))
+        if each.seq <= upto and (decision := _decision(each))
         for told in (each.payload,)
     ]  # fmt: skip
 
 
 def _decision(event: EventView) -> str:
     """The decision in an event; empty for other events."""
-    if event.type == "AttemptFailed" and event.payload.get("kind") == "rejected":
+    if event.type == _REJECTED and event.payload.get("kind") == "rejected":
         return "rejected"
     return "" if event.channel == "system" else _DECISIONS.get(event.type, "")

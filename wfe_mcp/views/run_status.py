@@ -22,12 +22,17 @@ from wfe_mcp.views.tool_calls import with_tools
 from wfe_mcp.views.verdict_words import unproved
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import By, RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.views.inbox import WaitingDecision
 
 SHOWN = 20
 """So many of the newest open runs are listed."""
+DECISIONS = 5
+"""So many of the decisions about them have a line: a line is some ten queries."""
 
 
 def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
@@ -77,18 +82,38 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
         return nothing_open()
     if len(found) == 1:
         return status(engine, by, found[0].loaded)
+    from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
+
     records = [one.loaded.record for one in found]
     are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
     rows = (
         run_views.run_row(
-            record, stale=record.id in are_stale, stuck=record.id in are_stuck - are_stale, waiting_on=one.waiting_on
+            record,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            waiting_on=one.waiting_on,
+            weakened_gates=len(weakened(one.loaded)),
         )
         for one, record in zip(found, records, strict=True)
     )
     moves = [move for one in found for move in next_moves(one)[:1]]
     more = len(newest) > len(found)
     what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
-    return Envelope(True, summary=what, next=tuple(moves[:3]), view=RunList(runs=tuple(rows)))
+    decisions, others = waiting_decisions(engine, [one.loaded.record.id for one in found])
+    view = RunList(runs=tuple(rows), decisions=decisions, more_decisions=others)
+    return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
+
+
+def waiting_decisions(engine: Engine, runs: Sequence[RunId]) -> tuple[tuple[WaitingDecision, ...], int]:
+    """The oldest decisions about ``runs`` that wait for the user, each in a line, and how many others there are."""
+    with engine.store.read() as tx:
+        requests = [each for run in runs for each in tx.open_requests(run_id=run)]
+    if not requests:
+        return (), 0
+    from wfe_mcp.views.approvals.line import waiting_lines  # nothing else of a status needs it
+
+    oldest = sorted(requests, key=lambda each: (each.created_at, each.id))
+    return waiting_lines(engine, oldest[:DECISIONS]), len(oldest[DECISIONS:])
 
 
 def _day(found: Overview) -> str:

@@ -197,14 +197,16 @@ def step_view(row: StepRecord, chars: int = 0) -> StepView:
     )  # fmt: skip
 
 
-def run_row(run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting_on: str = "") -> RunRow:
+def run_row(
+    run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting_on: str = "", weakened_gates: int = 0
+) -> RunRow:
     """One line of a list of runs."""
     return RunRow(
         run=run.id, title=run.title, template=run.template, state=str(run.status), iteration=run.iteration,
         tainted=run.tainted, started_at=second(run.created_at), updated_at=second(run.updated_at),
         triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
         imported=run.origin_sha256 is not None, stale=stale, stuck=stuck, waiting_on=waiting_on,
-        reached=run.reached or "",
+        reached=run.reached or "", weakened_gates=weakened_gates,
     )  # fmt: skip
 
 

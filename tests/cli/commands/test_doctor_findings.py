@@ -2,8 +2,12 @@
 
 import dataclasses
 import os
+import re
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,6 +18,7 @@ from wfe_mcp.cli.terminal import health as terminal_health
 from wfe_mcp.clients.connect import client_named
 from wfe_mcp.engine.search import finding
 from wfe_mcp.store import Store
+from wfe_mcp.store.driver import driver
 
 
 def sqlite_is(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
@@ -73,6 +78,44 @@ def test_a_folder_without_configuration_git_or_a_repository_says_what_cannot_run
 def test_a_large_database_is_read_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal_health, "QUICKLY_READ_BYTES", 1)
     assert findings(cli, "database content") == [("note", "too large to read each time: wfe-mcp doctor --deep")]
+
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def another_process(cli: Terminal) -> Iterator[Any]:
+    """A connection of another program, which writes into the same database file and keeps it open."""
+    with closing(driver().connect(str(cli.database), isolation_level=None)) as connection:
+        yield connection
+
+
+def sizes(cli: Terminal) -> list[str]:
+    return [told for level, told in findings(cli, "database size") if level == "note"]
+
+
+def test_a_database_with_much_unused_space_names_the_command_that_frees_it(cli: Terminal, another_process: Any) -> None:
+    assert sizes(cli) == []
+    another_process.execute("CREATE TABLE large AS SELECT zeroblob(?) AS content", (12 * MB,))
+    assert sizes(cli) == []
+    another_process.execute("DROP TABLE large")
+    (told,) = sizes(cli)
+    assert re.fullmatch(r"1[123](\.\d)? MB unused: wfe-mcp vacuum", told), told
+    another_process.close()
+    assert cli("vacuum").code == 0
+    assert sizes(cli) == []
+
+
+def test_a_large_write_ahead_log_is_named_with_the_command_that_empties_it(cli: Terminal, another_process: Any) -> None:
+    # the other process keeps a log, whatever this SQLite does with files of its own
+    assert another_process.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
+    another_process.execute("CREATE TABLE large (content)")
+    assert sizes(cli) == []
+    another_process.execute("INSERT INTO large VALUES (zeroblob(?))", (66 * MB,))
+    (told,) = sizes(cli)
+    assert re.fullmatch(r"write-ahead log of 6[2-7](\.\d)? MB: wfe-mcp vacuum", told), told
+    assert cli("vacuum").code == 0
+    assert sizes(cli) == []
 
 
 @pytest.mark.parametrize(

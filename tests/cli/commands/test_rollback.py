@@ -244,3 +244,33 @@ def test_the_checkpoints_of_a_run_are_listed_and_pruned(cli: Terminal) -> None:
     pruned = cli.json("checkpoints", run, "--prune")
     assert pruned.data["pruned"] == [f"{run}/{first}"]
     assert "removed the files of " in cli("checkpoints", run, "--prune").out
+
+
+def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) -> None:
+    root = cli.root
+    (root / ".gitignore").write_text(".wfe/\n")
+    (root / "app.py").write_text("VALUE = 1\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "files")
+    run = cli.start("letter")
+    taken = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
+    cli.hand_in(run, "draft")
+    (root / "draft.json").unlink()
+    (root / "app.py").write_text("VALUE = 2\n")
+    for number in range(21):
+        (root / f"new{number:02}.py").write_text("")
+    before, events = all_bytes(root), cli.json("log", run).data
+
+    said = cli("rollback", run, taken, "--dry-run")
+
+    assert said.code == 0
+    first, *rest = said.out.splitlines()
+    assert first == f"A rollback to {taken} would change the state of draft, send and 22 files"
+    assert rest == ["  app.py", *(f"  new{number:02}.py" for number in range(19)), "  and 2 more"]
+    assert f"Next: wfe-mcp rollback {run} {taken}" in said.err
+    assert all_bytes(root) == before
+    assert cli.json("log", run).data == events
+    found = cli.json("rollback", run, "draft", "--no-files", "--dry-run").data
+    assert (found["files"], found["note"]) == (False, "the files stay as they are")
+    assert cli.json("rollback", run, "cp-99", "--dry-run").refusal == "bad_argument"
+    assert cli.json("rollback", run, "dratf", "--dry-run").document["error"]["hint"].startswith("Did you mean 'draft'?")

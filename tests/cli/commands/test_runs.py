@@ -151,6 +151,18 @@ def test_list_has_a_column_that_says_who_is_waited_for(cli: Terminal) -> None:
     assert found == ["you", "the agent", "-"]
 
 
+def test_list_says_which_runs_have_weakened_gates(cli: Terminal) -> None:
+    plain = cli.start("letter")
+    (cli.root / ".wfe/config.toml").write_text('[templates.letter.phases.send]\napprover = "skip"\n', encoding="utf-8")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+    weak = cli.start("letter")
+    rows = {line.split()[0]: line for line in cli("list").out.splitlines()[1:]}
+    assert "(1 weakened gate)" in rows[weak]
+    assert "weakened" not in rows[plain]
+    found = {each["run"]: each.get("weakened_gates", 0) for each in cli.json("list").data["runs"]}
+    assert found == {plain: 0, weak: 1}
+
+
 @pytest.mark.requirement("B-11", "S0-55")
 def test_list_filters_before_it_limits(cli: Terminal) -> None:
     old = cli.start("note")

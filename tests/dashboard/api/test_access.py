@@ -1,6 +1,7 @@
 """Who may use the API."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN
 from tests.engine.scene import AGENT, GOOD, Scene, approval, phase, refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
-from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.access import tokens
+from wfe_mcp.engine.access.tokens import create_token
+from wfe_mcp.store import Store
 from wfe_mcp.store.schema import layout as tables
 
 
@@ -180,3 +183,21 @@ def test_a_token_has_a_name_of_its_own(scene: Scene) -> None:
         assert refused(tokens.create_token, scene.engine, AGENT, name).code == "bad_argument"
     unknown = refused(tokens.revoke_token, scene.engine, AGENT, "release-bat")
     assert (unknown.code, unknown.hint) == ("bad_argument", "Did you mean 'release-bot'?")
+
+
+def test_two_pages_of_one_process_answer_each_for_its_own_database(
+    program: Program, scene: Scene, blank: Path, tmp_path: Path
+) -> None:
+    scene.start(phase("plan"))
+    shutil.copytree(blank, tmp_path / "other")
+    store = Store.open(f"sqlite:///{tmp_path / 'other' / 'wfe.db'}", clock=scene.clock)
+    other = Scene(tmp_path / "other" / "project", store, scene.clock, scene.environment)
+    try:
+        with served(other.engine, 0) as page:
+            assert isinstance(page, Page)
+            _, own = create_token(other.engine, AGENT, "ci", "work")
+            counts = [len(each.get("/runs").data["runs"]) for each in (program, Program(page.port, own), program)]
+            assert Program(page.port, program.token).get("/runs").code == "unauthorized"
+    finally:
+        other.close()
+    assert counts == [1, 0, 1]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.browser import PIN, WRONG
-from tests.engine.scene import GOOD, NOTE, Scene, command, phase
+from tests.engine.scene import GOOD, NOTE, Scene, approval, command, phase
 
 
 def form(program: Program, run: str, name: str) -> dict[str, Any]:
@@ -70,6 +70,17 @@ def test_a_failed_artifact_is_edited_by_the_person_alone(scene: Scene, program: 
     shown = person.get("/runs/{run}/artifact", fill, phase="build").data
     assert (shown["revision"], shown["content"], shown["note"]) == (2, {"title": "second"}, "by hand")
     assert [each["revision"] for each in shown["revisions"]] == [1, 2]
+
+
+def test_what_awaits_approval_is_edited_with_the_pin_alone(scene: Scene, person: Program) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan", {"title": "first"})
+    fill, said = {"run": run}, {"phase": "plan", "artifact": {"title": "second"}}
+
+    assert person.post("/runs/{run}/edit_artifact", fill, **said).code == "needs_human"
+    assert scene.attempt(run, "plan").revision == 1
+    assert person.post("/runs/{run}/edit_artifact", fill, pin=PIN, **said).body["state"] == "awaiting"
+    assert scene.attempt(run, "plan").revision == 2
 
 
 def test_a_phase_without_an_artifact_has_no_form(scene: Scene, program: Program) -> None:

@@ -1,7 +1,13 @@
-"""Imported AFU-9 workflows run against real MCP servers as they did before."""
+"""Imported AFU-9 workflows run against real MCP servers as they did before.
+
+A server that is started for each call takes a second each time, so one run has those; the others call servers over HTTP that
+run as long as this module.
+"""
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +15,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene
 from tests.engine.step_scene import artifact, configure, told
+from tests.tools.stub import Stub, running_stub
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import keep_version
@@ -76,11 +83,21 @@ FIX_DEPLOY_FAILURE: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[Path, Stub]]:
+    """The servers that run, by their program. Both are loaded at the same time."""
+    with ExitStack() as stack:
+        yield {
+            program: stack.enter_context(running_stub(tmp_path_factory.mktemp("afu9") / "place.json", program))
+            for program in (SERVERS, TABLE_SERVERS)
+        }
+
+
 def played(
-    scene: Scene, document: dict[str, Any], inputs: dict[str, Any], *words: str
+    scene: Scene, document: dict[str, Any], inputs: dict[str, Any], http: dict[Path, Stub] | None, **place: str
 ) -> tuple[str, list[dict[str, Any]]]:
     """A run of the imported workflow, worked to its end, and the calls that the servers saw."""
-    run = begun(scene, document, inputs, *words)
+    run = begun(scene, document, inputs, http, **place)
     assert scene.state(run).status == "completed", scene.status(run)
     return run, seen(scene)
 
@@ -89,15 +106,20 @@ def begun(
     scene: Scene,
     document: dict[str, Any] | ImportedTemplate,
     inputs: dict[str, Any],
-    *words: str,
+    http: dict[Path, Stub] | None,
     servers: Path = SERVERS,
+    /,
+    **place: str,
 ) -> str:
-    """A run of the imported workflow, worked as far as the server can."""
+    """A run of the imported workflow, worked as far as the server can. Without ``http``, each call starts its server."""
     imported = document if isinstance(document, ImportedTemplate) else from_afu9(document)
-    calls = scene.root.parent / "calls.jsonl"
-    args = json.dumps([str(servers), str(calls), *words])
-    for server in ("github", "deploy", "observability", "agent"):
-        configure(scene, f"[mcp_servers.{server}]\ncommand = {json.dumps(sys.executable)}\nargs = {args}")
+    stub = http[servers] if http else None
+    file = stub.calls if stub else scene.root.parent / "place.json"
+    file.write_text(json.dumps({"calls": str(scene.root.parent / "calls.jsonl"), **place}), encoding="utf-8")
+    child = f"command = {json.dumps(sys.executable)}\nargs = {json.dumps([str(servers), str(file)])}"
+    reach = f'url = "{stub.url}"' if stub else child
+    tables = [f"[mcp_servers.{server}]\n{reach}" for server in ("github", "deploy", "observability", "agent")]
+    configure(scene, *tables, *([f'[http]\nallow = ["{stub.origin}"]'] if stub else []))
     name = keep_version(scene.engine, imported.definition, "imported").name
     give_trust(scene.engine, HUMAN, [name])
     run = answers.start_run(scene.engine, AGENT, name, inputs).run
@@ -118,7 +140,7 @@ def tools(scene: Scene) -> list[str]:
 
 @pytest.mark.requirement("B-14", "B-15", "S2-28")
 def test_issue_to_pr_runs_as_it_is(scene: Scene) -> None:
-    run, calls = played(scene, ISSUE_TO_PR, {"issue_number": 7, "repo": REPO})
+    run, calls = played(scene, ISSUE_TO_PR, {"issue_number": 7, "repo": REPO}, None)
 
     assert told(scene, run, "steps") == {"get_issue": "done", "get_issue_red": "skipped"}
     assert scene.attempt(run, "hold").status == "skipped"
@@ -137,15 +159,15 @@ def test_issue_to_pr_runs_as_it_is(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("fix", "then", "title"),
     [
-        (["Give", "it", "memory"], "createPullRequest", "Give it memory"),
-        ([], "createIssue", "Manual intervention needed"),
+        ({"fix": "Give it memory"}, "createPullRequest", "Give it memory"),
+        ({}, "createIssue", "Manual intervention needed"),
     ],
 )
 def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
-    scene: Scene, fix: list[str], then: str, title: str
+    scene: Scene, http: dict[Path, Stub], fix: dict[str, str], then: str, title: str
 ) -> None:
     inputs = {"cluster": "blue", "service": "shop", "failure_time": "08:00"}
-    run, calls = played(scene, FIX_DEPLOY_FAILURE, inputs, *fix)
+    run, calls = played(scene, FIX_DEPLOY_FAILURE, inputs, http, **fix)
 
     assert [call["tool"] for call in calls] == [
         "getServiceStatus", "getServiceLogs", "analyze", "createBranch", then, "rollbackService",
@@ -178,13 +200,13 @@ STORED: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.requirement("S2-22", "S2-28")
 @pytest.mark.parametrize("name", STORED)
-def test_a_workflow_from_a_row_of_the_table_runs_to_its_end(scene: Scene, name: str) -> None:
+def test_a_workflow_from_a_row_of_the_table_runs_to_its_end(scene: Scene, http: dict[Path, Stub], name: str) -> None:
     inputs, calls = STORED[name]
     imported = read_workflow(TABLE, name)
     assert isinstance(imported, ImportedTemplate)
     needed = {**inputs, "repo": REPO} if "repo" in imported.definition["inputs"]["properties"] else inputs
 
-    run = begun(scene, imported, needed, servers=TABLE_SERVERS)
+    run = begun(scene, imported, needed, http, TABLE_SERVERS)
 
     assert scene.state(run).status == "completed", scene.status(run)
     assert tools(scene) == calls
@@ -202,8 +224,8 @@ ISSUE = {"issue_number": 7, "repo": REPO}
 
 
 @pytest.mark.requirement("S2-12")
-def test_an_issue_on_hold_waits_for_a_person_who_lets_it_continue(scene: Scene) -> None:
-    run = begun(scene, ISSUE_TO_PR, ISSUE, "--state=HOLD")
+def test_an_issue_on_hold_waits_for_a_person_who_lets_it_continue(scene: Scene, http: dict[Path, Stub]) -> None:
+    run = begun(scene, ISSUE_TO_PR, ISSUE, http, state="HOLD")
 
     assert scene.attempt(run, "hold").status == "awaiting"
     assert tools(scene) == ["getIssue"], "nothing after it runs"
@@ -215,8 +237,8 @@ def test_an_issue_on_hold_waits_for_a_person_who_lets_it_continue(scene: Scene) 
 
 
 @pytest.mark.requirement("S2-12")
-def test_a_person_stops_the_run_of_an_issue_on_hold(scene: Scene) -> None:
-    run = begun(scene, ISSUE_TO_PR, ISSUE, "--state=HOLD")
+def test_a_person_stops_the_run_of_an_issue_on_hold(scene: Scene, http: dict[Path, Stub]) -> None:
+    run = begun(scene, ISSUE_TO_PR, ISSUE, http, state="HOLD")
 
     approvals.reject(scene.engine, HUMAN, run, "hold", "Not this year")
     scene.work()
@@ -225,8 +247,8 @@ def test_a_person_stops_the_run_of_an_issue_on_hold(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("S2-13", "S2-14")
-def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene) -> None:
-    run = begun(scene, JUDGED, ISSUE, "--verdict=RED")
+def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene, http: dict[Path, Stub]) -> None:
+    run = begun(scene, JUDGED, ISSUE, http, verdict="RED")
 
     assert scene.state(run).status == "failed"
     assert 'aborts the run: ["simpleVerdict=RED","errorClass=payments_timeout"' in str(scene.status(run))
@@ -236,8 +258,8 @@ def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene) ->
 
 
 @pytest.mark.requirement("S2-13")
-def test_a_green_verdict_goes_on(scene: Scene) -> None:
-    run, calls = played(scene, JUDGED, ISSUE, "--verdict=GREEN")
+def test_a_green_verdict_goes_on(scene: Scene, http: dict[Path, Stub]) -> None:
+    run, calls = played(scene, JUDGED, ISSUE, http, verdict="GREEN")
 
     assert calls[-1]["tool"] == "createPullRequest"
     assert told(scene, run, "steps_2")["judge_red"] == "skipped"
@@ -255,11 +277,11 @@ def test_a_green_verdict_goes_on(scene: Scene) -> None:
     ],
 )
 def test_what_a_run_is_started_with_holds_or_aborts_it_before_its_first_step(
-    scene: Scene, variables: dict[str, Any], ends: str
+    scene: Scene, http: dict[Path, Stub], variables: dict[str, Any], ends: str
 ) -> None:
     params = {"title": "Fix", "body": "", "head": "x"}
     only = {"name": "open", "tool": "github.createPullRequest", "if": "!${variables.stop}", "params": params}
-    run = begun(scene, {"name": "only", "steps": [only]}, {"variables": variables})
+    run = begun(scene, {"name": "only", "steps": [only]}, {"variables": variables}, http)
 
     assert scene.state(run).status == ends
     assert bool(tools(scene)) == (ends == "completed")

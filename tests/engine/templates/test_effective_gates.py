@@ -8,6 +8,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"
@@ -35,6 +36,21 @@ def test_a_run_records_each_difference_with_the_file_its_bytes_and_the_key(scene
     assert (found.phase, found.gate, found.was, found.now) == ("plan", "approval", "human", "none")
     assert (found.key, found.source) == ("templates.drill.phases.plan.approver", str(scene.root / CONFIG))
     assert found.sha256 == scene.engine.settings().project_sha256
+
+
+def test_a_list_of_runs_counts_the_weakened_gates_of_each_and_leaves_out_stricter_ones(scene: Scene) -> None:
+    plain = scene.start(phase("plan", approval()), phase("build"))
+    scene.write(
+        CONFIG, f'{SKIP}[templates.drill.phases.build]\napprover = "human"\n[artifacts]\non_mismatch = "warn"\n'
+    )
+    scene.trust_config()
+    weak = scene.start(phase("plan", approval()), phase("build"))
+    with scene.store.read() as tx:
+        runs = [each.id for each in tx.list_runs(scene.engine.project_id).runs]
+        assert tx.weakened_gates(runs) == {weak: 2}
+        assert set(runs) == {plain, weak}
+    rows = {each["run"]: each.get("weakened_gates") for each in answers.status(scene.engine, AGENT).data["runs"]}
+    assert rows == {plain: None, weak: 2}
 
 
 def test_a_stricter_gate_is_recorded_but_is_not_weakened(scene: Scene) -> None:

@@ -1,14 +1,29 @@
-"""``wfe-mcp config``: the settings of a project, and the origin of each."""
+"""``wfe-mcp config``: the settings of a project and the origin of each, its stack, its approval policy."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import PinFd, Yes
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.engine.runs.policy import Policy
+    from wfe_mcp.views.policy import PlannedPolicyView, PolicyRules
 
+Templates = Annotated[
+    str, typer.Option("--templates", metavar="NAMES", help="What agents may start: names with commas, any, or none.")
+]
+Evidence = Annotated[
+    Literal["", "any", "worktree", "checkout", "sandbox", "runner"],
+    typer.Option("--evidence", help="The least level of evidence of every check.", show_default=False),
+]
+OnMismatch = Annotated[
+    Literal["", "block", "warn"],
+    typer.Option("--on-mismatch", help="When the file of an accepted artifact is changed later.", show_default=False),
+]
 Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file of each value.")]
 
 
@@ -48,7 +63,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
 
 
 def project(invocation: Invocation) -> None:
-    """Show the project: languages, folders with a manifest, checks.
+    """Show the project: languages, its stack by folder, manifests, checks.
 
     Nothing of the project runs. Agents read the same as the resource wfe://project.
     """
@@ -65,6 +80,10 @@ def project(invocation: Invocation) -> None:
             ("language", "files", "folders"),
             [(each.name, each.files, ", ".join(each.folders)) for each in view.languages],
         )
+        screen.table(
+            ("folder", "language", "package manager", "test runner"),
+            [(each.folder, each.language, each.manager, each.runner or "-") for each in view.stack],
+        )
         screen.table(("folder", "manifests"), [(each.path, ", ".join(each.manifests)) for each in view.packages])
         screen.table(
             ("check", "in", "command", ""),
@@ -77,3 +96,90 @@ def project(invocation: Invocation) -> None:
             screen.next("wfe-mcp init")
 
     invocation.render(answer, tell)
+
+
+def policy(
+    invocation: Invocation,
+    templates: Templates = "",
+    evidence: Evidence = "",
+    on_mismatch: OnMismatch = "",
+    yes: Yes = False,
+    pin_fd: PinFd = None,
+) -> None:
+    """Show or change the approval policy of this project.
+
+    Without an option it shows what holds. With one it shows the change, says what weakens, asks, takes your PIN, writes
+    .wfe/config.toml and trusts it as it is then. The file must be trusted before.
+    """
+    from wfe_mcp.cli.terminal.confirm import confirmed
+    from wfe_mcp.cli.terminal.pin import at_terminal
+    from wfe_mcp.core.errors import Refused
+    from wfe_mcp.core.units import plural
+    from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.policy import planned_view, policy_view
+
+    engine = invocation.engine
+    if not (templates or evidence or on_mismatch):
+        view = policy_view(engine)
+        answer = Envelope(True, summary="Approval policy", view=view)
+        invocation.render(answer, lambda screen: _show_policy(screen, view.in_force, view.written))
+        return
+    plan = planned(engine, _wanted(policy_written(engine), templates, evidence, on_mismatch))
+    shown = planned_view(engine, plan)
+    if not shown.changes:
+        invocation.render(Envelope(True, summary="The policy is so already.", view=policy_view(engine)))
+        return
+    _show_change(invocation.screen, shown)
+    if pin_fd is None and not at_terminal():
+        raise Refused("needs_human", "Only you change the approval policy.",
+                      f"In a terminal of your own: {shown.command}. In a browser: wfe-mcp ui", data=plain(shown))  # fmt: skip
+    weaker = sum(each.weakens for each in shown.changes)
+    if weaker and pin_fd is None:  # --yes is not enough at a terminal
+        confirmed(f"Change it, with {plural(weaker, 'change')} that weaken it?", "weaken")
+    elif not yes:
+        confirmed("Change it?")
+    change_policy(engine, invocation.person(pin_fd, "change the policy"), plan, shown.shown)
+    view = policy_view(engine)
+    answer = Envelope(True, summary="Changed the approval policy.", view=view)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(answer.summary, "bold")
+        _show_policy(screen, view.in_force, view.written)
+
+    invocation.render(answer, tell)
+
+
+def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
+    """``now`` with what the options ask for."""
+    from wfe_mcp.engine.runs.policy import ANY
+
+    if templates:
+        names = tuple(name for each in templates.split(",") if (name := each.strip()) and name != "none")
+        now = replace(now, templates=None if templates == ANY else names)
+    if evidence:
+        now = replace(now, evidence=None if evidence == ANY else cast("Any", evidence))
+    return replace(now, on_mismatch=cast("Any", on_mismatch)) if on_mismatch else now
+
+
+def _show_change(screen: "Screen", shown: "PlannedPolicyView") -> None:
+    for each in shown.changes:
+        line = f"  ~ {each.key}: {each.now}, was {each.was}" + (" (WEAKENS)" if each.weakens else "")
+        if screen.as_json:
+            screen.talk(line)
+        else:
+            screen.line(line, "red" if each.weakens else "")
+
+
+def _show_policy(screen: "Screen", now: "PolicyRules", written: "PolicyRules") -> None:
+    rows = [
+        ("agents may start", _names(now.templates), _names(written.templates)),
+        ("least evidence of checks", now.evidence or "any", written.evidence or "any"),
+        ("changed file of an accepted artifact", now.on_mismatch, written.on_mismatch),
+    ]
+    screen.table(("policy", "in force", "in .wfe/config.toml"), rows)
+
+
+def _names(templates: tuple[str, ...] | None) -> str:
+    return "any template" if templates is None else ", ".join(templates) or "none"

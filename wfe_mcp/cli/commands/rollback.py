@@ -9,6 +9,7 @@ from wfe_mcp.cli.terminal.options import PinFd, Run
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import By
     from wfe_mcp.views.envelope import Envelope
 
@@ -23,10 +24,15 @@ Discard = Annotated[
     ),
 ]
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show which phases and files would change, and change nothing.")
+]
+
 
 def rollback(
-    invocation: Invocation, run: Run, to: To, no_files: NoFiles = False, discard: Discard = False, pin_fd: PinFd = None
-) -> None:
+    invocation: Invocation, run: Run, to: To, no_files: NoFiles = False, discard: Discard = False, dry_run: DryRun = False,
+    pin_fd: PinFd = None,
+) -> None:  # fmt: skip
     """Restore a run and its files to a checkpoint.
 
     It asks for your PIN where that reverses your decision. The present state is saved as a checkpoint first; wfe-mcp undo restores it.
@@ -34,6 +40,10 @@ def rollback(
     from wfe_mcp.views import rollback as history
 
     run = invocation.at(run)
+    if dry_run:
+        answer = history.preview(invocation.engine, run, to, not no_files)
+        invocation.render(answer, lambda screen: _foreseen(screen, answer))
+        return
 
     def go(by: "By") -> "Envelope":
         return history.go_back(invocation.engine, by, run, to, not no_files, discard=discard)
@@ -70,6 +80,18 @@ def redo(
         return history.redo(invocation.engine, by, run, files=files, discard=discard)
 
     invocation.render(invocation.as_needed(go, pin_fd, "redo the last undo", person=discard))
+
+
+def _foreseen(screen: "Screen", answer: "Envelope") -> None:
+    from wfe_mcp.views.run_models import RollbackPreview
+
+    view = answer.shown(RollbackPreview)
+    screen.line(answer.summary)
+    for path in view.paths:
+        screen.line(f"  {path}")
+    if view.more_paths:
+        screen.line(f"  and {view.more_paths} more", "dim")
+    screen.next(view.command)
 
 
 def _run(invocation: Invocation, run: str) -> str:

@@ -82,6 +82,7 @@ def list_runs(
             untouched_since=before, triggered_by=triggered_by or None,
             external_id=external_id or None, archived=archived, reached=[name for given in state or [] for name in given.split(",")],
         )  # fmt: skip
+        weaker = tx.weakened_gates(record.id for record in page.runs)
         known = tx.reached_states(engine.project_id) if state else []
     are_stale, are_stuck = stale_of(engine, page.runs), stuck_of(engine, page.runs)
     waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
@@ -91,6 +92,7 @@ def list_runs(
             stale=record.id in are_stale,
             stuck=record.id in are_stuck - are_stale,
             waiting_on=waits.get(record.id, ("", ""))[0],
+            weakened_gates=weaker.get(record.id, 0),
         )
         for record in page.runs
     )

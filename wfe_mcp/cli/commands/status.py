@@ -36,15 +36,18 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         answer = answer.showing(replace(shown, page=page))
 
     def show(screen: "Screen") -> None:
-        from wfe_mcp.cli.terminal.render import render_status, runs_table
+        from wfe_mcp.cli.terminal.render import decisions_table, render_status, runs_table
 
         record = invocation.record(answer.run)
         if record is not None:
             render_status(screen, answer, record, invocation.engine.clock())
         elif isinstance(answer.view, RunList) and answer.view.runs:
             runs_table(screen, answer.view.runs, invocation.engine.clock())
-            yours = (run.run for run in answer.view.runs if run.waiting_on == "human")
-            screen.next(*(f"wfe-mcp status {run}" for run in yours))
+            decisions_table(screen, answer.view, invocation.engine.clock())
+            asked = {each.run for each in answer.view.decisions}
+            others = (run.run for run in answer.view.runs if run.waiting_on == "human" and run.run not in asked)
+            commands = (each.command for each in answer.view.decisions)
+            screen.next(*commands, *(f"wfe-mcp status {run}" for run in others))
         else:
             _nothing_open(invocation, screen)
         if page:

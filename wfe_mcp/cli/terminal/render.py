@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import shortened
@@ -16,12 +17,13 @@ from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
 from wfe_mcp.views.verdict_words import verdict_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.inbox import UnusualLine
     from wfe_mcp.views.run_models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
@@ -197,6 +199,24 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
     )  # fmt: skip
 
 
+def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:
+    """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells."""
+    screen.table(
+        ("asked of you", "since", "unusual"),
+        [
+            (each.question, screen.time(each.asked_at, now), _weights(each.unusual) or "-")
+            for each in listed.decisions
+        ],
+    )  # fmt: skip
+    if listed.more_decisions:
+        screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp ui", "dim")
+
+
+def _weights(unusual: Sequence[UnusualLine]) -> str:
+    counts = Counter(each.weight for each in unusual)
+    return ", ".join(f"{count} {weight}" for weight, count in counts.items())
+
+
 def _submitted(answer: Envelope, made: SubmittedView) -> str:
     state = _STATES.get(answer.state or "", answer.state)
     return f"Submitted {answer.phase}, revision {made.revision} of attempt {made.attempt}: {state}"
@@ -234,5 +254,8 @@ def _flags(phase: PhaseView) -> str:
 
 
 def _marks(run: RunRow) -> str:
-    marks = {" (stale)": run.stale, " (stuck)": run.stuck, " (archived)": run.archived, " (imported)": run.imported}
+    marks = {
+        " (tainted)": run.tainted, f" ({plural(run.weakened_gates, 'weakened gate')})": run.weakened_gates,
+        " (stale)": run.stale, " (stuck)": run.stuck, " (archived)": run.archived, " (imported)": run.imported,
+    }  # fmt: skip
     return "".join(mark for mark, is_so in marks.items() if is_so)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from wfe_mcp.dashboard.api import (
     inbox,
     library,
     live,
+    policy,
     runs,
     session,
     setup,
@@ -48,7 +50,7 @@ names the calls that are legal now, by the names of the operations.
 
 _ROUTERS = (
     session.router, inbox.router, decisions.router, runs.router, forms.router, graphs.router, steering.router, authoring.router,
-    library.router, setup.router, live.router,
+    library.router, setup.router, policy.router, live.router,
 )  # fmt: skip
 
 
@@ -79,8 +81,8 @@ class BodyLimit:
 class Authenticated:
     """Answers no path but those of ``OPEN`` without a valid token: also none that does not exist."""
 
-    def __init__(self, app: App, access: Access) -> None:
-        self._app, self._access = app, access
+    def __init__(self, app: App) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -89,36 +91,46 @@ class Authenticated:
             return
         request = Request(scope)
         try:
-            caller = await run_in_threadpool(self._access.sender, request.headers.get("authorization", ""))
+            caller = await run_in_threadpool(request.state.access.sender, request.headers.get("authorization", ""))
         except Refused as refused:
             await on_refused(request, refused)(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
+        request.state.caller = caller
         await self._app(scope, receive, send)
 
 
-def api(access: Access | None = None) -> FastAPI:
-    """The API; without ``access`` only its description."""
+def api(access: Access) -> App:
+    """The API with the tokens and engines of ``access``."""
+    app = described()
+
+    async def with_access(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["access"] = access
+        await app(scope, receive, send)
+
+    return with_access
+
+
+@cache
+def described() -> FastAPI:
+    """The paths and their description, made once per process: a request finds its ``Access`` in its state."""
     app = FastAPI(
         title="wfe-mcp", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None,
         responses=refusals(), generate_unique_id_function=_name, servers=[{"url": ROOT}],
     )  # fmt: skip
-    app.state.access = access
     for each in _ROUTERS:
         app.include_router(each)
     app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(RequestValidationError, on_malformed)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)
-    if access is not None:
-        app.add_middleware(Authenticated, access=access)
+    app.add_middleware(Authenticated)
     app.add_middleware(BodyLimit)
     return app
 
 
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    return api().openapi()
+    return described().openapi()
 
 
 def _name(route: APIRoute) -> str:

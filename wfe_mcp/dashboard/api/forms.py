@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
@@ -43,6 +44,9 @@ def show_form(caller: Reads, run: str, phase: str) -> JSONResponse:
 def edit_artifact(caller: Works, run: str, body: EditedArtifact) -> JSONResponse:
     """Store an edited artifact as a new revision, with the PIN; its gates run again."""
     caller.refuse_program()
+    if not body.pin:  # also where an agent could submit again: what a person wrote is theirs
+        command = f"wfe-mcp edit {run} {typed(body.phase)}"
+        raise Refused("needs_human", "An edit is stored with your PIN.", f"Type it at the page, or run: {command}")
     given = body.model_dump(exclude={"phase", "pin"})
     return done(caller, caller.works(caller.engine_of(run)), _edit, run, body.phase, pin=body.pin, **given)
 

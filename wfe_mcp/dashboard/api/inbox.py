@@ -22,7 +22,6 @@ from wfe_mcp.views.inbox import (
     WaitingTask,
     WaitingTrust,
     stopped_run,
-    waiting_decision,
 )
 
 router = APIRouter(tags=["inbox"])
@@ -42,7 +41,7 @@ def show_inbox(caller: Reads) -> JSONResponse:
 
     runs = [each for each in engines.open_runs() if is_seen(each.project)]
     view = InboxView(
-        decisions=tuple(waiting_decision(each) for each in engines.open() if is_seen(each.project)),
+        decisions=tuple(each for each in engines.open() if is_seen(each.project)),
         tasks=tuple(
             WaitingTask(
                 run=run.id, phase=phase, title=title or phase, about=run.title, project=run.project, template=run.template,

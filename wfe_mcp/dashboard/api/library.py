@@ -15,6 +15,8 @@ from wfe_mcp.views.activity import ProjectList, ProjectView, project_row, projec
 from wfe_mcp.views.artifact_page import ArtifactPage, artifact_page
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.find import FoundView, found
+from wfe_mcp.views.project import ProjectContents
+from wfe_mcp.views.project import project_view as contents
 from wfe_mcp.views.stats import StatsList, phases
 from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
 
@@ -93,6 +95,13 @@ def show_project(caller: Reads, project: str) -> JSONResponse:
     with engine.store.read() as tx:
         record = next(each for each in tx.projects() if each.id == engine.project_id)
     return shown(record.root, project_view(engine, record))
+
+
+@router.get("/projects/{project}/stack", response_model=answer_of(ProjectContents), tags=["projects"])
+def project_stack(caller: Reads, project: str) -> JSONResponse:
+    """What a project consists of, by its files: languages, stack by folder, checks configured and found. Nothing of it runs."""
+    view = contents(caller.engine(project))
+    return shown(view.root, view)
 
 
 @router.get("/projects/{project}/stats", response_model=answer_of(StatsList), tags=["projects"])

@@ -155,8 +155,12 @@ def list_runs(
             triggered_by=triggered_by or None, external_id=external_id or None, archived=archived,
             reached=reached or (),
         )  # fmt: skip
+        weaker = tx.weakened_gates(run.id for run in page.runs)
     stale = stale_of(engine, page.runs)
-    rows = tuple(run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run)) for run in page.runs)
+    rows = tuple(
+        run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run), weakened_gates=weaker.get(run.id, 0))
+        for run in page.runs
+    )
     return shown(f"{len(rows)} runs", RunList(runs=rows, cursor=page.cursor or ""))
 
 

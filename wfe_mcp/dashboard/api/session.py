@@ -32,7 +32,7 @@ class Proof(Body):
 
 
 def _access(request: Request) -> Access:
-    access: Access = request.app.state.access
+    access: Access = request.state.access
     return access
 
 

@@ -14,12 +14,12 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
-from wfe_mcp.dashboard.api.replies import done, shown
+from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.views import rollback as history
 from wfe_mcp.views import steering
 from wfe_mcp.views.comparison import comparison
 from wfe_mcp.views.envelopes import standing_of
-from wfe_mcp.views.run_models import RollbackView, RunView
+from wfe_mcp.views.run_models import RollbackPreview, RollbackView, RunView
 from wfe_mcp.views.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
 
 router = APIRouter(tags=["runs"])
@@ -70,6 +70,12 @@ def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
     caller.refuse_program()
     given = body.model_dump(exclude={"phase"})
     return done(caller, caller.works(caller.engine_of(run)), steering.overrule, run, body.phase, **given)
+
+
+@router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))
+def preview_rollback(caller: Reads, run: str, to: str, files: bool = True) -> JSONResponse:
+    """What a rollback to a checkpoint (cp-12), or to the last start of a phase, would do now; nothing is changed."""
+    return reply(history.preview(caller.engine_of(run), run, to, files))
 
 
 @router.post("/runs/{run}/undo", response_model=answer_of(RollbackView))

@@ -128,7 +128,6 @@ def missing_checks(engine: Engine) -> list[MissingCheck]:
 
 def required_checks(definition: dict[str, Any]) -> set[str]:
     """The checks without which a gate or step of the template cannot pass; those that may be missing are left out."""
-    from wfe_mcp.workflow.lint import ProjectNames, lint
+    from wfe_mcp.workflow.lint import checks_needed
 
-    report = lint(definition, ProjectNames())
-    return {str(error.got) for error in report.errors if error.path.endswith("/check")}
+    return checks_needed(definition)

@@ -71,6 +71,42 @@ def rollback(engine: Engine, by: By, run_id: str, to: str, *, files: bool = True
     return _go(engine, by, loaded.record.id, aim, discard=discard)
 
 
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a rollback would do now. ``places``: phases whose state would change.
+
+    ``paths``: files that would change, also those in no checkpoint; None where the files stay as they are, and ``note``
+    says why. ``command``: the rollback at a terminal.
+    """
+
+    loaded: LoadedRun
+    to: int
+    what: str
+    places: tuple[PhasePath, ...]
+    paths: tuple[str, ...] | None
+    note: str
+    command: str
+
+
+def prospect(engine: Engine, run_id: str, to: str, *, files: bool = True) -> Prospect:
+    """What ``rollback`` would do now: nothing is changed, nor locked until then. It refuses the same targets."""
+    from wfe_mcp.workspace.git.snapshot import read_snapshot
+    from wfe_mcp.workspace.git.working_tree import changed_paths, parts_of, tree_hash
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run_id)
+        aim = _aim(engine, tx, loaded, to, files=files)
+        then = tx.replay(loaded.record.id, until=aim.to)
+    paths: tuple[str, ...] | None = None
+    if aim.commit is not None:
+        root = Path(loaded.record.worktree)
+        wanted, now = _read(read_snapshot, root, aim.commit, aim), tree_hash(root)
+        paths = None if now is None else tuple(changed_paths(root, parts_of(now)[0], wanted.tree))
+    places = changed_places(loaded.state, then, files=aim.commit is not None)
+    note = aim.note if aim.commit is None or paths is not None else "this folder is too large to compare its files"
+    return Prospect(loaded, aim.to, aim.what, places, paths, note, aim.command)
+
+
 def undo(engine: Engine, by: By, run_id: str, *, files: bool = False, discard: bool = False) -> Went:
     """Undo the last command. The file changes of a rollback are undone too; other files only with ``files``."""
     return _step(engine, by, run_id, "undo", files=files, discard=discard)

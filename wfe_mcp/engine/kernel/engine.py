@@ -162,26 +162,18 @@ class Engine:
         from wfe_mcp.engine.kernel.strict_keys import kept_strict
         from wfe_mcp.workspace.config.settings import load_settings
 
-        def trusted(path: Path, sha256: str) -> bool:
-            return self.is_trusted(path, sha256) if tx is None else tx.is_trusted(self.project_id, str(path), sha256)
-
-        def own_trusted(path: Path, sha256: str) -> bool:
-            if tx is not None:
-                return tx.is_trusted_anywhere(own_key(path), sha256)
-            with self.store.read() as reading:
-                return reading.is_trusted_anywhere(own_key(path), sha256)
-
         if tx is None:
             with self.store.read() as reading:
-                kept = kept_strict(reading, self.project_id)
-        else:
-            kept = kept_strict(tx, self.project_id)
-        return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept)
+                return self.settings(reading)
 
-    def is_trusted(self, path: Path, sha256: str) -> bool:
-        """True when the user trusts exactly these bytes at this path."""
-        with self.store.read() as tx:
+        def trusted(path: Path, sha256: str) -> bool:
             return tx.is_trusted(self.project_id, str(path), sha256)
+
+        def own_trusted(path: Path, sha256: str) -> bool:
+            return tx.is_trusted_anywhere(own_key(path), sha256)
+
+        kept = kept_strict(tx, self.project_id)
+        return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept)
 
     def load(self, tx: Tx, run: str | LoadedRun) -> LoadedRun:
         """The run with this id, or a unique prefix of it, in this project. Refuses ``unknown_run``.

@@ -5,6 +5,7 @@
 Rules:
 1. A closed attempt answers the same bytes with its stored answer and other bytes with ``stale_revision``.
 2. The submitter takes over a dead holder's phase; for a live holder's the answer is ``leased``.
+3. A phase of a person is held by the person, whichever interface they began it in: they go on in any other.
 """
 
 from __future__ import annotations
@@ -121,11 +122,12 @@ def _take_hold(
         raise Refused("stale_revision", f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
                       "Call start_phase and work on the open attempt.")  # fmt: skip
     if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
-        if current.engine.is_alive(meant.holder, meant.lease_until):
+        if not current.engine.is_alive(meant.holder, meant.lease_until):
+            free_dead_leases(current)
+            _claim(current, phase, holder, tree)
+        elif current.state.phase(phase).kind != "human":  # rule 3
             raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
                           "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip
-        free_dead_leases(current)
-        _claim(current, phase, holder, tree)
     if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
         _claim(current, phase, holder, _tree_before(current, phase) or tree)
     return None

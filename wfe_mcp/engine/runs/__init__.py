@@ -1,1 +1,1 @@
-"""Runs as a whole: start, control, overview, archive."""
+"""Runs as a whole: what agents may start, start, control, overview, archive."""

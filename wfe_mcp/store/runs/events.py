@@ -35,7 +35,7 @@ _LOG = (
 )
 _OF_TYPE = (
     select(*_COLUMNS)
-    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type == bindparam("type"))
+    .where(EVENT.c.run_id == bindparam("run_id"), EVENT.c.type.in_(bindparam("types", expanding=True)))
     .order_by(EVENT.c.seq)
 )
 _LAST_JUDGED = (
@@ -75,9 +75,9 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
         return (event_record(*row) for row in rows)
 
-    def events_of(self, run_id: RunId, type_: str) -> list[EventRecord]:
-        """The events of one type, oldest first."""
-        return self._all(event_record, _OF_TYPE, {"run_id": run_id, "type": type_})
+    def events_of(self, run_id: RunId, *types: str) -> list[EventRecord]:
+        """The events of these types, oldest first."""
+        return self._all(event_record, _OF_TYPE, {"run_id": run_id, "types": types})
 
     def last_judged(self, run_id: RunId) -> tuple[PhasePath, int] | None:
         """The phase and the attempt of the newest verdict in the log; None before the first."""

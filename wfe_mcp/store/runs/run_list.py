@@ -3,11 +3,11 @@
 Newest first, by (created_at, id). A cursor names the last run shown, so that new runs do not shift the next page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, desc, exists, or_, select
+from sqlalchemy import Select, and_, bindparam, desc, exists, func, or_, select
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
@@ -63,6 +63,13 @@ _MAY_HAVE_LOST = (
 )
 _REACHED = (
     select(RUN.c.reached).where(RUN.c.project_id == bindparam("project_id"), RUN.c.reached.is_not(None)).distinct()
+)
+_GATE = func.json_each(RUN.c.state, "$.gates").table_valued("value")
+_WEAKENED = (
+    select(RUN.c.id, func.count().label("gates"))
+    .join(_GATE, func.json_extract(_GATE.c.value, "$.weakens").is_(True))
+    .where(RUN.c.id.in_(bindparam("runs", expanding=True)))
+    .group_by(RUN.c.id)
 )
 _PREFIX = (
     _SELECT.where(
@@ -130,6 +137,11 @@ class RunListRepository(Repository):
         """The states of their templates that runs of the project are in, sorted."""
         rows = self._connection.execute(_REACHED, {"project_id": project_id})
         return sorted(row.reached for row in rows)
+
+    def weakened_gates(self, runs: Iterable[RunId]) -> dict[RunId, int]:
+        """How many gates of each run ask for less than its template; a run without one is left out. Reads no attempt."""
+        found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
+        return {RunId(row.id): int(row.gates) for row in found}
 
     def find_run(self, project_id: str, id_or_prefix: str) -> RunRecord:
         """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""

@@ -48,6 +48,7 @@ _ATTEMPT_STEP = update(ATTEMPT).where(
     ATTEMPT.c.phase == bindparam("phase_"),
     ATTEMPT.c.attempt == bindparam("attempt_"),
 )
+_PROJECTS = select(RUN.c.id, RUN.c.project_id).where(RUN.c.id.in_(bindparam("ids", expanding=True)))
 _KEY = select(IDEMPOTENCY.c.args_sha256, IDEMPOTENCY.c.run_id).where(
     IDEMPOTENCY.c.project_id == bindparam("project_id"), IDEMPOTENCY.c.key == bindparam("key")
 )
@@ -127,6 +128,11 @@ class RunRepository(EventRepository, SealedRepository):
             return codec.state_of(self._spec(record.spec_sha256), run_state, attempts)
 
         return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
+
+    def projects_of(self, run_ids: Sequence[RunId]) -> dict[RunId, str]:
+        """The project of each run, by the id of the run; unknown ids are left out."""
+        rows = self._connection.execute(_PROJECTS, {"ids": list(dict.fromkeys(run_ids))}) if run_ids else ()
+        return {RunId(row.id): str(row.project_id) for row in rows}
 
     def save_run(
         self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime, facts: Facts = NO_FACTS

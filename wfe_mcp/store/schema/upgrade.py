@@ -1,6 +1,6 @@
 """Creates the tables in a new file and upgrades an older one.
 
-    empty file ─── create_all + triggers ──→ HEAD      no Alembic: its import costs 240 ms and 12 MB
+    empty file ─── tables + triggers ──────→ HEAD      no Alembic: its import costs 240 ms and 12 MB
     older file ─── Alembic upgrade ────────→ HEAD      a test compares the tables of both ways
     newer file, foreign file ──────────────→ refused
 
@@ -10,9 +10,12 @@ Rules:
 2. Migrations only add: an older process may still have the file open.
 """
 
+import functools
 from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, select, text
+from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD
@@ -57,9 +60,9 @@ def bring_to_head(connection: Connection, path: Path) -> None:
 
 
 def _create(connection: Connection) -> None:
-    tables.METADATA.create_all(connection, checkfirst=False)
     pruned = tables.PRUNED_RUN.name
     for statement in (
+        *_tables_and_indexes(),
         *append_only(tables.EVENT.name, removed_with=pruned),
         *append_only(tables.SETTING_EVENT.name),
         *append_only(pruned),
@@ -72,6 +75,20 @@ def _create(connection: Connection) -> None:
         connection.exec_driver_sql(FIND_TEXT)
     _VERSION.create(connection, checkfirst=False)
     connection.execute(insert(_VERSION), {"version_num": HEAD})
+
+
+@functools.cache
+def _tables_and_indexes() -> tuple[str, ...]:
+    """The statements of ``METADATA.create_all``, which takes 15 ms to word them each time."""
+    made = [
+        each
+        for table in tables.METADATA.sorted_tables
+        for each in (
+            CreateTable(table),
+            *(CreateIndex(index) for index in sorted(table.indexes, key=lambda one: str(one.name))),
+        )
+    ]
+    return tuple(str(each.compile(dialect=dialect())) for each in made)
 
 
 def _upgrade(connection: Connection, revision: str, path: Path) -> None:

@@ -83,7 +83,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     found = standing_of(engine, request.run_id)
     attempt = found.loaded.state.current(request.phase)
     record = found.loaded.record
-    state = _state(engine, request, attempt)
+    state = state_of_request(engine, request, attempt)
     base = DecisionView(
         request, state, str(engine.root), record.title, f"{record.template} {record.template_version}", record.tainted,
         gating=attempt.status is AttemptStatus.GATING, newer=None if state == "open" else _newer(engine, request, attempt),
@@ -95,10 +95,11 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
 def takes_answer(engine: Engine, request: RequestRecord) -> bool:
     """True while an answer to ``request`` would count."""
     attempt = standing_of(engine, request.run_id).loaded.state.current(request.phase)
-    return _state(engine, request, attempt) == "open"
+    return state_of_request(engine, request, attempt) == "open"
 
 
-def _state(engine: Engine, request: RequestRecord, attempt: Attempt) -> RequestState:
+def state_of_request(engine: Engine, request: RequestRecord, attempt: Attempt) -> RequestState:
+    """The state of ``request``, whose phase is at ``attempt``."""
     if request.status in {RequestStatus.APPROVED, RequestStatus.REJECTED}:
         return "answered"
     asked = attempt.status is AttemptStatus.AWAITING and attempt.asked == request.id
@@ -111,7 +112,7 @@ def _state(engine: Engine, request: RequestRecord, attempt: Attempt) -> RequestS
 def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | None:
     with engine.store.read() as tx:
         found = tx.open_request(request.run_id, request.phase, attempt.number)
-    is_asked = found is not None and found.id != request.id and _state(engine, found, attempt) == "open"
+    is_asked = found is not None and found.id != request.id and state_of_request(engine, found, attempt) == "open"
     return found.id if found is not None and is_asked else None
 
 

@@ -68,7 +68,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     earlier = tuple(_with_files(found, each, changes) for each in earlier)
     return ApprovalView(
         run=record.id, title=record.title, template=f"{record.template}@{record.template_version}", phase=phase,
-        attempt=attempt.number, stage=str(stage), question=_question(found, attempt), effect=_effect(found, attempt),
+        attempt=attempt.number, stage=str(stage), question=question_of(found, attempt), effect=_effect(found, attempt),
         assurance=wanted.assurance, phrase=wanted.phrase or "", sha256=attempt.sha256 or "", tree=attempt.tree or attempt.asked_tree or "",
         inputs=tuple(Named(name, value) for name, value in inputs.items()),
         unusual=unusual_things(engine, found, changes, lines, opinions, decisions), changes=changes,
@@ -81,7 +81,8 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     )  # fmt: skip
 
 
-def _question(found: Overview, attempt: Attempt) -> str:
+def question_of(found: Overview, attempt: Attempt) -> str:
+    """What is asked, in a sentence."""
     of = f'of "{found.loaded.record.title}"'
     if attempt.stage is Stage.BEFORE:
         works = "the server" if found.plan.phase(attempt.phase).kind == "steps" else "the agent"

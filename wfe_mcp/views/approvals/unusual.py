@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from wfe_mcp.core.model import RunStatus
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.runs import EvidenceRecord, RunRecord
     from wfe_mcp.views.approvals.model import Change, GateEvidence, OpinionShown
     from wfe_mcp.views.decisions import DecisionLine
 
 _NAMED = 5
+_CANCELLED = 100
 _ORDER = get_args(Weight)
 
 
@@ -29,19 +32,50 @@ def unusual_things(
     opinions: Sequence[OpinionShown], decisions: Sequence[DecisionLine],
 ) -> tuple[Unusual, ...]:  # fmt: skip
     """Everything that is not as the template, or the person, would expect."""
+    with engine.store.read() as tx:
+        recorded = tx.evidence(found.loaded.record.id)
+    of_files = (
+        *_of_files(changes),
+        *_of_watched(found, changes),
+        *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
+    )
+    return known_things(found, recorded, evidence, opinions, decisions, surroundings(engine), of_files)
+
+
+def known_things(
+    found: Overview, recorded: Sequence[EvidenceRecord], evidence: Sequence[GateEvidence],
+    opinions: Sequence[OpinionShown], decisions: Sequence[DecisionLine], around: Surroundings,
+    of_files: Sequence[Unusual] = (),
+) -> tuple[Unusual, ...]:  # fmt: skip
+    """What is unusual by the record alone: no file of the project is compared. ``recorded``: the evidence of the whole run;
+    ``of_files``: what a comparison of the files adds.
+    """
     listed = [
         *_weakened(found),
         *_of_run(found),
         *_of_gates(evidence),
-        *_of_programs(engine, found),
+        *_of_programs(recorded),
         *_of_opinions(opinions),
-        *_of_files(changes),
-        *_of_watched(found, changes),
-        *(Unusual("warning", text, BEFORE_WORK) for text in changed_before_work(engine, found)),
-        *_of_configuration(engine),
-        *_of_decisions(engine, found, decisions),
+        *of_files,
+        *around.configuration,
+        *_of_decisions(found, decisions, around),
     ]
     return tuple(sorted(listed, key=lambda each: _ORDER.index(each.weight)))
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is unusual around the runs of a project, read once for all of them. ``cancelled``: its newest cancelled runs."""
+
+    configuration: tuple[Unusual, ...]
+    cancelled: tuple[RunRecord, ...]
+
+
+def surroundings(engine: Engine) -> Surroundings:
+    """Those of the project of ``engine``, now."""
+    with engine.store.read() as tx:
+        page = tx.list_runs(engine.project_id, status=[RunStatus.CANCELLED], limit=_CANCELLED)
+    return Surroundings(tuple(_of_configuration(engine)), tuple(page.runs))
 
 
 def _weakened(found: Overview) -> Iterator[Unusual]:
@@ -80,10 +114,8 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
                           ", ".join(map(str, ignored[:_NAMED])))  # fmt: skip
 
 
-def _of_programs(engine: Engine, found: Overview) -> Iterator[Unusual]:
+def _of_programs(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
     """Checks whose program has other bytes, or lies elsewhere, than when they first ran in this run."""
-    with engine.store.read() as tx:
-        recorded = tx.evidence(found.loaded.record.id)
     seen: dict[str, list[dict[str, Any]]] = {}
     for each in recorded:
         if each.data.get("check") and each.data.get("program"):
@@ -139,7 +171,7 @@ def _of_configuration(engine: Engine) -> Iterator[Unusual]:
         yield Unusual("warning", f"Templates re-enabled since your last wfe-mcp trust: {', '.join(enabled)}")
 
 
-def _of_decisions(engine: Engine, found: Overview, decisions: Sequence[DecisionLine]) -> Iterator[Unusual]:
+def _of_decisions(found: Overview, decisions: Sequence[DecisionLine], around: Surroundings) -> Iterator[Unusual]:
     for each in decisions:
         who = f"{each.phase or 'run'}, {each.decision} by {each.actor} at {each.at[:19]}Z"
         if each.void:
@@ -148,14 +180,12 @@ def _of_decisions(engine: Engine, found: Overview, decisions: Sequence[DecisionL
             )
         elif each.run and each.decision != "rejected":
             yield Unusual("warning", f"A decision was carried over: {who}.", f"It was made in run {each.run}.")
-    cancelled = cancelled_before(engine, found)
+    cancelled = _cancelled_before(found, around)
     if cancelled:
         yield Unusual("warning", f"Cancelled before this run: {', '.join(cancelled)}")
 
 
-def cancelled_before(engine: Engine, found: Overview) -> list[RunId]:
+def _cancelled_before(found: Overview, around: Surroundings) -> list[RunId]:
     """Runs of this project that were cancelled before this one began; of any template, a looser one may follow a strict one."""
-    run = found.loaded.record
-    with engine.store.read() as tx:
-        page = tx.list_runs(run.project_id, status=[RunStatus.CANCELLED], limit=100)
-    return [other.id for other in page.runs if other.created_at < run.created_at][:5]
+    began = found.loaded.record.created_at
+    return [other.id for other in around.cancelled if other.created_at < began][:_NAMED]

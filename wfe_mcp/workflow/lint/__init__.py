@@ -30,7 +30,7 @@ from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
 from wfe_mcp.workflow.not_yet import not_yet
 
-__all__ = ["LintReport", "ProjectNames", "Requires", "lint"]
+__all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
 
 _KEPT = 64
 _reports: dict[bytes, LintReport] = {}
@@ -58,6 +58,20 @@ def lint(definition: object, project: ProjectNames | None = None, *, allowed: Li
             while len(_reports) > _KEPT:
                 del _reports[next(iter(_reports))]
     return report
+
+
+def checks_needed(definition: object) -> set[str]:
+    """The checks without which a gate or step of ``definition`` cannot pass; empty for one that is not a template.
+
+    A third of the work of ``lint``, which looks at every expression: ``init`` and doctor ask this of all templates.
+    """
+    if size_faults(definition, OF_TEMPLATES) or (template := mended(definition).template) is None:
+        return set()
+    found, seen = LintFindings(ProjectNames()), views(template)
+    with suppress(EnoughErrors):
+        step_rules(template, seen, found)
+        gate_rules(template, seen, found)
+    return {str(error.got) for error in found.errors if error.path.endswith("/check")}
 
 
 def _key(definition: object, project: ProjectNames | None) -> bytes:

@@ -14,7 +14,7 @@ from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
 CONFIG_FILE = ".wfe/config.toml"
 
-_HEAD = """\
+NEW_CONFIG = """\
 # What runs may use in this project. It counts once a person trusts it: wfe-mcp trust
 # A check is a command as a list of words. Gates name it; an agent never chooses the words.
 """
@@ -47,7 +47,7 @@ def with_checks(root: Path, checks: Mapping[str, CheckSettings]) -> bytes:
     """The bytes that ``write_config`` would write. Refuses as it does."""
     content = read_if_there(root, CONFIG_FILE)
     missing = _missing(content, checks)
-    text = _HEAD.encode() if content is None else content
+    text = NEW_CONFIG.encode() if content is None else content
     if missing:
         text = b"\n".join([text if text.endswith(b"\n") or not text else text + b"\n", _tables(missing)])
     _parsed(text)

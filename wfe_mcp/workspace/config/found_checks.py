@@ -32,12 +32,16 @@ _NO_FINDINGS = frozenset[int]()
 
 @dataclass(frozen=True, slots=True)
 class FoundCheck:
-    """A check to propose. ``findings``: exit codes by which its tool reports problems in the code, and so works."""
+    """A check to propose. ``findings``: exit codes by which its tool reports problems in the code, and so works.
+
+    ``chain``: its tool chain, such as python or node.
+    """
 
     name: str
     kind: Kind
     settings: CheckSettings
     findings: frozenset[int] = _NO_FINDINGS
+    chain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +344,7 @@ def _named(hits: Sequence[_Hit]) -> Iterator[FoundCheck]:
             first = number == 0 and (not hit.folder.path or len(those) == 1)
             name = kind if first else next(name for name in _names(hit) if name not in taken)
             taken.add(name)
-            yield FoundCheck(name, kind, _settings(hit), _findings(hit.row))
+            yield FoundCheck(name, kind, _settings(hit), _findings(hit.row), hit.row.chain)
 
 
 def _names(hit: _Hit) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a project consists of, by its files: languages, folders with a manifest, checks that can be proposed.
+"""What a project consists of, by its files: languages, folders with a manifest, stacks, checks that can be proposed.
 
 Nothing of the project runs, and nothing is stored: the facts are those of the moment.
 """
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from wfe_mcp.workspace.config.found_checks import FoundCheck, found_checks
 from wfe_mcp.workspace.config.project_listing import Listing, list_project
+from wfe_mcp.workspace.config.stacks import Stack, stacks_of
 
 LANGUAGES = {
     "C": (".c", ".h"), "C#": (".cs",), "C++": (".cc", ".cpp", ".cxx", ".hh", ".hpp"), "CSS": (".css", ".scss"), "Dart": (".dart",),
@@ -53,13 +54,16 @@ class ProjectFacts:
     packages: tuple[Package, ...]
     checks: tuple[FoundCheck, ...]
     left_out: tuple[str, ...]
+    stacks: tuple[Stack, ...] = ()
 
 
 def project_facts(root: Path) -> ProjectFacts:
     """The facts of the project in ``root``."""
     listing = list_project(root)
     found = found_checks(listing)
-    return ProjectFacts(_languages(listing), _packages(listing), found.checks, found.left_out)
+    return ProjectFacts(
+        _languages(listing), _packages(listing), found.checks, found.left_out, stacks_of(listing, found.checks)
+    )
 
 
 def _languages(listing: Listing) -> tuple[Language, ...]:

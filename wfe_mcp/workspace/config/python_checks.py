@@ -73,6 +73,16 @@ def distribution(folder: Folder) -> list[str] | None:
     return [manager[0], "build"] if builds and manager[0] in {"uv", "poetry", "pdm", "hatch"} else None
 
 
+def manager_of(folder: Folder) -> str:
+    """uv, poetry, pdm, pipenv or hatch, as files and pyproject.toml show; else pip."""
+    place: Folder | None = folder
+    while place is not None:
+        if found := _manager(place):
+            return found[0]
+        place = place.above
+    return "pip"
+
+
 def _pytest_is_configured(folder: Folder) -> bool:
     if folder.has("pytest.ini", "conftest.py") or Folder(folder.listing, folder.at("tests")).has("conftest.py"):
         return True

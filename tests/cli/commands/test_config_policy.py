@@ -1,0 +1,60 @@
+"""``wfe-mcp config policy``: the approval policy is shown, and changed with the PIN."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.scene import PIN, Terminal
+from wfe_mcp.cli.terminal import confirm
+
+CONFIG = ".wfe/config.toml"
+
+
+def test_the_policy_is_shown_and_changed_and_an_agent_starts_only_what_it_names(cli: Terminal) -> None:
+    assert cli.json("config", "policy").data["in_force"] == {
+        "templates": None,
+        "evidence": None,
+        "on_mismatch": "block",
+    }
+    said = cli.json("config", "policy", "--templates", "note", "--evidence", "checkout", "--yes", pin=PIN)
+    assert (said.code, said.data["in_force"]["templates"]) == (0, ["note"]), said.out
+    assert "checkout" in cli("config", "policy").out
+    assert cli.json("start", "letter").refusal == "needs_human"
+    again = cli.json("config", "policy", "--evidence", "checkout", "--yes", pin=PIN)
+    assert "already" in again.document["summary"]
+    weaker = cli(
+        "config", "policy", "--templates", "any", "--evidence", "any", "--on-mismatch", "warn", "--yes", pin=PIN
+    )
+    assert (weaker.code, weaker.out.count("(WEAKENS)")) == (0, 3)
+    assert "any template" in weaker.out
+    assert cli("verify").code == 0
+
+
+def test_without_a_pin_the_change_is_shown_and_nothing_is_written(cli: Terminal) -> None:
+    before = (cli.root / CONFIG).read_bytes()
+    said = cli.json("config", "policy", "--templates", "none", "--yes")
+    assert (said.code, said.refusal) == (1, "needs_human")
+    assert "wfe-mcp config policy --templates none" in said.document["error"]["hint"]
+    assert cli.json("config", "policy", "--templates", "none", "--yes", pin="wrong horse").refusal == "wrong_pin"
+    assert cli.json("config", "policy", "--templates", "notes").refusal == "bad_argument"
+    assert (cli.root / CONFIG).read_bytes() == before
+
+
+def test_what_weakens_it_is_asked_at_a_terminal_also_with_yes(
+    cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (cli.root / CONFIG).read_bytes()
+    asked: list[str] = []
+
+    def typed(prompt: str) -> str:
+        asked.append(prompt)
+        return "y"
+
+    at_terminal(True)
+    monkeypatch.setattr(confirm, "typed", typed)
+    assert cli("config", "policy", "--on-mismatch", "warn", "--yes").code == 1
+    assert "type weaken" in asked[-1]
+    monkeypatch.setattr(confirm, "typed", lambda prompt: asked.append(prompt) or "n")
+    assert cli("config", "policy", "--evidence", "checkout").code == 1
+    assert asked[-1].startswith("Change it?")
+    assert (cli.root / CONFIG).read_bytes() == before

@@ -1,0 +1,192 @@
+"""The inbox: a line for each thing that waits, from the record alone; the whole decision only when it is opened."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from tests.dashboard.api.client import Program
+from tests.dashboard.browser import PIN
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.approvals import decide as approvals
+from wfe_mcp.engine.kernel.engine import Engine as OfProject
+from wfe_mcp.engine.runs import control
+from wfe_mcp.store import Tx
+from wfe_mcp.views import tool_answers as answers
+
+MANY = 50
+QUERIES_A_LINE = 12
+_starts: list[list[str]] = []
+
+
+def _note(name: str, args: tuple[Any, ...]) -> None:
+    if name == "subprocess.Popen" and _starts:
+        _starts[-1].append(Path(str(args[0])).name)
+
+
+sys.addaudithook(_note)  # a hook stays for good: it notes only while a test counts
+
+
+class Spent:
+    """What a block cost: the programs that this process started, and its statements to the database."""
+
+    def __init__(self) -> None:
+        self.programs: list[str] = []
+        self.statements = 0
+
+    def note(self, *_: object) -> None:
+        self.statements += 1
+
+
+@contextmanager
+def counted() -> Iterator[Spent]:
+    spent = Spent()
+    _starts.append(spent.programs)
+    event.listen(Engine, "before_cursor_execute", spent.note)
+    try:
+        yield spent
+    finally:
+        event.remove(Engine, "before_cursor_execute", spent.note)
+        _starts.remove(spent.programs)
+
+
+def lines(program: Program) -> list[dict[str, Any]]:
+    return program.get("/inbox").data["decisions"]
+
+
+def ask(scene: Scene, run: str, name: str = "plan") -> str:
+    """Ask for the approval of a phase; the id of the request."""
+    approvals.ask(scene.engine, AGENT, run, PhasePath(name))
+    with scene.store.read() as tx:
+        return tx.open_requests(run_id=RunId(run))[-1].id
+
+
+def waiting(scene: Scene, count: int) -> None:
+    """Runs that wait for a decision about changed files."""
+    scene.define(phase("plan", approval()))
+    for number in range(count):
+        run = answers.start_run(scene.engine, AGENT, "drill", {}).run or ""
+        scene.begin(run)
+        scene.write("app.py", f"VALUE = {number + 2}\n")
+        scene.submit(run, "plan")
+        ask(scene, run)
+
+
+def test_fifty_waiting_decisions_start_no_git_process_and_a_line_costs_a_few_queries(
+    scene: Scene, program: Program
+) -> None:
+    waiting(scene, 5)
+    lines(program)  # the engine of the page is made at its first use
+    with counted() as few:
+        assert len(lines(program)) == 5
+    waiting(scene, MANY - 5)
+    with counted() as many:
+        found = lines(program)
+
+    assert len(found) == MANY
+    assert many.programs == []
+    assert few.programs == []
+    assert (many.statements - few.statements) / (MANY - 5) <= QUERIES_A_LINE
+    with counted() as opened:
+        whole = program.get("/decisions/{request}", {"request": found[-1]["request"]}).data
+    assert [each["path"] for each in whole["shown"]["changes"][0]["files"]] == ["app.py"]
+    assert opened.programs, "the change is read where the decision is opened"
+
+
+def test_a_line_says_what_is_asked_for_how_long_and_what_the_record_holds_of_it(scene: Scene, program: Program) -> None:
+    scene.check("warns", "pass")
+    run = scene.start(phase("plan", command("warns"), approval(expires="2h")), title="Plan it")
+    scene.begin(run)
+    scene.write("tests/test_app.py", "def test_nothing(): pass\n")
+    scene.submit(run, "plan")
+    request = ask(scene, run)
+
+    (line,) = lines(program)
+
+    assert line == {
+        "request": request, "run": run, "phase": "plan", "attempt": 1, "stage": "after", "title": "Plan it",
+        "project": str(scene.root), "template": "drill 1.0.0", "asked_at": scene.clock().isoformat(),
+        "expires_at": "2026-03-01T14:00:00+00:00", "question": 'Approve plan of "Plan it"?',
+        "command": f"wfe-mcp approve {run} plan",
+        "evidence": [
+            {"gate": "warns", "state": "pass", "text": line["evidence"][0]["text"]},
+            {"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"},
+        ],
+    }  # fmt: skip
+    shown = program.get("/decisions/{request}", {"request": request}).data["shown"]
+    assert [each["text"] for each in shown["unusual"]] == ["tests/test_app.py changed since the run began."]
+
+
+def test_everything_unusual_that_the_record_holds_is_in_the_line_as_in_the_decision(
+    scene: Scene, program: Program
+) -> None:
+    scene.check("red", "raise SystemExit(1)")
+    cancelled = scene.start(phase("plan", approval()))
+    control.control(scene.engine, AGENT, cancelled, "cancel")
+    scene.clock.advance(minutes=1)
+    run = scene.start(
+        phase("try", command("red"), on_fail=[{"do": "wait_human"}]), phase("plan", approval(), needs=["try"]),
+        name="forced",
+    )  # fmt: skip
+    scene.do(run, "try")
+    control.force_accept(scene.engine, scene.human, run, "try", "the check is broken")
+    scene.do(run, "plan")
+    request = ask(scene, run)
+
+    (line,) = lines(program)
+
+    shown = program.get("/decisions/{request}", {"request": request}).data["shown"]
+    assert line["tainted"] is True
+    assert line["unusual"] == shown["unusual"]
+    assert [each["text"] for each in line["unusual"]] == [
+        "A gate of this run was overruled by force: try (attempt 1).", f"Cancelled before this run: {cancelled}"
+    ]  # fmt: skip
+
+
+def test_a_line_goes_when_its_request_takes_no_answer(scene: Scene, program: Program, person: Program) -> None:
+    run = scene.start(phase("plan", approval(expires="1h")))
+    other = answers.start_run(scene.engine, AGENT, "drill", {}).run or ""
+    for each in (run, other):
+        scene.do(each, "plan")
+    ask(scene, other)
+    scene.clock.advance(minutes=30)
+    request = ask(scene, run)
+    assert [each["run"] for each in lines(program)] == [other, run], "oldest first"
+
+    scene.clock.advance(minutes=40)
+    assert [each["run"] for each in lines(program)] == [run], "the older one has expired"
+    shown = person.get("/decisions/{request}", {"request": request}).data
+    said = {"sha256": shown["request"]["sha256"], "shown": shown["shown_sha256"], "pin": PIN}
+    assert person.post("/decisions/{request}/approve", {"request": request}, **said).data["state"] == "answered"
+    assert lines(program) == []
+
+
+def test_a_run_that_is_removed_while_the_inbox_is_read_has_no_line(
+    scene: Scene, program: Program, monkeypatch: Any
+) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    ask(scene, run)
+    load = OfProject.load
+
+    def removed(engine: OfProject, tx: Tx, wanted: Any) -> Any:
+        return load(engine, tx, "gone" if wanted == run else wanted)
+
+    assert len(lines(program)) == 1
+    monkeypatch.setattr(OfProject, "load", removed)
+    assert lines(program) == []
+
+
+def test_the_tools_and_the_terminal_show_the_same_lines(scene: Scene, program: Program) -> None:
+    waiting(scene, 7)
+
+    found = answers.status(scene.engine, HUMAN).data
+
+    assert found["decisions"] == lines(program)[:5]
+    assert found["more_decisions"] == 2
+    assert GOOD["title"] not in str(found), "no artifact is in a line"

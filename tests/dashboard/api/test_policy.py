@@ -1,0 +1,40 @@
+"""The approval policy through the API: shown, planned, changed with the PIN."""
+
+from typing import Any
+
+import pytest
+
+from tests.dashboard.api.client import Program
+from tests.dashboard.api.conftest import Connect
+from tests.dashboard.browser import PIN, WRONG
+from tests.engine.scene import Scene, phase
+
+STRICT: dict[str, Any] = {"templates": ["drill"], "evidence": "checkout", "on_mismatch": "block"}
+
+
+@pytest.mark.attack("a program changes the approval policy through the API", "held", "B-30")
+def test_only_the_person_changes_the_policy_and_only_as_it_was_shown(
+    scene: Scene, person: Program, connect: Connect
+) -> None:
+    scene.define(phase("plan"))
+    plan = person.post("/settings/policy/change", **STRICT).data
+    assert (plan["weakens"], len(plan["changes"])) == (False, 2)
+    assert plan["command"] == "wfe-mcp config policy --templates drill --evidence checkout"
+    said = {**STRICT, "shown": plan["shown"]}
+    assert connect("manage").post("/settings/policy", pin=PIN, **said).code == "forbidden"
+    assert person.post("/settings/policy", **said).code == "wrong_pin"
+    assert person.post("/settings/policy", pin=WRONG, **said).code == "wrong_pin"
+    assert person.post("/settings/policy", pin=PIN, **{**said, "evidence": None}).code == "stale_revision"
+    assert person.post("/settings/policy", pin=PIN, **said).data["in_force"] == STRICT
+    assert connect("read", "reader").get("/settings/policy").data["written"] == STRICT
+    with scene.store.read() as tx:
+        assert tx.verify_settings() == []
+
+
+def test_what_weakens_is_named_and_an_unknown_template_is_refused(scene: Scene, person: Program) -> None:
+    scene.define(phase("plan"))
+    plan = person.post("/settings/policy/change", templates=None, evidence=None, on_mismatch="warn").data
+    assert plan["weakens"] is True
+    assert plan["changes"] == [{"key": "artifacts.on_mismatch", "was": "block", "now": "warn", "weakens": True}]
+    no = person.post("/settings/policy/change", templates=["dril"])
+    assert (no.code, "'drill'" in no.body["error"]["hint"]) == ("bad_argument", True)

@@ -1,0 +1,94 @@
+"""The page's server ends when it is stopped: at once when it is idle, and after the requests that it has begun."""
+
+import asyncio
+import http.client
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from tests.dashboard.api.client import first
+from tests.dashboard.browser import WAIT_S
+from wfe_mcp.dashboard.http_server import HttpServer
+
+
+class Slow:
+    """Answers when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.ended = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.begun.set()
+        try:
+            while not self.go.is_set():
+                await asyncio.sleep(0)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+            self.ended = "answered"
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+
+
+@contextmanager
+def running(app: Slow, patience_s: int) -> Generator[tuple[HttpServer, threading.Thread, http.client.HTTPConnection]]:
+    """The server, its thread, and a client whose request it has begun."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=patience_s)  # fmt: skip
+    server = HttpServer(config)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    client = http.client.HTTPConnection("127.0.0.1", listening.getsockname()[1], timeout=WAIT_S)
+    thread.start()
+    client.request("GET", "/")
+    assert app.begun.wait(WAIT_S)
+    try:
+        yield server, thread, client
+    finally:
+        app.go.set()
+        server.stop()
+        thread.join(WAIT_S)
+        client.close()
+        listening.close()
+    assert not thread.is_alive()
+
+
+def takes_no_more(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), WAIT_S).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_request_that_was_begun_is_answered_before_the_server_ends() -> None:
+    app = Slow()
+    with running(app, 60) as (server, thread, client):
+        server.stop()
+        first(lambda: takes_no_more(client.port))
+        app.go.set()
+        assert client.getresponse().read() == b"ok"
+        thread.join(WAIT_S)
+        assert (thread.is_alive(), app.ended) == (False, "answered")
+
+
+def test_a_request_that_never_ends_is_cancelled_when_its_time_is_over() -> None:
+    app = Slow()
+    with running(app, 0) as (server, thread, _):
+        server.stop()
+        thread.join(WAIT_S)
+        assert (thread.is_alive(), app.ended) == (False, "cancelled")
+
+
+def test_a_server_that_is_stopped_before_it_serves_ends() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = HttpServer(uvicorn.Config(Slow(), lifespan="off", log_config=None))
+        server.stop()
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        thread.join(WAIT_S)
+    assert not thread.is_alive()

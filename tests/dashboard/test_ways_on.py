@@ -1,0 +1,246 @@
+"""Ways on from what waits or failed, in a real browser: overrule, another model, a link too late, an edit, a rollback."""
+
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from playwright.sync_api import Locator, expect
+from playwright.sync_api import Page as Tab_
+
+from tests.dashboard.browser import PIN, asked
+from tests.dashboard.chromium import Tab
+from tests.engine.model_scene import ROLES, configure, gate, server
+from tests.engine.scene import GOOD, Scene, approval, command, phase
+from wfe_mcp.dashboard.serving import Page
+from wfe_mcp.engine.access.page_sessions import CODE_S
+from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.testing.models.script import Turn
+
+Visit = Callable[[str], Tab_]
+
+
+@pytest.fixture
+def visit(scene: Scene, page: Page, tab: Tab) -> Iterator[Visit]:
+    """Open the application by a fresh link, and go to one of its pages. Nothing is an error in the console."""
+
+    def go(address: str) -> Tab_:
+        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.page.goto(link(scene.engine, page.port))
+        tab.page.wait_for_selector("header.topbar")
+        tab.page.evaluate("(to) => { location.hash = to; }", address)
+        return tab.page
+
+    yield go
+    assert [each for each in tab.console if "Failed to load resource" not in each] == []
+
+
+@pytest.fixture
+def home(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME", "USERPROFILE", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(scene.root.parent / "home"))
+
+
+def apart(work: Callable[[], object]) -> None:
+    """Do work that calls models: the browser's loop runs in this thread, and theirs in another."""
+    with ThreadPoolExecutor(1) as other:
+        other.submit(work).result()
+
+
+def sign(shown: Tab_) -> None:
+    asks = shown.get_by_role("dialog", name="Only you decide this")
+    asks.get_by_label("PIN").fill(PIN)
+    asks.get_by_role("button", name="Sign").click()
+
+
+def row(shown: Tab_, name: str) -> Locator:
+    return shown.locator("section[aria-label=List] tbody tr").filter(
+        has=shown.get_by_role("link", name=name, exact=True)
+    )
+
+
+@pytest.mark.usefixtures("home")
+def test_reviewers_who_do_not_answer_are_overruled_with_a_reason(scene: Scene, visit: Visit) -> None:
+    with server([Turn(status=429, retry_after="3600")]) as models:
+        configure(scene, models)
+        run = scene.start(phase("plan", gate()), phase("build"), roles=ROLES)
+        apart(lambda: scene.do(run, "plan"))
+        shown = visit(f"/runs/{run}/list/plan")
+        panel = shown.get_by_label("Phase plan")
+        panel.get_by_role("button", name="Overrule the reviewers").click()
+        dialog = shown.get_by_role("dialog", name="Overrule the reviewers: plan")
+        expect(dialog.get_by_role("button", name="Overrule the reviewers")).to_be_disabled()
+        expect(dialog.locator(".cli")).to_contain_text(f"wfe-mcp opinion overrule {run} plan")
+        dialog.get_by_label("Reason").fill("no time to wait")
+        dialog.get_by_role("button", name="Overrule the reviewers").click()
+        sign(shown)
+        expect(row(shown, "plan")).to_contain_text("passed")
+        expect(panel).to_contain_text("overruled: no time to wait")
+        expect(panel.get_by_role("button", name="Overrule the reviewers")).to_have_count(0)
+    assert scene.attempt(run, "plan").status == "completed"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_failed_phase_is_retried_with_another_model(scene: Scene, visit: Visit) -> None:
+    with server([Turn(value={"titel": 1})] * 9) as models:
+        configure(scene, models)
+        by_role = phase("plan", role="one", on_fail=[{"do": "wait_human"}])
+        run = scene.start(by_role, roles=ROLES, limits={"max_invalid": 1})
+        apart(scene.work)
+        assert scene.attempt(run, "plan").status == "failed"
+        scene.clock.advance(minutes=1)
+        shown = visit(f"/runs/{run}/list")
+        shown.get_by_role("region", name="Ways on for plan").get_by_role("button", name="Retry").click()
+        dialog = shown.get_by_role("dialog", name="Retry: plan")
+        expect(dialog.locator("datalist option[value=second]")).to_have_text("openai gpt")
+        dialog.get_by_label("Model").fill("second")
+        expect(dialog.locator(".cli")).to_contain_text(f"wfe-mcp retry {run} plan --role second")
+        dialog.get_by_role("button", name="Retry").click()
+        sign(shown)
+        expect(row(shown, "plan")).to_contain_text("passed")
+        shown.evaluate("(to) => { location.hash = to; }", f"/runs/{run}/list/plan")
+        expect(shown.get_by_label("Phase plan")).to_contain_text("gpt")
+    assert (scene.attempt(run, "plan").number, scene.attempt(run, "plan").role) == (2, "second")
+
+
+def test_a_link_that_is_too_old_says_so_and_how_to_get_another(
+    scene: Scene, page: Page, tab: Tab, visit: Visit
+) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.do(run, "plan")
+    late = link(scene.engine, page.port)
+    scene.clock.advance(seconds=CODE_S + 1)
+    tab.page.goto(late)
+    expect(tab.page.locator("h1")).to_have_text("Open this page by its command")
+    expect(tab.page.get_by_role("status")).to_contain_text(f"is older than {CODE_S} seconds")
+    expect(tab.page.locator(".cli code")).to_have_text("wfe-mcp ui")
+    assert "plan:" not in tab.words
+    assert "code=" not in tab.page.url
+    shown = visit("/inbox")
+    expect(shown.locator("h1")).to_have_text("Inbox")
+
+
+def test_an_artifact_that_waits_is_edited_and_the_decision_is_about_the_edit(scene: Scene, visit: Visit) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan", command("ok"), approval()))
+    scene.do(run, "plan", {"title": "Draught"})
+    request = asked(scene, run)
+    shown = visit(f"/inbox/{request}")
+    shown.get_by_role("region", name="Your decision").get_by_role("link", name="Edit").click()
+    expect(shown.get_by_label("What is expected")).to_contain_text('"minLength": 1')
+    expect(shown.get_by_label("title")).to_have_value("Draught")
+    shown.get_by_label("title").fill("Draft")
+    shown.get_by_role("button", name="Store and judge again").click()
+    sign(shown)
+    shown.wait_for_function("() => location.hash.includes('/list/plan')")
+    expect(row(shown, "plan")).to_contain_text("waits for you")
+    shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
+    shown.get_by_role("link", name="Show the open request").click()
+    expect(shown.locator("#artifact")).to_contain_text("Draft")
+    expect(shown.locator("#artifact")).to_contain_text("Draught")  # the revision before
+    shown.get_by_role("button", name="Approve", exact=True).click()
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("status").filter(has_text="Approved by")).to_be_visible()
+    assert (scene.attempt(run, "plan").status, scene.attempt(run, "plan").revision) == ("completed", 2)
+
+
+def test_a_prompt_that_waits_is_edited_on_the_page_of_its_decision(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", prompt_gates=[approval()]))
+    request = asked(scene, run)
+    shown = visit(f"/inbox/{request}")
+    expect(shown.locator("#prompt")).to_contain_text("Write plan.")
+    bar = shown.get_by_role("region", name="Your decision")
+    bar.get_by_role("button", name="Edit").click()
+    expect(bar.get_by_label("Prompt")).to_contain_text("Write plan.")
+    bar.get_by_label("Prompt").fill("Write a short plan.")
+    bar.get_by_label("PIN").fill(PIN)
+    bar.get_by_role("button", name="Store and judge again").click()
+    shown.get_by_role("link", name="Show the open request").click()
+    expect(shown.locator("#prompt pre")).to_have_text("Write a short plan.")
+    shown.get_by_role("button", name="Approve", exact=True).click()
+    shown.get_by_label("PIN").fill(PIN)
+    shown.get_by_role("button", name="Sign approval").click()
+    expect(shown.get_by_role("status").filter(has_text="Approved by")).to_be_visible()
+    assert scene.begin(run, "plan").data["prompt"] == "Write a short plan."
+
+
+def test_what_a_rollback_would_change_is_shown_before_it(scene: Scene, visit: Visit) -> None:
+    scene.check("ok", "print('fine')")
+    run = scene.start(phase("plan"), phase("build", command("ok")), phase("ship"))
+    scene.do(run, "plan")
+    scene.begin(run, "build")
+    scene.write("app.py", "VALUE = 2\n")
+    scene.write("more.py", "VALUE = 3\n")
+    scene.submit(run, "build", GOOD)
+    shown = visit(f"/runs/{run}/list")
+    points = shown.get_by_role("region", name="Checkpoints")
+    points.locator("li").filter(has_text="Before build").get_by_role("button", name="Roll back").click()
+    foreseen = shown.get_by_role("region", name="What would change")
+    expect(foreseen).to_contain_text("The state of build, ship changes.")
+    expect(foreseen.locator("summary")).to_have_text("2 files would be put back")
+    expect(foreseen.locator("li code")).to_have_text(["app.py", "more.py"])
+    shown.get_by_label("Restore the files too").uncheck()
+    expect(foreseen).to_contain_text("The files stay as they are.")
+    shown.get_by_role("button", name="Keep the run as it is").click()
+    assert scene.attempt(run, "build").status == "completed"
+    assert (scene.root / "app.py").read_text(encoding="utf-8") == "VALUE = 2\n"
+
+
+def test_the_preview_of_a_chosen_line_loads_its_change_and_what_is_unusual_about_the_files(
+    scene: Scene, visit: Visit
+) -> None:
+    for number, name in enumerate(("first", "second")):
+        run = scene.start(phase("plan", approval()), name=name, title=name)
+        scene.begin(run)
+        scene.write(f"tests/test_{name}.py", "def test_it(): pass\n" * (number + 1))
+        scene.submit(run, "plan")
+        asked(scene, run)
+        scene.clock.advance(minutes=1)
+    shown = visit("/inbox")
+    preview = shown.get_by_role("complementary", name="Preview")
+    expect(preview.locator(".stat")).to_have_text(["+1 −0 tests/test_first.py"])
+    expect(preview.locator(".flags li")).to_have_text("tests/test_first.py changed since the run began.")
+    shown.keyboard.press("j")
+    expect(preview.locator(".stat")).to_have_text(["+2 −0 tests/test_second.py"])
+    expect(preview.locator(".flags li")).to_have_text("tests/test_second.py changed since the run began.")
+
+
+def test_a_run_that_is_over_goes_back_with_the_pin(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    for name in ("plan", "build"):
+        scene.do(run, name)
+    assert scene.state(run).status == "completed"
+    shown = visit(f"/runs/{run}/list")
+    points = shown.get_by_role("region", name="Checkpoints")
+    points.locator("li").filter(has_text="After plan").get_by_role("button", name="Roll back").click()
+    dialog = shown.get_by_role("dialog", name="Roll back to")
+    expect(dialog).to_contain_text("The run is completed; it opens again, with your PIN.")
+    dialog.get_by_role("button", name="Roll back").click()
+    sign(shown)
+    expect(row(shown, "build")).to_contain_text("ready to start")
+    assert scene.attempt(run, "plan").status == "completed"
+
+
+def test_the_change_side_by_side_takes_the_width_of_its_file(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan", approval()))
+    scene.begin(run)
+    scene.write("app.py", "VALUE = 2\n")
+    scene.submit(run, "plan")
+    shown = visit(f"/inbox/{asked(scene, run)}")
+    shown.get_by_role("button", name="Split").click()
+    around, table = shown.locator(".diff-scroll").bounding_box(), shown.locator("table.beside").bounding_box()
+    assert around is not None
+    assert table is not None
+    assert table["width"] == around["width"]
+
+
+def test_a_search_shows_the_words_themselves_and_leads_to_their_artifact(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"), phase("build"))
+    scene.do(run, "plan", {"title": "Weather vane"})
+    shown = visit("/search?q=weather")
+    hit = shown.get_by_role("main").locator(".plist a")
+    expect(hit.locator(".words")).to_have_text("Weather vane")
+    hit.click()
+    expect(shown).to_have_url(re.compile(f"#/artifact/{run}/plan/1$"))
+    expect(shown.get_by_role("main")).to_contain_text("Weather vane")

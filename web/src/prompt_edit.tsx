@@ -1,0 +1,64 @@
+// The prompt that waits for an approval, as a person edits it: its gates run again, and a new request follows.
+import { useState } from "react";
+import { ask, useAct, useAsk } from "./api";
+import type { DecisionData } from "./decision";
+import { useDraft } from "./draft";
+import { Problem } from "./parts";
+
+export function PromptEdit({ data, reload }: { data: DecisionData; reload: () => void }) {
+  const { request } = data;
+  const path = `/decisions/${encodeURIComponent(request.id)}/edit`;
+  const stored = useAsk<{ text: string }>(path, () => false);
+  const [draft, setDraft] = useDraft<string | null>(`${request.id} edit`, null);
+  const [note, setNote] = useState("");
+  const [pin, setPin] = useState("");
+  const [act, busy, error] = useAct();
+  const text = draft ?? stored.data?.text ?? "";
+  const send = () =>
+    act(async () => {
+      try {
+        await ask(path, { pin, sha256: request.sha256, shown: data.shown_sha256, text, note });
+        setDraft(null);
+        reload();
+      } finally {
+        setPin("");
+      }
+    });
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <div className="pane">
+        <p className="then">The agent gets your text in place of this prompt, once you approve it. Its gates run again first.</p>
+        <Problem error={stored.error} />
+        <label className="field">
+          <span>Prompt</span>
+          <textarea autoFocus rows={8} required disabled={!stored.data} value={text} onChange={(event) => setDraft(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>
+            Note <span className="hint">optional, kept with the edit</span>
+          </span>
+          <input type="text" value={note} onChange={(event) => setNote(event.target.value)} />
+        </label>
+        <label className="field">
+          <span>PIN</span>
+          <input type="password" autoComplete="off" required value={pin} onChange={(event) => setPin(event.target.value)} />
+        </label>
+        <span className="row">
+          <button className="btn solid grow" type="submit" disabled={busy || !stored.data}>
+            {busy ? "Storing…" : "Store and judge again"}
+          </button>
+        </span>
+        {error && (
+          <p className="problem" role="alert">
+            Nothing was stored. {error.message} {error.hint}
+          </p>
+        )}
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,166 @@
+"""The approval policy of a project: what agents may start, the least evidence of checks, changed files of accepted artifacts.
+
+1. It is in ``.wfe/config.toml``. A change is shown first (``planned``), then written and trusted at once (``change_policy``).
+2. A change is made only to a file that is trusted as it is: no one signs anything beside the policy with it.
+3. What the user's own configuration or a variable asks for holds too, so the policy in force may be stricter than the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.evidence_levels import LEVELS
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.evidence_levels import Level
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.workspace.config.settings_tables import Settings
+
+OnMismatch = Literal["block", "warn"]
+ANY = "any"
+"""The word for no list of templates, and for no least level of evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``templates``: those that an agent may start, None is every one. ``evidence``: the least level, None is any."""
+
+    templates: tuple[str, ...] | None = None
+    evidence: Level | None = None
+    on_mismatch: OnMismatch = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """One key whose value changes, in words. ``weakens``: agents may do more, or less proof is asked for."""
+
+    key: str
+    was: str
+    now: str
+    weakens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPolicy:
+    """``text``: the whole file as it would be. ``changes``: empty where it is so already."""
+
+    before: Policy
+    after: Policy
+    changes: tuple[PolicyChange, ...]
+    text: str
+
+
+def policy_in_force(engine: Engine) -> Policy:
+    """What holds in the project now, after every layer."""
+    return _policy(engine.settings().settings)
+
+
+def policy_written(engine: Engine) -> Policy:
+    """What the project's own file says."""
+    return _policy(_alone(engine, _text(engine) or ""))
+
+
+def planned(engine: Engine, after: Policy) -> PlannedPolicy:
+    """The change of the project's file that makes ``after`` its policy. Writes nothing.
+
+    Refuses ``bad_argument`` (an unknown template), ``needs_trust`` (the file is not trusted as it is) and ``conflict``
+    (a table of the file cannot be edited line by line).
+    """
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE, NEW_CONFIG
+    from wfe_mcp.workspace.config.toml_tables import NotEditable, with_value, without_value
+
+    if engine.settings().untrusted:
+        raise Refused("needs_trust", f"{CONFIG_FILE} has changes that you have not trusted, so its policy stays as it is.",
+                      "Review them first: wfe-mcp trust")  # fmt: skip
+    _refuse_unknown(engine, after)
+    before, text = policy_written(engine), _text(engine)
+    made = NEW_CONFIG if text is None else text
+    try:
+        for path, key, was, now in (
+            ("policy", "templates", before.templates, None if after.templates is None else list(after.templates)),
+            ("policy", "evidence", before.evidence, after.evidence),
+            ("artifacts", "on_mismatch", before.on_mismatch, after.on_mismatch),
+        ):
+            if now is None:
+                made = made if was is None else without_value(made, (path,), key)
+            elif now != (list(was) if isinstance(was, tuple) else was):
+                made = with_value(made, (path,), key, now)
+    except NotEditable as error:
+        raise Refused("conflict", f"{CONFIG_FILE} was left as it is: {error}.",
+                      "Change [policy] and [artifacts] in an editor, then run: wfe-mcp trust") from error  # fmt: skip
+    return PlannedPolicy(before, after, tuple(_changes(before, after)), made)
+
+
+def change_policy(engine: Engine, by: By, plan: PlannedPolicy, seen: str = "") -> Policy:
+    """Write ``plan`` and trust the file with it; the policy in force then. Refuses ``needs_human``: only a person may.
+
+    ``seen``: the sha256 of what the person was shown; their signature covers it. Refuses ``stale_revision``: the file is
+    another one now.
+    """
+    from wfe_mcp.engine.templates.trust import give_trust, pending_trust
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.files.mirror import write_gitignore
+    from wfe_mcp.workspace.files.project_files import write_atomic
+
+    if not by.is_human:
+        raise Refused(
+            "needs_human", "Only a person changes the approval policy.", "Ask the user to run: wfe-mcp config policy"
+        )
+    if planned(engine, plan.after) != plan:
+        raise Refused("stale_revision", f"{CONFIG_FILE} has changed since you looked.", "Look at the change once more.")
+    if plan.changes:
+        write_gitignore(engine.root)
+        write_atomic(engine.root, CONFIG_FILE, plan.text)
+        waiting = [one for one in pending_trust(engine, again=True) if one.kind == "configuration"]
+        if waiting:
+            give_trust(engine, by, [one.name for one in waiting], waiting, own=False, seen=seen)
+    return policy_in_force(engine)
+
+
+def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
+    was, now = before.templates, after.templates
+    asked = [0 if each.evidence is None else LEVELS.index(each.evidence) for each in (before, after)]
+    found = (
+        PolicyChange("policy.templates", _named(was), _named(now), was is not None and (now is None or not set(now) <= set(was))),
+        PolicyChange("policy.evidence", before.evidence or ANY, after.evidence or ANY, asked[1] < asked[0]),
+        PolicyChange("artifacts.on_mismatch", before.on_mismatch, after.on_mismatch, after.on_mismatch == "warn"),
+    )  # fmt: skip
+    return [each for each in found if each.was != each.now]
+
+
+def _named(templates: tuple[str, ...] | None) -> str:
+    return ANY if templates is None else ", ".join(templates) or "none"
+
+
+def _refuse_unknown(engine: Engine, after: Policy) -> None:
+    from wfe_mcp.engine.templates.catalogue import offers
+
+    known = [offer.name for offer in offers(engine)]
+    for name in after.templates or ():
+        if name not in known:
+            hint = nearest_hint(name, known, "List them: wfe-mcp templates list")
+            raise Refused("bad_argument", f"There is no template {name!r}.", hint)
+
+
+def _policy(settings: Settings) -> Policy:
+    allowed = settings.policy.templates
+    return Policy(None if allowed is None else tuple(allowed), settings.policy.evidence, settings.artifacts.on_mismatch)
+
+
+def _alone(engine: Engine, text: str) -> Settings:
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.config.settings import settings_alone
+
+    return settings_alone(text.encode(), str(engine.root / CONFIG_FILE))[0]
+
+
+def _text(engine: Engine) -> str | None:
+    """The project's file; None without one."""
+    from wfe_mcp.workspace.config.config_file import CONFIG_FILE
+    from wfe_mcp.workspace.files.project_files import read_if_there
+
+    content: Any = read_if_there(engine.root, CONFIG_FILE)
+    return None if content is None else content.decode(errors="replace")
