@@ -249,7 +249,7 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
 def test_the_server_goes_on_with_the_project_of_the_first_call(house: House) -> None:
     with serving(house) as child:
         answer = first_status(child)
-        assert answer["result"]["structuredContent"]["ok"]
+        assert answer["result"]["structuredContent"]["ok"], answer
         engine = house.engine()
         ends = time.monotonic() + PATIENCE_S
         registered: list[int] = []
