@@ -15,7 +15,7 @@ from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.maintenance.pruning import refuse_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from wfe_mcp.core.model import By
@@ -46,22 +46,20 @@ def stuck_before(engine: Engine) -> datetime:
 
 def stuck_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
     """Those of ``runs`` at work without progress for ``runs.stuck_after``, at least a minute."""
-    fresh = engine.clock() - _SURELY_FRESH
-    at_work = [each for each in runs if each.origin_sha256 is None and each.status is MAY_BE_STUCK]
-    if all(each.updated_at > fresh for each in at_work):
-        return frozenset()
-    before = min(fresh, stuck_before(engine))
-    return frozenset(each.id for each in at_work if each.updated_at < before)
+    return _unchanged(engine, (each for each in runs if each.status is MAY_BE_STUCK), stuck_before)
 
 
 def stale_of(engine: Engine, runs: Iterable[RunRecord]) -> frozenset[str]:
     """Those of ``runs`` without a change for ``runs.stale_after``, at least a minute."""
+    return _unchanged(engine, (each for each in runs if each.status in MAY_BE_STALE), stale_before)
+
+
+def _unchanged(engine: Engine, runs: Iterable[RunRecord], before: Callable[[Engine], datetime]) -> frozenset[str]:
+    """Imported runs are never at work here. Configuration is read only where a run may be meant."""
     fresh = engine.clock() - _SURELY_FRESH
-    open_ = [each for each in runs if each.origin_sha256 is None and each.status in MAY_BE_STALE]
-    if all(each.updated_at > fresh for each in open_):
-        return frozenset()
-    before = min(fresh, stale_before(engine))
-    return frozenset(each.id for each in open_ if each.updated_at < before)
+    old = [each for each in runs if each.origin_sha256 is None and each.updated_at < fresh]
+    since = before(engine) if old else fresh
+    return frozenset(each.id for each in old if each.updated_at < since)
 
 
 def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
