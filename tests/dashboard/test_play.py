@@ -15,7 +15,8 @@ from playwright.sync_api import Locator, expect
 from tests.dashboard.play import Play, played
 from tests.engine.conftest import blank
 from tests.engine.scene import approval, command, phase
-from wfe_mcp.engine.templates.catalogue import offers
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.templates.catalogue import template_definition
 from wfe_mcp.testing.models.server import ModelServer
 
 __all__ = ["blank"]
@@ -409,10 +410,12 @@ def test_a_workflow_of_another_system_is_stored_after_its_report_and_a_plan_is_s
     shown.get_by_label("Import a template").set_input_files(flow)
     report = shown.get_by_role("dialog")
     expect(report).to_contain_text("AFU-9")
-    known = len(offers(play.scene.engine))
+    with pytest.raises(Refused):
+        template_definition(play.scene.process(), "issue_to_pr@1.0.0")
     report.get_by_role("button", name="Store it").click()
-    shown.wait_for_function("() => location.hash.includes('@')")
-    assert len(offers(play.scene.process())) == known + 1
+    shown.wait_for_function("() => location.hash.startsWith('#/templates/')")
+    stored = template_definition(play.scene.process(), "issue_to_pr@1.0.0")
+    assert stored.definition["phases"]
     play.to("/templates")
     shown.get_by_label("Import a template").set_input_files(plan)
     expect(report).to_contain_text("a plan of milestones")
