@@ -149,7 +149,7 @@ def _does(job: JobRecord) -> str:
 _DOES = {"opinion": "asks reviewers for an opinion", "files": "reads the files of the project"}
 _TIMERS = {
     "run": "ends the run when its time is over", "timeout": "ends the attempt when its time is over",
-    "wake": "goes on after a wait", "resume": "resumes the run after an outage",
+    "wake": "continues after a wait", "resume": "resumes the run after an outage",
 }  # fmt: skip
 
 
