@@ -15,10 +15,13 @@ from playwright.sync_api import Locator, expect
 from tests.dashboard.play import Play, played
 from tests.engine.conftest import blank
 from tests.engine.scene import approval, command, phase
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.templates.catalogue import template_definition
 from wfe_mcp.testing.models.server import ModelServer
 
 __all__ = ["blank"]
 
+SOURCES = Path(__file__).resolve().parents[1] / "importers"
 ANSWER: dict[str, Any] = {
     "type": "object", "required": ["decision"], "additionalProperties": False,
     "properties": {
@@ -314,6 +317,9 @@ def test_a_template_is_cloned_made_the_default_and_imported(play: Play, tmp_path
     file.write_text(json.dumps({**made, "name": "brought", "title": "Brought in"}), encoding="utf-8")
     play.to("/templates")
     shown.get_by_label("Import a template").set_input_files(file)
+    report = shown.get_by_role("dialog")
+    expect(report).to_contain_text("Everything is carried over.")
+    report.get_by_role("button", name="Store it").click()
     expect(shown.locator("h1")).to_have_text("Brought in")
     play.to("/templates")
     shown.get_by_role("button", name="Make original the default").click()
@@ -322,6 +328,31 @@ def test_a_template_is_cloned_made_the_default_and_imported(play: Play, tmp_path
         .filter(has_text="The original")
         .filter(has=shown.get_by_role("link", name="original", exact=True))
     ).to_contain_text("default")
+
+
+def test_a_workflow_of_another_system_is_stored_after_its_report_and_a_plan_is_shown(
+    play: Play, tmp_path: Path
+) -> None:
+    flow, plan = tmp_path / "flow.json", tmp_path / "milestones.md"
+    flow.write_bytes((SOURCES / "afu9/issue_to_pr.json").read_bytes())
+    plan.write_bytes((SOURCES / "aiw/first_plan.md").read_bytes())
+    shown = play.to("/templates")
+    shown.get_by_label("Import a template").set_input_files(flow)
+    report = shown.get_by_role("dialog")
+    expect(report).to_contain_text("AFU-9")
+    with pytest.raises(Refused):
+        template_definition(play.scene.process(), "issue_to_pr@1.0.0")
+    report.get_by_role("button", name="Store it").click()
+    shown.wait_for_function("() => location.hash.startsWith('#/templates/')")
+    stored = template_definition(play.scene.process(), "issue_to_pr@1.0.0")
+    assert stored.definition["phases"]
+    play.to("/templates")
+    shown.get_by_label("Import a template").set_input_files(plan)
+    expect(report).to_contain_text("a plan of milestones")
+    expect(report.get_by_label("As text")).to_contain_text('"milestones"')
+    expect(report.get_by_role("button", name="Store it")).to_have_count(0)
+    report.get_by_role("button", name="Back").click()
+    expect(report).to_have_count(0)
 
 
 def test_a_folder_becomes_a_project_with_its_statistics(play: Play, tmp_path: Path) -> None:

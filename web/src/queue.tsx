@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { ask, useAct, useAsk } from "./api";
 import { Cli, Empty, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
-import { age, span } from "./words";
+import { age, capital, span } from "./words";
 
 interface Job {
   job: string;
@@ -19,6 +19,8 @@ interface Job {
   run_at?: string;
   error?: string;
   cancelling?: boolean;
+  does?: string;
+  title?: string;
 }
 
 export function Queue() {
@@ -73,9 +75,9 @@ export function Queue() {
               </thead>
               <tbody>
                 {data.jobs.map((each) => (
-                  <tr key={each.job}>
+                  <tr key={each.job} title={each.job}>
                     <td>
-                      <b>{each.kind}</b> <span className="muted code">{each.job}</span>
+                      <b>{capital(each.does || each.kind)}</b> <span className="muted">{each.kind}</span>
                     </td>
                     <td data-label="State">
                       <State state={each.state === "done" ? "completed" : each.state === "queued" ? "pending" : each.state}>{each.state}</State>
@@ -86,7 +88,7 @@ export function Queue() {
                     <td data-label="For">
                       {each.run ? (
                         <a href={to("runs", each.run, "graph", each.phase ?? "")}>
-                          {each.run} {each.phase}
+                          {[each.title || each.run, each.phase].filter(Boolean).join(", ")}
                         </a>
                       ) : (
                         ""

@@ -90,7 +90,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
           <Flag kind="warning">{each}</Flag>
         </p>
       ))}
-      <div className="runbody">
+      <div className={view === "Timeline" && !node ? "runbody whole" : "runbody"}>
         <div>
           <section className="panel" aria-label={view}>
             <header>

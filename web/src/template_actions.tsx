@@ -88,31 +88,102 @@ export function TemplateChanges({ name, versions, hasParent }: { name: string; v
   );
 }
 
-/** A file with a definition becomes a stored version; what is wrong with it is told with its place. */
+interface Note {
+  path: string;
+  message: string;
+}
+
+interface Report {
+  format: string;
+  becomes: "template" | "plan" | "settings";
+  command: string;
+  template?: { template: string; version: string; not_yet?: { what?: string; message?: string }[]; warnings?: string[] };
+  definition?: { title?: string; phases?: unknown[] };
+  not_carried?: Note[];
+  added?: Note[];
+  text?: string;
+}
+
+const BECOMES = { template: "a template", plan: "a plan of milestones (milestone_plan@1)", settings: "configuration of a template" };
+
+/** A file of this or another system: first the report of what it becomes and what is not carried over, then it is stored. */
 export function Import({ done }: { done: (template: string) => void }) {
   const [act, busy, error] = useAct();
-  const [fault, setFault] = useState("");
-  const take = async (file: File) => {
-    setFault("");
-    let definition: unknown;
-    try {
-      definition = JSON.parse(await file.text());
-    } catch (reason) {
-      setFault(`${file.name} is not JSON: ${(reason as Error).message}`);
-      return;
-    }
+  const [file, setFile] = useState<{ file: string; content: string } | null>(null);
+  const [report, setReport] = useState<Report | null>(null);
+  const close = () => setReport(null);
+  const take = (chosen: File) =>
     act(async () => {
-      const { data } = await send<{ template: string; version: string }>("/templates", { definition });
-      done(`${data.template}@${data.version}`);
+      const given = { file: chosen.name, content: await chosen.text() };
+      setFile(given);
+      setReport((await send<Report>("/templates/import", given)).data);
     });
-  };
+  const store = () =>
+    act(async () => {
+      const { data } = await send<Report>("/templates/import", { ...file, dry_run: false });
+      close();
+      if (data.template) done(`${data.template.template}@${data.template.version}`);
+    });
   return (
     <>
       <label className="btn" title="wfe-mcp templates import FILE">
-        {busy ? "Importing…" : "Import…"}
-        <input type="file" aria-label="Import a template" accept=".json,application/json" className="hidden" onChange={(event) => { const file = event.target.files?.[0]; if (file) void take(file); event.target.value = ""; }} />
+        {busy && !report ? "Reading…" : "Import…"}
+        <input type="file" aria-label="Import a template" accept=".json,.md,.yaml,.yml" className="hidden" onChange={(event) => { const chosen = event.target.files?.[0]; if (chosen) take(chosen); event.target.value = ""; }} />
       </label>
-      {(fault || error) && <span className="wholeline">{fault ? <p className="note no" role="alert">{fault}</p> : <Problem error={error} />}</span>}
+      {error && !report && (
+        <span className="wholeline">
+          <Problem error={error} />
+        </span>
+      )}
+      {report && file && (
+        <Ask title={`Import ${file.file}`} onClose={close}>
+          <p>
+            Its format is <b>{report.format}</b>; it becomes {BECOMES[report.becomes]}.
+          </p>
+          {report.template && (
+            <p>
+              <b>{report.definition?.title || report.template.template}</b> <span className="muted">{report.template.template} {report.template.version}, {count(report.definition?.phases?.length ?? 0, "phase")}</span>
+            </p>
+          )}
+          <Notes title="Not carried over" kind="warn" notes={report.not_carried ?? []} none="Everything is carried over." />
+          <Notes title="Added, so that it keeps its meaning" kind="" notes={report.added ?? []} none="" />
+          {report.template?.warnings?.map((each) => <p key={each} className="note warn">{each}</p>)}
+          {report.text && (
+            <>
+              <p className="soft">{report.becomes === "plan" ? "Submit it where a phase takes milestone_plan@1, or write it at a terminal:" : "Add this to .wfe/config.toml and trust it:"}</p>
+              <pre className="raw" tabIndex={0} aria-label="As text">{report.text}</pre>
+            </>
+          )}
+          <Problem error={error} />
+          <Cli text={report.command} />
+          <span className="row">
+            {report.becomes === "template" && (
+              <button type="button" className="btn solid" disabled={busy} onClick={store}>
+                {busy ? "Storing…" : "Store it"}
+              </button>
+            )}
+            <button type="button" className="btn" onClick={close}>
+              Back
+            </button>
+          </span>
+        </Ask>
+      )}
     </>
+  );
+}
+
+function Notes({ title, kind, notes, none }: { title: string; kind: string; notes: Note[]; none: string }) {
+  if (!notes.length) return none ? <p className="soft">{none}</p> : null;
+  return (
+    <section className={`note ${kind}`} aria-label={title}>
+      <b>{title}</b>
+      <ul className="listing">
+        {notes.map((each, index) => (
+          <li key={index}>
+            <code>{each.path}</code>: {each.message}
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.model import RunId
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.model import INLINE, Json, second, view_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from wfe_mcp.engine.background.queues import JobStanding
+    from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
 
 PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
@@ -20,7 +23,7 @@ PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
 
 @view_model
 class JobRow:
-    """One line of the list."""
+    """One line of the list. ``does``: in words; ``title``: of its run."""
 
     job: str
     queue: str
@@ -36,6 +39,8 @@ class JobRow:
     run_at: str = ""
     cancelling: bool = False
     error: str = ""
+    does: str = ""
+    title: str = ""
 
 
 @view_model
@@ -79,7 +84,14 @@ class QueueState:
     queues: tuple[QueueView, ...]
 
 
-def job_row(standing: JobStanding) -> JobRow:
+def job_rows(engine: Engine, standings: Sequence[JobStanding]) -> tuple[JobRow, ...]:
+    """The lines of the list, each with the title of its run."""
+    with engine.store.read() as tx:
+        titles = tx.run_titles({run for each in standings if (run := each.job.run_id) is not None})
+    return tuple(job_row(each, titles.get(each.job.run_id or RunId(""), "")) for each in standings)
+
+
+def job_row(standing: JobStanding, title: str = "") -> JobRow:
     """One line of the list."""
     job = standing.job
     return JobRow(
@@ -89,6 +101,7 @@ def job_row(standing: JobStanding) -> JobRow:
         position=standing.position or None, estimate_s=standing.estimate_s or None,
         run_at=second(job.run_at) if _waits(standing) else "",
         cancelling=job.cancel_requested and job.status is JobStatus.RUNNING, error=(job.error or "")[:300],
+        does=_does(job), title=title,
     )  # fmt: skip
 
 
@@ -111,6 +124,33 @@ def queue_view(queue: QueueRecord) -> QueueView:
         queue=queue.queue, waiting=queue.waiting, running=queue.running, average_wait_s=queue.average_wait_s,
         average_run_s=queue.average_run_s,
     )  # fmt: skip
+
+
+def _does(job: JobRecord) -> str:
+    """What the job does, in words."""
+    given = job.payload
+    match job.kind:
+        case "gate":
+            return f"judges gate {int(given.get('gate') or 0) + 1}" + (
+                " before work" if given.get("stage") == "before" else ""
+            )
+        case "step":
+            return f"works step {given.get('step', '')}".rstrip()
+        case "work":
+            return f"works the phase as {given.get('role', 'a model')}"
+        case "question":
+            return f"asks {given.get('role', 'a model')} a question"
+        case "timer":
+            return _TIMERS.get(str(given.get("timer")), "waits for a time")
+        case kind:
+            return _DOES.get(kind, kind)
+
+
+_DOES = {"opinion": "asks reviewers for an opinion", "files": "reads the files of the project"}
+_TIMERS = {
+    "run": "ends the run when its time is over", "timeout": "ends the attempt when its time is over",
+    "wake": "continues after a wait", "resume": "resumes the run after an outage",
+}  # fmt: skip
 
 
 def _waits(standing: JobStanding) -> bool:

@@ -43,12 +43,12 @@ def list_all(
     """List the jobs of this project, newest first, and its queues."""
     from wfe_mcp.engine.background.queues import QUEUES, job_standings, queues_now
     from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.jobs import job_row, queue_view
+    from wfe_mcp.views.jobs import job_rows, queue_view
 
     found = job_standings(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
     )
-    rows, queues = [job_row(each) for each in found], [queue_view(each) for each in queues_now(invocation.engine)]
+    rows, queues = job_rows(invocation.engine, found), [queue_view(each) for each in queues_now(invocation.engine)]
     answer = Envelope(True, summary=plural(len(rows), "job"), view={"jobs": rows, "queues": queues})
 
     def tell(screen: "Screen") -> None:

@@ -1,6 +1,6 @@
 """Operations that make templates: faults without storing, differences, copies, versions, use.
 
-A template is read as JSON by ``show_template``, which is its export too, and imported by ``save_template``.
+A template is read as JSON by ``show_template``, which is its export too.
 """
 
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done
 from wfe_mcp.views import authoring
 from wfe_mcp.views.authoring import LintView, TemplateDiff, TemplateUse, VersionList
+from wfe_mcp.views.template_import import ImportReport, import_text
 from wfe_mcp.views.templates import KeptView
 
 router = APIRouter(tags=["templates"])
@@ -31,6 +32,17 @@ class EditedTemplate(Definition):
     """An edited definition with a version number of its own."""
 
     pin: Pin = ""
+
+
+class Imported(Body):
+    """The text of a file that `wfe-mcp templates import` takes. ``file``: its name, which tells the format with its content."""
+
+    project: str = ""
+    file: str = Field(max_length=255)
+    content: str
+    name: str = Field("", description="of the template, instead of the one in the file")
+    version: str = Field("", description="of the template, instead of the one in the file")
+    dry_run: bool = True
 
 
 class Copy(Body):
@@ -53,6 +65,13 @@ class Use(Body):
 def lint_template(caller: Reads, body: Definition) -> JSONResponse:
     """Every fault of a definition, with its place; nothing is stored."""
     return done(caller, caller.engine(body.project), authoring.lint, definition=body.definition)
+
+
+@router.post("/templates/import", response_model=answer_of(ImportReport))
+def import_template(caller: Manages, body: Imported) -> JSONResponse:
+    """What a file of this or another system becomes, and what is not carried over; stored only without ``dry_run``."""
+    given = body.model_dump(exclude={"project"})
+    return done(caller, caller.engine(body.project), import_text, **given)
 
 
 @router.get("/templates/{name}/diff", response_model=answer_of(TemplateDiff))

@@ -71,6 +71,7 @@ _WEAKENED = (
     .where(RUN.c.id.in_(bindparam("runs", expanding=True)))
     .group_by(RUN.c.id)
 )
+_TITLES = select(RUN.c.id, RUN.c.title).where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _PREFIX = (
     _SELECT.where(
         RUN.c.project_id == bindparam("project_id"), RUN.c.id >= bindparam("prefix"), RUN.c.id < bindparam("end")
@@ -142,6 +143,11 @@ class RunListRepository(Repository):
         """How many gates of each run ask for less than its template; a run without one is left out. Reads no attempt."""
         found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in found}
+
+    def run_titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
+        """The title of each run."""
+        found = self._connection.execute(_TITLES, {"runs": list(runs)})
+        return {RunId(row.id): str(row.title) for row in found}
 
     def find_run(self, project_id: str, id_or_prefix: str) -> RunRecord:
         """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""
