@@ -166,10 +166,7 @@ def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "
 def _show_change(screen: "Screen", shown: "PlannedPolicyView") -> None:
     for each in shown.changes:
         line = f"  ~ {each.key}: {each.now}, was {each.was}" + (" (WEAKENS)" if each.weakens else "")
-        if screen.as_json:
-            screen.talk(line)
-        else:
-            screen.line(line, "red" if each.weakens else "")
+        screen.aside(line, "red" if each.weakens else "")
 
 
 def _show_policy(screen: "Screen", now: "PolicyRules", written: "PolicyRules") -> None:
