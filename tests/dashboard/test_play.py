@@ -250,6 +250,7 @@ def test_the_approval_policy_is_changed_after_what_weakens_was_shown(play: Play)
     expect(form).to_contain_text("2 changes let agents do more than now")
     form.get_by_role("button", name="Sign the weaker policy").click()
     play.sign()
+    expect(form).to_have_count(0)
     expect(policy).to_contain_text("any template")
 
 

@@ -52,7 +52,7 @@ export function Policy({ project }: { project: string }) {
       <header>
         <h2>Approval policy</h2>
         <span className="soft">what agents may do by themselves</span>
-        <button type="button" className="btn slim end" aria-expanded={editing} disabled={!data || data.untrusted} title="wfe-mcp config policy" onClick={() => setEditing(!editing)}>
+        <button type="button" className="btn slim end" aria-expanded={editing} disabled={!data || data.untrusted} title="wfe-mcp config policy" onClick={() => { if (!editing) reload(); setEditing(!editing); }}>
           {editing ? "Close the form" : "Change the policy"}
         </button>
       </header>

@@ -1,5 +1,6 @@
 """Refusals for files that a person names."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "N
     """Refuse what the system refuses: ``conflict`` for a new file that exists already, else ``bad_argument``."""
     try:
         yield
-    except FileExistsError:
-        raise Refused("conflict", f"{path} exists already.", hint) from None
     except OSError as error:
+        if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file stands where a folder is needed
+            raise Refused("conflict", f"{path} exists already.", hint) from None
         raise Refused("bad_argument", f"{path} cannot be {use}: {error.strerror}.", hint) from None
