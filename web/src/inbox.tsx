@@ -338,7 +338,7 @@ function Peek({ item, snooze, open }: { item: Item; snooze: () => void; open: ()
           </span>
         </p>
         {item.details.map((each, index) => (
-          <p key={index} className="soft">
+          <p key={index} className="soft words">
             {each}
           </p>
         ))}
