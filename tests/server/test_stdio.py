@@ -171,12 +171,7 @@ def test_the_front_is_standard_library_alone() -> None:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8", env=bare)
     late = HEAVY | {"mcp", "pydantic", "anyio", "asyncio", "argparse", "logging", "subprocess", "dataclasses"}
-    late |= {
-        "typing",
-        "pathlib",
-        "urllib.parse",
-        "warnings",
-        "contextlib",
-    }  # each longer to load, without bytecode, than the answer takes
+    # Each takes longer to load, without bytecode, than the answer. ``warnings`` does too, but Python 3.13 needs it for threads.
+    late |= {"typing", "pathlib", "urllib.parse", "contextlib"}
 
     assert late & set(ended.stdout.split()) == set()
