@@ -299,6 +299,19 @@ def test_the_inbox_is_worked_by_keyboard_alone(scene: Scene, visit: Visit, tab: 
     assert tab.console == []
 
 
+def test_a_key_counts_from_the_moment_at_which_its_page_is_shown(scene: Scene, visit: Visit) -> None:
+    """Otherwise the letters of a comment that is typed at once would be keys: "e" edits the artifact."""
+    _, request = waiting(scene)
+    shown = visit()
+    shown.evaluate("""() => new MutationObserver((_, each) => {
+        if (!document.querySelector(".decide")) return;
+        each.disconnect();
+        window.dispatchEvent(new KeyboardEvent("keydown", {key: "a"}));
+    }).observe(document, {childList: true, subtree: true})""")
+    to(shown, f"/inbox/{request}")
+    expect(shown.get_by_label("Comment")).to_be_focused()
+
+
 def test_a_wrong_pin_decides_nothing_and_keeps_what_was_typed(scene: Scene, visit: Visit) -> None:
     run, request = waiting(scene)
     shown = visit(f"/inbox/{request}")

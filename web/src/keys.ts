@@ -1,5 +1,5 @@
 // Keys: single letters outside of fields, `g` then a letter, and Ctrl-K.
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 export type Keys = Record<string, (() => void) | undefined>;
 
@@ -8,11 +8,14 @@ const inField = (target: EventTarget | null): boolean =>
 
 let prefix = "";
 
-/** While the component is shown: name of a key, or two with a space between, → what it does. */
+/** While the component is shown: name of a key, or two with a space between, → what it does.
+ *
+ * From the same moment as it is shown: a key that comes between is lost, and the letters meant for the field that it opens
+ * would be keys. */
 export function useKeys(keys: Keys): void {
   const now = useRef(keys);
   now.current = keys;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       const chord = (event.ctrlKey || event.metaKey ? "Ctrl " : "") + event.key;
       if (event.altKey || (inField(event.target) && !chord.startsWith("Ctrl ") && event.key !== "Escape")) return;
