@@ -60,7 +60,7 @@ def running(app: Slow, patience_s: int) -> Generator[tuple[HttpServer, threading
 def takes_no_more(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), WAIT_S).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it ended while this one was still in its queue
         return True
     return False
 
