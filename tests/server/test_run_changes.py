@@ -2,14 +2,20 @@
 
 import queue
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.acceptance.scene import BUGGED, PROBLEM, PROOF, SHOWN, UNITTEST
+from tests.server.conftest import House, call, drill
 from wfe_mcp.core.model import By
+from wfe_mcp.engine.kernel.engine import Engine
+from wfe_mcp.server import run_changes
 from wfe_mcp.server.icon import SVG
+from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
 from wfe_mcp.views import tool_answers as answers
@@ -111,6 +117,35 @@ def test_a_stateless_client_that_listens_to_nothing_is_told_nothing(project: Pla
         client.call("status", run=run)
         with pytest.raises(queue.Empty):
             client.heard.get_nowait()
+
+
+async def test_a_change_by_the_server_itself_reads_that_run_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a call costs the same beside 10,000 open runs: all are read for what other processes change."""
+    looks = queue.Queue[set[str] | None]()
+    read = RunChanges.read
+
+    def noted(
+        changes: RunChanges, engine: Engine, own: set[str] | None
+    ) -> tuple[dict[str, tuple[int, str]], set[str] | None]:
+        found, names = read(changes, engine, own)
+        looks.put(names)
+        return found, names
+
+    monkeypatch.setattr(run_changes, "LOOK_S", 600.0)  # after the first look none is due for other processes
+    monkeypatch.setattr(RunChanges, "read", noted)
+    async with house.client("legacy") as agent:
+        other, run = await drill(agent), await drill(agent)
+        while await anyio.to_thread.run_sync(partial(looks.get, timeout=PATIENCE_S)) is not None:
+            pass
+        later = list[set[str] | None]()
+        await call(agent, "start_phase", run=run, phase="plan")
+        while not later or run not in (later[-1] or ()):
+            later.append(await anyio.to_thread.run_sync(partial(looks.get, timeout=PATIENCE_S)))
+
+    assert None not in later
+    assert later[-1] == {run}, (other, later)
 
 
 @ERAS

@@ -67,6 +67,7 @@ class ProjectSession:
         self._opening = anyio.Lock()
         self._threads: anyio.CapacityLimiter | None = None
         self._change = anyio.Event()
+        self._changed: set[str] = set()
 
     @property
     def is_named(self) -> bool:
@@ -120,6 +121,11 @@ class ProjectSession:
         """An event that is set when this process changes a run. Changes of other processes are polled."""
         return self._change
 
+    def take_changed(self) -> set[str]:
+        """The runs that this process has changed since the last call."""
+        taken, self._changed = self._changed, set()
+        return taken
+
     async def start(self, ask_roots: AskRoots = no_roots) -> None:
         """Register this process and start the worker. A failure is logged and retried with the next call."""
         if self.is_started:
@@ -144,9 +150,10 @@ class ProjectSession:
     def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
         """Called by the engine, in the thread that changed ``run``."""
         with suppress(RuntimeError):  # the loop is closed: no call waits
-            loop.call_soon_threadsafe(self._tell)
+            loop.call_soon_threadsafe(self._tell, run)
 
-    def _tell(self) -> None:
+    def _tell(self, run: str) -> None:
+        self._changed.add(run)
         self._change.set()
         self._change = anyio.Event()
 

@@ -1,16 +1,18 @@
 """Tells the client which runs have changed: ``resources/updated`` and ``resources/list_changed``, in both protocol eras.
 
-    this process changes a run ─────────┐
-    another one does: a look every 2 s ─┴─► last event of each open run, before and now ─► what the client asked for
+    this process changes a run ─────────────► last event of that run ─────┐
+    another one commits: a look every 2 s ──► last event of each open run ┴─► what is new of what the client asked for
 
 Rules:
 1. A handshake client hears of the list without asking, and of an address after ``resources/subscribe``. A stateless
    client hears of both on the ``subscriptions/listen`` that it opened, and of nothing else.
 2. An address below ``wfe://runs/RUN`` changes with its run. Tools, prompts and templates of addresses never change.
 3. Nothing is read without a listener. What changed meanwhile is reported at the next look: once too often, never too seldom.
+4. A call costs the same beside many open runs: all are read only when the database has changed, at most every two seconds.
 """
 
 import logging
+import time
 from functools import partial
 from typing import Any
 
@@ -32,7 +34,7 @@ from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.tool_request import is_modern
 
 LOOK_S = 2.0
-"""How long a change of another process may stay unreported."""
+"""How long a change of another process may stay unreported, and how often all open runs are read at most."""
 
 RUNS = "wfe://runs/"
 
@@ -53,6 +55,9 @@ class RunChanges:
         self._subscribed: set[str] = set()
         self._listened: list[tuple[str, ...]] = []
         self._seen: Tails = {}  # so that open runs are news for a client that listed while the project was not open
+        self._version: int | None = None
+        """Of the database, when all open runs were read last."""
+        self._next_whole = 0.0
 
     def serve(self, low: Server[Any]) -> None:
         """Register the requests of rule 1."""
@@ -69,22 +74,45 @@ class RunChanges:
         """Report until the connection ends. The project is open."""
         while True:
             changed = self._place.next_change()
+            own = self._place.take_changed()
             if self._session is not None or self._listened:
-                await self._look()
+                await self._look(own)
             with anyio.move_on_after(LOOK_S):
                 await changed.wait()
 
-    async def _look(self) -> None:
+    async def _look(self, own: set[str] | None = None) -> None:
+        """Report what is new in the runs ``own``, and in all where that is due; without ``own`` it is."""
         try:
             engine = await self._place.engine()
-            now = await self._place.in_thread(partial(_tails, engine))
-        except Exception as exc:  # the next look may succeed
+            found, names = await self._place.in_thread(partial(self.read, engine, own))
+        except Exception as exc:  # the next look may succeed, and reads all
+            self._version, self._next_whole = None, 0.0
             log.info("the runs could not be read: %s", exc)
             return
-        before, self._seen = self._seen, now
-        moved = {run for run in before.keys() | now.keys() if before.get(run) != now.get(run)}
+        seen = self._seen
+        moved = {
+            run for run in (seen.keys() | found.keys() if names is None else names) if seen.get(run) != found.get(run)
+        }
+        is_list = any((run in seen) != (run in found) for run in moved)
+        for run in moved:
+            seen.pop(run, None)
+        seen.update(found)
         if moved:
-            await self._tell(moved, is_list=before.keys() != now.keys())
+            await self._tell(moved, is_list=is_list)
+
+    def read(self, engine: Engine, own: set[str] | None) -> tuple[Tails, set[str] | None]:
+        """The last events as they are now, and of which runs they were asked for; None for all."""
+        if own is None or time.monotonic() >= self._next_whole:
+            version = engine.store.data_version()  # before the runs: what is committed between is read once more
+            if own is None or version != self._version:
+                with engine.store.read() as tx:
+                    found = tx.open_tails(engine.project_id)
+                self._version, self._next_whole = version, time.monotonic() + LOOK_S
+                return found, None
+        if not own:
+            return {}, set()
+        with engine.store.read() as tx:
+            return tx.open_tails(engine.project_id, own), own
 
     async def _tell(self, moved: set[str], *, is_list: bool) -> None:
         if self._session is not None:
@@ -129,8 +157,3 @@ class RunChanges:
 def run_of(uri: str) -> str:
     """The run that an address belongs to; empty for another kind of address."""
     return uri.removeprefix(RUNS).partition("/")[0] if uri.startswith(RUNS) else ""
-
-
-def _tails(engine: Engine) -> Tails:
-    with engine.store.read() as tx:
-        return tx.open_tails(engine.project_id)

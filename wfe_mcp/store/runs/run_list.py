@@ -3,7 +3,7 @@
 Newest first, by (created_at, id). A cursor names the last run shown, so that new runs do not shift the next page.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ _ARE_OPEN = (
     OURS,
 )
 _OPEN_TAILS = select(RUN.c.id, RUN.c.last_seq, RUN.c.last_hash).where(*_ARE_OPEN)
+_OPEN_TAILS_OF = _OPEN_TAILS.where(RUN.c.id.in_(bindparam("runs", expanding=True)))
 _MAY_HAVE_LOST = (
     select(RUN.c.id)
     .where(
@@ -188,9 +189,15 @@ class RunListRepository(Repository):
             found += [(row.created_at, row.id) for row in self._connection.execute(_OPEN, values)]
         return [RunId(run) for _, run in sorted(found, reverse=True)[:limit]]
 
-    def open_tails(self, project_id: str) -> dict[str, tuple[int, str]]:
-        """The number and hash of the last event of each open run of the project; archived and imported ones are left out."""
-        rows = self._connection.execute(_OPEN_TAILS, {"project_id": project_id})
+    def open_tails(self, project_id: str, runs: Collection[str] | None = None) -> dict[str, tuple[int, str]]:
+        """The number and hash of the last event of each open run of the project; archived and imported ones are left out.
+
+        ``runs``: only these.
+        """
+        if runs is None:
+            rows = self._connection.execute(_OPEN_TAILS, {"project_id": project_id})
+        else:
+            rows = self._connection.execute(_OPEN_TAILS_OF, {"project_id": project_id, "runs": list(runs)})
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
     def runs_to_tend(self, project_id: str, now: datetime) -> list[RunId]:
