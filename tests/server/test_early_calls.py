@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import House
-from tests.server.test_stdio import PATIENCE_S, Child, serving
+from tests.server.test_stdio import PATIENCE_S, Child, registered, serving
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server import actor
@@ -251,14 +250,7 @@ def test_the_server_goes_on_with_the_project_of_the_first_call(house: House) -> 
     with serving(house) as child:
         answer = first_status(child)["result"]
         assert answer["structuredContent"]["ok"], answer
-        engine = house.engine()
-        ends = time.monotonic() + PATIENCE_S
-        registered: list[int] = []
-        while not registered and time.monotonic() < ends:
-            with engine.store.read() as tx:
-                registered = [each.pid for each in tx.processes(engine.identity.host)]
-        engine.close()
-        assert registered == [child.process.pid]
+        assert registered(house) == [child.process.pid]
         assert child.end() == 0
 
 

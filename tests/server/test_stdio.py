@@ -53,6 +53,15 @@ class Child:
         return self.process.wait(PATIENCE_S)
 
 
+def registered(house: House) -> list[int]:
+    """The processes of the servers that work in the house, once there is one."""
+    engine, ends, found = house.engine(), time.monotonic() + PATIENCE_S, list[int]()
+    while not found and time.monotonic() < ends:
+        with engine.store.read() as tx:
+            found = [each.pid for each in tx.processes(engine.identity.host)]
+    return found
+
+
 @contextmanager
 def serving(house: House) -> Generator[Child]:
     process = subprocess.Popen(
@@ -124,15 +133,8 @@ def test_a_stateless_client_that_says_no_more_has_a_worker_all_the_same(house: H
     with serving(house) as child:
         child.ask("tools/list", _meta={VERSION_KEY: MODERN, CAPABILITIES_KEY: {}})
         child.read()
-        engine = house.engine()
-        ends = time.monotonic() + PATIENCE_S
-        registered: list[int] = []
-        while not registered and time.monotonic() < ends:
-            with engine.store.read() as tx:
-                registered = [each.pid for each in tx.processes(engine.identity.host)]
-        engine.close()
 
-        assert registered == [child.process.pid]
+        assert registered(house) == [child.process.pid]
 
 
 def test_a_client_that_leaves_at_once_leaves_nothing_behind_and_nothing_heavy_was_loaded(house: House) -> None:

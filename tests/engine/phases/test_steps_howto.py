@@ -3,7 +3,6 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene
 from tests.engine.step_scene import configure, rows, told
-from tests.tools.stub import Stub, running_stub
+from tests.tools.stub import Stub
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.views import tool_answers as answers
@@ -23,16 +22,16 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), r
 TEMPLATE: dict[str, Any] = json.loads(next(text for language, text in BLOCKS if language == "json"))
 
 
-@pytest.fixture(scope="module")
-def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stub]:
-    with running_stub(tmp_path_factory.mktemp("stub") / "calls.jsonl") as stub:
-        yield stub
+@pytest.fixture
+def github(running: Stub) -> Stub:
+    """A server of that name with no calls yet."""
+    running.calls.unlink(missing_ok=True)
+    return running
 
 
 @pytest.fixture
 def ready(scene: Scene, github: Stub) -> Scene:
     """The template is trusted, and ``github`` answers."""
-    github.calls.unlink(missing_ok=True)
     configure(scene, f'[mcp_servers.github]\nurl = "{github.url}"', f'[http]\nallow = ["{github.origin}"]')
     scene.write(f".wfe/templates/{TEMPLATE['name']}/template.json", json.dumps(TEMPLATE))
     with scene.store.tx() as tx:
