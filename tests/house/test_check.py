@@ -116,6 +116,42 @@ def test_the_failed_tests_and_their_errors_are_said_last(
     assert [line.split("/")[-1].strip() for line in tests] == named
 
 
+UNSTEADY = """
+import pytest
+
+@pytest.mark.parametrize("number", range({tests}))
+def test_the_second_time(number, request):
+    seen = request.path.with_name(f"seen{{number}}")
+    is_first = not seen.exists()
+    seen.touch()
+    assert not is_first, "too early"
+"""
+
+
+@pytest.mark.parametrize(("tests", "passes"), [(2, True), (check.UNSTEADY + 1, False)])
+def test_few_tests_that_fail_once_fail_no_merge_and_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tests: int, passes: bool
+) -> None:
+    """A merge waits half an hour for 10,000 tests; one of them that was overtaken by another process says nothing of it."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n", encoding="utf-8")
+    (tmp_path / "test_unsteady.py").write_text(UNSTEADY.format(tests=tests), encoding="utf-8")
+    steps = {"tests": [check.Step([sys.executable, "-m", "pytest", "-q", "-pno:xdist"], measured=True)]}
+
+    def stages(_: Path) -> dict[str, list[check.Step]]:
+        return steps
+
+    monkeypatch.setattr(check, "stages", stages)
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+
+    assert check.main([]) == (0 if passes else 1)
+    title, *named, last = capfd.readouterr().out.splitlines()[-tests - 2 :]
+    assert title == ("failed once, then passed; correct them:" if passes else "failed tests:")
+    assert [name.split(": ")[0] for name in named] == [
+        f"  test_unsteady.py::test_the_second_time[{number}]" for number in range(tests)
+    ]
+    assert last == ("all stages passed" if passes else "failed: tests")
+
+
 def test_without_a_report_of_tests_the_stages_alone_are_named(tmp_path: Path) -> None:
     assert check.failed_tests(tmp_path / check.REPORT) == []
 
