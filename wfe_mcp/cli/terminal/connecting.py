@@ -362,7 +362,7 @@ def _connect(
                       "Nothing was written. Try --command path, or run wfe-mcp doctor.")  # fmt: skip
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
-        kept = files.write(change, records, connect.originals(change, records))
+        kept = files.write(change, records, connect.originals(plan.found, places, change, records))
         one.kept += [str(kept)] if kept else []
 
 
