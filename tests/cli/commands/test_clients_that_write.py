@@ -32,7 +32,7 @@ def with_schema(text: str) -> str:
 
 def with_trust(text: str) -> str:
     """Codex appends the folders it trusts, and the hooks that its user has seen."""
-    return f'{text}\n[projects."/home/ada/shop"]\ntrust_level = "trusted"\n'
+    return f'{text}\n[projects."/srv/shop"]\ntrust_level = "trusted"\n'
 
 
 def rewritten(**more: Any) -> Callable[[str], str]:
@@ -54,7 +54,7 @@ class Writer:
         return client_named(self.name)
 
 
-GROWN = rewritten(numStartups=1, projects={"/home/ada/shop": {"hasTrustDialogAccepted": True}}, userID="ad0e")
+GROWN = rewritten(numStartups=1, projects={"/srv/shop": {"hasTrustDialogAccepted": True}}, userID="ad0e")
 KNOWN = rewritten(security={"auth": {"selectedType": "gemini-api-key"}}, general={"enableAutoUpdate": False})
 WRITERS = (
     Writer("opencode", "project", with_schema, '{\n  "$schema": "https://opencode.ai/config.json"\n}\n'),

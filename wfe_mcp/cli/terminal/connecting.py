@@ -271,7 +271,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             )
             screen.aside(f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
-            screen.aside('  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
+            screen.aside('  It may start the server outside the project: if status names another folder, add "--project", "<folder>".')  # fmt: skip
     for each in outcomes:
         if each.refusal is not None:
             screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
