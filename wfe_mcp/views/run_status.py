@@ -78,7 +78,7 @@ def _open_runs(engine: Engine, by: By) -> Envelope:
     if any(end_time(engine, one.loaded) for one in found):
         return _open_runs(engine, by)
     if not found:
-        return nothing_open()
+        return nothing_open(engine)
     if len(found) == 1:
         return status(engine, by, found[0].loaded)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
