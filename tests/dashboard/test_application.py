@@ -35,7 +35,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     """Open the application by a fresh link, at the time of the scene, and go to one of its pages."""
 
     def go(address: str = "/inbox") -> Tab_:
-        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
         tab.page.wait_for_selector("header.topbar")
         to(tab.page, address)

@@ -25,7 +25,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Iterator[Visit]:
     """Open the application by a fresh link, and go to one of its pages. Nothing is an error in the console."""
 
     def go(address: str) -> Tab_:
-        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
         tab.page.wait_for_selector("header.topbar")
         tab.page.evaluate("(to) => { location.hash = to; }", address)
