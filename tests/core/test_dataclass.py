@@ -91,6 +91,18 @@ def test_a_frozen_object_does_not_change() -> None:
     assert (place.file, counter.count) == ("a", 1)
 
 
+def test_a_subclass_that_is_no_dataclass_has_attributes_of_its_own() -> None:
+    class Noted(Named):
+        note: str
+
+    noted = Noted("a", name="n")
+    noted.note = "x"
+    assert (noted.note, noted.name) == ("x", "n")
+    del noted.note
+    with pytest.raises(FrozenInstanceError):
+        noted.name = "m"  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_its_text_names_the_values() -> None:
     assert repr(Place("a")) == "Place(file='a', line=1)"
     assert repr(Named("a", name="n")) == "Named(file='a', line=1, name='n', notes=[])"

@@ -42,7 +42,7 @@ def _made(kind: type, *, frozen: bool, slots: bool, kw_only: bool) -> type:
     methods: dict[str, object] = {"__init__": _init_of(made), "__repr__": _repr, "__eq__": _eq}
     methods["__hash__"] = _hash if frozen else None
     if frozen:
-        methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
+        methods |= {"__setattr__": _set, "__delattr__": _delete}
         methods |= {"__getstate__": _state, "__setstate__": _set_state}
     for name, method in methods.items():
         if name not in own:
@@ -98,12 +98,22 @@ def _repr(self: Any) -> str:
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
-def _refuse_to_set(self: object, name: str, _value: object) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+def _set(self: object, name: str, value: object) -> None:
+    if _is_fixed(self, name):
+        raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+    object.__setattr__(self, name, value)
 
 
-def _refuse_to_delete(self: object, name: str) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+def _delete(self: object, name: str) -> None:
+    if _is_fixed(self, name):
+        raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+    object.__delattr__(self, name)
+
+
+def _is_fixed(of: Any, name: str) -> bool:
+    """A subclass that is no dataclass may have attributes besides the fields."""
+    kind: Any = type(of)
+    return vars(kind).get("__setattr__") is _set or any(each.name == name for each in dataclasses.fields(of))
 
 
 def _state(self: Any) -> list[object]:

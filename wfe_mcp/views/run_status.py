@@ -74,13 +74,14 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.open_run_ids(engine.project_id, limit=SHOWN + 1)
-        found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:SHOWN]]
-    if any(end_time(engine, one.loaded) for one in found):
+        loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
+        found = [overview(engine, tx, each) for each in loaded] if len(loaded) > 1 else []
+    if any(end_time(engine, each) for each in loaded):
         return _open_runs(engine, by, detail)
-    if not found:
+    if not loaded:
         return nothing_open()
-    if len(found) == 1:
-        return status(engine, by, found[0].loaded, detail)
+    if len(loaded) == 1:
+        return status(engine, by, loaded[0], detail)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
 
     records = [one.loaded.record for one in found]
