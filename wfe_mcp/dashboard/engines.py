@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.commands import Overrule
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus
