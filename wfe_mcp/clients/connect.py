@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.clients import files, hooks
@@ -15,6 +14,7 @@ from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
 from wfe_mcp.clients.launch import is_ours
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import os
 import secrets
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:

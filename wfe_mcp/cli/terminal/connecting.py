@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.cli.terminal.hook_choices import hook_changes, hook_command, hook_note, wants_hooks
 from wfe_mcp.clients import connect, files, launch
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 

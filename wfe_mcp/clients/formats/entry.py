@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.clients.formats import json_text, toml_text, yaml_text
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable, applied
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
