@@ -181,7 +181,9 @@ class Request:
         random.seed()
         tempfile.tempdir = None
         sys.argv = self.argv
-        sys.stdin, sys.stdout, sys.stderr = (stream(number) for number in range(3))
+        # Under both names, as Python has them: at the end it puts back the second, and closes what was only the first.
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            sys.__dict__[name] = sys.__dict__[f"__{name}__"] = stream(number)
 
 
 def stream(number: int) -> Any:
