@@ -171,16 +171,17 @@ def can_fork(given: Mapping[str, Any]) -> bool:
 
 def _is_ours(args: Sequence[Any]) -> bool:
     """Our program, or a Python text that imports our package; not one that asks what a new process has loaded."""
-    if tuple(args[:3]) == _PROGRAM or (len(args) > 1 and args[0] == sys.executable and _is_server(os.fspath(args[1]))):
+    if tuple(args[:3]) == _PROGRAM or (
+        len(args) > 1 and args[0] == sys.executable and _is_server(os.fsdecode(args[1]))
+    ):
         return True
     text = args[2] if len(args) > 2 and tuple(args[:2]) == (sys.executable, "-c") else None
     return isinstance(text, str) and "wfe_mcp" in text and not any(word in text for word in _FRESH)
 
 
 @functools.cache
-def _is_server(script: str | bytes) -> bool:
+def _is_server(path: str) -> bool:
     """A file of the tests that is an MCP server: its SDK takes a second to load."""
-    path = os.fsdecode(script)
     if not (path.startswith(os.path.join(_root(), "tests") + os.sep) and path.endswith(".py")):
         return False
     with open(path, encoding="utf-8") as file:
@@ -307,7 +308,7 @@ def become(request: Any, received: list[int]) -> None:
     sys.argv = [words[0], *words[2:]] if words[0] in _OPTIONS else list(words)
     more = os.environ.get("PYTHONPATH", "")
     sys.path[:1] = [
-        {"-m": os.getcwd(), "-c": ""}.get(words[0], os.path.dirname(words[0])),
+        os.getcwd() if words[0] == "-m" else "" if words[0] == "-c" else os.path.dirname(words[0]),
         *(os.path.abspath(each) for each in more.split(os.pathsep) if more),
     ]
     sys.stdin, sys.stdout, sys.stderr = (stream(number) for number in range(3))
