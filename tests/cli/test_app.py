@@ -7,14 +7,14 @@ import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp import __version__
-from wfe_mcp.cli.app import COMMANDS, GROUPS, main
+from wfe_mcp.cli.app import COMMANDS, GROUPS, function_of, main
 from wfe_mcp.views.envelope import Next
 from wfe_mcp.views.move_calls import command_line
 
@@ -53,9 +53,9 @@ def test_the_help_names_every_command_once_in_groups_of_80_columns(empty: Termin
     assert [line for line in said.out.splitlines() if len(line) > 80] == []
 
 
-@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=[words for words, _ in COMMANDS])
-def test_the_first_line_of_each_help_is_a_plain_sentence_of_one_line(words: str, command: Callable[..., None]) -> None:
-    first, _, rest = str(inspect.getdoc(command)).partition("\n")
+@pytest.mark.parametrize(("words", "place"), COMMANDS, ids=[words for words, _ in COMMANDS])
+def test_the_first_line_of_each_help_is_a_plain_sentence_of_one_line(words: str, place: str) -> None:
+    first, _, rest = str(inspect.getdoc(function_of(place))).partition("\n")
     assert first.endswith((".", "?")) and (not rest or rest.startswith("\n")), first
     assert len(f"  {words.split()[-1]:<9}{first}") <= 80, first
 
@@ -198,7 +198,7 @@ def test_a_command_that_ends_leaves_what_it_imported_out_of_the_last_search_for_
 def test_a_bare_environment_is_enough(empty: Terminal) -> None:
     done = spawned("status", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["summary"] == "No run is open in this project."
+    assert json.loads(done.stdout)["summary"] == f"No run is open in this project: {empty.root}"
     misused = spawned("bogus")
     assert misused.returncode == 2, misused
 

@@ -4,13 +4,13 @@ value ─ check_value ─┬─ plan@1 …  → Pydantic model + contradictions 
                      └─ inline    → JSON Schema engine, offline ─────┴─ faults, all at once
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.checking import faults_of
 from wfe_mcp.artifacts.explain import bounded, fault, missing, unknown
 from wfe_mcp.artifacts.parse import check_value
 from wfe_mcp.artifacts.registry import json_schema, model_of
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 
 if TYPE_CHECKING:

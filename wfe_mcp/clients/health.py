@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -15,6 +14,7 @@ from wfe_mcp.clients import connect, files, hooks, launch
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.table import CLIENTS, SERVER
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _root(found: Found) -> str:
     return {
         "folder": "the project that the client is started in",
         "roots": "the folder that is open in the client",
-        "unknown": 'the folder that the client starts it in; if status shows another project, add "--project", "<folder>"',
+        "unknown": 'the folder that the client starts it in; if status names another, add "--project", "<folder>"',
     }[found.client.root]
 
 

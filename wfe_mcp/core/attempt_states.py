@@ -4,10 +4,12 @@ pending ──► ready ──► running ──► gating ◄──► awaiting
                                     └──► completed · failed · skipped · superseded · rolled_back · cancelled
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal
+
+from wfe_mcp.core.dataclass import dataclass
 
 
 class AttemptStatus(StrEnum):

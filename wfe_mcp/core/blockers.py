@@ -10,10 +10,10 @@ Rules:
    from the phase and never stored.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from wfe_mcp.core.attempt_states import AttemptStatus
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent
 
 BlockerStatus = Literal["open", "resolved", "ignored"]

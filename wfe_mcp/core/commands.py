@@ -5,12 +5,13 @@ events that follow are in the past tense (``events.py``).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack, VerdictKind

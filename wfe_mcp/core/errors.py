@@ -9,8 +9,10 @@ Every other exception is a bug in wfe-mcp: its text goes to the log only (code `
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
+
+from wfe_mcp.core.dataclass import dataclass
 
 Code = Literal[
     "invalid_artifact",

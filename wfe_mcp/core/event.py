@@ -1,8 +1,8 @@
 """Base classes of events."""
 
-from dataclasses import dataclass
 from typing import TypedDict
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import PhasePath
 
 

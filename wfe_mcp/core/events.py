@@ -4,12 +4,12 @@ Each event is one row of the append-only log; folding ``evolve`` over them rebui
 every fact that the next state needs: nothing is looked up again on replay.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict

@@ -1,6 +1,6 @@
 """A gate of a run that differs from its template's gate, and the configuration that the difference comes from."""
 
-from dataclasses import dataclass
+from wfe_mcp.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ They are part of the one text that a person signs: a statement, an event and a d
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from wfe_mcp.core.dataclass import dataclass
 
 Side = Literal["old", "new"]
 

@@ -7,13 +7,14 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Literal, NewType
 
 from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Pending, Stage, StateValues
 from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
@@ -168,7 +169,7 @@ class Attempt(StateValues):
     number: int
     iteration: int
     before: int = 0
-    state: AttemptState = Pending()  # noqa: RUF009 - frozen
+    state: AttemptState = Pending()
     submission: Submission = Submission()
     gates_before_passed: bool = False
     started_at: datetime | None = None

@@ -1,7 +1,6 @@
 """Events about the prompt of a phase that its gates judge before work."""
 
-from dataclasses import dataclass
-
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent
 
 

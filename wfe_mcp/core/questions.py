@@ -9,9 +9,9 @@ The core holds conditions as opaque text. The engine evaluates what is due and s
 same transaction; the answer is in the log, so that a replay needs no expression language.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.graph import around
 from wfe_mcp.core.leases import lock_holder, tree_holder
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, RunStatus

@@ -1,7 +1,6 @@
 """Events about the record itself: what a change wrote beside the log, and who signed it."""
 
-from dataclasses import dataclass
-
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.model import Kept
 

@@ -1,9 +1,9 @@
 """Events of checkpoints, rollbacks and forks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import Event
 from wfe_mcp.core.model import Attempt, LoopState, RunState, RunStatus, TakesBack
 from wfe_mcp.core.paths import PhasePath

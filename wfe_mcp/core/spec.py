@@ -5,9 +5,10 @@ A frozen projection: ids, needs, limits and rules. Conditions are opaque text th
 that a replay needs neither the template store nor CEL.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import PhasePath, declared
 
 CLIENT_ROLE = "client"

@@ -10,8 +10,10 @@ Rules:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from wfe_mcp.core.dataclass import dataclass
 
 _NEW = "superseded +new"
 

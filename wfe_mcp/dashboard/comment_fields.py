@@ -9,10 +9,11 @@ What was typed before travels with the form, so another field loses nothing. The
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.line_comments import LineComment
 from wfe_mcp.dashboard.html import Html, tag
 

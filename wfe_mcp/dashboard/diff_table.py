@@ -6,10 +6,10 @@ each line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.highlight import coloured
 from wfe_mcp.dashboard.html import Html, tag

@@ -8,11 +8,11 @@ It needs no script. A fault is shown above the text as it was typed: nothing is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.document import document
 from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin

@@ -9,11 +9,11 @@ It is ``wfe-mcp opinion answer``: the same validation and effect. What was typed
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import status_of
 from wfe_mcp.dashboard.document import document

@@ -5,11 +5,11 @@ POST /overrule/<run>     with phase, reason and PIN; then the list again
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.fields import hidden, pin_field, refuse_pin, text_field
 from wfe_mcp.dashboard.html import Html, tag

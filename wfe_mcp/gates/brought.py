@@ -15,9 +15,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from wfe_mcp.core.dataclass import dataclass
 
 MAX_ENTRIES = 50_000
 """A digest covers at most so many entries: about half a second."""

@@ -5,9 +5,9 @@ those of the reporter, with ``/``; ``relative_to`` removes the project's folder.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.results import FailedTest, TestResults
 
 MESSAGE_CHARS = 200

@@ -8,9 +8,10 @@ Rules (B-20):
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.invocation import asked
 from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.results import CountedFrom, TestResults

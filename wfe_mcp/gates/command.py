@@ -17,10 +17,11 @@ Rules:
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evidence_levels import Level, is_enough
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.check import Execution, execution, written_by

@@ -5,9 +5,9 @@ the report of this execution  →  else, where the runner was not asked for one,
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.check import Execution
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.results import TestResults

@@ -14,9 +14,9 @@ max_duration    the longest time that the check itself may take
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.gates.judgement import shortened
 from wfe_mcp.gates.results import TestResults, is_named, named_in

@@ -6,8 +6,9 @@ names real weaknesses in the others.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, cast
+
+from wfe_mcp.core.dataclass import dataclass
 
 Json = object
 """A parsed JSON value of unknown shape."""

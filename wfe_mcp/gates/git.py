@@ -8,11 +8,11 @@ fast_forward  true: HEAD descends from the commit at the attempt's start; a name
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.workflow.model import GitGate
 from wfe_mcp.workspace.git import repository as git

@@ -4,11 +4,12 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, node_reporter_url
 
 _LAUNCHERS = frozenset({

@@ -4,9 +4,10 @@ The message says what happened, then what to do next. It has at most ``MAX_MESSA
 to the agent contains it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import VerdictKind
 
 MAX_MESSAGE_CHARS = 4_000

@@ -10,9 +10,10 @@ Rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
 from wfe_mcp.workflow.model import OpinionGate

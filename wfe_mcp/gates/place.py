@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
 from wfe_mcp.jobs.checkouts import checkout_folder

@@ -6,11 +6,11 @@ other result, and any exception, is an error of the gate: never a pass, never a 
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.judgement import MAX_MESSAGE_CHARS, Judgement, undecided
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild

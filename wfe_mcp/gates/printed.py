@@ -6,8 +6,9 @@ a summary per package, they are added up; else the last one counts, since a chec
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.results import FailedTest, TestResults
 
 Counts = tuple[int, int, int, int]

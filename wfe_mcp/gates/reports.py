@@ -6,12 +6,13 @@ that writes one per class (Surefire, Gradle) are not: their sum is in the eviden
 
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.gates.check import Execution, TestReport
 from wfe_mcp.gates.coverage import parse_coverage

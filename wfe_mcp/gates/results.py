@@ -7,9 +7,11 @@ printed    the printed output, which the program could print itself: weaker evid
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+
+from wfe_mcp.core.dataclass import dataclass
 
 MAX_LISTED = 200
 """Most failing tests listed in the evidence; the counts include all."""

@@ -9,10 +9,10 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.json_reports import (
     go_text,
     parse_go,

@@ -17,8 +17,9 @@ Rules:
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.importers.afu9_script import translated, translated_condition
 from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script

@@ -10,9 +10,9 @@ Rules:
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest_hint, pointer
 from wfe_mcp.importers.afu9 import FORMAT, from_afu9, is_afu9
 from wfe_mcp.importers.imported import ImportedTemplate

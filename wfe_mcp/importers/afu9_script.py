@@ -14,9 +14,10 @@ Rules:
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.importers.afu9_methods import FUNCTIONS, METHODS, MILLISECONDS, NOW, OF_DATES, OF_ITEMS, Kind
 from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script, tokens
 from wfe_mcp.importers.imported import identifier

@@ -19,9 +19,10 @@ Rules:
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.importers.imported import ImportReport, PlanReading
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness

@@ -18,9 +18,10 @@ The old program never read its ``workflow`` section (S0-37); here it takes effec
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest, pointer
 from wfe_mcp.importers.imported import ImportedSettings, ImportReport
 

@@ -1,9 +1,10 @@
 """Parts of a Markdown file with their lines: front matter, headings, checkboxes."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers.imported import ImportReport
 

@@ -21,9 +21,10 @@ import graphlib
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.importers.imported import ImportReport, PlanReading
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses

@@ -8,9 +8,10 @@
 Nothing is invented: every acceptance, note and conflict scope of the plan is in the result, once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.importers.quality import MOST_DOMAINS, MOST_TASKS, domains_of, is_vague, order_of
 
 Shape = Literal["commit_shaped", "checklist_substep", "vague"]

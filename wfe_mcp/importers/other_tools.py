@@ -12,9 +12,9 @@
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest
 from wfe_mcp.importers.backlog_md import read_backlog_md
 from wfe_mcp.importers.folders import Folder

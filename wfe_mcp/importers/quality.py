@@ -5,8 +5,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from wfe_mcp.core.dataclass import dataclass
 
 MOST_TASKS, MOST_ACCEPTANCE, MOST_SCOPES, MOST_DOMAINS = 10, 12, 10, 2
 

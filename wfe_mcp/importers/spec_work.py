@@ -12,9 +12,10 @@ Rules:
 
 import graphlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 from wfe_mcp.importers.work_items import ids_of, in_order, nothing_open
 

@@ -12,9 +12,10 @@ Rules:
 import graphlib
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.units import plural
 from wfe_mcp.importers.imported import ImportedWork, ImportReport, free_name

@@ -16,10 +16,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive, this_process
 
 _PREFIX = "wfe-checkout-"

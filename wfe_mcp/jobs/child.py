@@ -18,10 +18,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.environment import MARK
 from wfe_mcp.jobs.lines import Lines
 from wfe_mcp.jobs.output import CappedLog

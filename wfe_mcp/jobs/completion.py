@@ -12,9 +12,10 @@ Every ending checks the fence. One that comes too late changes nothing and retur
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.backoff import backoff_s
 from wfe_mcp.jobs.job_context import Outcome

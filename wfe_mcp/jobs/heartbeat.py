@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.job_context import Stop
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord

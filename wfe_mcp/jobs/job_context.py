@@ -12,10 +12,11 @@ job, after the fence check: a worker that lost its claim writes nothing.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import JobRecord

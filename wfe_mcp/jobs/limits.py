@@ -7,8 +7,9 @@ timeouts    per job, by queue; a job's own limit takes precedence
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.store.records.jobs import ClaimLimits
 
 

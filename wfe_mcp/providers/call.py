@@ -12,9 +12,10 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.provider_kinds import FsAbility, ProviderKind
 
 FaultKind = Literal[
@@ -93,6 +94,9 @@ class Usage:
         )
 
 
+_NOTHING = Usage()
+
+
 class ProviderFault(Exception):
     """A provider failed. ``message`` says what happened, ``hint`` what to do next.
 
@@ -100,7 +104,7 @@ class ProviderFault(Exception):
     """
 
     def __init__(
-        self, kind: FaultKind, message: str, hint: str = "", *, retry_after_s: float | None = None, usage: Usage = Usage()
+        self, kind: FaultKind, message: str, hint: str = "", *, retry_after_s: float | None = None, usage: Usage = _NOTHING
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.kind: FaultKind = kind

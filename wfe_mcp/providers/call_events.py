@@ -15,10 +15,11 @@ Rules:
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import ProviderFault, ToolResult, Usage
 from wfe_mcp.providers.faults import counted, in_our_words
 

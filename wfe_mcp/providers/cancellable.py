@@ -7,9 +7,10 @@ the thread of the call:  loop ──► task: the call or the tool loop
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import Usage
 
 if TYPE_CHECKING:

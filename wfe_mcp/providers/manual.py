@@ -14,10 +14,10 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.providers.manual_files import places_of

@@ -5,9 +5,9 @@ Only ``plugin_calls.py`` calls it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import Answer, Connection, Listener, Question, ShouldStop, Task, Worked
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 

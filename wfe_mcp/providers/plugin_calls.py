@@ -16,11 +16,12 @@ import json
 import logging
 import threading
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.call import (
     Answer,
     Connection,

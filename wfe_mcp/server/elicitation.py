@@ -9,7 +9,6 @@ has a text field: a client that accepts automatically sends an empty form, which
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -23,6 +22,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.server.tool_request import Ctx
 from wfe_mcp.views.envelope import Envelope
 

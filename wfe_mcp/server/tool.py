@@ -5,12 +5,12 @@ defaults, no ``T | null`` (``null`` for an optional argument counts as absent).
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
 
 ALWAYS: dict[str, Any] = {"anthropic/alwaysLoad": True}

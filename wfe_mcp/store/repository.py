@@ -7,12 +7,13 @@ about 0.1 ms more than raw sqlite3.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.schema.layout import RUN

@@ -7,8 +7,10 @@ from the answers: which phase is next, and when to ask.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ memory cannot finish either.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.testing.values import at, value_for
 
 if TYPE_CHECKING:

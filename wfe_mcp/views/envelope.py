@@ -7,9 +7,10 @@ are absent; ``ok`` never is.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.views.model import plain
 
 if TYPE_CHECKING:

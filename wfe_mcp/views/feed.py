@@ -6,9 +6,9 @@ ended. Watchers poll; a poll costs three small queries.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.models.caps import dollars
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.views.runs import event_view

@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, dataclass_transform
+
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

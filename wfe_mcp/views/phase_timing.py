@@ -14,9 +14,10 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import PhasePath, declared
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ DECISIONS = 5
 def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
     """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
     if not run:
-        return _open_runs(engine, by)
+        return _open_runs(engine, by, detail)
     if detail == "full":
         from wfe_mcp.engine.models.client_calls import record_client_calls  # the brief status does without
 
@@ -71,16 +71,17 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     )
 
 
-def _open_runs(engine: Engine, by: By) -> Envelope:
+def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
         newest = tx.open_run_ids(engine.project_id, limit=SHOWN + 1)
-        found = [overview(engine, tx, engine.load(tx, run)) for run in newest[:SHOWN]]
-    if any(end_time(engine, one.loaded) for one in found):
-        return _open_runs(engine, by)
-    if not found:
-        return nothing_open()
-    if len(found) == 1:
-        return status(engine, by, found[0].loaded)
+        loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
+        found = [overview(engine, tx, each) for each in loaded] if len(loaded) > 1 else []
+    if any(end_time(engine, each) for each in loaded):
+        return _open_runs(engine, by, detail)
+    if not loaded:
+        return nothing_open(engine)
+    if len(loaded) == 1:
+        return status(engine, by, loaded[0], detail)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
 
     records = [one.loaded.record for one in found]

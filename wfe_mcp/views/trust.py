@@ -7,12 +7,12 @@ sha256        of all that is shown: trust is signed for it, and refused once it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.approvals.approvers import approvers_here, continues
 from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
 from wfe_mcp.engine.templates.trust import OWN, in_force, own_pending, pending_trust

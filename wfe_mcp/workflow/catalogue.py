@@ -9,12 +9,12 @@ Only ``read`` opens files, and it parses JSON only. ``lint`` checks a definition
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins, shipped
 from wfe_mcp.workflow.load import digest, load_definition

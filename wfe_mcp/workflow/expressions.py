@@ -15,9 +15,9 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.model.base import ROOTS
 from wfe_mcp.workflow.model.phases import LoopPhase
 from wfe_mcp.workflow.model.template import all_phases

@@ -9,9 +9,9 @@ verdict does not depend on this module.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.expressions import ExpressionError, source_of, string_end
 
 _CALL = re.compile(r"(?P<list>.+)\.\s*(?P<macro>all|exists)\s*\Z", re.DOTALL)

@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from wfe_mcp.core.errors import Detail, Refused
+from wfe_mcp.workflow.default_keys import filled
 from wfe_mcp.workflow.faults import Fault, faults_of
 from wfe_mcp.workflow.model import Defaults, Template
 
@@ -61,17 +62,4 @@ def _with_defaults(definition: object) -> object:
     except ValidationError as exc:
         faulty = {entry["loc"][0] for entry in exc.errors(include_url=False)}
         given = {key: value for key, value in given.items() if key not in faulty}
-    return {**whole, "phases": _filled(whole.get("phases"), given)}
-
-
-def _filled(phases: object, defaults: dict[str, Any]) -> object:
-    if not isinstance(phases, list):
-        return phases
-    return [_filled_phase(phase, defaults) for phase in cast("list[object]", phases)]
-
-
-def _filled_phase(phase: object, defaults: dict[str, Any]) -> object:
-    if not isinstance(phase, dict):
-        return phase
-    own = {**defaults, **cast("dict[str, Any]", phase)}
-    return {**own, "phases": _filled(own["phases"], defaults)} if "phases" in own else own
+    return {**whole, "phases": filled(whole.get("phases"), given)}

@@ -17,9 +17,9 @@ and sha256 of the template it came from. A key without effect is refused, never 
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 
 _RETRIES = ("retry", "backoff")

@@ -1,11 +1,11 @@
 """The data of the generated template reference: every key with its type, default and meaning, from the models."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic.fields import FieldInfo
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.examples import EXAMPLES
 from wfe_mcp.workflow.model import (
     AgentPhase,

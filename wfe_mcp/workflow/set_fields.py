@@ -1,10 +1,10 @@
 """Lists the set fields of a template with their place and the expressions they accept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import pointer
 from wfe_mcp.workflow.model import Shape
 from wfe_mcp.workflow.model.base import TakesKind, takes

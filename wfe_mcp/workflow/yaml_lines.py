@@ -9,10 +9,10 @@ Rules:
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.limits import YAML_DEPTH
 from wfe_mcp.workflow.load import MAX_BYTES, read_text

@@ -27,9 +27,9 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
     from wfe_mcp.views.run_models import RunList, RunView
 
     wanted = invocation.at(run) if run else ""
-    answer = run_status.status(invocation.engine, invocation.by, wanted, "full" if full else "brief")
-    if answer.run and not invocation.screen.as_json:  # a person sees every phase, an agent pays by the token
-        answer = run_status.status(invocation.engine, invocation.by, answer.run, "full")
+    # A person sees every phase, an agent pays by the token.
+    detail = "brief" if invocation.screen.as_json and not full else "full"
+    answer = run_status.status(invocation.engine, invocation.by, wanted, detail)
     page = page_at(invocation.engine, may_start=False)
     if page:
         shown = answer.view if isinstance(answer.view, RunView | RunList) else RunList(runs=())

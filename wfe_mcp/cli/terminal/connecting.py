@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.cli.terminal.hook_choices import hook_changes, hook_command, hook_note, wants_hooks
 from wfe_mcp.clients import connect, files, launch
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
@@ -271,7 +272,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             )
             screen.aside(f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
-            screen.aside('  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
+            screen.aside('  It may start the server outside the project: if status names another folder, add "--project", "<folder>".')  # fmt: skip
     for each in outcomes:
         if each.refusal is not None:
             screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
@@ -362,7 +363,7 @@ def _connect(
                       "Nothing was written. Try --command path, or run wfe-mcp doctor.")  # fmt: skip
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
-        kept = files.write(change, records, connect.originals(change, records))
+        kept = files.write(change, records, connect.originals(plan.found, places, change, records))
         one.kept += [str(kept)] if kept else []
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal import pin
 from wfe_mcp.cli.terminal.pager import paged
 from wfe_mcp.cli.terminal.prose import part_lines, wrapped
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
@@ -17,6 +16,7 @@ import typer
 
 from wfe_mcp.cli.terminal.options import AsJson, InProject
 from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.texts import refuse_unkept
 from wfe_mcp.workspace.system.redaction import without_hidden

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.clients.formats.splice import Edit, Unreadable, Unsplicable, indentation, line_end, line_of, line_start
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

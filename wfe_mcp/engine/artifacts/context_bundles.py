@@ -6,10 +6,10 @@ Later changes of the files do not affect the run (S0-49).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.workspace.config.context_bundles import files_matching

@@ -15,10 +15,10 @@ A prompt that a person edited is not replaced by a suggestion.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.line_comments import split_comments
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind

@@ -7,12 +7,12 @@ them or none.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.artifacts.expression_scope import roots
 
 if TYPE_CHECKING:

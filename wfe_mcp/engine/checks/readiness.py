@@ -5,9 +5,9 @@ Nothing runs: a program is looked up as a gate would, and a module of a virtual 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.checks.last_trials import last_trial
 from wfe_mcp.jobs.child import start_fault

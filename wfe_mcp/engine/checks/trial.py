@@ -18,10 +18,11 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.engine.checks.outcomes import WORKS
 from wfe_mcp.gates.command import run_check

@@ -7,11 +7,11 @@ the transaction that ends it, and counts only while the same revision, gate and 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evidence_levels import strictest
 from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind

@@ -12,11 +12,11 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.kernel.run_change import run_as_read

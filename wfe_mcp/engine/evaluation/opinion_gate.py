@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson

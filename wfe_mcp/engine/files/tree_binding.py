@@ -11,10 +11,10 @@ what the phase's own checks write (their reports and ``writes`` globs). It is re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.paths import match_globs
 

@@ -8,12 +8,12 @@ All are checked before git does anything, and again in the transaction that begi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core import undo as steps_back
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By, Channel, RunId, RunState, TakesBack
 from wfe_mcp.core.moves import refusal

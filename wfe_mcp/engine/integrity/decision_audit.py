@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import events as e
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Signature, Stage
 from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key, trusted_chain

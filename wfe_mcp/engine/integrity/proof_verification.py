@@ -14,13 +14,14 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_file, approvers_here, chain_of
 from wfe_mcp.engine.approvals.passkeys import signed

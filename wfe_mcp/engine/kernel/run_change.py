@@ -6,9 +6,10 @@ something for a run (conditions, prompts, gates, steps) reads it here; ``transac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Unpack
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.engine.kernel.actors import SYSTEM

@@ -1,13 +1,16 @@
 """Compiled templates, parsed once per process and kept by sha256.
 
-A run keeps its frozen version: the definition is looked up by its sha256, parsed once per process.
+A run keeps its frozen version: the definition is looked up by its sha256, and parsed when more of it is needed than the names
+of artifacts, once per process. A status often needs no more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import declared
 
@@ -32,22 +35,82 @@ STEPS_REPORT: dict[str, Any] = {
 """The artifact of a phase of steps without an ``output``: the results by step id."""
 
 
+class _Parts:
+    """What follows from a definition. Each part is made when it is first used: the models of templates take 0.1 s to load."""
+
+    def __init__(self, definition: dict[str, Any]) -> None:
+        self._definition = definition
+        self.held: dict[str, Template] = {}
+
+    @cached_property
+    def template(self) -> Template:
+        from wfe_mcp.workflow.load import parse
+
+        return parse(self._definition)
+
+    @cached_property
+    def phases(self) -> dict[str, Phase]:
+        return dict(_by_path(self.template.phases, "", self.held))
+
+    @cached_property
+    def expressions(self) -> Expressions:
+        from wfe_mcp.workflow.expressions import Expressions
+
+        _ = self.phases  # it fills ``held``
+        return Expressions.of(self.template, *self.held.values())
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        from wfe_mcp.workflow.projection import project
+
+        return project(self.template)
+
+    @cached_property
+    def written(self) -> dict[str, dict[str, Any]]:
+        """The phases as they are written, by their paths; those of templates that run inside are left out."""
+        from wfe_mcp.workflow.default_keys import filled
+
+        phases = filled(self._definition["phases"], self._definition.get("defaults") or {})
+        return dict(_as_written(cast("list[dict[str, Any]]", phases), ""))
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
     """A template version: as the author wrote it, as the machine sees it, and its compiled conditions.
 
-    ``phases``: with those of the templates that it holds; ``held``: these, by the phase that holds them.
-    ``own``: the definition without them, where the template was looked up to start a run.
+    ``own``: the definition without the templates that it holds, where it was looked up to start a run.
     """
 
     definition: dict[str, Any]
     sha256: str
-    template: Template
-    spec: RunSpec
-    expressions: Expressions
-    phases: Mapping[str, Phase]
-    held: Mapping[str, Template]
+    parts: _Parts = field(repr=False, compare=False)
     own: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def template(self) -> Template:
+        """The template. Refuses ``invalid_template``, as the other parts do."""
+        return self.parts.template
+
+    @property
+    def spec(self) -> RunSpec:
+        """The template as the machine sees it."""
+        return self.parts.spec
+
+    @property
+    def expressions(self) -> Expressions:
+        """Its compiled conditions."""
+        return self.parts.expressions
+
+    @property
+    def phases(self) -> Mapping[str, Phase]:
+        """The phases by their paths, with those of the templates that it holds."""
+        return self.parts.phases
+
+    @property
+    def held(self) -> Mapping[str, Template]:
+        """The templates that it holds, by the phase that holds them."""
+        _ = self.parts.phases
+        return self.parts.held
 
     def phase(self, path: PhasePath) -> Phase:
         """The definition of a phase of the run."""
@@ -78,6 +141,10 @@ class CompiledTemplate:
 
     def artifact_name(self, path: PhasePath) -> str | None:
         """The name of the artifact the phase produces; None when it produces none."""
+        written = self.parts.written.get(declared(path))
+        if written is not None:
+            made: dict[str, str] = written.get("output") or {}
+            return made.get("artifact")
         output = self.phase(path).output
         return None if output is None else output.artifact
 
@@ -131,16 +198,23 @@ def linted(definition: dict[str, Any]) -> LintReport:
 
 def compile_template(definition: dict[str, Any]) -> CompiledTemplate:
     """Parse and project ``definition``. Refuses ``invalid_template``."""
-    # CEL and the template model are loaded with the first template, not with the server (10 + 60 ms).
-    from wfe_mcp.workflow.expressions import Expressions
-    from wfe_mcp.workflow.load import digest, parse
-    from wfe_mcp.workflow.projection import project
+    made = _of_checked(definition)
+    _ = made.spec, made.expressions
+    return made
 
-    template = parse(definition)
-    held: dict[str, Template] = {}
-    phases = dict(_by_path(template.phases, "", held))
-    expressions = Expressions.of(template, *held.values())
-    return CompiledTemplate(definition, digest(definition), template, project(template), expressions, phases, held)
+
+def _of_checked(definition: dict[str, Any]) -> CompiledTemplate:
+    """The compiled template of a definition that is known to be valid."""
+    from wfe_mcp.workflow.load import digest
+
+    return CompiledTemplate(definition, digest(definition), _Parts(definition))
+
+
+def _as_written(phases: Sequence[dict[str, Any]], before: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for phase in phases:
+        path = before + phase["id"]
+        yield path, phase
+        yield from _as_written(phase.get("phases") or (), f"{path}.")
 
 
 def _by_path(phases: Sequence[Phase], before: str, held: dict[str, Template]) -> Iterator[tuple[str, Phase]]:
@@ -186,15 +260,17 @@ class TemplateCache:
         """The frozen compiled template of ``run``."""
         found = self._parsed.get(run.definition_sha256)
         if found is None:
-            found = self.of(tx.document(run.definition_sha256))
+            made = _of_checked(tx.document(run.definition_sha256))
+            found = self._parsed.setdefault(made.sha256, made)
         return found
 
     def of(self, definition: dict[str, Any]) -> CompiledTemplate:
         """The compiled template of ``definition``. Refuses ``invalid_template``."""
         from wfe_mcp.workflow.load import digest
 
-        sha256 = digest(definition)
-        found = self._parsed.get(sha256)
+        found = self._parsed.get(digest(definition))
         if found is None:
-            found = self._parsed[sha256] = compile_template(definition)
+            found = compile_template(definition)
+            self._parsed[found.sha256] = found
+        _ = found.spec, found.expressions
         return found

@@ -11,10 +11,10 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.kernel.actors import SYSTEM

@@ -7,8 +7,10 @@ template limits.max_cost      ┐ the smaller one; the user's raise for this run
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.models.connections import connected, needs_model
 from wfe_mcp.engine.models.roles import Filled, filled, provider_now

@@ -7,10 +7,10 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.store.records.jobs import JobStatus

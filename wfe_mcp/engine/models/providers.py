@@ -6,9 +6,9 @@ never into a project's; a key goes to where ``secrets`` keeps it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.engine.models.connections import connection_of, needs_model
 from wfe_mcp.engine.models.roles import provider_names, provider_now

@@ -8,9 +8,9 @@ keys. Later names (another driver, a retry with another role) are looked up in t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole, builtin_provider
 

@@ -6,10 +6,11 @@ feedback again. A dead holder's phase is taken over at once; for a live holder's
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import time_is_over
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunStatus

@@ -5,9 +5,9 @@ Only servers of trusted configuration are ever started or asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunStatus
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ def run_outputs(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplat
 
     They are a function of what the log holds, so nothing of them is stored. One that cannot be evaluated hides no other.
     """
+    if loaded.state.status is not RunStatus.COMPLETED:
+        return None
     outputs = plan.template.outputs
-    if not outputs or loaded.state.status is not RunStatus.COMPLETED:
+    if not outputs:
         return None
     from wfe_mcp.engine.artifacts.expression_scope import run_roots
     from wfe_mcp.engine.kernel.actors import SYSTEM

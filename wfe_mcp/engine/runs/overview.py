@@ -5,9 +5,10 @@ Facts only: views turn them into sentences and commands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts

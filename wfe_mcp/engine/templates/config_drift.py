@@ -7,10 +7,10 @@ shell can do both. So ``wfe-mcp trust`` and ``init`` record the review and its b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.kernel.engine import own_key
 
 if TYPE_CHECKING:

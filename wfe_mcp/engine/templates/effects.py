@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.templates.effect_tables import ALLOWS, EFFECTS, HOLDS, KINDS, NAMED_BY, NO_EFFECT, WEAKENS, Kind
 from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
 from wfe_mcp.workflow.model.rules import SubflowRule

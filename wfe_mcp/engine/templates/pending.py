@@ -1,6 +1,6 @@
 """Something that needs the user's trust."""
 
-from dataclasses import dataclass
+from wfe_mcp.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

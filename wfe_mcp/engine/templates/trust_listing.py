@@ -7,11 +7,12 @@ never trusted is compared with the installed one of its name.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.engine.templates.catalogue import installed_definition, template_definition, trust_key, whole_definition
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, is_no_looser

@@ -13,9 +13,9 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.engine.templates.catalogue import known_templates, project_names, template_definition, whole_definition
 from wfe_mcp.engine.templates.config_drift import note_template

@@ -7,11 +7,12 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from wfe_mcp.artifacts.checking import faults_of
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.jobs.output import plain_text

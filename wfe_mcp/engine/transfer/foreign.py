@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.artifacts.validate import validate
 from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
 from wfe_mcp.core.commands import Cancel, StartPhase, StartRun, Submit
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.decide import decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve

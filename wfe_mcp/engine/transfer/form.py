@@ -18,11 +18,11 @@ Rules:
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn, cast
 
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.store.records.bundles import SECTIONS
 

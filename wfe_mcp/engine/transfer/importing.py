@@ -12,12 +12,12 @@ Rules:
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
 from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name, origin_of
 from wfe_mcp.engine.transfer.checking import check

@@ -18,9 +18,10 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

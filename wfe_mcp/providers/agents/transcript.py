@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.providers.agents.agent import AgentResult, AgentUsage, Given, Said, Speaks, ToolBegan, ToolDone, Trouble
 from wfe_mcp.providers.call import ToolResult, Usage
 

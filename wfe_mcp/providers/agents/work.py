@@ -16,9 +16,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.providers.agents.agent import words_of
 from wfe_mcp.providers.agents.claude_code import CLAUDE_CODE

@@ -8,10 +8,10 @@ UTC. Only an anchor reveals a rewritten chain: a (seq, hash) kept outside the da
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.schema.columns import instant

@@ -12,13 +12,13 @@ Rules:
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, column, literal_column, select
 
 from wfe_mcp.core.canonical import sha256_hex
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Kept, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.calls import CallStatus

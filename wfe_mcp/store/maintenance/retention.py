@@ -11,12 +11,12 @@ Rules:
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Integer, Table, bindparam, delete, desc, insert, literal_column, select, update
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import columns_for, row_from

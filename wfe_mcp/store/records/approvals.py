@@ -1,11 +1,12 @@
 """Approval requests and decisions as plain values, free of SQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Assurance, Channel, RunId, Stage
 from wfe_mcp.core.paths import PhasePath
 

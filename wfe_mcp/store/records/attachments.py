@@ -1,8 +1,8 @@
 """Records of attachments: files that a person or an agent adds to an attempt."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Channel, RunId
 from wfe_mcp.core.paths import PhasePath
 

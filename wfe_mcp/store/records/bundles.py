@@ -4,9 +4,10 @@ A section is a table without the columns that name a location: the run, the proj
 column may be absent, so that a newer version reads the bundles of an older one.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
+
+from wfe_mcp.core.dataclass import dataclass
 
 ColumnKind = Literal["text", "word", "number", "integer", "float", "flag", "time", "json", "bytes"]
 

@@ -1,11 +1,12 @@
 """Jobs, claim limits and queues as plain values, free of SQL."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Required, TypedDict
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 

@@ -6,10 +6,11 @@ values are plain dicts and lists; treat them as frozen, they may be shared.
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from datetime import datetime
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 

@@ -1,9 +1,9 @@
 """Search hits and pages as plain values, free of SQL."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 

@@ -5,11 +5,11 @@ ready ──→ queued ──→ running ──→ done | failed | unknown      
   └─────────────────────┘ waiting: for trust
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 

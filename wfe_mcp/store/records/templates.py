@@ -1,10 +1,12 @@
 """Stored template versions as plain values, free of SQL."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from wfe_mcp.core.dataclass import dataclass
 
 
 class TemplateMark(StrEnum):

@@ -4,11 +4,11 @@ The position is SQLite's row number: there is one writer at a time, so no event 
 may number the rows anew; a position from before is then wrong, and a reader whose position is past the end starts over.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, desc, literal_column, or_, select
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import columns_for

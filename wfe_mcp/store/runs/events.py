@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, exists, insert, select
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.events import DecisionSigned, Event
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import Assurance, By, Person, RunId, RunState

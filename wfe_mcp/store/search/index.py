@@ -15,12 +15,13 @@ Rules:
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.repository import Caches, Repository
 from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, RUN

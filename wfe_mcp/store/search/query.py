@@ -10,8 +10,8 @@ Rules:
 """
 
 import re
-from dataclasses import dataclass
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.search.words import matcher, words
 

@@ -9,9 +9,10 @@ Rules:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.testing.values import value_for
 
 if TYPE_CHECKING:

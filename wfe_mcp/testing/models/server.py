@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.testing.models import anthropic, chat, gemini, responses
 from wfe_mcp.testing.models.script import AUTO, Turn, Wanted, reply_to
 

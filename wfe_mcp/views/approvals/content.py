@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
+
+from wfe_mcp.core.dataclass import dataclass
 
 _MOST_COLUMNS = 5
 _MARKDOWN = re.compile(

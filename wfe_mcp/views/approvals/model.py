@@ -13,10 +13,11 @@ Fields are facts: no widths, colours, relative times or cuts. So the same decisi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     from wfe_mcp.workspace.git.file_diffs import FileDiff

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals.change import LOST_GIT

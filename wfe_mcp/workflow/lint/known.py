@@ -9,8 +9,10 @@ name is refused only when it cannot exist.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, cast
+
+from wfe_mcp.core.dataclass import dataclass
 
 
 class Known(Protocol):

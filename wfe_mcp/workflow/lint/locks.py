@@ -13,8 +13,8 @@ Rules:
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.lint.flows import held_views
 from wfe_mcp.workflow.lint.report import LintFindings

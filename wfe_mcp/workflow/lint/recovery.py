@@ -5,9 +5,10 @@ replaced place, or about a removed name, are dropped: the schema error is report
 """
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, nearest, pointer
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.faults import Fault

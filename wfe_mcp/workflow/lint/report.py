@@ -1,8 +1,9 @@
 """The report of lint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
 

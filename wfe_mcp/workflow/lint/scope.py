@@ -9,10 +9,11 @@ the reason why.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.lint.known import OPEN, Fields, Known, MapOf, SchemaNode
 from wfe_mcp.workflow.lint.order import Order

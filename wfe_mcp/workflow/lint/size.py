@@ -5,11 +5,12 @@ check. So the other rules need not be safe for any size, only near-linear up to 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from wfe_mcp.artifacts.weight import pattern_weight, patterns_of
 from wfe_mcp.core import limits
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail
 
 _SCHEMA_KEYS = frozenset({"inputs", "schema"})

@@ -7,8 +7,9 @@ does not recognise are open, and CEL has checked the syntax before.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.lint.known import OPEN, Fields, Known
 
 _TOKEN = re.compile(

@@ -8,7 +8,6 @@ Rules:
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 from pydantic import (
@@ -23,6 +22,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+
+from wfe_mcp.core.dataclass import dataclass
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class Takes:
 class Shape(BaseModel):
     """One object of a template: closed, frozen, strict."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 Many = Annotated[tuple[T, ...], Field(strict=False)]

@@ -11,10 +11,10 @@ Rules:
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config import node_checks as node
 from wfe_mcp.workspace.config import python_checks as python
 from wfe_mcp.workspace.config.checks import CheckSettings

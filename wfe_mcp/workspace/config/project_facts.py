@@ -4,9 +4,9 @@ Nothing of the project runs, and nothing is stored: the facts are those of the m
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.found_checks import FoundCheck, found_checks
 from wfe_mcp.workspace.config.project_listing import Listing, list_project
 from wfe_mcp.workspace.config.stacks import Stack, stacks_of

@@ -1,9 +1,9 @@
 """The kinds of model providers and their defaults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, NewType
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.resources import is_name_of
 

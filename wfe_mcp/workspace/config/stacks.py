@@ -5,10 +5,10 @@ package.json, pnpm-lock.yaml   →  TypeScript, pnpm, vitest
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config import node_checks as node
 from wfe_mcp.workspace.config import python_checks as python
 from wfe_mcp.workspace.config.found_checks import FoundCheck

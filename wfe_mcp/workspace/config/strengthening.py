@@ -14,9 +14,9 @@ person trusts bytes without it. ``policy`` is kept by ``engine/templates/trust.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.documents import Document, put
 from wfe_mcp.workspace.config.gate_keys import Path, tables
 

@@ -7,8 +7,9 @@ Rules:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from wfe_mcp.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

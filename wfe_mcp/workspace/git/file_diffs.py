@@ -17,10 +17,11 @@ from __future__ import annotations
 import difflib
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.git.command import Repository, require_repository, run_git
 from wfe_mcp.workspace.git.objects import Node, object_id
 from wfe_mcp.workspace.git.working_tree import changes_between

@@ -6,9 +6,9 @@ as they are on disk                 also where git stores them differently: a fi
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.git.command import Repository, run_git, setting, text_of, user_files
 from wfe_mcp.workspace.git.objects import Node
 from wfe_mcp.workspace.git.repository import NOT_OURS

@@ -7,8 +7,9 @@ Rules:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from wfe_mcp.core.dataclass import dataclass
 
 Why = Literal["large", "too many", "nested repository", "submodule", "unreadable", "not saved", "sparse"]
 

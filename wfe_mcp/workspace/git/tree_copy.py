@@ -10,9 +10,9 @@ Rules:
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.command import run_git
 from wfe_mcp.workspace.git.objects import Node, hash_file, object_id

@@ -24,11 +24,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
 from wfe_mcp.workspace.git.names import NameList, Tracked, is_ours

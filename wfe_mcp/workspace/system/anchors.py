@@ -16,12 +16,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of

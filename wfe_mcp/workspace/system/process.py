@@ -13,9 +13,10 @@ import socket
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
 
 if TYPE_CHECKING:
     import psutil
