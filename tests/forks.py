@@ -1,4 +1,4 @@
-"""``python -m wfe_mcp``, or a Python text that imports it, as a fork of a process that has the package loaded.
+"""``python -m wfe_mcp``, a Python text that imports it, or an MCP server of the tests, as a fork of a process that has the package loaded.
 
     test process ── Popen([python, -m, wfe_mcp, …]) ══ request, descriptors ══> this server ── fork, fork ──> __main__
                  <════════════════════ pid ═════════════════════════════════
@@ -20,6 +20,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import gc
 import importlib
 import inspect
@@ -62,8 +63,9 @@ _PLAIN = {
     "umask": -1, "process_group": -1, "restore_signals": True,
 }  # fmt: skip
 _MEASURE = {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE"}
+_OPTIONS = ("-m", "-c")
 _FRESH = ("sys.modules", "maxrss", "cmdline")
-_HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHON_KEYRING_BACKEND", *_MEASURE}
+_HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_KEYRING_BACKEND", *_MEASURE}
 _LOCALES = {"", "C", "POSIX", "C.UTF-8"}
 _SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 _EXEC: Any = subprocess.Popen._execute_child  # type: ignore[attr-defined]
@@ -169,10 +171,21 @@ def can_fork(given: Mapping[str, Any]) -> bool:
 
 def _is_ours(args: Sequence[Any]) -> bool:
     """Our program, or a Python text that imports our package; not one that asks what a new process has loaded."""
-    if tuple(args[:3]) == _PROGRAM:
+    if tuple(args[:3]) == _PROGRAM or (
+        len(args) > 1 and args[0] == sys.executable and _is_server(os.fsdecode(args[1]))
+    ):
         return True
     text = args[2] if len(args) > 2 and tuple(args[:2]) == (sys.executable, "-c") else None
     return isinstance(text, str) and "wfe_mcp" in text and not any(word in text for word in _FRESH)
+
+
+@functools.cache
+def _is_server(path: str) -> bool:
+    """A file of the tests that is an MCP server: its SDK takes a second to load."""
+    if not (path.startswith(os.path.join(_root(), "tests") + os.sep) and path.endswith(".py")):
+        return False
+    with open(path, encoding="utf-8") as file:
+        return "from mcp.server import" in file.read()
 
 
 def adopt(*, yes: bool) -> None:
@@ -292,10 +305,10 @@ def become(request: Any, received: list[int]) -> None:
     time.tzset()
     random.seed()
     tempfile.tempdir = None
-    sys.argv = [words[0], *words[2:]]
+    sys.argv = [words[0], *words[2:]] if words[0] in _OPTIONS else list(words)
     more = os.environ.get("PYTHONPATH", "")
     sys.path[:1] = [
-        os.getcwd() if words[0] == "-m" else "",
+        os.getcwd() if words[0] == "-m" else "" if words[0] == "-c" else os.path.dirname(words[0]),
         *(os.path.abspath(each) for each in more.split(os.pathsep) if more),
     ]
     sys.stdin, sys.stdout, sys.stderr = (stream(number) for number in range(3))
@@ -303,6 +316,7 @@ def become(request: Any, received: list[int]) -> None:
         import coverage
 
         coverage.process_startup(force=True)
+    sys.dont_write_bytecode = bool(environment.get(b"PYTHONDONTWRITEBYTECODE"))
     if b"PYTHONUNBUFFERED" in environment and sys.stdout is not None:
         sys.stdout.reconfigure(write_through=True)
 
@@ -321,11 +335,13 @@ def main() -> None:
     if found is None:
         return
     become(*found)
-    option, text, *_ = found[0][0]
+    option, text = (*found[0][0][:2], "")[:2]
     code: Any = None
     try:
         if option == "-m":
             runpy.run_module(text, run_name="__main__", alter_sys=True)
+        elif option not in _OPTIONS:
+            runpy.run_path(option, run_name="__main__")
         else:
             sys.modules["__main__"] = named = types.ModuleType("__main__")
             exec(compile(text, "<string>", "exec"), named.__dict__)

@@ -12,7 +12,10 @@ import psutil
 import pytest
 
 from tests.forks import Forks
+from tests.tools.stub import running_stub
 from wfe_mcp.testing.stdio_client import StdioClient
+from wfe_mcp.tools.client import list_tools
+from wfe_mcp.workspace.config.settings_tables import FrozenServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are started for real elsewhere")
 
@@ -50,6 +53,17 @@ def test_a_fork_prints_and_ends_as_the_program_does(run: Run, forks: Forks, word
     real = run(*words)
     assert forks.made == before + 1
     assert (forked.returncode, forked.stdout, forked.stderr) == (real.returncode, real.stdout, real.stderr)
+
+
+def test_a_server_of_the_tests_is_forked_and_another_script_is_started(tmp_path: Path, forks: Forks) -> None:
+    (own := tmp_path / "own.py").write_text("from mcp.server import MCPServer\n", encoding="utf-8")
+    before = forks.made
+    with running_stub(tmp_path / "calls.jsonl") as stub:
+        assert forks.made == before + 1
+        server = FrozenServer(name="stub", url=stub.url)
+        assert "say" in {tool.name for tool in list_tools(server, timeout_s=60, env={}, cwd=tmp_path).tools}
+    subprocess.run([sys.executable, str(own)], check=True)
+    assert forks.made == before + 1
 
 
 def test_a_fork_is_a_child_of_the_test_and_is_killed_as_one(tmp_path: Path, forks: Forks) -> None:

@@ -43,11 +43,13 @@ def running_stub(calls: Path, program: Path = STUB) -> Generator[Stub]:
         port = free.getsockname()[1]
     argv = [sys.executable, str(program), str(calls), str(port)]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        end = time.monotonic() + 60
-        while time.monotonic() < end and not _listens(port):
-            time.sleep(0.05)
-        yield Stub(f"http://127.0.0.1:{port}", calls)
-        child.kill()
+        try:
+            end = time.monotonic() + 60
+            while time.monotonic() < end and not _listens(port):
+                time.sleep(0.05)
+            yield Stub(f"http://127.0.0.1:{port}", calls)
+        finally:
+            child.kill()
 
 
 def _listens(port: int) -> bool:

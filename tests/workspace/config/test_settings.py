@@ -230,3 +230,18 @@ def test_a_server_may_come_from_two_layers_and_run_on_an_allowed_origin(root: Pa
     servers = loaded.settings.mcp_servers
     assert servers["a"].frozen("a") == FrozenServer(name="a", command="a", env=["TOKEN"])
     assert servers["b"].frozen("b").url == "http://LOCALHOST:9/mcp"
+
+
+def test_what_has_not_changed_is_read_once_and_whatever_has_is_seen(root: Path) -> None:
+    text = "auto = false\n[checks.test]\nargv = ['true']"
+    first = load(root, project=text)
+
+    assert load(root) is first
+    assert first.settings.checks
+    assert not first.settings.auto
+    assert load(root, project=text.replace("'true'", "'false'")).settings.checks["test"].argv == ["false"]
+    assert not load(root, project=text, trust=False).settings.checks
+    assert load(root, env={"WFE_AUTO": "1"}).settings.auto
+    assert load(root, flags={"auto": True}).settings.auto
+    assert load(root, flags={"auto": 1}).problems, "1 is not true"
+    assert load(root, user="[checks.own]\nargv = ['true']").settings.checks.keys() == {"own", "test"}

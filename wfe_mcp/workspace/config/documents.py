@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from wfe_mcp.core.errors import Detail, pointer
+
 Document = dict[str, Any]
 """Tables within tables, as TOML has them."""
 
@@ -52,3 +54,21 @@ def remove(values: Document, path: list[Any]) -> None:
             return
         table = cast("Document", inner)
     table.pop(path[-1], None)
+
+
+def without_nul(values: Document, where: str, problems: list[Detail]) -> Document:
+    """``values`` without texts that contain NUL, each of which is a problem: programs and the database reject them."""
+    waiting: list[list[Any]] = [[key] for key in values]
+    while waiting:
+        path = waiting.pop()
+        table: Any = values
+        for part in path[:-1]:
+            table = table[part]
+        value = table[path[-1]]
+        if isinstance(value, dict) and "\x00" not in path[-1]:
+            waiting += [[*path, key] for key in cast("Document", value)]
+        elif any("\x00" in str(each) for each in (path[-1], *(value if isinstance(value, list) else [value]))):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML
+            shown = ".".join(path).replace("\x00", "\\0")
+            problems.append(Detail(pointer(*path), f"{where}: '{shown}' does not count: it holds NUL", "plain text"))
+            del table[path[-1]]
+    return values

@@ -13,7 +13,7 @@ Rules:
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -22,7 +22,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
-from wfe_mcp.workspace.config.documents import Document, leaves, merge, put, remove, shown_key
+from wfe_mcp.workspace.config.documents import Document, leaves, merge, put, remove, shown_key, without_nul
 from wfe_mcp.workspace.config.expected import EXPECTED
 from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
 from wfe_mcp.workspace.config.precedence import narrow
@@ -60,9 +60,9 @@ class LoadedSettings:
     """
 
     settings: Settings
-    origins: dict[str, SettingSource]
-    untrusted: list[Path]
-    problems: list[Detail]
+    origins: Mapping[str, SettingSource]
+    untrusted: Sequence[Path]
+    problems: Sequence[Detail]
     pending: Settings | None = None
     project_file: Path | None = None
     project_sha256: str | None = None
@@ -96,18 +96,52 @@ def load_settings(
     ``own_trusted``: as ``trusted``, for the user's configuration; None: it counts as it is. ``kept``: what strengthens a
     gate in the bytes that a person trusted last.
     """
-    problems: list[Detail] = []
+    unread: list[Detail] = []
     user_path = user_config_file() if user_file is None else user_file
-    own = _read(user_path.parent, user_path.name, problems)
+    own = _read(user_path.parent, user_path.name, unread)
     user_sha256 = NO_FILE if own is None else sha256_hex(own)
-    user = _layer("user", str(user_path), own, problems)
     is_signed = own_trusted is None or own_trusted(user_path, user_sha256)
-    unsigned = () if is_signed else _without_weakening(user.values)
     project_path = (project_root / CONFIG_FILE).resolve()
-    content = _read(project_root, CONFIG_FILE, problems)
+    content = _read(project_root, CONFIG_FILE, unread)
     sha256 = None if content is None else sha256_hex(content)
-    project = _layer("project", str(project_path), content, problems)
     is_trusted = sha256 is None or trusted(project_path, sha256)
+    given = {name: env[name] for name in FROM_ENVIRONMENT if name in env}
+    # repr: 1 and true are equal, and different settings
+    asked = (own, content, is_signed, is_trusted, repr((given, flags, kept)), tuple(unread))
+    known, found = _LAST.get((user_path, project_path), (None, None))
+    if found is None or known != asked:
+        user, project = _File(user_path, own, user_sha256), _File(project_path, content, sha256)
+        found = _loaded(user, project, given, flags, kept, unread, is_signed=is_signed, is_trusted=is_trusted)
+        _LAST[user_path, project_path] = asked, found
+    return found
+
+
+_LAST: dict[tuple[Path, Path], tuple[object, LoadedSettings]] = {}
+"""What was read last per pair of files, and from what: a call asks several times."""
+
+
+class _File(NamedTuple):
+    path: Path
+    content: bytes | None
+    sha256: str | None
+
+
+def _loaded(
+    user_file: _File,
+    project_file: _File,
+    env: Mapping[str, str],
+    flags: Mapping[str, object],
+    kept: Sequence[KeptStrict],
+    unread: Sequence[Detail],
+    *,
+    is_signed: bool,
+    is_trusted: bool,
+) -> LoadedSettings:
+    problems = [*unread]
+    (user_path, own, user_sha256), (project_path, content, sha256) = user_file, project_file
+    user = _layer("user", str(user_path), own, problems)
+    unsigned = () if is_signed else _without_weakening(user.values)
+    project = _layer("project", str(project_path), content, problems)
     above = [_from_environment(env, problems), _from_flags(flags, problems)]
     strict: list[_Strict] = []
     if not is_trusted:
@@ -128,7 +162,7 @@ def load_settings(
         project_file=None if sha256 is None else project_path,
         project_sha256=sha256,
         user_file=user_path,
-        user_sha256=user_sha256,
+        user_sha256=user_sha256 or NO_FILE,
         user_is_trusted=is_signed,
         unsigned=unsigned,
         strengthened=tuple(strengthened),
@@ -237,25 +271,7 @@ def _layer(name: LayerName, where: str, content: bytes | None, problems: list[De
     except ValueError as exc:
         problems.append(Detail("", f"{where} is no valid TOML, so none of it counts: {exc}"))
         values = {}
-    return _Layer(name, {"": where}, _without_nul(_valid(values, where, problems), where, problems))
-
-
-def _without_nul(values: Document, where: str, problems: list[Detail]) -> Document:
-    """``values`` without texts that contain NUL, each of which is a problem: programs and the database reject them."""
-    waiting: list[list[Any]] = [[key] for key in values]
-    while waiting:
-        path = waiting.pop()
-        table: Any = values
-        for part in path[:-1]:
-            table = table[part]
-        value = table[path[-1]]
-        if isinstance(value, dict) and "\x00" not in path[-1]:
-            waiting += [[*path, key] for key in cast("Document", value)]
-        elif any("\x00" in str(each) for each in (path[-1], *(value if isinstance(value, list) else [value]))):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML
-            shown = ".".join(path).replace("\x00", "\\0")
-            problems.append(Detail(pointer(*path), f"{where}: '{shown}' does not count: it holds NUL", "plain text"))
-            del table[path[-1]]
-    return values
+    return _Layer(name, {"": where}, without_nul(_valid(values, where, problems), where, problems))
 
 
 def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
