@@ -1,4 +1,4 @@
-"""The scene of the engine's tests, with a PIN, and the page of its database; played once per process (tests/engine/kept.py)."""
+"""The scene of the engine's tests, with a PIN, and the page of its database."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ import pytest
 from tests.dashboard.browser import PIN, Browser
 from tests.dashboard.stage import Stage, staged
 from tests.engine.conftest import blank, kept_engine_scenes
+from tests.engine.conftest import scene as plain_scene
 from tests.engine.kept import KeptScenes
 from tests.engine.scene import HUMAN, Scene
 from wfe_mcp.core.model import By
@@ -19,25 +20,20 @@ if TYPE_CHECKING:
 
     from tests.dashboard.chromium import Tab
 
-__all__ = ["blank", "kept_engine_scenes"]
+__all__ = ["blank", "kept_engine_scenes", "plain_scene"]
 
 
-def with_pin(scene: Scene) -> By:
+def with_pin(scene: Scene) -> Scene:
     scene.human = pin.set_pin(scene.engine, PIN, HUMAN)
-    return scene.human
+    return scene
 
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest) -> Scene:
     """With the runs of ``stage``, where the test asks for them."""
-    return request.getfixturevalue("set_stage" if "stage" in request.fixturenames else "scene_with_pin")[0]
-
-
-@pytest.fixture
-def scene_with_pin(kept_engine_scenes: KeptScenes) -> Iterator[tuple[Scene, By]]:
-    with kept_engine_scenes.scene(with_pin) as (scene, human):
-        scene.human = human
-        yield scene, human
+    if "stage" in request.fixturenames:
+        return request.getfixturevalue("set_stage")[0]
+    return with_pin(request.getfixturevalue("plain_scene"))
 
 
 @pytest.fixture
@@ -48,8 +44,8 @@ def set_stage(kept_engine_scenes: KeptScenes) -> Iterator[tuple[Scene, Stage]]:
 
 
 def _on_stage(scene: Scene) -> tuple[By, Stage]:
-    human = with_pin(scene)
-    return human, staged(scene)
+    stage = staged(with_pin(scene))
+    return scene.human, stage
 
 
 @pytest.fixture

@@ -82,12 +82,12 @@ def test_an_unknown_project_is_refused_with_the_nearest(scene: Scene, program: P
     assert scene.engine.project_id in found.body["error"]["hint"]
 
 
-def test_the_database_has_only_the_hash_of_a_token(scene: Scene, connect: Connect) -> None:
+def test_the_database_has_only_the_hash_of_a_token(scene: Scene, connect: Connect, tmp_path: Path) -> None:
     token = connect(name="kept").token
 
     scene.close()
 
-    held = b"".join(file.read_bytes() for file in scene.root.parent.rglob("*") if file.is_file())
+    held = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert b"token:kept" in held
     assert token.encode() not in held
 

@@ -123,12 +123,12 @@ def test_sessions_that_are_over_are_forgotten_and_the_number_is_bounded(
         assert len(tx.secrets_named("session:")) == 1
 
 
-def test_the_database_has_only_the_hash_of_a_session(scene: Scene, page: Page) -> None:
+def test_the_database_has_only_the_hash_of_a_session(scene: Scene, page: Page, tmp_path: Path) -> None:
     token = Program(page.port).post("/session", code=code_for(scene, page)).data["token"]
 
     scene.close()
 
-    held = b"".join(file.read_bytes() for file in scene.root.parent.rglob("*") if file.is_file())
+    held = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert b"session:" in held
     assert token.encode() not in held
 
