@@ -85,7 +85,7 @@ class Tab:
         """Close its pages, and clear what they left in the context."""
         context = self.page.context
         empty, *own = context.pages
-        cdp = context.new_cdp_session(empty)
+        cdp: Any = context.new_cdp_session(empty)
         for each in own:
             each.close()
         for each in {each for each in self._origins if each.startswith("http")}:

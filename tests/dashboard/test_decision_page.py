@@ -52,11 +52,27 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield Asked(str(request.param), f"{page.url}decide/{stored}", page)
 
 
+@pytest.fixture(scope="module")
+def one_tab(chromium: Chromium) -> Generator[Tab]:
+    tab = Tab.open(chromium)
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def tab(one_tab: Tab) -> Tab:
+    """The tab of all tests here: each loads its page, and none leaves anything in the browser."""
+    one_tab.console.clear()
+    one_tab.page.emulate_media(color_scheme="light")
+    one_tab.page.set_viewport_size({"width": 1200, "height": 900})
+    return one_tab
+
+
 @pytest.mark.requirement("E-03")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
-def test_it_is_readable_without_a_script(asked: Asked, chromium: Chromium, width: int, scheme: str) -> None:
-    tab = Tab.open(chromium, width)
+def test_it_is_readable_without_a_script(asked: Asked, tab: Tab, width: int, scheme: str) -> None:
+    tab.page.set_viewport_size({"width": width, "height": 900})
     tab.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     tab.page.goto(asked.url)
     words = tab.page.evaluate("() => document.body.textContent")
@@ -67,14 +83,11 @@ def test_it_is_readable_without_a_script(asked: Asked, chromium: Chromium, width
     tab.page.check("#c-yes")
     chosen = tab.page.locator("#pin-approve").is_visible(), tab.page.locator("#pin-reject").is_visible()
     shot(tab, f"{asked.name}-{width}-{scheme}-approve", whole=False)
-    console = tab.console
-    tab.close()
-    assert (missing, hidden_form, chosen, overflow, console) == ([], False, (True, False), 0, [])
+    assert (missing, hidden_form, chosen, overflow, tab.console) == ([], False, (True, False), 0, [])
 
 
 @pytest.mark.requirement("E-03")
-def test_the_outline_follows_the_page_and_no_prompt_has_a_part_out_of_sight(asked: Asked, chromium: Chromium) -> None:
-    tab = Tab.open(chromium)
+def test_the_outline_follows_the_page_and_no_prompt_has_a_part_out_of_sight(asked: Asked, tab: Tab) -> None:
     tab.page.goto(asked.url)
     named = tab.page.evaluate(
         "() => [...document.querySelectorAll('.outline > ul > li > a')].map(a => a.hash.slice(1))"
@@ -83,13 +96,11 @@ def test_the_outline_follows_the_page_and_no_prompt_has_a_part_out_of_sight(aske
     scrolls = tab.page.evaluate(
         "() => [...document.querySelectorAll('.prompt')].some(e => e.scrollHeight > e.clientHeight)"
     )
-    tab.close()
     assert (named, scrolls) == (there, False)
 
 
 @pytest.mark.requirement("E-04")
-def test_the_whole_change_is_one_step_away(asked: Asked, chromium: Chromium) -> None:
-    tab = Tab.open(chromium)
+def test_the_whole_change_is_one_step_away(asked: Asked, tab: Tab) -> None:
     tab.page.goto(asked.url)
     links = tab.page.locator("#change a", has_text="As text")
     if links.count():
@@ -98,7 +109,6 @@ def test_the_whole_change_is_one_step_away(asked: Asked, chromium: Chromium) -> 
     else:
         change = tab.page.locator("#change").inner_text()
         assert "unknown" in change or "0 files since the run began" in change
-    tab.close()
 
 
 def shot(tab: Tab, name: str, *, whole: bool = True) -> None:

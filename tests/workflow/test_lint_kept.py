@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.packages import install, on_the_path
-from wfe_mcp.workflow.lint import ProjectNames, lint
+from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint
 
 GATE = {"kind": "command", "check": "test"}
 
@@ -50,8 +50,18 @@ def test_a_definition_nested_deeper_than_python_can_print_is_told_so() -> None:
     for _ in range(5_000):
         inner.append([])
         inner = inner[0]
-    (error,) = lint({"format": "wfe/1", "phases": deep}).errors
+    given: dict[str, Any] = {"format": "wfe/1", "phases": deep}
+    (error,) = lint(given).errors
     assert "levels of nesting" in error.message
+    assert checks_needed(given) == set()
+
+
+def test_the_checks_that_a_definition_needs_are_those_of_its_present_content_whatever_a_caller_did_with_them() -> None:
+    given = definition()
+    checks_needed(given).add("mine")
+    assert checks_needed(given) == {"test"}
+    given["phases"][0]["gates"] = [GATE | {"check": "lint"}]
+    assert checks_needed(given) == {"lint"}
 
 
 def test_only_the_newest_reports_are_kept() -> None:

@@ -9,6 +9,7 @@ import hashlib
 import threading
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
@@ -35,6 +36,8 @@ __all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
 _KEPT = 64
 _reports: dict[bytes, LintReport] = {}
 """The newest reports. Doctor, the catalogue and each start of a run look at the same few definitions, 15 ms each."""
+_needed: dict[bytes, set[str]] = {}
+"""The newest answers of ``checks_needed``, 10 ms each."""
 _keeping = threading.Lock()
 
 
@@ -53,10 +56,7 @@ def lint(definition: object, project: ProjectNames | None = None, *, allowed: Li
         return kept
     report = _report(definition, project)
     if not report.requires.plugins:  # what a package's code says about its own settings may change
-        with _keeping:
-            _reports[key] = report
-            while len(_reports) > _KEPT:
-                del _reports[next(iter(_reports))]
+        _keep(_reports, key, report)
     return report
 
 
@@ -65,7 +65,20 @@ def checks_needed(definition: object) -> set[str]:
 
     A third of the work of ``lint``, which looks at every expression: ``init`` and doctor ask this of all templates.
     """
-    if size_faults(definition, OF_TEMPLATES) or (template := mended(definition).template) is None:
+    if size_faults(definition, OF_TEMPLATES):
+        return set()
+    try:
+        key = _key(definition, None)
+    except RecursionError:
+        return _checks_needed(definition)
+    if (kept := _needed.get(key)) is None:
+        kept = _checks_needed(definition)
+        _keep(_needed, key, kept)
+    return set(kept)
+
+
+def _checks_needed(definition: object) -> set[str]:
+    if (template := mended(definition).template) is None:
         return set()
     found, seen = LintFindings(ProjectNames()), views(template)
     with suppress(EnoughErrors):
@@ -77,6 +90,13 @@ def checks_needed(definition: object) -> set[str]:
 def _key(definition: object, project: ProjectNames | None) -> bytes:
     """A digest of all that a report depends on: the definition in its own order, the project's names, the plug-ins."""
     return hashlib.sha256(repr((definition, project, plugin_names())).encode(errors="surrogatepass")).digest()
+
+
+def _keep(kept: dict[bytes, Any], key: bytes, found: object) -> None:
+    with _keeping:
+        kept[key] = found
+        while len(kept) > _KEPT:
+            del kept[next(iter(kept))]
 
 
 def _report(definition: object, project: ProjectNames | None) -> LintReport:
