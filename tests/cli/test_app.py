@@ -174,7 +174,8 @@ def test_in_a_pipe_status_loads_neither_rich_nor_the_server(cli: Terminal) -> No
     code = (
         f"import sys; from wfe_mcp.cli.app import main; main(['status', '{run}']);"
         "heavy = {'rich', 'mcp', 'alembic', 'http.client', 'wfe_mcp.views.tool_answers', 'wfe_mcp.engine.runs.start',"
-        "'wfe_mcp.workflow.lint', 'wfe_mcp.providers.manual'};"
+        "'wfe_mcp.workflow.lint', 'wfe_mcp.providers.manual', 'pydantic', 'pydantic_core', 'wfe_mcp.workflow.model',"
+        "'wfe_mcp.workflow.expressions', 'wfe_mcp.cli.commands.doctor'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run(
