@@ -10,6 +10,7 @@ import ast
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,17 +62,20 @@ def page(root: Path = ROOT) -> str:
     return "\n".join(_lines(attacks(root))) + "\n"
 
 
-def _of_file(root: Path, path: Path) -> Iterator[Attack]:
+def _of_file(root: Path, path: Path) -> tuple[Attack, ...]:
     text = path.read_text(encoding="utf-8")
-    if "mark.attack(" not in text:
-        return
-    where = path.relative_to(root).as_posix()
-    for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for mark in node.decorator_list:
-            if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("mark.attack"):
-                yield _attack(mark, f"{where}::{node.name}")
+    return _of_text(path.relative_to(root).as_posix(), text) if "mark.attack(" in text else ()
+
+
+@cache  # to parse all tests takes a second, and a check, a page and a table each ask for it
+def _of_text(where: str, text: str) -> tuple[Attack, ...]:
+    return tuple(
+        _attack(mark, f"{where}::{node.name}")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for mark in node.decorator_list
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("mark.attack")
+    )
 
 
 def _attack(mark: ast.Call, test: str) -> Attack:

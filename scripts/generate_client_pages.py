@@ -20,6 +20,11 @@ from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places  # noqa: E402
 FOLDER = ROOT / "docs" / "how-to" / "clients"
 AT = Places(Path("/project"), Path("/home/you"), "linux", {})
 SENTENCE = "Use wfe quick_fix: add(1, 2) gives -1; it should give 3."
+ABSOLUTE = "/home/you/.local/bin/wfe-mcp"
+OF_USER = {
+    True: f"In the file of `--scope user` the command is its absolute path, such as `{ABSOLUTE}`.",
+    False: "The command is the absolute path of your installation.",
+}
 PERMISSION = {True: " `--allow` lets it call them without asking; that never approves a gate.", False: ""}
 
 
@@ -47,8 +52,9 @@ def pages() -> dict[str, str]:
 
 def page(client: Client) -> str:
     shape = client.shapes[0]
+    command = "wfe-mcp" if client.project else ABSOLUTE
     written = entry.added(
-        b"", client.format, (*shape.path, SERVER), shape.entry(("wfe-mcp", "serve"), allow=False)
+        b"", client.format, (*shape.path, SERVER), shape.entry((command, "serve"), allow=False)
     ).decode()
     language = {"json": "json", "jsonc": "json", "toml": "toml", "yaml": "yaml"}[client.format]
     files = {
@@ -65,13 +71,14 @@ def page(client: Client) -> str:
         + " or ".join(f"`{file}` (`--scope {scope}`)" for scope, file in files.items())
         + ":",
         f"```{language}\n{written.strip()}\n```",
+        OF_USER[bool(client.project)],
         f"{client.title} {client.asks}." + PERMISSION[client.offers_permission(shape)],
     ]
     if client.before:
         parts.append(f"Before the first session: {client.before}.")
     if client.root == "unknown":
         parts.append(
-            'It starts the server in a folder of its own. If `status` shows another project, add `"--project", "<folder>"` to `args`.'
+            'It starts the server in a folder of its own. If `status` names another folder than your project, add `"--project", "<folder>"` to `args`.'
         )
     parts += ["## The first conversation", f"Start it in the project, and say:\n\n> {SENTENCE}", recorded(client)]
     row = hook_file(client.name)

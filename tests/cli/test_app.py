@@ -199,7 +199,7 @@ def test_a_command_that_ends_leaves_what_it_imported_out_of_the_last_search_for_
 def test_a_bare_environment_is_enough(empty: Terminal) -> None:
     done = spawned("status", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["summary"] == "No run is open in this project."
+    assert json.loads(done.stdout)["summary"] == f"No run is open in this project: {empty.root}"
     misused = spawned("bogus")
     assert misused.returncode == 2, misused
 

@@ -114,7 +114,7 @@ def test_an_imported_run_waits_for_nobody_and_is_in_nobodys_way(arrived: tuple[T
     assert "IMPORTED" in said.document["summary"]
     assert "it cannot continue here" in said.data["blockers"][0]
     assert "template 'letter' is not in this project" in said.data["blockers"][0]
-    assert there.json("status").document["summary"] == "No run is open in this project."
+    assert there.json("status").document["summary"] == f"No run is open in this project: {there.root}"
     there.clock.forward(days=400)
     assert there.json("list", "--stale").data["runs"] == []
     assert there.json("cancel", "--stale").code == 0

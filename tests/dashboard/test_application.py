@@ -9,10 +9,8 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
@@ -25,7 +23,6 @@ from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.testing.models.server import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 Visit = Callable[..., Tab_]
 
@@ -35,7 +32,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Visit:
     """Open the application by a fresh link, at the time of the scene, and go to one of its pages."""
 
     def go(address: str = "/inbox") -> Tab_:
-        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
         tab.page.wait_for_selector("header.topbar")
         to(tab.page, address)
@@ -221,62 +218,6 @@ def test_the_palette_finds_pages_and_what_waits(scene: Scene, visit: Visit) -> N
     shown.keyboard.press("g")
     shown.keyboard.press("b")
     expect(shown.locator("h1")).to_have_text("Board")
-
-
-PAGES = ["/inbox", "/inbox/{request}", "/board", "/runs", "/runs/{working}/graph", "/runs/{waiting}/list/fix", "/runs/{stopped}/lineage", "/runs/{waiting}/events",
-         "/start", "/start/quick_fix", "/templates", "/templates/quick_fix", "/templates/quick_fix/json", "/queue", "/activity", "/projects",
-         "/settings", "/search?q=none", "/artifact/{waiting}/reproduce", "/artifact/{waiting}/fix?against=1", "/compare", "/compare/{stopped}/{done}", "/form/{stopped}/build", "/form/{human}/choose",
-         "/runs/{stopped}", "/runs/{human}/list/choose", "/templates/quick_fix/diff", "/projects/{project}"]  # fmt: skip
-
-
-RULES: dict[str, dict[str, Any]] = {
-    "light": {}, "dark": {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}},
-}  # fmt: skip
-"""A theme is another set of colours: in the dark one, the rules that look at colours."""
-
-
-@pytest.mark.requirement("S4-34")
-def test_every_page_is_accessible_in_both_themes(stage: Stage, visit: Visit, tab: Tab) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm ci in web/")
-    shown = visit()
-    axe = AXE.read_text(encoding="utf-8")
-    client = shown.context.new_cdp_session(shown)
-    client.send("Runtime.evaluate", {"expression": axe})  # pyright: ignore[reportUnknownMemberType] - the policy forbids a script tag
-    faults: list[str] = []
-    for theme, rules in RULES.items():
-        shown.evaluate("(name) => { document.documentElement.dataset.theme = name; }", theme)
-        for each in PAGES:
-            to(shown, each.format(**vars_of(stage)))
-            shown.wait_for_selector("h1")
-            expect(shown.locator(".bone")).to_have_count(0)
-            found = shown.evaluate("(rules) => axe.run(document, {resultTypes: ['violations'], ...rules})", rules)
-            faults += [f"{theme} {each}: {one['id']}: {one['nodes'][0]['html'][:160]}" for one in found["violations"]]
-    assert not faults, "\n".join(faults)
-    assert [each for each in tab.console if "404" not in each] == []
-
-
-def vars_of(stage: Stage) -> dict[str, str]:
-    return {
-        name: getattr(stage, name) for name in ("waiting", "request", "working", "stopped", "done", "human", "project")
-    }
-
-
-def test_no_page_is_wider_than_a_phone(scene: Scene, stage: Stage, chromium: Chromium, page: Page) -> None:
-    tab = Tab.open(chromium, 400, 860)
-    try:
-        tab.page.goto(link(scene.engine, page.port))
-        tab.page.wait_for_selector("header.topbar")
-        wide: list[str] = []
-        for each in PAGES:
-            to(tab.page, each.format(**vars_of(stage)))
-            tab.page.wait_for_selector("h1")
-            expect(tab.page.locator(".bone")).to_have_count(0)
-            if tab.overflow > 0:
-                wide.append(f"{each}: {tab.overflow} px")
-        assert wide == []
-    finally:
-        tab.close()
 
 
 # -- decisions -------------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def test_every_page_is_pictured_in_both_themes_and_sizes(
     folder = Path(os.environ["WFE_SCREENSHOTS"])
     for size, (width, height) in SIZES.items():
         tab = Tab.open(chromium, width, height)
-        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
         tab.page.wait_for_selector("header.topbar")
         for theme in ("light", "dark"):

@@ -12,6 +12,7 @@ from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import Tab
 from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import GOOD, Scene, approval, command, phase
+from wfe_mcp.core.model import RunId
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.access.page_sessions import CODE_S
 from wfe_mcp.engine.approvals.decision_page import link
@@ -25,7 +26,7 @@ def visit(scene: Scene, page: Page, tab: Tab) -> Iterator[Visit]:
     """Open the application by a fresh link, and go to one of its pages. Nothing is an error in the console."""
 
     def go(address: str) -> Tab_:
-        tab.page.clock.set_fixed_time(scene.clock.now)
+        tab.set_time(scene.clock.now)
         tab.page.goto(link(scene.engine, page.port))
         tab.page.wait_for_selector("header.topbar")
         tab.page.evaluate("(to) => { location.hash = to; }", address)
@@ -90,11 +91,13 @@ def test_a_failed_phase_is_retried_with_another_model(scene: Scene, visit: Visit
         assert scene.attempt(run, "plan").status == "failed"
         scene.clock.advance(minutes=1)
         shown = visit(f"/runs/{run}/list")
-        shown.get_by_role("region", name="Ways on for plan").get_by_role("button", name="Retry").click()
+        ways = shown.get_by_role("region", name="Ways on for plan")
+        ways.get_by_role("button", name="Retry").click()
         dialog = shown.get_by_role("dialog", name="Retry: plan")
         expect(dialog.locator("datalist option[value=second]")).to_have_text("openai gpt")
         dialog.get_by_label("Model").fill("second")
         expect(dialog.locator(".cli")).to_contain_text(f"wfe-mcp retry {run} plan --role second")
+        expect(ways.get_by_text("Overrule the reviewers")).to_have_count(0)  # no reviewer is waited for
         dialog.get_by_role("button", name="Retry").click()
         sign(shown)
         expect(row(shown, "plan")).to_contain_text("passed")
@@ -258,3 +261,32 @@ def test_the_board_shows_the_runs_of_a_template_by_phase(scene: Scene, visit: Vi
     expect(shown.get_by_role("region", name="Plan it").locator("a.card")).to_have_count(0)
     scene.do(run, "build")
     expect(shown.get_by_role("region", name="Ended").locator("a.card")).to_have_count(1)
+
+
+def test_an_approval_that_the_agent_has_not_asked_for_is_in_the_inbox_and_opening_it_asks(
+    scene: Scene, visit: Visit
+) -> None:
+    run = scene.start(phase("plan", approval()), title="Plan it")
+    scene.do(run, "plan")
+    shown = visit("/inbox")
+    expect(shown.locator(".inbox .title")).to_have_text(["Approve plan: Plan it"])
+    shown.keyboard.press("Enter")
+    expect(shown.locator("h1")).to_have_text("Approve plan: Plan it")
+    expect(shown.locator("#artifact")).to_be_visible()
+    shown.go_back()
+    expect(shown.locator("h1")).to_have_text("Inbox")
+    expect(shown.locator(".inbox .title")).to_have_text(["Approve plan: Plan it"])
+    with scene.store.read() as tx:
+        assert len(tx.open_requests(run_id=RunId(run))) == 1
+
+
+def test_a_stopped_run_says_its_reason_once_in_the_preview(scene: Scene, visit: Visit) -> None:
+    scene.check("red", "import sys; sys.exit('no room left')")
+    run = scene.start(phase("build", command("red"), on_fail=[{"do": "block"}]), title="Build it")
+    scene.do(run, "build")
+    preview = visit("/inbox").get_by_role("complementary", name="Preview")
+    expect(preview.locator("p.words")).to_have_count(2)
+    expect(preview.locator("p.words").first).to_contain_text("The run is blocked: 'build' failed: Check 'red'")
+    expect(preview.locator("p.words").last).to_have_text(
+        f"build failed; decide: wfe-mcp retry|skip|force-accept|edit {run} build"
+    )

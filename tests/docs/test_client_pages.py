@@ -1,4 +1,6 @@
-"""The page of each client shows what a real first session prints: recorded here, and compared with what the page has.
+"""Each real client, connected by ``wfe-mcp install`` and otherwise unmodified, finishes a quick_fix offline.
+
+The page of the client shows what this session prints: recorded here, and compared with what the page has.
 
 ``WFE_RECORD=1 pytest tests/docs/test_client_pages.py`` writes the recordings; then ``python scripts/generate.py``.
 """
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.scene import BUGGED, PROBLEM, QUICK_FIX, UNITTEST
+from tests.acceptance.scene import BUGGED, FIXED, PROBLEM, QUICK_FIX, SHOWN, UNITTEST
 from tests.docs.conftest import ROOT
 from tests.real_clients import REAL_CLIENTS, Follower, RealClient, connect, program, prompt
 from wfe_mcp.testing.playground import Playground
@@ -48,7 +50,9 @@ def conversation(model: Follower) -> str:
 
 
 @pytest.mark.parametrize("client", REAL_CLIENTS, ids=lambda client: client.name)
-def test_the_page_shows_the_first_session_as_it_is(client: RealClient, tmp_path: Path) -> None:
+def test_a_real_client_finishes_a_quick_fix_and_its_page_shows_that_session_as_it_is(
+    client: RealClient, tmp_path: Path
+) -> None:
     program(client.program)
     (folder := tmp_path / "play").mkdir()
     (home := tmp_path / "home").mkdir()
@@ -63,13 +67,19 @@ def test_the_page_shows_the_first_session_as_it_is(client: RealClient, tmp_path:
 
         model = Follower(client, project.root, "quick_fix", PROBLEM, QUICK_FIX, person)
         done = prompt(client, project, home, model)
-        assert done.code == 0, done.output
+        assert (done.code, model.heard[-1].run_state) == (0, "completed"), done.output[-3_000:]
+        run = model.heard[-1].run
+        assert project.problems(run) == []
+        for name, text in {**SHOWN, **FIXED}.items():
+            assert (project.root / name).read_text(encoding="utf-8") == text
+        assert [each.code for each in model.heard if each.code] == ["needs_human"]
+        assert len(model.called) <= 9
         told = "\n".join([
             f"$ wfe-mcp install --client {client.name} --scope {client.scope} --allow", installed.rstrip(),
             f"$ {STARTED[client.name]}", conversation(model), "  Done.", "",
             "and at a terminal of your own, when it waits for you:", *approved, "",
         ])  # fmt: skip
-        found = normal(told, project, home, model.heard[-1].run)
+        found = normal(told, project, home, run)
     file = RECORDED / f"{client.name}.txt"
     if os.environ.get("WFE_RECORD"):
         file.parent.mkdir(exist_ok=True)

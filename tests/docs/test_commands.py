@@ -1,6 +1,7 @@
 """Every command that a page names exists, with each option it shows."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ CODE = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"(?:^|[\s'\"(=$|&>])(?<!install )wfe-mcp((?: (?:'[^']*'|\"[^\"$]*\"|[^\s;&|#)'\"`]+))+)")
 
 
+@cache
 def commands() -> Any:
     from typer.main import get_command
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import Scene, command, phase
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.queues import QUEUES, job_standings
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.store.records.jobs import NewJob
@@ -14,8 +15,8 @@ from wfe_mcp.views.jobs import job_rows
 @pytest.mark.parametrize(
     ("kind", "payload", "does"),
     [
-        ("gate", {"stage": "after", "gate": 1}, "judges gate 2"),
-        ("gate", {"stage": "before", "gate": 0}, "judges gate 1 before work"),
+        ("gate", {"stage": "after", "gate": 1}, "judges a gate"),
+        ("gate", {"stage": "before", "gate": 0}, "judges a gate before work"),
         ("step", {"step": "fetch"}, "works step fetch"),
         ("work", {"role": "implementer"}, "works the phase as implementer"),
         ("question", {"role": "reviewer", "question": "Why?"}, "asks reviewer a question"),
@@ -31,6 +32,25 @@ def test_every_kind_of_job_says_what_it_does(scene: Scene, kind: str, payload: d
         tx.enqueue(NewJob(kind, queue_name("command", scene.engine.project_id), payload))
     (row,) = job_rows(scene.engine, job_standings(scene.engine, kinds=QUEUES, statuses=(), run="", limit=5))
     assert (row.does, row.title) == (does, "")
+
+
+@pytest.mark.parametrize(
+    ("stage", "gate", "does"),
+    [
+        ("after", 0, "runs check ok"),
+        ("after", 1, "judges the files gate"),
+        ("before", 0, "judges the git gate before work"),
+        ("after", 2, "judges a gate"),
+    ],
+)
+def test_a_gate_is_named_by_what_it_does_and_not_by_its_number(scene: Scene, stage: str, gate: int, does: str) -> None:
+    files, git = {"kind": "files", "unchanged": ["tests/**"]}, {"kind": "git", "clean": True}
+    run = scene.start(phase("plan", command("ok"), files, prompt_gates=[git]))
+    queue = queue_name("command", scene.engine.project_id)
+    with scene.store.tx() as tx:
+        job = tx.enqueue(NewJob("gate", queue, {"stage": stage, "gate": gate}, run_id=run, phase=PhasePath("plan")))
+    rows = job_rows(scene.engine, job_standings(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))
+    assert [row.does for row in rows if row.job == job] == [does]
 
 
 def test_a_job_of_a_run_has_its_title(scene: Scene) -> None:

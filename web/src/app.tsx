@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { Activity } from "./activity";
 import { useAsk, useLive } from "./api";
+import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
 import { Board } from "./board";
 import { Compare } from "./compare";
@@ -30,7 +31,7 @@ const PAGES: [name: string, key: string, does: string][] = [
 ];
 
 /** Pages without a place of their own in the navigation → the one they belong to. */
-const OF: Record<string, string> = { artifact: "runs", compare: "runs", form: "runs", start: "templates" };
+const OF: Record<string, string> = { ask: "inbox", artifact: "runs", compare: "runs", form: "runs", start: "templates" };
 
 const WIDE = ["runs", "templates", "board", "artifact", "compare", "form"];
 
@@ -43,6 +44,8 @@ function page(route: Route, inbox: InboxData | null, reload: () => void): ReactN
       return first ? <Decision key={first} request={first} at={second ?? ""} /> : <Inbox data={inbox} />;
     case "runs":
       return first ? <Run key={first} run={first} tab={second ?? ""} phase={route.parts[2] ?? ""} /> : <Runs query={route.query} />;
+    case "ask":
+      return first && second ? <AskFor key={`${first} ${second}`} run={first} phase={second} /> : <Inbox data={inbox} />;
     case "board":
       return <Board />;
     case "start":

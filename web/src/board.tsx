@@ -50,7 +50,7 @@ export function Board() {
               </select>
             </label>
           )}
-          <Cli text={template ? `wfe-mcp list --template ${template}` : "wfe-mcp list"} />
+          <Cli text={template ? `wfe-mcp list --template ${template} --by-phase` : "wfe-mcp list"} />
         </span>
       </header>
       <Problem error={byPhase.error} />

@@ -31,6 +31,7 @@ export interface InboxData {
     evidence?: Gate[];
     command: string;
   }[];
+  unasked?: { run: string; phase: string; title: string; project: string; template: string; since: string; command: string }[];
   tasks?: { run: string; phase: string; title: string; about: string; project: string; template: string; since: string; command: string }[];
   opinions?: { run: string; phase: string; reviewer: string; title: string; project: string; path: string }[];
   stopped?: { run: string; title: string; template: string; state: string; project: string; blockers: string[]; updated_at: string; command: string }[];
@@ -77,6 +78,20 @@ export function waits(data: InboxData): Item[] {
       gates: each.evidence ?? [],
       details: [each.question],
       request: each.request,
+    })),
+    ...(data.unasked ?? []).map((each): Item => ({
+      ...none,
+      key: `ask ${each.run} ${each.phase}`,
+      kind: "Decisions",
+      icon: "waiting",
+      look: "waiting",
+      title: `Approve ${each.phase}: ${each.title}`,
+      about: `${each.template}, ${each.phase}`,
+      project: each.project,
+      at: each.since,
+      href: to("ask", each.run, each.phase),
+      cli: each.command,
+      details: ["Your agent has not asked for this decision, or the request has expired. Open it to decide."],
     })),
     ...(data.tasks ?? []).map((each): Item => ({
       ...none,

@@ -25,7 +25,7 @@ export function Projects({ id }: { id: string }) {
   const { data, error } = useAsk<{ projects: { project: string; root: string; created_at: string }[] }>(id ? null : "/projects");
   if (id) return <Project id={id} />;
   return (
-    <>
+    <div className="narrow">
       <header className="row wrap">
         <h1>Projects</h1>
         <span className="end">
@@ -65,7 +65,7 @@ export function Projects({ id }: { id: string }) {
           ))}
         </ul>
       )}
-    </>
+    </div>
   );
 }
 
@@ -74,7 +74,7 @@ function Project({ id }: { id: string }) {
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   return (
-    <>
+    <div className="narrow">
       <header className="stack">
         <h1>{folder(data.root)}</h1>
         <p className="soft code">{data.root}</p>
@@ -142,7 +142,7 @@ function Project({ id }: { id: string }) {
         </ul>
       </section>
       <Statistics id={id} />
-    </>
+    </div>
   );
 }
 

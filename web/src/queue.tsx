@@ -77,7 +77,7 @@ export function Queue() {
                 {data.jobs.map((each) => (
                   <tr key={each.job} title={each.job}>
                     <td>
-                      <b>{capital(each.does || each.kind)}</b> <span className="muted">{each.kind}</span>
+                      <b>{capital(each.does || each.kind)}</b>
                     </td>
                     <td data-label="State">
                       <State state={each.state === "done" ? "completed" : each.state === "queued" ? "pending" : each.state}>{each.state}</State>

@@ -28,7 +28,7 @@ export function Search({ text }: { text: string }) {
   const [kind, setKind] = useState("all");
   const { data, error } = useAsk<{ hits: Hit[] }>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50 })}` : null, () => false);
   return (
-    <>
+    <div className="narrow">
       <h1>Search</h1>
       <form
         className="filters"
@@ -62,6 +62,6 @@ export function Search({ text }: { text: string }) {
       <p style={{ marginTop: "0.75rem" }}>
         <Cli text={`wfe-mcp find ${text ? JSON.stringify(text) : "WORDS"}`} />
       </p>
-    </>
+    </div>
   );
 }

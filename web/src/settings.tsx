@@ -50,7 +50,7 @@ export function Settings({ part }: { part: string }) {
     });
   if (!data && !error) return <Waiting />;
   return (
-    <>
+    <div className="narrow">
       <header className="row wrap">
         <h1>Settings</h1>
         <span className="muted">what is in force now, after every configuration file</span>
@@ -111,7 +111,7 @@ export function Settings({ part }: { part: string }) {
           </section>
         </>
       )}
-    </>
+    </div>
   );
 }
 

@@ -102,6 +102,7 @@ interface Report {
   not_carried?: Note[];
   added?: Note[];
   text?: string;
+  start?: string;
 }
 
 const BECOMES = { template: "a template", plan: "a plan of milestones (milestone_plan@1)", settings: "configuration of a template" };
@@ -152,6 +153,12 @@ export function Import({ done }: { done: (template: string) => void }) {
             <>
               <p className="soft">{report.becomes === "plan" ? "Submit it where a phase takes milestone_plan@1, or write it at a terminal:" : "Add this to .wfe/config.toml and trust it:"}</p>
               <pre className="raw" tabIndex={0} aria-label="As text">{report.text}</pre>
+            </>
+          )}
+          {report.start && (
+            <>
+              <p className="soft">Start it with what was in the file:</p>
+              <Cli text={report.start} />
             </>
           )}
           <Problem error={error} />

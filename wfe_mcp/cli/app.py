@@ -33,7 +33,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Set up": (("init", "doctor", "trust"), ("install", "uninstall", "plugin", "demo")),
     "Work": (("start", "status"), ("run", "watch", "submit", "attach", "pause", "resume", "cancel", "auto", "proceed")),
-    "Decide": (("approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
+    "Decide": (("inbox", "approve", "reject"), ("edit", "retry", "skip", "force-accept", "opinion")),
     "Go back": ((), ("rollback", "undo", "redo", "checkpoint", "checkpoints")),
     "Look": ((), ("list", "show", "log", "find", "stats", "compare", "artifact", "context", "recovery", "handoff")),
     "Records": (
@@ -64,6 +64,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("cancel", "cancel.cancel"),
     ("auto", "auto.auto"),
     ("proceed", "proceed.proceed"),
+    ("inbox", "inbox.inbox"),
     ("approve", "approve.approve"),
     ("reject", "reject.reject"),
     ("edit", "edit.edit"),

@@ -123,8 +123,10 @@ def plan(
             raise Refused("conflict", f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
                           "Rename or remove it there, then run the command again; nothing was changed.")  # fmt: skip
         original = None if found.content is None else records.before(found.file, found.content)
-        state = "connected" if original is None or found.entry in (wanted, most) else "update"
-        base = original[0] if original is not None and state == "update" else found.content
+        is_same = original is None and (found.argv != argv or not _is_unedited(found))
+        state = "connected" if is_same or found.entry in (wanted, most) else "update"
+        if state == "update":
+            base = original[0] if original is not None else _without_entry(found, records)
     changes: list[Change] = []
     if state != "connected":
         after = _added(found, base, wanted)
@@ -138,10 +140,14 @@ def plan(
     return Plan(found, argv, state, real, allow)
 
 
-def originals(change: Change, records: Records) -> bytes | None:
-    """What a file held before install touched it for the first time, as far as it is known."""
+def originals(found: Found, places: Places, change: Change, records: Records) -> bytes | None:
+    """What a file held before install touched it. Where it changed since: what it holds now, without what is ours."""
     held = None if change.before is None else records.before(change.file, change.before)
-    return change.before if held is None else held[0]
+    if held is not None:
+        return held[0]
+    with suppress(Refused):
+        return next((each.after for each in removal(found, places, records) if each.file == change.file), change.before)
+    return change.before
 
 
 def removal(
@@ -156,8 +162,8 @@ def removal(
                       "It stays. Remove it there yourself, if you want that.")  # fmt: skip
     changes: list[Change] = []
     if found.entry is not None and found.content is not None:
-        path = (*found.shape.path, SERVER)
-        changes.append(_restored(found.file, f"server {SERVER}", found.content, records, found.client, path))
+        after = _without_entry(found, records)
+        changes.append(Change(found.file, f"server {SERVER}", found.content, after))
     changes += _without_permission(found, places, records)
     changes += _without_instructions(found, places, records, leaving)
     changes += _without_hooks(found, places, records, changes)
@@ -256,7 +262,8 @@ def _without_permission(found: Found, places: Places, records: Records) -> list[
     allowed: Any = entry.at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
-    return [_restored(file, "permission for wfe's tools", held, records, found.client, row.path, row.items[0])]
+    after = _restored(file, held, records, found.client, row.path, row.items[0])
+    return [Change(file, "permission for wfe's tools", held, after)]
 
 
 def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -> list[Change]:
@@ -281,7 +288,8 @@ def _without_hooks(found: Found, places: Places, records: Records, changes: Sequ
     with suppress(Unreadable, Unsplicable):
         if held is not None and hooks.ours(entry.parsed(held, "jsonc"), row):
             original = records.before(file, held)
-            return [Change(file, "hooks", held, original[0] if original is not None else hooks.removed(held, row))]
+            rest = entry.rest_of(hooks.removed(held, row), records.first(file))
+            return [Change(file, "hooks", held, original[0] if original is not None else rest)]
     return []
 
 
@@ -347,15 +355,27 @@ def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Sco
     return False
 
 
+def _is_unedited(found: Found) -> bool:
+    """Whether the entry is one that install writes, but for the variables that it names."""
+    held = {key: value for key, value in _table(found.entry).items() if key != found.client.names}
+    return held in [found.shape.entry(found.argv, allow=each) for each in (False, True)]
+
+
+def _without_entry(found: Found, records: Records) -> bytes | None:
+    held = found.content
+    path = (*found.shape.path, SERVER)
+    return None if held is None else _restored(found.file, held, records, found.client, path)
+
+
 def _restored(
-    file: Path, what: str, held: bytes, records: Records, client: Client, path: Sequence[str], element: str | None = None
-) -> Change:  # fmt: skip
-    """The file as it was before install, if nothing else changed since; else without the one entry."""
+    file: Path, held: bytes, records: Records, client: Client, path: Sequence[str], element: str | None = None
+) -> bytes | None:
+    """The file as it was before install, if nothing else changed since; else without the one entry, and what it needed."""
     original = records.before(file, held)
     if original is not None:
-        return Change(file, what, held, original[0])
+        return original[0]
     try:
-        return Change(file, what, held, entry.removed(held, client.format, path, element))
+        return entry.cut(held, client.format, path, element, before=records.first(file))
     except (Unsplicable, Unreadable) as fault:
         raise Refused("conflict", f"{file} cannot be changed without changing the rest: {fault}",
                       f"Remove {'.'.join(path)} there yourself; nothing was changed.") from None  # fmt: skip

@@ -83,7 +83,12 @@ class Records:
     def before(self, file: Path, now: bytes) -> tuple[bytes | None] | None:
         """What ``file`` held before install, in a tuple, if it is still as install left it; else None."""
         record = self._all().get(str(file.resolve()))
-        if not record or record["after"] != _digest(now):
+        return self.first(file) if record and record["after"] == _digest(now) else None
+
+    def first(self, file: Path) -> tuple[bytes | None] | None:
+        """What ``file`` held before install, in a tuple, whatever came since; None: there is no record, or no copy."""
+        record = self._all().get(str(file.resolve()))
+        if not record:
             return None
         if record["before"] is None:
             return (None,)
@@ -106,10 +111,8 @@ class Records:
             _write(kept, original, 0o600)
         after = b"" if change.after is None else change.after
         folders = [each for each in change.file.resolve().parents if not each.exists()]
-        is_ours = change.before is not None and self.before(change.file, change.before) is not None
-        held = self.made(change.file) if is_ours else []
         self._store(change.file, {"before": None if kept is None else kept.name, "after": _digest(after),
-                                  "folders": [str(each) for each in folders or held]})  # fmt: skip
+                                  "folders": [str(each) for each in folders or self.made(change.file)]})  # fmt: skip
         return kept
 
     def forget(self, file: Path) -> None:

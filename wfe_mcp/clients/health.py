@@ -185,7 +185,7 @@ def _root(found: Found) -> str:
     return {
         "folder": "the project that the client is started in",
         "roots": "the folder that is open in the client",
-        "unknown": 'the folder that the client starts it in; if status shows another project, add "--project", "<folder>"',
+        "unknown": 'the folder that the client starts it in; if status names another, add "--project", "<folder>"',
     }[found.client.root]
 
 

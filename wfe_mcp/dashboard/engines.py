@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
@@ -30,6 +31,8 @@ from wfe_mcp.views.who_waits import waits_for
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.inbox import WaitingDecision
 
@@ -50,6 +53,7 @@ class OpenRun:
     """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
     opinion gate that a person may overrule. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
     ``tasks``: phases that a person works now, or can begin, with their titles; ``updated_at``: of the run.
+    ``awaiting``: phases whose approval only a person gives.
     """
 
     id: str
@@ -63,6 +67,7 @@ class OpenRun:
     tasks: tuple[tuple[str, str], ...] = ()
     template: str = ""
     updated_at: str = ""
+    awaiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +179,11 @@ class Engines:
                             ),
                             record.template,
                             second(record.updated_at),
+                            tuple(
+                                str(one.phase)
+                                for one in stands.loaded.state.open_attempts
+                                if _asks_a_person(stands, one)
+                            ),
                         )
                     )
         return found
@@ -253,6 +263,13 @@ class Engines:
                 return None
             self._engines[project] = found
             return found
+
+
+def _asks_a_person(stands: Overview, attempt: Attempt) -> bool:
+    gate = current_gate(stands.loaded.state, attempt) if attempt.status is AttemptStatus.AWAITING else None
+    if gate is None or gate[0] != "approval":
+        return False
+    return getattr(stands.plan.gates(attempt)[gate[1]], "assurance", "human") != "agent"
 
 
 def needs_trust(engine: Engine) -> NeedsTrust | None:

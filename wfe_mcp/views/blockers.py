@@ -66,7 +66,10 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
             return f"{attempt.phase} failed ({_first_line(attempt.reason)}); {now}"
         case AttemptStatus.FAILED:
             decide = _command(found, attempt, _DECISIONS)
-            return f"{attempt.phase} failed ({_first_line(attempt.reason)}){decide and f'; decide: {decide}'}"
+            why = _first_line(attempt.reason)
+            if state.status in _STOPPED and why in state.reason:  # the sentence about the run says it
+                return decide and f"{attempt.phase} failed; decide: {decide}"
+            return f"{attempt.phase} failed ({why}){decide and f'; decide: {decide}'}"
         case AttemptStatus.COMPLETED if attempt.held:
             proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)
             command = "" if refusal(state, proceed) else f"; continue: wfe-mcp proceed {run}"

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 def quiet_status(engine: Engine) -> Envelope | None:
     """The status of a project in which nothing is open; None when an idle probe cannot tell."""
-    return nothing_open() if engine.nothing_is_open() else None
+    return nothing_open(engine) if engine.nothing_is_open() else None
 
 
-def nothing_open() -> Envelope:
-    """The answer where no run is open."""
+def nothing_open(engine: Engine) -> Envelope:
+    """The answer where no run is open. It names the folder: a client may have started the server in another one."""
     first = Next("list_templates", why="choose a template, then start_run")
-    return Envelope(True, summary="No run is open in this project.", next=(first,), data={"runs": []})
+    return Envelope(True, summary=f"No run is open in this project: {engine.root}", next=(first,), data={"runs": []})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.paths import typed
@@ -52,6 +53,19 @@ class WaitingDecision:
     tainted: bool = False
     unusual: tuple[UnusualLine, ...] = ()
     evidence: tuple[GateLine, ...] = ()
+
+
+@view_model
+class UnaskedDecision:
+    """A phase that awaits an approval which the agent has not asked for, or whose request has expired."""
+
+    run: str
+    phase: str
+    title: str
+    project: str
+    template: str
+    since: str
+    command: str
 
 
 @view_model
@@ -108,10 +122,50 @@ class InboxView:
     """Everything that waits for a person, each kind oldest first."""
 
     decisions: tuple[WaitingDecision, ...]
+    unasked: tuple[UnaskedDecision, ...] = ()
     tasks: tuple[WaitingTask, ...] = ()
     opinions: tuple[WaitingOpinion, ...] = ()
     stopped: tuple[StoppedRun, ...] = ()
     trust: tuple[WaitingTrust, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InboxLine:
+    """One thing that waits, in words. ``at``: since when, empty where that is unknown; ``run``: empty for a project."""
+
+    kind: Literal["decision", "task", "opinion", "stopped", "trust"]
+    at: str
+    project: str
+    run: str
+    text: str
+    command: str
+    unusual: tuple[UnusualLine, ...] = ()
+
+
+def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
+    """All that waits in one list, oldest first; what has no time comes last."""
+    lines = (
+        *(InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command,
+                    (*([UnusualLine(weight="weakened", text="The run is tainted.")] if each.tainted else ()), *each.unusual))
+          for each in view.decisions),
+        *(InboxLine("decision", each.since, each.project, each.run, f'Approve {each.phase} of "{each.title}"?', each.command)
+          for each in view.unasked),
+        *(InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
+          for each in view.tasks),
+        *(InboxLine("opinion", "", each.project, each.run, f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}",
+                    f"wfe-mcp status {each.run}")
+          for each in view.opinions),
+        *(InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
+          for each in view.stopped),
+        *(InboxLine("trust", "", each.folder, "", f"Trust what changed: {', '.join(each.names)}", "wfe-mcp trust")
+          for each in view.trust),
+    )  # fmt: skip
+    return tuple(sorted(lines, key=lambda each: (not each.at, each.at)))
+
+
+def _stopped(run: StoppedRun) -> str:
+    first = next(iter(run.blockers), "").partition("\n")[0].removeprefix(f"The run is {run.state}: ")
+    return f'"{run.title}" is {run.state}' + (f": {first}" if first else "")
 
 
 def stopped_run(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import RunId
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId, Stage
+from wfe_mcp.core.paths import declared
 from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.views.approvals.evidence import gate_name
 from wfe_mcp.views.model import INLINE, Json, second, view_model
 
 if TYPE_CHECKING:
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.background.queues import JobStanding
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
+    from wfe_mcp.workflow.model import Gate
 
 PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
 """The words for the numbers of ``jobs.backoff.PRIORITY``."""
@@ -88,11 +93,11 @@ def job_rows(engine: Engine, standings: Sequence[JobStanding]) -> tuple[JobRow, 
     """The lines of the list, each with the title of its run."""
     with engine.store.read() as tx:
         titles = tx.run_titles({run for each in standings if (run := each.job.run_id) is not None})
-    return tuple(job_row(each, titles.get(each.job.run_id or RunId(""), "")) for each in standings)
+        gates = {each.job.id: _gate(engine, tx, each.job) for each in standings if each.job.kind == "gate"}
+    return tuple(_row(each, titles.get(each.job.run_id or RunId(""), ""), gates.get(each.job.id)) for each in standings)
 
 
-def job_row(standing: JobStanding, title: str = "") -> JobRow:
-    """One line of the list."""
+def _row(standing: JobStanding, title: str, gate: Gate | None) -> JobRow:
     job = standing.job
     return JobRow(
         job=job.id, queue=job.queue.partition(":")[0], kind=job.kind, state=str(job.status),
@@ -101,15 +106,15 @@ def job_row(standing: JobStanding, title: str = "") -> JobRow:
         position=standing.position or None, estimate_s=standing.estimate_s or None,
         run_at=second(job.run_at) if _waits(standing) else "",
         cancelling=job.cancel_requested and job.status is JobStatus.RUNNING, error=(job.error or "")[:300],
-        does=_does(job), title=title,
+        does=_does(job, gate), title=title,
     )  # fmt: skip
 
 
-def job_view(standing: JobStanding) -> JobView:
+def job_view(engine: Engine, standing: JobStanding) -> JobView:
     """Everything about one job."""
     job = standing.job
     return JobView(
-        row=job_row(standing), effect=str(job.effect),
+        row=job_rows(engine, (standing,))[0], effect=str(job.effect),
         tries=job.tries, max_attempts=job.max_attempts, timeout_s=job.timeout_s, limit_key=job.limit_key or "",
         holder=job.lease_owner or "", child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
         started_at=second(job.started_at), finished_at=second(job.finished_at),
@@ -126,14 +131,32 @@ def queue_view(queue: QueueRecord) -> QueueView:
     )  # fmt: skip
 
 
-def _does(job: JobRecord) -> str:
+def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
+    """The gate that a job judges, as the run's template has it; None when its run is gone."""
+    if job.run_id is None or job.phase is None:
+        return None
+    try:
+        plan = engine.plans.of_run(tx, tx.find_run(engine.project_id, job.run_id))
+    except Refused:
+        return None
+    phase = plan.phases.get(declared(job.phase))
+    if phase is None:
+        return None
+    gates = phase.prompt_gates if job.payload.get("stage") == Stage.BEFORE else phase.gates
+    number = int(job.payload.get("gate") or 0)
+    return gates[number] if number < len(gates) else None
+
+
+def _does(job: JobRecord, gate: Gate | None) -> str:
     """What the job does, in words."""
     given = job.payload
     match job.kind:
         case "gate":
-            return f"judges gate {int(given.get('gate') or 0) + 1}" + (
-                " before work" if given.get("stage") == "before" else ""
-            )
+            when = " before work" if given.get("stage") == Stage.BEFORE else ""
+            if gate is None:
+                return f"judges a gate{when}"
+            of_check = gate.kind == "command"
+            return (f"runs check {gate.check}" if of_check else f"judges the {gate_name(gate)} gate") + when
         case "step":
             return f"works step {given.get('step', '')}".rstrip()
         case "work":

@@ -79,7 +79,7 @@ def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     if any(end_time(engine, each) for each in loaded):
         return _open_runs(engine, by, detail)
     if not loaded:
-        return nothing_open()
+        return nothing_open(engine)
     if len(loaded) == 1:
         return status(engine, by, loaded[0], detail)
     from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ class ImportNote:
 class ImportReport:
     """``becomes``: only a template can be stored here. ``text``: a plan as JSON, settings as TOML, for you to put in place.
 
+    ``start``: of settings, the command that starts the template with the inputs that were in the file.
     ``not_carried``: what could not be converted; ``added``: what the template has so that the workflow keeps its meaning.
     """
 
@@ -49,6 +51,7 @@ class ImportReport:
     not_carried: tuple[ImportNote, ...] = ()
     added: tuple[ImportNote, ...] = ()
     text: str = ""
+    start: str = ""
 
 
 def import_text(
@@ -116,7 +119,14 @@ def _report(
         command=command,
         not_carried=lost,
         text=imported.toml(),
+        start=start_command(imported),
     )
+
+
+def start_command(imported: ImportedSettings) -> str:
+    """The command that starts the template of ``imported`` with its inputs; empty without one."""
+    pairs = " ".join(f"-i {name}={shlex.quote(str(value))}" for name, value in imported.inputs.items())
+    return f"wfe-mcp start {imported.template} {pairs} …" if pairs else ""
 
 
 def _notes(details: Sequence[Detail]) -> tuple[ImportNote, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.views.envelopes import standing_of
 from wfe_mcp.views.next_moves import next_moves
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
-    """True once ``attempt`` is judged, waits for a person, or for a provider that asks for more than half a minute."""
+    """True once ``attempt`` is judged, waits for a person, or for a provider that asks for more than half a minute.
+
+    A paused run settles nothing until it is resumed, so there is nothing to wait for: a cap may pause it while its gates run.
+    """
     from wfe_mcp.engine.models.gate_waits import is_left_alone
 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
+        if loaded.state.status is RunStatus.PAUSED:
+            return True
         judged = loaded.state.attempts[PhasePath(phase)][attempt - 1]
         return judged.status is not AttemptStatus.GATING or is_left_alone(tx, loaded, judged, engine.clock())
 

@@ -1,11 +1,16 @@
 """``wfe-mcp config policy``: the approval policy is shown, and changed with the PIN."""
 
+import json
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
 from tests.cli.scene import PIN, Terminal
 from wfe_mcp.cli.terminal import confirm
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.store.settings import SIGNED
+from wfe_mcp.workspace.system.location import project_at
 
 CONFIG = ".wfe/config.toml"
 
@@ -38,6 +43,25 @@ def test_without_a_pin_the_change_is_shown_and_nothing_is_written(cli: Terminal)
     assert cli.json("config", "policy", "--templates", "none", "--yes", pin="wrong horse").refusal == "wrong_pin"
     assert cli.json("config", "policy", "--templates", "notes").refusal == "bad_argument"
     assert (cli.root / CONFIG).read_bytes() == before
+
+
+def test_the_refusal_shows_the_change_and_the_signature_covers_that(cli: Terminal) -> None:
+    words = ("config", "policy", "--on-mismatch", "warn", "--yes")
+    shown = cli.json(*words).document["data"]
+    assert [(each["key"], each["weakens"]) for each in shown["changes"]] == [("artifacts.on_mismatch", True)]
+    assert cli.json(*words, pin=PIN).code == 0
+    with closing(create_engine(project_at(cli.root), clock=cli.clock)) as engine, engine.store.read() as tx:
+        signed = [json.loads(each.name)["statement"] for each in tx.setting_events() if each.type == SIGNED]
+    assert shown["shown"] in [json.loads(each)["shown"] for each in signed]
+
+
+def test_what_holds_is_shown_beside_what_the_file_says(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WFE_POLICY_EVIDENCE", "checkout")
+    monkeypatch.setenv("WFE_POLICY_TEMPLATES", "note")
+    rows = [line.split("  ") for line in cli("config", "policy").out.splitlines()]
+    found = {row[0]: [cell.strip() for cell in row[1:] if cell.strip()] for row in rows}
+    assert found["agents may start"] == ["note", "any template"]
+    assert found["least evidence of checks"] == ["checkout", "any"]
 
 
 def test_what_weakens_it_is_asked_at_a_terminal_also_with_yes(

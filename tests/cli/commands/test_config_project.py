@@ -23,10 +23,14 @@ def test_the_project_is_shown_with_its_languages_folders_and_checks(cli: Termina
     checks = {each["name"]: each for each in data["checks"]}
     assert checks["test"]["configured"] is True
     assert (checks["build"]["argv"], checks["build"]["configured"]) == (["go", "build", "./..."], False)
-    assert {"folder": ".", "language": "Go", "manager": "go", "runner": "go test"}.items() <= data["stack"][0].items()
+    assert data["stack"] == [
+        {"folder": ".", "language": "Go", "manager": "go", "runner": "go test", "command": ["go", "test", "./..."], "check": "test"}
+    ]  # fmt: skip
     assert config.read_bytes() == before, "nothing is written"
     text = cli("config", "project").out
     assert "Go" in text and "not configured" in text
+    row = next(line for line in text.splitlines() if line.startswith(".") and "go test" in line)
+    assert row.split() == [".", "Go", "go", "go", "test"]
 
 
 def test_an_empty_project_has_no_known_language(empty: Terminal) -> None:

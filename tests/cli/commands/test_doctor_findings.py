@@ -122,7 +122,7 @@ def test_a_large_write_ahead_log_is_named_with_the_command_that_empties_it(cli: 
     ("client", "served"),
     [
         ("cursor", "serves the folder that is open in the client"),
-        ("windsurf", 'serves the folder that the client starts it in; if status shows another project, add "--project", "<folder>"'),
+        ("windsurf", 'serves the folder that the client starts it in; if status names another, add "--project", "<folder>"'),
     ],
 )  # fmt: skip
 def test_doctor_says_which_project_a_client_will_serve(empty: Terminal, client: str, served: str) -> None:

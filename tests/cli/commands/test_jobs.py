@@ -58,7 +58,7 @@ def test_jobs_are_listed_newest_first_with_their_turn_and_the_queues(cli: Termin
     assert found["jobs"][0]["position"] == 1
     assert found["jobs"][1] | {"job": ""} == {
         "job": "", "queue": "command", "kind": "gate", "state": "queued", "priority": "normal", "run": run, "phase": "build", "attempt": 1,
-        "position": 1, "created_at": "2026-11-20T08:00:00+00:00", "does": "judges gate 1", "title": "A code",
+        "position": 1, "created_at": "2026-11-20T08:00:00+00:00", "does": "runs check test", "title": "A code",
     }  # fmt: skip
     assert {each["queue"]: each["waiting"] for each in found["queues"]} == {"command": 1, "llm": 1}
 

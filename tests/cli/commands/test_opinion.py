@@ -205,3 +205,21 @@ def test_a_reviewer_that_asks_to_wait_an_hour_is_not_waited_for_at_the_terminal_
     assert (done.code, done.document["run_state"]) == (0, "completed")
     assert "no time to wait" in cli("show", run, "--phase", "draft").out
     assert cli("verify", run).code == 0
+
+
+def test_a_submission_whose_reviewer_would_exceed_a_cap_is_answered_and_judged_after_the_limit_was_raised(
+    cli: Terminal, models: Models
+) -> None:
+    server = models(opinion("pass"))
+    run = reviewed(cli)
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(f"{config.read_text()}\n[budget]\ntokens_per_run = 10\n")
+    assert cli("trust", "--yes", pin=PIN).code == 0
+
+    said = cli.hand_in(run, "draft")
+
+    assert (said.code, said.document["run_state"], said.document["state"]) == (0, "paused", "gating")
+    assert server.asked == []
+    told = cli("status", run)
+    assert "0 tokens of 10 tokens (tokens_per_run) are spent" in told.out
+    assert cli("resume", run, "--max-tokens", "90000", pin=PIN).code == 0

@@ -181,6 +181,39 @@ def test_list_filters_before_it_limits(cli: Terminal) -> None:
     assert ids == {"template": [letter], "status": [old], "since": [note, letter], "from": [note, letter]}
 
 
+def test_list_sorts_the_runs_of_a_template_by_the_phase_that_each_is_at(cli: Terminal) -> None:
+    cli.save(template("trip", phase("plan", title="Plan it"), phase("build"), phase("ship")))
+    cli.start("note")
+    started: list[str] = []
+    for title in ("One", "Two", "Three"):
+        started.append(cli.start("trip", "--title", title))
+        cli.clock.forward(minutes=1)
+    done, building, planning = started
+    cli.hand_in(building, "plan")
+    for each in ("plan", "build", "ship"):
+        cli.hand_in(done, each)
+    found = cli.json("list", "--template", "trip", "--by-phase").data
+    assert [(each["title"], [run["run"] for run in each.get("runs", ())]) for each in found["columns"]] == [
+        ("Plan it", [planning]), ("build", [building]), ("ship", []),
+    ]  # fmt: skip
+    assert [each["run"] for each in found["ended"]] == [done]
+    said = cli("list", "--template", "trip", "--by-phase")
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in said.out.splitlines()]
+    assert [(row[0], row[1], row[-1]) for row in rows[2:]] == [
+        ("Plan it", planning, "Three"), ("build", building, "Two"), ("ship", "-", "-"), ("ended", done, "One"),
+    ]  # fmt: skip
+    assert rows[0] == ["trip: 3 runs"]
+    first = cli("list", "--template", "trip", "--by-phase", "--limit", "1")
+    assert planning in first.out
+    assert first.err == f"Next: wfe-mcp list --limit 1 --cursor {planning} --template trip --by-phase\n"
+    rest = cli(*first.err.removeprefix("Next: wfe-mcp ").split())
+    assert (planning in rest.out, building in rest.out) == (False, True)
+    assert cli("list", "--template", "none", "--by-phase").out == "No runs.\n"
+    no = cli.json("list", "--by-phase")
+    assert (no.code, no.refusal) == (1, "bad_argument")
+    assert "--template NAME" in no.document["error"]["hint"]
+
+
 def test_list_names_what_it_does_not_understand(cli: Terminal) -> None:
     assert "Did you mean 'running'?" in cli("list", "--status", "runing").err
     assert "Next: one of: pending" in cli("list", "--status", "zzz").err

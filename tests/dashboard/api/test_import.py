@@ -7,8 +7,9 @@ import pytest
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
-from tests.engine.scene import Scene, phase
+from tests.engine.scene import AGENT, Scene, phase, refused
 from wfe_mcp.engine.templates.catalogue import offers
+from wfe_mcp.views import tool_answers as answers
 
 SOURCES = Path(__file__).resolve().parents[2] / "importers"
 
@@ -28,7 +29,7 @@ def test_a_workflow_is_reported_and_stored_only_when_that_is_asked_for(scene: Sc
     assert (report["becomes"], report["stored"]) == ("template", False)
     assert report["format"].lower().startswith("afu")
     assert report["definition"]["phases"]
-    assert len(offers(scene.engine)) == before
+    assert len(offers(scene.process())) == before
     made = manager.post(
         "/templates/import", file="issue_to_pr.json", content=text("afu9/issue_to_pr.json"), name="mine",
         version="3.0.0", dry_run=False,
@@ -36,14 +37,19 @@ def test_a_workflow_is_reported_and_stored_only_when_that_is_asked_for(scene: Sc
     assert (made["template"]["template"], made["template"]["version"], made["stored"]) == ("mine", "3.0.0", True)
     assert made["command"] == "wfe-mcp templates import issue_to_pr.json --version 3.0.0"
     assert len(offers(scene.process())) == before + 1
+    no = refused(answers.start_run, scene.process(), AGENT, "mine", {})
+    assert no.code == "needs_trust", "only the user's trust lets a run start from it"
 
 
-def test_what_is_not_carried_over_is_named_with_its_place(manager: Program, scene: Scene) -> None:
+def test_what_is_not_carried_over_and_what_is_added_is_named_with_its_place(manager: Program, scene: Scene) -> None:
     made = scene.define(phase("plan"), name="own")
     assert "not_carried" not in manager.post("/templates/import", file="own.json", content=json.dumps(made)).data
-    found = manager.post("/templates/import", file="row.json", content=text("afu9/ci_failure_handler.json")).data
-    assert all(each["path"] and each["message"] for each in (*found.get("not_carried", ()), *found.get("added", ())))
-    assert found.get("not_carried") or found.get("added")
+    source = json.loads(text("afu9/ci_failure_handler.json"))
+    source["steps"][0]["colour"] = "red"
+    found = manager.post("/templates/import", file="row.json", content=json.dumps(source)).data
+    assert "/steps/0/colour" in [each["path"] for each in found["not_carried"]]
+    assert found["added"]
+    assert all(each["path"] and each["message"] for each in (*found["not_carried"], *found["added"]))
 
 
 def test_a_plan_and_settings_are_shown_and_not_stored(manager: Program) -> None:
@@ -52,22 +58,28 @@ def test_a_plan_and_settings_are_shown_and_not_stored(manager: Program) -> None:
     assert '"milestones"' in plan["text"]
     no = manager.post("/templates/import", file="plan.md", content=text("aiw/first_plan.md"), dry_run=False)
     assert (no.code, "wfe-mcp templates import plan.md" in no.body["error"]["hint"]) == ("bad_argument", True)
-    settings = manager.post(
-        "/templates/import", file=".ai-workflow.yaml", content="version: 1\ngit:\n  base_branch: develop\n"
-    )
-    assert settings.data["becomes"] == "settings", settings.body
+    source = "version: 1\ngit:\n  base_branch: develop\nagent:\n  checks: [pytest -q]\nadr:\n  required: true\n"
+    settings = manager.post("/templates/import", file=".ai-workflow.yaml", content=source).data
+    assert (settings["becomes"], "[checks.test]" in settings["text"]) == ("settings", True)
+    assert settings["start"] == "wfe-mcp start milestones -i base=develop …"
+    assert [each["path"] for each in settings["not_carried"]] == ["line 7"]
 
 
-@pytest.mark.parametrize("file", ["", "..", "a/b.json", "a\\b.json", "/etc/passwd"])
+@pytest.mark.parametrize("file", ["", "..", "a/b.json", "a\\b.json", "/etc/passwd", "a\0b.json"])
 def test_a_name_with_a_folder_is_refused(manager: Program, file: str) -> None:
     assert manager.post("/templates/import", file=file, content="{}").code == "bad_argument"
 
 
 def test_a_file_of_no_known_format_is_refused_by_its_own_name(manager: Program, connect: Connect) -> None:
     no = manager.post("/templates/import", file="notes.json", content='{"a": 1}')
-    assert no.status == 400 or no.code
+    assert no.code == "invalid_template"
     assert "notes.json" in no.body["error"]["message"]
     assert "wfe-import-" not in str(no.body)
-    tool = manager.post("/templates/import", file="tasks.json", content='{"master": {"tasks": []}}')
+    tool = manager.post("/templates/import", file="tasks.json", content=text("folders/shrimp/.shrimp/tasks.json"))
+    assert (tool.code, "templates import FOLDER" in tool.body["error"]["hint"]) == ("bad_argument", True)
     assert "wfe-import-" not in str(tool.body)
+    faulty = manager.post(
+        "/templates/import", file="own.json", content='{"format": "wfe/1", "phases": []}', dry_run=False
+    )
+    assert (faulty.code, bool(faulty.body["error"]["details"])) == ("invalid_template", True)
     assert connect("work", "worker").post("/templates/import", file="a.json", content="{}").code == "forbidden"

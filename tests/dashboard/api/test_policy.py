@@ -1,5 +1,6 @@
 """The approval policy through the API: shown, planned, changed with the PIN."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN, WRONG
 from tests.engine.scene import Scene, phase
+from wfe_mcp.store.settings import SIGNED
 
 STRICT: dict[str, Any] = {"templates": ["drill"], "evidence": "checkout", "on_mismatch": "block"}
 
@@ -29,6 +31,34 @@ def test_only_the_person_changes_the_policy_and_only_as_it_was_shown(
     assert connect("read", "reader").get("/settings/policy").data["written"] == STRICT
     with scene.store.read() as tx:
         assert tx.verify_settings() == []
+        signed = [json.loads(each.name)["statement"] for each in tx.setting_events() if each.type == SIGNED]
+    assert plan["shown"] in [json.loads(each)["shown"] for each in signed]
+
+
+def test_what_was_shown_is_about_the_whole_file(scene: Scene, person: Program) -> None:
+    scene.define(phase("plan"))
+    plan = person.post("/settings/policy/change", **STRICT).data
+    config = scene.root / ".wfe" / "config.toml"
+    assert not config.exists(), "a plan writes nothing"
+    scene.check("other", "print('fine')")
+    before = config.read_bytes()
+    assert person.post("/settings/policy", pin=PIN, **STRICT, shown=plan["shown"]).code == "stale_revision"
+    assert config.read_bytes() == before
+
+
+def test_the_policy_is_shown_with_its_templates_what_holds_and_whether_the_file_waits_for_trust(
+    scene: Scene, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.define(phase("plan"))
+    scene.write(".wfe/config.toml", '[policy]\nevidence = "worktree"\n')
+    scene.trust_config()
+    monkeypatch.setitem(scene.engine.environment, "WFE_POLICY_EVIDENCE", "sandbox")
+    found = program.get("/settings/policy").data
+    assert (found["written"]["evidence"], found["in_force"]["evidence"]) == ("worktree", "sandbox")
+    assert "drill" in found["templates"]
+    assert found.get("untrusted", False) is False
+    scene.write(".wfe/config.toml", '[policy]\nevidence = "checkout"\n')
+    assert program.get("/settings/policy").data["untrusted"] is True
 
 
 def test_what_weakens_is_named_and_an_unknown_template_is_refused(scene: Scene, person: Program) -> None:

@@ -166,6 +166,8 @@ def test_a_session_from_a_link_that_an_agent_saw_only_looks(scene: Scene, page: 
         ("/settings/providers/{name}/test", {"name": "anthropic"}, {}),
         ("/projects", {}, {"folder": str(scene.root)}),
         ("/settings/roles/{name}", {"name": "reviewer"}, {"provider": "manual", "pin": PIN}),
+        ("/settings/policy", {}, {"evidence": "checkout", "shown": "0" * 64, "pin": PIN}),
+        ("/templates/import", {}, {"file": "a.json", "content": "{}", "dry_run": False}),
     ):
         no = tab.post(path, fill, **body)
         assert (no.code, no.data_of_refusal) == ("forbidden", {"read_only": True}), path

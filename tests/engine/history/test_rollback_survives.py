@@ -31,7 +31,10 @@ from wfe_mcp.workspace.git.checkpoints import kept
 from wfe_mcp.workspace.git.snapshot import require_available
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.engine.kept import KeptScenes
 
 KILLED = """
 import os, signal, sys
@@ -81,7 +84,10 @@ die()
 """
 
 
-def wrecked(scene: Scene) -> tuple[str, dict[str, bytes], dict[str, bytes]]:
+Wrecked = tuple[str, dict[str, bytes], dict[str, bytes]]
+
+
+def wrecked(scene: Scene) -> Wrecked:
     """A run whose build was made; the files before it and after it."""
     for number in range(4):
         scene.write(f"old-{number}.txt", f"{number}\n")
@@ -103,11 +109,38 @@ def kill_in(scene: Scene, run: str, stage: str) -> None:
     assert done.returncode in {-9, 9}, done.stderr
 
 
+def killed_in(stage: str) -> Callable[[Scene], Wrecked]:
+    def play(scene: Scene) -> Wrecked:
+        found = wrecked(scene)
+        kill_in(scene, found[0], stage)
+        return found
+
+    return play
+
+
+KILLED_IN = {
+    stage: killed_in(stage)
+    for stage in (
+        "before the safety checkpoint", "before the files", "between two files", "after the files", "after the state",
+    )
+}  # fmt: skip
+
+
+@pytest.fixture
+def killed(kept_engine_scenes: KeptScenes, stage: str) -> Iterator[tuple[Scene, Wrecked]]:
+    """A project as a rollback left it that was killed in ``stage``."""
+    with kept_engine_scenes.scene(KILLED_IN[stage]) as found:
+        yield found
+
+
+BEFORE_THE_FILES = pytest.mark.parametrize("stage", ["before the files"])
+BETWEEN_TWO_FILES = pytest.mark.parametrize("stage", ["between two files"])
+
+
 @pytest.mark.parametrize("who", ["a server that starts", "the next command", "somebody who looks", "a checkpoint"])
 @pytest.mark.parametrize("stage", ["before the files", "between two files", "after the files"])
-def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(scene: Scene, stage: str, who: str):
-    run, before, after = wrecked(scene)
-    kill_in(scene, run, stage)
+def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(killed: tuple[Scene, Wrecked], who: str):
+    scene, (run, before, after) = killed
     assert isinstance(scene.state(run).going_back, GoingBack)
     if who == "a server that starts":
         tend_open_runs(scene.engine)
@@ -131,9 +164,8 @@ def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(scene: Scene,
 
 
 @pytest.mark.parametrize("stage", ["before the safety checkpoint", "after the state"])
-def test_outside_of_that_it_has_happened_or_it_has_not(scene: Scene, stage: str):
-    run, before, after = wrecked(scene)
-    kill_in(scene, run, stage)
+def test_outside_of_that_it_has_happened_or_it_has_not(killed: tuple[Scene, Wrecked], stage: str):
+    scene, (run, before, after) = killed
     assert scene.state(run).going_back is None
     assert files(scene) == (before if stage == "after the state" else after)
     assert scene.attempt(run, "build").status is (
@@ -155,9 +187,9 @@ def test_an_open_run_is_ended_by_a_server_that_starts(scene: Scene):
     assert (files(scene), scene.state(run).going_back) == (before, None)
 
 
-def test_what_somebody_changed_meanwhile_is_kept_beside_it(scene: Scene):
-    run, before, _ = wrecked(scene)
-    kill_in(scene, run, "between two files")
+@BETWEEN_TWO_FILES
+def test_what_somebody_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, Wrecked]):
+    scene, (run, before, _) = killed
     scene.write("old-3.txt", "somebody's\n")
     scene.write("mine.txt", "mine\n")
     scene.begin(run, "build")
@@ -174,9 +206,9 @@ def test_what_somebody_changed_meanwhile_is_kept_beside_it(scene: Scene):
         assert tx.verify_run(RunId(run)) == []
 
 
-def test_one_that_waited_in_a_backup_is_abandoned_when_that_is_restored(scene: Scene, tmp_path: Path):
-    run, _, _ = wrecked(scene)
-    kill_in(scene, run, "before the files")
+@BEFORE_THE_FILES
+def test_one_that_waited_in_a_backup_is_abandoned_when_that_is_restored(killed: tuple[Scene, Wrecked], tmp_path: Path):
+    scene, (run, _, _) = killed
     scene.clock.advance(hours=2)
     own = scene.environment | {"WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"}
     there = Scene(scene.root, scene.store, scene.clock, own)
@@ -192,9 +224,9 @@ def test_one_that_waited_in_a_backup_is_abandoned_when_that_is_restored(scene: S
 
 
 @pytest.mark.attack("a bundle with an unfinished rollback restores files where it is imported", "held")
-def test_a_rollback_that_came_in_with_a_bundle_touches_no_file(scene: Scene, tmp_path: Path):
-    run, _, after = wrecked(scene)
-    kill_in(scene, run, "before the files")
+@BEFORE_THE_FILES
+def test_a_rollback_that_came_in_with_a_bundle_touches_no_file(killed: tuple[Scene, Wrecked], tmp_path: Path):
+    scene, (run, _, after) = killed
     content = b"".join(export_run(scene.engine, run).lines())
     store = Store.open(f"sqlite:///{tmp_path / 'there.db'}", clock=scene.clock)
     there = Scene(scene.root, store, scene.clock, scene.environment)
@@ -207,9 +239,9 @@ def test_a_rollback_that_came_in_with_a_bundle_touches_no_file(scene: Scene, tmp
     there.close()
 
 
-def test_without_its_folder_a_rollback_is_abandoned_and_said(scene: Scene, tmp_path: Path):
-    run, _, _ = wrecked(scene)
-    kill_in(scene, run, "before the files")
+@BEFORE_THE_FILES
+def test_without_its_folder_a_rollback_is_abandoned_and_said(killed: tuple[Scene, Wrecked], tmp_path: Path):
+    scene, (run, _, _) = killed
     (scene.root / ".git").rename(tmp_path / "elsewhere")
     end_interrupted(scene.engine, run)
     assert scene.state(run).going_back is None
@@ -217,9 +249,9 @@ def test_without_its_folder_a_rollback_is_abandoned_and_said(scene: Scene, tmp_p
     assert scene.attempt(run, "build").status is AttemptStatus.COMPLETED
 
 
-def test_one_that_goes_on_elsewhere_is_waited_for(scene: Scene):
-    run, _, _ = wrecked(scene)
-    kill_in(scene, run, "before the files")
+@BEFORE_THE_FILES
+def test_one_that_goes_on_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked]):
+    scene, (run, _, _) = killed
     scene.engine.going_back.add(run)
     assert refused(scene.begin, run, "build").code == "leased"
     assert answers.status(scene.engine, AGENT, run).ok
@@ -234,9 +266,9 @@ def test_one_that_goes_on_elsewhere_is_waited_for(scene: Scene):
     assert scene.begin(run, "build").ok
 
 
-def test_of_many_calls_at_once_one_ends_it_and_the_others_wait(scene: Scene):
-    run, before, _ = wrecked(scene)
-    kill_in(scene, run, "between two files")
+@BETWEEN_TWO_FILES
+def test_of_many_calls_at_once_one_ends_it_and_the_others_wait(killed: tuple[Scene, Wrecked]):
+    scene, (run, before, _) = killed
     at_once = threading.Barrier(4)
 
     def end() -> None:

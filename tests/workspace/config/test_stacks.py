@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.workspace.config.project_facts import project_facts
+from wfe_mcp.workspace.config.stacks import MOST_STACKS
 
 PYTEST = "[tool.pytest.ini_options]\n"
 SCRIPTS = '{"scripts": {"test": "vitest"}}'
@@ -23,6 +24,7 @@ SCRIPTS = '{"scripts": {"test": "vitest"}}'
             "npm",
             "vitest",
         ),
+        ({"package.json": '{"devDependencies": {"typescript": "5"}}'}, "TypeScript", "npm", ""),
         ({"package.json": "{}"}, "JavaScript", "npm", ""),
         ({"Cargo.toml": ""}, "Rust", "cargo", "cargo test"),
         ({"go.mod": "module m\n"}, "Go", "go", "go test"),
@@ -47,3 +49,13 @@ def test_each_folder_with_a_manifest_has_its_own_stack_and_may_take_the_manager_
         file.write_text(PYTEST if name == "pyproject.toml" else "{}" if name.endswith("json") else "", encoding="utf-8")
     found = project_facts(tmp_path).stacks
     assert [(each.folder, each.manager) for each in found] == [(".", "uv"), ("api", "uv"), ("web", "npm")]
+    assert [each.runner for each in found] == ["pytest", "", ""], "a check belongs to the folder that it runs in"
+
+
+def test_so_many_stacks_are_named_and_no_more(tmp_path: Path) -> None:
+    for number in range(MOST_STACKS + 1):
+        (tmp_path / f"p{number:02}").mkdir()
+        (tmp_path / f"p{number:02}" / "go.mod").write_text("module m\n", encoding="utf-8")
+    assert [each.folder for each in project_facts(tmp_path).stacks] == [
+        f"p{number:02}" for number in range(MOST_STACKS)
+    ]

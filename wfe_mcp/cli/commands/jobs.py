@@ -84,7 +84,7 @@ def enqueue(
         raise Refused("bad_argument", "Give either a text or --path FILE.", "wfe-mcp jobs enqueue --role ROLE TEXT")
     engine = invocation.engine
     job = put(engine, invocation.by, text or _read(path), role=role, priority=priority, timeout_s=timeout)
-    view = job_view(find_job(engine, job.id))
+    view = job_view(engine, find_job(engine, job.id))
     told = f"Enqueued {job.id} ({view.row.priority}), position {view.row.position}"
     answer = Envelope(True, summary=told, view=view)
 
@@ -113,7 +113,7 @@ def show(invocation: Invocation, job: Job) -> None:
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_view
 
-    view = job_view(find_job(invocation.engine, job))
+    view = job_view(invocation.engine, find_job(invocation.engine, job))
     answer = Envelope(True, summary=f"Job {view.row.job} ({view.row.kind}): {view.row.state}", view=view)
 
     def tell(screen: "Screen") -> None:
@@ -142,7 +142,7 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
             if found.job.status not in {JobStatus.QUEUED, JobStatus.RUNNING} or time.monotonic() >= end:
                 break
             time.sleep(_LOOK_S)
-    view = job_view(found)
+    view = job_view(invocation.engine, found)
     told = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
     answer = Envelope(found.job.status is JobStatus.DONE, summary=told, view=view)
     text = (found.job.result or {}).get("text")

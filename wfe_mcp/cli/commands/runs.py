@@ -10,8 +10,11 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.cli.terminal.screen import Screen
-    from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.core.model import RunStatus
+    from wfe_mcp.store.records.runs import RunPage, RunRecord
 
 _WAITS_SHOWN = 200
 """Of so many runs the list says who is waited for: it reads each of them."""
@@ -32,6 +35,9 @@ State = Annotated[
     list[str] | None,
     typer.Option("--state", metavar="STATE", help="Only runs in this state of their template; repeatable."),
 ]
+ByPhase = Annotated[
+    bool, typer.Option("--by-phase", help="With --template: sorted by the phase that each run is at, as on the board.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 Cursor = Annotated[
     str, typer.Option("--cursor", metavar="RUN", help="Continue after this run (the cursor of the page before).")
@@ -49,30 +55,20 @@ def list_runs(
     triggered_by: TriggeredBy = "",
     external_id: ExternalId = "",
     state: State = None,
+    by_phase: ByPhase = False,
     limit: Limit = 20,
     cursor: Cursor = "",
 ) -> None:
     """List the runs of this project, newest first."""
-    from wfe_mcp.core.model import RunStatus
-    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stale_of, stuck_before, stuck_of
+    from wfe_mcp.engine.runs.archive import stale_before, stale_of, stuck_before, stuck_of
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
-    names = [name for given in status or [] for name in given.split(",")]
-    for name in names:
-        if name not in set(RunStatus):
-            hint = nearest_hint(name, set(RunStatus), f"One of: {', '.join(RunStatus)}.")
-            raise Refused("bad_argument", f"{name!r} is not a status of a run.", hint)
-    wanted = [RunStatus(name) for name in names]
-    if stale:
-        wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
-        if not wanted:
-            raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
-    if stuck:
-        if stale or any(status is not MAY_BE_STUCK for status in wanted):
-            raise Refused("bad_argument", "Only running runs can be stuck.", "Leave out --status and --stale.")
-        wanted = [MAY_BE_STUCK]
+    if by_phase and not template:
+        raise Refused("bad_argument", "--by-phase sorts the runs of one template, and none is named.",
+                      "wfe-mcp list --template NAME --by-phase")  # fmt: skip
+    wanted = _statuses(status or (), stale, stuck)
     begun = moment(since, invocation.engine.clock()) if since else None
     engine = invocation.engine
     before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
@@ -84,6 +80,10 @@ def list_runs(
         )  # fmt: skip
         weaker = tx.weakened_gates(record.id for record in page.runs)
         known = tx.reached_states(engine.project_id) if state else []
+    following = f"wfe-mcp list --limit {limit} --cursor {page.cursor}" if page.cursor else ""
+    if by_phase:
+        _show_by_phase(invocation, template, page, following)
+        return
     are_stale, are_stuck = stale_of(engine, page.runs), stuck_of(engine, page.runs)
     waits = {record.id: _waits_for(invocation, record) for record in page.runs[:_WAITS_SHOWN]}
     rows = tuple(
@@ -106,8 +106,50 @@ def list_runs(
             screen.line(
                 "No runs." + (f" Runs of this project are in: {', '.join(known) or 'no state'}." if state else "")
             )
-        if page.cursor:
-            screen.next(f"wfe-mcp list --limit {limit} --cursor {page.cursor}")
+        if following:
+            screen.next(following)
+
+    invocation.render(answer, tell)
+
+
+def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunStatus]":
+    """The statuses that the options leave; empty: every one. Refuses an unknown one, and options without a run in common."""
+    from wfe_mcp.core.model import RunStatus
+    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK
+
+    names = [name for given in status for name in given.split(",")]
+    for name in names:
+        if name not in set(RunStatus):
+            hint = nearest_hint(name, set(RunStatus), f"One of: {', '.join(RunStatus)}.")
+            raise Refused("bad_argument", f"{name!r} is not a status of a run.", hint)
+    wanted = [RunStatus(name) for name in names]
+    if stale:
+        wanted = [status for status in MAY_BE_STALE if status in wanted or not wanted]
+        if not wanted:
+            raise Refused("bad_argument", "Only open runs can be stale.", "Leave out --status or --stale.")
+    if stuck:
+        if stale or any(status is not MAY_BE_STUCK for status in wanted):
+            raise Refused("bad_argument", "Only running runs can be stuck.", "Leave out --status and --stale.")
+        wanted = [MAY_BE_STUCK]
+    return wanted
+
+
+def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", following: str) -> None:
+    """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
+    from wfe_mcp.views.board import board
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.envelopes import standing_of
+
+    view = board(template, [standing_of(invocation.engine, record.id) for record in page.runs])
+    answer = Envelope(True, summary=f"{template}: {plural(len(page.runs), 'run')}", view=view)
+
+    def tell(screen: "Screen") -> None:
+        from wfe_mcp.cli.terminal.render import board_table
+
+        screen.line(answer.summary if page.runs else "No runs.", "bold")
+        board_table(screen, view, invocation.engine.clock())
+        if following:
+            screen.next(f"{following} --template {template} --by-phase")
 
     invocation.render(answer, tell)
 

@@ -1,7 +1,6 @@
 """``wfe-mcp templates import``: store a template, a workflow or plan of another system."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +109,9 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
 def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None:
     """Show the configuration; the user decides where it goes."""
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.template_import import start_command
 
+    start = start_command(imported)
     lost, toml = _views(imported.not_carried), imported.toml()
     summary = (
         f"{_what(imported)}; add this to .wfe/config.toml:"
@@ -124,9 +125,8 @@ def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None
     def tell(screen: "Screen") -> None:
         screen.line(summary, "bold")
         screen.line(toml)
-        if imported.inputs:
-            pairs = " ".join(f"-i {name}={shlex.quote(value)}" for name, value in imported.inputs.items())
-            screen.line(f"To start it: wfe-mcp start {imported.template} {pairs} …")
+        if start:
+            screen.line(f"To start it: {start}")
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 

@@ -272,7 +272,7 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             )
             screen.aside(f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
-            screen.aside('  It may start the server outside the project: if status shows another one, add "--project", "<folder>".')  # fmt: skip
+            screen.aside('  It may start the server outside the project: if status names another folder, add "--project", "<folder>".')  # fmt: skip
     for each in outcomes:
         if each.refusal is not None:
             screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
@@ -363,7 +363,7 @@ def _connect(
                       "Nothing was written. Try --command path, or run wfe-mcp doctor.")  # fmt: skip
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
-        kept = files.write(change, records, connect.originals(change, records))
+        kept = files.write(change, records, connect.originals(plan.found, places, change, records))
         one.kept += [str(kept)] if kept else []
 
 

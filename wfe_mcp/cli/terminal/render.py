@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.views.board import BoardView
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.inbox import UnusualLine
     from wfe_mcp.views.run_models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
@@ -195,6 +196,24 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
             (run.run, run.state + _marks(run), *([run.reached or "-"] if has_states else []),
              known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now), run.template, run.title)
             for run in listed
+        ],
+    )  # fmt: skip
+
+
+def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
+    """The board of a template: its phases in their order with the runs at each, then the runs that are over."""
+    from wfe_mcp.views.who_waits import WAITS
+
+    columns = [(each.title, each.runs) for each in view.columns] + ([("ended", view.ended)] if view.ended else [])
+    screen.table(
+        ("phase", "run", "state", "waits for", "updated", "title"),
+        [
+            row
+            for name, runs in columns
+            for row in [
+                (name, run.run, run.state + _marks(run), WAITS.get(run.waiting_on, "-"), screen.time(run.updated_at, now), run.title)
+                for run in runs
+            ] or [(name, "-", "-", "-", "-", "-")]
         ],
     )  # fmt: skip
 

@@ -94,6 +94,31 @@ def removed(content: bytes, form: Format, path: Sequence[str], element: Any = No
     return _checked(text, body, form, wanted, path)
 
 
+def cut(
+    content: bytes, form: Format, path: Sequence[str], element: Any = None, *, before: tuple[bytes | None] | None = None
+) -> bytes | None:
+    """The file without the entry, and without the tables and lists around it that are empty now and were not there ``before``.
+
+    ``before``: the file before the entry was added, None in a tuple where there was none; None: not known. Returns None
+    where such a file holds nothing else. Raises as ``added`` does.
+    """
+    text = removed(content, form, path, element)
+    if before is None:
+        return text
+    original = parsed(before[0] or b"", form)
+    for depth in range(len(path) - (element is None), 0, -1):
+        around = path[:depth]
+        if at(parsed(text, form), around) not in ({}, []) or at(original, around) is not None:
+            break
+        text = removed(text, form, around)
+    return rest_of(text, before)
+
+
+def rest_of(text: bytes, before: tuple[bytes | None] | None) -> bytes | None:
+    """``text``; None where it holds nothing, and there was no file ``before``."""
+    return None if before == (None,) and text.split() in ([], [b"{}"], [b"{", b"}"]) else text
+
+
 def _checked(text: Text, body: str, form: Format, wanted: Any, path: Sequence[str]) -> bytes:
     try:
         found = _without_empty(_MODULES[form].read(body))

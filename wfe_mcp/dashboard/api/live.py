@@ -65,7 +65,8 @@ def show_queue(
 @router.get("/queue/{job}", response_model=answer_of(JobView), tags=["queue"])
 def show_job(caller: Reads, job: str, project: str = "") -> JSONResponse:
     """One job, with its input and its result."""
-    view = job_view(find_job(caller.engine(project), job))
+    engine = caller.engine(project)
+    view = job_view(engine, find_job(engine, job))
     return shown(f"Job {view.row.job}: {view.row.state}", view)
 
 
@@ -76,7 +77,7 @@ def cancel(caller: Manages, job: str, body: Cancellation, project: str = "") -> 
 
     engine = caller.engine(project)
     ended = cancel_job(engine, caller.by, job, gave_up_of(engine), body.reason)
-    return shown(f"Job {ended.id} is cancelled", job_view(find_job(engine, ended.id)))
+    return shown(f"Job {ended.id} is cancelled", job_view(engine, find_job(engine, ended.id)))
 
 
 @router.get("/activity", response_model=answer_of(ActivityList), tags=["activity"])

@@ -55,10 +55,10 @@ def plan_policy(caller: Reads, body: WantedPolicy) -> JSONResponse:
 @router.post("/settings/policy", response_model=answer_of(PolicyView))
 def set_policy(caller: Manages, body: NewPolicy) -> JSONResponse:
     """Change the approval policy as it was shown, with the PIN. The project's configuration is written and trusted."""
-    caller.refuse_program()
     engine = caller.engine(body.project)
+    person = caller.person(engine, body.pin)
     plan = planned(engine, body.policy())
     if planned_view(engine, plan).shown != body.shown:
         raise Refused("stale_revision", "The policy has changed since you looked.", "Look at the change once more.")
-    change_policy(engine, caller.person(engine, body.pin), plan, body.shown)
+    change_policy(engine, person, plan, body.shown)
     return shown("Changed the approval policy", policy_view(engine))

@@ -228,4 +228,4 @@ def enqueue(caller: Works, body: Asked) -> JSONResponse:
     """Put a question to a model into the queue."""
     engine = caller.works(caller.engine(body.project))
     job = put_question(engine, caller.by, body.text, role=body.role, priority=body.priority, timeout_s=body.timeout_s)
-    return shown(f"Enqueued {job.id}", job_view(find_job(engine, job.id)))
+    return shown(f"Enqueued {job.id}", job_view(engine, find_job(engine, job.id)))

@@ -1,0 +1,128 @@
+"""``wfe-mcp inbox``: all that waits for the user, in every project of the database, as the page shows it."""
+
+import shutil
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
+from tests.engine.scene import AGENT
+from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.approvals.answers import ask_approval
+from wfe_mcp.workspace.system.location import project_at
+
+
+def lines(cli: Terminal) -> list[list[str]]:
+    """The rows below the header, as cells."""
+    said = cli("inbox")
+    assert said.code == 0, said.err
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in said.out.splitlines()[2:]]
+
+
+def waiting(cli: Terminal, root: Path, title: str, *, asks: bool) -> str:
+    """A run of ``letter`` in the project ``root`` whose phase ``send`` awaits approval."""
+    with closing(create_engine(project_at(root), clock=cli.clock)) as engine:
+        run = answers.start_run(engine, AGENT, "letter", {}, title=title).run or ""
+        for each in ("draft", "send"):
+            answers.start_phase(engine, AGENT, run, each)
+            answers.submit_artifact(engine, AGENT, run, each, artifact={"text": "hello"})
+        if asks:
+            ask_approval(engine, AGENT, run, "send")
+    cli.clock.forward(minutes=1)
+    return run
+
+
+@pytest.fixture
+def elsewhere(cli: Terminal) -> Path:
+    """A second project of the same database."""
+    root = cli.root.parent / "elsewhere"
+    shutil.copytree(cli.root / ".wfe", root / ".wfe")
+    subprocess.run(["git", "init", "-q", root], check=True)
+    said = cli("trust", "--yes", "--project", str(root), pin=PIN)
+    assert said.code == 0, said.err
+    return root
+
+
+def test_nothing_waits_and_that_is_said(cli: Terminal) -> None:
+    cli.start("note")  # the agent's turn
+    said = cli("inbox")
+    assert (said.code, said.out, said.err) == (0, "Nothing waits for you.\n", "")
+    assert cli.json("inbox").data == {"decisions": []}
+
+
+def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, elsewhere: Path) -> None:
+    cli.save(template("strict", phase("build", CHECK, on_fail=[{"do": "block"}])))
+    cli.save(template("asks", phase("choose", kind="human", title="Choose a way")))
+    asked = waiting(cli, elsewhere, "First", asks=True)
+    stopped = cli.start("strict", "--title", "Second")
+    assert cli.hand_in(stopped, "build").code == 1
+    cli.clock.forward(minutes=1)
+    task = cli.start("asks", "--title", "Third")
+    cli.clock.forward(minutes=1)
+    unasked = waiting(cli, cli.root, "Fourth", asks=False)
+    with (cli.root / ".wfe" / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[checks.more]\nargv = ["true"]\n')
+
+    here, there = cli.root.name, elsewhere.name
+    rows = lines(cli)
+    assert [row[1:4] for row in rows] == [
+        ["decision", there, asked], ["stopped", here, stopped], ["task", here, task], ["decision", here, unasked],
+        ["trust", here, "-"],
+    ]  # fmt: skip
+    assert [row[-1] for row in rows[:1] + rows[2:]] == [
+        'Approve send of "First"?', "Your task: Choose a way", 'Approve send of "Fourth"?', "Trust what changed: config",
+    ]  # fmt: skip
+    assert rows[1][-1].startswith("\"Second\" is blocked: 'build' failed: Check 'test' ")
+    assert rows[1][-1].count("failed: ") == 1
+    said = cli("inbox")
+    assert said.out.startswith("5 things wait for you in 2 projects, oldest first.\n")
+    assert said.err == (
+        f"Next: wfe-mcp approve {asked} send --project {elsewhere}\nNext: wfe-mcp status {stopped}\n"
+    ), "a command for another project names it"
+
+
+def test_the_commands_work_as_they_are_shown(cli: Terminal, elsewhere: Path) -> None:
+    waiting(cli, elsewhere, "First", asks=True)
+    waiting(cli, cli.root, "Second", asks=False)
+    for text in cli("inbox").err.splitlines():
+        assert cli(*text.removeprefix("Next: wfe-mcp ").split(), pin=PIN).code == 0
+    assert cli("inbox").out == "Nothing waits for you.\n"
+
+
+def test_an_asked_decision_has_one_line_with_what_is_unusual_about_it(cli: Terminal) -> None:
+    cancelled = cli.start("letter")
+    cli("cancel", cancelled, "--reason", "not needed")
+    cli.clock.forward(minutes=1)
+    waiting(cli, cli.root, "First", asks=True)
+    (row,) = lines(cli)
+    assert row[4:] == ["1 warning", 'Approve send of "First"?']
+    assert [each["phase"] for each in cli.json("inbox").data["decisions"]] == ["send"]
+    assert "unasked" not in cli.json("inbox").data
+
+
+def test_a_request_that_expired_is_a_decision_still(cli: Terminal) -> None:
+    cli.save(template("letter", phase("draft"), phase("send", {**HUMAN, "expires": "1h"})))
+    run = waiting(cli, cli.root, "First", asks=True)
+    assert "unasked" not in cli.json("inbox").data
+    cli.clock.forward(hours=2)
+    found = cli.json("inbox").data
+    assert (found["decisions"], [each["run"] for each in found["unasked"]]) == ([], [run])
+
+
+def test_two_projects_of_one_name_are_named_by_their_paths(cli: Terminal, elsewhere: Path) -> None:
+    same = cli.root.parent / "more" / cli.root.name
+    shutil.copytree(elsewhere, same)
+    assert cli("trust", "--yes", "--project", str(same), pin=PIN).code == 0
+    waiting(cli, same, "First", asks=True)
+    waiting(cli, cli.root, "Second", asks=True)
+    assert [row[2] for row in lines(cli)] == [str(same), str(cli.root)]
+
+
+def test_a_project_whose_folder_is_gone_has_no_line(cli: Terminal, elsewhere: Path) -> None:
+    waiting(cli, elsewhere, "First", asks=True)
+    assert cli("inbox").out.startswith("1 thing waits")
+    shutil.rmtree(elsewhere)
+    assert cli("inbox").out == "Nothing waits for you.\n"

@@ -1,0 +1,70 @@
+"""``wfe-mcp inbox``: all that waits for you, over all projects of the database, as the page's inbox shows it."""
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.core.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.cli.terminal.screen import Screen
+    from wfe_mcp.views.inbox import InboxLine
+
+
+def inbox(invocation: Invocation) -> None:
+    """Show what waits for you in all your projects, oldest first.
+
+    Decisions, tasks, questions to you as a reviewer, runs that stopped, and changes that need your trust. The page shows
+    the same. Nothing is decided here.
+    """
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.dashboard.inbox import everything_waiting
+    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.inbox import inbox_lines
+
+    engine = invocation.engine
+    view = everything_waiting(Engines(engine))
+    lines = inbox_lines(view)
+    projects = dict.fromkeys(each.project for each in lines)
+    where = f" in {plural(len(projects), 'project')}, oldest first." if lines else "."
+    waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
+    answer = Envelope(True, summary=f"{waiting} for you{where}", view=view)
+
+    def tell(screen: "Screen") -> None:
+        screen.line(answer.summary, "bold")
+        _table(invocation, screen, lines, _names(list(projects)))
+        screen.next(*(_command(each, str(engine.root)) for each in lines))
+
+    invocation.render(answer, tell)
+
+
+def _table(invocation: Invocation, screen: "Screen", lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
+    now = invocation.engine.clock()
+    has_unusual = any(each.unusual for each in lines)  # most have nothing
+    screen.table(
+        ("since", "kind", "project", "run", *(["unusual"] if has_unusual else []), "what"),
+        [
+            (screen.time(each.at, now) if each.at else "-", each.kind, names[each.project], each.run or "-",
+             *([_weights(each) or "-"] if has_unusual else []), each.text)
+            for each in lines
+        ],
+    )  # fmt: skip
+
+
+def _names(folders: "Sequence[str]") -> dict[str, str]:
+    """Each folder by its own name; by its path where two have the same."""
+    named = Counter(Path(each).name for each in folders)
+    return {each: Path(each).name if named[Path(each).name] == 1 else each for each in folders}
+
+
+def _weights(line: "InboxLine") -> str:
+    return ", ".join(f"{count} {weight}" for weight, count in Counter(each.weight for each in line.unusual).items())
+
+
+def _command(line: "InboxLine", here: str) -> str:
+    """The command of ``line`` as it works in the folder ``here``."""
+    return line.command if line.project == here else f"{line.command} --project {shlex.quote(line.project)}"
