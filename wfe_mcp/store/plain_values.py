@@ -115,9 +115,10 @@ def _moment(value: Any) -> datetime:
 
 def _one_of(values: tuple[Any, ...]) -> Read:
     """Members of an enum, by their values, or literal values."""
-    known = {
-        (type(plain), plain): each for each in values for plain in [each.value if isinstance(each, Enum) else each]
-    }
+    known: dict[Any, Any] = {}
+    for each in values:
+        plain: object = each.value if isinstance(each, Enum) else each
+        known[type(plain), plain] = each
 
     def read(value: Any) -> Any:
         try:
