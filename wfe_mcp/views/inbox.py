@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.paths import typed
 from wfe_mcp.views.model import second, view_model
 
