@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,20 @@ def measure(scene: Scene, runs: int) -> list[Figure]:
         server.hello()
         server.call("start_run", template="bench")
     answered = _answers(scene, runs)[2]
+    fresh = Figure("CPU of `wfe-mcp status`, with an open run", _cpu_ms(scene, runs, "status"), "ms", 500)
+    with closing(sqlite3.connect(scene.database)) as opened, opened:  # after a minute, status looks for stale runs
+        opened.execute("UPDATE run SET updated_at = datetime('now', '-1 hour') || '.000000'")
     return [
         *found,
         Figure("spawn → first tool result, with an open run", median(answered), "ms"),
-        Figure("CPU of `wfe-mcp status`, with an open run", _cpu_ms(scene, runs, "status"), "ms", 500),
+        fresh,
+        Figure(
+            "CPU of `wfe-mcp status`, a run untouched for an hour",
+            _cpu_ms(scene, runs, "status"),
+            "ms",
+            500,
+            "settings",
+        ),
     ]
 
 

@@ -112,8 +112,7 @@ def _delete(self: object, name: str) -> None:
 
 def _is_fixed(of: Any, name: str) -> bool:
     """A subclass that is no dataclass may have attributes besides the fields."""
-    kind: Any = type(of)
-    return vars(kind).get("__setattr__") is _set or any(each.name == name for each in dataclasses.fields(of))
+    return type(of).__dict__.get("__setattr__") is _set or any(each.name == name for each in dataclasses.fields(of))
 
 
 def _state(self: Any) -> list[object]:

@@ -96,18 +96,17 @@ def frame_of(line: bytes) -> dict[str, Any]:
     return frame
 
 
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# Compiled when a line is refused, and kept by ``re``: a millisecond that the first answer does without.
+_TEXT = rb'(?s)"(?:[^"\\]|\\.)*+"'
 _ID = rb'"id"\s*:\s*(-?\d{1,18}|"[^"\\]{0,200}")'
 _JSONRPC = rb'"jsonrpc"\s*:\s*"2\.0"'
-_ID_FIRST = re.compile(rb"\s*\{(?:\s*(?:" + _JSONRPC + rb'|"method"\s*:\s*"[^"\\]*")\s*,)*\s*' + _ID + rb"\s*[,}]")
-_ID_LAST = re.compile(
-    rb"[}\]]\s*,(?:\s*" + _JSONRPC + rb"\s*,)?\s*" + _ID + rb"\s*(?:,\s*" + _JSONRPC + rb"\s*)?\}\s*\Z"
-)
+_ID_FIRST = rb"\s*\{(?:\s*(?:" + _JSONRPC + rb'|"method"\s*:\s*"[^"\\]*")\s*,)*\s*' + _ID + rb"\s*[,}]"
+_ID_LAST = rb"[}\]]\s*,(?:\s*" + _JSONRPC + rb"\s*,)?\s*" + _ID + rb"\s*(?:,\s*" + _JSONRPC + rb"\s*)?\}\s*\Z"
 
 
 def _refuse_parts(line: bytes) -> None:
     """Refuse a line with more parts than a message may have. Commas and brackets are counted, in texts only if needed."""
-    if _parts(line) > MESSAGE_PARTS.most and (found := _parts(_TEXT.sub(b"", line))) > MESSAGE_PARTS.most:
+    if _parts(line) > MESSAGE_PARTS.most and (found := _parts(re.sub(_TEXT, b"", line))) > MESSAGE_PARTS.most:
         raise Malformed(
             INVALID_REQUEST, f"the message {MESSAGE_PARTS.fault(found)}. {MESSAGE_PARTS.remedy}", id_in(line, line)
         )
@@ -119,7 +118,7 @@ def _parts(line: bytes) -> int:
 
 def id_in(begin: bytes, end: bytes) -> str | int | None:
     """The id of a message that is not parsed, from its beginning or its end; None where it is elsewhere."""
-    found = _ID_FIRST.match(begin[:_ENDS_BYTES]) or _ID_LAST.search(end[-_ENDS_BYTES:])
+    found = re.match(_ID_FIRST, begin[:_ENDS_BYTES]) or re.search(_ID_LAST, end[-_ENDS_BYTES:])
     if found is None:
         return None
     value: object = json.loads(found[1].decode(errors="replace"))

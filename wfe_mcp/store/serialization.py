@@ -4,30 +4,39 @@ Rules:
 1. Round trips are exact: ``state_of(rows_of(state)) == state``.
 2. Event payloads are canonical JSON (the chain hashes them); states are plain JSON.
 3. A field that an older row lacks takes its default: new fields of the core need no migration.
-4. An attempt is written flat: one value per name, whatever its status can have. Values that an older row has beyond its
+4. What is short is read by ``plain_values``: a status needs no Pydantic then. Pydantic reads the rest ten times faster, and
+   all that ``plain_values`` leaves unread.
+5. An attempt is written flat: one value per name, whatever its status can have. Values that an older row has beyond its
    status are dropped.
 """
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import field, fields, make_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json, to_jsonable_python
 
 from wfe_mcp.core.attempt_states import STATES
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.events import EVENTS, Event, RolledBack, RunForked, RunStarted
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Submission
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.plain_values import Unread, of_fields, reader
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from wfe_mcp.core.paths import PhasePath
 
 T = TypeVar("T")
 
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+_ADAPTERS: dict[type, "TypeAdapter[Any]"] = {}
+_SHORT = 50_000
+"""Characters of a text, and
+"""
+_FEW = 50
+"""attempts of a run, that are read without Pydantic, which takes 0.1 s to load."""
 
 _ELSEWHERE = {"spec", "attempts", "state", "submission"}
 """Of a run and of an attempt: stored apart, or read apart."""
@@ -59,11 +68,15 @@ def spec_text(spec: RunSpec) -> str:
 
 def spec_of(text: str) -> RunSpec:
     """The specification that ``spec_text`` wrote."""
+    with suppress(Unread):
+        return reader(RunSpec)(_short(text))
     return _adapter(RunSpec).validate_json(text)
 
 
 def payload_of(event: Event) -> str:
     """An event as canonical JSON, without its type."""
+    from pydantic_core import to_jsonable_python  # loaded with the adapter
+
     values = _adapter(type(event)).dump_python(event, mode="json", exclude=_LEFT_OUT.get(type(event)))
     if isinstance(event, RolledBack):
         values["opened"] = [to_jsonable_python(attempt_values(one)) for one in event.opened]
@@ -82,6 +95,8 @@ def event_of(type_: str, payload: str) -> Event:
     adapter = _adapter(EVENTS[type_])
     if EVENTS[type_] not in {RolledBack, RunForked}:
         return adapter.validate_json(payload)
+    from pydantic_core import from_json  # loaded with the adapter
+
     values = from_json(payload)
     if EVENTS[type_] is RolledBack:
         values["opened"] = [_attempt(one) for one in values["opened"]]
@@ -127,6 +142,8 @@ def attempt_row(run_id: str, state: RunState, attempt: Attempt) -> dict[str, Any
 
 def attempt_of(text: str) -> Attempt:
     """The attempt whose row has this state text."""
+    from pydantic_core import from_json  # 20 ms; loaded with the adapters
+
     return _attempt(from_json(text))
 
 
@@ -140,12 +157,16 @@ def normal(column: str, text: str) -> str:
 def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> RunState:
     """The state whose run row and attempt rows (per phase in order of their numbers) hold these texts."""
     found: dict[PhasePath, tuple[Attempt, ...]] = {}
-    for text in attempt_states:
-        attempt = attempt_of(text)
+    for number, text in enumerate(attempt_states):
+        attempt = _plain_attempt(text) if number < _FEW else None
+        attempt = attempt or attempt_of(text)
         found[attempt.phase] = (*found.get(attempt.phase, ()), attempt)
     declared = {phase.path: found.pop(phase.path) for phase in spec.phases if phase.path in found}
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = {**declared, **found}
-    values: dict[str, Any] = _adapter(_row_of(RunState)).validate_json(run_state).__dict__
+    try:
+        values: dict[str, Any] = of_fields(RunState, _own_fields(RunState))(_short(run_state))
+    except Unread:
+        values = _adapter(_row_of(RunState)).validate_json(run_state).__dict__
     return RunState(**values, spec=spec, attempts=attempts)
 
 
@@ -155,34 +176,67 @@ def attempt_values(attempt: Attempt) -> dict[str, object]:
 
 
 def _text(attempt: Attempt) -> str:
+    from pydantic_core import to_json  # 20 ms, and a status writes nothing
+
     return to_json(attempt_values(attempt)).decode()
+
+
+def _short(text: str) -> Any:
+    """The JSON value of a short text. Raises ``Unread`` for another one."""
+    if len(text) > _SHORT:
+        raise Unread
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Unread from None
+
+
+def _plain_attempt(text: str) -> Attempt | None:
+    """The attempt whose row has this state text; None where Pydantic has to read it."""
+    try:
+        flat = _short(text)
+        parts = _parts(flat)
+        state, submission = reader(STATES[AttemptStatus(flat["status"])])(parts), reader(Submission)(flat)
+        return Attempt(**of_fields(Attempt, _own_fields(Attempt))(flat), state=state, submission=submission)
+    except (Unread, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _attempt(flat: dict[str, Any]) -> Attempt:
     """The attempt with these stored values; each part takes its own."""
-    human = "user" if flat.get("human_only") else flat.get("mending") or "rules"
-    parts = {
-        **flat,
-        "claim": flat if flat.get("holder") is not None else None,
-        "failure": {**flat, "then": human} if flat.get("fail_kind") is not None else None,
-    }
-    state = _adapter(STATES[AttemptStatus(flat["status"])]).validate_python(parts)
+    state = _adapter(STATES[AttemptStatus(flat["status"])]).validate_python(_parts(flat))
     submission = _adapter(Submission).validate_python(flat)
     values: dict[str, Any] = _adapter(_row_of(Attempt)).validate_python(flat).__dict__
     return Attempt(**values, state=state, submission=submission)
 
 
+def _parts(flat: dict[str, Any]) -> dict[str, Any]:
+    human = "user" if flat.get("human_only") else flat.get("mending") or "rules"
+    return {
+        **flat,
+        "claim": flat if flat.get("holder") is not None else None,
+        "failure": {**flat, "then": human} if flat.get("fail_kind") is not None else None,
+    }
+
+
+@cache
+def _own_fields(kind: type[RunState] | type[Attempt]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.name not in _ELSEWHERE)
+
+
 @cache
 def _row_of(kind: type[RunState] | type[Attempt]) -> Any:
     """A class with the fields that a row of ``kind`` has itself: Pydantic takes a third of the time to learn it."""
-    here = [each for each in fields(kind) if each.name not in _ELSEWHERE]
+    here = [each for each in fields(kind) if each.name in _own_fields(kind)]
     kept = [(each.name, each.type, field(default=each.default, default_factory=each.default_factory)) for each in here]  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType] - its overloads want either default
     return make_dataclass(kind.__name__, kept)
 
 
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: type[T]) -> "TypeAdapter[T]":
     """Built on first use: all of them at once would cost every start about 20 ms."""
     found = _ADAPTERS.get(kind)
     if found is None:
+        from pydantic import TypeAdapter  # 0.1 s, which a status does without
+
         found = _ADAPTERS[kind] = TypeAdapter(kind)
     return found
