@@ -62,6 +62,7 @@ def one_tab(chromium: Chromium) -> Generator[Tab]:
 @pytest.fixture
 def tab(one_tab: Tab) -> Tab:
     """The tab of all tests here: each loads its page, and none leaves anything in the browser."""
+    one_tab.page.goto("about:blank")  # after this, nothing of the page before is on its way to the console
     one_tab.console.clear()
     one_tab.page.emulate_media(color_scheme="light")
     one_tab.page.set_viewport_size({"width": 1200, "height": 900})

@@ -33,6 +33,12 @@ def test_the_names_of_this_machine_are_answered(browser: Browser, name: str) -> 
     assert browser.get("/").status == 200
 
 
+def test_the_icon_is_at_the_address_that_browsers_try_by_themselves_too(browser: Browser) -> None:
+    """Chromium does now and then, and a 404 is an error on its console."""
+    icon, tried = browser.get("/icon.svg"), browser.get("/favicon.ico")
+    assert (tried.status, tried.text) == (200, icon.text)
+
+
 @pytest.mark.requirement("B-30")
 @pytest.mark.attack("a web page reaches the decision page through a name of its own (DNS rebinding)", "held", "T2")
 @pytest.mark.parametrize("path", PATHS)

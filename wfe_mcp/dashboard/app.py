@@ -83,8 +83,9 @@ _FILES = {
     "passkey.js": "text/javascript",
     "open.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "favicon.ico": "image/svg+xml",
 }
-"""The static files and their media types."""
+"""The static files and their media types. Chromium asks for the last now and then, whatever icon a page names."""
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -140,7 +141,8 @@ def decision_app(
 def _static(request: Request, session: str) -> Response:
     del session
     name = request.url.path.removeprefix("/")
-    return Response((_STATIC / name).read_text(encoding="utf-8"), media_type=f"{_FILES[name]}; charset=utf-8")
+    file = "icon.svg" if name == "favicon.ico" else name
+    return Response((_STATIC / file).read_text(encoding="utf-8"), media_type=f"{_FILES[name]}; charset=utf-8")
 
 
 class _Page:
