@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import Scene, command, phase
-from wfe_mcp.core.paths import PhasePath, RunId
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.queues import QUEUES, job_standings
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.store.records.jobs import NewJob
@@ -48,7 +49,9 @@ def test_a_gate_is_named_by_what_it_does_and_not_by_its_number(scene: Scene, sta
     run = scene.start(phase("plan", command("ok"), files, prompt_gates=[git]))
     queue = queue_name("command", scene.engine.project_id)
     with scene.store.tx() as tx:
-        job = tx.enqueue(NewJob("gate", queue, {"stage": stage, "gate": gate}, run_id=RunId(run), phase=PhasePath("plan")))
+        job = tx.enqueue(
+            NewJob("gate", queue, {"stage": stage, "gate": gate}, run_id=RunId(run), phase=PhasePath("plan"))
+        )
     rows = job_rows(scene.engine, job_standings(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))
     assert [row.does for row in rows if row.job == job] == [does]
 
