@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.packages import install, on_the_path
+from wfe_mcp.core.limits import PHASES
 from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint
 
 GATE = {"kind": "command", "check": "test"}
@@ -54,6 +55,14 @@ def test_a_definition_nested_deeper_than_python_can_print_is_told_so() -> None:
     (error,) = lint(given).errors
     assert "levels of nesting" in error.message
     assert checks_needed(given) == set()
+
+
+def test_a_definition_that_is_beyond_a_limit_is_not_searched_for_checks() -> None:
+    given = definition()
+    given["phases"] = [{**given["phases"][0], "id": f"p{number}"} for number in range(PHASES.most + 1)]
+    assert checks_needed(given) == set()
+    given["phases"] = given["phases"][:2]
+    assert checks_needed(given) == {"test"}
 
 
 def test_the_checks_that_a_definition_needs_are_those_of_its_present_content_whatever_a_caller_did_with_them() -> None:
