@@ -139,6 +139,16 @@ def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
     assert f"--cursor {runs[3]}" in cli("list", "--limit", "2", "--cursor", first["cursor"]).err
 
 
+def test_the_next_page_of_a_list_has_the_filters_of_this_one(cli: Terminal) -> None:
+    runs: list[str] = []
+    for _ in range(2):
+        runs.append(cli.start("note"))
+        cli.clock.forward(minutes=1)
+    filters = ["--template", "note", "--status", "running", "--status", "paused", "--since", "2d", "--archived"]
+    said = cli("list", "--limit", "1", *filters)
+    assert said.err == f"Next: wfe-mcp list --limit 1 --cursor {runs[1]} {' '.join(filters)}\n"
+
+
 def test_list_has_a_column_that_says_who_is_waited_for(cli: Terminal) -> None:
     mine, agents, done = cli.start("letter"), cli.start("note"), cli.start("note")
     cli.hand_in(mine, "draft")

@@ -1,7 +1,8 @@
 """``wfe-mcp list``: the runs of a project, newest first."""
 
+import shlex
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,7 +11,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import RunStatus
@@ -80,7 +81,9 @@ def list_runs(
         )  # fmt: skip
         weaker = tx.weakened_gates(record.id for record in page.runs)
         known = tx.reached_states(engine.project_id) if state else []
-    following = f"wfe-mcp list --limit {limit} --cursor {page.cursor}" if page.cursor else ""
+    given = {"template": template, "status": status, "since": since, "stale": stale, "stuck": stuck, "archived": archived,
+             "triggered-by": triggered_by, "external-id": external_id, "state": state, "by-phase": by_phase}  # fmt: skip
+    following = shlex.join(_words({"limit": str(limit), "cursor": page.cursor, **given})) if page.cursor else ""
     if by_phase:
         _show_by_phase(invocation, template, page, following)
         return
@@ -110,6 +113,15 @@ def list_runs(
             screen.next(following)
 
     invocation.render(answer, tell)
+
+
+def _words(given: "Mapping[str, object]") -> list[str]:
+    """The command that lists with these options; those that were not given are left out."""
+    words = ["wfe-mcp", "list"]
+    for name, value in given.items():
+        for each in cast("list[object]", value) if isinstance(value, list) else [value]:
+            words += ["--" + name, *([] if each is True else [str(each)])] if each else []
+    return words
 
 
 def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunStatus]":
@@ -149,7 +161,7 @@ def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", follo
         screen.line(answer.summary if page.runs else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
         if following:
-            screen.next(f"{following} --template {template} --by-phase")
+            screen.next(following)
 
     invocation.render(answer, tell)
 
