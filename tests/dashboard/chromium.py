@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from scripts.chromium import found
 
@@ -129,3 +129,11 @@ class Tab:
         return int(
             self.page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
         )
+
+
+def comment_on(line: Locator, words: str) -> None:
+    """Say ``words`` on a line of a change, as a draft that goes with the decision."""
+    line.hover()
+    line.get_by_role("button", name="Comment on line").click()
+    line.page.get_by_role("textbox", name="Comment").fill(words)
+    line.page.get_by_role("button", name="Keep the comment").click()

@@ -10,7 +10,7 @@ from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
 from tests.dashboard.browser import asked
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, comment_on
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page
@@ -99,11 +99,7 @@ def ask_for_the_pin(shown: Tab_) -> None:
 
 
 def begin_to_send_back(shown: Tab_) -> None:
-    line = shown.locator("tr.add").first
-    line.hover()
-    line.get_by_role("button", name="Comment on line").click()
-    shown.get_by_role("textbox", name="Comment").fill("Name the unit.")
-    shown.get_by_role("button", name="Keep the comment").click()
+    comment_on(shown.locator("tr.add").first, "Name the unit.")
     shown.get_by_role("button", name="Send back").first.click()
 
 

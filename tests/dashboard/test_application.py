@@ -15,7 +15,7 @@ from playwright.sync_api import Page as Tab_
 from playwright.sync_api import expect
 
 from tests.dashboard.browser import PIN, WRONG, asked
-from tests.dashboard.chromium import Tab
+from tests.dashboard.chromium import Tab, comment_on
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
@@ -267,11 +267,7 @@ def test_a_wrong_pin_decides_nothing_and_keeps_what_was_typed(scene: Scene, visi
 
 def test_a_comment_on_a_line_becomes_the_feedback_of_a_rejection(scene: Scene, stage: Stage, visit: Visit) -> None:
     shown = visit(f"/inbox/{stage.request}")
-    row = shown.locator("#f-src-lists-py tr.add").first
-    row.hover()
-    row.get_by_role("button", name="Comment on line").click()
-    shown.get_by_role("textbox", name="Comment").fill("Say that None is skipped.")
-    shown.get_by_role("button", name="Keep the comment").click()
+    comment_on(shown.locator("#f-src-lists-py tr.add").first, "Say that None is skipped.")
     shown.reload()
     expect(shown.locator(".say.mine")).to_contain_text("Say that None is skipped.")
     shown.get_by_role("button", name="Send back").first.click()

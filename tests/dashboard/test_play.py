@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Locator, expect
 
+from tests.dashboard.chromium import comment_on
 from tests.dashboard.play import Play, played
 from tests.engine.conftest import blank
 from tests.engine.scene import approval, command, phase
@@ -90,11 +91,7 @@ def test_a_line_is_commented_and_sent_back_to_the_agent_and_what_comes_next_is_a
         asked = agent.call("approve", run=run, phase="fix")
         assert asked["error"]["code"] == "needs_human"
         shown = play.to(f"/inbox/{asked['data']['request']}")
-        line = shown.locator("#f-app-py tr.add").first
-        line.hover()
-        line.get_by_role("button", name="Comment on line").click()
-        shown.get_by_role("textbox", name="Comment").fill("Three, not two.")
-        shown.get_by_role("button", name="Keep the comment").click()
+        comment_on(shown.locator("#f-app-py tr.add").first, "Three, not two.")
         shown.get_by_role("button", name="Send back").first.click()
         shown.get_by_label("What should be different?").fill("Nearly.")
         shown.get_by_label("PIN").fill("correct horse")
