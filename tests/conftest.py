@@ -13,6 +13,7 @@ Rules:
 8. Ctrl-C reaches child processes also where the suite runs in the background of a shell, which ignores SIGINT there.
 9. The tests that ``slow.toml`` names run with ``-m slow``, or by their names; ``-m ""`` runs all.
 10. Coverage, where it is measured, is that of this process: in the processes that tests start it would cost as much as the tests.
+   ``measured_children`` measures these too, for what runs nowhere else.
 """
 
 import gc
@@ -37,6 +38,11 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
 
+MEASURE = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""A Python that is started with one of these measures its coverage."""
+MEASURED: dict[str, str] = {}
+"""Their values, where this process measures its own."""
+
 hypothesis.settings.register_profile(  # the same examples each time where the coverage is measured
     "quick", deadline=None, max_examples=10, print_blob=True, derandomize=bool(os.environ.get("CI"))
 )
@@ -51,8 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if any("::" in each for each in config.args) and config.option.markexpr == "not slow":
         config.option.markexpr = ""  # who names a test wants it
     if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts workers, which need the variables
-        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
-            os.environ.pop(name, None)
+        MEASURED.update({name: os.environ.pop(name) for name in MEASURE if name in os.environ})
     sys.dont_write_bytecode = False
     if config.option.basetemp is None and has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
@@ -135,6 +140,13 @@ def _forked(request: pytest.FixtureRequest, forks: Forks | None) -> None:
 @pytest.fixture
 def real_processes() -> None:
     """Each process of our program is started for real: the test is about its start."""
+
+
+@pytest.fixture
+def measured_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that a test starts measure their coverage, where this one does."""
+    for name, value in MEASURED.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,8 @@ from wfe_mcp.artifacts.validate import judged, validate
 from wfe_mcp.artifacts.weight import pattern_weight, weight_of
 from wfe_mcp.core.errors import Refused
 
+pytestmark = pytest.mark.usefixtures("measured_children")
+
 Schema = dict[str, Any]
 
 
