@@ -1,10 +1,12 @@
 """Checks in a checkout, and what they print."""
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
 import threading
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 PY = sys.executable
+BASE_PY = str(Path(sys.base_prefix, "bin", Path(PY).name))
+"""The Python that a virtual environment was made from: no packages, but seen in a sandbox wherever the environment lies."""
 
 
 def check(*argv: str, **more: Any) -> FrozenCheck:
@@ -59,9 +63,18 @@ def hashlib_of(path: Path) -> str:
 
 
 def environment(project: Project) -> Path:
-    """A virtual environment that git ignores, with the project itself in editable form."""
+    """A virtual environment that git ignores, with the project itself in editable form; its folder of packages."""
     project.write(".gitignore", ".venv/\n")
     subprocess.run([PY, "-m", "venv", "--without-pip", str(project.root / ".venv")], check=True)
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(project.root / ".venv")}))
     (packages / "helper.py").write_text("VALUE = 7\n")
     return packages
+
+
+def with_pytest(packages: Path) -> None:
+    """Copy pytest and what it needs into an environment's folder of packages."""
+    for name in ("pytest", "pluggy", "iniconfig", "packaging", "pygments"):
+        for file in metadata.files(name) or ():
+            if file.suffix == ".py":
+                (packages / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.locate(), packages / file)

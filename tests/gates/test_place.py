@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.gates.conftest import Project
-from tests.gates.place_scene import PY, check, environment, hashlib_of, judge, printed
+from tests.gates.place_scene import BASE_PY, PY, check, environment, hashlib_of, judge, printed, with_pytest
 from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.jobs import sandbox
@@ -106,9 +107,9 @@ BIND = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[
 def test_a_sandbox_has_no_network_unless_it_is_asked_for(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-        alone = judge(project, check(PY, "-c", BIND, port, sandbox=True))
-        connected = judge(project, check(PY, "-c", BIND, port, sandbox=True, network=True))
-        outside = judge(project, check(PY, "-c", BIND, port))
+        alone = judge(project, check(BASE_PY, "-c", BIND, port, sandbox=True))
+        connected = judge(project, check(BASE_PY, "-c", BIND, port, sandbox=True, network=True))
+        outside = judge(project, check(BASE_PY, "-c", BIND, port))
     assert (alone.kind, alone.data["network"]) == (VerdictKind.FAIL, False)
     assert (connected.kind, connected.data["network"]) == (VerdictKind.PASS, True)
     assert outside.kind is VerdictKind.PASS
@@ -130,7 +131,7 @@ print(json.dumps({'here': tried('f'), 'home': tried(os.environ['HOME'] + '/f'),
 
 @NEEDS_SANDBOX
 def test_a_sandbox_writes_nothing_but_its_own_folder_and_hides_the_project(project: Project) -> None:
-    found = json.loads(printed(judge(project, check(PY, "-c", WRITE, str(project.root), sandbox=True))))
+    found = json.loads(printed(judge(project, check(BASE_PY, "-c", WRITE, str(project.root), sandbox=True))))
     assert (found["here"], found["home"]) == ("written", "written")
     assert found["project"] != "written" and found["etc"] != "written"
     assert found["listed"] == []
@@ -150,9 +151,9 @@ def test_a_sandbox_shows_what_is_brought_and_lets_nobody_write_into_it(project: 
 def test_pytest_in_a_sandbox_is_counted_from_its_report(project: Project) -> None:
     project.write("test_calc.py", "from src.calc import add\ndef test_add():\n    assert add(1, 1) == 2\n")
     project.write("conftest.py", "")
-    judgement = judge(
-        project, check(PY, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", sandbox=True)
-    )
+    with_pytest(environment(project))
+    words = (".venv/bin/python", "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider")
+    judgement = judge(project, check(*words, bring=(".venv",), sandbox=True))
     assert judgement.data["tests"]["passed"] == 1, judgement.message
 
 
@@ -161,12 +162,31 @@ def test_a_program_that_the_sandbox_hides_is_named(project: Project) -> None:
     project.write("tools/run", "#!/bin/sh\n").chmod(0o755)
     judgement = judge(project, check(str(project.root / "tools/run"), sandbox=True))
     assert judgement.kind is VerdictKind.ERROR
-    assert "which is hidden in its sandbox" in judgement.message and "`bring`" in judgement.message
+    assert "which is hidden in its sandbox" in judgement.message
+    assert "write 'tools/run' in `argv`, to name its folder in `bring` where git ignores it" in judgement.message
+    tracked = judge(project, check("tools/run", sandbox=True))
+    project.write(".gitignore", "tools/\n")
+    ignored = judge(project, check("tools/run", bring=("tools",), sandbox=True))
+    assert (tracked.kind, ignored.kind) == (VerdictKind.PASS, VerdictKind.PASS), ignored.message
+
+
+@NEEDS_SANDBOX
+def test_a_hidden_program_that_cannot_be_brought_is_to_be_installed_elsewhere(project: Project) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as outside:
+        program = Path(outside, "run")
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+        judgement = judge(project, check(str(program), sandbox=True))
+        assert judge(project, check(str(program))).kind is VerdictKind.PASS
+    assert judgement.kind is VerdictKind.ERROR and "`bring`" not in judgement.message
+    assert "outside the folders that a sandbox hides" in judgement.message and "remove `sandbox`" in judgement.message
 
 
 @NEEDS_SANDBOX
 def test_the_exit_code_of_a_sandbox_is_the_checks_own(project: Project) -> None:
-    judgement = judge(project, check(PY, "-c", "raise SystemExit(7)", sandbox=True), expect={"exit_code": "nonzero"})
+    judgement = judge(
+        project, check(BASE_PY, "-c", "raise SystemExit(7)", sandbox=True), expect={"exit_code": "nonzero"}
+    )
     assert (judgement.kind, judgement.data["exit_code"]) == (VerdictKind.PASS, 7)
 
 
@@ -174,7 +194,7 @@ def test_the_exit_code_of_a_sandbox_is_the_checks_own(project: Project) -> None:
 def test_a_sandbox_that_could_not_be_made_is_no_failing_test(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sandbox.sandbox_fault() is None  # it works now, and is not asked again
     monkeypatch.setattr(sandbox, "_NAMESPACES", ("--no-such-option",))
-    judgement = judge(project, check(PY, "-c", "", sandbox=True), expect={"exit_code": "nonzero"})
+    judgement = judge(project, check(BASE_PY, "-c", "", sandbox=True), expect={"exit_code": "nonzero"})
     assert judgement.kind is VerdictKind.ERROR and "could not be made" in judgement.message
 
 
@@ -184,7 +204,7 @@ def test_where_there_is_no_bubblewrap_the_gate_is_undecided_never_less(
     monkeypatch.setattr(sandbox, "_PLACES", ())
     monkeypatch.setenv("PATH", str(project.root))
     monkeypatch.setattr(sandbox.sys, "platform", "linux")
-    judgement = judge(project, check(PY, "-c", "open('ran', 'w')", sandbox=True))
+    judgement = judge(project, check(BASE_PY, "-c", "open('ran', 'w')", sandbox=True))
     assert judgement.kind is VerdictKind.ERROR
     assert "apt install bubblewrap" in judgement.message and "remove `sandbox`" in judgement.message
 
@@ -197,12 +217,12 @@ def test_where_bubblewrap_is_forbidden_the_gate_says_what_it_said(
     refusing.chmod(0o755)
     monkeypatch.setattr(sandbox, "_PLACES", (str(refusing),))
     monkeypatch.setattr(sandbox.sys, "platform", "linux")
-    judgement = judge(project, check(PY, "-c", "", sandbox=True))
+    judgement = judge(project, check(BASE_PY, "-c", "", sandbox=True))
     assert "setting up uid map: Permission denied" in judgement.message
     broken = tmp_path / "broken"
     broken.write_text("no program")
     monkeypatch.setattr(sandbox, "_PLACES", (str(broken),))
-    assert "cannot make a sandbox here" in judge(project, check(PY, "-c", "", sandbox=True)).message
+    assert "cannot make a sandbox here" in judge(project, check(BASE_PY, "-c", "", sandbox=True)).message
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])

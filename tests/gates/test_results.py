@@ -240,6 +240,28 @@ def test_tests_that_passed_are_named_where_the_runner_prints_them() -> None:
     assert results is not None and results.passing == ("test_a (t.T.test_a)", "test_b (t.T.test_b)")
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("setUpClass (t.A) ... skipped 'no'\nsetUpClass (t.B) ... skipped 'no'\ntest_c (t.C.test_c) ... ok\n\n"
+         "Ran 1 test in 0.1s\n\nOK (skipped=2)\n", (1, 0, 0, 2)),
+        ("test_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... skipped 'later'\n\n"
+         "Ran 1 test in 0.1s\n\nOK (skipped=1)\n", (1, 0, 0, 1)),
+        ("test_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... \n  test_b (t.T.test_b) (i=0) ... FAIL\n\n"
+         "Ran 2 tests in 0.1s\n\nFAILED (failures=3)\n", (1, 3, 0, 0)),
+        ("test_a (t.T.test_a) ... ok\ntest_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... ok\n"
+         "Ran 1 test in 0.1s\n\nFAILED (errors=1)\n", (1, 0, 1, 0)),
+    ],
+    ids=["skipped classes", "Python 3.12.1 counts no skipped test", "parts of one test", "never more than ran"],
+)  # fmt: skip
+def test_a_unittest_that_is_named_as_passed_counts_whatever_else_the_summary_takes_off(
+    text: str, counts: tuple[int, int, int, int]
+) -> None:
+    results = results_printed(text)
+    assert results is not None
+    assert (results.passed, results.failed, results.errors, results.skipped) == counts
+
+
 def test_what_go_prints_for_a_package_is_no_tap() -> None:
     assert results_printed("ok  \texample.com/calc\t0.005s\n") is None
 

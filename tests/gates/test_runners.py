@@ -121,6 +121,15 @@ def test_a_real_run_has_its_verdict_and_count(
     check_case(runner, case, live.argv, root)
 
 
+def test_a_unittest_run_in_which_classes_skip_themselves_has_its_verdict(tmp_path: Path) -> None:
+    skipping = "class {}(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls): cls.skipTest(cls(), 'no')\n    def test(self): pass\n"
+    passing = "class Calc(unittest.TestCase):\n    def test_adds(self): pass\n"
+    (tmp_path / "test_calc.py").write_text(f"import unittest\n{skipping.format('A')}{skipping.format('B')}{passing}")
+    judgement = judge(LIVE["unittest"].argv, tmp_path)
+    assert judgement.kind is VerdictKind.PASS, judgement.message
+    assert counts(judgement) == (1, 0, 0, 2)
+
+
 def test_a_report_that_is_written_after_its_runner_has_ended_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

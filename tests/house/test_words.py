@@ -97,6 +97,16 @@ def test_messages_use_standard_terms(root: Path) -> None:
     assert not found, "\n".join(found)
 
 
+def test_what_the_plugin_teaches_uses_standard_terms(root: Path) -> None:
+    texts = {
+        path.name: path.read_text(encoding="utf-8") for path in (root / "wfe_mcp/clients/plugin_files").rglob("*.md")
+    }
+
+    assert {"SKILL.md", "start.md"} <= set(texts)
+    found = [line for name, text in texts.items() for line in report(name, text)]
+    assert not found, "\n".join(found)
+
+
 def sentences(module: Path) -> Iterator[tuple[int, str]]:
     """Line and text of each string of more than one word that is no docstring."""
     tree = ast.parse(module.read_text(encoding="utf-8"))

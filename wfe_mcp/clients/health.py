@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Level = Literal["ok", "note", "problem"]
 _VERSION_S = 20
+_PLUGIN = f"{SERVER}@wfe-mcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,16 @@ def client_findings(here: Installation, places: Places) -> Iterator[ClientFindin
             try:
                 seen.append(connect.look(client, places, scope))
             except Refused as refused:
-                faults.append(ClientFinding(topic, "problem", f"{refused.message} {refused.hint}"))
+                told = f"{refused.message.removesuffix('.')}. {refused.hint}"
+                faults.append(ClientFinding(topic, "problem", told))
         yield from faults
         connected = [each for each in seen if each.entry is not None]
         for each in connected:
             yield from _connection(each, here, places)
         yield from _hook_findings(client, here, places)
-        if not connected and not faults and connect.is_installed(client, places):
+        if not connected and client.name == "claude-code" and _plugin_is_on(places):
+            yield ClientFinding(topic, "ok", f"connected by its plugin {_PLUGIN}")
+        elif not connected and not faults and connect.is_installed(client, places):
             yield ClientFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
 
 
@@ -94,13 +98,13 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
     topic, again = f"hooks of {client.title}", f"fix: wfe-mcp install --client {client.name} --hooks"
     line = hooks.command(client.name, here.executable, str(hooks.script_folder()))
     wanted = {name: [each] for name, each in row.entries(line).items()}
-    good = 0
+    good: list[str] = []
     for scope in client.scopes:
         file = row.file(places, scope)
         document = _document(file, "jsonc")
         held = hooks.ours(document, row)
         off = document.get("disableAllHooks") is True or entry.at(document, ("hooksConfig", "enabled")) is False
-        good += bool(held)
+        good += [scope] if held else []
         if held and off:
             yield ClientFinding(topic, "note", f"{file}: the client has hooks switched off there; fix: switch them on")
         elif held and held != wanted:
@@ -109,22 +113,27 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
             )
         elif held:
             yield ClientFinding(topic, "ok", f"{file}")
-    plugin = any(
-        _has_plugin(each)
-        for scope in client.scopes
-        for each in (row.file(places, scope), places.root / ".claude" / "settings.json")
-    )
-    if good + (plugin and client.name == "claude-code") > 1:
-        yield ClientFinding(topic, "note", f"they run more than once, because several files or the plugin have them; fix: wfe-mcp uninstall --client {client.name} --scope user")  # fmt: skip
+    plugin = client.name == "claude-code" and _plugin_is_on(places)
+    extra = good if plugin else good[1:]
+    if extra:
+        where = f" --scope {extra[0]}" if len(extra) == 1 else ""
+        yield ClientFinding(topic, "note", f"they run more than once, because several files or the plugin have them; fix: wfe-mcp uninstall --client {client.name}{where}")  # fmt: skip
+
+
+def _plugin_is_on(places: Places) -> bool:
+    """Whether Claude Code has the plugin of this package."""
+    folders = (places.home / ".claude", places.root / ".claude")
+    return any(_has_plugin(folder / name) for folder in folders for name in ("settings.json", "settings.local.json"))
 
 
 def _has_plugin(file: Path) -> bool:
     held: object = _document(file, "jsonc").get("enabledPlugins")
-    return isinstance(held, dict) and cast("dict[str, Any]", held).get(f"{SERVER}@wfe-mcp") is True
+    return isinstance(held, dict) and cast("dict[str, Any]", held).get(_PLUGIN) is True
 
 
 def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[Level, str]]:
-    again = f"wfe-mcp uninstall --client {found.client.name}, then wfe-mcp install --client {found.client.name}"
+    named = f"--client {found.client.name} --scope {found.scope}"
+    again = f"wfe-mcp uninstall {named}, then wfe-mcp install {named}"
     held: dict[str, Any] = cast("dict[str, Any]", found.entry)
     if held.get("enabled") is False or held.get("disabled") is True:
         yield "problem", "the server is disabled there; fix: enable it"
@@ -140,15 +149,15 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
             )
     yield from _project(found, held, places)
     missing = [key for key in found.shape.always if key not in held]
-    named: object = held.get(found.client.names)
-    given = cast("list[Any]", named) if isinstance(named, list) else []
+    passed: object = held.get(found.client.names)
+    given = cast("list[Any]", passed) if isinstance(passed, list) else []
     missing += [f"{each} in {found.client.names}" for each in found.client.passed_on(places) if each not in given]
     if missing:
         yield "note", f"the entry lacks {', '.join(missing)}; fix: {again}"
     trust = TRUST.get(found.client.name)
     fault = trust(found, places) if trust is not None else ""
     if fault:
-        yield "note", fault
+        yield "note" if "; fix: " in fault else "ok", fault
 
 
 def _project(found: Found, held: dict[str, Any], places: Places) -> Iterator[tuple[Level, str]]:
@@ -228,7 +237,11 @@ def _codex(found: Found, places: Places) -> str:
     config = _document(found.client.user(places)[0], "toml")
     if entry.at(config, ("projects", str(places.root), "trust_level")) == "trusted":
         return ""
-    return "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
+    ignored = "Codex ignores it, because it does not trust this project"
+    own: object = entry.at(config, ("mcp_servers", SERVER))
+    if own is not None:
+        return f"{ignored}; the entry in your own file serves it too"
+    return f"{ignored}; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
 
 
 def _gemini(found: Found, places: Places) -> str:
@@ -245,4 +258,4 @@ def _gemini(found: Found, places: Places) -> str:
 
 
 TRUST: dict[str, Callable[[Found, Places], str]] = {"claude-code": _claude, "codex": _codex, "gemini-cli": _gemini}
-"""Clients that may ignore the entry → why they do here; empty: they do not."""
+"""Clients that may ignore the entry → why they do here, and the fix where one is needed; empty: they do not."""

@@ -111,6 +111,17 @@ class _Before:
         return file_stamps(self.root, {**self.tree.files, **self.tree.watched, **now.files, **now.watched})
 
 
+def _hidden(name: str, program: Path, root: Path) -> Judgement:
+    """``program`` does not exist in the sandbox. The project is there as a checkout, elsewhere; nothing else can be brought."""
+    why = f"Check {name!r} starts {str(program)!r}, which is hidden in its sandbox."
+    if program.is_relative_to(root):
+        relative = program.relative_to(root).as_posix()
+        brought = f"ask the user to write {relative!r} in `argv`, to name its folder in `bring` where git ignores it"
+        return undecided(KIND, why, f"{brought}, and to run `wfe-mcp trust`.")
+    elsewhere = "ask the user to install it outside the folders that a sandbox hides (/tmp, /var/tmp, /run)"
+    return undecided(KIND, why, f"{elsewhere}, or to remove `sandbox` from the check, and to run `wfe-mcp trust`.")
+
+
 def _run(
     check: FrozenCheck,
     expectation: Expectation,
@@ -134,8 +145,7 @@ def _run(
     try:
         program = Path(program_path(plan.argv, plan.cwd, place.env))
         if not place.sees(program.parent.resolve() / program.name):
-            why = f"Check {name!r} starts {str(program)!r}, which is hidden in its sandbox."
-            return undecided(KIND, why, "ask the user to name its folder in `bring` and to run `wfe-mcp trust`.")
+            return _hidden(name, program, root)
         started = program_facts(program)
         with ThreadPoolExecutor(1) as pool:  # what is brought is hashed while the check runs
             facts_of_place = pool.submit(place.data, check)

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.client_files import (
-    findings,
-    posix,
-    put,
-)
+from tests.cli.client_files import findings, install, posix, put
 from tests.cli.scene import PIN, Terminal
+from wfe_mcp.clients.connect import client_named
 
 
 def chosen_pin(_prompt: str) -> str:
@@ -52,7 +49,7 @@ def test_init_without_a_terminal_names_the_clients_and_connects_none(empty: Term
     assert not (empty.root / ".codex").exists()
 
 
-AGAIN = "fix: wfe-mcp uninstall --client {0}, then wfe-mcp install --client {0}"
+AGAIN = "fix: wfe-mcp uninstall --client {0} --scope project, then wfe-mcp install --client {0} --scope project"
 OURS = '"command": "wfe-mcp", "args": ["serve"{0}]'
 CLAUDE = '{"mcpServers": {"wfe": {' + OURS + ', "type": "stdio", "alwaysLoad": true}}}'
 NO_TRUST = "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"  # fmt: skip
@@ -64,7 +61,7 @@ NO_FOLDER = "Gemini CLI starts no servers in a folder that it does not trust; fi
 @pytest.mark.parametrize(
     ("file", "text", "topic", "level", "message"),
     [
-        (".mcp.json", "{", "Claude Code", "problem", "Claude Code cannot read ROOT/.mcp.json, line 1: expected a key in double quotes Fix that file first; it was not changed."),
+        (".mcp.json", "{", "Claude Code", "problem", "Claude Code cannot read ROOT/.mcp.json, line 1: expected a key in double quotes. Fix that file first; it was not changed."),
         (".mcp.json", '{"mcpServers": {"wfe": {"command": "node"}}}', "Claude Code", "note", "ROOT/.mcp.json has a server 'wfe' that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client claude-code"),
         (".mcp.json", CLAUDE.replace("{0}", "").replace('"wfe-mcp"', '"/gone/wfe-mcp"'), "Claude Code", "problem", "ROOT/.mcp.json: its command /gone/wfe-mcp is not found; " + AGAIN.format("claude-code")),
         (".mcp.json", CLAUDE.replace("{0}", ', "--project", "/gone"'), "Claude Code", "problem", "ROOT/.mcp.json: it names the project /gone, which is no folder; fix: correct --project there"),
@@ -103,7 +100,7 @@ def test_doctor_knows_who_trusts_the_project(empty: Terminal, monkeypatch: pytes
     put(home / ".codex" / "config.toml", f'[projects."{empty.root.as_posix()}"]\ntrust_level = "trusted"\n')
     assert [level for level, _ in findings(empty, "client Codex")] == ["ok"]
     put(home / ".codex" / "config.toml", CODEX)
-    assert [level for level, _ in findings(empty, "client Codex")] == ["note", "ok"]
+    assert [level for level, _ in findings(empty, "client Codex")] == ["ok", "ok"]
     put(empty.root / ".mcp.json", CLAUDE.replace("{0}", ""))
     put(empty.root / ".claude" / "settings.local.json", '{"disabledMcpjsonServers": ["wfe"]}')
     ((level, message),) = findings(empty, "client Claude Code")
@@ -120,6 +117,45 @@ def test_doctor_knows_who_trusts_the_project(empty: Terminal, monkeypatch: pytes
     for folder, kind in ((empty.root, "TRUST_FOLDER"), (empty.root.parent, "TRUST_FOLDER"), (empty.root.parent, "TRUST_PARENT")):  # fmt: skip
         put(home / ".gemini" / "trustedFolders.json", json.dumps({"/other": "TRUST_FOLDER", str(folder): kind}))
         assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["ok"]
+
+
+def run_fix(cli: Terminal, told: str) -> None:
+    """Each command after "fix: ", as it is written; "or" separates two ways, of which the last is taken."""
+    for command in told.partition("fix: ")[2].split(", or ")[-1].split(", then "):
+        program, *words = command.split()
+        assert program == "wfe-mcp", told
+        assert cli(*words, "--yes").code == 0, command
+
+
+def test_the_fix_of_an_incomplete_entry_of_a_user_leaves_it_with_the_user(empty: Terminal) -> None:
+    install(empty, client_named("claude-code"), "user")
+    file = Path.home() / ".claude.json"
+    put(file, file.read_text().replace('"alwaysLoad": true', '"mine": true'))
+    ((level, told),) = findings(empty, "client Claude Code")
+    assert (level, "the entry lacks alwaysLoad; fix: " in told) == ("note", True), told
+    run_fix(empty, told)
+    ((level, told),) = findings(empty, "client Claude Code")
+    assert level == "ok" and told.startswith(str(file)), told
+
+
+def test_an_entry_of_the_user_is_the_fix_where_codex_does_not_trust_the_project(empty: Terminal) -> None:
+    codex = client_named("codex")
+    install(empty, codex, "project")
+    ((level, told),) = findings(empty, "client Codex")
+    assert (level, NO_TRUST in told) == ("note", True), told
+    run_fix(empty, told)
+    (first, second) = findings(empty, "client Codex")
+    assert (first[0], second[0]) == ("ok", "ok")
+    assert first[1].endswith("it does not trust this project; the entry in your own file serves it too")
+
+
+def test_a_claude_code_that_has_the_plugin_is_connected(empty: Terminal) -> None:
+    put(Path.home() / ".claude" / "settings.json", '{"enabledPlugins": {"wfe@wfe-mcp": false}}')
+    assert findings(empty, "client Claude Code") == [
+        ("note", "not connected; fix: wfe-mcp install --client claude-code")
+    ]
+    put(Path.home() / ".claude" / "settings.json", '{"enabledPlugins": {"wfe@wfe-mcp": true}}')
+    assert findings(empty, "client Claude Code") == [("ok", "connected by its plugin wfe@wfe-mcp")]
 
 
 @posix

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -48,7 +49,9 @@ def test_a_sqlite_that_should_be_newer_is_named_with_the_fix(
 def test_a_data_folder_that_cannot_be_written_is_a_problem(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert findings(cli, "data folder") == []
     monkeypatch.setattr(doctor, "os", SimpleNamespace(name="posix", access=lambda *_: False, W_OK=os.W_OK))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    assert findings(cli, "data folder") == [("problem", f"{cli.database.parent} is not writable")]
+    assert findings(cli, "data folder") == [
+        ("problem", f"{cli.database.parent} is not writable; fix: chmod u+w '{cli.database.parent}'")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_a_folder_without_configuration_git_or_a_repository_says_what_cannot_run
     assert findings(empty, "configuration") == [("note", "none in this project; fix: wfe-mcp init")]
     assert findings(empty, "git") == [("note", "no repository: git and files gates cannot run; fix: git init")]
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert findings(empty, "git") == [("note", "not installed: git and files gates cannot run")]
+    assert findings(empty, "git") == [("note", "not installed: git and files gates cannot run; fix: install git")]
 
 
 def test_a_large_database_is_read_when_asked_for(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,11 +147,15 @@ def test_a_server_that_is_switched_off_by_enabled_is_a_problem(empty: Terminal) 
 def test_checkpoints_of_runs_that_this_database_does_not_have_are_named(in_git: None, cli: Terminal) -> None:
     cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "--allow-empty", "-m", "begin")
     assert findings(cli, "checkpoints") == []
-    cli.git("update-ref", "refs/wfe/checkpoints/stranger/1", "HEAD")
-    assert findings(cli, "checkpoints") == [
-        ("note", "1 run not in this database, the first: refs/wfe/checkpoints/stranger. "
-                 "Unless another database has them: git update-ref -d"),
-    ]  # fmt: skip
+    for name in ("stranger/1", "stranger/2", "strangers/1"):
+        cli.git("update-ref", f"refs/wfe/checkpoints/{name}", "HEAD")
+    ((level, told),) = findings(cli, "checkpoints")
+    said, _, command = told.partition(". Unless another database has them: ")
+    assert (level, said) == ("note", "2 runs not in this database, the first: refs/wfe/checkpoints/stranger")
+    subprocess.run(["sh", "-c", command], cwd=cli.root, check=True)
+    assert cli.git("for-each-ref", "--format=%(refname)", "refs/wfe/checkpoints").split() == [
+        "refs/wfe/checkpoints/strangers/1"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -135,9 +135,20 @@ def test_doctor_checks_the_hooks(empty: Terminal, row: HookFile, scope: Scope) -
     assert (level, "switched off there" in told) == ("note", True)
 
 
-def test_doctor_names_hooks_that_run_twice(empty: Terminal) -> None:
-    claude = HOOK_FILES[0]
-    added(empty, claude, "project")
-    put(claude.file(places(empty), "user"), '{"enabledPlugins": {"wfe@wfe-mcp": true}}')
-    told = [text for level, text in findings(empty, "hooks of Claude Code") if level == "note"]
-    assert len(told) == 1 and told[0].startswith("they run more than once")
+@pytest.mark.parametrize(
+    ("scopes", "plugin", "fix"),
+    [(["project"], True, " --scope project"), (["user"], True, " --scope user"), (["project", "user"], True, ""),
+     (["project", "user"], False, " --scope user")],
+)  # fmt: skip
+def test_doctor_names_hooks_that_run_twice_and_its_fix_leaves_one(
+    empty: Terminal, scopes: list[Scope], plugin: bool, fix: str
+) -> None:
+    claude, topic = HOOK_FILES[0], "hooks of Claude Code"
+    put(claude.file(places(empty), "user"), json.dumps({"enabledPlugins": {"wfe@wfe-mcp": plugin}}))
+    for scope in scopes:
+        added(empty, claude, scope)
+    (told,) = [text for level, text in findings(empty, topic) if level == "note"]
+    said, _, command = told.partition("; fix: wfe-mcp ")
+    assert (said.startswith("they run more than once"), command) == (True, f"uninstall --client claude-code{fix}")
+    assert empty(*command.split(), "--yes").code == 0
+    assert [level for level, _ in findings(empty, topic)] == ([] if plugin else ["ok"])

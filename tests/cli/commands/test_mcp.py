@@ -40,6 +40,8 @@ def test_without_servers_that_is_said(cli: Terminal) -> None:
 def test_servers_are_listed_with_what_they_lack(cli: Terminal, stub: Stub) -> None:
     with_stub(cli, stub)
     configure(cli, BROKEN, trusted=False)
+    looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
+    assert looked["MCP server broken"]["message"] == "needs trust; fix: wfe-mcp trust"
     found = {each["name"]: each for each in cli.json("mcp", "list").data["servers"]}
     assert (found["stub"]["where"], found["stub"]["trusted"]) == (stub.url, False), "the file changed: nothing counts"
     assert cli.json("trust", "--yes", pin=PIN).code == 0
@@ -47,7 +49,9 @@ def test_servers_are_listed_with_what_they_lack(cli: Terminal, stub: Stub) -> No
     assert (found["broken"]["trusted"], found["broken"]["missing"]) == (True, ["NO_SUCH_TOKEN"])
     assert "NO_SUCH_TOKEN" in cli("mcp", "list").out
     looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
-    assert looked["MCP server broken"]["message"] == "not set: NO_SUCH_TOKEN"
+    assert looked["MCP server broken"]["message"] == (
+        "not set: NO_SUCH_TOKEN; fix: set it where you start wfe-mcp and your client, then restart them"
+    )
     assert looked["MCP server stub"]["level"] == "ok"
 
 

@@ -80,7 +80,9 @@ def test_old_runs_room_and_leftovers_are_told_with_the_command_that_mends_them(c
     told = lines(cli)
 
     assert "wfe-mcp cancel --stale" in told["stale runs"][0][1]
-    assert told["retention"] == [("note", "1 run older than the retention: wfe-mcp prune --dry-run")]
+    assert told["retention"] == [
+        ("note", "1 run older than the retention: wfe-mcp prune; to see them: wfe-mcp prune --dry-run")
+    ]
     assert "elsewhere" in told["files of runs"][0][1]
     assert "wfe-mcp vacuum" in told["database size"][1][1]
     assert str(left) in told["left by a crash"][0][1]

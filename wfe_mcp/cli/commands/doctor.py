@@ -118,7 +118,7 @@ def _database(invocation: Invocation) -> Iterator[HealthFinding]:
     folder = Path(health.path).parent
     yield from _readable_by_others(Path(health.path))
     if not os.access(folder, os.W_OK):
-        yield HealthFinding("data folder", "problem", f"{folder} is not writable")
+        yield HealthFinding("data folder", "problem", f"{folder} is not writable; fix: chmod u+w '{folder}'")
 
 
 def _readable_by_others(database: Path) -> Iterator[HealthFinding]:
@@ -150,7 +150,7 @@ def _index(invocation: Invocation) -> HealthFinding:
 def _git(invocation: Invocation) -> Iterator[HealthFinding]:
     git = shutil.which("git")
     if git is None:
-        yield HealthFinding("git", "note", "not installed: git and files gates cannot run")
+        yield HealthFinding("git", "note", "not installed: git and files gates cannot run; fix: install git")
     elif not invocation.engine.project.is_git:
         yield HealthFinding("git", "note", "no repository: git and files gates cannot run; fix: git init")
     else:
@@ -251,8 +251,12 @@ def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.phases.mcp_servers import servers
 
     for server in servers(invocation.engine):
-        if server.missing:
-            yield HealthFinding(f"MCP server {server.name}", "note", f"not set: {', '.join(server.missing)}")
+        if not server.trusted:
+            yield HealthFinding(f"MCP server {server.name}", "note", "needs trust; fix: wfe-mcp trust")
+        elif server.missing:
+            names = ", ".join(server.missing)
+            told = f"not set: {names}; fix: set it where you start wfe-mcp and your client, then restart them"
+            yield HealthFinding(f"MCP server {server.name}", "note", told)
         else:
             yield HealthFinding(
                 f"MCP server {server.name}", "ok", f"{server.where}; test: wfe-mcp mcp test {server.name}"

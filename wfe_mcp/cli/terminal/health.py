@@ -123,7 +123,9 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
         old = prunable(engine)
         if old:
             yield HealthFinding(
-                "retention", "note", f"{plural(len(old), 'run')} older than the retention: wfe-mcp prune --dry-run"
+                "retention",
+                "note",
+                f"{plural(len(old), 'run')} older than the retention: wfe-mcp prune; to see them: wfe-mcp prune --dry-run",
             )
         else:
             yield HealthFinding("retention", "ok", "no run is older than the retention")
@@ -137,7 +139,7 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
     owners = [parse_holder(job.lease_owner or "") for job in held]
     orphans = sum(1 for owner in owners if owner is not None and not is_alive(owner))
     if orphans:
-        told = f"{plural(orphans, 'job')} of dead processes; the next server takes over, or now: wfe-mcp worker"
+        told = f"{plural(orphans, 'job')} of dead processes; the next server takes over, or now: wfe-mcp worker, until Ctrl-C"
         yield HealthFinding("jobs", "note", told)
 
 
@@ -163,8 +165,10 @@ def _left(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("files of runs", "note", f"{told}. Unless another database has them: rm -r")
     foreign = sorted(refs - known.keys() - pruned)
     if foreign:
-        told = f"{plural(len(foreign), 'run')} not in this database, the first: {checkpoints.REFS}/{foreign[0]}"
-        yield HealthFinding("checkpoints", "note", f"{told}. Unless another database has them: git update-ref -d")
+        first = f"{checkpoints.REFS}/{foreign[0]}"
+        told = f"{plural(len(foreign), 'run')} not in this database, the first: {first}"
+        drop = f"git for-each-ref --format='delete %(refname)' {first} | git update-ref --stdin"
+        yield HealthFinding("checkpoints", "note", f"{told}. Unless another database has them: {drop}")
     left = [*_old(engine.store.path.parent, ".*.new*"), *_old(engine.store.path.parent / "backups", ".*.new*")]
     left += [each for form in ("stage-*", ".wfe-new-*") for each in _old(engine.root / ".wfe", form)]
     if left:
