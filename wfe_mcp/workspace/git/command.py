@@ -1,4 +1,4 @@
-# ruff: noqa: PTH - these calls are made for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH113, PTH118, PTH120, PTH123 - called for each file and at each step: a Path for each takes longer than the rest
 """Runs git so that a repository cannot make it execute anything, and finds the repository of a folder.
 
 Rules:

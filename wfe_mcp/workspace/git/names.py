@@ -1,4 +1,4 @@
-# ruff: noqa: PTH - these calls are made for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH120, PTH123, PTH208 - called for each file and at each step: a Path for each takes longer than the rest
 """The names of a project's files: those of its tree, and the ignored ones to watch.
 
     tracked, untracked   one ``git ls-files``

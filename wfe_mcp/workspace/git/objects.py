@@ -1,4 +1,4 @@
-# ruff: noqa: PTH - these calls are made for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH110, PTH118 - called for each file and at each step: a Path for each takes longer than the rest
 """Git objects without a git process: ids, tree contents, loose files, and packs.
 
 Rules:

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH - these calls are made for each file and at each step: a Path for each takes longer than the rest
+# ruff: noqa: PTH120 - called for each file and at each step: a Path for each takes longer than the rest
 """The working tree of a project: its files, their content hashes, and the id of their tree.
 
     names    git ls-files, and a walk (``names.py``)  ── read again when a name, .gitignore or the index differs
