@@ -77,7 +77,7 @@ GO = Runner(
 PYTHON = Runner(
     sys.executable,
     CheckSettings(argv=[sys.executable, "-m", "pytest", "-q"]),
-    {"pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['.']\n", "slug.py": "def slug(text):\n    return text\n",
+    {"pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['.']\naddopts = ['--disable-plugin-autoload']\n", "slug.py": "def slug(text):\n    return text\n",
      "tests/test_more.py": "def test_nothing():\n    pass\n"},
     ("slug.py", "def slug(text):\n    return text.replace('.', '-')\n"),
     ("tests/test_slug.py", "from slug import slug\n\n\ndef test_dots():\n    assert slug('v1.2') == 'v1-2'\n"),

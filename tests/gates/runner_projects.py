@@ -288,7 +288,7 @@ _PATH = ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
 
 LIVE: dict[str, Live] = (
     {
-        "pytest": Live((sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")),
+        "pytest": Live((sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider")),
         "unittest": Live((sys.executable, "-m", "unittest")),
         "node:test": Live(("node", "--test")),
         "cargo test": Live(("cargo", "test", "--offline", "--target-dir", "target")),

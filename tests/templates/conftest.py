@@ -1,19 +1,24 @@
 """Fixtures: a project for playing a template."""
 
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import TOOL_SERVERS
 from tests.templates.scene import CHECKS, FILES
 from wfe_mcp.testing.playground import Playground
 
 
+@pytest.fixture(scope="session")
+def playgrounds(tmp_path_factory: pytest.TempPathFactory) -> Playgrounds:
+    return Playgrounds(tmp_path_factory.mktemp("playgrounds"))
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
     """A project whose tests pass."""
-    with Playground(tmp_path, files=FILES, checks=CHECKS) as playground:
+    with playgrounds.made(files=FILES, checks=CHECKS) as playground:
         yield playground
 
 

@@ -8,11 +8,11 @@ what stops it is the person, or what the server itself has read.
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates import outside
 from tests.templates import test_play_ci_failure_handler as ci_failure_handler
 from tests.templates import test_play_fix_deploy_failure as fix_deploy_failure
@@ -109,10 +109,10 @@ def test_every_shipped_template_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(("name", "idle"), [pytest.param(*case, id=f"{case[0]}-{case[1].phase}") for case in IDLE])
-def test_an_agent_that_changes_nothing_completes_nothing(tmp_path: Path, name: str, idle: Idle) -> None:
+def test_an_agent_that_changes_nothing_completes_nothing(playgrounds: Playgrounds, name: str, idle: Idle) -> None:
     given = PLAYS[name]
     with (
-        Playground(tmp_path, files=given.files, checks=given.checks) as project,
+        playgrounds.made(files=given.files, checks=given.checks) as project,
         outside.reach(project, *given.servers) if given.servers else nullcontext() as world,
         project.agent() as agent,
     ):

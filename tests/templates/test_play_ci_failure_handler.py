@@ -1,11 +1,11 @@
 """``ci_failure_handler``, played to its end: fixed, rerun, or left to people; a wrong diagnosis is repeated."""
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import count, messages, started, told
 from wfe_mcp.testing.agent import Played, Script, Work, drive
@@ -30,8 +30,8 @@ MESSAGE = "Fix CI: refuse an empty list"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
+    with playgrounds.made(files={"check.py": CHECK}, checks=CHECKS) as made:
         yield made
 
 

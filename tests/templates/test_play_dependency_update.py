@@ -1,11 +1,11 @@
 """``dependency_update``, played to its end: what CI refuses goes back, and only a person merges."""
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import messages, started, told
 from wfe_mcp.engine.approvals import decide as approvals
@@ -26,8 +26,8 @@ RED, GREEN = ({"status": "completed", "conclusion": said} for said in ("failure"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
+    with playgrounds.made(files={"check.py": CHECK}, checks=CHECKS) as made:
         yield made
 
 

@@ -1,11 +1,11 @@
 """``fix_deploy_failure``, played to its end: fixed, or left to people; rolled back only after approval; HOLD and RED."""
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import started
 from wfe_mcp.engine.approvals import decide as approvals
@@ -29,8 +29,8 @@ ROLLED_BACK = {"tool": "rollback_service", "cluster": "blue", "service": "shop",
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
+    with playgrounds.made(files={"check.py": CHECK}, checks=CHECKS) as made:
         yield made
 
 
@@ -78,7 +78,7 @@ def test_without_a_persons_yes_nothing_is_rolled_back(project: Playground, outsi
     asked: list[str] = []
     with project.agent() as agent:
         call = Committer(project, agent.call, "fix", "")
-        drive(call, project.root, "fix_deploy_failure", INPUTS, {"diagnose": [ISSUE]}, person=nobody, most=8)
+        drive(call, project.root, "fix_deploy_failure", INPUTS, {"diagnose": [ISSUE]}, person=nobody, most=7)
 
     assert asked[0] == "roll_back"
     assert "rollback_service" not in outside.called

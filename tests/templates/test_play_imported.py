@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS
 from wfe_mcp.importers import read_work
 from wfe_mcp.testing.playground import Playground
@@ -15,8 +16,8 @@ FOLDERS = Path(__file__).parents[1] / "importers" / "folders"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks={"test": CHECKS["test"]}) as made:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
+    with playgrounds.made(files={"check.py": CHECK}, checks={"test": CHECKS["test"]}) as made:
         yield made
 
 

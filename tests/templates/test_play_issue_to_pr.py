@@ -1,11 +1,11 @@
 """``issue_to_pr``, played to its end: GitHub's tools are called as they must be, and an issue on hold stops it."""
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import started, told
 from wfe_mcp.engine.runs import control
@@ -24,8 +24,8 @@ HAPPY: Script = {"fix": [FIX], "review": [PASS]}
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks=CHECKS) as made:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
+    with playgrounds.made(files={"check.py": CHECK}, checks=CHECKS) as made:
         yield made
 
 

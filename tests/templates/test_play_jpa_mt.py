@@ -1,11 +1,11 @@
 """``jpa_mt``, played to its end: the plan, exactly the planned files, a review that sends them back, and the person."""
 
 from collections.abc import Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECKS
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
@@ -71,9 +71,9 @@ HAPPY: Script = {"plan": [Work(PLAN)], "generate": [code()], "review": [Work(PAS
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
     files = {"db/V7__invoice.sql": SCHEMA, "check.py": CHECK}
-    with Playground(tmp_path, files=files, checks={"test": CHECKS["test"]}) as made:
+    with playgrounds.made(files=files, checks={"test": CHECKS["test"]}) as made:
         yield made
 
 

@@ -1,11 +1,11 @@
 """``milestones``, played to its end with real commits: tasks in order, reviews with fixes, closeout, and the person."""
 
 from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
@@ -86,8 +86,8 @@ class Committer:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Generator[Playground]:
-    with Playground(tmp_path, files={"check.py": CHECK}, checks={"test": CHECKS["test"]}) as made:
+def project(playgrounds: Playgrounds) -> Generator[Playground]:
+    with playgrounds.made(files={"check.py": CHECK}, checks={"test": CHECKS["test"]}) as made:
         yield made
 
 

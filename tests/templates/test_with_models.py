@@ -1,9 +1,8 @@
 """Every shipped template with other models as reviewers: they pass, fail once, or are unreachable."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.acceptance.scene import BUGGED, PROBLEM, QUICK_FIX, UNITTEST
 from tests.acceptance.test_role_pipeline import GOAL as TEAM_GOAL
 from tests.acceptance.test_role_pipeline import TEAM
+from tests.playgrounds import Playgrounds
 from tests.templates import outside
 from tests.templates import test_play_ci_failure_handler as ci_failure_handler
 from tests.templates import test_play_compound as compound
@@ -107,8 +107,8 @@ PLAYS = {
 NAMES = pytest.mark.parametrize("name", PLAYS)
 
 
-def made(tmp_path: Path, name: str) -> Playground:
-    return Playground(tmp_path, files=PLAYS[name].files, checks=PLAYS[name].checks, environment=KEYS)
+def made(playgrounds: Playgrounds, name: str) -> AbstractContextManager[Playground]:
+    return playgrounds.made(files=PLAYS[name].files, checks=PLAYS[name].checks, environment=KEYS)
 
 
 def play(project: Playground, name: str, script: Script | None = None) -> Played:
@@ -161,11 +161,11 @@ def notes(project: Playground, run: str) -> list[str]:
 
 @NAMES
 def test_reviewers_are_asked_what_the_template_says_and_what_one_finds_reaches_the_next_attempt(
-    tmp_path: Path, name: str
+    playgrounds: Playgrounds, name: str
 ) -> None:
     looked, first = PLAYS[name].looked, PLAYS[name].looked[0]
     script = {**PLAYS[name].script, first: [PLAYS[name].script[first][0], *PLAYS[name].script[first]]}
-    with made(tmp_path, name) as project, reviewers(project, {"claude": [NO]}) as models:
+    with made(playgrounds, name) as project, reviewers(project, {"claude": [NO]}) as models:
         played = play(project, name, script)
 
         assert played.last["run_state"] == "completed"
@@ -191,8 +191,8 @@ def test_reviewers_are_asked_what_the_template_says_and_what_one_finds_reaches_t
 
 
 @pytest.mark.parametrize("name", ["compound", "quick_fix"])
-def test_without_a_configured_reviewer_the_gates_pass_with_a_note(tmp_path: Path, name: str) -> None:
-    with made(tmp_path, name) as project, reviewers(project, roles=()) as models:
+def test_without_a_configured_reviewer_the_gates_pass_with_a_note(playgrounds: Playgrounds, name: str) -> None:
+    with made(playgrounds, name) as project, reviewers(project, roles=()) as models:
         played = play(project, name)
 
         assert played.last["run_state"] == "completed"
@@ -202,8 +202,8 @@ def test_without_a_configured_reviewer_the_gates_pass_with_a_note(tmp_path: Path
         assert all(each.startswith("skipped: no reviewer is configured") for each in said), said
 
 
-def test_where_one_of_two_reviewers_is_configured_the_quorum_is_one(tmp_path: Path) -> None:
-    with made(tmp_path, "compound") as project, reviewers(project, roles=["reviewer"]) as models:
+def test_where_one_of_two_reviewers_is_configured_the_quorum_is_one(playgrounds: Playgrounds) -> None:
+    with made(playgrounds, "compound") as project, reviewers(project, roles=["reviewer"]) as models:
         played = play(project, "compound")
 
         assert played.last["run_state"] == "completed"
@@ -212,9 +212,9 @@ def test_where_one_of_two_reviewers_is_configured_the_quorum_is_one(tmp_path: Pa
 
 
 @pytest.mark.requirement("S1-28")
-def test_two_vendors_look_at_the_plan_of_compound_and_one_no_is_enough_against_it(tmp_path: Path) -> None:
+def test_two_vendors_look_at_the_plan_of_compound_and_one_no_is_enough_against_it(playgrounds: Playgrounds) -> None:
     script = {**compound.SCRIPT, "plan": [*compound.SCRIPT["plan"]] * 2}
-    with made(tmp_path, "compound") as project, reviewers(project, {"gpt": [NO]}) as models:
+    with made(playgrounds, "compound") as project, reviewers(project, {"gpt": [NO]}) as models:
         played = play(project, "compound", script)
 
         assert played.last["run_state"] == "completed"
@@ -230,11 +230,11 @@ def test_two_vendors_look_at_the_plan_of_compound_and_one_no_is_enough_against_i
 @pytest.mark.requirement("S0-33")
 @pytest.mark.requirement("B-06")
 @pytest.mark.requirement("B-07")
-def test_a_better_version_is_handed_on_the_tries_end_and_a_person_has_the_last_word(tmp_path: Path) -> None:
+def test_a_better_version_is_handed_on_the_tries_end_and_a_person_has_the_last_word(playgrounds: Playgrounds) -> None:
     name = "plan_generate_review"
     better = opinion("fail", findings=[FINDING], suggestion="Plan lib/tools.py before sub.py.")
     script = {**plan_generate_review.SCRIPT, "plan": [*plan_generate_review.SCRIPT["plan"]] * 3}
-    with made(tmp_path, name) as project, reviewers(project, {"claude": [better] * 3}) as models:
+    with made(playgrounds, name) as project, reviewers(project, {"claude": [better] * 3}) as models:
         played = play(project, name, script)
 
         assert models.count == 3, "the first answer and two after it, each looked at once"

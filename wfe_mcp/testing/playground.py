@@ -37,6 +37,7 @@ _KEPT = (
     "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START",
 )  # fmt: skip
 
+_DATABASE = "wfe.db"
 _IGNORED = "__pycache__/\n.pytest_cache/\n"
 _IDENTITY = "[user]\n\tname = Playground\n\temail = playground@example.com\n"
 
@@ -58,15 +59,9 @@ class Playground:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         from wfe_mcp.workspace.config.config_file import write_config
-        from wfe_mcp.workspace.system.location import project_at
 
-        self.folder = folder.resolve()
-        self.root = self.folder / "project"
-        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data")}
-        own |= environment or {}
-        self.environment |= own | {"WFE_DATABASE_URL": make_database(self.folder / "wfe.db")}
-        self._is_closed = False
+        self._be_at(folder, environment)
+        make_database(self.folder / _DATABASE)
         self.root.mkdir()
         self.write({".gitignore": _IGNORED, **(files or {})})
         self.git("init", "-q", "--template=")
@@ -77,8 +72,30 @@ class Playground:
         write_config(self.root, {name: _check(given) for name, given in (checks or {}).items()})
         for template in templates:
             shutil.copytree(template, self.root / ".wfe" / "templates" / template.name)
-        self.engine: Engine = create_engine(project_at(self.root), environment=self.environment)
+        self.engine: Engine = self._opened()
         self.trust()
+
+    @classmethod
+    def reopen(cls, folder: Path, *, environment: Mapping[str, str] | None = None) -> Self:
+        """The playground that was made in ``folder`` and closed, as it was left."""
+        made = cls.__new__(cls)
+        made._be_at(folder, environment)
+        made.engine = made._opened()
+        return made
+
+    def _be_at(self, folder: Path, environment: Mapping[str, str] | None) -> None:
+        self.folder = folder.resolve()
+        self.root = self.folder / "project"
+        self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        own = {"XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data")}
+        self.environment |= own | dict(environment or {})
+        self.environment["WFE_DATABASE_URL"] = f"sqlite:///{(self.folder / _DATABASE).as_posix()}"
+        self._is_closed = False
+
+    def _opened(self) -> Engine:
+        from wfe_mcp.workspace.system.location import project_at
+
+        return create_engine(project_at(self.root), environment=self.environment)
 
     # -- agents and servers ------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ Rules:
 
 import functools
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, select, text
 from sqlalchemy.dialects.sqlite import dialect
@@ -61,6 +62,7 @@ def bring_to_head(connection: Connection, path: Path) -> None:
 
 def _create(connection: Connection) -> None:
     pruned = tables.PRUNED_RUN.name
+    raw: Any = connection.connection.dbapi_connection  # as statements of SQLAlchemy they take three times as long
     for statement in (
         *_tables_and_indexes(),
         *append_only(tables.EVENT.name, removed_with=pruned),
@@ -70,9 +72,9 @@ def _create(connection: Connection) -> None:
         *WAITING_FOR_INDEX,
         *HOLDS,
     ):
-        connection.exec_driver_sql(statement)
+        raw.execute(statement)
     if has_fts5(connection):
-        connection.exec_driver_sql(FIND_TEXT)
+        raw.execute(FIND_TEXT)
     _VERSION.create(connection, checkfirst=False)
     connection.execute(insert(_VERSION), {"version_num": HEAD})
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH113, PTH118, PTH120, PTH123 - called for each file and at each step: a Path for each takes longer than the rest
 """Runs git so that a repository cannot make it execute anything, and finds the repository of a folder.
 
 Rules:
@@ -71,15 +72,33 @@ def repository(root: Path) -> Repository | None:
 
     Cached until one of the files changes that git's answer depends on; "none" is never cached.
     """
-    if shutil.which("git") is None or not root.is_dir() or not _could_be_found(root):
+    if _program() is None or not root.is_dir():
         return None
     depends_on = _depends_on(root)
     known = _FOUND.get(root)
     if known is not None and known[0] == depends_on:
         return known[1]
+    if depends_on is None and not _could_be_found(root):
+        return None
     found = _repository(root)
     if found is not None and depends_on is not None:
         _FOUND[root] = depends_on, found
+    return found
+
+
+_PROGRAMS: dict[str, str] = {}
+
+
+def _program() -> str | None:
+    """The path of git; None where there is none. What was found is kept for as long as it is there: a search takes a
+    look into each folder of PATH, some twenty times for each artifact that is handed in.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    found = _PROGRAMS.get(path)
+    if found is None or not os.access(found, os.X_OK):
+        found = shutil.which("git")
+        if found is not None:
+            _PROGRAMS[path] = found
     return found
 
 
@@ -88,8 +107,15 @@ def _could_be_found(root: Path) -> bool:
 
     Every command outside a repository would otherwise start git in vain, 5 ms each.
     """
-    real = root.resolve()
-    return any(os.path.lexists(each / name) for each in (real, *real.parents) for name in (".git", "HEAD"))
+    return any(os.path.lexists(f"{each}{os.sep}{name}") for each in _upwards(root) for name in (".git", "HEAD"))
+
+
+def _upwards(root: Path) -> list[str]:
+    """The real path of ``root`` and those of the folders above it. Texts: making a ``Path`` of each takes most of the time."""
+    found = [os.path.realpath(root)]
+    while (above := os.path.dirname(found[-1])) != found[-1]:
+        found.append(above)
+    return found
 
 
 def _repository(root: Path) -> Repository | None:
@@ -119,27 +145,32 @@ def _repository(root: Path) -> Repository | None:
 
 def _depends_on(root: Path) -> bytes | None:
     """The bytes of all files that determine the result of ``repository``; None where only git knows it."""
-    real = root.resolve()
-    top = next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), None)
-    if top is None:
+    folders = _upwards(root)
+    at = next((at for at, each in enumerate(folders) if os.path.lexists(f"{each}{os.sep}.git")), None)
+    if at is None:
         return None
-    git = top / ".git"
+    top = folders[at]
+    git = f"{top}{os.sep}.git"
     parts = [os.fsencode(git)]
-    if git.is_file():  # in a worktree or submodule, this file names the git directory
+    if os.path.isfile(git):  # in a worktree or submodule, this file names the git directory
         parts.append(_bytes_of(git))
-        git = top / os.fsdecode(parts[-1].removeprefix(b"gitdir:").strip())
-    parts.append(_bytes_of(git / "commondir"))
-    common = git / os.fsdecode(parts[-1].strip())
-    there = [os.path.lexists(place) for place in (git / "HEAD", common / "objects", common / "refs")]
-    parts += [_bytes_of(common / "config"), _bytes_of(git / "config.worktree")]
+        git = os.path.join(top, os.fsdecode(parts[-1].removeprefix(b"gitdir:").strip()))
+    parts.append(_bytes_of(f"{git}{os.sep}commondir"))
+    common = os.path.join(git, os.fsdecode(parts[-1].strip())) if parts[-1] else git
+    there = [
+        os.path.lexists(f"{place}{os.sep}{name}")
+        for place, name in ((git, "HEAD"), (common, "objects"), (common, "refs"))
+    ]
+    parts += [_bytes_of(f"{common}{os.sep}config"), _bytes_of(f"{git}{os.sep}config.worktree")]
     if not all(there) or not parts[-2]:
         return None
-    if real != top:  # whether the repository ignores the root
-        above = [folder / ".gitignore" for folder in real.parents if folder.is_relative_to(top)]
+    if at:  # whether the repository ignores the root
+        above = [f"{folder}{os.sep}.gitignore" for folder in folders[1 : at + 1]]
         users = [_bytes_of(place) for place in user_files("config")]
         if any(b"excludesfile" in each.lower() or b"include" in each.lower() for each in (*users, *parts[-2:])):
             return None
-        parts += [*users, *map(_bytes_of, (*above, common / "info" / "exclude", *user_files("ignore")))]
+        exclude = os.path.join(common, "info", "exclude")
+        parts += [*users, *map(_bytes_of, (*above, exclude, *user_files("ignore")))]
     return b"\0".join(b"%d:%s" % (len(each), each) for each in parts)
 
 
@@ -150,9 +181,10 @@ def user_files(name: str) -> list[Path]:
     return [folder / name, *([home / ".gitconfig"] if name == "config" else [])]
 
 
-def _bytes_of(place: Path) -> bytes:
+def _bytes_of(place: Path | str) -> bytes:
     try:
-        return place.read_bytes()
+        with open(place, "rb", buffering=0) as file:
+            return file.read()
     except OSError:
         return b""
 
@@ -177,7 +209,7 @@ def run_git(
     ok: Sequence[int] | None = (0,),
 ) -> subprocess.CompletedProcess[bytes] | None:
     """Run git in ``root``. None when git is not installed. Refuses exit codes outside ``ok`` (None: takes any)."""
-    git = shutil.which("git")
+    git = _program()
     if git is None:
         return None
     command = [git, "--no-pager", *_SAFE, "-C", str(root), *arguments]

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH120, PTH123, PTH208 - called for each file and at each step: a Path for each takes longer than the rest
 """The names of a project's files: those of its tree, and the ignored ones to watch.
 
     tracked, untracked   one ``git ls-files``
@@ -77,13 +78,13 @@ class NameList:
         if self._is_large:
             return None, watched_below(str(self._root))
         digest = hashlib.blake2b()
-        top, root = repo.top.resolve(), self._root.resolve()
-        above = [folder / ".gitignore" for folder in root.parents if folder.is_relative_to(top)]
-        index = [repo.index, *sorted(repo.index.parent.glob("sharedindex.*"))]
-        configured = [repo.common / "config", repo.index.parent / "config.worktree"]
+        git = os.path.dirname(repo.index)
+        configured = [f"{repo.common}{os.sep}config", f"{git}{os.sep}config.worktree"]
         try:
             _walk(str(self._root), digest.update, found)
-            for place in (*above, *index, *configured):
+            shared = sorted(name for name in os.listdir(git) if name.startswith("sharedindex."))
+            index = [str(repo.index), *(f"{git}{os.sep}{name}" for name in shared)]
+            for place in (*_ignoring(self._root, repo.top), *index, *configured):
                 _tell_bytes(place, digest.update)
         except _LargeError:
             self._is_large = True
@@ -91,6 +92,16 @@ class NameList:
         except OSError:
             return None, watched_below(str(self._root))
         return digest.digest(), found
+
+
+def _ignoring(root: Path, top: Path) -> list[str]:
+    """The ``.gitignore`` files above ``root``, up to the one of ``top``."""
+    end, folder = os.path.realpath(top), os.path.realpath(root)
+    found: list[str] = []
+    while folder != end and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+        found.append(f"{folder}{os.sep}.gitignore")
+    return found
 
 
 def is_ours(path: str) -> bool:
@@ -173,7 +184,7 @@ def _walk(root: str, tell: Callable[[bytes], None], found: list[str]) -> None:
                     waiting.append((entry.path, f"{above}{name}/", name, zone_of(zone, parent, name)))
                     continue
                 if name == ".gitignore" and not is_link:
-                    _tell_bytes(Path(entry.path), tell)
+                    _tell_bytes(entry.path, tell)
                 if zone != "others" and is_named(zone, parent, name):
                     found.append(f"{above}{name}")
 
@@ -204,15 +215,16 @@ def _tell_repository(place: str, tell: Callable[[bytes], None]) -> None:
     """What decides whether git takes the folder around ``place`` for a repository of its own."""
     tell(b"\0git\0")
     if os.path.isdir(place):  # noqa: PTH112 - a Path each takes longer
-        _tell_bytes(Path(place, "HEAD"), tell)
+        _tell_bytes(f"{place}{os.sep}HEAD", tell)
         tell(b"%d%d" % tuple(os.path.lexists(f"{place}/{name}") for name in ("objects", "refs")))
     else:
-        _tell_bytes(Path(place), tell)
+        _tell_bytes(place, tell)
 
 
-def _tell_bytes(place: Path, tell: Callable[[bytes], None]) -> None:
+def _tell_bytes(place: str, tell: Callable[[bytes], None]) -> None:
     try:
-        content = place.read_bytes()
+        with open(place, "rb", buffering=0) as file:
+            content = file.read()
     except FileNotFoundError:
         tell(b"\0-")
         return

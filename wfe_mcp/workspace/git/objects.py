@@ -1,3 +1,4 @@
+# ruff: noqa: PTH110, PTH118 - called for each file and at each step: a Path for each takes longer than the rest
 """Git objects without a git process: ids, tree contents, loose files, and packs.
 
 Rules:
@@ -108,11 +109,12 @@ def read_loose(objects: Path, oid: str) -> tuple[str, bytes] | None:
 
 def write_loose(objects: Path, oid: str, kind: Kind, content: bytes, *, durable: bool = True) -> None:
     """Write a loose object, unless it exists already."""
-    place = objects / oid[:2] / oid[2:]
-    if place.exists():
+    there = os.path.join(objects, oid[:2], oid[2:])
+    if os.path.exists(there):  # most are: a Path each takes longer than the rest
         with suppress(OSError):
-            os.utime(place)  # garbage collection keeps new files
+            os.utime(there)  # garbage collection keeps new files
         return
+    place = Path(there)
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f"tmp_obj_{secrets.token_hex(6)}")
     data = zlib.compress(b"%s %d\0" % (kind.encode(), len(content)) + content, 1)

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH120 - called for each file and at each step: a Path for each takes longer than the rest
 """The working tree of a project: its files, their content hashes, and the id of their tree.
 
     names    git ls-files, and a walk (``names.py``)  ── read again when a name, .gitignore or the index differs
@@ -138,7 +139,11 @@ class WorkingTree:
 
     def entries(self, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
         """The entries of the tree, and of the tree of the watched files. Refuses ``unavailable`` without git."""
-        look = self.look(require_repository(self.root))
+        return self.entries_in(require_repository(self.root), ignore_globs)
+
+    def entries_in(self, repo: Repository, ignore_globs: Sequence[str] = ()) -> tuple[dict[str, Node], dict[str, Node]]:
+        """``entries`` where the repository has been looked up."""
+        look = self.look(repo)
         found: tuple[dict[str, Node], dict[str, Node]] = {}, {}
         for path, is_watched in _counted(look, ignore_globs):
             if (mode := look.mode(path)) and (oid := self.oid(look, path)):
@@ -206,10 +211,12 @@ class HashedTree(NamedTuple):
 def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
     """The files below ``root``, without ``ignore_globs``."""
     found = repository(root)
-    if found is None or root.resolve() in {Path.home().resolve(), Path(root.resolve().anchor)}:
+    real = os.path.realpath(root)
+    if found is None or real == os.path.dirname(real) or real == os.path.realpath(Path.home()):
         return HashedTree(None, {}, {})
     ids: list[str] = []
-    files, watched = working_tree(root).entries(ignore_globs)
+    kept = kept_trees(found)
+    files, watched = working_tree(root).entries_in(found, ignore_globs)
     for entries in (files, watched):
         oid, trees = trees_of(entries, found.hash_name)
         if ids and not entries:
@@ -217,7 +224,7 @@ def hashed_tree(root: Path, ignore_globs: Sequence[str] = ()) -> HashedTree:
         ids.append(oid)
         with suppress(OSError):  # a read-only git directory disables changed_paths, not the hash
             for each, content in trees.items():
-                write_loose(kept_trees(found), each, "tree", content, durable=False)
+                write_loose(kept, each, "tree", content, durable=False)
     return HashedTree("+".join(ids), files, watched)
 
 

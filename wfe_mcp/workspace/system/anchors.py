@@ -41,7 +41,8 @@ Head = tuple[int, str]
 
 _SUBJECT = "wfe-mcp: how far the logs had come"
 _TRIES = 40
-_DURABLE = ("-c", "core.fsync=reference")
+# A lock that git has left behind is never released: a hundred milliseconds for each try would hold a server up for seconds.
+_DURABLE = ("-c", "core.fsync=reference", "-c", "core.filesRefLockTimeout=10")
 _READING = {"GIT_NO_REPLACE_OBJECTS": "1"}  # `git replace` would show other commits under the same names
 
 
