@@ -57,7 +57,7 @@ def test_a_fork_prints_and_ends_as_the_program_does(run: Run, forks: Forks, word
 
 def test_a_fork_has_nothing_of_the_commands_that_its_server_has_done(run: Run, forks: Forks, tmp_path: Path) -> None:
     while forks.made < MANY:
-        assert run("--version").returncode == 0
+        run("--version").check_returncode()
     text = "\n".join(
         (
             "import json, logging, os, wfe_mcp",
