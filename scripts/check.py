@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -52,56 +53,56 @@ VISIBLE = (
 HIDDEN = ("*TOKEN*", "*SECRET*", "*PASSWORD*", "*_KEY")
 
 
-ALONE = ("web", "tests", "demo")
+ALONE = ("web", "tests", "slow", "demo")
 """The stages that make what the others need, or that take every processor. The others run two at a time, the longest first."""
 
-REPORT = "tests.xml"
-"""The result of each test, in the folder of the coverage. tests/conftest.py keeps the option from the pytests that tests
-start."""
-
-
 UNSTEADY = 3
-"""How many failed tests of a measured step are run once more, apart. What passes then fails no merge and is reported: it hangs on
-the time it is given, here or in the product. More than these is no accident."""
+"""How many failed tests of a step are run once more, apart. What passes then fails no merge and is reported: it hangs on the time it
+is given, here or in the product. More than these is no accident."""
 
 
 class Step(NamedTuple):
-    """One command of a stage; a measured one records its tests, its coverage, and that of the processes it starts."""
+    """One command of a stage; a measured one records the coverage of the processes that run its tests."""
 
     argv: list[str]
     measured: bool = False
+    report: str = ""
+    """The file with the result of each test, in the folder of the coverage. tests/conftest.py keeps the option from the pytests that
+    tests start."""
 
 
 def stages(folder: Path) -> dict[str, list[Step]]:
     """Name → steps, in the order in which they run. Coverage goes to ``folder``, so that the checkout stays clean."""
     python = str(COMMANDS / "python")
     report = str(folder / "coverage.json")
-    many = ["-m", "hypothesis", "--hypothesis-profile=ci", *properties()]
+    tests = [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
+    pyright = str(COMMANDS / "pyright")
+    newest = [pyright, "--pythonversion", "3.14", "--pythonplatform"]
     return {
         # before the tests, one of which uses a package that this installs
         "web": [Step([sys.executable, "scripts/build_web.py", name]) for name in ("--stamp", "--check")],
-        # the README's own command, in the only test run
+        # the README's own command
         "tests": [
             Step([sys.executable, "scripts/chromium.py"]),
             Step([sys.executable, "scripts/bubblewrap.py"]),
             Step([sys.executable, "scripts/real_clients.py"]),
-            Step(["bash", "-c", readme_commands()[1]], measured=True),
+            Step(["bash", "-c", readme_commands()[1]], measured=True, report="tests.xml"),
             Step([python, "-m", "coverage", "combine", "--quiet"]),
             Step([python, "-m", "coverage", "json", "--quiet", "-o", report]),
             Step([python, "scripts/coverage_floor.py", report]),
         ],
+        # the others
+        "slow": [Step([*tests, "-m", "slow"], report="slow.xml")],
         "demo": [Step(["bash", "-c", readme_commands()[0]])],
-        # the second and third: the branches of other systems, and the newest Python
+        # the second and third: the branches of other systems, and the newest Python; macOS differs in what asks the system only
         "types": [
-            Step([str(COMMANDS / "pyright")]),
-            *(
-                Step([str(COMMANDS / "pyright"), "--pythonplatform", name, "--pythonversion", "3.14", "wfe_mcp"])
-                for name in ("Windows", "Darwin")
-            ),
+            Step([pyright]),
+            Step([*newest, "Windows", "wfe_mcp"]),
+            Step([*newest, "Darwin", *system_modules()]),
         ],
         "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
-        "properties": [Step([python, "-m", "pytest", "-q", "-n", "auto", *many])],
+        "properties": [Step([*tests, "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
         "lint": [
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
             Step([str(COMMANDS / "ruff"), "format", "--check", "."]),
@@ -112,14 +113,28 @@ def stages(folder: Path) -> dict[str, list[Step]]:
     }
 
 
+SYSTEM = re.compile(
+    r"sys\.platform|os\.name|^\s*(import|from) (asyncio|ctypes|errno|fcntl|locale|mmap|msvcrt|multiprocessing|os|pty|resource|select"
+    r"|selectors|signal|socket|stat|subprocess|tempfile|termios|time|tty|winreg)\b",
+    re.MULTILINE,
+)
+"""What shows that a module asks the system: its branches, and the modules whose types differ between systems."""
+
+
+def system_modules() -> list[str]:
+    """The modules of the package whose types may differ between systems."""
+    return modules_with(SYSTEM, "wfe_mcp/**/*.py")
+
+
 def properties() -> list[str]:
     """The test modules that use Hypothesis: the others need not be collected for their properties."""
-    modules = sorted(ROOT.glob("tests/**/test_*.py"))
-    return [
-        each.relative_to(ROOT).as_posix()
-        for each in modules
-        if "from hypothesis import" in each.read_text(encoding="utf-8")
-    ]
+    return modules_with(re.compile("from hypothesis import"), "tests/**/test_*.py")
+
+
+def modules_with(text: re.Pattern[str], pattern: str) -> list[str]:
+    """The files of ``pattern`` in which ``text`` is found."""
+    found = (each for each in sorted(ROOT.glob(pattern)) if text.search(each.read_text(encoding="utf-8")))
+    return [each.relative_to(ROOT).as_posix() for each in found]
 
 
 def readme_commands() -> list[str]:
@@ -146,7 +161,8 @@ def main(argv: list[str]) -> int:
         with ThreadPoolExecutor(2) as pool:
             ends = {name: pool.submit(passes_apart, name, known[name], Path(folder)) for name in beside}
             failed += [name for name, end in ends.items() if not end.result()]
-        print_tests(failed_tests(Path(folder) / REPORT), is_steady=bool(failed))
+        reports = [Path(folder) / step.report for name in chosen for step in known[name] if step.report]
+        print_tests([each for report in reports for each in failed_tests(report)], is_steady=bool(failed))
     print(f"failed: {', '.join(failed)}" if failed else "all stages passed", flush=True)
     return 1 if failed else 0
 
@@ -175,7 +191,8 @@ def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
     if step.measured:
         # coverage's .pth file starts it in every Python process with this variable
         environment["COVERAGE_PROCESS_START"] = str(ROOT / "pyproject.toml")
-        environment["PYTEST_ADDOPTS"] = f'--junitxml="{(folder / REPORT).as_posix()}"'
+    if step.report:
+        environment["PYTEST_ADDOPTS"] = f'--junitxml="{(folder / step.report).as_posix()}"'
     stderr = subprocess.STDOUT if out else None
     try:
         ended = subprocess.run(
@@ -190,8 +207,8 @@ def exit_code(step: Step, folder: Path, out: IO[str] | None = None) -> int:
 
 
 def pass_apart(step: Step, folder: Path, out: IO[str] | None) -> bool:
-    """Whether what failed in a measured step is at most ``UNSTEADY`` tests, which pass when they are run once more."""
-    names = [name for name, _ in failed_tests(folder / REPORT)] if step.measured else []
+    """Whether what failed in a step is at most ``UNSTEADY`` tests, which pass when they are run once more."""
+    names = [name for name, _ in failed_tests(folder / step.report)] if step.report else []
     again = Step([str(COMMANDS / "python"), "-m", "pytest", "-q", *names])
     return 0 < len(names) <= UNSTEADY and exit_code(again, folder, out) == 0
 

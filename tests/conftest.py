@@ -11,6 +11,8 @@ Rules:
 6. Python may write bytecode: each worker and each child would otherwise compile the whole package again.
 7. Our program is started as a fork of a loaded process (tests/forks.py).
 8. Ctrl-C reaches child processes also where the suite runs in the background of a shell, which ignores SIGINT there.
+9. The tests that ``slow.toml`` names run with ``-m slow``, or by their names; ``-m ""`` runs all.
+10. Coverage, where it is measured, is that of this process: in the processes that tests start it would cost as much as the tests.
 """
 
 import gc
@@ -29,6 +31,7 @@ import pytest
 
 from tests.forks import Forks, forking
 from tests.packages import installed_once
+from tests.slow import is_slow
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
@@ -45,9 +48,21 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.pop("PYTEST_ADDOPTS", None)  # read by now; a pytest that a test starts would write to the same report
+    if any("::" in each for each in config.args) and config.option.markexpr == "not slow":
+        config.option.markexpr = ""  # who names a test wants it
+    if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts workers, which need the variables
+        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            os.environ.pop(name, None)
     sys.dont_write_bytecode = False
     if config.option.basetemp is None and has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker("slow")
 
 
 def has_room(folder: Path) -> bool:

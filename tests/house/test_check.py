@@ -28,7 +28,7 @@ def test_a_stage_sees_what_it_needs_and_no_key() -> None:
 def test_the_tests_run_once_and_by_the_words_of_the_readme(tmp_path: Path) -> None:
     runs = [step for steps in check.stages(tmp_path).values() for step in steps if step.measured]
 
-    assert runs == [check.Step(["bash", "-c", check.readme_commands()[1]], measured=True)]
+    assert runs == [check.Step(["bash", "-c", check.readme_commands()[1]], measured=True, report="tests.xml")]
 
 
 def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +95,7 @@ def test_the_failed_tests_and_their_errors_are_said_last(
     options = ["-q", "--continue-on-collection-errors", "-pno:cacheprovider", *UNUSED]
     argv = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     steps = {
-        "tests": [check.Step(argv, measured=True)],
+        "tests": [check.Step(argv, report="tests.xml")],
         "later": [check.Step([sys.executable, "-c", "print('later')"])],
     }
 
@@ -135,7 +135,7 @@ def test_few_tests_that_fail_once_fail_no_merge_and_are_named(
     """A merge waits half an hour for 10,000 tests; one of them that was overtaken by another process says nothing of it."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n", encoding="utf-8")
     (tmp_path / "test_unsteady.py").write_text(UNSTEADY.format(tests=tests), encoding="utf-8")
-    steps = {"tests": [check.Step([sys.executable, "-m", "pytest", "-q", *UNUSED], measured=True)]}
+    steps = {"tests": [check.Step([sys.executable, "-m", "pytest", "-q", *UNUSED], report="tests.xml")]}
 
     def stages(_: Path) -> dict[str, list[check.Step]]:
         return steps
@@ -153,7 +153,7 @@ def test_few_tests_that_fail_once_fail_no_merge_and_are_named(
 
 
 def test_without_a_report_of_tests_the_stages_alone_are_named(tmp_path: Path) -> None:
-    assert check.failed_tests(tmp_path / check.REPORT) == []
+    assert check.failed_tests(tmp_path / "tests.xml") == []
 
 
 def test_a_test_that_starts_pytest_does_not_write_to_the_report() -> None:
@@ -162,7 +162,7 @@ def test_a_test_that_starts_pytest_does_not_write_to_the_report() -> None:
 
 def test_a_stage_that_does_not_exist_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main(["lints"]) == 2
-    assert "There are: web, tests, demo, types" in capsys.readouterr().err
+    assert "There are: web, tests, slow, demo, types" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="CI is a bash script; there is no bash here")

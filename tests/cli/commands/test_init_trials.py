@@ -240,7 +240,8 @@ def test_killed_in_the_middle_of_a_trial_init_leaves_no_half_configuration(empty
     begun, hold = tmp_path / "begun", tmp_path / "hold"
     os.mkfifo(begun)
     os.mkfifo(hold)
-    (empty.root / "Makefile").write_text(f"test:\n\techo x > {begun}\n\tcat {hold}\n")
+    # one line, which make does not print: it would end on the pipe of the killed process before it waits
+    (empty.root / "Makefile").write_text(f"test:\n\t@echo x > {begun}; cat {hold}\n")
     with started_init(empty) as process:
         begun.read_text()  # the trial runs
         process.kill()
