@@ -12,7 +12,8 @@ Rules:
    another locale, and options of ``Popen`` that are not listed in ``_PLAIN``. So are all where there is no Linux.
 3. ``real_processes`` (a fixture, or ``pytest.mark.usefixtures``) starts everything for real, for tests about the start of
    the program. The documentation's pages, the wheel and the README's commands start the real program, too.
-4. The server opens no database and starts no thread. It ends with its test process.
+4. The server has no database open and no thread. It ends with its test process.
+5. What nearly every command does first, the server has done after ``MANY`` forks (``rehearse``). ``real_processes`` do it all.
 """
 
 from __future__ import annotations
@@ -215,7 +216,7 @@ def _root() -> str:
 
 def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
     """Fork for each request. Returns in the child, with its request and descriptors; None when the caller has ended."""
-    from tests.docs.fork_server import LIBRARIES, read_templates
+    from tests.docs.fork_server import LIBRARIES, read_templates, rehearse
 
     count = 0
     while True:
@@ -223,6 +224,8 @@ def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
         if count == MANY:
             read_templates()
             preload((*LATER, *LIBRARIES))
+            rehearse()
+            assert "keyring" not in sys.modules, "it chooses its backend, by the environment, as it is imported"
             assert_one_thread()
         head, received, _, _ = socket.recv_fds(connection, 4, _MOST)
         if len(head) < 4:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.forks import Forks
+from tests.forks import MANY, Forks
 from tests.tools.stub import running_stub
 from wfe_mcp.testing.stdio_client import StdioClient
 from wfe_mcp.tools.client import list_tools
@@ -53,6 +53,26 @@ def test_a_fork_prints_and_ends_as_the_program_does(run: Run, forks: Forks, word
     real = run(*words)
     assert forks.made == before + 1
     assert (forked.returncode, forked.stdout, forked.stderr) == (real.returncode, real.stdout, real.stderr)
+
+
+def test_a_fork_has_nothing_of_the_commands_that_its_server_has_done(run: Run, forks: Forks, tmp_path: Path) -> None:
+    while forks.made < MANY:
+        run("--version").check_returncode()
+    text = "\n".join(
+        (
+            "import json, logging, os, wfe_mcp",
+            "held = [os.readlink(f'/proc/self/fd/{each}') for each in os.listdir('/proc/self/fd')[:-1]]",
+            "print(json.dumps([len(logging.getLogger().handlers), os.getcwd(), sorted(os.environ), held]))",
+        )
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", text], cwd=tmp_path, env={"HOME": str(tmp_path)}, stdin=subprocess.DEVNULL,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    handlers, folder, environment, held = json.loads(said.stdout)
+    assert (handlers, folder) == (0, str(tmp_path))
+    assert set(environment) <= {"HOME", "LC_CTYPE"}
+    assert not [each for each in held if "wfe.db" in each or "rehearsal" in each]
 
 
 def test_a_server_of_the_tests_is_forked_and_another_script_is_started(tmp_path: Path, forks: Forks) -> None:

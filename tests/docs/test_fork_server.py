@@ -88,14 +88,16 @@ def test_a_script_does_and_says_the_same_with_both_programs(tmp_path: Path, fast
     assert play(fast) == wanted
 
 
-def interrupted(reader: Reader) -> list[tuple[int, str, str]]:
-    """How commands end that a signal hits while their check waits for the named pipe ``go``."""
+def interrupted(reader: Reader, fast_program: Path) -> list[tuple[int, str, str]]:
+    """How commands end that a signal hits while their check waits for the named pipe ``go``. The rest is set up fast."""
     prepare(reader, '{"kind": "command", "check": "test"}', "test:\n\t@echo x >began; read line <go\n")
     for name in ("began", "go"):
         os.mkfifo(reader.folder / name)
     began, go = (os.open(reader.folder / name, os.O_RDWR) for name in ("began", "go"))
-    reader.run("sh", "-c", "wfe-mcp init --yes --no-trial --pin-fd 3 3<pin; wfe-mcp trust --yes --pin-fd 3 3<pin")
-    run = json.loads(reader.run("wfe-mcp", "start", "note", "--json").stdout)["run"]
+    path = os.pathsep.join((str(fast_program.parent), reader.environment["PATH"]))
+    pin = "--pin-fd 3 3<pin >&2"
+    script = f"wfe-mcp init --yes --no-trial {pin}; wfe-mcp trust --yes {pin}; wfe-mcp start note --json"
+    run = json.loads(reader.run("sh", "-c", script, PATH=path).stdout)["run"]
     ends = list[tuple[int, str, str]]()
     for words, number in (
         (("submit", run, "draft", "--path", "draft.json"), signal.SIGKILL),
@@ -120,10 +122,10 @@ def interrupted(reader: Reader) -> list[tuple[int, str, str]]:
 def test_a_signal_ends_a_command_alike_with_both_programs(tmp_path: Path, fast_program: Path) -> None:
     real, fast = (new_reader(tmp_path / name, program) for name, program in (("a", PROGRAM), ("b", fast_program)))
 
-    wanted = interrupted(real)
+    wanted = interrupted(real, fast_program)
 
     assert wanted[0][0] == -signal.SIGKILL
-    assert interrupted(fast) == wanted
+    assert interrupted(fast, fast_program) == wanted
 
 
 def test_children_do_not_share_their_random_numbers_or_their_environment(tmp_path: Path, fast_program: Path) -> None:

@@ -66,6 +66,11 @@ def test_stages_beside_each_other_print_one_after_the_other(
     assert lines[-1] == "failed: two"
 
 
+UNUSED = tuple(
+    f"-pno:{name}" for name in ("xdist", "hypothesispytest", "inline_snapshot", "asyncio", "anyio", "examples")
+)
+"""Plugins that a small run of pytest need not load."""
+
 BROKEN = """
 import pytest
 
@@ -82,22 +87,13 @@ def test_passes(): pass
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        (BROKEN, ["test_broken.py::test_sums: AssertionError: two",
-                  'test_broken.py::test_room: failed on setup with "OSError: no room"']),
-        ("import nothing_of_this_name", ["test_broken: collection failure"]),
-    ],
-)  # fmt: skip
 def test_the_failed_tests_and_their_errors_are_said_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str, named: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "test_broken.py").write_text(text, encoding="utf-8")
-    unused = [
-        f"-pno:{name}" for name in ("cacheprovider", "xdist", "hypothesispytest", "inline_snapshot", "asyncio", "anyio")
-    ]
-    argv = [sys.executable, "-m", "pytest", "-q", *unused, str(tmp_path)]
+    (tmp_path / "test_broken.py").write_text(BROKEN, encoding="utf-8")
+    (tmp_path / "test_unread.py").write_text("import nothing_of_this_name", encoding="utf-8")
+    options = ["-q", "--continue-on-collection-errors", "-pno:cacheprovider", *UNUSED]
+    argv = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     steps = {
         "tests": [check.Step(argv, report="tests.xml")],
         "later": [check.Step([sys.executable, "-c", "print('later')"])],
@@ -113,7 +109,11 @@ def test_the_failed_tests_and_their_errors_are_said_last(
     _, end = said.split("== later: ok")
     _, blank, title, *tests, last = end.splitlines()
     assert (blank, title, last) == ("", "failed tests:", "failed: tests")
-    assert [line.split("/")[-1].strip() for line in tests] == named
+    assert [line.split("/")[-1].strip() for line in tests] == [
+        "test_unread: collection failure",
+        "test_broken.py::test_sums: AssertionError: two",
+        'test_broken.py::test_room: failed on setup with "OSError: no room"',
+    ]
 
 
 UNSTEADY = """
@@ -135,7 +135,7 @@ def test_few_tests_that_fail_once_fail_no_merge_and_are_named(
     """A merge waits half an hour for 10,000 tests; one of them that was overtaken by another process says nothing of it."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n", encoding="utf-8")
     (tmp_path / "test_unsteady.py").write_text(UNSTEADY.format(tests=tests), encoding="utf-8")
-    steps = {"tests": [check.Step([sys.executable, "-m", "pytest", "-q", "-pno:xdist"], report="tests.xml")]}
+    steps = {"tests": [check.Step([sys.executable, "-m", "pytest", "-q", *UNUSED], report="tests.xml")]}
 
     def stages(_: Path) -> dict[str, list[check.Step]]:
         return steps

@@ -6,6 +6,8 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,8 @@ def test_every_module_says_what_it_is_for(root: Path) -> None:
     assert [
         str(path.relative_to(root))
         for path, text in written.items()
-        if text.strip() and "versions" not in path.parts and not ast.get_docstring(ast.parse(text))
+        if text.strip() and "versions" not in path.parts and not re.match(r'"""\w', text)
+        if not ast.get_docstring(ast.parse(text))
     ] == []
 
 
@@ -66,25 +69,42 @@ def test_opening_a_door_loads_nothing_heavy_that_it_does_not_need(door: str, hea
     assert heavy & set(listed.stdout.split()) == set()
 
 
-def test_every_promise_that_a_test_names_has_a_known_kind_of_id(root: Path) -> None:
-    named = [
-        (path.relative_to(root), argument)
-        for path in (root / "tests").rglob("test_*.py")
-        for argument in requirement_arguments(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+@dataclass
+class Written:
+    """What the rules below look at in the tests' files, which are parsed once for all of them."""
+
+    promises: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    silent: list[str] = field(default_factory=list[str])
+    strings: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
+@pytest.fixture(scope="module")
+def written(root: Path) -> Written:
+    found = Written()
+    for path in (root / "tests").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        name = str(path.relative_to(root))
+        if path.name.startswith("test_"):
+            found.promises += ((name, argument) for argument in requirement_arguments(nodes))
+        found.silent += (
+            f"{name}:{node.lineno}"
+            for node in nodes
+            if isinstance(node, ast.Assert) and node.msg is None and shows_nothing(node.test)
+        )
+        found.strings += (
+            (path.name, node.value) for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+    return found
+
+
+def test_every_promise_that_a_test_names_has_a_known_kind_of_id(written: Written) -> None:
+    named = written.promises
 
     assert [(path, id_) for path, id_ in named if not REQUIREMENT.fullmatch(id_)] == []
 
 
-def test_an_assert_about_the_end_of_a_program_or_call_shows_what_was_said(root: Path) -> None:
-    silent = [
-        f"{path.relative_to(root)}:{node.lineno}"
-        for path in (root / "tests").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Assert) and node.msg is None and shows_nothing(node.test)
-    ]
-
-    assert silent == [], "write `assert done.returncode == 0, done` and `assert answer['ok'], answer`"
+def test_an_assert_about_the_end_of_a_program_or_call_shows_what_was_said(written: Written) -> None:
+    assert written.silent == [], "write `assert done.returncode == 0, done` and `assert answer['ok'], answer`"
 
 
 def shows_nothing(test: ast.expr) -> bool:
@@ -111,27 +131,21 @@ def test_a_silent_assert_is_known(written: str, silent: bool) -> None:
     assert shows_nothing(node.test) is silent
 
 
-def requirement_arguments(tree: ast.Module) -> list[str]:
+def requirement_arguments(nodes: Iterable[ast.AST]) -> list[str]:
     """What stands in the parentheses of each ``pytest.mark.requirement(…)``, as written."""
     return [
         str(argument.value) if isinstance(argument, ast.Constant) else ast.unparse(argument)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requirement"
         for argument in node.args or [ast.Constant("nothing")]
     ]
 
 
-def test_what_a_program_in_a_string_imports_exists(root: Path) -> None:
+def test_what_a_program_in_a_string_imports_exists(written: Written) -> None:
     """A child that dies of an import fails as one that was killed does: such a test would pass for nothing."""
-    strings = [
-        (path, node.value)
-        for path in (root / "tests").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
     lines = {
-        (path.name, line[0], line[1], name.split(" as ")[0].strip())
-        for path, text in strings
+        (file, line[0], line[1], name.split(" as ")[0].strip())
+        for file, text in written.strings
         for line in IMPORT.findall(text)
         for name in line[1].split(",")
     }

@@ -21,6 +21,8 @@ BY_NAME = {
 def untyped_splats(source: str, allowed: frozenset[str] | set[str] = frozenset()) -> list[int]:
     """The lines of calls with ``**values`` where ``values`` is declared with ``Any``, or is no plain name."""
     found: list[int] = []
+    if "**" not in source:
+        return found
     for scope in ast.walk(ast.parse(source)):
         if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
             continue
@@ -33,9 +35,11 @@ def untyped_splats(source: str, allowed: frozenset[str] | set[str] = frozenset()
             given = [*scope.args.args, *scope.args.kwonlyargs, *([scope.args.kwarg] if scope.args.kwarg else ())]
             untyped |= {one.arg for one in given if one.annotation is not None and _has_any(one.annotation)}
         for call in ast.walk(scope):
-            if not isinstance(call, ast.Call) or ast.unparse(call.func) in allowed:
+            if not isinstance(call, ast.Call):
                 continue
             splats = [keyword.value for keyword in call.keywords if keyword.arg is None]
+            if not splats or ast.unparse(call.func) in allowed:
+                continue
             if any(not isinstance(value, ast.Name) or value.id in untyped for value in splats):
                 found.append(call.lineno)
     return sorted(set(found))

@@ -43,6 +43,12 @@ TERMS = {
 """Private word, as a pattern of whole words → the term to write. From the glossary of the terminal's texts."""
 
 
+def whole_words(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])".replace(" ", r"\s+"), re.IGNORECASE)
+
+
+ANY_TERM = whole_words("|".join(TERMS))
+
 REPLAYED = "A phase in it waited for a person, and the loop around it went on."
 """Stored runs hold this reason, and replaying their events must yield it again."""
 
@@ -50,9 +56,10 @@ REPLAYED = "A phase in it waited for a person, and the loop around it went on."
 def private_words(text: str) -> Iterator[tuple[int, str, str]]:
     """Line, word and term of each private word outside fenced blocks. A phrase may span lines."""
     prose = FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
+    if not ANY_TERM.search(prose):  # of 2,000 messages none has one: 35 searches of each took five seconds
+        return
     for words, term in TERMS.items():
-        pattern = words.replace(" ", r"\s+")
-        for found in re.finditer(rf"(?<![\w-])(?:{pattern})(?![\w-])", prose, re.IGNORECASE):
+        for found in whole_words(words).finditer(prose):
             yield prose.count("\n", 0, found.start()) + 1, found[0], term
 
 

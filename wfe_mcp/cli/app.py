@@ -176,6 +176,9 @@ _OPTIONS = "--project DIR  --json  --version  --help  --install-completion"
 _COMPLETION = "_WFE_MCP_COMPLETE"
 """The variable by which a shell asks for completions."""
 
+_FIRST = frozenset(words.split(" ")[0] for words, _ in COMMANDS)
+"""The commands, and the nouns of those that have one."""
+
 _HELP_ALONE: tuple[list[str], ...] = ([], ["--help"])
 
 
@@ -242,7 +245,7 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
     # Imports make hundreds of thousands of objects that stay; to search them for garbage is a tenth of `status`.
     gc.disable()
     try:
-        found = _command_line(words[0] if words else "").main(
+        found = _command_line(words[0] if words and words[0] in _FIRST else "").main(
             words, prog_name="wfe-mcp", standalone_mode=False, obj=World(clock)
         )
         return int(found or 0)
@@ -258,9 +261,9 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime] | None = None) ->
 
 @functools.cache
 def _command_line(first: str) -> Any:
-    """The commands as typer reads them from their signatures."""
+    """What typer reads from the signatures of the commands that begin with ``first``; of all where it is empty."""
     made: Any = typer.main.get_command(app(first))
-    made.page = help_page() if not first or first.startswith("-") else ""
+    made.page = "" if first else help_page()
     return made
 
 
