@@ -38,8 +38,8 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
 
-MEASURE = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-"""A Python that is started with one of these measures its coverage."""
+MEASURE = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
+"""A Python that is started with the first or second measures its coverage, and writes it to the third."""
 MEASURED: dict[str, str] = {}
 """Their values, where this process measures its own."""
 

@@ -18,7 +18,6 @@ Rules:
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
 import functools
@@ -63,10 +62,9 @@ _PLAIN = {
     "preexec_fn": None, "close_fds": True, "executable": None, "shell": False, "gid": None, "gids": None, "uid": None,
     "umask": -1, "process_group": -1, "restore_signals": True,
 }  # fmt: skip
-_MEASURE = {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE"}
 _OPTIONS = ("-m", "-c")
 _FRESH = ("sys.modules", "maxrss", "cmdline")
-_HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_KEYRING_BACKEND", *_MEASURE}
+_HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_KEYRING_BACKEND"}
 _LOCALES = {"", "C", "POSIX", "C.UTF-8"}
 _SIGNATURE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 _EXEC: Any = subprocess.Popen._execute_child  # type: ignore[attr-defined]
@@ -123,7 +121,6 @@ class Forks:
                 # "wfe_mcp" as a word: the command line of a fork is the server's, and the dashboard looks for it there.
                 argv = [sys.executable, "-m", _MODULE, "wfe_mcp", str(theirs.fileno())]
                 env = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": os.devnull}
-                env |= {name: os.environ[name] for name in _MEASURE if name in os.environ}
                 self._server = subprocess.Popen(argv, cwd=_root(), env=env, pass_fds=[theirs.fileno()])
         return self._socket
 
@@ -264,15 +261,6 @@ def preload(names: Iterable[str]) -> None:
     gc.freeze()  # what is loaded stays shared between the children
 
 
-def stop_measuring() -> None:
-    """Write the coverage of what was loaded, where it is measured; each fork measures itself."""
-    measured: Any = getattr(getattr(sys.modules.get("coverage"), "process_startup", None), "coverage", None)
-    if measured is not None:
-        measured.stop()
-        measured.save()
-        atexit.unregister(measured._atexit)  # else each fork would write the same once more
-
-
 def assert_one_thread() -> None:
     assert len(os.listdir("/proc/self/task")) == 1, "a fork copies one thread only"
 
@@ -315,10 +303,6 @@ def become(request: Any, received: list[int]) -> None:
         *(os.path.abspath(each) for each in more.split(os.pathsep) if more),
     ]
     sys.stdin, sys.stdout, sys.stderr = (stream(number) for number in range(3))
-    if any(name.encode() in environment for name in _MEASURE):
-        import coverage
-
-        coverage.process_startup(force=True)
     sys.dont_write_bytecode = bool(environment.get(b"PYTHONDONTWRITEBYTECODE"))
     if b"PYTHONUNBUFFERED" in environment and sys.stdout is not None:
         sys.stdout.reconfigure(write_through=True)
@@ -331,7 +315,6 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[2]))
     preload(f"wfe_mcp.{name}" for name in PRELOADED)
     cheap_keys()
-    stop_measuring()
     assert_one_thread()
     assert "keyring" not in sys.modules, "it chooses its backend, by the environment, as it is imported"
     found = serve(connection)
