@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests import packages as package
 from tests.cli.client_files import findings, install, put
 from tests.cli.scene import PIN, Terminal
+from tests.packages import on_the_path
 from wfe_mcp.cli.commands import doctor
 from wfe_mcp.cli.terminal import health as terminal_health
 from wfe_mcp.clients.connect import client_named
@@ -174,3 +176,26 @@ def test_configuration_that_cannot_work_is_a_problem_that_names_it(
     config.write_text(config.read_text() + added)
     cli("trust", "--yes", pin=PIN)
     assert [message in told for level, told in findings(cli, topic) if level == "problem"] == [True]
+
+
+def test_what_a_package_brings_and_cannot_be_used_is_a_problem(cli: Terminal, tmp_path: Path) -> None:
+    with on_the_path(tmp_path / "site") as site:
+        named = {"acme.odd": "odd:gate", "command": "odd:gate"}
+        package.install(site, "acme-odd", {"wfe_mcp.gates": named}, {"odd.py": "raise RuntimeError('it was loaded')\n"})
+        ((level, message),) = findings(cli, "package")
+        ((odd, why),) = findings(cli, "gate acme.odd")
+    assert (level, odd) == ("problem", "problem")
+    assert "'command' (wfe_mcp.gates) of the package acme-odd 1.0 is ignored: " in message
+    assert "it was loaded" in why
+
+
+def test_a_provider_that_is_disabled_is_named_with_the_command_that_enables_it(cli: Terminal) -> None:
+    config = cli.root / ".wfe" / "config.toml"
+    config.write_text(
+        config.read_text() + "[providers.second]\nkind = 'openai-compatible'\nbase_url = 'http://127.0.0.1:9/v1'\n"
+    )
+    cli("trust", "--yes", pin=PIN)
+    cli("providers", "disable", "second")
+    assert findings(cli, "provider second") == [("note", "disabled; fix: wfe-mcp providers enable second")]
+    cli("providers", "enable", "second")
+    assert "disabled" not in findings(cli, "provider second")[0][1]
