@@ -14,6 +14,7 @@ import pytest
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
 from tests.decision_scenes import SCENES, playground, steady
 from wfe_mcp.cli.app import main
+from wfe_mcp.views.approvals import evidence
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "decision"
 
@@ -34,6 +35,7 @@ def waiting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp(str(request.param))
     with playground(folder) as project, pytest.MonkeyPatch.context() as patch:
         run, waits = SCENES[request.param](project)
+        patch.setattr(evidence, "duration", lambda _: "0.1 s")  # its width decides where a line is broken
         for name in ("WFE_DATABASE_URL", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
             patch.setenv(name, project.environment[name])
         with project.engine.store.read() as tx:

@@ -10,6 +10,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.views.tool_answers import submitted
 
 INPUTS: dict[str, Any] = {"service": "shop", "report": "Checkout adds up wrongly since 08:00"}
 MARK = "shop:wrong_sum"
@@ -75,6 +76,7 @@ def test_red_ends_the_run_before_anything_is_touched(project: Playground):
     assert played.last["run_state"] == "failed"
     assert started(played) == ["observe", "classify"]
     assert f"RED: {MARK}" in str(played.last)
+    assert f"RED: {MARK}" in submitted(project.engine, played.run, "classify", 1, 1).summary  # steps were faster than the answer
 
 
 @pytest.mark.requirement("S2-21", "S2-12")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By
+from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.checks.readiness import start_warnings
 from wfe_mcp.engine.phases import claim as phases
@@ -23,6 +23,7 @@ from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
+from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
 from wfe_mcp.views.model import second
@@ -155,7 +156,9 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
         refused = Refused("gate_failed", message[:2500], hint)
         view = replace(view, verdicts=tuple(replace(said, message="") for said in verdicts))
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
-    return envelope_of(found, f"{phase}: {newest.status}", view, phase=phase)
+    # by the time of the answer, steps that follow may have stopped the run
+    stopped = () if found.loaded.state.status is RunStatus.RUNNING else blockers(found)[:1]
+    return envelope_of(found, ". ".join((f"{phase}: {newest.status}", *stopped)), view, phase=phase)
 
 
 def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
