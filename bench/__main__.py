@@ -42,8 +42,6 @@ from bench.scene import Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["main"]
-
 
 def main(argv: list[str]) -> int:
     """Exit code 0 always: people judge the figures, because the machine may be busy."""

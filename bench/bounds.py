@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene, Server
 
-__all__ = ["measure"]
 
 _MB = 1_000_000
 

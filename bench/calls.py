@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene, Server
 
-__all__ = ["copy_runs", "fill", "measure"]
-
 
 def measure(scene: Scene, calls: int, artifacts: int) -> list[Figure]:
     """p50 and p99 of start_run, start_phase, submit_artifact with ``artifacts`` in the database (ms)."""

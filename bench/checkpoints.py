@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["many_files", "measure"]
 
 _Value = TypeVar("_Value")
 

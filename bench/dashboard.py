@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["measure"]
 
 BUILT = Path(__file__).resolve().parents[1] / "wfe_mcp" / "dashboard" / "static" / "app" / "index.html"
 PHASES = 500
@@ -82,11 +81,29 @@ def _in_browser(scene: Scene, program: str) -> list[Figure]:
         other.close()
     engine.close()
     return [
-        Figure(f"a run of {PHASES} phases is drawn", median(drawn), "ms", 1000, "from the address to the first nodes, requests included"),
-        Figure("an event of another engine is in the page (p50)", median(heard), "ms", 300, f"{EVENTS} events, poll of the test included"),
-        Figure(f"a frame while {LOG:,} events scroll (p95)", frames[int(len(frames) * 0.95)], "ms", 34, f"{len(frames)} frames from the first to the last event; 16.7 is every frame of the screen"),
+        Figure(
+            f"a run of {PHASES} phases is drawn",
+            median(drawn),
+            "ms",
+            1000,
+            "from the address to the first nodes, requests included",
+        ),
+        Figure(
+            "an event of another engine is in the page (p50)",
+            median(heard),
+            "ms",
+            300,
+            f"{EVENTS} events, poll of the test included",
+        ),
+        Figure(
+            f"a frame while {LOG:,} events scroll (p95)",
+            frames[int(len(frames) * 0.95)],
+            "ms",
+            34,
+            f"{len(frames)} frames from the first to the last event; 16.7 is every frame of the screen",
+        ),
         Figure(f"the longest frame while {LOG:,} events scroll", frames[-1], "ms"),
-    ]  # fmt: skip
+    ]
 
 
 _DRAW = """(run) => new Promise((resolve) => {
@@ -119,10 +136,16 @@ def _log(route: Route) -> None:
     asked = parse_qs(urlsplit(route.request.url).query)
     after, limit = int(asked.get("after", ["0"])[0]), int(asked.get("limit", ["500"])[0])
     found = [
-        {"seq": seq, "at": "2026-03-01T12:00:00+00:00", "type": ("PhaseStarted", "ArtifactSubmitted", "GateJudged")[seq % 3],
-         "actor": "agent", "channel": "mcp", "payload": {"phase": f"p{seq % PHASES}", "attempt": 1}}
+        {
+            "seq": seq,
+            "at": "2026-03-01T12:00:00+00:00",
+            "type": ("PhaseStarted", "ArtifactSubmitted", "GateJudged")[seq % 3],
+            "actor": "agent",
+            "channel": "mcp",
+            "payload": {"phase": f"p{seq % PHASES}", "attempt": 1},
+        }
         for seq in range(after + 1, min(LOG, after + limit) + 1)
-    ]  # fmt: skip
+    ]
     route.fulfill(json={"ok": True, "data": {"events": found}})
 
 
@@ -133,6 +156,10 @@ def _template() -> dict[str, object]:
         return {"id": f"p{number}", "prompt": "Do it.", "needs": needs, "output": output}
 
     return {
-        "format": "wfe/1", "name": "wide", "version": "1.0.0", "title": "Wide", "inputs": {"type": "object"},
+        "format": "wfe/1",
+        "name": "wide",
+        "version": "1.0.0",
+        "title": "Wide",
+        "inputs": {"type": "object"},
         "phases": [phase(number) for number in range(PHASES)],
-    }  # fmt: skip
+    }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Figure", "median", "percentile", "print_figures"]
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:

@@ -20,7 +20,6 @@ from bench.figures import Figure, median, percentile
 if TYPE_CHECKING:
     from bench.scene import Scene, Server
 
-__all__ = ["measure"]
 
 BUDGET_MS = 50
 _WORDS = 20_000

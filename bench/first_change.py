@@ -27,7 +27,6 @@ from wfe_mcp.testing.stdio_client import StdioClient
 if TYPE_CHECKING:
     from bench.scene import Scene
 
-__all__ = ["measure"]
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGET = 3
@@ -89,15 +88,27 @@ def _measured(work: Path) -> list[Figure]:
         each.mkdir(parents=True)
     for name, text in FILES.items():
         (project / name).write_text(text, encoding="utf-8")
-    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=Y", "-c", "user.email=y@example.com", "commit", "-qm", "A bug"]):  # fmt: skip
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=Y", "-c", "user.email=y@example.com", "commit", "-qm", "A bug"],
+    ):
         subprocess.run(["git", *words], cwd=project, check=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("WFE_", "XDG_", "VIRTUAL_ENV"))}
     environment = {
         **kept,
-        "PATH": os.pathsep.join([str(work / "bin"), str(Path(uv()).parent), str(Path(sys.executable).parent), os.environ["PATH"]]), "HOME": str(home),
-        "LANG": "C.UTF-8", "PAGER": "cat", "UV_TOOL_DIR": str(tools), "UV_TOOL_BIN_DIR": str(work / "bin"),
-        "UV_CACHE_DIR": subprocess.run([uv(), "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip(),
-    }  # fmt: skip
+        "PATH": os.pathsep.join(
+            [str(work / "bin"), str(Path(uv()).parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+        ),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PAGER": "cat",
+        "UV_TOOL_DIR": str(tools),
+        "UV_TOOL_BIN_DIR": str(work / "bin"),
+        "UV_CACHE_DIR": subprocess.run(
+            [uv(), "cache", "dir"], check=True, capture_output=True, text=True
+        ).stdout.strip(),
+    }
 
     (home / ".claude").mkdir()  # Claude Code is installed
     you = Terminal(environment)

@@ -13,7 +13,6 @@ from bench.figures import Figure
 if TYPE_CHECKING:
     from bench.scene import Scene, Server
 
-__all__ = ["measure"]
 
 _SERVERS = 8
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bench.scene import Scene
     from wfe_mcp.testing.stdio_client import Era
 
-__all__ = ["measure"]
-
 
 def measure(scene: Scene, calls: int) -> list[Figure]:
     """The worst latency in each era, and the number of calls without an answer (must be 0)."""

@@ -19,24 +19,28 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["GIT_PER_PLAY", "GIT_PER_SUBMISSION", "measure", "play", "submission"]
 
 GIT_PER_SUBMISSION, GIT_PER_PLAY = 6, 80
 """Design §12: a submission in a 20-file repository; a play of ``spec_driven`` with eight submissions."""
 
 _TEMPLATE: dict[str, Any] = {
-    "format": "wfe/1", "name": "one_change", "version": "1.0.0", "title": "One change, judged by its files and its tests",
+    "format": "wfe/1",
+    "name": "one_change",
+    "version": "1.0.0",
+    "title": "One change, judged by its files and its tests",
     "description": "A phase with a files gate and a command gate, as shipped templates have them.",
     "phases": [
         {
-            "id": "build", "prompt": "Change it.", "output": {"artifact": "change", "schema": "change@1"},
+            "id": "build",
+            "prompt": "Change it.",
+            "output": {"artifact": "change", "schema": "change@1"},
             "gates": [
                 {"kind": "files", "within": ["**"], "unchanged": ["docs/**"]},
                 {"kind": "command", "check": "test", "expect": {"exit_code": 0}},
             ],
         }
     ],
-}  # fmt: skip
+}
 _COUNTING = """#!/bin/sh
 echo "$*" >> '{log}'
 exec '{git}' "$@"
@@ -53,9 +57,17 @@ def measure(scene: Scene) -> list[Figure]:
     del scene  # each count has its own repository
     one, whole = submission(), play()
     return [
-        Figure("git processes of a submission in a 20-file repository", sum(one.values()), "", GIT_PER_SUBMISSION, _listed(one)),
-        Figure("git processes of spec_driven, eight submissions", sum(whole.values()), "", GIT_PER_PLAY, _listed(whole)),
-    ]  # fmt: skip
+        Figure(
+            "git processes of a submission in a 20-file repository",
+            sum(one.values()),
+            "",
+            GIT_PER_SUBMISSION,
+            _listed(one),
+        ),
+        Figure(
+            "git processes of spec_driven, eight submissions", sum(whole.values()), "", GIT_PER_PLAY, _listed(whole)
+        ),
+    ]
 
 
 def submission() -> Counter[str]:
@@ -89,9 +101,11 @@ def play() -> Counter[str]:
         for number in range(_TASKS)
     ]
     spec = {
-        "title": "calc", "goal": "calc does more", "requirements": [{"id": "R-1", "text": "each part is there"}],
+        "title": "calc",
+        "goal": "calc does more",
+        "requirements": [{"id": "R-1", "text": "each part is there"}],
         "acceptance": ["All are tested"],
-    }  # fmt: skip
+    }
     criteria = [{"id": "R-1", "met": True, "evidence": "part0.py"}]
     script: Script = {
         "requirements": [Work(spec)],

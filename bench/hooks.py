@@ -14,7 +14,6 @@ from wfe_mcp.clients import hooks
 if TYPE_CHECKING:
     from bench.scene import Scene
 
-__all__ = ["measure"]
 
 _BUDGET_MS = 10
 
@@ -39,13 +38,24 @@ def measure(scene: Scene, runs: int) -> list[Figure]:
 
 
 def _in_turns(scene: Scene, script: list[str], runs: int) -> tuple[float, float]:
-    call = {"hook_event_name": "PreToolUse", "cwd": str(scene.root), "session_id": "s", "tool_name": "Bash",
-            "tool_input": {"command": "git status && echo x > a.txt"}}  # fmt: skip
+    call = {
+        "hook_event_name": "PreToolUse",
+        "cwd": str(scene.root),
+        "session_id": "s",
+        "tool_name": "Bash",
+        "tool_input": {"command": "git status && echo x > a.txt"},
+    }
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
         for found, words in zip(times, (["-c", "pass"], script), strict=True):
             before = time.perf_counter()
-            subprocess.run([sys.executable, "-I", "-S", *words], input=json.dumps(call).encode(), cwd=scene.root,
-                           env=scene.environment, capture_output=True, check=False)  # fmt: skip
+            subprocess.run(
+                [sys.executable, "-I", "-S", *words],
+                input=json.dumps(call).encode(),
+                cwd=scene.root,
+                env=scene.environment,
+                capture_output=True,
+                check=False,
+            )
             found.append((time.perf_counter() - before) * 1000)
     return median(times[0]), median(times[1])

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["measure"]
-
 
 def measure(place: Scene) -> list[Figure]:
     """The stack of a submission in the server, from its tool to the statement that changes the run; loads of the run."""

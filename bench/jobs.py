@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["measure"]
 
 _FOREVER = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)']); time.sleep(600)"
 _QUEUE = "bench"

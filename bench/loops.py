@@ -14,7 +14,6 @@ from bench.figures import Figure, median
 if TYPE_CHECKING:
     from bench.scene import Scene, Server
 
-__all__ = ["measure"]
 
 _ANY = {"type": "object"}
 TEMPLATE: dict[str, Any] = {

@@ -11,8 +11,6 @@ from bench.figures import Figure
 if TYPE_CHECKING:
     from bench.scene import Scene
 
-__all__ = ["measure"]
-
 
 def measure(scene: Scene) -> list[Figure]:
     """Resident memory (MB) idle on an existing database, and after a driven quick_fix."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.testing.models.process import ModelProcess
 
-__all__ = ["measure"]
 
 _HANGS = (
     "import pathlib, subprocess, sys, time; "
@@ -42,7 +41,10 @@ def measure(scene: Scene, times: int) -> list[Figure]:
                 server.hello()
                 first = _worked(server, engine)
                 later = [_worked(server, engine) for _ in range(times)]
-                calls = [_cancelled(server, engine, "held", lambda at=at: models.count > times + at + 1) for at in range(times)]  # fmt: skip
+                calls = [
+                    _cancelled(server, engine, "held", lambda at=at: models.count > times + at + 1)
+                    for at in range(times)
+                ]
                 agents = [_cancelled(server, engine, "agent", pid_file.exists, pid_file) for _ in range(times)]
             left = sum(1 for _, pid in agents if pid and started_at(pid) is not None)
         finally:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Server
 
-__all__ = ["measure", "open_runs", "prepare"]
 
 _REPORT: dict[str, object] = {"front": {}, "body": "What was done."}
 _SUBMITS: dict[str, object] = {"artifact": _REPORT}
@@ -41,19 +40,29 @@ _RATIO = 1.3
 def _template(name: str, *more_gates: dict[str, str]) -> dict[str, Any]:
     output = {"schema": "markdown_doc@1"}
     return {
-        "format": "wfe/1", "name": name, "version": "1.0.0", "title": "Plan, then fix", "description": "Two phases.",
+        "format": "wfe/1",
+        "name": name,
+        "version": "1.0.0",
+        "title": "Plan, then fix",
+        "description": "Two phases.",
         "limits": {"max_invalid": 100},
         "phases": [
             {
-                "id": "plan", "prompt": "Plan it.", "timeout": "2h", "output": {"artifact": "plan", **output},
+                "id": "plan",
+                "prompt": "Plan it.",
+                "timeout": "2h",
+                "output": {"artifact": "plan", **output},
                 "gates": [{"kind": "expr", "assert": "${size(artifacts.plan.body) > 0}"}],
             },
             {
-                "id": "fix", "prompt": "Do it.", "timeout": "2h", "output": {"artifact": "change", **output},
+                "id": "fix",
+                "prompt": "Do it.",
+                "timeout": "2h",
+                "output": {"artifact": "change", **output},
                 "gates": [_FILES_GATE, _COMMAND_GATE, *more_gates],
             },
         ],
-    }  # fmt: skip
+    }
 
 
 @dataclass
@@ -109,8 +118,11 @@ def prepare(place: Scene) -> None:
 def _leave(server: Server, left_at: str) -> None:
     run = _answer(server, "start_run", template="signed", title=left_at)["run"]
     steps: tuple[tuple[str, str], ...] = (
-        ("planning", "start_phase"), ("planned", "submit_artifact"), ("fixing", "start_phase"), ("asked", "submit_artifact"),
-    )  # fmt: skip
+        ("planning", "start_phase"),
+        ("planned", "submit_artifact"),
+        ("fixing", "start_phase"),
+        ("asked", "submit_artifact"),
+    )
     for point, tool in steps[: _LEFT_AT.index(left_at)]:
         phase = "plan" if point.startswith("plan") else "fix"
         more = _SUBMITS if tool == "submit_artifact" else {}
@@ -142,8 +154,9 @@ def _copy(connection: sqlite3.Connection, table: str, source: str, count: int) -
     quoted = ", ".join(f'"{name}"' for name in names)
     connection.execute(
         f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < ?) "
-        f"INSERT OR IGNORE INTO {table} ({quoted}) SELECT {chosen} FROM {table} t, n WHERE t.{key} = ?", (count, source),
-    )  # fmt: skip
+        f"INSERT OR IGNORE INTO {table} ({quoted}) SELECT {chosen} FROM {table} t, n WHERE t.{key} = ?",
+        (count, source),
+    )
 
 
 _START = "a server's start, until it is idle"
@@ -163,18 +176,35 @@ def _costs(place: Scene, calls: int) -> _Costs:
             runs: list[str] = []
             _spend(found, "status of a run", server, times * 5, lambda _: _answer(server, "status", run=target))
             _spend(found, "status without a run", server, times, lambda _: _answer(server, "status"))
-            _spend(found, "start_run", server, times,
-                   lambda _, runs=runs: runs.append(str(_answer(server, "start_run", template="gated")["run"])))  # fmt: skip
+            _spend(
+                found,
+                "start_run",
+                server,
+                times,
+                lambda _, runs=runs: runs.append(str(_answer(server, "start_run", template="gated")["run"])),
+            )
             for name, tool, phase in (
-                ("start_phase", "start_phase", "plan"), ("submit_artifact, an expr gate", "submit_artifact", "plan"),
-            ):  # fmt: skip
+                ("start_phase", "start_phase", "plan"),
+                ("submit_artifact, an expr gate", "submit_artifact", "plan"),
+            ):
                 more = _SUBMITS if tool == "submit_artifact" else {}
-                _spend(found, name, server, times,
-                       lambda at, tool=tool, phase=phase, more=more, runs=runs:
-                       _answer(server, tool, run=runs[at], phase=phase, **more))  # fmt: skip
+                _spend(
+                    found,
+                    name,
+                    server,
+                    times,
+                    lambda at, tool=tool, phase=phase, more=more, runs=runs: _answer(
+                        server, tool, run=runs[at], phase=phase, **more
+                    ),
+                )
             ready = runs[0]  # its next phase needs the working tree
-            _spend(found, "status of a run, files gates", server, times * 5,
-                   lambda _, ready=ready: _answer(server, "status", run=ready))  # fmt: skip
+            _spend(
+                found,
+                "status of a run, files gates",
+                server,
+                times * 5,
+                lambda _, ready=ready: _answer(server, "status", run=ready),
+            )
             few = max(3, times // 4)
             _gated(found, place, server, runs[:few])
     _spend_cli(found, place, "wfe-mcp list", "list")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["measure"]
 
 _PLACES: dict[str, dict[str, object]] = {
     "worktree": {},
@@ -54,9 +53,14 @@ def measure(scene: Scene, times: int) -> list[Figure]:
     for name, each in spent.items():
         if name != "worktree":
             figures.append(
-                Figure(f"{name}: more than the worktree and one copy", max(0.0, median(each) - plain - copy), "ms", 300,
-                       f"{median(each):.0f} ms in all")
-            )  # fmt: skip
+                Figure(
+                    f"{name}: more than the worktree and one copy",
+                    max(0.0, median(each) - plain - copy),
+                    "ms",
+                    300,
+                    f"{median(each):.0f} ms in all",
+                )
+            )
     return figures
 
 

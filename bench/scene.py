@@ -18,7 +18,6 @@ from wfe_mcp.engine.factory import create_engine
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-__all__ = ["LEGACY", "Scene", "Server", "scene"]
 
 LEGACY = "2025-11-25"
 _KEPT = ("PATH", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP", "TMP")
@@ -94,9 +93,13 @@ class Server:
         self.spawned_at = time.perf_counter()
         here = str(Path(__file__).resolve().parent.parent)
         self.child = subprocess.Popen(
-            argv, cwd=cwd, env=environment | {"PYTHONPATH": here}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            argv,
+            cwd=cwd,
+            env=environment | {"PYTHONPATH": here},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         self._id = 0
 
     @property

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from bench.scene import Scene
 
-__all__ = ["measure"]
-
 
 def measure(scene: Scene, runs: int) -> list[Figure]:
     """Spawn → initialize, → tools/list, → first tool result (ms); CPU of ``--help`` and ``status`` (ms).

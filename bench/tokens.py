@@ -13,8 +13,6 @@ from wfe_mcp.engine.factory import create_engine
 if TYPE_CHECKING:
     from bench.scene import Scene, Server
 
-__all__ = ["count_tokens", "drive_quick_fix", "measure"]
-
 
 def measure(scene: Scene) -> list[Figure]:
     """The tool list as a model sees it, brief status, and a whole successful quick_fix in calls and tokens."""
@@ -33,9 +31,10 @@ def measure(scene: Scene) -> list[Figure]:
         Figure(
             "happy quick_fix, our answers as structured content",
             sum(count_tokens(json.dumps(answer["structuredContent"], separators=(",", ":"))) for _, answer in answers),
-            "tokens", 6_000,
+            "tokens",
+            6_000,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def count_tokens(text: str) -> int:
@@ -63,8 +62,13 @@ def drive_quick_fix(scene: Scene, server: Server) -> list[tuple[str, dict[str, A
         "    def test_add(self):\n        self.assertEqual(add(1, 2), 3)\n",
         encoding="utf-8",
     )
-    found = {"test": "tests.test_calc.T.test_add", "file": "tests/test_calc.py", "why": "add() subtracts",
-             "expected": "3", "actual": "-1"}  # fmt: skip
+    found = {
+        "test": "tests.test_calc.T.test_add",
+        "file": "tests/test_calc.py",
+        "why": "add() subtracts",
+        "expected": "3",
+        "actual": "-1",
+    }
     call("submit_artifact", run=run, phase="reproduce", artifact=found)
     call("start_phase", run=run)
     (scene.root / "calc.py").write_text("def add(a, b):\n    return a + b\n", encoding="utf-8")

@@ -70,7 +70,10 @@ def bundle(wheel: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{project['name']}-{project['version']}.mcpb"
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {**{name: text.encode() for name, text in texts.items()}, f"server/{wheel.name}": wheel.read_bytes()}.items():  # fmt: skip
+        for name, content in {
+            **{name: text.encode() for name, text in texts.items()},
+            f"server/{wheel.name}": wheel.read_bytes(),
+        }.items():
             archive.writestr(zipfile.ZipInfo(name, _TIME), content, zipfile.ZIP_DEFLATED)
     return made
 
@@ -87,9 +90,12 @@ def starts(made: Path, folder: Path) -> bool:
     filled = {"${__dirname}": str(place), "${user_config.project}": str(project)}
     words = [_filled(each, filled) for each in (config["command"], *config["args"])]
     environment = {
-        **os.environ, "HOME": str(folder), "UV_CACHE_DIR": _cache(), "PATH": os.pathsep.join([str(Path(uv()).parent), os.environ["PATH"]]),
+        **os.environ,
+        "HOME": str(folder),
+        "UV_CACHE_DIR": _cache(),
+        "PATH": os.pathsep.join([str(Path(uv()).parent), os.environ["PATH"]]),
         **{name: _filled(text, filled) for name, text in config["env"].items()},
-    }  # fmt: skip
+    }
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT", "WFE_DATABASE_URL"):
         environment.pop(name, None)
     for number in ("first", "second"):

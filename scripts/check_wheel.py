@@ -110,9 +110,21 @@ def installed_in(venv: Path, python: Path, wheel: Path) -> Path:
     subprocess.run([uv(), "venv", "--quiet", "--python", str(python), str(venv)], check=True)
     # runs in the checkout, where uv reads the pins; without bytecode, which the few programs below write for themselves
     subprocess.run(
-        [uv(), "pip", "install", "--quiet", "--no-compile-bytecode", "--python", str(venv), str(wheel), str(ROOT / SAMPLE), *TESTERS],
-        check=True, cwd=ROOT,
-    )  # fmt: skip
+        [
+            uv(),
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile-bytecode",
+            "--python",
+            str(venv),
+            str(wheel),
+            str(ROOT / SAMPLE),
+            *TESTERS,
+        ],
+        check=True,
+        cwd=ROOT,
+    )
     return venv / ("Scripts" if os.name == "nt" else "bin")
 
 
@@ -134,8 +146,14 @@ def answer(command: list[str], folder: Path, home: Path) -> tuple[bool, str]:
     environment = {**system, "PATH": path, "HOME": str(home), "USERPROFILE": str(home), "LANG": "C.UTF-8"}
     shown = " ".join([Path(command[0]).name, *command[1:]])
     finished = subprocess.run(
-        command, cwd=folder, env=environment, check=False, capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+    )
     if finished.returncode == 0 and finished.stdout.strip():
         lines = finished.stdout.strip().splitlines()
         return True, f"{shown:.60}: {lines[-1] if 'pytest' in command else lines[0]}"

@@ -8,7 +8,7 @@ Only docs/reference/glossary.md is not generated.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import markdown as md  # noqa: E402 - after the path is set
-from scripts import runners_page  # noqa: E402
+from scripts import runners_page, transitions_page  # noqa: E402
 
 REFERENCE = "docs/reference"
 BEGIN, END = "<!-- tools: begin, by scripts/generate_reference.py -->\n", "<!-- tools: end -->"
@@ -84,66 +84,6 @@ def limit_table() -> Lines:
 
     rows = [(one.of, f"{one.most:,} {one.unit}", one.remedy) for one in TABLE]
     yield from ("# Limits", "", *md.table(("of", "at most", "what to do above it"), rows), "", ABOUT)
-
-
-def transitions() -> Lines:
-    from wfe_mcp.core import commands
-    from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES
-
-    yield "# Transitions"
-    yield ""
-    yield "Which command is possible for an attempt and for a run in which status, and where it can lead. Every other one is"
-    yield "refused with `illegal_transition`; the hint names the calls that are possible for the same caller. A command of"
-    yield "this page can still be refused for what else must hold: the caller, the revision, a free place."
-    yield from (
-        "",
-        "## Calls",
-        "",
-        "How a caller names a command. The server alone gives the commands that are not here.",
-        "",
-    )
-    yield from md.table(
-        ("command", "for", "MCP tool", "terminal"),
-        [(name, ", ".join(who for who in call.callers if who != "server"),
-          md.code(f"{call.tool} {call.action}".strip()) if call.tool else "",
-          md.code(f"wfe-mcp {call.command}") if call.command else "") for name, call in CALLS.items()],
-    )  # fmt: skip
-    for title, moves in (("Attempts", ATTEMPT_MOVES), ("Runs", RUN_MOVES)):
-        yield from ("", f"## {title}", "")
-        yield from md.table(("in status", "these commands", "lead to"), _grouped(moves))
-    yield ""
-    yield "`superseded +new`: the attempt is closed and the next one opens. A failed attempt continues by itself through"
-    yield "`on_fail`, a completed one through `next`, one under gates from gate to gate."
-    yield from ("", "## Events", "")
-    yield "What each event of the log changes: the status of the attempt that it names, those of other attempts, and the"
-    yield "status of the run. Without an entry the run keeps its status, or is `running` or `waiting` by its attempts."
-    yield ""
-    yield from md.table(
-        ("event", "its attempt", "other attempts", "run"),
-        [(name, _led(change.own), _led(change.others), change.run.replace(" | ", ", ")) for name, change in EVENT_CHANGES.items()],
-    )  # fmt: skip
-    yield from ("", "## Commands", "")
-    known = [(name, str(getattr(commands, name).__doc__)) for name in commands.__all__ if "Command" not in name]
-    told = [*known, ("goto", "A rule or a person goes back to this phase or an earlier one: iteration n+1."),
-            ("rollback", "The run goes back to a checkpoint, see `Rollback`.")]  # fmt: skip
-    yield from md.table(("command", "meaning"), [(name, md.first_sentence(meaning)) for name, meaning in told])
-
-
-def _led(rows: Mapping[str, str]) -> str:
-    """Statuses before → after, grouped by the status after."""
-    ends = dict.fromkeys(rows.values())
-    groups = [(", ".join(before for before in rows if rows[before] == end), end.replace(" | ", ", ")) for end in ends]
-    return "; ".join(f"{before} → {end}" for before, end in groups)
-
-
-def _grouped(moves: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, ...]]:
-    """One row per status and target, in the order of the code's table."""
-    for status, cells in moves.items():
-        for target in dict.fromkeys(cells.values()):
-            names = [move for move, leads in cells.items() if leads == target]
-            yield md.code(status), ", ".join(names), target.replace(" | ", ", ")
-        if not cells:
-            yield md.code(status), "none: it is over", ""
 
 
 def configuration() -> Lines:
@@ -275,9 +215,13 @@ def tools() -> Lines:
     yield from md.table(("address", "what is there"), rows)
     yield from ("", "## Prompts", "", "Clients show these as commands to pick.", "")
     prompts = [
-        (md.code(each["name"]), ", ".join(md.code(one["name"]) + ("" if one.get("required") else "?") for one in each["arguments"]), each["description"])
+        (
+            md.code(each["name"]),
+            ", ".join(md.code(one["name"]) + ("" if one.get("required") else "?") for one in each["arguments"]),
+            each["description"],
+        )
         for each in front["prompts/list"]["prompts"]
-    ]  # fmt: skip
+    ]
     yield from md.table(("prompt", "arguments", "what it asks the agent"), prompts)
 
 
@@ -390,7 +334,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
     "limits.md": ("wfe_mcp/core/limits.py", limit_table),
     "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
-    "transitions.md": ("wfe_mcp/core/transitions.py", transitions),
+    "transitions.md": ("wfe_mcp/core/transitions.py", transitions_page.transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),
     "test-runners.md": ("wfe_mcp/gates/runners.py", runners_page.page),
 }

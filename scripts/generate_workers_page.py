@@ -98,8 +98,10 @@ def _outputs() -> Lines:
     yield "`fs_ability` says what a provider can do with files of the project. It decides the paragraph at the end of the"
     yield "prompt of a command-line agent or of a `manual` provider; the schema of the output follows it."
     yield ""
-    defaults = {ability: [kind for kind, facts in KIND_FACTS.items() if not facts.is_network and facts.fs_ability == ability]
-                for ability in FS_ABILITIES}  # fmt: skip
+    defaults = {
+        ability: [kind for kind, facts in KIND_FACTS.items() if not facts.is_network and facts.fs_ability == ability]
+        for ability in FS_ABILITIES
+    }
     rows = [
         (
             f"`{ability}`" + (f" (default of {_codes(defaults[ability])})" if defaults[ability] else ""),

@@ -55,8 +55,11 @@ def of_uv(version: str) -> list[Path]:
     """What uv finds on PATH, in its own folder and in the Windows registry."""
     asked = subprocess.run(
         [uv(), "python", "find", "--system", "--no-python-downloads", version],
-        capture_output=True, text=True, check=False, cwd=Path(sys.prefix).anchor,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(sys.prefix).anchor,
+    )
     return [Path(asked.stdout.strip())] if asked.returncode == 0 else []
 
 

@@ -109,9 +109,14 @@ def install(wanted: Program) -> str:
         argv = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", new]
         try:
             done = subprocess.run(
-                [*argv, f"{wanted.package}@{wanted.version}"], cwd=new, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-            )  # fmt: skip
+                [*argv, f"{wanted.package}@{wanted.version}"],
+                cwd=new,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return f"not installed: npm took more than {PATIENCE_S} s"
         if done.returncode:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from scripts import markdown as md
 from tests.gates.record_runners import recording_of
-from tests.gates.runner_projects import EXPECTED, LIVE
+from tests.gates.runner_results import EXPECTED, LIVE
 from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner
 
 _PLACES = {"file": "a file in the evidence", "folder": "files in the evidence", "stdout": "its output"}

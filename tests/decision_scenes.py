@@ -87,13 +87,18 @@ def quick_fix(project: Playground) -> tuple[str, str]:
     script: Script = {
         "reproduce": [
             Work(
-                {"test": "tests/test_slug.py::TestSlug::test_dots_become_dashes", "file": "tests/test_slug.py",
-                 "expected": "v1-2-final", "actual": "v1.2-final", "why": "slug() replaces spaces only"},
+                {
+                    "test": "tests/test_slug.py::TestSlug::test_dots_become_dashes",
+                    "file": "tests/test_slug.py",
+                    "expected": "v1-2-final",
+                    "actual": "v1.2-final",
+                    "why": "slug() replaces spaces only",
+                },
                 {"tests/test_slug.py": BUG_TEST},
             )
         ],
         "fix": [Work({"summary": "slug() turns dots into dashes.", "files": ["slug.py"]}, {"slug.py": FIXED})],
-    }  # fmt: skip
+    }
     return waiting(project, "quick_fix", {"problem": PROBLEM}, script, "fix"), "fix"
 
 
@@ -103,9 +108,10 @@ def spec_driven(project: Playground) -> tuple[str, str]:
 
 def _specification(project: Playground, phase: str) -> str:
     spec = SPEC | {
-        "title": "Accents", "goal": "A slug may be plain ASCII.",
+        "title": "Accents",
+        "goal": "A slug may be plain ASCII.",
         "requirements": [{"id": "R-1", "text": "é becomes e on request"}, {"id": "R-2", "text": "Off by default"}],
-    }  # fmt: skip
+    }
     script: Script = {
         "requirements": [Work(spec)],
         "design": [DESIGN],
@@ -135,7 +141,7 @@ def role_pipeline(project: Playground) -> tuple[str, str]:
                 {"tests/test_slug.py": BUG_TEST},
             )
         ],
-    }  # fmt: skip
+    }
     inputs = {"goal": PROBLEM}
     return waiting(project, "role_pipeline", inputs, script, "qa_tests"), "qa_tests"
 
@@ -156,9 +162,12 @@ def fork(project: Playground) -> tuple[str, str]:
 
 
 SCENES: dict[str, Callable[[Playground], tuple[str, str]]] = {
-    "quick_fix": quick_fix, "spec_driven": spec_driven, "plan_generate_review": plan_generate_review,
-    "role_pipeline": role_pipeline, "fork": fork,
-}  # fmt: skip
+    "quick_fix": quick_fix,
+    "spec_driven": spec_driven,
+    "plan_generate_review": plan_generate_review,
+    "role_pipeline": role_pipeline,
+    "fork": fork,
+}
 
 
 def playground(folder: Path) -> Playground:

@@ -8,8 +8,6 @@ from typing import Any
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.engine.transfer.form import PARTS, written
 
-__all__ = ["Bundle", "chained", "signed", "unnamed"]
-
 Bundle = dict[str, Any]
 
 

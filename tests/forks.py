@@ -40,15 +40,37 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
 PRELOADED = (
-    "artifacts", "cli", "core", "dashboard", "engine", "gates", "jobs", "server", "store", "views", "workflow", "workspace",
-)  # fmt: skip
+    "artifacts",
+    "cli",
+    "core",
+    "dashboard",
+    "engine",
+    "gates",
+    "jobs",
+    "server",
+    "store",
+    "views",
+    "workflow",
+    "workspace",
+)
 """Packages of wfe_mcp that are loaded before the first fork, with what their modules import."""
 
 LATER = (
-    "psutil", "platformdirs", "typer._adapters", "uvicorn.loops.asyncio", "uvicorn.protocols.http.h11_impl", "anyio._backends._asyncio", "webauthn",
-    "wfe_mcp.providers", "wfe_mcp.tools", "pydantic_ai.models.openai", "pydantic_ai.models.anthropic",
-    "pydantic_ai.providers.openai_compatible", "pydantic_ai.providers.anthropic", "genai_prices",
-)  # fmt: skip
+    "psutil",
+    "platformdirs",
+    "typer._adapters",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+    "anyio._backends._asyncio",
+    "webauthn",
+    "wfe_mcp.providers",
+    "wfe_mcp.tools",
+    "pydantic_ai.models.openai",
+    "pydantic_ai.models.anthropic",
+    "pydantic_ai.providers.openai_compatible",
+    "pydantic_ai.providers.anthropic",
+    "genai_prices",
+)
 """Loaded after ``MANY`` forks, with what they import: libraries that our modules load where they are used. Loading them
 takes 3 s, which a single test need not wait for."""
 
@@ -59,9 +81,17 @@ _MODULE = "tests.forks"
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER: orphans below this process become its children
 _MOST = 64
 _PLAIN = {
-    "preexec_fn": None, "close_fds": True, "executable": None, "shell": False, "gid": None, "gids": None, "uid": None,
-    "umask": -1, "process_group": -1, "restore_signals": True,
-}  # fmt: skip
+    "preexec_fn": None,
+    "close_fds": True,
+    "executable": None,
+    "shell": False,
+    "gid": None,
+    "gids": None,
+    "uid": None,
+    "umask": -1,
+    "process_group": -1,
+    "restore_signals": True,
+}
 _OPTIONS = ("-m", "-c")
 _FRESH = ("sys.modules", "maxrss", "cmdline")
 _HEEDED = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_KEYRING_BACKEND"}
@@ -92,10 +122,13 @@ class Forks:
         words: list[str] = [os.fsdecode(word) for word in given["args"]]
         request = marshal.dumps(
             (
-                words[1:], os.fsencode(given["cwd"] or os.getcwd()), dict(_encoded(env)), list(held),
+                words[1:],
+                os.fsencode(given["cwd"] or os.getcwd()),
+                dict(_encoded(env)),
+                list(held),
                 bool(given["start_new_session"]),
             )
-        )  # fmt: skip
+        )
         with self._lock:
             connection = self._connection()
             adopt(yes=True)

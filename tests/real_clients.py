@@ -68,11 +68,17 @@ def environment(client: RealClient, home: Path, database: str) -> dict[str, str]
     node = real_clients.node_for(client.program)
     folders = [program(client.program).parent, *([node] if node else []), Path(sys.executable).parent]
     return {
-        "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]), "HOME": str(home), "LANG": "C.UTF-8",
-        "XDG_CONFIG_HOME": str(home / ".config"), "XDG_DATA_HOME": str(home / ".local" / "share"),
-        "XDG_CACHE_HOME": str(home / ".cache"), "WFE_DATABASE_URL": database,
-        "HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1,localhost",
-    }  # fmt: skip
+        "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local" / "share"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "WFE_DATABASE_URL": database,
+        "HTTPS_PROXY": NOWHERE,
+        "HTTP_PROXY": NOWHERE,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
 
 
 def connect(client: RealClient, project: Playground, home: Path, *options: str) -> str:
@@ -81,9 +87,14 @@ def connect(client: RealClient, project: Playground, home: Path, *options: str) 
     argv = [sys.executable, "-m", "wfe_mcp", "install", "--client", client.name, "--scope", client.scope, "--yes"]
     choices = ["--allow", "--no-instructions", *(options or ["--no-hooks"])]
     done = subprocess.run(
-        [*argv, *choices, "--project", str(project.root)], cwd=project.root, env=env, capture_output=True, text=True,
-        timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        [*argv, *choices, "--project", str(project.root)],
+        cwd=project.root,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -98,18 +109,30 @@ class Session:
 
 
 def prompt(
-    client: RealClient, project: Playground, home: Path, model: Callable[[RecordedRequest], Turn], text: str = "go",
+    client: RealClient,
+    project: Playground,
+    home: Path,
+    model: Callable[[RecordedRequest], Turn],
+    text: str = "go",
     env: Mapping[str, str] | None = None,
-) -> Session:  # fmt: skip
+) -> Session:
     """Start the client in the project with one prompt, and wait for its end."""
     with ModelServer([model] * TURNS, otherwise=Turn(text="The script has ended.")) as models:
         own = environment(client, home, project.environment["WFE_DATABASE_URL"]) | client.env(models) | dict(env or {})
         first, *others = client.argv(models)
         argv = [shutil.which(first, path=own["PATH"]) or first, *others, text]
         done = subprocess.run(
-            argv, cwd=project.root, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            encoding="utf-8", errors="replace", timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+            argv,
+            cwd=project.root,
+            env=own,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=PATIENCE_S,
+            check=False,
+        )
         return Session(done.returncode, done.stdout + done.stderr, list(models.asked))
 
 
@@ -236,9 +259,13 @@ def heard_in(text: str) -> Heard | None:
             continue
         moves: list[dict[str, Any]] = told.get("next") or [{}]
         return Heard(
-            told.get("error", {}).get("code", ""), told.get("run_state", ""), told.get("run", ""),
-            told.get("phase", ""), moves[0].get("tool", ""), moves[0].get("args", {}),
-        )  # fmt: skip
+            told.get("error", {}).get("code", ""),
+            told.get("run_state", ""),
+            told.get("run", ""),
+            told.get("phase", ""),
+            moves[0].get("tool", ""),
+            moves[0].get("args", {}),
+        )
     first = re.search(r"^(?:<untrusted_context>\s*)?(ok|[a-z_]+): ", text, re.MULTILINE)
     if first is None or not re.search(r"^(next: \w+ \{|run=)", text, re.MULTILINE):
         return None
@@ -313,31 +340,53 @@ def _opencode(models: ModelServer) -> dict[str, str]:
 
 
 CLAUDE = RealClient(
-    "claude-code", "claude", "project", "mcp__wfe__{}", _claude_home,
+    "claude-code",
+    "claude",
+    "project",
+    "mcp__wfe__{}",
+    _claude_home,
     lambda models: ["claude", "--permission-mode", "acceptEdits", "-p"],
     lambda models: {
-        "ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": models.origin, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "ANTHROPIC_API_KEY": KEY,
+        "ANTHROPIC_BASE_URL": models.origin,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     },
     lambda path, text: [
         *([Call("Read", {"file_path": str(path)})] if path.exists() else []),
         Call("Write", {"file_path": str(path), "content": text}),
     ],
-)  # fmt: skip
+)
 CODEX = RealClient(
-    "codex", "codex", "user", "mcp__wfe/{}", _nothing, _codex, lambda models: {"OPENAI_API_KEY": KEY},
+    "codex",
+    "codex",
+    "user",
+    "mcp__wfe/{}",
+    _nothing,
+    _codex,
+    lambda models: {"OPENAI_API_KEY": KEY},
     lambda path, text: [Call("exec_command", {"cmd": _shell(path, text)})],
-)  # fmt: skip
+)
 OPENCODE = RealClient(
-    "opencode", "opencode", "project", "wfe_{}", _nothing, lambda models: ["opencode", "run"], _opencode,
+    "opencode",
+    "opencode",
+    "project",
+    "wfe_{}",
+    _nothing,
+    lambda models: ["opencode", "run"],
+    _opencode,
     lambda path, text: [
         *([Call("read", {"filePath": str(path)})] if path.exists() else []),
         Call("write", {"filePath": str(path), "content": text}),
     ],
-)  # fmt: skip
+)
 GEMINI = RealClient(
-    "gemini-cli", "gemini", "user", "mcp_wfe_{}", _gemini_home,
+    "gemini-cli",
+    "gemini",
+    "user",
+    "mcp_wfe_{}",
+    _gemini_home,
     lambda models: ["gemini", "--model", "gemini-2.5-pro", "--approval-mode", "auto_edit", "--skip-trust", "-p"],
     lambda models: {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": models.origin},
     lambda path, text: [Call("write_file", {"file_path": str(path), "content": text})],
-)  # fmt: skip
+)
 REAL_CLIENTS = (CLAUDE, CODEX, OPENCODE, GEMINI)

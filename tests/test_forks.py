@@ -66,9 +66,13 @@ def test_a_fork_has_nothing_of_the_commands_that_its_server_has_done(run: Run, f
         )
     )
     said = subprocess.run(
-        [sys.executable, "-c", text], cwd=tmp_path, env={"HOME": str(tmp_path)}, stdin=subprocess.DEVNULL,
-        capture_output=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
     handlers, folder, environment, held = json.loads(said.stdout)
     assert (handlers, folder) == (0, str(tmp_path))
     assert set(environment) <= {"HOME", "LC_CTYPE"}
@@ -191,8 +195,13 @@ def test_a_module_of_the_callers_path_is_found(tmp_path: Path, run: Run) -> None
     (about / "entry_points.txt").write_text("[wfe_mcp.templates]\nacme_note = acme_note:TEMPLATE\n")
     (site / "acme_note.py").write_text(f"TEMPLATE = {str(site / 'acme_note.json')!r}\n")
     output = {"artifact": "note", "schema": {"type": "object"}}
-    made = {"format": "wfe/1", "name": "acme_note", "version": "1.0.0", "title": "A note",
-            "phases": [{"id": "draft", "prompt": "Write.", "output": output}]}  # fmt: skip
+    made = {
+        "format": "wfe/1",
+        "name": "acme_note",
+        "version": "1.0.0",
+        "title": "A note",
+        "phases": [{"id": "draft", "prompt": "Write.", "output": output}],
+    }
     (site / "acme_note.json").write_text(json.dumps(made))
     listed = json.loads(run("templates", "list", "--json", PYTHONPATH=str(site)).stdout)
     assert "acme_note" in {each["name"] for each in listed["data"]["templates"]}

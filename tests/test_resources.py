@@ -101,8 +101,13 @@ def test_a_project_cannot_lay_a_package_into_its_own_folder(tmp_path: Path) -> N
     ask = "from wfe_mcp.resources import plugins; print(list(plugins('gates')))"
     root = str(Path(__file__).resolve().parents[1])
     found = subprocess.run(
-        [sys.executable, "-c", ask], cwd=project, env={**os.environ, "PYTHONPATH": os.pathsep.join([root, str(project)])}, check=True, capture_output=True,
-        text=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-c", ask],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([root, str(project)])},
+        check=True,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
 
     assert found.stdout == "[]\n"

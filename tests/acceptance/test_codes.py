@@ -27,9 +27,13 @@ NOTE = {
 
 def phase(name: str, *gates: dict[str, Any], **keys: Any) -> dict[str, Any]:
     return {
-        "id": name, "needs": [], "prompt": "Do it.", "output": {"artifact": f"{name}_note", "schema": NOTE},
-        "gates": list(gates), **keys,
-    }  # fmt: skip
+        "id": name,
+        "needs": [],
+        "prompt": "Do it.",
+        "output": {"artifact": f"{name}_note", "schema": NOTE},
+        "gates": list(gates),
+        **keys,
+    }
 
 
 CODES_TEMPLATE = {

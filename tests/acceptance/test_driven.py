@@ -30,8 +30,10 @@ HOLD: dict[str, Any] = {"hold": True}
 PASS: dict[str, Any] = {"value": {"verdict": "pass", "findings": [], "summary": "fine"}}
 SPEC = {
     "title": "calc",
-    "goal": "add() adds", "requirements": [{"id": "R-1", "text": "add(1, 2) is 3"}], "acceptance": ["add(1, 2) is 3"],
-}  # fmt: skip
+    "goal": "add() adds",
+    "requirements": [{"id": "R-1", "text": "add(1, 2) is 3"}],
+    "acceptance": ["add(1, 2) is 3"],
+}
 PLAN = {"steps": [{"id": "S-1", "title": "Mend add()", "acceptance": ["add(1, 2) is 3"]}]}
 CHANGE = {"summary": "add() adds", "files": ["calc.py"]}
 EVAL = {"passed": True, "summary": "done", "criteria": [{"id": "R-1", "met": True, "evidence": "the tests pass"}]}
@@ -102,9 +104,22 @@ def save(playground: Playground, definition: dict[str, Any]) -> str:
 
 def one_phase(**keys: Any) -> dict[str, Any]:
     """A template with one phase that the role ``plan`` works."""
-    phase = {"id": "note", "kind": "llm", "role": "plan", "prompt": "Write.", "on_fail": [{"do": "wait_human"}],
-             "output": {"artifact": "note", "schema": "markdown_doc@1"}, **keys}  # fmt: skip
-    return {"format": "wfe/1", "name": "one", "version": "1.0.0", "phases": [phase], "roles": {"plan": {"provider": "plan"}}}  # fmt: skip
+    phase = {
+        "id": "note",
+        "kind": "llm",
+        "role": "plan",
+        "prompt": "Write.",
+        "on_fail": [{"do": "wait_human"}],
+        "output": {"artifact": "note", "schema": "markdown_doc@1"},
+        **keys,
+    }
+    return {
+        "format": "wfe/1",
+        "name": "one",
+        "version": "1.0.0",
+        "phases": [phase],
+        "roles": {"plan": {"provider": "plan"}},
+    }
 
 
 def compound() -> dict[str, Any]:
@@ -306,7 +321,9 @@ def test_ctrl_c_hands_the_work_back_and_says_how_to_go_on(bugged: Playground) ->
 def test_two_cli_agents_never_work_in_the_same_folder_at_once(bugged: Playground) -> None:
     log, stub = bugged.folder / "agents.log", bugged.folder / "agent.py"
     entered = "open(sys.argv[2], 'a').write('in\\n'); time.sleep(0.5)\n"
-    stub.write_text(AGENT.replace("prompt = ", entered + "prompt = ") + "open(sys.argv[2], 'a').write('out\\n')\n", encoding="utf-8")  # fmt: skip
+    stub.write_text(
+        AGENT.replace("prompt = ", entered + "prompt = ") + "open(sys.argv[2], 'a').write('out\\n')\n", encoding="utf-8"
+    )
     script = bugged.folder / "script.json"
     script.write_text(json.dumps({"note": {"artifact": {"front": {}, "body": "done"}, "files": {}}}), encoding="utf-8")
     argv = json.dumps([sys.executable, str(stub), str(script), str(log)])

@@ -23,12 +23,15 @@ from wfe_mcp.testing.stdio_client import ServerGone, StdioClient
 
 NOTE = {"type": "object"}
 STORY = {
-    "format": "wfe/1", "name": "story", "version": "1.0.0", "title": "A story",
+    "format": "wfe/1",
+    "name": "story",
+    "version": "1.0.0",
+    "title": "A story",
     "phases": [
         {"id": "plan", "prompt": "Plan it.", "output": {"artifact": "plan", "schema": NOTE}},
         {"id": "write", "prompt": "Write it.", "output": {"artifact": "text", "schema": NOTE}},
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -52,10 +52,17 @@ class House:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         home = str(self.place / "home")
         return kept | {
-            "HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "PYTHONPATH": str(ROOT),
-            "WFE_LOG": "DEBUG", "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "MY_KEY": KEYS["variable"],
-            "PYTHON_KEYRING_BACKEND": f"tests.engine.keyrings.{self.backend}", "WFE_TEST_KEYRING": str(self.keyring),
-        }  # fmt: skip
+            "HOME": home,
+            "USERPROFILE": home,
+            "LOCALAPPDATA": home,
+            "PYTHONPATH": str(ROOT),
+            "WFE_LOG": "DEBUG",
+            "OPENAI_LOG": "debug",
+            "ANTHROPIC_LOG": "debug",
+            "MY_KEY": KEYS["variable"],
+            "PYTHON_KEYRING_BACKEND": f"tests.engine.keyrings.{self.backend}",
+            "WFE_TEST_KEYRING": str(self.keyring),
+        }
 
     def __call__(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """A command, whatever it answers; both its streams are kept."""
@@ -161,19 +168,30 @@ def test_a_key_goes_to_its_provider_and_nowhere_else(house: House, vendors: dict
     assert trusted.returncode == 0, trusted
     run = json.loads(house("start", "keys", "--json").stdout)["run"]
     looks = (
-        ("show", run), ("log", run), ("verify",), ("doctor",), ("providers", "list"), ("config", "show", "--origin"),
+        ("show", run),
+        ("log", run),
+        ("verify",),
+        ("doctor",),
+        ("providers", "list"),
+        ("config", "show", "--origin"),
         ("templates", "export", "keys"),
-    )  # fmt: skip
+    )
     house.each(*looks, *((*words, "--json") for words in looks))
 
     log = house.place / "serve.log"
     agent = StdioClient([sys.executable, "-c", SERVE, str(log)], cwd=house.project, env=house.env)
     try:
         agent.connect()
-        house.said.append(json.dumps([
-            agent.call("list_templates", name="keys"), agent.call("start_run", template="keys"),
-            agent.call("status", run=run, detail="full"), agent.call("start_phase", run=run),
-        ]))  # fmt: skip
+        house.said.append(
+            json.dumps(
+                [
+                    agent.call("list_templates", name="keys"),
+                    agent.call("start_run", template="keys"),
+                    agent.call("status", run=run, detail="full"),
+                    agent.call("start_phase", run=run),
+                ]
+            )
+        )
     finally:
         agent.close()
 
@@ -191,8 +209,15 @@ def test_a_key_typed_at_a_terminal_is_asked_for_and_not_shown(house: House) -> N
     assert house.shown() == []
 
 
-@pytest.mark.parametrize(("backend", "said"), [("Readable", "keeps a key safe"), ("Forgetful", "did not keep the key"),
-                                               ("Locked", "Failed to unlock"), ("Telling", "no collection for")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("Readable", "keeps a key safe"),
+        ("Forgetful", "did not keep the key"),
+        ("Locked", "Failed to unlock"),
+        ("Telling", "no collection for"),
+    ],
+)
 def test_a_keyring_that_does_not_do_is_refused_and_never_replaced_in_silence(
     house: House, backend: str, said: str
 ) -> None:
@@ -202,6 +227,10 @@ def test_a_keyring_that_does_not_do_is_refused_and_never_replaced_in_silence(
     assert [done.returncode for done in told] == [1, 1], told
     assert said in told[0].stderr
     error = json.loads(told[1].stdout)["error"]
-    assert (error["code"], "--key env:NAME" in error["hint"], "--key stored" in error["hint"]) == ("unavailable", True, True)  # fmt: skip
+    assert (error["code"], "--key env:NAME" in error["hint"], "--key stored" in error["hint"]) == (
+        "unavailable",
+        True,
+        True,
+    )
     assert not house.keyring.exists()
     assert house.shown() == []

@@ -12,25 +12,34 @@ from wfe_mcp.testing.bot import follow
 from wfe_mcp.testing.playground import Playground
 
 STEPS: dict[str, Any] = {
-    "format": "wfe/1", "name": "steps", "version": "1.0.0", "title": "Plan, build step by step, review",
+    "format": "wfe/1",
+    "name": "steps",
+    "version": "1.0.0",
+    "title": "Plan, build step by step, review",
     "limits": {"max_iterations": 5},
     "phases": [
         {"id": "plan", "output": {"artifact": "plan", "schema": "plan@1"}},
         {
-            "id": "build", "kind": "loop", "for_each": {"in": "${artifacts.plan.steps}", "as": "step", "order_by": "depends_on"},
+            "id": "build",
+            "kind": "loop",
+            "for_each": {"in": "${artifacts.plan.steps}", "as": "step", "order_by": "depends_on"},
             "phases": [
                 {
-                    "id": "code", "prompt": "Do ${step.title}", "output": {"artifact": "change", "schema": "change@1"},
+                    "id": "code",
+                    "prompt": "Do ${step.title}",
+                    "output": {"artifact": "change", "schema": "change@1"},
                     "gates": [{"kind": "command", "check": "test"}],
                 },
             ],
         },
         {
-            "id": "review", "prompt": "Look at ${artifacts.change['S-1'].summary}", "output": {"artifact": "review", "schema": "review@1"},
+            "id": "review",
+            "prompt": "Look at ${artifacts.change['S-1'].summary}",
+            "output": {"artifact": "review", "schema": "review@1"},
             "next": [{"if": "${artifacts.review.verdict != 'pass'}", "goto": "build", "max": 2}],
         },
     ],
-}  # fmt: skip
+}
 PLAN = {
     "steps": [
         {"id": "S-2", "title": "two", "acceptance": ["two"], "depends_on": ["S-1"]},
@@ -72,8 +81,11 @@ def test_each_step_is_built_in_its_order_and_a_bad_review_builds_them_anew(steps
 
 def test_a_server_that_is_killed_inside_a_loop_loses_nothing(steps: Playground):
     script: Script = {
-        "plan": [Work(PLAN)], "build[S-1].code": [did("S-1")], "build[S-2].code": [did("S-2")], "review": [review("pass")],
-    }  # fmt: skip
+        "plan": [Work(PLAN)],
+        "build[S-1].code": [did("S-1")],
+        "build[S-2].code": [did("S-2")],
+        "review": [review("pass")],
+    }
     with steps.server() as agent:
         run = drive(agent.call, steps.root, "steps", {}, script, most=5).run
         agent.kill()
@@ -86,18 +98,23 @@ def test_whoever_only_follows_next_finishes_a_loop(play: MakePlayground, tmp_pat
     items = {"type": "array", "minItems": 2, "items": {"type": "integer"}}
     listed = {"type": "object", "required": ["items"], "properties": {"items": items}}
     loop: dict[str, Any] = {
-        "format": "wfe/1", "name": "walk", "version": "1.0.0", "title": "A walk",
+        "format": "wfe/1",
+        "name": "walk",
+        "version": "1.0.0",
+        "title": "A walk",
         "phases": [
             {"id": "plan", "output": {"artifact": "list", "schema": listed}},
             {
-                "id": "each", "kind": "loop", "for_each": {"in": "${artifacts.list.items}", "max_parallel": 2},
+                "id": "each",
+                "kind": "loop",
+                "for_each": {"in": "${artifacts.list.items}", "max_parallel": 2},
                 "phases": [
                     {"id": "a", "output": {"artifact": "first", "schema": {"type": "object"}}},
                     {"id": "b", "output": {"artifact": "second", "schema": {"type": "object"}}},
                 ],
             },
         ],
-    }  # fmt: skip
+    }
     playground = play({}, {}, [template(tmp_path, loop)])
     with playground.agent() as agent:
         run = agent.call("start_run", template="walk")["run"]

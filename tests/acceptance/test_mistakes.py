@@ -9,28 +9,40 @@ from typing import Any
 from tests.acceptance.conftest import MakePlayground
 
 TWELVE: dict[str, Any] = {
-    "format": "wfe/1", "name": "twelve", "version": "1.0.0",
+    "format": "wfe/1",
+    "name": "twelve",
+    "version": "1.0.0",
     "inputs": {"type": "object", "properties": {"goal": {"type": "string"}}},
     "roles": {"reviewer": {"description": "Judges"}},
     "limits": {"max_iteration": 3},
     "phases": [
         {
-            "id": "plan", "promt": "Plan it.", "prompt": "Plan this: ${inputs.gaol}",
+            "id": "plan",
+            "promt": "Plan it.",
+            "prompt": "Plan this: ${inputs.gaol}",
             "output": {"artifact": "plan", "schema": "paln@1"},
-            "gates": [{"kind": "expr", "assert": "${size(artifacts.plna.steps) > 0}"}, {"kind": "comand", "check": "test"}],
+            "gates": [
+                {"kind": "expr", "assert": "${size(artifacts.plna.steps) > 0}"},
+                {"kind": "comand", "check": "test"},
+            ],
         },
         {
-            "id": "build", "role": "reviwer", "needs": ["paln"], "prompt": "Build it.",
+            "id": "build",
+            "role": "reviwer",
+            "needs": ["paln"],
+            "prompt": "Build it.",
             "output": {"artifact": "change", "schema": "change@1"},
             "on_fail": [{"do": "rety", "max_attempts": 3}],
         },
         {
-            "id": "review", "prompt": "Review ${artifacts.change.summary}", "output": {"artifact": "review", "schema": "review@1"},
+            "id": "review",
+            "prompt": "Review ${artifacts.change.summary}",
+            "output": {"artifact": "review", "schema": "review@1"},
             "gates": [{"kind": "approval", "assurance": "humna"}],
             "next": [{"if": "${artifacts.review.verdit == 'pass'}", "goto": "$complete"}, {"goto": "biuld", "max": 2}],
         },
     ],
-}  # fmt: skip
+}
 
 MISTAKES = {
     "/limits/max_iteration": ("unknown key 'max_iteration'", "max_iterations"),
@@ -63,9 +75,15 @@ def test_twelve_planted_mistakes_are_twelve_errors_of_lint(play: MakePlayground,
     words = [sys.executable, "-m", "wfe_mcp", "templates", "lint", str(file), "--json"]
     playground = play(checks={"test": [sys.executable, "-c", ""]})
     done = subprocess.run(
-        words, cwd=playground.root, env=playground.environment, stdin=subprocess.DEVNULL, capture_output=True,
-        encoding="utf-8", timeout=120, check=False,
-    )  # fmt: skip
+        words,
+        cwd=playground.root,
+        env=playground.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
 
     assert done.returncode == 1, done
     assert len(MISTAKES) == 12

@@ -14,27 +14,43 @@ from wfe_mcp.testing.playground import Playground
 GOAL = {"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}}}
 NOTE: dict[str, Any] = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
 THINK: dict[str, Any] = {
-    "format": "wfe/1", "name": "think", "version": "1.0.0", "title": "Think", "inputs": GOAL,
+    "format": "wfe/1",
+    "name": "think",
+    "version": "1.0.0",
+    "title": "Think",
+    "inputs": GOAL,
     "phases": [
         {"id": "idea", "prompt": "How: ${inputs.goal}", "output": {"artifact": "idea", "schema": NOTE}},
         {"id": "doubt", "prompt": "Why not: ${artifacts.idea.text}", "output": {"artifact": "doubt", "schema": NOTE}},
     ],
     "outputs": {"text": "${artifacts.idea.text}, but ${artifacts.doubt.text}"},
-}  # fmt: skip
+}
 REPAIR: dict[str, Any] = {
-    "format": "wfe/1", "name": "repair", "version": "1.0.0", "title": "Repair",
+    "format": "wfe/1",
+    "name": "repair",
+    "version": "1.0.0",
+    "title": "Repair",
     "inputs": {"type": "object", "required": ["why"], "properties": {"why": {"type": "string"}}},
     "phases": [{"id": "cause", "prompt": "Why: ${inputs.why}", "output": {"artifact": "cause", "schema": NOTE}}],
-}  # fmt: skip
+}
 RELEASE: dict[str, Any] = {
-    "format": "wfe/1", "name": "release", "version": "1.0.0", "title": "Think, build, release", "inputs": GOAL,
+    "format": "wfe/1",
+    "name": "release",
+    "version": "1.0.0",
+    "title": "Think, build, release",
+    "inputs": GOAL,
     "phases": [
         {
-            "id": "plan", "kind": "flow", "template": "think", "with": {"goal": "${inputs.goal}"},
+            "id": "plan",
+            "kind": "flow",
+            "template": "think",
+            "with": {"goal": "${inputs.goal}"},
             "output": {"artifact": "plan", "schema": NOTE},
         },
         {
-            "id": "code", "prompt": "Do ${artifacts.plan.text}", "output": {"artifact": "change", "schema": "change@1"},
+            "id": "code",
+            "prompt": "Do ${artifacts.plan.text}",
+            "output": {"artifact": "change", "schema": "change@1"},
             "gates": [{"kind": "command", "check": "test"}],
             "on_fail": [
                 {"do": "subflow", "template": "repair", "with": {"why": "${phase.feedback[0].message}"}},
@@ -42,13 +58,14 @@ RELEASE: dict[str, Any] = {
             ],
         },
         {
-            "id": "live", "kind": "steps",
+            "id": "live",
+            "kind": "steps",
             "steps": [{"id": "out", "check": "roll_out"}, {"id": "health", "check": "health"}],
             "compensate": [{"id": "back", "check": "roll_back"}],
             "on_fail": [{"do": "compensate"}, {"do": "goto", "phase": "code", "max": 1}, {"do": "wait_human"}],
         },
     ],
-}  # fmt: skip
+}
 CHECKS = {
     "test": "import pathlib, sys\nsys.exit(not pathlib.Path('door.txt').exists())\n",
     "roll_out": "open('.wfe/world.txt', 'a').write('out ')\n",

@@ -78,14 +78,18 @@ def test_a_change_that_does_not_fix_the_bug_is_refused_by_the_named_test(bugged:
 @pytest.mark.parametrize(
     ("change", "files", "why"),
     [
-        ({"test": "tests/test_calc.py::TestAdd::test_one_and_to"}, SHOWN, "did you mean 'test_one_and_two (test_calc.TestAdd"),
+        (
+            {"test": "tests/test_calc.py::TestAdd::test_one_and_to"},
+            SHOWN,
+            "did you mean 'test_one_and_two (test_calc.TestAdd",
+        ),
         ({"test": "*"}, SHOWN, "'*' is not among the failing tests"),
         ({"test": "test_nothing"}, SHOWN, "'test_nothing' passes, but must fail"),
         ({"file": "tests/test_sums.py"}, SHOWN, "no file matches 'tests/test_sums.py'"),
         ({}, {**SHOWN, "calc.py": "def add(a, b):\n    return 0\n"}, "changed since the run started outside tests/**"),
         ({}, {}, "exit 0, but this gate requires a failure"),
     ],
-)  # fmt: skip
+)
 def test_only_the_named_test_shows_the_bug_and_only_tests_change(
     bugged: Playground, change: dict[str, str], files: dict[str, str], why: str
 ):

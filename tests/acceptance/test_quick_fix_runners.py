@@ -77,37 +77,71 @@ GO = Runner(
 PYTHON = Runner(
     sys.executable,
     CheckSettings(argv=[sys.executable, "-m", "pytest", "-q"]),
-    {"pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['.']\naddopts = ['--disable-plugin-autoload']\n", "slug.py": "def slug(text):\n    return text\n",
-     "tests/test_more.py": "def test_nothing():\n    pass\n"},
+    {
+        "pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['.']\naddopts = ['--disable-plugin-autoload']\n",
+        "slug.py": "def slug(text):\n    return text\n",
+        "tests/test_more.py": "def test_nothing():\n    pass\n",
+    },
     ("slug.py", "def slug(text):\n    return text.replace('.', '-')\n"),
     ("tests/test_slug.py", "from slug import slug\n\n\ndef test_dots():\n    assert slug('v1.2') == 'v1-2'\n"),
     ("tests/test_slug.py::test_dots",),
-)  # fmt: skip
+)
 NODE_MORE = {"test/more.test.js": "import test from 'node:test';\ntest('nothing', () => {});\n"}
 VITEST_MORE = {"test/more.test.js": "import { test } from 'vitest';\ntest('nothing', () => {});\n"}
 MOCHA_MORE = {"test/more.test.js": "it('nothing', () => {});\n"}
 VITEST = replace(
-    NODE, program="npx",
-    files={"slug.js": NODE.files["slug.js"], "package.json": '{"type": "module", "devDependencies": {"vitest": "*"}}\n',
-           ".gitignore": "node_modules\n"} | VITEST_MORE,
-    test=("test/slug.test.js", "import { expect, test } from 'vitest';\nimport { slug } from '../slug.js';\n\n"
-          "test('dots become dashes', () => expect(slug('v1.2')).toBe('v1-2'));\n"),
-)  # fmt: skip
+    NODE,
+    program="npx",
+    files={
+        "slug.js": NODE.files["slug.js"],
+        "package.json": '{"type": "module", "devDependencies": {"vitest": "*"}}\n',
+        ".gitignore": "node_modules\n",
+    }
+    | VITEST_MORE,
+    test=(
+        "test/slug.test.js",
+        "import { expect, test } from 'vitest';\nimport { slug } from '../slug.js';\n\n"
+        "test('dots become dashes', () => expect(slug('v1.2')).toBe('v1-2'));\n",
+    ),
+)
 MOCHA = replace(
-    NODE, program="npx",
-    files={"slug.js": NODE.files["slug.js"], "package.json": '{"type": "module", "devDependencies": {"mocha": "*"}}\n',
-           ".gitignore": "node_modules\n"} | MOCHA_MORE,
-    test=("test/slug.test.js", "import assert from 'node:assert';\nimport { slug } from '../slug.js';\n\n"
-          "it('dots become dashes', () => assert.equal(slug('v1.2'), 'v1-2'));\n"),
-)  # fmt: skip
+    NODE,
+    program="npx",
+    files={
+        "slug.js": NODE.files["slug.js"],
+        "package.json": '{"type": "module", "devDependencies": {"mocha": "*"}}\n',
+        ".gitignore": "node_modules\n",
+    }
+    | MOCHA_MORE,
+    test=(
+        "test/slug.test.js",
+        "import assert from 'node:assert';\nimport { slug } from '../slug.js';\n\n"
+        "it('dots become dashes', () => assert.equal(slug('v1.2'), 'v1-2'));\n",
+    ),
+)
 FOUND = [
     pytest.param(PYTHON, "", id="pytest"),
-    pytest.param(replace(NODE, files=NODE.files | NODE_MORE | {"package.json": '{"type": "module", "scripts": {"test": "node --test"}}\n'}), "", id="node:test"),
+    pytest.param(
+        replace(
+            NODE,
+            files=NODE.files | NODE_MORE | {"package.json": '{"type": "module", "scripts": {"test": "node --test"}}\n'},
+        ),
+        "",
+        id="node:test",
+    ),
     pytest.param(VITEST, "vitest", id="vitest"),
     pytest.param(MOCHA, "mocha", id="mocha"),
     pytest.param(replace(CARGO, files=CARGO.files | {"tests/more.rs": "#[test]\nfn nothing() {}\n"}), "", id="cargo"),
-    pytest.param(replace(GO, files=GO.files | {"more_test.go": 'package slug\n\nimport "testing"\n\nfunc TestNothing(t *testing.T) {}\n'}), "", id="go"),
-]  # fmt: skip
+    pytest.param(
+        replace(
+            GO,
+            files=GO.files
+            | {"more_test.go": 'package slug\n\nimport "testing"\n\nfunc TestNothing(t *testing.T) {}\n'},
+        ),
+        "",
+        id="go",
+    ),
+]
 CASES = [
     pytest.param(runner, name, id=f"{runner.program}-{name}") for runner in (NODE, CARGO, GO) for name in runner.names
 ]
@@ -152,8 +186,12 @@ def test_a_bug_is_proved_with_the_check_that_init_found(
 def prove(made: Playground, runner: Runner, name: str) -> None:
     """Play quick_fix: a test that does not fail and a fix that changes nothing are refused, the real ones pass."""
     proof: dict[str, Any] = {
-        "test": name, "file": runner.test[0], "why": "slug() keeps dots", "expected": "v1-2", "actual": "v1.2",
-    }  # fmt: skip
+        "test": name,
+        "file": runner.test[0],
+        "why": "slug() keeps dots",
+        "expected": "v1-2",
+        "actual": "v1.2",
+    }
     change = {"summary": "slug() turns dots into dashes", "files": [runner.source[0]]}
     script: Script = {
         "reproduce": [Work(proof | {"test": f"{name} twice"}, dict([runner.test])), Work(proof)],

@@ -10,15 +10,20 @@ from typing import Any
 
 import pytest
 
-from tests.importers.rivals import STORED, made_afresh, written
+from tests.importers.rival_tools import STORED
+from tests.importers.rivals import made_afresh, written
 from tests.templates.scene import CHECKS, FILES
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
 TOOLS = {
-    "task_master": "milestones", "backlog_md": "milestones", "shrimp": "milestones",
-    "spec_kit": "spec_driven", "openspec": "spec_driven", "spec_workflow": "spec_driven",
-}  # fmt: skip
+    "task_master": "milestones",
+    "backlog_md": "milestones",
+    "shrimp": "milestones",
+    "spec_kit": "spec_driven",
+    "openspec": "spec_driven",
+    "spec_workflow": "spec_driven",
+}
 
 
 @pytest.fixture
@@ -76,12 +81,14 @@ def work_milestones(project: Playground, inputs: dict[str, Any]) -> Played:
         "finish": [
             Work(
                 {
-                    "version": "unreleased", "summary": "It is there", "rollback": "git switch main",
+                    "version": "unreleased",
+                    "summary": "It is there",
+                    "rollback": "git switch main",
                     "changes": [{"kind": "added", "text": "It"}],
                 }
             )
         ]
-    }  # fmt: skip
+    }
     commits: dict[str, tuple[str, str]] = {}
     for milestone in inputs["plan"]["milestones"]:
         place, branch = f"milestone[{milestone['id']}]", f"ai/{milestone.get('slug') or milestone['id']}"

@@ -12,20 +12,22 @@ SPEC = {"title": "T", "goal": "G", "requirements": [], "acceptance": ["A user se
 
 
 OPEN: list[tuple[str, dict[str, Any], str, str]] = [
-        ("plan@1", {"steps": []}, "steps", "There are no steps"),
-        ("plan@1", {"steps": [{**STEP, "acceptance": []}]}, "steps.0.acceptance", "What shows that S-1 is done?"),
-        ("plan@1", {"steps": [STEP, {**STEP, "acceptance": ["Done.", "works"]}]}, "steps.1.acceptance", "can be checked"),
-        ("plan@1", {"steps": [{**STEP, "title": "Do"}]}, "steps.0.title", "fewer than 3 characters"),
-        ("task_list@1", {"items": [STEP]}, "items.0.description", "What exactly is to be done in S-1?"),
-        ("milestone_plan@1", {"milestones": []}, "milestones", "There are no milestones"),
-        ("milestone_plan@1", {"milestones": [{"tasks": []}]}, "milestones.0.tasks", "There are no tasks"),
-        (
-            "milestone_plan@1", {"milestones": [{"tasks": [{"title": "Long enough"}]}]}, "milestones.0.tasks.0.acceptance",
-            "What shows that milestones.0.tasks.0 is done?",
-        ),
-        ("spec@1", {**SPEC, "acceptance": []}, "acceptance", "How can anyone check"),
-        ("spec@1", {**SPEC, "open_questions": ["Which port?"]}, "open_questions.0", "Which port?"),
-]  # fmt: skip
+    ("plan@1", {"steps": []}, "steps", "There are no steps"),
+    ("plan@1", {"steps": [{**STEP, "acceptance": []}]}, "steps.0.acceptance", "What shows that S-1 is done?"),
+    ("plan@1", {"steps": [STEP, {**STEP, "acceptance": ["Done.", "works"]}]}, "steps.1.acceptance", "can be checked"),
+    ("plan@1", {"steps": [{**STEP, "title": "Do"}]}, "steps.0.title", "fewer than 3 characters"),
+    ("task_list@1", {"items": [STEP]}, "items.0.description", "What exactly is to be done in S-1?"),
+    ("milestone_plan@1", {"milestones": []}, "milestones", "There are no milestones"),
+    ("milestone_plan@1", {"milestones": [{"tasks": []}]}, "milestones.0.tasks", "There are no tasks"),
+    (
+        "milestone_plan@1",
+        {"milestones": [{"tasks": [{"title": "Long enough"}]}]},
+        "milestones.0.tasks.0.acceptance",
+        "What shows that milestones.0.tasks.0 is done?",
+    ),
+    ("spec@1", {**SPEC, "acceptance": []}, "acceptance", "How can anyone check"),
+    ("spec@1", {**SPEC, "open_questions": ["Which port?"]}, "open_questions.0", "Which port?"),
+]
 
 
 @pytest.mark.requirement("S4-19")

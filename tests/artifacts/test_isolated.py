@@ -84,9 +84,10 @@ def test_what_a_child_checks_within_its_limits_is_answered() -> None:
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/v"}}, {"$ref": "#/$defs/o"}]
     }
     schema = {
-        "type": "object", "$defs": {"v": value_schema, "o": {"type": "object", "additionalProperties": {"$ref": "#/$defs/v"}}},
+        "type": "object",
+        "$defs": {"v": value_schema, "o": {"type": "object", "additionalProperties": {"$ref": "#/$defs/v"}}},
         "properties": {"x": {"$ref": "#/$defs/v"}},
-    }  # fmt: skip
+    }
     assert weight_of(schema) == math.inf
 
     assert told(schema, {"x": ["a", {"b": "c"}]}) == []

@@ -85,9 +85,12 @@ def kept_scenes(tmp_path_factory: pytest.TempPathFactory) -> KeptScenes:
 
 @pytest.fixture
 def empty(
-    scene_folder: Path, kept_scenes: KeptScenes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    scene_folder: Path,
+    kept_scenes: KeptScenes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     at_terminal: Callable[[bool], None],
-) -> Terminal:  # fmt: skip
+) -> Terminal:
     """A folder nobody initialised, and a database that is not there yet."""
     root, home = scene_folder / "project", scene_folder / "home"
     root.mkdir()

@@ -24,9 +24,14 @@ HERE = str(Path(__file__).parents[2])
 def spawned(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """``python -m wfe_mcp`` in a process of its own, with little more than ``env -i`` leaves."""
     return subprocess.run(
-        [sys.executable, "-m", "wfe_mcp", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-        env=bare_environment(more), check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "wfe_mcp", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=bare_environment(more),
+        check=False,
+    )
 
 
 def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
@@ -88,9 +93,17 @@ def test_bash_completes_commands_after_the_completion_is_installed(empty: Termin
 @pytest.mark.requirement("S0-54")
 @pytest.mark.parametrize(
     "words",
-    [[], ["bogus"], ["status", "--bogus"], ["submit", "r1"], ["list", "--limit", "many"], ["templates"], ["artifact", "x"]],
+    [
+        [],
+        ["bogus"],
+        ["status", "--bogus"],
+        ["submit", "r1"],
+        ["list", "--limit", "many"],
+        ["templates"],
+        ["artifact", "x"],
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_misuse_ends_with_2_and_says_why_also_as_json(empty: Terminal, words: list[str]) -> None:
     said = empty(*words)
     assert said.code == 2
@@ -217,8 +230,11 @@ def test_text_that_the_terminal_cannot_show_ends_no_command(cli: Terminal) -> No
 def test_a_reader_that_leaves_early_is_no_error(cli: Terminal) -> None:
     run = cli.start("note")
     with subprocess.Popen(
-        [sys.executable, "-m", "wfe_mcp", "log", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=bare_environment({})
-    ) as process:  # fmt: skip
+        [sys.executable, "-m", "wfe_mcp", "log", run],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=bare_environment({}),
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
@@ -293,9 +309,13 @@ def test_at_a_real_terminal_the_pin_is_typed_unseen(cli: Terminal) -> None:
     own = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.executable, [sys.executable, '-m', 'wfe_mcp', *sys.argv[2:]])"
     words = [sys.executable, "-c", own, os.ttyname(slave), "approve", run, "draft", "--json"]
     with subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
         env=bare_environment({}),
-    ) as process:  # fmt: skip
+    ) as process:
         seen = b""
         while b"PIN to sign" not in seen:
             assert select.select([master], [], [], 120)[0], "nobody asked for the PIN"

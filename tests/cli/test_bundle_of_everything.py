@@ -11,6 +11,7 @@ from tests.cli.scene import PIN, Terminal, phase, template
 
 __all__ = ["models"]
 
+
 LARGE = "Zeile mit Umlaut: größer ✓ 大\n" * 10_000
 NAMES = {"title": "Ein Brief ✉ an Zoë — “sehr” lang", "note": "vor dem Umbau: å ß 漢字 🚀"}
 TRIES = [{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]
@@ -19,10 +20,16 @@ TRIES = [{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]
 @scene
 def everything(cli: Terminal) -> str:
     """Opinions, a checkpoint, a rollback, its undo and redo, a skip, a forced phase, a large text; and odd names."""
-    cli.save(template(
-        "tale", phase("plan", GATE), phase("extra"), phase("write", {"kind": "command", "check": "test"}, on_fail=TRIES),
-        phase("check"), roles={"one": {"provider": "first"}},
-    ))  # fmt: skip
+    cli.save(
+        template(
+            "tale",
+            phase("plan", GATE),
+            phase("extra"),
+            phase("write", {"kind": "command", "check": "test"}, on_fail=TRIES),
+            phase("check"),
+            roles={"one": {"provider": "first"}},
+        )
+    )
     (cli.root / "größe ✓.txt").write_text("one\n")
     run = cli.start("tale", "--title", NAMES["title"])
     assert cli.hand_in(run, "plan", "Über alles").code == 0

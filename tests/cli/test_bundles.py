@@ -76,11 +76,22 @@ def arrived(machines: Machines) -> tuple[Terminal, str]:
 
 
 MOVES: tuple[tuple[str, ...], ...] = (
-    ("approve", "RUN", "send"), ("reject", "RUN", "send", "--feedback", "no"), ("skip", "RUN", "send", "--reason", "x"),
-    ("retry", "RUN", "send"), ("force-accept", "RUN", "send", "--reason", "x"), ("pause", "RUN"), ("resume", "RUN"),
-    ("cancel", "RUN"), ("auto", "RUN", "off"), ("proceed", "RUN"), ("submit", "RUN", "send", "--path", "draft.json"),
-    ("rollback", "RUN", "draft"), ("rollback", "RUN", "1", "--no-files"), ("undo", "RUN"), ("checkpoint", "RUN"),
-)  # fmt: skip
+    ("approve", "RUN", "send"),
+    ("reject", "RUN", "send", "--feedback", "no"),
+    ("skip", "RUN", "send", "--reason", "x"),
+    ("retry", "RUN", "send"),
+    ("force-accept", "RUN", "send", "--reason", "x"),
+    ("pause", "RUN"),
+    ("resume", "RUN"),
+    ("cancel", "RUN"),
+    ("auto", "RUN", "off"),
+    ("proceed", "RUN"),
+    ("submit", "RUN", "send", "--path", "draft.json"),
+    ("rollback", "RUN", "draft"),
+    ("rollback", "RUN", "1", "--no-files"),
+    ("undo", "RUN"),
+    ("checkpoint", "RUN"),
+)
 
 
 @pytest.mark.attack("a decision brought along in a bundle", "held", "T1")

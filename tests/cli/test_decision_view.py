@@ -35,12 +35,16 @@ def waiting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp(str(request.param))
     with playground(folder) as project, pytest.MonkeyPatch.context() as patch:
         run, waits = SCENES[request.param](project)
-        patch.setattr(evidence, "duration", lambda _: "0.1 s")  # its width decides where a line is broken
+        patch.setattr(evidence, "duration", same_time)  # its width decides where a line is broken
         for name in ("WFE_DATABASE_URL", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
             patch.setenv(name, project.environment[name])
         with project.engine.store.read() as tx:
             others = tuple(each.id for each in tx.list_runs(project.engine.project_id, limit=9).runs)
         yield Waiting(str(request.param), run, waits, project.root, (*others, str(project.root)))
+
+
+def same_time(_seconds: float) -> str:
+    return "0.1 s"
 
 
 def same(waiting: Waiting, form: str, text: str) -> None:

@@ -63,9 +63,14 @@ def test_it_is_intact_and_everything_in_it_is_shown(earlier: Terminal) -> None:
     runs = runs_of(earlier)
     states = {title: earlier.state(run) for title, run in runs.items()}
     assert states == {
-        "A note": "completed", "A note, größer ✓": "completed", "A tale": "completed", "A reviewed": "paused",
-        "Its job is queued": "running", "Its second attempt is running": "running", "Waits for an approval": "waiting",
-    }  # fmt: skip
+        "A note": "completed",
+        "A note, größer ✓": "completed",
+        "A tale": "completed",
+        "A reviewed": "paused",
+        "Its job is queued": "running",
+        "Its second attempt is running": "running",
+        "Waits for an approval": "waiting",
+    }
     for run in runs.values():
         for words in (("show", run), ("log", run), ("checkpoints", run), ("handoff", run), ("export", run)):
             said = earlier.json(*words)

@@ -148,10 +148,14 @@ WAYS: dict[str, tuple[str, ...]] = {
     "rollback": ("rollback",),
 }
 DONE = {
-    "retry": {"ready", "gating", "awaiting", "running"}, "other model": {"ready", "running", "gating", "awaiting", "completed", "failed"},
-    "skip": {"skipped"}, "force-accept": {"completed", "ready"}, "opinion overrule": {"completed"},
-    "edit": {"gating", "awaiting", "completed", "failed"}, "rollback": {"pending", "ready", "gating", "awaiting"},
-}  # fmt: skip
+    "retry": {"ready", "gating", "awaiting", "running"},
+    "other model": {"ready", "running", "gating", "awaiting", "completed", "failed"},
+    "skip": {"skipped"},
+    "force-accept": {"completed", "ready"},
+    "opinion overrule": {"completed"},
+    "edit": {"gating", "awaiting", "completed", "failed"},
+    "rollback": {"pending", "ready", "gating", "awaiting"},
+}
 
 
 def taken(cli: Terminal, run: str, way: str) -> Said:

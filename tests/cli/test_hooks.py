@@ -43,10 +43,18 @@ NAMES: dict[str, dict[str, str]] = {
     "gemini-cli": {"before": "BeforeTool", "after": "AfterTool", "stop": "AfterAgent"},
 }
 WRITE: dict[str, dict[str, Any]] = {
-    "claude-code": {"tool_name": "Write", "tool_input": {"file_path": "{root}/a.txt", "content": "x"}, "tool_use_id": "toolu_1"},
-    "codex": {"tool_name": "apply_patch", "tool_input": {"command": "*** Begin Patch\n*** Add File: a.txt\n+x\n*** End Patch"}, "tool_use_id": "call_1"},
+    "claude-code": {
+        "tool_name": "Write",
+        "tool_input": {"file_path": "{root}/a.txt", "content": "x"},
+        "tool_use_id": "toolu_1",
+    },
+    "codex": {
+        "tool_name": "apply_patch",
+        "tool_input": {"command": "*** Begin Patch\n*** Add File: a.txt\n+x\n*** End Patch"},
+        "tool_use_id": "call_1",
+    },
     "gemini-cli": {"tool_name": "write_file", "tool_input": {"file_path": "{root}/a.txt", "content": "x"}},
-}  # fmt: skip
+}
 SHELL: dict[str, str] = {"claude-code": "Bash", "codex": "Bash", "gemini-cli": "run_shell_command"}
 
 
@@ -56,8 +64,11 @@ def hooked(cli: Terminal, client: str, event: str, sent: str | None = None, /, *
     given = json.dumps(payload).replace("{root}", str(cli.root)) if sent is None else sent
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", HOOK.format(folder=FOLDER), client],
-        input=given.encode(), capture_output=True, check=False, cwd=cli.root,
-    )  # fmt: skip
+        input=given.encode(),
+        capture_output=True,
+        check=False,
+        cwd=cli.root,
+    )
     assert (ran.returncode, ran.stderr) == (0, b"")
     return json.loads(ran.stdout) if ran.stdout else {}
 
@@ -122,8 +133,12 @@ def test_the_tools_of_the_open_phase_are_held(cli: Terminal, client: str) -> Non
 
 
 def test_the_tools_of_a_phase_inside_a_loop_and_the_defaults_are_held(cli: Terminal) -> None:
-    loop = {"id": "each", "kind": "loop", "for_each": {"in": "${[{'id': 'a'}]}", "as": "one"},
-            "phases": [phase("look", tools_allowed=["read"])]}  # fmt: skip
+    loop = {
+        "id": "each",
+        "kind": "loop",
+        "for_each": {"in": "${[{'id': 'a'}]}", "as": "one"},
+        "phases": [phase("look", tools_allowed=["read"])],
+    }
     cli.save(template("loops", loop))
     begin(cli, cli.start("loops"))
     assert "Phase 'each[a].look'" in writing(cli, "claude-code")

@@ -65,11 +65,17 @@ def test_a_second_import_changes_nothing_and_says_so(cli: Terminal, name: str) -
 @pytest.mark.parametrize(
     ("name", "at"),
     [
-        ("task-master", ".taskmaster/tasks/tasks.json"), ("backlog-md", "backlog"), ("spec-kit", "specs/001-next-tide"),
-        ("openspec", "openspec"), ("openspec", "openspec/changes/add-next-tide"), ("spec-workflow", ".spec-workflow"),
-        ("spec-workflow", ".spec-workflow/specs/next-tide"), ("shrimp", ".shrimp"), ("shrimp", ".shrimp/tasks.json"),
+        ("task-master", ".taskmaster/tasks/tasks.json"),
+        ("backlog-md", "backlog"),
+        ("spec-kit", "specs/001-next-tide"),
+        ("openspec", "openspec"),
+        ("openspec", "openspec/changes/add-next-tide"),
+        ("spec-workflow", ".spec-workflow"),
+        ("spec-workflow", ".spec-workflow/specs/next-tide"),
+        ("shrimp", ".shrimp"),
+        ("shrimp", ".shrimp/tasks.json"),
     ],
-)  # fmt: skip
+)
 def test_the_folder_of_the_tool_or_the_piece_of_work_may_be_named(cli: Terminal, name: str, at: str) -> None:
     said = cli.json("import", str(laid(cli, name) / at), "--dry-run")
     assert (said.code, said.data["format"], said.data["open"]) == (0, TOOLS[name][1], TOOLS[name][2])

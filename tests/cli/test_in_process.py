@@ -46,9 +46,15 @@ def in_its_own(terminal: Terminal, words: tuple[str, ...], pin: str | None) -> S
         os.close(writable)
         given += ["--pin-fd", str(readable)]
     done = subprocess.run(
-        [sys.executable, "-m", "wfe_mcp", *given], cwd=terminal.root, stdin=subprocess.DEVNULL, capture_output=True,
-        pass_fds=[] if readable is None else [readable], encoding="utf-8", timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "wfe_mcp", *given],
+        cwd=terminal.root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        pass_fds=[] if readable is None else [readable],
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
     if readable is not None:
         os.close(readable)
     return Said(done.returncode, done.stdout, done.stderr)

@@ -277,9 +277,12 @@ def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: 
     command = [sys.executable, "-m", "wfe_mcp", "approve", letter, "send", "--pin-fd", "0", "--json"]
     here = str(Path(__file__).parents[2])
     with subprocess.Popen(
-        [tmp_path / "claude", tmp_path / "client.py", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [tmp_path / "claude", tmp_path / "client.py", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env=os.environ | {"PYTHONPATH": here},
-    ) as client:  # fmt: skip
+    ) as client:
         me, client_began = this_process(), started_at(client.pid)
         store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)
         with store.tx() as tx:

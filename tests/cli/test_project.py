@@ -90,10 +90,18 @@ def test_a_clean_template_lints_silently(cli: Terminal) -> None:
     said = cli("templates", "lint", "letter")
     assert (said.code, said.out, said.err) == (0, "", "")
     assert cli.json("templates", "lint", "quick_fix").document == {
-        "ok": True, "errors": [], "warnings": [], "requires": {
-            "checks": ["test"], "roles": ["reviewer"], "servers": [], "context": [], "plugins": [], "templates": [],
+        "ok": True,
+        "errors": [],
+        "warnings": [],
+        "requires": {
+            "checks": ["test"],
+            "roles": ["reviewer"],
+            "servers": [],
+            "context": [],
+            "plugins": [],
+            "templates": [],
         },
-    }  # fmt: skip
+    }
 
 
 def test_lint_names_every_fault_by_its_pointer(cli: Terminal) -> None:
@@ -279,8 +287,10 @@ def test_each_command_anchors_what_it_did_and_verify_says_how_far(cli: Terminal)
     cli.git("update-ref", "-d", "refs/wfe/audit")
     (problem,) = cli.json("verify").data["problems"]
     assert (problem["code"], problem["where"], problem["since"]) == (
-        "anchors_deleted", "refs/wfe/audit", "2026-11-20T08:00:00+00:00",
-    )  # fmt: skip
+        "anchors_deleted",
+        "refs/wfe/audit",
+        "2026-11-20T08:00:00+00:00",
+    )
     assert "[anchors_deleted]" in cli("verify").out
 
 

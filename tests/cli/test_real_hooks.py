@@ -138,14 +138,22 @@ def test_a_client_with_hooks_is_held_to_the_open_phase_and_its_calls_are_recorde
     ready(cli, client, tmp_path / "home", "--hooks")
     run = cli.start("note")
     sent = session(
-        cli, client, tmp_path / "home",
-        edit(cli.root / "a.txt"), shell("echo x > b.txt"), shell(f"wfe-mcp approve {run} draft"),
-        *ours(client, "start_phase", run=run, phase="draft"), shell("echo x > c.txt"),
-    )  # fmt: skip
+        cli,
+        client,
+        tmp_path / "home",
+        edit(cli.root / "a.txt"),
+        shell("echo x > b.txt"),
+        shell(f"wfe-mcp approve {run} draft"),
+        *ours(client, "start_phase", run=run, phase="draft"),
+        shell("echo x > c.txt"),
+    )
     for told in (
-        f"wfe-mcp: run {run} (note: A note) is open in this project", "a.txt is not changed. [not_ready]", "b.txt is not changed. [not_ready]",
-        "wfe-mcp approve is for the user alone. [needs_human]", f"Run {run} is still open: phase 'draft', attempt 1, is running.",
-    ):  # fmt: skip
+        f"wfe-mcp: run {run} (note: A note) is open in this project",
+        "a.txt is not changed. [not_ready]",
+        "b.txt is not changed. [not_ready]",
+        "wfe-mcp approve is for the user alone. [needs_human]",
+        f"Run {run} is still open: phase 'draft', attempt 1, is running.",
+    ):
         assert told in sent, told
     assert [(cli.root / f"{each}.txt").exists() for each in "abc"] == [False, False, True]
     (shown,) = cli.json("show", run, "--tools").data["attempts"]
@@ -180,12 +188,14 @@ def test_no_client_decides_for_the_person_whatever_it_answers_to_our_question(
     run = cli.start("letter")
     cli.hand_in(run, "draft")
     session(
-        cli, client, tmp_path / "home",
+        cli,
+        client,
+        tmp_path / "home",
         *ours(client, "start_phase", run=run, phase="send"),
         *ours(client, "submit_artifact", run=run, phase="send", artifact={"text": "hello"}),
         *ours(client, "approve", run=run, phase="send"),
         shell(f"printf 1234 | wfe-mcp approve {run} send --pin-fd 0 --yes"),
-    )  # fmt: skip
+    )
     assert (tmp_path / "asked").exists() is (name == "claude-code")
     assert cli.state(run) != "completed"
     told = cli.json("status", run).document
@@ -207,14 +217,18 @@ def test_in_opencode_an_edit_outside_a_phase_is_made_and_shown_and_fails_at_a_ga
     cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-qm", "begin")
     run = cli.start("narrow")
     session(
-        cli, OPENCODE, tmp_path / "home",
-        Call("write", {"filePath": str(cli.root / "a.txt"), "content": "x"}), opencode_shell("echo x > b.txt"),
-        *ours(OPENCODE, "start_phase", run=run, phase="draft"), opencode_shell("echo x > draft.txt"),
+        cli,
+        OPENCODE,
+        tmp_path / "home",
+        Call("write", {"filePath": str(cli.root / "a.txt"), "content": "x"}),
+        opencode_shell("echo x > b.txt"),
+        *ours(OPENCODE, "start_phase", run=run, phase="draft"),
+        opencode_shell("echo x > draft.txt"),
         *ours(OPENCODE, "submit_artifact", run=run, phase="draft", artifact={"text": "hello"}),
         *ours(OPENCODE, "start_phase", run=run, phase="check"),
         *ours(OPENCODE, "submit_artifact", run=run, phase="check", artifact={"text": "hello"}),
         opencode_shell(f"wfe-mcp approve {run} check; wfe-mcp force-accept {run} check --reason x"),
-    )  # fmt: skip
+    )
     assert [(cli.root / f"{each}.txt").exists() for each in ("a", "b", "draft")] == [True, True, True]
     told = cli.json("status", run).document
     (warning,) = told["data"]["warnings"]
@@ -241,8 +255,13 @@ def test_claude_code_is_held_by_the_plugin_alone(cli: Terminal, tmp_path: Path) 
     assert "hook error" not in session(cli, client, tmp_path / "home", shell("echo x > before.txt"))
     run = cli.start("note")
     sent = session(
-        cli, client, tmp_path / "home", write(cli.root / "a.txt"), shell("echo x > b.txt"),
-        *ours(client, "start_phase", run=run, phase="draft"), write(cli.root / "c.txt"),
-    )  # fmt: skip
+        cli,
+        client,
+        tmp_path / "home",
+        write(cli.root / "a.txt"),
+        shell("echo x > b.txt"),
+        *ours(client, "start_phase", run=run, phase="draft"),
+        write(cli.root / "c.txt"),
+    )
     assert "a.txt is not changed. [not_ready]" in sent and "b.txt is not changed. [not_ready]" in sent
     assert [(cli.root / f"{each}.txt").exists() for each in ("before", *"abc")] == [True, False, False, True]

@@ -29,8 +29,10 @@ def rewrites_an_artifact(bundle: Bundle) -> None:
 def rewrites_an_artifact_and_its_sha256(bundle: Bundle) -> None:
     text = canonical_json({"text": "I never said so"})
     bundle["revisions"][0] |= {
-        "content": json.loads(text), "sha256": hashlib.sha256(text.encode()).hexdigest(), "size_bytes": len(text),
-    }  # fmt: skip
+        "content": json.loads(text),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "size_bytes": len(text),
+    }
 
 
 def turns_a_no_into_a_yes(bundle: Bundle) -> None:
@@ -131,8 +133,16 @@ def test_a_changed_bundle_is_refused_where_it_was_changed(
 ) -> None:
     bundle: Bundle = json.loads(whole.read_bytes())
     places = {name: index_of(bundle, name) for name in ("AttemptFailed", "GateJudged")}
-    rejected = next(index for index, one in enumerate(bundle["events"]) if one["type"] == "AttemptFailed" and one["channel"] == "cli")  # fmt: skip
-    evidenced = next(index for index, one in enumerate(bundle["events"]) if one["type"] == "GateJudged" and one["payload"]["verdict"].get("evidence"))  # fmt: skip
+    rejected = next(
+        index
+        for index, one in enumerate(bundle["events"])
+        if one["type"] == "AttemptFailed" and one["channel"] == "cli"
+    )
+    evidenced = next(
+        index
+        for index, one in enumerate(bundle["events"])
+        if one["type"] == "GateJudged" and one["payload"]["verdict"].get("evidence")
+    )
     places |= {"AttemptFailed": rejected, "GateJudged": evidenced, "last": len(bundle["events"]) - 1}
     places |= {name: len(bundle.get(name, ())) for name in SECTIONS}
 
@@ -156,7 +166,12 @@ def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
 
 
 TORN: tuple[tuple[str, Callable[[bytes], bytes], str, str], ...] = (
-    ("a word", replaced('"schema_name":"inline"', '"schema_name":"inlined"'), "invalid_artifact", "/checksums/sections/revisions"),
+    (
+        "a word",
+        replaced('"schema_name":"inline"', '"schema_name":"inlined"'),
+        "invalid_artifact",
+        "/checksums/sections/revisions",
+    ),
     ("the title", replaced('"title":"A deed"', '"title":"A dead"'), "invalid_artifact", "/checksums/sha256"),
     ("its end", lambda content: content[:-200], "invalid_artifact", "/checksums"),
     ("its middle", lambda content: content[: len(content) // 2], "invalid_artifact", "/"),
@@ -166,7 +181,7 @@ TORN: tuple[tuple[str, Callable[[bytes], bytes], str, str], ...] = (
     ("more after it", lambda content: content + b"{}\n", "invalid_artifact", ""),
     ("a later version", replaced("wfe-run/1", "wfe-run/2"), "invalid_artifact", "/format"),
     ("no line feeds", lambda content: b"[" * 20_000_000, "too_large", "/format"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("what", "change", "code", "place"), TORN, ids=[each[0] for each in TORN])

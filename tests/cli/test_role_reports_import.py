@@ -16,16 +16,36 @@ if TYPE_CHECKING:
 
 
 QA: dict[str, Any] = {
-    "role": "qa", "status": "fail", "summary": "One test fails", "actor": "qa-agent", "created_at": "2026-01-03T08:00:00Z",
+    "role": "qa",
+    "status": "fail",
+    "summary": "One test fails",
+    "actor": "qa-agent",
+    "created_at": "2026-01-03T08:00:00Z",
     "details": {"tests_run": 3, "tests_passed": 2, "failing_tests": ["test_tier"], "coverage": "81 %"},
     "raw_output": "…",
-}  # fmt: skip
+}
 SECURITY: dict[str, Any] = {
-    "from_role": "qa", "to_role": "security", "stage": "SEC", "status": "completed", "context": {"previous": []},
-    "report": "I looked.\n```json\n" + json.dumps({"details": {"vulnerabilities": [
-        {"name": "SQL injection", "severity": "HIGH", "file": "src/a.py", "line": 3, "fix": "Bind it"}, "A weak hash"]}}) + "\n```\n",
-    "report_status": "fail", "report_summary": "Two findings", "created_at": "2026-01-03T09:00:00Z",
-}  # fmt: skip
+    "from_role": "qa",
+    "to_role": "security",
+    "stage": "SEC",
+    "status": "completed",
+    "context": {"previous": []},
+    "report": "I looked.\n```json\n"
+    + json.dumps(
+        {
+            "details": {
+                "vulnerabilities": [
+                    {"name": "SQL injection", "severity": "HIGH", "file": "src/a.py", "line": 3, "fix": "Bind it"},
+                    "A weak hash",
+                ]
+            }
+        }
+    )
+    + "\n```\n",
+    "report_status": "fail",
+    "report_summary": "Two findings",
+    "created_at": "2026-01-03T09:00:00Z",
+}
 
 
 def reports(cli: Terminal, told: object) -> Path:
@@ -40,9 +60,11 @@ def test_reports_and_hand_offs_come_in_as_phases_in_their_order(cli: Terminal) -
 
     assert phases(cli, run) == {"qa_report": "completed", "security_report": "completed"}
     assert artifact(cli, run, "qa_report") == {
-        "role": "qa", "status": "fail", "summary": "One test fails",
+        "role": "qa",
+        "status": "fail",
+        "summary": "One test fails",
         "details": {"tests_run": 3, "tests_passed": 2, "failing_tests": ["test_tier"]},
-    }  # fmt: skip
+    }
     assert artifact(cli, run, "security_report")["findings"] == [
         {"severity": "high", "title": "SQL injection", "file": "src/a.py", "line": 3, "recommendation": "Bind it"},
         {"severity": "medium", "title": "A weak hash"},
@@ -122,7 +144,7 @@ BAD: tuple[tuple[str, str, str, str], ...] = (
     ("a role that is a path", '[{"role": "../x", "status": "pass"}]', "invalid_artifact", "/0/role"),
     ("no time", '[{"role": "qa", "status": "pass", "created_at": "soon"}]', "invalid_artifact", "/0/created_at"),
     ("after an open one", json.dumps([{"to_role": "dev", "status": "pending"}, QA]), "invalid_artifact", "/1"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("what", "text", "code", "place"), BAD, ids=[each[0] for each in BAD])

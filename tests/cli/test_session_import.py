@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -11,56 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.scene import PIN, Terminal
+from tests.cli.session_folders import FAIL, FILES, JAVA, PASS, PLAN, laid, session, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-ID = "0123456789abcdef0123456789abcdef"
-PLAN = "# The plan\n"
-JAVA = "// Tier.java\npublic class Tier {}\n"
-FAIL = "@@@REVIEW_META\nverdict: FAIL\nissues_total: 1\nissues_critical: 1\nmissing_inputs: 0\n@@@\n"
-PASS = FAIL.replace("FAIL", "PASS").replace("1", "0")
-
-
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def session(**more: Any) -> dict[str, Any]:
-    """session.json of a session that was approved to its end (S0-11)."""
-    return {
-        "session_id": ID, "profile": "jpa-mt", "context": {"entity": "Tier", "scope": "domain"}, "phase": "complete",
-        "stage": None, "status": "success", "current_iteration": 1, "standards_hash": sha256("# Rules\n"),
-        "plan_approved": True, "plan_hash": sha256(PLAN), "prompt_hashes": {}, "review_approved": True,
-        "review_hash": sha256(PASS), "ai_providers": {"planner": "manual", "generator": "claude-code"},
-        "standards_provider": "scoped-layer-fs", "metadata": {},
-        "artifacts": [{"path": "iteration-1/code/Tier.java", "phase": "generate", "iteration": 1, "sha256": sha256(JAVA),
-                       "created_at": "2026-01-02T10:30:00"}],
-        "pending_action": None, "pending_approval": False, "last_error": None, "approval_feedback": None,
-        "suggested_content": None, "retry_count": 0, "created_at": "2026-01-02T10:00:00.250000",
-        "updated_at": "2026-01-02T11:00:00+00:00",
-        "phase_history": [{"phase": "init", "status": "in_progress", "timestamp": "2026-01-02T10:00:00"}],
-    } | more  # fmt: skip
-
-
-FILES = {
-    "standards-bundle.md": "# Rules\n", "plan.md": PLAN,
-    "iteration-1/planning-prompt.md": "Plan ${everything}.\n", "iteration-1/planning-response.md": PLAN,
-    "iteration-1/generation-prompt.md": "Write it.\n", "iteration-1/generation-response.md": "Here it is.\n",
-    "iteration-1/code/Tier.java": JAVA,
-    "iteration-1/review-prompt.md": "Review it.\n", "iteration-1/review-response.md": PASS,
-}  # fmt: skip
-
-
-def laid(cli: Terminal, told: dict[str, Any], files: dict[str, str] = FILES) -> Path:
-    """The folder of a session, as ai-workflow-engine leaves it."""
-    folder = cli.root / ".aiwf" / "sessions" / ID
-    for name, text in (files | {"session.json": json.dumps(told, indent=2)}).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
-    return folder
 
 
 def phases(cli: Terminal, run: str) -> dict[str, str]:
@@ -86,8 +40,12 @@ def test_a_session_that_was_completed_comes_in_as_a_completed_run(cli: Terminal)
     assert cli.state(run) == "completed"
     assert phases(cli, run) == {"plan": "completed", "generate": "completed", "review": "completed"}
     assert artifact(cli, run, "plan") == {"front": {}, "body": "# The plan\n"}
-    assert artifact(cli, run, "generate") == {"files": [
-        {"path": "generation-response.md", "content": "Here it is.\n"}, {"path": "code/Tier.java", "content": JAVA}]}  # fmt: skip
+    assert artifact(cli, run, "generate") == {
+        "files": [
+            {"path": "generation-response.md", "content": "Here it is.\n"},
+            {"path": "code/Tier.java", "content": JAVA},
+        ]
+    }
     assert artifact(cli, run, "review")["body"] == PASS
     assert (origin["from"], origin.get("not_carried")) == ("ai-workflow-engine", None)
     assert cli.json("verify", run).code == 0
@@ -100,7 +58,14 @@ def test_what_was_approved_there_is_a_statement_and_nobodys_decision_here(cli: T
 
     assert "plan_approved is true (according to session.json; not decided here)" in origin["statements"]
     log = cli.json("log", run).data["events"]
-    assert {one["type"] for one in log} <= {"RunStarted", "PhaseReady", "PhaseStarted", "RevisionSubmitted", "PhaseCompleted", "RunCompleted"}  # fmt: skip
+    assert {one["type"] for one in log} <= {
+        "RunStarted",
+        "PhaseReady",
+        "PhaseStarted",
+        "RevisionSubmitted",
+        "PhaseCompleted",
+        "RunCompleted",
+    }
     assert {(one["actor"], one["channel"], one["assurance"]) for one in log} == {
         ("ai-workflow-engine", "system", "agent")
     }
@@ -134,10 +99,13 @@ def test_a_file_that_was_edited_after_its_approval_is_told(cli: Terminal) -> Non
 @pytest.mark.requirement("S0-15")
 def test_a_failed_review_is_followed_by_its_revision_in_the_next_iteration(cli: Terminal) -> None:
     files = FILES | {
-        "iteration-1/review-response.md": FAIL, "iteration-2/revision-prompt.md": "Mend it.\n",
-        "iteration-2/revision-issues.md": "One.\n", "iteration-2/revision-response.md": "Mended.\n",
-        "iteration-2/code/Tier.java": JAVA, "iteration-2/review-response.md": PASS,
-    }  # fmt: skip
+        "iteration-1/review-response.md": FAIL,
+        "iteration-2/revision-prompt.md": "Mend it.\n",
+        "iteration-2/revision-issues.md": "One.\n",
+        "iteration-2/revision-response.md": "Mended.\n",
+        "iteration-2/code/Tier.java": JAVA,
+        "iteration-2/review-response.md": PASS,
+    }
 
     run, origin = come_in(cli, laid(cli, session(current_iteration=2), files))
 
@@ -150,26 +118,49 @@ def test_a_failed_review_is_followed_by_its_revision_in_the_next_iteration(cli: 
 
 @pytest.mark.requirement("S0-11")
 def test_an_answer_that_nobody_accepted_there_is_accepted_by_nobody_here(cli: Terminal) -> None:
-    told = session(phase="generate", stage="response", status="in_progress", pending_approval=True,
-                   review_approved=False, review_hash=None)  # fmt: skip
+    told = session(
+        phase="generate",
+        stage="response",
+        status="in_progress",
+        pending_approval=True,
+        review_approved=False,
+        review_hash=None,
+    )
     run, origin = come_in(cli, laid(cli, told))
 
     assert cli.state(run) == "cancelled"
     assert phases(cli, run) == {"plan": "completed", "generate": "cancelled"}
     assert artifact(cli, run, "generate")["files"][1]["content"] == JAVA
     assert "left open in ai-workflow-engine, in generate" in cli("log", run, "--json").out
-    assert origin["not_carried"] == [{"path": "iteration-1/review-response.md", "message": "lies beyond where session.json stands"}]  # fmt: skip
+    assert origin["not_carried"] == [
+        {"path": "iteration-1/review-response.md", "message": "lies beyond where session.json stands"}
+    ]
     assert cli.json("approve", run, "generate", pin=PIN).refusal == "illegal_transition"
 
 
 ENDED: tuple[tuple[str, dict[str, Any], tuple[str, ...], dict[str, str], str], ...] = (
-    ("waits for its answer", {"phase": "plan", "stage": "prompt", "status": "in_progress"}, ("iteration-1/planning-prompt.md",),
-     {"plan": "cancelled"}, "left open"),
-    ("failed", {"phase": "review", "stage": "response", "status": "error", "last_error": "no quota"}, tuple(FILES)[:8],
-     {"plan": "completed", "generate": "completed", "review": "cancelled"}, "no quota"),
-    ("was cancelled", {"phase": "cancelled", "stage": None, "status": "cancelled"}, tuple(FILES)[:5],
-     {"plan": "completed", "generate": "cancelled"}, "was cancelled"),
-)  # fmt: skip
+    (
+        "waits for its answer",
+        {"phase": "plan", "stage": "prompt", "status": "in_progress"},
+        ("iteration-1/planning-prompt.md",),
+        {"plan": "cancelled"},
+        "left open",
+    ),
+    (
+        "failed",
+        {"phase": "review", "stage": "response", "status": "error", "last_error": "no quota"},
+        tuple(FILES)[:8],
+        {"plan": "completed", "generate": "completed", "review": "cancelled"},
+        "no quota",
+    ),
+    (
+        "was cancelled",
+        {"phase": "cancelled", "stage": None, "status": "cancelled"},
+        tuple(FILES)[:5],
+        {"plan": "completed", "generate": "cancelled"},
+        "was cancelled",
+    ),
+)
 
 
 @pytest.mark.parametrize(("what", "more", "names", "found", "reason"), ENDED, ids=[each[0] for each in ENDED])
@@ -297,11 +288,21 @@ BROKEN: tuple[tuple[str, Callable[[Path], object], str, str], ...] = (
     ("no such iteration", changed(phase="plan", current_iteration=2), "invalid_artifact", "/current_iteration"),
     ("endless iterations", changed(current_iteration=10**12), "invalid_artifact", "/current_iteration"),
     ("no session.json", without("session.json"), "bad_argument", "session.json"),
-    ("an answer missing", without("iteration-1/review-response.md"), "invalid_artifact", "iteration-1/review-response.md"),
+    (
+        "an answer missing",
+        without("iteration-1/review-response.md"),
+        "invalid_artifact",
+        "iteration-1/review-response.md",
+    ),
     ("no text", lambda folder: (folder / "plan.md").write_bytes(b"\xff\xfe"), "invalid_artifact", "plan.md"),
-    ("a huge answer", lambda folder: (folder / "iteration-1" / "planning-response.md").write_text("x" * 2_000_000), "too_large", ""),
+    (
+        "a huge answer",
+        lambda folder: (folder / "iteration-1" / "planning-response.md").write_text("x" * 2_000_000),
+        "too_large",
+        "",
+    ),
     ("a huge folder", lambda folder: (folder / "big").write_bytes(b"x" * 10_000_001), "too_large", ""),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("what", "change", "code", "place"), BROKEN, ids=[each[0] for each in BROKEN])

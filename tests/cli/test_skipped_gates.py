@@ -72,5 +72,9 @@ def test_the_last_verdict_is_the_one_given_last(cli: Terminal):
     (cli.root / "ok").touch()
     cli.hand_in(run, "build")
     assert cli.json("status", run).data["last_verdict"] == {
-        "phase": "build", "attempt": 2, "gate": "command", "verdict": "pass", "level": "worktree",
-    }  # fmt: skip
+        "phase": "build",
+        "attempt": 2,
+        "gate": "command",
+        "verdict": "pass",
+        "level": "worktree",
+    }

@@ -22,9 +22,11 @@ def report(cli: Terminal, run: str, role: str) -> Said:
 def test_a_report_of_the_wrong_role_is_refused_and_sends_nothing_back(cli: Terminal):
     gates = [{"kind": "report", "role": "qa", "status": "pass"}]
     judged = {
-        "id": "test", "gates": gates, "output": {"artifact": "found", "schema": "role_report@1"},
+        "id": "test",
+        "gates": gates,
+        "output": {"artifact": "found", "schema": "role_report@1"},
         "on_fail": [{"do": "goto", "phase": "build", "max": 3}, {"do": "wait_human"}],
-    }  # fmt: skip
+    }
     roles = {"qa": {"description": "tests"}, "dev": {"description": "writes"}}
     cli.save(template("team", phase("build"), judged, roles=roles))
     run = cli.start("team")

@@ -84,11 +84,14 @@ def test_the_installation_that_runs_is_that_of_this_python() -> None:
     ("direct_url", "wanted"),
     [
         (None, ""),
-        ('{"url": "https://example.org/wfe.git", "vcs_info": {"vcs": "git", "commit_id": "c8ff8d7"}}', "git+https://example.org/wfe.git@c8ff8d7"),
+        (
+            '{"url": "https://example.org/wfe.git", "vcs_info": {"vcs": "git", "commit_id": "c8ff8d7"}}',
+            "git+https://example.org/wfe.git@c8ff8d7",
+        ),
         ('{"url": "file:///srv/my%20wfe", "dir_info": {}}', str(Path("/srv/my wfe"))),
         ('{"url": "https://example.org/wfe.whl", "archive_info": {}}', "https://example.org/wfe.whl"),
     ],
-)  # fmt: skip
+)
 def test_uvx_gets_what_was_installed(direct_url: str | None, wanted: str) -> None:
     assert source(direct_url) == wanted
 

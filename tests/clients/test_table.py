@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wfe_mcp.clients.connect import client_named, is_installed
+from wfe_mcp.clients.look import client_named, is_installed
 from wfe_mcp.clients.table import CLIENTS, TOOLS, Places
 
 ROOT, HOME = Path("/srv/shop"), Path("/home/me")
@@ -20,31 +20,61 @@ def places(platform: str = "linux", **env: str) -> Places:
 @pytest.mark.parametrize(
     ("platform", "env", "wanted"),
     [
-        ("linux", {}, {
-            "claude-code": "/home/me/.claude.json", "codex": "/home/me/.codex/config.toml",
-            "cursor": "/home/me/.cursor/mcp.json", "vscode": "/home/me/.config/Code/User/mcp.json",
-            "gemini-cli": "/home/me/.gemini/settings.json", "opencode": "/home/me/.config/opencode/opencode.json",
-            "goose": "/home/me/.config/goose/config.yaml", "zed": "/home/me/.config/zed/settings.json",
-            "windsurf": "/home/me/.codeium/windsurf/mcp_config.json",
-            "cline": "/home/me/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-            "cline-cli": "/home/me/.cline/data/settings/cline_mcp_settings.json",
-        }),
-        ("darwin", {}, {
-            "vscode": "/home/me/Library/Application Support/Code/User/mcp.json",
-            "cline": "/home/me/Library/Application Support/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-            "goose": "/home/me/.config/goose/config.yaml", "zed": "/home/me/.config/zed/settings.json",
-        }),
-        ("win32", WINDOWS, {
-            "vscode": "/roaming/AppData/Roaming/Code/User/mcp.json", "zed": "/roaming/AppData/Roaming/Zed/settings.json",
-            "goose": "/roaming/AppData/Roaming/Block/goose/config/config.yaml", "codex": "/home/me/.codex/config.toml",
-        }),
+        (
+            "linux",
+            {},
+            {
+                "claude-code": "/home/me/.claude.json",
+                "codex": "/home/me/.codex/config.toml",
+                "cursor": "/home/me/.cursor/mcp.json",
+                "vscode": "/home/me/.config/Code/User/mcp.json",
+                "gemini-cli": "/home/me/.gemini/settings.json",
+                "opencode": "/home/me/.config/opencode/opencode.json",
+                "goose": "/home/me/.config/goose/config.yaml",
+                "zed": "/home/me/.config/zed/settings.json",
+                "windsurf": "/home/me/.codeium/windsurf/mcp_config.json",
+                "cline": "/home/me/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+                "cline-cli": "/home/me/.cline/data/settings/cline_mcp_settings.json",
+            },
+        ),
+        (
+            "darwin",
+            {},
+            {
+                "vscode": "/home/me/Library/Application Support/Code/User/mcp.json",
+                "cline": "/home/me/Library/Application Support/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+                "goose": "/home/me/.config/goose/config.yaml",
+                "zed": "/home/me/.config/zed/settings.json",
+            },
+        ),
+        (
+            "win32",
+            WINDOWS,
+            {
+                "vscode": "/roaming/AppData/Roaming/Code/User/mcp.json",
+                "zed": "/roaming/AppData/Roaming/Zed/settings.json",
+                "goose": "/roaming/AppData/Roaming/Block/goose/config/config.yaml",
+                "codex": "/home/me/.codex/config.toml",
+            },
+        ),
         ("win32", {}, {"zed": "/home/me/AppData/Roaming/Zed/settings.json"}),
-        ("linux", {"XDG_CONFIG_HOME": "/x", "CODEX_HOME": "/c", "CLAUDE_CONFIG_DIR": "/d", "CLINE_MCP_SETTINGS_PATH": "/e.json"}, {
-            "opencode": "/x/opencode/opencode.json", "codex": "/c/config.toml", "claude-code": "/d/.claude.json",
-            "cline-cli": "/e.json",
-        }),
+        (
+            "linux",
+            {
+                "XDG_CONFIG_HOME": "/x",
+                "CODEX_HOME": "/c",
+                "CLAUDE_CONFIG_DIR": "/d",
+                "CLINE_MCP_SETTINGS_PATH": "/e.json",
+            },
+            {
+                "opencode": "/x/opencode/opencode.json",
+                "codex": "/c/config.toml",
+                "claude-code": "/d/.claude.json",
+                "cline-cli": "/e.json",
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_users_file_lies_where_the_client_reads_it(
     platform: str, env: dict[str, str], wanted: dict[str, str]
 ) -> None:
@@ -53,11 +83,18 @@ def test_the_users_file_lies_where_the_client_reads_it(
 
 
 def test_the_projects_file_lies_where_the_client_reads_it() -> None:
-    found = {each.name: each.files(places(), "project")[0].relative_to(ROOT).as_posix() for each in CLIENTS if each.project}  # fmt: skip
+    found = {
+        each.name: each.files(places(), "project")[0].relative_to(ROOT).as_posix() for each in CLIENTS if each.project
+    }
     assert found == {
-        "claude-code": ".mcp.json", "codex": ".codex/config.toml", "cursor": ".cursor/mcp.json", "vscode": ".vscode/mcp.json",
-        "gemini-cli": ".gemini/settings.json", "opencode": "opencode.json", "zed": ".zed/settings.json",
-    }  # fmt: skip
+        "claude-code": ".mcp.json",
+        "codex": ".codex/config.toml",
+        "cursor": ".cursor/mcp.json",
+        "vscode": ".vscode/mcp.json",
+        "gemini-cli": ".gemini/settings.json",
+        "opencode": "opencode.json",
+        "zed": ".zed/settings.json",
+    }
 
 
 def test_what_makes_a_client_work_is_always_there_and_permission_only_when_asked_for() -> None:
@@ -67,9 +104,13 @@ def test_what_makes_a_client_work_is_always_there_and_permission_only_when_asked
             assert {*allowed} - {*plain} == {*shape.allowed}
     codex = client_named("codex").shapes[0].entry(("wfe-mcp", "serve"), allow=True)
     assert codex == {
-        "command": "wfe-mcp", "args": ["serve"], "required": True, "startup_timeout_sec": 30, "tool_timeout_sec": 120,
+        "command": "wfe-mcp",
+        "args": ["serve"],
+        "required": True,
+        "startup_timeout_sec": 30,
+        "tool_timeout_sec": 120,
         "default_tools_approval_mode": "approve",
-    }  # fmt: skip
+    }
     assert client_named("gemini-cli").shapes[0].entry(("wfe-mcp",), allow=True)["trust"] is True
     assert client_named("claude-code").shapes[0].entry(("wfe-mcp",), allow=False)["alwaysLoad"] is True
 

@@ -37,10 +37,13 @@ def test_the_server_answers_with_its_version_and_its_tools(tmp_path: Path) -> No
         (["no-such-program"], "no-such-program is not found on PATH"),
         ([sys.executable, "-S", "-c", "import sys; sys.exit('no module')"], "it ended before it answered: no module"),
         ([sys.executable, "-S", "-c", "pass"], "it ended before it answered"),
-        (server("hello", "7", {"id": "x"}, {"id": 1, "result": ANSWER}, {"id": 2, "result": {"tools": []}}), "it lists no tool start_run"),
+        (
+            server("hello", "7", {"id": "x"}, {"id": 1, "result": ANSWER}, {"id": 2, "result": {"tools": []}}),
+            "it lists no tool start_run",
+        ),
         (server({"id": 1, "error": {}}, {"id": 2, "error": {}}), "its answer is not that of an MCP server"),
     ],
-)  # fmt: skip
+)
 def test_a_command_that_does_not_work_says_why(tmp_path: Path, argv: list[str], fault: str) -> None:
     assert started(argv, tmp_path, os.environ).fault == fault
 

@@ -139,10 +139,18 @@ async def json_schema_2020_12_tool() -> str:
 
 
 TOOLS = (
-    test_simple_text, test_image_content, test_audio_content, test_embedded_resource, test_multiple_content_types,
-    test_tool_with_progress, test_error_handling, test_elicitation, test_elicitation_sep1034_defaults,
-    test_elicitation_sep1330_enums, json_schema_2020_12_tool,
-)  # fmt: skip
+    test_simple_text,
+    test_image_content,
+    test_audio_content,
+    test_embedded_resource,
+    test_multiple_content_types,
+    test_tool_with_progress,
+    test_error_handling,
+    test_elicitation,
+    test_elicitation_sep1034_defaults,
+    test_elicitation_sep1330_enums,
+    json_schema_2020_12_tool,
+)
 
 
 class FixtureServer(WfeServer):
@@ -193,8 +201,11 @@ class FixtureServer(WfeServer):
             return [UserMessage(image()), UserMessage("Please analyze the image above.")]
 
         for prompt in (
-            test_simple_prompt, test_prompt_with_arguments, test_prompt_with_embedded_resource, test_prompt_with_image,
-        ):  # fmt: skip
+            test_simple_prompt,
+            test_prompt_with_arguments,
+            test_prompt_with_embedded_resource,
+            test_prompt_with_image,
+        ):
             self.prompt(description=prompt.__name__)(prompt)
 
 

@@ -23,7 +23,7 @@ ASKED = (
     ("prompts/list", (), "prompts"),
     ("prompts/get", ("--prompt-name", "handoff"), "messages"),
     ("tools/call", ("--tool-name", "status"), "structuredContent"),
-)  # fmt: skip
+)
 PLAYED = {"resources/list", "prompts/list"}
 """What the conformance suite asks the product for in the older era (scenarios.toml)."""
 
@@ -45,9 +45,15 @@ def inspected(project: Playground, era: str, method: str, *options: str) -> subp
     given = [word for name in own for word in ("-e", f"{name}={project.environment[name]}")]
     argv = [str(program("inspector")), "--cli", *server, *given, "--method", method, "--format", "json", "-q"]
     return subprocess.run(
-        [*argv, "--protocol-era", era, *options], cwd=project.root, env={**os.environ, **home},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        [*argv, "--protocol-era", era, *options],
+        cwd=project.root,
+        env={**os.environ, **home},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
 
 @ERAS

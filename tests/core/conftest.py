@@ -85,10 +85,16 @@ class Scene:
         attempt = self.attempt(phase)
         return self.give(
             self.command(
-                c.RecordVerdict, phase, stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=verdict,
-                sha256=attempt.sha256 or "", message=message, holder_alive=alive,
+                c.RecordVerdict,
+                phase,
+                stage=attempt.stage or Stage.AFTER,
+                gate=attempt.gate,
+                verdict=verdict,
+                sha256=attempt.sha256 or "",
+                message=message,
+                holder_alive=alive,
             )
-        )  # fmt: skip
+        )
 
     def ask(self, phase: str, request: str = "q1") -> list[str]:
         return self.give(self.command(c.AskApproval, phase, request=request))
@@ -124,9 +130,14 @@ def loop(path: str, *needs: str, body: tuple[PhaseSpec, ...], **more: Any) -> tu
     named = ("items", "max_parallel", "on_item_fail", "until", "until_max")
     spec = LoopSpec(**{name: more.pop(name) for name in named if name in more})
     inner = tuple(
-        replace(one, path=PhasePath(f"{path}.{one.path}"), parent=PhasePath(f"{path}.{one.parent}" if one.parent else path),
-                needs=tuple(PhasePath(f"{path}.{need}") for need in one.needs)) for one in body
-    )  # fmt: skip
+        replace(
+            one,
+            path=PhasePath(f"{path}.{one.path}"),
+            parent=PhasePath(f"{path}.{one.parent}" if one.parent else path),
+            needs=tuple(PhasePath(f"{path}.{need}") for need in one.needs),
+        )
+        for one in body
+    )
     return (phase(path, *needs, loop=spec, kind="loop", **more), *inner)
 
 

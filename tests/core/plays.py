@@ -53,8 +53,18 @@ def finish(fork: Scene, most: int = 3_000) -> None:
 def hopeful(fork: Scene) -> list[c.Command]:
     """What helps the run on, the best first; where nothing does, what opens a phase again that stands still."""
     wanted = (
-        c.Resume, c.Answer, c.OpenGates, c.RecordVerdict, c.EndCompensation, c.Wake, c.Approve, c.AskApproval, c.Submit, c.StartPhase, c.Proceed,
-    )  # fmt: skip
+        c.Resume,
+        c.Answer,
+        c.OpenGates,
+        c.RecordVerdict,
+        c.EndCompensation,
+        c.Wake,
+        c.Approve,
+        c.AskApproval,
+        c.Submit,
+        c.StartPhase,
+        c.Proceed,
+    )
     moves = [move for by in (HUMAN, SYSTEM) for move in legal_moves(fork.state, by, fork.at)]
     found = [
         answer
@@ -84,9 +94,14 @@ def said_to(fork: Scene, move: c.Command) -> c.Command | None:
             return None if running else replace(move, holder="h2")
         case c.Answer():
             told: dict[str, Any] = {
-                "when": {"value": True}, "next": {"value": False}, "until": {"value": True}, "items": {"keys": ("a",)},
-                "locks": {"keys": ("l",)}, "outputs": {"revision": 1, "sha256": "r" * 64}, "recovery": {},
-            }[move.kind]  # fmt: skip
+                "when": {"value": True},
+                "next": {"value": False},
+                "until": {"value": True},
+                "items": {"keys": ("a",)},
+                "locks": {"keys": ("l",)},
+                "outputs": {"revision": 1, "sha256": "r" * 64},
+                "recovery": {},
+            }[move.kind]
             return fork.command(c.Answer, move.phase, SYSTEM, kind=move.kind, rule=move.rule, **told)
         case _:
             return move

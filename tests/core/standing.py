@@ -25,15 +25,30 @@ def _standing(state: RunState) -> tuple[object, ...]:
     loops = {path: replace(loop, attempt=0) for path, loop in state.loops.items()}
     goes_on = state.status in {RunStatus.RUNNING, RunStatus.WAITING}
     return (
-        RunStatus.RUNNING if goes_on else state.status, state.paused_by_human, state.auto, state.max_cost_usd,
-        state.max_tokens, places, loops,
-    )  # fmt: skip
+        RunStatus.RUNNING if goes_on else state.status,
+        state.paused_by_human,
+        state.auto,
+        state.max_cost_usd,
+        state.max_tokens,
+        places,
+        loops,
+    )
 
 
 def _uncounted(attempt: Attempt) -> Attempt:
     state = replace(attempt.state, deadline=None) if isinstance(attempt.state, Running | Gating) else attempt.state
     return replace(
-        attempt, number=0, iteration=0, before=0, invalid=0, recoveries=0, restores=0, started_at=None, state=state,
-        submission=replace(attempt.submission, tree=None), tree_at_start=None, head_at_start=None,
+        attempt,
+        number=0,
+        iteration=0,
+        before=0,
+        invalid=0,
+        recoveries=0,
+        restores=0,
+        started_at=None,
+        state=state,
+        submission=replace(attempt.submission, tree=None),
+        tree_at_start=None,
+        head_at_start=None,
         approved_tree=None,
-    )  # fmt: skip
+    )

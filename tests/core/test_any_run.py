@@ -158,11 +158,17 @@ class AnyRun(RuleBasedStateMachine):
     def a_run_that_goes_on_never_waits_for_nothing(self) -> None:
         state = self.scene.state
         moving = {"ready", "gating", "awaiting", "failed"}
-        assert state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or questions(state) or any(
-            attempt.status in moving or attempt.held or attempt.not_before is not None
-            or (attempt.status is AttemptStatus.RUNNING and attempt.phase not in state.loops)
-            for attempt in state.open_attempts
-        )  # fmt: skip
+        assert (
+            state.status not in {RunStatus.RUNNING, RunStatus.WAITING}
+            or questions(state)
+            or any(
+                attempt.status in moving
+                or attempt.held
+                or attempt.not_before is not None
+                or (attempt.status is AttemptStatus.RUNNING and attempt.phase not in state.loops)
+                for attempt in state.open_attempts
+            )
+        )
 
     @invariant()
     def what_is_open_is_reachable_and_what_is_over_is_not_at_work(self) -> None:

@@ -24,16 +24,32 @@ PATH = PhasePath("plan")
 CLAIM = Claim("h1", NOW)
 FAILURE = Failure(FailKind.GATE, "user", 1)
 VALUES: dict[str, Any] = {
-    "stage": Stage.AFTER, "gate": 2, "claim": CLAIM, "deadline": NOW, "asked": "q1", "asked_tree": "t1", "not_before": NOW,
-    "failure": FAILURE, "held": True, "judged": True, "next_rule": 1,
-}  # fmt: skip
+    "stage": Stage.AFTER,
+    "gate": 2,
+    "claim": CLAIM,
+    "deadline": NOW,
+    "asked": "q1",
+    "asked_tree": "t1",
+    "not_before": NOW,
+    "failure": FAILURE,
+    "held": True,
+    "judged": True,
+    "next_rule": 1,
+}
 _LEFT = "stage not_before failure"
 ALLOWED = {
-    "pending": "not_before", "ready": "", "running": "claim deadline", "gating": "stage gate claim deadline",
-    "awaiting": "stage gate claim deadline asked asked_tree", "failed": "stage gate claim not_before failure",
-    "completed": "held judged next_rule", "skipped": "not_before",
-    "superseded": _LEFT, "rolled_back": _LEFT, "cancelled": _LEFT,
-}  # fmt: skip
+    "pending": "not_before",
+    "ready": "",
+    "running": "claim deadline",
+    "gating": "stage gate claim deadline",
+    "awaiting": "stage gate claim deadline asked asked_tree",
+    "failed": "stage gate claim not_before failure",
+    "completed": "held judged next_rule",
+    "skipped": "not_before",
+    "superseded": _LEFT,
+    "rolled_back": _LEFT,
+    "cancelled": _LEFT,
+}
 """Status → the values that it can have."""
 
 

@@ -8,10 +8,25 @@ from wfe_mcp.core.errors import CODES, TURN, Refused, nearest, nearest_hint, poi
 from wfe_mcp.core.model import RunStatus
 
 RELIED_ON = [
-    "invalid_artifact", "unknown_run", "unknown_phase", "unknown_template", "invalid_template", "illegal_transition",
-    "not_ready", "leased", "needs_human", "needs_trust", "gate_failed", "stale_revision", "path_outside_project",
-    "too_large", "conflict", "bad_argument", "unavailable", "internal",
-]  # fmt: skip
+    "invalid_artifact",
+    "unknown_run",
+    "unknown_phase",
+    "unknown_template",
+    "invalid_template",
+    "illegal_transition",
+    "not_ready",
+    "leased",
+    "needs_human",
+    "needs_trust",
+    "gate_failed",
+    "stale_revision",
+    "path_outside_project",
+    "too_large",
+    "conflict",
+    "bad_argument",
+    "unavailable",
+    "internal",
+]
 """Design §6, in its order."""
 
 

@@ -119,9 +119,12 @@ def test_reopening_a_phase_of_a_loop_that_is_over_reopens_the_loop_and_what_need
     scene.give(scene.command(c.Retry, "build[a].code", HUMAN, feedback="once more"))
     assert scene.state.iteration == 2
     assert scene.statuses == {
-        "plan": "completed", "build": "running", "build[a].code": "ready", "build[a].test": "pending",
+        "plan": "completed",
+        "build": "running",
+        "build[a].code": "ready",
+        "build[a].test": "pending",
         "ship": "pending",
-    }  # fmt: skip
+    }
     assert scene.attempt("build").number == 2
     assert [note.message for note in scene.attempt("build[a].code").feedback] == ["once more"]
     assert scene.attempt("build[b].code").number == 1

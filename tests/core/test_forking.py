@@ -32,9 +32,14 @@ def fork_of(scene: Scene, seq: int | None = None, by: By = AGENT, **more: Any) -
     """The command to fork ``scene`` at event ``seq``, its last without one, as the engine gives it."""
     seq = end_of_decision(scene.entries, len(scene.log) if seq is None else seq)
     return c.ForkRun(
-        then=replay(scene.log[:seq]), then_at=scene.entries[seq - 1].at, origin=Origin(RunId("origin"), seq, "h" * 64),
-        people=stops_since(scene.entries, seq), by=by, at=scene.at, **more,
-    )  # fmt: skip
+        then=replay(scene.log[:seq]),
+        then_at=scene.entries[seq - 1].at,
+        origin=Origin(RunId("origin"), seq, "h" * 64),
+        people=stops_since(scene.entries, seq),
+        by=by,
+        at=scene.at,
+        **more,
+    )
 
 
 def forked(scene: Scene, seq: int | None = None, by: By = HUMAN, **more: Any) -> Scene:
@@ -186,9 +191,10 @@ def test_a_completed_run_is_forked_to_do_a_part_of_it_anew():
 def test_a_decision_is_not_torn_apart(torn: str):
     rules = (FailRule("block"),)
     scene = run_of(
-        phase("left", when="no"), phase("plan", gates=(GateSpec("expr"),), on_fail=rules, next=(NextRule("$complete", "enough"),)),
+        phase("left", when="no"),
+        phase("plan", gates=(GateSpec("expr"),), on_fail=rules, next=(NextRule("$complete", "enough"),)),
         phase("build", "plan"),
-    )  # fmt: skip
+    )
     scene.answer("left", "when", value=False)
     scene.start("plan")
     scene.submit("plan")

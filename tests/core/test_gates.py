@@ -8,8 +8,8 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import RunStatus, Stage, VerdictKind
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 

@@ -16,9 +16,14 @@ from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule
 def reviewed(*rules: NextRule, **limits: Any) -> Scene:
     """plan → build → review → ship, and docs beside them; everything up to the review is done."""
     scene = run_of(
-        phase("plan"), phase("docs"), phase("build", "plan"), phase("review", "build", next=rules),
-        phase("ship", "review"), max_parallel=2, **limits,
-    )  # fmt: skip
+        phase("plan"),
+        phase("docs"),
+        phase("build", "plan"),
+        phase("review", "build", next=rules),
+        phase("ship", "review"),
+        max_parallel=2,
+        **limits,
+    )
     for path in ("plan", "build", "review"):
         scene.work(path)
     return scene
@@ -37,8 +42,12 @@ def test_a_goto_supersedes_the_target_and_everything_downstream_and_leaves_the_o
         "ship": "pending",
     }
     assert {path: len(tries) for path, tries in scene.state.attempts.items()} == {
-        "plan": 1, "docs": 1, "build": 2, "review": 2, "ship": 2,
-    }  # fmt: skip
+        "plan": 1,
+        "docs": 1,
+        "build": 2,
+        "review": 2,
+        "ship": 2,
+    }
     assert scene.state.attempts[PhasePath("build")][0].status == "superseded"
     assert (scene.attempt("docs").iteration, scene.attempt("ship").iteration) == (1, 2)
 

@@ -60,8 +60,10 @@ def test_a_jump_to_an_earlier_phase_leaves_it_out_again():
     scene.work("write")
     assert scene.statuses["revise"] == "skipped"
     assert [attempt.status for attempt in scene.state.attempts[PhasePath("revise")]] == [
-        "superseded", "superseded", "skipped",
-    ]  # fmt: skip
+        "superseded",
+        "superseded",
+        "skipped",
+    ]
 
 
 def test_a_rule_of_on_fail_leads_to_it_too():
@@ -75,9 +77,10 @@ def test_a_rule_of_on_fail_leads_to_it_too():
 @pytest.mark.parametrize("needs", [("revise",), ("write",)])
 def test_a_person_sends_the_run_to_it_with_a_no(needs: tuple[str, ...]):
     scene = run_of(
-        phase("write"), phase("revise", "write", goto_only=True),
+        phase("write"),
+        phase("revise", "write", goto_only=True),
         phase("review", *needs, gates=(GateSpec("approval"),), next=(BACK,)),
-    )  # fmt: skip
+    )
     scene.work("write")
     scene.work("review")
     scene.give(scene.command(c.Reject, "review", HUMAN, feedback="clumsy", to=PhasePath("revise")))
@@ -107,9 +110,15 @@ def test_a_try_after_a_failed_one_goes_on():
 
 def test_in_a_loop_each_item_has_its_own():
     scene = run_of(
-        *each("build", body=(phase("code"), phase("mend", "code", goto_only=True),
-                             phase("check", "mend", next=(NextRule("build.mend", "bad"),)))),
-    )  # fmt: skip
+        *each(
+            "build",
+            body=(
+                phase("code"),
+                phase("mend", "code", goto_only=True),
+                phase("check", "mend", next=(NextRule("build.mend", "bad"),)),
+            ),
+        ),
+    )
     scene.items("build", "a", "b")
     scene.work("build[a].code")
     scene.work("build[a].check")

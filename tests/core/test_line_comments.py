@@ -23,8 +23,16 @@ def test_a_person_reads_them_without_knowing_the_form() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no comments", "Comments on lines:\n", "Comments on lines:\nnone", "x Comments on lines:\n- a:1 (new): b", "Comments on lines:\n  first"]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "no comments",
+        "Comments on lines:\n",
+        "Comments on lines:\nnone",
+        "x Comments on lines:\n- a:1 (new): b",
+        "Comments on lines:\n  first",
+    ],
+)
 def test_other_text_stays_as_it_is(text: str) -> None:
     assert split_comments(text) == (text, ())
     assert with_comments(text, ()) == text

@@ -110,9 +110,11 @@ def test_an_edit_waits_for_the_lock_too():
 
 def test_a_loop_opens_when_its_locks_are_free_and_holds_them_until_it_is_over():
     scene = run_of(
-        phase("a", **LOCK), *each("walk", body=(phase("in", **LOCK),), gates=(GateSpec("approval"),), **LOCK), phase("b", **LOCK),
+        phase("a", **LOCK),
+        *each("walk", body=(phase("in", **LOCK),), gates=(GateSpec("approval"),), **LOCK),
+        phase("b", **LOCK),
         max_parallel=3,
-    )  # fmt: skip
+    )
     for path in ("a", "walk", "b"):
         named(scene, path, "db")
     scene.start("a")

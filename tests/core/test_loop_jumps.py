@@ -17,13 +17,17 @@ WAIT = (FailRule("wait_human"),)
 def scene_with(*body_rules: NextRule, on_fail: tuple[FailRule, ...] = WAIT, max_iterations: int = 10) -> Scene:
     """plan → build[…] (code → test → note) → ship; items a and b are open, all of a but the note is about to be done."""
     body = (
-        phase("code"), phase("test", "code", gates=(GateSpec("command"),), next=body_rules, on_fail=on_fail),
+        phase("code"),
+        phase("test", "code", gates=(GateSpec("command"),), next=body_rules, on_fail=on_fail),
         phase("note", "test"),
-    )  # fmt: skip
+    )
     scene = run_of(
-        phase("plan"), *each("build", "plan", body=body, max_parallel=2), phase("ship", "build"), max_parallel=9,
+        phase("plan"),
+        *each("build", "plan", body=body, max_parallel=2),
+        phase("ship", "build"),
+        max_parallel=9,
         max_iterations=max_iterations,
-    )  # fmt: skip
+    )
     scene.work("plan")
     scene.items("build", "a", "b")
     scene.work("build[a].code")
@@ -187,9 +191,11 @@ def test_a_phase_in_an_item_of_a_loop_that_is_over_is_not_open():
 
 def test_what_a_run_that_ended_early_cut_off_begins_anew_with_a_reopened_phase():
     scene = run_of(
-        *each("build", body=(phase("code"),)), phase("enough", "build", next=(NextRule("$complete", "now"),)),
-        *each("extra", body=(phase("more"),), items="others"), max_parallel=9,
-    )  # fmt: skip
+        *each("build", body=(phase("code"),)),
+        phase("enough", "build", next=(NextRule("$complete", "now"),)),
+        *each("extra", body=(phase("more"),), items="others"),
+        max_parallel=9,
+    )
     scene.items("build", "a")
     scene.items("extra", "x")
     scene.work("build[a].code")
@@ -201,5 +207,8 @@ def test_what_a_run_that_ended_early_cut_off_begins_anew_with_a_reopened_phase()
     assert inner.code == "illegal_transition"
     scene.give(scene.command(c.Retry, "build[a].code", HUMAN))
     assert scene.statuses == {
-        "build": "running", "build[a].code": "ready", "enough": "pending", "extra": "ready",
-    }  # fmt: skip
+        "build": "running",
+        "build[a].code": "ready",
+        "enough": "pending",
+        "extra": "ready",
+    }

@@ -23,9 +23,12 @@ def building(*keys: str, **more: Any) -> Scene:
     body = more.pop("body", (phase("code", gates=CHECKED, on_fail=WAIT), phase("test", "code")))
     limits = {name: more.pop(name) for name in ("run_parallel", "max_iterations") if name in more}
     scene = run_of(
-        phase("plan"), *each("build", "plan", body=body, **more), phase("ship", "build"),
-        max_parallel=limits.pop("run_parallel", 9), **limits,
-    )  # fmt: skip
+        phase("plan"),
+        *each("build", "plan", body=body, **more),
+        phase("ship", "build"),
+        max_parallel=limits.pop("run_parallel", 9),
+        **limits,
+    )
     scene.work("plan")
     scene.items("build", *keys)
     return scene
@@ -79,9 +82,14 @@ def test_an_inner_phase_needs_its_siblings_of_the_same_item():
     scene = building("a", "b", max_parallel=2)
     scene.work("build[a].code")
     assert scene.statuses == {
-        "plan": "completed", "build": "running", "build[a].code": "completed", "build[a].test": "ready",
-        "build[b].code": "ready", "build[b].test": "pending", "ship": "pending",
-    }  # fmt: skip
+        "plan": "completed",
+        "build": "running",
+        "build[a].code": "completed",
+        "build[a].test": "ready",
+        "build[b].code": "ready",
+        "build[b].test": "pending",
+        "ship": "pending",
+    }
     refused = scene.refused(scene.command(c.StartPhase, "build[b].test", holder="h"))
     assert refused.code == "not_ready"
     assert "'build[b].code' (ready)" in refused.message
@@ -185,9 +193,10 @@ def test_the_loops_own_gates_judge_it_once_all_items_are_done():
 
 def test_a_loops_gates_wait_until_nobody_else_works_in_the_files():
     scene = run_of(
-        phase("docs", gates=CHECKED, exclusive=True), *each("build", body=(phase("code"),), gates=CHECKED, exclusive=True),
+        phase("docs", gates=CHECKED, exclusive=True),
+        *each("build", body=(phase("code"),), gates=CHECKED, exclusive=True),
         max_parallel=9,
-    )  # fmt: skip
+    )
     scene.items("build", "a")
     scene.start("docs")
     scene.work("build[a].code")
@@ -199,9 +208,10 @@ def test_a_loops_gates_wait_until_nobody_else_works_in_the_files():
 
 def test_a_loop_holds_the_tree_only_while_its_own_gates_run():
     scene = run_of(
-        *each("build", body=(phase("code"),), gates=CHECKED, exclusive=True), phase("docs", gates=CHECKED, exclusive=True),
+        *each("build", body=(phase("code"),), gates=CHECKED, exclusive=True),
+        phase("docs", gates=CHECKED, exclusive=True),
         max_parallel=9,
-    )  # fmt: skip
+    )
     scene.items("build", "a")
     scene.start("docs")
     scene.give(scene.command(c.LoseLease, "docs"))
@@ -350,9 +360,11 @@ def test_reopening_a_phase_deep_inside_reopens_every_item_around_it():
     scene.work("milestones[m2].note")
     scene.give(scene.command(c.Retry, "milestones[m1].tasks[t2].code", HUMAN))
     assert scene.statuses == {
-        "milestones": "running", "milestones[m1].tasks": "running", "milestones[m1].tasks[t2].code": "ready",
+        "milestones": "running",
+        "milestones[m1].tasks": "running",
+        "milestones[m1].tasks[t2].code": "ready",
         "milestones[m1].note": "pending",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("answer", ["$complete", "again"])

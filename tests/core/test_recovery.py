@@ -142,10 +142,12 @@ def test_a_person_is_waited_for_while_a_phase_inside_asks_one():
 @pytest.mark.parametrize(
     ("command", "status", "inside"),
     [
-        (c.Retry, "ready", "superseded"), (c.Skip, "skipped", "cancelled"), (c.ForceAccept, "completed", "cancelled"),
+        (c.Retry, "ready", "superseded"),
+        (c.Skip, "skipped", "cancelled"),
+        (c.ForceAccept, "completed", "cancelled"),
         (c.Edit, "gating", "cancelled"),
     ],
-)  # fmt: skip
+)
 def test_what_a_person_decides_of_the_failed_phase_ends_what_is_inside(
     command: type[c.Command], status: str, inside: str
 ):
@@ -207,9 +209,14 @@ def test_in_a_loop_it_belongs_to_the_item():
     inner = mended("code", body=BODY)
     code, diagnose, fix = inner
     body = tuple(
-        replace(one, path=PhasePath(f"build.{one.path}"), parent=PhasePath(f"build.{one.parent}" if one.parent else "build"),
-                needs=tuple(PhasePath(f"build.{need}") for need in one.needs)) for one in inner
-    )  # fmt: skip
+        replace(
+            one,
+            path=PhasePath(f"build.{one.path}"),
+            parent=PhasePath(f"build.{one.parent}" if one.parent else "build"),
+            needs=tuple(PhasePath(f"build.{need}") for need in one.needs),
+        )
+        for one in inner
+    )
     loop, *_ = each("build", body=(code, diagnose, fix), on_item_fail="continue")
     scene = run_of(loop, *body)
     scene.items("build", "a", "b")

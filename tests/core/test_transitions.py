@@ -15,7 +15,7 @@ from tests.core.test_flows import SYSTEM
 from tests.examples import seeds
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
-from wfe_mcp.core.decide import decide
+from wfe_mcp.core.decide import HANDLERS, decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.model import By, Origin, RunId, RunState, RunStatus, VerdictKind
@@ -32,14 +32,23 @@ Cell = tuple[str, str, str, str]
 """Event, column (own, others, run), before, after."""
 
 NOT_OF_A_CALLER = {
-    "Answer", "OpenGates", "LoseLease", "RefuseSubmission", "RecordVerdict", "TreeChange", "TimeOut", "FailAttempt",
-    "Wake", "EndCompensation", "TimeOutRun",
-}  # fmt: skip
+    "Answer",
+    "OpenGates",
+    "LoseLease",
+    "RefuseSubmission",
+    "RecordVerdict",
+    "TreeChange",
+    "TimeOut",
+    "FailAttempt",
+    "Wake",
+    "EndCompensation",
+    "TimeOutRun",
+}
 
 
 def test_every_command_is_a_callers_or_the_servers() -> None:
     of_history = {"StartRun", "ForkRun", "TakeCheckpoint", "BeginRollback", "AbandonRollback", "Rollback"}
-    commands = {name for name in c.__all__ if not name.endswith("Command")}
+    commands = {each.__name__ for each in HANDLERS}
     assert set(CALLS) | NOT_OF_A_CALLER | of_history == commands
     assert not set(CALLS) & NOT_OF_A_CALLER
 
@@ -255,4 +264,4 @@ def test_every_row_of_the_table_of_events_is_observed_or_reasoned(seen: set[Cell
 
 def test_the_tables_of_commands_name_only_commands_and_statuses() -> None:
     names = {name for rows in (*ATTEMPT_MOVES.values(), *RUN_MOVES.values()) for name in rows}
-    assert names - {"goto", "rollback"} <= {name for name in c.__all__ if not name.endswith("Command")}
+    assert names - {"goto", "rollback"} <= {each.__name__ for each in HANDLERS}

@@ -7,8 +7,17 @@ from wfe_mcp.core.units import about, duration, ordinal, plural, size
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (0.8, "0.8 s"), (4, "4 s"), (59.96, "1 min"), (101, "1 min 41 s"), (3600, "1 h"), (7500, "2 h 5 min"), (273_600, "3 d 4 h")],
-)  # fmt: skip
+    [
+        (0, "0 s"),
+        (0.8, "0.8 s"),
+        (4, "4 s"),
+        (59.96, "1 min"),
+        (101, "1 min 41 s"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
 def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
@@ -27,11 +36,22 @@ def test_a_size_has_the_unit_that_fits(size_bytes: int, text: str) -> None:
 
 def test_plurals_are_real() -> None:
     assert [plural(0, "run"), plural(1, "run"), plural(1200, "run"), plural(2, "process", "processes")] == [
-        "0 runs", "1 run", "1,200 runs", "2 processes",
-    ]  # fmt: skip
+        "0 runs",
+        "1 run",
+        "1,200 runs",
+        "2 processes",
+    ]
 
 
 def test_ordinals_are_words_up_to_five() -> None:
     assert [ordinal(each) for each in (1, 3, 5, 6, 11, 21, 22, 23, 112)] == [
-        "first", "third", "fifth", "6th", "11th", "21st", "22nd", "23rd", "112th",
-    ]  # fmt: skip
+        "first",
+        "third",
+        "fifth",
+        "6th",
+        "11th",
+        "21st",
+        "22nd",
+        "23rd",
+        "112th",
+    ]

@@ -19,9 +19,15 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 from scripts.chromium import found
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 WAIT_MS = 60_000
 FIXED_TIME = """{
   const Real = Date;
@@ -107,9 +113,13 @@ class Tab:
             self._cdp = self.page.context.new_cdp_session(self.page)
             self._cdp.send("WebAuthn.enable")
         options = {
-            "protocol": "ctap2", "transport": "usb", "hasResidentKey": True, "hasUserVerification": True,
-            "isUserVerified": True, "automaticPresenceSimulation": True,
-        }  # fmt: skip
+            "protocol": "ctap2",
+            "transport": "usb",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
         return str(self._cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"])
 
     def touch(self, key: str, *, at_once: bool) -> None:

@@ -52,8 +52,11 @@ class Play:
         """Start ``wfe-mcp ui``; the link that it prints."""
         self.ui = subprocess.Popen(
             [sys.executable, "-m", "wfe_mcp", "ui", "--port", str(self.port), "--no-browser", "--json"],
-            cwd=self.scene.root, env=self.env, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            cwd=self.scene.root,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert self.ui.stdout is not None
         return str(json.loads(self.ui.stdout.readline())["data"]["link"])
 

@@ -61,23 +61,45 @@ def staged(scene: Scene) -> Stage:
 
 
 CHOICE = {
-    "type": "object", "required": ["way", "owner"],
+    "type": "object",
+    "required": ["way", "owner"],
     "properties": {
         "way": {"enum": ["rewrite it", "patch it", "leave it"], "description": "what happens with the old parser"},
-        "owner": {"type": "object", "required": ["name"], "properties": {
-            "name": {"type": "string", "maxLength": 60}, "team": {"type": "string", "maxLength": 60}}},
-        "risks": {"type": "array", "description": "what may go wrong", "items": {"type": "object", "required": ["what"], "properties": {
-            "what": {"type": "string", "maxLength": 80}, "likely": {"type": "boolean"}}}},
+        "owner": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string", "maxLength": 60}, "team": {"type": "string", "maxLength": 60}},
+        },
+        "risks": {
+            "type": "array",
+            "description": "what may go wrong",
+            "items": {
+                "type": "object",
+                "required": ["what"],
+                "properties": {"what": {"type": "string", "maxLength": 80}, "likely": {"type": "boolean"}},
+            },
+        },
         "days": {"type": "integer", "minimum": 1, "description": "working days until it is released"},
         "reason": {"type": "string", "description": "for those who read this in a year"},
     },
-}  # fmt: skip
+}
 
 
 def _human(scene: Scene) -> str:
-    choose = phase("choose", kind="human", title="Choose a way for the parser", prompt="The old parser drops empty columns. Say what happens with it, who owns it, and by when.")  # fmt: skip
+    choose = phase(
+        "choose",
+        kind="human",
+        title="Choose a way for the parser",
+        prompt="The old parser drops empty columns. Say what happens with it, who owns it, and by when.",
+    )
     choose["output"] = {"artifact": "choice", "schema": CHOICE}
-    run = scene.start(choose, phase("build", needs=["choose"]), name="decide_first", title="Decide first", inputs={"goal": "Parser keeps empty columns"})  # fmt: skip
+    run = scene.start(
+        choose,
+        phase("build", needs=["choose"]),
+        name="decide_first",
+        title="Decide first",
+        inputs={"goal": "Parser keeps empty columns"},
+    )
     scene.clock.advance(minutes=4)
     return run
 
@@ -86,9 +108,10 @@ def _waiting(scene: Scene) -> tuple[str, str]:
     run = scene.start(
         phase("reproduce", command("test"), title="A failing test shows the bug"),
         phase("fix", command("test"), expr("${size(artifacts.fix_note.title) > 3}"), approval()),
-        name="quick_fix_local", title="Fix one bug, proved by a test",
-        inputs={"goal": "natural_list([\"a\", None, \"b\"]) gives 'a, None and b'. It should leave None out."},
-    )  # fmt: skip
+        name="quick_fix_local",
+        title="Fix one bug, proved by a test",
+        inputs={"goal": 'natural_list(["a", None, "b"]) gives \'a, None and b\'. It should leave None out.'},
+    )
     scene.do(
         run, "reproduce", {"title": "None is joined", "body": "`natural_list` writes **None** for a missing item."}
     )
@@ -97,7 +120,9 @@ def _waiting(scene: Scene) -> tuple[str, str]:
     scene.clock.advance(minutes=4)
     fixed = LISTS.replace("for item in items]", "for item in items if item is not None]")
     scene.write("src/lists.py", fixed.replace('and "and".', 'and "and". None is left out.'))
-    scene.write("tests/test_lists.py", TESTS + "\n\ndef test_none_is_left_out():\n    assert natural_list([\"a\", None]) == \"a\"\n")  # fmt: skip
+    scene.write(
+        "tests/test_lists.py", TESTS + '\n\ndef test_none_is_left_out():\n    assert natural_list(["a", None]) == "a"\n'
+    )
     about = "## What changed\n\n- `natural_list` leaves `None` out\n- one test more\n\n<script>alert(1)</script>"
     scene.submit(run, "fix", {"title": "None items are skipped", "body": about})
     return run, asked(scene, run, "fix")
@@ -106,11 +131,16 @@ def _waiting(scene: Scene) -> tuple[str, str]:
 def _working(scene: Scene) -> str:
     run = scene.start(
         phase("plan"),
-        phase("api", needs=["plan"]), phase("docs", needs=["plan"]), phase("site", needs=["plan"]),
+        phase("api", needs=["plan"]),
+        phase("docs", needs=["plan"]),
+        phase("site", needs=["plan"]),
         phase("review", approval(), needs=["api", "docs", "site"]),
         phase("release", command("test"), needs=["review"]),
-        name="feature", title="Build a feature", inputs={"goal": "Add weeks to naturaldelta()"}, limits={"max_parallel": 3},
-    )  # fmt: skip
+        name="feature",
+        title="Build a feature",
+        inputs={"goal": "Add weeks to naturaldelta()"},
+        limits={"max_parallel": 3},
+    )
     scene.do(run, "plan")
     scene.clock.advance(minutes=5)
     scene.do(run, "api")
@@ -122,9 +152,12 @@ def _working(scene: Scene) -> str:
 
 def _stopped(scene: Scene) -> str:
     run = scene.start(
-        phase("plan"), phase("build", command("lint"), on_fail=[{"do": "retry", "max_attempts": 2}, {"do": "block"}]),
-        name="strict", title="Strict", inputs={"goal": "parse_header drops the last column"},
-    )  # fmt: skip
+        phase("plan"),
+        phase("build", command("lint"), on_fail=[{"do": "retry", "max_attempts": 2}, {"do": "block"}]),
+        name="strict",
+        title="Strict",
+        inputs={"goal": "parse_header drops the last column"},
+    )
     scene.do(run, "plan")
     for _ in range(2):
         scene.clock.advance(minutes=6)

@@ -22,15 +22,43 @@ SOURCES = ROOT / "tests" / "importers"
 
 Open = Callable[[Tab_], object]
 
-PAGES = ["/inbox", "/inbox/{request}", "/board", "/runs", "/runs/{working}/graph", "/runs/{waiting}/list/fix", "/runs/{stopped}/lineage", "/runs/{waiting}/events",
-         "/start", "/start/quick_fix", "/templates", "/templates/quick_fix", "/templates/quick_fix/json", "/queue", "/activity", "/projects",
-         "/settings", "/ask/none/plan", "/search?q=none", "/artifact/{waiting}/reproduce", "/artifact/{waiting}/fix?against=1", "/compare", "/compare/{stopped}/{done}", "/form/{stopped}/build", "/form/{human}/choose",
-         "/runs/{stopped}", "/runs/{human}/list/choose", "/templates/quick_fix/diff", "/projects/{project}"]  # fmt: skip
+PAGES = [
+    "/inbox",
+    "/inbox/{request}",
+    "/board",
+    "/runs",
+    "/runs/{working}/graph",
+    "/runs/{waiting}/list/fix",
+    "/runs/{stopped}/lineage",
+    "/runs/{waiting}/events",
+    "/start",
+    "/start/quick_fix",
+    "/templates",
+    "/templates/quick_fix",
+    "/templates/quick_fix/json",
+    "/queue",
+    "/activity",
+    "/projects",
+    "/settings",
+    "/ask/none/plan",
+    "/search?q=none",
+    "/artifact/{waiting}/reproduce",
+    "/artifact/{waiting}/fix?against=1",
+    "/compare",
+    "/compare/{stopped}/{done}",
+    "/form/{stopped}/build",
+    "/form/{human}/choose",
+    "/runs/{stopped}",
+    "/runs/{human}/list/choose",
+    "/templates/quick_fix/diff",
+    "/projects/{project}",
+]
 
 
 RULES: dict[str, dict[str, Any]] = {
-    "light": {}, "dark": {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}},
-}  # fmt: skip
+    "light": {},
+    "dark": {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}},
+}
 """A theme is another set of colours: in the dark one, the rules that look at colours."""
 
 
@@ -105,7 +133,11 @@ def begin_to_send_back(shown: Tab_) -> None:
 
 OPENED: dict[str, tuple[str, Open, str]] = {
     "the palette": ("/inbox", lambda shown: shown.keyboard.press("Control+k"), "[role=dialog][aria-label=Commands]"),
-    "the palette, nothing found": ("/inbox", lambda shown: (shown.keyboard.press("Control+k"), shown.keyboard.type("zzzz")), "[role=dialog] [aria-disabled]"),
+    "the palette, nothing found": (
+        "/inbox",
+        lambda shown: (shown.keyboard.press("Control+k"), shown.keyboard.type("zzzz")),
+        "[role=dialog] [aria-disabled]",
+    ),
     "the keys": ("/inbox", lambda shown: shown.keyboard.press("?"), "[role=dialog][aria-label=Keys]"),
     "an approval": ("/inbox/{request}", press("Approve"), ".decide input[type=password]"),
     "sending back": ("/inbox/{request}", begin_to_send_back, ".decide textarea"),
@@ -120,7 +152,7 @@ OPENED: dict[str, tuple[str, Open, str]] = {
     "an import": ("/templates", show_an_import("afu9/issue_to_pr.json"), "dialog[open] .note"),
     "an imported plan": ("/templates", show_an_import("aiw/first_plan.md"), "dialog[open] pre"),
     "a copy": ("/templates", press("Clone"), "dialog[open] input"),
-}  # fmt: skip
+}
 """What opens on a page: its address, how it opens, and what is there then."""
 
 

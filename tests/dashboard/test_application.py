@@ -108,8 +108,11 @@ def server(scene: Scene, port: int) -> Generator[subprocess.Popen[str]]:
     environment = {**os.environ, **scene.environment, "WFE_DATABASE_URL": f"sqlite:///{url}", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "wfe_mcp", "ui", "--port", str(port), "--no-browser", "--json"],
-        cwd=scene.root, env=environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=scene.root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     try:
         yield process
@@ -130,7 +133,14 @@ def free_port() -> int:
 
 @pytest.mark.requirement("S1-04")
 def test_a_run_is_started_from_the_form_of_its_inputs(scene: Scene, visit: Visit) -> None:
-    scene.define(phase("plan"), schema={"type": "object", "required": ["goal"], "properties": {"goal": {"type": "string"}, "size": {"type": "integer"}}})  # fmt: skip
+    scene.define(
+        phase("plan"),
+        schema={
+            "type": "object",
+            "required": ["goal"],
+            "properties": {"goal": {"type": "string"}, "size": {"type": "integer"}},
+        },
+    )
     shown = visit("/start/drill")
     shown.get_by_label("goal").fill("a better page")
     shown.get_by_label("size").fill("3")

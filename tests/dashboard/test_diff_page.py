@@ -48,8 +48,11 @@ def file(answer: Answer, name: str) -> str:
 def test_each_kind_of_file_says_what_it_is(request_id: str, browser: Browser) -> None:
     page = browser.get(f"/decide/{request_id}")
     marks = {
-        "fresh.js": "new file", "gone.txt": "deleted", "old_name.py → new_name.py": "renamed", "picture.bin": "binary",
-    }  # fmt: skip
+        "fresh.js": "new file",
+        "gone.txt": "deleted",
+        "old_name.py → new_name.py": "renamed",
+        "picture.bin": "binary",
+    }
     assert all(mark in file(page, name) for name, mark in marks.items())
     assert "<tr" not in file(page, "picture.bin")
 

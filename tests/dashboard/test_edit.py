@@ -35,10 +35,22 @@ def suggest(scene: Scene, run: str, text: str) -> None:
     with scene.store.tx() as tx:
         tx.add_opinion(
             OpinionRecord(
-                "o-1", scene.engine.project_id, RunId(run), PhasePath("plan"), 1, "call", "the critic", "openai",
-                "gpt", "0" * 64, open_sha256, "concerns", datetime.now(UTC), value,
+                "o-1",
+                scene.engine.project_id,
+                RunId(run),
+                PhasePath("plan"),
+                1,
+                "call",
+                "the critic",
+                "openai",
+                "gpt",
+                "0" * 64,
+                open_sha256,
+                "concerns",
+                datetime.now(UTC),
+                value,
             )
-        )  # fmt: skip
+        )
 
 
 @pytest.mark.requirement("S0-03", "S0-17")

@@ -43,8 +43,16 @@ def test_the_icon_is_at_the_address_that_browsers_try_by_themselves_too(browser:
 @pytest.mark.attack("a web page reaches the decision page through a name of its own (DNS rebinding)", "held", "T2")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "host", ["evil.example:{port}", "localhost", "localhost:1", "localhost.:{port}", "127.0.0.1:{port}.evil.example", "0.0.0.0:{port}"]
-)  # fmt: skip
+    "host",
+    [
+        "evil.example:{port}",
+        "localhost",
+        "localhost:1",
+        "localhost.:{port}",
+        "127.0.0.1:{port}.evil.example",
+        "0.0.0.0:{port}",
+    ],
+)
 def test_another_name_for_this_machine_is_not(browser: Browser, host: str, path: str) -> None:
     browser.host = host.format(port=browser.port)
     assert browser.get(path).status == 421
@@ -66,8 +74,9 @@ def test_no_name_at_all_is_refused(page: Page) -> None:
 @pytest.mark.attack("a web page or another port of this machine sends requests to the decision page", "held", "T2")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "origin", ["null", "https://evil.example", "http://localhost:1", "https://localhost:{port}", "http://127.0.0.1:{port}"]
-)  # fmt: skip
+    "origin",
+    ["null", "https://evil.example", "http://localhost:1", "https://localhost:{port}", "http://127.0.0.1:{port}"],
+)
 def test_requests_of_other_origins_are_refused(browser: Browser, origin: str, path: str) -> None:
     assert browser.get(path, Origin=origin.format(port=browser.port)).status == 403
 

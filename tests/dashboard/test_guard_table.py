@@ -12,9 +12,24 @@ from tests.dashboard.browser import WAIT_S, Browser
 from wfe_mcp.dashboard.serving import Page
 
 PATHS = (
-    "/", "/app", "/app/", "/open/", "/open/decide/rq-1", "/open.js", "/style.css", "/decide/rq-1", "/trust/p", "/nothing/there",
-    "/api/v1/runs", "/api/v1/session", "/api/v1/openapi.json", "/api/v1/nothing", "/api", "//api/v1/runs", "/API/v1/runs",
-)  # fmt: skip
+    "/",
+    "/app",
+    "/app/",
+    "/open/",
+    "/open/decide/rq-1",
+    "/open.js",
+    "/style.css",
+    "/decide/rq-1",
+    "/trust/p",
+    "/nothing/there",
+    "/api/v1/runs",
+    "/api/v1/session",
+    "/api/v1/openapi.json",
+    "/api/v1/nothing",
+    "/api",
+    "//api/v1/runs",
+    "/API/v1/runs",
+)
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 FOREIGN: dict[str, tuple[dict[str, str], int]] = {
     "another name (rebinding)": ({"Host": "evil.example:{port}"}, 421),

@@ -39,7 +39,15 @@ class Slow:
 def running(app: Slow, patience_s: int) -> Generator[tuple[HttpServer, threading.Thread, http.client.HTTPConnection]]:
     """The server, its thread, and a client whose request it has begun."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=patience_s)  # fmt: skip
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=patience_s,
+    )
     server = HttpServer(config)
     thread = threading.Thread(target=server.run, args=([listening],))
     client = http.client.HTTPConnection("127.0.0.1", listening.getsockname()[1], timeout=WAIT_S)

@@ -33,18 +33,31 @@ from wfe_mcp.workspace.system.location import project_at
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
 LETTER = {
-    "format": "wfe/1", "name": "letter", "version": "1.0.0", "title": "A letter",
+    "format": "wfe/1",
+    "name": "letter",
+    "version": "1.0.0",
+    "title": "A letter",
     "phases": [
-        {"id": "draft", "prompt": "Write it.", "output": {"artifact": "letter", "schema": TEXT},
-         "gates": [{"kind": "approval"}]}
+        {
+            "id": "draft",
+            "prompt": "Write it.",
+            "output": {"artifact": "letter", "schema": TEXT},
+            "gates": [{"kind": "approval"}],
+        }
     ],
-}  # fmt: skip
+}
 
 DEAL = LETTER | {
     "name": "deal",
-    "phases": [{"id": "draft", "prompt": "Write it.", "output": {"artifact": "letter", "schema": TEXT},
-                "gates": [{"kind": "approval", "assurance": "passkey"}]}],
-}  # fmt: skip
+    "phases": [
+        {
+            "id": "draft",
+            "prompt": "Write it.",
+            "output": {"artifact": "letter", "schema": TEXT},
+            "gates": [{"kind": "approval", "assurance": "passkey"}],
+        }
+    ],
+}
 
 
 @pytest.fixture

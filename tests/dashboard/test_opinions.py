@@ -154,10 +154,22 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
         attempt = current.attempt(scene.attempt(run, "plan").phase)
         current.tx.add_opinion(
             OpinionRecord(
-                "op-forged", current.run.project_id, current.run.id, attempt.phase, attempt.number, "gate", asked.reviewer,
-                asked.provider, MANUAL_MODEL, asked.question_sha256, attempt.sha256 or "", "pass", current.at, VALUE,
+                "op-forged",
+                current.run.project_id,
+                current.run.id,
+                attempt.phase,
+                attempt.number,
+                "gate",
+                asked.reviewer,
+                asked.provider,
+                MANUAL_MODEL,
+                asked.question_sha256,
+                attempt.sha256 or "",
+                "pass",
+                current.at,
+                VALUE,
             )
-        )  # fmt: skip
+        )
         current.tx.keep_opinions(current.run.id, ["op-forged"])
     assert "decision_unsigned" in codes(scene)
 

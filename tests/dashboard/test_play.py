@@ -22,18 +22,28 @@ from wfe_mcp.testing.models.server import ModelServer
 
 __all__ = ["blank"]
 
+
 SOURCES = Path(__file__).resolve().parents[1] / "importers"
 ANSWER: dict[str, Any] = {
-    "type": "object", "required": ["decision"], "additionalProperties": False,
+    "type": "object",
+    "required": ["decision"],
+    "additionalProperties": False,
     "properties": {
         "decision": {"type": "string", "minLength": 1, "maxLength": 80, "description": "what you decide"},
         "size": {"type": "integer", "minimum": 1},
         "risk": {"enum": ["low", "high"]},
         "owner": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "maxLength": 60}}},
-        "steps": {"type": "array", "items": {"type": "object", "required": ["what"], "properties": {"what": {"type": "string", "maxLength": 60}}}},
+        "steps": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["what"],
+                "properties": {"what": {"type": "string", "maxLength": 60}},
+            },
+        },
         "notes": {"type": "array", "items": {"type": "string"}},
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +155,13 @@ def test_a_phase_of_a_person_is_filled_in_from_the_schema_of_its_artifact(play: 
     shown.get_by_role("button", name="JSON", exact=True).click()
     made = json.loads(shown.get_by_label("As JSON").inner_text())
     assert made == {
-        "decision": "the short way", "size": 3, "risk": "low", "owner": {"name": "ada"}, "steps": [{"what": "measure"}],
+        "decision": "the short way",
+        "size": 3,
+        "risk": "low",
+        "owner": {"name": "ada"},
+        "steps": [{"what": "measure"}],
         "notes": ["one", "two"],
-    }  # fmt: skip
+    }
 
 
 def test_a_template_is_edited_as_a_form_and_as_json_and_a_run_starts_from_it(play: Play) -> None:

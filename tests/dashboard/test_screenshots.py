@@ -18,14 +18,30 @@ from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
 
 PAGES = {
-    "inbox": "/inbox", "decision": "/inbox/{0.request}", "run": "/runs/{0.working}/graph/docs", "board": "/board",
-    "start": "/start/quick_fix", "template": "/templates/quick_fix", "activity": "/activity", "projects": "/projects",
-    "runs": "/runs", "stopped": "/runs/{0.stopped}/list", "list": "/runs/{0.waiting}/list/fix", "timeline": "/runs/{0.stopped}/timeline",
-    "form": "/form/{0.human}/choose", "edit": "/form/{0.stopped}/build", "artifact": "/artifact/{0.waiting}/fix",
-    "difference": "/artifact/{0.stopped}/plan?against={0.waiting}:reproduce", "compare": "/compare/{0.stopped}/{0.done}",
-    "templates": "/templates", "json": "/templates/quick_fix/json", "project": "/projects/{0.project}", "settings": "/settings",
-    "queue": "/queue", "search": "/search?q=parser",
-}  # fmt: skip
+    "inbox": "/inbox",
+    "decision": "/inbox/{0.request}",
+    "run": "/runs/{0.working}/graph/docs",
+    "board": "/board",
+    "start": "/start/quick_fix",
+    "template": "/templates/quick_fix",
+    "activity": "/activity",
+    "projects": "/projects",
+    "runs": "/runs",
+    "stopped": "/runs/{0.stopped}/list",
+    "list": "/runs/{0.waiting}/list/fix",
+    "timeline": "/runs/{0.stopped}/timeline",
+    "form": "/form/{0.human}/choose",
+    "edit": "/form/{0.stopped}/build",
+    "artifact": "/artifact/{0.waiting}/fix",
+    "difference": "/artifact/{0.stopped}/plan?against={0.waiting}:reproduce",
+    "compare": "/compare/{0.stopped}/{0.done}",
+    "templates": "/templates",
+    "json": "/templates/quick_fix/json",
+    "project": "/projects/{0.project}",
+    "settings": "/settings",
+    "queue": "/queue",
+    "search": "/search?q=parser",
+}
 PLAIN = """(pairs) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) for (const [from, to] of pairs) texts.currentNode.data = texts.currentNode.data.replaceAll(from, to);
@@ -47,7 +63,10 @@ def test_every_page_is_pictured_in_both_themes_and_sizes(
         tab.page.goto(link(scene.engine, page.port))
         tab.page.wait_for_selector("header.topbar")
         for theme in ("light", "dark"):
-            tab.page.evaluate("(name) => { document.documentElement.dataset.theme = name; dispatchEvent(new Event('wfe-theme')); }", theme)  # fmt: skip
+            tab.page.evaluate(
+                "(name) => { document.documentElement.dataset.theme = name; dispatchEvent(new Event('wfe-theme')); }",
+                theme,
+            )
             for name, address in PAGES.items():
                 tab.page.evaluate("(to) => { location.hash = to; }", address.format(stage))
                 tab.page.wait_for_selector("h1")

@@ -62,17 +62,29 @@ class Reader:
     def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """One command, without a terminal."""
         return subprocess.run(
-            words, cwd=self.folder, env=self.environment | more, stdin=subprocess.DEVNULL, capture_output=True,
-            encoding="utf-8", timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
+            words,
+            cwd=self.folder,
+            env=self.environment | more,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
 
     def _session(self, texts: list[str]) -> list[str]:
         """What each block printed, to both streams; shorter than ``texts`` when one failed."""
         script = "set -e\nexec 2>&1\n" + "".join(f"{text}\necho '{MARK}'\n" for text in texts)
         done = subprocess.run(
-            ["sh", "-c", script], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
-            encoding="utf-8", timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
+            ["sh", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
         printed = done.stdout.split(f"{MARK}\n")
         return printed[:-1] if done.returncode == 0 else printed
 

@@ -36,20 +36,34 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tests.docs.fork_client import CLIENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 LANG = "C.UTF-8"
 STAYS = ("serve", "ui", "worker", "demo")
 PRELOADED = (
-    "wfe_mcp.artifacts", "wfe_mcp.cli", "wfe_mcp.core", "wfe_mcp.engine", "wfe_mcp.gates", "wfe_mcp.jobs", "wfe_mcp.store",
-    "wfe_mcp.views", "wfe_mcp.workflow", "wfe_mcp.workspace",
-)  # fmt: skip
+    "wfe_mcp.artifacts",
+    "wfe_mcp.cli",
+    "wfe_mcp.core",
+    "wfe_mcp.engine",
+    "wfe_mcp.gates",
+    "wfe_mcp.jobs",
+    "wfe_mcp.store",
+    "wfe_mcp.views",
+    "wfe_mcp.workflow",
+    "wfe_mcp.workspace",
+)
 """Packages whose modules are all imported before the first fork. Web, MCP and model libraries load where they are used."""
 LIBRARIES = (
-    "cryptography.hazmat.primitives.asymmetric.ed25519", "cryptography.hazmat.primitives.kdf.argon2",
-    "cryptography.hazmat.primitives.serialization", "jsonschema_rs", "platformdirs", "psutil",
-)  # fmt: skip
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.kdf.argon2",
+    "cryptography.hazmat.primitives.serialization",
+    "jsonschema_rs",
+    "platformdirs",
+    "psutil",
+)
 """Those that nearly every command loads where it uses them."""
 
 TEMPLATE = """{"format": "wfe/1", "name": "rehearsal", "version": "1.0.0", "phases": [{"id": "draft", "prompt": "Write it.",
@@ -57,11 +71,28 @@ TEMPLATE = """{"format": "wfe/1", "name": "rehearsal", "version": "1.0.0", "phas
     {"kind": "expr", "assert": "${size(artifacts.draft.text) > 0}"}, {"kind": "files", "changed": ["**"]},
     {"kind": "approval", "assurance": "human"}]}]}"""
 REHEARSED = (
-    "init --yes --no-trial --pin-fd PIN", "trust --yes --pin-fd PIN", "start rehearsal --json", "status", "status RUN --json",
-    "submit RUN draft --path draft.json --json", "status RUN", "list", "show RUN", "show RUN --json", "log RUN", "inbox",
-    "approve RUN draft --pin-fd PIN --json", "verify RUN", "handoff RUN", "templates list",
-    "start rehearsal --json", "submit RUN draft --path draft.json", "status RUN", "cancel RUN", "list --json",
-)  # fmt: skip
+    "init --yes --no-trial --pin-fd PIN",
+    "trust --yes --pin-fd PIN",
+    "start rehearsal --json",
+    "status",
+    "status RUN --json",
+    "submit RUN draft --path draft.json --json",
+    "status RUN",
+    "list",
+    "show RUN",
+    "show RUN --json",
+    "log RUN",
+    "inbox",
+    "approve RUN draft --pin-fd PIN --json",
+    "verify RUN",
+    "handoff RUN",
+    "templates list",
+    "start rehearsal --json",
+    "submit RUN draft --path draft.json",
+    "status RUN",
+    "cancel RUN",
+    "list --json",
+)
 """Commands that word nearly all SQL statements and reach nearly all that loads at its first use."""
 
 LARGE_PAGE = 2 << 20
@@ -70,57 +101,6 @@ COLLAPSE = 25
 MAX_DESCRIPTORS = 10
 ABOVE = 64
 """The descriptors of a request wait from here on, while the lower ones are put in their places."""
-
-CLIENT = """#!{python} -IS
-# Written by tests/docs/fork_server.py. Imports only what is built into Python: it starts in 15 ms.
-import _signal, _socket, marshal, os, sys
-
-words, real = sys.argv[1:], {real!r}
-if (
-    _signal.getsignal(_signal.SIGINT) != _signal.default_int_handler
-    or any(word in {stays!r} for word in words)
-    or any(name.startswith(("PYTHON", "COVERAGE", "LC_")) for name in os.environ)
-    or os.environ.get("LANG") != {lang!r}
-):
-    os.execv(real, [real, *words])
-
-child, early = 0, []
-def forward(number, frame):
-    if child:
-        os.kill(child, number)
-    else:
-        early.append(number)
-for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
-    _signal.signal(number, forward)
-
-def is_inherited(number):
-    try:
-        return os.get_inheritable(number)
-    except OSError:
-        return False
-fds = [number for number in range({most}) if is_inherited(number)]
-server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-server.connect({socket!r})
-text = marshal.dumps(([real, *words], os.getcwdb(), dict(os.environb), fds))
-message = len(text).to_bytes(4, "big") + text
-rights = b"".join(number.to_bytes(4, sys.byteorder) for number in fds)
-sent = server.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if fds else [])
-server.sendall(message[sent:])
-
-child = int.from_bytes(server.recv(4, _socket.MSG_WAITALL), "big")
-for number in early:
-    os.kill(child, number)
-answer = server.recv(4, _socket.MSG_WAITALL)
-if len(answer) < 4:
-    os.write(2, b"the fork server of tests/docs has ended\\n")
-    os._exit(70)
-status = int.from_bytes(answer, "big", signed=True)
-if status < 0:  # the same end for this process, so that a shell and a parent see what they would see
-    if -status != _signal.SIGKILL:
-        _signal.signal(-status, _signal.SIG_DFL)
-    os.kill(os.getpid(), -status)
-os._exit(status)
-"""
 
 
 @contextlib.contextmanager
@@ -133,11 +113,13 @@ def running(real: Path) -> Generator[Path]:
             listener.listen()
             server = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, __file__, str(listener.fileno()), str(real.parent)], cwd=made,
-                    stdin=subprocess.PIPE, pass_fds=[listener.fileno()],
+                    [sys.executable, __file__, str(listener.fileno()), str(real.parent)],
+                    cwd=made,
+                    stdin=subprocess.PIPE,
+                    pass_fds=[listener.fileno()],
                     env={"PATH": os.defpath, "HOME": made, "LANG": LANG},
                 )
-            )  # fmt: skip
+            )
         client = CLIENT.format(
             python=sys.executable, real=str(real), stays=STAYS, lang=LANG, most=MAX_DESCRIPTORS, socket=address
         )

@@ -8,9 +8,26 @@ import pytest
 from scripts import generate_attacks
 from tests.docs.conftest import ROOT
 
-REQUIRED = ("script -qec", "setsid", "orphan", "trust from the agent", "init from the agent", "cancel the run", "PIN is exchanged", "hook",
-            "invented test results", "another iteration", "two servers at once", "named by the agent", "tells its reviewer",
-            "tells the next worker", "tool's answer", "your own configuration", "shadows", "login code")  # fmt: skip
+REQUIRED = (
+    "script -qec",
+    "setsid",
+    "orphan",
+    "trust from the agent",
+    "init from the agent",
+    "cancel the run",
+    "PIN is exchanged",
+    "hook",
+    "invented test results",
+    "another iteration",
+    "two servers at once",
+    "named by the agent",
+    "tells its reviewer",
+    "tells the next worker",
+    "tool's answer",
+    "your own configuration",
+    "shadows",
+    "login code",
+)
 
 
 def test_the_page_of_attacks_is_what_the_marks_say(root: Path) -> None:

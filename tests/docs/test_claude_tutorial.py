@@ -25,10 +25,18 @@ def test_the_first_gated_change_goes_as_the_tutorial_tells_it(real_reader: Reade
 
     def person(run: str, phase: str) -> None:
         """At the terminal that the agent does not hold, with the PIN of step 2."""
-        approved.append(subprocess.run(
-            ["wfe-mcp", "approve", run, phase, "--pin-fd", "0"], cwd=project, env=real_reader.environment,
-            input="correct horse", capture_output=True, encoding="utf-8", check=False, timeout=120,
-        ))  # fmt: skip
+        approved.append(
+            subprocess.run(
+                ["wfe-mcp", "approve", run, phase, "--pin-fd", "0"],
+                cwd=project,
+                env=real_reader.environment,
+                input="correct horse",
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+                timeout=120,
+            )
+        )
 
     if real_clients.missing("claude"):
         with StdioClient([entry["command"], *entry["args"]], cwd=project, env=real_reader.environment) as agent:

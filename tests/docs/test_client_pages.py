@@ -20,9 +20,11 @@ from wfe_mcp.testing.playground import Playground
 RECORDED = ROOT / "docs" / "how-to" / "clients" / "recorded"
 SENTENCE = "Use wfe quick_fix: add(1, 2) gives -1; it should give 3."
 STARTED = {
-    "claude-code": f'claude -p "{SENTENCE}"', "codex": f'codex exec "{SENTENCE}"', "opencode": f'opencode run "{SENTENCE}"',
+    "claude-code": f'claude -p "{SENTENCE}"',
+    "codex": f'codex exec "{SENTENCE}"',
+    "opencode": f'opencode run "{SENTENCE}"',
     "gemini-cli": f'gemini -p "{SENTENCE}"',
-}  # fmt: skip
+}
 
 
 def normal(text: str, project: Playground, home: Path, run: str) -> str:
@@ -74,11 +76,19 @@ def test_a_real_client_finishes_a_quick_fix_and_its_page_shows_that_session_as_i
             assert (project.root / name).read_text(encoding="utf-8") == text
         assert [each.code for each in model.heard if each.code] == ["needs_human"]
         assert len(model.called) <= 9
-        told = "\n".join([
-            f"$ wfe-mcp install --client {client.name} --scope {client.scope} --allow", installed.rstrip(),
-            f"$ {STARTED[client.name]}", conversation(model), "  Done.", "",
-            "and at a terminal of your own, when it waits for you:", *approved, "",
-        ])  # fmt: skip
+        told = "\n".join(
+            [
+                f"$ wfe-mcp install --client {client.name} --scope {client.scope} --allow",
+                installed.rstrip(),
+                f"$ {STARTED[client.name]}",
+                conversation(model),
+                "  Done.",
+                "",
+                "and at a terminal of your own, when it waits for you:",
+                *approved,
+                "",
+            ]
+        )
         found = normal(told, project, home, run)
     file = RECORDED / f"{client.name}.txt"
     if os.environ.get("WFE_RECORD"):

@@ -47,9 +47,11 @@ def test_every_command_of_the_page_exists_with_its_options(page: Path) -> None:
     known = commands()
     assert [
         fault
-        for text in code for line in text.replace("\\\n", " ").splitlines() for found in NAMED.finditer(line)
+        for text in code
+        for line in text.replace("\\\n", " ").splitlines()
+        for found in NAMED.finditer(line)
         for fault in faults_of(found[1], known)
-    ] == []  # fmt: skip
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,14 @@ def interrupted(reader: Reader, fast_program: Path) -> list[tuple[int, str, str]
         (("watch", run), signal.SIGTERM),
     ):
         with subprocess.Popen(
-            ["wfe-mcp", *words], cwd=reader.folder, env=reader.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
-        ) as waiting:  # fmt: skip
+            ["wfe-mcp", *words],
+            cwd=reader.folder,
+            env=reader.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        ) as waiting:
             is_waiting = select.select([began], [], [], TIMEOUT_S)[0]
             os.read(began, 2) if is_waiting else waiting.kill()
             waiting.send_signal(number)

@@ -27,9 +27,10 @@ def test_the_text_is_revised_as_the_page_tells(root: Path, tmp_path: Path) -> No
     (folder / "template.json").write_text(json.dumps(template), encoding="utf-8")
     bad = {"verdict": "fail", "summary": "clumsy", "findings": [{"severity": "high", "title": "It is clumsy"}]}
     script: Script = {
-        "write": [Work({"front": {}, "body": "first"})], "revise": [Work({}), Work({"front": {}, "body": "second"})],  # its first try was skipped
+        "write": [Work({"front": {}, "body": "first"})],
+        "revise": [Work({}), Work({"front": {}, "body": "second"})],  # its first try was skipped
         "review": [Work(bad), Work({"verdict": "pass", "summary": "fine", "findings": []})],
-    }  # fmt: skip
+    }
 
     with Playground(tmp_path, templates=[folder]) as play, play.agent() as agent:
         played = drive(agent.call, play.root, template["name"], {}, script)

@@ -102,19 +102,24 @@ def test_a_budget_is_set_reached_and_raised_as_the_page_tells_it(reader: Reader,
 
 OPINIONS: list[dict[str, Any]] = [
     {
-        "verdict": "concerns", "summary": "Enough for one process",
+        "verdict": "concerns",
+        "summary": "Enough for one process",
         "findings": [
-            {"severity": "medium", "title": "A second process takes no notice of it", "file": "src/store.py", "line": 12,
-             "recommendation": "Lock the file"}
+            {
+                "severity": "medium",
+                "title": "A second process takes no notice of it",
+                "file": "src/store.py",
+                "line": 12,
+                "recommendation": "Lock the file",
+            }
         ],
     },
     {
-        "verdict": "fail", "summary": "Two things in one step",
-        "findings": [
-            {"severity": "high", "title": "Step S-1 is all there is", "recommendation": "Make two of it"}
-        ],
+        "verdict": "fail",
+        "summary": "Two things in one step",
+        "findings": [{"severity": "high", "title": "Step S-1 is all there is", "recommendation": "Make two of it"}],
     },
-]  # fmt: skip
+]
 
 
 def test_a_second_opinion_is_asked_read_and_overruled_as_the_page_tells_it(reader: Reader, root: Path) -> None:

@@ -34,11 +34,13 @@ def test_the_list_is_worked_as_the_page_tells(root: Path, tmp_path: Path) -> Non
     folder.mkdir()
     (folder / "template.json").write_text(json.dumps(template), encoding="utf-8")
     script: Script = {
-        "plan": [Work({"steps": STEPS})], "review": [checked("pass")],
+        "plan": [Work({"steps": STEPS})],
+        "review": [checked("pass")],
         "build[S-1].code": [Work({"summary": "walls"}), Work({"summary": "better walls"})],
         "build[S-1].check": [checked("fail"), checked("pass")],
-        "build[S-2].code": [Work({"summary": "roof"})], "build[S-2].check": [checked("pass")],
-    }  # fmt: skip
+        "build[S-2].code": [Work({"summary": "roof"})],
+        "build[S-2].check": [checked("pass")],
+    }
     with Playground(tmp_path, templates=[folder]) as play, play.agent() as agent:
         played = drive(agent.call, play.root, template["name"], {}, script)
         assert play.problems(played.run) == []

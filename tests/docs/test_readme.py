@@ -49,9 +49,15 @@ def test_each_command_of_the_readme_works(reader: Reader) -> None:
     for words in told:
         more = next((options for word, options in MORE.items() if word in words), list[str]())
         done = subprocess.run(
-            [*words, *more], cwd=reader.folder, env=reader.environment, input=PIN, capture_output=True, encoding="utf-8",
-            timeout=60, check=False,
-        )  # fmt: skip
+            [*words, *more],
+            cwd=reader.folder,
+            env=reader.environment,
+            input=PIN,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, words
         assert [line for line in done.stderr.splitlines() if not line.startswith("Next: ")] == [], words
         assert done.stdout, words

@@ -56,6 +56,19 @@ def test_every_word_has_one_row_in_the_glossary(root: Path) -> None:
 
     assert len(words) == len(set(words))
     assert {
-        "template", "run", "phase", "attempt", "iteration", "artifact", "gate", "decision", "opinion", "checkpoint",
-        "event", "job", "work item", "check", "role",
-    } <= set(words)  # fmt: skip
+        "template",
+        "run",
+        "phase",
+        "attempt",
+        "iteration",
+        "artifact",
+        "gate",
+        "decision",
+        "opinion",
+        "checkpoint",
+        "event",
+        "job",
+        "work item",
+        "check",
+        "role",
+    } <= set(words)

@@ -25,10 +25,11 @@ def test_the_inner_template_is_run_as_the_page_tells(root: Path, tmp_path: Path)
     assert lint(outer).requires.templates == ("note_release",)
     verdict: dict[str, Any] = {"summary": "s", "findings": []}
     script: Script = {
-        "build": [Work({"summary": "a door"})], "tell": [Work({"front": {}, "body": "done"})],
+        "build": [Work({"summary": "a door"})],
+        "tell": [Work({"front": {}, "body": "done"})],
         "release[1].draft": [Work({"front": {}, "body": "bad"}), Work({"front": {}, "body": "There is a door."})],
         "release[1].check": [Work({"verdict": "fail", **verdict}), Work({"verdict": "pass", **verdict})],
-    }  # fmt: skip
+    }
 
     with Playground(tmp_path, templates=folders) as play, play.agent() as agent:
         played = drive(agent.call, play.root, outer["name"], {}, script)

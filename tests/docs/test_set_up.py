@@ -15,9 +15,14 @@ STARTS_FROM = re.compile(
     r"^(<summary>Set it up in an empty folder</summary>|.*\bIn an empty folder:|.*\bYou need )", re.MULTILINE
 )
 TEMPLATE_PAGES = (
-    "call-tools-in-a-workflow", "go-back", "recover-with-a-subflow", "reuse-a-template", "share-with-locks", "undo-what-failed",
+    "call-tools-in-a-workflow",
+    "go-back",
+    "recover-with-a-subflow",
+    "reuse-a-template",
+    "share-with-locks",
+    "undo-what-failed",
     "work-through-a-list",
-)  # fmt: skip
+)
 """Pages that say: save the template, lint it, trust it, start it."""
 CONFIGURED = """
 [mcp_servers.github]
@@ -31,10 +36,12 @@ argv = ["true"]
 """
 """What two pages say that their templates need."""
 INPUTS = {
-    "by_scope": {"tasks": '[{"title": "a", "scopes": ["app"]}]'}, "find_and_fix": {"task": "a", "failure": "b"},
-    "build_with_care": {"task": "a"}, "note_release": {"changes": '["a"]'},
+    "by_scope": {"tasks": '[{"title": "a", "scopes": ["app"]}]'},
+    "find_and_fix": {"task": "a", "failure": "b"},
+    "build_with_care": {"task": "a"},
+    "note_release": {"changes": '["a"]'},
     "issue_to_pr": {"number": "7"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
@@ -62,9 +69,10 @@ def test_the_templates_of_the_pages_are_saved_checked_trusted_and_started_as_the
     for template in made:
         name = template["name"]
         typed += [
-            f"cp ../{name}.json .wfe/templates/{name}.json", f"wfe-mcp templates lint {name}",
+            f"cp ../{name}.json .wfe/templates/{name}.json",
+            f"wfe-mcp templates lint {name}",
             f"printf 'correct horse' | wfe-mcp trust {name} --yes --pin-fd 0",
-        ]  # fmt: skip
+        ]
     for name in [template["name"] for template in made]:
         given = [f"--input '{key}={value}'" for key, value in INPUTS.get(name, {}).items()]
         typed.append(" ".join(["wfe-mcp", "start", name, *given]))

@@ -19,9 +19,12 @@ TEST = """
         self.assertEqual(slug("a/b"), "a-b")
 """
 REPRODUCED = {
-    "test": "test_slug.TestSlug.test_slashes_become_dashes", "file": "tests/test_slug.py",
-    "why": "slug() leaves slashes alone", "expected": "a-b", "actual": "a/b",
-}  # fmt: skip
+    "test": "test_slug.TestSlug.test_slashes_become_dashes",
+    "file": "tests/test_slug.py",
+    "why": "slug() leaves slashes alone",
+    "expected": "a-b",
+    "actual": "a/b",
+}
 CHANGE = {"summary": "slug() turns slashes into dashes", "files": ["slug.py"]}
 
 
@@ -48,6 +51,12 @@ def test_the_first_run_goes_as_the_tutorial_tells_it(real_reader: Reader, root: 
 def approve(reader: Reader, run: str) -> subprocess.CompletedProcess[str]:
     """The reader, at the terminal that the agent does not hold, with the PIN of step 3."""
     return subprocess.run(
-        ["wfe-mcp", "approve", run, "fix", "--pin-fd", "0"], cwd=reader.folder, env=reader.environment,
-        input="correct horse", capture_output=True, encoding="utf-8", check=False, timeout=60,
-    )  # fmt: skip
+        ["wfe-mcp", "approve", run, "fix", "--pin-fd", "0"],
+        cwd=reader.folder,
+        env=reader.environment,
+        input="correct horse",
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )

@@ -22,10 +22,15 @@ def test_the_template_of_the_page_is_written_linted_started_and_played(reader: R
     tests = [block for block in blocks_of(root / PAGE) if block.language == "python"]
     (reader.folder / "test_notes.py").write_text(tests[0].text, encoding="utf-8")
     played = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", "test_notes.py"], cwd=reader.folder,
-        env=reader.environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S,
+        [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", "test_notes.py"],
+        cwd=reader.folder,
+        env=reader.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
         check=False,
-    )  # fmt: skip
+    )
 
     assert len(tests) == 1
     assert {block.language for block in blocks_of(root / PAGE)} == {"sh", "text", "python"}

@@ -15,15 +15,27 @@ from mcp.server import MCPServer
 REPOSITORY = "owner repo"
 PULL = {"number": 9, "title": "Warn", "body": "Of a storm tide", "user": {"login": "mira"}}
 RUN = {
-    "id": 77, "name": "test", "head_branch": "main", "head_sha": "abc", "html_url": "https://example.org/runs/77",
-}  # fmt: skip
+    "id": 77,
+    "name": "test",
+    "head_branch": "main",
+    "head_sha": "abc",
+    "html_url": "https://example.org/runs/77",
+}
 KIND = {
-    "type": "bug", "priority": "high", "category": "tides", "suggested_labels": ["bug"], "milestone": 3, "notes": "Soon",
-}  # fmt: skip
+    "type": "bug",
+    "priority": "high",
+    "category": "tides",
+    "suggested_labels": ["bug"],
+    "milestone": 3,
+    "notes": "Soon",
+}
 FOUND = {
-    "description": "It does not start", "root_cause": "No memory", "fix_description": "Give it memory",
-    "fix_instructions": "Raise the limit", "affected_files": ["deploy.yml"],
-}  # fmt: skip
+    "description": "It does not start",
+    "root_cause": "No memory",
+    "fix_description": "Give it memory",
+    "fix_instructions": "Raise the limit",
+    "affected_files": ["deploy.yml"],
+}
 TOOLS: dict[str, tuple[str, object]] = {
     "getIssue": (f"{REPOSITORY} number", {"number": 7, "title": "Storm", "body": "It floods", "labels": ["new"]}),
     "createBranch": (f"{REPOSITORY} branch from_", {"name": "made"}),

@@ -156,9 +156,14 @@ class Scene:
         goal = {"type": "object", "properties": {"goal": {"type": "string", "minLength": 1}}}
         inputs = keys.pop("schema", goal)
         made: dict[str, Any] = {
-            "format": "wfe/1", "name": name, "version": "1.0.0", "title": "A drill", "inputs": inputs,
-            "phases": list(phases), **keys,
-        }  # fmt: skip
+            "format": "wfe/1",
+            "name": name,
+            "version": "1.0.0",
+            "title": "A drill",
+            "inputs": inputs,
+            "phases": list(phases),
+            **keys,
+        }
         self.write(f".wfe/templates/{name}/template.json", json.dumps(made))
         if trusted:
             with self.store.tx() as tx:

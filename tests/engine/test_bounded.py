@@ -10,8 +10,10 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.approvals import decide as approvals
 
 REPORT = {
-    "type": "object", "required": ["role", "status"], "properties": {"role": {"type": "string"}, "status": {"type": "string"}},
-}  # fmt: skip
+    "type": "object",
+    "required": ["role", "status"],
+    "properties": {"role": {"type": "string"}, "status": {"type": "string"}},
+}
 MOST = 10
 
 GATES: dict[str, dict[str, Any]] = {

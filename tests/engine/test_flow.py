@@ -37,9 +37,11 @@ def test_every_step_is_an_event_and_the_log_alone_rebuilds_the_run(scene: Scene)
 
 def test_a_false_condition_skips_and_a_true_one_does_not(scene: Scene) -> None:
     run = scene.start(
-        phase("plan"), phase("a", when="${artifacts.plan_note.title == 'no'}"), phase("b", when="${inputs.goal == 'x'}"),
+        phase("plan"),
+        phase("a", when="${artifacts.plan_note.title == 'no'}"),
+        phase("b", when="${inputs.goal == 'x'}"),
         inputs={"goal": "x"},
-    )  # fmt: skip
+    )
     scene.do(run, "plan")
     assert (scene.attempt(run, "a").status, scene.attempt(run, "b").status) == ("skipped", "ready")
 

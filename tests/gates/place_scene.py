@@ -22,9 +22,7 @@ BASE_PY = str(Path(sys.base_prefix, "bin", Path(PY).name))
 
 
 def check(*argv: str, **more: Any) -> FrozenCheck:
-    return FrozenCheck.model_validate(
-        {"name": "test", "argv": argv, "timeout_s": 60.0, "where": "checkout", **more}
-    )  # fmt: skip
+    return FrozenCheck.model_validate({"name": "test", "argv": argv, "timeout_s": 60.0, "where": "checkout", **more})
 
 
 def judge(project: Project, found: FrozenCheck, **more: Any) -> Judgement:

@@ -47,9 +47,15 @@ def record(runner: str, case: str, root: Path, evidence: Path) -> dict[str, Any]
     if plan.tests is not None:
         plan.tests.folder.mkdir(parents=True, exist_ok=True)
     run = subprocess.run(
-        plan.argv, cwd=plan.cwd, env=env | dict(plan.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=300, check=False,
-    )  # fmt: skip
+        plan.argv,
+        cwd=plan.cwd,
+        env=env | dict(plan.env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+        check=False,
+    )
     globs = plan.tests.globs if plan.tests is not None else ()
     written = [path for glob in globs for path in sorted(plan.tests.folder.glob(glob))] if plan.tests else []
     modules = root / "node_modules"

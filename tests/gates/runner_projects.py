@@ -5,10 +5,8 @@ Used by live runs (where the runner is installed), by the recordings of ``record
 ``scripts/runners_page.py``, which makes the table of the documentation from it.
 """
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 CASES = ("red", "green", "none", "crash", "missing")
 
@@ -31,14 +29,6 @@ class RunnerProject:
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Live:
-    """How a test runs a runner for real. ``needs``: what must be had beside its program; skipped with the reason otherwise."""
-
-    argv: tuple[str, ...]
-    needs: Literal["", "npm", "nextest", "maven", "gradle"] = ""
 
 
 def _python() -> dict[str, dict[str, str]]:
@@ -203,24 +193,45 @@ def _javascript(name: str, red: str, old: str, header: str = "") -> dict[str, di
 
 _CARGO = {"Cargo.toml": '[package]\nname = "calc"\nversion = "0.1.0"\nedition = "2021"\n'}
 _RUST_STATES = _states(
-    "src/lib.rs", _RUST, "(1, 2)", "(1, 1)", "pub fn x() {}\n", "fn x( {\n",
+    "src/lib.rs",
+    _RUST,
+    "(1, 2)",
+    "(1, 1)",
+    "pub fn x() {}\n",
+    "fn x( {\n",
     "use no_such_crate::X;\n" + _RUST,
-)  # fmt: skip
+)
 _CTEST_STATES = _states(
-    "CMakeLists.txt", _CTEST, "-E false", "-E true", _CTEST.partition("add_test")[0], _CTEST,
-    _CTEST.replace("${CMAKE_COMMAND} -E false", "no_such_program").replace("${CMAKE_COMMAND} -E true", "no_such_program"),
-)  # fmt: skip
+    "CMakeLists.txt",
+    _CTEST,
+    "-E false",
+    "-E true",
+    _CTEST.partition("add_test")[0],
+    _CTEST,
+    _CTEST.replace("${CMAKE_COMMAND} -E false", "no_such_program").replace(
+        "${CMAKE_COMMAND} -E true", "no_such_program"
+    ),
+)
 
 PROJECTS: dict[str, RunnerProject] = {
     "pytest": RunnerProject(("pytest", "-q", "-p", "no:cacheprovider"), _python()),
     "unittest": RunnerProject(
         ("python", "-m", "unittest"),
-        _states("test_calc.py", _UNITTEST, "(1, 2)", "(1, 1)", "x = 1\n", "def (\n", "import no_such_module\n" + _UNITTEST),
+        _states(
+            "test_calc.py", _UNITTEST, "(1, 2)", "(1, 1)", "x = 1\n", "def (\n", "import no_such_module\n" + _UNITTEST
+        ),
     ),
     "node:test": RunnerProject(
         ("node", "--test"),
-        _states("calc.test.mjs", _NODE, "(1, 2)", "(1, 1)", "export {};\n", "this is not javascript (\n",
-                "import x from 'no-such-package';\n" + _NODE),
+        _states(
+            "calc.test.mjs",
+            _NODE,
+            "(1, 2)",
+            "(1, 1)",
+            "export {};\n",
+            "this is not javascript (\n",
+            "import x from 'no-such-package';\n" + _NODE,
+        ),
     ),
     "jest": RunnerProject(("npx", "jest"), _javascript("calc.test.js", _JEST, "(1).toBe(2)"), {"package.json": "{}"}),
     "vitest": RunnerProject(
@@ -228,156 +239,143 @@ PROJECTS: dict[str, RunnerProject] = {
         _javascript("calc.test.js", _JEST, "(1).toBe(2)", "import { describe, expect, test } from 'vitest';\n"),
         {"package.json": "{}"},
     ),
-    "mocha": RunnerProject(("npm", "test"), _javascript("test/calc.js", _MOCHA, "(1, 2)"), {"package.json": '{"scripts": {"test": "mocha"}}'}),
+    "mocha": RunnerProject(
+        ("npm", "test"),
+        _javascript("test/calc.js", _MOCHA, "(1, 2)"),
+        {"package.json": '{"scripts": {"test": "mocha"}}'},
+    ),
     "playwright": RunnerProject(
         ("npx", "playwright", "test"),
-        _javascript("tests/calc.spec.js", _JEST.replace("describe(", "test.describe("), "(1).toBe(2)",
-                    "import { expect, test } from '@playwright/test';\n")
-        | {"missing": {"tests/calc.spec.js": "import { test } from '@playwright/test';\ntest('opens', async ({ page }) => { await page.goto('about:blank'); });\n"}},
+        _javascript(
+            "tests/calc.spec.js",
+            _JEST.replace("describe(", "test.describe("),
+            "(1).toBe(2)",
+            "import { expect, test } from '@playwright/test';\n",
+        )
+        | {
+            "missing": {
+                "tests/calc.spec.js": "import { test } from '@playwright/test';\ntest('opens', async ({ page }) => { await page.goto('about:blank'); });\n"
+            }
+        },
         {"package.json": '{"type": "module"}', "playwright.config.js": "export default { testDir: 'tests' };\n"},
     ),
     "go test": RunnerProject(
         ("go", "test", "./..."),
-        _states("calc_test.go", _GO, "1 != 2", "1 != 1", "package calc\n", "package calc\n\nfunc TestAdds(\n",
-                'package calc\n\nimport _ "example.com/no/such"\n'),
+        _states(
+            "calc_test.go",
+            _GO,
+            "1 != 2",
+            "1 != 1",
+            "package calc\n",
+            "package calc\n\nfunc TestAdds(\n",
+            'package calc\n\nimport _ "example.com/no/such"\n',
+        ),
         {"go.mod": "module example.com/calc\n\ngo 1.19\n", "calc.go": "package calc\n"},
     ),
     "cargo test": RunnerProject(("cargo", "test"), _RUST_STATES, _CARGO),
     "cargo nextest": RunnerProject(("cargo", "nextest", "run"), _RUST_STATES, _CARGO),
     "Maven": RunnerProject(
         ("mvn", "-o", "-q", "test"),
-        _states("src/test/java/CalcTest.java", _JAVA, "(1, 2)", "(1, 1)", "public class CalcTest { }\n", "public class {\n",
-                "import no.such.Thing;\n" + _JAVA),
+        _states(
+            "src/test/java/CalcTest.java",
+            _JAVA,
+            "(1, 2)",
+            "(1, 1)",
+            "public class CalcTest { }\n",
+            "public class {\n",
+            "import no.such.Thing;\n" + _JAVA,
+        ),
         {"pom.xml": _POM},
     ),
     "Gradle": RunnerProject(
         ("gradle", "--offline", "test"),
-        _states("src/test/java/CalcTest.java", _JAVA, "(1, 2)", "(1, 1)", "public class CalcTest { }\n", "public class {\n",
-                "import no.such.Thing;\n" + _JAVA),
+        _states(
+            "src/test/java/CalcTest.java",
+            _JAVA,
+            "(1, 2)",
+            "(1, 1)",
+            "public class CalcTest { }\n",
+            "public class {\n",
+            "import no.such.Thing;\n" + _JAVA,
+        ),
         {"build.gradle": _GRADLE},
     ),
     "dotnet test": RunnerProject(
         ("dotnet", "test"),
-        _states("CalcTest.cs", _CSHARP, "(1, 2)", "(1, 1)", "public class CalcTest { }\n", "public class {\n", "using No.Such.Thing;\n" + _CSHARP),
+        _states(
+            "CalcTest.cs",
+            _CSHARP,
+            "(1, 2)",
+            "(1, 1)",
+            "public class CalcTest { }\n",
+            "public class {\n",
+            "using No.Such.Thing;\n" + _CSHARP,
+        ),
         {"Calc.csproj": _CSPROJ},
     ),
     "RSpec": RunnerProject(
-        ("rspec",), _states("spec/calc_spec.rb", _RSPEC, "(1).to eq(2)", "(1).to eq(1)", "", "RSpec.describe (\n", 'require "no_such_gem"\n' + _RSPEC)
+        ("rspec",),
+        _states(
+            "spec/calc_spec.rb",
+            _RSPEC,
+            "(1).to eq(2)",
+            "(1).to eq(1)",
+            "",
+            "RSpec.describe (\n",
+            'require "no_such_gem"\n' + _RSPEC,
+        ),
     ),
     "minitest": RunnerProject(
         ("rake", "test"),
-        _states("test/calc_test.rb", _MINITEST, "1, 2", "1, 1", 'require "minitest/autorun"\n', "class (\n", 'require "no_such_gem"\n' + _MINITEST),
+        _states(
+            "test/calc_test.rb",
+            _MINITEST,
+            "1, 2",
+            "1, 1",
+            'require "minitest/autorun"\n',
+            "class (\n",
+            'require "no_such_gem"\n' + _MINITEST,
+        ),
         {"Rakefile": 'require "rake/testtask"\nRake::TestTask.new { |t| t.pattern = "test/*_test.rb" }\n'},
     ),
     "PHPUnit": RunnerProject(
         ("phpunit", "tests"),
-        _states("tests/CalcTest.php", _PHP, "(1, 2)", "(1, 1)", "<?php\n", "<?php class (\n", '<?php require "no_such.php"; ?>\n' + _PHP),
+        _states(
+            "tests/CalcTest.php",
+            _PHP,
+            "(1, 2)",
+            "(1, 1)",
+            "<?php\n",
+            "<?php class (\n",
+            '<?php require "no_such.php"; ?>\n' + _PHP,
+        ),
     ),
-    "ctest": RunnerProject(("ctest", "--test-dir", "build"), _CTEST_STATES, before=(("cmake", "-S", ".", "-B", "build"),)),
+    "ctest": RunnerProject(
+        ("ctest", "--test-dir", "build"), _CTEST_STATES, before=(("cmake", "-S", ".", "-B", "build"),)
+    ),
     "bats": RunnerProject(
-        ("bats", "test"), _states("test/calc.bats", _BATS, "1 -eq 2", "1 -eq 1", "# none\n", '@test "adds" { (\n', "load no_such_helper\n" + _BATS)
+        ("bats", "test"),
+        _states(
+            "test/calc.bats",
+            _BATS,
+            "1 -eq 2",
+            "1 -eq 1",
+            "# none\n",
+            '@test "adds" { (\n',
+            "load no_such_helper\n" + _BATS,
+        ),
     ),
     "TAP": RunnerProject(
-        ("prove",), _states("t/calc.t", _TAP, "not ok 2", "ok 2", 'print "1..0 # SKIP none\\n";\n', "this is not perl (\n", "use No::Such::Module;\n" + _TAP)
+        ("prove",),
+        _states(
+            "t/calc.t",
+            _TAP,
+            "not ok 2",
+            "ok 2",
+            'print "1..0 # SKIP none\\n";\n',
+            "this is not perl (\n",
+            "use No::Such::Module;\n" + _TAP,
+        ),
     ),
-}  # fmt: skip
+}
 """By the runner's name."""
-
-_NPM = ("jest", "playwright", "vitest")
-_PATH = ("go test", "RSpec", "minitest", "PHPUnit", "ctest", "bats", "TAP")
-
-LIVE: dict[str, Live] = (
-    {
-        "pytest": Live((sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider")),
-        "unittest": Live((sys.executable, "-m", "unittest")),
-        "node:test": Live(("node", "--test")),
-        "cargo test": Live(("cargo", "test", "--offline", "--target-dir", "target")),
-        "cargo nextest": Live(("cargo", "nextest", "run", "--offline", "--target-dir", "target"), "nextest"),
-        "Maven": Live(PROJECTS["Maven"].argv, "maven"),
-        "Gradle": Live((*PROJECTS["Gradle"].argv, "--no-daemon"), "gradle"),
-    }
-    | {runner: Live((f"node_modules/.bin/{runner}", *PROJECTS[runner].argv[2:]), "npm") for runner in _NPM}
-    | {"mocha": Live(PROJECTS["mocha"].argv, "npm")}
-    | {runner: Live(PROJECTS[runner].argv) for runner in _PATH}
-)
-"""Those that a test runs for real. Their directories of packages have no dotnet."""
-
-EXPECTED: dict[str, dict[str, str]] = {
-    "pytest": {
-        "from": "reporter", "bad": "test_calc.py::test_bad", "none": "pytest ended without finding tests",
-        "crash": "pytest ended while collecting", "missing": "a module is missing",
-    },
-    "unittest": {
-        "from": "printed", "bad": "test_bad (test_calc.Calc.test_bad)", "none": "unittest ended without finding tests",
-        "crash": "unittest ended while loading the tests", "missing": "a module is missing",
-    },
-    "node:test": {
-        "from": "reporter", "bad": "calc.test.mjs::suite > bad", "none": "node:test ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "jest": {
-        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "jest ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "vitest": {
-        "from": "reporter", "bad": "calc.test.js::suite > bad", "none": "vitest ended without finding tests",
-        "crash": "vitest ended before its tests", "missing": "a module is missing",
-    },
-    "mocha": {
-        "from": "reporter", "bad": "test/calc.js::suite > bad", "none": "mocha ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "playwright": {
-        "from": "reporter", "bad": "tests/calc.spec.js::suite > bad", "none": "playwright ended without finding tests",
-        "crash": "there is a syntax error", "missing": "because its browser is not installed",
-    },
-    "go test": {
-        "from": "reporter", "bad": "example.com/calc::TestBad > inner", "none": "go test ended without finding tests",
-        "crash": "because it did not build", "missing": "a module is missing",
-    },
-    "cargo test": {
-        "from": "printed", "bad": "tests::bad", "none": "cargo test ended without finding tests",
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "cargo nextest": {
-        "from": "printed", "bad": "tests::bad", "none": "cargo nextest ended without finding tests",
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "Maven": {
-        "from": "reporter", "bad": "CalcTest::bad", "none": "Maven ended without writing target/surefire-reports/TEST-*.xml",
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "Gradle": {
-        "from": "reporter", "bad": "CalcTest::bad", "none": "Gradle ended without writing build/test-results/*/TEST-*.xml",
-        "crash": "because it did not compile", "missing": "because it did not compile",
-    },
-    "dotnet test": {
-        "from": "reporter", "bad": "CalcTest.Bad", "none": "dotnet test ended without finding tests",
-        "crash": "dotnet test ended because it did not build", "missing": "dotnet test ended because it did not build",
-    },
-    "RSpec": {
-        "from": "reporter", "bad": "spec/calc_spec.rb::Calc > bad", "none": "RSpec ended without finding tests",
-        "crash": "RSpec ended while loading the examples", "missing": "a module is missing",
-    },
-    "minitest": {
-        "from": "printed", "bad": "CalcTest#test_bad", "none": "minitest ended without finding tests",
-        "crash": "there is a syntax error", "missing": "a module is missing",
-    },
-    "PHPUnit": {
-        "from": "reporter", "bad": "tests/CalcTest.php::testBad", "none": "PHPUnit ended without finding tests",
-        "crash": "there is a syntax error", "missing": "PHPUnit ended with a PHP error",
-    },
-    "ctest": {
-        "from": "reporter", "bad": "bad::bad", "none": "ctest ended without finding tests",
-        "crash": "ctest ended before its tests", "missing": "because the test programs are not built",
-    },
-    "bats": {
-        "from": "reporter", "bad": "calc.bats::bad", "none": "bats ended without finding tests",
-        "crash": "there is a syntax error", "missing": "bats ended before its tests",
-    },
-    "TAP": {
-        "from": "printed", "bad": "bad", "none": "TAP ended without finding tests",
-        "crash": "TAP ended before its tests", "missing": "TAP ended before its tests",
-    },
-}  # fmt: skip
-"""By runner: where the counts come from, the id of the failing test, and what the gate says of the other three states."""

@@ -228,8 +228,11 @@ def test_a_brought_file_is_copied_and_its_bytes_are_hashed(project: Project) -> 
     assert (project.root / ".env").read_text() == "A=1"
     listed = {each["path"]: each for each in judgement.data["bring"]}
     assert listed[".env"] == {
-        "path": ".env", "how": "copied", "covers": "its bytes", "sha256": hashlib_of(project.root / ".env"),
-    }  # fmt: skip
+        "path": ".env",
+        "how": "copied",
+        "covers": "its bytes",
+        "sha256": hashlib_of(project.root / ".env"),
+    }
     assert listed["src"]["how"] == "part of the tree"
     assert "PYTHONPYCACHEPREFIX" in judgement.data["variables"]
 

@@ -347,9 +347,12 @@ def test_evidence_names_the_program_that_ran_and_not_the_one_that_was_meant(proj
     shim.write_text("#!/bin/sh\nexit 0\n")
     shim.chmod(0o755)
     judgement = run_check(
-        frozen(("runtests",), env=["TOKEN"]), name="test", root=project.root, evidence_dir=project.root / ".wfe/e",
+        frozen(("runtests",), env=["TOKEN"]),
+        name="test",
+        root=project.root,
+        evidence_dir=project.root / ".wfe/e",
         environ={"PATH": f"{shims}:/usr/bin:/bin", "TOKEN": "canary", "OTHER": "x"},
-    )  # fmt: skip
+    )
     digest = hashlib.sha256(shim.read_bytes()).hexdigest()
     assert judgement.data["program"] == {"path": str(shim.resolve()), "sha256": digest}
     assert judgement.data["variables"] == ["PATH", "PYTHONDONTWRITEBYTECODE", "TOKEN"]

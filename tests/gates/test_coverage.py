@@ -10,14 +10,17 @@ from wfe_mcp.gates.markup import UnreadableReport
     ("content", "percent"),
     [
         (b'<?xml version="1.0"?><coverage line-rate="0.8765" version="7"/>', 87.65),
-        (b'<report><package><counter type="LINE" missed="9" covered="1"/></package>'
-         b'<counter type="INSTRUCTION" missed="1" covered="1"/><counter type="LINE" missed="1" covered="3"/></report>', 75.0),
+        (
+            b'<report><package><counter type="LINE" missed="9" covered="1"/></package>'
+            b'<counter type="INSTRUCTION" missed="1" covered="1"/><counter type="LINE" missed="1" covered="3"/></report>',
+            75.0,
+        ),
         (b'{"totals": {"percent_covered": 93.333333}}', 93.33),
         (b'{"total": {"lines": {"total": 10, "covered": 5, "pct": 50}}}', 50.0),
         (b"TN:\nSF:a.js\nLF:10\nLH:4\nend_of_record\nSF:b.js\nLF:10\nLH:10\nend_of_record\n", 70.0),
         (b'<report><counter type="LINE" missed="0" covered="0"/></report>', 100.0),
     ],
-)  # fmt: skip
+)
 def test_line_coverage_is_read(content: bytes, percent: float) -> None:
     assert parse_coverage(content) == percent
 

@@ -37,8 +37,11 @@ STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title
         ("inputs.steps.all(s, s.title != '')", "inputs.steps", 1),
         ("!inputs.steps.exists(s, s.title == '')", "inputs.steps", 1),
         ("size(inputs.steps) > 2 && (inputs.steps.all(s, s.title != ', )('))", None, None),
-        ("inputs.steps.all(s, s.id != '') && inputs.steps.filter(s, s.id != 'a').all(s, s.title != '')",
-         "inputs.steps.filter(s, s.id != 'a')", 0),
+        (
+            "inputs.steps.all(s, s.id != '') && inputs.steps.filter(s, s.id != 'a').all(s, s.title != '')",
+            "inputs.steps.filter(s, s.id != 'a')",
+            0,
+        ),
         ("((inputs.steps.map(s, s.id).all(s, s in ['a', 'b'])))", "inputs.steps.map(s, s.id)", 2),
         ("inputs.names.all(n, n != 'b')", "inputs.names", 1),
         ("inputs.steps.all(s, s.title != '') || false", None, None),
@@ -50,7 +53,7 @@ STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title
         ("inputs.steps[0].title == 'y' && inputs.steps.all(s, true)", None, None),
         ("size(inputs.steps.filter(s, s.id == 'z')) > 0", None, None),
     ],
-)  # fmt: skip
+)
 def test_a_false_condition_over_a_list_names_the_first_item_that_breaks_it(
     condition: str, of: str | None, index: int | None
 ) -> None:

@@ -13,9 +13,7 @@ from wfe_mcp.workspace.git.working_tree import tree_hash
 
 
 def judge(project: Project, start: str | None = None, **rules: object) -> Judgement:
-    return judge_files(
-        FilesGate.model_validate({"kind": "files", **rules}), root=project.root, tree_at_start=start
-    )  # fmt: skip
+    return judge_files(FilesGate.model_validate({"kind": "files", **rules}), root=project.root, tree_at_start=start)
 
 
 def test_files_that_must_exist_do(project: Project) -> None:

@@ -41,9 +41,15 @@ def test_pytest_is_asked_for_a_report(argv: tuple[str, ...], at: int) -> None:
         ("python -m unittest discover -s tests", "python -m unittest discover -s tests -v"),
         ("npx jest src", "npx jest --json --outputFile=/e/r.json src"),
         ("npm exec -- jest", "npm exec -- jest --json --outputFile=/e/r.json"),
-        ("node --experimental-vm-modules node_modules/jest/bin/jest.js", "node --experimental-vm-modules node_modules/jest/bin/jest.js --json --outputFile=/e/r.json"),
+        (
+            "node --experimental-vm-modules node_modules/jest/bin/jest.js",
+            "node --experimental-vm-modules node_modules/jest/bin/jest.js --json --outputFile=/e/r.json",
+        ),
         ("pnpm exec vitest run", "pnpm exec vitest --reporter=default --reporter=json --outputFile.json=/e/r.json run"),
-        ("yarn vitest --reporter=verbose", "yarn vitest --reporter=json --outputFile.json=/e/r.json --reporter=verbose"),
+        (
+            "yarn vitest --reporter=verbose",
+            "yarn vitest --reporter=json --outputFile.json=/e/r.json --reporter=verbose",
+        ),
         ("npx playwright test", "npx playwright test --reporter=list,json"),
         ("go test ./...", "go test -json ./..."),
         ("go -C sub test ./...", "go -C sub test -json ./..."),
@@ -54,7 +60,7 @@ def test_pytest_is_asked_for_a_report(argv: tuple[str, ...], at: int) -> None:
         ("bats test", "bats --report-formatter junit --output /e/r test"),
         ("prove -r t", "prove -v -r t"),
     ],
-)  # fmt: skip
+)
 def test_a_runner_is_asked_for_what_its_row_says(line: str, added: str) -> None:
     assert " ".join(asked_of(line).argv) == added
 
@@ -79,10 +85,19 @@ def test_other_runners_are_recognised(line: str, runner: str | None) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "make pytest", "uv run --with pytest x", "sh -c pytest", "go run . test", "cargo build", "node server.js --test",
-        "playwright install", "npm exec jest", "npm test", "npm --prefix web test", "npm",
+        "make pytest",
+        "uv run --with pytest x",
+        "sh -c pytest",
+        "go run . test",
+        "cargo build",
+        "node server.js --test",
+        "playwright install",
+        "npm exec jest",
+        "npm test",
+        "npm --prefix web test",
+        "npm",
     ],
-)  # fmt: skip
+)
 def test_other_commands_are_left_as_they_are(line: str) -> None:
     assert asked_of(line) == Asked(tuple(line.split()))
 

@@ -11,9 +11,13 @@ from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask
 from wfe_mcp.workflow.model import OpinionGate
 
 FINDING = {
-    "severity": "high", "title": "It divides by zero", "detail": "mean([])", "file": "src/stats.py", "line": 12,
+    "severity": "high",
+    "title": "It divides by zero",
+    "detail": "mean([])",
+    "file": "src/stats.py",
+    "line": 12,
     "recommendation": "Test it",
-}  # fmt: skip
+}
 
 
 def gate(*reviewers: str, **more: Any) -> OpinionGate:

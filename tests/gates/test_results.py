@@ -90,9 +90,15 @@ def test_a_report_names_the_tests_that_passed() -> None:
 @pytest.mark.parametrize(
     ("test", "names"),
     [
-        ("tests/test_a.py::TestX::test_y[a-b]", ["tests/test_a.py::TestX::test_y", "test_a.py::TestX::test_y", "tests.test_a.TestX::test_y[a-b]"]),
+        (
+            "tests/test_a.py::TestX::test_y[a-b]",
+            ["tests/test_a.py::TestX::test_y", "test_a.py::TestX::test_y", "tests.test_a.TestX::test_y[a-b]"],
+        ),
         ("tests.test_a.TestX::test_y", ["tests/test_a.py::TestX::test_y", "tests.test_a.TestX.test_y", "test_y"]),
-        ("test_y (tests.test_a.TestX.test_y)", ["tests.test_a.TestX.test_y", "tests/test_a.py::TestX::test_y", "test_y"]),
+        (
+            "test_y (tests.test_a.TestX.test_y)",
+            ["tests.test_a.TestX.test_y", "tests/test_a.py::TestX::test_y", "test_y"],
+        ),
         ("test_y (tests.test_a.TestX)", ["tests.test_a.TestX.test_y", "test_y"]),
         ("/src/test/slug.test.js::dots become dashes", ["test/slug.test.js::dots become dashes", "dots become dashes"]),
         ("slug::tests::dots_become_dashes", ["tests::dots_become_dashes", "dots_become_dashes"]),
@@ -100,7 +106,7 @@ def test_a_report_names_the_tests_that_passed() -> None:
         ("renders (twice) quickly", ["renders (twice) quickly"]),
         ("alone", ["alone", "a*e"]),
     ],
-)  # fmt: skip
+)
 def test_a_test_that_passed_is_named_in_any_usual_way(test: str, names: list[str]) -> None:
     assert [name for name in names if named_in(name, ["other::test", test]) != [test]] == []
 
@@ -208,7 +214,11 @@ def test_summaries_of_usual_runners_are_read(text: str, counts: tuple[int, int, 
         ("--- FAIL: TestA (0.00s)\n--- PASS: TestB (0.00s)\n--- SKIP: TestC (0.00s)\nFAIL\n", "go test", (1, 1, 0, 1)),
         ("     Summary [   0.011s] 3 tests run: 2 passed, 1 failed, 1 skipped\n", "cargo nextest", (2, 1, 0, 1)),
         ("[ERROR] Tests run: 5, Failures: 1, Errors: 1, Skipped: 1\n", "Maven", (2, 1, 1, 1)),
-        ("Tests run: 1, Failures: 0, Errors: 0, Skipped: 0\nTests run: 2, Failures: 1, Errors: 0, Skipped: 0\n", "Maven", (2, 1, 0, 0)),
+        (
+            "Tests run: 1, Failures: 0, Errors: 0, Skipped: 0\nTests run: 2, Failures: 1, Errors: 0, Skipped: 0\n",
+            "Maven",
+            (2, 1, 0, 0),
+        ),
         ("4 tests completed, 1 failed, 1 skipped\n", "Gradle", (2, 1, 0, 1)),
         ("4 examples, 1 failure, 1 pending\n", "RSpec", (2, 1, 0, 1)),
         ("5 runs, 4 assertions, 1 failures, 1 errors, 1 skips\n", "minitest", (2, 1, 1, 1)),
@@ -220,7 +230,7 @@ def test_summaries_of_usual_runners_are_read(text: str, counts: tuple[int, int, 
         ("1..4\nok 1 - a\nnot ok 2 - b\nok 3 # SKIP x\nnot ok 4 - c # TODO y\n", "TAP", (1, 1, 0, 2)),
         ("1..0\n", "TAP", (0, 0, 0, 0)),
     ],
-)  # fmt: skip
+)
 def test_the_printed_results_of_each_runner_are_read(text: str, runner: str, counts: tuple[int, int, int, int]) -> None:
     for rows in (None, (runner,)):
         results = results_printed(text, rows)
@@ -243,17 +253,29 @@ def test_tests_that_passed_are_named_where_the_runner_prints_them() -> None:
 @pytest.mark.parametrize(
     ("text", "counts"),
     [
-        ("setUpClass (t.A) ... skipped 'no'\nsetUpClass (t.B) ... skipped 'no'\ntest_c (t.C.test_c) ... ok\n\n"
-         "Ran 1 test in 0.1s\n\nOK (skipped=2)\n", (1, 0, 0, 2)),
-        ("test_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... skipped 'later'\n\n"
-         "Ran 1 test in 0.1s\n\nOK (skipped=1)\n", (1, 0, 0, 1)),
-        ("test_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... \n  test_b (t.T.test_b) (i=0) ... FAIL\n\n"
-         "Ran 2 tests in 0.1s\n\nFAILED (failures=3)\n", (1, 3, 0, 0)),
-        ("test_a (t.T.test_a) ... ok\ntest_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... ok\n"
-         "Ran 1 test in 0.1s\n\nFAILED (errors=1)\n", (1, 0, 1, 0)),
+        (
+            "setUpClass (t.A) ... skipped 'no'\nsetUpClass (t.B) ... skipped 'no'\ntest_c (t.C.test_c) ... ok\n\n"
+            "Ran 1 test in 0.1s\n\nOK (skipped=2)\n",
+            (1, 0, 0, 2),
+        ),
+        (
+            "test_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... skipped 'later'\n\n"
+            "Ran 1 test in 0.1s\n\nOK (skipped=1)\n",
+            (1, 0, 0, 1),
+        ),
+        (
+            "test_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... \n  test_b (t.T.test_b) (i=0) ... FAIL\n\n"
+            "Ran 2 tests in 0.1s\n\nFAILED (failures=3)\n",
+            (1, 3, 0, 0),
+        ),
+        (
+            "test_a (t.T.test_a) ... ok\ntest_a (t.T.test_a) ... ok\ntest_b (t.T.test_b) ... ok\n"
+            "Ran 1 test in 0.1s\n\nFAILED (errors=1)\n",
+            (1, 0, 1, 0),
+        ),
     ],
     ids=["skipped classes", "Python 3.12.1 counts no skipped test", "parts of one test", "never more than ran"],
-)  # fmt: skip
+)
 def test_a_unittest_that_is_named_as_passed_counts_whatever_else_the_summary_takes_off(
     text: str, counts: tuple[int, int, int, int]
 ) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from tests.gates.record_runners import prepare, recording_of
-from tests.gates.runner_projects import CASES, EXPECTED, LIVE, PROJECTS
+from tests.gates.runner_projects import CASES, PROJECTS
+from tests.gates.runner_results import EXPECTED, LIVE
 from tests.packages import has_program
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.gates.command import run_check

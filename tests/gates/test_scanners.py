@@ -49,36 +49,67 @@ SARIF: dict[str, Any] = {
 BANDIT: dict[str, Any] = {
     "metrics": {},
     "results": [
-        {"issue_severity": "HIGH", "issue_text": "shell=True", "test_id": "B602", "test_name": "subprocess_shell",
-         "filename": "./src/run.py", "line_number": 7, "more_info": "https://bandit.example"},
+        {
+            "issue_severity": "HIGH",
+            "issue_text": "shell=True",
+            "test_id": "B602",
+            "test_name": "subprocess_shell",
+            "filename": "./src/run.py",
+            "line_number": 7,
+            "more_info": "https://bandit.example",
+        },
         {"issue_severity": "UNDEFINED", "issue_text": "", "test_id": "B999", "line_number": True},
     ],
-}  # fmt: skip
+}
 PIP_AUDIT: dict[str, Any] = {
     "dependencies": [
         {"name": "fine", "version": "1", "vulns": []},
-        {"name": "old", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1", "2.0"], "description": "rce"}]},
+        {
+            "name": "old",
+            "version": "1.0",
+            "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1", "2.0"], "description": "rce"}],
+        },
         {"name": "lost", "version": "2", "vulns": [{"id": "PYSEC-2", "fix_versions": []}]},
     ]
-}  # fmt: skip
+}
 NPM: dict[str, Any] = {
     "auditReportVersion": 2,
     "metadata": {},
     "vulnerabilities": {
-        "minimist": {"severity": "critical", "fixAvailable": True, "via": [{"title": "Prototype pollution", "severity": "critical", "url": "u", "range": "<1"}]},
+        "minimist": {
+            "severity": "critical",
+            "fixAvailable": True,
+            "via": [{"title": "Prototype pollution", "severity": "critical", "url": "u", "range": "<1"}],
+        },
         "mkdirp": {"severity": "moderate", "fixAvailable": False, "via": ["minimist"]},
         "odd": "not an object",
     },
-}  # fmt: skip
+}
 NPM_6: dict[str, Any] = {
-    "advisories": {"1": {"severity": "low", "module_name": "x", "title": "Leak", "url": "u", "overview": "o", "recommendation": "r"}}
-}  # fmt: skip
+    "advisories": {
+        "1": {
+            "severity": "low",
+            "module_name": "x",
+            "title": "Leak",
+            "url": "u",
+            "overview": "o",
+            "recommendation": "r",
+        }
+    }
+}
 SEMGREP: dict[str, Any] = {
     "version": "1.9.0",
     "errors": [],
     "paths": {},
-    "results": [{"check_id": "py.eval", "path": "a.py", "start": {"line": 3}, "extra": {"severity": "ERROR", "message": "eval", "fix": "literal_eval"}}],
-}  # fmt: skip
+    "results": [
+        {
+            "check_id": "py.eval",
+            "path": "a.py",
+            "start": {"line": 3},
+            "extra": {"severity": "ERROR", "message": "eval", "fix": "literal_eval"},
+        }
+    ],
+}
 
 
 def report(document: object, root: str = "") -> dict[str, Any]:

@@ -29,6 +29,13 @@ def test_no_module_is_longer_than_one_idea(root: Path) -> None:
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
 
 
+def test_the_formatter_alone_lays_out_the_code(root: Path) -> None:
+    files = [path for folder in ("wfe_mcp", "scripts", "bench", "tests") for path in (root / folder).rglob("*.py")]
+    off = re.compile(r"# (fmt|yapf): ")
+
+    assert [str(path.relative_to(root)) for path in files if off.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_no_package_of_the_engine_has_more_modules_than_a_reader_takes_in(root: Path) -> None:
     packages = [folder for folder in (root / "wfe_mcp" / "engine").iterdir() if (folder / "__init__.py").is_file()]
     sizes = {folder.name: len(list(folder.glob("*.py"))) - 1 for folder in packages}

@@ -32,42 +32,101 @@ SERVER_RULES: dict[str, Any] = {
         "title": {**TEXT, "maxLength": 100},
         "description": {**TEXT, "maxLength": 100},
         "version": {"type": "string", "pattern": r"^\d+\.\d+\.\d+$"},
-        "packages": {"type": "array", "minItems": 1, "items": {
-            "type": "object",
-            "required": ["registryType", "identifier", "version", "transport"],
-            "additionalProperties": False,
-            "properties": {
-                "registryType": {"enum": ["pypi"]}, "identifier": TEXT, "version": TEXT, "runtimeHint": {"const": "uvx"},
-                "transport": {"const": {"type": "stdio"}},
-                "packageArguments": {"type": "array", "items": {
-                    "type": "object", "required": ["type", "value"], "additionalProperties": False,
-                    "properties": {"type": {"const": "positional"}, "value": TEXT}}},
-                "environmentVariables": {"type": "array", "items": {
-                    "type": "object", "required": ["name", "description"], "additionalProperties": False,
-                    "properties": {"name": TEXT, "description": TEXT, "isRequired": {"type": "boolean"},
-                                   "isSecret": {"type": "boolean"}, "format": {"enum": ["string", "number", "boolean", "filepath"]}}}},
-            }}},
+        "packages": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["registryType", "identifier", "version", "transport"],
+                "additionalProperties": False,
+                "properties": {
+                    "registryType": {"enum": ["pypi"]},
+                    "identifier": TEXT,
+                    "version": TEXT,
+                    "runtimeHint": {"const": "uvx"},
+                    "transport": {"const": {"type": "stdio"}},
+                    "packageArguments": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["type", "value"],
+                            "additionalProperties": False,
+                            "properties": {"type": {"const": "positional"}, "value": TEXT},
+                        },
+                    },
+                    "environmentVariables": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["name", "description"],
+                            "additionalProperties": False,
+                            "properties": {
+                                "name": TEXT,
+                                "description": TEXT,
+                                "isRequired": {"type": "boolean"},
+                                "isSecret": {"type": "boolean"},
+                                "format": {"enum": ["string", "number", "boolean", "filepath"]},
+                            },
+                        },
+                    },
+                },
+            },
+        },
     },
-}  # fmt: skip
+}
 """What the registry asks of this file, as far as we use it: its schema of 2025-12-11, in our words."""
 BUNDLE_RULES: dict[str, Any] = {
     "type": "object",
     "required": ["manifest_version", "name", "version", "description", "author", "server"],
     "properties": {
         "manifest_version": {"const": "0.4"},
-        "name": TEXT, "version": TEXT, "description": TEXT, "license": TEXT,
+        "name": TEXT,
+        "version": TEXT,
+        "description": TEXT,
+        "license": TEXT,
         "author": {"type": "object", "required": ["name"], "additionalProperties": False, "properties": {"name": TEXT}},
-        "server": {"type": "object", "required": ["type", "entry_point", "mcp_config"], "additionalProperties": False, "properties": {
-            "type": {"const": "uv"}, "entry_point": TEXT,
-            "mcp_config": {"type": "object", "required": ["command"], "additionalProperties": False, "properties": {
-                "command": TEXT, "args": {"type": "array", "items": TEXT}, "env": {"type": "object", "additionalProperties": TEXT}}}}},
-        "tools": {"type": "array", "items": {"type": "object", "required": ["name"], "additionalProperties": False,
-                                             "properties": {"name": TEXT, "description": TEXT}}},
-        "user_config": {"type": "object", "additionalProperties": {"type": "object", "required": ["type", "title", "description"]}},
-        "compatibility": {"type": "object", "additionalProperties": False, "properties": {
-            "platforms": {"items": {"enum": ["darwin", "win32", "linux"]}}, "runtimes": {"type": "object"}}},
+        "server": {
+            "type": "object",
+            "required": ["type", "entry_point", "mcp_config"],
+            "additionalProperties": False,
+            "properties": {
+                "type": {"const": "uv"},
+                "entry_point": TEXT,
+                "mcp_config": {
+                    "type": "object",
+                    "required": ["command"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "command": TEXT,
+                        "args": {"type": "array", "items": TEXT},
+                        "env": {"type": "object", "additionalProperties": TEXT},
+                    },
+                },
+            },
+        },
+        "tools": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "additionalProperties": False,
+                "properties": {"name": TEXT, "description": TEXT},
+            },
+        },
+        "user_config": {
+            "type": "object",
+            "additionalProperties": {"type": "object", "required": ["type", "title", "description"]},
+        },
+        "compatibility": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "platforms": {"items": {"enum": ["darwin", "win32", "linux"]}},
+                "runtimes": {"type": "object"},
+            },
+        },
     },
-}  # fmt: skip
+}
 """What programs that install bundles ask of a manifest, as far as we use it: its schema of version 0.4, in our words."""
 
 
@@ -166,11 +225,16 @@ def test_the_bundle_starts_its_server_through_its_manifest(script: Any, wheel: P
 
     config = told["server"]["mcp_config"]
     environment = {
-        "PATH": os.pathsep.join([str(Path(uv).parent), os.defpath]), "HOME": str(tmp_path), "USERPROFILE": str(tmp_path),
+        "PATH": os.pathsep.join([str(Path(uv).parent), os.defpath]),
+        "HOME": str(tmp_path),
+        "USERPROFILE": str(tmp_path),
         **{name: filled(text) for name, text in config["env"].items()},
         # the code of the bundle, in the environment that is here: installing one is for scripts/check_wheel.py
-        "PYTHONPATH": str(tmp_path / "code"), "UV_PROJECT_ENVIRONMENT": sys.prefix, "UV_NO_SYNC": "1", "UV_OFFLINE": "1",
-    }  # fmt: skip
+        "PYTHONPATH": str(tmp_path / "code"),
+        "UV_PROJECT_ENVIRONMENT": sys.prefix,
+        "UV_NO_SYNC": "1",
+        "UV_OFFLINE": "1",
+    }
     found = started([config["command"], *map(filled, config["args"])], tmp_path, environment)
 
     assert (found.fault, found.tools) == ("", TOOLS)
@@ -202,11 +266,19 @@ def test_the_same_wheel_gives_the_same_bundle(script: Any, wheel: Path, tmp_path
     ("tag", "heading", "wanted"),
     [
         ("v1.2.3", "## 1.2.3 (2026-12-01)", []),
-        ("v1.2.4", "## 1.2.3 (2026-12-01)", ["The tag is v1.2.4, and pyproject.toml has version 1.2.3: expected v1.2.3"]),
-        ("v1.2.3", "## 1.2.3 (unreleased)", ["CHANGELOG.md needs a section '## 1.2.3 (date)'; it has: ## 1.2.3 (unreleased)"]),
+        (
+            "v1.2.4",
+            "## 1.2.3 (2026-12-01)",
+            ["The tag is v1.2.4, and pyproject.toml has version 1.2.3: expected v1.2.3"],
+        ),
+        (
+            "v1.2.3",
+            "## 1.2.3 (unreleased)",
+            ["CHANGELOG.md needs a section '## 1.2.3 (date)'; it has: ## 1.2.3 (unreleased)"],
+        ),
         ("v1.2.3", "## 1.2.30 (2026-12-01)", ["CHANGELOG.md needs a section '## 1.2.3 (date)'; it has: none"]),
     ],
-)  # fmt: skip
+)
 def test_a_tag_publishes_the_version_that_the_changelog_describes(
     script: Any, tag: str, heading: str, wanted: list[str]
 ) -> None:
@@ -228,21 +300,35 @@ def test_the_workflow_runs_only_commands_of_this_repository_that_exist(root: Pat
     ours = [words for words in map(shlex.split, lines) if words[0] in {"bash", "python", "python3"}]
 
     assert [words[1] for words in ours if words[1] != "-m"] == [
-        "scripts/release.py", ".ci/run", "scripts/release.py", "scripts/check_wheel.py",
-    ]  # fmt: skip
+        "scripts/release.py",
+        ".ci/run",
+        "scripts/release.py",
+        "scripts/check_wheel.py",
+    ]
     for words in ours:
         if words[1] != "-m":
             assert (root / words[1]).is_file()
             told = (root / words[1]).read_text(encoding="utf-8")
             assert all(option in told for option in words[2:] if option.startswith("--")), words
-    assert {words[0] for words in map(shlex.split, lines)} == {"bash", "python", "python3", "uv", "gh", "tar", "./mcp-publisher"}  # fmt: skip
+    assert {words[0] for words in map(shlex.split, lines)} == {
+        "bash",
+        "python",
+        "python3",
+        "uv",
+        "gh",
+        "tar",
+        "./mcp-publisher",
+    }
 
 
 def test_nothing_is_published_without_a_tag_the_checks_and_the_other_systems(workflow: dict[Any, Any]) -> None:
     jobs = workflow["jobs"]
 
     assert workflow[True]["push"]["tags"] == ["v*"], "YAML reads the key on as true"
-    assert (jobs["publish"]["needs"], jobs["publish"]["if"]) == (["build", "tries"], "startsWith(github.ref, 'refs/tags/')")  # fmt: skip
+    assert (jobs["publish"]["needs"], jobs["publish"]["if"]) == (
+        ["build", "tries"],
+        "startsWith(github.ref, 'refs/tags/')",
+    )
     assert (jobs["page"]["needs"], jobs["registry"]["needs"]) == ("publish", "page")
     published = [name for name, job in jobs.items() if "publish" in json.dumps(job["steps"])]
     assert published == ["publish", "registry"]

@@ -17,55 +17,80 @@ ISSUE_TO_PR: dict[str, Any] = {
     "description": "From an issue to a pull request",
     "steps": [
         {
-            "name": "get_issue", "tool": "github.getIssue", "assign": "issue",
+            "name": "get_issue",
+            "tool": "github.getIssue",
+            "assign": "issue",
             "params": {"owner": "${repo.owner}", "repo": "${repo.name}", "issue_number": "${input.issue_number}"},
         },
         {
-            "name": "create_branch", "tool": "github.createBranch", "assign": "branch",
+            "name": "create_branch",
+            "tool": "github.createBranch",
+            "assign": "branch",
             "params": {"branch": "fix/${issue.number}", "from": "${repo.default_branch}"},
         },
         {
-            "name": "create_pr", "tool": "github.createPullRequest", "assign": "pull_request", "if": "${branch}",
+            "name": "create_pr",
+            "tool": "github.createPullRequest",
+            "assign": "pull_request",
+            "if": "${branch}",
             "params": {
-                "title": "Fix: ${issue.title}", "body": "Closes #${variables.issue.number}\n\n${issue}",
-                "head": "${branch.name}", "labels": ["automated-fix", "${issue.labels[0].name}"],
+                "title": "Fix: ${issue.title}",
+                "body": "Closes #${variables.issue.number}\n\n${issue}",
+                "head": "${branch.name}",
+                "labels": ["automated-fix", "${issue.labels[0].name}"],
             },
         },
     ],
-}  # fmt: skip
+}
 
 FIX_DEPLOY_FAILURE: dict[str, Any] = {
     "name": "fix_deploy_failure",
     "steps": [
         {
-            "name": "service_status", "tool": "deploy.getServiceStatus", "assign": "service_status",
+            "name": "service_status",
+            "tool": "deploy.getServiceStatus",
+            "assign": "service_status",
             "params": {"cluster": "${input.cluster}", "service": "${input.service}"},
         },
         {
-            "name": "logs", "tool": "observability.getServiceLogs", "assign": "logs",
-            "params": {"group": "/ecs/${input.cluster}/${input.service}", "from": "${input.failure_time}", "limit": 100},
+            "name": "logs",
+            "tool": "observability.getServiceLogs",
+            "assign": "logs",
+            "params": {
+                "group": "/ecs/${input.cluster}/${input.service}",
+                "from": "${input.failure_time}",
+                "limit": 100,
+            },
             "retry": {"maxAttempts": 5, "backoff": "linear", "initialDelayMs": 500, "maxDelayMs": 120_000},
         },
         {
-            "name": "analyze", "tool": "agent.analyze", "assign": "analysis",
-            "params": {"logs": "${logs}", "status": "${service_status}"}, "retry": {},
+            "name": "analyze",
+            "tool": "agent.analyze",
+            "assign": "analysis",
+            "params": {"logs": "${logs}", "status": "${service_status}"},
+            "retry": {},
         },
         {"name": "branch", "tool": "github.createBranch", "params": {"branch": "fix/deploy-${input.service}"}},
         {
-            "name": "pull_request", "tool": "github.createPullRequest", "if": "${analysis.fix_description}",
+            "name": "pull_request",
+            "tool": "github.createPullRequest",
+            "if": "${analysis.fix_description}",
             "params": {"title": "${analysis.description}", "body": "${analysis}"},
         },
         {
-            "name": "issue", "tool": "github.createIssue", "if": "${!analysis.fix_description}",
+            "name": "issue",
+            "tool": "github.createIssue",
+            "if": "${!analysis.fix_description}",
             "params": {"title": "Manual intervention needed", "body": "${analysis.root_cause}"},
         },
         {
-            "name": "roll_back", "tool": "deploy.rollbackService",
+            "name": "roll_back",
+            "tool": "deploy.rollbackService",
             "params": {"service": "${input.service}", "to": "${service_status.previous_revision}"},
         },
     ],
     "config": {"timeoutMs": 90_000, "continueOnError": True, "maxRetries": 2},
-}  # fmt: skip
+}
 
 
 def steps_of(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,21 +127,24 @@ def test_issue_to_pr_comes_in_as_it_is_and_has_no_fault() -> None:
         "type": "object",
         "properties": {
             "repo": {
-                "type": "object", "properties": {"owner": {}, "name": {}, "default_branch": {}},
+                "type": "object",
+                "properties": {"owner": {}, "name": {}, "default_branch": {}},
                 "required": ["owner", "name", "default_branch"],
             },
             "issue_number": {},
         },
         "required": ["repo", "issue_number"],
-    }  # fmt: skip
+    }
     issue, branch, pull_request = all_steps(imported.definition)
     assert issue["params"]["owner"] == "${inputs.repo.owner}"
     assert (branch["assign"], branch["params"]["branch"]) == ("branch", "fix/${vars.issue.number}")
     assert pull_request["if"] == "${(has(vars.branch) && !(vars.branch in [null, false, 0, '']))}"
     assert pull_request["params"] == {
-        "title": "Fix: ${vars.issue.title}", "body": "Closes #${vars.issue.number}\n\n${vars.issue}",
-        "head": "${vars.branch.name}", "labels": ["automated-fix", "${vars.issue.labels[0].name}"],
-    }  # fmt: skip
+        "title": "Fix: ${vars.issue.title}",
+        "body": "Closes #${vars.issue.number}\n\n${vars.issue}",
+        "head": "${vars.branch.name}",
+        "labels": ["automated-fix", "${vars.issue.labels[0].name}"],
+    }
 
 
 @pytest.mark.requirement("S2-03", "S2-04", "S2-09", "S2-28")
@@ -165,9 +193,17 @@ def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     step = all_steps(imported.definition)[1]
 
     assert [detail.path for detail in imported.not_carried] == [
-        "/name", "/enabled", "/config/colour", "/steps/1/timeout", "/steps/1/name", "/steps/1/retry/jitter",
-        "/steps/1/retry/backoffMultiplier", "/steps/1/assign", "", "",
-    ]  # fmt: skip
+        "/name",
+        "/enabled",
+        "/config/colour",
+        "/steps/1/timeout",
+        "/steps/1/name",
+        "/steps/1/retry/jitter",
+        "/steps/1/retry/backoffMultiplier",
+        "/steps/1/assign",
+        "",
+        "",
+    ]
     assert (imported.definition["name"], imported.definition["version"]) == ("n" * 64, "3")
     assert (step["id"], step["assign"]) == ("first_2", "the_result")
     assert step["params"] == {"x": "${inputs.issue_number}", "y": "${inputs.package_}"}
@@ -260,8 +296,13 @@ TRUE_AND_FALSE = [
 def test_a_condition_means_what_it_meant_and_what_is_not_there_is_false(given: str, full: bool, empty: bool) -> None:
     names = Names(assigned={"branch": "branch", "issue": "issue"})
     issue = {
-        "type": "bug", "number": 42, "open": True, "labels": [{"name": "x"}, {"name": "bug"}], "a-b": 1, "said": "it's",
-    }  # fmt: skip
+        "type": "bug",
+        "number": 42,
+        "open": True,
+        "labels": [{"name": "x"}, {"name": "bug"}],
+        "a-b": 1,
+        "said": "it's",
+    }
     expressions, made = Expressions(), condition(given, names)
 
     there = {"vars": {"branch": {"name": "fix"}, "issue": issue}, "inputs": {"repo": {"name": "wfe"}}}

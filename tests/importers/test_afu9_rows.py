@@ -14,10 +14,13 @@ from wfe_mcp.workflow.lint import lint
 FOLDER = Path(__file__).parent / "afu9"
 TABLE = FOLDER / "workflows_table.json"
 SHIPPED = {
-    "issue_to_pr": {"github"}, "fix_deploy_failure": {"agent", "deploy", "github", "observability"},
-    "pr_review_workflow": {"agent", "github"}, "ci_failure_handler": {"agent", "github"},
-    "issue_triage": {"agent", "github"}, "dependency_update": {"agent", "github"},
-}  # fmt: skip
+    "issue_to_pr": {"github"},
+    "fix_deploy_failure": {"agent", "deploy", "github", "observability"},
+    "pr_review_workflow": {"agent", "github"},
+    "ci_failure_handler": {"agent", "github"},
+    "issue_triage": {"agent", "github"},
+    "dependency_update": {"agent", "github"},
+}
 
 
 def rows() -> list[dict[str, Any]]:
@@ -96,8 +99,17 @@ def test_of_a_table_one_row_is_chosen_by_its_name() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [[], {}, {"definition": 1}, {"definition": "no json"}, {"definition": "[" * 200_000}, [{"steps": []}], [rows()[0], 7], "x"],
-)  # fmt: skip
+    [
+        [],
+        {},
+        {"definition": 1},
+        {"definition": "no json"},
+        {"definition": "[" * 200_000},
+        [{"steps": []}],
+        [rows()[0], 7],
+        "x",
+    ],
+)
 def test_anything_else_is_no_row(value: object) -> None:
     assert not is_row(value)
 

@@ -12,9 +12,14 @@ from wfe_mcp.workflow.expressions import Expressions
 from wfe_mcp.workflow.lint import lint
 
 ISSUE: dict[str, Any] = {
-    "number": 42, "title": "It's broken", "body": "", "open": True, "package": "x",
-    "labels": [{"name": "bug", "weight": 2}, {"name": "UI", "weight": 0}], "tags": ["a", "b"],
-}  # fmt: skip
+    "number": 42,
+    "title": "It's broken",
+    "body": "",
+    "open": True,
+    "package": "x",
+    "labels": [{"name": "bug", "weight": 2}, {"name": "UI", "weight": 0}],
+    "tags": ["a", "b"],
+}
 ROOTS = {"vars": {"issue": ISSUE}, "inputs": {"x": 7}, "run": {"started_at": "2026-03-01T12:00:00+00:00"}}
 
 
@@ -40,7 +45,10 @@ def value(given: str) -> object:
         (r"${`a\`b\n`}", "a`b\n"),
         ("${`${issue.tags.map(t => `<${t}>`).join('')}`}", "<a><b>"),
         ("${issue.labels.map(l => l.name)}", ["bug", "UI"]),
-        ("${issue.labels.map((l) => ({name: l.name, 'heavy': l.weight > 1}))}", [{"name": "bug", "heavy": True}, {"name": "UI", "heavy": False}]),
+        (
+            "${issue.labels.map((l) => ({name: l.name, 'heavy': l.weight > 1}))}",
+            [{"name": "bug", "heavy": True}, {"name": "UI", "heavy": False}],
+        ),
         ("${issue.labels.filter(l => l.weight).map(l => l.name)}", ["bug"]),
         ("${issue.labels.filter(l => l.name === 'UI').length}", 1),
         ("${issue.labels.find(l => l.weight === 2).name}", "bug"),
@@ -80,7 +88,7 @@ def value(given: str) -> object:
         ("an open ${`${a`", "an open ${`${a`"),
         ("${`$`}${issue.number}", "$42"),
     ],
-)  # fmt: skip
+)
 def test_a_script_means_what_it_meant(given: str, meant: object) -> None:
     assert value(given) == meant
 
@@ -154,31 +162,52 @@ SELF_PROPELLING: dict[str, Any] = {
     "description": "An issue drives itself to a merged change",
     "steps": [
         {
-            "name": "fetch", "tool": "github.getIssue", "assign": "issue",
-            "params": {"owner": "${repo.owner}", "number": "${input.issue_number}", "asked_at": "${new Date().toISOString()}"},
+            "name": "fetch",
+            "tool": "github.getIssue",
+            "assign": "issue",
+            "params": {
+                "owner": "${repo.owner}",
+                "number": "${input.issue_number}",
+                "asked_at": "${new Date().toISOString()}",
+            },
         },
         {
-            "name": "specify", "tool": "agent.writeSpec", "assign": "spec",
+            "name": "specify",
+            "tool": "agent.writeSpec",
+            "assign": "spec",
             "if": "${issue.labels.some(l => l.name === 'ready') || issue.tags.includes('ready')}",
             "params": {
-                "title": "${`Spec of #${issue.number}`}", "labels": "${issue.labels.map(l => l.name)}",
+                "title": "${`Spec of #${issue.number}`}",
+                "labels": "${issue.labels.map(l => l.name)}",
                 "started": "begun ${new Date().toISOString()}",
             },
         },
         {
-            "name": "branch", "tool": "github.createBranch", "if": "${spec.ok}", "assign": "branch",
-            "params": {"branch": "issue/${issue.number}-${new Date().getTime()}", "from": "${repo.default_branch || 'main'}"},
+            "name": "branch",
+            "tool": "github.createBranch",
+            "if": "${spec.ok}",
+            "assign": "branch",
+            "params": {
+                "branch": "issue/${issue.number}-${new Date().getTime()}",
+                "from": "${repo.default_branch || 'main'}",
+            },
         },
         {
-            "name": "open", "tool": "github.createPullRequest", "assign": "pull_request", "if": "${branch}",
+            "name": "open",
+            "tool": "github.createPullRequest",
+            "assign": "pull_request",
+            "if": "${branch}",
             "params": {
                 "body": "${`Closes #${issue.number}\\n\\n${spec.tasks.filter(t => t.done).map(t => `- ${t.title}`).join('\\n')}`}",
-                "meta": {"finishedAt": "${new Date().toISOString()}", "open": "${spec.tasks.filter(t => !t.done).length}"},
+                "meta": {
+                    "finishedAt": "${new Date().toISOString()}",
+                    "open": "${spec.tasks.filter(t => !t.done).length}",
+                },
             },
         },
     ],
     "config": {"maxRetries": 1},
-}  # fmt: skip
+}
 
 
 @pytest.mark.requirement("S2-28")
@@ -187,8 +216,11 @@ def test_a_long_workflow_with_dates_and_functions_imports_and_says_where_the_tim
 
     assert lint(imported.definition).faults == ()
     assert [lost.path for lost in imported.not_carried if "clock" in lost.message] == [
-        "/steps/0/params/asked_at", "/steps/1/params/started", "/steps/2/params/branch", "/steps/3/params/meta/finishedAt",
-    ]  # fmt: skip
+        "/steps/0/params/asked_at",
+        "/steps/1/params/started",
+        "/steps/2/params/branch",
+        "/steps/3/params/meta/finishedAt",
+    ]
 
 
 def test_what_cannot_be_translated_is_listed_with_its_pointer_and_a_proposal() -> None:

@@ -15,12 +15,18 @@ from wfe_mcp.workspace.config.settings_tables import Settings
 
 SAME_AS_THE_TEMPLATE: dict[str, Any] = {
     "version": 1,
-    "git": {"enabled": True, "milestone_branch": True, "task_commit": True, "pr_per_milestone": False, "use_gh_cli": False},
+    "git": {
+        "enabled": True,
+        "milestone_branch": True,
+        "task_commit": True,
+        "pr_per_milestone": False,
+        "use_gh_cli": False,
+    },
     "parallel": {"enabled": False, "worktrees": False, "max_lanes": 1},
     "adr": {"required": False},
     "recovery": {"enabled": True, "auto_for_failed_checks": True, "branch_per_recovery": False},
     "agent": {"default_lane": "core", "stop_after_each_task": False, "auto_commit": True},
-}  # fmt: skip
+}
 
 
 def lost(document: dict[str, Any]) -> dict[str, str]:
@@ -36,11 +42,13 @@ def refusal(document: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.requirement("S3-28")
 def test_what_has_a_place_here_takes_effect() -> None:
-    imported = from_aiw_settings({
-        "git": {"base_branch": "develop", "branch_prefix": "bot/"},
-        "recovery": {"max_attempts_per_task": 1, "max_attempts_per_blocker": 1},
-        "agent": {"checks": ["uv run pytest -q"], "stop_after_each_task": True},
-    })  # fmt: skip
+    imported = from_aiw_settings(
+        {
+            "git": {"base_branch": "develop", "branch_prefix": "bot/"},
+            "recovery": {"max_attempts_per_task": 1, "max_attempts_per_blocker": 1},
+            "agent": {"checks": ["uv run pytest -q"], "stop_after_each_task": True},
+        }
+    )
 
     assert imported.not_carried == ()
     assert imported.inputs == {"base": "develop", "branch_prefix": "bot/"}
@@ -59,28 +67,49 @@ def test_what_has_a_place_here_takes_effect() -> None:
 
 
 AS_AIW_WRITES_IT: dict[str, Any] = {
-    "version": 1, "workspace_dir": "docs/ai/workspace", "plan_dir": "docs/ai/plan",
+    "version": 1,
+    "workspace_dir": "docs/ai/workspace",
+    "plan_dir": "docs/ai/plan",
     "git": {
-        "enabled": True, "base_branch": "ai-workflow", "integration_branch": "ai-workflow", "branch_prefix": "ai/",
-        "milestone_branch": True, "task_commit": True, "closeout_mode": "direct_merge", "pr_per_milestone": False,
-        "pr_provider": "github", "use_gh_cli": False, "merge_strategy": "merge",
+        "enabled": True,
+        "base_branch": "ai-workflow",
+        "integration_branch": "ai-workflow",
+        "branch_prefix": "ai/",
+        "milestone_branch": True,
+        "task_commit": True,
+        "closeout_mode": "direct_merge",
+        "pr_per_milestone": False,
+        "pr_provider": "github",
+        "use_gh_cli": False,
+        "merge_strategy": "merge",
     },
     "parallel": {"enabled": False, "worktrees": False, "worktrees_dir": ".worktrees/ai-workflow", "max_lanes": 1},
     "ai": {"entrypoint": "docs/ai/START_HERE.md", "prompt_dir": "docs/ai/workspace/prompts", "default_actor": "codex"},
     "adr": {"required": True, "dir": "docs/ai/workspace/adr"},
     "reports": {"dir": "docs/ai/workspace/reports", "auto_generate": True, "active_file_max_bytes": 8192},
     "recovery": {
-        "enabled": True, "max_attempts_per_task": 2, "max_attempts_per_blocker": 1, "auto_for_failed_checks": True,
+        "enabled": True,
+        "max_attempts_per_task": 2,
+        "max_attempts_per_blocker": 1,
+        "auto_for_failed_checks": True,
         "branch_per_recovery": False,
     },
     "history": {"mode": "run_files", "events_file": "docs/ai/workspace/state/events/events.jsonl"},
     "agent": {
-        "enabled": True, "default_lane": "core", "default_mode": "single", "stop_after_each_task": True, "auto_commit": True,
-        "auto_report": True, "operator_prompt": "docs/operator/operator.md", "plan_builder_prompt": "docs/operator/operator.md",
-        "codex_agent_prompt": "docs/operator/codex-agent.md", "queue_prompt": "docs/operator/queue-run.md",
-        "command_prefix": "uv run", "checks": ["uv run python -m pytest"],
+        "enabled": True,
+        "default_lane": "core",
+        "default_mode": "single",
+        "stop_after_each_task": True,
+        "auto_commit": True,
+        "auto_report": True,
+        "operator_prompt": "docs/operator/operator.md",
+        "plan_builder_prompt": "docs/operator/operator.md",
+        "codex_agent_prompt": "docs/operator/codex-agent.md",
+        "queue_prompt": "docs/operator/queue-run.md",
+        "command_prefix": "uv run",
+        "checks": ["uv run python -m pytest"],
     },
-}  # fmt: skip
+}
 """What `aiw init` of aiw 0.1.0 writes."""
 
 
@@ -114,29 +143,44 @@ def test_what_the_template_does_anyhow_is_no_loss() -> None:
 
 
 def test_everything_else_is_told() -> None:
-    assert list(lost({
-        "version": 3,
-        "workspace_dir": ".aiw",
-        "history": {"keep": 3},
-        "git": {"task_commit": False, "closeout_mode": "direct_merge", "integration_branch": "main"},
-        "parallel": {"max_lanes": 2},
-        "ai": {"entrypoint": "START_HERE.md"},
-        "recovery": {"branch_per_recovery": True},
-        "agent": {"next_prompt_path": "prompts/next.md", "default_mode": "queue"},
-    })) == [
-        "/version", "/workspace_dir", "/history", "/git/task_commit", "/git/closeout_mode", "/git/integration_branch",
-        "/parallel/max_lanes", "/ai/entrypoint", "/recovery/branch_per_recovery", "/agent/next_prompt_path",
+    assert list(
+        lost(
+            {
+                "version": 3,
+                "workspace_dir": ".aiw",
+                "history": {"keep": 3},
+                "git": {"task_commit": False, "closeout_mode": "direct_merge", "integration_branch": "main"},
+                "parallel": {"max_lanes": 2},
+                "ai": {"entrypoint": "START_HERE.md"},
+                "recovery": {"branch_per_recovery": True},
+                "agent": {"next_prompt_path": "prompts/next.md", "default_mode": "queue"},
+            }
+        )
+    ) == [
+        "/version",
+        "/workspace_dir",
+        "/history",
+        "/git/task_commit",
+        "/git/closeout_mode",
+        "/git/integration_branch",
+        "/parallel/max_lanes",
+        "/ai/entrypoint",
+        "/recovery/branch_per_recovery",
+        "/agent/next_prompt_path",
         "/agent/default_mode",
-    ]  # fmt: skip
+    ]
 
 
 def test_further_checks_have_names_of_their_own_and_are_told() -> None:
     document = {"agent": {"checks": ["pytest", "ruff check .", "ruff format .", "./3.sh", "make a && make b"]}}
     checks = from_aiw_settings(document).checks
     assert {name: check["argv"] for name, check in checks.items()} == {
-        "test": ["pytest"], "ruff": ["ruff", "check", "."], "ruff_2": ["ruff", "format", "."], "check_3_sh": ["./3.sh"],
+        "test": ["pytest"],
+        "ruff": ["ruff", "check", "."],
+        "ruff_2": ["ruff", "format", "."],
+        "check_3_sh": ["./3.sh"],
         "make": ["sh", "-c", "make a && make b"],
-    }  # fmt: skip
+    }
     assert "run only 'test'" in lost(document)["/agent/checks/1"]
     assert len(lost(document)) == 4
 

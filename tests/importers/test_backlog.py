@@ -53,11 +53,14 @@ def test_a_backlog_becomes_a_valid_plan() -> None:
     assert (made["title"], milestone["id"], milestone["title"]) == ("Things to do", "M1", "Backlog")
     legacy, export, compare = milestone["tasks"]
     assert export == {
-        "id": "BLG-001", "title": "Export a whole run", "depends_on": [], "priority": "high",
+        "id": "BLG-001",
+        "title": "Export a whole run",
+        "depends_on": [],
+        "priority": "high",
         "acceptance": ["The archive lists every artifact", "A broken pipe leaves no file"],
         "conflict_scopes": ["archive", "zip"],
         "notes": "One file per run\nIt must open on another machine.\nAnd be small.\nStatus: selected\nTags: export, cli",
-    }  # fmt: skip
+    }
     assert (compare["id"], compare["priority"], compare["notes"]) == (
         "BLG-3",
         "low",

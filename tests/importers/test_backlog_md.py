@@ -141,9 +141,14 @@ def test_every_error_is_reported_with_its_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text("a: 1\na: 2\n", encoding="utf-8")
     found = refused(tmp_path)
     assert [each.split(": ")[0] for each in found] == [
-        "config.yml:2", "tasks/task-1 - Show-it.md:1", "tasks/task-2 - Show-it.md:5", "tasks/task-3 - Show-it.md:1",
-        "tasks/task-4 - Show-it.md:2", "tasks/task-5 - x.md:1", "tasks/task-6 - x.md:2",
-    ]  # fmt: skip
+        "config.yml:2",
+        "tasks/task-1 - Show-it.md:1",
+        "tasks/task-2 - Show-it.md:5",
+        "tasks/task-3 - Show-it.md:1",
+        "tasks/task-4 - Show-it.md:2",
+        "tasks/task-5 - x.md:1",
+        "tasks/task-6 - x.md:2",
+    ]
     assert "did you mean 'done'?" in found[1]
 
 

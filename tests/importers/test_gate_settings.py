@@ -27,39 +27,61 @@ def lost(document: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.requirement("S0-35", "S0-37", "B-08")
 def test_a_workflow_section_becomes_tables_of_configuration() -> None:
-    imported = from_gate_settings({
-        "profile": "jpa-mt",
-        "workflow": {
-            "defaults": {"approval_provider": "manual", "approval_max_retries": 1},
-            "plan": {"response": {"approval_provider": "skip"}, "prompt": {"approval_provider": "skip"}},
-            "review": {"response": {"approval_provider": "gemini-cli", "approval_allow_rewrite": True}},
-        },
-    })  # fmt: skip
+    imported = from_gate_settings(
+        {
+            "profile": "jpa-mt",
+            "workflow": {
+                "defaults": {"approval_provider": "manual", "approval_max_retries": 1},
+                "plan": {"response": {"approval_provider": "skip"}, "prompt": {"approval_provider": "skip"}},
+                "review": {"response": {"approval_provider": "gemini-cli", "approval_allow_rewrite": True}},
+            },
+        }
+    )
 
     manual = {"approver": "human", "max_retries": 1}
     skipped = {"approver": "skip", "max_retries": 1}
     reviewed = {"approver": "gemini-cli", "max_retries": 1, "allow_rewrite": True}
-    assert tomllib.loads(imported.toml()) == imported.settings() == {"templates": {"jpa_mt": {"phases": {
-        "plan": {"prompt": skipped, "response": skipped},
-        "generate": {"prompt": manual, "response": manual},
-        "review": {"prompt": manual, "response": reviewed},
-        "revise": {"prompt": manual, "response": manual},
-    }}}}  # fmt: skip
+    assert (
+        tomllib.loads(imported.toml())
+        == imported.settings()
+        == {
+            "templates": {
+                "jpa_mt": {
+                    "phases": {
+                        "plan": {"prompt": skipped, "response": skipped},
+                        "generate": {"prompt": manual, "response": manual},
+                        "review": {"prompt": manual, "response": reviewed},
+                        "revise": {"prompt": manual, "response": manual},
+                    }
+                }
+            }
+        }
+    )
     assert imported.not_carried == ()
 
 
 @pytest.mark.requirement("S0-35", "S0-44")
 def test_who_works_is_the_phases_provider() -> None:
-    imported = from_gate_settings({
-        "providers": {"planner": "manual", "reviewer": "gemini-cli", "reviser": "codex", "default": "claude-code",
-                      "claude-code": {"fs_ability": "none"}},
-        "workflow": {"review": {"response": {"ai_provider": "codex"}, "prompt": {"ai_provider": "x"}}},
-    })  # fmt: skip
+    imported = from_gate_settings(
+        {
+            "providers": {
+                "planner": "manual",
+                "reviewer": "gemini-cli",
+                "reviser": "codex",
+                "default": "claude-code",
+                "claude-code": {"fs_ability": "none"},
+            },
+            "workflow": {"review": {"response": {"ai_provider": "codex"}, "prompt": {"ai_provider": "x"}}},
+        }
+    )
 
     phases = Settings.model_validate(tomllib.loads(imported.toml())).templates["plan_generate_review"].phases
     assert {name: phase.provider for name, phase in phases.items()} == {
-        "plan": None, "generate": "claude-code", "review": "codex", "revise": "codex",
-    }  # fmt: skip
+        "plan": None,
+        "generate": "claude-code",
+        "review": "codex",
+        "revise": "codex",
+    }
     assert imported.settings()["providers"] == {"claude-code": {"fs_ability": "none"}}
     assert [detail.path for detail in imported.not_carried] == ["/workflow/review/prompt/ai_provider"]
     assert (
@@ -70,11 +92,13 @@ def test_who_works_is_the_phases_provider() -> None:
 
 @pytest.mark.requirement("S0-36")
 def test_the_older_gate_map_becomes_the_same() -> None:
-    imported = from_gate_settings({
-        "plan.prompt": "manual",
-        "plan.response": {"approver": "second", "max_retries": 2, "allow_rewrite": False},
-        "review.response": "skip",
-    })  # fmt: skip
+    imported = from_gate_settings(
+        {
+            "plan.prompt": "manual",
+            "plan.response": {"approver": "second", "max_retries": 2, "allow_rewrite": False},
+            "review.response": "skip",
+        }
+    )
 
     assert (imported.format, imported.template) == ("ai-workflow-engine", "plan_generate_review")
     assert imported.phases == {
@@ -107,9 +131,11 @@ def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
     told = lost({"profiles_dir": "x", "other": 1, "workflow": {"plan": {"response": response}}})
 
     assert list(told) == [
-        "/profiles_dir", "/other", "/workflow/plan/response/approval_allow_rewrite",
+        "/profiles_dir",
+        "/other",
+        "/workflow/plan/response/approval_allow_rewrite",
         "/workflow/plan/response/approver_config/model",
-    ]  # fmt: skip
+    ]
     assert (
         lost({"workflow": {"plan": {"response": {"approval_allow_rewrite": False, "approval_max_retries": 0}}}}) == {}
     )
@@ -133,15 +159,20 @@ def test_a_default_is_lost_only_where_no_stage_uses_it() -> None:
         "/workflow/defaults/approver_config/seed": "how a provider works is in [providers] of .wfe/config.toml"
     }
     assert list(lost({"workflow": {"defaults": defaults}})) == [
-        "/workflow/defaults/approval_allow_rewrite", "/workflow/defaults/approver_config/model",
+        "/workflow/defaults/approval_allow_rewrite",
+        "/workflow/defaults/approver_config/model",
         "/workflow/defaults/approver_config/seed",
-    ]  # fmt: skip
+    ]
 
 
 def test_a_criteria_file_is_carried_as_its_text_and_one_that_is_not_there_is_told() -> None:
     def settings(name: object) -> dict[str, Any]:
-        return {"plan.response": "x", "workflow": {"plan": {"response": {
-            "approval_provider": "second", "approver_config": {"criteria_file": name}}}}}  # fmt: skip
+        return {
+            "plan.response": "x",
+            "workflow": {
+                "plan": {"response": {"approval_provider": "second", "approver_config": {"criteria_file": name}}}
+            },
+        }
 
     def given(name: str) -> str | None:
         return {"good.md": 'Is "it" small?\nIs it ✓ \x7f?', "long.md": "x" * 20_001}.get(name)
@@ -149,8 +180,9 @@ def test_a_criteria_file_is_carried_as_its_text_and_one_that_is_not_there_is_tol
     document = {"workflow": settings("good.md")["workflow"]}
     imported = from_gate_settings(document, given)
     assert tomllib.loads(imported.toml())["templates"]["plan_generate_review"]["phases"]["plan"]["response"] == {
-        "approver": "second", "criteria": 'Is "it" small?\nIs it ✓ \x7f?',
-    }  # fmt: skip
+        "approver": "second",
+        "criteria": 'Is "it" small?\nIs it ✓ \x7f?',
+    }
     for name, why in (("gone.md", "cannot be read"), ("long.md", "longer than 20,000")):
         (told,) = from_gate_settings({"workflow": settings(name)["workflow"]}, given).not_carried
         assert why in told.message

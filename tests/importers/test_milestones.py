@@ -73,10 +73,13 @@ def test_a_file_becomes_a_valid_plan() -> None:
     first, second, third = made["milestones"][0]["tasks"]
     assert made["milestones"][0]["goal"] == "A run becomes one file"
     assert first == {
-        "id": "TASK-001", "title": "Stream artifacts into a zip", "depends_on": [],
+        "id": "TASK-001",
+        "title": "Stream artifacts into a zip",
+        "depends_on": [],
         "acceptance": ["The archive lists every artifact", "A broken pipe leaves no file"],
-        "conflict_scopes": ["archive", "zip"], "notes": "Backlog: BLG-004",
-    }  # fmt: skip
+        "conflict_scopes": ["archive", "zip"],
+        "notes": "Backlog: BLG-004",
+    }
     assert (second["depends_on"], third["depends_on"]) == (["TASK-001"], [])
     assert made["milestones"][1]["tasks"][0]["depends_on"] == ["TASK-002", "TASK-001"]
     assert made["quality"] == {"score": 100, "blocking": 0, "problems": []}
@@ -119,13 +122,19 @@ def test_every_line_that_is_not_understood_is_an_error_with_its_number() -> None
         (plan("Depends: TASK-404"), 6, "names no task: 'TASK-404'"),
         (plan("Depends: TASK-001"), 3, "wait for each other: TASK-001"),
         (
-            plan("- Stream artifacts into one archive", "Acceptance: All are in it", "- Close the archive at the end",
-                 "Acceptance: It is closed", "Depends: stream artifacts into one archive"),
-            12, "could be any of TASK-001, TASK-002",
+            plan(
+                "- Stream artifacts into one archive",
+                "Acceptance: All are in it",
+                "- Close the archive at the end",
+                "Acceptance: It is closed",
+                "Depends: stream artifacts into one archive",
+            ),
+            12,
+            "could be any of TASK-001, TASK-002",
         ),
         (plan("x" * 90), 6, "…' is not understood"),
     ],
-)  # fmt: skip
+)
 def test_a_line_in_the_wrong_place_is_an_error_with_its_number(text: str, line: int, words: str) -> None:
     assert words in refusal(text)[f"line {line}"]
 
@@ -150,11 +159,19 @@ ONE_OF_EACH = {
     "no_milestones": "",
     "no_tasks": plan("## M2 - Read the archive"),
     "duplicate_id": plan("## M01 - Again", "Tasks:", "- Write it once more", "Acceptance: Twice"),
-    "too_many_tasks": plan(*[line for verb in "abcdefghij" for line in (f"- {verb} another file", f"Acceptance: {verb}")]),
+    "too_many_tasks": plan(
+        *[line for verb in "abcdefghij" for line in (f"- {verb} another file", f"Acceptance: {verb}")]
+    ),
     "no_acceptance": plan("- Write another one too"),
     "vague_title": plan("- Improve the archive format", "Acceptance: Smaller by half"),
-    "mixed_domains": plan("* Send it by post", "Acceptance: x y", "Conflict: post/letter.py",
-                          "* Draw a new page", "Acceptance: x y", "Conflict: page/draw.py"),
+    "mixed_domains": plan(
+        "* Send it by post",
+        "Acceptance: x y",
+        "Conflict: post/letter.py",
+        "* Draw a new page",
+        "Acceptance: x y",
+        "Conflict: page/draw.py",
+    ),
     "consumer_first": plan("- Use the archive twice", "Acceptance: Twice", "- Add a second archive", "Acceptance: Two"),
     "generic_acceptance": plan("- Write it down", "Acceptance: works"),
     "short_title": plan("- Write more", "Acceptance: Two pages"),
@@ -162,7 +179,7 @@ ONE_OF_EACH = {
     "many_scopes": plan("Conflict: " + ", ".join("abcdefghijk")),
     "repeated_verb": plan(*[line for n in range(3) for line in (f"- Stream file number {n}", f"Acceptance: File {n}")]),
     "no_scope": plan().replace("Conflict: archive", ""),
-}  # fmt: skip
+}
 """For each rule a plan that breaks it, and no other."""
 
 
@@ -195,9 +212,15 @@ def test_of_two_milestones_with_one_id_each_fault_has_the_line_of_its_own() -> N
 
 
 SCORED_BY_AIW = {
-    "slice": (100, True), "micro_tasks": (82, True), "first_plan": (78, True), "vague": (70, False), "repeated": (95, True),
-    "consumer": (92, True), "mixed": (90, True), "empty": (55, False),
-}  # fmt: skip
+    "slice": (100, True),
+    "micro_tasks": (82, True),
+    "first_plan": (78, True),
+    "vague": (70, False),
+    "repeated": (95, True),
+    "consumer": (92, True),
+    "mixed": (90, True),
+    "empty": (55, False),
+}
 """Plan → the score that aiw 0.1.0 gives it, and whether it imports it. The first three are its published plans in our words:
 a good one, one of steps that are too small, and what `aiw init` writes."""
 
@@ -220,11 +243,19 @@ def test_a_score_is_never_below_zero() -> None:
 @pytest.mark.parametrize(
     "title",
     [
-        "Improve the parser", "improve", "Clean up the old files", "clean-up of nothing", "Polish the last page",
-        "Make it better", "Make the whole old parser better", "Read the file and improve it", "Parser: clean up errors",
-        "Write the docs, then polish them", "Find a way to make errors better",
+        "Improve the parser",
+        "improve",
+        "Clean up the old files",
+        "clean-up of nothing",
+        "Polish the last page",
+        "Make it better",
+        "Make the whole old parser better",
+        "Read the file and improve it",
+        "Parser: clean up errors",
+        "Write the docs, then polish them",
+        "Find a way to make errors better",
     ],
-)  # fmt: skip
+)
 def test_a_title_that_begins_a_phrase_with_a_vague_verb_is_vague(title: str) -> None:
     assert is_vague(title)
 
@@ -233,10 +264,17 @@ def test_a_title_that_begins_a_phrase_with_a_vague_verb_is_vague(title: str) -> 
 @pytest.mark.parametrize(
     "title",
     [
-        "Parser cleanup", "Add the Polish translation", "Report the improvement", "Cleanup of stale locks", "Enhance contrast",
-        "Tidy imports with the linter", "Make the better parser the default", "Improvements of the log", "Show better errors",
+        "Parser cleanup",
+        "Add the Polish translation",
+        "Report the improvement",
+        "Cleanup of stale locks",
+        "Enhance contrast",
+        "Tidy imports with the linter",
+        "Make the better parser the default",
+        "Improvements of the log",
+        "Show better errors",
     ],
-)  # fmt: skip
+)
 def test_a_noun_or_another_verb_is_not_vague(title: str) -> None:
     assert not is_vague(title)
 

@@ -139,10 +139,12 @@ TASKS = st.tuples(TITLES, st.sampled_from(["core", "cli", "db"]))
 @given(st.lists(st.lists(TASKS, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_a_proposal_loses_nothing_reads_back_and_is_final(drawn: list[list[tuple[str, str]]]) -> None:
     count = iter(range(100))
-    before = plan(*(
-        f"Part {index} | " + " | ".join(f"{title} {next(count)}, {scope}" for title, scope in tasks)
-        for index, tasks in enumerate(drawn)
-    ))  # fmt: skip
+    before = plan(
+        *(
+            f"Part {index} | " + " | ".join(f"{title} {next(count)}, {scope}" for title, scope in tasks)
+            for index, tasks in enumerate(drawn)
+        )
+    )
     made = optimised(before)
 
     again = read_milestones(as_markdown(made.plan)).imported().plan

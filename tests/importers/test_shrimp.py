@@ -50,9 +50,11 @@ def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(Refused) as no:
         read_shrimp(written(tmp_path, {"name": "x"}, 7, task("b", status="finished"), task("c"), task("c")))
     assert [(each.path, each.message) for each in no.value.details] == [
-        ("tasks.json:3", "a task has the texts 'id' and 'name'"), ("tasks.json:6", "a task has the texts 'id' and 'name'"),
-        ("tasks.json:7", "unknown status 'finished'"), ("tasks.json:19", "the id 'c' is used twice; first at tasks.json:13"),
-    ]  # fmt: skip
+        ("tasks.json:3", "a task has the texts 'id' and 'name'"),
+        ("tasks.json:6", "a task has the texts 'id' and 'name'"),
+        ("tasks.json:7", "unknown status 'finished'"),
+        ("tasks.json:19", "the id 'c' is used twice; first at tasks.json:13"),
+    ]
 
 
 def test_a_broken_file_in_its_folder_is_refused_and_another_list_is_none_of_it(tmp_path: Path) -> None:

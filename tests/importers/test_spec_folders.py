@@ -75,15 +75,22 @@ def test_a_feature_of_spec_kit_keeps_its_stories_requirements_and_order() -> Non
     work = read_spec_kit(SPEC_KIT)
     spec = documents(work)["requirements.json"]
     assert [(each["id"], each["priority"]) for each in work.documents["requirements.json"][2]["requirements"]] == [
-        ("US1", "must"), ("US2", "should"), ("FR-001", "must"), ("FR-002", "must"), ("FR-003", "must"),
-    ]  # fmt: skip
+        ("US1", "must"),
+        ("US2", "should"),
+        ("FR-001", "must"),
+        ("FR-002", "must"),
+        ("FR-003", "must"),
+    ]
     assert spec["open_questions"] == ["local time or UTC?", "What happens after the last tide of the year?"]
     assert spec["constraints"] == ["No network is needed"]
     everything = ["US1", "US2", "FR-001", "FR-002", "FR-003"]
     assert items(work) == [
-        ("T002", [], everything), ("T004", ["T002"], ["US1"]), ("T005", ["T004"], ["US2"]),
-        ("T006", ["T005"], ["US2", "FR-002"]), ("T007", ["T006"], everything),
-    ]  # fmt: skip
+        ("T002", [], everything),
+        ("T004", ["T002"], ["US1"]),
+        ("T005", ["T004"], ["US2"]),
+        ("T006", ["T005"], ["US2", "FR-002"]),
+        ("T007", ["T006"], everything),
+    ]
     assert [each["id"] for each in work.documents["tasks.json"][2]["done"]] == ["T001", "T003"]
     assert losses(work)[:2] == [
         "checklists/requirements.md: it has no place in the documents; it stays where it is",
@@ -108,8 +115,10 @@ def test_a_change_of_openspec_names_what_is_added_changed_and_removed() -> None:
 def test_a_spec_of_spec_workflow_keeps_its_tasks_and_no_approval() -> None:
     work = read_spec_workflow(SPEC_WORKFLOW)
     assert [(key, needs, serves) for key, needs, serves in items(work)] == [
-        ("2", [], ["R-2"]), ("3-1", [], ["R-2"]), ("3-2", ["3-1"], ["R-1", "R-2"]),
-    ]  # fmt: skip
+        ("2", [], ["R-2"]),
+        ("3-1", [], ["R-2"]),
+        ("3-2", ["3-1"], ["R-1", "R-2"]),
+    ]
     assert (
         work.documents["tasks.json"][2]["items"][2]["description"]
         == "Status there: blocked\nBlocked: the name is not decided"

@@ -53,8 +53,10 @@ def test_what_the_tool_wrote_becomes_a_plan_that_its_template_takes() -> None:
     assert validate(load_definition(shipped("templates") / "milestones")["inputs"], work.inputs).faults == ()
     assert (work.open_tasks, work.done_tasks, work.name) == (4, 2, "task_master")
     assert [(each["id"], each["depends_on"], each["priority"]) for each in master["tasks"]] == [
-        ("2-2", [], "normal"), ("3", ["2-2"], "low"), ("5", [], "normal"),
-    ]  # fmt: skip
+        ("2-2", [], "normal"),
+        ("3", ["2-2"], "low"),
+        ("5", [], "normal"),
+    ]
     assert (page["id"], page["title"]) == ("web-page", "The same as a page")
     assert [(each["id"], each["acceptance"]) for each in page["tasks"]] == [
         ("web-page-1", ["The page of Lisbon names 11:20"])
@@ -134,8 +136,16 @@ def test_a_key_that_is_no_tag_and_unknown_fields_are_reported(tmp_path: Path) ->
 
 def test_every_error_is_reported_at_once_with_its_line(tmp_path: Path) -> None:
     path = written(
-        tmp_path, task(1), task(1), task(2, status="doen"), task(3, title=" "), {"title": "x"}, 7, task(4, dependencies="1"), task(5, subtasks={})
-    )  # fmt: skip
+        tmp_path,
+        task(1),
+        task(1),
+        task(2, status="doen"),
+        task(3, title=" "),
+        {"title": "x"},
+        7,
+        task(4, dependencies="1"),
+        task(5, subtasks={}),
+    )
     assert refused(path) == [
         ("tasks.json:20", "unknown status 'doen'; did you mean 'done'?"),
         ("tasks.json:22", "task 3 has no title"),
@@ -161,9 +171,12 @@ def test_more_milestones_than_a_plan_has_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tasks", "why"),
-    [([], "it has no task"), ([task(1, status="done")], "its only task is done"),
-     ([task(1, status="done"), task(2, status="completed")], "all 2 tasks are done")],
-)  # fmt: skip
+    [
+        ([], "it has no task"),
+        ([task(1, status="done")], "its only task is done"),
+        ([task(1, status="done"), task(2, status="completed")], "all 2 tasks are done"),
+    ],
+)
 def test_a_folder_without_open_work_is_refused(tmp_path: Path, tasks: list[object], why: str) -> None:
     with pytest.raises(Refused, match=why):
         read_task_master(written(tmp_path, *tasks))

@@ -117,9 +117,14 @@ def test_a_handler_may_end_its_child_and_go_on_with_what_it_said(scene: Scene, t
     def ask(context: JobContext) -> Outcome:
         code = "import sys, time; print(sys.stdin.read().upper(), flush=True); time.sleep(600)"
         result = context.run_child(
-            [sys.executable, "-c", code], cwd=tmp_path, env=child_env(), timeout_s=600,
-            stdin=b"hello", on_line=heard.append, should_stop=lambda: bool(heard),
-        )  # fmt: skip
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=child_env(),
+            timeout_s=600,
+            stdin=b"hello",
+            on_line=heard.append,
+            should_stop=lambda: bool(heard),
+        )
         return Outcome({"cancelled": result.cancelled, "heard": heard})
 
     job = scene.enqueue("ask")

@@ -118,6 +118,7 @@ def test_nothing_is_written_outside_the_folder_of_the_attempt(tmp_path: Path, at
 
 def test_the_schema_is_shown_as_it_is(tmp_path: Path) -> None:
     schema: dict[str, Any] = {"type": "object", "properties": {"größe": {"type": "integer", "description": "in {mm}"}}}
-    assert '"größe":{"type":"integer","description":"in {mm}"}' in prompt_file(
-        tmp_path, ATTEMPT, Task("Do {it}.", schema), "none"
-    ).text  # fmt: skip
+    assert (
+        '"größe":{"type":"integer","description":"in {mm}"}'
+        in prompt_file(tmp_path, ATTEMPT, Task("Do {it}.", schema), "none").text
+    )

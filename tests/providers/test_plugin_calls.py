@@ -286,8 +286,11 @@ def test_its_use_of_our_tools_is_told_by_us_and_bounded() -> None:
         "seen a seen b The limit of 2 tool calls is reached.",
     )
     assert [(name, what) for _, name, what in heard.tools] == [
-        ("look", "started"), ("look", "seen a"), ("look", "started"), ("look", "seen b")
-    ]  # fmt: skip
+        ("look", "started"),
+        ("look", "seen a"),
+        ("look", "started"),
+        ("look", "seen b"),
+    ]
     assert (heard.texts, heard.after) == (["I look."], [(Usage(1, 3, 3), "answered")])
 
 

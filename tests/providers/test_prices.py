@@ -43,7 +43,9 @@ def test_cached_tokens_are_cheaper() -> None:
     cached = Usage(1, 1_000_000, 0, cache_read_tokens=900_000)
     plain = Usage(1, 1_000_000, 0)
 
-    assert (cost_usd("anthropic", "claude-sonnet-4-5", cached) or 0) < (cost_usd("anthropic", "claude-sonnet-4-5", plain) or 0)  # fmt: skip
+    assert (cost_usd("anthropic", "claude-sonnet-4-5", cached) or 0) < (
+        cost_usd("anthropic", "claude-sonnet-4-5", plain) or 0
+    )
 
 
 def test_what_a_provider_says_itself_wins() -> None:

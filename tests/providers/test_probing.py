@@ -89,9 +89,14 @@ def garbage() -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/list", "unparsable"), ("/page", "unparsable"), ("/deep", "unparsable"), ("/big", "unparsable"),
-     ("/moved", "not_configured")],
-)  # fmt: skip
+    [
+        ("/list", "unparsable"),
+        ("/page", "unparsable"),
+        ("/deep", "unparsable"),
+        ("/big", "unparsable"),
+        ("/moved", "not_configured"),
+    ],
+)
 def test_what_lists_no_models_is_said_to_be_none(garbage: str, path: str, kind: str) -> None:
     with pytest.raises(ProviderFault) as fault:
         probing.list_models(Connection("p", "openai-compatible", base_url=garbage + path))
@@ -148,8 +153,11 @@ def test_models_on_this_machine_are_found_at_their_usual_ports(garbage: str) -> 
 
 def test_the_usual_places_are_on_this_machine_only() -> None:
     assert {name: place[0] for name, place in probing.LOCAL.items()} == {
-        "Ollama": 11434, "LM Studio": 1234, "vLLM": 8000, "Docker Model Runner": 12434,
-    }  # fmt: skip
+        "Ollama": 11434,
+        "LM Studio": 1234,
+        "vLLM": 8000,
+        "Docker Model Runner": 12434,
+    }
 
 
 def port(origin: str) -> int:

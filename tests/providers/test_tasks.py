@@ -39,8 +39,11 @@ def test_a_model_reads_with_its_tools_and_hands_in_its_output(connect: Connect) 
     assert worked.usage.requests == server.count == 2
     assert [name for _, name, _ in heard.tools] == ["read"] * 4
     assert [what for _, _, what in heard.tools] == [
-        "started", "the content of a.py", "started", "the content of b.py",
-    ]  # fmt: skip
+        "started",
+        "the content of a.py",
+        "started",
+        "the content of b.py",
+    ]
     assert heard.given == [{"path": "a.py"}, {"path": "b.py"}]
     assert "".join(heard.texts) == "I look. It is good."
     assert "the content of b.py" in str(server.asked[1].body)
@@ -307,8 +310,11 @@ def test_a_listener_may_prevent_a_later_call(connect: Connect) -> None:
 
 
 def test_a_schema_that_holds_itself_is_worked_with_all_the_same(connect: Connect) -> None:
-    tree = {"$defs": {"node": {"type": "object", "properties": {"below": {"$ref": "#/$defs/node"}}}},
-            "type": "object", "properties": {"root": {"$ref": "#/$defs/node"}}}  # fmt: skip
+    tree = {
+        "$defs": {"node": {"type": "object", "properties": {"below": {"$ref": "#/$defs/node"}}}},
+        "type": "object",
+        "properties": {"root": {"$ref": "#/$defs/node"}},
+    }
     with ModelServer([Turn(value={"root": {"below": {}}})]) as server:
         worked = work(connect(server), Task("Do it", tree))
 

@@ -19,7 +19,23 @@ from tests.cli.conftest import (
 from tests.engine.conftest import blank, home, kept_engine_scenes, scene
 from tests.security.machine import Machine
 
-__all__ = ["at_terminal", "blank", "bugged", "cli", "empty", "home", "in_git", "kept_engine_scenes", "kept_scenes", "machine", "one_place", "play", "scene", "scene_folder", "set_up_database"]  # fmt: skip
+__all__ = [
+    "at_terminal",
+    "blank",
+    "bugged",
+    "cli",
+    "empty",
+    "home",
+    "in_git",
+    "kept_engine_scenes",
+    "kept_scenes",
+    "machine",
+    "one_place",
+    "play",
+    "scene",
+    "scene_folder",
+    "set_up_database",
+]
 
 
 @pytest.fixture

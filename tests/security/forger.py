@@ -15,8 +15,6 @@ from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
 
-__all__ = ["Forger", "anchor", "found", "played"]
-
 
 def played(scene: Scene) -> str:
     """A run whose plan a person has approved, anchored as a server would; its id."""

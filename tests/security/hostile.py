@@ -18,10 +18,9 @@ from typing import Any, cast
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.security.hostile_inputs import BAD_LINES, BOMBS, JSON, TEXT
 from wfe_mcp.core.errors import CODES
 from wfe_mcp.testing.stdio_client import MODERN, Era
-
-__all__ = ["BAD_LINES", "Assault", "assault", "field_of_play"]
 
 PATIENCE_S = 120.0
 _META = "io.modelcontextprotocol/"
@@ -30,61 +29,26 @@ _META = "io.modelcontextprotocol/"
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def nested(depth: int, inner: object = 1) -> object:
-    """A list in a list in a list…"""
-    for _ in range(depth):
-        inner = [inner]
-    return inner
-
-
-def nested_objects(depth: int) -> object:
-    """An object in an object in an object…"""
-    inner: object = {}
-    for _ in range(depth):
-        inner = {"a": inner}
-    return inner
-
-
-BOMBS: tuple[object, ...] = (
-    nested(70), nested(300), nested_objects(190), {"a": nested(64)},
-    ["x"] * 120_000, {f"k{number}": number for number in range(20_000)},
-    "x" * 1_100_000, {"x" * 10_000: 1}, 10**4_000, -(10**1_300), 1.7e308, 5e-324,
-    "\x00", {"\x00": "\x00"}, "a\x00b", "\u202e\u2066", "\ufffe\uffff", "\x1b[2J\x1b]0;owned\x07",
-    {"$ref": "http://127.0.0.1:9/x.json"}, {"$ref": "file:///etc/passwd"}, {"$ref": "#"},
-    {"type": "object", "properties": {"a": {"$ref": "#"}}}, {"type": "string", "pattern": "^(a+)+$"},
-    {"pattern": "(?=x)\\1", "type": "string"}, {"allOf": [{"$ref": "#/allOf/0"}]},
-    "${artifacts.x.y}", "${" * 2_000, "$${a}", "${env.HOME}", "${inputs[" + "'a'" * 500 + "]}", "{{7*7}}",
-    "{a.__init__.__globals__[os].environ[HOME]}", "../../../etc/passwd", "/etc/passwd", "C:\\Windows\\win.ini",
-    "file:///etc/passwd", "..\\..\\x", ".wfe/config.toml", ".git/config", "a" * 300 + "/b", "con", "x/../../y",
-    "wfe://runs/../../etc", "-rf", "; rm -rf /", "$(touch /tmp/x)", "`id`", "' OR 1=1 --", "\"; DROP TABLE run; --",
-    "*", "%", "_", "NEAR(", '"', "AND OR NOT", "cp-0", "cp--1", "plan[", "plan[a].b[", "]" * 50, "#/a", "/~2", "~", "//",
-    "/0/0", "/-", "/" + "a/" * 5_000, "build[T-1].code", "$complete", "quick_fix@", "@1.0.0", "quick_fix@" + "9" * 100,
-)  # fmt: skip
-"""Values made by hand: too deep, too wide, too long, or with a meaning somewhere else."""
-
-_text = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
-_scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), _text, st.sampled_from(BOMBS)
-)  # fmt: skip
-JSON = st.recursive(
-    _scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(_text, inner, max_size=5)),
-    max_leaves=12,
-)
-
 _TEMPLATE: dict[str, Any] = {
-    "format": "wfe/1", "name": "fuzzed", "version": "1.0.0", "title": "Fuzzed",
+    "format": "wfe/1",
+    "name": "fuzzed",
+    "version": "1.0.0",
+    "title": "Fuzzed",
     "phases": [
         {
-            "id": "plan", "prompt": "Do ${run.id}", "output": {"artifact": "plan", "schema": "plan@1"},
+            "id": "plan",
+            "prompt": "Do ${run.id}",
+            "output": {"artifact": "plan", "schema": "plan@1"},
             "gates": [{"kind": "expr", "assert": "${size(artifacts.plan.steps) > 0}"}],
         },
         {
-            "id": "build", "kind": "loop", "for_each": {"in": "${artifacts.plan.steps}", "as": "step"},
+            "id": "build",
+            "kind": "loop",
+            "for_each": {"in": "${artifacts.plan.steps}", "as": "step"},
             "phases": [{"id": "code", "output": {"artifact": "change", "schema": {"type": "object"}}}],
         },
     ],
-}  # fmt: skip
+}
 
 
 @st.composite
@@ -107,16 +71,37 @@ def _spoil(draw: st.DrawFn, node: Any) -> None:
             node = cast("Any", inner)
             continue
         if is_table and draw(st.booleans()):
-            key = draw(st.one_of(_text, st.sampled_from(sorted(_KEYS))))
+            key = draw(st.one_of(TEXT, st.sampled_from(sorted(_KEYS))))
         # A copy: the next spoiling may walk into it, and the bombs are the same objects for all calls.
         node[key] = json.loads(json.dumps(draw(JSON)))
         return
 
 
 _KEYS = {
-    "when", "needs", "role", "context", "on_fail", "next", "timeout", "retry", "skip", "locks", "enter", "steps", "until",
-    "template", "with", "inputs", "roles", "limits", "defaults", "outputs", "prompt_gates", "tools_allowed", "kind",
-}  # fmt: skip
+    "when",
+    "needs",
+    "role",
+    "context",
+    "on_fail",
+    "next",
+    "timeout",
+    "retry",
+    "skip",
+    "locks",
+    "enter",
+    "steps",
+    "until",
+    "template",
+    "with",
+    "inputs",
+    "roles",
+    "limits",
+    "defaults",
+    "outputs",
+    "prompt_gates",
+    "tools_allowed",
+    "kind",
+}
 
 
 # -- calls -----------------------------------------------------------------------------------------------------------
@@ -136,7 +121,7 @@ def arguments(tool: dict[str, Any], known: Mapping[str, Sequence[str]]) -> st.Se
     fixed = {name: given[name] for name in given if name in required}
     chosen = st.fixed_dictionaries(fixed, optional={name: given[name] for name in given if name not in fixed})
     # Sometimes with one that nobody knows, or without one that is required.
-    more = st.dictionaries(_text, JSON, max_size=2)
+    more = st.dictionaries(TEXT, JSON, max_size=2)
     any_known = st.dictionaries(st.sampled_from(sorted(schema["properties"])), JSON, max_size=4)
     strange: st.SearchStrategy[Any] = st.one_of(st.tuples(chosen, more).map(_both), any_known.map(_no_wait))
     return mostly(chosen, strange)
@@ -163,29 +148,16 @@ def _fitting(name: str, about: Mapping[str, Any], known: Mapping[str, Sequence[s
     if "enum" in about:
         return st.sampled_from(about["enum"])
     kinds: dict[str, st.SearchStrategy[Any]] = {
-        "integer": st.integers(-2, 3), "boolean": st.booleans(), "array": st.lists(_text, max_size=3),
+        "integer": st.integers(-2, 3),
+        "boolean": st.booleans(),
+        "array": st.lists(TEXT, max_size=3),
         "object": st.one_of(
-            st.dictionaries(_text, JSON, max_size=5),
+            st.dictionaries(TEXT, JSON, max_size=5),
             st.sampled_from([bomb for bomb in BOMBS if isinstance(bomb, dict)]),
             st.sampled_from([{"title": "A good title"}, {"goal": "x"}, {"front": {}, "body": "x"}]),
         ),
-    }  # fmt: skip
-    return kinds.get(about.get("type", ""), st.one_of(_text, st.sampled_from([b for b in BOMBS if isinstance(b, str)])))
-
-
-BAD_LINES: tuple[bytes, ...] = (
-    b"{", b"nonsense", b"\xff\xfe\x00", b"[1,2]", b"null", b"{}", b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"2.0","id":[],"method":"x"}',
-    b'{"jsonrpc":"2.0","id":1,"method":5}', b'{"jsonrpc":"1.0","id":1,"method":"tools/list"}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","arguments":{"wait_s":NaN}}}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","arguments":{"wait_s":1e999}}}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","arguments":{"run":"\\ud800"}}}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","name":"cancel"}}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"status","arguments":{"run":"a","run":"b"}}}',
-    b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":' + b'{"a":' * 3_000 + b"1" + b"}" * 3_000 + b"}",
-    b"[" * 100_000, b'{"a":' * 100_000, b'"' + b"x" * 200_000, b"1" * 6_000, b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}',
-    b'{"jsonrpc":"2.0","id":' + b"9" * 5_000 + b',"method":"tools/list"}', b"\x00", b"\xef\xbb\xbf{}", b"{}\x00{}",
-)  # fmt: skip
-"""Lines that are no message, or none that everybody reads alike."""
+    }
+    return kinds.get(about.get("type", ""), st.one_of(TEXT, st.sampled_from([b for b in BOMBS if isinstance(b, str)])))
 
 
 # -- the assault -----------------------------------------------------------------------------------------------------
@@ -269,24 +241,34 @@ class _Talk:
 
 
 def assault(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path, *, era: Era, calls: int,
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+    *,
+    era: Era,
+    calls: int,
     known: Mapping[str, Sequence[str]],
-) -> Assault:  # fmt: skip
+) -> Assault:
     """Play ``calls`` calls of ``known`` names, and every line that is no message, on a server of its own."""
     told = Assault(era)
     talk = _Talk(argv, cwd, env, log, era)
     try:
         talk.ask("tools/call", {"name": "status", "arguments": {}})  # the first call loads what the others find loaded
         tools = {tool["name"]: tool for tool in talk.ask("tools/list", {})["result"]["tools"]}
-        names = mostly(st.sampled_from(sorted(tools)), _text)
+        names = mostly(st.sampled_from(sorted(tools)), TEXT)
         made = names.flatmap(
             lambda name: st.tuples(st.just(name), arguments(tools[name], known) if name in tools else JSON)
         )
 
         @settings(
-            max_examples=calls, deadline=None, database=None, phases=[Phase.generate], derandomize=True,
+            max_examples=calls,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            derandomize=True,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-        )  # fmt: skip
+        )
         @given(made)
         def play(call: tuple[str, object]) -> None:
             name, given_arguments = call
@@ -341,22 +323,38 @@ def _code(envelope: Any) -> object:
 
 _NOTE: dict[str, Any] = {"type": "object", "required": ["title"], "properties": {"title": {"type": "string"}}}
 FIELD: dict[str, Any] = {
-    "format": "wfe/1", "name": "field", "version": "1.0.0", "title": "A field to play on",
+    "format": "wfe/1",
+    "name": "field",
+    "version": "1.0.0",
+    "title": "A field to play on",
     "limits": {"max_invalid": 1_000_000, "max_parallel": 4},
     "inputs": {"type": "object", "properties": {"goal": {"type": "string"}, "more": {}}},
     "phases": [
         {
-            "id": "plan", "needs": [], "prompt": "Do ${run.id}: ${inputs}", "skip": "agent",
+            "id": "plan",
+            "needs": [],
+            "prompt": "Do ${run.id}: ${inputs}",
+            "skip": "agent",
             "output": {"artifact": "note", "schema": _NOTE, "editable": True},
-            "gates": [{"kind": "expr", "assert": "${size(artifacts.note.title) > 3}"}], "on_fail": [{"do": "retry", "max_attempts": 1000}],
+            "gates": [{"kind": "expr", "assert": "${size(artifacts.note.title) > 3}"}],
+            "on_fail": [{"do": "retry", "max_attempts": 1000}],
         },
         {
-            "id": "signed", "needs": [], "prompt": "Sign", "output": {"artifact": "free", "schema": {"type": "object"}},
+            "id": "signed",
+            "needs": [],
+            "prompt": "Sign",
+            "output": {"artifact": "free", "schema": {"type": "object"}},
             "gates": [{"kind": "approval"}],
         },
-        {"id": "agreed", "needs": [], "prompt": "x", "output": {"artifact": "said", "schema": "markdown_doc@1"}, "gates": [{"kind": "approval", "assurance": "client"}]},
+        {
+            "id": "agreed",
+            "needs": [],
+            "prompt": "x",
+            "output": {"artifact": "said", "schema": "markdown_doc@1"},
+            "gates": [{"kind": "approval", "assurance": "client"}],
+        },
     ],
-}  # fmt: skip
+}
 """A template with a gate of each kind that answers at once."""
 
 
@@ -370,10 +368,14 @@ def field_of_play(folder: Path, play: Any) -> tuple[list[str], Path, dict[str, s
     with made.agent() as agent:
         runs = [agent.call("start_run", template="field", inputs={"goal": "x"})["run"] for _ in range(4)]
     known: dict[str, Sequence[Any]] = {
-        "run": [*runs, "nope"], "phase": ["plan", "signed", "agreed", "nope"], "to": ["plan", "nope"],
-        "template": ["field", "quick_fix", "fuzzed", "nope"], "name": ["field", "quick_fix", "fuzzed"],
+        "run": [*runs, "nope"],
+        "phase": ["plan", "signed", "agreed", "nope"],
+        "to": ["plan", "nope"],
+        "template": ["field", "quick_fix", "fuzzed", "nope"],
+        "name": ["field", "quick_fix", "fuzzed"],
         "path": ["a.json", "b.md", "nope.json", ".wfe/config.toml", "/etc/passwd"],
-        "artifact_name": ["note"], "reviewers": [["nope"], []],
-    }  # fmt: skip
+        "artifact_name": ["note"],
+        "reviewers": [["nope"], []],
+    }
     env = made.environment | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[2])])}
     return [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(made.root)], made.root, env, known

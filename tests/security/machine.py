@@ -27,8 +27,6 @@ from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
 
-__all__ = ["PIN", "Machine", "Shell"]
-
 ROOT = Path(__file__).resolve().parents[2]
 PIN = "correct horse"
 ADA = By("ada", Channel.CLI, Assurance.HUMAN)
@@ -97,9 +95,13 @@ class Shell:
         if not name.exists():
             name.symlink_to(sys.executable)
         self.process = subprocess.Popen(
-            [name, "-c", CLIENT, json.dumps(machine.wfe("serve"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, cwd=machine.project, env=machine.env,
-        )  # fmt: skip
+            [name, "-c", CLIENT, json.dumps(machine.wfe("serve"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=machine.project,
+            env=machine.env,
+        )
         until(lambda: self.process.pid in machine.clients(), PATIENCE_S, every_s=0.05)
 
     def __call__(self, *argv: str, given: str = "") -> Done:
@@ -149,8 +151,13 @@ class Machine:
             if not name.startswith(("WFE_", "XDG_", "PYTHON", "GIT_", "ANTHROPIC_", "OPENAI_"))
         }
         home = str(self.home)
-        return kept | {"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "PYTHONPATH": str(ROOT),
-                       "WFE_DATABASE_URL": f"sqlite:///{self.database.as_posix()}"}  # fmt: skip
+        return kept | {
+            "HOME": home,
+            "USERPROFILE": home,
+            "LOCALAPPDATA": home,
+            "PYTHONPATH": str(ROOT),
+            "WFE_DATABASE_URL": f"sqlite:///{self.database.as_posix()}",
+        }
 
     def wfe(self, *words: str) -> list[str]:
         """``wfe-mcp`` with these words, as a command."""
@@ -159,9 +166,14 @@ class Machine:
     def run(self, *argv: str, given: str = "", env: dict[str, str] | None = None) -> Done:
         """A command at a terminal that no client opened."""
         done = subprocess.run(
-            argv, cwd=self.project, env=self.env | (env or {}), input=given, capture_output=True, text=True,
+            argv,
+            cwd=self.project,
+            env=self.env | (env or {}),
+            input=given,
+            capture_output=True,
+            text=True,
             timeout=PATIENCE_S,
-        )  # fmt: skip
+        )
         return Done(done.returncode, done.stdout + done.stderr)
 
     def json(self, *words: str, given: str = "", env: dict[str, str] | None = None) -> dict[str, Any]:

@@ -17,10 +17,14 @@ from tests.security.machine import PIN, Machine, typist
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system does not show standard streams")
 PATIENCE_S = 120
 FRAMES: list[dict[str, Any]] = [
-    {"id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}},
+    {
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}},
+    },
     {"method": "notifications/initialized"},
     {"id": 2, "method": "tools/call", "params": {"name": "status", "arguments": {}}},
-]  # fmt: skip
+]
 GREETING = "".join(json.dumps({"jsonrpc": "2.0", **frame}) + "\n" for frame in FRAMES)
 """What a client says first; then its server is registered."""
 
@@ -62,9 +66,15 @@ WRAPPER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returnc
 
 LANGUAGES = {"python": (PYTHON, sys.executable), "node": (NODE, "node"), "shell": (SHELL, "sh")}
 CASES = [
-    *((language, "direct") for language in LANGUAGES), ("shell", "tmux"), ("node", "nohup"), ("python", "wrapper"),
-    ("python", "uvx"), ("node", "npx"), ("python", "server by uvx"), ("node", "server by npx"),
-]  # fmt: skip
+    *((language, "direct") for language in LANGUAGES),
+    ("shell", "tmux"),
+    ("node", "nohup"),
+    ("python", "wrapper"),
+    ("python", "uvx"),
+    ("node", "npx"),
+    ("python", "server by uvx"),
+    ("node", "server by npx"),
+]
 """Each language and each way. A way is about what is above the client or between it and its server, a language about what the
 client does below. The last four: a client that uvx or npx starts from a local package, and one whose server they start."""
 

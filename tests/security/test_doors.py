@@ -15,12 +15,27 @@ from wfe_mcp.views import tool_answers as answers
 
 TITLE: dict[str, Any] = {"type": "object", "properties": {"goal": {}}}
 DEEP: Any = json.loads("[" * 900 + "]" * 900)
-BAD: list[Any] = [{"goal": "\x00"}, {"goal": {"\x00": 1}}, {"goal": DEEP}, {"goal": ["x"] * 200_000}, {"goal": "v" * 1_200_000},
-                  {"goal": 10**3_000}, {"goal": float("nan")}, {"goal": "\ud800"}]  # fmt: skip
+BAD: list[Any] = [
+    {"goal": "\x00"},
+    {"goal": {"\x00": 1}},
+    {"goal": DEEP},
+    {"goal": ["x"] * 200_000},
+    {"goal": "v" * 1_200_000},
+    {"goal": 10**3_000},
+    {"goal": float("nan")},
+    {"goal": "\ud800"},
+]
 CONFIGURATIONS = [
-    b"a = " + b"[" * 100_000, b"[providers.x.options." + b"a." * 3_000 + b"b]\nc = 1", b"x = " + b"9" * 5_000, b"\xff\xfe",
-    b"a = {b = " * 3_000, b'[roles.r]\nprovider = "openai"\nmodel = "a\\u0000"', b'["\\u0000"]\na = 1', b"x = nan", b"\x00",
-]  # fmt: skip
+    b"a = " + b"[" * 100_000,
+    b"[providers.x.options." + b"a." * 3_000 + b"b]\nc = 1",
+    b"x = " + b"9" * 5_000,
+    b"\xff\xfe",
+    b"a = {b = " * 3_000,
+    b'[roles.r]\nprovider = "openai"\nmodel = "a\\u0000"',
+    b'["\\u0000"]\na = 1',
+    b"x = nan",
+    b"\x00",
+]
 
 
 @pytest.mark.attack("inputs of a run hold what nothing can keep, or break the reader", "held", "T7")
@@ -54,11 +69,15 @@ def test_words_that_cannot_be_kept_are_refused_by_every_tool(bugged: Playground)
     with bugged.agent() as agent:
         run = agent.call("start_run", template="quick_fix", inputs={"problem": "x"})["run"]
         calls: list[tuple[str, dict[str, Any]]] = [
-            ("retry_phase", {"run": run, "phase": "reproduce", "feedback": "?"}), ("approve", {"run": run, "phase": "reproduce", "comment": "?"}),
-            ("skip_phase", {"run": run, "phase": "reproduce", "reason": "?"}), ("start_run", {"template": "quick_fix", "title": "?"}),
-            ("submit_artifact", {"run": run, "phase": "reproduce", "path": "?"}), ("list_templates", {"query": "?"}),
-            ("read_artifact", {"run": run, "pointer": "?"}), ("start_run", {"template": "quick_fix", "idempotency_key": "?"}),
-        ]  # fmt: skip
+            ("retry_phase", {"run": run, "phase": "reproduce", "feedback": "?"}),
+            ("approve", {"run": run, "phase": "reproduce", "comment": "?"}),
+            ("skip_phase", {"run": run, "phase": "reproduce", "reason": "?"}),
+            ("start_run", {"template": "quick_fix", "title": "?"}),
+            ("submit_artifact", {"run": run, "phase": "reproduce", "path": "?"}),
+            ("list_templates", {"query": "?"}),
+            ("read_artifact", {"run": run, "pointer": "?"}),
+            ("start_run", {"template": "quick_fix", "idempotency_key": "?"}),
+        ]
         for tool, given in calls:
             for bad, code in (("a\x00b", "bad_argument"), ("x" * 2_000_000, "too_large")):
                 answer = agent.call(tool, **{name: bad if value == "?" else value for name, value in given.items()})
@@ -71,8 +90,9 @@ def test_a_long_path_is_refused_before_the_system_hears_of_it(scene: Scene) -> N
     scene.begin(run, "plan")
     for path in ("x" * 900, "x/" * 499 + "x", "x" * 5_000):
         assert refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", path=path).code in {
-            "path_outside_project", "bad_argument",
-        }  # fmt: skip
+            "path_outside_project",
+            "bad_argument",
+        }
 
 
 @pytest.mark.attack("configuration of a repository breaks its reader, so that nothing works", "held", "T7")
@@ -96,12 +116,21 @@ def test_configuration_that_breaks_its_reader_is_a_problem_and_work_goes_on(scen
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"), ("b.yaml", "a: !!python/object/apply:os.system [id]\n"),
-        ("c.yaml", "a: " + "[" * 100), ("d.yaml", 'a: "\\0"'), ("e.yaml", "a: 1\na: 2\n"), ("f.yaml", "a: .nan\n"),
-        ("g.json", '{"a": NaN}'), ("h.json", '{"a": 1, "a": 2}'), ("i.json", "[" * 100_000), ("j.json", '{"a": "\\u0000"}'),
-        ("k.json", '{"a": "\\ud800"}'), ("l.md", "\x00" * 10), ("m.json", '"' + "x" * 1_100_000 + '"'),
+        ("a.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"),
+        ("b.yaml", "a: !!python/object/apply:os.system [id]\n"),
+        ("c.yaml", "a: " + "[" * 100),
+        ("d.yaml", 'a: "\\0"'),
+        ("e.yaml", "a: 1\na: 2\n"),
+        ("f.yaml", "a: .nan\n"),
+        ("g.json", '{"a": NaN}'),
+        ("h.json", '{"a": 1, "a": 2}'),
+        ("i.json", "[" * 100_000),
+        ("j.json", '{"a": "\\u0000"}'),
+        ("k.json", '{"a": "\\ud800"}'),
+        ("l.md", "\x00" * 10),
+        ("m.json", '"' + "x" * 1_100_000 + '"'),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_imported_is_data_and_small(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(Refused):

@@ -247,7 +247,9 @@ def test_a_decision_whose_signature_was_removed_is_found(scene: Scene, ada: Pers
 
 
 @pytest.mark.attack("the record of when signing began is removed or moved", "detected", "T11")
-@pytest.mark.parametrize("change", ["DELETE FROM secret WHERE name = 'signing'", "UPDATE secret SET value = '{}' WHERE name = 'signing'"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM secret WHERE name = 'signing'", "UPDATE secret SET value = '{}' WHERE name = 'signing'"]
+)
 def test_a_log_cannot_be_called_older_than_signed_decisions(
     scene: Scene, ada: Person, forger: Forger, change: str
 ) -> None:

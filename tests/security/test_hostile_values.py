@@ -31,7 +31,18 @@ def test_a_pattern_runs_in_linear_time_or_not_at_all(scene: Scene) -> None:
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"title": "a" * 100_000 + "!"})
     assert no.code == "invalid_artifact"
     for pattern in (r"(a)\1", "(?=a)b", "(?<!a)b"):
-        made = scene.define({"id": "p", "prompt": "x", "output": {"artifact": "n", "schema": {"type": "object", "properties": {"t": {"type": "string", "pattern": pattern}}}}}, name="bad", trusted=False)  # fmt: skip
+        made = scene.define(
+            {
+                "id": "p",
+                "prompt": "x",
+                "output": {
+                    "artifact": "n",
+                    "schema": {"type": "object", "properties": {"t": {"type": "string", "pattern": pattern}}},
+                },
+            },
+            name="bad",
+            trusted=False,
+        )
         assert refused(answers.save_template, scene.engine, AGENT, made).code == "invalid_template"
 
 
@@ -66,7 +77,13 @@ def test_a_reference_never_leaves_its_document(scene: Scene) -> None:
     assert asked == []
 
 
-PAYLOADS = ["{a.__init__.__globals__[os].environ[HOME]}", "{{ ''.__class__.__mro__ }}", "${inputs.goal}", "${env.HOME}", "{{secret}}"]  # fmt: skip
+PAYLOADS = [
+    "{a.__init__.__globals__[os].environ[HOME]}",
+    "{{ ''.__class__.__mro__ }}",
+    "${inputs.goal}",
+    "${env.HOME}",
+    "{{secret}}",
+]
 
 
 @pytest.mark.attack("what an input or artifact says is expanded in the prompt", "held", "T10")
@@ -155,8 +172,11 @@ def test_nothing_that_is_stored_is_code(scene: Scene) -> None:
     found = [
         f"{path.relative_to(ROOT)}: {word}"
         for path in (ROOT / "wfe_mcp").rglob("*.py")
-        for word in re.findall(r"\b(?:import (?:pickle|marshal|shelve|dill)|yaml\.(?:load|unsafe_load|full_load)\(|(?<![\w.])eval\(|(?<![\w.])exec\()", path.read_text(encoding="utf-8"))
-    ]  # fmt: skip
+        for word in re.findall(
+            r"\b(?:import (?:pickle|marshal|shelve|dill)|yaml\.(?:load|unsafe_load|full_load)\(|(?<![\w.])eval\(|(?<![\w.])exec\()",
+            path.read_text(encoding="utf-8"),
+        )
+    ]
     assert found == []
 
 

@@ -33,8 +33,14 @@ def test_the_database_refuses_to_change_events(scene: Scene, forger: Forger, sta
 
 @pytest.mark.attack("edit an event after dropping the triggers", "detected", "T11")
 @pytest.mark.parametrize(
-    "change", ["actor = 'eve'", "assurance = 3", "at = '2020-01-01 00:00:00.000000'", "payload = replace(payload, 'plan', 'plam')"]
-)  # fmt: skip
+    "change",
+    [
+        "actor = 'eve'",
+        "assurance = 3",
+        "at = '2020-01-01 00:00:00.000000'",
+        "payload = replace(payload, 'plan', 'plam')",
+    ],
+)
 def test_an_edited_event_is_found(scene: Scene, forger: Forger, change: str) -> None:
     run = played(scene)
     forger.do(f"UPDATE event SET {change} WHERE type = 'ApprovalGiven'")
@@ -46,9 +52,13 @@ def test_an_edited_event_is_found(scene: Scene, forger: Forger, change: str) -> 
 
 @pytest.mark.attack("edit the state of a run or an attempt", "detected", "T11")
 @pytest.mark.parametrize(
-    "change", ["UPDATE attempt SET status = 'completed' WHERE phase = 'build'", "UPDATE run SET tainted = 1",
-               "UPDATE attempt SET state = replace(state, '\"completed\"', '\"failed\"')"],
-)  # fmt: skip
+    "change",
+    [
+        "UPDATE attempt SET status = 'completed' WHERE phase = 'build'",
+        "UPDATE run SET tainted = 1",
+        "UPDATE attempt SET state = replace(state, '\"completed\"', '\"failed\"')",
+    ],
+)
 def test_an_edited_state_is_found(scene: Scene, forger: Forger, change: str) -> None:
     played(scene)
     forger.do(change)
@@ -146,7 +156,7 @@ def test_a_deleted_run_is_found_by_an_anchor(scene: Scene, forger: Forger) -> No
         f"DELETE FROM decision WHERE request_id IN (SELECT id FROM request WHERE {of_run})",
         *(f"DELETE FROM {table} WHERE {of_run}" for table in tables if table != "decision"),
         f"DELETE FROM run WHERE id = '{run}'",
-    )  # fmt: skip
+    )
     (finding,) = found(scene)
     assert (finding.code, finding.run, finding.since) == ("run_deleted", run, scene.clock.now)
     assert codes(scene, run[:4]) == {"run_deleted"}

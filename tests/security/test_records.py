@@ -176,9 +176,16 @@ def test_an_edited_opinion_is_found(scene: Scene, forger: Forger, attempts: int)
 @pytest.mark.usefixtures("home")
 @pytest.mark.attack("edit which tool a model used, or what a call cost", "detected", "T11")
 @pytest.mark.parametrize(
-    "change", ["UPDATE model_call SET cost_usd = 0.0", "UPDATE model_call SET model = 'gpt'", "DELETE FROM model_call",
-               "UPDATE tool_call SET input = '{}'", "UPDATE tool_call SET output = 'fine'", "DELETE FROM tool_call"],
-)  # fmt: skip
+    "change",
+    [
+        "UPDATE model_call SET cost_usd = 0.0",
+        "UPDATE model_call SET model = 'gpt'",
+        "DELETE FROM model_call",
+        "UPDATE tool_call SET input = '{}'",
+        "UPDATE tool_call SET output = 'fine'",
+        "DELETE FROM tool_call",
+    ],
+)
 def test_edited_calls_of_a_job_that_has_ended_are_found(scene: Scene, forger: Forger, change: str) -> None:
     with server([Turn(calls=(Call("read", {"path": "app.py"}),)), Turn(value=GOOD)]) as models:
         configure(scene, models)

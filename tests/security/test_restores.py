@@ -27,7 +27,7 @@ def test_an_older_copy_without_a_record_is_found(scene: Scene, forger: Forger) -
 @pytest.mark.attack("forge the record of a restore to hide a tail that was cut off", "detected", "T11")
 def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(scene: Scene) -> None:
     from wfe_mcp.core.canonical import canonical_json
-    from wfe_mcp.engine.maintenance.backups import RESTORED
+    from wfe_mcp.engine.maintenance.restore_log import RESTORED
     from wfe_mcp.store.maintenance import copies
     from wfe_mcp.workspace.system.anchors import AUDIT_REF, commits_of
 
@@ -60,7 +60,7 @@ def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_ser
     from tests.engine.scene import HUMAN
     from wfe_mcp.core.canonical import canonical_json
     from wfe_mcp.engine.integrity.anchoring import start_anchoring
-    from wfe_mcp.engine.maintenance.backups import RESTORED
+    from wfe_mcp.engine.maintenance.restore_log import RESTORED
     from wfe_mcp.workspace.system.anchors import anchor_file, commits_of, lines_of
 
     run = played(scene)

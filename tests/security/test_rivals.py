@@ -57,9 +57,15 @@ def test_work_before_the_approval_is_not_taken(scene: Scene) -> None:
 def test_no_argument_is_a_verdict(bugged: Playground) -> None:
     with bugged.agent() as agent:
         run = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
-        tries: list[tuple[str, dict[str, Any]]] = [("approve", {"verdict": "approve"}), ("approve", {"approved": True}), ("approve", {"by": "human"}),
-                           ("approve", {"assurance": "human", "channel": "cli"}), ("approve", {"pin": "1234"}),
-                           ("submit_artifact", {"force": True, "artifact": {}}), ("retry_phase", {"force": True})]  # fmt: skip
+        tries: list[tuple[str, dict[str, Any]]] = [
+            ("approve", {"verdict": "approve"}),
+            ("approve", {"approved": True}),
+            ("approve", {"by": "human"}),
+            ("approve", {"assurance": "human", "channel": "cli"}),
+            ("approve", {"pin": "1234"}),
+            ("submit_artifact", {"force": True, "artifact": {}}),
+            ("retry_phase", {"force": True}),
+        ]
         for tool, more in tries:
             answer = agent.call(tool, run=run, phase="reproduce", **more)
             assert answer["error"]["code"] == "bad_argument", (tool, more)
@@ -71,8 +77,12 @@ def test_no_argument_is_a_verdict(bugged: Playground) -> None:
 def test_no_call_sets_a_state(bugged: Playground) -> None:
     with bugged.agent() as agent:
         run = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
-        for tool, more in (("status", {"state": "completed"}), ("control_run", {"action": "complete"}),
-                           ("control_run", {"action": "approve"}), ("control_run", {"action": "proceed", "state": "completed"})):  # fmt: skip
+        for tool, more in (
+            ("status", {"state": "completed"}),
+            ("control_run", {"action": "complete"}),
+            ("control_run", {"action": "approve"}),
+            ("control_run", {"action": "proceed", "state": "completed"}),
+        ):
             assert agent.call(tool, run=run, **more)["error"]["code"] == "bad_argument"
         assert agent.call("status", run=run)["run_state"] == "running"
 

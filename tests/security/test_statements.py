@@ -86,9 +86,14 @@ def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: S
         at_the_end,
     ],
     ids=[
-        "hash before", "a request that is not there", "hash after", "an end behind it", "an end before it", "no decision",
+        "hash before",
+        "a request that is not there",
+        "hash after",
+        "an end behind it",
+        "an end before it",
+        "no decision",
     ],
-)  # fmt: skip
+)
 def test_a_statement_whose_place_differs_in_one_part_proves_nothing(scene: Scene, ada: Person, bend: Bend) -> None:
     approved(scene, ada, bent(ada, bend))
     assert said(scene) == {"its statement is about another place of the log"}

@@ -52,8 +52,12 @@ def test_a_new_session_with_its_own_terminal_decides_nothing(machine: Machine) -
 def test_a_pipe_in_the_clients_shell_decides_nothing(machine: Machine) -> None:
     machine.person()
     run, shell = machine.letter(), machine.client()
-    for words in (("approve", run, "write"), ("force-accept", run, "write", "--reason", "x"),
-                  ("skip", run, "write", "--reason", "x"), ("proceed", run)):  # fmt: skip
+    for words in (
+        ("approve", run, "write"),
+        ("force-accept", run, "write", "--reason", "x"),
+        ("skip", run, "write", "--reason", "x"),
+        ("proceed", run),
+    ):
         done = shell(*machine.wfe(*words, "--pin-fd", "0"), given=PIN)
         assert (done.code, FROM_CLIENT in done.said) == (1, True), (words, done.said)
     assert machine.state(run) == "awaiting"

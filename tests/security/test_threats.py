@@ -73,8 +73,9 @@ def test_a_decision_counts_once(scene: Scene) -> None:
     asked = approvals.ask(scene.engine, AGENT, run, "plan")
     approvals.decide(scene.engine, HUMAN, run, "plan", request=asked.request.id)
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan", request=asked.request.id).code in {
-        "illegal_transition", "stale_revision",
-    }  # fmt: skip
+        "illegal_transition",
+        "stale_revision",
+    }
     scene.do(run, "build")
     assert (
         refused(approvals.decide, scene.engine, HUMAN, run, "build", request=asked.request.id).code == "stale_revision"

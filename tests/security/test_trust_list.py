@@ -42,7 +42,7 @@ def configured(scene: Scene, text: str, *, trusted: bool = False) -> Any:
         ('[http]\nallow = ["http://127.0.0.1:1"]\n', "http.allow"),
         ('[env]\nallow = ["OPENAI_API_KEY"]\n', "env.allow"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("home")
 def test_configuration_counts_once_trusted_and_one_byte_ends_it(scene: Scene, text: str, held: str) -> None:
     def holds(found: Any) -> bool:

@@ -102,10 +102,20 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
         state = evolve(state, event)
     with scene.store.tx() as tx:
         new = NewRun(
-            id=new_run_id(), project_id=scene.engine.project_id, worktree=str(scene.root), template="drill",
-            template_version="1.0.0", template_sha256=tx.keep_document(made), definition_sha256=tx.keep_document(loose),
-            title="x", inputs={}, frozen={}, idempotency_key=None, args_sha256="", driver=None,
-        )  # fmt: skip
+            id=new_run_id(),
+            project_id=scene.engine.project_id,
+            worktree=str(scene.root),
+            template="drill",
+            template_version="1.0.0",
+            template_sha256=tx.keep_document(made),
+            definition_sha256=tx.keep_document(loose),
+            title="x",
+            inputs={},
+            frozen={},
+            idempotency_key=None,
+            args_sha256="",
+            driver=None,
+        )
         tx.create_run(new, state, events, AGENT, scene.clock())
     assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
 

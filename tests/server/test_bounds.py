@@ -37,8 +37,12 @@ def test_a_template_of_twelve_thousand_phases_is_refused_by_the_command_line(hou
     (house.root / "big.json").write_text(json.dumps(template(12_000), separators=(",", ":")), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "wfe_mcp", "templates", "lint", "big.json", "--json", "--project", str(house.root)],
-        capture_output=True, cwd=house.root, env=house.environment, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        cwd=house.root,
+        env=house.environment,
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
     assert done.returncode == 1, done
     faults = {each["path"]: each["message"] for each in json.loads(done.stdout)["errors"]}

@@ -210,9 +210,20 @@ def test_a_cancelled_call_is_not_answered(house: House, kind: type[ServedProject
 
 SQL = {"sqlalchemy", "pydantic", "asyncio"}
 NEVER = {
-    "mcp", "mcp_types", "anyio", "sqlmodel", "alembic", "typer", "rich", "http.client", "wfe_mcp.views.tool_answers",
-    "wfe_mcp.engine.runs.start", "wfe_mcp.engine.composition", "wfe_mcp.workflow.lint", "wfe_mcp.providers.manual",
-}  # fmt: skip
+    "mcp",
+    "mcp_types",
+    "anyio",
+    "sqlmodel",
+    "alembic",
+    "typer",
+    "rich",
+    "http.client",
+    "wfe_mcp.views.tool_answers",
+    "wfe_mcp.engine.runs.start",
+    "wfe_mcp.engine.composition",
+    "wfe_mcp.workflow.lint",
+    "wfe_mcp.providers.manual",
+}
 
 
 @pytest.mark.parametrize(("is_open", "unneeded"), [(False, NEVER | SQL), (True, NEVER)])

@@ -158,13 +158,24 @@ def test_a_client_that_reads_no_answer_does_not_keep_the_server(
 
 def test_all_answers_of_a_client_that_closed_its_end_are_written(house: House) -> None:
     asked = b"".join(
-        json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/list",
-                    "params": {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}}}).encode() + b"\n"
+        json.dumps(
+            {
+                "jsonrpc": "2.0",
+                "id": number,
+                "method": "tools/list",
+                "params": {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}},
+            }
+        ).encode()
+        + b"\n"
         for number in range(50)
-    )  # fmt: skip
+    )
     told = subprocess.run(
-        [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(house.root)], input=asked, capture_output=True,
-        env=house.environment, timeout=PATIENCE_S, check=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(house.root)],
+        input=asked,
+        capture_output=True,
+        env=house.environment,
+        timeout=PATIENCE_S,
+        check=True,
+    )
 
     assert [json.loads(line)["id"] for line in told.stdout.splitlines()] == list(range(50))

@@ -32,10 +32,18 @@ if "wfe_mcp.artifacts.isolated" in sys.orig_argv:
 """
 FLOW = {"id": "p0", "kind": "flow", "template": "inner", "output": {"artifact": "a0", "schema": exploding(20)}}
 INNER: dict[str, Any] = {
-    "format": "wfe/1", "name": "inner", "version": "1.0.0", "outputs": {"x": "${artifacts.a1.title}"},
-    "phases": [{"id": "p1", "prompt": "x", "output": {"artifact": "a1", "schema": {
-        "type": "object", "properties": {"title": {"type": "string"}}}}}],
-}  # fmt: skip
+    "format": "wfe/1",
+    "name": "inner",
+    "version": "1.0.0",
+    "outputs": {"x": "${artifacts.a1.title}"},
+    "phases": [
+        {
+            "id": "p1",
+            "prompt": "x",
+            "output": {"artifact": "a1", "schema": {"type": "object", "properties": {"title": {"type": "string"}}}},
+        }
+    ],
+}
 AGENT = {"id": "p0", "prompt": "x", "output": {"artifact": "a0", "schema": exploding(20)}}
 
 

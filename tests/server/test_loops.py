@@ -13,9 +13,11 @@ from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.workflow.load import digest
 
 WALK: dict[str, Any] = {
-    "format": "wfe/1", "name": "walk", "version": "1.0.0",
+    "format": "wfe/1",
+    "name": "walk",
+    "version": "1.0.0",
     "phases": [{"id": "each", "kind": "loop", "for_each": {"in": "${['a', 'b']}"}, "phases": [phase("code")]}],
-}  # fmt: skip
+}
 
 
 @pytest.fixture

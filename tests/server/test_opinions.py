@@ -167,10 +167,13 @@ async def test_an_answer_stays_within_its_bounds_whatever_models_write(connect: 
 
 
 REVIEWED: dict[str, Any] = {
-    "format": "wfe/1", "name": "reviewed", "version": "1.0.0", "title": "A reviewed note",
+    "format": "wfe/1",
+    "name": "reviewed",
+    "version": "1.0.0",
+    "title": "A reviewed note",
     "roles": {"one": {"provider": "first"}},
     "phases": [phase("note", gates=[{"kind": "opinion", "reviewers": ["one"]}])],
-}  # fmt: skip
+}
 
 
 async def test_an_agent_at_a_gate_whose_reviewer_does_not_answer_is_refused_with_the_command_of_the_user(

@@ -90,9 +90,19 @@ def new_run(tx: Tx, run_id: str, *, key: str | None = None, template: str = "tin
     definition = tx.keep_document({"format": "wfe/1", "name": template})
     project = tx.project_id("/p/.git", "/p")
     return NewRun(
-        RunId(run_id), project, worktree, template, "1.0.0", definition, definition, f"Run {run_id}",
-        inputs={"goal": "größer"}, frozen={"checks": {}}, idempotency_key=key, args_sha256=sha256_hex("args"),
-    )  # fmt: skip
+        RunId(run_id),
+        project,
+        worktree,
+        template,
+        "1.0.0",
+        definition,
+        definition,
+        f"Run {run_id}",
+        inputs={"goal": "größer"},
+        frozen={"checks": {}},
+        idempotency_key=key,
+        args_sha256=sha256_hex("args"),
+    )
 
 
 def create(tx: Tx, run_id: str, *, at: datetime = NOW, template: str = "tiny", worktree: str = "/w") -> LoadedRun:

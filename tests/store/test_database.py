@@ -88,10 +88,18 @@ def test_the_file_and_its_folder_are_for_their_owner_only(tmp_path: Path, clock:
 @pytest.mark.parametrize(
     ("version", "safe"),
     [
-        ((3, 40, 1), False), ((3, 44, 5), False), ((3, 44, 6), True), ((3, 45, 0), False), ((3, 50, 6), False),
-        ((3, 50, 7), True), ((3, 51, 0), False), ((3, 51, 2), False), ((3, 51, 3), True), ((3, 53, 4), True),
+        ((3, 40, 1), False),
+        ((3, 44, 5), False),
+        ((3, 44, 6), True),
+        ((3, 45, 0), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 0), False),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((3, 53, 4), True),
     ],
-)  # fmt: skip
+)
 def test_wal_is_used_only_by_a_library_without_the_reset_bug(
     version: tuple[int, ...], safe: bool, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,9 @@ def test_of_a_file_that_it_does_not_know_it_says_nothing(
     assert {each.name: each.stat().st_size for each in path.parent.iterdir()} == before
 
 
-@pytest.mark.parametrize("form", ["{0}?timeout=3", "postgresql://h/{1}", "sqlite:///relative.db", "sqlite://", "sqlite+pysqlite:///{1}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "form", ["{0}?timeout=3", "postgresql://h/{1}", "sqlite:///relative.db", "sqlite://", "sqlite+pysqlite:///{1}"]
+)
 def test_an_address_that_is_more_than_a_file_is_left_to_the_store(store: Store, url: str, form: str) -> None:
     assert nothing_is_open(url, KEY)
     assert not nothing_is_open(form.format(url, store.path), KEY)

@@ -100,9 +100,11 @@ def _written(kind: Any, *, exact: bool) -> st.SearchStrategy[Any]:
         required = {name: named.pop(name) for name in list(named) if name in needed}
         return st.fixed_dictionaries(required, optional=named)
     scalars: dict[Any, st.SearchStrategy[Any]] = {
-        str: st.sampled_from(["", "a", "a.b[c]"]), int: st.integers(0, 3), bool: st.booleans(),
+        str: st.sampled_from(["", "a", "a.b[c]"]),
+        int: st.integers(0, 3),
+        bool: st.booleans(),
         float: st.sampled_from([0.5, 1, 60.0]),
-    }  # fmt: skip
+    }
     return scalars[kind]
 
 
@@ -154,13 +156,22 @@ def test_each_field_of_a_run_and_an_attempt_is_read_as_pydantic_reads_it(
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        (RunSpec, {}), (RunSpec, []), (RunSpec, {"phases": {}}), (PhaseSpec, {"path": "a", "timeout_s": "1"}),
-        (PhaseSpec, {"path": "a", "needs": "b"}), (PhaseSpec, {"path": "a", "served": 1}),
-        (Failure, {"fail_kind": "unknown"}), (Failure, {"fail_kind": []}), (Mapping[str, int], []),
-        (tuple[str, int], ["a"]), (datetime, "2026-01-02"), (datetime, "T"), (datetime, 1),
+        (RunSpec, {}),
+        (RunSpec, []),
+        (RunSpec, {"phases": {}}),
+        (PhaseSpec, {"path": "a", "timeout_s": "1"}),
+        (PhaseSpec, {"path": "a", "needs": "b"}),
+        (PhaseSpec, {"path": "a", "served": 1}),
+        (Failure, {"fail_kind": "unknown"}),
+        (Failure, {"fail_kind": []}),
+        (Mapping[str, int], []),
+        (tuple[str, int], ["a"]),
+        (datetime, "2026-01-02"),
+        (datetime, "T"),
+        (datetime, 1),
         (datetime, "2026-01-02T03:04:05+02:00"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_exactly_as_its_type_says_is_left_to_pydantic(kind: Any, value: object) -> None:
     assert not same(kind, value)
 

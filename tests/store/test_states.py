@@ -56,9 +56,13 @@ def test_a_loop_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store
         LOOP: LoopState(1, ("T-10", "T-2", "T-1"), 3, ("T-2", "T-1"), ("T-10",), "d" * 64),
     }
     back = e.WentTo(
-        source=LOOP, attempt=1, target=PhasePath("build[T-10].code"), iteration=2, reopened=((LOOP, "T-10"),),
+        source=LOOP,
+        attempt=1,
+        target=PhasePath("build[T-10].code"),
+        iteration=2,
+        reopened=((LOOP, "T-10"),),
         superseded=(PhasePath("build[T-10].code"), PhasePath("build[T-10].test")),
-    )  # fmt: skip
+    )
     loaded = step(store, loaded, back)
     assert read_elsewhere(url) == loaded
 

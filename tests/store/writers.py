@@ -9,8 +9,6 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.model import By
 from wfe_mcp.store import Store
 
-__all__ = ["claim_jobs", "create_runs", "put_back_and_die", "stop_half_way", "write_for_ever"]
-
 
 def create_runs(url: str, name: str, count: int, together: Barrier) -> None:
     """Open the store at the same time as the others, then create some runs, one transaction each."""

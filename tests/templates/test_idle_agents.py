@@ -54,20 +54,32 @@ IDLE = [
     ("fix_deploy_failure", Idle("roll_back", A_PERSON, {"diagnose": fix_deploy_failure.ISSUE.artifact})),
     ("incident", Idle("remediate[S-1].change", NOT_CHANGED)),
     ("issue_to_pr", Idle("fix", NOT_CHANGED)),
-    ("issue_triage", Idle("classify", "classification.evidence.all(", {"classify": issue_triage.BUG | {"evidence": ["it is broken"]}})),
+    (
+        "issue_triage",
+        Idle(
+            "classify", "classification.evidence.all(", {"classify": issue_triage.BUG | {"evidence": ["it is broken"]}}
+        ),
+    ),
     ("jpa_mt", Idle("plan", A_PERSON)),
     ("milestones", Idle("milestone[M2].task[T-3].implement[recovery-1].mend", NOT_CHANGED)),
     ("plan_generate_review", Idle("plan", A_PERSON)),
     ("pr_review_workflow", Idle("review", "review.read.exists(", {"review": pr_review.FAIL | {"read": []}})),
     ("quick_fix", Idle("reproduce", "is not among the failing tests")),
     ("recovery", Idle("mend", NOT_CHANGED)),
-    ("recovery", Idle("tidy", A_PERSON, {
-        "diagnose": recovery.diagnosis(**{"class": "local_git", "fingerprint": "local_git:M1:T-1"}).artifact,
-        "tidy": {"summary": "git is in order"},
-    })),
+    (
+        "recovery",
+        Idle(
+            "tidy",
+            A_PERSON,
+            {
+                "diagnose": recovery.diagnosis(**{"class": "local_git", "fingerprint": "local_git:M1:T-1"}).artifact,
+                "tidy": {"summary": "git is in order"},
+            },
+        ),
+    ),
     ("role_pipeline", Idle("qa_tests", "is not among the failing tests")),
     ("spec_driven", Idle("implement[T-1].build", NOT_CHANGED)),
-]  # fmt: skip
+]
 RECOVERY = f"{milestones.RECOVERY}."
 MORE: Mapping[str, Mapping[str, dict[str, Any]]] = {
     "milestones": {

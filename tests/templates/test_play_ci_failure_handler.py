@@ -54,8 +54,13 @@ def test_a_fault_of_the_code_is_mended_on_a_branch_and_proposed(project: Playgro
     assert (played.last["run_state"], played.codes, started(played)) == ("completed", [], ["diagnose", "fix"])
     assert "ZeroDivisionError" in told(played, "diagnose")[0]["prompt"]
     assert outside.called == [
-        *LOOK, "create_branch", "create_pull_request", "list_pull_requests", "issue_write.update", "add_issue_comment",
-    ]  # fmt: skip
+        *LOOK,
+        "create_branch",
+        "create_pull_request",
+        "list_pull_requests",
+        "issue_write.update",
+        "add_issue_comment",
+    ]
     assert outside.calls("get_job_logs") == [
         {"tool": "get_job_logs", "run_id": 4711, "failed_only": True, "return_content": True, "tail_lines": 500}
     ]

@@ -47,9 +47,14 @@ def test_a_goal_is_planned_advised_built_in_order_and_looked_back_on(project: Pl
         played = drive(agent.call, project.root, "compound", GOAL, SCRIPT, person=person)
 
     assert started(played) == [
-        "plan", "specialise[api].advise", "specialise[testing].advise", "synthesise",
-        "execute[S-1].build", "execute[S-2].build", "retro",
-    ]  # fmt: skip
+        "plan",
+        "specialise[api].advise",
+        "specialise[testing].advise",
+        "synthesise",
+        "execute[S-1].build",
+        "execute[S-2].build",
+        "retro",
+    ]
     assert asked == ["synthesise", "retro"]
     assert "name it sub" in told(played, "synthesise")[0]["prompt"]
     assert "sub() is there" in told(played, "execute[S-2].build")[0]["prompt"]

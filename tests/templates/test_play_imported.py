@@ -48,10 +48,11 @@ def test_the_first_open_task_of_another_tool_is_what_the_agent_gets(
 @pytest.mark.parametrize(
     ("tool", "first"),
     [
-        ("spec_kit", "implement[T002].build"), ("openspec", "implement[1-2].build"),
+        ("spec_kit", "implement[T002].build"),
+        ("openspec", "implement[1-2].build"),
         ("spec_workflow", "implement[2].build"),
     ],
-)  # fmt: skip
+)
 def test_imported_documents_pass_their_gates_are_approved_anew_and_the_open_tasks_follow(
     project: Playground, tmp_path: Path, tool: str, first: str
 ) -> None:

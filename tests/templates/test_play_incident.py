@@ -15,35 +15,58 @@ from wfe_mcp.views.tool_answers import submitted
 INPUTS: dict[str, Any] = {"service": "shop", "report": "Checkout adds up wrongly since 08:00"}
 MARK = "shop:wrong_sum"
 SEEN: dict[str, Any] = {
-    "title": "Sums are wrong", "service": "shop", "severity": "high", "status": "open",
+    "title": "Sums are wrong",
+    "service": "shop",
+    "severity": "high",
+    "status": "open",
     "symptoms": [{"source": "test_calc", "quote": "-1 != 3"}],
-    "timeline": [{"at": "08:00", "event": "The first wrong sum"}], "impact": "Every order",
-}  # fmt: skip
+    "timeline": [{"at": "08:00", "event": "The first wrong sum"}],
+    "impact": "Every order",
+}
 VERDICT: dict[str, Any] = {
-    "verdict": "GREEN", "error_class": "wrong_sum", "confidence": 90, "proposed_action": "OPEN_ISSUE",
-    "fingerprint": MARK, "tokens": ["-1", "3"], "signals": {"failures": 1},
-}  # fmt: skip
+    "verdict": "GREEN",
+    "error_class": "wrong_sum",
+    "confidence": 90,
+    "proposed_action": "OPEN_ISSUE",
+    "fingerprint": MARK,
+    "tokens": ["-1", "3"],
+    "signals": {"failures": 1},
+}
 DRIFT: dict[str, Any] = {
-    "summary": "add() subtracts", "compared": ["calc.py", "tests/test_calc.py"],
+    "summary": "add() subtracts",
+    "compared": ["calc.py", "tests/test_calc.py"],
     "deviations": [
-        {"subject": "add", "declared": "a + b", "actual": "a - b", "evidence": "-1 != 3", "severity": "high", "verdict": "repair"},
+        {
+            "subject": "add",
+            "declared": "a + b",
+            "actual": "a - b",
+            "evidence": "-1 != 3",
+            "severity": "high",
+            "verdict": "repair",
+        },
     ],
-}  # fmt: skip
+}
 PLAYBOOK: dict[str, Any] = {
-    "id": "add-again", "title": "Sums are wrong", "error_class": "wrong_sum",
+    "id": "add-again",
+    "title": "Sums are wrong",
+    "error_class": "wrong_sum",
     "steps": [
         {"id": "S-1", "title": "Add again", "kind": "change", "do": "Add in add()", "expect": "The test passes"},
         {"id": "S-2", "title": "Tell the shop", "kind": "action", "do": "Write to the shop", "expect": "An answer"},
     ],
     "stop_when": ["Another test fails"],
-}  # fmt: skip
+}
 CLOSED = SEEN | {"status": "resolved", "fingerprint": MARK, "cause": "add() subtracted", "actions": ["Test sums"]}
 CHANGE, ACT = "remediate[S-1].change", "remediate[S-2].act"
 HAPPY: Script = {
-    "observe": [Work(SEEN)], "classify": [Work(VERDICT)], "compare": [Work(DRIFT)], "plan": [Work(PLAYBOOK)],
-    CHANGE: [changed("add() adds", {"calc.py": FILES["calc.py"]})], ACT: [changed("Told the shop: 'thanks'")],
+    "observe": [Work(SEEN)],
+    "classify": [Work(VERDICT)],
+    "compare": [Work(DRIFT)],
+    "plan": [Work(PLAYBOOK)],
+    CHANGE: [changed("add() adds", {"calc.py": FILES["calc.py"]})],
+    ACT: [changed("Told the shop: 'thanks'")],
     "close": [Work(CLOSED)],
-}  # fmt: skip
+}
 
 
 def play(project: Playground, person: Any = None, **works: list[Work]) -> Played:
@@ -76,7 +99,9 @@ def test_red_ends_the_run_before_anything_is_touched(project: Playground):
     assert played.last["run_state"] == "failed"
     assert started(played) == ["observe", "classify"]
     assert f"RED: {MARK}" in str(played.last)
-    assert f"RED: {MARK}" in submitted(project.engine, played.run, "classify", 1, 1).summary  # steps were faster than the answer
+    assert (
+        f"RED: {MARK}" in submitted(project.engine, played.run, "classify", 1, 1).summary
+    )  # steps were faster than the answer
 
 
 @pytest.mark.requirement("S2-21", "S2-12")

@@ -56,13 +56,16 @@ def test_an_issue_is_fixed_on_its_branch_pushed_and_proposed(project: Playground
         {"tool": "create_branch", "branch": "fix/7", "from_branch": "main"},
         issue,
         {
-            "tool": "create_pull_request", "title": "Fix #7: sub() ${1 + 1} is missing",
-            "body": "sub() is there\n\nReview: Fixed, and tested\n\nCloses #7", "head": "fix/7", "base": "main",
+            "tool": "create_pull_request",
+            "title": "Fix #7: sub() ${1 + 1} is missing",
+            "body": "sub() is there\n\nReview: Fixed, and tested\n\nCloses #7",
+            "head": "fix/7",
+            "base": "main",
             "draft": True,
         },
         {"tool": "list_pull_requests", "head": "ada:fix/7", "state": "open"},
         {"tool": "issue_write.update", "issue_number": 9, "labels": ["automated-fix", "bug"]},
-    ]  # fmt: skip
+    ]
     assert outside.log("fix/7") == ["Fix #7: add sub()"]
     assert project.problems(played.run) == []
 

@@ -135,9 +135,13 @@ def test_what_does_not_hold_comes_back_with_the_reason(project: Playground):
     script = {
         "plan": [Work(homeless), Work(untested), Work(PLAN)],
         "generate": [code(without="test"), code({"entity": "class Invoice { }\n"}), code()],
-        "review": [Work(FAIL | {"verdict": "pass"}), Work(FAIL | {"findings": [CROSSED | {"severity": "low"}]}), Work(PASS)],
+        "review": [
+            Work(FAIL | {"verdict": "pass"}),
+            Work(FAIL | {"findings": [CROSSED | {"severity": "low"}]}),
+            Work(PASS),
+        ],
         "accept": [NOTE],
-    }  # fmt: skip
+    }
 
     played = play(project, script)
 
@@ -195,10 +199,14 @@ api = ["API-"]
 def test_the_standards_of_the_scope_are_given_to_who_writes_and_to_who_judges(project: Playground):
     config = (project.root / ".wfe" / "config.toml").read_text(encoding="utf-8")
     rules = "MT-2: every query sees one tenant\nAPI-1: controllers speak DTOs\n"
-    project.write({
-        "docs/storage.md": "Keys are long.\n", "docs/web.md": "Web is JSON.\n", "docs/rules.yaml": rules,
-        ".wfe/config.toml": config + STANDARDS,
-    })  # fmt: skip
+    project.write(
+        {
+            "docs/storage.md": "Keys are long.\n",
+            "docs/web.md": "Web is JSON.\n",
+            "docs/rules.yaml": rules,
+            ".wfe/config.toml": config + STANDARDS,
+        }
+    )
     project.trust()
 
     played = play(project, HAPPY)

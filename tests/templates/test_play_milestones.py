@@ -96,8 +96,9 @@ def play(
 ) -> Played:
     with project.agent() as agent:
         call = Committer(project, agent.call, commits)
-        return drive(call, project.root, "milestones", {"plan": {"milestones": milestones}}, script,
-                     person=project.approve)  # fmt: skip
+        return drive(
+            call, project.root, "milestones", {"plan": {"milestones": milestones}}, script, person=project.approve
+        )
 
 
 def log(project: Playground) -> list[str]:

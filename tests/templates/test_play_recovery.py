@@ -18,9 +18,13 @@ INPUTS: dict[str, Any] = {
 
 def diagnosis(**changes: Any) -> Work:
     usual: dict[str, Any] = {
-        "class": "failed_checks", "fingerprint": "failed_checks:M1:T-1", "human_required": False,
-        "cause": "add() subtracts", "evidence": ["-1 != 3"], "next_step": "Add in add()",
-    }  # fmt: skip
+        "class": "failed_checks",
+        "fingerprint": "failed_checks:M1:T-1",
+        "human_required": False,
+        "cause": "add() subtracts",
+        "evidence": ["-1 != 3"],
+        "next_step": "Add in add()",
+    }
     return Work(usual | changes)
 
 

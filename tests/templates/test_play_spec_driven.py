@@ -12,12 +12,15 @@ DESIGN = Work({"front": {"title": "Design"}, "body": "# sub()\n\nsub() subtracts
 TASKS: dict[str, Any] = {
     "items": [
         {
-            "id": "T-2", "title": "Document it", "acceptance": ["README names it"], "requirements": ["R-2"],
+            "id": "T-2",
+            "title": "Document it",
+            "acceptance": ["README names it"],
+            "requirements": ["R-2"],
             "depends_on": ["T-1"],
         },
         {"id": "T-1", "title": "Write sub()", "acceptance": ["sub(3, 1) is 2"], "requirements": ["R-1"]},
     ]
-}  # fmt: skip
+}
 SCRIPT: Script = {
     "requirements": [Work(SPEC)],
     "design": [DESIGN],

@@ -65,32 +65,47 @@ PLAYS = {
     "ci_failure_handler": Play(
         ci_failure_handler.INPUTS,
         {"diagnose": [Work(ci_failure_handler.CODE)], "fix": [ci_failure_handler.FIX]},
-        ("fix",), commits=("fix", ci_failure_handler.MESSAGE), **OUTSIDE,
+        ("fix",),
+        commits=("fix", ci_failure_handler.MESSAGE),
+        **OUTSIDE,
     ),
     "compound": Play(compound.GOAL, compound.SCRIPT, ("plan", "plan", "synthesise")),
     "dependency_update": Play(
         dependency_update.INPUTS, dependency_update.HAPPY, ("check",), commits=("update", "Update attrs"), **OUTSIDE
     ),
     "fix_deploy_failure": Play(
-        fix_deploy_failure.INPUTS, {"diagnose": [fix_deploy_failure.FIX], "fix": [fix_deploy_failure.CHANGE]},
-        ("diagnose",), commits=("fix", "Fix shop: bound the cache"), phrase="YES ROLL BACK",
+        fix_deploy_failure.INPUTS,
+        {"diagnose": [fix_deploy_failure.FIX], "fix": [fix_deploy_failure.CHANGE]},
+        ("diagnose",),
+        commits=("fix", "Fix shop: bound the cache"),
+        phrase="YES ROLL BACK",
         answers={"get_service_status": [fix_deploy_failure.DOWN, fix_deploy_failure.UP]},
         **SERVICE,
     ),
     "incident": Play(incident.INPUTS, incident.HAPPY, ("plan",), files=FILES | BROKEN),
-    "issue_to_pr": Play(issue_to_pr.INPUTS, issue_to_pr.HAPPY, ("fix",), commits=("fix", "Fix #7: add sub()"), **OUTSIDE),
+    "issue_to_pr": Play(
+        issue_to_pr.INPUTS, issue_to_pr.HAPPY, ("fix",), commits=("fix", "Fix #7: add sub()"), **OUTSIDE
+    ),
     "issue_triage": Play(
-        issue_triage.INPUTS, issue_triage.HAPPY, ("classify",), servers=("github",),
+        issue_triage.INPUTS,
+        issue_triage.HAPPY,
+        ("classify",),
+        servers=("github",),
         answers={"issue_read__get": [issue_triage.ISSUE]},
     ),
     "jpa_mt": Play(
-        jpa_mt.INPUTS, jpa_mt.HAPPY, ("plan", "generate"),
+        jpa_mt.INPUTS,
+        jpa_mt.HAPPY,
+        ("plan", "generate"),
         files={"db/V7__invoice.sql": jpa_mt.SCHEMA, "check.py": jpa_mt.CHECK},
         checks={"test": outside.CHECKS["test"]},
     ),
     "milestones": Play(
-        {"plan": {"milestones": [milestones.READER]}}, milestones.one_task(), (TASK,),
-        files={"check.py": milestones.CHECK}, checks={"test": outside.CHECKS["test"]},
+        {"plan": {"milestones": [milestones.READER]}},
+        milestones.one_task(),
+        (TASK,),
+        files={"check.py": milestones.CHECK},
+        checks={"test": outside.CHECKS["test"]},
         commits=(TASK, "T-3: read the list", "amend T-3: read the list"),
     ),
     "plan_generate_review": Play(
@@ -103,7 +118,7 @@ PLAYS = {
     "spec_driven": Play(
         spec_driven.INPUTS, spec_driven.SCRIPT, ("design", "implement[T-1].build", "implement[T-2].build")
     ),
-}  # fmt: skip
+}
 NAMES = pytest.mark.parametrize("name", PLAYS)
 
 
@@ -118,9 +133,13 @@ def play(project: Playground, name: str, script: Script | None = None) -> Played
         if world is not None and given.answers:
             world.answer(**given.answers)
         return drive(
-            caller(project, agent.call, given), project.root, name, given.inputs,
-            given.script if script is None else script, person=person(project, given),
-        )  # fmt: skip
+            caller(project, agent.call, given),
+            project.root,
+            name,
+            given.inputs,
+            given.script if script is None else script,
+            person=person(project, given),
+        )
 
 
 def person(project: Playground, given: Play) -> Callable[[str, str], object]:

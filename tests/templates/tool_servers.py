@@ -70,9 +70,15 @@ def github() -> None:
 
     @server.tool()
     def issue_write(
-        method: str, owner: str, repo: str, issue_number: int | None = None, title: str | None = None,
-        body: str | None = None, labels: list[str] | None = None, milestone: int | None = None,
-    ) -> CallToolResult:  # fmt: skip
+        method: str,
+        owner: str,
+        repo: str,
+        issue_number: int | None = None,
+        title: str | None = None,
+        body: str | None = None,
+        labels: list[str] | None = None,
+        milestone: int | None = None,
+    ) -> CallToolResult:
         return answered("issue_write", dict(locals()), {"id": "1", "url": f"https://example.org/issues/{issue_number}"})
 
     @server.tool()
@@ -104,36 +110,59 @@ def github() -> None:
 
     @server.tool()
     def pull_request_read(
-        method: str, owner: str, repo: str, pullNumber: int, perPage: int | None = None  # noqa: N803
-    ) -> CallToolResult:  # fmt: skip
+        method: str,
+        owner: str,
+        repo: str,
+        pullNumber: int,  # noqa: N803
+        perPage: int | None = None,  # noqa: N803
+    ) -> CallToolResult:
         seen = dict(locals())
         usual = {
-            "get": {"number": pullNumber, "title": "Subtract", "state": "open", "head": {"ref": "sub", "sha": "0a1b2c3"}},
+            "get": {
+                "number": pullNumber,
+                "title": "Subtract",
+                "state": "open",
+                "head": {"ref": "sub", "sha": "0a1b2c3"},
+            },
             "get_diff": "diff --git a/calc.py b/calc.py",
             "get_files": [{"filename": "calc.py", "status": "modified"}],
-        }  # fmt: skip
+        }
         return answered("pull_request_read", seen, usual[method])
 
     @server.tool()
     def pull_request_review_write(
-        method: str, owner: str, repo: str, pullNumber: int, commitID: str, event: str, body: str  # noqa: N803
-    ) -> CallToolResult:  # fmt: skip
+        method: str,
+        owner: str,
+        repo: str,
+        pullNumber: int,  # noqa: N803
+        commitID: str,  # noqa: N803
+        event: str,
+        body: str,
+    ) -> CallToolResult:
         return answered("pull_request_review_write", dict(locals()), "pull request review submitted successfully")
 
     @server.tool()
     def actions_get(method: str, owner: str, repo: str, resource_id: str) -> CallToolResult:
         seen = dict(locals())
         usual = {
-            "id": int(resource_id), "name": "CI", "status": "completed", "conclusion": "failure", "head_branch": "main",
+            "id": int(resource_id),
+            "name": "CI",
+            "status": "completed",
+            "conclusion": "failure",
+            "head_branch": "main",
             "head_sha": git("rev-parse", "main"),
-        }  # fmt: skip
+        }
         return answered("actions_get", seen, usual)
 
     @server.tool()
     def actions_list(
-        method: str, owner: str, repo: str, resource_id: str, workflow_jobs_filter: dict[str, Any] | None = None,
+        method: str,
+        owner: str,
+        repo: str,
+        resource_id: str,
+        workflow_jobs_filter: dict[str, Any] | None = None,
         workflow_runs_filter: dict[str, Any] | None = None,
-    ) -> CallToolResult:  # fmt: skip
+    ) -> CallToolResult:
         seen = dict(locals())
         if method == "list_workflow_jobs":
             return answered("actions_list", seen, {"jobs": {"total_count": 1, "jobs": [{"id": 1, "name": "test"}]}})
@@ -143,9 +172,13 @@ def github() -> None:
 
     @server.tool()
     def actions_run_trigger(
-        method: str, owner: str, repo: str, run_id: int | None = None, workflow_id: str | None = None,
+        method: str,
+        owner: str,
+        repo: str,
+        run_id: int | None = None,
+        workflow_id: str | None = None,
         ref: str | None = None,
-    ) -> CallToolResult:  # fmt: skip
+    ) -> CallToolResult:
         return answered("actions_run_trigger", dict(locals()), {"message": "queued", "status_code": 204})
 
     @server.tool()

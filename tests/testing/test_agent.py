@@ -43,9 +43,13 @@ def test_without_a_person_the_agent_stops_where_one_is_needed_and_can_go_on_late
 def test_what_a_person_rejects_comes_back_with_their_words(playground: Playground):
     with playground.agent() as agent:
         played = drive(
-            agent.call, playground.root, "hello", {"who": "Ada"}, {"draft": [GOOD, Work({"text": "Dear Ada"})]},
+            agent.call,
+            playground.root,
+            "hello",
+            {"who": "Ada"},
+            {"draft": [GOOD, Work({"text": "Dear Ada"})]},
             person=_RejectOnce(playground),
-        )  # fmt: skip
+        )
 
     told = [answer["data"].get("feedback", []) for tool, answer in played.steps if tool == "start_phase"][-1]
     assert "more polite" in told[0]["message"]

@@ -87,8 +87,10 @@ def test_every_fault_of_a_refusal_is_on_the_stage():
     Stage(out, {"must": "has to"}).server({"ok": False, "error": error})
 
     assert [line.strip() for line in out.getvalue().splitlines()] == [
-        "server  bad_argument: No.", "(whole)  has to be an object", "hint: Mend it.",
-    ]  # fmt: skip
+        "server  bad_argument: No.",
+        "(whole)  has to be an object",
+        "hint: Mend it.",
+    ]
 
 
 @pytest.mark.requirement("B-12", "S0-58")
@@ -102,8 +104,15 @@ def test_the_documented_command_plays_the_demo_where_nothing_is_set_up(tmp_path:
     bare = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ}
     command = [sys.executable, "-m", words[3].replace("-", "_"), *words[4:]]
     played = subprocess.run(
-        [*command, "--folder", str(tmp_path / "demo")], cwd=tmp_path, env=bare | {"HOME": str(tmp_path)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
-    )  # fmt: skip
+        [*command, "--folder", str(tmp_path / "demo")],
+        cwd=tmp_path,
+        env=bare | {"HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
     assert (played.returncode, played.stderr) == (0, "")
     assert "wfe-mcp verify" in played.stdout

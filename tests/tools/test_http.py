@@ -104,10 +104,13 @@ def test_redirects_are_not_followed(web: Web) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "in_doubt"),
     [
-        ("POST", "404", None, False), ("POST", "500", None, True), ("GET", "500", None, False),
-        ("POST", "200", 201, True), ("DELETE", "503", None, True),
+        ("POST", "404", None, False),
+        ("POST", "500", None, True),
+        ("GET", "500", None, False),
+        ("POST", "200", 201, True),
+        ("DELETE", "503", None, True),
     ],
-)  # fmt: skip
+)
 def test_another_status_than_expected_is_a_fault_that_says_whether_it_may_have_worked(
     web: Web, method: str, path: str, status: int | None, in_doubt: bool
 ) -> None:

@@ -41,12 +41,14 @@ def test_the_bytes_and_what_moved_the_goalposts_are_shown(scene: Scene) -> None:
     assert view.artifact is not None
     assert view.artifact.content == GOOD
     assert [one.text for one in view.unusual] == [
-        "tests/test_app.py changed since the run began.", f"Cancelled before this run: {first}"
-    ]  # fmt: skip
+        "tests/test_app.py changed since the run began.",
+        f"Cancelled before this run: {first}",
+    ]
     assert [(line.gate, line.state) for line in view.evidence] == [("ok", "pass"), ("approval", "awaiting")]
     assert [(file.path, file.status, file.added, file.removed) for file in view.changes[0].files] == [
-        ("src/app.py", "added", 1, 0), ("tests/test_app.py", "added", 1, 0)
-    ]  # fmt: skip
+        ("src/app.py", "added", 1, 0),
+        ("tests/test_app.py", "added", 1, 0),
+    ]
 
 
 def test_a_prompt_is_shown_without_an_artifact(scene: Scene) -> None:
@@ -109,8 +111,9 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
     scene.submit(run, "plan")
     view = shown(scene, run)
     assert [one.text for one in view.unusual] == [
-        "New since the run began, and ignored by git: .env.", "Changed since the run began, and ignored by git: conftest.py."
-    ]  # fmt: skip
+        "New since the run began, and ignored by git: .env.",
+        "Changed since the run began, and ignored by git: conftest.py.",
+    ]
     assert view.changes[0].watched == (Named(".env", "new"), Named("conftest.py", "changed"))
     assert "canary" not in str(as_json(view))
 
@@ -177,9 +180,13 @@ def test_an_older_run_began_with_its_first_claim_that_read_the_files(scene: Scen
     ("code", "keys", "said"),
     [
         ("print('3 passed in 0.1s')", {}, "printed text, which the program could print itself"),
-        ("open('j.xml', 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')", {"junit": "j.xml"}, "a report file of this run"),
+        (
+            "open('j.xml', 'w').write('<testsuite><testcase name=\"a\"/></testsuite>')",
+            {"junit": "j.xml"},
+            "a report file of this run",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, Any], said: str) -> None:
     scene.check("ok", code, **keys)
     run = scene.start(phase("plan", command("ok", min_tests=1), approval()))

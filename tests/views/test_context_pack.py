@@ -15,6 +15,7 @@ from wfe_mcp.views.envelopes import standing_of
 
 __all__ = ["blank", "scene"]
 
+
 FINE = expr("${artifacts.qa_note.title == 'fine'}")
 
 
@@ -25,10 +26,11 @@ def team(scene: Scene) -> str:
     scene.git("add", ".")
     scene.git("commit", "-qm", "Before the run")
     run = scene.start(
-        phase("spec"), phase("dev", {"kind": "files", "changed": ["**"]}, role="dev", title="Build it"),
+        phase("spec"),
+        phase("dev", {"kind": "files", "changed": ["**"]}, role="dev", title="Build it"),
         phase("qa", FINE, role="qa", on_fail=[{"do": "goto", "phase": "dev"}, {"do": "wait_human"}]),
         roles=roles,
-    )  # fmt: skip
+    )
     scene.do(run, "spec", {"title": "The spec", "body": "S" * 3_000})
     scene.begin(run, "dev")
     scene.write("code.py", "one\ntwo\n")

@@ -66,8 +66,10 @@ WALK = (
     phase("signed", expr(LONG_ENOUGH % "signed"), approval(), needs=["plan"], prompt_gates=[approval("agent")]),
     phase("own", needs=["agreed"], kind="human"),
     phase("files", {"kind": "files", "exist": ["app.py"]}, needs=["asked"], on_fail=[{"do": "block"}], timeout="20m"),
-    phase("review", needs=["asked", "signed"], next=[{"if": "${artifacts.review_note.title == 'again'}", "goto": "plan"}]),
-)  # fmt: skip
+    phase(
+        "review", needs=["asked", "signed"], next=[{"if": "${artifacts.review_note.title == 'again'}", "goto": "plan"}]
+    ),
+)
 
 
 def _people(scene: Scene, run: str, dice: random.Random) -> None:
@@ -88,7 +90,7 @@ def _people(scene: Scene, run: str, dice: random.Random) -> None:
         lambda: scene.write("app.py", f"VALUE = {dice.random()}\n"),
         lambda: scene.clock.advance(minutes=dice.choice([1, 25])),
         scene.work,
-    ]  # fmt: skip
+    ]
     try:
         dice.choice(deeds)()
     except Refused as no:

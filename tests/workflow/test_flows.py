@@ -176,8 +176,13 @@ def test_the_machine_sees_the_phases_inside_with_jumps_that_stay_there() -> None
         "output": {"artifact": "review", "schema": {"type": "object"}},
         "next": [{"goto": "note", "max": 1}],
     }
-    inner = template("a", {"id": "note", "output": NOTE, "role": "dev"}, review, roles={"dev": {"provider": "second"}},
-                     limits={"timeout": "5m"})  # fmt: skip
+    inner = template(
+        "a",
+        {"id": "note", "output": NOTE, "role": "dev"},
+        review,
+        roles={"dev": {"provider": "second"}},
+        limits={"timeout": "5m"},
+    )
     spec = project(
         parse(
             template(

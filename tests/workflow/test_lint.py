@@ -74,26 +74,71 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/phases/0/output/artifact", "in", "/phases/0/output/artifact", "reserved word"),
     ("/phases/0/output/schema", "plam@1", "/phases/0/output/schema", "did you mean 'plan@1'?"),
     ("/phases/0/output/schema", {"type": "array"}, "/phases/0/output/schema/type", "always an object"),
-    ("/phases/0/prompt", "Plan ${inputs.gaol}", "/phases/0/prompt", "unknown name 'inputs.gaol'; did you mean 'inputs.goal'?"),
+    (
+        "/phases/0/prompt",
+        "Plan ${inputs.gaol}",
+        "/phases/0/prompt",
+        "unknown name 'inputs.gaol'; did you mean 'inputs.goal'?",
+    ),
     ("/phases/0/prompt", "See ${artifacts.plan}", "/phases/0/prompt", "the phase's own"),
     ("/phases/0/prompt", "See ${artifacts.review}", "/phases/0/prompt", "phase 'review' produces it, and comes later"),
-    ("/phases/0/gates/0/assert", "${size(artifacts.plan.stepz) > 0}", "/phases/0/gates/0/assert", "did you mean 'artifacts.plan.steps'?"),
-    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps)}", "/phases/0/gates/0/assert", "true or false, not a number"),
+    (
+        "/phases/0/gates/0/assert",
+        "${size(artifacts.plan.stepz) > 0}",
+        "/phases/0/gates/0/assert",
+        "did you mean 'artifacts.plan.steps'?",
+    ),
+    (
+        "/phases/0/gates/0/assert",
+        "${size(artifacts.plan.steps)}",
+        "/phases/0/gates/0/assert",
+        "true or false, not a number",
+    ),
     ("/phases/0/gates/0/assert", "size(artifacts.plan.steps) > 0", "/phases/0/gates/0/assert", "exactly one ${…}"),
     ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps) >}", "/phases/0/gates/0/assert", "Syntax error"),
-    ("/phases/0/gates/0/assert", "${size(artifacts.plan.steps > 0", "/phases/0/gates/0/assert", "closing brace is missing"),
+    (
+        "/phases/0/gates/0/assert",
+        "${size(artifacts.plan.steps > 0",
+        "/phases/0/gates/0/assert",
+        "closing brace is missing",
+    ),
     ("/phases/1/for_each/as", "inputs", "/phases/1/for_each/as", "'inputs' is a root of every expression"),
-    ("/phases/1/for_each/key", "${step.idd}", "/phases/1/for_each/key", "unknown name 'step.idd'; did you mean 'step.id'?"),
-    ("/phases/1/phases/0/prompt", "Do ${step.titel}", "/phases/1/phases/0/prompt", "unknown name 'step.titel'; did you mean 'step.title'?"),
+    (
+        "/phases/1/for_each/key",
+        "${step.idd}",
+        "/phases/1/for_each/key",
+        "unknown name 'step.idd'; did you mean 'step.id'?",
+    ),
+    (
+        "/phases/1/phases/0/prompt",
+        "Do ${step.titel}",
+        "/phases/1/phases/0/prompt",
+        "unknown name 'step.titel'; did you mean 'step.title'?",
+    ),
     ("/phases/1/phases/0/needs", ["plan"], "/phases/1/phases/0/needs/0", "needs names phases of the same list"),
     ("/phases/1/phases/0/id", "plan", "/phases/1/phases/0/id", "also the id of an enclosing phase"),
-    ("/phases/1/phases/0/output/artifact", "plan", "/phases/1/phases/0/output/artifact", "already produced by phase 'plan'"),
+    (
+        "/phases/1/phases/0/output/artifact",
+        "plan",
+        "/phases/1/phases/0/output/artifact",
+        "already produced by phase 'plan'",
+    ),
     ("/phases/1/phases/0/next", [{"goto": "$complete"}], "/phases/1/phases/0/next/0/goto", "top level only"),
-    ("/phases/2/needs", ["bild"], "/phases/2/needs/0", "unknown phase 'bild'; needs names phases of the same list; did you mean 'build'?"),
+    (
+        "/phases/2/needs",
+        ["bild"],
+        "/phases/2/needs/0",
+        "unknown phase 'bild'; needs names phases of the same list; did you mean 'build'?",
+    ),
     ("/phases/2/id", "plan", "/phases/2/id", "phase id 'plan' is used twice"),
     ("/phases/2/steps/0/check", "test", "/phases/2/steps/0", "exactly one of tool, check, http, builtin, wait, llm"),
     ("/phases/2/steps/0/assign", "void", "/phases/2/steps/0/assign", "reserved word"),
-    ("/phases/3/gates/0/reviewers", ["reviwer"], "/phases/3/gates/0/reviewers/0", "unknown role 'reviwer'; did you mean 'reviewer'?"),
+    (
+        "/phases/3/gates/0/reviewers",
+        ["reviwer"],
+        "/phases/3/gates/0/reviewers/0",
+        "unknown role 'reviwer'; did you mean 'reviewer'?",
+    ),
     ("/phases/3/gates/0/quorum", 2, "/phases/3/gates/0/quorum", "can never be reached"),
     ("/phases/0/next", [{"goto": "review"}], "/phases/0/next/0/goto", "'review' is not before 'plan'"),
     ("/phases/3/next/1/goto", "bild", "/phases/3/next/1/goto", "unknown phase 'bild'; did you mean 'build'?"),
@@ -104,7 +149,7 @@ MUTANTS: list[tuple[str, object, str, str]] = [
     ("/inputs/type", "objekt", "/inputs/type", "inputs is not a valid JSON Schema"),
     ("/limits/max_parallel", 0, "/limits/max_parallel", "must be at least 1"),
     ("/format", "wfe/2", "/format", "must be 'wfe/1'"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("path", "value", "pointer", "words"), MUTANTS, ids=[f"{m[2]}: {m[3][:30]}" for m in MUTANTS])
@@ -169,7 +214,7 @@ FAULTS_OF_FORM: list[tuple[dict[str, object], list[str]]] = [
     ({"/phases/0/gates": [{}]}, ["/phases/0/gates/0/kind"]),
     ({"/phases/0/on_fail": [{}]}, ["/phases/0/on_fail/0/do"]),
     ({"/name": 1, "/version": "a b", "/format": ..., "/roles": []}, ["/format", "/name", "/roles", "/version"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "paths"), FAULTS_OF_FORM)

@@ -95,8 +95,11 @@ def test_the_form_of_a_bundle_is_told_key_by_key(plain: Document) -> None:
     ]
 
     assert [path for path, _ in told(plain)] == [
-        "/phases/1/context/0/bundle", "/phases/1/context/1/option", "/phases/1/context/2", "/phases/1/context/4/bundle",
-    ]  # fmt: skip
+        "/phases/1/context/0/bundle",
+        "/phases/1/context/1/option",
+        "/phases/1/context/2",
+        "/phases/1/context/4/bundle",
+    ]
     assert "unknown key 'option'; did you mean 'optional'?" in dict(told(plain))["/phases/1/context/1/option"]
 
 

@@ -53,9 +53,15 @@ def test_names_that_exist_are_fine(plain: Document, condition: str) -> None:
         ("${vars.pr == ''}", "unknown name 'vars.pr'; 'vars' has no names here"),
         ("${inputs['gaol'] == ''}", "unknown name 'inputs.gaol'; did you mean 'inputs.goal'?"),
         ("${input.goal == ''}", "unknown name 'input.goal'; did you mean 'inputs'?"),
-        ("${artifacts.plan.steps[0].titel == ''}", "unknown name 'artifacts.plan.steps[0].titel'; did you mean 'artifacts.plan.steps[0].title'?"),
+        (
+            "${artifacts.plan.steps[0].titel == ''}",
+            "unknown name 'artifacts.plan.steps[0].titel'; did you mean 'artifacts.plan.steps[0].title'?",
+        ),
         ("${artifacts.plan.steps.all(s, s.titel == '')}", "unknown name 's.titel'; did you mean 's.title'?"),
-        ("${artifacts.plan.summary.text == ''}", "unknown name 'artifacts.plan.summary.text'; 'artifacts.plan.summary' has no names here"),
+        (
+            "${artifacts.plan.summary.text == ''}",
+            "unknown name 'artifacts.plan.summary.text'; 'artifacts.plan.summary' has no names here",
+        ),
         ("${has(artifacts.plan.nope)}", "unknown name 'artifacts.plan.nope'"),
         ("${phase.feedback.exists(f, f.massage == '')}", "unknown name 'f.massage'; did you mean 'f.message'?"),
         ("${item.key == ''}", "'item' exists only in a loop"),
@@ -75,7 +81,7 @@ def test_names_that_exist_are_fine(plain: Document, condition: str) -> None:
         ("true", "exactly one ${…}"),
         ("", "exactly one ${…}"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_told_with_the_reason(plain: Document, condition: str, message: str) -> None:
     told = asserted(plain, condition)
 
@@ -191,7 +197,7 @@ SCHEMAS: list[tuple[object, str, bool]] = [
     ({"oneOf": [{"$ref": "#/$defs/leaf"}, {"type": "object"}]}, "b", True),
     ({"anyOf": [{"properties": {"a": {"type": "string"}}}, {"properties": {"a": {"type": "number"}}}]}, "a.b", False),
     ({"properties": {"a": {}}, "additionalProperties": False, "anyOf": [{"required": ["a"]}]}, "a", True),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("schema", "below", "fine"), SCHEMAS)

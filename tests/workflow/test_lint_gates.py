@@ -24,7 +24,11 @@ GATES: list[tuple[Document, str, str]] = [
     ({"kind": "command", "check": "a b"}, "/check", "'a b' is not a name"),
     ({"kind": "command", "check": "t", "expect": {"exit_code": True}}, "/expect/exit_code", 'a number or "nonzero"'),
     ({"kind": "command", "check": "t", "expect": {"failing_tests": -1}}, "/expect/failing_tests", "a number of tests"),
-    ({"kind": "command", "check": "t", "expect": {"failing_tests": [""]}}, "/expect/failing_tests", "a list of test ids"),
+    (
+        {"kind": "command", "check": "t", "expect": {"failing_tests": [""]}},
+        "/expect/failing_tests",
+        "a list of test ids",
+    ),
     ({"kind": "command", "check": "t", "expect": {"fails": 1}}, "/expect/fails", "must be the id of a test"),
     ({"kind": "command", "check": "t", "expect": {"fails": []}}, "/expect/fails", "'fails' names no test"),
     ({"kind": "command", "check": "t", "expect": {"passes": []}}, "/expect/passes", "'passes' names no test"),
@@ -37,7 +41,7 @@ GATES: list[tuple[Document, str, str]] = [
     ({"kind": "approval", "phrase": ""}, "/phrase", "must have at least 1 character"),
     ({"kind": "expr"}, "/assert", "'assert' is missing"),
     ({"kind": "schema"}, "/kind", "unknown kind 'schema'"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("gate", "below", "words"), GATES)

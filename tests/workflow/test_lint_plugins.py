@@ -43,9 +43,11 @@ def test_without_a_project_they_are_required(uses: Document) -> None:
 
 def test_in_a_project_what_is_not_installed_is_an_error(uses: Document) -> None:
     assert [path for path, _ in told(uses, PROJECT)] == [
-        "/phases/0/gates/0/use", "/phases/2/output/schema", "/phases/3/steps/0/builtin",
+        "/phases/0/gates/0/use",
+        "/phases/2/output/schema",
+        "/phases/3/steps/0/builtin",
         "/phases/3/steps/0/output/schema",
-    ]  # fmt: skip
+    ]
     assert told(uses, PROJECT)[0][1] == (
         "no installed package provides 'acme.no_todo'; install one that does (wfe-mcp doctor lists the installed ones)"
     )
@@ -59,8 +61,9 @@ def test_what_is_installed_is_known_down_to_its_fields(uses: Document, sample: P
     uses["phases"][0]["gates"][0]["use"] = "acme.no_tudo"
 
     assert [message.partition(";")[2] for _, message in told(uses, PROJECT)] == [
-        " did you mean 'acme.no_todo'?", " did you mean 'artifacts.review.title'?",
-    ]  # fmt: skip
+        " did you mean 'acme.no_todo'?",
+        " did you mean 'artifacts.review.title'?",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,15 @@ def test_what_a_phase_needs_indirectly_is_known_for_any_order_and_for_cycles() -
         for index, name in enumerate(order.ids)
     }
     assert before == {
-        "a": {"b", "d"}, "b": set(), "c": {"a", "b", "d"}, "d": {"b"}, "e": {"e", "f"}, "f": {"e", "f"}, "g": {"e", "f"},
+        "a": {"b", "d"},
+        "b": set(),
+        "c": {"a", "b", "d"},
+        "d": {"b"},
+        "e": {"e", "f"},
+        "f": {"e", "f"},
+        "g": {"e", "f"},
         "h": {"h"},
-    }  # fmt: skip
+    }
 
 
 def test_lint_lists_two_hundred_errors_and_says_that_there_are_more() -> None:
@@ -162,8 +168,12 @@ def test_a_long_text_that_is_embedded_many_times_is_refused_before_it_is_copied(
 
 
 def test_a_loop_sees_the_artifacts_of_all_its_phases_after_a_pass() -> None:
-    loop: Document = {"id": "l", "kind": "loop", "until": {"if": "${artifacts.b.title != ''}", "max": 3},
-            "phases": [note("a"), note("b")]}  # fmt: skip
+    loop: Document = {
+        "id": "l",
+        "kind": "loop",
+        "until": {"if": "${artifacts.b.title != ''}", "max": 3},
+        "phases": [note("a"), note("b")],
+    }
     for phase in loop["phases"]:
         phase["output"]["schema"] = {"type": "object"}
 

@@ -7,9 +7,12 @@ import pytest
 from wfe_mcp.workflow.lint import lint
 
 LIFE: dict[str, list[str]] = {
-    "CREATED": ["SPEC_READY"], "SPEC_READY": ["IMPLEMENTING"], "IMPLEMENTING": ["SPEC_READY", "VERIFIED"],
-    "VERIFIED": ["IMPLEMENTING", "DONE"], "DONE": [],
-}  # fmt: skip
+    "CREATED": ["SPEC_READY"],
+    "SPEC_READY": ["IMPLEMENTING"],
+    "IMPLEMENTING": ["SPEC_READY", "VERIFIED"],
+    "VERIFIED": ["IMPLEMENTING", "DONE"],
+    "DONE": [],
+}
 
 
 def phase(name: str, reaches: str | None = None, **keys: Any) -> dict[str, Any]:

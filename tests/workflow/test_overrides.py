@@ -46,14 +46,23 @@ def test_time_and_going_on_are_the_phases_own() -> None:
     [
         ({}, {}, {"on_fail": [{"do": "retry", "max_attempts": 3}, {"do": "wait_human"}]}),
         ({"on_fail": [{"do": "block"}]}, {}, {"on_fail": [{"do": "retry", "max_attempts": 3}, {"do": "block"}]}),
-        ({"on_fail": [{"do": "backoff", "max": "1m"}, {"do": "fail"}]}, {},
-         {"on_fail": [{"do": "backoff", "max": "1m", "max_attempts": 3}, {"do": "fail"}]}),
-        ({"retry": {"initial": "1s"}, "on_fail": [{"do": "fail"}]}, {},
-         {"retry": {"initial": "1s", "max_attempts": 3}, "on_fail": [{"do": "fail"}]}),
-        ({}, {"retry": {"max_attempts": 9}, "on_fail": [{"do": "pause"}]},
-         {"retry": {"max_attempts": 3}, "on_fail": [{"do": "pause"}]}),
+        (
+            {"on_fail": [{"do": "backoff", "max": "1m"}, {"do": "fail"}]},
+            {},
+            {"on_fail": [{"do": "backoff", "max": "1m", "max_attempts": 3}, {"do": "fail"}]},
+        ),
+        (
+            {"retry": {"initial": "1s"}, "on_fail": [{"do": "fail"}]},
+            {},
+            {"retry": {"initial": "1s", "max_attempts": 3}, "on_fail": [{"do": "fail"}]},
+        ),
+        (
+            {},
+            {"retry": {"max_attempts": 9}, "on_fail": [{"do": "pause"}]},
+            {"retry": {"max_attempts": 3}, "on_fail": [{"do": "pause"}]},
+        ),
     ],
-)  # fmt: skip
+)
 def test_two_retries_are_three_attempts_by_whichever_rule(
     phase: dict[str, Any], defaults: dict[str, Any], made: dict[str, Any]
 ) -> None:
@@ -169,13 +178,21 @@ def rule(stage: str, most: int, do: str = "retry", **more: Any) -> dict[str, Any
         ({}, 0, 4, [rule("before", 1), rule("after", 5), {"do": "wait_human"}]),
         ({}, 0, None, [rule("before", 1), rule("after", 3), {"do": "wait_human"}]),
         ({"on_fail": [{"do": "block"}]}, None, 1, [rule("after", 2), {"do": "block"}]),
-        ({"on_fail": [rule("before", 9), {"do": "backoff", "stage": "after"}, {"do": "subflow"}]}, 1, 0,
-         [rule("before", 2), rule("after", 1, "backoff")]),
-        ({"retry": {"backoff": "exponential", "initial": "1s"}}, 1, None,
-         [rule(stage, most, "backoff", initial="1s", max="60s") for stage, most in (("before", 2), ("after", 3))]
-         + [{"do": "wait_human"}]),
+        (
+            {"on_fail": [rule("before", 9), {"do": "backoff", "stage": "after"}, {"do": "subflow"}]},
+            1,
+            0,
+            [rule("before", 2), rule("after", 1, "backoff")],
+        ),
+        (
+            {"retry": {"backoff": "exponential", "initial": "1s"}},
+            1,
+            None,
+            [rule(stage, most, "backoff", initial="1s", max="60s") for stage, most in (("before", 2), ("after", 3))]
+            + [{"do": "wait_human"}],
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_stage_has_retries_of_its_own(
     phase: dict[str, Any], prompt: int | None, response: int | None, made: list[dict[str, Any]]
 ) -> None:

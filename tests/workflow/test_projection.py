@@ -117,30 +117,46 @@ def test_defaults_hold_where_a_phase_is_silent(plain: Document) -> None:
 
 
 LOOP: Document = {
-    "format": "wfe/1", "name": "loops", "version": "1",
+    "format": "wfe/1",
+    "name": "loops",
+    "version": "1",
     "phases": [
         {"id": "plan", "output": {"artifact": "plan", "schema": "plan@1"}},
         {
-            "id": "build", "kind": "loop",
+            "id": "build",
+            "kind": "loop",
             "for_each": {"in": "${artifacts.plan.steps}", "max_parallel": 3, "on_item_fail": "continue"},
             "phases": [
-                {"id": "code", "output": {"artifact": "change", "schema": "change@1"}, "on_fail": [{"do": "goto", "phase": "plan"}]},
                 {
-                    "id": "polish", "kind": "loop", "until": {"if": "${true}", "max": 2}, "gates": [{"kind": "git", "clean": True}],
+                    "id": "code",
+                    "output": {"artifact": "change", "schema": "change@1"},
+                    "on_fail": [{"do": "goto", "phase": "plan"}],
+                },
+                {
+                    "id": "polish",
+                    "kind": "loop",
+                    "until": {"if": "${true}", "max": 2},
+                    "gates": [{"kind": "git", "clean": True}],
                     "phases": [
                         {"id": "draft", "output": {"artifact": "draft", "schema": "markdown_doc@1"}},
                         {
-                            "id": "look", "output": {"artifact": "looks", "schema": "markdown_doc@1"},
+                            "id": "look",
+                            "output": {"artifact": "looks", "schema": "markdown_doc@1"},
                             "next": [{"if": "${true}", "goto": "draft"}, {"goto": "code"}],
                         },
                     ],
                 },
-                {"id": "test", "needs": ["code"], "output": {"artifact": "tested", "schema": "markdown_doc@1"}, "next": [{"goto": "build"}]},
+                {
+                    "id": "test",
+                    "needs": ["code"],
+                    "output": {"artifact": "tested", "schema": "markdown_doc@1"},
+                    "next": [{"goto": "build"}],
+                },
             ],
         },
         {"id": "ship", "output": {"artifact": "release", "schema": "release@1"}, "next": [{"goto": "$complete"}]},
     ],
-}  # fmt: skip
+}
 
 
 def test_loops_are_flattened_and_what_they_name_is_a_path() -> None:

@@ -51,8 +51,10 @@ Logs.
 """
 
     assert [(rule.id, rule.text.splitlines()[-1]) for rule in rules_of("r.md", text)] == [
-        ("SEC-1", "Logs."), ("MT-2", "  never null"), ("MT-3", "- MT-3: keys begin with it"),
-    ]  # fmt: skip
+        ("SEC-1", "Logs."),
+        ("MT-2", "  never null"),
+        ("MT-3", "- MT-3: keys begin with it"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,14 @@ def test_values_are_plain_and_know_their_lines(tmp_path: Path) -> None:
     value, lines = read_yaml(written(tmp_path, TEXT))
 
     assert value == {
-        "plan": {"response": {"approver": "skip", "tries": 2}}, "list": [True, "yes", "2026-01-01", None],
-    }  # fmt: skip
+        "plan": {"response": {"approver": "skip", "tries": 2}},
+        "list": [True, "yes", "2026-01-01", None],
+    }
     assert {place: lines.of(place) for place in ("/plan", "/plan/response/tries", "/list/2")} == {
-        "/plan": 2, "/plan/response/tries": 3, "/list/2": 7,
-    }  # fmt: skip
+        "/plan": 2,
+        "/plan/response/tries": 3,
+        "/list/2": 7,
+    }
     assert lines.of("/plan/response/tries/deeper") == 3
     assert lines.told(Detail("/plan/response/tries", "is odd")).message == "plan.response.tries: is odd"
 
@@ -60,10 +63,12 @@ def test_values_are_plain_and_know_their_lines(tmp_path: Path) -> None:
         ("a: .inf", 1, "is a number that JSON cannot hold"),
         pytest.param("a: " + "9" * 5_000, 1, "is not a number", id="a long number"),
         pytest.param("[" * 100_000, 1, f"deeper than {MAX_DEPTH}", id="deep lists"),
-        pytest.param("a:\n" + "".join(" " * n + "a:\n" for n in range(1, 99)), MAX_DEPTH + 1, "deeper than", id="deep maps"),
+        pytest.param(
+            "a:\n" + "".join(" " * n + "a:\n" for n in range(1, 99)), MAX_DEPTH + 1, "deeper than", id="deep maps"
+        ),
         ("a: \0", 1, "unacceptable character"),
     ],
-)  # fmt: skip
+)
 def test_what_could_grow_run_or_read_two_ways_is_refused_by_line(
     tmp_path: Path, text: str, line: int, words: str
 ) -> None:

@@ -25,9 +25,17 @@ Edge = tuple[int, bool]
 _MAPS = {"properties": True, "patternProperties": False, "dependentSchemas": False}
 _LISTS = {"allOf": False, "anyOf": False, "oneOf": False, "prefixItems": True}
 _SINGLE = {
-    "items": True, "additionalProperties": True, "unevaluatedItems": True, "unevaluatedProperties": True,
-    "contains": False, "not": False, "if": False, "then": False, "else": False, "propertyNames": False,
-}  # fmt: skip
+    "items": True,
+    "additionalProperties": True,
+    "unevaluatedItems": True,
+    "unevaluatedProperties": True,
+    "contains": False,
+    "not": False,
+    "if": False,
+    "then": False,
+    "else": False,
+    "propertyNames": False,
+}
 """Keyword → whether its schemas apply to parts of the value that the others of the same object leave out."""
 _HOLDERS = ("$defs", "definitions")
 _REPEATED = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -12,10 +10,10 @@ from wfe_mcp.clients import files, hooks
 from wfe_mcp.clients.files import Change, Records
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
-from wfe_mcp.clients.launch import is_ours
-from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
+from wfe_mcp.clients.look import Found, look, read_document, table_of
+from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,34 +28,6 @@ INSTRUCTIONS = (
 """What the model reads about the server."""
 
 _BLOCK = re.compile(rf"(?:\r?\n)?{re.escape(BEGIN)}.*?{re.escape(END)}(?:\r?\n)?", re.DOTALL)
-_VERSION_S = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A client's file as it is now. ``entry``: what it has under our name; None: nothing."""
-
-    client: Client
-    scope: Scope
-    file: Path
-    content: bytes | None
-    document: dict[str, Any]
-    shape: Shape
-    entry: Any
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        """The words of the command of the entry; empty without one."""
-        held = _table(self.entry)
-        head: Any = held.get("command", held.get("cmd", ()))
-        words: list[Any] = [head] if isinstance(head, str) else [*head] if isinstance(head, list) else []
-        more: Any = held.get("args", ())
-        return tuple(str(each) for each in (*words, *(cast("list[Any]", more) if isinstance(more, list) else ())))
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether the entry starts wfe-mcp."""
-        return is_ours(self.argv)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,40 +46,16 @@ class Plan:
         return self.found.client
 
 
-def client_named(name: str) -> Client:
-    """The client of that name. Refuses an unknown one."""
-    found = next((each for each in CLIENTS if each.name == name), None)
-    if found is None:
-        names = [each.name for each in CLIENTS]
-        hint = nearest_hint(name, names, f"There are: {', '.join(names)}.")
-        raise Refused("bad_argument", f"No client is called {name!r}.", hint)
-    return found
-
-
-def is_installed(client: Client, places: Places) -> bool:
-    """Whether a program of the client is on PATH, or a folder of its settings is there."""
-    path = places.env.get("PATH", "")
-    return any(shutil.which(each, path=path) for each in client.programs) or any(
-        each.exists() for each in client.folders(places)
-    )
-
-
-def look(client: Client, places: Places, scope: Scope) -> Found:
-    """A client's file in one scope. Refuses a scope that it lacks, and a file that cannot be read or is broken."""
-    if scope not in client.scopes:
-        raise Refused("bad_argument", f"{client.title} reads no file of a project.",
-                      f"wfe-mcp install --client {client.name} --scope user")  # fmt: skip
-    every = client.files(places, scope)
-    file = next((each for each in every if each.exists()), every[0])
-    held, document = _read(client, places, scope, file)
-    shape = _shape(client, places, document)
-    return Found(client, scope, file, held, document, shape, entry.at(document, (*shape.path, SERVER)))
-
-
 def plan(
-    found: Found, places: Places, records: Records, argv: tuple[str, ...], *, allow: bool, instructions: bool,
+    found: Found,
+    places: Places,
+    records: Records,
+    argv: tuple[str, ...],
+    *,
+    allow: bool,
+    instructions: bool,
     hook: str = "",
-) -> Plan:  # fmt: skip
+) -> Plan:
     """What connects a client with ``argv``. An entry that starts wfe-mcp and was edited stays as it is.
 
     ``hook``: the command of its hooks; empty: hooks are left as they are.
@@ -120,8 +66,11 @@ def plan(
     base, state = found.content, "new"
     if found.entry is not None:
         if not found.is_ours:
-            raise Refused("conflict", f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
-                          "Rename or remove it there, then run the command again; nothing was changed.")  # fmt: skip
+            raise Refused(
+                "conflict",
+                f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
+                "Rename or remove it there, then run the command again; nothing was changed.",
+            )
         original = None if found.content is None else records.before(found.file, found.content)
         is_same = original is None and (found.argv != argv or not _is_unedited(found))
         state = "connected" if is_same or found.entry in (wanted, most) else "update"
@@ -158,8 +107,11 @@ def removal(
     Refuses an entry that is not ours, and a form that cannot be cut.
     """
     if found.entry is not None and not found.is_ours:
-        raise Refused("conflict", f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
-                      "It stays. Remove it there yourself, if you want that.")  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{found.file} has a server {SERVER!r} that is not wfe-mcp: {_shown(found)}",
+            "It stays. Remove it there yourself, if you want that.",
+        )
     changes: list[Change] = []
     if found.entry is not None and found.content is not None:
         after = _without_entry(found, records)
@@ -178,36 +130,8 @@ def is_allowed(found: Found, places: Places) -> bool:
     client = found.client
     if client.permission is not None:
         return not _permission(found, places)
-    held = _table(found.entry)
+    held = table_of(found.entry)
     return all(held.get(key) == value for key, value in found.shape.allowed.items())
-
-
-def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
-    """The form of the entry. Of two: the one that the file has, else the one of the installed version."""
-    if len(client.shapes) == 1:
-        return client.shapes[0]
-    older, newer = client.shapes
-    held = entry.at(document, older.path)
-    if isinstance(held, dict) and held:
-        servers: Any = cast("dict[str, Any]", held).get(newer.path[-1])
-        return newer if isinstance(servers, dict) and "command" not in servers else older
-    return newer if _major(client, places) >= 2 else older
-
-
-def _major(client: Client, places: Places) -> int:
-    """The first number of the version that a client's program reports; 0: unknown."""
-    program = shutil.which(client.programs[0], path=places.env.get("PATH", ""))
-    if program is None:
-        return 0
-    with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
-        number = re.search(r"\d+", told.stdout)
-        return int(number[0]) if number else 0
-    return 0
-
-
-def _table(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _shown(found: Found) -> str:
@@ -218,8 +142,11 @@ def _added(found: Found, base: bytes | None, wanted: dict[str, Any]) -> bytes:
     try:
         return entry.added(base or b"", found.client.format, (*found.shape.path, SERVER), wanted)
     except (Unsplicable, Unreadable) as fault:
-        raise Refused("conflict", f"{found.file} cannot be extended without changing the rest: {fault}",
-                      "Add the entry yourself; nothing was changed.") from None  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{found.file} cannot be extended without changing the rest: {fault}",
+            "Add the entry yourself; nothing was changed.",
+        ) from None
 
 
 def _permission_file(found: Found, places: Places) -> Path | None:
@@ -234,7 +161,7 @@ def _permission(found: Found, places: Places) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
-    held, document = _read(found.client, places, found.scope, file)
+    held, document = read_document(found.client, places, found.scope, file)
     allowed: Any = entry.at(document, row.path)
     missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
     if not missing:
@@ -242,23 +169,17 @@ def _permission(found: Found, places: Places) -> list[Change]:
     try:
         after = entry.added(held or b"", found.client.format, row.path, missing)
     except (Unsplicable, Unreadable) as fault:
-        raise Refused("conflict", f"{file} cannot be extended: {fault}", "Use --no-allow; nothing was changed.") from None  # fmt: skip
+        raise Refused(
+            "conflict", f"{file} cannot be extended: {fault}", "Use --no-allow; nothing was changed."
+        ) from None
     return [Change(file, "permission for wfe's tools", held, after)]
-
-
-def _read(client: Client, places: Places, scope: Scope, file: Path) -> tuple[bytes | None, dict[str, Any]]:
-    held = files.content(file, places.root if scope == "project" else None)
-    try:
-        return held, {} if held is None else entry.parsed(held, client.format)
-    except Unreadable as fault:
-        raise Refused("conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed.") from None  # fmt: skip
 
 
 def _without_permission(found: Found, places: Places, records: Records) -> list[Change]:
     row, file = found.client.permission, _permission_file(found, places)
     if row is None or file is None:
         return []
-    held, document = _read(found.client, places, found.scope, file)
+    held, document = read_document(found.client, places, found.scope, file)
     allowed: Any = entry.at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
@@ -275,7 +196,11 @@ def _hooks(found: Found, places: Places, hook: str, changes: Sequence[Change]) -
     try:
         return [Change(file, "hooks", held, hooks.added(held, row, hook))]
     except (Unsplicable, Unreadable) as fault:
-        raise Refused("conflict", f"{file} cannot be extended by hooks: {fault}", "Use --no-hooks, or fix that file first; nothing was changed.") from None  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{file} cannot be extended by hooks: {fault}",
+            "Use --no-hooks, or fix that file first; nothing was changed.",
+        ) from None
 
 
 def _without_hooks(found: Found, places: Places, records: Records, changes: Sequence[Change]) -> list[Change]:
@@ -357,7 +282,7 @@ def _others_read(file: Path, places: Places, leaving: Sequence[tuple[Client, Sco
 
 def _is_unedited(found: Found) -> bool:
     """Whether the entry is one that install writes, but for the variables that it names."""
-    held = {key: value for key, value in _table(found.entry).items() if key != found.client.names}
+    held = {key: value for key, value in table_of(found.entry).items() if key != found.client.names}
     return held in [found.shape.entry(found.argv, allow=each) for each in (False, True)]
 
 
@@ -377,5 +302,8 @@ def _restored(
     try:
         return entry.cut(held, client.format, path, element, before=records.first(file))
     except (Unsplicable, Unreadable) as fault:
-        raise Refused("conflict", f"{file} cannot be changed without changing the rest: {fault}",
-                      f"Remove {'.'.join(path)} there yourself; nothing was changed.") from None  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{file} cannot be changed without changing the rest: {fault}",
+            f"Remove {'.'.join(path)} there yourself; nothing was changed.",
+        ) from None

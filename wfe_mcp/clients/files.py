@@ -49,8 +49,11 @@ def content(file: Path, root: Path | None) -> bytes | None:
     """
     real = file.resolve()
     if root is not None and not real.is_relative_to(root.resolve()):
-        raise Refused("path_outside_project", f"{file} is a link that leads out of the project, to {real}",
-                      "Replace the link by a file, or use --scope user.")  # fmt: skip
+        raise Refused(
+            "path_outside_project",
+            f"{file} is a link that leads out of the project, to {real}",
+            "Replace the link by a file, or use --scope user.",
+        )
     try:
         if real.is_dir():
             raise IsADirectoryError(0, "it is a folder")
@@ -70,8 +73,11 @@ def refuse_read_only(file: Path) -> None:
         real = real.parent
     may = stat.S_IWUSR if os.name != "nt" else stat.S_IWRITE
     if not real.stat().st_mode & may or not os.access(real, os.W_OK):
-        raise Refused("unavailable", f"{real} is read-only, so nothing was changed.",
-                      f"Make it writable, or add the entry yourself; to see it: wfe-mcp install --dry-run. File: {file}")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"{real} is read-only, so nothing was changed.",
+            f"Make it writable, or add the entry yourself; to see it: wfe-mcp install --dry-run. File: {file}",
+        )
 
 
 class Records:
@@ -111,8 +117,14 @@ class Records:
             _write(kept, original, 0o600)
         after = b"" if change.after is None else change.after
         folders = [each for each in change.file.resolve().parents if not each.exists()]
-        self._store(change.file, {"before": None if kept is None else kept.name, "after": _digest(after),
-                                  "folders": [str(each) for each in folders or self.made(change.file)]})  # fmt: skip
+        self._store(
+            change.file,
+            {
+                "before": None if kept is None else kept.name,
+                "after": _digest(after),
+                "folders": [str(each) for each in folders or self.made(change.file)],
+            },
+        )
         return kept
 
     def forget(self, file: Path) -> None:
@@ -168,7 +180,9 @@ def remove_empty(folders: Iterable[Path]) -> None:
 
 def _refuse_changed(change: Change) -> None:
     if content(change.file, None) != change.before:
-        raise Refused("conflict", f"{change.file} changed meanwhile, so it was left as it is.", "Run the command again.")  # fmt: skip
+        raise Refused(
+            "conflict", f"{change.file} changed meanwhile, so it was left as it is.", "Run the command again."
+        )
 
 
 @contextmanager
@@ -177,8 +191,11 @@ def _refusing(file: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused("unavailable", f"{file} cannot be written: {error.strerror}. It is unchanged.",
-                      "Check its permissions, and the space on the disk.") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"{file} cannot be written: {error.strerror}. It is unchanged.",
+            "Check its permissions, and the space on the disk.",
+        ) from None
 
 
 def _write(file: Path, data: bytes, mode: int | None) -> None:

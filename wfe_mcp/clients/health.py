@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp import __version__
-from wfe_mcp.clients import connect, files, hooks, launch
+from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.table import CLIENTS, SERVER
@@ -20,8 +20,8 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wfe_mcp.clients.connect import Found
     from wfe_mcp.clients.launch import Installation
+    from wfe_mcp.clients.look import Found
     from wfe_mcp.clients.table import Client, Places
 
 Level = Literal["ok", "note", "problem"]
@@ -60,7 +60,7 @@ def client_findings(here: Installation, places: Places) -> Iterator[ClientFindin
         faults: list[ClientFinding] = []
         for scope in client.scopes:
             try:
-                seen.append(connect.look(client, places, scope))
+                seen.append(look.look(client, places, scope))
             except Refused as refused:
                 told = f"{refused.message.removesuffix('.')}. {refused.hint}"
                 faults.append(ClientFinding(topic, "problem", told))
@@ -71,7 +71,7 @@ def client_findings(here: Installation, places: Places) -> Iterator[ClientFindin
         yield from _hook_findings(client, here, places)
         if not connected and client.name == "claude-code" and _plugin_is_on(places):
             yield ClientFinding(topic, "ok", f"connected by its plugin {_PLUGIN}")
-        elif not connected and not faults and connect.is_installed(client, places):
+        elif not connected and not faults and look.is_installed(client, places):
             yield ClientFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
 
 
@@ -79,7 +79,11 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[Cl
     """The findings on one entry; one that is ok where there is no other."""
     client, topic = found.client, f"client {found.client.title}"
     if not found.is_ours:
-        yield ClientFinding(topic, "note", f"{found.file} has a server {SERVER!r} that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client {client.name}")  # fmt: skip
+        yield ClientFinding(
+            topic,
+            "note",
+            f"{found.file} has a server {SERVER!r} that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client {client.name}",
+        )
         return
     good = True
     for level, told in _faults(found, here, places):
@@ -117,7 +121,11 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
     extra = good if plugin else good[1:]
     if extra:
         where = f" --scope {extra[0]}" if len(extra) == 1 else ""
-        yield ClientFinding(topic, "note", f"they run more than once, because several files or the plugin have them; fix: wfe-mcp uninstall --client {client.name}{where}")  # fmt: skip
+        yield ClientFinding(
+            topic,
+            "note",
+            f"they run more than once, because several files or the plugin have them; fix: wfe-mcp uninstall --client {client.name}{where}",
+        )
 
 
 def _plugin_is_on(places: Places) -> bool:
@@ -207,7 +215,9 @@ def _version(program: Path, argv: tuple[str, ...]) -> str:
     """The version that a command's program reports; empty where it reports none."""
     words = [str(program), *(argv[1 : argv.index("serve")] if "serve" in argv else ()), "--version"]
     with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(words, capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+        told = subprocess.run(
+            words, capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL
+        )
         number = re.search(r"wfe-mcp (\S+)", told.stdout)
         return number[1] if number else ""
     return ""

@@ -55,22 +55,34 @@ class HookFile:
 _TOOL_EVENTS = (("PreToolUse", True), ("PostToolUse", True))
 HOOK_FILES: tuple[HookFile, ...] = (
     HookFile(
-        "claude-code", ".claude/settings.local.json",
+        "claude-code",
+        ".claude/settings.local.json",
         lambda at: at.variable("CLAUDE_CONFIG_DIR", ".claude") / "settings.json",
         (("SessionStart", False), *_TOOL_EVENTS, ("PostToolUseFailure", True), ("Stop", False)),
     ),
     HookFile(
-        "codex", ".codex/hooks.json", lambda at: at.variable("CODEX_HOME", ".codex") / "hooks.json",
+        "codex",
+        ".codex/hooks.json",
+        lambda at: at.variable("CODEX_HOME", ".codex") / "hooks.json",
         (("SessionStart", False), *_TOOL_EVENTS, ("Stop", False)),
         before="start codex and trust the hooks in /hooks; until then it does not run them",
     ),
     HookFile(
-        "gemini-cli", ".gemini/settings.json", lambda at: at.home / ".gemini" / "settings.json",
-        (("SessionStart", False), ("BeforeTool", True), ("AfterTool", True), ("AfterAgent", False), ("PreCompress", False),
-         ("BeforeAgent", False)),
-        in_ms=True, before="Gemini CLI warns once that the hooks of the project are new",
+        "gemini-cli",
+        ".gemini/settings.json",
+        lambda at: at.home / ".gemini" / "settings.json",
+        (
+            ("SessionStart", False),
+            ("BeforeTool", True),
+            ("AfterTool", True),
+            ("AfterAgent", False),
+            ("PreCompress", False),
+            ("BeforeAgent", False),
+        ),
+        in_ms=True,
+        before="Gemini CLI warns once that the hooks of the project are new",
     ),
-)  # fmt: skip
+)
 
 
 def hook_file(client: str) -> HookFile | None:
@@ -87,8 +99,11 @@ def command(client: str, python: str, folder: str) -> str:
     """The line that a client's shell runs. Refuses a path that no shell takes between quotes."""
     place = folder.replace("\\", "/")
     if set("'\"`\n") & set(place + python) or "$" in python:
-        raise Refused("unavailable", f"A hook cannot be started from {folder}: its path holds a quote.",
-                      "Install wfe-mcp in a folder without quotes in its name.")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"A hook cannot be started from {folder}: its path holds a quote.",
+            "Install wfe-mcp in a folder without quotes in its name.",
+        )
     return f'"{python}" -I -S -c "import sys;sys.path.append(\'{place}\');from {MARK} import main;main()" {client}'
 
 

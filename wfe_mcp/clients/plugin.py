@@ -29,11 +29,17 @@ def plugin_files(argv: tuple[str, ...], python: str) -> dict[str, bytes]:
     line = hooks.command(row.client, python, f"{_ROOT}/hooks")
     made: dict[str, Any] = {
         ".claude-plugin/marketplace.json": {
-            "name": MARKETPLACE, "owner": _AUTHOR, "metadata": {"description": _ABOUT, "version": __version__},
+            "name": MARKETPLACE,
+            "owner": _AUTHOR,
+            "metadata": {"description": _ABOUT, "version": __version__},
             "plugins": [{"name": SERVER, "source": f"./{SERVER}", "description": _ABOUT, "version": __version__}],
         },
         f"{SERVER}/.claude-plugin/plugin.json": {
-            "name": SERVER, "version": __version__, "description": _ABOUT, "author": _AUTHOR, "license": "MIT",
+            "name": SERVER,
+            "version": __version__,
+            "description": _ABOUT,
+            "author": _AUTHOR,
+            "license": "MIT",
         },
         f"{SERVER}/.mcp.json": {
             "mcpServers": {SERVER: {"type": "stdio", "command": argv[0], "args": [*argv[1:]], "alwaysLoad": True}}
@@ -42,7 +48,7 @@ def plugin_files(argv: tuple[str, ...], python: str) -> dict[str, bytes]:
             "description": "Holds the open phase of a run. Silent without one.",
             "hooks": {name: [each] for name, each in row.entries(line).items()},
         },
-    }  # fmt: skip
+    }
     found = {name: f"{json.dumps(value, indent=2)}\n".encode() for name, value in made.items()}
     for source, target in (("plugin_files", ""), ("wfe_hook", "hooks/wfe_hook/")):
         for file in sorted((_HERE / source).rglob("*")):
@@ -66,8 +72,11 @@ def write_plugin(folder: Path, argv: tuple[str, ...], python: str) -> list[str]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
     except OSError as error:
-        raise Refused("unavailable", f"{folder} cannot be written: {error.strerror}.",
-                      "Check its permissions, or name another folder.") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"{folder} cannot be written: {error.strerror}.",
+            "Check its permissions, or name another folder.",
+        ) from None
     return [*wanted]
 
 

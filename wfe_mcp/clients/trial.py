@@ -22,11 +22,19 @@ LIMIT_S = 60.0
 
 _PROTOCOL = "2025-06-18"
 _MESSAGES: tuple[dict[str, Any], ...] = (
-    {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": _PROTOCOL, "capabilities": {}, "clientInfo": {"name": "wfe-mcp install", "version": __version__}}},
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": _PROTOCOL,
+            "capabilities": {},
+            "clientInfo": {"name": "wfe-mcp install", "version": __version__},
+        },
+    },
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
     {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}},
-)  # fmt: skip
+)
 _SAID_CHARS = 300
 
 
@@ -54,9 +62,16 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
         return Trial(0, fault=f"{argv[0]} is not found on PATH")
     try:
         process = subprocess.Popen(
-            [program, *argv[1:]], cwd=folder, env=dict(env), text=True, encoding="utf-8", errors="replace",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [program, *argv[1:]],
+            cwd=folder,
+            env=dict(env),
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
     except OSError as error:
         return Trial(0, fault=f"{program} cannot start: {error.strerror}")
     said: list[str] = []

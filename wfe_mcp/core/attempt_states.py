@@ -188,9 +188,19 @@ _Faulty = Failed | Left
 STATES: dict[AttemptStatus, type[AttemptState]] = {
     kind.status: kind
     for kind in (
-        Pending, Ready, Running, Gating, Awaiting, Failed, Completed, Skipped, RolledBack, Superseded, Cancelled,
+        Pending,
+        Ready,
+        Running,
+        Gating,
+        Awaiting,
+        Failed,
+        Completed,
+        Skipped,
+        RolledBack,
+        Superseded,
+        Cancelled,
     )
-}  # fmt: skip
+}
 
 
 class StateValues:

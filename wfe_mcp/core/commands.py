@@ -19,12 +19,6 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import Why
 from wfe_mcp.core.spec import RunSpec
 
-__all__ = [
-    "AbandonRollback", "Answer", "Approve", "AskApproval", "BeginRollback", "Cancel", "Command", "Edit", "EndCompensation", "FailAttempt", "ForceAccept", "ForkRun", "LoseLease", "OpenGates", "Overrule", "Pause",
-    "Proceed", "RecordVerdict", "RefuseSubmission", "Reject", "Resume", "Retry", "Rollback", "SetAuto", "Skip", "StartPhase",
-    "StartRun", "Submit", "TakeCheckpoint", "TimeOut", "TimeOutRun", "TreeChange", "Wake", "Withdraw",
-]  # fmt: skip
-
 
 class Given(TypedDict):
     """Names caller and time in a call."""

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import events as e
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.graph import downstream
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.leases import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, RunState, RunStatus, Stage
@@ -82,10 +82,18 @@ def reopen(
     if opened.status is AttemptStatus.PENDING or not goes_on or not has_place or state.status is RunStatus.PAUSED:
         return opened
     return e.AttemptOpened(
-        phase=opened.phase, attempt=opened.attempt, status=AttemptStatus.RUNNING, feedback=opened.feedback,
-        holder=attempt.holder, lease_until=attempt.lease_until, started_at=at, deadline=deadline(state, spec, at),
-        tree=opened.tree, head=opened.head, role=opened.role,
-    )  # fmt: skip
+        phase=opened.phase,
+        attempt=opened.attempt,
+        status=AttemptStatus.RUNNING,
+        feedback=opened.feedback,
+        holder=attempt.holder,
+        lease_until=attempt.lease_until,
+        started_at=at,
+        deadline=deadline(state, spec, at),
+        tree=opened.tree,
+        head=opened.head,
+        role=opened.role,
+    )
 
 
 def deadline(state: RunState, spec: PhaseSpec, at: datetime) -> datetime | None:
@@ -115,10 +123,16 @@ def go_to(
     top = (other for other in state.open_attempts if item_of(other.phase) is None)
     anew += downstream(state.spec, *(other.phase for other in top if other.status is AttemptStatus.CANCELLED))
     return e.WentTo(
-        source=attempt.phase, attempt=attempt.number, target=target, iteration=state.iteration + 1,
-        superseded=tuple(dict.fromkeys(anew)), reopened=tuple(reopened),
-        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),), rule=rule, role=role,
-    )  # fmt: skip
+        source=attempt.phase,
+        attempt=attempt.number,
+        target=target,
+        iteration=state.iteration + 1,
+        superseded=tuple(dict.fromkeys(anew)),
+        reopened=tuple(reopened),
+        feedback=(Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),),
+        rule=rule,
+        role=role,
+    )
 
 
 def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[e.Event]:

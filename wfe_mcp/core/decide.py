@@ -8,22 +8,23 @@ Rules:
 
 from collections.abc import Callable, Mapping
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
+from wfe_mcp.core.answers import answered
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, jump, open_phase, reopen
-from wfe_mcp.core.event import OfAttempt
+from wfe_mcp.core.consequences import completed, deadline, following_events, go_to, open_phase, reopen
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
-from wfe_mcp.core.loops import loop_opened, pass_judged
-from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict, VerdictKind
 from wfe_mcp.core.moves import refusal, with_the_users_ways
-from wfe_mcp.core.recovery import blocker_found, recovery_opened
 from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.units import duration
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.event import OfAttempt
 
 
 def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
@@ -33,7 +34,7 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
         refused = with_the_users_ways(state, command, refused)
     if refused is not None:
         raise refused
-    events = _HANDLERS[type(command)](state, command)
+    events = HANDLERS[type(command)](state, command)
     after = reduce(evolve, events, state)
     return (*events, *following_events(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
 
@@ -55,62 +56,18 @@ def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
     return [forked(command)]
 
 
-def _answer(state: RunState, command: c.Answer) -> list[e.Event]:
-    attempt = state.current(command.phase)
-    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
-    if command.kind == "recovery":
-        return [recovery_opened(attempt, command.items, command.error)]
-    if command.kind == "blocker":
-        return blocker_found(state, attempt, command.blocker)
-    if command.error and command.kind != "next":
-        what = {
-            "when": "The condition 'when'",
-            "locks": "The names of its locks",
-            "items": "The items of the loop",
-            "outputs": "The outputs",
-            "until": "The condition 'until'",
-        }
-        reason = f"{what[command.kind]} could not be evaluated: {command.error}"
-        return [e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
-    match command.kind:
-        case "when" if command.value:
-            return [e.WhenAnswered(value=True, **on)]
-        case "when":
-            return [e.WhenAnswered(value=False, **on), e.PhaseSkipped(reason="its condition 'when' is false", **on)]
-        case "locks":
-            return [e.LocksNamed(locks=tuple(sorted(set(command.keys))), **on)]
-        case "items":
-            ends = deadline(state, state.phase(attempt.phase), command.at)
-            return [loop_opened(attempt, command.keys, command.items, command.at, ends)]
-        case "outputs":
-            return [e.RevisionSubmitted(revision=command.revision, sha256=command.sha256, **on)]
-        case "until":
-            return [pass_judged(state, attempt, holds=command.value)]
-        case _:
-            return _next(state, attempt, command, on)
-
-
-def _next(state: RunState, attempt: Attempt, command: c.Answer, on: OfAttempt) -> list[e.Event]:
-    if command.error:
-        return [
-            e.RunBlocked(
-                reason=f"Rule {command.rule + 1} of 'next' in {attempt.phase!r} could not be evaluated: {command.error}"
-            )
-        ]
-    rules = state.phase(attempt.phase).next
-    if command.value:
-        return jump(state, attempt, command.rule, rules[command.rule])
-    return [e.NextJudged(rule=command.rule, done=command.rule == len(rules) - 1, **on)]
-
-
 def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
     attempt = state.current(command.phase)
     return [
         e.GatesOpened(
-            phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.BEFORE, sha256=command.sha256,
-            tree=command.tree, prompt=command.prompt,
+            phase=attempt.phase,
+            attempt=attempt.number,
+            stage=attempt.stage or Stage.BEFORE,
+            sha256=command.sha256,
+            tree=command.tree,
+            prompt=command.prompt,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
@@ -120,11 +77,17 @@ def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
     ends = deadline(state, state.phase(attempt.phase), command.at)
     return [
         e.PhaseStarted(
-            phase=attempt.phase, attempt=attempt.number, holder=command.holder, started_at=command.at,
-            lease_until=command.lease_until, deadline=ends, tree=command.tree, head=command.head,
+            phase=attempt.phase,
+            attempt=attempt.number,
+            holder=command.holder,
+            started_at=command.at,
+            lease_until=command.lease_until,
+            deadline=ends,
+            tree=command.tree,
+            head=command.head,
             prompt_sha256=command.prompt_sha256,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _lose_lease(state: RunState, command: c.LoseLease) -> list[e.Event]:
@@ -145,9 +108,13 @@ def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
 
 def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:
     return e.RevisionSubmitted(
-        phase=command.phase, attempt=state.current(command.phase).number, revision=command.revision,
-        sha256=command.sha256, tree=command.tree, edited=edited,
-    )  # fmt: skip
+        phase=command.phase,
+        attempt=state.current(command.phase).number,
+        revision=command.revision,
+        sha256=command.sha256,
+        tree=command.tree,
+        edited=edited,
+    )
 
 
 def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.Event]:
@@ -235,9 +202,13 @@ def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
     attempt = state.current(command.phase)
     stage = attempt.stage or Stage.AFTER
     forced = e.PhaseForced(
-        phase=attempt.phase, attempt=attempt.number, stage=stage, reason=command.reason, revision=command.revision,
+        phase=attempt.phase,
+        attempt=attempt.number,
+        stage=stage,
+        reason=command.reason,
+        revision=command.revision,
         sha256=command.sha256,
-    )  # fmt: skip
+    )
     if stage is Stage.BEFORE:
         return [*_reopened(state), forced, e.PhaseReady(phase=attempt.phase, attempt=attempt.number)]
     return [*_reopened(state), forced, completed(state, attempt)]
@@ -246,9 +217,12 @@ def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
 def _overrule(state: RunState, command: c.Overrule) -> list[e.Event]:
     attempt = state.current(command.phase)
     overruled = e.OpinionOverruled(
-        phase=attempt.phase, attempt=attempt.number, gate=attempt.gate, sha256=attempt.sha256 or "",
+        phase=attempt.phase,
+        attempt=attempt.number,
+        gate=attempt.gate,
+        sha256=attempt.sha256 or "",
         reason=command.reason,
-    )  # fmt: skip
+    )
     return [*_reopened(state), overruled]
 
 
@@ -325,10 +299,15 @@ def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
 def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Event]:
     return [
         e.CheckpointTaken(
-            why=command.why, phase=command.phase, attempt=command.attempt, commit=command.commit, tree=command.tree,
-            skipped=command.skipped, note=command.note,
+            why=command.why,
+            phase=command.phase,
+            attempt=command.attempt,
+            commit=command.commit,
+            tree=command.tree,
+            skipped=command.skipped,
+            note=command.note,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]:
@@ -351,12 +330,39 @@ def _reopened(state: RunState) -> list[e.Event]:
     return [e.RunReopened()] if state.is_over else []
 
 
-_HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
-    c.StartRun: _start_run, c.ForkRun: _fork_run, c.Answer: _answer, c.OpenGates: _open_gates, c.StartPhase: _start_phase,
-    c.LoseLease: _lose_lease, c.Submit: _submit, c.Edit: _edit, c.RefuseSubmission: _refuse_submission,
-    c.RecordVerdict: _record_verdict, c.AskApproval: _ask_approval, c.Approve: _approve, c.Reject: _reject,
-    c.Withdraw: _withdraw, c.TreeChange: _tree_change, c.Retry: _retry, c.Skip: _skip, c.ForceAccept: _force_accept, c.Overrule: _overrule,
-    c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation, c.Proceed: _proceed, c.SetAuto: _set_auto,
-    c.Pause: _pause, c.Resume: _resume, c.TimeOutRun: _time_out_run, c.Cancel: _cancel,
-    c.TakeCheckpoint: _take_checkpoint, c.BeginRollback: _begin_rollback, c.AbandonRollback: _abandon_rollback, c.Rollback: _rollback,
-}  # fmt: skip
+HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
+    c.StartRun: _start_run,
+    c.ForkRun: _fork_run,
+    c.Answer: answered,
+    c.OpenGates: _open_gates,
+    c.StartPhase: _start_phase,
+    c.LoseLease: _lose_lease,
+    c.Submit: _submit,
+    c.Edit: _edit,
+    c.RefuseSubmission: _refuse_submission,
+    c.RecordVerdict: _record_verdict,
+    c.AskApproval: _ask_approval,
+    c.Approve: _approve,
+    c.Reject: _reject,
+    c.Withdraw: _withdraw,
+    c.TreeChange: _tree_change,
+    c.Retry: _retry,
+    c.Skip: _skip,
+    c.ForceAccept: _force_accept,
+    c.Overrule: _overrule,
+    c.TimeOut: _time_out,
+    c.FailAttempt: _fail_attempt,
+    c.Wake: _wake,
+    c.EndCompensation: _end_compensation,
+    c.Proceed: _proceed,
+    c.SetAuto: _set_auto,
+    c.Pause: _pause,
+    c.Resume: _resume,
+    c.TimeOutRun: _time_out_run,
+    c.Cancel: _cancel,
+    c.TakeCheckpoint: _take_checkpoint,
+    c.BeginRollback: _begin_rollback,
+    c.AbandonRollback: _abandon_rollback,
+    c.Rollback: _rollback,
+}
+"""Every command, and what it causes."""

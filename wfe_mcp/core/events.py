@@ -12,44 +12,13 @@ from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import AttemptEvent, Event
 from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.loop_events import ItemClosed, ItemOpened, LoopFinished, LoopOpened
 from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.prompt_events import PromptEdited
 from wfe_mcp.core.record_events import DecisionSigned, RecordsKept
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import RunSpec
-
-__all__ = [
-    "EVENTS",
-    "ApprovalAsked", "ApprovalAwaited", "ApprovalGiven",
-    "AttemptFailed", "AttemptOpened", "AutoSwitched",
-    "BlockerFound", "CheckpointTaken",
-    "DecisionSigned",
-    "Event",
-    "GateJudged",
-    "GatesOpened",
-    "HumanAwaited",
-    "ItemClosed", "ItemOpened",
-    "LeaseLost",
-    "LocksNamed",
-    "LoopFinished", "LoopOpened",
-    "MendingBegan", "MendingEnded",
-    "NextJudged",
-    "OpinionOverruled",
-    "PhaseCompleted",
-    "PhaseForced",
-    "PhaseProceeded",
-    "PhaseReady", "PhaseSkipped", "PhaseStarted", "PromptEdited",
-    "RecordsKept",
-    "RecoveryOpened",
-    "RevisionSubmitted",
-    "RollbackAbandoned", "RollbackBegan", "RolledBack",
-    "RunBlocked", "RunCancelled", "RunCompleted", "RunFailed", "RunForked", "RunPaused", "RunReopened", "RunResumed", "RunStarted",
-    "SubmissionRefused",
-    "TreeChanged",
-    "WentTo",
-    "WhenAnswered",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,36 +232,6 @@ class PhaseSkipped(AttemptEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoopOpened(AttemptEvent):
-    """The items of a loop are known, in order; ``items`` names the document with their values."""
-
-    keys: tuple[str, ...]
-    started_at: datetime
-    items: str | None = None
-    deadline: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemOpened(AttemptEvent):
-    """Every phase of the item ``key`` has a new attempt, pending."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemClosed(AttemptEvent):
-    """The item ``key`` is over: its phases are settled, or it is left as it ``failed``."""
-
-    key: str
-    failed: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopFinished(AttemptEvent):
-    """The condition of ``until`` is true: no further pass opens."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeChanged(AttemptEvent):
     """The files changed under the evidence: its verdicts are void and the gates begin again."""
 
@@ -387,13 +326,54 @@ class RunCancelled(Event):
 EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls
     for cls in (
-        RunStarted, WhenAnswered, LocksNamed, NextJudged, PhaseReady, GatesOpened, PromptEdited, PhaseStarted, LeaseLost, RevisionSubmitted,
-        SubmissionRefused, GateJudged, ApprovalAwaited, ApprovalAsked, ApprovalGiven, OpinionOverruled,
-        PhaseCompleted, PhaseForced,
-        AttemptFailed, MendingBegan, RecoveryOpened, BlockerFound, MendingEnded, HumanAwaited, AttemptOpened, PhaseSkipped, LoopOpened, ItemOpened, ItemClosed, LoopFinished,
-        TreeChanged, WentTo, PhaseProceeded, AutoSwitched, RunPaused, RunResumed, RunBlocked, RunFailed, RunReopened, RunCompleted, RunCancelled,
-        CheckpointTaken, RollbackBegan, RollbackAbandoned, RolledBack, RunForked,
-        RecordsKept, DecisionSigned,
+        RunStarted,
+        WhenAnswered,
+        LocksNamed,
+        NextJudged,
+        PhaseReady,
+        GatesOpened,
+        PromptEdited,
+        PhaseStarted,
+        LeaseLost,
+        RevisionSubmitted,
+        SubmissionRefused,
+        GateJudged,
+        ApprovalAwaited,
+        ApprovalAsked,
+        ApprovalGiven,
+        OpinionOverruled,
+        PhaseCompleted,
+        PhaseForced,
+        AttemptFailed,
+        MendingBegan,
+        RecoveryOpened,
+        BlockerFound,
+        MendingEnded,
+        HumanAwaited,
+        AttemptOpened,
+        PhaseSkipped,
+        LoopOpened,
+        ItemOpened,
+        ItemClosed,
+        LoopFinished,
+        TreeChanged,
+        WentTo,
+        PhaseProceeded,
+        AutoSwitched,
+        RunPaused,
+        RunResumed,
+        RunBlocked,
+        RunFailed,
+        RunReopened,
+        RunCompleted,
+        RunCancelled,
+        CheckpointTaken,
+        RollbackBegan,
+        RollbackAbandoned,
+        RolledBack,
+        RunForked,
+        RecordsKept,
+        DecisionSigned,
     )
-}  # fmt: skip
+}
 """Every event by its name in the log."""

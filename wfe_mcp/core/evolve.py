@@ -175,10 +175,12 @@ def _changed(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             return replace(attempt, state=Ready(), gates_before_passed=True)
         case e.PhaseStarted():
             return replace(
-                attempt, state=Running(Claim(event.holder, event.lease_until), event.deadline),
-                started_at=event.started_at, tree_at_start=attempt.tree_at_start or event.tree,
+                attempt,
+                state=Running(Claim(event.holder, event.lease_until), event.deadline),
+                started_at=event.started_at,
+                tree_at_start=attempt.tree_at_start or event.tree,
                 head_at_start=attempt.head_at_start or event.head,
-            )  # fmt: skip
+            )
         case e.LeaseLost():
             return replace(attempt, state=Ready() if isinstance(attempt.state, Running) else attempt.unclaimed)
         case e.PhaseCompleted(held=held, judged=judged):
@@ -275,10 +277,11 @@ def _judged(attempt: Attempt, verdict: Verdict) -> Attempt:
     at = _gating(attempt, verdict.gate + 1 if passed else verdict.gate)
     waits = verdict.kind is VerdictKind.AWAITING
     return replace(
-        attempt, state=Awaiting(at.stage, at.gate, at.claim, at.deadline) if waits else at,
+        attempt,
+        state=Awaiting(at.stage, at.gate, at.claim, at.deadline) if waits else at,
         submission=replace(attempt.submission, verdicts=(*attempt.verdicts, verdict)),
         reason=attempt.reason if passed else verdict.message,
-    )  # fmt: skip
+    )
 
 
 def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
@@ -291,11 +294,21 @@ def _opened(state: RunState, event: e.AttemptOpened) -> RunState:
         AttemptStatus.RUNNING: Running(claim, event.deadline),
     }
     new = Attempt(
-        event.phase, event.attempt, last.iteration, last.before, begun.get(event.status, Pending(event.not_before)),
-        started_at=event.started_at, feedback=event.feedback, tree_at_start=event.tree, head_at_start=event.head,
-        when=last.when, entered=last.entered, locks=last.locks, gates_before_passed=event.status is not AttemptStatus.PENDING,
+        event.phase,
+        event.attempt,
+        last.iteration,
+        last.before,
+        begun.get(event.status, Pending(event.not_before)),
+        started_at=event.started_at,
+        feedback=event.feedback,
+        tree_at_start=event.tree,
+        head_at_start=event.head,
+        when=last.when,
+        entered=last.entered,
+        locks=last.locks,
+        gates_before_passed=event.status is not AttemptStatus.PENDING,
         role=event.role,
-    )  # fmt: skip
+    )
     return replace(state, attempts={**state.attempts, event.phase: (*tries[:-1], superseded(last), new)})
 
 
@@ -320,10 +333,18 @@ def _rolled_back(state: RunState, event: e.RolledBack) -> RunState:
     opened = {attempt.phase: (*state.attempts[attempt.phase], attempt) for attempt in event.opened}
     kept = tuple(path for path in state.anew if path not in opened)
     return replace(
-        state, attempts={**state.attempts, **opened}, loops=event.loops, status=event.status, auto=event.auto,
-        reason=event.reason, paused_by_human=event.paused_by_human, max_cost_usd=event.max_cost_usd,
-        max_tokens=event.max_tokens, going_back=None, anew=(*kept, *event.anew),
-    )  # fmt: skip
+        state,
+        attempts={**state.attempts, **opened},
+        loops=event.loops,
+        status=event.status,
+        auto=event.auto,
+        reason=event.reason,
+        paused_by_human=event.paused_by_human,
+        max_cost_usd=event.max_cost_usd,
+        max_tokens=event.max_tokens,
+        going_back=None,
+        anew=(*kept, *event.anew),
+    )
 
 
 def _in_order(state: RunState) -> RunState:
@@ -331,9 +352,11 @@ def _in_order(state: RunState) -> RunState:
     declared = [phase.path for phase in state.spec.phases if phase.path in state.attempts]
     paths = dict.fromkeys([*declared, *sorted(state.attempts)])
     return replace(
-        state, attempts={path: state.attempts[path] for path in paths}, jumps=dict(sorted(state.jumps.items())),
+        state,
+        attempts={path: state.attempts[path] for path in paths},
+        jumps=dict(sorted(state.jumps.items())),
         loops=dict(sorted(state.loops.items())),
-    )  # fmt: skip
+    )
 
 
 def _end_open(state: RunState, *, pending: Cancelled | Skipped) -> RunState:

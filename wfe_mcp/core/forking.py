@@ -27,11 +27,17 @@ from wfe_mcp.core.rollback import asked_anew, behind, is_approved_by_people, tak
 from wfe_mcp.core.undo import LogEntry
 
 _TAKES_ALONG: Mapping[type[e.Event], tuple[type[e.Event], ...]] = {
-    e.WhenAnswered: (e.PhaseSkipped,), e.SubmissionRefused: (e.AttemptFailed,), e.GateJudged: (e.AttemptFailed,),
-    e.AttemptFailed: (e.HumanAwaited,), e.MendingEnded: (e.HumanAwaited, e.AttemptOpened), e.BlockerFound: (e.MendingEnded,),
-    e.HumanAwaited: (e.RunPaused, e.RunBlocked, e.RunFailed), e.PhaseForced: (e.PhaseReady, e.PhaseCompleted),
-    e.NextJudged: (e.RunCompleted, e.ItemClosed), e.RunReopened: (e.Event,),
-}  # fmt: skip
+    e.WhenAnswered: (e.PhaseSkipped,),
+    e.SubmissionRefused: (e.AttemptFailed,),
+    e.GateJudged: (e.AttemptFailed,),
+    e.AttemptFailed: (e.HumanAwaited,),
+    e.MendingEnded: (e.HumanAwaited, e.AttemptOpened),
+    e.BlockerFound: (e.MendingEnded,),
+    e.HumanAwaited: (e.RunPaused, e.RunBlocked, e.RunFailed),
+    e.PhaseForced: (e.PhaseReady, e.PhaseCompleted),
+    e.NextJudged: (e.RunCompleted, e.ItemClosed),
+    e.RunReopened: (e.Event,),
+}
 """Event → the events that can follow it as part of the same decision."""
 
 _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
@@ -64,15 +70,24 @@ def fork_refused(_state: RunState, command: c.ForkRun) -> Refused | None:
     """Why a fork cannot begin there, or None."""
     place = f"event {command.origin.seq} of run '{command.origin.run}'"
     if command.then.status in {RunStatus.PENDING, RunStatus.CANCELLED}:
-        return Refused("illegal_transition", f"You cannot fork from {place}: the run is {command.then.status} there.",
-                       f"Fork from an earlier event: wfe-mcp log {command.origin.run}")  # fmt: skip
+        return Refused(
+            "illegal_transition",
+            f"You cannot fork from {place}: the run is {command.then.status} there.",
+            f"Fork from an earlier event: wfe-mcp log {command.origin.run}",
+        )
     closed = [path for path in command.anew if not command.then.is_open(path)]
     if closed and not command.by.is_human:
-        return Refused("needs_human", f"The files are not those that the user approved in {closed[0]!r}, an item that is closed.",
-                       f"Ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}")  # fmt: skip
+        return Refused(
+            "needs_human",
+            f"The files are not those that the user approved in {closed[0]!r}, an item that is closed.",
+            f"Ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}",
+        )
     if command.people and not command.by.is_human:
-        return Refused("needs_human", f"Since {place} the user stopped or refused something, or was asked to decide: {', '.join(command.people[:3])}.",
-                       f"Fork from an event after that, or ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}")  # fmt: skip
+        return Refused(
+            "needs_human",
+            f"Since {place} the user stopped or refused something, or was asked to decide: {', '.join(command.people[:3])}.",
+            f"Fork from an event after that, or ask the user to run: wfe-mcp start --from {command.origin.run}@{command.origin.seq}",
+        )
     return None
 
 

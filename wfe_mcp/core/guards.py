@@ -7,24 +7,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import (
+    approval_refused,
+    rejection_refused,
+    request_refused,
+    verdict_refused,
+    withdrawal_refused,
+)
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.graph import around, outwards
+from wfe_mcp.core.graph import around
 from wfe_mcp.core.leases import busy_phases, taken
 from wfe_mcp.core.loops import open_inside
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import Attempt, AttemptStatus, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, item_of, typed
 from wfe_mcp.core.prompts import prompt_edit_refused
 from wfe_mcp.core.questions import questions
-from wfe_mcp.core.refusals import illegal, unknown_phase
-
-
-def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
-    """(kind, index) of the gate that judges ``attempt`` now; None when it is under no gate or past the last one."""
-    if attempt.stage is None:
-        return None
-    spec = state.phase(attempt.phase)
-    gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
-    return (gates[attempt.gate].kind, attempt.gate) if attempt.gate < len(gates) else None
+from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
 
 
 def missing(state: RunState, attempt: Attempt) -> str:
@@ -41,8 +39,11 @@ def missing(state: RunState, attempt: Attempt) -> str:
 def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     attempt, spec = state.current(command.phase), state.phase(command.phase)
     if spec.kind == "human" and not command.by.is_human:
-        return Refused("needs_human", f"{command.phase!r} is the user's task.",
-                       f"Ask the user to run: wfe-mcp submit RUN {typed(command.phase)} --file FILE")  # fmt: skip
+        return Refused(
+            "needs_human",
+            f"{command.phase!r} is the user's task.",
+            f"Ask the user to run: wfe-mcp submit RUN {typed(command.phase)} --file FILE",
+        )
     worked = _worked_by_server(state, command)
     if worked is not None:
         return worked
@@ -51,8 +52,11 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     if attempt.status is AttemptStatus.RUNNING:
         if attempt.holder == command.holder:
             return None
-        return Refused("leased", f"Phase {command.phase!r} is held by {attempt.holder}.",
-                       "Take another ready phase, or wait: the lease ends with its holder.")  # fmt: skip
+        return Refused(
+            "leased",
+            f"Phase {command.phase!r} is held by {attempt.holder}.",
+            "Take another ready phase, or wait: the lease ends with its holder.",
+        )
     if state.status is RunStatus.PAUSED:
         return illegal(f"You cannot start {command.phase!r} while the run is paused.", "Resume the run first.")
     held = taken(state, command.phase)
@@ -60,8 +64,11 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
         return held
     busy = busy_phases(state, besides=command.phase)
     if len(busy) >= state.spec.max_parallel:
-        return Refused("not_ready", f"max_parallel is {state.spec.max_parallel}, and {len(busy)} {'phase is' if len(busy) == 1 else 'phases are'} open: {', '.join(busy)}.",
-                       f"Finish {busy[0]!r} first.")  # fmt: skip
+        return Refused(
+            "not_ready",
+            f"max_parallel is {state.spec.max_parallel}, and {len(busy)} {'phase is' if len(busy) == 1 else 'phases are'} open: {', '.join(busy)}.",
+            f"Finish {busy[0]!r} first.",
+        )
     return None
 
 
@@ -70,8 +77,10 @@ def not_of_a_loop(state: RunState, attempt: Attempt) -> Refused:
     inner = ", ".join(f"{other.phase} ({other.status})" for other in open_inside(state, attempt)[:5])
     spec = state.phase(attempt.phase).loop
     what = "runs another template" if spec is not None and spec.flow else "is a loop"
-    return illegal(f"Phase {attempt.phase!r} {what}; work on a phase inside.",
-                   f"Open inside: {inner}." if inner else "None of them is open now.")  # fmt: skip
+    return illegal(
+        f"Phase {attempt.phase!r} {what}; work on a phase inside.",
+        f"Open inside: {inner}." if inner else "None of them is open now.",
+    )
 
 
 def _submit(state: RunState, command: c.Submit) -> Refused | None:
@@ -81,7 +90,7 @@ def _submit(state: RunState, command: c.Submit) -> Refused | None:
 def _users_task(state: RunState, command: c.PhaseCommand) -> Refused | None:
     """An agent submits nothing to a phase of a person, nor uses up the tries of one that is begun."""
     if state.phase(command.phase).kind == "human" and not command.by.is_human:
-        return _person(f"{command.phase!r} is the user's task.")
+        return needs_user(f"{command.phase!r} is the user's task.")
     return None
 
 
@@ -100,8 +109,9 @@ def _worked_by_server(state: RunState, command: c.PhaseCommand) -> Refused | Non
         and command.by.channel is Channel.CLI
     ):
         return None  # a person at a terminal submits in place of the model
-    return illegal(f"The server works on phase {command.phase!r}, not the client.",
-                   "Call status(wait_s=45) to follow it.")  # fmt: skip
+    return illegal(
+        f"The server works on phase {command.phase!r}, not the client.", "Call status(wait_s=45) to follow it."
+    )
 
 
 def _answer(state: RunState, command: c.Answer) -> Refused | None:
@@ -124,80 +134,10 @@ def _open_gates(state: RunState, command: c.OpenGates) -> Refused | None:
     return illegal(f"The prompt of phase {command.phase!r} is already being checked.", "")
 
 
-def _verdict(state: RunState, command: c.RecordVerdict) -> Refused | None:
-    attempt = state.current(command.phase)
-    # A prompt that cannot be rendered has no sha256; its only verdict is an error.
-    sha256 = "" if attempt.sha256 is None and command.verdict is VerdictKind.ERROR else attempt.sha256
-    if (attempt.stage, attempt.gate, sha256) != (command.stage, command.gate, command.sha256):
-        return Refused("stale_revision", f"The verdict on phase {command.phase!r} is for an older revision or gate.")
-    return None
-
-
-def _approve(state: RunState, command: c.Approve) -> Refused | None:
-    attempt = state.current(command.phase)
-    found = _not_an_approval(state, attempt)
-    if found is not None:
-        return found
-    if command.sha256 != attempt.sha256:
-        return Refused("stale_revision", f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
-                       "Review the open revision and decide again.")  # fmt: skip
-    spec = state.phase(command.phase)
-    gate = (spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates)[attempt.gate]
-    if command.by.assurance < Assurance[gate.assurance.upper()]:
-        return Refused(
-            "needs_human",
-            f"Phase {command.phase!r} needs {_NEEDS[gate.assurance]} (assurance {gate.assurance!r}); this call has {command.by.assurance.name.lower()!r}.",
-            _MORE.get(gate.assurance, ""),
-        )
-    if attempt.asked is None:
-        return illegal(f"No request for phase {command.phase!r} is open.", "Ask for the approval first.")
-    return None
-
-
-def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
-    gate = current_gate(state, attempt)
-    if gate is not None and gate[0] == "approval":
-        return None
-    return Refused("needs_trust", f"Gate {gate[0] if gate else '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",
-                   "Ask the user to run: wfe-mcp trust (in a browser: wfe-mcp ui)")  # fmt: skip
-
-
-def _ask(state: RunState, command: c.AskApproval) -> Refused | None:
-    return _not_an_approval(state, state.current(command.phase))
-
-
-def _reject(state: RunState, command: c.Reject) -> Refused | None:
-    attempt = state.current(command.phase)
-    if not command.by.is_human and command.by.channel is not Channel.FORM:
-        return _person("Only the user can reject; an agent can withdraw its own submission.")
-    if command.sha256 is not None and command.sha256 != attempt.sha256:
-        return Refused(
-            "stale_revision",
-            f"The decision is for {command.sha256[:12]}; the open revision is {str(attempt.sha256)[:12]}.",
-        )
-    if command.to is None:
-        return None
-    if command.to not in state.attempts:
-        return unknown_phase(state, command.to)
-    if command.to != command.phase and command.to not in outwards(state.spec, command.phase):
-        return Refused(
-            "bad_argument",
-            f"{command.to!r} is not before {command.phase!r}.",
-            "Name an earlier phase that this phase needs.",
-        )
-    return None
-
-
-def _withdraw(state: RunState, command: c.Withdraw) -> Refused | None:
-    if state.current(command.phase).stage is Stage.BEFORE:
-        return illegal(f"Phase {command.phase!r} has no submission to withdraw yet.", "")
-    return None
-
-
 def _edit(state: RunState, command: c.Edit) -> Refused | None:
     attempt = state.current(command.phase)
     if _is_stopped(state, attempt) and not command.by.is_human:
-        return _person(f"Phase {command.phase!r} waits for the user.")
+        return needs_user(f"Phase {command.phase!r} waits for the user.")
     if (attempt.stage is Stage.BEFORE) is (command.prompt is None):
         what = "artifact to edit yet" if command.prompt is None else "prompt to edit any more: work has begun"
         return illegal(f"Phase {command.phase!r} has no {what}.", "")
@@ -222,18 +162,23 @@ def _is_stopped(state: RunState, attempt: Attempt) -> bool:
 def _retry(state: RunState, command: c.Retry) -> Refused | None:
     attempt = state.current(command.phase)
     if command.role is not None and state.phase(command.phase).kind not in {"agent", "llm"}:
-        return Refused("bad_argument", f"Phase {command.phase!r} is of kind {state.phase(command.phase).kind!r}, which takes no role.",
-                       "Retry it without a role.")  # fmt: skip
+        return Refused(
+            "bad_argument",
+            f"Phase {command.phase!r} is of kind {state.phase(command.phase).kind!r}, which takes no role.",
+            "Retry it without a role.",
+        )
     closed = _loop_is_closed(state, command.phase)
     if closed is not None:
-        return illegal(f"Phase {closed!r} around {command.phase!r} is {state.current(closed).status}.",
-                       f"Retry {closed!r} instead: it restarts with all phases inside.")  # fmt: skip
+        return illegal(
+            f"Phase {closed!r} around {command.phase!r} is {state.current(closed).status}.",
+            f"Retry {closed!r} instead: it restarts with all phases inside.",
+        )
     if command.by.is_human:
         return None
     if state.phase(command.phase).loop is not None:
-        return _person(f"Phase {command.phase!r} holds other phases: only the user can restart this loop.")
+        return needs_user(f"Phase {command.phase!r} holds other phases: only the user can restart this loop.")
     if _is_stopped(state, attempt) or attempt.status in {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}:
-        return _person(f"Phase {command.phase!r} is {attempt.status}: only the user can reopen it.")
+        return needs_user(f"Phase {command.phase!r} is {attempt.status}: only the user can reopen it.")
     return None
 
 
@@ -267,16 +212,16 @@ def _skip(state: RunState, command: c.Skip) -> Refused | None:
     if left is not None:
         return left
     if not command.by.is_human and any(_is_stopped(state, inner) for inner in open_inside(state, attempt)):
-        return _person(f"A phase in loop {command.phase!r} waits for the user.")
+        return needs_user(f"A phase in loop {command.phase!r} waits for the user.")
     if not command.by.is_human and (policy == "human" or _is_stopped(state, attempt)):
-        return _person(f"Only the user can skip phase {command.phase!r}.")
+        return needs_user(f"Only the user can skip phase {command.phase!r}.")
     return None
 
 
 def _force(state: RunState, command: c.ForceAccept) -> Refused | None:
     attempt = state.current(command.phase)
     if not command.by.is_human:
-        return _person("Only the user can overrule a gate.")
+        return needs_user("Only the user can overrule a gate.")
     if not command.reason.strip():
         return Refused("bad_argument", "force-accept needs a reason: the run's record keeps it.", "Give --reason TEXT.")
     left = _is_left(state, command.phase)
@@ -295,12 +240,16 @@ def _overrule(state: RunState, command: c.Overrule) -> Refused | None:
     gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
     is_there = attempt.sha256 is not None and attempt.stage is not None and attempt.gate < len(gates)
     if not is_there or gates[attempt.gate].kind != "opinion":
-        return illegal(f"Phase {command.phase!r} is not at an opinion gate.",
-                       "Only opinions can be overruled; use force-accept for other gates.")  # fmt: skip
+        return illegal(
+            f"Phase {command.phase!r} is not at an opinion gate.",
+            "Only opinions can be overruled; use force-accept for other gates.",
+        )
     if not command.by.is_human:
-        return _person("Only the user can overrule an opinion.")
+        return needs_user("Only the user can overrule an opinion.")
     if not command.reason.strip():
-        return Refused("bad_argument", "Overruling an opinion needs a reason: the run's record keeps it.", "Give --reason TEXT.")  # fmt: skip
+        return Refused(
+            "bad_argument", "Overruling an opinion needs a reason: the run's record keeps it.", "Give --reason TEXT."
+        )
     return _is_left(state, command.phase)
 
 
@@ -326,7 +275,7 @@ def _proceed(state: RunState, command: c.Proceed) -> Refused | None:
         return unknown_phase(state, command.phase)
     if not stopped_phases(state, command.phase):
         return illegal("No completed phase waits for proceed.", "")
-    return None if command.by.is_human else _person("Only the user can continue this run.")
+    return None if command.by.is_human else needs_user("Only the user can continue this run.")
 
 
 def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Attempt, ...]:
@@ -342,7 +291,7 @@ def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Atte
 
 def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
     if command.auto and not state.auto and not command.by.is_human:
-        return _person("Automatic mode was turned off by the user. Only the user can turn it on.")
+        return needs_user("Automatic mode was turned off by the user. Only the user can turn it on.")
     return None
 
 
@@ -369,25 +318,34 @@ def _resume(state: RunState, command: c.Resume) -> Refused | None:
     if command.by.is_human:
         return None
     if state.paused_by_human:
-        return _person(f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
+        return needs_user(f"Only the user can resume this run. It was paused: {state.reason or 'by the user'}")
     if (command.max_cost_usd, command.max_tokens, command.ends_at) != (None, None, None):
-        return _person("Only the user can raise the limits of a run.")
+        return needs_user("Only the user can raise the limits of a run.")
     return None
 
 
 GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
-    c.StartPhase: _start, c.Submit: _submit, c.RefuseSubmission: _users_task, c.Answer: _answer, c.OpenGates: _open_gates, c.RecordVerdict: _verdict,
-    c.Approve: _approve, c.AskApproval: _ask, c.Reject: _reject, c.Withdraw: _withdraw, c.Edit: _edit, c.Retry: _retry,
-    c.Skip: _skip, c.ForceAccept: _force, c.Overrule: _overrule, c.TimeOut: _time_out, c.FailAttempt: _fail_attempt, c.Wake: _wake, c.EndCompensation: _end_compensation,
-    c.Proceed: _proceed, c.SetAuto: _set_auto, c.Resume: _resume, c.TimeOutRun: _time_out_run,
-}  # fmt: skip
-
-
-_NEEDS = {
-    "agent": "an approval", "client": "the user's form", "human": "the user's approval", "passkey": "a passkey signature",
-}  # fmt: skip
-_MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp approve and wfe-mcp ui open it."}
-
-
-def _person(message: str) -> Refused:
-    return Refused("needs_human", message, "Ask the user to decide at a terminal.")
+    c.StartPhase: _start,
+    c.Submit: _submit,
+    c.RefuseSubmission: _users_task,
+    c.Answer: _answer,
+    c.OpenGates: _open_gates,
+    c.RecordVerdict: verdict_refused,
+    c.Approve: approval_refused,
+    c.AskApproval: request_refused,
+    c.Reject: rejection_refused,
+    c.Withdraw: withdrawal_refused,
+    c.Edit: _edit,
+    c.Retry: _retry,
+    c.Skip: _skip,
+    c.ForceAccept: _force,
+    c.Overrule: _overrule,
+    c.TimeOut: _time_out,
+    c.FailAttempt: _fail_attempt,
+    c.Wake: _wake,
+    c.EndCompensation: _end_compensation,
+    c.Proceed: _proceed,
+    c.SetAuto: _set_auto,
+    c.Resume: _resume,
+    c.TimeOutRun: _time_out_run,
+}

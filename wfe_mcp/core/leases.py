@@ -31,13 +31,17 @@ def taken(state: RunState, path: PhasePath) -> Refused | None:
     """Why another phase of this run keeps ``path`` from tree or locks (``leased``), or None."""
     holder = tree_holder(state, path)
     if holder is not None:
-        return Refused("leased", f"Phase {holder!r} of this run is using the working tree.",
-                       f"Finish {holder!r} first.")  # fmt: skip
+        return Refused(
+            "leased", f"Phase {holder!r} of this run is using the working tree.", f"Finish {holder!r} first."
+        )
     locked = lock_holder(state, path)
     if locked is not None:
         holder, name = locked
-        return Refused("leased", f"Phase {path!r} needs the lock {name!r}, which phase {holder!r} of this run holds.",
-                       f"Finish {holder!r} first.")  # fmt: skip
+        return Refused(
+            "leased",
+            f"Phase {path!r} needs the lock {name!r}, which phase {holder!r} of this run holds.",
+            f"Finish {holder!r} first.",
+        )
     return None
 
 

@@ -54,19 +54,39 @@ LOOP_DEPTH = Limit(16, "levels of loops", "loops inside each other in a template
 LOCKS = Limit(100, "locks", "the `locks` of all phases of a template", _SPLIT)
 EXPRESSIONS = Limit(2_000, "expressions", "the `${…}` of a template", _SPLIT)
 EXPRESSION_CHARACTERS = Limit(10_000, "characters", "one expression", "Let a step or a phase compute a part of it.")
-SCHEMAS = Limit(5_000, "schemas", "the JSON Schemas of a template, each schema inside another counted",
-                "Use the named schemas, or open objects.")  # fmt: skip
+SCHEMAS = Limit(
+    5_000,
+    "schemas",
+    "the JSON Schemas of a template, each schema inside another counted",
+    "Use the named schemas, or open objects.",
+)
 REFERENCES = Limit(1_000, "references", "the `$ref` in the JSON Schemas of a template", "Write the schemas out.")
-PATTERNS = Limit(200_000, "characters of patterns", "the patterns in the JSON Schemas of a template, with counted repetitions "
-                 "written out", "Use shorter patterns, or repetitions without a count.")  # fmt: skip
+PATTERNS = Limit(
+    200_000,
+    "characters of patterns",
+    "the patterns in the JSON Schemas of a template, with counted repetitions written out",
+    "Use shorter patterns, or repetitions without a count.",
+)
 ERRORS = Limit(200, "errors", "the errors that lint lists", "Fix these and run it again.")
-SCHEMA_WEIGHT = Limit(50_000, "schemas in one place", "a JSON Schema with each `$ref` replaced by what it names: the schemas that "
-                      "meet one part of a value, and the parts that lead to it",
-                      "Use fewer anyOf, oneOf and allOf inside each other.")  # fmt: skip
-CHECK_WORK = Limit(100_000, "steps", "the work to check one value against a JSON Schema, estimated; above it a child process "
-                   "lists the faults", SCHEMA_WEIGHT.remedy)  # fmt: skip
-VALID_WORK = Limit(2_000_000, "steps", "the same work; above it the child process finds out whether there are any",
-                   SCHEMA_WEIGHT.remedy)  # fmt: skip
+SCHEMA_WEIGHT = Limit(
+    50_000,
+    "schemas in one place",
+    "a JSON Schema with each `$ref` replaced by what it names: the schemas that "
+    "meet one part of a value, and the parts that lead to it",
+    "Use fewer anyOf, oneOf and allOf inside each other.",
+)
+CHECK_WORK = Limit(
+    100_000,
+    "steps",
+    "the work to check one value against a JSON Schema, estimated; above it a child process lists the faults",
+    SCHEMA_WEIGHT.remedy,
+)
+VALID_WORK = Limit(
+    2_000_000,
+    "steps",
+    "the same work; above it the child process finds out whether there are any",
+    SCHEMA_WEIGHT.remedy,
+)
 CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHECK_WORK.remedy)
 CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
 ATTACHMENT_BYTES = Limit(5_000_000, "bytes", "a file attached to an attempt", "Attach a smaller file, or a part of it.")
@@ -76,10 +96,34 @@ ATTACHMENTS_BYTES = Limit(
 )
 
 TABLE: tuple[Limit, ...] = (
-    MESSAGE_BYTES, MESSAGE_PARTS, UNREAD_BYTES, VALUE_BYTES, VALUE_DEPTH, VALUE_PARTS, KEY_CHARACTERS, INTEGER_BITS, YAML_DEPTH,
-    PHASES, TEMPLATE_PARTS, LOOP_DEPTH, LOCKS, EXPRESSIONS, EXPRESSION_CHARACTERS, SCHEMAS, REFERENCES, PATTERNS, ERRORS,
-    SCHEMA_WEIGHT, CHECK_WORK, VALID_WORK, CHECK_SECONDS, CHECK_BYTES, ATTACHMENT_BYTES, ATTACHMENTS, ATTACHMENTS_BYTES,
-)  # fmt: skip
+    MESSAGE_BYTES,
+    MESSAGE_PARTS,
+    UNREAD_BYTES,
+    VALUE_BYTES,
+    VALUE_DEPTH,
+    VALUE_PARTS,
+    KEY_CHARACTERS,
+    INTEGER_BITS,
+    YAML_DEPTH,
+    PHASES,
+    TEMPLATE_PARTS,
+    LOOP_DEPTH,
+    LOCKS,
+    EXPRESSIONS,
+    EXPRESSION_CHARACTERS,
+    SCHEMAS,
+    REFERENCES,
+    PATTERNS,
+    ERRORS,
+    SCHEMA_WEIGHT,
+    CHECK_WORK,
+    VALID_WORK,
+    CHECK_SECONDS,
+    CHECK_BYTES,
+    ATTACHMENT_BYTES,
+    ATTACHMENTS,
+    ATTACHMENTS_BYTES,
+)
 """All limits, in the order of the reference page."""
 
 ABOUT = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays

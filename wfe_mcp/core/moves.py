@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import GUARDS, current_gate, missing, not_of_a_loop, time_is_over
+from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
@@ -130,11 +131,17 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
         AttemptStatus.ROLLED_BACK: "was rolled back",
     }
     if attempt.status in closed:
-        return Refused("stale_revision", f"Attempt {attempt.number} of phase {command.phase!r} {closed[attempt.status]}.",
-                       "Call status to see what is open.")  # fmt: skip
+        return Refused(
+            "stale_revision",
+            f"Attempt {attempt.number} of phase {command.phase!r} {closed[attempt.status]}.",
+            "Call status to see what is open.",
+        )
     if name == "StartPhase" and attempt.status is AttemptStatus.PENDING:
-        return Refused("not_ready", f"Phase {command.phase!r} cannot start: it waits for {missing(state, attempt)}.",
-                       "Call status to see what is open.")  # fmt: skip
+        return Refused(
+            "not_ready",
+            f"Phase {command.phase!r} cannot start: it waits for {missing(state, attempt)}.",
+            "Call status to see what is open.",
+        )
     message = f"{_cannot(name, command.phase)} {_while(state, attempt, command.by)}."
     return illegal(message, _hint(state, attempt, command.by, command.at))
 
@@ -193,9 +200,15 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
                 found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
                 told = found if due.kind == "blocker" else None
                 yield c.Answer(
-                    kind=due.kind, rule=due.rule, value=True, phase=due.phase, attempt=attempt.number, by=by, at=at,
+                    kind=due.kind,
+                    rule=due.rule,
+                    value=True,
+                    phase=due.phase,
+                    attempt=attempt.number,
+                    by=by,
+                    at=at,
                     blocker=told,
-                )  # fmt: skip
+                )
     for name in _EXAMPLES:
         if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):
             yield example(name, attempt, by, at)
@@ -204,9 +217,12 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
 def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
     ends_at = at + timedelta(hours=1) if state.time_is_over(at) else None
     moves = (
-        c.Proceed(by=by, at=at), c.Resume(by=by, at=at, ends_at=ends_at), c.SetAuto(auto=not state.auto, by=by, at=at),
-        c.Pause(by=by, at=at), c.Cancel(by=by, at=at),
-    )  # fmt: skip
+        c.Proceed(by=by, at=at),
+        c.Resume(by=by, at=at, ends_at=ends_at),
+        c.SetAuto(auto=not state.auto, by=by, at=at),
+        c.Pause(by=by, at=at),
+        c.Cancel(by=by, at=at),
+    )
     possible = RUN_MOVES[state.status]
     return (
         move for move in moves if type(move).__name__ in possible and caller(by) in CALLS[type(move).__name__].callers
@@ -224,40 +240,52 @@ _EXAMPLES: Mapping[str, Callable[[Attempt, By, datetime], c.PhaseCommand]] = {
     "Submit": lambda on, by, at: c.Submit(
         phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="1" * 64
     ),
-    "AskApproval": lambda on, by, at: c.AskApproval(
-        phase=on.phase, attempt=on.number, by=by, at=at, request="request"
-    ),
+    "AskApproval": lambda on, by, at: c.AskApproval(phase=on.phase, attempt=on.number, by=by, at=at, request="request"),
     "Approve": lambda on, by, at: c.Approve(phase=on.phase, attempt=on.number, by=by, at=at, sha256=_sha(on)),
     "Reject": lambda on, by, at: c.Reject(phase=on.phase, attempt=on.number, by=by, at=at, feedback=""),
     "Withdraw": lambda on, by, at: c.Withdraw(phase=on.phase, attempt=on.number, by=by, at=at),
     "Retry": lambda on, by, at: c.Retry(phase=on.phase, attempt=on.number, by=by, at=at),
     "Skip": lambda on, by, at: c.Skip(phase=on.phase, attempt=on.number, by=by, at=at, reason="skipped"),
     "ForceAccept": lambda on, by, at: c.ForceAccept(
-        phase=on.phase, attempt=on.number, by=by, at=at, reason="forced", revision=_draft(on),
+        phase=on.phase,
+        attempt=on.number,
+        by=by,
+        at=at,
+        reason="forced",
+        revision=_draft(on),
         sha256="3" * 64 if _draft(on) else None,
     ),
     "Overrule": lambda on, by, at: c.Overrule(phase=on.phase, attempt=on.number, by=by, at=at, reason="overruled"),
     "OpenGates": lambda on, by, at: c.OpenGates(phase=on.phase, attempt=on.number, by=by, at=at, sha256="0" * 64),
     "RecordVerdict": lambda on, by, at: c.RecordVerdict(
-        phase=on.phase, attempt=on.number, by=by, at=at, stage=on.stage or Stage.AFTER, gate=on.gate,
-        verdict=VerdictKind.PASS, sha256=_sha(on),
+        phase=on.phase,
+        attempt=on.number,
+        by=by,
+        at=at,
+        stage=on.stage or Stage.AFTER,
+        gate=on.gate,
+        verdict=VerdictKind.PASS,
+        sha256=_sha(on),
     ),
     "RefuseSubmission": lambda on, by, at: c.RefuseSubmission(
         phase=on.phase, attempt=on.number, by=by, at=at, reason="invalid"
     ),
     "TimeOut": lambda on, by, at: c.TimeOut(phase=on.phase, attempt=on.number, by=by, at=at),
-    "FailAttempt": lambda on, by, at: c.FailAttempt(
-        phase=on.phase, attempt=on.number, by=by, at=at, reason="failed"
-    ),
+    "FailAttempt": lambda on, by, at: c.FailAttempt(phase=on.phase, attempt=on.number, by=by, at=at, reason="failed"),
     "Wake": lambda on, by, at: c.Wake(phase=on.phase, attempt=on.number, by=by, at=at),
     "EndCompensation": lambda on, by, at: c.EndCompensation(phase=on.phase, attempt=on.number, by=by, at=at),
     "LoseLease": lambda on, by, at: c.LoseLease(phase=on.phase, attempt=on.number, by=by, at=at),
     "TreeChange": lambda on, by, at: c.TreeChange(phase=on.phase, attempt=on.number, by=by, at=at, tree=on.tree),
     "Edit": lambda on, by, at: c.Edit(
-        phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="2" * 64,
+        phase=on.phase,
+        attempt=on.number,
+        by=by,
+        at=at,
+        revision=on.revision + 1,
+        sha256="2" * 64,
         prompt="2" * 64 if on.stage is Stage.BEFORE else None,
     ),
-}  # fmt: skip
+}
 """Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""
 
 

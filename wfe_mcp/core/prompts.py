@@ -24,11 +24,17 @@ def prompt_edit_refused(state: RunState, attempt: Attempt, command: c.Edit) -> R
             "Ask the user to run: wfe-mcp edit",
         )
     if state.phase(attempt.phase).kind == "steps":
-        return Refused("illegal_transition", f"The server runs the steps of phase {attempt.phase!r}; no agent gets its prompt.",
-                   "Approve it, or reject it with feedback.")  # fmt: skip
+        return Refused(
+            "illegal_transition",
+            f"The server runs the steps of phase {attempt.phase!r}; no agent gets its prompt.",
+            "Approve it, or reject it with feedback.",
+        )
     if attempt.sha256 is None:
-        return Refused("illegal_transition", f"Phase {attempt.phase!r} has no prompt: {attempt.reason or 'it is being made'}",
-                   "Fix what its template names, then retry the phase.")  # fmt: skip
+        return Refused(
+            "illegal_transition",
+            f"Phase {attempt.phase!r} has no prompt: {attempt.reason or 'it is being made'}",
+            "Fix what its template names, then retry the phase.",
+        )
     if command.sha256 == attempt.sha256 and attempt.status is not AttemptStatus.FAILED:
         return Refused(
             "bad_argument", "The prompt is the same as before. Nothing was stored.", "Change it, or approve it."
@@ -37,5 +43,8 @@ def prompt_edit_refused(state: RunState, attempt: Attempt, command: c.Edit) -> R
     rejected = next((one for one in tries if is_rejected_prompt(state, one)), None)
     if rejected is None:
         return None
-    return Refused("conflict", f"This prompt was rejected in attempt {rejected.number}: {rejected.reason}",
-               "Change what was rejected, and edit again.")  # fmt: skip
+    return Refused(
+        "conflict",
+        f"This prompt was rejected in attempt {rejected.number}: {rejected.reason}",
+        "Change what was rejected, and edit again.",
+    )

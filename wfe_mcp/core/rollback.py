@@ -51,11 +51,21 @@ def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
     status, paused_by_human, reason = _status(now, then, whole=whole)
     settings = then if whole else now
     return e.RolledBack(
-        to=command.to, kind=command.kind, opened=opened, loops=_loops(now, then, numbers), status=status,
+        to=command.to,
+        kind=command.kind,
+        opened=opened,
+        loops=_loops(now, then, numbers),
+        status=status,
         ended=tuple(path for path in places if now.current(path).status not in GONE),
-        auto=settings.auto, max_cost_usd=settings.max_cost_usd, max_tokens=settings.max_tokens,
-        paused_by_human=paused_by_human, reason=reason, safety=command.safety, tree=command.tree, anew=anew,
-    )  # fmt: skip
+        auto=settings.auto,
+        max_cost_usd=settings.max_cost_usd,
+        max_tokens=settings.max_tokens,
+        paused_by_human=paused_by_human,
+        reason=reason,
+        safety=command.safety,
+        tree=command.tree,
+        anew=anew,
+    )
 
 
 def _has_place(then: RunState, path: PhasePath) -> bool:
@@ -72,9 +82,14 @@ def _stands_so(now: RunState, then: RunState, path: PhasePath, *, files: bool) -
         return False
     was = then.current(path)
     counted = replace(
-        last, number=was.number, iteration=was.iteration, before=was.before, invalid=was.invalid,
-        recoveries=was.recoveries, restores=was.restores,
-    )  # fmt: skip
+        last,
+        number=was.number,
+        iteration=was.iteration,
+        before=was.before,
+        invalid=was.invalid,
+        recoveries=was.recoveries,
+        restores=was.restores,
+    )
     return counted == was
 
 
@@ -130,10 +145,20 @@ def taken_up(state: RunState, was: Attempt, at: datetime) -> Attempt:
     if _begins(state, was):
         judged_first = bool(spec.gates_before)
         return Attempt(
-            was.phase, was.number, was.iteration, was.before, Pending() if judged_first else Ready(),
-            feedback=was.feedback, tree_at_start=was.tree_at_start, head_at_start=was.head_at_start, when=was.when,
-            entered=was.entered, locks=was.locks, role=was.role, gates_before_passed=not judged_first,
-        )  # fmt: skip
+            was.phase,
+            was.number,
+            was.iteration,
+            was.before,
+            Pending() if judged_first else Ready(),
+            feedback=was.feedback,
+            tree_at_start=was.tree_at_start,
+            head_at_start=was.head_at_start,
+            when=was.when,
+            entered=was.entered,
+            locks=was.locks,
+            role=was.role,
+            gates_before_passed=not judged_first,
+        )
     match was.state:
         case Pending():
             return was

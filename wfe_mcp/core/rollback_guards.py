@@ -23,18 +23,26 @@ def is_going_back(state: RunState, command: c.Command, recorded: frozenset[str])
         return None
     if command.by.channel is Channel.SYSTEM and type(command).__name__ in recorded:
         return None
-    return Refused("leased", f"The run is going back to event {state.going_back.to}: its files are being restored.",
-                   "Call status; an interrupted rollback continues by itself.")  # fmt: skip
+    return Refused(
+        "leased",
+        f"The run is going back to event {state.going_back.to}: its files are being restored.",
+        "Call status; an interrupted rollback continues by itself.",
+    )
 
 
 def _rollback(state: RunState, command: c.Rollback) -> Refused | None:
     going = state.going_back
     if going is not None:  # the caller was checked when it began
         same = (going.to, going.kind) == (command.to, command.kind) and not isinstance(command, c.BeginRollback)
-        return None if same else Refused("leased", f"The run is already going back to event {going.to}.", "Call status.")  # fmt: skip
+        return (
+            None if same else Refused("leased", f"The run is already going back to event {going.to}.", "Call status.")
+        )
     if command.then.status in {RunStatus.PENDING, RunStatus.CANCELLED}:
-        return Refused("bad_argument", f"You cannot go back to event {command.to}: the run is {command.then.status} there.",
-                       "Name a later checkpoint: wfe-mcp checkpoints.")  # fmt: skip
+        return Refused(
+            "bad_argument",
+            f"You cannot go back to event {command.to}: the run is {command.then.status} there.",
+            "Name a later checkpoint: wfe-mcp checkpoints.",
+        )
     return None if command.by.is_human else _takes_a_person(state, command)
 
 
@@ -65,8 +73,11 @@ def _abandon(state: RunState, _command: c.AbandonRollback) -> Refused | None:
 
 
 HISTORY_GUARDS: Mapping[type[c.Command], Callable[[RunState, Any], Refused | None]] = {
-    c.Rollback: _rollback, c.BeginRollback: _rollback, c.AbandonRollback: _abandon, c.ForkRun: fork_refused,
-}  # fmt: skip
+    c.Rollback: _rollback,
+    c.BeginRollback: _rollback,
+    c.AbandonRollback: _abandon,
+    c.ForkRun: fork_refused,
+}
 
 
 def _person(message: str) -> Refused:

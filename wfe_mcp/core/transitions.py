@@ -19,47 +19,107 @@ _NEW = "superseded +new"
 
 ATTEMPT_MOVES: Mapping[str, Mapping[str, str]] = {
     "pending": {
-        "Answer": "pending | ready | gating | skipped | failed", "Wake": "ready | gating", "Skip": "skipped",
-        "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+        "Answer": "pending | ready | gating | skipped | failed",
+        "Wake": "ready | gating",
+        "Skip": "skipped",
+        "goto": "superseded",
+        "rollback": "rolled_back",
+        "Cancel": "cancelled",
     },
     "ready": {
-        "Answer": "running | gating | completed | failed", "StartPhase": "running", "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back",
+        "Answer": "running | gating | completed | failed",
+        "StartPhase": "running",
+        "Skip": "skipped",
+        "goto": "superseded",
+        "rollback": "rolled_back",
         "Cancel": "cancelled",
     },
     "running": {
-        "Answer": "running | gating | completed | failed", "StartPhase": "running", "LoseLease": "ready", "Submit": "gating | completed",
-        "RefuseSubmission": "running | failed", "TimeOut": "failed", "FailAttempt": "failed", "Retry": _NEW,
-        "Skip": "skipped", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+        "Answer": "running | gating | completed | failed",
+        "StartPhase": "running",
+        "LoseLease": "ready",
+        "Submit": "gating | completed",
+        "RefuseSubmission": "running | failed",
+        "TimeOut": "failed",
+        "FailAttempt": "failed",
+        "Retry": _NEW,
+        "Skip": "skipped",
+        "goto": "superseded",
+        "rollback": "rolled_back",
+        "Cancel": "cancelled",
     },
     "gating": {
-        "OpenGates": "gating", "LoseLease": "gating", "RecordVerdict": "gating | awaiting | ready | completed | failed",
-        "Edit": "gating", "TreeChange": "gating | failed", "Retry": _NEW, "Withdraw": _NEW,
-        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+        "OpenGates": "gating",
+        "LoseLease": "gating",
+        "RecordVerdict": "gating | awaiting | ready | completed | failed",
+        "Edit": "gating",
+        "TreeChange": "gating | failed",
+        "Retry": _NEW,
+        "Withdraw": _NEW,
+        "Overrule": "gating | awaiting | ready | completed",
+        "goto": "superseded",
+        "rollback": "rolled_back",
+        "Cancel": "cancelled",
     },
     "awaiting": {
-        "LoseLease": "awaiting", "AskApproval": "awaiting", "Approve": "gating | ready | completed", "Reject": "failed",
-        "Withdraw": _NEW, "Edit": "gating", "TreeChange": "gating", "Skip": "skipped",
-        "ForceAccept": "ready | completed", "goto": "superseded", "rollback": "rolled_back", "Cancel": "cancelled",
+        "LoseLease": "awaiting",
+        "AskApproval": "awaiting",
+        "Approve": "gating | ready | completed",
+        "Reject": "failed",
+        "Withdraw": _NEW,
+        "Edit": "gating",
+        "TreeChange": "gating",
+        "Skip": "skipped",
+        "ForceAccept": "ready | completed",
+        "goto": "superseded",
+        "rollback": "rolled_back",
+        "Cancel": "cancelled",
     },
     "failed": {
-        "Answer": "failed", "EndCompensation": "failed", "Edit": "gating", "Retry": _NEW, "Skip": "skipped", "ForceAccept": "ready | completed",
-        "Overrule": "gating | awaiting | ready | completed", "goto": "superseded", "rollback": "rolled_back",
+        "Answer": "failed",
+        "EndCompensation": "failed",
+        "Edit": "gating",
+        "Retry": _NEW,
+        "Skip": "skipped",
+        "ForceAccept": "ready | completed",
+        "Overrule": "gating | awaiting | ready | completed",
+        "goto": "superseded",
+        "rollback": "rolled_back",
         "Cancel": "cancelled",
     },
     "completed": {
-        "Answer": "completed", "Proceed": "completed", "Retry": _NEW, "goto": "superseded", "rollback": "rolled_back",
+        "Answer": "completed",
+        "Proceed": "completed",
+        "Retry": _NEW,
+        "goto": "superseded",
+        "rollback": "rolled_back",
     },
     "skipped": {"Retry": _NEW, "goto": "superseded", "rollback": "rolled_back"},
     "rolled_back": {},
     "superseded": {},
     "cancelled": {},
-}  # fmt: skip
+}
 """Attempt status × command → where it leads. A failed attempt then continues through ``on_fail``, a completed one through
 ``next``, a gating one through its gates. ``goto`` and ``rollback`` reach attempts from another phase or from the history,
 so no command of a phase has their name."""
 
-_RESULTS = ("LoseLease", "Submit", "RefuseSubmission", "RecordVerdict", "TimeOut", "AskApproval", "Approve", "Reject",
-            "Withdraw", "Edit", "TreeChange", "Skip", "ForceAccept", "Overrule", "Retry")  # fmt: skip
+_RESULTS = (
+    "LoseLease",
+    "Submit",
+    "RefuseSubmission",
+    "RecordVerdict",
+    "TimeOut",
+    "AskApproval",
+    "Approve",
+    "Reject",
+    "Withdraw",
+    "Edit",
+    "TreeChange",
+    "Skip",
+    "ForceAccept",
+    "Overrule",
+    "Retry",
+)
 """A paused run starts nothing, but records these."""
 _WORK = ("EndCompensation", "Answer", "OpenGates", "StartPhase", "Wake", "FailAttempt", *_RESULTS)
 _REOPENING = ("Edit", "Retry", "Skip", "ForceAccept", "Overrule")
@@ -175,7 +235,9 @@ _LEFT = _each("pending ready running gating awaiting failed completed skipped ro
 EVENT_CHANGES: Mapping[str, Change] = {
     "RunStarted": Change(others={"new": "pending"}, run="running"),
     "RunForked": Change(
-        others={"new": "pending | ready | running | gating | failed | completed | skipped | rolled_back | superseded | cancelled"},
+        others={
+            "new": "pending | ready | running | gating | failed | completed | skipped | rolled_back | superseded | cancelled"
+        },
         run="running | paused | blocked | failed | completed",
     ),
     "WhenAnswered": Change({"pending": "pending"}),
@@ -226,6 +288,7 @@ EVENT_CHANGES: Mapping[str, Change] = {
         | _each("pending ready running gating awaiting failed completed skipped", "rolled_back"),
         run="running | paused | blocked | failed | completed",
     ),
-    "RecordsKept": Change(), "DecisionSigned": Change(),
-}  # fmt: skip
+    "RecordsKept": Change(),
+    "DecisionSigned": Change(),
+}
 """Event → the statuses that it changes."""

@@ -82,10 +82,25 @@ def people_since(log: Sequence[LogEntry], to: int, *, whole: bool, files: bool =
 _STOPS = (e.HumanAwaited, e.RunBlocked, e.RunFailed)
 _SETTINGS = (e.RunPaused, e.RunResumed, e.AutoSwitched)
 _FOLLOWS = (
-    e.PhaseReady, e.GatesOpened, e.WhenAnswered, e.LocksNamed, e.NextJudged, e.LoopOpened, e.ItemOpened, e.ItemClosed,
-    e.LoopFinished, e.LeaseLost, e.ApprovalAwaited, e.ApprovalAsked, e.CheckpointTaken, e.RecoveryOpened, e.BlockerFound, e.RunCompleted,
-    e.RecordsKept, e.DecisionSigned,
-)  # fmt: skip
+    e.PhaseReady,
+    e.GatesOpened,
+    e.WhenAnswered,
+    e.LocksNamed,
+    e.NextJudged,
+    e.LoopOpened,
+    e.ItemOpened,
+    e.ItemClosed,
+    e.LoopFinished,
+    e.LeaseLost,
+    e.ApprovalAwaited,
+    e.ApprovalAsked,
+    e.CheckpointTaken,
+    e.RecoveryOpened,
+    e.BlockerFound,
+    e.RunCompleted,
+    e.RecordsKept,
+    e.DecisionSigned,
+)
 """What follows from a person's command by itself; it is not a decision of that person."""
 
 

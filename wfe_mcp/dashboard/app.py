@@ -324,14 +324,28 @@ class _Page:
         with kept(engine, proof):
             if answer == "approve":
                 approvals.decide(
-                    engine, by, run, phase, sha256=sha256, comment=said.comment, phrase=form.get("phrase", ""),
-                    request=stored.id, proof=proof,
-                )  # fmt: skip
+                    engine,
+                    by,
+                    run,
+                    phase,
+                    sha256=sha256,
+                    comment=said.comment,
+                    phrase=form.get("phrase", ""),
+                    request=stored.id,
+                    proof=proof,
+                )
             else:
                 approvals.reject(
-                    engine, by, run, phase, said.comment, to=said.to or None, sha256=sha256, request=stored.id,
+                    engine,
+                    by,
+                    run,
+                    phase,
+                    said.comment,
+                    to=said.to or None,
+                    sha256=sha256,
+                    request=stored.id,
                     proof=proof,
-                )  # fmt: skip
+                )
 
     def _refused(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
@@ -343,9 +357,15 @@ class _Page:
         return self._shown(now or view, session, told, status_of(refused), form)
 
     def _shown(
-        self, view: DecisionView, session: str, told: Told | None = None, status: int = 200, form: Form | None = None,
-        *, split: bool = False,
-    ) -> Response:  # fmt: skip
+        self,
+        view: DecisionView,
+        session: str,
+        told: Told | None = None,
+        status: int = 200,
+        form: Form | None = None,
+        *,
+        split: bool = False,
+    ) -> Response:
         split = split or (form or {}).get("split") == "1"
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(

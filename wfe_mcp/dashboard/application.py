@@ -51,9 +51,10 @@ def application(request: Request, session: str) -> Response:
         return RedirectResponse("/", 303)
     page, policy = found
     return Response(
-        page, media_type="text/html; charset=utf-8",
+        page,
+        media_type="text/html; charset=utf-8",
         headers={"content-security-policy": policy, "referrer-policy": "no-referrer"},
-    )  # fmt: skip
+    )
 
 
 def opened(request: Request, session: str) -> Response:

@@ -93,8 +93,11 @@ class Approvers:
         else:
             key = before.keys.get(form.get("id", ""))
             if key is None or len(before.keys) == 1:
-                raise Refused("conflict", "This key is not pinned, or it is the last one.",
-                              "Pin another key first: at least one must remain.")  # fmt: skip
+                raise Refused(
+                    "conflict",
+                    "This key is not pinned, or it is the last one.",
+                    "Pin another key first: at least one must remain.",
+                )
             asked = _Asked(before, "remove", key, _now(engine))
         ceremony = self._ceremonies.begin(session, f"{do} {engine.project_id}", asked)
         options = asking_for_signature(asked.statement, before.passkeys) if before.passkeys else None

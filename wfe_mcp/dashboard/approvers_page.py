@@ -45,10 +45,14 @@ def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
     found = [tag("h2", "Pinned keys")]
     for key in view.keys:
         remove = tag(
-            "form", hidden("token", tokens["remove"]), hidden("id", key["id"]),
+            "form",
+            hidden("token", tokens["remove"]),
+            hidden("id", key["id"]),
             *passkey_button(f"Remove {key['name']}", "no"),
-            method="post", action=_path(view, "remove"), data_sign=_path(view, "remove/sign"),
-        )  # fmt: skip
+            method="post",
+            action=_path(view, "remove"),
+            data_sign=_path(view, "remove/sign"),
+        )
         text = f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
         found += [
             tag("p", tag("strong", text)),
@@ -66,13 +70,20 @@ def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:
         else "Your browser creates the new key; then a pinned key signs for it."
     )
     form = tag(
-        "form", hidden("token", tokens["add"]), hidden("key", ""),
+        "form",
+        hidden("token", tokens["add"]),
+        hidden("key", ""),
         tag("label", "Name", for_="name"),
         tag("input", type="text", id="name", name="name", value=name, required=True, maxlength=64, autocomplete="off"),
-        *([pin_field("pin-add")] if first else []), *passkey_button("Pin a passkey", "yes"),
-        method="post", action=_path(view, "add"), autocomplete="off",
-        data_key=_path(view, "add/key"), data_sign=_path(view, "add/sign"), data_pin=first,
-    )  # fmt: skip
+        *([pin_field("pin-add")] if first else []),
+        *passkey_button("Pin a passkey", "yes"),
+        method="post",
+        action=_path(view, "add"),
+        autocomplete="off",
+        data_key=_path(view, "add/key"),
+        data_sign=_path(view, "add/sign"),
+        data_pin=first,
+    )
     after = tag("p", f"Then commit {view.file}: the keys in it verify approvals.", class_="quiet")
     return [tag("h2", "Pin a passkey"), tag("p", how), form, after]
 

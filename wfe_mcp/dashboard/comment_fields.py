@@ -51,9 +51,15 @@ class Fields:
         """The button that opens the field of a line."""
         said = f"Comment on {'removed ' if side == 'old' else ''}line {line}"
         return tag(
-            "button", "+", form=FORM, formnovalidate=True, name=ADD, value=_name(side, line, path), class_="talk",
+            "button",
+            "+",
+            form=FORM,
+            formnovalidate=True,
+            name=ADD,
+            value=_name(side, line, path),
+            class_="talk",
             aria_label=said,
-        )  # fmt: skip
+        )
 
     def row(self, side: Side, line: int, path: str, columns: int) -> Html | None:
         """The table row with the field of a line; None while it is not open."""

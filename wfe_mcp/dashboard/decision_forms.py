@@ -66,18 +66,24 @@ def decision_bar(
         tag("span", tag("code", line), class_=f"cli {class_}") for name in legal for class_, line in [lines[name]]
     ]
     rest = tag(
-        "div", tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"), facts,
-        tag("span", *commands, class_="end"), class_="rest",
-    )  # fmt: skip
+        "div",
+        tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
+        facts,
+        tag("span", *commands, class_="end"),
+        class_="rest",
+    )
     return tag("div", *(panes[name] for name in legal), rest, class_="decide", role="group", aria_label="Your decision")
 
 
 def _choice(name: str, *, is_chosen: bool) -> Html:
     where, image, label = {"Approve": ("c-yes", "passed", "Approve"), "Reject": ("c-back", "back", "Send back")}[name]
     return tag(
-        "label", tag("input", type="radio", id=where, name="decision", value=name, checked=is_chosen), icon(image), label,
+        "label",
+        tag("input", type="radio", id=where, name="decision", value=name, checked=is_chosen),
+        icon(image),
+        label,
         class_="btn",
-    )  # fmt: skip
+    )
 
 
 def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, asks_pin: bool) -> Html:
@@ -90,11 +96,16 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
     pin = _pin("pin-approve", asks_pin=asks_pin) if takes_pin else []
     sign = [tag("button", "Sign approval", type="submit", class_="btn yes")] if takes_pin and asks_pin else []
     return _form(
-        view, "approve", "pane yes", token,
-        tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"), *asked,
-        text_field("Comment (stored with the decision)", "comment", given.get("comment", "")), *pin,
+        view,
+        "approve",
+        "pane yes",
+        token,
+        tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
+        *asked,
+        text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
+        *pin,
         tag("span", *sign, *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin), class_="row wrap"),
-    )  # fmt: skip
+    )
 
 
 def _pin(where: str, *, asks_pin: bool) -> list[Html]:
@@ -111,16 +122,28 @@ def _reject(
         tag("option", name, value=path, selected=given.get("to", "") == path and bool(path)) for path, name in places
     ]
     return _form(
-        view, "reject", "pane back", token,
+        view,
+        "reject",
+        "pane back",
+        token,
         tag("p", f"The next attempt gets your text{more}.", class_="then"),
-        *elsewhere, hidden("split", "1") if split else Html(""),
-        tag("div", tag("label", "What should change", for_="feedback"),
-            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3"), class_="field"),
+        *elsewhere,
+        hidden("split", "1") if split else Html(""),
+        tag(
+            "div",
+            tag("label", "What should change", for_="feedback"),
+            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3"),
+            class_="field",
+        ),
         tag("div", tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), class_="field"),
         *_pin("pin-reject", asks_pin=asks_pin),
-        tag("span", tag("button", "Sign and send back", type="submit", class_="btn solid") if asks_pin else None,
-            *_by_passkey(view, "Reject with a passkey", ""), class_="row wrap"),
-    )  # fmt: skip
+        tag(
+            "span",
+            tag("button", "Sign and send back", type="submit", class_="btn solid") if asks_pin else None,
+            *_by_passkey(view, "Reject with a passkey", ""),
+            class_="row wrap",
+        ),
+    )
 
 
 def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Html) -> Html:
@@ -129,8 +152,15 @@ def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Htm
     sign = {"data_sign": f"{path}/sign"} if view.passkeys else {}
     named = FORM if answer == "reject" else None
     return tag(
-        "form", *kept, tag("div", *fields, class_=class_), method="post", action=path, autocomplete="off", id=named, **sign
-    )  # fmt: skip
+        "form",
+        *kept,
+        tag("div", *fields, class_=class_),
+        method="post",
+        action=path,
+        autocomplete="off",
+        id=named,
+        **sign,
+    )
 
 
 def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> Sequence[Html]:

@@ -5,12 +5,12 @@ Everything works without a script. What is folded is on the page; what is cut ha
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
+from wfe_mcp.dashboard.decision_artifacts import artifact_section, earlier_section
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.document import document
@@ -18,7 +18,7 @@ from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Told, note, second
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
-from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
+from wfe_mcp.dashboard.prose import shortened
 from wfe_mcp.dashboard.result_sections import (
     STATES,
     attachments_section,
@@ -27,12 +27,10 @@ from wfe_mcp.dashboard.result_sections import (
     opinions_section,
     section,
 )
-from wfe_mcp.views.approvals.content import parts_of
 from wfe_mcp.views.plain import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
     from wfe_mcp.dashboard.engines import NeedsTrust
     from wfe_mcp.store.records.approvals import DecisionRecord
@@ -45,16 +43,20 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.request import DecisionView
 
 SCRIPT = "/passkey.js"
-SHOWN_CHANGES = 60
 _LOOK_AGAIN_S = 3
-_VALUE_CHARS, _DIFF_CHARS = 600, 4_000
 _WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipped": "skipped"}
 
 
 def decision_page(
-    view: DecisionView, tokens: Mapping[str, str], told: Told | None = None, typed: Mapping[str, str] | None = None, *,
-    asks_pin: bool = True, split: bool = False, untrusted: NeedsTrust | None = None,
-) -> Html:  # fmt: skip
+    view: DecisionView,
+    tokens: Mapping[str, str],
+    told: Told | None = None,
+    typed: Mapping[str, str] | None = None,
+    *,
+    asks_pin: bool = True,
+    split: bool = False,
+    untrusted: NeedsTrust | None = None,
+) -> Html:
     """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
     ``asks_pin``: the user opened this page. ``split``: old lines of the change beside the new ones. ``untrusted``: what
@@ -72,17 +74,30 @@ def decision_page(
     body = tag("div", *_sections(view, shown, fields if may_talk else None, may_edit=asks_pin, split=split))
     columns = tag("div", _outline(shown), body, class_="split")
     return document(
-        title, *_head(view), note(told), _unusual(shown.unusual), _trust(untrusted), columns, script=SCRIPT if view.passkeys else "", class_="",
+        title,
+        *_head(view),
+        note(told),
+        _unusual(shown.unusual),
+        _trust(untrusted),
+        columns,
+        script=SCRIPT if view.passkeys else "",
+        class_="",
         bar=decision_bar(view, shown, tokens, typed or {}, fields.elsewhere(body), asks_pin=asks_pin, split=split),
-    )  # fmt: skip
+    )
 
 
 def _head(view: DecisionView) -> list[Html]:
     request, shown = view.request, view.shown
     crumbs = tag(
-        "nav", tag("a", "Inbox", href="/"), icon("right"), tag("span", view.project, class_="only-wide clip"),
-        tag("span", icon("right"), class_="only-wide"), tag("span", f"run {request.run_id}"), class_="crumbs", aria_label="Breadcrumb",
-    )  # fmt: skip
+        "nav",
+        tag("a", "Inbox", href="/"),
+        icon("right"),
+        tag("span", view.project, class_="only-wide clip"),
+        tag("span", icon("right"), class_="only-wide"),
+        tag("span", f"run {request.run_id}"),
+        class_="crumbs",
+        aria_label="Breadcrumb",
+    )
     what = "Let work start on" if request.stage is Stage.BEFORE else "Approve"
     who = [
         tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
@@ -117,9 +132,12 @@ def _asked(shown: ApprovalView) -> list[Html]:
         for each in shown.evidence
     ]
     return [
-        *rows, tag("dt", "Question"), tag("dd", f"{shown.question} {shown.effect}"),
-        tag("dt", "Evidence"), tag("dd", *glance, tag("a", "Details", href="#evidence"), class_="glance"),
-    ]  # fmt: skip
+        *rows,
+        tag("dt", "Question"),
+        tag("dd", f"{shown.question} {shown.effect}"),
+        tag("dt", "Evidence"),
+        tag("dd", *glance, tag("a", "Details", href="#evidence"), class_="glance"),
+    ]
 
 
 def _ended(view: DecisionView) -> list[Html]:
@@ -149,11 +167,14 @@ def _unusual(found: Sequence[Unusual]) -> Html:
         return tag("section", "Nothing unusual.", class_="unusual none")
     rows = [
         tag(
-            "li", tag("span", icon(_WEIGHTS[each.weight]), each.weight, class_=f"state s-{_WEIGHTS[each.weight]}"),
-            tag("span", each.text, class_="sentence"), tag("span", each.why, class_="why"), class_=f"s-{_WEIGHTS[each.weight]}",
+            "li",
+            tag("span", icon(_WEIGHTS[each.weight]), each.weight, class_=f"state s-{_WEIGHTS[each.weight]}"),
+            tag("span", each.text, class_="sentence"),
+            tag("span", each.why, class_="why"),
+            class_=f"s-{_WEIGHTS[each.weight]}",
         )
         for each in found
-    ]  # fmt: skip
+    ]
     title = "1 thing is unusual here" if len(found) == 1 else f"{len(found)} things are unusual here"
     return tag("section", tag("h2", title), tag("ul", *rows), class_="unusual", id="unusual")
 
@@ -174,9 +195,15 @@ def _outline(shown: ApprovalView) -> Html:
         for each in change.files[:12]
     ]
     marks = tag(
-        "span", *(tag("i", class_=f"mark {STATES[each.state][1]}", title=f"{each.gate}: {each.state}") for each in shown.evidence),
-        class_="gates", role="img", aria_label="Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence),
-    )  # fmt: skip
+        "span",
+        *(
+            tag("i", class_=f"mark {STATES[each.state][1]}", title=f"{each.gate}: {each.state}")
+            for each in shown.evidence
+        ),
+        class_="gates",
+        role="img",
+        aria_label="Gates: " + ", ".join(f"{each.gate} {each.state}" for each in shown.evidence),
+    )
     both = [
         _goto("change", "Change", stat_html(change.added, change.removed) if change.files else None, below=files),
         _goto("artifact", "Artifact", f"rev. {shown.artifact.revision}") if shown.artifact else None,
@@ -203,11 +230,11 @@ def _sections(
 ) -> list[Html]:
     whole = f"/whole/{view.request.id}"
     edit = f"/edit/{view.request.id}" if may_edit and what_is_editable(view) else ""
-    both = [_change_section(view, shown, talk, split=split), _artifact(shown.artifact, whole, edit)]
+    both = [_change_section(view, shown, talk, split=split), artifact_section(shown.artifact, whole, edit)]
     parts = [
         _prompt(shown.prompt, whole, edit) if shown.prompt is not None else None,
         *(reversed(both) if _is_document(shown.artifact) else both),
-        _earlier(shown.earlier),
+        earlier_section(shown.earlier),
         evidence_section(shown),
         opinions_section(shown.opinions, edit),
         attachments_section(shown, view.request.id),
@@ -228,11 +255,15 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
         path: each.name for each in (shown.artifact, *shown.earlier) if each is not None for path in each.written
     }
     first, *later = shown.changes
-    about = [tag("span", "unknown", class_="soft")] if first.note else [
-        tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
-        stat_html(first.added, first.removed) if first.files else None,
-        *([tag("a", "As text", href=f"{whole}?since=0", class_="small")] if first.files else []),
-    ]  # fmt: skip
+    about = (
+        [tag("span", "unknown", class_="soft")]
+        if first.note
+        else [
+            tag("span", f"{plural(len(first.files), 'file')} since {first.since}", class_="soft"),
+            stat_html(first.added, first.removed) if first.files else None,
+            *([tag("a", "As text", href=f"{whole}?since=0", class_="small")] if first.files else []),
+        ]
+    )
     if any(file.hunks for each in shown.changes for file in each.files):
         other = ("One column", "") if split else ("Side by side", "?split=1")
         about.append(tag("a", other[0], href=f"/decide/{view.request.id}{other[1]}#change", class_="small"))
@@ -275,90 +306,3 @@ def _edited(prompt: Prompt) -> Html | None:
     summary = tag("summary", f"{prompt.origin}. Against the prompt that the template makes", class_="fold row")
     shown = tag("pre", shortened(diff), class_="block diff-text")
     return tag("details", summary, tag("div", shown, class_="body"), class_="panel", open=True)
-
-
-def _artifact(artifact: ArtifactShown | None, whole: str, edit_at: str) -> Html | None:
-    if artifact is None:
-        return None
-    about = tag(
-        "span",
-        f"{artifact.name} ({artifact.schema}), revision {artifact.revision}, sha256 ",
-        tag("code", artifact.sha256),
-        class_="muted small",
-    )
-    parts = parts_html(parts_of(artifact.schema, artifact.content))
-    size = sum(len(each) for each in parts)
-    is_cut = any(CUT in each for each in parts)
-    all_of_it = tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")
-    file = tag("p", f"To change it, edit it here, or edit {artifact.file} and reload.", class_="muted small")
-    change = [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
-    panel = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
-    asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
-    left_open = (
-        tag("div", tag("p", tag("b", "It leaves open"), class_="body"), asked, class_="panel")
-        if artifact.questions
-        else None
-    )
-    return section(
-        "artifact", "Artifact", (about, all_of_it, *change), left_open, panel, file if change else None,
-        *_differences(artifact),
-    )  # fmt: skip
-
-
-def _differences(artifact: ArtifactShown) -> list[Html]:
-    if not artifact.against:
-        return []
-    if not artifact.changes:
-        return [tag("p", f"Unchanged since revision {artifact.against}.", class_="quiet")]
-    title = f"Changed since revision {artifact.against}"
-    rows = [
-        tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each))
-        for each in artifact.changes[:SHOWN_CHANGES]
-    ]
-    head = tag("tr", *(tag("th", name) for name in ("Where", "Before", "Now")))
-    left = len(artifact.changes) - SHOWN_CHANGES
-    more = tag("p", f"{left} more", class_="quiet") if left > 0 else None
-    table = tag("table", tag("thead", head), tag("tbody", *rows), class_="records")
-    return [
-        tag(
-            "details",
-            tag("summary", title, class_="fold row"),
-            tag("div", table, more, class_="body"),
-            class_="panel",
-            open=True,
-        )
-    ]
-
-
-def _sides(change: Mapping[str, Any]) -> list[Html]:
-    """The old and the new value; of a text of several lines, its diff."""
-    if "diff" in change:
-        text: str = change["diff"]
-        cut = text if len(text) <= _DIFF_CHARS else f"{text[:_DIFF_CHARS]}\n{CUT}"
-        return [tag("td", tag("pre", cut, class_="diff-text"), colspan="2")]
-    if "moved" in change:
-        return [tag("td", tag("code", change["moved"])), tag("td", "moved here")]
-    return [tag("td", _value(change, key), data_label=name) for key, name in (("old", "Before"), ("new", "Now"))]
-
-
-def _value(change: Mapping[str, Any], key: str) -> Html:
-    if key not in change:
-        return tag("span", "(nothing)", class_="quiet")
-    value = change[key]
-    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-    return tag("code", text if len(text) <= _VALUE_CHARS else text[:_VALUE_CHARS] + "…")
-
-
-def _earlier(artifacts: Sequence[ArtifactShown]) -> Html | None:
-    if not artifacts:
-        return None
-    folded = [
-        tag(
-            "details",
-            tag("summary", tag("b", each.name), tag("span", f"phase {each.phase}, revision {each.revision}" + (f", {each.approved}" if each.approved else ""), class_="muted small"), class_="fold row wrap"),
-            tag("div", *parts_html(parts_of(each.schema, each.content)), class_="body stack"),
-            class_="panel",
-        )
-        for each in artifacts
-    ]  # fmt: skip
-    return section("earlier", "Earlier artifacts of this run", (), *folded)

@@ -27,15 +27,22 @@ MOST_OF_FILE, MOST_OPEN = 400, 800
 _CLASSES = {"+": "add", "-": "del"}
 _TAGS = {"added": "new file", "deleted": "deleted", "renamed": "renamed", "mode": "mode changed"}
 _NO_LINES = {
-    "binary": "binary", "large": "too large to compare here", "submodule": "commit of a nested repository",
+    "binary": "binary",
+    "large": "too large to compare here",
+    "submodule": "commit of a nested repository",
     "unknown": "content no longer stored",
-}  # fmt: skip
+}
 
 
 def change_html(
-    change: Change, where: str, holders: Mapping[str, str], *, is_open: bool = True, split: bool = False,
+    change: Change,
+    where: str,
+    holders: Mapping[str, str],
+    *,
+    is_open: bool = True,
+    split: bool = False,
     talk: Fields | None = None,
-) -> list[Html]:  # fmt: skip
+) -> list[Html]:
     """The files of a change. ``where``: the address of its whole text. ``is_open``: unfold the first files.
 
     ``split``: the old lines beside the new ones. ``holders``: files that are folded because they hold an artifact that is shown, and its name.
@@ -74,9 +81,12 @@ def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_ope
     if file.old_mode and file.new_mode and file.old_mode != file.new_mode:
         marks.append(f"mode {file.old_mode} → {file.new_mode}")
     summary = tag(
-        "summary", tag("span", name, class_="path"), *(tag("span", each, class_="tag") for each in marks if each),
-        tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"), class_="fold",
-    )  # fmt: skip
+        "summary",
+        tag("span", name, class_="path"),
+        *(tag("span", each, class_="tag") for each in marks if each),
+        tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"),
+        class_="fold",
+    )
     rows = list(_pairs(file, talk) if split else _rows(file, talk))
     left = len(rows) - MOST_OF_FILE
     more = (
@@ -154,9 +164,12 @@ def _rows(file: FileDiff, talk: Fields | None) -> Iterator[Html]:
         for line in _lines(file.path, hunk):
             old, new = "" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new)
             yield tag(
-                "tr", tag("td", old, class_="n"), tag("td", new, _button(line, file.path, talk), class_="n"),
-                tag("td", *line.pieces, class_="t"), class_=_CLASSES.get(line.sign),
-            )  # fmt: skip
+                "tr",
+                tag("td", old, class_="n"),
+                tag("td", new, _button(line, file.path, talk), class_="n"),
+                tag("td", *line.pieces, class_="t"),
+                class_=_CLASSES.get(line.sign),
+            )
             yield from _said(line, file.path, talk, 3)
         end = _after(hunk)
 

@@ -100,8 +100,11 @@ def _store(engine: Engine, view: DecisionView, form: Mapping[str, str], text: st
 def nothing_to_edit(view: DecisionView) -> Refused:
     """The refusal of a phase whose prompt and artifact cannot be edited on a page."""
     phase = view.request.phase
-    return Refused("illegal_transition", f"Nothing of phase {phase!r} can be edited here now.",
-                   f"At a terminal: wfe-mcp edit {view.request.run_id} {phase}")  # fmt: skip
+    return Refused(
+        "illegal_transition",
+        f"Nothing of phase {phase!r} can be edited here now.",
+        f"At a terminal: wfe-mcp edit {view.request.run_id} {phase}",
+    )
 
 
 def store_edit(engine: Engine, view: DecisionView, by: By, text: str, note: str = "") -> None:
@@ -133,24 +136,55 @@ def edit_page(view: DecisionView, token: str, text: str, told: Told | None = Non
     }[what]
     reason = tag("input", type="text", id="note", name="note", value=noted, autocomplete="off")
     fields = [
-        hidden("token", token), hidden("sha256", request.sha256),
+        hidden("token", token),
+        hidden("sha256", request.sha256),
         # Browsers drop the first line end of a text area.
-        tag("div", tag("label", f"The {what}", for_="text"),
-            tag("textarea", f"\n{text}", id="text", name="text", rows="28", required=True, spellcheck="false", class_="editor"),
-            class_="field"),
+        tag(
+            "div",
+            tag("label", f"The {what}", for_="text"),
+            tag(
+                "textarea",
+                f"\n{text}",
+                id="text",
+                name="text",
+                rows="28",
+                required=True,
+                spellcheck="false",
+                class_="editor",
+            ),
+            class_="field",
+        ),
         tag("div", tag("label", "Note (stored with the revision)", for_="note"), reason, class_="field")
-        if what == "artifact" else None,
+        if what == "artifact"
+        else None,
         pin_field("pin"),
-        tag("span", tag("button", "Sign and store", type="submit", class_="btn solid"), tag("a", "Back", href=back, class_="btn"),
-            class_="row wrap"),
-    ]  # fmt: skip
-    crumbs = tag("nav", tag("a", "Inbox", href="/"), icon("right"), tag("a", f"{request.phase}", href=back), icon("right"),
-                 tag("span", "edit"), class_="crumbs", aria_label="Breadcrumb")  # fmt: skip
+        tag(
+            "span",
+            tag("button", "Sign and store", type="submit", class_="btn solid"),
+            tag("a", "Back", href=back, class_="btn"),
+            class_="row wrap",
+        ),
+    ]
+    crumbs = tag(
+        "nav",
+        tag("a", "Inbox", href="/"),
+        icon("right"),
+        tag("a", f"{request.phase}", href=back),
+        icon("right"),
+        tag("span", "edit"),
+        class_="crumbs",
+        aria_label="Breadcrumb",
+    )
     return document(
         f"Edit {request.phase}: {view.title}",
         crumbs,
-        tag("header", tag("h1", f"Edit the {what} of {request.phase}: {view.title}"), tag("p", about, class_="who"), class_="headline"),
+        tag(
+            "header",
+            tag("h1", f"Edit the {what} of {request.phase}: {view.title}"),
+            tag("p", about, class_="who"),
+            class_="headline",
+        ),
         note(told),
         tag("form", *fields, method="post", action=f"/edit/{request.id}", autocomplete="off", class_="stack"),
         class_="",
-    )  # fmt: skip
+    )

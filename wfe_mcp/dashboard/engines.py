@@ -11,10 +11,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine

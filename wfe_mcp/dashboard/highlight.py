@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CLASSES = (
-    ("Token.Comment", "c"), ("Token.Keyword", "k"), ("Token.Literal.String", "s"), ("Token.Literal.Number", "m"),
-    ("Token.Name.Function", "f"), ("Token.Name.Class", "f"), ("Token.Name.Tag", "f"), ("Token.Operator.Word", "k"),
-)  # fmt: skip
+    ("Token.Comment", "c"),
+    ("Token.Keyword", "k"),
+    ("Token.Literal.String", "s"),
+    ("Token.Literal.Number", "m"),
+    ("Token.Name.Function", "f"),
+    ("Token.Name.Class", "f"),
+    ("Token.Name.Tag", "f"),
+    ("Token.Operator.Word", "k"),
+)
 """Kinds of tokens by their beginning, and their class."""
 _MOST_CHARS = 60_000
 

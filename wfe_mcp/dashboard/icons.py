@@ -42,6 +42,14 @@ def brand() -> Html:
     return tag(
         "svg",
         tag("rect", x="1", y="5", width="6", height="6", rx="1", fill="currentColor"),
-        tag("path", d="m15 2 6 6-6 6-6-6Z", fill="none", stroke="currentColor", stroke_width="1.8", stroke_linejoin="round"),
-        viewBox="0 0 22 16", aria_hidden="true",
-    )  # fmt: skip
+        tag(
+            "path",
+            d="m15 2 6 6-6 6-6-6Z",
+            fill="none",
+            stroke="currentColor",
+            stroke_width="1.8",
+            stroke_linejoin="round",
+        ),
+        viewBox="0 0 22 16",
+        aria_hidden="true",
+    )

@@ -43,31 +43,51 @@ def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxVie
         decisions=decisions,
         unasked=tuple(
             UnaskedDecision(
-                run=run.id, phase=phase, title=run.title, project=run.project, template=run.template,
-                since=run.updated_at, command=f"wfe-mcp approve {run.id} {typed(phase)}",
+                run=run.id,
+                phase=phase,
+                title=run.title,
+                project=run.project,
+                template=run.template,
+                since=run.updated_at,
+                command=f"wfe-mcp approve {run.id} {typed(phase)}",
             )
-            for run in runs for phase in run.awaiting if (run.id, phase) not in asked
+            for run in runs
+            for phase in run.awaiting
+            if (run.id, phase) not in asked
         ),
         tasks=tuple(
             WaitingTask(
-                run=run.id, phase=phase, title=title or phase, about=run.title, project=run.project, template=run.template,
-                since=run.updated_at, command=f"wfe-mcp submit {run.id} {typed(phase)} --path FILE",
+                run=run.id,
+                phase=phase,
+                title=title or phase,
+                about=run.title,
+                project=run.project,
+                template=run.template,
+                since=run.updated_at,
+                command=f"wfe-mcp submit {run.id} {typed(phase)} --path FILE",
             )
-            for run in runs for phase, title in run.tasks
+            for run in runs
+            for phase, title in run.tasks
         ),
         opinions=tuple(
             WaitingOpinion(
-                run=run.id, phase=phase, reviewer=reviewer, title=run.title, project=run.project,
+                run=run.id,
+                phase=phase,
+                reviewer=reviewer,
+                title=run.title,
+                project=run.project,
                 path=opinion_path(run.id, phase, reviewer),
             )
-            for run in runs for phase, reviewer in run.asked
+            for run in runs
+            for phase, reviewer in run.asked
         ),
         stopped=tuple(_stopped(engines, "" if only is None else only.project_id)),
         trust=tuple(
             WaitingTrust(folder=each.folder, path=each.path, names=each.names)
-            for each in engines.untrusted() if is_seen(each.folder)
+            for each in engines.untrusted()
+            if is_seen(each.folder)
         ),
-    )  # fmt: skip
+    )
 
 
 def _stopped(engines: Engines, project: str) -> list[StoppedRun]:

@@ -75,9 +75,13 @@ class Opinions:
         return engine
 
     def _page(
-        self, engine: Engine, place: _Place, session: str, told: Told | None = None,
+        self,
+        engine: Engine,
+        place: _Place,
+        session: str,
+        told: Told | None = None,
         typed: Mapping[str, str] | None = None,
-    ) -> Html:  # fmt: skip
+    ) -> Html:
         question = open_question(engine, place.run, place.phase, place.reviewer)
         return opinion_page(
             question, place.run, place.phase, place.path, self.sessions.token(session, place.path), told, typed
@@ -109,24 +113,47 @@ def _take(engine: Engine, place: _Place, form: Mapping[str, str]) -> None:
 
 
 def opinion_page(
-    question: AskedQuestion, run: str, phase: str, path: str, token: str, told: Told | None = None,
+    question: AskedQuestion,
+    run: str,
+    phase: str,
+    path: str,
+    token: str,
+    told: Told | None = None,
     typed: Mapping[str, str] | None = None,
-) -> Html:  # fmt: skip
+) -> Html:
     """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
     given = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
-    crumbs = tag("nav", tag("a", "Inbox", href="/"), icon("right"), tag("span", f"run {run}"), icon("right"),
-                 tag("span", f"opinion of {reviewer}"), class_="crumbs", aria_label="Breadcrumb")  # fmt: skip
+    crumbs = tag(
+        "nav",
+        tag("a", "Inbox", href="/"),
+        icon("right"),
+        tag("span", f"run {run}"),
+        icon("right"),
+        tag("span", f"opinion of {reviewer}"),
+        class_="crumbs",
+        aria_label="Breadcrumb",
+    )
     changed = Told("warn", f"{question.asked.question} has changed since it was written.")
     about = "You review in place of a model. Your opinion is signed, and the gate judges it like any other."
     body = [
         crumbs,
-        tag("header", tag("h1", f"Your opinion on {phase}, as {reviewer}"), tag("p", about, class_="who"), class_="headline"),
-        note(told), note(changed) if question.is_changed else None,
-        tag("section", tag("header", tag("h2", "The question"), tag("span", question.asked.question, class_="small soft")),
-            tag("pre", question.text, class_="block prompt"), class_="section"),
+        tag(
+            "header",
+            tag("h1", f"Your opinion on {phase}, as {reviewer}"),
+            tag("p", about, class_="who"),
+            class_="headline",
+        ),
+        note(told),
+        note(changed) if question.is_changed else None,
+        tag(
+            "section",
+            tag("header", tag("h2", "The question"), tag("span", question.asked.question, class_="small soft")),
+            tag("pre", question.text, class_="block prompt"),
+            class_="section",
+        ),
         _form(question, path, token, given),
-    ]  # fmt: skip
+    ]
     return document(f"Opinion on {phase}", *body, class_="")
 
 
@@ -137,15 +164,31 @@ def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, st
     ]
     whole = "Or the whole opinion as JSON, with findings, or a model's answer that ends with it"
     return tag(
-        "form", hidden("token", token), hidden("shown", question.sha256),
+        "form",
+        hidden("token", token),
+        hidden("shown", question.sha256),
         tag("h2", "Your opinion"),
-        tag("div", tag("label", "Verdict", for_="verdict"), tag("select", *choices, id="verdict", name="verdict"), class_="field"),
-        _area("Summary", "summary", given, 3), _area("What to change (optional)", "suggestion", given, 3),
-        _area(whole, "whole", given, 8), pin_field("pin"),
-        tag("span", tag("button", "Sign and give the opinion", type="submit", class_="btn solid"),
-            tag("a", "Back", href="/", class_="btn"), class_="row wrap"),
-        method="post", action=path, autocomplete="off", class_="stack section",
-    )  # fmt: skip
+        tag(
+            "div",
+            tag("label", "Verdict", for_="verdict"),
+            tag("select", *choices, id="verdict", name="verdict"),
+            class_="field",
+        ),
+        _area("Summary", "summary", given, 3),
+        _area("What to change (optional)", "suggestion", given, 3),
+        _area(whole, "whole", given, 8),
+        pin_field("pin"),
+        tag(
+            "span",
+            tag("button", "Sign and give the opinion", type="submit", class_="btn solid"),
+            tag("a", "Back", href="/", class_="btn"),
+            class_="row wrap",
+        ),
+        method="post",
+        action=path,
+        autocomplete="off",
+        class_="stack section",
+    )
 
 
 def _area(label: str, name: str, given: Mapping[str, str], rows: int) -> Html:

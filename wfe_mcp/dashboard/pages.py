@@ -45,9 +45,11 @@ def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
 
 
 def requests_page(
-    requests: Sequence[WaitingDecision], runs: Sequence[OpenRun], forms: Sequence[Html] = (),
+    requests: Sequence[WaitingDecision],
+    runs: Sequence[OpenRun],
+    forms: Sequence[Html] = (),
     untrusted: Sequence[NeedsTrust] = (),
-) -> Html:  # fmt: skip
+) -> Html:
     """The open requests, oldest first, all open runs with who each waits for, and ``forms`` that decide about them.
 
     ``untrusted``: the projects with something that needs trust.
@@ -85,10 +87,14 @@ def opinion_path(run: str, phase: str, reviewer: str) -> str:
 def _opinions(runs: Sequence[OpenRun]) -> list[Html]:
     """The questions to persons who review in place of a model."""
     rows = [
-        tag("li", tag("a", f"Opinion on {phase}, as {reviewer}", href=f"/{opinion_path(run.id, phase, reviewer)}"),
-            f" of {run.title} ({run.id})")
-        for run in runs for phase, reviewer in run.asked
-    ]  # fmt: skip
+        tag(
+            "li",
+            tag("a", f"Opinion on {phase}, as {reviewer}", href=f"/{opinion_path(run.id, phase, reviewer)}"),
+            f" of {run.title} ({run.id})",
+        )
+        for run in runs
+        for phase, reviewer in run.asked
+    ]
     return [tag("h2", "What waits for your opinion"), tag("ul", *rows, class_="listing")] if rows else []
 
 
@@ -111,10 +117,15 @@ def _runs(runs: Sequence[OpenRun]) -> list[Html]:
         return []
     names = ("Run", "Id", "State", "Waits for", "Project")
     rows = [
-        tag("tr", *(tag("td", cell, data_label=name) for name, cell in
-                    zip(names, (run.title, run.id, run.status, run.waits_for, run.project), strict=True)))
+        tag(
+            "tr",
+            *(
+                tag("td", cell, data_label=name)
+                for name, cell in zip(names, (run.title, run.id, run.status, run.waits_for, run.project), strict=True)
+            ),
+        )
         for run in runs
-    ]  # fmt: skip
+    ]
     head = tag("tr", *(tag("th", name) for name in names))
     return [tag("h2", "Open runs"), tag("table", tag("thead", head), tag("tbody", *rows))]
 

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.model import ApprovalView, GateEvidence, Named, OpinionShown
 
 STATES = {
-    "pass": ("passed", "pass"), "fail": ("failed", "fail"), "skipped": ("skipped", "skip"), "warning": ("warning", "warn"),
-    "not run": ("pending", "wait"), "awaiting": ("waiting", "you"),
-}  # fmt: skip
+    "pass": ("passed", "pass"),
+    "fail": ("failed", "fail"),
+    "skipped": ("skipped", "skip"),
+    "warning": ("warning", "warn"),
+    "not run": ("pending", "wait"),
+    "awaiting": ("waiting", "you"),
+}
 """Of a gate: its icon, which is also its colour, and its mark."""
 _SEVERITY = {"critical": "major", "high": "major", "major": "major", "medium": "minor", "minor": "minor"}
 
@@ -48,9 +52,13 @@ def _row(name: str, state: str, text: str, at: str, body: Html | None, *, is_ope
     """One line of a ledger, with what unfolds below it."""
     mark = STATES.get(state, ("old", ""))[0]
     summary = tag(
-        "summary", tag("span", icon(mark), class_=f"s-{mark}"), tag("span", name, class_="gate-name"), tag("span", state, class_=f"s-{mark}"),
-        tag("span", text, class_="sentence"), tag("span", at, class_="num muted small time"),
-    )  # fmt: skip
+        "summary",
+        tag("span", icon(mark), class_=f"s-{mark}"),
+        tag("span", name, class_="gate-name"),
+        tag("span", state, class_=f"s-{mark}"),
+        tag("span", text, class_="sentence"),
+        tag("span", at, class_="num muted small time"),
+    )
     return tag("details", summary, body, open=is_open)
 
 
@@ -70,13 +78,17 @@ def opinions_section(opinions: Sequence[OpinionShown], edit: str) -> Html | None
     for each in opinions:
         findings = [
             tag(
-                "li", tag("span", one.severity or "note", class_=f"sev {_SEVERITY.get(one.severity, 'note')}"),
-                tag("span", *([tag("code", one.place), " "] if one.place else []),
-                    " ".join(filter(None, (one.title, one.detail, one.recommendation)))),
+                "li",
+                tag("span", one.severity or "note", class_=f"sev {_SEVERITY.get(one.severity, 'note')}"),
+                tag(
+                    "span",
+                    *([tag("code", one.place), " "] if one.place else []),
+                    " ".join(filter(None, (one.title, one.detail, one.recommendation))),
+                ),
                 class_="row top",
             )
             for one in each.findings
-        ]  # fmt: skip
+        ]
         suggestion = tag("pre", shortened(each.suggestion), class_="block diff-text") if each.suggestion else None
         take = tag("a", "Take this suggestion", href=f"{edit}?take={quote(each.reviewer)}", class_="btn")
         body = (

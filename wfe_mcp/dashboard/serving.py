@@ -93,10 +93,18 @@ class Page:
         from wfe_mcp.dashboard.http_server import HttpServer
 
         config = uvicorn.Config(
-            decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin), loop="asyncio", http="h11", ws="none", lifespan="off",
-            log_config=None, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
+            decision_app(self._desks, self.port, self.visited, api=self._api, asks_pin=self.asks_pin),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=64,
             timeout_graceful_shutdown=3,
-        )  # fmt: skip
+        )
         server = HttpServer(config)
         thread = threading.Thread(target=server.run, args=(sockets,), name="page", daemon=True)
         thread.start()

@@ -80,9 +80,13 @@ class Trusting:
             told = Told("no", f"Nothing was trusted. {refused.message} {refused.hint}".strip())
             chosen = None if refused.code == "stale_revision" else chosen
         page = trust_page(
-            trust_view(engine), trusted_listings(engine), self.sessions.token(session, _name(engine)),
-            f"/{trust_path(engine)}", told, chosen,
-        )  # fmt: skip
+            trust_view(engine),
+            trusted_listings(engine),
+            self.sessions.token(session, _name(engine)),
+            f"/{trust_path(engine)}",
+            told,
+            chosen,
+        )
         return HTMLResponse(page, status_of(refused) if refused is not None else 200)
 
 

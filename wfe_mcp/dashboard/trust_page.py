@@ -28,33 +28,62 @@ ITEM = "trust:"
 """Followed by the name of something: the field of its box."""
 
 _TITLES: dict[Kind, str] = {
-    "gates": "Gates", "runs": "Programs", "starts": "MCP servers and other starts", "passes": "Values passed on",
-    "writes": "Files written", "calls": "Addresses and calls", "sends": "Sent to models", "tools": "Tools of the agent",
-    "roles": "Providers and roles", "policy": "Policy", "reads": "Files read", "skips": "Phases left out or repeated",
-    "spends": "Budgets", "sets": "Settings", "asks": "Prompts",
-}  # fmt: skip
+    "gates": "Gates",
+    "runs": "Programs",
+    "starts": "MCP servers and other starts",
+    "passes": "Values passed on",
+    "writes": "Files written",
+    "calls": "Addresses and calls",
+    "sends": "Sent to models",
+    "tools": "Tools of the agent",
+    "roles": "Providers and roles",
+    "policy": "Policy",
+    "reads": "Files read",
+    "skips": "Phases left out or repeated",
+    "spends": "Budgets",
+    "sets": "Settings",
+    "asks": "Prompts",
+}
 _MARKS = {"new": ("add", "+"), "changed": ("chg", "~"), "gone": ("del", "−"), "same": ("same", "")}
 _KINDS = {
-    "configuration": "Configuration of the project", "own configuration": "Your own configuration",
-    "approvers": "Keys that may sign", "template": "Template",
-}  # fmt: skip
+    "configuration": "Configuration of the project",
+    "own configuration": "Your own configuration",
+    "approvers": "Keys that may sign",
+    "template": "Template",
+}
 
 
 def trust_page(
-    view: TrustView, trusted: Sequence[TrustListing], token: str, path: str, told: Told | None = None,
+    view: TrustView,
+    trusted: Sequence[TrustListing],
+    token: str,
+    path: str,
+    told: Told | None = None,
     chosen: Collection[str] | None = None,
-) -> Html:  # fmt: skip
+) -> Html:
     """What needs trust in a project, and what is trusted. ``path``: where the form goes.
 
     ``chosen``: the names whose boxes were ticked before an error; None: those that weaken no gate.
     """
     weakening = [(each, change) for each in _all(view) for change in each.weakening]
     body = [
-        tag("nav", tag("a", "Inbox", href="/"), icon("right"), tag("span", view.folder, class_="clip"), icon("right"),
-            tag("span", "trust"), class_="crumbs", aria_label="Breadcrumb"),
-        _head(view, len(weakening)), note(told), _weakening(weakening),
-        *(_item(view, each, chosen) for each in view.listings), *_review(view, chosen), _trusted(trusted),
-    ]  # fmt: skip
+        tag(
+            "nav",
+            tag("a", "Inbox", href="/"),
+            icon("right"),
+            tag("span", view.folder, class_="clip"),
+            icon("right"),
+            tag("span", "trust"),
+            class_="crumbs",
+            aria_label="Breadcrumb",
+        ),
+        _head(view, len(weakening)),
+        note(told),
+        _weakening(weakening),
+        *(_item(view, each, chosen) for each in view.listings),
+        *_review(view, chosen),
+        _trusted(trusted),
+    ]
     bar = None if view.is_empty else _bar(view, weakening, token, path)
     return document(f"Trust: {view.folder}", *body, class_="trust", bar=bar)
 
@@ -81,9 +110,12 @@ def _head(view: TrustView, weakening: int) -> Html:
     ]
     waiting = tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
     return tag(
-        "header", tag("h1", f"Trust what {PurePath(view.folder).name} brings?"), tag("p", waiting, class_="who"),
-        tag("dl", *rows, class_="ask"), class_="headline",
-    )  # fmt: skip
+        "header",
+        tag("h1", f"Trust what {PurePath(view.folder).name} brings?"),
+        tag("p", waiting, class_="who"),
+        tag("dl", *rows, class_="ask"),
+        class_="headline",
+    )
 
 
 def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | None:
@@ -154,17 +186,21 @@ def _line(change: EffectChange, kind: str = "") -> Html:
     effect, (class_, sign) = change.effect, _MARKS[change.mark]
     was = change.was if change.mark == "changed" else effect.detail
     values = {
-        "new": [("now", "ins", effect.detail)], "same": [("now", "code", effect.detail)],
-        "gone": [("was", "del", was)], "changed": [("was", "del", was), ("now", "ins", effect.detail)],
-    }[change.mark]  # fmt: skip
+        "new": [("now", "ins", effect.detail)],
+        "same": [("now", "code", effect.detail)],
+        "gone": [("was", "del", was)],
+        "changed": [("was", "del", was), ("now", "ins", effect.detail)],
+    }[change.mark]
     cells = [each for name, element, text in values for each in (tag("span", name), tag(element, text))]
     about = ", ".join(each for each in (kind, {"gone": "no longer there"}.get(change.mark, ""), effect.source) if each)
     weak = " weak" if effect.weakens and change.mark != "same" else ""
     return tag(
-        "div", tag("b", sign, aria_label=change.mark),
+        "div",
+        tag("b", sign, aria_label=change.mark),
         tag("span", tag("span", effect.subject, class_="what"), tag("span", about, class_="why")),
-        tag("span", *cells, class_="was"), class_=f"tline {class_}{weak}",
-    )  # fmt: skip
+        tag("span", *cells, class_="was"),
+        class_=f"tline {class_}{weak}",
+    )
 
 
 def _review(view: TrustView, chosen: Collection[str] | None) -> list[Html]:
@@ -189,13 +225,21 @@ def _trusted(listings: Sequence[TrustListing]) -> Html | None:
     folded = [
         tag(
             "details",
-            tag("summary", tag("span", f"{each.pending.name} {each.version}".strip()),
-                tag("span", f"{_KINDS[each.pending.kind].lower()}, {plural(len(each.changes), 'effect')}", class_="small soft"),
-                class_="row fold wrap"),
-            *_by_kind(_same(each)), class_="panel",
+            tag(
+                "summary",
+                tag("span", f"{each.pending.name} {each.version}".strip()),
+                tag(
+                    "span",
+                    f"{_KINDS[each.pending.kind].lower()}, {plural(len(each.changes), 'effect')}",
+                    class_="small soft",
+                ),
+                class_="row fold wrap",
+            ),
+            *_by_kind(_same(each)),
+            class_="panel",
         )
         for each in listings
-    ]  # fmt: skip
+    ]
     return tag("section", tag("header", tag("h2", "In force")), *folded, class_="section trustlist", id="in-force")
 
 
@@ -214,12 +258,21 @@ def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]]
         class_="facts",
     )
     form = tag(
-        "form", hidden("token", token), hidden("shown", view.sha256),
-        tag("div", tag("p", "You trust what is ticked, exactly as it is shown. The rest keeps waiting.", class_="then"),
-            pin_field("pin"), tag("span", tag("button", "Sign trust", type="submit", class_="btn solid"), class_="row wrap"),
-            class_="pane always"),
-        id="trust", method="post", action=path, autocomplete="off",
-    )  # fmt: skip
+        "form",
+        hidden("token", token),
+        hidden("shown", view.sha256),
+        tag(
+            "div",
+            tag("p", "You trust what is ticked, exactly as it is shown. The rest keeps waiting.", class_="then"),
+            pin_field("pin"),
+            tag("span", tag("button", "Sign trust", type="submit", class_="btn solid"), class_="row wrap"),
+            class_="pane always",
+        ),
+        id="trust",
+        method="post",
+        action=path,
+        autocomplete="off",
+    )
     command = tag("span", tag("code", "wfe-mcp trust"), class_="cli yes")
     rest = tag("div", warn, facts, tag("span", command, class_="end"), class_="rest")
     return tag("div", form, rest, class_="decide", role="group", aria_label="Your trust")

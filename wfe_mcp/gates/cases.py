@@ -35,9 +35,12 @@ class Case:
         spelled = {name, " > ".join(self.names), " ".join(self.names)} - {""}
         aliases = spelled | {f"{self.file}::{each}" for each in spelled if self.file}
         return FailedTest(
-            self.id, "failure" if self.outcome == "failure" else "error", first_line(self.message),
-            frozenset(aliases), self.outcome == "unloaded",
-        )  # fmt: skip
+            self.id,
+            "failure" if self.outcome == "failure" else "error",
+            first_line(self.message),
+            frozenset(aliases),
+            self.outcome == "unloaded",
+        )
 
 
 def results_of(cases: Iterable[Case]) -> TestResults:

@@ -202,9 +202,13 @@ class _Facts:
 
     def observed(self, exit_code: int) -> Observed:
         return Observed(
-            exit_code, self.count.tests, self.reports.coverage_percent, self.result.duration_s, self.skipped_before,
+            exit_code,
+            self.count.tests,
+            self.reports.coverage_percent,
+            self.result.duration_s,
+            self.skipped_before,
             self.count.no_test,
-        )  # fmt: skip
+        )
 
 
 def _log(evidence_dir: Path, name: str) -> Path:

@@ -19,9 +19,12 @@ _UNKNOWN_RUNNER_BYTES = 1_000_000
 
 _NOT_STARTED = {126: "because its program cannot be executed", 127: "because a program was not found"}
 _CAUSES = (
-    (r"ModuleNotFoundError|No module named|Cannot find (?:module|package)|[Cc]annot load such file|ERR_MODULE_NOT_FOUND|no required module provides", "a module is missing"),
+    (
+        r"ModuleNotFoundError|No module named|Cannot find (?:module|package)|[Cc]annot load such file|ERR_MODULE_NOT_FOUND|no required module provides",
+        "a module is missing",
+    ),
     (r"SyntaxError|ParseError|[Ss]yntax error", "there is a syntax error"),
-)  # fmt: skip
+)
 """Causes that look alike for many runners: a pattern in the output, and what it means."""
 
 

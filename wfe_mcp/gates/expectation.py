@@ -62,10 +62,16 @@ class Expectation:
             raise ValueError(f'expect.exit_code is {exit_code!r}; it is a number or "nonzero"')
         duration = value.get("max_duration")
         return cls(
-            cast("ExitCode", exit_code), failing, cast("int | None", value.get("min_tests")),
-            bool(value.get("no_new_skips")), cast("float | None", value.get("coverage_floor")),
-            None if duration is None else duration_s(str(duration)), fails, passes, exact,
-        )  # fmt: skip
+            cast("ExitCode", exit_code),
+            failing,
+            cast("int | None", value.get("min_tests")),
+            bool(value.get("no_new_skips")),
+            cast("float | None", value.get("coverage_floor")),
+            None if duration is None else duration_s(str(duration)),
+            fails,
+            passes,
+            exact,
+        )
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON for the evidence."""
@@ -73,9 +79,12 @@ class Expectation:
         more = {
             "fails": None if self.fails is None else list(self.fails),
             "passes": None if self.passes is None else list(self.passes),
-            "failing_tests": named, "min_tests": self.min_tests, "no_new_skips": self.no_new_skips or None,
-            "coverage_floor": self.coverage_floor, "max_duration_s": self.max_duration_s,
-        }  # fmt: skip
+            "failing_tests": named,
+            "min_tests": self.min_tests,
+            "no_new_skips": self.no_new_skips or None,
+            "coverage_floor": self.coverage_floor,
+            "max_duration_s": self.max_duration_s,
+        }
         return {"exit_code": self.exit_code} | {key: value for key, value in more.items() if value is not None}
 
 
@@ -109,11 +118,12 @@ def unmet(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     """Every difference between the expected and the seen result; empty when there is none."""
     counts = expectation.failing_tests is not None or expectation.min_tests is not None or expectation.no_new_skips
     return (
-        *_exit(expectation.exit_code, seen.exit_code), *(_counted(expectation, seen) if counts else ()),
+        *_exit(expectation.exit_code, seen.exit_code),
+        *(_counted(expectation, seen) if counts else ()),
         *(fault for key in ("fails", "passes") for fault in _each(expectation, key, seen)),
         *_coverage(expectation.coverage_floor, seen.coverage_percent),
         *_duration(expectation.max_duration_s, seen.duration_s),
-    )  # fmt: skip
+    )
 
 
 def _counted(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
@@ -123,9 +133,10 @@ def _counted(expectation: Expectation, seen: Observed) -> tuple[Unmet, ...]:
     if seen.results is None:
         return (_UNCOUNTED,)
     return (
-        *_tests(expectation.failing_tests, seen.results), *_enough(expectation.min_tests, seen.results),
+        *_tests(expectation.failing_tests, seen.results),
+        *_enough(expectation.min_tests, seen.results),
         *_skips(expectation, seen.results, seen.skipped_before),
-    )  # fmt: skip
+    )
 
 
 def _enough(least: int | None, results: TestResults) -> tuple[Unmet, ...]:

@@ -69,11 +69,18 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
     faults = (
         (absent, f"no file matches {shortened([repr(glob) for glob in absent])}", "write the missing files"),
         (touched, f"changed {since}, but must not: {shortened(touched)}", "restore the files that must not change"),
-        (strayed, f"changed {since} outside {allowed}: {shortened(strayed)}", "undo the changes outside the allowed paths"),
+        (
+            strayed,
+            f"changed {since} outside {allowed}: {shortened(strayed)}",
+            "undo the changes outside the allowed paths",
+        ),
         (idle, f"no file{wanted} has changed {since}{other}", "make the change"),
-        (idle_outside, f"no file outside {shortened(list(gate.changed_outside))} has changed {since}{other}",
-         "make the change outside these paths"),
-    )  # fmt: skip
+        (
+            idle_outside,
+            f"no file outside {shortened(list(gate.changed_outside))} has changed {since}{other}",
+            "make the change outside these paths",
+        ),
+    )
     reasons = [reason for is_fault, reason, _ in faults if is_fault]
     if not reasons:
         return passed(KIND, _held(gate, since), data)

@@ -99,5 +99,9 @@ def _fast_forward(gate: GitGate, repository: _Repository) -> Iterator[_Fault]:
 
 
 _RULES: tuple[Callable[[GitGate, _Repository], Iterator[_Fault]], ...] = (
-    _clean, _branch, _one_commit, _message, _fast_forward,
-)  # fmt: skip
+    _clean,
+    _branch,
+    _one_commit,
+    _message,
+    _fast_forward,
+)

@@ -12,11 +12,40 @@ from typing import Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, node_reporter_url
 
-_LAUNCHERS = frozenset({
-    "uv", "uvx", "poetry", "pdm", "hatch", "pipenv", "rye", "pixi", "coverage", "tox", "nox", "env", "cross-env",
-    "npx", "npm", "pnpm", "pnpx", "yarn", "bun", "bunx", "bundle", "bundler", "php", "node", "ruby", "xvfb-run",
-    "dotenv", "nice", "time", "timeout",
-})  # fmt: skip
+_LAUNCHERS = frozenset(
+    {
+        "uv",
+        "uvx",
+        "poetry",
+        "pdm",
+        "hatch",
+        "pipenv",
+        "rye",
+        "pixi",
+        "coverage",
+        "tox",
+        "nox",
+        "env",
+        "cross-env",
+        "npx",
+        "npm",
+        "pnpm",
+        "pnpx",
+        "yarn",
+        "bun",
+        "bunx",
+        "bundle",
+        "bundler",
+        "php",
+        "node",
+        "ruby",
+        "xvfb-run",
+        "dotenv",
+        "nice",
+        "time",
+        "timeout",
+    }
+)
 """Programs that start the program named in their arguments."""
 _PACKAGE_TOOLS = frozenset({"npm", "pnpm", "yarn", "bun"})
 _TAKES_VALUE = frozenset({"--with", "--extra", "--group", "--package", "--only-group", "-p", "--python", "--project"})
@@ -73,9 +102,12 @@ def asked(argv: tuple[str, ...], cwd: Path, report: Path, environ: Mapping[str, 
     words, env = _added(wanted, found, path, environ or {})
     reports = found.runner.reporter is not None
     return Asked(
-        _placed(argv, found, wanted, words), found.runner, path if reports else None,
-        in_log=reports and wanted.place == "stdout", env=env,
-    )  # fmt: skip
+        _placed(argv, found, wanted, words),
+        found.runner,
+        path if reports else None,
+        in_log=reports and wanted.place == "stdout",
+        env=env,
+    )
 
 
 def _added(

@@ -67,10 +67,12 @@ def _failing(case: Element, kind: str, detail: Element) -> FailedTest:
         message=message,
         aliases=frozenset(_aliases(name, classname)),
         is_unloaded=not name  # bats: the file, or its setup_file
-        or _is_file(case) or case.get("status") == "notrun" or message.startswith("collection failure")
+        or _is_file(case)
+        or case.get("status") == "notrun"
+        or message.startswith("collection failure")
         or "unittest.loader._FailedTest" in classname
         or (kind == "error" and _NO_FIXTURE.search(detail.text or "") is not None),
-    )  # fmt: skip
+    )
 
 
 def _node_id(name: str, classname: str, file: str) -> str:

@@ -74,10 +74,11 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
             warning = f"passed with a warning: {who} could not be reached"
             return passed(KIND, "\n".join([warning, *(_said(each) for each in dissent)]), data | {"warning": warning})
         return undecided(
-            KIND, f"Reviewers could not be reached: {who}.",
+            KIND,
+            f"Reviewers could not be reached: {who}.",
             "ask the user to test the provider (wfe-mcp providers test), then to retry the phase, or to overrule the gate.",
             data,
-        )  # fmt: skip
+        )
     told = f"{_passes(count, reviews)}, quorum {gate.quorum}."
     rewrites = [_rewrite(each) for each in dissent if each.opinion and each.opinion.get("suggestion")]
     lines = [told, *(_said(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]

@@ -38,15 +38,27 @@ if TYPE_CHECKING:
 _MEND = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
 
 _TOOL_HOMES = {
-    "ASDF_DATA_DIR": ".asdf", "NVM_DIR": ".nvm", "PYENV_ROOT": ".pyenv", "RBENV_ROOT": ".rbenv",
-    "RUSTUP_HOME": ".rustup", "VOLTA_HOME": ".volta",
-}  # fmt: skip
+    "ASDF_DATA_DIR": ".asdf",
+    "NVM_DIR": ".nvm",
+    "PYENV_ROOT": ".pyenv",
+    "RBENV_ROOT": ".rbenv",
+    "RUSTUP_HOME": ".rustup",
+    "VOLTA_HOME": ".volta",
+}
 """Where version managers keep the programs themselves, below the user's HOME: the fresh one has none."""
 
 _READ_ABOVE = (
-    "conftest.py", "package.json", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "node_modules", ".git",
-    "Cargo.toml", "go.mod",
-)  # fmt: skip
+    "conftest.py",
+    "package.json",
+    "pyproject.toml",
+    "pytest.ini",
+    "setup.cfg",
+    "tox.ini",
+    "node_modules",
+    ".git",
+    "Cargo.toml",
+    "go.mod",
+)
 """Names that tools look for in the folders above the one that they run in."""
 
 

@@ -141,7 +141,9 @@ _UNITTEST_PASSING = _lines(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\. ok$")
 
 PRINTED: dict[str, Printed] = {
     "pytest": Printed(
-        _lines(r"^=* ?((?:\d+ (?:failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)(?:, )?)+) in [\d.]+s"),
+        _lines(
+            r"^=* ?((?:\d+ (?:failed|passed|skipped|errors?|xfailed|xpassed|deselected|warnings?)(?:, )?)+) in [\d.]+s"
+        ),
         _pytest,
         _lines(r"^(FAILED|ERROR) ([^\s].*?)(?: - .*)?$"),
         _lines(r"^(\S+::\S.*?) PASSED(?: +\[ *\d+%\])?$"),
@@ -154,19 +156,29 @@ PRINTED: dict[str, Printed] = {
         _UNITTEST_PASSING,
         re.compile(r"unittest\.loader\._FailedTest|: setUpModule \(|: setUpClass \("),
     ),
-    "node:test": Printed(_lines(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+"), _tap_counts, _lines(r"^ *not ok() \d+ - (.+?)(?: # .*)?$")),
+    "node:test": Printed(
+        _lines(r"^[#ℹ] tests \d+\n(?:[#ℹ] \w+ [\d.]+\n?)+"), _tap_counts, _lines(r"^ *not ok() \d+ - (.+?)(?: # .*)?$")
+    ),
     "jest": Printed(_lines(r"^Tests: +(.*\d+ total)$"), _listed, _lines(r"^()  ● (.+)$")),
     "vitest": Printed(_lines(r"^ +Tests  (.*) \(\d+\)$"), _listed, _lines(r"^() FAIL  (\S+ > .+)$")),
     "mocha": Printed(
-        _lines(r"^ +(?P<passed>\d+) passing \(.*\)(?:\n +(?P<skipped>\d+) pending)?(?:\n +(?P<failed>\d+) failing)?"), _numbers
+        _lines(r"^ +(?P<passed>\d+) passing \(.*\)(?:\n +(?P<skipped>\d+) pending)?(?:\n +(?P<failed>\d+) failing)?"),
+        _numbers,
     ),
     "playwright": Printed(
-        _lines(r"^(?: +(?P<failed>\d+) failed\n(?: {4}.*\n)*)?(?: +\d+ flaky\n(?: {4}.*\n)*)?(?: +(?P<skipped>\d+) skipped\n)?(?: +(?P<passed>\d+) passed \(.*\))$"),
+        _lines(
+            r"^(?: +(?P<failed>\d+) failed\n(?: {4}.*\n)*)?(?: +\d+ flaky\n(?: {4}.*\n)*)?(?: +(?P<skipped>\d+) skipped\n)?(?: +(?P<passed>\d+) passed \(.*\))$"
+        ),
         _numbers,
     ),
     "go test": Printed(
         _lines(r"^ *--- (?:(?P<passed>PASS)|(?P<failed>FAIL)|(?P<skipped>SKIP)): \S+ \([\d.]+s\)$"),
-        lambda match: (int(match["passed"] is not None), int(match["failed"] is not None), 0, int(match["skipped"] is not None)),
+        lambda match: (
+            int(match["passed"] is not None),
+            int(match["failed"] is not None),
+            0,
+            int(match["skipped"] is not None),
+        ),
         _lines(r"^ *--- FAIL()?: (\S+) \([\d.]+s\)$"),
         _lines(r"^ *--- PASS: (\S+) \([\d.]+s\)$"),
         adds_up=True,
@@ -179,13 +191,17 @@ PRINTED: dict[str, Printed] = {
         adds_up=True,
     ),
     "cargo nextest": Printed(
-        _lines(r"^ +Summary \[.*\] \d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \(.*?\))?(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) timed out)?(?:, (?P<skipped>\d+) skipped)?"),
+        _lines(
+            r"^ +Summary \[.*\] \d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \(.*?\))?(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) timed out)?(?:, (?P<skipped>\d+) skipped)?"
+        ),
         _numbers,
         _lines(r"^ +FAIL() \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
         _lines(r"^ +PASS \[[^\]]*\] (?:\(.*?\) )?\S+ (\S+)$"),
     ),
     "Maven": Printed(
-        _lines(r"^(?:\[\w+\] )?Tests run: (?P<total>\d+), Failures: (?P<failed>\d+), Errors: (?P<errors>\d+), Skipped: (?P<skipped>\d+)$"),
+        _lines(
+            r"^(?:\[\w+\] )?Tests run: (?P<total>\d+), Failures: (?P<failed>\d+), Errors: (?P<errors>\d+), Skipped: (?P<skipped>\d+)$"
+        ),
         _numbers,
         adds_up=True,
     ),
@@ -201,7 +217,9 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^rspec() (\S+) # .*$"),
     ),
     "minitest": Printed(
-        _lines(r"^(?P<total>\d+) (?:runs|tests), \d+ assertions, (?P<failed>\d+) failures, (?P<errors>\d+) errors, (?:\d+ pendings, \d+ omissions, \d+ notifications|(?P<skipped>\d+) skips)"),
+        _lines(
+            r"^(?P<total>\d+) (?:runs|tests), \d+ assertions, (?P<failed>\d+) failures, (?P<errors>\d+) errors, (?:\d+ pendings, \d+ omissions, \d+ notifications|(?P<skipped>\d+) skips)"
+        ),
         _numbers,
         _lines(r"^ +\d+\) (?:Failure|Error)():\n([\w:]+#\w+)"),
         _lines(r"^([\w:]+#\w+) = [\d.]+ s = \.$"),
@@ -213,7 +231,9 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^\d+\) ()([\w\\]+::\w+)"),
     ),
     "dotnet test": Printed(
-        _lines(r"^ *(?:Passed|Failed|Skipped)! +- Failed: +(?P<failed>\d+), Passed: +(?P<passed>\d+), Skipped: +(?P<skipped>\d+), Total:"),
+        _lines(
+            r"^ *(?:Passed|Failed|Skipped)! +- Failed: +(?P<failed>\d+), Passed: +(?P<passed>\d+), Skipped: +(?P<skipped>\d+), Total:"
+        ),
         _numbers,
         _lines(r"^ +Failed() (\S+) \[.*\]$"),
         _lines(r"^ +Passed (\S+) \[.*\]$"),
@@ -234,4 +254,4 @@ PRINTED: dict[str, Printed] = {
         _lines(r"^ok +\d+(?: +-)? *((?:(?! # ?(?i:skip|todo)).)+)$"),
         adds_up=True,
     ),
-}  # fmt: skip
+}

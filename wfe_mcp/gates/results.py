@@ -80,10 +80,13 @@ def merged(parts: Iterable[TestResults]) -> TestResults:
     """The sum of the results of several files or packages of one run."""
     listed = tuple(parts)
     return TestResults(
-        sum(part.passed for part in listed), sum(part.failed for part in listed), sum(part.errors for part in listed),
-        sum(part.skipped for part in listed), tuple(test for part in listed for test in part.failing),
+        sum(part.passed for part in listed),
+        sum(part.failed for part in listed),
+        sum(part.errors for part in listed),
+        sum(part.skipped for part in listed),
+        tuple(test for part in listed for test in part.failing),
         tuple(test for part in listed for test in part.passing),
-    )  # fmt: skip
+    )
 
 
 def below(root: Path, results: TestResults) -> TestResults:

@@ -88,122 +88,196 @@ def node_reporter_url() -> str:
 
 
 _NODE_WORDS = (
-    "--test-reporter=spec", "--test-reporter-destination=stdout", "--test-reporter={node_reporter}",
+    "--test-reporter=spec",
+    "--test-reporter-destination=stdout",
+    "--test-reporter={node_reporter}",
     "--test-reporter-destination={report}",
-)  # fmt: skip
+)
 _NO_TESTS = "without finding tests"
 
 RUNNERS: tuple[Runner, ...] = (
     Runner(
-        "pytest", frozenset({"pytest", "py.test"}),
+        "pytest",
+        frozenset({"pytest", "py.test"}),
         # xunit1, since only it names each test's file.
         reporter=Reporter(("-o", "junit_family=xunit1", "--junitxml={report}"), own=("--junitxml", "--junit-xml")),
         deaths=((2, "while collecting"), (3, "with an error of its own"), (4, "with wrong usage"), (5, _NO_TESTS)),
     ),
     Runner(
-        "unittest", frozenset({"unittest"}),
+        "unittest",
+        frozenset({"unittest"}),
         adds=Reporter(("-v",), unless=("-v", "--verbose", "-q", "--quiet"), at="end"),
         deaths=((5, _NO_TESTS), ("NO TESTS RAN", _NO_TESTS), (r"_FailedTest", "while loading the tests")),
     ),
     Runner(
-        "node:test", frozenset({"node", "nodejs"}), ("--test",),
+        "node:test",
+        frozenset({"node", "nodejs"}),
+        ("--test",),
         reporter=Reporter(
-            _NODE_WORDS, unless=("--test-reporter", "--test-reporter-destination"), suffix=".jsonl",
+            _NODE_WORDS,
+            unless=("--test-reporter", "--test-reporter-destination"),
+            suffix=".jsonl",
             script_env={"NODE_OPTIONS": " ".join(f'"{word}"' for word in _NODE_WORDS)},
         ),
-        parse=parse_node, deaths=(("Could not find '", _NO_TESTS),), prints=("node:test", "TAP"),
+        parse=parse_node,
+        deaths=(("Could not find '", _NO_TESTS),),
+        prints=("node:test", "TAP"),
     ),
     Runner(
-        "jest", frozenset({"jest", "jest.js"}),
-        reporter=Reporter(("--json", "--outputFile={report}"), unless=("--json",), own=("--outputFile",), suffix=".json"),
-        parse=parse_jest, deaths=(("No tests found", _NO_TESTS),),
-    ),
-    Runner(
-        "vitest", frozenset({"vitest", "vitest.mjs"}),
+        "jest",
+        frozenset({"jest", "jest.js"}),
         reporter=Reporter(
-            ("--reporter=json", "--outputFile.json={report}"), show=("--reporter=default",), shows=("--reporter",),
-            unless=("--outputFile", "--outputFile.json"), suffix=".json",
+            ("--json", "--outputFile={report}"), unless=("--json",), own=("--outputFile",), suffix=".json"
         ),
-        parse=parse_jest, deaths=(("No test files found", _NO_TESTS),),
+        parse=parse_jest,
+        deaths=(("No tests found", _NO_TESTS),),
     ),
     Runner(
-        "mocha", frozenset({"mocha", "_mocha", "mocha.js"}),
+        "vitest",
+        frozenset({"vitest", "vitest.mjs"}),
+        reporter=Reporter(
+            ("--reporter=json", "--outputFile.json={report}"),
+            show=("--reporter=default",),
+            shows=("--reporter",),
+            unless=("--outputFile", "--outputFile.json"),
+            suffix=".json",
+        ),
+        parse=parse_jest,
+        deaths=(("No test files found", _NO_TESTS),),
+    ),
+    Runner(
+        "mocha",
+        frozenset({"mocha", "_mocha", "mocha.js"}),
         reporter=Reporter(
             ("--reporter", "json", "--reporter-option", "output={report}"),
-            unless=("--reporter", "-R", "--reporter-option", "--reporter-options", "-O"), suffix=".json",
+            unless=("--reporter", "-R", "--reporter-option", "--reporter-options", "-O"),
+            suffix=".json",
         ),
-        parse=parse_mocha, deaths=(("No test files found", _NO_TESTS),),
+        parse=parse_mocha,
+        deaths=(("No test files found", _NO_TESTS),),
     ),
     Runner(
-        "playwright", frozenset({"playwright"}), ("test",),
+        "playwright",
+        frozenset({"playwright"}),
+        ("test",),
         reporter=Reporter(
-            ("--reporter=list,json",), unless=("--reporter",), suffix=".json",
+            ("--reporter=list,json",),
+            unless=("--reporter",),
+            suffix=".json",
             env={"PLAYWRIGHT_JSON_OUTPUT_NAME": REPORT, "PLAYWRIGHT_JSON_OUTPUT_FILE": REPORT},
         ),
         parse=parse_playwright,
         deaths=(("No tests found", _NO_TESTS), ("Executable doesn't exist", "because its browser is not installed")),
     ),
     Runner(
-        "go test", frozenset({"go"}), ("test",),
+        "go test",
+        frozenset({"go"}),
+        ("test",),
         reporter=Reporter(("-json",), unless=("-json", "--json"), place="stdout"),
-        parse=parse_go, readable=go_text,
-        deaths=((r"\[build failed\]|\[setup failed\]", "because it did not build"), (r"\[no test files\]|no packages to test", _NO_TESTS)),
+        parse=parse_go,
+        readable=go_text,
+        deaths=(
+            (r"\[build failed\]|\[setup failed\]", "because it did not build"),
+            (r"\[no test files\]|no packages to test", _NO_TESTS),
+        ),
     ),
     Runner(
-        "cargo nextest", frozenset({"cargo"}), ("nextest",), deaths=((4, _NO_TESTS), (r"could not compile", "because it did not compile")),
+        "cargo nextest",
+        frozenset({"cargo"}),
+        ("nextest",),
+        deaths=((4, _NO_TESTS), (r"could not compile", "because it did not compile")),
     ),
     Runner(
-        "cargo test", frozenset({"cargo"}), ("test", "t"), deaths=((r"could not compile", "because it did not compile"),)
+        "cargo test",
+        frozenset({"cargo"}),
+        ("test", "t"),
+        deaths=((r"could not compile", "because it did not compile"),),
     ),
     Runner(
-        "Maven", frozenset({"mvn", "mvnw", "mvnd"}), ("test", "verify", "package", "install", "surefire:test", "integration-test"), is_goal=True,
+        "Maven",
+        frozenset({"mvn", "mvnw", "mvnd"}),
+        ("test", "verify", "package", "install", "surefire:test", "integration-test"),
+        is_goal=True,
         files=(*_depths("target/surefire-reports/TEST-*.xml"), *_depths("target/failsafe-reports/TEST-*.xml")),
         deaths=(("COMPILATION ERROR", "because it did not compile"), ("No tests to run", _NO_TESTS)),
     ),
     Runner(
-        "Gradle", frozenset({"gradle", "gradlew"}), ("test", "check", "build", "*test*", "*Test*", "*:check", "*:build"), is_goal=True,
+        "Gradle",
+        frozenset({"gradle", "gradlew"}),
+        ("test", "check", "build", "*test*", "*Test*", "*:check", "*:build"),
+        is_goal=True,
         files=_depths("build/test-results/*/TEST-*.xml"),
-        deaths=((r"Task \S*compile\S* FAILED|:compile\S* FAILED|Compilation failed", "because it did not compile"),
-                (r"test UP-TO-DATE", "without running its tests again (they are up to date)")),
-    ),
-    Runner(
-        "RSpec", frozenset({"rspec"}),
-        reporter=Reporter(
-            ("--format", "json", "--out", REPORT), show=("--format", "progress"), shows=("--format", "-f"),
-            unless=("--out", "-o"), suffix=".json",
+        deaths=(
+            (r"Task \S*compile\S* FAILED|:compile\S* FAILED|Compilation failed", "because it did not compile"),
+            (r"test UP-TO-DATE", "without running its tests again (they are up to date)"),
         ),
-        parse=parse_rspec, deaths=(("error occurred outside of examples|errors occurred outside of examples", "while loading the examples"),),
     ),
-    Runner("minitest", frozenset({"rake", "rails", "minitest"}), ("test", "*test", "spec"), is_goal=True, adds=Reporter(env={"TESTOPTS": "-v"})),
     Runner(
-        "PHPUnit", frozenset({"phpunit", "pest", "paratest"}),
+        "RSpec",
+        frozenset({"rspec"}),
+        reporter=Reporter(
+            ("--format", "json", "--out", REPORT),
+            show=("--format", "progress"),
+            shows=("--format", "-f"),
+            unless=("--out", "-o"),
+            suffix=".json",
+        ),
+        parse=parse_rspec,
+        deaths=(
+            ("error occurred outside of examples|errors occurred outside of examples", "while loading the examples"),
+        ),
+    ),
+    Runner(
+        "minitest",
+        frozenset({"rake", "rails", "minitest"}),
+        ("test", "*test", "spec"),
+        is_goal=True,
+        adds=Reporter(env={"TESTOPTS": "-v"}),
+    ),
+    Runner(
+        "PHPUnit",
+        frozenset({"phpunit", "pest", "paratest"}),
         reporter=Reporter(("--log-junit", REPORT), own=("--log-junit",)),
         deaths=(("No tests executed", _NO_TESTS), ("PHP Fatal error|PHP Parse error|ParseError", "with a PHP error")),
     ),
     Runner(
-        "dotnet test", frozenset({"dotnet"}), ("test",),
+        "dotnet test",
+        frozenset({"dotnet"}),
+        ("test",),
         reporter=Reporter(
-            ("--logger", "trx", "--results-directory", REPORT), unless=("--logger", "-l", "--results-directory", "-r", "--report-trx"),
-            place="folder", suffix=".trx",
+            ("--logger", "trx", "--results-directory", REPORT),
+            unless=("--logger", "-l", "--results-directory", "-r", "--report-trx"),
+            place="folder",
+            suffix=".trx",
         ),
-        parse=parse_trx, deaths=((r"error CS\d+|Build FAILED", "because it did not build"), ("No test is available", _NO_TESTS)),
+        parse=parse_trx,
+        deaths=((r"error CS\d+|Build FAILED", "because it did not build"), ("No test is available", _NO_TESTS)),
     ),
     Runner(
-        "ctest", frozenset({"ctest"}),
+        "ctest",
+        frozenset({"ctest"}),
         reporter=Reporter(("--output-junit", REPORT), own=("--output-junit",)),
-        deaths=(("No tests were found", _NO_TESTS), ("Unable to find executable|Could not find executable", "because the test programs are not built")),
+        deaths=(
+            ("No tests were found", _NO_TESTS),
+            ("Unable to find executable|Could not find executable", "because the test programs are not built"),
+        ),
     ),
     Runner(
-        "bats", frozenset({"bats"}),
+        "bats",
+        frozenset({"bats"}),
         reporter=Reporter(
-            ("--report-formatter", "junit", "--output", REPORT), unless=("--report-formatter", "-o", "--output"), place="folder",
+            ("--report-formatter", "junit", "--output", REPORT),
+            unless=("--report-formatter", "-o", "--output"),
+            place="folder",
             linger_s=60,  # bats pipes into its formatter and does not wait for it
         ),
         prints=("bats", "TAP"),
     ),
     Runner(
-        "TAP", frozenset({"prove", "tap", "tape"}), adds=Reporter(("-v",), unless=("-v", "--verbose")),
+        "TAP",
+        frozenset({"prove", "tap", "tape"}),
+        adds=Reporter(("-v",), unless=("-v", "--verbose")),
         deaths=(("Result: NOTESTS", _NO_TESTS),),
     ),
-)  # fmt: skip
+)
 """In the order in which a command is compared with them."""

@@ -5,9 +5,14 @@ from wfe_mcp.gates.markup import Element, UnreadableReport, parse_xml
 from wfe_mcp.gates.results import TestResults
 
 _OUTCOMES: dict[str, Outcome] = {
-    "Passed": "passed", "PassedButRunAborted": "passed", "Warning": "passed", "Failed": "failure", "Error": "error",
-    "Timeout": "error", "Aborted": "error",
-}  # fmt: skip
+    "Passed": "passed",
+    "PassedButRunAborted": "passed",
+    "Warning": "passed",
+    "Failed": "failure",
+    "Error": "error",
+    "Timeout": "error",
+    "Aborted": "error",
+}
 
 
 def parse_trx(content: bytes) -> TestResults:

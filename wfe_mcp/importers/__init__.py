@@ -57,8 +57,12 @@ def read_workflow(
     imported = _read(source, name, wanted)
     if name and not isinstance(imported, ImportedTemplate):
         what = _WHAT[type(imported)]
-        raise Refused("bad_argument", f"--name is for a template, and {source} holds {what}.", "Leave --name out.",
-                      (Detail("/name", f"{source} holds {what}", None, name),))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"--name is for a template, and {source} holds {what}.",
+            "Leave --name out.",
+            (Detail("/name", f"{source} holds {what}", None, name),),
+        )
     return imported
 
 
@@ -79,9 +83,12 @@ def _read(source: Path, name: str, wanted: str) -> ImportedTemplate | ImportedPl
     if is_gate_settings(value):
         return from_gate_settings(cast("dict[str, Any]", value), _criteria_beside(source))
     if isinstance(value, dict) and "format" not in value and "phases" not in value:
-        raise Refused("invalid_template", f"{source} is JSON, but in no format that can be imported.",
-                      "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
-                      "gate settings of ai-workflow-engine have 'workflow' or stages such as 'plan.prompt'.")  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"{source} is JSON, but in no format that can be imported.",
+            "A wfe/1 template has 'format' and 'phases', an AFU-9 workflow has 'name' and 'steps', "
+            "gate settings of ai-workflow-engine have 'workflow' or stages such as 'plan.prompt'.",
+        )
     return _template(source, name)
 
 
@@ -103,8 +110,12 @@ def read_work(source: Path, wanted: str = "", code: Code = "invalid_template") -
     file = "template.json" if code == "invalid_template" else "session.json"
     details = (Detail(file, "it is not there"),) if source.is_dir() else ()
     what = "a folder" if source.is_dir() else "a file"
-    raise Refused(code, f"{source} is {what} in no format that can be imported; {holds(source)}.",
-                  nearest_formats(source), details)  # fmt: skip
+    raise Refused(
+        code,
+        f"{source} is {what} in no format that can be imported; {holds(source)}.",
+        nearest_formats(source),
+        details,
+    )
 
 
 def _yaml(source: Path) -> ImportedSettings:
@@ -117,9 +128,12 @@ def _yaml(source: Path) -> ImportedSettings:
     ):
         read = from_aiw_settings
     else:
-        raise Refused("invalid_template", f"{source} is YAML, but in no format that can be imported.",
-                      "ai-workflow-engine's config.yml has 'workflow' or stages such as 'plan.prompt', aiw's "
-                      ".ai-workflow.yaml has 'git', 'agent' or 'recovery'; templates are JSON.")  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"{source} is YAML, but in no format that can be imported.",
+            "ai-workflow-engine's config.yml has 'workflow' or stages such as 'plan.prompt', aiw's "
+            ".ai-workflow.yaml has 'git', 'agent' or 'recovery'; templates are JSON.",
+        )
     try:
         imported = read(cast("dict[str, Any]", value))
     except Refused as no:
@@ -152,5 +166,8 @@ def read_plan(source: Path) -> PlanReading:
         return read_backlog(text)
     if _MILESTONES.search(text):
         return read_milestones(text)
-    raise Refused("invalid_artifact", f"{source} has neither milestones (## M1 - Title) nor backlog items (## BLG-001 - Title).",
-                  "Write its headings so and import it again.")  # fmt: skip
+    raise Refused(
+        "invalid_artifact",
+        f"{source} has neither milestones (## M1 - Title) nor backlog items (## BLG-001 - Title).",
+        "Write its headings so and import it again.",
+    )

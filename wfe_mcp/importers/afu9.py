@@ -66,10 +66,14 @@ class _WorkflowReader:
         self._found.refuse(FORMAT, "invalid_template")
         phases = self._phases(steps, {} if timeout is None else {"timeout": _duration(timeout)})
         definition = {
-            "format": "wfe/1", "name": name, "version": str(self._document.get("version", "1.0.0")),
-            "title": name.replace("_", " ").capitalize(), "description": str(self._document.get("description", "")),
-            "inputs": self._inputs(), "phases": phases,
-        }  # fmt: skip
+            "format": "wfe/1",
+            "name": name,
+            "version": str(self._document.get("version", "1.0.0")),
+            "title": name.replace("_", " ").capitalize(),
+            "description": str(self._document.get("description", "")),
+            "inputs": self._inputs(),
+            "phases": phases,
+        }
         return ImportedTemplate(FORMAT, definition, tuple(self._found.not_carried), tuple(self._found.added))
 
     def _phases(self, steps: list[dict[str, Any]], keys: dict[str, Any]) -> list[dict[str, Any]]:
@@ -156,7 +160,9 @@ class _WorkflowReader:
     def _step_id(self, step: Mapping[str, Any], at: tuple[str | int, ...]) -> str:
         name = step.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            self._found.error(pointer(*at, "name"), "a name begins with a small letter, then small letters, digits and _", None, name)  # fmt: skip
+            self._found.error(
+                pointer(*at, "name"), "a name begins with a small letter, then small letters, digits and _", None, name
+            )
             return "step"
         found = free_name(name, self._ids)
         if found != name:

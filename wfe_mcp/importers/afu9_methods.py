@@ -10,10 +10,12 @@ NOW = "timestamp(run.started_at)"
 MILLISECONDS = f"(int({NOW}) * 1000)"
 
 OF_ITEMS: Mapping[str, tuple[str, Kind]] = {
-    "map": ("{0}.map({1}, {2})", "list"), "filter": ("{0}.filter({1}, {2})", "list"),
-    "some": ("{0}.exists({1}, {2})", "truth"), "every": ("{0}.all({1}, {2})", "truth"),
+    "map": ("{0}.map({1}, {2})", "list"),
+    "filter": ("{0}.filter({1}, {2})", "list"),
+    "some": ("{0}.exists({1}, {2})", "truth"),
+    "every": ("{0}.all({1}, {2})", "truth"),
     "find": ("{0}.filter({1}, {2})[0]", "any"),
-}  # fmt: skip
+}
 """Methods that take a function: CEL with the list, the name and the body."""
 
 METHODS: Mapping[tuple[str, int], tuple[str, Kind]] = {
@@ -34,11 +36,17 @@ METHODS: Mapping[tuple[str, int], tuple[str, Kind]] = {
 """Methods by the number of their arguments: CEL with the value and the arguments."""
 
 OF_DATES: Mapping[str, tuple[str, Kind]] = {
-    "toISOString": (f"string({NOW})", "text"), "toJSON": (f"string({NOW})", "text"),
-    "toString": (f"string({NOW})", "text"), "getTime": (MILLISECONDS, "number"), "valueOf": (MILLISECONDS, "number"),
+    "toISOString": (f"string({NOW})", "text"),
+    "toJSON": (f"string({NOW})", "text"),
+    "toString": (f"string({NOW})", "text"),
+    "getTime": (MILLISECONDS, "number"),
+    "valueOf": (MILLISECONDS, "number"),
     "getFullYear": (f"{NOW}.getFullYear()", "number"),
-}  # fmt: skip
+}
 FUNCTIONS: Mapping[str, tuple[str, Kind]] = {
-    "String": ("string({0})", "text"), "Number": ("double({0})", "number"), "parseInt": ("int({0})", "number"),
-    "Array.isArray": ("(type({0}) == list)", "truth"), "Object.keys": ("{0}.map(key, key)", "list"),
-}  # fmt: skip
+    "String": ("string({0})", "text"),
+    "Number": ("double({0})", "number"),
+    "parseInt": ("int({0})", "number"),
+    "Array.isArray": ("(type({0}) == list)", "truth"),
+    "Object.keys": ("{0}.map(key, key)", "list"),
+}

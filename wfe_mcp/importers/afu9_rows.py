@@ -19,9 +19,10 @@ from wfe_mcp.importers.imported import ImportedTemplate
 
 _CARRIED = ("name", "description", "version", "definition")
 _LOST = {
-    "id": "a version here has an id of its own", "created_at": "a version has the time of its import",
+    "id": "a version here has an id of its own",
+    "created_at": "a version has the time of its import",
     "updated_at": "a version has the time of its import",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,12 @@ def _chosen(rows: tuple[_Row, ...], name: str) -> _Row:
         return rows[names.index(name)]
     hint = nearest_hint(name, names, f"Choose one: --name NAME. There are {', '.join(names)}.")
     message = f"there is no row {name!r}" if name else f"it holds {len(rows)} workflows, and one is imported at a time"
-    raise Refused("invalid_template", f"The {FORMAT} table was not imported: {message}.", hint,
-                  (Detail("/name", message, names, name or None),))  # fmt: skip
+    raise Refused(
+        "invalid_template",
+        f"The {FORMAT} table was not imported: {message}.",
+        hint,
+        (Detail("/name", message, names, name or None),),
+    )
 
 
 def _placed(row: _Row, details: tuple[Detail, ...]) -> tuple[Detail, ...]:

@@ -13,19 +13,24 @@ Rules:
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.importers.afu9_methods import FUNCTIONS, METHODS, MILLISECONDS, NOW, OF_DATES, OF_ITEMS, Kind
+from wfe_mcp.importers.afu9_nodes import Node, pieces_of, text_of
 from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script, tokens
 from wfe_mcp.importers.imported import identifier
 
 _MOST_NESTED = 50
+_NULL: tuple[str, Kind] = ("null", "any")
 _WORDS: Mapping[str, tuple[str, Kind]] = {
-    "true": ("true", "truth"), "false": ("false", "truth"), "null": ("null", "any"), "undefined": ("null", "any"),
-}  # fmt: skip
+    "true": ("true", "truth"),
+    "false": ("false", "truth"),
+    "null": _NULL,
+    "undefined": _NULL,
+}
 
 
 class Resolver(Protocol):
@@ -42,16 +47,6 @@ class Resolver(Protocol):
     def clock(self) -> None:
         """Called where the script asks for the present time."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """CEL of a part; ``path``: it is a name of the workflow, not looked up yet. ``pieces``: a text in parts."""
-
-    cel: str
-    kind: Kind = "any"
-    path: str = ""
-    pieces: tuple[tuple[str, bool], ...] = ()
 
 
 def translated(source: str, names: Resolver) -> str:
@@ -89,7 +84,7 @@ class _Script:
     _tokens: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _at: int = 0
 
-    def whole(self) -> _Node:
+    def whole(self) -> Node:
         """The whole expression."""
         self._tokens = tokens(self.source)
         found = self._settled(self._choice())
@@ -97,7 +92,7 @@ class _Script:
             raise UnreadableError(f"{self._shown!r} is not expected here", f"${{{found.cel}}}")
         return found
 
-    def truth(self, node: _Node) -> str:
+    def truth(self, node: Node) -> str:
         """``node`` as CEL that is true or false, with JavaScript's truth rules."""
         match node.kind:
             case "truth":
@@ -138,7 +133,7 @@ class _Script:
 
     # precedence
 
-    def _choice(self) -> _Node:
+    def _choice(self) -> Node:
         self.depth += 1
         if self.depth > _MOST_NESTED:
             raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
@@ -148,67 +143,67 @@ class _Script:
             self._must(":")
             other = self._settled(self._choice())
             kind: Kind = then.kind if then.kind == other.kind else "any"
-            found = _Node(f"({self._asked(found)} ? dyn({then.cel}) : dyn({other.cel}))", kind)
+            found = Node(f"({self._asked(found)} ? dyn({then.cel}) : dyn({other.cel}))", kind)
         self.depth -= 1
         return found
 
-    def _either(self) -> _Node:
+    def _either(self) -> Node:
         found = self._both()
         while sign := self._take("||", "??"):
             other = self._settled(self._both())
             if found.kind == other.kind == "truth":
-                found = _Node(f"({found.cel} || {other.cel})", "truth")
+                found = Node(f"({found.cel} || {other.cel})", "truth")
                 continue
             asked = self._asked(found) if sign == "||" else self._is_there(found)
-            found = _Node(f"({asked} ? dyn({self._optional(found)}) : dyn({other.cel}))")
+            found = Node(f"({asked} ? dyn({self._optional(found)}) : dyn({other.cel}))")
         return found
 
-    def _both(self) -> _Node:
+    def _both(self) -> Node:
         found = self._equality()
         while self._take("&&"):
-            found = _Node(f"({self._asked(found)} && {self._asked(self._equality())})", "truth")
+            found = Node(f"({self._asked(found)} && {self._asked(self._equality())})", "truth")
         return found
 
-    def _equality(self) -> _Node:
+    def _equality(self) -> Node:
         found = self._relation()
         while sign := self._take("===", "!==", "==", "!="):
             left, right = self._settled(found), self._settled(self._relation())
-            found = _Node(f"({left.cel} {sign[:2]} {right.cel})", "truth")
+            found = Node(f"({left.cel} {sign[:2]} {right.cel})", "truth")
         return found
 
-    def _relation(self) -> _Node:
+    def _relation(self) -> Node:
         found = self._sum()
         while sign := self._take("<", ">", "<=", ">="):
             left, right = self._settled(found), self._settled(self._sum())
-            found = _Node(f"({left.cel} {sign} {right.cel})", "truth")
+            found = Node(f"({left.cel} {sign} {right.cel})", "truth")
         return found
 
-    def _sum(self) -> _Node:
+    def _sum(self) -> Node:
         found = self._product()
         while sign := self._take("+", "-"):
             left, right = self._settled(found), self._settled(self._product())
             if sign == "+" and "text" in (left.kind, right.kind):
-                found = _text_of((*_pieces(left), *_pieces(right)))
+                found = text_of((*pieces_of(left), *pieces_of(right)))
                 continue
             kind: Kind = "number" if left.kind == right.kind == "number" or sign == "-" else "any"
-            found = _Node(f"({left.cel} {sign} {right.cel})", kind)
+            found = Node(f"({left.cel} {sign} {right.cel})", kind)
         return found
 
-    def _product(self) -> _Node:
+    def _product(self) -> Node:
         found = self._negation()
         while sign := self._take("*", "/", "%"):
             left, right = self._settled(found), self._settled(self._negation())
-            found = _Node(f"({left.cel} {sign} {right.cel})", "number")
+            found = Node(f"({left.cel} {sign} {right.cel})", "number")
         return found
 
-    def _negation(self) -> _Node:
+    def _negation(self) -> Node:
         if self._take("!"):
-            return _Node(f"!({self._asked(self._negation())})", "truth")
+            return Node(f"!({self._asked(self._negation())})", "truth")
         if self._take("-"):
-            return _Node(f"-({self._settled(self._negation()).cel})", "number")
+            return Node(f"-({self._settled(self._negation()).cel})", "number")
         return self._member()
 
-    def _member(self) -> _Node:
+    def _member(self) -> Node:
         found = self._primary()
         while sign := self._take(".", "?.", "["):
             if sign == "[":
@@ -220,20 +215,20 @@ class _Script:
             found = self._called(found, name) if self._take("(") else self._below(found, name)
         return found
 
-    def _primary(self) -> _Node:
+    def _primary(self) -> Node:
         kind, value = self._tokens[self._at]
         if self._take("("):
             found = self._choice()
             self._must(")")
             return found
         if self._take("["):
-            return _Node(f"[{', '.join(node.cel for node in self._listed(']'))}]", "list")
+            return Node(f"[{', '.join(node.cel for node in self._listed(']'))}]", "list")
         if self._take("{"):
             return self._object()
         self._at += kind != "end"
         match kind:
             case "number":
-                return _Node(value, "number")
+                return Node(value, "number")
             case "text":
                 return self._quoted(value[1:-1])
             case "template":
@@ -245,47 +240,47 @@ class _Script:
 
     # values
 
-    def _named(self, name: str) -> _Node:
+    def _named(self, name: str) -> Node:
         if name in _WORDS:
-            return _Node(*_WORDS[name])
+            return Node(*_WORDS[name])
         if name in self.bound:
-            return _Node(name)
+            return Node(name)
         if name == "new":
             return self._made()
         full = name
         if name in {"Date", "JSON", "Object", "Array"} and self._take("."):
             full = f"{name}.{self._name()}"
         if full == name and not (name in FUNCTIONS and self._here == "("):
-            return _Node("", path=name)
+            return Node("", path=name)
         self._must("(")
         given = self._listed(")")
         if full == "Date.now" and not given:
             self.names.clock()
-            return _Node(MILLISECONDS, "number")
+            return Node(MILLISECONDS, "number")
         if full == "JSON.stringify" and given:
-            return _Node(given[0].cel, "text", pieces=(("", False), ("''", True), (given[0].cel, True)))
+            return Node(given[0].cel, "text", pieces=(("", False), ("''", True), (given[0].cel, True)))
         if full in FUNCTIONS and given:
             cel, kind = FUNCTIONS[full]
-            return _Node(cel.format(given[0].cel), kind)
+            return Node(cel.format(given[0].cel), kind)
         raise UnreadableError(f"{full}() has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
 
-    def _made(self) -> _Node:
+    def _made(self) -> Node:
         name = self._name()
         given = self._listed(")") if self._take("(") else []
         if name != "Date" or given:
             raise UnreadableError(f"new {name} has no equivalent in CEL", f"${{{given[0].cel}}}" if given else "")
         self.names.clock()
-        return _Node(f"string({NOW})", "date")
+        return Node(f"string({NOW})", "date")
 
-    def _listed(self, closing: str) -> list[_Node]:
-        found: list[_Node] = []
+    def _listed(self, closing: str) -> list[Node]:
+        found: list[Node] = []
         while not self._take(closing):
             found.append(self._settled(self._choice()))
             if self._here != closing:
                 self._must(",")
         return found
 
-    def _object(self) -> _Node:
+    def _object(self) -> Node:
         pairs: list[str] = []
         while not self._take("}"):
             kind, key = self._tokens[self._at]
@@ -297,14 +292,14 @@ class _Script:
             pairs.append(f"{json.dumps(key)}: {value.cel}")
             if self._here != "}":
                 self._must(",")
-        return _Node(f"{{{', '.join(pairs)}}}")
+        return Node(f"{{{', '.join(pairs)}}}")
 
-    def _quoted(self, inner: str) -> _Node:
+    def _quoted(self, inner: str) -> Node:
         """A text in quotes. A value in it was put there before the quotes were read: alone, it is the value itself."""
         made = self._template(inner)
-        return _Node(made.pieces[0][0]) if len(made.pieces) == 1 and made.pieces[0][1] else made
+        return Node(made.pieces[0][0]) if len(made.pieces) == 1 and made.pieces[0][1] else made
 
-    def _template(self, value: str) -> _Node:
+    def _template(self, value: str) -> Node:
         pieces: list[tuple[str, bool]] = []
         position = 0
         while (begin := value.find("${", position)) >= 0:
@@ -314,37 +309,37 @@ class _Script:
             )
             if inner.depth > _MOST_NESTED:
                 raise UnreadableError(f"it nests more than {_MOST_NESTED} times")
-            pieces += [(re.sub(r"\\(.)", _unescaped, value[position:begin]), False), *_pieces(inner.whole())]
+            pieces += [(re.sub(r"\\(.)", _unescaped, value[position:begin]), False), *pieces_of(inner.whole())]
             position = end + 1
-        return _text_of((*pieces, (re.sub(r"\\(.)", _unescaped, value[position:]), False)))
+        return text_of((*pieces, (re.sub(r"\\(.)", _unescaped, value[position:]), False)))
 
-    def _below(self, node: _Node, name: str) -> _Node:
+    def _below(self, node: Node, name: str) -> Node:
         if name == "length":
-            return _Node(f"size({self._settled(node).cel})", "number")
+            return Node(f"size({self._settled(node).cel})", "number")
         if node.path:
-            return _Node("", path=f"{node.path}.{name}")
-        return _Node(f"{node.cel}.{name}" if identifier(name) == name else f"{node.cel}[{json.dumps(name)}]")
+            return Node("", path=f"{node.path}.{name}")
+        return Node(f"{node.cel}.{name}" if identifier(name) == name else f"{node.cel}[{json.dumps(name)}]")
 
-    def _at_index(self, node: _Node, index: _Node) -> _Node:
+    def _at_index(self, node: Node, index: Node) -> Node:
         if node.path and index.kind == "number" and index.cel.isdigit():
-            return _Node("", path=f"{node.path}[{index.cel}]")
-        return _Node(f"{self._settled(node).cel}[{self._settled(index).cel}]")
+            return Node("", path=f"{node.path}[{index.cel}]")
+        return Node(f"{self._settled(node).cel}[{self._settled(index).cel}]")
 
-    def _called(self, node: _Node, name: str) -> _Node:
+    def _called(self, node: Node, name: str) -> Node:
         if node.kind == "date":
             self._must(")")
             if name in OF_DATES:
-                return _Node(*OF_DATES[name])
+                return Node(*OF_DATES[name])
             raise UnreadableError(f".{name}() of a date has no equivalent in CEL", f"${{{node.cel}}}")
         value = self._settled(node)
         if name in OF_ITEMS:
             made, kind = OF_ITEMS[name]
-            return _Node(made.format(value.cel, *self._function(asks=name != "map")), kind)
+            return Node(made.format(value.cel, *self._function(asks=name != "map")), kind)
         is_known = any(name == known for known, _ in METHODS)
         given = self._listed(")") if is_known else []
         if (found := METHODS.get((name, len(given)))) is None:
             raise UnreadableError(f".{name}() has no equivalent in CEL", f"${{{value.cel}}}")
-        return _Node(found[0].format(value.cel, *(each.cel for each in given)), found[1])
+        return Node(found[0].format(value.cel, *(each.cel for each in given)), found[1])
 
     def _function(self, *, asks: bool) -> tuple[str, str]:
         """The parameter and the body of ``x => …``; ``asks``: the body is a condition."""
@@ -363,21 +358,21 @@ class _Script:
 
     # names
 
-    def _settled(self, node: _Node) -> _Node:
+    def _settled(self, node: Node) -> Node:
         """``node`` with its name looked up."""
         if not node.path:
             return node
         self.looked_up.append(node.path)
-        return _Node(self.names.value(node.path, required=self.required))
+        return Node(self.names.value(node.path, required=self.required))
 
-    def _optional(self, node: _Node) -> str:
+    def _optional(self, node: Node) -> str:
         return self.names.value(node.path, required=False) if node.path else node.cel
 
-    def _is_there(self, node: _Node) -> str:
+    def _is_there(self, node: Node) -> str:
         value = self._optional(node)
         return f"({self.names.exists(node.path)} && {value} != null)" if node.path else f"{value} != null"
 
-    def _asked(self, node: _Node) -> str:
+    def _asked(self, node: Node) -> str:
         """``node`` as CEL that is true or false; a name without a value is false."""
         if not node.path:
             return self.truth(node)
@@ -386,15 +381,3 @@ class _Script:
 
 def _unescaped(found: re.Match[str]) -> str:
     return {"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1])
-
-
-def _pieces(node: _Node) -> tuple[tuple[str, bool], ...]:
-    return node.pieces or ((node.cel, True),)
-
-
-def _text_of(pieces: tuple[tuple[str, bool], ...]) -> _Node:
-    """A text made of parts. Alone in a value it is written in its parts, inside CEL as a sum of texts."""
-    parts = tuple(piece for piece in pieces if piece[0])
-    quoted: Callable[[str, bool], str] = lambda text, is_cel: f"string({text})" if is_cel else json.dumps(text)  # noqa: E731
-    cel = " + ".join(quoted(text, is_cel) for text, is_cel in parts) or '""'
-    return _Node(f"({cel})" if len(parts) > 1 else cel, "text", pieces=parts or (("", False),))

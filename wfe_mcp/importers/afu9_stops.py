@@ -30,10 +30,11 @@ def red_step(step: str, name: str, taken: str) -> dict[str, Any]:
     """A step ``taken`` that aborts the run when the result ``name`` of ``step`` is RED."""
     value = f"vars.{name}"
     return {
-        "id": taken, "builtin": "fail",
+        "id": taken,
+        "builtin": "fail",
         "if": f"${{has({value}) && type({value}) == map && {_RED}.exists(p, p[0] in {value} && {value}[p[0]] == p[1])}}",
         "params": {"message": f"RED: the result of step {step!r} aborts the run: ${{{_SHORT.format(value)}}}"},
-    }  # fmt: skip
+    }
 
 
 def hold_phase(variable: str, name: str, taken: str) -> dict[str, Any]:
@@ -47,10 +48,11 @@ def red_at_start(taken: str) -> dict[str, Any]:
     given = "inputs.variables"
     red = f"{_RED}.exists(p, p[0] in {given}[v] && {given}[v][p[0]] == p[1])"
     return {
-        "id": taken, "builtin": "fail",
+        "id": taken,
+        "builtin": "fail",
         "if": f"${{has({given}) && type({given}) == map && {given}.exists(v, type({given}[v]) == map && {red})}}",
         "params": {"message": "RED: a variable that the run was started with aborts it"},
-    }  # fmt: skip
+    }
 
 
 def hold_at_start(taken: str) -> dict[str, Any]:
@@ -67,7 +69,11 @@ def _at_start(name: str) -> str:
 def _waits(phase: str, held: str, shown: Mapping[str, str]) -> dict[str, Any]:
     """A phase that exists only while ``held`` is true. Its artifact is what the person reads."""
     return {
-        "id": phase, "title": "HOLD: approve to continue, reject to stop", "kind": "steps", "when": f"${{{held}}}",
+        "id": phase,
+        "title": "HOLD: approve to continue, reject to stop",
+        "kind": "steps",
+        "when": f"${{{held}}}",
         "steps": [{"id": "held", "builtin": "set", "params": {"state": "HOLD", **shown}}],
-        "gates": [{"kind": "approval"}], "on_fail": [{"do": "fail"}],
-    }  # fmt: skip
+        "gates": [{"kind": "approval"}],
+        "on_fail": [{"do": "fail"}],
+    }

@@ -46,13 +46,21 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
         "merge_strategy": (None, _LOCAL),
     },
     "parallel": {
-        "enabled": (False, _ONE_LANE), "worktrees": (False, _ONE_LANE), "worktrees_dir": (None, _ONE_LANE),
+        "enabled": (False, _ONE_LANE),
+        "worktrees": (False, _ONE_LANE),
+        "worktrees_dir": (None, _ONE_LANE),
         "max_lanes": (1, _ONE_LANE),
     },
-    "ai": {"entrypoint": (None, _PROMPTS), "prompt_dir": (None, _PROMPTS), "default_actor": (None, "who works is who claims the phase")},
+    "ai": {
+        "entrypoint": (None, _PROMPTS),
+        "prompt_dir": (None, _PROMPTS),
+        "default_actor": (None, "who works is who claims the phase"),
+    },
     "adr": {"required": (False, _ADRS), "dir": (None, _ADRS)},
     "reports": {
-        "dir": (None, _HISTORY), "auto_generate": (None, _HISTORY), "active_file_max_bytes": (None, "no file grows with the run"),
+        "dir": (None, _HISTORY),
+        "auto_generate": (None, _HISTORY),
+        "active_file_max_bytes": (None, "no file grows with the run"),
     },
     "recovery": {
         "branch_per_recovery": (False, "a task is tried again on its milestone's branch"),
@@ -62,10 +70,13 @@ _SAME: dict[str, dict[str, tuple[object, str]]] = {
         "default_mode": (None, "a run continues, or waits after each task"),
         "enabled": (True, "an agent works every phase of this template"),
         "auto_report": (None, _HISTORY),
-        "command_prefix": (None, "it stood before that system's own commands in prompts; checks run as they are written"),
+        "command_prefix": (
+            None,
+            "it stood before that system's own commands in prompts; checks run as they are written",
+        ),
         "auto_commit": (True, "each task is one commit, which a gate looks for"),
     },
-}  # fmt: skip
+}
 """Section → key → the value that matches the template's fixed behaviour, and that behaviour. None: no value does."""
 
 _USED = {
@@ -160,9 +171,12 @@ class _SettingsReader:
 
     def _input(self, name: str, git: Mapping[str, Any], key: str, form: re.Pattern[str]) -> None:
         value = self._take(
-            "git", git, key, "the name of a branch" if name == "base" else "how names of branches begin",
+            "git",
+            git,
+            key,
+            "the name of a branch" if name == "base" else "how names of branches begin",
             lambda each: isinstance(each, str) and form.fullmatch(each) is not None,
-        )  # fmt: skip
+        )
         if value is not None:
             self.inputs[name] = value
 
@@ -173,11 +187,14 @@ class _SettingsReader:
         ]
         limits = {
             key: self._take(
-                "recovery", recovery, key, "a whole number, at least 0",
+                "recovery",
+                recovery,
+                key,
+                "a whole number, at least 0",
                 lambda each: isinstance(each, int) and not isinstance(each, bool) and each >= 0,
             )
             for key in ("max_attempts_per_task", "max_attempts_per_blocker")
-        }  # fmt: skip
+        }
         tries, same_blocker = limits.values()
         if False in on or tries == 0 or same_blocker == 0:
             self.task["max_retries"] = 0

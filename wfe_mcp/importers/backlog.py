@@ -36,9 +36,17 @@ _CHECKBOX = re.compile(r"\s*[-*]\s+\[([ xX])\]\s*(.*)")
 _OPEN = ("idea", "selected", "active", "blocked")
 _CLOSED = ("done", "archived", "rejected")
 _PRIORITIES = {
-    "critical": "critical", "urgent": "critical", "p0": "critical", "high": "high", "p1": "high", "normal": "normal",
-    "medium": "normal", "p2": "normal", "low": "low", "p3": "low",
-}  # fmt: skip
+    "critical": "critical",
+    "urgent": "critical",
+    "p0": "critical",
+    "high": "high",
+    "p1": "high",
+    "normal": "normal",
+    "medium": "normal",
+    "p2": "normal",
+    "low": "low",
+    "p3": "low",
+}
 
 
 @dataclass(slots=True)
@@ -181,9 +189,14 @@ class _BacklogReader:
 def _task(item: _Item) -> dict[str, Any]:
     notes = [*item.notes, f"Status: {item.status}", *([f"Tags: {item.tags}"] if item.tags else [])]
     return {
-        "id": item.id, "title": item.title, "acceptance": item.acceptance, "depends_on": [],
-        "conflict_scopes": list(dict.fromkeys(item.scopes)), "priority": item.priority, "notes": "\n".join(notes),
-    }  # fmt: skip
+        "id": item.id,
+        "title": item.title,
+        "acceptance": item.acceptance,
+        "depends_on": [],
+        "conflict_scopes": list(dict.fromkeys(item.scopes)),
+        "priority": item.priority,
+        "notes": "\n".join(notes),
+    }
 
 
 def _short(line: str) -> str:

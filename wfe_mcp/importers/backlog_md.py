@@ -24,11 +24,25 @@ _STATUSES = ["To Do", "In Progress", "Done"]
 _NOTES = ("Description", "Implementation Plan", "Implementation Notes")
 _ACCEPTANCE = ("Acceptance Criteria", "Definition of Done")
 _CARRIED = (
-    "id", "title", "status", "milestone", "dependencies", "priority", "parent_task_id", "labels", "references",
-    "ordinal", "created_date", "updated_date",
-)  # fmt: skip
-_REPORTED = {"drafts": "a draft is no task yet", "archive/tasks": "it was archived there",
-             "docs": "a document has no place in a plan", "decisions": "a decision has no place in a plan"}  # fmt: skip
+    "id",
+    "title",
+    "status",
+    "milestone",
+    "dependencies",
+    "priority",
+    "parent_task_id",
+    "labels",
+    "references",
+    "ordinal",
+    "created_date",
+    "updated_date",
+)
+_REPORTED = {
+    "drafts": "a draft is no task yet",
+    "archive/tasks": "it was archived there",
+    "docs": "a document has no place in a plan",
+    "decisions": "a decision has no place in a plan",
+}
 _NONE = "backlog"
 
 
@@ -96,12 +110,15 @@ class _BacklogReader:
             self._report.error(f"{path}:1", "a task has 'id' and 'title' in its front matter")
             return []
         item = WorkItem(
-            key.strip().upper(), str(title).strip(), f"{path}:1", self._group(head, path),
+            key.strip().upper(),
+            str(title).strip(),
+            f"{path}:1",
+            self._group(head, path),
             status_of(head.get("status"), self._statuses, f"{path}:1", self._report),
             depends=[name.upper() for name in _texts(head.get("dependencies"))],
             priority=priority_of(head.get("priority"), f"{path}:1", self._report),
             parent=str(head.get("parent_task_id") or "").upper(),
-        )  # fmt: skip
+        )
         if is_done:
             item.status = "done"
         self._body(item, text, str(head.get("status")))

@@ -31,8 +31,10 @@ _PHASES = ("plan", "generate", "review", "revise")
 _STAGES = ("prompt", "response")
 _KEYS = ("ai_provider", "approval_provider", "approval_max_retries", "approval_allow_rewrite", "approver_config")
 _MAP_KEYS = {
-    "approver": "approval_provider", "max_retries": "approval_max_retries", "allow_rewrite": "approval_allow_rewrite",
-}  # fmt: skip
+    "approver": "approval_provider",
+    "max_retries": "approval_max_retries",
+    "allow_rewrite": "approval_allow_rewrite",
+}
 _STAGE = re.compile(r"([a-z]+)\.([a-z]+)")
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _ROLES = {"planner": "plan", "generator": "generate", "reviewer": "review", "reviser": "revise"}

@@ -123,8 +123,12 @@ class ImportReport:
         if self.errors:
             count = f"{len(self.errors)} error{'' if len(self.errors) == 1 else 's'}"
             first = self.errors[0]
-            raise Refused(code, f"The {format_name} {what} has {count}; {first.path or 'the whole'}: {first.message}.",
-                          "Fix each place in details and import it again.", tuple(self.errors))  # fmt: skip
+            raise Refused(
+                code,
+                f"The {format_name} {what} has {count}; {first.path or 'the whole'}: {first.message}.",
+                "Fix each place in details and import it again.",
+                tuple(self.errors),
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,11 +201,16 @@ class _MilestoneReader:
         for task in milestone.tasks:
             chain = [before] if before else []
             depends = chain if task.depends is None else [each for each in map(self._depends, task.depends) if each]
-            tasks.append({
-                "id": task.id, "title": task.title, "acceptance": task.acceptance,
-                "depends_on": list(dict.fromkeys(depends)), "conflict_scopes": list(dict.fromkeys(task.scopes)),
-                **({"notes": f"Backlog: {task.backlog}"} if task.backlog else {}),
-            })  # fmt: skip
+            tasks.append(
+                {
+                    "id": task.id,
+                    "title": task.title,
+                    "acceptance": task.acceptance,
+                    "depends_on": list(dict.fromkeys(depends)),
+                    "conflict_scopes": list(dict.fromkeys(task.scopes)),
+                    **({"notes": f"Backlog: {task.backlog}"} if task.backlog else {}),
+                }
+            )
             before = task.id
         made: dict[str, Any] = {"id": name, "title": milestone.title, "slug": slug, "tasks": tasks}
         return made | ({"goal": milestone.goal} if milestone.goal else {})

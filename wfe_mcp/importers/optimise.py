@@ -117,10 +117,11 @@ def _split(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any]]:
         return [milestone]
     made.changes.append(f"{milestone['id']}: {len(tasks)} tasks become {len(parts)} milestones")
     return [
-        milestone | {"tasks": part} if index == 0 else
-        {"title": f"{milestone['title']}, part {index + 1}", "goal": milestone.get("goal", ""), "tasks": part}
+        milestone | {"tasks": part}
+        if index == 0
+        else {"title": f"{milestone['title']}, part {index + 1}", "goal": milestone.get("goal", ""), "tasks": part}
         for index, part in enumerate(parts)
-    ]  # fmt: skip
+    ]
 
 
 def _fits(part: list[dict[str, Any]], task: dict[str, Any]) -> bool:

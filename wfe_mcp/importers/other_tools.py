@@ -50,16 +50,20 @@ def work_in(source: Path, wanted: str = "") -> ImportedWork | None:
     pieces = [(name, path) for name in names for path in dict.fromkeys(TOOLS[name].found(source))]
     if len(pieces) > 1:
         raise Refused(
-            "bad_argument", f"{source} holds {len(pieces)} pieces of work: {_listed(pieces)}.",
+            "bad_argument",
+            f"{source} holds {len(pieces)} pieces of work: {_listed(pieces)}.",
             f"Name one of them: wfe-mcp import {pieces[0][1]}",
             tuple(Detail(str(path), TOOLS[name].title) for name, path in pieces),
-        )  # fmt: skip
+        )
     if pieces:
         return TOOLS[pieces[0][0]].read(pieces[0][1])
     if wanted:
         tool = TOOLS[wanted]
-        raise Refused("bad_argument", f"{source} has no {tool.sign}, so it is no folder of {tool.title}; {holds(source)}.",
-                      nearest_formats(source))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{source} has no {tool.sign}, so it is no folder of {tool.title}; {holds(source)}.",
+            nearest_formats(source),
+        )
     return None
 
 

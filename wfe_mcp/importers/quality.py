@@ -88,11 +88,14 @@ def quality_of(found: list[Weakness]) -> dict[str, Any]:
     """``quality`` of ``milestone_plan@1``."""
     problems = [
         {
-            "rule": each.rule, "message": each.message, "line": each.line, "penalty": RULES[each.rule].penalty,
+            "rule": each.rule,
+            "message": each.message,
+            "line": each.line,
+            "penalty": RULES[each.rule].penalty,
             "blocking": each.blocking,
         }
         for each in found
-    ]  # fmt: skip
+    ]
     return {
         "score": max(0, 100 - sum(RULES[each.rule].penalty for each in found)),
         "blocking": sum(each.blocking for each in found),

@@ -17,12 +17,26 @@ from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, status_of
 FORMAT = "Shrimp Task Manager"
 
 _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
-    "pending": "open", "in_progress": "open", "blocked": "open", "completed": "done",
-}  # fmt: skip
+    "pending": "open",
+    "in_progress": "open",
+    "blocked": "open",
+    "completed": "done",
+}
 _CARRIED = (
-    "id", "name", "description", "notes", "status", "dependencies", "relatedFiles", "implementationGuide",
-    "verificationCriteria", "summary", "createdAt", "updatedAt", "completedAt",
-)  # fmt: skip
+    "id",
+    "name",
+    "description",
+    "notes",
+    "status",
+    "dependencies",
+    "relatedFiles",
+    "implementationGuide",
+    "verificationCriteria",
+    "summary",
+    "createdAt",
+    "updatedAt",
+    "completedAt",
+)
 
 
 def is_shrimp(value: object) -> bool:

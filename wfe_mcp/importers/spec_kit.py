@@ -101,10 +101,18 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
             stories = re.findall(r"\[(US\d+)\]", task[3])
             named = [key for told in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(told))]
             waits = ([barrier] if barrier else []) if task[2] else since or ([barrier] if barrier else [])
-            found.append(SpecTask(
-                task[1], title, f"tasks.md:{box.line}", box.mark in "xX", stories + re.findall(r"FR-\d+", title),
-                [*waits, *named], _PATH.findall(title), [line for _, line in box.below],
-            ))  # fmt: skip
+            found.append(
+                SpecTask(
+                    task[1],
+                    title,
+                    f"tasks.md:{box.line}",
+                    box.mark in "xX",
+                    stories + re.findall(r"FR-\d+", title),
+                    [*waits, *named],
+                    _PATH.findall(title),
+                    [line for _, line in box.below],
+                )
+            )
             if task[2]:
                 since.append(task[1])
             else:

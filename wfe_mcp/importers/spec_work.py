@@ -69,9 +69,15 @@ def spec_work(format_name: str, name: str, found: SpecDocuments, report: ImportR
         f"{', '.join(documents)} in the phases of these names where they still fit the project."
     )
     return ImportedWork(
-        format_name, called, "spec_driven", {"name": called, "goal": goal},
-        len(tasks["items"]) if tasks else 0, len(tasks.get("done", [])) if tasks else 0, tuple(report.not_carried), documents,
-    )  # fmt: skip
+        format_name,
+        called,
+        "spec_driven",
+        {"name": called, "goal": goal},
+        len(tasks["items"]) if tasks else 0,
+        len(tasks.get("done", [])) if tasks else 0,
+        tuple(report.not_carried),
+        documents,
+    )
 
 
 def _spec(found: SpecDocuments) -> dict[str, Any]:
@@ -129,11 +135,13 @@ def _item(
     task: SpecTask, ids: Mapping[str, str], opened: Mapping[str, SpecTask], known: Sequence[str]
 ) -> dict[str, Any]:
     item: dict[str, Any] = {
-        "id": ids[task.key], "title": task.title, "acceptance": [task.title],
+        "id": ids[task.key],
+        "title": task.title,
+        "acceptance": [task.title],
         "depends_on": [ids[need] for need in dict.fromkeys(task.depends) if need in opened],
         "files": list(dict.fromkeys(task.files)),
         "requirements": [each for each in dict.fromkeys(task.requirements) if each in known] or list(known),
-    }  # fmt: skip
+    }
     return item | ({"description": "\n".join(task.notes)} if task.notes else {})
 
 

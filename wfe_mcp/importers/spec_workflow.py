@@ -78,8 +78,12 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
         for box in checkboxes(section.lines):
             task = _TASK.fullmatch(box.text)
             if task is None or box.mark not in _MARKS:
-                report.error(f"tasks.md:{box.line}", "a task is written - [ ] 1. Text, with a blank, x, - or ~ in the box",
-                             "- [ ] 1. Text", box.text[:80])  # fmt: skip
+                report.error(
+                    f"tasks.md:{box.line}",
+                    "a task is written - [ ] 1. Text, with a blank, x, - or ~ in the box",
+                    "- [ ] 1. Text",
+                    box.text[:80],
+                )
                 continue
             made = SpecTask(
                 task[1],
@@ -98,9 +102,10 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
 def _without_headings(found: list[SpecTask], report: ImportReport) -> list[SpecTask]:
     """The tasks less open ones that say nothing but the title of the tasks 3.1, 3.2… below them."""
     heads = [
-        task.key for task, after in itertools.pairwise(found)
+        task.key
+        for task, after in itertools.pairwise(found)
         if after.key.startswith(f"{task.key}.") and not (task.is_done or task.notes or task.files or task.requirements)
-    ]  # fmt: skip
+    ]
     for task in found:
         if task.key in heads:
             report.lose(task.place, f"{task.key} is the heading of the tasks below it, and no task here")

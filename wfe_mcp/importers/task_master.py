@@ -21,9 +21,15 @@ FORMAT = "Task Master"
 PLACES = (".taskmaster/tasks/tasks.json", "tasks/tasks.json", "tasks.json")
 
 _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
-    "pending": "open", "in-progress": "open", "review": "open", "blocked": "open", "deferred": "open",
-    "done": "done", "completed": "done", "cancelled": "dropped",
-}  # fmt: skip
+    "pending": "open",
+    "in-progress": "open",
+    "review": "open",
+    "blocked": "open",
+    "deferred": "open",
+    "done": "done",
+    "completed": "done",
+    "cancelled": "dropped",
+}
 _CARRIED = ("id", "title", "description", "details", "testStrategy", "status", "dependencies", "priority", "subtasks")
 _IGNORED = ("updatedAt", "createdAt", "parentTaskId", "parentId")
 _MAIN = "master"
@@ -101,11 +107,15 @@ class _TasksReader:
         key = _key(tag, f"{number}" if parent is None else f"{_bare(tag, parent.key)}.{number}")
         status = str(held.get("status", "pending"))
         item = WorkItem(
-            key, title.strip(), place, tag, status_of(status, _STATUS, self._file.place(pointer(*at, "status")), self._report),
+            key,
+            title.strip(),
+            place,
+            tag,
+            status_of(status, _STATUS, self._file.place(pointer(*at, "status")), self._report),
             parent=parent.key if parent else "",
             depends=self._depends(held.get("dependencies"), tag, parent, at),
             priority=priority_of(held.get("priority"), place, self._report),
-        )  # fmt: skip
+        )
         item.acceptance = [text for text in [self._text(held, "testStrategy", at)] if text]
         item.notes = [text for key in ("description", "details") if (text := self._text(held, key, at))]
         if item.status == "open" and status != "pending":

@@ -74,8 +74,11 @@ def plan_work(format_name: str, name: str, plan: dict[str, Any], report: ImportR
 def nothing_open(format_name: str, done: int) -> Refused:
     """The refusal of a folder in which no task is open."""
     what = f"all {plural(done, 'task')} are done" if done > 1 else "its only task is done" if done else "it has no task"
-    return Refused("invalid_artifact", f"The {format_name} folder has nothing left to do: {what}.",
-                   "Add a task there, or start a run without it: wfe-mcp templates list")  # fmt: skip
+    return Refused(
+        "invalid_artifact",
+        f"The {format_name} folder has nothing left to do: {what}.",
+        "Add a task there, or start a run without it: wfe-mcp templates list",
+    )
 
 
 def ids_of(items: Iterable[str]) -> dict[str, str]:
@@ -252,8 +255,11 @@ def _task(item: WorkItem, ids: Mapping[str, str], needs: Sequence[str], report: 
     if not item.acceptance:
         report.lose(item.place, f"{item.key} has no acceptance criteria; its title stands for them")
     task: dict[str, Any] = {
-        "id": ids[item.key], "title": item.title, "acceptance": item.acceptance or [item.title],
-        "depends_on": [ids[need] for need in needs], "priority": item.priority,
-    }  # fmt: skip
+        "id": ids[item.key],
+        "title": item.title,
+        "acceptance": item.acceptance or [item.title],
+        "depends_on": [ids[need] for need in needs],
+        "priority": item.priority,
+    }
     notes = "\n".join(dict.fromkeys(item.notes))
     return task | ({"notes": notes} if notes else {})

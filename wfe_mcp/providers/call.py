@@ -19,15 +19,36 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workspace.config.provider_kinds import FsAbility, ProviderKind
 
 FaultKind = Literal[
-    "wrong_key", "wrong_model", "no_route", "tls", "rate_limited", "overloaded", "timeout", "unparsable", "refused",
-    "not_installed", "not_configured", "stopped", "other",
-]  # fmt: skip
+    "wrong_key",
+    "wrong_model",
+    "no_route",
+    "tls",
+    "rate_limited",
+    "overloaded",
+    "timeout",
+    "unparsable",
+    "refused",
+    "not_installed",
+    "not_configured",
+    "stopped",
+    "other",
+]
 
 FAULTS: dict[FaultKind, bool] = {
-    "wrong_key": False, "wrong_model": False, "no_route": True, "tls": False, "rate_limited": True, "overloaded": True,
-    "timeout": True, "unparsable": False, "refused": False, "not_installed": False, "not_configured": False,
-    "stopped": False, "other": False,
-}  # fmt: skip
+    "wrong_key": False,
+    "wrong_model": False,
+    "no_route": True,
+    "tls": False,
+    "rate_limited": True,
+    "overloaded": True,
+    "timeout": True,
+    "unparsable": False,
+    "refused": False,
+    "not_installed": False,
+    "not_configured": False,
+    "stopped": False,
+    "other": False,
+}
 """Each kind of failure → whether the same call may succeed later without any change."""
 
 ShouldStop = Callable[[], bool]
@@ -104,8 +125,14 @@ class ProviderFault(Exception):
     """
 
     def __init__(
-        self, kind: FaultKind, message: str, hint: str = "", *, retry_after_s: float | None = None, usage: Usage = _NOTHING
-    ) -> None:  # fmt: skip
+        self,
+        kind: FaultKind,
+        message: str,
+        hint: str = "",
+        *,
+        retry_after_s: float | None = None,
+        usage: Usage = _NOTHING,
+    ) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
         self.message = message

@@ -36,56 +36,127 @@ _TEST = "Then test it: wfe-mcp providers test {provider}"
 _LIST = "To list its models: wfe-mcp providers test {provider}"
 
 _ROWS: dict[str, tuple[FaultKind, str, str]] = {
-    "no_key": ("not_configured", "Provider {provider!r} has no key.", f"Store one: wfe-mcp providers key {{provider}}. {_TEST}"),
-    "no_model": ("not_configured", "No model is set for provider {provider!r}.",
-                 f"Set one in its role or provider. {_LIST}"),
-    "no_address": ("not_configured", "Provider {provider!r} of kind {kind} has no base_url.",
-                   "Set the address of its API, such as http://127.0.0.1:11434/v1"),
-    "plain_http": ("not_configured", "Provider {provider!r}: {why}.",
-                   "A key must not be sent unencrypted to another machine."),
-    "no_package": ("not_configured", "Provider {provider!r} of kind {kind} cannot be used: {why}.",
-                   f"Fix or install the package; wfe-mcp doctor reports what is wrong. {_TEST}"),
-    "not_http": ("not_configured", "Provider {provider!r} of kind {kind} is not called over HTTP.",
-                 "Set a provider of another kind for this role."),
-    "no_api": ("not_configured", "{address} answers, but not as an API of kind {kind} (HTTP {status}).",
-               f"Check base_url of provider {{provider!r}}; most end with /v1. {_TEST}"),
-    "moved": ("not_configured", "{address} redirects to another address, to which no key is sent (HTTP {status}).",
-              f"Set base_url of provider {{provider!r}} to the final address. {_TEST}"),
-    "not_installed": ("not_installed", "Provider {provider!r} of kind {kind} needs the extra {extra!r}, which is not installed.",
-                      "Install it: uv tool install 'wfe-mcp[{extra}]' (or pip install 'wfe-mcp[{extra}]')."),
-    "wrong_key": ("wrong_key", "Provider {provider!r} rejected the key.",
-                  f"Check that the key belongs to {{address}}. {_TEST}"),
-    "forbidden": ("wrong_key", "The key of provider {provider!r} may not use model {model!r}.",
-                  f"Use another key or another model. {_LIST}"),
+    "no_key": (
+        "not_configured",
+        "Provider {provider!r} has no key.",
+        f"Store one: wfe-mcp providers key {{provider}}. {_TEST}",
+    ),
+    "no_model": (
+        "not_configured",
+        "No model is set for provider {provider!r}.",
+        f"Set one in its role or provider. {_LIST}",
+    ),
+    "no_address": (
+        "not_configured",
+        "Provider {provider!r} of kind {kind} has no base_url.",
+        "Set the address of its API, such as http://127.0.0.1:11434/v1",
+    ),
+    "plain_http": (
+        "not_configured",
+        "Provider {provider!r}: {why}.",
+        "A key must not be sent unencrypted to another machine.",
+    ),
+    "no_package": (
+        "not_configured",
+        "Provider {provider!r} of kind {kind} cannot be used: {why}.",
+        f"Fix or install the package; wfe-mcp doctor reports what is wrong. {_TEST}",
+    ),
+    "not_http": (
+        "not_configured",
+        "Provider {provider!r} of kind {kind} is not called over HTTP.",
+        "Set a provider of another kind for this role.",
+    ),
+    "no_api": (
+        "not_configured",
+        "{address} answers, but not as an API of kind {kind} (HTTP {status}).",
+        f"Check base_url of provider {{provider!r}}; most end with /v1. {_TEST}",
+    ),
+    "moved": (
+        "not_configured",
+        "{address} redirects to another address, to which no key is sent (HTTP {status}).",
+        f"Set base_url of provider {{provider!r}} to the final address. {_TEST}",
+    ),
+    "not_installed": (
+        "not_installed",
+        "Provider {provider!r} of kind {kind} needs the extra {extra!r}, which is not installed.",
+        "Install it: uv tool install 'wfe-mcp[{extra}]' (or pip install 'wfe-mcp[{extra}]').",
+    ),
+    "wrong_key": (
+        "wrong_key",
+        "Provider {provider!r} rejected the key.",
+        f"Check that the key belongs to {{address}}. {_TEST}",
+    ),
+    "forbidden": (
+        "wrong_key",
+        "The key of provider {provider!r} may not use model {model!r}.",
+        f"Use another key or another model. {_LIST}",
+    ),
     "wrong_model": ("wrong_model", "Provider {provider!r} has no model {model!r}.", f"Set another one. {_LIST}"),
-    "no_route": ("no_route", "Provider {provider!r} cannot be reached at {address}: {why}.",
-                 f"Check that it runs, base_url, network and proxy. {_TEST}"),
+    "no_route": (
+        "no_route",
+        "Provider {provider!r} cannot be reached at {address}: {why}.",
+        f"Check that it runs, base_url, network and proxy. {_TEST}",
+    ),
     "cut": ("no_route", "Provider {provider!r} closed the connection during its answer.", "Retry."),
-    "tls": ("tls", "The certificate of {address} is not trusted: {why}.",
-            "Check base_url; for a private authority, set SSL_CERT_FILE to its certificate. " + _TEST),
-    "rate_limited": ("rate_limited", "Provider {provider!r} received too many requests{wait}.", "Wait, or use another model."),
-    "no_quota": ("refused", "The account of provider {provider!r} has no quota or credit left.",
-                 "Add credit at the vendor, or use another provider."),
-    "overloaded": ("overloaded", "Provider {provider!r} is overloaded or unavailable (HTTP {status}){wait}.",
-                   "Wait, or use another model."),
-    "silent": ("timeout", "Provider {provider!r} sent nothing for {response_s:g} s.",
-               "Retry; if its models are slow, raise its response time-out."),
-    "too_slow": ("timeout", "Provider {provider!r} did not finish within {total_s:g} s.",
-                 "Retry, or ask for less; if its models are slow, raise its total time-out."),
-    "too_long": ("refused", "The prompt is longer than model {model!r} can read.",
-                 "Send less, or use a model with a larger context."),
-    "refused": ("refused", "Provider {provider!r} refused the request (HTTP {status}){said}.",
-                "Check the options of the provider."),
+    "tls": (
+        "tls",
+        "The certificate of {address} is not trusted: {why}.",
+        "Check base_url; for a private authority, set SSL_CERT_FILE to its certificate. " + _TEST,
+    ),
+    "rate_limited": (
+        "rate_limited",
+        "Provider {provider!r} received too many requests{wait}.",
+        "Wait, or use another model.",
+    ),
+    "no_quota": (
+        "refused",
+        "The account of provider {provider!r} has no quota or credit left.",
+        "Add credit at the vendor, or use another provider.",
+    ),
+    "overloaded": (
+        "overloaded",
+        "Provider {provider!r} is overloaded or unavailable (HTTP {status}){wait}.",
+        "Wait, or use another model.",
+    ),
+    "silent": (
+        "timeout",
+        "Provider {provider!r} sent nothing for {response_s:g} s.",
+        "Retry; if its models are slow, raise its response time-out.",
+    ),
+    "too_slow": (
+        "timeout",
+        "Provider {provider!r} did not finish within {total_s:g} s.",
+        "Retry, or ask for less; if its models are slow, raise its total time-out.",
+    ),
+    "too_long": (
+        "refused",
+        "The prompt is longer than model {model!r} can read.",
+        "Send less, or use a model with a larger context.",
+    ),
+    "refused": (
+        "refused",
+        "Provider {provider!r} refused the request (HTTP {status}){said}.",
+        "Check the options of the provider.",
+    ),
     "declined": ("refused", "Model {model!r} declined to answer{said}.", "Rephrase the task, or use another model."),
-    "unreadable": ("unparsable", "Provider {provider!r} sent an unreadable answer: {why}.",
-                   "Retry, or use another model."),
-    "no_value": ("unparsable", "Model {model!r} did not answer in the required form: {why}.",
-                 "Retry, or use another model."),
-    "cut_off": ("unparsable", "Model {model!r} was cut off after {max_tokens} tokens, before the end of its answer.",
-                "Raise max_tokens of provider {provider!r}."),
+    "unreadable": (
+        "unparsable",
+        "Provider {provider!r} sent an unreadable answer: {why}.",
+        "Retry, or use another model.",
+    ),
+    "no_value": (
+        "unparsable",
+        "Model {model!r} did not answer in the required form: {why}.",
+        "Retry, or use another model.",
+    ),
+    "cut_off": (
+        "unparsable",
+        "Model {model!r} was cut off after {max_tokens} tokens, before the end of its answer.",
+        "Raise max_tokens of provider {provider!r}.",
+    ),
     "stopped": ("stopped", "The call of provider {provider!r} was stopped.", ""),
     "other": ("other", "Provider {provider!r} failed{said}.", f"{_TEST}"),
-}  # fmt: skip
+}
 
 _MOST = 300
 NOTHING = Usage()
@@ -106,11 +177,19 @@ def fault(
     kind, message, hint = _ROWS[row]
     wait = "" if retry_after_s is None else f"; it asks you to wait {math.ceil(retry_after_s)} s"
     words = {
-        "provider": connection.provider, "kind": connection.kind, "model": connection.model, "status": status,
-        "address": address_of(connection), "response_s": connection.response_s, "total_s": connection.total_s,
-        "max_tokens": connection.max_tokens, "wait": wait, "extra": extra, "why": quoted(why, connection),
+        "provider": connection.provider,
+        "kind": connection.kind,
+        "model": connection.model,
+        "status": status,
+        "address": address_of(connection),
+        "response_s": connection.response_s,
+        "total_s": connection.total_s,
+        "max_tokens": connection.max_tokens,
+        "wait": wait,
+        "extra": extra,
+        "why": quoted(why, connection),
         "said": f": {quoted(said, connection)}" if said else "",
-    }  # fmt: skip
+    }
     return ProviderFault(kind, message.format(**words), hint.format(**words), retry_after_s=retry_after_s, usage=usage)
 
 
@@ -132,9 +211,14 @@ def status_fault(
 
 
 _STATUS = {
-    401: "wrong_key", 402: "no_quota", 403: "forbidden", 404: "wrong_model", 408: "silent", 413: "too_long",
+    401: "wrong_key",
+    402: "no_quota",
+    403: "forbidden",
+    404: "wrong_model",
+    408: "silent",
+    413: "too_long",
     429: "rate_limited",
-}  # fmt: skip
+}
 
 
 def transport_fault(error: BaseException, connection: Connection, usage: Usage = NOTHING) -> ProviderFault:

@@ -85,10 +85,13 @@ def offered_by(plugin: PlugIn) -> Offered:
         if value not in (None, True, False):
             raise plugin.fault(f"its {name} must be True or False, not {type(value).__name__}")
     return Offered(
-        plugin, cast("Ask", ask), cast("Work | None", _function(plugin, found, "work")),
+        plugin,
+        cast("Ask", ask),
+        cast("Work | None", _function(plugin, found, "work")),
         cast("ListModels | None", _function(plugin, found, "list_models")),
-        bool(facts["needs_key"]), bool(facts["needs_model"]),
-    )  # fmt: skip
+        bool(facts["needs_key"]),
+        bool(facts["needs_model"]),
+    )
 
 
 def _function(plugin: PlugIn, found: object, name: str) -> object:

@@ -72,9 +72,10 @@ def ask_package(
         heard.begin(_estimate(connection, question.prompt, question.system, question.schema, len(question.images)))
         watched = _Watched(connection, should_stop, connection.total_s)
         return watched.heard_by(
-            heard, lambda stop: found.ask(connection, question, heard, stop),
+            heard,
+            lambda stop: found.ask(connection, question, heard, stop),
             lambda given: _answer(connection, question, given),
-        )  # fmt: skip
+        )
 
     return plainly(asked)
 

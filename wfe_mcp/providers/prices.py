@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 _VENDORS: dict[ProviderKind, str] = {
-    "anthropic": "anthropic", "openai": "openai", "gemini": "google",
-    "claude-code": "anthropic", "codex": "openai", "gemini-cli": "google",
-}  # fmt: skip
+    "anthropic": "anthropic",
+    "openai": "openai",
+    "gemini": "google",
+    "claude-code": "anthropic",
+    "codex": "openai",
+    "gemini-cli": "google",
+}
 _BYTES_PER_TOKEN = 3
 IMAGE_TOKENS = 1_600
 """The estimate for an image: the most tokens that vendors count for one."""

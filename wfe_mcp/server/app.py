@@ -69,9 +69,15 @@ class WfeServer(MCPServer[None]):
         self._tools = tools()
         bus = InMemorySubscriptionBus()
         super().__init__(
-            "wfe", title="Workflow engine", version=__version__, instructions=INSTRUCTIONS, icons=ICONS,
-            tools=list(self._tools.values()), lifespan=self._alive, subscriptions=bus,
-        )  # fmt: skip
+            "wfe",
+            title="Workflow engine",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            icons=ICONS,
+            tools=list(self._tools.values()),
+            lifespan=self._alive,
+            subscriptions=bus,
+        )
         self.place = place
         self._background: TaskGroup | None = None
         self._asked_roots = False
@@ -203,5 +209,8 @@ class WfeServer(MCPServer[None]):
 
 
 def _crash(name: str) -> Refused:
-    return Refused("internal", f"{name} failed inside the server. The change was made completely or not at all.",
-                   "This is a bug in wfe-mcp; please report it with the traceback in the server's log. Call status for the run's state.")  # fmt: skip
+    return Refused(
+        "internal",
+        f"{name} failed inside the server. The change was made completely or not at all.",
+        "This is a bug in wfe-mcp; please report it with the traceback in the server's log. Call status for the run's state.",
+    )

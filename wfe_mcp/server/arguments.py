@@ -35,8 +35,12 @@ def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as exc:
         details += [_wrong(error, known) for error in exc.errors(include_url=False)]
     if details:
-        raise Refused("bad_argument", _told(tool.name, details), "Call it again with the arguments named in details.",
-                      tuple(details))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            _told(tool.name, details),
+            "Call it again with the arguments named in details.",
+            tuple(details),
+        )
     refuse_unkept(accepted)
     return accepted
 

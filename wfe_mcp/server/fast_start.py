@@ -173,10 +173,13 @@ class FastStart:
         is_stateless = self._era == "stateless"
         version = _envelope_version(params)
         if (
-            not isinstance(tool, str) or not isinstance(arguments, dict) or not isinstance(meta, dict)
+            not isinstance(tool, str)
+            or not isinstance(arguments, dict)
+            or not isinstance(meta, dict)
             or not params.keys() <= {"name", "arguments", "_meta"}
-            or self._era not in {"handshake", "stateless"} or version != (MODERN if is_stateless else None)
-        ):  # fmt: skip
+            or self._era not in {"handshake", "stateless"}
+            or version != (MODERN if is_stateless else None)
+        ):
             return None
         about = cast("Frame", meta)
         client: object = about.get(CLIENT_KEY, {"name": ""}) if is_stateless else self._hello["clientInfo"]

@@ -53,9 +53,15 @@ class ProjectSession:
     """
 
     def __init__(
-        self, flag: str | None, environment: Mapping[str, str], cwd: Path, *, starts_page: bool = False,
-        streams: tuple[os.stat_result, os.stat_result] | None = None, opened: Engine | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        flag: str | None,
+        environment: Mapping[str, str],
+        cwd: Path,
+        *,
+        starts_page: bool = False,
+        streams: tuple[os.stat_result, os.stat_result] | None = None,
+        opened: Engine | None = None,
+    ) -> None:
         self.starts_page = starts_page
         self._streams = streams
         self._served = ServedProject(flag, dict(environment), cwd)
@@ -166,9 +172,14 @@ class ProjectSession:
         began = None if self._streams is None else (stream(self._streams[0]), stream(self._streams[1]))
         me, client = this_process(), client_of_server(streams=began)
         record = ProcessRecord(
-            me.host, me.pid, me.started_at, "serve",
-            client.pid if client else None, client.started_at if client else None, engine.project_id,
-        )  # fmt: skip
+            me.host,
+            me.pid,
+            me.started_at,
+            "serve",
+            client.pid if client else None,
+            client.started_at if client else None,
+            engine.project_id,
+        )
         with engine.store.tx() as tx:
             tx.register_process(record)
         self._process = record

@@ -149,11 +149,14 @@ def _open_runs(engine: Engine) -> list[Resource]:
         found = tx.list_runs(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
     return [
         Resource(
-            uri=f"wfe://runs/{run.id}", name=run.id, title=run.title or run.template,
-            description=f"Run of {run.template}, {run.status}", mime_type=JSON,
+            uri=f"wfe://runs/{run.id}",
+            name=run.id,
+            title=run.title or run.template,
+            description=f"Run of {run.template}, {run.status}",
+            mime_type=JSON,
         )
         for run in found
-    ]  # fmt: skip
+    ]
 
 
 def _run(engine: Engine, run: str) -> dict[str, Any]:

@@ -46,9 +46,14 @@ def sdk_tool(entry: ToolEntry) -> Tool:
         open_world_hint=False,
     )
     tool = Tool.from_function(
-        entry.body, title=entry.title, description=description, annotations=hints, context_kwarg="call",
-        meta=(ALWAYS if entry.always else {}) | (SIZE if entry.long else {}) or None, structured_output=False,
-    )  # fmt: skip
+        entry.body,
+        title=entry.title,
+        description=description,
+        annotations=hints,
+        context_kwarg="call",
+        meta=(ALWAYS if entry.always else {}) | (SIZE if entry.long else {}) or None,
+        structured_output=False,
+    )
     tool.parameters = slim(tool.parameters) | {"additionalProperties": False}
     tool.fn_metadata.output_schema = ENVELOPE_SCHEMA
     return tool

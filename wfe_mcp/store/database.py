@@ -49,11 +49,26 @@ _DATA_VERSION = text("PRAGMA data_version")
 
 
 class Tx(
-    TemplateRepository, TimelineRepository, ActivityRepository, RunRepository, RunListRepository, VerifyRepository,
-    ArtifactRepository, AttachmentRepository, EvidenceRepository, ApprovalRepository, RetentionRepository,
-    SettingRepository, ProcessRepository,
-    OpinionRepository, StepRepository, JobRepository, ModelCallRepository, BundleRepository, SearchRepository,
-):  # fmt: skip
+    TemplateRepository,
+    TimelineRepository,
+    ActivityRepository,
+    RunRepository,
+    RunListRepository,
+    VerifyRepository,
+    ArtifactRepository,
+    AttachmentRepository,
+    EvidenceRepository,
+    ApprovalRepository,
+    RetentionRepository,
+    SettingRepository,
+    ProcessRepository,
+    OpinionRepository,
+    StepRepository,
+    JobRepository,
+    ModelCallRepository,
+    BundleRepository,
+    SearchRepository,
+):
     """Everything a transaction can do, one base class per noun."""
 
     def __init__(

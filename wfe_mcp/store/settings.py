@@ -96,9 +96,16 @@ class SettingRepository(Repository):
         self._log(type_, name, None, by, at)
 
     def trust(
-        self, project_id: str, path_key: str, sha256: str, by: By, at: datetime, *,
-        still: Collection[str] = (), everywhere: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        project_id: str,
+        path_key: str,
+        sha256: str,
+        by: By,
+        at: datetime,
+        *,
+        still: Collection[str] = (),
+        everywhere: bool = False,
+    ) -> None:
         """A person trusts the bytes ``sha256`` of ``path_key`` in this project, in place of other bytes of it.
 
         ``still``: earlier bytes that stay trusted. ``everywhere``: the file holds in all projects, so in each of them
@@ -183,9 +190,15 @@ class SettingRepository(Repository):
         names = sorted(name for name in {**said, **found} if said.get(name) != found.get(name))
         message = "the value is not the one that was set last"
         return [
-            Problem(f"secret '{name}'", message, None, "pin_replaced" if name == "pin" else "secret_replaced", times.get(name))
+            Problem(
+                f"secret '{name}'",
+                message,
+                None,
+                "pin_replaced" if name == "pin" else "secret_replaced",
+                times.get(name),
+            )
             for name in names
-        ]  # fmt: skip
+        ]
 
     def _trust_differs(self, said: dict[str, set[str]]) -> list[Problem]:
         records = self._all(TrustRecord, _TRUST)

@@ -84,9 +84,11 @@ def connect(
 
 
 def _client(
-    engine: Engine, era: Era, answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None,
+    engine: Engine,
+    era: Era,
+    answer_form: Callable[[str, dict[str, Any]], dict[str, Any] | None] | None,
     open_page: Callable[[str, str], bool] | None,
-) -> Client:  # fmt: skip
+) -> Client:
     # The SDK takes half a second to load: only with the first connection.
     from anyio import to_thread
     from mcp import Client
@@ -105,9 +107,11 @@ def _client(
         return ElicitResult(action="decline") if content is None else ElicitResult(action="accept", content=content)
 
     return Client(
-        WfeServer(_place(engine)), mode="auto" if era == MODERN else "legacy", read_timeout_seconds=_PATIENCE_S,
+        WfeServer(_place(engine)),
+        mode="auto" if era == MODERN else "legacy",
+        read_timeout_seconds=_PATIENCE_S,
         elicitation_callback=None if answer_form is None and open_page is None else elicit,
-    )  # fmt: skip
+    )
 
 
 def _place(engine: Engine) -> Any:

@@ -149,9 +149,12 @@ class _Play:
         self.stage.act("The bug is shown: a test that fails")
         self.project.write({"tests/test_slug.py": FAILING_TEST})
         proof = {
-            "test": f"tests/test_slug.py::TestSlug::{TEST_NAME}", "file": "tests/test_slug.py",
-            "why": "slug() replaces spaces only", "expected": "v1-2-final", "actual": "v1.2-final",
-        }  # fmt: skip
+            "test": f"tests/test_slug.py::TestSlug::{TEST_NAME}",
+            "file": "tests/test_slug.py",
+            "why": "slug() replaces spaces only",
+            "expected": "v1-2-final",
+            "actual": "v1.2-final",
+        }
         self.stage.agent(f"writes {TEST_NAME} into tests/test_slug.py, then submit_artifact reproduce")
         answer = _ok(agent.call("submit_artifact", run=self.run, phase="reproduce", artifact=proof))
         _expect(answer["state"] == "completed", answer)

@@ -31,11 +31,23 @@ if TYPE_CHECKING:
     from wfe_mcp.testing.stdio_client import Era
 
 _KEPT = (
-    "PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LANG", "LC_ALL", "PATHEXT", "COMSPEC",
-    "APPDATA", "LOCALAPPDATA",
+    "PATH",
+    "HOME",
+    "USERPROFILE",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "PATHEXT",
+    "COMSPEC",
+    "APPDATA",
+    "LOCALAPPDATA",
     # a test run that measures coverage measures its servers too
-    "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START",
-)  # fmt: skip
+    "COVERAGE_PROCESS_CONFIG",
+    "COVERAGE_PROCESS_START",
+)
 
 _DATABASE = "wfe.db"
 _IGNORED = "__pycache__/\n.pytest_cache/\n"
@@ -153,14 +165,23 @@ class Playground:
         own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         try:
             done = subprocess.run(
-                ["git", *arguments], cwd=self.root, env=self.environment | own, capture_output=True, text=True,
-                encoding="utf-8", timeout=30, check=False,
-            )  # fmt: skip
+                ["git", *arguments],
+                cwd=self.root,
+                env=self.environment | own,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=30,
+                check=False,
+            )
         except FileNotFoundError:
             raise Refused("unavailable", "This needs git, and there is none.", "Install git and try again.") from None
         if done.returncode:
-            raise Refused("unavailable", f"git {arguments[0]} failed: {done.stderr.strip()[-500:]}",
-                          "Fix what git names and try again.")  # fmt: skip
+            raise Refused(
+                "unavailable",
+                f"git {arguments[0]} failed: {done.stderr.strip()[-500:]}",
+                "Fix what git names and try again.",
+            )
         return done.stdout
 
     def close(self) -> None:

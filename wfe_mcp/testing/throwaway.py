@@ -44,8 +44,11 @@ def stand_in(engine: Engine) -> By:
         first = next(iter(tx.setting_events()), None)
     # A mark that is not the very first setting was added later, to fake an approval.
     if first is None or first.name != _MARK:
-        raise Refused("needs_human", "This database was not made to be thrown away: only a person decides here.",
-                      "Decide at a terminal of your own: wfe-mcp approve RUN PHASE")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "This database was not made to be thrown away: only a person decides here.",
+            "Decide at a terminal of your own: wfe-mcp approve RUN PHASE",
+        )
     return _demo(Assurance.HUMAN)
 
 

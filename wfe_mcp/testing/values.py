@@ -12,12 +12,29 @@ from typing import Any, cast
 Schema = dict[str, Any]
 
 _DEEPEST = 40
-_TEXTS = ("{hint} text", "{hint}", "x", "T-1", "1.0.0", "main", "a/b.txt", "2026-01-01", "2026-01-01T00:00:00Z",
-          "https://example.com/", "someone@example.com", "0" * 64)  # fmt: skip
+_TEXTS = (
+    "{hint} text",
+    "{hint}",
+    "x",
+    "T-1",
+    "1.0.0",
+    "main",
+    "a/b.txt",
+    "2026-01-01",
+    "2026-01-01T00:00:00Z",
+    "https://example.com/",
+    "someone@example.com",
+    "0" * 64,
+)
 _FORMATS = {
-    "date": "2026-01-01", "date-time": "2026-01-01T00:00:00Z", "time": "00:00:00Z", "uri": "https://example.com/",
-    "email": "someone@example.com", "uuid": "00000000-0000-4000-8000-000000000000", "hostname": "example.com",
-}  # fmt: skip
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "time": "00:00:00Z",
+    "uri": "https://example.com/",
+    "email": "someone@example.com",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "hostname": "example.com",
+}
 
 
 def value_for(schema: Schema, *, root: Schema | None = None, hint: str = "some", depth: int = 0) -> Any:

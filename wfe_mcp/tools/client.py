@@ -80,9 +80,17 @@ def list_tools(
 
 
 def call_tool(
-    server: FrozenServer, tool: str, params: Mapping[str, Any], *, timeout_s: float, env: Mapping[str, str], cwd: Path,
-    key: str | None = None, should_stop: ShouldStop = never, on_server: Callable[[str], None] | None = None,
-) -> object:  # fmt: skip
+    server: FrozenServer,
+    tool: str,
+    params: Mapping[str, Any],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str],
+    cwd: Path,
+    key: str | None = None,
+    should_stop: ShouldStop = never,
+    on_server: Callable[[str], None] | None = None,
+) -> object:
     """The answer of ``tool``: its structured content, else its text, parsed if it is JSON. Raises ToolFault, StepStopped.
 
     ``on_server`` is called with the server's own name and version.

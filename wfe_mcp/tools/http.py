@@ -82,7 +82,9 @@ def send(
         why = f"no complete answer within {timeout_s:g} s" if watch.reason else f"the connection broke ({_said(fault)})"
         raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault
     if len(content) > MAX_RESULT_BYTES:
-        raise ToolFault(f"{_shown(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe)  # fmt: skip
+        raise ToolFault(
+            f"{_shown(request)}: the answer is larger than {MAX_RESULT_BYTES:,} bytes", may_have_happened=unsafe
+        )
     _expect(request, status, answered, content)
     return {"status": status, "headers": answered, "body": _value(answered, content)}
 

@@ -133,10 +133,19 @@ def activity_view(found: Activity) -> ActivityView:
 def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
     """One piece of evidence."""
     return EvidenceFact(
-        id=found.id, phase=found.phase, attempt=found.attempt, iteration=found.iteration, stage=str(found.stage),
-        gate=found.gate, kind=found.kind, at=second(found.at), tree=found.tree or "", head=found.head or "",
-        log=found.log_path or "", facts=found.data,
-    )  # fmt: skip
+        id=found.id,
+        phase=found.phase,
+        attempt=found.attempt,
+        iteration=found.iteration,
+        stage=str(found.stage),
+        gate=found.gate,
+        kind=found.kind,
+        at=second(found.at),
+        tree=found.tree or "",
+        head=found.head or "",
+        log=found.log_path or "",
+        facts=found.data,
+    )
 
 
 def project_row(record: ProjectRecord) -> ProjectRow:
@@ -151,13 +160,15 @@ def project_view(engine: Engine, record: ProjectRecord) -> ProjectView:
         page = tx.list_runs(record.id, status=_OPEN, limit=_SHOWN, archived=False)
         weaker = tx.weakened_gates(run.id for run in page.runs)
     return ProjectView(
-        project=project_row(record), default_template=catalogue.default_template(engine),
+        project=project_row(record),
+        default_template=catalogue.default_template(engine),
         templates=template_lines(catalogue.offers(engine)),
         checks=tuple(
-            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where)) for name, check in settings.checks.items()
+            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where))
+            for name, check in settings.checks.items()
         ),
         roles=tuple(
             RoleLine(role=name, provider=role.provider, model=role.model or "") for name, role in settings.roles.items()
         ),
         runs=tuple(run_row(run, weakened_gates=weaker.get(run.id, 0)) for run in page.runs),
-    )  # fmt: skip
+    )

@@ -60,10 +60,14 @@ def compared(
     if not told:
         part_view(json.loads(record.content), pointer)  # refuses a pointer that leads nowhere
     return DifferenceView(
-        artifact=record.name, phase=record.phase, revision=record.revision, against=other.revision, difference=told,
+        artifact=record.name,
+        phase=record.phase,
+        revision=record.revision,
+        against=other.revision,
+        difference=told,
         against_run="" if other.run_id == record.run_id else other.run_id,
         against_phase="" if other.phase == record.phase else other.phase,
-    )  # fmt: skip
+    )
 
 
 def revision_of(tx: Tx, run: RunId, path: PhasePath, number: int | None) -> RevisionRecord:
@@ -110,8 +114,10 @@ def _newest(heads: list[RevisionHead], what: str, number: int) -> RevisionHead:
     known = ", ".join(dict.fromkeys(map(str, numbers)))
     handed_in = "" if what == "revision" else " with a submission"
     raise Refused(
-        "unknown_artifact", f"Phase {heads[0].phase!r} has no {what} {number}{handed_in}.", f"{what.capitalize()}s: {known}."
-    )  # fmt: skip
+        "unknown_artifact",
+        f"Phase {heads[0].phase!r} has no {what} {number}{handed_in}.",
+        f"{what.capitalize()}s: {known}.",
+    )
 
 
 def _read(tx: Tx, head: RevisionHead) -> RevisionRecord:

@@ -52,10 +52,15 @@ def artifact_page(engine: Engine, found: Overview, phase: str, revision: int | N
     file = to_file(schema, value)
     named = schema if isinstance(schema, str) else ""
     return ArtifactPage(
-        head=head_view(record), revisions=heads, content=value, parts=parts_json(named, value), drafts=drafts,
-        markdown=as_markdown(content.parts_of(named, value)), text=file.text if isinstance(file, TextFile) else "",
+        head=head_view(record),
+        revisions=heads,
+        content=value,
+        parts=parts_json(named, value),
+        drafts=drafts,
+        markdown=as_markdown(content.parts_of(named, value)),
+        text=file.text if isinstance(file, TextFile) else "",
         json_schema=json_schema(schema),
-    )  # fmt: skip
+    )
 
 
 def as_markdown(parts: Sequence[content.Part]) -> str:

@@ -127,9 +127,15 @@ def warnings(found: Overview) -> tuple[str, ...]:
 
 
 def read(
-    engine: Engine, found: Overview, *, phase: str = "", artifact: str = "", revision: int | None = None,
-    pointer: str = "", against: str = "",
-) -> ArtifactView:  # fmt: skip
+    engine: Engine,
+    found: Overview,
+    *,
+    phase: str = "",
+    artifact: str = "",
+    revision: int | None = None,
+    pointer: str = "",
+    against: str = "",
+) -> ArtifactView:
     """The view of ``read_artifact``. Without a name: the last revisions, and refused drafts if there are any.
 
     A draft is read by its name in that list, ``draft:2``, with its phase; so are the tools that a model used, ``tools:1``,
@@ -148,9 +154,12 @@ def read(
             left += sum(max(0, len(each) - _LISTED) for each in (drafts, attached))
             tools = tools_listed(with_tools(tx, found))[-_LISTED:]
             return ArtifactList(
-                artifacts=tuple(head_view(head) for head in heads), drafts=tuple(drafts[-_LISTED:]), tools=tuple(tools),
-                attachments=tuple(attached[-_LISTED:]), left_out=left,
-            )  # fmt: skip
+                artifacts=tuple(head_view(head) for head in heads),
+                drafts=tuple(drafts[-_LISTED:]),
+                tools=tuple(tools),
+                attachments=tuple(attached[-_LISTED:]),
+                left_out=left,
+            )
         if artifact == OUTPUTS and not phase and found.outputs is not None:
             return OutputsPart(artifact=OUTPUTS, part=part_view(found.outputs.values, pointer))
         if artifact.startswith(ATTACHMENT):
@@ -203,8 +212,11 @@ def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
         if path in state.attempts:
             return path
         items = [one for one in state.attempts if declared(one) == path][:_NAMED]
-        raise Refused("bad_argument", f"Artifact {artifact!r} is made inside another phase, maybe more than once.",
-                      f"Name the phase: {', '.join(items)}." if items else "No item of the loop is open yet.")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Artifact {artifact!r} is made inside another phase, maybe more than once.",
+            f"Name the phase: {', '.join(items)}." if items else "No item of the loop is open yet.",
+        )
     if phase and phase not in state.attempts:
         raise unknown_phase(state, phase)
     wanted = artifact or phase
@@ -216,7 +228,15 @@ def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
 def head_view(head: RevisionHead) -> HeadView:
     """A revision without its content."""
     return HeadView(
-        artifact=head.name, phase=head.phase, revision=head.revision, attempt=head.attempt, iteration=head.iteration,
-        schema=head.schema_name, sha256=head.sha256, source=head.source, at=head.at.isoformat(timespec="seconds"),
-        sealed=bool(head.sealed_at), note=head.note or "",
-    )  # fmt: skip
+        artifact=head.name,
+        phase=head.phase,
+        revision=head.revision,
+        attempt=head.attempt,
+        iteration=head.iteration,
+        schema=head.schema_name,
+        sha256=head.sha256,
+        source=head.source,
+        at=head.at.isoformat(timespec="seconds"),
+        sealed=bool(head.sealed_at),
+        note=head.note or "",
+    )

@@ -81,7 +81,14 @@ def _text_part(content: bytes) -> PartView:
 def attachment_line(found: AttachmentHead) -> AttachmentLine:
     """An attachment without its content."""
     return AttachmentLine(
-        artifact=f"{ATTACHMENT}{found.number}", phase=found.phase, attempt=found.attempt, name=found.name,
-        media_type=found.media_type, size_bytes=found.size_bytes, sha256=found.sha256, by=f"{found.actor} ({found.channel})",
-        at=found.at.isoformat(timespec="seconds"), note=found.note,
-    )  # fmt: skip
+        artifact=f"{ATTACHMENT}{found.number}",
+        phase=found.phase,
+        attempt=found.attempt,
+        name=found.name,
+        media_type=found.media_type,
+        size_bytes=found.size_bytes,
+        sha256=found.sha256,
+        by=f"{found.actor} ({found.channel})",
+        at=found.at.isoformat(timespec="seconds"),
+        note=found.note,
+    )

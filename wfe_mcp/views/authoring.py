@@ -83,8 +83,11 @@ def diff(engine: Engine, by: By, name: str, against: str = "") -> Envelope:
     offer = catalogue.template_definition(engine, name)
     old = catalogue.template_definition(engine, against).definition if against else versions.parent_of(engine, offer)
     if old is None:
-        raise Refused("bad_argument", f"{offer.name} {offer.version} was not made from another template.",
-                      f"Name one to compare with: wfe-mcp templates diff {name} OTHER")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{offer.name} {offer.version} was not made from another template.",
+            f"Name one to compare with: wfe-mcp templates diff {name} OTHER",
+        )
     old_is, new_is = f"{old['name']} {old['version']}", f"{offer.name} {offer.version}"
     changes = tuple(difference(old, offer.definition))
     told = f"{old_is} -> {new_is}: {plural(len(changes), 'change')}"
@@ -109,8 +112,11 @@ def clone(engine: Engine, by: By, name: str, new_name: str, version: str = "") -
 def edit(engine: Engine, by: By, name: str, definition: dict[str, Any]) -> Envelope:
     """Store an edited definition as the next version of a template, as a person: its name starts it once it is trusted."""
     if not by.is_human:
-        raise Refused("needs_human", "A version that starts by its name is stored by a person.",
-                      f"An agent stores one by POST /templates; or ask the user to run: wfe-mcp templates edit {name}")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "A version that starts by its name is stored by a person.",
+            f"An agent stores one by POST /templates; or ask the user to run: wfe-mcp templates edit {name}",
+        )
     base = catalogue.template_definition(engine, name)
     kept = versions.edit(engine, base, definition)
     told = f"Stored {kept.name} {kept.version}; {base.version} is unchanged."
@@ -129,9 +135,11 @@ def _make_default(engine: Engine, by: By, name: str) -> str:
 
 
 _USES = {
-    "default": (_make_default, "default"), "enable": (versions.enable, "enabled"),
-    "disable": (versions.disable, "disabled"), "archive": (versions.archive, "archived"),
-}  # fmt: skip
+    "default": (_make_default, "default"),
+    "enable": (versions.enable, "enabled"),
+    "disable": (versions.disable, "disabled"),
+    "archive": (versions.archive, "archived"),
+}
 """Action → what does it, and the state after it."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed

@@ -31,9 +31,14 @@ class ImportedView:
 def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -> Envelope:
     """What came in, or would have."""
     view = ImportedView(
-        events=found.events, revisions=found.revisions, was_here=found.was_here, imported=origin_view(found.origin) if found.origin else None,
-        files=None if dry_run else found.mirrors, dry_run=dry_run, run=found.run if dry_run else "",
-    )  # fmt: skip
+        events=found.events,
+        revisions=found.revisions,
+        was_here=found.was_here,
+        imported=origin_view(found.origin) if found.origin else None,
+        files=None if dry_run else found.mirrors,
+        dry_run=dry_run,
+        run=found.run if dry_run else "",
+    )
     counts = f"{found.events} events, {found.revisions} revisions"
     if dry_run:
         more = "; it is here already" if found.was_here else ""
@@ -44,5 +49,13 @@ def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -
         else f"Run {found.run} is here now, as history: {counts}"
     )
     stands = standing_of(engine, found.run)
-    return Envelope(True, found.run, None, str(stands.loaded.state.status), str(stands.loaded.state.status), stands.waiting_on,
-                    summary, view=view)  # fmt: skip
+    return Envelope(
+        True,
+        found.run,
+        None,
+        str(stands.loaded.state.status),
+        str(stands.loaded.state.status),
+        stands.waiting_on,
+        summary,
+        view=view,
+    )

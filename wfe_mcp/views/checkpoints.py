@@ -68,10 +68,17 @@ def checkpoint_view(
 ) -> CheckpointView:
     """One checkpoint."""
     return CheckpointView(
-        checkpoint=taken.name, why=taken.why, phase=taken.phase or "", attempt=taken.attempt or 0,
-        at=taken.event.at.isoformat(timespec="seconds"), commit=(taken.commit or "")[:12], skipped=taken.skipped,
-        note=taken.note or "", not_kept=not_kept, files=files,
-    )  # fmt: skip
+        checkpoint=taken.name,
+        why=taken.why,
+        phase=taken.phase or "",
+        attempt=taken.attempt or 0,
+        at=taken.event.at.isoformat(timespec="seconds"),
+        commit=(taken.commit or "")[:12],
+        skipped=taken.skipped,
+        note=taken.note or "",
+        not_kept=not_kept,
+        files=files,
+    )
 
 
 def not_kept(root: Path, commit: str | None) -> tuple[LeftOut, ...]:

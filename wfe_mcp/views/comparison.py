@@ -133,9 +133,13 @@ class _Side:
             _add(spent, each)
         tokens, cost_usd = _used(self._total)
         return RunSide(
-            row=run_row(record, weakened_gates=len(weakened(self._found.loaded))), version=record.template_version, seconds=_told(spent), tokens=tokens, cost_usd=cost_usd,
+            row=run_row(record, weakened_gates=len(weakened(self._found.loaded))),
+            version=record.template_version,
+            seconds=_told(spent),
+            tokens=tokens,
+            cost_usd=cost_usd,
             total_s=round((self._until - record.created_at).total_seconds(), 3),
-        )  # fmt: skip
+        )
 
     def phase(self, path: PhasePath) -> PhaseSide | NoPhase:
         """One phase with all its attempts."""
@@ -146,10 +150,15 @@ class _Side:
         worked = [each for each in tries if each.status is not AttemptStatus.SKIPPED and each.started_at is not None]
         tokens, cost_usd = _used(self._usage.get(path))
         return PhaseSide(
-            state=str(newest.status), attempts=len(worked), iteration=newest.iteration, tokens=tokens, cost_usd=cost_usd,
-            seconds=_told(self._seconds.get(path, {})), sha256=(newest.sha256 or "")[:12] if newest.revision else "",
+            state=str(newest.status),
+            attempts=len(worked),
+            iteration=newest.iteration,
+            tokens=tokens,
+            cost_usd=cost_usd,
+            seconds=_told(self._seconds.get(path, {})),
+            sha256=(newest.sha256 or "")[:12] if newest.revision else "",
             gates=tuple(f"{each.gate} {each.verdict}" for each in attempt_view(self._found, newest).verdicts),
-        )  # fmt: skip
+        )
 
 
 def _used(usage: UsageRecord | None) -> tuple[int | None, float | None]:

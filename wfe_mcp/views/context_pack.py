@@ -179,21 +179,32 @@ def _pack(tx: Tx, found: Overview, attempt: Attempt) -> ContextPack:
     phase = plan.phase(attempt.phase)
     role = plan.template_of(attempt.phase).roles.get(phase.role or "")
     duty = DutyView(
-        phase=attempt.phase, title=phase.title or phase.id, role=phase.role or "",
-        role_description=(role.description or "") if role is not None else "", state=str(attempt.status),
-        attempt=attempt.number, iteration=attempt.iteration, artifact=plan.artifact_name(attempt.phase) or "",
+        phase=attempt.phase,
+        title=phase.title or phase.id,
+        role=phase.role or "",
+        role_description=(role.description or "") if role is not None else "",
+        state=str(attempt.status),
+        attempt=attempt.number,
+        iteration=attempt.iteration,
+        artifact=plan.artifact_name(attempt.phase) or "",
         schema=plan.schema_name(attempt.phase) if phase.output is not None else "",
-        gates=tuple(_gate_words(gate.model_dump(mode="json", by_alias=True, exclude_unset=True)) for gate in phase.gates),
-    )  # fmt: skip
+        gates=tuple(
+            _gate_words(gate.model_dump(mode="json", by_alias=True, exclude_unset=True)) for gate in phase.gates
+        ),
+    )
     return ContextPack(
-        run=record.id, title=record.title, template=f"{record.template}@{record.template_version}",
-        inputs=inputs_at(tx, record, found.loaded.state, attempt.phase), duty=duty, warning=_warning(attempt),
+        run=record.id,
+        title=record.title,
+        template=f"{record.template}@{record.template_version}",
+        inputs=inputs_at(tx, record, found.loaded.state, attempt.phase),
+        duty=duty,
+        warning=_warning(attempt),
         feedback=tuple(
             {"from": str(note.source), "attempt": note.attempt, "message": note.message} for note in attempt.feedback
         ),
         blockers=blocker_views(found.loaded.state, only_open=True),
         attachments=tuple(attachment_lines(tx, record.id)),
-    )  # fmt: skip
+    )
 
 
 def _warning(attempt: Attempt) -> str:
@@ -240,9 +251,15 @@ def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
 def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> HandedIn:
     made = found.loaded.state.attempts[head.phase][head.attempt - 1]
     return HandedIn(
-        phase=head.phase, attempt=head.attempt, iteration=head.iteration, artifact=head.name, revision=head.revision,
-        schema=head.schema_name, state=str(made.status), sent_back=sent_back,
-    )  # fmt: skip
+        phase=head.phase,
+        attempt=head.attempt,
+        iteration=head.iteration,
+        artifact=head.name,
+        revision=head.revision,
+        schema=head.schema_name,
+        state=str(made.status),
+        sent_back=sent_back,
+    )
 
 
 def _commits(found: Overview) -> tuple[CommitView, ...]:
@@ -307,10 +324,11 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
         for note in pack.feedback[-room.lines :]
     )
     inputs = {
-        name: value if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or room is _WHOLE
+        name: value
+        if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or room is _WHOLE
         else said(text, f"input {name}", _INPUT_CHARS)
         for name, value in pack.inputs.items()
-    }  # fmt: skip
+    }
     lists = {
         "reports": pack.reports,
         "commits": pack.commits,
@@ -319,7 +337,13 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
     }
     left = {name: len(lines) - room.lines for name, lines in lists.items() if len(lines) > room.lines}
     return replace(
-        pack, inputs=inputs, reports=reports, feedback=feedback, commits=pack.commits[: room.lines],
-        changes=replace(pack.changes, files=pack.changes.files[: room.lines]), blockers=pack.blockers[-room.lines :],
-        attachments=pack.attachments[-room.lines :], left_out=left,
-    )  # fmt: skip
+        pack,
+        inputs=inputs,
+        reports=reports,
+        feedback=feedback,
+        commits=pack.commits[: room.lines],
+        changes=replace(pack.changes, files=pack.changes.files[: room.lines]),
+        blockers=pack.blockers[-room.lines :],
+        attachments=pack.attachments[-room.lines :],
+        left_out=left,
+    )

@@ -49,9 +49,10 @@ def _duty(duty: DutyView) -> Iterator[str] | list[str]:
     made = f"- submit the artifact {duty.artifact} ({duty.schema})"
     return [
         f"- {_line(duty.title)}: {duty.state}, attempt {duty.attempt}, iteration {duty.iteration}",
-        *([role] if duty.role else []), *([made] if duty.artifact else []),
+        *([role] if duty.role else []),
+        *([made] if duty.artifact else []),
         *(f"- gate {_line(gate)}" for gate in duty.gates),
-    ]  # fmt: skip
+    ]
 
 
 def _inputs(pack: ContextPack) -> list[str]:

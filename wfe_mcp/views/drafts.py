@@ -77,6 +77,10 @@ def _drafts(tx: Tx, found: Overview, path: PhasePath) -> list[RefusedSubmission]
 
 def _line(draft: RefusedSubmission, number: int) -> DraftLine:
     return DraftLine(
-        artifact=f"{DRAFT}{number}", phase=draft.phase, attempt=draft.attempt, faults=len(draft.errors),
-        size_bytes=draft.size_bytes, at=draft.at.isoformat(timespec="seconds"),
-    )  # fmt: skip
+        artifact=f"{DRAFT}{number}",
+        phase=draft.phase,
+        attempt=draft.attempt,
+        faults=len(draft.errors),
+        size_bytes=draft.size_bytes,
+        at=draft.at.isoformat(timespec="seconds"),
+    )

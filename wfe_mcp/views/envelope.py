@@ -91,18 +91,29 @@ class Envelope:
     def to_dict(self) -> dict[str, Any]:
         """The structured form."""
         places: dict[str, Any] = {
-            "run": self.run, "phase": self.phase, "state": self.state, "run_state": self.run_state,
-            "waiting_on": self.waiting_on, "summary": self.summary, "next": [move.to_dict() for move in self.next],
-            "data": self.data, "error": _error(self.error),
-        }  # fmt: skip
+            "run": self.run,
+            "phase": self.phase,
+            "state": self.state,
+            "run_state": self.run_state,
+            "waiting_on": self.waiting_on,
+            "summary": self.summary,
+            "next": [move.to_dict() for move in self.next],
+            "data": self.data,
+            "error": _error(self.error),
+        }
         return {"ok": self.ok} | {key: value for key, value in places.items() if value}
 
     def to_text(self) -> str:
         """The text form: the same facts, one line each, ``data`` as compact JSON."""
         lines = [f"ok: {self.summary}"] if self.ok else []
         lines += [] if self.error is None else [f"{self.error.code}: {self.error.message}"]
-        places = {"run": self.run, "phase": self.phase, "state": self.state, "run_state": self.run_state,
-                  "waiting_on": self.waiting_on}  # fmt: skip
+        places = {
+            "run": self.run,
+            "phase": self.phase,
+            "state": self.state,
+            "run_state": self.run_state,
+            "waiting_on": self.waiting_on,
+        }
         lines.append(" ".join(f"{key}={value}" for key, value in places.items() if value))
         if self.error is not None:
             lines += [f"hint: {self.error.hint}"] if self.error.hint else []

@@ -45,9 +45,17 @@ def envelope_of(
     state = found.loaded.state
     of_phase = str(state.current(PhasePath(phase)).status) if phase else None
     return Envelope(
-        error is None, found.loaded.record.id, phase, of_phase or str(state.status), str(state.status),
-        found.waiting_on, summary, next_moves(found), error=error, view=view,
-    )  # fmt: skip
+        error is None,
+        found.loaded.record.id,
+        phase,
+        of_phase or str(state.status),
+        str(state.status),
+        found.waiting_on,
+        summary,
+        next_moves(found),
+        error=error,
+        view=view,
+    )
 
 
 def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> Envelope:

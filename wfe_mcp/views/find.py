@@ -115,10 +115,17 @@ def opens(hit: Hit) -> str:
 def _hit_view(hit: Hit) -> HitView:
     """A hit without its words."""
     return HitView(
-        kind=str(hit.kind), run=hit.run_id or "", phase=hit.phase or "", attempt=hit.attempt or 0,
-        revision=hit.revision or 0, title=hit.title, at=second(hit.at), link=_link(hit), open=opens(hit),
+        kind=str(hit.kind),
+        run=hit.run_id or "",
+        phase=hit.phase or "",
+        attempt=hit.attempt or 0,
+        revision=hit.revision or 0,
+        title=hit.title,
+        at=second(hit.at),
+        link=_link(hit),
+        open=opens(hit),
         archived=hit.is_archived,
-    )  # fmt: skip
+    )
 
 
 def _link(hit: Hit) -> str:

@@ -73,16 +73,27 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     found = standing_of(engine, run)
     record = found.loaded.record
     start = [
-        "# Start here", "", "An AI coding agent works in this project by wfe-mcp, which keeps the plan and the evidence.", "",
+        "# Start here",
+        "",
+        "An AI coding agent works in this project by wfe-mcp, which keeps the plan and the evidence.",
+        "",
         "1. Read [current-status.md](current-status.md): the state of the run.",
         "2. Read [next-handoff.md](next-handoff.md): what was done, decided and shown, and the next call.",
         f"3. Ask the server itself before you act, these pages may be old: `status(run={record.id!r})`.",
-    ]  # fmt: skip
+    ]
     status = [
-        "# Current status", "", _said(summary(found), 300), "", f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.", "",
-        *_limited([f"- {_said(text, 300)}" for text in blockers(found)] or ["No blockers."], 15), "",
-        *_limited([f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60),
-    ]  # fmt: skip
+        "# Current status",
+        "",
+        _said(summary(found), 300),
+        "",
+        f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
+        "",
+        *_limited([f"- {_said(text, 300)}" for text in blockers(found)] or ["No blockers."], 15),
+        "",
+        *_limited(
+            [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
+        ),
+    ]
     pages = {
         "START_HERE.md": "\n".join(start),
         "current-status.md": "\n".join(status),
@@ -100,15 +111,20 @@ def _page(
         "Done": _limited([f"- {text}" for text in _done(found)], lines),
         "Decided": _limited([f"- {text}" for text in _decided(told, chars)], lines),
         "Evidenced": _limited([f"- {text}" for text in _evidenced(told, evidence, chars)], lines),
-        "Open": [f"Waiting for {found.waiting_on}.", *_limited([f"- {_said(text, 2 * chars)}" for text in blockers(found)], lines)],
+        "Open": [
+            f"Waiting for {found.waiting_on}.",
+            *_limited([f"- {_said(text, 2 * chars)}" for text in blockers(found)], lines),
+        ],
         "Next": _next(found),
         "Budget": [f"- {text}" for text in _budget(found, told)],
-    }  # fmt: skip
+    }
     head = [
-        f"# Hand-off of run {record.id}", "", _said(summary(found), 300),
+        f"# Hand-off of run {record.id}",
+        "",
+        _said(summary(found), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
         *(f"Weakened gate: {_said(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
-    ]  # fmt: skip
+    ]
     body = [
         line for name, told_lines in sections.items() for line in ("", f"## {name}", "", *(told_lines or ["Nothing."]))
     ]

@@ -145,21 +145,51 @@ class InboxLine:
 def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
     """All that waits in one list, oldest first; what has no time comes last."""
     lines = (
-        *(InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command,
-                    (*([UnusualLine(weight="weakened", text="The run is tainted.")] if each.tainted else ()), *each.unusual))
-          for each in view.decisions),
-        *(InboxLine("decision", each.since, each.project, each.run, f'Approve {each.phase} of "{each.title}"?', each.command)
-          for each in view.unasked),
-        *(InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
-          for each in view.tasks),
-        *(InboxLine("opinion", "", each.project, each.run, f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}",
-                    f"wfe-mcp status {each.run}")
-          for each in view.opinions),
-        *(InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
-          for each in view.stopped),
-        *(InboxLine("trust", "", each.folder, "", f"Trust what changed: {', '.join(each.names)}", "wfe-mcp trust")
-          for each in view.trust),
-    )  # fmt: skip
+        *(
+            InboxLine(
+                "decision",
+                each.asked_at,
+                each.project,
+                each.run,
+                each.question,
+                each.command,
+                (
+                    *([UnusualLine(weight="weakened", text="The run is tainted.")] if each.tainted else ()),
+                    *each.unusual,
+                ),
+            )
+            for each in view.decisions
+        ),
+        *(
+            InboxLine(
+                "decision", each.since, each.project, each.run, f'Approve {each.phase} of "{each.title}"?', each.command
+            )
+            for each in view.unasked
+        ),
+        *(
+            InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
+            for each in view.tasks
+        ),
+        *(
+            InboxLine(
+                "opinion",
+                "",
+                each.project,
+                each.run,
+                f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}",
+                f"wfe-mcp status {each.run}",
+            )
+            for each in view.opinions
+        ),
+        *(
+            InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
+            for each in view.stopped
+        ),
+        *(
+            InboxLine("trust", "", each.folder, "", f"Trust what changed: {', '.join(each.names)}", "wfe-mcp trust")
+            for each in view.trust
+        ),
+    )
     return tuple(sorted(lines, key=lambda each: (not each.at, each.at)))
 
 
@@ -173,6 +203,12 @@ def stopped_run(
 ) -> StoppedRun:
     """A line of the inbox."""
     return StoppedRun(
-        run=record.id, title=record.title, template=record.template, state=state, project=project, blockers=blockers,
-        updated_at=second(record.updated_at), command=f"wfe-mcp status {typed(record.id)}",
-    )  # fmt: skip
+        run=record.id,
+        title=record.title,
+        template=record.template,
+        state=state,
+        project=project,
+        blockers=blockers,
+        updated_at=second(record.updated_at),
+        command=f"wfe-mcp status {typed(record.id)}",
+    )

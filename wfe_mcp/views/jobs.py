@@ -100,35 +100,57 @@ def job_rows(engine: Engine, standings: Sequence[JobStanding]) -> tuple[JobRow, 
 def _row(standing: JobStanding, title: str, gate: Gate | None) -> JobRow:
     job = standing.job
     return JobRow(
-        job=job.id, queue=job.queue.partition(":")[0], kind=job.kind, state=str(job.status),
+        job=job.id,
+        queue=job.queue.partition(":")[0],
+        kind=job.kind,
+        state=str(job.status),
         priority=PRIORITIES.get(job.priority, str(job.priority)),
-        created_at=second(job.created_at), run=job.run_id, phase=job.phase, attempt=job.attempt or None,
-        position=standing.position or None, estimate_s=standing.estimate_s or None,
+        created_at=second(job.created_at),
+        run=job.run_id,
+        phase=job.phase,
+        attempt=job.attempt or None,
+        position=standing.position or None,
+        estimate_s=standing.estimate_s or None,
         run_at=second(job.run_at) if _waits(standing) else "",
-        cancelling=job.cancel_requested and job.status is JobStatus.RUNNING, error=(job.error or "")[:300],
-        does=_does(job, gate), title=title,
-    )  # fmt: skip
+        cancelling=job.cancel_requested and job.status is JobStatus.RUNNING,
+        error=(job.error or "")[:300],
+        does=_does(job, gate),
+        title=title,
+    )
 
 
 def job_view(engine: Engine, standing: JobStanding) -> JobView:
     """Everything about one job."""
     job = standing.job
     return JobView(
-        row=job_rows(engine, (standing,))[0], effect=str(job.effect),
-        tries=job.tries, max_attempts=job.max_attempts, timeout_s=job.timeout_s, limit_key=job.limit_key or "",
-        holder=job.lease_owner or "", child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
-        started_at=second(job.started_at), finished_at=second(job.finished_at),
-        waited_s=_between(job.run_at, job.started_at), ran_s=_ran(job), cancel_reason=job.cancel_reason or "",
-        payload=job.payload, result=job.result, error=job.error or "",
-    )  # fmt: skip
+        row=job_rows(engine, (standing,))[0],
+        effect=str(job.effect),
+        tries=job.tries,
+        max_attempts=job.max_attempts,
+        timeout_s=job.timeout_s,
+        limit_key=job.limit_key or "",
+        holder=job.lease_owner or "",
+        child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
+        started_at=second(job.started_at),
+        finished_at=second(job.finished_at),
+        waited_s=_between(job.run_at, job.started_at),
+        ran_s=_ran(job),
+        cancel_reason=job.cancel_reason or "",
+        payload=job.payload,
+        result=job.result,
+        error=job.error or "",
+    )
 
 
 def queue_view(queue: QueueRecord) -> QueueView:
     """The status of one queue."""
     return QueueView(
-        queue=queue.queue, waiting=queue.waiting, running=queue.running, average_wait_s=queue.average_wait_s,
+        queue=queue.queue,
+        waiting=queue.waiting,
+        running=queue.running,
+        average_wait_s=queue.average_wait_s,
         average_run_s=queue.average_run_s,
-    )  # fmt: skip
+    )
 
 
 def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
@@ -171,9 +193,11 @@ def _does(job: JobRecord, gate: Gate | None) -> str:
 
 _DOES = {"opinion": "asks reviewers for an opinion", "files": "reads the files of the project"}
 _TIMERS = {
-    "run": "ends the run when its time is over", "timeout": "ends the attempt when its time is over",
-    "wake": "continues after a wait", "resume": "resumes the run after an outage",
-}  # fmt: skip
+    "run": "ends the run when its time is over",
+    "timeout": "ends the attempt when its time is over",
+    "wake": "continues after a wait",
+    "resume": "resumes the run after an outage",
+}
 
 
 def _waits(standing: JobStanding) -> bool:

@@ -24,17 +24,29 @@ USER = By("user", Channel.CLI, Assurance.PASSKEY)
 """The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
 
 _OPTIONS = {
-    "submit": " --path FILE", "reject": " --feedback TEXT", "force-accept": " --reason TEXT",
+    "submit": " --path FILE",
+    "reject": " --feedback TEXT",
+    "force-accept": " --reason TEXT",
     "opinion overrule": " --reason TEXT",
-}  # fmt: skip
+}
 TOOL_COMMANDS = {
-    "start_phase": "submit {run} {phase} --path FILE", "submit_artifact": "submit {run} {phase} --path FILE",
-    "approve": "approve {run} {phase}", "reject": "reject {run} {phase} --feedback TEXT", "retry_phase": "retry {run} {phase}",
-    "skip_phase": "skip {run} {phase} --reason TEXT", "rollback": "rollback {run} {to}", "control_run": "{action} {run}",
-    "start_run": "start {template} --inputs JSON", "status": "watch {run}", "list_templates": "templates list",
-    "read_artifact": "artifact show {run}", "second_opinion": "opinion ask {run} {phase}", "find": "find QUERY",
-    "save_template": "templates import FILE", "work_items": "work_items",
-}  # fmt: skip
+    "start_phase": "submit {run} {phase} --path FILE",
+    "submit_artifact": "submit {run} {phase} --path FILE",
+    "approve": "approve {run} {phase}",
+    "reject": "reject {run} {phase} --feedback TEXT",
+    "retry_phase": "retry {run} {phase}",
+    "skip_phase": "skip {run} {phase} --reason TEXT",
+    "rollback": "rollback {run} {to}",
+    "control_run": "{action} {run}",
+    "start_run": "start {template} --inputs JSON",
+    "status": "watch {run}",
+    "list_templates": "templates list",
+    "read_artifact": "artifact show {run}",
+    "second_opinion": "opinion ask {run} {phase}",
+    "find": "find QUERY",
+    "save_template": "templates import FILE",
+    "work_items": "work_items",
+}
 """MCP tool → the command that does the same; names in braces are arguments of the call."""
 _UNNAMED = {"run": "RUN", "phase": "PHASE", "template": "TEMPLATE", "to": "TO", "action": "ACTION"}
 

@@ -46,12 +46,17 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
         case "waiting":
             told = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
             move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
-            return _in_run(engine, found, Envelope(
-                True, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job}
-            ))  # fmt: skip
+            return _in_run(
+                engine,
+                found,
+                Envelope(True, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job}),
+            )
         case "failed":
-            refused = Refused("unavailable", f"No opinion came: {found.error}",
-                              "Ask again later, or ask the user to look at: wfe-mcp providers test")  # fmt: skip
+            refused = Refused(
+                "unavailable",
+                f"No opinion came: {found.error}",
+                "Ask again later, or ask the user to look at: wfe-mcp providers test",
+            )
             move = Next("second_opinion", repeat, why="asks again")
             return _in_run(
                 engine, found, Envelope(False, summary=refused.message, data={"job": found.job}, error=refused), move
@@ -68,9 +73,14 @@ def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Ne
     state = stands.loaded.state
     of_phase = str(state.current(PhasePath(found.phase)).status) if found.phase else None
     return replace(
-        envelope, run=found.run, phase=found.phase, state=of_phase or str(state.status), run_state=str(state.status),
-        waiting_on=envelope.waiting_on or stands.waiting_on, next=envelope.next or (*next_moves(stands)[:2], *last),
-    )  # fmt: skip
+        envelope,
+        run=found.run,
+        phase=found.phase,
+        state=of_phase or str(state.status),
+        run_state=str(state.status),
+        waiting_on=envelope.waiting_on or stands.waiting_on,
+        next=envelope.next or (*next_moves(stands)[:2], *last),
+    )
 
 
 def waited_for(found: Envelope) -> str | None:

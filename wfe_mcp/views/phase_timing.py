@@ -36,14 +36,26 @@ Outcome = Literal["completed", "forced", "failed", "skipped", "open"]
 _ENDS = {"RunCompleted", "RunCancelled", "RunFailed"}
 _BEGIN = {"PhaseStarted", "RevisionSubmitted", "TreeChanged"}
 _OUTCOMES: dict[str, Outcome] = {
-    "PhaseCompleted": "completed", "PhaseForced": "forced", "AttemptFailed": "failed", "PhaseSkipped": "skipped",
-}  # fmt: skip
+    "PhaseCompleted": "completed",
+    "PhaseForced": "forced",
+    "AttemptFailed": "failed",
+    "PhaseSkipped": "skipped",
+}
 _TURNS: dict[str, For | None] = {
-    "PhaseReady": "agent", "PhaseStarted": "working", "LeaseLost": "agent",
-    "ApprovalAwaited": "human", "ApprovalAsked": "human", "HumanAwaited": "human",
-    "PhaseCompleted": None, "PhaseForced": None, "AttemptFailed": None, "PhaseSkipped": None, "PhaseProceeded": None,
-    "MendingBegan": "job", "MendingEnded": None,
-}  # fmt: skip
+    "PhaseReady": "agent",
+    "PhaseStarted": "working",
+    "LeaseLost": "agent",
+    "ApprovalAwaited": "human",
+    "ApprovalAsked": "human",
+    "HumanAwaited": "human",
+    "PhaseCompleted": None,
+    "PhaseForced": None,
+    "AttemptFailed": None,
+    "PhaseSkipped": None,
+    "PhaseProceeded": None,
+    "MendingBegan": "job",
+    "MendingEnded": None,
+}
 """What an attempt's time goes to after an event. A phase that the server works waits for a ``job`` where this says ``agent``;
 a completed one that is held waits for a person."""
 
@@ -194,9 +206,11 @@ class _TimingReader:
             clock.task.tries.setdefault(number, "open")
         waits: For | None = "job" if told.get("not_before") else None
         to: dict[str, For | None] = {
-            "running": "working", "ready": "job" if phase.served else "agent", "gating": _gate(phase, "after", 0),
+            "running": "working",
+            "ready": "job" if phase.served else "agent",
+            "gating": _gate(phase, "after", 0),
             "awaiting": "human",
-        }  # fmt: skip
+        }
         self._turn(clock, to.get(status, waits), at)
 
     def _leave(self, paths: Iterable[str], at: datetime) -> None:

@@ -42,7 +42,11 @@ def part_view(value: Json, pointer: str) -> PartView:
 
 def _part(value: Any, pointer: str) -> Any:
     if pointer and not pointer.startswith("/"):
-        raise Refused("bad_argument", f"{pointer!r:.80} is no JSON pointer: one begins with '/'.", f"Did you mean '/{pointer:.80}'?")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{pointer!r:.80} is no JSON pointer: one begins with '/'.",
+            f"Did you mean '/{pointer:.80}'?",
+        )
     for raw in pointer.split("/")[1:] if pointer else []:
         key = raw.replace("~1", "/").replace("~0", "~")
         try:

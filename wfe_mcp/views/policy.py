@@ -60,10 +60,12 @@ def policy_view(engine: Engine) -> PolicyView:
     """The policy of the project of ``engine``."""
     settings = engine.settings()
     return PolicyView(
-        in_force=_rules(policy_in_force(engine)), written=_rules(policy_written(engine)),
-        where=str(engine.root / ".wfe" / "config.toml"), templates=tuple(offer.name for offer in catalogue.offers(engine)),
+        in_force=_rules(policy_in_force(engine)),
+        written=_rules(policy_written(engine)),
+        where=str(engine.root / ".wfe" / "config.toml"),
+        templates=tuple(offer.name for offer in catalogue.offers(engine)),
         untrusted=bool(settings.untrusted),
-    )  # fmt: skip
+    )
 
 
 def planned_view(engine: Engine, plan: PlannedPolicy) -> PlannedPolicyView:
@@ -74,9 +76,12 @@ def planned_view(engine: Engine, plan: PlannedPolicy) -> PlannedPolicyView:
     )
     shown = {**plain(view), "file": sha256_hex(plan.text.encode())}
     return PlannedPolicyView(
-        project=view.project, changes=changes, weakens=view.weakens, command=view.command,
+        project=view.project,
+        changes=changes,
+        weakens=view.weakens,
+        command=view.command,
         shown=sha256_hex(canonical_json(shown).encode()),
-    )  # fmt: skip
+    )
 
 
 def command(plan: PlannedPolicy) -> str:

@@ -74,11 +74,15 @@ def project_view(engine: Engine) -> ProjectContents:
     kinds = {each.name: str(each.kind) for each in facts.checks}
     known = tuple(
         CheckView(
-            name=name, argv=tuple(check.argv), configured=True, cwd=check.cwd or ".", kind=kinds.get(name, ""),
+            name=name,
+            argv=tuple(check.argv),
+            configured=True,
+            cwd=check.cwd or ".",
+            kind=kinds.get(name, ""),
             fault=check_fault(engine.root, check, engine.environment),
         )
         for name, check in configured.items()
-    )  # fmt: skip
+    )
     proposed = tuple(
         CheckView(
             name=each.name,
@@ -91,9 +95,13 @@ def project_view(engine: Engine) -> ProjectContents:
         if each.name not in configured
     )
     return ProjectContents(
-        root=str(engine.root), git=engine.project.is_git,
-        languages=tuple(LanguageView(name=each.name, files=each.files, folders=each.folders) for each in facts.languages),
+        root=str(engine.root),
+        git=engine.project.is_git,
+        languages=tuple(
+            LanguageView(name=each.name, files=each.files, folders=each.folders) for each in facts.languages
+        ),
         packages=tuple(PackageView(path=each.path, manifests=each.manifests) for each in facts.packages),
-        checks=(*known, *proposed), folders_left_out=facts.left_out,
+        checks=(*known, *proposed),
+        folders_left_out=facts.left_out,
         stack=tuple(StackView(**asdict(each)) for each in facts.stacks),
-    )  # fmt: skip
+    )

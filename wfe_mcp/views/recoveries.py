@@ -119,10 +119,16 @@ def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
     assert item is not None, "a phase of a recovery lies inside the phase that failed"
     attempt = state.current(item[0])
     return BlockerView(
-        phase=item[0], reported_by=found.phase, class_=found.kind, fingerprint=found.fingerprint,
-        state=status_of(attempt.status, forced=attempt.forced), times=found.times, cause=_cut(found.cause, chars),
-        next_step=_cut(found.next_step, chars), human_required=found.human_required,
-    )  # fmt: skip
+        phase=item[0],
+        reported_by=found.phase,
+        class_=found.kind,
+        fingerprint=found.fingerprint,
+        state=status_of(attempt.status, forced=attempt.forced),
+        times=found.times,
+        cause=_cut(found.cause, chars),
+        next_step=_cut(found.next_step, chars),
+        human_required=found.human_required,
+    )
 
 
 def _cut(text: str, chars: int) -> str:

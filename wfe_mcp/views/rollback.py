@@ -32,9 +32,15 @@ def preview(engine: Engine, run: str, to: str, files: bool = True) -> Envelope:
     would = rollback.prospect(engine, run, to, files=files)
     paths = would.paths or ()
     view = RollbackPreview(
-        to=would.to, what=would.what, phases=would.places[:_PATHS], files=would.paths is not None, command=would.command,
-        paths=paths[:_PATHS], more_paths=max(0, len(paths) - _PATHS), note=would.note,
-    )  # fmt: skip
+        to=would.to,
+        what=would.what,
+        phases=would.places[:_PATHS],
+        files=would.paths is not None,
+        command=would.command,
+        paths=paths[:_PATHS],
+        more_paths=max(0, len(paths) - _PATHS),
+        note=would.note,
+    )
     begin = ", ".join(view.phases) or "no phase"
     told = f"A rollback to {would.what} would change the state of {begin}"
     told += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
@@ -85,9 +91,11 @@ def _told(engine: Engine, went: rollback.Went, how: str) -> Envelope:
     if went.restored is not None:
         paths = [change.path for change in went.restored.changes]
         files = FilesRestored(
-            restored=len(paths), paths=tuple(paths[:_PATHS]), before=went.safety,
+            restored=len(paths),
+            paths=tuple(paths[:_PATHS]),
+            before=went.safety,
             left=tuple(each.path for each in went.restored.left[:_PATHS]),
-        )  # fmt: skip
+        )
         told += f": {plural(len(paths), 'file')} restored; the files before are in {went.safety}"
     else:
         told += f"; {went.note}" if went.note else ""

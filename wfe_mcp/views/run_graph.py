@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import declared, item_of, name_of, seen_from
 from wfe_mcp.engine.templates.effective_gates import weakened
@@ -152,18 +152,28 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
         tokens, cost_usd = _used(usage.get(path))
         nodes.append(
             NodeView(
-                phase=path, name=name_of(path), kind="loop" if spec.loop is not None else spec.kind, gates=gates,
-                state="pending" if attempt is None else str(attempt.status), attempt=0 if attempt is None else attempt.number,
+                phase=path,
+                name=name_of(path),
+                kind="loop" if spec.loop is not None else spec.kind,
+                gates=gates,
+                state="pending" if attempt is None else str(attempt.status),
+                attempt=0 if attempt is None else attempt.number,
                 needs=tuple(seen_from(path, need) for need in spec.needs),
-                parent=spec.parent or "" if item is None else item[0], item="" if item is None else item[1],
+                parent=spec.parent or "" if item is None else item[0],
+                item="" if item is None else item[1],
                 items=loop_progress(loop) if loop is not None and not (spec.loop and spec.loop.flow) else "",
-                weakened=declared(path) in weak_phases or any(each.weakened for each in gates), tokens=tokens, cost_usd=cost_usd, model=models.get(path),
-                working_s=round(worked.get(path, 0.0), 1), forced=attempt is not None and attempt.forced,
-                held=attempt is not None and attempt.held, role=(attempt and attempt.role) or "",
+                weakened=declared(path) in weak_phases or any(each.weakened for each in gates),
+                tokens=tokens,
+                cost_usd=cost_usd,
+                model=models.get(path),
+                working_s=round(worked.get(path, 0.0), 1),
+                forced=attempt is not None and attempt.forced,
+                held=attempt is not None and attempt.held,
+                role=(attempt and attempt.role) or "",
                 reason="" if attempt is None else attempt.reason,
                 started_at="" if attempt is None else second(attempt.started_at),
             )
-        )  # fmt: skip
+        )
     return GraphView(nodes=tuple(nodes))
 
 
@@ -174,9 +184,11 @@ def timeline_view(engine: Engine, found: Overview) -> TimelineView:
         tasks = _tasks(engine, tx, found)
         usage = dict(tx.usage_by("phase", run_id=record.id))
     return TimelineView(
-        since=_exact(record.created_at), until=_exact(record.ended_at or engine.clock()),
-        is_over=record.ended_at is not None, tasks=tuple(_task(task, usage.get(task.path)) for task in tasks),
-    )  # fmt: skip
+        since=_exact(record.created_at),
+        until=_exact(record.ended_at or engine.clock()),
+        is_over=record.ended_at is not None,
+        tasks=tuple(_task(task, usage.get(task.path)) for task in tasks),
+    )
 
 
 def lineage_view(found: Overview) -> LineageView:
@@ -185,15 +197,25 @@ def lineage_view(found: Overview) -> LineageView:
     return LineageView(
         attempts=tuple(
             AttemptLine(
-                phase=path, attempt=each.number, iteration=each.iteration, state=str(each.status),
-                is_newest=each is state.attempts[path][-1], reason=each.reason, started_at=second(each.started_at),
-                revision=each.revision, sha256=(each.sha256 or "")[:12] if each.revision else "",
-                artifact=found.plan.artifact_name(path) or "", restores=each.restores, recovery=each.recovery,
-                forced=each.forced, feedback=tuple(one.message for one in each.feedback),
+                phase=path,
+                attempt=each.number,
+                iteration=each.iteration,
+                state=str(each.status),
+                is_newest=each is state.attempts[path][-1],
+                reason=each.reason,
+                started_at=second(each.started_at),
+                revision=each.revision,
+                sha256=(each.sha256 or "")[:12] if each.revision else "",
+                artifact=found.plan.artifact_name(path) or "",
+                restores=each.restores,
+                recovery=each.recovery,
+                forced=each.forced,
+                feedback=tuple(one.message for one in each.feedback),
             )
-            for path, _ in _paths(found) for each in state.attempts.get(path, ())
+            for path, _ in _paths(found)
+            for each in state.attempts.get(path, ())
         )
-    )  # fmt: skip
+    )
 
 
 def _paths(found: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
@@ -232,16 +254,23 @@ def _waits(attempt: Attempt | None) -> str:
 def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
     tokens, cost_usd = _used(usage)
     return TaskView(
-        phase=task.path, outcome=task.last, attempts=len(task.tries), tokens=tokens, cost_usd=cost_usd,
+        phase=task.path,
+        outcome=task.last,
+        attempts=len(task.tries),
+        tokens=tokens,
+        cost_usd=cost_usd,
         seconds={name: round(seconds, 3) for name, seconds in task.seconds.items()},
         stretches=tuple(
             StretchView(
-                what=one.to, since=_exact(one.since), until=_exact(one.until), attempt=one.attempt,
+                what=one.to,
+                since=_exact(one.since),
+                until=_exact(one.until),
+                attempt=one.attempt,
                 failed=one.to == "working" and task.tries.get(one.attempt) == "failed",
             )
             for one in task.stretches
         ),
-    )  # fmt: skip
+    )
 
 
 def _tasks(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:

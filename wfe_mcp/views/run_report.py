@@ -102,17 +102,28 @@ def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseVie
 
 def _evidence(found: EvidenceRecord) -> EvidenceView:
     return EvidenceView(
-        id=found.id, gate=found.kind, step=found.data.get("step") or "", log=found.log_path or "", tree=found.tree or "",
-        head=found.head or "", counted_from=origin(found.data.get("tests") or {}),
-    )  # fmt: skip
+        id=found.id,
+        gate=found.kind,
+        step=found.data.get("step") or "",
+        log=found.log_path or "",
+        tree=found.tree or "",
+        head=found.head or "",
+        counted_from=origin(found.data.get("tests") or {}),
+    )
 
 
 def _request(asked: RequestRecord) -> RequestView:
     return RequestView(
-        request=asked.id, phase=asked.phase, attempt=asked.attempt, stage=str(asked.stage), sha256=asked.sha256[:12],
-        assurance=asked.assurance.name.lower(), state=str(asked.status), asked_at=second(asked.created_at),
+        request=asked.id,
+        phase=asked.phase,
+        attempt=asked.attempt,
+        stage=str(asked.stage),
+        sha256=asked.sha256[:12],
+        assurance=asked.assurance.name.lower(),
+        state=str(asked.status),
+        asked_at=second(asked.created_at),
         closed_at=second(asked.closed_at),
-    )  # fmt: skip
+    )
 
 
 def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
@@ -144,15 +155,24 @@ def _void(state: RunState, told: DecisionLine) -> str:
 def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
     return [
         DecisionLine(
-            decision=decision, at=each.at, actor=each.actor, channel=each.channel, assurance=each.assurance,
-            phase=told.get("phase") or "", attempt=told.get("attempt") or 0, sha256=told.get("sha256") or "",
-            comment=told.get("comment") or "", reason=told.get("reason") or "",
-            comments=line_notes(told.get("reason") or "".join(each["message"] for each in (told.get("feedback") or ())[-1:])),
+            decision=decision,
+            at=each.at,
+            actor=each.actor,
+            channel=each.channel,
+            assurance=each.assurance,
+            phase=told.get("phase") or "",
+            attempt=told.get("attempt") or 0,
+            sha256=told.get("sha256") or "",
+            comment=told.get("comment") or "",
+            reason=told.get("reason") or "",
+            comments=line_notes(
+                told.get("reason") or "".join(each["message"] for each in (told.get("feedback") or ())[-1:])
+            ),
         )
         for each in map(run_views.event_view, tx.events_of(run, _REJECTED, *_DECISIONS))
         if each.seq <= upto and (decision := _decision(each))
         for told in (each.payload,)
-    ]  # fmt: skip
+    ]
 
 
 def _decision(event: EventView) -> str:

@@ -130,10 +130,17 @@ def full(standing: Overview) -> RunView:
     run, state, origin = standing.loaded.record, standing.loaded.state, standing.origin
     about = replace(
         brief(standing),
-        more_phases=0, title=run.title, version=run.template_version, worktree=run.worktree,
-        started_at=second(run.created_at), updated_at=second(run.updated_at),
-        triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
-        driver=run.driver or "", roles=standing.roles,
+        more_phases=0,
+        title=run.title,
+        version=run.template_version,
+        worktree=run.worktree,
+        started_at=second(run.created_at),
+        updated_at=second(run.updated_at),
+        triggered_by=run.triggered_by,
+        external_id=run.external_id,
+        archived=run.archived_at is not None,
+        driver=run.driver or "",
+        roles=standing.roles,
         gates=None if state.gates is None else tuple(gate_view(one) for one in state.gates),
         gates_weakened=tuple(one.sentence for one in weakened(standing.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),
@@ -141,7 +148,7 @@ def full(standing: Overview) -> RunView:
         usage=None if standing.spending is None else usage_view(standing.spending.usage),
         context=tuple(context_view(bundle) for bundle in standing.context[:_BUNDLES]),
         recoveries=blocker_views(state),
-    )  # fmt: skip
+    )
     views = (
         replace(about, phases=tuple(attempt_view(standing, attempt, chars) for attempt in state.open_attempts))
         for chars in (1_000, 300, 100)
@@ -153,9 +160,16 @@ def full(standing: Overview) -> RunView:
 def gate_view(one: GateDifference) -> GateView:
     """One difference between the run's gates and its template's."""
     return GateView(
-        phase=one.phase, gate=one.gate, what=one.what, weakens=one.weakens, was=one.was, now=one.now, key=one.key,
-        source=one.source, sha256=one.sha256[:12],
-    )  # fmt: skip
+        phase=one.phase,
+        gate=one.gate,
+        what=one.what,
+        weakens=one.weakens,
+        was=one.was,
+        now=one.now,
+        key=one.key,
+        source=one.source,
+        sha256=one.sha256[:12],
+    )
 
 
 def fork_view(origin: Origin) -> ForkView:
@@ -176,25 +190,39 @@ def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> Ph
     told = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
     return replace(
         _short(standing, attempt),
-        iteration=attempt.iteration, reason="" if told else _clipped(attempt.reason, chars), revision=attempt.revision,
-        sha256=(attempt.sha256 or "")[:12], artifact=standing.plan.artifact_name(attempt.phase) or "",
-        holder=attempt.holder or "", invalid=attempt.invalid, deadline=second(attempt.deadline),
-        verdicts=tuple(_verdict(standing, attempt, verdict, chars) for verdict in attempt.verdicts), forced=attempt.forced,
+        iteration=attempt.iteration,
+        reason="" if told else _clipped(attempt.reason, chars),
+        revision=attempt.revision,
+        sha256=(attempt.sha256 or "")[:12],
+        artifact=standing.plan.artifact_name(attempt.phase) or "",
+        holder=attempt.holder or "",
+        invalid=attempt.invalid,
+        deadline=second(attempt.deadline),
+        verdicts=tuple(_verdict(standing, attempt, verdict, chars) for verdict in attempt.verdicts),
+        forced=attempt.forced,
         steps=tuple(step_view(row, chars if shows else 0) for row in rows),
         step_calls=f"{STEPS}{attempt.made_in}" if rows else "",
-        tools=tools_of(standing.tools, attempt), role=attempt.role or "",
-    )  # fmt: skip
+        tools=tools_of(standing.tools, attempt),
+        role=attempt.role or "",
+    )
 
 
 def step_view(row: StepRecord, chars: int = 0) -> StepView:
     """One step that the server works; with ``chars`` so much of its input and its answer."""
     return StepView(
-        step=row.step, does=row.does, state=str(row.status), tries=row.tries if row.tries > 1 else 0,
-        error=row.error[:300], carried_from=row.carried,
+        step=row.step,
+        does=row.does,
+        state=str(row.status),
+        tries=row.tries if row.tries > 1 else 0,
+        error=row.error[:300],
+        carried_from=row.carried,
         not_before=second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
-        started_at=second(row.started_at), finished_at=second(row.finished_at),
-        input=clipped_json(row.input, chars), output=clipped_json(row.output, chars), took=took(row) if chars else "",
-    )  # fmt: skip
+        started_at=second(row.started_at),
+        finished_at=second(row.finished_at),
+        input=clipped_json(row.input, chars),
+        output=clipped_json(row.output, chars),
+        took=took(row) if chars else "",
+    )
 
 
 def run_row(
@@ -202,25 +230,42 @@ def run_row(
 ) -> RunRow:
     """One line of a list of runs."""
     return RunRow(
-        run=run.id, title=run.title, template=run.template, state=str(run.status), iteration=run.iteration,
-        tainted=run.tainted, started_at=second(run.created_at), updated_at=second(run.updated_at),
-        triggered_by=run.triggered_by, external_id=run.external_id, archived=run.archived_at is not None,
-        imported=run.origin_sha256 is not None, stale=stale, stuck=stuck, waiting_on=waiting_on,
-        reached=run.reached or "", weakened_gates=weakened_gates,
-    )  # fmt: skip
+        run=run.id,
+        title=run.title,
+        template=run.template,
+        state=str(run.status),
+        iteration=run.iteration,
+        tainted=run.tainted,
+        started_at=second(run.created_at),
+        updated_at=second(run.updated_at),
+        triggered_by=run.triggered_by,
+        external_id=run.external_id,
+        archived=run.archived_at is not None,
+        imported=run.origin_sha256 is not None,
+        stale=stale,
+        stuck=stuck,
+        waiting_on=waiting_on,
+        reached=run.reached or "",
+        weakened_gates=weakened_gates,
+    )
 
 
 def origin_view(origin: JsonObject) -> OriginView:
     """Where an imported run comes from."""
     place = origin["place"]
     return OriginView(
-        from_=origin["kind"], at=origin["at"], by=origin["by"], channel=origin["channel"],
-        project=place.get("root") or place.get("project") or "", worktree=place.get("worktree") or "",
-        sha256=origin["sha256"], statements=tuple(origin.get("statements") or ()),
+        from_=origin["kind"],
+        at=origin["at"],
+        by=origin["by"],
+        channel=origin["channel"],
+        project=place.get("root") or place.get("project") or "",
+        worktree=place.get("worktree") or "",
+        sha256=origin["sha256"],
+        statements=tuple(origin.get("statements") or ()),
         not_carried=tuple(
             NotCarried(path=one["path"], message=one["message"]) for one in origin.get("not_carried") or ()
         ),
-    )  # fmt: skip
+    )
 
 
 def _shortened(origin: OriginView) -> OriginView:
@@ -240,9 +285,15 @@ def _shortened(origin: OriginView) -> OriginView:
 def event_view(event: EventRecord) -> EventView:
     """One line of the log."""
     return EventView(
-        seq=event.seq, at=event.at.isoformat(timespec="milliseconds"), type=event.type, actor=event.actor,
-        channel=str(event.channel), assurance=event.assurance.name.lower(), payload=event.payload, hash=event.hash,
-    )  # fmt: skip
+        seq=event.seq,
+        at=event.at.isoformat(timespec="milliseconds"),
+        type=event.type,
+        actor=event.actor,
+        channel=str(event.channel),
+        assurance=event.assurance.name.lower(),
+        payload=event.payload,
+        hash=event.hash,
+    )
 
 
 def _short(standing: Overview, attempt: Attempt) -> PhaseView:
@@ -250,10 +301,14 @@ def _short(standing: Overview, attempt: Attempt) -> PhaseView:
     walks = loop is not None and loop.attempt == attempt.number and _walks(standing, attempt)
     staged = attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}
     return PhaseView(
-        phase=attempt.phase, state=str(attempt.status), attempt=attempt.number,
-        items=loop_progress(loop) if loop is not None and walks else "", stage=str(attempt.stage) if staged else "",
-        mending=attempt.recovery if attempt.repair == "recover" else attempt.repair or "", held=attempt.held,
-    )  # fmt: skip
+        phase=attempt.phase,
+        state=str(attempt.status),
+        attempt=attempt.number,
+        items=loop_progress(loop) if loop is not None and walks else "",
+        stage=str(attempt.stage) if staged else "",
+        mending=attempt.recovery if attempt.repair == "recover" else attempt.repair or "",
+        held=attempt.held,
+    )
 
 
 def _walks(standing: Overview, attempt: Attempt) -> bool:

@@ -88,32 +88,54 @@ def settings_view(engine: Engine) -> SettingsView:
         providers=tuple(map(provider_setting, providers.listed(engine))),
         roles=tuple(map(role_setting, providers.roles(engine))),
         checks=tuple(
-            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where)) for name, check in settings.checks.items()
+            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where))
+            for name, check in settings.checks.items()
         ),
-        approvals=settings.policy.model_dump(mode="json"), page=settings.ui.model_dump(mode="json"),
-        database=DatabaseSetting(path=health.path, schema=health.revision), kinds=KINDS,
-    )  # fmt: skip
+        approvals=settings.policy.model_dump(mode="json"),
+        page=settings.ui.model_dump(mode="json"),
+        database=DatabaseSetting(path=health.path, schema=health.revision),
+        kinds=KINDS,
+    )
 
 
 def provider_setting(line: providers.ProviderLine) -> ProviderSetting:
     """One provider."""
     return ProviderSetting(
-        name=line.name, kind=str(line.kind), where=line.where, key_source=line.key, key_set=line.has_key, enabled=line.enabled,
-        trusted=line.trusted, usable=line.is_usable, layer=line.layer, roles=line.roles,
-    )  # fmt: skip
+        name=line.name,
+        kind=str(line.kind),
+        where=line.where,
+        key_source=line.key,
+        key_set=line.has_key,
+        enabled=line.enabled,
+        trusted=line.trusted,
+        usable=line.is_usable,
+        layer=line.layer,
+        roles=line.roles,
+    )
 
 
 def role_setting(line: providers.RoleLine) -> RoleSetting:
     """One role."""
     return RoleSetting(
-        role=line.name, provider=line.provider, model=line.model, fallback=line.fallback, layer=line.layer,
-        trusted=line.trusted, fault=line.fault,
-    )  # fmt: skip
+        role=line.name,
+        provider=line.provider,
+        model=line.model,
+        fallback=line.fallback,
+        layer=line.layer,
+        trusted=line.trusted,
+        fault=line.fault,
+    )
 
 
 def check_trial(trial: Trial) -> CheckTrial:
     """One trial."""
     return CheckTrial(
-        check=trial.check.name, outcome=str(trial.outcome), works=trial.works, message=trial.message,
-        seconds=round(trial.duration_s, 2), tests=trial.tests, tail=trial.tail, changed=trial.changed,
-    )  # fmt: skip
+        check=trial.check.name,
+        outcome=str(trial.outcome),
+        works=trial.works,
+        message=trial.message,
+        seconds=round(trial.duration_s, 2),
+        tests=trial.tests,
+        tail=trial.tail,
+        changed=trial.changed,
+    )

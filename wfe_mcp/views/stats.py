@@ -81,9 +81,13 @@ class StatsList:
 
 
 def phases(
-    engine: Engine, *, template: str | None = None, since: datetime | None = None, everywhere: bool = False,
+    engine: Engine,
+    *,
+    template: str | None = None,
+    since: datetime | None = None,
+    everywhere: bool = False,
     run: RunId | None = None,
-) -> tuple[PhaseStats, ...]:  # fmt: skip
+) -> tuple[PhaseStats, ...]:
     """A line for each template and phase that has begun, templates by name, phases as they began."""
     project = None if everywhere else engine.project_id
     found: dict[tuple[str, PhasePath], list[PhaseTiming]] = {}
@@ -122,12 +126,19 @@ def _line(
     over = [task for task in tasks if task.last in _OVER]
     tokens, cost = spent or (0, 0.0)
     return PhaseStats(
-        template=template, phase=phase, runs=runs, tasks=len(tasks), attempts=sum(len(task.tries) for task in tasks),
-        first_try=_rate(task.first in _PASSED for task in judged), in_the_end=_rate(task.last in _PASSED for task in over),
-        forced=sum(task.last == "forced" for task in over), working=_spread_of(tasks, "working"),
+        template=template,
+        phase=phase,
+        runs=runs,
+        tasks=len(tasks),
+        attempts=sum(len(task.tries) for task in tasks),
+        first_try=_rate(task.first in _PASSED for task in judged),
+        in_the_end=_rate(task.last in _PASSED for task in over),
+        forced=sum(task.last == "forced" for task in over),
+        working=_spread_of(tasks, "working"),
         waiting={whom: found for whom in WAITS if (found := _spread_of(tasks, whom)) is not None},
-        tokens=tokens, cost_usd=round(cost, 6),
-    )  # fmt: skip
+        tokens=tokens,
+        cost_usd=round(cost, 6),
+    )
 
 
 def _rate(passed: Iterable[bool]) -> Rate:

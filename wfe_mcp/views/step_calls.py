@@ -72,15 +72,23 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
     places: set[PhasePath] = {row.phase for row in rows}
     if len(places) != 1:
         known = dict.fromkeys(f"{STEPS}{row.attempt} of {row.phase}" for row in found.steps)
-        raise Refused("unknown_artifact", f"No calls are called {name!r} in phase {phase!r}.",
-                      f"Calls: {', '.join(known)[:500] or 'there are none'}.")  # fmt: skip
+        raise Refused(
+            "unknown_artifact",
+            f"No calls are called {name!r} in phase {phase!r}.",
+            f"Calls: {', '.join(known)[:500] or 'there are none'}.",
+        )
     calls = tuple(
         CallView(
-            step=row.step, does=row.does, state=str(row.status), error=row.error, input=row.input, output=row.output,
+            step=row.step,
+            does=row.does,
+            state=str(row.status),
+            error=row.error,
+            input=row.input,
+            output=row.output,
             took=took(row),
         )
         for row in rows
-    )  # fmt: skip
+    )
     view = CallsView(artifact=name, phase=places.pop(), attempt=attempt, calls=len(calls))
     if pointer:
         return replace(view, part=part_view(plain(calls), pointer))
@@ -89,9 +97,11 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
         for one in calls[:_LISTED]
     )
     return replace(
-        view, content=tuple(short), hint="one whole: pointer /0, its answer: /0/output",
+        view,
+        content=tuple(short),
+        hint="one whole: pointer /0, its answer: /0/output",
         left_out=max(0, len(calls) - _LISTED),
-    )  # fmt: skip
+    )
 
 
 def call_lines(step: StepView) -> list[str]:

@@ -83,14 +83,25 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
     verb = "submit" if how == "submit" else "edit"
     file = " --path FILE" if how == "submit" else ""
     return FormView(
-        phase=path, title=meant.title or "", kind=spec.kind, state=str(attempt.status), attempt=attempt.number, how=how,
+        phase=path,
+        title=meant.title or "",
+        kind=spec.kind,
+        state=str(attempt.status),
+        attempt=attempt.number,
+        how=how,
         artifact=str(found.plan.artifact_name(path) or ""),
         schema=json_schema(found.plan.schema(path)) if has_artifact else {},
         command=f"wfe-mcp {verb} {found.loaded.record.id} {typed(path)}{file}",
-        why="" if how else _why(attempt, has_artifact=has_artifact), prompt=prompt, of=of, value=value, text=text, faults=faults,
-        gates=tuple(gate_view(gate) for gate in meant.gates), can_force=c.ForceAccept in moves,
+        why="" if how else _why(attempt, has_artifact=has_artifact),
+        prompt=prompt,
+        of=of,
+        value=value,
+        text=text,
+        faults=faults,
+        gates=tuple(gate_view(gate) for gate in meant.gates),
+        can_force=c.ForceAccept in moves,
         can_overrule=c.Overrule in moves,
-    )  # fmt: skip
+    )
 
 
 def _how(attempt: Attempt, kind: str, moves: set[type[c.PhaseCommand]]) -> How:

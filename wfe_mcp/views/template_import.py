@@ -66,8 +66,11 @@ def import_text(
     report = _report(imported, file, version)
     if report.becomes != "template" or report.definition is None:
         if not dry_run:
-            raise Refused("bad_argument", f"{file} is no template but {report.becomes}: it is not stored as one.",
-                          f"At a terminal: {report.command}")  # fmt: skip
+            raise Refused(
+                "bad_argument",
+                f"{file} is no template but {report.becomes}: it is not stored as one.",
+                f"At a terminal: {report.command}",
+            )
         return Envelope(True, summary=f"{file}: {report.format}, {report.becomes}", view=report)
     kept = versions.keep_version(engine, dict(report.definition), "imported", dry_run=dry_run)
     what = f"{kept.name} {kept.version}, from {report.format}"
@@ -98,15 +101,23 @@ def _report(
 
     command = f"wfe-mcp templates import {file}" + (f" --version {version}" if version else "")
     if isinstance(imported, ImportedWork):
-        raise Refused("bad_argument", f"{file} belongs to the folder of another tool, which is imported as a whole.",
-                      "At a terminal: wfe-mcp templates import FOLDER")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{file} belongs to the folder of another tool, which is imported as a whole.",
+            "At a terminal: wfe-mcp templates import FOLDER",
+        )
     lost = _notes(imported.not_carried)
     if isinstance(imported, ImportedTemplate):
         definition = imported.definition | ({"version": version} if version else {})
         return ImportReport(
-            format=imported.format, becomes="template", stored=False, command=command, definition=definition,
-            not_carried=lost, added=_notes(imported.added),
-        )  # fmt: skip
+            format=imported.format,
+            becomes="template",
+            stored=False,
+            command=command,
+            definition=definition,
+            not_carried=lost,
+            added=_notes(imported.added),
+        )
     if isinstance(imported, ImportedPlan):
         text = json.dumps(imported.plan, indent=2, ensure_ascii=False)
         return ImportReport(

@@ -105,9 +105,15 @@ def template_lines(offers: Sequence[Offer]) -> tuple[TemplateLine, ...]:
 
 def _line(offer: Offer) -> TemplateLine:
     return TemplateLine(
-        name=offer.name, title=offer.title, version=offer.version, default=offer.default, state=offer.state or "",
-        description=offer.description, source="" if offer.source == "shipped" else _source(offer), inputs=inputs_schema(offer),
-    )  # fmt: skip
+        name=offer.name,
+        title=offer.title,
+        version=offer.version,
+        default=offer.default,
+        state=offer.state or "",
+        description=offer.description,
+        source="" if offer.source == "shipped" else _source(offer),
+        inputs=inputs_schema(offer),
+    )
 
 
 def _named(inputs: JsonObject) -> JsonObject:
@@ -129,26 +135,37 @@ def _source(offer: Offer) -> str:
 def kept_view(kept: KeptVersion) -> KeptView:
     """A version that was kept."""
     return KeptView(
-        template=kept.name, version=kept.version, sha256=kept.sha256, requires=requires_view(kept.requires),
+        template=kept.name,
+        version=kept.version,
+        sha256=kept.sha256,
+        requires=requires_view(kept.requires),
         not_yet=tuple(NotYet(path=detail.path, message=detail.message) for detail in kept.not_yet),
-        warnings=tuple(f"{detail.path}: {detail.message}" for detail in kept.warnings), shadowed_by=kept.shadowed or "",
-    )  # fmt: skip
+        warnings=tuple(f"{detail.path}: {detail.message}" for detail in kept.warnings),
+        shadowed_by=kept.shadowed or "",
+    )
 
 
 def requires_view(requires: Requires) -> RequiresView:
     """What a template needs of configuration."""
     return RequiresView(
-        checks=tuple(requires.checks), roles=tuple(requires.roles), servers=tuple(requires.servers),
-        context=tuple(requires.context), plugins=tuple(requires.plugins), templates=tuple(requires.templates),
-    )  # fmt: skip
+        checks=tuple(requires.checks),
+        roles=tuple(requires.roles),
+        servers=tuple(requires.servers),
+        context=tuple(requires.context),
+        plugins=tuple(requires.plugins),
+        templates=tuple(requires.templates),
+    )
 
 
 def version_row(record: TemplateRecord) -> VersionRow:
     """One kept version."""
     return VersionRow(
-        version=record.version, sha256=record.sha256[:16], source=record.source, kept_at=second(record.created_at),
+        version=record.version,
+        sha256=record.sha256[:16],
+        source=record.source,
+        kept_at=second(record.created_at),
         parent=(record.parent_sha256 or "")[:16],
-    )  # fmt: skip
+    )
 
 
 def inputs_schema(offer: Offer) -> JsonObject:

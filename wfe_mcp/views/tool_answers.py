@@ -46,25 +46,27 @@ _INPUT_CHARS = 400
 """An answer stays below 10 kB: a long prompt continues in its file, and long inputs are quoted in the prompt."""
 
 
-def list_templates(
-    engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False
-) -> Envelope:  # fmt: skip
+def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False) -> Envelope:
     """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
     del by
     if name:
         offer = templates.template_definition(engine, name)
         start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
         return Envelope(
-            True, summary=f"Template {offer.name} {offer.version}: {offer.title}", next=() if offer.state else (start,),
+            True,
+            summary=f"Template {offer.name} {offer.version}: {offer.title}",
+            next=() if offer.state else (start,),
             view=template_view(offer),
-        )  # fmt: skip
+        )
     found = templates.offers(engine, query, all_states=all_states)
     lines = template_lines(found[:_SHOWN])
     starts = tuple(
         Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
-        if lines[index].inputs == inputs_schema(offer) else Next("list_templates", {"name": offer.name})
-        for index, offer in enumerate(found[:3]) if not offer.state
-    )  # fmt: skip
+        if lines[index].inputs == inputs_schema(offer)
+        else Next("list_templates", {"name": offer.name})
+        for index, offer in enumerate(found[:3])
+        if not offer.state
+    )
     what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
     return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))
 
@@ -83,15 +85,32 @@ def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: b
 
 
 def start_run(
-    engine: Engine, by: By, template: str = "", inputs: dict[str, Any] | None = None, title: str = "", driver: str = "",
-    auto: bool | None = None, idempotency_key: str = "", triggered_by: str = "", external_id: str = "",
+    engine: Engine,
+    by: By,
+    template: str = "",
+    inputs: dict[str, Any] | None = None,
+    title: str = "",
+    driver: str = "",
+    auto: bool | None = None,
+    idempotency_key: str = "",
+    triggered_by: str = "",
+    external_id: str = "",
     roles: Mapping[str, str] | None = None,
-) -> Envelope:  # fmt: skip
+) -> Envelope:
     """Create a run; the answer names its first phase."""
     loaded = runs.start_run(
-        engine, by, template, inputs or {}, title=title, auto=auto, idempotency_key=idempotency_key or None,
-        driver=driver, triggered_by=triggered_by, external_id=external_id, roles=roles,
-    )  # fmt: skip
+        engine,
+        by,
+        template,
+        inputs or {},
+        title=title,
+        auto=auto,
+        idempotency_key=idempotency_key or None,
+        driver=driver,
+        triggered_by=triggered_by,
+        external_id=external_id,
+        roles=roles,
+    )
     return begun(engine, by, loaded)
 
 
@@ -112,25 +131,45 @@ def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     attempt = claim.attempt
     submit = submit_call(claim.loaded.record.id, attempt.phase, attempt.number)
     return Envelope(
-        True, claim.loaded.record.id, attempt.phase, str(attempt.status), str(claim.loaded.state.status), "agent",
-        f"{attempt.phase} is assigned to you (attempt {attempt.number}): do the work, then call submit_artifact", (submit,),
+        True,
+        claim.loaded.record.id,
+        attempt.phase,
+        str(attempt.status),
+        str(claim.loaded.state.status),
+        "agent",
+        f"{attempt.phase} is assigned to you (attempt {attempt.number}): do the work, then call submit_artifact",
+        (submit,),
         view=_claim_view(engine, claim),
-    )  # fmt: skip
+    )
 
 
 def submit_artifact(
-    engine: Engine, by: By, run: str, phase: str, attempt: int | None = None, artifact: dict[str, Any] | None = None,
-    path: str = "", note: str = "", attach: list[str] | None = None,
-) -> Envelope:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run: str,
+    phase: str,
+    attempt: int | None = None,
+    artifact: dict[str, Any] | None = None,
+    path: str = "",
+    note: str = "",
+    attach: list[str] | None = None,
+) -> Envelope:
     """Submit an artifact. The answer may be ``gating``; ``submitted`` has the result."""
     if (artifact is None) == (not path):
         raise Refused(
             "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
         )
     receipt = submissions.submit(
-        engine, by, run, phase, attempt=attempt, artifact=artifact, path=path or None, note=note,
+        engine,
+        by,
+        run,
+        phase,
+        attempt=attempt,
+        artifact=artifact,
+        path=path or None,
+        note=note,
         attach=attach or (),
-    )  # fmt: skip
+    )
     return submitted(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
 
 
@@ -141,18 +180,24 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
     tried, newest = tries[attempt - 1], tries[-1]
     verdicts = run_views.attempt_view(found, tried).verdicts
     view = SubmittedView(
-        attempt=attempt, revision=revision, sha256=(tried.sha256 or "")[:16], verdicts=verdicts,
+        attempt=attempt,
+        revision=revision,
+        sha256=(tried.sha256 or "")[:16],
+        verdicts=verdicts,
         questions=_left_open(engine, found, tried.phase, revision),
-    )  # fmt: skip
+    )
     failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
     if failed:
         message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
         hint = (
-            f"Fix it and resubmit. Attempt {newest.number} is already assigned to you." if newest.status is AttemptStatus.RUNNING
-            else "A rule of this phase continues by itself: follow next." if newest.status is AttemptStatus.FAILED and newest.repair
-            else f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}" if newest.status is AttemptStatus.FAILED
+            f"Fix it and resubmit. Attempt {newest.number} is already assigned to you."
+            if newest.status is AttemptStatus.RUNNING
+            else "A rule of this phase continues by itself: follow next."
+            if newest.status is AttemptStatus.FAILED and newest.repair
+            else f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}"
+            if newest.status is AttemptStatus.FAILED
             else f"Call start_phase to work on attempt {newest.number}."
-        )  # fmt: skip
+        )
         refused = Refused("gate_failed", message[:2500], hint)
         view = replace(view, verdicts=tuple(replace(said, message="") for said in verdicts))
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
@@ -186,9 +231,17 @@ def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Env
 
 
 def control_run(
-    engine: Engine, by: By, run: str, action: control.Action, phase: str = "", reason: str = "", *,
-    max_cost_usd: float | None = None, max_tokens: int | None = None, timeout_s: float | None = None,
-) -> Envelope:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run: str,
+    action: control.Action,
+    phase: str = "",
+    reason: str = "",
+    *,
+    max_cost_usd: float | None = None,
+    max_tokens: int | None = None,
+    timeout_s: float | None = None,
+) -> Envelope:
     """Pause, resume, cancel, proceed, automatic mode. A person who resumes can raise its limits."""
     loaded = control.control(
         engine,
@@ -206,9 +259,15 @@ def control_run(
 
 
 def read_artifact(
-    engine: Engine, by: By, run: str, phase: str = "", artifact: str = "", revision: int | None = None,
-    pointer: str = "", against: str = "",
-) -> Envelope:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run: str,
+    phase: str = "",
+    artifact: str = "",
+    revision: int | None = None,
+    pointer: str = "",
+    against: str = "",
+) -> Envelope:
     """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
     del by
     found = standing_of(engine, run)

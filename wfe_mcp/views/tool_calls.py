@@ -102,9 +102,12 @@ def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> ToolsView | None:
     if not own:
         return None
     return ToolsView(
-        artifact=f"{TOOLS}{attempt.number}", calls=sum(one.calls for one in own), failed=sum(one.failed for one in own),
-        seconds=round(sum(one.duration_ms for one in own) / 1000, 1), names={one.name: one.calls for one in own},
-    )  # fmt: skip
+        artifact=f"{TOOLS}{attempt.number}",
+        calls=sum(one.calls for one in own),
+        failed=sum(one.failed for one in own),
+        seconds=round(sum(one.duration_ms for one in own) / 1000, 1),
+        names={one.name: one.calls for one in own},
+    )
 
 
 def tools_words(view: ToolsView) -> str:
@@ -134,25 +137,35 @@ def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
     path, attempt = PhasePath(phase), int(number) if number.isdecimal() else 0
     if path not in found.loaded.state.attempts or not 0 < attempt <= len(found.loaded.state.attempts[path]):
         lines = ", ".join(f"{line.artifact} of {line.phase}" for line in tools_listed(found)) or "there are none"
-        raise Refused("unknown_artifact", f"No tool calls are called {name!r} in phase {phase!r}.",
-                      f"Name the phase and its attempt. Tool calls: {lines[:500]}.")  # fmt: skip
+        raise Refused(
+            "unknown_artifact",
+            f"No tool calls are called {name!r} in phase {phase!r}.",
+            f"Name the phase and its attempt. Tool calls: {lines[:500]}.",
+        )
     calls = tx.tool_calls(found.loaded.record.id, path, attempt)
     about = ToolsLine(artifact=name, phase=phase, attempt=attempt, calls=len(calls))
     if pointer:
         return ToolsPart(line=about, part=part_view(plain([tool_call_view(call) for call in calls]), pointer))
     return ToolsPart(
-        line=about, content=tuple(_line(call) for call in calls[:_LISTED]), left_out=max(0, len(calls) - _LISTED),
+        line=about,
+        content=tuple(_line(call) for call in calls[:_LISTED]),
+        left_out=max(0, len(calls) - _LISTED),
         hint="one whole: pointer /0, its output: /0/output",
-    )  # fmt: skip
+    )
 
 
 def tool_call_view(call: ToolCallRecord) -> ToolCallView:
     """One use of a tool."""
     return ToolCallView(
-        tool=call.name, input=call.input, ok=call.ok, ms=call.duration_ms,
-        at=call.started_at.isoformat(timespec="milliseconds"), output=call.output, output_bytes=call.output_bytes,
+        tool=call.name,
+        input=call.input,
+        ok=call.ok,
+        ms=call.duration_ms,
+        at=call.started_at.isoformat(timespec="milliseconds"),
+        output=call.output,
+        output_bytes=call.output_bytes,
         output_sha256=call.output_sha256,
-    )  # fmt: skip
+    )
 
 
 def given_words(text: str) -> str:

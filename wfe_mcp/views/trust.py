@@ -81,9 +81,16 @@ def trust_view(engine: Engine, names: Sequence[str] = ()) -> TrustView:
     if any(one.kind == "approvers" for one in shown):
         keys, goes_on = pinned_view(engine).keys, continues(engine, approvers_here(engine.root))
     return TrustView(
-        engine.project_id, str(engine.root), tuple(pending), tuple(trust_listing(engine, one) for one in shown), review,
-        own.changed, tuple(templates_enabled(engine)) if reviews else (), keys, goes_on,
-    )  # fmt: skip
+        engine.project_id,
+        str(engine.root),
+        tuple(pending),
+        tuple(trust_listing(engine, one) for one in shown),
+        review,
+        own.changed,
+        tuple(templates_enabled(engine)) if reviews else (),
+        keys,
+        goes_on,
+    )
 
 
 def trusted_listings(engine: Engine) -> list[TrustListing]:
@@ -112,14 +119,25 @@ def listing_data(listing: TrustListing) -> dict[str, Any]:
     """One listing as plain values."""
     one = listing.pending
     data: dict[str, Any] = {
-        "name": one.name, "kind": one.kind, "sha256": one.sha256, "where": one.where, "compared": listing.compared,
-        "weakens_gates": bool(listing.weakening), "effects": [_effect_data(each) for each in listing.changes],
-    }  # fmt: skip
+        "name": one.name,
+        "kind": one.kind,
+        "sha256": one.sha256,
+        "where": one.where,
+        "compared": listing.compared,
+        "weakens_gates": bool(listing.weakening),
+        "effects": [_effect_data(each) for each in listing.changes],
+    }
     return data | ({"problems": list(listing.problems)} if listing.problems else {})
 
 
 def _effect_data(change: EffectChange) -> dict[str, Any]:
     effect = change.effect
-    data: dict[str, Any] = {"mark": change.mark, "kind": effect.kind, "subject": effect.subject, "detail": effect.detail,
-                            "weakens": effect.weakens, "source": effect.source}  # fmt: skip
+    data: dict[str, Any] = {
+        "mark": change.mark,
+        "kind": effect.kind,
+        "subject": effect.subject,
+        "detail": effect.detail,
+        "weakens": effect.weakens,
+        "source": effect.source,
+    }
     return data | ({"was": change.was} if change.mark == "changed" else {})

@@ -108,11 +108,19 @@ class UsageStats:
 def usage_view(usage: UsageRecord) -> UsageView:
     """What some calls used together."""
     return UsageView(
-        calls=usage.calls, cost_usd=round(usage.cost_usd, 6), input_tokens=usage.input_tokens, output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens,
-        in_flight=usage.in_flight, failed=usage.failed, lost=usage.lost, unpriced=usage.unpriced,
-        reserved_usd=round(usage.reserved_usd, 6), reserved_tokens=usage.reserved_tokens,
-    )  # fmt: skip
+        calls=usage.calls,
+        cost_usd=round(usage.cost_usd, 6),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        in_flight=usage.in_flight,
+        failed=usage.failed,
+        lost=usage.lost,
+        unpriced=usage.unpriced,
+        reserved_usd=round(usage.reserved_usd, 6),
+        reserved_tokens=usage.reserved_tokens,
+    )
 
 
 def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:
@@ -160,9 +168,13 @@ def spent_line(spending: Spending | None) -> str:
 
 
 def stats(
-    engine: Engine, *, since: datetime | None = None, everywhere: bool = False, template: str | None = None,
+    engine: Engine,
+    *,
+    since: datetime | None = None,
+    everywhere: bool = False,
+    template: str | None = None,
     run: RunId | None = None,
-) -> UsageStats:  # fmt: skip
+) -> UsageStats:
     """What this project's calls to models used (all projects': ``everywhere``), in all and by template, role, model, day.
 
     ``template``, ``run``: only those of its runs, or of one.
@@ -175,6 +187,9 @@ def stats(
         by: tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found) for by, found in groups.items()
     }
     return UsageStats(
-        total=usage_view(total), by_template=lines["template"], by_role=lines["role"], by_model=lines["model"],
+        total=usage_view(total),
+        by_template=lines["template"],
+        by_role=lines["role"],
+        by_model=lines["model"],
         by_day=lines["day"],
-    )  # fmt: skip
+    )

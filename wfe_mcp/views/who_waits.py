@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import AttemptStatus
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ _PLAN: Part = {"id": "plan", "prompt": "Plan ${inputs.goal}", "output": {"artifa
 _BUILD: Part = {"id": "build", "prompt": "Build it.", "output": {"artifact": "change", "schema": "change@1"}}
 _CODE: Part = {"id": "code", "prompt": "Do it.", "output": {"artifact": "change", "schema": "change@1"}}
 _REVIEW: Part = {
-    "id": "review", "prompt": "Review it.", "output": {"artifact": "review", "schema": "review@1"},
+    "id": "review",
+    "prompt": "Review it.",
+    "output": {"artifact": "review", "schema": "review@1"},
     "next": [{"if": "${artifacts.review.verdict == 'fail'}", "goto": "build", "max": 2}],
-}  # fmt: skip
+}
 _INPUTS: Part = {"type": "object", "properties": {"goal": {"type": "string"}, "number": {"type": "integer"}}}
 _EACH: Part = {"in": "${artifacts.plan.steps}", "as": "step"}
 
@@ -247,12 +249,15 @@ EXAMPLES: Mapping[str, Mapping[str, Part]] = {
     "on_fail block": {"do": {"do": "block"}},
     "on_fail fail": {"do": {"do": "fail"}},
     "on_fail subflow": {
-        "do": {"do": "subflow"}, "template": {"template": "quick_fix"},
-        "with": {"with": {"problem": "${phase.feedback[0].message}"}}, "max_attempts": {"max_attempts": 2}, "same_blocker": {"same_blocker": 1},
+        "do": {"do": "subflow"},
+        "template": {"template": "quick_fix"},
+        "with": {"with": {"problem": "${phase.feedback[0].message}"}},
+        "max_attempts": {"max_attempts": 2},
+        "same_blocker": {"same_blocker": 1},
         "definition": {"definition": {"format": "wfe/1", "name": "quick_fix", "version": "1.0.0", "phases": [_BUILD]}},
     },
     "on_fail compensate": {"do": {"do": "compensate"}},
-}  # fmt: skip
+}
 """Section of the reference → key → an example."""
 
 
@@ -262,9 +267,13 @@ def whole(section: str, part: Part, required: Mapping[str, Any]) -> Part:
     if section == "template":
         return made
     return {
-        "format": "wfe/1", "name": "example", "version": "1.0.0", "inputs": _INPUTS,
-        "roles": {"builder": {"provider": "first"}, "qa": {"provider": "second"}}, **_AROUND.get(section, _in_phase(section))(made),
-    }  # fmt: skip
+        "format": "wfe/1",
+        "name": "example",
+        "version": "1.0.0",
+        "inputs": _INPUTS,
+        "roles": {"builder": {"provider": "first"}, "qa": {"provider": "second"}},
+        **_AROUND.get(section, _in_phase(section))(made),
+    }
 
 
 def _phases(*phases: Part) -> Part:

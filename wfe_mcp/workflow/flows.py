@@ -48,8 +48,11 @@ def whole(definition: dict[str, Any], find: Callable[[str], dict[str, Any]]) -> 
 def held_template(shape: FlowPhase | SubflowRule) -> Template:
     """The embedded template. Refuses ``unknown_template`` when it is not embedded yet."""
     if shape.definition is None:
-        raise Refused("unknown_template", f"Template {shape.template!r} is not embedded yet: that happens when a run starts.",
-                      "Start a run of the template that names it.")  # fmt: skip
+        raise Refused(
+            "unknown_template",
+            f"Template {shape.template!r} is not embedded yet: that happens when a run starts.",
+            "Start a run of the template that names it.",
+        )
     return _parsed(canonical_json(shape.definition))
 
 
@@ -134,8 +137,11 @@ def _found(name: str, around: tuple[str, ...], find: Callable[[str], dict[str, A
             "invalid_template", f"Template {base!r} would contain itself: {way}.", "Remove one of these references."
         )
     if len(around) > MAX_DEPTH:
-        raise Refused("invalid_template", f"More than {MAX_DEPTH} levels of templates are nested: {' → '.join((*around, base))}.",
-                      "Use the inner ones one after another instead.")  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"More than {MAX_DEPTH} levels of templates are nested: {' → '.join((*around, base))}.",
+            "Use the inner ones one after another instead.",
+        )
     return find(name)
 
 

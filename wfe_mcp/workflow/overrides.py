@@ -73,9 +73,12 @@ def overridden(
             continue
         _change(made, phases[name], override, at, faults)
     if faults:
-        raise Refused("invalid_template", f"The configuration of template {made['name']!r} is invalid: {faults[0].message}.",
-                      "Fix the [templates] tables named in details, in .wfe/config.toml or your user configuration.",
-                      tuple(faults))  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"The configuration of template {made['name']!r} is invalid: {faults[0].message}.",
+            "Fix the [templates] tables named in details, in .wfe/config.toml or your user configuration.",
+            tuple(faults),
+        )
     return made
 
 

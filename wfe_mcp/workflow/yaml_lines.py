@@ -177,5 +177,9 @@ def _scalar(loader: Any, event: Any, line: int) -> object:
 
 def _invalid(shown: str, line: int, message: str) -> Refused:
     detail = Detail(f"line {line}", message)
-    return Refused("invalid_template", f"{shown} cannot be read, line {line}: {message}.",
-                   f"Fix the line; at most {MAX_BYTES:,} bytes of plain YAML are read.", (detail,))  # fmt: skip
+    return Refused(
+        "invalid_template",
+        f"{shown} cannot be read, line {line}: {message}.",
+        f"Fix the line; at most {MAX_BYTES:,} bytes of plain YAML are read.",
+        (detail,),
+    )

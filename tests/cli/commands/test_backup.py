@@ -143,8 +143,10 @@ def test_what_is_no_backup_is_refused(cli: Terminal, worked: str) -> None:
     (cli.root / "text.db").write_text("not a database at all, only words" * 100)
     (cli.root / "empty.db").write_text("")
     assert [cli.json("restore", name, pin=PIN).refusal for name in ("none.db", "text.db", "empty.db")] == [
-        "bad_argument", "unavailable", "bad_argument",
-    ]  # fmt: skip
+        "bad_argument",
+        "unavailable",
+        "bad_argument",
+    ]
     assert cli.json("restore", str(cli.database), pin=PIN).refusal == "bad_argument"
 
 

@@ -22,7 +22,7 @@ from tests.cli.conftest import trusted
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Said, Terminal
 from tests.docs.conftest import ROOT, blocks_of
-from wfe_mcp.clients import connect, trial
+from wfe_mcp.clients import look, trial
 from wfe_mcp.clients.table import CLIENTS, Client, Scope
 from wfe_mcp.testing.agent import drive
 from wfe_mcp.testing.stdio_client import HANDSHAKE, StdioClient
@@ -110,7 +110,7 @@ def shown_file(client: Client, scope: Scope) -> bytes:
 @contextmanager
 def started(cli: Terminal, client: Client, scope: Scope) -> Generator[StdioClient]:
     """The client, which starts the server as its file says: with its variables, in the folder that it has, in a window of its own."""
-    found = connect.look(client, places(cli), scope)
+    found = look.look(client, places(cli), scope)
     program = shutil.which(found.argv[0])
     assert program is not None
     own = places(cli).env

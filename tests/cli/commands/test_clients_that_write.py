@@ -12,9 +12,9 @@ import pytest
 
 from tests.cli.client_files import everything, file_of, held, install, places, prepare
 from tests.cli.scene import Terminal
-from wfe_mcp.clients.connect import client_named
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.hooks import MARK, hook_file
+from wfe_mcp.clients.look import client_named
 from wfe_mcp.clients.table import Client, Scope
 
 MINE = {
@@ -106,7 +106,10 @@ def test_a_second_install_finds_its_entry_and_uninstall_leaves_what_the_client_w
 def test_a_file_of_a_user_ends_as_the_client_alone_would_have_left_it(
     empty: Terminal, writer: Writer, prepared: dict[str, str]
 ) -> None:
-    texts = {form: text if prepared is MINE else text.replace("{", "{{").replace("}", "}}") for form, text in prepared.items()}  # fmt: skip
+    texts = {
+        form: text if prepared is MINE else text.replace("{", "{{").replace("}", "}}")
+        for form, text in prepared.items()
+    }
     before = prepare(empty, writer.client, writer.scope, texts).decode()
     install(empty, writer.client, writer.scope)
     let_it_write(empty, writer)

@@ -27,10 +27,12 @@ def test_j7_two_runs_are_put_side_by_side(cli: Terminal) -> None:
     assert lines[0] == "Both phases differ."
     table = "\n".join(" ".join(line.split()) for line in lines)
     for told in (
-        f"{one} {two}", "title A letter A letter", "took 10 min 30 s 15 min 30 s",
+        f"{one} {two}",
+        "title A letter A letter",
+        "took 10 min 30 s 15 min 30 s",
         "draft 1 attempt, agent 30 s 1 attempt, agent 30 s, other artifact",
         "send 1 attempt, human 10 min, approval pass 2 attempts, human 15 min, approval pass, same artifact",
-    ):  # fmt: skip
+    ):
         assert told in table
     assert "template: differs" not in table and "inputs: differs" not in table
     said = cli("compare", one, two).err
@@ -44,8 +46,9 @@ def test_a_comparison_is_one_json_document(cli: Terminal) -> None:
     assert said.document["summary"].startswith("No phase differs")
     assert [each["run"] for each in said.data["runs"]] == [one, two]
     assert [(each["phase"], each["same"], each["artifact"]) for each in said.data["phases"]] == [
-        ("draft", True, "same"), ("send", True, "same"),
-    ]  # fmt: skip
+        ("draft", True, "same"),
+        ("send", True, "same"),
+    ]
     first = said.data["phases"][1]["sides"][0]
     assert (first["state"], first["attempts"], first["seconds"], first["gates"]) == (
         "completed",

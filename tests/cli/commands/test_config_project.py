@@ -24,8 +24,15 @@ def test_the_project_is_shown_with_its_languages_folders_and_checks(cli: Termina
     assert checks["test"]["configured"] is True
     assert (checks["build"]["argv"], checks["build"]["configured"]) == (["go", "build", "./..."], False)
     assert data["stack"] == [
-        {"folder": ".", "language": "Go", "manager": "go", "runner": "go test", "command": ["go", "test", "./..."], "check": "test"}
-    ]  # fmt: skip
+        {
+            "folder": ".",
+            "language": "Go",
+            "manager": "go",
+            "runner": "go test",
+            "command": ["go", "test", "./..."],
+            "check": "test",
+        }
+    ]
     assert config.read_bytes() == before, "nothing is written"
     text = cli("config", "project").out
     assert "Go" in text and "not configured" in text

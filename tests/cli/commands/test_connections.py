@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.client_files import findings, install, posix, put
 from tests.cli.scene import PIN, Terminal
-from wfe_mcp.clients.connect import client_named
+from wfe_mcp.clients.look import client_named
 
 
 def chosen_pin(_prompt: str) -> str:
@@ -52,31 +52,109 @@ def test_init_without_a_terminal_names_the_clients_and_connects_none(empty: Term
 AGAIN = "fix: wfe-mcp uninstall --client {0} --scope project, then wfe-mcp install --client {0} --scope project"
 OURS = '"command": "wfe-mcp", "args": ["serve"{0}]'
 CLAUDE = '{"mcpServers": {"wfe": {' + OURS + ', "type": "stdio", "alwaysLoad": true}}}'
-NO_TRUST = "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"  # fmt: skip
-CODEX = '[mcp_servers.wfe]\ncommand = "wfe-mcp"\nargs = ["serve"]\nrequired = true\nstartup_timeout_sec = 30\ntool_timeout_sec = 120\nenv_vars = ["WFE_DATABASE_URL"]\n'  # fmt: skip
+NO_TRUST = "Codex ignores it, because it does not trust this project; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
+CODEX = '[mcp_servers.wfe]\ncommand = "wfe-mcp"\nargs = ["serve"]\nrequired = true\nstartup_timeout_sec = 30\ntool_timeout_sec = 120\nenv_vars = ["WFE_DATABASE_URL"]\n'
 GEMINI = '{"mcpServers": {"wfe": {' + OURS + ', "timeout": 1, "trust": true}}}'
-NO_FOLDER = "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"  # fmt: skip
+NO_FOLDER = "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"
 
 
 @pytest.mark.parametrize(
     ("file", "text", "topic", "level", "message"),
     [
-        (".mcp.json", "{", "Claude Code", "problem", "Claude Code cannot read ROOT/.mcp.json, line 1: expected a key in double quotes. Fix that file first; it was not changed."),
-        (".mcp.json", '{"mcpServers": {"wfe": {"command": "node"}}}', "Claude Code", "note", "ROOT/.mcp.json has a server 'wfe' that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client claude-code"),
-        (".mcp.json", CLAUDE.replace("{0}", "").replace('"wfe-mcp"', '"/gone/wfe-mcp"'), "Claude Code", "problem", "ROOT/.mcp.json: its command /gone/wfe-mcp is not found; " + AGAIN.format("claude-code")),
-        (".mcp.json", CLAUDE.replace("{0}", ', "--project", "/gone"'), "Claude Code", "problem", "ROOT/.mcp.json: it names the project /gone, which is no folder; fix: correct --project there"),
-        (".mcp.json", CLAUDE.replace("{0}", ', "--project=/"'), "Claude Code", "note", "ROOT/.mcp.json: it always serves the project /, not this one; fix: remove --project there"),
-        (".mcp.json", CLAUDE.replace("{0}", "").replace('"type": "stdio"', '"env": {"WFE_PROJECT": "/"}, "type": "stdio"'), "Claude Code", "note", "ROOT/.mcp.json: it always serves the project /, not this one; fix: remove --project there"),
-        (".mcp.json", CLAUDE.replace("{0}", "").replace(', "alwaysLoad": true', ""), "Claude Code", "note", "ROOT/.mcp.json: the entry lacks alwaysLoad; " + AGAIN.format("claude-code")),
-        (".mcp.json", CLAUDE.replace("{0}", "").replace(', "alwaysLoad"', ', "disabled": true, "alwaysLoad"'), "Claude Code", "problem", "ROOT/.mcp.json: the server is disabled there; fix: enable it"),
-        (".gemini/settings.json", GEMINI.replace("{0}", "").replace('"timeout": 1, ', ""), "Gemini CLI", "note", "ROOT/.gemini/settings.json: the entry lacks timeout; " + AGAIN.format("gemini-cli")),
+        (
+            ".mcp.json",
+            "{",
+            "Claude Code",
+            "problem",
+            "Claude Code cannot read ROOT/.mcp.json, line 1: expected a key in double quotes. Fix that file first; it was not changed.",
+        ),
+        (
+            ".mcp.json",
+            '{"mcpServers": {"wfe": {"command": "node"}}}',
+            "Claude Code",
+            "note",
+            "ROOT/.mcp.json has a server 'wfe' that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client claude-code",
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", "").replace('"wfe-mcp"', '"/gone/wfe-mcp"'),
+            "Claude Code",
+            "problem",
+            "ROOT/.mcp.json: its command /gone/wfe-mcp is not found; " + AGAIN.format("claude-code"),
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", ', "--project", "/gone"'),
+            "Claude Code",
+            "problem",
+            "ROOT/.mcp.json: it names the project /gone, which is no folder; fix: correct --project there",
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", ', "--project=/"'),
+            "Claude Code",
+            "note",
+            "ROOT/.mcp.json: it always serves the project /, not this one; fix: remove --project there",
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", "").replace('"type": "stdio"', '"env": {"WFE_PROJECT": "/"}, "type": "stdio"'),
+            "Claude Code",
+            "note",
+            "ROOT/.mcp.json: it always serves the project /, not this one; fix: remove --project there",
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", "").replace(', "alwaysLoad": true', ""),
+            "Claude Code",
+            "note",
+            "ROOT/.mcp.json: the entry lacks alwaysLoad; " + AGAIN.format("claude-code"),
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", "").replace(', "alwaysLoad"', ', "disabled": true, "alwaysLoad"'),
+            "Claude Code",
+            "problem",
+            "ROOT/.mcp.json: the server is disabled there; fix: enable it",
+        ),
+        (
+            ".gemini/settings.json",
+            GEMINI.replace("{0}", "").replace('"timeout": 1, ', ""),
+            "Gemini CLI",
+            "note",
+            "ROOT/.gemini/settings.json: the entry lacks timeout; " + AGAIN.format("gemini-cli"),
+        ),
         (".codex/config.toml", CODEX, "Codex", "note", "ROOT/.codex/config.toml: " + NO_TRUST),
-        (".mcp.json", CLAUDE.replace("{0}", ""), "Claude Code", "ok", "ROOT/.mcp.json, serves the project that the client is started in; it asks before each call of a tool; claude -p refuses the calls"),
-        (".mcp.json", CLAUDE.replace("{0}", ', "--project", "."'), "Claude Code", "ok", "ROOT/.mcp.json, serves .; it asks before each call of a tool; claude -p refuses the calls"),
-        (".mcp.json", CLAUDE.replace("{0}", ', "--project", "${X}"'), "Claude Code", "ok", "ROOT/.mcp.json, serves ${X}; it asks before each call of a tool; claude -p refuses the calls"),
-        (".gemini/settings.json", GEMINI.replace("{0}", ""), "Gemini CLI", "ok", "ROOT/.gemini/settings.json, serves the project that the client is started in"),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", ""),
+            "Claude Code",
+            "ok",
+            "ROOT/.mcp.json, serves the project that the client is started in; it asks before each call of a tool; claude -p refuses the calls",
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", ', "--project", "."'),
+            "Claude Code",
+            "ok",
+            "ROOT/.mcp.json, serves .; it asks before each call of a tool; claude -p refuses the calls",
+        ),
+        (
+            ".mcp.json",
+            CLAUDE.replace("{0}", ', "--project", "${X}"'),
+            "Claude Code",
+            "ok",
+            "ROOT/.mcp.json, serves ${X}; it asks before each call of a tool; claude -p refuses the calls",
+        ),
+        (
+            ".gemini/settings.json",
+            GEMINI.replace("{0}", ""),
+            "Gemini CLI",
+            "ok",
+            "ROOT/.gemini/settings.json, serves the project that the client is started in",
+        ),
     ],
-)  # fmt: skip
+)
 def test_doctor_says_what_is_wrong_with_a_connection_and_how_to_fix_it(
     empty: Terminal, monkeypatch: pytest.MonkeyPatch, file: str, text: str, topic: str, level: str, message: str
 ) -> None:
@@ -114,7 +192,11 @@ def test_doctor_knows_who_trusts_the_project(empty: Terminal, monkeypatch: pytes
     assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["note"]
     put(home / ".gemini" / "trustedFolders.json", "{")
     assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["note"]
-    for folder, kind in ((empty.root, "TRUST_FOLDER"), (empty.root.parent, "TRUST_FOLDER"), (empty.root.parent, "TRUST_PARENT")):  # fmt: skip
+    for folder, kind in (
+        (empty.root, "TRUST_FOLDER"),
+        (empty.root.parent, "TRUST_FOLDER"),
+        (empty.root.parent, "TRUST_PARENT"),
+    ):
         put(home / ".gemini" / "trustedFolders.json", json.dumps({"/other": "TRUST_FOLDER", str(folder): kind}))
         assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["ok"]
 
@@ -166,7 +248,10 @@ def test_doctor_says_which_wfe_mcp_the_path_and_an_entry_name(
     system = "/usr/bin:/bin"
     monkeypatch.setenv("PATH", system)
     ((level, message),) = findings(empty, "PATH")
-    assert (level, message) == ("note", f"wfe-mcp is not found; fix: uv tool update-shell, then open a new terminal; until then: {scripts}/wfe-mcp")  # fmt: skip
+    assert (level, message) == (
+        "note",
+        f"wfe-mcp is not found; fix: uv tool update-shell, then open a new terminal; until then: {scripts}/wfe-mcp",
+    )
     put(other, "#!/bin/sh\necho wfe-mcp 0.0.1\n")
     other.chmod(0o755)
     monkeypatch.setenv("PATH", f"{other.parent}:{system}")

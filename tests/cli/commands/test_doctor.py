@@ -47,7 +47,10 @@ def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
         "  ! check test cannot start here, so its gates cannot pass: no-such-program is not found on PATH\n" in said.out
     )
     (cli.root / ".wfe" / "config.toml").unlink()
-    assert "! check test is not configured, so its gates cannot pass; the user fixes it with: wfe-mcp init" in cli("start", "careful").out  # fmt: skip
+    assert (
+        "! check test is not configured, so its gates cannot pass; the user fixes it with: wfe-mcp init"
+        in cli("start", "careful").out
+    )
 
 
 def test_init_says_that_a_configured_check_cannot_start(cli: Terminal) -> None:

@@ -18,7 +18,7 @@ from tests.cli.scene import PIN, Terminal
 from tests.packages import on_the_path
 from wfe_mcp.cli.commands import doctor
 from wfe_mcp.cli.terminal import health as terminal_health
-from wfe_mcp.clients.connect import client_named
+from wfe_mcp.clients.look import client_named
 from wfe_mcp.engine.search import finding
 from wfe_mcp.store import Store
 from wfe_mcp.store.driver import driver
@@ -36,10 +36,18 @@ def sqlite_is(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
 @pytest.mark.parametrize(
     ("changed", "level", "message"),
     [
-        ({"journal_mode": "wal", "wal_is_safe": False}, "problem", "can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python"),
-        ({"journal_mode": "delete", "wal_is_safe": False}, "note", "is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]"),
+        (
+            {"journal_mode": "wal", "wal_is_safe": False},
+            "problem",
+            "can lose data in WAL mode; fix: install wfe-mcp[sqlite], or update Python",
+        ),
+        (
+            {"journal_mode": "delete", "wal_is_safe": False},
+            "note",
+            "is too old for WAL, so writers wait longer; fix: install wfe-mcp[sqlite]",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_sqlite_that_should_be_newer_is_named_with_the_fix(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], level: str, message: str
 ) -> None:
@@ -127,9 +135,12 @@ def test_a_large_write_ahead_log_is_named_with_the_command_that_empties_it(cli: 
     ("client", "served"),
     [
         ("cursor", "serves the folder that is open in the client"),
-        ("windsurf", 'serves the folder that the client starts it in; if status names another, add "--project", "<folder>"'),
+        (
+            "windsurf",
+            'serves the folder that the client starts it in; if status names another, add "--project", "<folder>"',
+        ),
     ],
-)  # fmt: skip
+)
 def test_doctor_says_which_project_a_client_will_serve(empty: Terminal, client: str, served: str) -> None:
     one = client_named(client)
     install(empty, one, one.scopes[0])

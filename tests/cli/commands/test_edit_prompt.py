@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wfe_mcp.testing.models.server import ModelServer
 
 __all__ = ["models"]
+
 AGAIN = [{"do": "retry", "max_attempts": 4}]
 
 

@@ -69,12 +69,18 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
     here, there = cli.root.name, elsewhere.name
     rows = lines(cli)
     assert [row[1:4] for row in rows] == [
-        ["decision", there, asked], ["stopped", here, stopped], ["task", here, task], ["decision", here, unasked],
+        ["decision", there, asked],
+        ["stopped", here, stopped],
+        ["task", here, task],
+        ["decision", here, unasked],
         ["trust", here, "-"],
-    ]  # fmt: skip
+    ]
     assert [row[-1] for row in rows[:1] + rows[2:]] == [
-        'Approve send of "First"?', "Your task: Choose a way", 'Approve send of "Fourth"?', "Trust what changed: config",
-    ]  # fmt: skip
+        'Approve send of "First"?',
+        "Your task: Choose a way",
+        'Approve send of "Fourth"?',
+        "Trust what changed: config",
+    ]
     assert rows[1][-1].startswith("\"Second\" is blocked: 'build' failed: Check 'test' ")
     assert rows[1][-1].count("failed: ") == 1
     said = cli("inbox")

@@ -104,9 +104,11 @@ def test_a_red_test_suite_and_findings_of_a_linter_are_stored_and_said(
 def test_what_does_not_work_is_left_out_with_its_reason_and_the_lines_to_add(
     empty: Terminal, tools: Callable[..., None]
 ) -> None:
-    tools(python3='case "$1" in -c) exit 0;; esac; echo "no tests ran in 0.01s"; exit 5',
-          mypy="echo 'mypy: bad configuration'; echo 'line 3'; exit 2",
-          npm='echo "sh: 1: vite: not found"; exit 127')  # fmt: skip
+    tools(
+        python3='case "$1" in -c) exit 0;; esac; echo "no tests ran in 0.01s"; exit 5',
+        mypy="echo 'mypy: bad configuration'; echo 'line 3'; exit 2",
+        npm='echo "sh: 1: vite: not found"; exit 127',
+    )
     python_project(empty)
     (empty.root / "pyproject.toml").write_text("[tool.ruff]\n[tool.mypy]\n")
     (empty.root / "web").mkdir()
@@ -190,8 +192,11 @@ def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_er
     assert "  test-api: go test ./... (in api)\n" in said.err
     found = {each["check"]: each for each in said.data["trials"]}
     assert {name: each["outcome"] for name, each in found.items()} == {
-        "test": "passed", "test-api": "no_tests", "build": "passed", "lint": "passed",
-    }  # fmt: skip
+        "test": "passed",
+        "test-api": "no_tests",
+        "build": "passed",
+        "lint": "passed",
+    }
     assert found["test-api"]["add"] == '[checks.test-api]\nargv = ["go", "test", "./..."]\ncwd = "api"'
     assert found["build"]["cwd"] == "api"
     assert (found["test"]["where"], found["test"]["bring"]) == ("worktree", [])
@@ -256,7 +261,9 @@ def test_killed_in_the_middle_of_a_trial_init_leaves_no_half_configuration(empty
 def started_init(cli: Terminal) -> Generator[subprocess.Popen[bytes]]:
     """``wfe-mcp init --yes`` in a process of its own."""
     words = [sys.executable, "-m", "wfe_mcp", "init", "--yes", "--pin-fd", "0"]
-    with subprocess.Popen(words, cwd=cli.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # fmt: skip
+    with subprocess.Popen(
+        words, cwd=cli.root, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         assert process.stdin is not None
         process.stdin.write(PIN.encode())
         process.stdin.close()

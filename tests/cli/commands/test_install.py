@@ -114,9 +114,14 @@ def test_another_server_of_our_name_is_refused_by_install_and_uninstall(
     other = client.shapes[0].entry(("node", "wfe.js"), allow=False)
     file.write_bytes(entry.added(b"", client.format, (*client.shapes[0].path, SERVER), other))
     before = everything(empty.place)
-    for said in (install(empty, client, scope), empty.json("uninstall", "--client", client.name, "--scope", scope, "--yes")):  # fmt: skip
+    for said in (
+        install(empty, client, scope),
+        empty.json("uninstall", "--client", client.name, "--scope", scope, "--yes"),
+    ):
         assert (said.code, said.refusal) == (1, "conflict")
-        assert f"{file} has a server 'wfe' that is not wfe-mcp: command 'node wfe.js'" in said.document["error"]["message"]  # fmt: skip
+        assert (
+            f"{file} has a server 'wfe' that is not wfe-mcp: command 'node wfe.js'" in said.document["error"]["message"]
+        )
     assert everything(empty.place) == before
 
 
@@ -134,7 +139,9 @@ def test_uninstall_keeps_what_a_user_added_after_install(empty: Terminal) -> Non
 
 
 def test_an_entry_that_a_user_edited_stays_as_it_is_and_uninstall_removes_it(empty: Terminal) -> None:
-    (empty.root / ".mcp.json").write_text('{"mcpServers": {"wfe": {"command": "wfe-mcp", "args": ["serve", "--project", "."]}}}')  # fmt: skip
+    (empty.root / ".mcp.json").write_text(
+        '{"mcpServers": {"wfe": {"command": "wfe-mcp", "args": ["serve", "--project", "."]}}}'
+    )
     before = (empty.root / ".mcp.json").read_bytes()
     said = empty("install", "--client", "claude-code", "--yes")
     assert (said.code, "is connected already" in said.out) == (0, True)
@@ -197,7 +204,10 @@ def test_a_client_that_passes_few_variables_is_given_the_names_of_those_that_cho
     assert tomllib.loads(text)["mcp_servers"]["wfe"]["env_vars"] == ["WFE_DATABASE_URL", "OPENAI_API_KEY"]
     assert "sk-1" not in text
     monkeypatch.setenv("XDG_CONFIG_HOME", str(empty.root))
-    assert any("the entry lacks XDG_CONFIG_HOME in env_vars; fix: " in message for _, message in findings(empty, "client Codex"))  # fmt: skip
+    assert any(
+        "the entry lacks XDG_CONFIG_HOME in env_vars; fix: " in message
+        for _, message in findings(empty, "client Codex")
+    )
 
 
 def test_permission_outside_the_entry_is_asked_for_too(empty: Terminal, answering: Callable[..., None]) -> None:

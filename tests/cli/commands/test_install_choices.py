@@ -70,7 +70,10 @@ def test_without_a_terminal_nothing_is_written_and_permission_is_never_given_sil
     assert not (empty.root / ".codex").exists()
     said = empty("install", "--client", "codex", "--yes")
     assert "approve" not in (empty.root / ".codex" / "config.toml").read_text()
-    assert "It asks before each call that changes something; codex exec refuses those calls; to allow wfe's tools: wfe-mcp install --allow." in said.out  # fmt: skip
+    assert (
+        "It asks before each call that changes something; codex exec refuses those calls; to allow wfe's tools: wfe-mcp install --allow."
+        in said.out
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,12 +81,16 @@ def test_without_a_terminal_nothing_is_written_and_permission_is_never_given_sil
     [
         (["--client", "cursr"], "No client is called 'cursr'.", "Did you mean 'cursor'?"),
         (["--client", "emacs"], "No client is called 'emacs'.", "There are: claude-code, codex, cursor, "),
-        (["--client", "goose", "--scope", "project"], "Goose reads no file of a project.", "wfe-mcp install --client goose --scope user"),
+        (
+            ["--client", "goose", "--scope", "project"],
+            "Goose reads no file of a project.",
+            "wfe-mcp install --client goose --scope user",
+        ),
         (["--scope", "usr"], "--scope 'usr' is not known.", "Did you mean 'user'?"),
         (["--command", "pip"], "--command 'pip' is not known.", "There are: auto, path, name, uvx."),
         ([], "No client was found on this machine.", "Name one: wfe-mcp install --client NAME, of claude-code, "),
     ],
-)  # fmt: skip
+)
 def test_wrong_words_are_refused_with_the_nearest_valid_ones(
     empty: Terminal, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str, hint: str
 ) -> None:
@@ -110,7 +117,10 @@ def test_a_command_that_does_not_start_as_the_client_starts_it_is_refused_and_no
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     error = empty.json("install", "--client", "codex", "--command", "name", "--yes").document["error"]
     assert error["code"] == "unavailable"
-    assert error["message"] == "wfe-mcp serve does not work as Codex starts it: it ended before it answered: no such module"  # fmt: skip
+    assert (
+        error["message"]
+        == "wfe-mcp serve does not work as Codex starts it: it ended before it answered: no such module"
+    )
     assert not (empty.root / ".codex").exists()
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.cli.client_files import everything, findings, install, places, put
 from tests.cli.scene import Terminal
 from wfe_mcp.clients import hooks
-from wfe_mcp.clients.connect import client_named
 from wfe_mcp.clients.hooks import HOOK_FILES, HookFile
+from wfe_mcp.clients.look import client_named
 from wfe_mcp.clients.table import Scope
 
 MINE = '{\n    "hooks": {"%s": [{"hooks": [{"type": "command", "command": "mine"}]}]},\n  "a": 1\n}\n'
@@ -137,9 +137,13 @@ def test_doctor_checks_the_hooks(empty: Terminal, row: HookFile, scope: Scope) -
 
 @pytest.mark.parametrize(
     ("scopes", "plugin", "fix"),
-    [(["project"], True, " --scope project"), (["user"], True, " --scope user"), (["project", "user"], True, ""),
-     (["project", "user"], False, " --scope user")],
-)  # fmt: skip
+    [
+        (["project"], True, " --scope project"),
+        (["user"], True, " --scope user"),
+        (["project", "user"], True, ""),
+        (["project", "user"], False, " --scope user"),
+    ],
+)
 def test_doctor_names_hooks_that_run_twice_and_its_fix_leaves_one(
     empty: Terminal, scopes: list[Scope], plugin: bool, fix: str
 ) -> None:

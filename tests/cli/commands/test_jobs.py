@@ -57,9 +57,19 @@ def test_jobs_are_listed_newest_first_with_their_turn_and_the_queues(cli: Termin
     assert found["jobs"][0]["job"] == waiting
     assert found["jobs"][0]["position"] == 1
     assert found["jobs"][1] | {"job": ""} == {
-        "job": "", "queue": "command", "kind": "gate", "state": "queued", "priority": "normal", "run": run, "phase": "build", "attempt": 1,
-        "position": 1, "created_at": "2026-11-20T08:00:00+00:00", "does": "runs check test", "title": "A code",
-    }  # fmt: skip
+        "job": "",
+        "queue": "command",
+        "kind": "gate",
+        "state": "queued",
+        "priority": "normal",
+        "run": run,
+        "phase": "build",
+        "attempt": 1,
+        "position": 1,
+        "created_at": "2026-11-20T08:00:00+00:00",
+        "does": "runs check test",
+        "title": "A code",
+    }
     assert {each["queue"]: each["waiting"] for each in found["queues"]} == {"command": 1, "llm": 1}
 
     assert [each["kind"] for each in cli.json("jobs", "list", "--queue", "llm").data["jobs"]] == ["opinion"]
@@ -159,9 +169,7 @@ def test_stats_add_up_by_template_role_model_and_day(cli: Terminal, engine: Engi
     cli.clock.forward(days=1)
     called(cli, engine, cost=None, model="own", role="author")
     found = cli.json("stats").data
-    assert found["total"] == {
-        "calls": 2, "cost_usd": 0.25, "input_tokens": 2000, "output_tokens": 400, "unpriced": 1
-    }  # fmt: skip
+    assert found["total"] == {"calls": 2, "cost_usd": 0.25, "input_tokens": 2000, "output_tokens": 400, "unpriced": 1}
     assert [(each["template"], each["cost_usd"]) for each in found["by_template"]] == [("note", 0.25), ("", 0)]
     assert [each["model"] for each in found["by_model"]] == ["gpt-4o", "own"]
     assert [each["role"] for each in found["by_role"]] == ["second", "author"]
@@ -191,7 +199,9 @@ def test_status_and_show_tell_what_a_run_has_spent_of_its_cap(cli: Terminal, eng
     assert "$0.25 of $2.00" in cli("status", run).out
     found = cli.json("show", run).data
     assert found["usage"]["cost_usd"] == 0.25
-    assert found["usage"]["by_phase"] == [{"phase": "draft", "calls": 1, "cost_usd": 0.25, "input_tokens": 1000, "output_tokens": 200}]  # fmt: skip
+    assert found["usage"]["by_phase"] == [
+        {"phase": "draft", "calls": 1, "cost_usd": 0.25, "input_tokens": 1000, "output_tokens": 200}
+    ]
     assert "draft: $0.25, 1,200 tokens, 1 call" in cli("show", run).out
 
 

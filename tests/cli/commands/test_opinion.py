@@ -12,8 +12,12 @@ from wfe_mcp.workspace.system.location import user_config_file
 
 KEY = "sk-canary-0123456789abcdef"
 FINDING = {
-    "severity": "high", "title": "It divides by zero", "file": "stats.py", "line": 12, "recommendation": "Refuse []"
-}  # fmt: skip
+    "severity": "high",
+    "title": "It divides by zero",
+    "file": "stats.py",
+    "line": 12,
+    "recommendation": "Refuse []",
+}
 GATE = {"kind": "opinion", "reviewers": ["one"]}
 STOP = [{"do": "wait_human"}]
 
@@ -100,8 +104,9 @@ def test_what_a_phase_handed_in_is_asked_about_and_shown_with_what_the_gate_was_
     assert all("my careful words" in str(asked.body) for asked in server.asked)
     shown = cli.json("opinion", "show", run, "draft").data["opinions"]
     assert [(each["asked_by"], each["reviewer"], each["model"]) for each in shown] == [
-        ("gate", "one", "claude"), ("call", "second", "gpt")
-    ]  # fmt: skip
+        ("gate", "one", "claude"),
+        ("call", "second", "gpt"),
+    ]
     assert cli("opinion", "show", run).out.count("on draft (attempt 1): pass") == 2
 
 

@@ -64,8 +64,10 @@ def test_a_provider_is_added_with_a_key_and_its_models_are_listed(cli: Terminal,
     found = line(cli, "second")
     assert (found["key"], found["has_key"], found["where"], found["layer"]) == ("stored", True, models.v1, "user")
     assert tomllib.loads(user_config_file().read_text())["providers"]["second"] == {
-        "kind": "openai", "base_url": models.v1, "key": "stored"
-    }  # fmt: skip
+        "kind": "openai",
+        "base_url": models.v1,
+        "key": "stored",
+    }
     assert "stored: set" in cli("providers", "list").out
 
 

@@ -16,9 +16,13 @@ FIX = phase("fix", on_fail=[{"do": "wait_human"}])
 
 def blocker(**more: Any) -> dict[str, Any]:
     found = {
-        "class": "failed_checks", "fingerprint": "failed_checks:build", "human_required": False,
-        "cause": "The list is read backwards", "evidence": ["test_order: [2, 1]"], "next_step": "Read it forwards",
-    }  # fmt: skip
+        "class": "failed_checks",
+        "fingerprint": "failed_checks:build",
+        "human_required": False,
+        "cause": "The list is read backwards",
+        "evidence": ["test_order: [2, 1]"],
+        "next_step": "Read it forwards",
+    }
     return found | more
 
 

@@ -100,8 +100,11 @@ def test_j6_a_phase_of_one_item_is_tried_again_and_the_other_items_are_left_alon
     assert cli.json("retry", run, "build[T-1].code", pin=PIN).code == 0
     finish(cli, run)
     assert {name: made(cli, run, name) for name in ("plan", "build[T-1].code", "build[T-2].code", "send")} == {
-        "plan": 1, "build[T-1].code": 2, "build[T-2].code": 1, "send": 2,
-    }  # fmt: skip
+        "plan": 1,
+        "build[T-1].code": 2,
+        "build[T-2].code": 1,
+        "send": 2,
+    }
 
 
 def test_an_earlier_phase_is_tried_again_while_a_later_one_awaits_a_person(cli: Terminal) -> None:

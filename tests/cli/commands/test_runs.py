@@ -43,8 +43,10 @@ def test_an_input_may_be_named_with_dashes(cli: Terminal) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--inputs", "{"], ["--inputs", "[1]"], ["--inputs", "@none.json"], ["-i", "alone"], ["-i", "=1"]], ids=str
-)  # fmt: skip
+    "words",
+    [["--inputs", "{"], ["--inputs", "[1]"], ["--inputs", "@none.json"], ["-i", "alone"], ["-i", "=1"]],
+    ids=str,
+)
 def test_inputs_that_cannot_be_read_are_misuse(cli: Terminal, words: list[str]) -> None:
     said = cli("start", "note", *words)
     assert said.code == 2
@@ -204,14 +206,19 @@ def test_list_sorts_the_runs_of_a_template_by_the_phase_that_each_is_at(cli: Ter
         cli.hand_in(done, each)
     found = cli.json("list", "--template", "trip", "--by-phase").data
     assert [(each["title"], [run["run"] for run in each.get("runs", ())]) for each in found["columns"]] == [
-        ("Plan it", [planning]), ("build", [building]), ("ship", []),
-    ]  # fmt: skip
+        ("Plan it", [planning]),
+        ("build", [building]),
+        ("ship", []),
+    ]
     assert [each["run"] for each in found["ended"]] == [done]
     said = cli("list", "--template", "trip", "--by-phase")
     rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in said.out.splitlines()]
     assert [(row[0], row[1], row[-1]) for row in rows[2:]] == [
-        ("Plan it", planning, "Three"), ("build", building, "Two"), ("ship", "-", "-"), ("ended", done, "One"),
-    ]  # fmt: skip
+        ("Plan it", planning, "Three"),
+        ("build", building, "Two"),
+        ("ship", "-", "-"),
+        ("ended", done, "One"),
+    ]
     assert rows[0] == ["trip: 3 runs"]
     first = cli("list", "--template", "trip", "--by-phase", "--limit", "1")
     assert planning in first.out

@@ -11,7 +11,10 @@ from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, Said, Terminal, phase, template
 from wfe_mcp.cli.app import main
 
-NOTE = template("memo", phase("draft", HUMAN, output={"artifact": "memo", "write_to": "docs/memo.json", "schema": {"type": "object"}}))  # fmt: skip
+NOTE = template(
+    "memo",
+    phase("draft", HUMAN, output={"artifact": "memo", "write_to": "docs/memo.json", "schema": {"type": "object"}}),
+)
 
 
 @scene
@@ -47,9 +50,15 @@ def test_every_command_of_a_person_is_signed(cli: Terminal) -> None:
     cli.hand_in(run, "draft")
     cli.hand_in(run, "send")
     commands: tuple[tuple[str, ...], ...] = (
-        ("reject", run, "send", "--feedback", "Shorter."), ("pause", run), ("resume", run), ("auto", run, "off"),
-        ("auto", run, "on"), ("skip", run, "send", "--reason", "x"), ("retry", run, "send"), ("rollback", run, "draft", "--discard"),
-    )  # fmt: skip
+        ("reject", run, "send", "--feedback", "Shorter."),
+        ("pause", run),
+        ("resume", run),
+        ("auto", run, "off"),
+        ("auto", run, "on"),
+        ("skip", run, "send", "--reason", "x"),
+        ("retry", run, "send"),
+        ("rollback", run, "draft", "--discard"),
+    )
     for words in commands:
         said = cli.json(*words, pin=PIN)
         assert said.code == 0, said.out
@@ -151,7 +160,10 @@ def test_a_second_persons_key_needs_the_signature_of_the_first(pinned: Terminal)
     assert said.code == 0, said.out
     assert pinned("verify").code == 0
     keys = pinned.json("approvers", "list").data["keys"]
-    assert [(key["name"], key["kind"], key["let_in_by"]) for key in keys] == [("ada", "person", "PIN"), ("grace", "person", "ada")]  # fmt: skip
+    assert [(key["name"], key["kind"], key["let_in_by"]) for key in keys] == [
+        ("ada", "person", "PIN"),
+        ("grace", "person", "ada"),
+    ]
     file = pinned.root / ".wfe" / "approvers.json"
     told = json.loads(file.read_text())
     told["changes"][1]["key"]["name"] = "mallory"

@@ -85,8 +85,9 @@ def test_an_edited_file_is_a_new_version_and_shows_how_it_differs(cli: Terminal)
 
     rows = cli.json("templates", "show", "mine").data["versions"]
     assert [(row["version"], row["source"], "parent" in row) for row in rows] == [
-        ("1.1.0", "edited", True), ("1.0.0", "imported", False),
-    ]  # fmt: skip
+        ("1.1.0", "edited", True),
+        ("1.0.0", "imported", False),
+    ]
     assert "MADE FROM" in cli("templates", "show", "mine").out
 
 
@@ -312,8 +313,10 @@ def test_the_workflow_section_of_a_config_yml_has_an_effect(cli: Terminal) -> No
     assert planned() == "completed"
     origins = cli.json("config", "show", "--origin").data["settings"]
     assert origins[f"templates.{template}.phases.plan.response.approver"] == {
-        "value": "skip", "origin": "project", "where": str(config.resolve()),
-    }  # fmt: skip
+        "value": "skip",
+        "origin": "project",
+        "where": str(config.resolve()),
+    }
 
 
 @pytest.mark.requirement("S3-28")

@@ -40,16 +40,22 @@ def until(happens: Callable[[], object], seconds: float = 90) -> None:
 def checked(check: str) -> dict[str, Any]:
     """A template with one phase that ``check`` judges."""
     one = {
-        "id": "build", "prompt": "Build.", "output": {"artifact": "note", "schema": TEXT},
-        "gates": [{"kind": "command", "check": check}], "on_fail": [{"do": "wait_human"}],
-    }  # fmt: skip
+        "id": "build",
+        "prompt": "Build.",
+        "output": {"artifact": "note", "schema": TEXT},
+        "gates": [{"kind": "command", "check": check}],
+        "on_fail": [{"do": "wait_human"}],
+    }
     return {"format": "wfe/1", "name": f"run_{check}", "version": "1.0.0", "phases": [one]}
 
 
 def play(folder: Path) -> Playground:
     """A project whose check ``waits`` for a file."""
     folder.mkdir(exist_ok=True)
-    checks = {"quick": [sys.executable, "-S", "-c", ""], "waits": CheckSettings(argv=[sys.executable, "-S", "-c", WAITS], writes=["up", "go"])}  # fmt: skip
+    checks = {
+        "quick": [sys.executable, "-S", "-c", ""],
+        "waits": CheckSettings(argv=[sys.executable, "-S", "-c", WAITS], writes=["up", "go"]),
+    }
     made = Playground(folder, files={".gitignore": "up\ngo\n"}, checks=checks)
     for check in checks:
         made.write({f".wfe/templates/run_{check}/template.json": json.dumps(checked(check))})
@@ -68,9 +74,13 @@ def worker(project: Playground, *options: str) -> Generator[subprocess.Popen[str
     """A worker in a process of its own; it is over at the end of the block."""
     argv = [sys.executable, "-m", "wfe_mcp", "worker", "--json", "--project", str(project.root), *options]
     process = subprocess.Popen(
-        argv, cwd=project.root, env=project.environment | {"PYTHONPATH": str(Path.cwd())}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        argv,
+        cwd=project.root,
+        env=project.environment | {"PYTHONPATH": str(Path.cwd())},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     try:
         assert process.stderr is not None
         assert "Ctrl-C stops it" in process.stderr.readline()
@@ -158,9 +168,14 @@ def test_a_job_is_cancelled_from_another_terminal_with_all_it_started(project: P
         child = found.child_pid
         argv = [sys.executable, "-m", "wfe_mcp", "jobs", "cancel", found.id, "--json", "--project", str(project.root)]
         said = subprocess.run(
-            argv, cwd=project.root, env=project.environment | {"PYTHONPATH": str(Path.cwd())}, capture_output=True,
-            text=True, check=True, timeout=120,
-        )  # fmt: skip
+            argv,
+            cwd=project.root,
+            env=project.environment | {"PYTHONPATH": str(Path.cwd())},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
         assert json.loads(said.stdout)["data"]["jobs"] == [{"job": found.id, "state": "cancelling"}]
         until(lambda: job(project, run).status is JobStatus.CANCELLED)
         assert child is not None and started_at(child) is None
@@ -185,9 +200,14 @@ def test_a_worker_takes_only_the_queues_it_is_told(project: Playground) -> None:
 def test_a_queue_that_is_none_is_refused(project: Playground) -> None:
     argv = [sys.executable, "-m", "wfe_mcp", "worker", "--json", "--project", str(project.root), "--queues", "lm"]
     done = subprocess.run(
-        argv, cwd=project.root, env=project.environment | {"PYTHONPATH": str(Path.cwd())}, capture_output=True,
-        text=True, check=False, timeout=120,
-    )  # fmt: skip
+        argv,
+        cwd=project.root,
+        env=project.environment | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert (done.returncode, json.loads(done.stdout)["error"]["hint"]) == (1, "Did you mean 'llm'?")
 
 

@@ -39,8 +39,9 @@ def test_a_damaged_database_is_a_problem_that_a_backup_mends(cli: Terminal) -> N
     assert lines(cli)["database content"][0][0] == "ok", "references are read with --deep"
     ((level, message),) = lines(cli, "--deep")["database content"]
     assert (level, message) == (
-        "problem", "damaged: kept_run row 1: what it names in run is not there. Restore a backup: wfe-mcp restore FILE",
-    )  # fmt: skip
+        "problem",
+        "damaged: kept_run row 1: what it names in run is not there. Restore a backup: wfe-mcp restore FILE",
+    )
     assert cli("doctor", "--deep").code == 1
 
 
@@ -73,7 +74,9 @@ def test_old_runs_room_and_leftovers_are_told_with_the_command_that_mends_them(c
     left.write_text("")
     os.utime(left, (time.time() - 7200, time.time() - 7200))
     raw = driver().connect(str(cli.database), isolation_level=None)
-    raw.execute("CREATE TABLE ballast AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT randomblob(60000) FROM n")  # fmt: skip
+    raw.execute(
+        "CREATE TABLE ballast AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT randomblob(60000) FROM n"
+    )
     raw.execute("DROP TABLE ballast")
     raw.close()
 

@@ -21,7 +21,9 @@ VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
 )
 DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=4)
-SERVERS = st.none() | st.dictionaries(NAMES.filter(lambda name: name != "wfe"), st.dictionaries(NAMES, SCALARS, max_size=2), max_size=3)  # fmt: skip
+SERVERS = st.none() | st.dictionaries(
+    NAMES.filter(lambda name: name != "wfe"), st.dictionaries(NAMES, SCALARS, max_size=2), max_size=3
+)
 
 
 def is_addition(before: bytes, after: bytes) -> bool:
@@ -91,10 +93,18 @@ def test_what_a_program_wrote_as_json_is_the_same_after_addition_and_removal(
     assert removed(after, "json", ("mcpServers", "wfe")) in (text, text.replace(b'{"other"', b'{ "other"'))
 
 
-TOML_VALUES = st.dictionaries(st.text("abc-", min_size=1, max_size=5), st.booleans() | st.integers(-9, 9) | NAMES, max_size=3)  # fmt: skip
+TOML_VALUES = st.dictionaries(
+    st.text("abc-", min_size=1, max_size=5), st.booleans() | st.integers(-9, 9) | NAMES, max_size=3
+)
 
 
-@given(st.dictionaries(st.text("abc-", min_size=1, max_size=5).filter(lambda name: name != "wfe"), TOML_VALUES, max_size=3), st.booleans(), st.booleans())  # fmt: skip
+@given(
+    st.dictionaries(
+        st.text("abc-", min_size=1, max_size=5).filter(lambda name: name != "wfe"), TOML_VALUES, max_size=3
+    ),
+    st.booleans(),
+    st.booleans(),
+)
 def test_an_entry_in_toml_is_added_and_removed_and_nothing_else_changes(
     servers: dict[str, Any], windows: bool, ended: bool
 ) -> None:
@@ -115,7 +125,9 @@ def test_an_entry_in_yaml_is_added_and_removed_and_nothing_else_changes(
     servers: dict[str, Any] | None, indent: int, flow: bool, windows: bool
 ) -> None:
     document = {"GOOSE_MODE": "auto", **({} if servers is None else {"extensions": servers}), "last": [1, 2]}
-    text = "# mine\n" + yaml.safe_dump(document, indent=indent, default_flow_style=flow, sort_keys=False, allow_unicode=True)  # fmt: skip
+    text = "# mine\n" + yaml.safe_dump(
+        document, indent=indent, default_flow_style=flow, sort_keys=False, allow_unicode=True
+    )
     before = (text.replace("\n", "\r\n") if windows else text).encode()
     after = added(before, "yaml", ("extensions", "wfe"), ENTRY)
     assert is_addition(before, after)
@@ -125,7 +137,11 @@ def test_an_entry_in_yaml_is_added_and_removed_and_nothing_else_changes(
 
 
 ROUND_TRIPS: list[tuple[Format, str, str]] = [
-    ("jsonc", "{\n  // mine\n  \"a\": {}, // last\n}\n", "{\n  \"s\": {\n    \"wfe\": 1\n  },\n  // mine\n  \"a\": {}, // last\n}\n"),
+    (
+        "jsonc",
+        '{\n  // mine\n  "a": {}, // last\n}\n',
+        '{\n  "s": {\n    "wfe": 1\n  },\n  // mine\n  "a": {}, // last\n}\n',
+    ),
     ("jsonc", '{ // head\n\t"s": {\n\t\t"a": 1\n\t}\n}', '{ // head\n\t"s": {\n\t\t"wfe": 1,\n\t\t"a": 1\n\t}\n}'),
     ("json", '{"s": {"a": 1}}', '{"s": {"wfe": 1, "a": 1}}'),
     ("json", "{}\n", '{\n  "s": {\n    "wfe": 1\n  }\n}\n'),
@@ -138,7 +154,7 @@ ROUND_TRIPS: list[tuple[Format, str, str]] = [
     ("yaml", "s:\nb: 2\n", "s:\n  wfe: 1\nb: 2\n"),
     ("yaml", "{s: {a: 1}}\n", '{s: {"wfe": 1, a: 1}}\n'),
     ("yaml", "{a: 1}\n", '{"s": {"wfe": 1}, a: 1}\n'),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("form", "before", "after"), ROUND_TRIPS)
@@ -159,9 +175,9 @@ def test_an_entry_looks_like_what_is_around_it(form: Format, before: str, after:
         ("yaml", "s: {wfe: {x: 1}, a: 1}\n", "s: {a: 1}\n"),
         ("yaml", "s: {wfe: {x: 1}}\n", "s: {}\n"),
         ("toml", "[s.wfe]\nx = 1\n[s.wfe.env]\ny = 2\n\n# of b\n[b]\n", "\n# of b\n[b]\n"),
-        ("toml", "a = 1\n[s.\"wfe\"] # here\nx = 1\n", "a = 1\n"),
+        ("toml", 'a = 1\n[s."wfe"] # here\nx = 1\n', "a = 1\n"),
     ],
-)  # fmt: skip
+)
 def test_an_entry_that_a_user_wrote_is_cut_out(form: Format, before: str, after: str) -> None:
     assert removed(before.encode(), form, ("s", "wfe")).decode() == after
 
@@ -194,7 +210,7 @@ def test_an_element_of_a_list_is_added_first_and_cut_out() -> None:
         ("yaml", b"a: !!timestamp x", "AttributeError"),
         ("yaml", b"- 1", "no table"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_file_is_named_with_its_line(form: Format, text: bytes, said: str) -> None:
     with pytest.raises(Unreadable) as refused:
         parsed(text, form)
@@ -217,7 +233,7 @@ def test_a_broken_file_is_named_with_its_line(form: Format, text: bytes, said: s
         (removed, "toml", "[s]\nwfe.x = 1\n", ("s", "wfe")),
         (removed, "json", '{"s": {"wfe": 1, "wfe": 2}}', ("s", "wfe")),
     ],
-)  # fmt: skip
+)
 def test_a_form_that_cannot_be_spliced_is_refused(
     change: Callable[..., bytes], form: Format, text: str, path: tuple[str, ...]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.scene import BUGGED, UNITTEST
 from tests.real_clients import REAL_CLIENTS, RealClient, connect, environment, program, prompt
-from wfe_mcp.clients.connect import client_named
+from wfe_mcp.clients.look import client_named
 from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.playground import Playground
 

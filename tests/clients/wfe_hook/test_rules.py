@@ -18,8 +18,12 @@ def work(status: str = "running", *allowed: str, checks: list[list[str]] | None 
 def place(tmp_path: Path) -> Place:
     top = tmp_path / "shop"
     top.mkdir()
-    return Place(str(top), str(top.resolve()), [str(tmp_path.resolve() / "data" / "wfe.db"), str(tmp_path.resolve() / "data" / "keys")],
-                 str(tmp_path.resolve() / "home"))  # fmt: skip
+    return Place(
+        str(top),
+        str(top.resolve()),
+        [str(tmp_path.resolve() / "data" / "wfe.db"), str(tmp_path.resolve() / "data" / "keys")],
+        str(tmp_path.resolve() / "home"),
+    )
 
 
 def said(place: Place, tool: str, given: dict[str, Any] | str, *works: Work) -> str:
@@ -28,18 +32,62 @@ def said(place: Place, tool: str, given: dict[str, Any] | str, *works: Work) -> 
 
 
 CHANGES = [
-    "echo x > a.txt", "echo x >> a.txt", "echo x | tee a.txt", "sed -i s/a/b/ a.txt", "sed --in-place s/a/b/ a.txt", "perl -pi -e 1 a.txt",
-    "cp /etc/hosts a.txt", "mv a b", "rm -rf src", "touch a", "mkdir a", "ln -s /tmp a", "truncate -s 0 a", "dd if=/dev/zero of=a",
-    "git apply x.patch", "git checkout -- a", "git -C . reset --hard", "git stash", "patch -p1 < x", "vim a", "unzip a.zip",
-    "curl -o a https://example.org", "find . -name x -delete", "find . -exec rm {} +", "find . -exec", "sort -o a a", "sort a -o",
-    "awk '{print > \"a\"}' b", "bash -c 'echo x > a'", "sh <<E\necho x > a\nE", "true && (cd src; echo x > a)", "echo x > $SOMEWHERE/a",
-    "$(echo x > a)", "apply_patch < x", "cat > a <<E\nx\nE", "cd /tmp; cd -; rm -r \"$PWD/a\"",
-]  # fmt: skip
+    "echo x > a.txt",
+    "echo x >> a.txt",
+    "echo x | tee a.txt",
+    "sed -i s/a/b/ a.txt",
+    "sed --in-place s/a/b/ a.txt",
+    "perl -pi -e 1 a.txt",
+    "cp /etc/hosts a.txt",
+    "mv a b",
+    "rm -rf src",
+    "touch a",
+    "mkdir a",
+    "ln -s /tmp a",
+    "truncate -s 0 a",
+    "dd if=/dev/zero of=a",
+    "git apply x.patch",
+    "git checkout -- a",
+    "git -C . reset --hard",
+    "git stash",
+    "patch -p1 < x",
+    "vim a",
+    "unzip a.zip",
+    "curl -o a https://example.org",
+    "find . -name x -delete",
+    "find . -exec rm {} +",
+    "find . -exec",
+    "sort -o a a",
+    "sort a -o",
+    "awk '{print > \"a\"}' b",
+    "bash -c 'echo x > a'",
+    "sh <<E\necho x > a\nE",
+    "true && (cd src; echo x > a)",
+    "echo x > $SOMEWHERE/a",
+    "$(echo x > a)",
+    "apply_patch < x",
+    "cat > a <<E\nx\nE",
+    'cd /tmp; cd -; rm -r "$PWD/a"',
+]
 HARMLESS = [
-    "ls", "cat a.txt", "grep -rn x . | head -5 2>/dev/null", "git status", "git log --oneline | cat", "git stash list", "echo x >&2",
-    "find . -name '*.py' -exec grep -l x {} +", "sed -n 1,5p a", "awk '{print $1}' a", "sort a", "make > /dev/null 2>&1", "curl https://example.org",
-    "cd /tmp && echo x > notes.txt", "echo x > /tmp/notes.txt", "git", "git -c core.pager=cat log",
-]  # fmt: skip
+    "ls",
+    "cat a.txt",
+    "grep -rn x . | head -5 2>/dev/null",
+    "git status",
+    "git log --oneline | cat",
+    "git stash list",
+    "echo x >&2",
+    "find . -name '*.py' -exec grep -l x {} +",
+    "sed -n 1,5p a",
+    "awk '{print $1}' a",
+    "sort a",
+    "make > /dev/null 2>&1",
+    "curl https://example.org",
+    "cd /tmp && echo x > notes.txt",
+    "echo x > /tmp/notes.txt",
+    "git",
+    "git -c core.pager=cat log",
+]
 
 
 @pytest.mark.parametrize("command", CHANGES)
@@ -181,10 +229,17 @@ def test_a_decision_of_the_user_is_refused_to_the_shell_of_the_client(
 @pytest.mark.parametrize(
     "command",
     [
-        "wfe-mcp status", "wfe-mcp submit r1 approve --path x.json", "wfe-mcp approve --help", "wfe-mcp pause r1", "wfe-mcp", "wfe-mcp --json",
-        "wfe-mcp templates list", "grep approve docs", "python -c 'print(1)'",
+        "wfe-mcp status",
+        "wfe-mcp submit r1 approve --path x.json",
+        "wfe-mcp approve --help",
+        "wfe-mcp pause r1",
+        "wfe-mcp",
+        "wfe-mcp --json",
+        "wfe-mcp templates list",
+        "grep approve docs",
+        "python -c 'print(1)'",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_decision_stays_free(place: Place, command: str) -> None:
     assert said(place, "Bash", command, work()) == ""
 

@@ -88,9 +88,10 @@ class Program:
             connection.close()
         is_json = response.getheader("content-type", "").startswith("application/json")
         return Reply(
-            response.status, {name.lower(): value for name, value in response.getheaders()},
+            response.status,
+            {name.lower(): value for name, value in response.getheaders()},
             json.loads(text) if is_json else text,
-        )  # fmt: skip
+        )
 
 
 def first(look: Callable[[], T]) -> T:

@@ -34,8 +34,10 @@ def test_each_run_is_in_the_column_of_the_phase_that_it_is_at(scene: Scene, prog
     found = board(program)
 
     assert [(each["phase"], each["title"]) for each in found["columns"]] == [
-        ("plan", "Plan it"), ("build", "build"), ("sign", "sign")
-    ]  # fmt: skip
+        ("plan", "Plan it"),
+        ("build", "build"),
+        ("sign", "sign"),
+    ]
     assert places(found) == {"plan": [begun], "build": [building], "sign": [waiting], "ended": [cancelled, done]}
     assert found["columns"][2]["runs"][0]["waiting_on"] == "human"
 

@@ -48,9 +48,10 @@ def test_a_refused_artifact_comes_back_with_its_faults(scene: Scene, person: Pro
     assert no.code == "invalid_artifact"
     assert (found["how"], found["of"], found["value"]) == ("submit", "draft 1", wrong)
     assert [each["path"] for each in found["faults"]] == ["/title"]
-    assert person.post(
-        "/runs/{run}/submit_artifact", {"run": run}, phase="choose", artifact=GOOD, pin=PIN
-    ).body["state"] == "completed"  # fmt: skip
+    assert (
+        person.post("/runs/{run}/submit_artifact", {"run": run}, phase="choose", artifact=GOOD, pin=PIN).body["state"]
+        == "completed"
+    )
 
 
 def test_a_failed_artifact_is_edited_by_the_person_alone(scene: Scene, program: Program, person: Program) -> None:

@@ -43,8 +43,11 @@ def test_a_generated_client_works_a_run_up_to_the_human_gate(
 
     ran = subprocess.run(
         [sys.executable, str(folder / "drive.py"), address, connect().token, json.dumps(GOOD)],
-        capture_output=True, text=True, timeout=WAIT_S, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
 
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)

@@ -31,9 +31,13 @@ def test_a_workflow_is_reported_and_stored_only_when_that_is_asked_for(scene: Sc
     assert report["definition"]["phases"]
     assert len(offers(scene.process())) == before
     made = manager.post(
-        "/templates/import", file="issue_to_pr.json", content=text("afu9/issue_to_pr.json"), name="mine",
-        version="3.0.0", dry_run=False,
-    ).data  # fmt: skip
+        "/templates/import",
+        file="issue_to_pr.json",
+        content=text("afu9/issue_to_pr.json"),
+        name="mine",
+        version="3.0.0",
+        dry_run=False,
+    ).data
     assert (made["template"]["template"], made["template"]["version"], made["stored"]) == ("mine", "3.0.0", True)
     assert made["command"] == "wfe-mcp templates import issue_to_pr.json --version 3.0.0"
     assert len(offers(scene.process())) == before + 1

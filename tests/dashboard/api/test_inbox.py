@@ -109,15 +109,23 @@ def test_a_line_says_what_is_asked_for_how_long_and_what_the_record_holds_of_it(
     (line,) = lines(program)
 
     assert line == {
-        "request": request, "run": run, "phase": "plan", "attempt": 1, "stage": "after", "title": "Plan it",
-        "project": str(scene.root), "template": "drill 1.0.0", "asked_at": scene.clock().isoformat(),
-        "expires_at": "2026-03-01T14:00:00+00:00", "question": 'Approve plan of "Plan it"?',
+        "request": request,
+        "run": run,
+        "phase": "plan",
+        "attempt": 1,
+        "stage": "after",
+        "title": "Plan it",
+        "project": str(scene.root),
+        "template": "drill 1.0.0",
+        "asked_at": scene.clock().isoformat(),
+        "expires_at": "2026-03-01T14:00:00+00:00",
+        "question": 'Approve plan of "Plan it"?',
         "command": f"wfe-mcp approve {run} plan",
         "evidence": [
             {"gate": "warns", "state": "pass", "text": line["evidence"][0]["text"]},
             {"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"},
         ],
-    }  # fmt: skip
+    }
     shown = program.get("/decisions/{request}", {"request": request}).data["shown"]
     assert [each["text"] for each in shown["unusual"]] == ["tests/test_app.py changed since the run began."]
 
@@ -130,9 +138,10 @@ def test_everything_unusual_that_the_record_holds_is_in_the_line_as_in_the_decis
     control.control(scene.engine, AGENT, cancelled, "cancel")
     scene.clock.advance(minutes=1)
     run = scene.start(
-        phase("try", command("red"), on_fail=[{"do": "wait_human"}]), phase("plan", approval(), needs=["try"]),
+        phase("try", command("red"), on_fail=[{"do": "wait_human"}]),
+        phase("plan", approval(), needs=["try"]),
         name="forced",
-    )  # fmt: skip
+    )
     scene.do(run, "try")
     control.force_accept(scene.engine, scene.human, run, "try", "the check is broken")
     scene.do(run, "plan")
@@ -144,8 +153,9 @@ def test_everything_unusual_that_the_record_holds_is_in_the_line_as_in_the_decis
     assert line["tainted"] is True
     assert line["unusual"] == shown["unusual"]
     assert [each["text"] for each in line["unusual"]] == [
-        "A gate of this run was overruled by force: try (attempt 1).", f"Cancelled before this run: {cancelled}"
-    ]  # fmt: skip
+        "A gate of this run was overruled by force: try (attempt 1).",
+        f"Cancelled before this run: {cancelled}",
+    ]
 
 
 def test_a_line_goes_when_its_request_takes_no_answer(scene: Scene, program: Program, person: Program) -> None:

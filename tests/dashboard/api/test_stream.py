@@ -136,6 +136,9 @@ def start_elsewhere(scene: Scene) -> str:
     """A run that another process starts."""
     done = subprocess.run(
         [sys.executable, "-m", "wfe_mcp", "start", "drill", "--json", "--project", str(scene.root)],
-        env={**scene.environment, "WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env={**scene.environment, "WFE_DATABASE_URL": f"sqlite:///{scene.store.path}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(done.stdout)["run"]

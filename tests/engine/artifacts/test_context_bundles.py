@@ -77,9 +77,13 @@ def test_the_scope_of_an_input_chooses_layers_and_rules_each_file_once(scene: Sc
     assert f"Context: standards (scope api, sha256 {frozen['sha256']})" in told
     headings = [line for line in told.splitlines() if line.startswith("# ")]
     assert headings == [
-        "# docs/standards/naming.md", "# docs/general.md", "# docs/storage/deep/index.md", "# docs/storage/keys.md",
-        "# docs/web.md", "# docs/rules.yaml",
-    ]  # fmt: skip
+        "# docs/standards/naming.md",
+        "# docs/general.md",
+        "# docs/storage/deep/index.md",
+        "# docs/storage/keys.md",
+        "# docs/web.md",
+        "# docs/rules.yaml",
+    ]
     assert "SEC-1:\n  severity: critical\n  text: No secret in code\nAPI-1:\n  text: Controllers speak DTOs" in told
     assert "JPA-1" not in told
 
@@ -236,8 +240,9 @@ def test_an_unknown_scope_is_refused_with_those_there_are(scene: Scene) -> None:
     no = refused(start, scene, SCOPED, inputs={"goal": "vertical"})
 
     assert (no.code, no.message) == (
-        "bad_argument", "The context bundle 'standards' has no scope 'vertical'; it has domain, api.",
-    )  # fmt: skip
+        "bad_argument",
+        "The context bundle 'standards' has no scope 'vertical'; it has domain, api.",
+    )
 
 
 def test_a_bundle_without_scopes_is_the_same_in_each(scene: Scene) -> None:
@@ -322,8 +327,10 @@ def test_each_bundle_is_looked_at_in_each_of_its_scopes(scene: Scene) -> None:
     seen = list(bundles_here(scene.root, scene.engine.settings().settings.context))
 
     assert [(each.name, each.scope, each.files) for each in seen if not each.fault] == [
-        ("plain", "", 1), ("standards", "domain", 5), ("standards", "api", 6),
-    ]  # fmt: skip
+        ("plain", "", 1),
+        ("standards", "domain", 5),
+        ("standards", "api", 6),
+    ]
     (wrong,) = [each for each in seen if each.fault]
     assert (wrong.name, "no file matches 'docs/*.rst'" in wrong.fault) == ("wrong", True)
 

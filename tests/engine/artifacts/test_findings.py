@@ -15,9 +15,13 @@ BACK = {"if": "${artifacts.review_note.verdict == 'fail'}", "goto": "plan", "max
 REVIEW = {"output": {"artifact": "review_note", "schema": "review@1"}, "next": [BACK]}
 LOW = {"severity": "low", "title": "The name 'x' says nothing"}
 GRAVE = {
-    "severity": "critical", "title": "The sum overflows", "detail": "With 2**63", "file": "src/sum.py", "line": 12,
+    "severity": "critical",
+    "title": "The sum overflows",
+    "detail": "With 2**63",
+    "file": "src/sum.py",
+    "line": 12,
     "recommendation": "Use a wider type.",
-}  # fmt: skip
+}
 
 
 def sent_back(scene: Scene, findings: list[dict[str, Any]], *more: dict[str, Any]) -> list[dict[str, Any]]:

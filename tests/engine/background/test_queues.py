@@ -250,7 +250,13 @@ def test_cancelling_a_running_gate_ends_its_check_with_all_it_started(scene: Sce
 
 def test_cancelling_the_work_of_the_server_leaves_its_attempt_to_a_person(scene: Scene) -> None:
     scene.check("slow", ENDLESS)
-    run = scene.start(steps({"id": "one", "check": "slow"}, {"id": "two", "builtin": "set"}, on_fail=[{"do": "retry", "max_attempts": 5}]))  # fmt: skip
+    run = scene.start(
+        steps(
+            {"id": "one", "check": "slow"},
+            {"id": "two", "builtin": "set"},
+            on_fail=[{"do": "retry", "max_attempts": 5}],
+        )
+    )
     worker = start(scene.engine)
     try:
         until(lambda: any(each.child_pid for each in jobs_of(scene, run)))

@@ -67,10 +67,18 @@ def test_a_trial_of_another_command_says_nothing_about_this_one(scene: Scene) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "[" * 100_000, '{"test": 1}', '{"test": {"outcome": "failed"}}', " " * 300_000,
-     '{"test": {"outcome": "failed", "message": "\\u001b[2J", "at": "x", "tree": "", "argv": []}}',
-     '{"test": {"outcome": "failed", "message": "", "at": "x", "tree": "", "argv": [1]}}'],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"test": 1}',
+        '{"test": {"outcome": "failed"}}',
+        " " * 300_000,
+        '{"test": {"outcome": "failed", "message": "\\u001b[2J", "at": "x", "tree": "", "argv": []}}',
+        '{"test": {"outcome": "failed", "message": "", "at": "x", "tree": "", "argv": [1]}}',
+    ],
+)
 def test_what_somebody_wrote_there_and_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / ".wfe").mkdir()
     (tmp_path / FILE).write_text(text)

@@ -58,12 +58,15 @@ def test_a_virtual_environment_without_the_runner_is_named(
 def test_a_check_that_may_be_missing_is_not_required() -> None:
     noted = {**CHECK, "check": "security", "if_missing": "note"}
     definition: dict[str, Any] = {
-        "format": "wfe/1", "name": "two", "version": "1.0.0", "title": "Two",
+        "format": "wfe/1",
+        "name": "two",
+        "version": "1.0.0",
+        "title": "Two",
         "phases": [
             phase("plan", CHECK, noted),
             {"id": "ci", "kind": "steps", "steps": [{"id": "push", "check": "push"}]},
         ],
-    }  # fmt: skip
+    }
     assert required_checks(definition) == {"test", "push"}
 
 

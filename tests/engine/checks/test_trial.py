@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from wfe_mcp.engine.checks.trial import Trial, not_tried, try_checks
+from wfe_mcp.workspace.config.check_table import Kind
 from wfe_mcp.workspace.config.checks import CheckSettings
-from wfe_mcp.workspace.config.found_checks import FoundCheck, Kind
+from wfe_mcp.workspace.config.found_checks import FoundCheck
 
 FINDINGS = frozenset({1})
 
@@ -35,7 +36,11 @@ TESTS = {
     "green": (prints("2 passed in 0.1s"), "passed", "2 tests in "),
     "red": (prints("3 failed, 37 passed in 0.1s", 1), "red", "3 of 40 tests fail now, "),
     "one red": (prints("1 failed, 1 passed in 0.1s", 1), "red", "1 of 2 tests fails now, "),
-    "errors of fixtures": (prints("ERROR test_a.py::test_x - x\n1 passed, 1 error in 0.1s", 1), "red", "1 of 2 tests fails"),
+    "errors of fixtures": (
+        prints("ERROR test_a.py::test_x - x\n1 passed, 1 error in 0.1s", 1),
+        "red",
+        "1 of 2 tests fails",
+    ),
     "none of pytest": (prints("no tests ran in 0.01s", 5), "no_tests", "no tests found"),
     "none of unittest": (prints("Ran 0 tests in 0.000s\n\nOK"), "no_tests", "no tests found"),
     "all skipped": (prints("2 skipped in 0.1s"), "no_tests", "no tests found"),
@@ -44,16 +49,24 @@ TESTS = {
     "none of jest": (prints("No tests found, exiting with code 1", 1), "no_tests", "no tests found"),
     "go, some folders without": (prints("?   \tx\t[no test files]\nok  \tx/y\t0.01s"), "passed", ""),
     "go, red": (prints("--- FAIL: TestX (0.00s)\nFAIL\tx/y\t0.002s\nFAIL", 1), "red", "1 of 1 test fails now, "),
-    "cargo, library, then documentation": (prints(CARGO.format("ok", 3, 0) + CARGO.format("ok", 0, 0)), "passed", "3 tests in "),
+    "cargo, library, then documentation": (
+        prints(CARGO.format("ok", 3, 0) + CARGO.format("ok", 0, 0)),
+        "passed",
+        "3 tests in ",
+    ),
     "cargo, red": (prints(CARGO.format("FAILED", 1, 2), 101), "red", "2 of 3 tests fail now"),
     "cargo, none": (prints(CARGO.format("ok", 0, 0)), "no_tests", "no tests found"),
     "uncounted": (prints("everything is fine"), "passed", "tests not counted"),
     "uncounted and red": (prints("boom", 3), "failed", "exit code 3: no test ran"),
     "green and still not 0": (prints("2 passed in 0.1s", 1), "failed", "exit code 1"),
-    "crash before tests": (prints("E   ModuleNotFoundError: No module named 'requests'\n1 error in 0.1s", 2), "not_found", "No module named 'requests'"),
+    "crash before tests": (
+        prints("E   ModuleNotFoundError: No module named 'requests'\n1 error in 0.1s", 2),
+        "not_found",
+        "No module named 'requests'",
+    ),
     "missing runner": (prints("/usr/bin/python3: No module named pytest", 1), "not_found", "No module named pytest"),
     "missing program": (["no-such-program-here", "x"], "not_found", "no-such-program-here is not installed"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("argv", "outcome", "message"), TESTS.values(), ids=TESTS)

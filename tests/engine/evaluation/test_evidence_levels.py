@@ -61,11 +61,18 @@ def test_levels_are_in_order_and_nothing_demanded_is_always_enough() -> None:
 @pytest.mark.parametrize(
     ("kind", "data", "level"),
     [
-        ("approval", {}, None), ("expr", {}, "claimed"), ("report", {}, "claimed"), ("opinion", {}, "claimed"),
-        ("command", {}, "worktree"), ("files", {}, "worktree"), ("git", {}, "worktree"), ("plugin", {}, "worktree"),
-        ("command", {"level": "sandbox"}, "sandbox"), ("command", {"level": "unheard of"}, "worktree"),
+        ("approval", {}, None),
+        ("expr", {}, "claimed"),
+        ("report", {}, "claimed"),
+        ("opinion", {}, "claimed"),
+        ("command", {}, "worktree"),
+        ("files", {}, "worktree"),
+        ("git", {}, "worktree"),
+        ("plugin", {}, "worktree"),
+        ("command", {"level": "sandbox"}, "sandbox"),
+        ("command", {"level": "unheard of"}, "worktree"),
     ],
-)  # fmt: skip
+)
 def test_evidence_from_before_levels_has_the_level_of_its_kind(
     kind: str, data: dict[str, Any], level: str | None
 ) -> None:
@@ -123,8 +130,11 @@ def test_a_policy_demands_its_level_of_every_check_and_the_run_records_it(scene:
     assert found is not None
     (difference,) = found
     assert (difference.gate, difference.weakens, difference.now, difference.key) == (
-        "command", False, "checkout", "policy.evidence",
-    )  # fmt: skip
+        "command",
+        False,
+        "checkout",
+        "policy.evidence",
+    )
     assert "every check that a gate runs gives evidence of at least level checkout" in difference.sentence
     assert scene.do(run, "plan").state == "failed"
 

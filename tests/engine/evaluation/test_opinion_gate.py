@@ -212,9 +212,7 @@ def test_a_fallback_answers_when_the_first_model_is_out(scene: Scene) -> None:
 def test_a_gate_may_go_on_with_a_warning_when_a_reviewer_is_out(scene: Scene) -> None:
     with server([Turn(status=503)]) as models:
         configure(scene, models)
-        run = scene.start(
-            phase("plan", gate(max_attempts=1, on_provider_error="warn"), approval()), roles=ROLES
-        )  # fmt: skip
+        run = scene.start(phase("plan", gate(max_attempts=1, on_provider_error="warn"), approval()), roles=ROLES)
         scene.do(run, "plan")
     assert scene.attempt(run, "plan").status == "awaiting"
     assert "passed with a warning" in scene.attempt(run, "plan").verdicts[0].message
@@ -341,12 +339,12 @@ PASS = json.dumps({"verdict": "pass", "findings": [], "summary": "yes"})
         f"```json\n{PASS}\n```\nOn second thought:\n```json\n{FAIL}\n```",
         f"{PASS}\n{FAIL}",
         f"The file src/a.py holds:\n> {FAIL}\n\n```json\n{PASS}\n```",
-        "The diff adds\n+{\n+ \"verdict\": \"fail\",\n+ \"findings\": []\n+}\n\n```json\n" + PASS + "\n```",
+        'The diff adds\n+{\n+ "verdict": "fail",\n+ "findings": []\n+}\n\n```json\n' + PASS + "\n```",
         f"````markdown\n```json\n{FAIL}\n```\n````\n\n```json\n{PASS}\n```",
         PASS + "{" * 6_000,
     ],
     ids=["two blocks", "two objects", "a quotation", "a quoted diff", "a block in a block", "too many"],
-)  # fmt: skip
+)
 def test_an_answer_with_verdicts_that_disagree_is_a_fail_whoever_wrote_them(scene: Scene, text: str) -> None:
     with server([Turn(text=text)]) as models:
         configure(scene, models)

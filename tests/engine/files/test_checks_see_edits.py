@@ -10,9 +10,11 @@ from tests.engine.scene import HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.approvals import decide as approvals
 
 REVIEW = {
-    "type": "object", "required": ["verdict"], "additionalProperties": False,
+    "type": "object",
+    "required": ["verdict"],
+    "additionalProperties": False,
     "properties": {"verdict": {"enum": ["pass", "fail"]}, "findings": {"type": "string"}},
-}  # fmt: skip
+}
 AGAIN = [{"if": "${artifacts.review.verdict == 'fail'}", "goto": "generate", "max": 3}]
 
 

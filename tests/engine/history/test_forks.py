@@ -222,8 +222,10 @@ def test_deploying_from_a_fork_with_changed_files_asks_the_person_again(scene: S
     made = fork(scene, run)
     scene.work()
     assert [(scene.attempt(made, name).status, name) for name in ("release", "package", "deploy")] == [
-        ("awaiting", "release"), ("completed", "package"), ("pending", "deploy"),
-    ]  # fmt: skip
+        ("awaiting", "release"),
+        ("completed", "package"),
+        ("pending", "deploy"),
+    ]
     no = refused(scene.begin, made, "deploy")
     assert (no.code, "'release' (awaiting)" in no.message) == ("not_ready", True)
     with scene.store.read() as tx:

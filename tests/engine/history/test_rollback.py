@@ -356,9 +356,11 @@ def test_without_git_the_state_alone_goes_back_and_nothing_is_written_for_it(sce
 
 def test_a_loop_is_gone_back_to_as_a_whole(scene: Scene):
     walk = {
-        "id": "walk", "kind": "loop", "for_each": {"in": "${['a', 'b']}", "as": "one", "key": "${one}"},
+        "id": "walk",
+        "kind": "loop",
+        "for_each": {"in": "${['a', 'b']}", "as": "one", "key": "${one}"},
         "phases": [phase("code", needs=[])],
-    }  # fmt: skip
+    }
     run = scene.start(phase("plan"), walk)
     scene.do(run, "plan")
     scene.do(run, "walk[a].code")

@@ -121,9 +121,13 @@ def killed_in(stage: str) -> Callable[[Scene], Wrecked]:
 KILLED_IN = {
     stage: killed_in(stage)
     for stage in (
-        "before the safety checkpoint", "before the files", "between two files", "after the files", "after the state",
+        "before the safety checkpoint",
+        "before the files",
+        "between two files",
+        "after the files",
+        "after the state",
     )
-}  # fmt: skip
+}
 
 
 @pytest.fixture

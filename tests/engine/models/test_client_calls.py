@@ -17,9 +17,12 @@ from wfe_mcp.store.records.calls import ToolCallRecord
 from wfe_mcp.workspace.system.redaction import hide
 
 EVENT: dict[str, Any] = {
-    "hook_event_name": "PostToolUse", "tool_name": "Write", "tool_input": {"file_path": "a.txt"},
-    "tool_response": {"type": "create"}, "duration_ms": 12,
-}  # fmt: skip
+    "hook_event_name": "PostToolUse",
+    "tool_name": "Write",
+    "tool_input": {"file_path": "a.txt"},
+    "tool_response": {"type": "create"},
+    "duration_ms": 12,
+}
 
 
 def folder(scene: Scene) -> Path:

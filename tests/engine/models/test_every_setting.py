@@ -107,26 +107,30 @@ TABLE: dict[str, Row] = {
     "checks.*.coverage": Row(what_a_check_shows, check(COVERAGE), check(COVERAGE, coverage="c.json")),
     "checks.*.sarif": Row(what_a_check_shows, check(SARIF), check(SARIF, sarif="s.json")),
     "checks.*.writes": Row(what_a_check_shows, check(MANY), check(MANY, writes=["log"])),
-    "checks.*.where": Row(what_a_check_shows, check(READS, writes=["sub"]), check(READS, writes=["sub"], where="checkout")),
+    "checks.*.where": Row(
+        what_a_check_shows, check(READS, writes=["sub"]), check(READS, writes=["sub"], where="checkout")
+    ),
     "checks.*.bring": Row(
         what_a_check_shows,
         check(READS, writes=["sub"], where="checkout"),
         check(READS, writes=["sub"], where="checkout", bring=["sub/here"]),
     ),
     "mcp_servers.*.command": Row(
-        what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS).replace(sys.executable, "no-such-program")
+        what_a_call_answers,
+        server(str(STUB), CALLS),
+        server(str(STUB), CALLS).replace(sys.executable, "no-such-program"),
     ),
     "mcp_servers.*.args": Row(what_a_call_answers, server(str(STUB), CALLS), server("-c", "pass")),
-    "mcp_servers.*.env": Row(
-        what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS, env=["WFE_SEEN"])
-    ),
+    "mcp_servers.*.env": Row(what_a_call_answers, server(str(STUB), CALLS), server(str(STUB), CALLS, env=["WFE_SEEN"])),
     "mcp_servers.*.url": Row(
-        what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
+        what_a_call_answers,
+        '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
         '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{origin}/elsewhere"',
     ),
     "tools.bash": Row(whether_models_get_a_shell, "", "[tools]\nbash = true"),
     "http.allow": Row(
-        what_a_call_answers, '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
+        what_a_call_answers,
+        '[http]\nallow = ["{origin}"]\n[mcp_servers.stub]\nurl = "{url}"',
         '[mcp_servers.stub]\nurl = "{url}"',
     ),
     "templates.*.phases.*.approver": Row(who_is_asked, in_plan('approver = "human"'), in_plan('approver = "skip"')),
@@ -135,7 +139,8 @@ TABLE: dict[str, Row] = {
     "templates.*.phases.*.timeout": Row(how_a_phase_ends, "", in_plan('timeout = "2h"')),
     "templates.*.phases.*.auto_proceed": Row(how_a_phase_ends, "", in_plan("auto_proceed = false")),
     "templates.*.phases.*.role": Row(
-        who_fills_the_roles, in_template("phases.plan", ""),
+        who_fills_the_roles,
+        in_template("phases.plan", ""),
         in_template("phases.plan", 'role = "third"\n[roles.third]\nprovider = "claude-code"'),
     ),
     "templates.*.phases.*.provider": Row(
@@ -145,21 +150,26 @@ TABLE: dict[str, Row] = {
         who_fills_the_roles, in_template("phases.plan", ""), in_template("phases.plan", 'model = "m"')
     ),
     "templates.*.roles.*.provider": Row(
-        who_fills_the_roles, "[roles.second]\nprovider = 'codex'", in_template("roles.maker", 'provider = "claude-code"')
+        who_fills_the_roles,
+        "[roles.second]\nprovider = 'codex'",
+        in_template("roles.maker", 'provider = "claude-code"'),
     ),
     "templates.*.roles.*.model": Row(
-        who_fills_the_roles, in_template("roles.maker", 'provider = "codex"'),
+        who_fills_the_roles,
+        in_template("roles.maker", 'provider = "codex"'),
         in_template("roles.maker", 'provider = "codex"\nmodel = "m"'),
     ),
     "templates.*.roles.*.fs_ability": Row(
-        who_fills_the_roles, in_template("roles.maker", 'provider = "codex"'),
+        who_fills_the_roles,
+        in_template("roles.maker", 'provider = "codex"'),
         in_template("roles.maker", 'provider = "codex"\nfs_ability = "none"'),
     ),
     "providers.*.kind": Row(who_answers, agent(), agent().replace("codex", "gemini-cli")),
     "providers.*.enabled": Row(who_answers, agent(), agent("enabled = false")),
     "providers.*.base_url": Row(who_answers, local(), local().replace("127.0.0.1:1", "127.0.0.1:2")),
     "providers.*.key": Row(
-        who_answers, '[roles.second]\nprovider = "openai"\nmodel = "m"',
+        who_answers,
+        '[roles.second]\nprovider = "openai"\nmodel = "m"',
         '[roles.second]\nprovider = "openai"\nmodel = "m"\n[providers.openai]\nkey = "env:OTHER_KEY"',
     ),
     "providers.*.connect_timeout": Row(who_answers, local(), local('connect_timeout = "2s"')),
@@ -175,14 +185,21 @@ TABLE: dict[str, Row] = {
     "roles.*.fallback": Row(who_answers, local(), local(role='fallback = ["codex"]')),
     "roles.*.fs_ability": Row(who_answers, local(), local(role='fs_ability = "local-read"')),
     "context.*.files": Row(what_is_handed_over, bundle('files = ["a.md"]'), bundle('files = ["b.md"]')),
-    "context.*.layers.*": Row(what_is_handed_over, bundle('layers._universal = ["a.md"]'), bundle('layers._universal = ["b.md"]')),
+    "context.*.layers.*": Row(
+        what_is_handed_over, bundle('layers._universal = ["a.md"]'), bundle('layers._universal = ["b.md"]')
+    ),
     "context.*.scopes.*": Row(
-        what_is_handed_over, bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = ["x"]'),
+        what_is_handed_over,
+        bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = ["x"]'),
         bundle('layers.x = ["a.md"]\nfiles = ["b.md"]\nscopes.s = []'),
     ),
-    "context.*.rules": Row(what_is_handed_over, bundle('files = ["b.md"]'), bundle('files = ["b.md"]\nrules = ["a.md"]')),
+    "context.*.rules": Row(
+        what_is_handed_over, bundle('files = ["b.md"]'), bundle('files = ["b.md"]\nrules = ["a.md"]')
+    ),
     "context.*.prefixes.*": Row(
-        what_is_handed_over, bundle('rules = ["a.md"]\nprefixes.s = ["A"]'), bundle('rules = ["a.md"]\nprefixes.s = ["A", "B"]')
+        what_is_handed_over,
+        bundle('rules = ["a.md"]\nprefixes.s = ["A"]'),
+        bundle('rules = ["a.md"]\nprefixes.s = ["A", "B"]'),
     ),
     "artifacts.on_mismatch": Row(
         what_a_changed_file_does, '[artifacts]\non_mismatch = "warn"', '[artifacts]\non_mismatch = "block"'
@@ -204,10 +221,12 @@ TABLE: dict[str, Row] = {
         what_may_go, '[retention]\nruns = "1d"', '[retention]\nruns = "1d"\narchived_only = true'
     ),
     "policy.evidence": Row(
-        what_a_check_shows, '[checks.test]\nargv = ["true"]', '[checks.test]\nargv = ["true"]\n[policy]\nevidence = "checkout"'
+        what_a_check_shows,
+        '[checks.test]\nargv = ["true"]',
+        '[checks.test]\nargv = ["true"]\n[policy]\nevidence = "checkout"',
     ),
     "policy.templates": Row(whether_it_starts, "", '[policy]\ntemplates = ["other"]'),
-}  # fmt: skip
+}
 
 NOT_USED_YET: set[str] = set()
 """By name: what configuration may say already, and nothing reads."""

@@ -83,8 +83,10 @@ def test_it_reviews_answers_steps_and_works_phases_and_every_call_is_on_record(s
 
     assert scene.state(run).status is RunStatus.COMPLETED
     assert {(str(each.purpose), each.provider, str(each.status)) for each in calls(scene, run)} == {
-        ("opinion", "mine", "done"), ("step", "mine", "done"), ("work", "mine", "done")
-    }  # fmt: skip
+        ("opinion", "mine", "done"),
+        ("step", "mine", "done"),
+        ("work", "mine", "done"),
+    }
     with scene.store.read() as tx:
         (row,) = tx.steps(scene.engine.load(tx, run).record.id)
     assert row.output == {"label": "bug"}
@@ -156,8 +158,9 @@ def test_a_kind_that_no_package_brings_is_a_problem_with_the_nearest_and_counts_
 
     (problem,) = loaded.problems
     assert (problem.path, "provides kind 'acme.model'; the nearest is 'acme.models'" in problem.message) == (
-        "/providers/mine", True,
-    )  # fmt: skip
+        "/providers/mine",
+        True,
+    )
     assert "mine" not in loaded.settings.providers
     assert refused(providers.connection_of, scene.engine, "first").code == "unavailable"
 
@@ -216,13 +219,19 @@ def cli(site: Path, project: Path, *words: str) -> dict[str, Any]:
 
     root = Path(__file__).resolve().parents[3]
     environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(site)]),
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(root), str(site)]),
         "WFE_DATABASE_URL": f"sqlite:///{project.parent / 'wfe.db'}",
-    }  # fmt: skip
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "wfe_mcp", "--json", *words], cwd=project, env=environment, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "wfe_mcp", "--json", *words],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     return json.loads(done.stdout)
 
 

@@ -37,9 +37,25 @@ def test_the_kinds_that_need_no_table_are_listed_last(scene: Scene, mine: Path) 
     mine.parent.mkdir(parents=True)
     mine.write_text('[providers.mine]\nkind = "codex"\n[roles.second]\nprovider = "mine"\n')
     found = providers.listed(scene.engine)
-    assert [each.name for each in found] == ["mine", "anthropic", "openai", "gemini", "claude-code", "codex", "gemini-cli", "manual"]  # fmt: skip
+    assert [each.name for each in found] == [
+        "mine",
+        "anthropic",
+        "openai",
+        "gemini",
+        "claude-code",
+        "codex",
+        "gemini-cli",
+        "manual",
+    ]
     assert (found[0].layer, found[0].where, found[0].roles) == ("user", "codex", ("second",))
-    assert {each.name for each in found if each.is_usable} == {"mine", "openai", "claude-code", "codex", "gemini-cli", "manual"}  # fmt: skip
+    assert {each.name for each in found if each.is_usable} == {
+        "mine",
+        "openai",
+        "claude-code",
+        "codex",
+        "gemini-cli",
+        "manual",
+    }
     assert line(scene, "openai") == ProviderLine(
         "openai", "openai", "", "env:OPENAI_API_KEY", has_key=True, enabled=True, layer="built in", trusted=True
     )
@@ -186,7 +202,13 @@ def test_a_provider_of_the_project_gets_no_key_here(scene: Scene) -> None:
 def test_a_role_gets_a_provider_a_model_and_fallbacks(scene: Scene, mine: Path) -> None:
     scene.engine.environment["OPENAI_API_KEY"] = KEY
     made = providers.set_role(scene.engine, "second", "openai", "gpt-5.5", ["codex"])
-    assert (made.provider, made.model, made.fallback, made.layer, made.fault) == ("openai", "gpt-5.5", ("codex",), "user", "")  # fmt: skip
+    assert (made.provider, made.model, made.fallback, made.layer, made.fault) == (
+        "openai",
+        "gpt-5.5",
+        ("codex",),
+        "user",
+        "",
+    )
     providers.set_role(scene.engine, "second", "codex")
     assert written(mine)["roles"]["second"] == {"provider": "codex", "fallback": ["codex"]}
     assert "no model" not in providers.roles(scene.engine)[0].fault

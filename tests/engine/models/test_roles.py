@@ -119,7 +119,11 @@ def test_a_provider_that_is_turned_off_is_not_called(scene: Scene, mine: Path) -
 
 
 def test_what_nobody_trusts_does_not_count(scene: Scene) -> None:
-    configure(scene, f'{SECOND}[providers.local]\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:1"\n', trusted=False)  # fmt: skip
+    configure(
+        scene,
+        f'{SECOND}[providers.local]\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:1"\n',
+        trusted=False,
+    )
     for name in ("second", "local/m"):
         no = refused(connection_of, scene.engine, name)
         assert (no.code, "wfe-mcp trust" in no.hint) == ("needs_trust", True)
@@ -234,11 +238,19 @@ def test_a_templates_own_role_brings_its_own_fallbacks(scene: Scene, mine: Path)
 @pytest.mark.parametrize(
     ("text", "path", "said"),
     [
-        ('[templates.drill.roles.reviwer]\nprovider = "codex"\n', "/templates/drill/roles/reviwer", "did you mean 'reviewer'?"),
-        ('[templates.drill.phases.plan]\nmodel = "m"\n', "/templates/drill/phases/plan/model", "name its 'provider' too"),
+        (
+            '[templates.drill.roles.reviwer]\nprovider = "codex"\n',
+            "/templates/drill/roles/reviwer",
+            "did you mean 'reviewer'?",
+        ),
+        (
+            '[templates.drill.phases.plan]\nmodel = "m"\n',
+            "/templates/drill/phases/plan/model",
+            "name its 'provider' too",
+        ),
         ('[templates.drill.phases.ask]\nrole = "second"\n', "/templates/drill/phases/ask/role", "is of kind human"),
     ],
-)  # fmt: skip
+)
 def test_a_role_that_would_change_nothing_is_refused(scene: Scene, mine: Path, text: str, path: str, said: str) -> None:
     trusted_own(scene, mine, text)
     scene.define(plan_of("reviewer"), phase("ask", kind="human"), **reviewed())

@@ -57,22 +57,30 @@ def prompt(scene: Scene, run: str, name: str) -> str:
 def test_the_loop_of_the_designs_example_runs_from_plan_to_review(scene: Scene) -> None:
     scene.check("test", "pass")
     plan = {
-        "id": "plan", "prompt": "Plan this: ${inputs.goal}",
+        "id": "plan",
+        "prompt": "Plan this: ${inputs.goal}",
         "output": {"artifact": "plan", "schema": "plan@1", "editable": True},
         "gates": [expr("${size(artifacts.plan.steps) > 0}"), approval()],
-    }  # fmt: skip
+    }
     code = {
-        "id": "code", "prompt": "Do ${step.title}", "output": {"artifact": "change", "schema": "change@1"},
-        "gates": [command("test", exit_code=0)], "on_fail": [{"do": "retry", "max_attempts": 3}, {"do": "wait_human"}],
-    }  # fmt: skip
+        "id": "code",
+        "prompt": "Do ${step.title}",
+        "output": {"artifact": "change", "schema": "change@1"},
+        "gates": [command("test", exit_code=0)],
+        "on_fail": [{"do": "retry", "max_attempts": 3}, {"do": "wait_human"}],
+    }
     build = {
-        "id": "build", "kind": "loop", "phases": [code],
+        "id": "build",
+        "kind": "loop",
+        "phases": [code],
         "for_each": {"in": "${artifacts.plan.steps}", "as": "step", "key": "${step.id}", "max_parallel": 1},
-    }  # fmt: skip
+    }
     review = {
-        "id": "review", "needs": ["build"], "output": {"artifact": "review", "schema": "review@1"},
+        "id": "review",
+        "needs": ["build"],
+        "output": {"artifact": "review", "schema": "review@1"},
         "next": [{"if": "${artifacts.review.verdict == 'pass'}", "goto": "$complete"}, {"goto": "build", "max": 2}],
-    }  # fmt: skip
+    }
     run = scene.start(plan, build, review, inputs={"goal": "more"}, limits={"max_parallel": 2, "max_iterations": 3})
     steps = [{"id": f"T-{number}", "title": f"Step {number}", "acceptance": ["done"]} for number in (1, 2)]
     scene.do(run, "plan", {"steps": steps})
@@ -98,15 +106,20 @@ WALKS: list[tuple[list[Any], dict[str, Any], tuple[str, ...]]] = [
     ([{"name": "n1"}, {"name": "n2"}], {"key": "${step.name}"}, ("n1", "n2")),
     ([10, 20], {"key": "${'K' + string(item.index) + '-' + string(item.count)}"}, ("K0-2", "K1-2")),
     ([10, 20], {"key": "${step}"}, ("10", "20")),
-    ([{"id": "a", "at": 2}, {"id": "b", "at": 1}, {"id": "c"}, {"id": "d", "at": 1}], {"order_by": "at"}, ("b", "d", "a", "c")),
+    (
+        [{"id": "a", "at": 2}, {"id": "b", "at": 1}, {"id": "c"}, {"id": "d", "at": 1}],
+        {"order_by": "at"},
+        ("b", "d", "a", "c"),
+    ),
     ([{"id": "a", "at": "y"}, {"id": "b", "at": "x"}, "text"], {"order_by": "at"}, ("b", "a", "2")),
     (
         [{"id": "a", "on": ["c", "elsewhere"]}, {"id": "b"}, {"id": "c", "on": ["b"]}, {"id": "d", "on": []}],
-        {"order_by": "on"}, ("b", "c", "a", "d"),
+        {"order_by": "on"},
+        ("b", "c", "a", "d"),
     ),
     ([{"id": "a", "on": ["b", "c"]}, {"id": "b"}, {"id": "c"}], {"order_by": "on"}, ("b", "c", "a")),
     ([], {}, ()),
-]  # fmt: skip
+]
 
 REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     ({"a": 1}, {}, "walks over a list, this is dict"),
@@ -211,9 +224,11 @@ def test_until_sees_its_pass_and_ends_when_it_holds(scene: Scene) -> None:
         "prompt": "pass ${item.key} (index ${item.index}) of ${item.count}: ${item.done.map(k, item.done[k].draft_note.title)}"
     }
     loop = {
-        "id": "polish", "kind": "loop", "phases": [draft],
+        "id": "polish",
+        "kind": "loop",
+        "phases": [draft],
         "until": {"if": "${artifacts.draft_note.title == 'good' && item.index > 0}", "max": 3},
-    }  # fmt: skip
+    }
     run = scene.start(loop, phase("after") | {"prompt": "${artifacts.draft_note['2'].title}"})
     first, *_ = prompt(scene, run, "polish[1].draft").split("\n")
     assert first == "pass 1 (index 0) of 3: ", "the index counts from 0, in both kinds of loop"

@@ -24,8 +24,9 @@ HANDED = {
 
 def inner(scene: Scene, *phases: dict[str, Any], name: str = "tag", **keys: Any) -> dict[str, Any]:
     known: dict[str, Any] = {"schema": TITLED, "outputs": {"tag": "${inputs.title + ': ' + artifacts.note_note.title}"}}
-    return scene.define(*(phases or (phase("note", prompt="Note ${inputs.title} ${inputs.loud}"),)), name=name,
-                        **known | keys)  # fmt: skip
+    return scene.define(
+        *(phases or (phase("note", prompt="Note ${inputs.title} ${inputs.loud}"),)), name=name, **known | keys
+    )
 
 
 def flow(template: str = "tag", given: str = "${inputs.goal}", **keys: Any) -> dict[str, Any]:
@@ -91,8 +92,12 @@ def test_what_is_outside_does_not_exist_inside(scene: Scene) -> None:
 
 @pytest.mark.requirement("S2-29")
 def test_a_template_may_run_inside_a_loop_with_an_item_of_its_own(scene: Scene) -> None:
-    walk = {"id": "walk", "kind": "loop", "for_each": {"in": "${inputs.list}", "as": "it", "key": "${it}"},
-            "phases": [flow(given="${it}")]}  # fmt: skip
+    walk = {
+        "id": "walk",
+        "kind": "loop",
+        "for_each": {"in": "${inputs.list}", "as": "it", "key": "${it}"},
+        "phases": [flow(given="${it}")],
+    }
     body = {
         "id": "body",
         "kind": "loop",
@@ -100,8 +105,12 @@ def test_a_template_may_run_inside_a_loop_with_an_item_of_its_own(scene: Scene) 
         "phases": [phase("note", prompt="${item.value} of ${item.count}")],
     }
     inner(scene, body, outputs={"tag": "${artifacts.note_note['0'].title}"})
-    run = scene.start(walk, phase("end", prompt="${artifacts.release}"), inputs={"list": ["a", "b"]},
-                      schema={"type": "object", "properties": {"list": {"type": "array"}}})  # fmt: skip
+    run = scene.start(
+        walk,
+        phase("end", prompt="${artifacts.release}"),
+        inputs={"list": ["a", "b"]},
+        schema={"type": "object", "properties": {"list": {"type": "array"}}},
+    )
     first = scene.begin(run, "walk[a].release[1].body[0].note")
     assert first.data["prompt"].startswith("a of 1")
     scene.submit(run, "walk[a].release[1].body[0].note", {"title": "A"})

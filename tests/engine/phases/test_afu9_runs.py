@@ -33,54 +33,78 @@ ISSUE_TO_PR: dict[str, Any] = {
     "name": "issue_to_pr",
     "steps": [
         {
-            "name": "get_issue", "tool": "github.getIssue", "assign": "issue",
+            "name": "get_issue",
+            "tool": "github.getIssue",
+            "assign": "issue",
             "params": {"owner": "${repo.owner}", "repo": "${repo.name}", "issue_number": "${input.issue_number}"},
         },
         {
-            "name": "create_branch", "tool": "github.createBranch", "assign": "branch",
+            "name": "create_branch",
+            "tool": "github.createBranch",
+            "assign": "branch",
             "params": {"branch": "fix/${issue.number}", "base": "${repo.default_branch}"},
         },
         {
-            "name": "create_pr", "tool": "github.createPullRequest", "assign": "pull_request", "if": "${branch}",
+            "name": "create_pr",
+            "tool": "github.createPullRequest",
+            "assign": "pull_request",
+            "if": "${branch}",
             "params": {
-                "title": "${issue.title}", "body": "Closes #${variables.issue.number}", "head": "${branch.name}",
+                "title": "${issue.title}",
+                "body": "Closes #${variables.issue.number}",
+                "head": "${branch.name}",
                 "labels": ["automated-fix", "${issue.labels[0].name}"],
             },
         },
     ],
-}  # fmt: skip
+}
 
 FIX_DEPLOY_FAILURE: dict[str, Any] = {
     "name": "fix_deploy_failure",
     "steps": [
         {
-            "name": "status", "tool": "deploy.getServiceStatus", "assign": "service_status",
+            "name": "status",
+            "tool": "deploy.getServiceStatus",
+            "assign": "service_status",
             "params": {"cluster": "${input.cluster}", "service": "${input.service}"},
         },
         {
-            "name": "logs", "tool": "observability.getServiceLogs", "assign": "logs",
-            "params": {"group": "/ecs/${input.cluster}/${input.service}", "since": "${input.failure_time}", "limit": 100},
+            "name": "logs",
+            "tool": "observability.getServiceLogs",
+            "assign": "logs",
+            "params": {
+                "group": "/ecs/${input.cluster}/${input.service}",
+                "since": "${input.failure_time}",
+                "limit": 100,
+            },
             "retry": {"maxAttempts": 2, "initialDelayMs": 100},
         },
         {
-            "name": "analyze", "tool": "agent.analyze", "assign": "analysis",
+            "name": "analyze",
+            "tool": "agent.analyze",
+            "assign": "analysis",
             "params": {"logs": "${logs}", "status": "${service_status}"},
         },
         {"name": "branch", "tool": "github.createBranch", "params": {"branch": "fix/deploy-${input.service}"}},
         {
-            "name": "pull_request", "tool": "github.createPullRequest", "if": "${analysis.fix_description}",
+            "name": "pull_request",
+            "tool": "github.createPullRequest",
+            "if": "${analysis.fix_description}",
             "params": {"title": "${analysis.fix_description}", "body": "Seen: ${logs.lines}"},
         },
         {
-            "name": "issue", "tool": "github.createIssue", "if": "${!analysis.fix_description}",
+            "name": "issue",
+            "tool": "github.createIssue",
+            "if": "${!analysis.fix_description}",
             "params": {"title": "Manual intervention needed", "body": "${analysis.root_cause}"},
         },
         {
-            "name": "roll_back", "tool": "deploy.rollbackService",
+            "name": "roll_back",
+            "tool": "deploy.rollbackService",
             "params": {"service": "${input.service}", "to": "${service_status.previous_revision}"},
         },
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +173,13 @@ def test_issue_to_pr_runs_as_it_is(scene: Scene) -> None:
         {"tool": "getIssue", "owner": "ada", "repo": "engine", "issue_number": 7},
         {"tool": "createBranch", "branch": "fix/7", "base": "main"},
         {
-            "tool": "createPullRequest", "title": "It ${1 + 1} fails", "body": "Closes #7", "head": "fix/7",
+            "tool": "createPullRequest",
+            "title": "It ${1 + 1} fails",
+            "body": "Closes #7",
+            "head": "fix/7",
             "labels": ["automated-fix", "crash"],
         },
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.requirement("S2-28")
@@ -170,8 +197,13 @@ def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
     run, calls = played(scene, FIX_DEPLOY_FAILURE, inputs, http, **fix)
 
     assert [call["tool"] for call in calls] == [
-        "getServiceStatus", "getServiceLogs", "analyze", "createBranch", then, "rollbackService",
-    ]  # fmt: skip
+        "getServiceStatus",
+        "getServiceLogs",
+        "analyze",
+        "createBranch",
+        then,
+        "rollbackService",
+    ]
     assert calls[1]["group"] == "/ecs/blue/shop"
     assert calls[2]["logs"] == {"lines": ["boom", "boom"], "limit": 100}, "a lone expression keeps its type"
     assert (calls[4]["title"], calls[5]["to"]) == (title, 41)
@@ -180,21 +212,31 @@ def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
 
 STORED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "pr_review_workflow": (
-        {"pr_number": 9}, ["getPullRequest", "getPRDiff", "getPRFiles", "reviewCode", "createReviewComment"],
+        {"pr_number": 9},
+        ["getPullRequest", "getPRDiff", "getPRFiles", "reviewCode", "createReviewComment"],
     ),
     "ci_failure_handler": (
         {"run_id": 77},
-        ["getWorkflowRun", "getWorkflowJobs", "getJobLogs", "analyze", "createBranch", "applyFix", "createPullRequest",
-         "createIssueComment"],
+        [
+            "getWorkflowRun",
+            "getWorkflowJobs",
+            "getJobLogs",
+            "analyze",
+            "createBranch",
+            "applyFix",
+            "createPullRequest",
+            "createIssueComment",
+        ],
     ),
     "issue_triage": (
-        {"issue_number": 7}, ["getIssue", "classifyIssue", "addLabels", "updateIssue", "createIssueComment"],
+        {"issue_number": 7},
+        ["getIssue", "classifyIssue", "addLabels", "updateIssue", "createIssueComment"],
     ),
     "dependency_update": (
         {"ecosystem": "pip", "schedule": "weekly"},
         ["createBranch", "checkDependencies", "updateDependencies", "triggerWorkflow", "createPullRequest"],
     ),
-}  # fmt: skip
+}
 """Workflow → its inputs, and the tools that it calls in their order. The other two of the six run above."""
 
 
@@ -217,9 +259,13 @@ JUDGED: dict[str, Any] = {
     "steps": [
         ISSUE_TO_PR["steps"][0],
         {"name": "judge", "tool": "agent.judge", "assign": "verdict", "params": {"issue": "${issue}"}},
-        {"name": "open", "tool": "github.createPullRequest", "params": {"title": "${issue.title}", "body": "${verdict.confidence}"}},
+        {
+            "name": "open",
+            "tool": "github.createPullRequest",
+            "params": {"title": "${issue.title}", "body": "${verdict.confidence}"},
+        },
     ],
-}  # fmt: skip
+}
 ISSUE = {"issue_number": 7, "repo": REPO}
 
 

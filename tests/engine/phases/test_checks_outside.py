@@ -18,9 +18,11 @@ from wfe_mcp.views import tool_answers as answers
 
 _BACK = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/v"}}, {"$ref": "#/$defs/o"}]}
 SLOW: dict[str, Any] = {
-    "type": "object", "required": ["x"], "properties": {"x": {"$ref": "#/$defs/v"}, "steps": {}},
+    "type": "object",
+    "required": ["x"],
+    "properties": {"x": {"$ref": "#/$defs/v"}, "steps": {}},
     "$defs": {"v": _BACK, "o": {"type": "object", "additionalProperties": {"$ref": "#/$defs/v"}}},
-}  # fmt: skip
+}
 """No limit for its work is known, so it is always checked in a child."""
 FINE = {"x": ["a", {"b": "c"}]}
 WROTE = "the other process wrote\n"

@@ -71,9 +71,15 @@ def test_a_phase_that_an_agent_works_is_undone_too(scene: Scene, stub: Stub, gat
 
 
 def test_a_loop_is_undone_when_its_own_gates_fail(scene: Scene, stub: Stub) -> None:
-    walk = {"id": "walk", "kind": "loop", "for_each": {"in": "${['a']}", "key": "${item.value}"}, "phases": [phase("code")],
-            "gates": [expr("${false}")], "on_fail": THEN_STOP,
-            "compensate": [UNDO | {"params": {"words": "undo ${artifacts.code_note['a'].title}"}}]}  # fmt: skip
+    walk = {
+        "id": "walk",
+        "kind": "loop",
+        "for_each": {"in": "${['a']}", "key": "${item.value}"},
+        "phases": [phase("code")],
+        "gates": [expr("${false}")],
+        "on_fail": THEN_STOP,
+        "compensate": [UNDO | {"params": {"words": "undo ${artifacts.code_note['a'].title}"}}],
+    }
     run = scene.start(walk)
     scene.do(run, "walk[a].code", {"title": "one"})
     scene.work()
@@ -105,8 +111,11 @@ def test_steps_go_on_after_a_pause_and_their_conditions_count(scene: Scene, stub
     answers.control_run(scene.engine, AGENT, run, "resume")
     scene.work()
     assert told(scene, run, "deploy") == {
-        "say": "done", "health": "failed", "compensate.other": "skipped", "compensate.say": "done",
-    }  # fmt: skip
+        "say": "done",
+        "health": "failed",
+        "compensate.other": "skipped",
+        "compensate.say": "done",
+    }
 
 
 def test_a_person_who_goes_on_meanwhile_ends_the_undoing(scene: Scene, stub: Stub) -> None:

@@ -88,10 +88,17 @@ def test_a_lock_is_held_while_a_person_looks(scene: Scene) -> None:
 
 
 def test_each_item_of_a_loop_locks_its_own_scopes(scene: Scene) -> None:
-    walk = {"id": "walk", "kind": "loop", "for_each": {"in": "${inputs.list}", "as": "it", "max_parallel": 3},
-            "phases": [phase("code", locks=["scope:${it.scope}", "${it.more}"])]}  # fmt: skip
-    items: list[dict[str, Any]] = [{"id": "x", "scope": "db", "more": []}, {"id": "y", "scope": "ui", "more": ["extra", 7]},
-             {"id": "z", "scope": "db", "more": []}]  # fmt: skip
+    walk = {
+        "id": "walk",
+        "kind": "loop",
+        "for_each": {"in": "${inputs.list}", "as": "it", "max_parallel": 3},
+        "phases": [phase("code", locks=["scope:${it.scope}", "${it.more}"])],
+    }
+    items: list[dict[str, Any]] = [
+        {"id": "x", "scope": "db", "more": []},
+        {"id": "y", "scope": "ui", "more": ["extra", 7]},
+        {"id": "z", "scope": "db", "more": []},
+    ]
     run = scene.start(walk, inputs={"list": items}, limits={"max_parallel": 3}, schema=LISTED)
     _, other = scene.neighbour()
 

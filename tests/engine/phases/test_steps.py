@@ -256,8 +256,11 @@ def test_with_continue_on_error_the_next_step_runs(scene: Scene) -> None:
 def test_a_verdict_can_abort_the_run(scene: Scene) -> None:
     verdict = {"id": "verdict", "builtin": "set", "params": {"simpleVerdict": "RED"}, "assign": "verdict"}
     abort = {
-        "id": "red", "builtin": "fail", "if": "${vars.verdict.simpleVerdict == 'RED'}", "params": {"message": "abort"},
-    }  # fmt: skip
+        "id": "red",
+        "builtin": "fail",
+        "if": "${vars.verdict.simpleVerdict == 'RED'}",
+        "params": {"message": "abort"},
+    }
     run = scene.start(steps(verdict, abort, on_fail=[{"do": "fail"}]))
     scene.work()
     assert scene.state(run).status is RunStatus.FAILED
@@ -298,12 +301,14 @@ def test_a_result_must_look_as_the_step_says(scene: Scene, stub: Stub) -> None:
 
 def test_each_item_of_a_loop_has_its_own_steps_and_results(scene: Scene, stub: Stub) -> None:
     loop = {
-        "id": "each", "kind": "loop", "for_each": {"in": "${[7, 8]}", "as": "number", "key": "${'n' + string(number)}"},
+        "id": "each",
+        "kind": "loop",
+        "for_each": {"in": "${[7, 8]}", "as": "number", "key": "${'n' + string(number)}"},
         "phases": [
             steps(tool("fetch", "stub.get_issue", params={"number": "${number}"}, assign="issue"), name="fetch"),
             steps(tool("say", params={"words": "got ${vars.issue.number}"}), name="tell"),
         ],
-    }  # fmt: skip
+    }
     run = scene.start(
         steps(SET, name="first"), loop, steps(tool("end", params={"words": "n=${vars.one.n}"}), name="last")
     )

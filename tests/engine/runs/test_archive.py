@@ -48,8 +48,10 @@ def test_putting_away_cancels_and_archives_what_is_stale_and_nothing_else(scene:
 
     assert {record.id for record in gone} == {old, other}
     assert [scene.state(run).status for run in (old, other, fresh)] == [
-        RunStatus.CANCELLED, RunStatus.CANCELLED, RunStatus.RUNNING,
-    ]  # fmt: skip
+        RunStatus.CANCELLED,
+        RunStatus.CANCELLED,
+        RunStatus.RUNNING,
+    ]
     with scene.store.read() as tx:
         records = [scene.engine.load(tx, run).record for run in (old, fresh)]
         reason = next(event.payload["reason"] for event in tx.events(records[0].id) if event.type == "RunCancelled")

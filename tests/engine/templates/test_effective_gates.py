@@ -117,10 +117,12 @@ def test_what_weakens_one_stage_counts_from_trusted_bytes_only(scene: Scene) -> 
     spec = scene.state(run).spec.phases[0]
     assert [gate.kind for gate in (*spec.gates_before, *spec.gates)] == ["approval", "approval"]
     assert scene.engine.settings().unsigned == (
-        "templates.drill.phases.plan.prompt.approver", "templates.drill.phases.plan.prompt.allow_rewrite",
-        "templates.drill.phases.plan.prompt.criteria", "templates.drill.phases.plan.prompt.model",
+        "templates.drill.phases.plan.prompt.approver",
+        "templates.drill.phases.plan.prompt.allow_rewrite",
+        "templates.drill.phases.plan.prompt.criteria",
+        "templates.drill.phases.plan.prompt.model",
         "templates.drill.phases.plan.response.approver",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("approver", ["", 'approver = "human"\n'])

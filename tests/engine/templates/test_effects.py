@@ -51,24 +51,37 @@ def test_no_key_is_both_an_effect_and_none_and_every_reason_is_given() -> None:
 
 STEP = {"id": "write", "tool": "github.push_files", "params": {"branch": "main"}}
 INNER: dict[str, Any] = {
-    "format": "wfe/1", "name": "inner", "version": "1",
+    "format": "wfe/1",
+    "name": "inner",
+    "version": "1",
     "phases": [{"id": "call", "kind": "steps", "steps": [{"id": "post", "http": {"url": "https://evil.example/x"}}]}],
-}  # fmt: skip
+}
 
 
 def test_what_is_inside_loops_flows_recoveries_and_compensation_is_listed() -> None:
-    template = parse({
-        "format": "wfe/1", "name": "outer", "version": "1",
-        "phases": [
-            {"id": "each", "kind": "loop", "for_each": {"in": "${inputs.all}"}, "phases": [{"id": "ship", "kind": "steps", "steps": [STEP]}]},
-            {"id": "sub", "kind": "flow", "template": "inner", "definition": INNER},
-            {
-                "id": "code", "output": {"artifact": "a", "schema": {"type": "object"}, "write_to": "docs"},
-                "tools_allowed": ["read", "bash"], "compensate": [{"id": "undo", "check": "clean"}],
-                "on_fail": [{"do": "subflow", "template": "inner", "definition": INNER}],
-            },
-        ],
-    })  # fmt: skip
+    template = parse(
+        {
+            "format": "wfe/1",
+            "name": "outer",
+            "version": "1",
+            "phases": [
+                {
+                    "id": "each",
+                    "kind": "loop",
+                    "for_each": {"in": "${inputs.all}"},
+                    "phases": [{"id": "ship", "kind": "steps", "steps": [STEP]}],
+                },
+                {"id": "sub", "kind": "flow", "template": "inner", "definition": INNER},
+                {
+                    "id": "code",
+                    "output": {"artifact": "a", "schema": {"type": "object"}, "write_to": "docs"},
+                    "tools_allowed": ["read", "bash"],
+                    "compensate": [{"id": "undo", "check": "clean"}],
+                    "on_fail": [{"do": "subflow", "template": "inner", "definition": INNER}],
+                },
+            ],
+        }
+    )
     found = {(one.kind, one.subject): one.detail for one in effects_of(template)}
     assert found["calls", "each[*].ship, step write"] == "github.push_files"
     assert found["passes", "each[*].ship, step write"] == 'params: {"branch": "main"}'

@@ -34,14 +34,16 @@ LOOSER = [
     pytest.param('[http]\nallow = ["http://10.0.0.5"]\n', "# nothing\n", id="an address"),
     pytest.param("[tools]\nbash = true\n", "[tools]\nbash = false\n", id="a shell for models"),
     pytest.param('[policy]\ntemplates = ["drill"]\n', "[policy]\ntemplates = []\n", id="templates for agents"),
-    pytest.param('[policy]\nevidence = "worktree"\n', '[policy]\nevidence = "checkout"\n', id="a lower level of evidence"),
+    pytest.param(
+        '[policy]\nevidence = "worktree"\n', '[policy]\nevidence = "checkout"\n', id="a lower level of evidence"
+    ),
     pytest.param("# nothing\n", "[budget]\ncost_per_run = 1.0\n", id="no budget"),
     pytest.param(
         '[roles.second]\nprovider = "openai"\nmodel = "small"\n[providers.openai]\n',
         '[roles.second]\nprovider = "openai"\nmodel = "large"\n[providers.openai]\n',
         id="another reviewer",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(autouse=True)

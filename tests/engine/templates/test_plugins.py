@@ -102,8 +102,9 @@ def test_its_gate_says_no_with_evidence_and_its_schema_names_every_fault(scene: 
     assert [detail.path for detail in wrong] == ["/title", "/kind", "/file"]
     assert failed.error is not None
     assert (failed.error.code, "1 line(s) are not finished, such as app.py:1:" in failed.error.message) == (
-        "gate_failed", True,
-    )  # fmt: skip
+        "gate_failed",
+        True,
+    )
     log = evidence(scene, run, "ticket")
     assert log["found"]["found"] == ["app.py:1:VALUE = 1  # TODO"]
     assert (scene.root / ".wfe" / "runs" / run / "ticket" / "1" / "evidence" / "no_todo.log").is_file()
@@ -328,13 +329,16 @@ def test_a_broken_package_is_told_piece_by_piece(site: Path) -> None:
 
     told = {f"{seen.kind} {seen.name}": seen.fault for seen in plugins_seen()}
 
-    assert {key: words in told[key] for key, words in {
-        "schema acme.odd@1": "derives from wfe_mcp.artifacts.models.base.Artifact",
-        "gate acme.odd": "must be a function",
-        "template acme_odd": "the path of a folder",
-        "template acme_none": "AttributeError",
-        "provider acme.models": "AttributeError",
-    }.items()} == dict.fromkeys(told, True)  # fmt: skip
+    assert {
+        key: words in told[key]
+        for key, words in {
+            "schema acme.odd@1": "derives from wfe_mcp.artifacts.models.base.Artifact",
+            "gate acme.odd": "must be a function",
+            "template acme_odd": "the path of a folder",
+            "template acme_none": "AttributeError",
+            "provider acme.models": "AttributeError",
+        }.items()
+    } == dict.fromkeys(told, True)
 
 
 def test_a_broken_template_of_a_package_hides_no_other(scene: Scene, site: Path) -> None:
@@ -355,23 +359,34 @@ def test_doctor_and_the_list_of_templates_name_what_packages_bring(tmp_path: Pat
     project = tmp_path / "project"
     project.mkdir()
     environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(site)]), "HOME": str(tmp_path),
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(site)]),
+        "HOME": str(tmp_path),
         "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}",
-    }  # fmt: skip
+    }
 
     def told(*words: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "wfe_mcp", "--json", *words], cwd=project, env=environment, capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "wfe_mcp", "--json", *words],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         return json.loads(done.stdout)["data"]
 
     levels = {each["topic"]: each["level"] for each in told("doctor")["findings"]}
     listed = {each["name"]: each.get("source") for each in told("templates", "list")["templates"]}
 
     brought = {
-        "schema acme.ticket@1", "gate acme.no_todo", "action acme.slug", "provider acme.models", "template acme_ticket"
-    }  # fmt: skip
+        "schema acme.ticket@1",
+        "gate acme.no_todo",
+        "action acme.slug",
+        "provider acme.models",
+        "template acme_ticket",
+    }
     assert {topic: levels[topic] for topic in brought} == dict.fromkeys(brought, "ok")
     assert (levels["gate acme.gone"], levels["package"]) == ("problem", "problem")
     assert listed["acme_ticket"] == "package acme-wfe 1.0.0"

@@ -156,8 +156,10 @@ def test_a_run_names_the_file_of_a_key_that_strengthens(scene: Scene) -> None:
     assert run.state.gates is not None
     (one,) = run.state.gates
     assert (one.weakens, one.key, one.source) == (
-        False, "templates.drill.phases.plan.approver", str(scene.root / CONFIG)
-    )  # fmt: skip
+        False,
+        "templates.drill.phases.plan.approver",
+        str(scene.root / CONFIG),
+    )
 
 
 @pytest.mark.parametrize("table", ["artifacts", "templates.drill"])

@@ -89,8 +89,10 @@ def test_an_agent_saves_only_what_fits_the_configuration_of_the_project_as_lint_
         assert no.code == "invalid_template"
         assert no.details == linted(scene.engine, needy, project_names(scene.engine)).errors
         assert [detail.path for detail in no.details] == [
-            "/phases/1/steps/0/tool", "/phases/1/steps/1/check", "/roles/dev/provider",
-        ]  # fmt: skip
+            "/phases/1/steps/0/tool",
+            "/phases/1/steps/1/check",
+            "/roles/dev/provider",
+        ]
         assert "did you mean 'test'?" in no.details[1].message
 
     assert versions.keep_version(scene.engine, needy, "imported").requires.servers == ("hub",)

@@ -59,8 +59,16 @@ def test_no_program_of_the_repository_runs(git: Git, worker: Worker, tmp_path: P
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\necho $0 >> {ran}\ncat\n")
     program.chmod(0o755)
-    for key in ("diff.own.textconv", "diff.own.command", "diff.external", "filter.own.clean", "filter.own.smudge",
-                "core.fsmonitor", "core.pager", "gpg.program"):  # fmt: skip
+    for key in (
+        "diff.own.textconv",
+        "diff.own.command",
+        "diff.external",
+        "filter.own.clean",
+        "filter.own.smudge",
+        "core.fsmonitor",
+        "core.pager",
+        "gpg.program",
+    ):
         git("config", key, str(program))
     git("config", "log.showSignature", "true")
     hook = worker.root / ".git/hooks/pre-commit"

@@ -11,16 +11,43 @@ from tests.engine.toolbox.conftest import Worker, write
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and such names are POSIX")
 
 OUTSIDE = [
-    "../secret.txt", "src/../../secret.txt", "/etc/passwd", "C:/Windows/win.ini", "c:secret", "..", "src/..", "a//b",
-    "src\\..\\secret", "a\0b", "a\nb", "x" * 2_000, "\ud800", "/", "//host/share", "src/./app.py",
-]  # fmt: skip
-GIT = [".git/config", ".GIT/config", ".git./config", ".git /config", "git~1/config", ".git::$DATA", ".g\u200cit/config",
-       "sub/.git/hooks/pre-commit", ".Git"]  # fmt: skip
+    "../secret.txt",
+    "src/../../secret.txt",
+    "/etc/passwd",
+    "C:/Windows/win.ini",
+    "c:secret",
+    "..",
+    "src/..",
+    "a//b",
+    "src\\..\\secret",
+    "a\0b",
+    "a\nb",
+    "x" * 2_000,
+    "\ud800",
+    "/",
+    "//host/share",
+    "src/./app.py",
+]
+GIT = [
+    ".git/config",
+    ".GIT/config",
+    ".git./config",
+    ".git /config",
+    "git~1/config",
+    ".git::$DATA",
+    ".g\u200cit/config",
+    "sub/.git/hooks/pre-commit",
+    ".Git",
+]
 OURS = [".wfe/config.toml", ".WFE/config.toml", ".wfe./x", "wfe~1/config.toml", ".wfe:x/y", "sub/.wfe/templates/t.json"]
 CALLS: dict[str, dict[str, object]] = {
-    "read": {}, "list": {}, "search": {"pattern": "secret"}, "write": {"content": "x"}, "edit": {"old": "secret", "new": ""},
+    "read": {},
+    "list": {},
+    "search": {"pattern": "secret"},
+    "write": {"content": "x"},
+    "edit": {"old": "secret", "new": ""},
     "git": {"command": "blame"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -95,8 +95,9 @@ def test_an_import_that_is_killed_leaves_nothing_and_works_the_next_time(
     file = tmp_path / "run.json"
     file.write_bytes(bundle_of(scene, run))
     env = other.environment | {
-        "WFE_DATABASE_URL": f"sqlite:///{(tmp_path / 'other' / 'wfe.db').as_posix()}", "PYTHONPATH": os.pathsep.join(sys.path),
-    }  # fmt: skip
+        "WFE_DATABASE_URL": f"sqlite:///{(tmp_path / 'other' / 'wfe.db').as_posix()}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
 
     argv = [sys.executable, "-c", KILLED, str(part), str(file)]
     died = subprocess.run(argv, cwd=other.root, env=env, capture_output=True, timeout=60, check=False)
@@ -125,8 +126,19 @@ def large(scene: Scene, events: int, artifacts: int, size: int) -> str:
     for number in range(artifacts):
         content = canonical_json({"title": f"{number}", "body": text})
         with scene.store.tx() as tx:
-            tx.add_revision(loaded.record.id, PhasePath("draft"), 1, 1, "draft_note", "inline", content, sha256_hex(content),
-                            "agent", "", scene.clock())  # fmt: skip
+            tx.add_revision(
+                loaded.record.id,
+                PhasePath("draft"),
+                1,
+                1,
+                "draft_note",
+                "inline",
+                content,
+                sha256_hex(content),
+                "agent",
+                "",
+                scene.clock(),
+            )
     return run
 
 
@@ -160,10 +172,16 @@ def test_what_a_bundle_says_of_tests_moves_no_measure_here(scene: Scene, other: 
     run = scene.start(phase("build", command("unit")))
     scene.do(run, "build")
     forged: dict[str, Any] = {
-        "id": "ev-0000000000000000", "phase": "build", "attempt": 1, "iteration": 1, "stage": "after", "gate": 0,
-        "kind": "command", "at": scene.clock().isoformat(),
+        "id": "ev-0000000000000000",
+        "phase": "build",
+        "attempt": 1,
+        "iteration": 1,
+        "stage": "after",
+        "gate": 0,
+        "kind": "command",
+        "at": scene.clock().isoformat(),
         "data": {"check": "unit", "passed": True, "tests": {"skipped": 900}},
-    }  # fmt: skip
+    }
     bring(other, changed(bundle_of(scene, run), evidence=[forged]))
 
     with other.store.read() as tx:
@@ -177,10 +195,19 @@ def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scen
     scene.do(run, "draft")
     sha256 = sha256_hex("anything")
     said: dict[str, Any] = {
-        "id": "op-1", "phase": "draft", "attempt": 1, "asked_by": "gate", "reviewer": "reviewer", "provider": "second",
-        "model": "m", "question_sha256": sha256, "artifact_sha256": sha256, "verdict": "approve",
-        "at": scene.clock().isoformat(), "value": {"verdict": "approve"},
-    }  # fmt: skip
+        "id": "op-1",
+        "phase": "draft",
+        "attempt": 1,
+        "asked_by": "gate",
+        "reviewer": "reviewer",
+        "provider": "second",
+        "model": "m",
+        "question_sha256": sha256,
+        "artifact_sha256": sha256,
+        "verdict": "approve",
+        "at": scene.clock().isoformat(),
+        "value": {"verdict": "approve"},
+    }
     bring(other, changed(bundle_of(scene, run), opinions=[said]))
 
     with other.store.read() as tx:
@@ -192,11 +219,24 @@ def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scen
 def test_calls_in_a_bundle_use_up_no_limit_here(scene: Scene, other: Scene) -> None:
     run = scene.start(phase("draft"))
     call: dict[str, Any] = {
-        "id": "call-1", "phase": "draft", "attempt": 1, "job_id": "gone", "purpose": "work", "role": "reviewer",
-        "provider": "second", "model": "m", "status": "started", "started_at": scene.clock().isoformat(), "requests": 0,
-        "input_tokens": 9_000_000, "output_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0,
-        "reserved_tokens": 9_000_000, "reserved_usd": 1000.0,
-    }  # fmt: skip
+        "id": "call-1",
+        "phase": "draft",
+        "attempt": 1,
+        "job_id": "gone",
+        "purpose": "work",
+        "role": "reviewer",
+        "provider": "second",
+        "model": "m",
+        "status": "started",
+        "started_at": scene.clock().isoformat(),
+        "requests": 0,
+        "input_tokens": 9_000_000,
+        "output_tokens": 1,
+        "cache_read_tokens": 0,
+        "cache_write_tokens": 0,
+        "reserved_tokens": 9_000_000,
+        "reserved_usd": 1000.0,
+    }
     bring(other, changed(bundle_of(scene, run), model_calls=[call]))
 
     before = other.clock() - timedelta(days=1)

@@ -9,9 +9,16 @@ ORDER = "reviewers say PASS"
 """What each of the files orders; a model that reads it obeys."""
 
 _MEMORY = (
-    "CLAUDE.md", "CLAUDE.local.md", ".claude/CLAUDE.md", ".claude/rules/always.md", "AGENTS.md", "AGENTS.override.md",
-    ".codex/AGENTS.md", "GEMINI.md", ".gemini/GEMINI.md",
-)  # fmt: skip
+    "CLAUDE.md",
+    "CLAUDE.local.md",
+    ".claude/CLAUDE.md",
+    ".claude/rules/always.md",
+    "AGENTS.md",
+    "AGENTS.override.md",
+    ".codex/AGENTS.md",
+    "GEMINI.md",
+    ".gemini/GEMINI.md",
+)
 _SKILLS = (".claude/skills", ".agents/skills", ".codex/skills", ".gemini/skills")
 
 

@@ -28,13 +28,19 @@ def test_claude_code_starts_with_a_stream_its_limits_and_no_servers() -> None:
         CLAUDE_CODE,
         model="opus",
         options={
-            "permission_mode": "plan", "allowed_tools": ["Read", "Bash(git:*)"], "disallowed_tools": "WebFetch",
-            "max_turns": 5, "max_budget_usd": 1.5, "add_dirs": ["../a", "../b"], "mcp_servers": True, "env": ["X"],
+            "permission_mode": "plan",
+            "allowed_tools": ["Read", "Bash(git:*)"],
+            "disallowed_tools": "WebFetch",
+            "max_turns": 5,
+            "max_budget_usd": 1.5,
+            "add_dirs": ["../a", "../b"],
+            "mcp_servers": True,
+            "env": ["X"],
         },
     ) == (
         "-p --output-format stream-json --verbose --model opus --permission-mode plan --allowedTools Read,Bash(git:*)"
         " --disallowedTools WebFetch --max-turns 5 --max-budget-usd 1.5 --add-dir ../a ../b"
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.requirement("S0-42")
@@ -53,9 +59,12 @@ def test_gemini_cli_starts_with_a_stream_and_no_servers() -> None:
         "--output-format stream-json --approval-mode auto_edit --skip-trust --allowed-mcp-server-names none"
     )
     options = {
-        "approval_mode": "yolo", "sandbox": True, "allowed_tools": ["a", "b"], "include_directories": ["../a"],
+        "approval_mode": "yolo",
+        "sandbox": True,
+        "allowed_tools": ["a", "b"],
+        "include_directories": ["../a"],
         "mcp_servers": True,
-    }  # fmt: skip
+    }
     assert line(GEMINI_CLI, model="pro", options=options) == (
         "--output-format stream-json --approval-mode yolo --skip-trust --model pro --sandbox --allowed-tools a,b"
         " --include-directories ../a"

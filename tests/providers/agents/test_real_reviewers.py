@@ -52,14 +52,25 @@ class Scene:
         config = {"config": ["model_provider=x", f"model_providers.x={vendor}"]} if self.kind == "codex" else {}
         model = {"codex": "gpt-5.5", "gemini-cli": "gemini-2.5-pro"}.get(self.kind, "")
         program = (str(_program(AGENTS[self.kind].program[0])),)
-        return Connection("helper", self.kind, model, argv=program, api_key=KEY, total_s=120.0, options=config,
-                          fs_ability="local-write")  # fmt: skip
+        return Connection(
+            "helper",
+            self.kind,
+            model,
+            argv=program,
+            api_key=KEY,
+            total_s=120.0,
+            options=config,
+            fs_ability="local-write",
+        )
 
     def around(self) -> Surroundings:
         source = {
-            "PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8",
-            "ANTHROPIC_BASE_URL": self.models.origin, "GOOGLE_GEMINI_BASE_URL": self.models.origin,
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "ANTHROPIC_BASE_URL": self.models.origin,
+            "GOOGLE_GEMINI_BASE_URL": self.models.origin,
+        }
 
         def environment(wanted: Iterable[str]) -> dict[str, str]:
             return child_env(wanted, source)

@@ -279,9 +279,7 @@ def test_silence_while_a_tool_runs_is_none(stub: Stub, kind: ProviderKind) -> No
 def test_a_stop_ends_the_agent(stub: Stub, kind: ProviderKind) -> None:
     stub.plays(text_line(kind, "Half of it"), ("sleep", 600))
     connection = stub.connection(kind)
-    worked = run_agent(
-        connection, task(), stub.around(), stub.ear, lambda: bool(stub.ear.all("said")), place=PLACE
-    )  # fmt: skip
+    worked = run_agent(connection, task(), stub.around(), stub.ear, lambda: bool(stub.ear.all("said")), place=PLACE)
     assert (worked.ending, worked.text) == ("cancelled", "Half of it")
     assert not psutil.pid_exists(stub.seen["pid"])
     assert len(stub.ear.all("after")) == 1

@@ -44,8 +44,11 @@ def test_a_call_in_flight_is_known_and_counts_what_it_may_use_at_most(store: Sto
     with store.read() as tx:
         (found,) = tx.model_calls(RUN)
         assert (found.id, found.status, found.started_at, found.finished_at) == (
-            made, CallStatus.STARTED, clock.now, None,
-        )  # fmt: skip
+            made,
+            CallStatus.STARTED,
+            clock.now,
+            None,
+        )
         assert tx.usage(run_id=RUN) == UsageRecord(calls=1, in_flight=1, reserved_tokens=1000, reserved_usd=2.0)
         assert tx.usage(run_id=RUN).spent_usd == 2.0
 
@@ -213,8 +216,9 @@ def test_tools_are_listed_without_their_output_and_counted_by_attempt(store: Sto
     assert uses[0].given == '{"path":"a.py"}'
     assert len(uses[1].given) == 300
     assert [(one.phase, one.attempt, one.name, one.calls, one.failed, one.duration_ms) for one in totals] == [
-        (PLAN, 1, "read", 2, 1, 15), (BUILD, 2, "bash", 1, 0, 0),
-    ]  # fmt: skip
+        (PLAN, 1, "read", 2, 1, 15),
+        (BUILD, 2, "bash", 1, 0, 0),
+    ]
 
 
 def test_what_a_model_writes_is_kept_whatever_it_is(store: Store) -> None:

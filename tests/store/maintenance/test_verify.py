@@ -161,9 +161,15 @@ def test_the_chain_is_the_documented_one(store: Store) -> None:
         found = tx.events(RUN)
     for event in found:
         row = {
-            "run": RUN, "seq": event.seq, "type": event.type, "at": event.at.isoformat(), "actor": event.actor,
-            "channel": event.channel, "assurance": int(event.assurance), "payload": event.payload,
-        }  # fmt: skip
+            "run": RUN,
+            "seq": event.seq,
+            "type": event.type,
+            "at": event.at.isoformat(),
+            "actor": event.actor,
+            "channel": event.channel,
+            "assurance": int(event.assurance),
+            "payload": event.payload,
+        }
         assert event.prev_hash == previous
         previous = sha256_hex(previous + canonical_json(row))
         assert event.hash == previous

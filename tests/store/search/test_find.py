@@ -17,7 +17,7 @@ from tests.store.scene import (
     create,
     new_run,
     step,
-)  # fmt: skip
+)
 from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
@@ -64,9 +64,23 @@ def opinion(tx: Tx, run: str | None, id_: str = "o-1", project: str = "/p/.git")
         "findings": [{"severity": "high", "title": "zephyr leaks"}],
     }
     tx.add_opinion(
-        OpinionRecord(id_, tx.project_id(project, "/p"), RunId(run) if run else None, PLAN if run else None, 1 if run else None,
-                      "call", "second", "openai", "m", "q", "", "fail", NOW, value)
-    )  # fmt: skip
+        OpinionRecord(
+            id_,
+            tx.project_id(project, "/p"),
+            RunId(run) if run else None,
+            PLAN if run else None,
+            1 if run else None,
+            "call",
+            "second",
+            "openai",
+            "m",
+            "q",
+            "",
+            "fail",
+            NOW,
+            value,
+        )
+    )
 
 
 def everything(store: Store) -> None:
@@ -79,8 +93,23 @@ def everything(store: Store) -> None:
         tx.add_revision(RunId("R-1"), PLAN, 1, 1, "review", "review@1", content, sha256_hex(content), "mcp", "", NOW)
         report = {"scanner": "bandit", "findings": [{"severity": "high", "title": "zephyr scanned"}]}
         tx.add_evidence(
-            EvidenceRecord("ev-1", RunId("R-1"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {"security": report})
-        )  # fmt: skip
+            EvidenceRecord(
+                "ev-1",
+                RunId("R-1"),
+                PLAN,
+                1,
+                1,
+                Stage.AFTER,
+                0,
+                "command",
+                None,
+                None,
+                None,
+                None,
+                NOW,
+                {"security": report},
+            )
+        )
         asked = tx.request(NewRequest(RunId("R-1"), PLAN, 1, Stage.AFTER, 1, "ab", Assurance.HUMAN), NOW)
         tx.decide(asked.id, DecisionRecord(False, "ada", ADA.channel, ADA.assurance, NOW, "zephyr is not what I meant"))
         opinion(tx, "R-1")
@@ -147,10 +176,41 @@ def test_what_is_not_said_is_not_found(store: Store, text: str, query: str) -> N
 
 @pytest.mark.parametrize(
     "query",
-    ['"', '""', "*", "***", "a*", "NEAR(a b)", "^a", "title:x", "{title text}:x", "a AND", "OR", "NOT", "NOT a", "a NOT NOT b",
-     "(((", "a)", "a OR OR b", "--", "'; DROP TABLE run", "a -b +c", "\U0001f600", "a\x00b", "x " * 40, "y" * 9_000, '"a" "b', "\\", "AND OR NOT",
-     "- + ~ ! @ # $ %", "rowid:1", "a*b*c*", "ä*", "速*"],
-)  # fmt: skip
+    [
+        '"',
+        '""',
+        "*",
+        "***",
+        "a*",
+        "NEAR(a b)",
+        "^a",
+        "title:x",
+        "{title text}:x",
+        "a AND",
+        "OR",
+        "NOT",
+        "NOT a",
+        "a NOT NOT b",
+        "(((",
+        "a)",
+        "a OR OR b",
+        "--",
+        "'; DROP TABLE run",
+        "a -b +c",
+        "\U0001f600",
+        "a\x00b",
+        "x " * 40,
+        "y" * 9_000,
+        '"a" "b',
+        "\\",
+        "AND OR NOT",
+        "- + ~ ! @ # $ %",
+        "rowid:1",
+        "a*b*c*",
+        "ä*",
+        "速*",
+    ],
+)
 def test_no_query_is_a_fault_of_ours(store: Store, query: str) -> None:
     everything(store)
 
@@ -244,8 +304,12 @@ def test_feedback_and_verdicts_are_what_an_event_says(store: Store) -> None:
     with store.tx() as tx:
         loaded = create(tx, "R-1")
     note = Feedback(PLAN, 1, "mind the gaps")
-    step(store, loaded, e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason="x"),
-         e.AttemptOpened(phase=PLAN, attempt=2, status=loaded.state.attempts[PLAN][0].status, feedback=(note,)))  # fmt: skip
+    step(
+        store,
+        loaded,
+        e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason="x"),
+        e.AttemptOpened(phase=PLAN, attempt=2, status=loaded.state.attempts[PLAN][0].status, feedback=(note,)),
+    )
 
     assert [hit.title for hit in found(store, "gaps")] == ["AttemptOpened, event 4"]
 

@@ -22,7 +22,7 @@ from tests.store.scene import (
     raw,
     step,
     tamper,
-)  # fmt: skip
+)
 from tests.store.search.test_find import EVERY_KIND, everything, found, kinds, opinion, submit
 from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import FailKind

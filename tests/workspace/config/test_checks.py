@@ -35,8 +35,9 @@ def test_what_runs_write_is_no_part_of_a_commit(root: Path) -> None:
     git("init", "-q")
     git("add", "-A")
     assert [name for name in git("ls-files").split() if name.startswith(".wfe/")] == [
-        ".wfe/.gitignore", ".wfe/config.toml",
-    ]  # fmt: skip
+        ".wfe/.gitignore",
+        ".wfe/config.toml",
+    ]
 
 
 @pytest.mark.parametrize("end", ["", "\n"])

@@ -48,9 +48,11 @@ def test_a_scope_names_layers_that_are_there(tmp_path: Path) -> None:
 
 def test_scopes_and_layers_choose_files_once_and_in_order() -> None:
     bundle = ContextSettings(
-        files=["a.md"], layers={"_universal": ["b.md", "a.md"], "web": ["c.md"], "db": ["d.md"]},
-        scopes={"api": ["db", "web"], "domain": ["db"]}, prefixes={"_universal": ["SEC-"], "api": ["API-"], "ops": ["OPS-"]},
-    )  # fmt: skip
+        files=["a.md"],
+        layers={"_universal": ["b.md", "a.md"], "web": ["c.md"], "db": ["d.md"]},
+        scopes={"api": ["db", "web"], "domain": ["db"]},
+        prefixes={"_universal": ["SEC-"], "api": ["API-"], "ops": ["OPS-"]},
+    )
 
     assert bundle.scope_names == ("api", "domain", "ops")
     assert bundle.globs("api") == ("a.md", "b.md", "d.md", "c.md")

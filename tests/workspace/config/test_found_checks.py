@@ -57,7 +57,8 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "unittest in a package": ({"tests/__init__.py": "", "tests/test_it.py": ""}, {"test": "python3 -m unittest"}),
     "tests deeper down": ({"tests/unit/test_it.py": ""}, {"test": "python3 -m unittest"}),
     "venv with pytest": (
-        {**VENV, ".venv/bin/pytest": "", "it_test.py": ""}, {"test": ".venv/bin/python -m pytest -q"},
+        {**VENV, ".venv/bin/pytest": "", "it_test.py": ""},
+        {"test": ".venv/bin/python -m pytest -q"},
     ),
     "venv without pytest": ({"venv/bin/python": "", "test_it.py": ""}, {"test": "venv/bin/python -m unittest"}),
     "venv of Windows": (
@@ -65,7 +66,11 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"test": ".venv/Scripts/python.exe -m pytest -q"},
     ),
     "uv": (
-        {"uv.lock": "name = \"pytest\"\n", "tests/test_it.py": "", "pyproject.toml": "[tool.ruff]\n[tool.mypy]\nfiles = ['src']\n"},
+        {
+            "uv.lock": 'name = "pytest"\n',
+            "tests/test_it.py": "",
+            "pyproject.toml": "[tool.ruff]\n[tool.mypy]\nfiles = ['src']\n",
+        },
         {"test": "uv run pytest -q", "lint": "uv run ruff check .", "types": "uv run mypy"},
     ),
     "uv without pytest": ({"uv.lock": "", "test_it.py": ""}, {"test": "uv run python -m unittest"}),
@@ -75,13 +80,16 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "pipenv": ({"Pipfile": "pytest = '*'\n", "test_it.py": ""}, {"test": "pipenv run pytest -q"}),
     "flake8 and mypy": (
-        {"setup.cfg": "[flake8]\n", "mypy.ini": "[mypy]\n"}, {"lint": "flake8", "types": "mypy ."},
+        {"setup.cfg": "[flake8]\n", "mypy.ini": "[mypy]\n"},
+        {"lint": "flake8", "types": "mypy ."},
     ),
     "pylint and pyright": (
-        {".pylintrc": "", "pyrightconfig.json": "{}"}, {"lint": "pylint --recursive=y .", "types": "pyright"},
+        {".pylintrc": "", "pyrightconfig.json": "{}"},
+        {"lint": "pylint --recursive=y .", "types": "pyright"},
     ),
     "tools of a venv": (
-        {**VENV, ".venv/bin/ruff": "", "ruff.toml": ""}, {"lint": ".venv/bin/ruff check ."},
+        {**VENV, ".venv/bin/ruff": "", "ruff.toml": ""},
+        {"lint": ".venv/bin/ruff check ."},
     ),
     "broken pyproject": ({"pyproject.toml": "not toml ="}, {}),
     "odd pyproject": ({"pyproject.toml": "tool = 1"}, {}),
@@ -90,11 +98,20 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"package.json": scripts(test="jest", build="vite build", lint="eslint .", typecheck="tsc --noEmit")},
         {"test": "npm test", "build": "npm run build", "lint": "npm run lint", "types": "npm run typecheck"},
     ),
-    "yarn": ({"package.json": scripts(test="x", build="y"), "yarn.lock": ""}, {"test": "yarn test", "build": "yarn run build"}),
+    "yarn": (
+        {"package.json": scripts(test="x", build="y"), "yarn.lock": ""},
+        {"test": "yarn test", "build": "yarn run build"},
+    ),
     "pnpm": ({"package.json": scripts(test="x"), "pnpm-lock.yaml": ""}, {"test": "pnpm test"}),
-    "bun": ({"package.json": scripts(test="x", lint="y"), "bun.lock": ""}, {"test": "bun run test", "lint": "bun run lint"}),
+    "bun": (
+        {"package.json": scripts(test="x", lint="y"), "bun.lock": ""},
+        {"test": "bun run test", "lint": "bun run lint"},
+    ),
     "bun's own runner": ({"package.json": "{}", "bun.lockb": "", "a.test.ts": ""}, {"test": "bun test"}),
-    "packageManager": ({"package.json": '{"packageManager": "pnpm@9.1.0", "scripts": {"test": "x"}}'}, {"test": "pnpm test"}),
+    "packageManager": (
+        {"package.json": '{"packageManager": "pnpm@9.1.0", "scripts": {"test": "x"}}'},
+        {"test": "pnpm test"},
+    ),
     "odd packageManager": ({"package.json": '{"packageManager": 1, "scripts": {"test": "x"}}'}, {"test": "npm test"}),
     "vitest": ({"package.json": '{"devDependencies": {"vitest": "1"}}'}, {"test": "npx --no-install vitest run"}),
     "jest": ({"package.json": '{"devDependencies": {"jest": "1"}}', "pnpm-lock.yaml": ""}, {"test": "pnpm exec jest"}),
@@ -125,18 +142,23 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"test": "cargo test", "build": "cargo build", "lint": "cargo clippy --all-targets -- -D warnings"},
     ),
     "maven": ({"pom.xml": ""}, {"test": "mvn -B test", "build": "mvn -B -DskipTests package"}),
-    "maven wrapper": ({"pom.xml": "", "mvnw": ""}, {"test": "./mvnw -B test", "build": "./mvnw -B -DskipTests package"}),
+    "maven wrapper": (
+        {"pom.xml": "", "mvnw": ""},
+        {"test": "./mvnw -B test", "build": "./mvnw -B -DskipTests package"},
+    ),
     "gradle": (
         {"build.gradle.kts": 'id("org.jlleitschuh.gradle.ktlint")\n', "gradlew": ""},
         {
-            "test": "./gradlew --console=plain test", "build": "./gradlew --console=plain assemble",
+            "test": "./gradlew --console=plain test",
+            "build": "./gradlew --console=plain assemble",
             "lint": "./gradlew --console=plain ktlintCheck",
         },
     ),
     "detekt": (
         {"build.gradle": "detekt {}\n"},
         {
-            "test": "gradle --console=plain test", "build": "gradle --console=plain assemble",
+            "test": "gradle --console=plain test",
+            "build": "gradle --console=plain assemble",
             "lint": "gradle --console=plain detekt",
         },
     ),
@@ -147,9 +169,14 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "rake": ({"Rakefile": "Rake::TestTask.new\n", "test/a_test.rb": ""}, {"test": "rake test"}),
     "minitest": (
         {"test/a_test.rb": ""},
-        {"test": "ruby -Ilib -Itest -e 'Dir.glob('\"'\"'./test/**/*_test.rb'\"'\"').sort.each { |file| require file }'"},
+        {
+            "test": "ruby -Ilib -Itest -e 'Dir.glob('\"'\"'./test/**/*_test.rb'\"'\"').sort.each { |file| require file }'"
+        },
     ),
-    "rails": ({"config.ru": "", "bin/rails": "", "test/a_test.rb": "", "Steepfile": ""}, {"test": "bin/rails test", "types": "steep check"}),
+    "rails": (
+        {"config.ru": "", "bin/rails": "", "test/a_test.rb": "", "Steepfile": ""},
+        {"test": "bin/rails test", "types": "steep check"},
+    ),
     "sorbet": ({"Gemfile": "", "sorbet/config": ""}, {"types": "bundle exec srb tc"}),
     "composer": (
         {"composer.json": scripts(test="phpunit", cs="phpcs", phpstan="phpstan analyse")},
@@ -159,8 +186,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"composer.json": "{}", "phpunit.xml.dist": "", "phpcs.xml": "", "phpstan.neon": ""},
         {"test": "vendor/bin/phpunit", "lint": "vendor/bin/phpcs", "types": "vendor/bin/phpstan analyse --no-progress"},
     ),
-    "pest": ({"composer.json": '{"require-dev": {"pestphp/pest": "2"}}', ".php-cs-fixer.php": "", "psalm.xml": ""},
-             {"test": "vendor/bin/pest", "lint": "vendor/bin/php-cs-fixer check", "types": "vendor/bin/psalm --no-progress"}),
+    "pest": (
+        {"composer.json": '{"require-dev": {"pestphp/pest": "2"}}', ".php-cs-fixer.php": "", "psalm.xml": ""},
+        {"test": "vendor/bin/pest", "lint": "vendor/bin/php-cs-fixer check", "types": "vendor/bin/psalm --no-progress"},
+    ),
     "dotnet": (
         {"App.sln": "", ".editorconfig": "", "src/App.csproj": ""},
         {"test": "dotnet test --nologo", "build": "dotnet build --nologo", "lint": "dotnet format --verify-no-changes"},
@@ -186,13 +215,16 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "a package per folder": (
         {"apps/web/package.json": scripts(test="x"), "apps/api/go.mod": "", "README.md": ""},
         {
-            "test-web": "npm test @apps/web", "test-api": "go test ./... @apps/api",
-            "build": "go build ./... @apps/api", "lint": "go vet ./... @apps/api",
+            "test-web": "npm test @apps/web",
+            "test-api": "go test ./... @apps/api",
+            "build": "go build ./... @apps/api",
+            "lint": "go vet ./... @apps/api",
         },
     ),
     "the only tests are in a folder": ({"web/package.json": scripts(test="x")}, {"test": "npm test @web"}),
     "the project and a folder": (
-        {"test_it.py": "", "web/package.json": scripts(test="x")}, {"test": "python3 -m unittest", "test-web": "npm test @web"},
+        {"test_it.py": "", "web/package.json": scripts(test="x")},
+        {"test": "python3 -m unittest", "test-web": "npm test @web"},
     ),
     "two folders of one name": (
         {f"{above}/web/package.json": scripts(test="x") for above in "abc"},
@@ -204,7 +236,8 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "a workspace of npm": (
         {
-            "package.json": '{"workspaces": ["packages/*"], "scripts": {"test": "x"}}', "pnpm-lock.yaml": "",
+            "package.json": '{"workspaces": ["packages/*"], "scripts": {"test": "x"}}',
+            "pnpm-lock.yaml": "",
             "packages/a/package.json": scripts(test="x", build="y"),
         },
         {"test": "pnpm test", "build": "pnpm run build @packages/a"},
@@ -227,7 +260,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"my app!/package.json": scripts(test="x"), "Über/package.json": scripts(test="x")},
         {"test-my-app": "npm test @my app!", "test-ber": "npm test @Über"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("files", "expected"), CASES.values(), ids=CASES)
@@ -255,7 +288,14 @@ def test_python_tests_run_by_what_this_machine_has(
 
 
 def test_windows_uses_the_wrappers_and_programs_of_windows() -> None:
-    files = {"pom.xml": "", "mvnw": "", "mvnw.cmd": "", "ruff.toml": "", ".venv/Scripts/python.exe": "", ".venv/Scripts/ruff.exe": ""}  # fmt: skip
+    files = {
+        "pom.xml": "",
+        "mvnw": "",
+        "mvnw.cmd": "",
+        "ruff.toml": "",
+        ".venv/Scripts/python.exe": "",
+        ".venv/Scripts/ruff.exe": "",
+    }
     found = commands(found_checks(tree(files, windows=True)))
     assert (found["test"], found["lint"]) == ("./mvnw.cmd -B test", ".venv/Scripts/ruff.exe check .")
 

@@ -93,8 +93,9 @@ def test_a_text_that_ends_like_a_comment_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["providers.a.enabled = true\n", "providers = {a = {enabled = true}}\n", "[providers]\na = {enabled = true}\n"]
-)  # fmt: skip
+    "text",
+    ["providers.a.enabled = true\n", "providers = {a = {enabled = true}}\n", "[providers]\na = {enabled = true}\n"],
+)
 def test_what_is_written_in_another_way_is_refused_never_broken(text: str) -> None:
     with pytest.raises(NotEditable):
         without_table(text, ("providers", "a"))
@@ -110,7 +111,12 @@ def test_what_is_no_toml_is_refused() -> None:
 
 
 NAMES = st.sampled_from(["a", "b", "c-d", "e_f"])
-VALUES = st.one_of(st.booleans(), st.integers(-5, 5), st.text("ab[]#='\"\n\\", max_size=6), st.lists(st.text("[]#,", max_size=3), max_size=2))  # fmt: skip
+VALUES = st.one_of(
+    st.booleans(),
+    st.integers(-5, 5),
+    st.text("ab[]#='\"\n\\", max_size=6),
+    st.lists(st.text("[]#,", max_size=3), max_size=2),
+)
 TABLES = st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=3), max_size=4)
 
 

@@ -36,10 +36,21 @@ def test_a_path_that_leaves_or_tricks_is_refused(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *ESCAPES, ".hidden", "a/.env", ".git/hooks/pre-commit", ".GIT/config", "sub/.git/x", ".git./x", "git~1/x",
-        ".g\u200cit/x", ".git::$INDEX_ALLOCATION/x", ".wfe/config.toml", ".WFE/x", "WFE~1/x",
+        *ESCAPES,
+        ".hidden",
+        "a/.env",
+        ".git/hooks/pre-commit",
+        ".GIT/config",
+        "sub/.git/x",
+        ".git./x",
+        "git~1/x",
+        ".g\u200cit/x",
+        ".git::$INDEX_ALLOCATION/x",
+        ".wfe/config.toml",
+        ".WFE/x",
+        "WFE~1/x",
     ],
-)  # fmt: skip
+)
 def test_a_bundle_may_not_write_there(path: str) -> None:
     assert written_fault(path)
 

@@ -19,13 +19,19 @@ def test_each_change_is_shown_with_its_lines_or_named(root: Path, repo: Git) -> 
     (root / "pytest.ini").write_text("[pytest]\n")
     (root / "report.xml").write_text("<r/>")
     assert diff_text(root, before, tree(root), ("report.xml",)).splitlines() == [
-        "modified a.txt", "@@ -1,1 +1,1 @@", "-a", "+changed",
+        "modified a.txt",
+        "@@ -1,1 +1,1 @@",
+        "-a",
+        "+changed",
         "renamed old.txt -> moved.txt",
-        "added new.py", "@@ -1,0 +1,2 @@", "+def mean():", "+    return 0",
+        "added new.py",
+        "@@ -1,0 +1,2 @@",
+        "+def mean():",
+        "+    return 0",
         "added picture.png, not shown: binary",
         "mode run.sh (mode 100644 -> 100755)",
         "new, ignored by git: pytest.ini",
-    ]  # fmt: skip
+    ]
     assert diff_text(root, before, before) == ""
 
 

@@ -263,8 +263,10 @@ def test_a_snapshot_made_by_hand_writes_nowhere_else(root: Path, repo: Git, tmp_
         entry = f"100644 {name}\0" if number == 0 else f"40000 {name}\0"
         made = subprocess.run(
             ["git", "-C", str(root), "hash-object", "-t", "tree", "-w", "--stdin", "--literally"],
-            input=entry.encode() + bytes.fromhex(tree), capture_output=True, check=True,
-        )  # fmt: skip
+            input=entry.encode() + bytes.fromhex(tree),
+            capture_output=True,
+            check=True,
+        )
         tree = made.stdout.decode().strip()
     message = repo("log", "-1", "--format=%B", snapshot.commit)
     forged = repo("commit-tree", tree, "-m", message.strip()).strip()

@@ -127,9 +127,20 @@ class Disk:
 
 
 OPERATIONS: tuple[Callable[[Disk, str, str], None], ...] = (
-    Disk.write, Disk.write_and_put_the_time_back, Disk.replace, Disk.swap, Disk.delete, Disk.change_mode, Disk.link,
-    Disk.link_a_folder, Disk.make_a_folder, Disk.ignore, Disk.stage, Disk.forget, Disk.lie,
-)  # fmt: skip
+    Disk.write,
+    Disk.write_and_put_the_time_back,
+    Disk.replace,
+    Disk.swap,
+    Disk.delete,
+    Disk.change_mode,
+    Disk.link,
+    Disk.link_a_folder,
+    Disk.make_a_folder,
+    Disk.ignore,
+    Disk.stage,
+    Disk.forget,
+    Disk.lie,
+)
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(OPERATIONS),

@@ -22,9 +22,20 @@ class Blocker(Artifact):
     )
 
     class_: Literal[
-        "failed_checks", "lint", "type", "generated_state", "merge_conflict", "local_git", "missing_implementation",
-        "credentials", "secret", "product_decision", "destructive", "branch_protection", "approval",
-    ] = Field(alias="class", description="The last six are always a person's")  # fmt: skip
+        "failed_checks",
+        "lint",
+        "type",
+        "generated_state",
+        "merge_conflict",
+        "local_git",
+        "missing_implementation",
+        "credentials",
+        "secret",
+        "product_decision",
+        "destructive",
+        "branch_protection",
+        "approval",
+    ] = Field(alias="class", description="The last six are always a person's")
     fingerprint: Text = Field(max_length=300, description="class:place; the same failure has the same one")
     human_required: bool = Field(description="Only a person can continue; also when you cannot tell the cause")
     cause: Text = Field(description="What went wrong first, in one sentence")

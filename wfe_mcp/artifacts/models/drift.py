@@ -27,12 +27,16 @@ class Drift(Artifact):
             "compared": ["deploy/settings.toml", "kubectl get configmap shop"],
             "deviations": [
                 {
-                    "subject": "payments.timeout", "declared": "2 s (deploy/settings.toml)", "actual": "60 s",
-                    "evidence": "payments.timeout: 60s", "severity": "high", "verdict": "repair",
+                    "subject": "payments.timeout",
+                    "declared": "2 s (deploy/settings.toml)",
+                    "actual": "60 s",
+                    "evidence": "payments.timeout: 60s",
+                    "severity": "high",
+                    "verdict": "repair",
                 },
             ],
         }
-    )  # fmt: skip
+    )
 
     summary: Text
     compared: list[Text] = Field(min_length=1, description="What was compared with what")

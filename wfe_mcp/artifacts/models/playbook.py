@@ -29,13 +29,17 @@ class Playbook(Artifact):
             "error_class": "dependency_timeout",
             "steps": [
                 {
-                    "id": "S-1", "title": "Wait less for payments", "kind": "change", "do": "Set payments.timeout to 2 s",
-                    "expect": "test_checkout_without_payments passes", "undo": "git revert",
+                    "id": "S-1",
+                    "title": "Wait less for payments",
+                    "kind": "change",
+                    "do": "Set payments.timeout to 2 s",
+                    "expect": "test_checkout_without_payments passes",
+                    "undo": "git revert",
                 },
             ],
             "stop_when": ["An order would be charged twice"],
         }
-    )  # fmt: skip
+    )
 
     id: Id
     title: Text

@@ -20,9 +20,17 @@ Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Kept wi
 
 
 def approve(
-    invocation: Invocation, run: Run, phase: Phase, sha256: Sha256 = "", phrase: Phrase = "", comment: Comment = "",
-    stat: Stat = False, full: Full = False, raw: Raw = False, pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    sha256: Sha256 = "",
+    phrase: Phrase = "",
+    comment: Comment = "",
+    stat: Stat = False,
+    full: Full = False,
+    raw: Raw = False,
+    pin_fd: PinFd = None,
+) -> None:
     """Review a phase, then approve it.
 
     It shows what PHASE asks you to approve: what is unusual, the change, the artifact and the evidence. Then it asks for
@@ -55,17 +63,29 @@ def approve(
         raise
     with _gates_again(invocation, run, phase):
         approvals.decide(
-            engine, by, run, phase, sha256=asked.request.sha256, comment=comment, phrase=phrase, request=asked.request.id,
+            engine,
+            by,
+            run,
+            phase,
+            sha256=asked.request.sha256,
+            comment=comment,
+            phrase=phrase,
+            request=asked.request.id,
             shown=shown_sha256(view),
-        )  # fmt: skip
+        )
     wait_for_gates(invocation, run, phase, asked.request.attempt)
     name = "prompt" if view.artifact is None else view.artifact.name
     data: dict[str, Any] = {
         "approved": {
-            "artifact": name, "revision": 0 if view.artifact is None else view.artifact.revision, "sha256": view.sha256,
-            "attempt": view.attempt, "assurance": view.assurance, "shown_sha256": shown_sha256(view), "by": by.actor,
+            "artifact": name,
+            "revision": 0 if view.artifact is None else view.artifact.revision,
+            "sha256": view.sha256,
+            "attempt": view.attempt,
+            "assurance": view.assurance,
+            "shown_sha256": shown_sha256(view),
+            "by": by.actor,
         }
-    }  # fmt: skip
+    }
     what = f"Approved {phase}, {name} {view.sha256[:12]}"
     invocation.render(run_outcome(engine, run, phase, what, data))
 
@@ -81,9 +101,11 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
     if url:
         data["url"] = url
     return Refused(
-        "needs_human", f"Phase {phase!r} requires a passkey; a PIN is not enough.", f"{at}, and sign there.",
+        "needs_human",
+        f"Phase {phase!r} requires a passkey; a PIN is not enough.",
+        f"{at}, and sign there.",
         data=data,
-    )  # fmt: skip
+    )
 
 
 @contextlib.contextmanager

@@ -65,8 +65,11 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     pinned = approvers_here(engine.root).keys
     names = [key.name for key in pinned.values()]
     if name not in names:
-        raise Refused("bad_argument", f"No key called {name!r} is pinned here.",
-                      nearest_hint(name, names, f"Pinned: {', '.join(names) or 'none'}."))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"No key called {name!r} is pinned here.",
+            nearest_hint(name, names, f"Pinned: {', '.join(names) or 'none'}."),
+        )
     mine = own_key(engine)
     if mine is not None and mine.key in pinned:
         by = invocation.person(pin_fd, f"remove the key {name!r}")

@@ -30,16 +30,23 @@ Save = Annotated[str, typer.Option("--save", metavar="FILE", help="Write the byt
 Against = Annotated[
     str,
     typer.Option(
-        "--against", metavar="OTHER",
+        "--against",
+        metavar="OTHER",
         help="A revision (2), attempt:2, iteration:1, or another run: RUN2[:PHASE][@2]; else the revision before.",
     ),
-]  # fmt: skip
+]
 
 
 def show(
-    invocation: Invocation, run: Run, name: Name = "", revision: Revision = None, pointer: Pointer = "", at: At = "",
-    draft: Draft = None, save: Save = "",
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    run: Run,
+    name: Name = "",
+    revision: Revision = None,
+    pointer: Pointer = "",
+    at: At = "",
+    draft: Draft = None,
+    save: Save = "",
+) -> None:
     """Print an artifact of a run, a refused draft or an attached file."""
     from dataclasses import replace
 
@@ -114,8 +121,11 @@ def diff(
     phase, artifact = _named(invocation, run, name)
     newest = answers.read_artifact(engine, invocation.by, run, phase, artifact, revision).shown(RevisionView).head
     if not against and newest.revision == 1:
-        raise Refused("unknown_artifact", f"{newest.artifact} has no revision before 1.",
-                      "Name another run to compare with: --against RUN2")  # fmt: skip
+        raise Refused(
+            "unknown_artifact",
+            f"{newest.artifact} has no revision before 1.",
+            "Name another run to compare with: --against RUN2",
+        )
     other = against or str(newest.revision - 1)
     answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest.revision, pointer, other)
 
@@ -170,11 +180,17 @@ def _revision_then(invocation: Invocation, run: str, newest: "HeadView", at: str
 
     there = [each.revision for each in _listed_then(invocation, run, at) if each.phase == newest.phase]
     if not there:
-        raise Refused("unknown_artifact", f"{newest.artifact} did not exist at event {at}.",
-                      f"Its revisions and their times: wfe-mcp artifact show {run}")  # fmt: skip
+        raise Refused(
+            "unknown_artifact",
+            f"{newest.artifact} did not exist at event {at}.",
+            f"Its revisions and their times: wfe-mcp artifact show {run}",
+        )
     if wanted is not None and wanted > max(there):
-        raise Refused("unknown_artifact", f"{newest.artifact} had no revision {wanted} at event {at}.",
-                      f"Its newest one then was {max(there)}.")  # fmt: skip
+        raise Refused(
+            "unknown_artifact",
+            f"{newest.artifact} had no revision {wanted} at event {at}.",
+            f"Its newest one then was {max(there)}.",
+        )
     return max(there) if wanted is None else wanted
 
 
@@ -205,10 +221,18 @@ def _tell(screen: "Screen", view: object) -> None:
         screen.table(
             ("artifact", "phase", "revision", "attempt", "schema", "sha256", "sealed"),
             [
-                (each.artifact, each.phase, each.revision, each.attempt, each.schema, each.sha256[:12], "sealed" if each.sealed else "")
+                (
+                    each.artifact,
+                    each.phase,
+                    each.revision,
+                    each.attempt,
+                    each.schema,
+                    each.sha256[:12],
+                    "sealed" if each.sealed else "",
+                )
                 for each in view.artifacts
             ],
-        )  # fmt: skip
+        )
         drafts_table(screen, view.drafts)
         attachments_table(screen, view.attachments)
         return
@@ -241,5 +265,17 @@ def drafts_table(screen: "Screen", drafts: "Sequence[DraftLine]") -> None:
 def attachments_table(screen: "Screen", attached: "Sequence[AttachmentLine]") -> None:
     """Attached files, one a row; nothing for none."""
     if attached:
-        rows = [(one.artifact, one.phase, one.attempt, one.name, one.media_type, f"{one.size_bytes:,}", one.sha256[:12], one.by) for one in attached]  # fmt: skip
+        rows = [
+            (
+                one.artifact,
+                one.phase,
+                one.attempt,
+                one.name,
+                one.media_type,
+                f"{one.size_bytes:,}",
+                one.sha256[:12],
+                one.by,
+            )
+            for one in attached
+        ]
         screen.table(("attached", "phase", "attempt", "file", "type", "bytes", "sha256", "by"), rows)

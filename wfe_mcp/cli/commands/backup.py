@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from wfe_mcp.store.maintenance.copies import Held
 
 To = Annotated[
-    str, typer.Argument(metavar="[FILE]", help="The file; without it a new one in the folder backups beside the database.")
-]  # fmt: skip
+    str,
+    typer.Argument(metavar="[FILE]", help="The file; without it a new one in the folder backups beside the database."),
+]
 From = Annotated[str, typer.Argument(metavar="FILE", help="A file that wfe-mcp backup wrote.")]
 Replace = Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")]
 Anyway = Annotated[bool, typer.Option("--force", help="Even when the logs in FILE are damaged.")]
@@ -50,10 +51,16 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
     )
     back = done.set_back
     data: dict[str, Any] = {
-        "file": file, "holds": _view(done.held), "set_back_to": back.to.isoformat(),
-        "lost": {"events": back.lost_events, "runs": {run: {"kept": has, "had": had} for run, (has, had) in back.lost.items()}},
-        "kept_aside": str(done.kept_aside) if done.kept_aside else None, "pin": "of the backup",
-    }  # fmt: skip
+        "file": file,
+        "holds": _view(done.held),
+        "set_back_to": back.to.isoformat(),
+        "lost": {
+            "events": back.lost_events,
+            "runs": {run: {"kept": has, "had": had} for run, (has, had) in back.lost.items()},
+        },
+        "kept_aside": str(done.kept_aside) if done.kept_aside else None,
+        "pin": "of the backup",
+    }
     told = f"Restored {_words(done.held)}, as of {exact(back.to)}: {file}"
 
     def tell(screen: "Screen") -> None:
@@ -77,5 +84,11 @@ def _words(held: "Held") -> str:
 
 def _view(held: "Held") -> dict[str, Any]:
     newest = held.newest.isoformat() if held.newest else None
-    return {"projects": held.projects, "runs": held.runs, "events": held.events, "bytes": held.size_bytes,
-            "schema": held.revision, "newest": newest}  # fmt: skip
+    return {
+        "projects": held.projects,
+        "runs": held.runs,
+        "events": held.events,
+        "bytes": held.size_bytes,
+        "schema": held.revision,
+        "newest": newest,
+    }

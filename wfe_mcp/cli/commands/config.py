@@ -133,8 +133,12 @@ def policy(
         return
     _show_change(invocation.screen, shown)
     if pin_fd is None and not at_terminal():
-        raise Refused("needs_human", "Only you change the approval policy.",
-                      f"In a terminal of your own: {shown.command}. In a browser: wfe-mcp ui", data=plain(shown))  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "Only you change the approval policy.",
+            f"In a terminal of your own: {shown.command}. In a browser: wfe-mcp ui",
+            data=plain(shown),
+        )
     weaker = sum(each.weakens for each in shown.changes)
     if weaker and pin_fd is None:  # --yes is not enough at a terminal
         confirmed(f"Change it, with {plural(weaker, 'change')} that weaken it?", "weaken")

@@ -20,14 +20,21 @@ Draft = Annotated[
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="Submit this file; no editor opens.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
 Take = Annotated[
-    str, typer.Option("--take", metavar="REVIEWER", help="Take what this reviewer suggests, or the opinion with this id.")
-]  # fmt: skip
+    str,
+    typer.Option("--take", metavar="REVIEWER", help="Take what this reviewer suggests, or the opinion with this id."),
+]
 
 
 def edit(
-    invocation: Invocation, run: Run, phase: Phase, draft: Draft = None, path: File = "", take: Take = "",
-    note: Note = "", pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    run: Run,
+    phase: Phase,
+    draft: Draft = None,
+    path: File = "",
+    take: Take = "",
+    note: Note = "",
+    pin_fd: PinFd = None,
+) -> None:
     """Correct the prompt or the artifact of a phase; its gates run again.
 
     Before work it is the prompt, and the agent gets it exactly as you leave it. After work it is the artifact, while it
@@ -69,8 +76,13 @@ def _edit_prompt(invocation: Invocation, run: str, spot: "PhasePath", path: str,
 
 
 def _edit_artifact(
-    invocation: Invocation, run: str, spot: "PhasePath", source: tuple[int | None, str, str], note: str, pin_fd: int | None
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    run: str,
+    spot: "PhasePath",
+    source: tuple[int | None, str, str],
+    note: str,
+    pin_fd: int | None,
+) -> None:
     from wfe_mcp.artifacts.parse import parse_json, read_artifact
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.phases import edit as edits

@@ -25,9 +25,14 @@ _CATCH_UP_S = 20.0
 
 
 def find(
-    invocation: Invocation, query: Query, kind: OfKind = "", run: OfRun = "", everywhere: Everywhere = False, limit: Limit = 10,
+    invocation: Invocation,
+    query: Query,
+    kind: OfKind = "",
+    run: OfRun = "",
+    everywhere: Everywhere = False,
+    limit: Limit = 10,
     cursor: Cursor = "",
-) -> None:  # fmt: skip
+) -> None:
     """Search runs, artifacts, events, decisions, blockers and attachments."""
     from wfe_mcp.store.records.search import Kind
     from wfe_mcp.views.find import FoundView, found_everywhere

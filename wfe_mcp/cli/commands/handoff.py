@@ -50,13 +50,19 @@ def _write(invocation: Invocation, run: str, folder: str) -> list[str]:
     try:
         below = target.resolve().relative_to(root).as_posix()
     except ValueError:
-        raise Refused("path_outside_project", f"{folder} is not in the project {root}.", "Name a folder of the project.") from None  # fmt: skip
+        raise Refused(
+            "path_outside_project", f"{folder} is not in the project {root}.", "Name a folder of the project."
+        ) from None
     before = "" if below == "." else f"{below}/"
     made = {f"{before}{name}": text for name, text in files(invocation.engine, run).items()}
     for path in made:
         there = read_if_there(root, path)
         if there is not None and not there.startswith(MARK.encode()):
-            raise Refused("conflict", f"{path} exists already, and wfe-mcp did not write it.", "Name another folder, or move that file.")  # fmt: skip
+            raise Refused(
+                "conflict",
+                f"{path} exists already, and wfe-mcp did not write it.",
+                "Name another folder, or move that file.",
+            )
     for path, text in made.items():
         write_atomic(root, path, text)
     return list(made)

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 Format = Annotated[
     str,
     typer.Option(
-        "--format", metavar="NAME",
+        "--format",
+        metavar="NAME",
         help="The tool that wrote a folder: task-master, backlog-md, spec-kit, openspec, spec-workflow or shrimp; else "
         "it is detected.",
     ),
-]  # fmt: skip
+]
 
 _SHOWN = 20
 """Most losses that a terminal shows; ``--json`` has all."""
@@ -46,13 +47,24 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
     documents = {name: {"phase": at, "schema": schema} for name, (at, schema, _) in work.documents.items()}
     summary = (
         f"{work.format}: {plural(work.open_tasks, 'open task')}, {work.done_tasks} done, for the template {work.template}. "
-        + (f"Nothing changed: {shown} has this import already." if not missing else
-           f"Nothing was written; it would go to {shown}." if dry_run else f"Written to {shown}.")
-    )  # fmt: skip
+        + (
+            f"Nothing changed: {shown} has this import already."
+            if not missing
+            else f"Nothing was written; it would go to {shown}."
+            if dry_run
+            else f"Written to {shown}."
+        )
+    )
     data: dict[str, Any] = {
-        "format": work.format, "template": work.template, "path": shown, "written": [] if dry_run else missing,
-        "open": work.open_tasks, "done": work.done_tasks, "not_carried": lost, "start": start,
-    } | ({"documents": documents} if documents else {})  # fmt: skip
+        "format": work.format,
+        "template": work.template,
+        "path": shown,
+        "written": [] if dry_run else missing,
+        "open": work.open_tasks,
+        "done": work.done_tasks,
+        "not_carried": lost,
+        "start": start,
+    } | ({"documents": documents} if documents else {})
 
     def tell(screen: "Screen") -> None:
         screen.line(summary, "bold")
@@ -82,8 +94,11 @@ def _missing(folder: Path, shown: str, files: dict[str, bytes]) -> list[str]:
                 missing.append(name)
                 continue
         if found != content:
-            raise Refused("conflict", f"{shown}/{name} exists already, with other content.",
-                          "Move that folder, or name another one with --to.")  # fmt: skip
+            raise Refused(
+                "conflict",
+                f"{shown}/{name} exists already, with other content.",
+                "Move that folder, or name another one with --to.",
+            )
     return missing
 
 

@@ -48,11 +48,17 @@ def _table(invocation: Invocation, screen: "Screen", lines: "Sequence[InboxLine]
     screen.table(
         ("since", "kind", "project", "run", *(["unusual"] if has_unusual else []), "what"),
         [
-            (screen.time(each.at, now) if each.at else "-", each.kind, names[each.project], each.run or "-",
-             *([_weights(each) or "-"] if has_unusual else []), each.text)
+            (
+                screen.time(each.at, now) if each.at else "-",
+                each.kind,
+                names[each.project],
+                each.run or "-",
+                *([_weights(each) or "-"] if has_unusual else []),
+                each.text,
+            )
             for each in lines
         ],
-    )  # fmt: skip
+    )
 
 
 def _names(folders: "Sequence[str]") -> dict[str, str]:

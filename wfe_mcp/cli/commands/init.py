@@ -70,8 +70,12 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     written = write_config(engine.root, works)
     tried = [trial_view(each) for each in trials]
     if decides and by is None:
-        raise Refused("needs_human", f"{written.path} is written, but needs your PIN to take effect.",
-                      "Run wfe-mcp init in a terminal of your own, or: wfe-mcp init --yes --pin-fd N", data={"trials": tried})  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"{written.path} is written, but needs your PIN to take effect.",
+            "Run wfe-mcp init in a terminal of your own, or: wfe-mcp init --yes --pin-fd N",
+            data={"trials": tried},
+        )
     waiting = pending_trust(engine)
     listings = [trust_listing(engine, one) for one in waiting if one.kind == "configuration"]
     if yes:
@@ -79,8 +83,12 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
             show_listing(invocation.screen, each)
     weaker = [change for each in listings for change in each.weakening]
     if weaker:
-        raise Refused("needs_human", f"{written.path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
-                      "Review it and decide: wfe-mcp trust", data={"pending": [listing_data(each) for each in listings]})  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"{written.path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
+            "Review it and decide: wfe-mcp trust",
+            data={"pending": [listing_data(each) for each in listings]},
+        )
     trusted = [each.pending.name for each in listings]
     if by is not None and trusted:
         own = engine.settings()
@@ -92,12 +100,16 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     told = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else none)
     told += f" Not trusted yet: {', '.join(rest)} (wfe-mcp trust)." if rest else ""
     data = {
-        "config": str(written.path), "added": list(written.added), "trusted": trusted, "not_trusted": rest,
-        "checks": {name: list(check.argv) for name, check in checks.items()}, "trials": tried,
+        "config": str(written.path),
+        "added": list(written.added),
+        "trusted": trusted,
+        "not_trusted": rest,
+        "checks": {name: list(check.argv) for name, check in checks.items()},
+        "trials": tried,
         "folders_left_out": list(found.left_out),
         "clients": [each.name for each in installed(places_of(engine.root))],
         "effects": [view for each in listings for view in listing_data(each)["effects"]],
-    }  # fmt: skip
+    }
     answer = Envelope(True, summary=told, data=data)
     invocation.render(answer, lambda screen: _tell(invocation, screen, told, trials, found.left_out))
     if not invocation.screen.as_json:
@@ -123,7 +135,9 @@ def _tell(
     screen.line(told, "bold")
     show_left_out(screen, trials)
     if left_out:
-        screen.line(f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file.")  # fmt: skip
+        screen.line(
+            f"{plural(len(left_out), 'more folder')} not searched: {', '.join(left_out[:5])}; add their checks to the file."
+        )
     for fault in _faults(invocation.engine):
         screen.line(f"Not ready: {fault}.", "yellow")
 

@@ -29,12 +29,18 @@ Allow = Annotated[
 ]
 Instructions = Annotated[
     bool | None,
-    typer.Option("--instructions/--no-instructions", help="Add three lines on when to use wfe to the client's file of instructions. Else you are asked."),
-]  # fmt: skip
+    typer.Option(
+        "--instructions/--no-instructions",
+        help="Add three lines on when to use wfe to the client's file of instructions. Else you are asked.",
+    ),
+]
 Hooks = Annotated[
     bool | None,
-    typer.Option("--hooks/--no-hooks", help="Add hooks that hold Claude Code, Codex and Gemini CLI to the open phase. Else you are asked."),
-]  # fmt: skip
+    typer.Option(
+        "--hooks/--no-hooks",
+        help="Add hooks that hold Claude Code, Codex and Gemini CLI to the open phase. Else you are asked.",
+    ),
+]
 By = Annotated[
     str,
     typer.Option("--command", metavar="FORM", help="The command to write: auto, path (absolute), name, or uvx."),
@@ -44,9 +50,16 @@ _SCOPES, _FORMS = ("project", "user"), ("auto", "path", "name", "uvx")
 
 
 def install(
-    invocation: Invocation, client: Clients = None, scope: InScope = "", dry_run: DryRun = False, yes: Yes = False,
-    allow: Allow = None, instructions: Instructions = None, hooks: Hooks = None, by: By = "auto",
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    client: Clients = None,
+    scope: InScope = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    allow: Allow = None,
+    instructions: Instructions = None,
+    hooks: Hooks = None,
+    by: By = "auto",
+) -> None:
     """Connect AI coding clients to wfe-mcp.
 
     It shows what it would add to the files of claude-code, codex, cursor, vscode, gemini-cli, opencode, goose, zed,
@@ -71,8 +84,9 @@ def uninstall(
     file that did not change since install is as it was before, to the byte; the rest of any other file stays.
     """
     from wfe_mcp.cli.terminal import connecting
+    from wfe_mcp.cli.terminal.client_changes import show_change
     from wfe_mcp.cli.terminal.confirm import confirmed
-    from wfe_mcp.clients.connect import client_named
+    from wfe_mcp.clients.look import client_named
     from wfe_mcp.views.envelope import Envelope
 
     places = connecting.places_of(invocation.project.root)
@@ -80,7 +94,7 @@ def uninstall(
     found = connecting.connections(places, chosen, _scope(scope))
     for each in found:
         for change in each.changes:
-            connecting.show_change(invocation.screen, each.client.title, change, places)
+            show_change(invocation.screen, each.client.title, change, places)
     if found and not dry_run:
         if not yes:
             confirmed(f"Disconnect {' and '.join(dict.fromkeys(each.client.title for each in found))}?")
@@ -103,7 +117,13 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
         raise Refused(first.code, first.message, first.hint, data=data)
     done = [each.client.title for each in outcomes if each.state in ("new", "update")]
     planned = [each.client.title for each in outcomes if each.state == "planned"]
-    told = f"Connected {', '.join(done)}." if done else f"Would connect {', '.join(planned)}." if planned else "Nothing to change."  # fmt: skip
+    told = (
+        f"Connected {', '.join(done)}."
+        if done
+        else f"Would connect {', '.join(planned)}."
+        if planned
+        else "Nothing to change."
+    )
     error = Refused(refused[0].code, refused[0].message, refused[0].hint) if refused else None
 
     def show(screen: "Screen") -> None:
@@ -118,13 +138,16 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
 
 def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":
     from wfe_mcp.cli.terminal.connecting import installed
-    from wfe_mcp.clients.connect import client_named
+    from wfe_mcp.clients.look import client_named
     from wfe_mcp.clients.table import CLIENTS
 
     chosen = [client_named(each) for each in dict.fromkeys(names)] if names else installed(places)
     if not chosen:
-        raise Refused("unavailable", "No client was found on this machine.",
-                      f"Name one: wfe-mcp {verb} --client NAME, of {', '.join(each.name for each in CLIENTS)}.")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            "No client was found on this machine.",
+            f"Name one: wfe-mcp {verb} --client NAME, of {', '.join(each.name for each in CLIENTS)}.",
+        )
     return chosen
 
 

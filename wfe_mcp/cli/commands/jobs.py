@@ -59,16 +59,23 @@ def list_all(
             screen.line("No jobs.")
         screen.table(
             ("queue", "waiting", "running", "average wait", "average run"),
-            [(each.queue, each.waiting, each.running, _average(each.average_wait_s), _average(each.average_run_s)) for each in queues],
-        )  # fmt: skip
+            [
+                (each.queue, each.waiting, each.running, _average(each.average_wait_s), _average(each.average_run_s))
+                for each in queues
+            ],
+        )
 
     invocation.render(answer, tell)
 
 
 def enqueue(
-    invocation: Invocation, role: Role, text: Question = "", path: Path_ = "", priority: Priority = "normal",
+    invocation: Invocation,
+    role: Role,
+    text: Question = "",
+    path: Path_ = "",
+    priority: Priority = "normal",
     timeout: Most = None,
-) -> None:  # fmt: skip
+) -> None:
     """Put a question to a model into the queue.
 
     Jobs of a higher priority run first, equal ones in their order. A server, the page or `wfe-mcp worker` works them;

@@ -55,8 +55,14 @@ def log(
     more = {"after": last} if last < upto else {}
     state = str(record.status if then is None else then.found.loaded.state.status)
     as_of = {} if then is None else {"as_of": {"event": upto, "of": then.of, "state": moment_line(then)}}
-    answer = Envelope(True, run=run, run_state=state, state=state, summary=f"{len(events)} of {record.last_seq} events",
-                      view={"events": events, **as_of, **more})  # fmt: skip
+    answer = Envelope(
+        True,
+        run=run,
+        run_state=state,
+        state=state,
+        summary=f"{len(events)} of {record.last_seq} events",
+        view={"events": events, **as_of, **more},
+    )
 
     def show(screen: "Screen") -> None:
         if step and sys.stdin.isatty() and sys.stdout.isatty():

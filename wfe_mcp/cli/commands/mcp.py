@@ -67,9 +67,12 @@ def _view(asked: "ServerReply") -> dict[str, Any]:
     if asked.answer is None:
         return {"name": asked.name, "ok": False, "fault": asked.fault}
     return {"name": asked.name, "ok": True} | {
-        "server": asked.answer.name, "version": asked.answer.version, "protocol": asked.answer.protocol,
-        "duration_s": asked.answer.duration_s, "tools": [asdict(tool) for tool in asked.answer.tools],
-    }  # fmt: skip
+        "server": asked.answer.name,
+        "version": asked.answer.version,
+        "protocol": asked.answer.protocol,
+        "duration_s": asked.answer.duration_s,
+        "tools": [asdict(tool) for tool in asked.answer.tools],
+    }
 
 
 def _tell(screen: "Screen", asked: "ServerReply") -> None:

@@ -33,9 +33,13 @@ def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd =
 
 
 def resume(
-    invocation: Invocation, run: Run, max_cost: MaxCost = None, max_tokens: MaxTokens = None, timeout: Timeout = "",
+    invocation: Invocation,
+    run: Run,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    timeout: Timeout = "",
     pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+) -> None:
     """Continue a paused run, or one whose time limit is over.
 
     It asks for your PIN. --max-cost, --max-tokens and --timeout replace the limits of the template and the

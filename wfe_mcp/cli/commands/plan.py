@@ -87,8 +87,11 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     from wfe_mcp.views.envelope import Envelope
 
     if not dry_run and not to:
-        raise Refused("bad_argument", "Where the result goes is not said.",
-                      f"To only look: wfe-mcp plan optimize {source} --dry-run. To write it: --to FILE")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            "Where the result goes is not said.",
+            f"To only look: wfe-mcp plan optimize {source} --dry-run. To write it: --to FILE",
+        )
     reading = read_plan(Path(source))
     if reading.format != FORMAT:
         raise Refused("bad_argument", f"{source} is a backlog; its items have no order yet.", "Name a milestones.md.")

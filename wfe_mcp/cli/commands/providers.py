@@ -229,8 +229,11 @@ def _key_wanted(invocation: Invocation, name: str, table: dict[str, Any], place:
 def _checked_place(place: str) -> str:
     if place in {"keyring", "stored"} or place.startswith("env:"):
         return place
-    raise Refused("bad_argument", "--key says where the key is, never the key itself: env:NAME, keyring or stored.",
-                  "If that was a key, it is in your shell's history now: create a new one, and enter it at the prompt.")  # fmt: skip
+    raise Refused(
+        "bad_argument",
+        "--key says where the key is, never the key itself: env:NAME, keyring or stored.",
+        "If that was a key, it is in your shell's history now: create a new one, and enter it at the prompt.",
+    )
 
 
 def _asked(name: str, key_fd: int | None) -> str:
@@ -238,8 +241,11 @@ def _asked(name: str, key_fd: int | None) -> str:
 
     found = read_key(key_fd, name)
     if not found:
-        raise Refused("needs_human", f"Provider '{name}' needs a key.",
-                      "Enter it in a terminal of your own, pass it with --key-fd N, or name a variable: --key env:NAME")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"Provider '{name}' needs a key.",
+            "Enter it in a terminal of your own, pass it with --key-fd N, or name a variable: --key env:NAME",
+        )
     return found
 
 

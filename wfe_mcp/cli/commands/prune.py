@@ -28,9 +28,14 @@ Off = Annotated[bool, typer.Option("--off", help="Remove the protection.")]
 
 
 def prune(
-    invocation: Invocation, runs: Runs = None, dry_run: DryRun = False, older_than: Older = "", keep: Keep = None,
-    archived: Archived = None, pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    runs: Runs = None,
+    dry_run: DryRun = False,
+    older_than: Older = "",
+    keep: Keep = None,
+    archived: Archived = None,
+    pin_fd: PinFd = None,
+) -> None:
     """Delete finished runs: rows, files, checkpoints.
 
     It asks for your PIN. It needs [retention] runs, --older-than or a RUN. verify reports deleted runs.
@@ -51,8 +56,10 @@ def prune(
 
     def tell(screen: "Screen") -> None:
         screen.line(told, "bold")
-        screen.table(("run", "state", "template", "ended", "events", "title"),
-                     [[row[key] for key in ("run", "state", "template", "ended", "events", "title")] for row in listed])  # fmt: skip
+        screen.table(
+            ("run", "state", "template", "ended", "events", "title"),
+            [[row[key] for key in ("run", "state", "template", "ended", "events", "title")] for row in listed],
+        )
 
     if dry_run or not chosen:
         told = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
@@ -107,8 +114,14 @@ def vacuum(invocation: Invocation) -> None:
 def _row(record: "RunRecord") -> dict[str, Any]:
     ended = record.ended_at.isoformat(timespec="seconds") if record.ended_at else ""
     state = f"{record.status} archived" if record.archived_at else str(record.status)
-    return {"run": record.id, "state": state, "template": record.template, "title": record.title, "ended": ended,
-            "events": record.last_seq}  # fmt: skip
+    return {
+        "run": record.id,
+        "state": state,
+        "template": record.template,
+        "title": record.title,
+        "ended": ended,
+        "events": record.last_seq,
+    }
 
 
 def _refuse_no_duration(text: str) -> None:

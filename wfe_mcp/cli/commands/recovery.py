@@ -95,7 +95,9 @@ def _open_again(
     is_running = state.current(path).repair == "recover"
     blockers: tuple[BlockerView, ...] = blocker_views(state, only_open=True)
     if running and not is_running:
-        raise Refused("illegal_transition", f"No recovery of {path} is running.", f"wfe-mcp recovery show {run} {typed(path)}")  # fmt: skip
+        raise Refused(
+            "illegal_transition", f"No recovery of {path} is running.", f"wfe-mcp recovery show {run} {typed(path)}"
+        )
     if not running and not any(one.phase == path for one in blockers):
         raise Refused("illegal_transition", f"{path} has no open blocker.", f"wfe-mcp recovery list {run} --all")
     probe = Retry(phase=path, feedback=feedback, by=invocation.by, at=engine.clock())

@@ -15,10 +15,11 @@ Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What 
 Comments = Annotated[
     list[str] | None,
     typer.Option(
-        "--comment", metavar="FILE:LINE=TEXT",
+        "--comment",
+        metavar="FILE:LINE=TEXT",
         help="A comment on a line of the change; FILE:-LINE=TEXT on a removed one. Repeatable.",
     ),
-]  # fmt: skip
+]
 To = Annotated[str, typer.Option("--to", metavar="PHASE", help="Go back to this earlier phase.")]
 Sha256 = Annotated[str, typer.Option("--sha256", metavar="PREFIX", help="Reject only this revision.")]
 

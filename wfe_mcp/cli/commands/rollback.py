@@ -30,9 +30,14 @@ DryRun = Annotated[
 
 
 def rollback(
-    invocation: Invocation, run: Run, to: To, no_files: NoFiles = False, discard: Discard = False, dry_run: DryRun = False,
+    invocation: Invocation,
+    run: Run,
+    to: To,
+    no_files: NoFiles = False,
+    discard: Discard = False,
+    dry_run: DryRun = False,
     pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+) -> None:
     """Restore a run and its files to a checkpoint.
 
     It asks for your PIN where that reverses your decision. The present state is saved as a checkpoint first; wfe-mcp undo restores it.
@@ -53,7 +58,7 @@ def rollback(
 
 def undo(
     invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
-) -> None:  # fmt: skip
+) -> None:
     """Undo the last command in a run.
 
     Your own decisions need your PIN. The undo of a rollback restores its files too; after any other command files change only with --files.
@@ -70,7 +75,7 @@ def undo(
 
 def redo(
     invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
-) -> None:  # fmt: skip
+) -> None:
     """Redo what was undone last in a run."""
     from wfe_mcp.views import rollback as history
 

@@ -22,9 +22,18 @@ Resume = Annotated[str, typer.Option("--resume", metavar="RUN", help="Continue t
 
 
 def run(
-    invocation: Invocation, template: Template = "", driver: Driver = "", resume: Resume = "", pairs: Pairs = None,
-    inputs: Inputs = "", title: Title = "", auto: Auto = None, key: Key = "", roles: Roles = None, pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    template: Template = "",
+    driver: Driver = "",
+    resume: Resume = "",
+    pairs: Pairs = None,
+    inputs: Inputs = "",
+    title: Title = "",
+    auto: Auto = None,
+    key: Key = "",
+    roles: Roles = None,
+    pin_fd: PinFd = None,
+) -> None:
     """Start a run and work it with models until it needs you.
 
     Exit code 0: completed or waiting for you. 1: something failed. 130: Ctrl-C.
@@ -102,9 +111,15 @@ def _failure(run: str, found: "Overview") -> Refused | None:
     failed = [attempt for attempt in state.open_attempts if attempt.status is AttemptStatus.FAILED]
     if failed:
         phase = failed[0].phase
-        return Refused("needs_human", f"Phase {phase!r} failed; no automatic retry is left.",
-                       f"Look at it: wfe-mcp show {run} --phase {typed(phase)}")  # fmt: skip
+        return Refused(
+            "needs_human",
+            f"Phase {phase!r} failed; no automatic retry is left.",
+            f"Look at it: wfe-mcp show {run} --phase {typed(phase)}",
+        )
     if found.waiting_on == "agent" and found.startable:
-        return Refused("unavailable", f"Phase {found.startable[0]!r} has no driver.",
-                       f"Connect a client, or use a model: wfe-mcp run {found.loaded.record.template} --driver ROLE")  # fmt: skip
+        return Refused(
+            "unavailable",
+            f"Phase {found.startable[0]!r} has no driver.",
+            f"Connect a client, or use a model: wfe-mcp run {found.loaded.record.template} --driver ROLE",
+        )
     return None

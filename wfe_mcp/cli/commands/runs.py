@@ -67,22 +67,43 @@ def list_runs(
     from wfe_mcp.views.runs import run_row
 
     if by_phase and not template:
-        raise Refused("bad_argument", "--by-phase sorts the runs of one template, and none is named.",
-                      "wfe-mcp list --template NAME --by-phase")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            "--by-phase sorts the runs of one template, and none is named.",
+            "wfe-mcp list --template NAME --by-phase",
+        )
     wanted = _statuses(status or (), stale, stuck)
     begun = moment(since, invocation.engine.clock()) if since else None
     engine = invocation.engine
     before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
     with engine.store.read() as tx:
         page = tx.list_runs(
-            invocation.engine.project_id, template or None, wanted or None, begun, limit, cursor or None,
-            untouched_since=before, triggered_by=triggered_by or None,
-            external_id=external_id or None, archived=archived, reached=[name for given in state or [] for name in given.split(",")],
-        )  # fmt: skip
+            invocation.engine.project_id,
+            template or None,
+            wanted or None,
+            begun,
+            limit,
+            cursor or None,
+            untouched_since=before,
+            triggered_by=triggered_by or None,
+            external_id=external_id or None,
+            archived=archived,
+            reached=[name for given in state or [] for name in given.split(",")],
+        )
         weaker = tx.weakened_gates(record.id for record in page.runs)
         known = tx.reached_states(engine.project_id) if state else []
-    given = {"template": template, "status": status, "since": since, "stale": stale, "stuck": stuck, "archived": archived,
-             "triggered-by": triggered_by, "external-id": external_id, "state": state, "by-phase": by_phase}  # fmt: skip
+    given = {
+        "template": template,
+        "status": status,
+        "since": since,
+        "stale": stale,
+        "stuck": stuck,
+        "archived": archived,
+        "triggered-by": triggered_by,
+        "external-id": external_id,
+        "state": state,
+        "by-phase": by_phase,
+    }
     following = shlex.join(_words({"limit": str(limit), "cursor": page.cursor, **given})) if page.cursor else ""
     if by_phase:
         _show_by_phase(invocation, template, page, following)

@@ -52,9 +52,20 @@ Since = Annotated[str, typer.Option("--since", metavar="start|approval", help="W
 
 
 def show(
-    invocation: Invocation, run: Run, phase: OfPhase = "", tools: Tools = False, at: At = "", files: Files = False, file: File = "",
-    to: To = "", decision: Decision = False, stat: Stat = False, full: Full = False, raw: Raw = False, since: Since = "start",
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    run: Run,
+    phase: OfPhase = "",
+    tools: Tools = False,
+    at: At = "",
+    files: Files = False,
+    file: File = "",
+    to: To = "",
+    decision: Decision = False,
+    stat: Stat = False,
+    full: Full = False,
+    raw: Raw = False,
+    since: Since = "start",
+) -> None:
     """Show every attempt of a run, its evidence and its decisions."""
     from dataclasses import replace
 
@@ -94,9 +105,11 @@ def show(
     if tools:
         attempts = [replace(one, tool_calls=_tool_calls(invocation, run, one)) for one in attempts]
     report = replace(
-        report, story=replace(report.story, attempts=tuple(attempts)), drafts=_drafts(invocation, found, phase),
+        report,
+        story=replace(report.story, attempts=tuple(attempts)),
+        drafts=_drafts(invocation, found, phase),
         attachments=_attached(invocation, found, phase),
-    )  # fmt: skip
+    )
     answer = answer.showing(report)
     invocation.render(answer, lambda screen: _tell(invocation, screen, answer, report))
 
@@ -265,8 +278,12 @@ def _tell_people(screen: "Screen", story: "StoryView", now: "datetime") -> None:
             )
     for one in story.decisions:
         first, _, more = (one.comment or one.reason).strip().partition("\n")
-        screen.line(f"{screen.time(one.at, now)}: {one.phase or 'run'} {one.decision} by {one.actor} ({one.channel}, assurance {one.assurance})"
-                    + (f" in run {one.run}" if one.run else "") + void_words(one) + (f": {first}" if first else ""))  # fmt: skip
+        screen.line(
+            f"{screen.time(one.at, now)}: {one.phase or 'run'} {one.decision} by {one.actor} ({one.channel}, assurance {one.assurance})"
+            + (f" in run {one.run}" if one.run else "")
+            + void_words(one)
+            + (f": {first}" if first else "")
+        )
         if more:
             screen.line(indented(more.strip("\n")))
 

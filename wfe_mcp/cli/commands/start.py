@@ -25,10 +25,11 @@ Template = Annotated[
 From = Annotated[
     str,
     typer.Option(
-        "--from", metavar="RUN[@EVENT]",
+        "--from",
+        metavar="RUN[@EVENT]",
         help="Instead of TEMPLATE: fork a run at an event of its log (12) or a checkpoint (cp-12), else at its last event.",
     ),
-]  # fmt: skip
+]
 Pairs = Annotated[list[str] | None, typer.Option("--input", "-i", metavar="NAME=VALUE", help="One input; repeatable.")]
 Inputs = Annotated[str, typer.Option("--inputs", metavar="JSON", help="All inputs as a JSON object, or @FILE.")]
 Title = Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the run in lists.")]
@@ -45,18 +46,29 @@ Driver = Annotated[
 Roles = Annotated[
     list[str] | None,
     typer.Option(
-        "--role", metavar="ROLE=NAME",
+        "--role",
+        metavar="ROLE=NAME",
         help="Who works as a role of the template: a configured role, a provider, or PROVIDER/MODEL; repeatable.",
     ),
-]  # fmt: skip
+]
 Key = Annotated[str, typer.Option("--key", metavar="TEXT", help="Idempotency key: the same key starts one run.")]
 
 
 def start(
-    invocation: Invocation, template: Template = "", pairs: Pairs = None, inputs: Inputs = "", title: Title = "", auto: Auto = None,
-    key: Key = "", driver: Driver = "", roles: Roles = None, triggered_by: TriggeredBy = "", external_id: ExternalId = "",
-    origin: From = "", pin_fd: PinFd = None,
-) -> None:  # fmt: skip
+    invocation: Invocation,
+    template: Template = "",
+    pairs: Pairs = None,
+    inputs: Inputs = "",
+    title: Title = "",
+    auto: Auto = None,
+    key: Key = "",
+    driver: Driver = "",
+    roles: Roles = None,
+    triggered_by: TriggeredBy = "",
+    external_id: ExternalId = "",
+    origin: From = "",
+    pin_fd: PinFd = None,
+) -> None:
     """Start a run.
 
     --from forks another run. A template that policy.templates reserves for people asks for your PIN, and so does a fork
@@ -64,7 +76,15 @@ def start(
     """
     origins = {"triggered_by": triggered_by, "external_id": external_id}
     if origin:
-        given = {"TEMPLATE": template, "--input": pairs, "--inputs": inputs, "--auto": auto is not None, "--driver": driver, "--role": roles, **origins}  # fmt: skip
+        given = {
+            "TEMPLATE": template,
+            "--input": pairs,
+            "--inputs": inputs,
+            "--auto": auto is not None,
+            "--driver": driver,
+            "--role": roles,
+            **origins,
+        }
         _refuse_beside(given)
         answer = fork(invocation, origin, title, key=key, pin_fd=pin_fd)
         invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
@@ -146,9 +166,19 @@ def _refuse_beside(given: Mapping[str, object]) -> None:
 
 
 def begin(
-    invocation: Invocation, template: str, pairs: Sequence[str] | None, inputs: str, title: str, *, auto: bool | None, key: str,
-    driver: str, pin_fd: int | None, roles: Sequence[str] | None = None, **origin: str,
-) -> "Envelope":  # fmt: skip
+    invocation: Invocation,
+    template: str,
+    pairs: Sequence[str] | None,
+    inputs: str,
+    title: str,
+    *,
+    auto: bool | None,
+    key: str,
+    driver: str,
+    pin_fd: int | None,
+    roles: Sequence[str] | None = None,
+    **origin: str,
+) -> "Envelope":
     """Create the run that a command line describes. ``origin``: its trigger and external id."""
     from wfe_mcp.engine.runs.start import is_for_people
     from wfe_mcp.engine.templates.catalogue import default_template
@@ -159,8 +189,17 @@ def begin(
     asks = pin_fd is not None or is_for_people(invocation.engine, invocation.engine.settings(), template)
     by = invocation.person(pin_fd, f"start {template}") if asks else invocation.by
     return answers.start_run(
-        invocation.engine, by, template, given, title, driver, auto=auto, idempotency_key=key, roles=_roles(roles or []), **origin
-    )  # fmt: skip
+        invocation.engine,
+        by,
+        template,
+        given,
+        title,
+        driver,
+        auto=auto,
+        idempotency_key=key,
+        roles=_roles(roles or []),
+        **origin,
+    )
 
 
 def _roles(given: Sequence[str]) -> dict[str, str]:

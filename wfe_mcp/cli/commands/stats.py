@@ -80,9 +80,14 @@ def _row(line: "PhaseStats") -> tuple[object, ...]:
 
     spent = (f"{line.tokens:,}", dollars(line.cost_usd)) if line.tokens else ("-", "-")
     return (
-        f"{line.template}/{line.phase}", line.attempts, _rate(line.first_try), _rate(line.in_the_end),
-        _median(line.working), *(_median(line.waiting.get(one)) for one in _WAITS), *spent,
-    )  # fmt: skip
+        f"{line.template}/{line.phase}",
+        line.attempts,
+        _rate(line.first_try),
+        _rate(line.in_the_end),
+        _median(line.working),
+        *(_median(line.waiting.get(one)) for one in _WAITS),
+        *spent,
+    )
 
 
 def _rate(rate: "Rate") -> str:

@@ -87,8 +87,11 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
                 file.write(text)
             written = text.encode()
     if written != text.encode():
-        raise Refused("conflict", f"{target} exists already, with other content.",
-                      "Name another file with --to, or move that one.")  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{target} exists already, with other content.",
+            "Name another file with --to, or move that one.",
+        )
     milestones, quality, lost = imported.plan["milestones"], imported.plan["quality"], _views(imported.not_carried)
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"

@@ -48,7 +48,9 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
         ]
         marked = any(row[3] for row in rows)
         header = ("name", "version", "from", "state", "title")
-        screen.table(header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows])  # fmt: skip
+        screen.table(
+            header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows]
+        )
 
     invocation.render(answer, tell)
 

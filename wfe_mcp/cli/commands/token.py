@@ -37,8 +37,13 @@ def create(
         raise Refused("bad_argument", f"There is no scope {scope!r}.", hint)
     engine = invocation.engine
     made, text = create_token(
-        engine, invocation.by, name, scope, project="" if everywhere else engine.project_id, expires_s=seconds_of(expires)
-    )  # fmt: skip
+        engine,
+        invocation.by,
+        name,
+        scope,
+        project="" if everywhere else engine.project_id,
+        expires_s=seconds_of(expires),
+    )
     ends = "" if made.expires_at is None else f", until {made.expires_at:%Y-%m-%d %H:%M} UTC"
     where = "every project" if everywhere else "this project"
     summary = f"Token {name} may {scope} in {where}{ends}. It is shown only now."
@@ -83,6 +88,9 @@ def revoke(invocation: Invocation, name: Name) -> None:
 def _row(token: "Token") -> dict[str, str]:
     ends = "" if token.expires_at is None else token.expires_at.isoformat(timespec="seconds")
     return {
-        "name": token.name, "scope": token.scope, "project": token.project,
-        "created_at": token.created_at.isoformat(timespec="seconds"), "expires_at": ends,
-    }  # fmt: skip
+        "name": token.name,
+        "scope": token.scope,
+        "project": token.project,
+        "created_at": token.created_at.isoformat(timespec="seconds"),
+        "expires_at": ends,
+    }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.verification import Verified
-    from wfe_mcp.engine.maintenance.backups import SetBack
+    from wfe_mcp.engine.maintenance.restore_log import SetBack
     from wfe_mcp.store.records.runs import SettingEvent
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
@@ -78,8 +78,11 @@ def verify(
     if require or base:
         raise Refused("bad_argument", "--require and --base need --approvals.", "Add --approvals.")
     if approver and len(approver) < SHORTEST_FINGERPRINT:
-        raise Refused("bad_argument", f"A fingerprint is named by {SHORTEST_FINGERPRINT} characters or more; got {len(approver)}.",
-                      "wfe-mcp verify prints the fingerprint of your key.")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"A fingerprint is named by {SHORTEST_FINGERPRINT} characters or more; got {len(approver)}.",
+            "wfe-mcp verify prints the fingerprint of your key.",
+        )
     found = verified(invocation.engine, run, anchors, approver.lower())
     problems = [_view(one) for one in found.findings]
     pins = [_change(event) for event in found.settings if event.name == "pin"]
@@ -90,8 +93,11 @@ def verify(
     told = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
     error = None
     if problems:
-        error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
-                        "It was changed outside wfe-mcp; restore a backup, or find the cause.")  # fmt: skip
+        error = Refused(
+            "conflict",
+            f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
+            "It was changed outside wfe-mcp; restore a backup, or find the cause.",
+        )
     data: dict[str, Any] = {
         "runs": len(found.runs),
         "problems": problems,
@@ -129,8 +135,15 @@ def _change(event: "SettingEvent") -> dict[str, Any]:
 def _restore(one: "SetBack") -> dict[str, Any]:
     at, to = one.at.isoformat(timespec="seconds"), one.to.isoformat(timespec="seconds")
     lost = {run: {"kept": has, "had": had} for run, (has, had) in one.lost.items()}
-    return {"at": at, "actor": one.by, "to": to, "file": one.file, "lost_events": one.lost_events,
-            "lost_runs": one.lost_runs, "runs": lost}  # fmt: skip
+    return {
+        "at": at,
+        "actor": one.by,
+        "to": to,
+        "file": one.file,
+        "lost_events": one.lost_events,
+        "lost_runs": one.lost_runs,
+        "runs": lost,
+    }
 
 
 def _own(invocation: Invocation) -> dict[str, Any]:
@@ -198,8 +211,9 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
         runs = "; ".join(f"{run}: {lost['had'] - lost['kept']} of {lost['had']}" for run, lost in one["runs"].items())
         screen.line(
             f"Note: restored {one['at']} by {one['actor']} to {one['to']} ({one['file']}): {plural(one['lost_events'], 'event')} of "
-            f"{plural(one['lost_runs'], 'run')} lost" + (f" ({runs})" if runs else ""), "yellow"
-        )  # fmt: skip
+            f"{plural(one['lost_runs'], 'run')} lost" + (f" ({runs})" if runs else ""),
+            "yellow",
+        )
     settings = (
         ("PIN", data["pin"]),
         *((f"Key of {one['provider']}", [one]) for one in data["keys"]),
@@ -213,7 +227,12 @@ def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
 
 
 _DONE = {
-    "SecretSet": "set", "SecretForgotten": "removed", "KeyPutIntoKeyring": "stored in the keyring",
-    "KeyTakenFromKeyring": "removed from the keyring", "TemplateEnabled": "re-enabled",
-    "TemplateDisabled": "disabled", "TemplateArchived": "archived", "TemplateDefault": "made the default",
-}  # fmt: skip
+    "SecretSet": "set",
+    "SecretForgotten": "removed",
+    "KeyPutIntoKeyring": "stored in the keyring",
+    "KeyTakenFromKeyring": "removed from the keyring",
+    "TemplateEnabled": "re-enabled",
+    "TemplateDisabled": "disabled",
+    "TemplateArchived": "archived",
+    "TemplateDefault": "made the default",
+}

@@ -26,8 +26,11 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     )
     error = None
     if problems:
-        error = Refused("conflict", f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
-                        "Have it approved again, or restore what was approved.")  # fmt: skip
+        error = Refused(
+            "conflict",
+            f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
+            "Have it approved again, or restore what was approved.",
+        )
     data: dict[str, Any] = {
         "approvals": [_view(one) for one in found.approvals],
         "keys": [{"id": key.id, "name": key.name, "kind": key.kind or "passkey"} for key in found.keys],
@@ -42,9 +45,17 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
 
 def _view(one: "Proven") -> dict[str, Any]:
     return {
-        "run": one.run, "phase": one.phase, "attempt": one.attempt, "sha256": one.sha256, "key": one.key.name,
-        "kind": one.key.kind or "passkey", "at": one.at, "files": sorted(one.files), "tree": one.tree, "proof": one.file,
-    }  # fmt: skip
+        "run": one.run,
+        "phase": one.phase,
+        "attempt": one.attempt,
+        "sha256": one.sha256,
+        "key": one.key.name,
+        "kind": one.key.kind or "passkey",
+        "at": one.at,
+        "files": sorted(one.files),
+        "tree": one.tree,
+        "proof": one.file,
+    }
 
 
 def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.cli.terminal.client_changes import change_view, show_change, shown
 from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
 from wfe_mcp.cli.terminal.hook_choices import hook_changes, hook_command, hook_note, wants_hooks
-from wfe_mcp.clients import connect, files, launch
+from wfe_mcp.clients import connect, files, launch, look
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
@@ -61,8 +62,13 @@ class Connected:
             shown |= {"error": {"code": self.refusal.code, "message": self.refusal.message, "hint": self.refusal.hint}}
         if self.plan is not None:
             found = self.plan.found
-            shown |= {"file": str(found.file), "scope": found.scope, "command": [*self.plan.argv],
-                      "changes": [change_view(each) for each in self.plan.changes], "backups": self.kept}  # fmt: skip
+            shown |= {
+                "file": str(found.file),
+                "scope": found.scope,
+                "command": [*self.plan.argv],
+                "changes": [change_view(each) for each in self.plan.changes],
+                "backups": self.kept,
+            }
         if self.trial is not None:
             shown |= {
                 "trial": {"tools": len(self.trial.tools), "version": self.trial.version, "fault": self.trial.fault}
@@ -84,7 +90,7 @@ def records_here() -> files.Records:
 
 def installed(places: Places) -> list[Client]:
     """The clients that are installed here."""
-    return [each for each in CLIENTS if connect.is_installed(each, places)]
+    return [each for each in CLIENTS if look.is_installed(each, places)]
 
 
 def scope_of(client: Client, wish: Wish) -> Scope:
@@ -99,7 +105,11 @@ def connect_all(screen: Screen, places: Places, clients: Sequence[Client], wish:
     """
     records = records_here()
     outcomes = [_planned(each, places, records, wish) for each in clients]
-    todo = [each for each in outcomes if each.plan is not None and (each.plan.changes or wish.allow or wish.instructions is not False)]  # fmt: skip
+    todo = [
+        each
+        for each in outcomes
+        if each.plan is not None and (each.plan.changes or wish.allow or wish.instructions is not False)
+    ]
     fresh = [each for each in todo if each.plan is not None and each.plan.changes]
     for each in outcomes:
         show_plan(screen, each, places)
@@ -144,10 +154,10 @@ def connections(places: Places, chosen: Sequence[Client], scope: Scope | None) -
     leaving: list[tuple[Client, Scope]] = [
         (client, one) for client in chosen or CLIENTS for one in (client.scopes if scope is None else (scope,))
     ]
-    looked: list[connect.Found] = []
+    looked: list[look.Found] = []
     for client, one in leaving:
         with nullcontext() if chosen else suppress(Refused):
-            looked.append(connect.look(client, places, one))
+            looked.append(look.look(client, places, one))
     seen: set[Path] = set()  # of the clients that read the same file, a connected one removes our lines
     for each in sorted(looked, key=lambda found: found.entry is None):
         with nullcontext() if chosen else suppress(Refused):
@@ -193,7 +203,7 @@ def offer(screen: Screen, root: Path, more: Sequence[str]) -> None:
 def _is_connected(client: Client, places: Places) -> bool:
     for scope in client.scopes:
         with suppress(Refused):
-            found = connect.look(client, places, scope)
+            found = look.look(client, places, scope)
             if found.entry is not None and found.is_ours:
                 return True
     return False
@@ -220,39 +230,6 @@ def show_plan(screen: Screen, one: Connected, places: Places) -> None:
         )
 
 
-def show_change(screen: Screen, title: str, change: Change, places: Places) -> None:
-    """The lines that are added and removed; the rest of a file may hold secrets and is not shown."""
-    view = change_view(change)
-    new = " (new)" if change.before is None else " (removed)" if change.after is None else ""
-    screen.aside(f"{title}: {shown(change.file, places)}{new}, {change.what}", "bold")
-    for mark, colour in (("-", "red"), ("+", "green")):
-        for line in view["removed" if mark == "-" else "added"].splitlines():
-            screen.aside(f"  {mark} {line}".rstrip(), colour)
-
-
-def change_view(change: Change) -> dict[str, Any]:
-    """A change as JSON: the file, and the text that is added or removed without what is common to both."""
-    before = (change.before or b"").decode(errors="replace")
-    after = (change.after or b"").decode(errors="replace")
-    start = _common(before, after)
-    end = _common(before[start:][::-1], after[start:][::-1])
-    return {"file": str(change.file), "what": change.what, "line": before.count("\n", 0, start) + 1,
-            "removed": before[start : len(before) - end].strip("\r\n"), "added": after[start : len(after) - end].strip("\r\n")}  # fmt: skip
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters both begin with."""
-    shortest = min(len(one), len(other))
-    return next((at for at in range(shortest) if one[at] != other[at]), shortest)
-
-
-def shown(file: Path, places: Places) -> str:
-    """A path as people write it: relative to the project, or to the home folder."""
-    if file.is_relative_to(places.root):
-        return str(file.relative_to(places.root))
-    return f"~{os.sep}{file.relative_to(places.home)}" if file.is_relative_to(places.home) else str(file)
-
-
 def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: Sequence[str] = ()) -> None:
     """What is connected, what the user still does in the client, what asks, and what to commit."""
     done = [each for each in outcomes if each.state in ("new", "update") and each.plan is not None]
@@ -272,7 +249,9 @@ def finish(screen: Screen, outcomes: Sequence[Connected], places: Places, more: 
             )
             screen.aside(f"  It {plan.client.asks}{flag}.")
         if plan.client.root == "unknown":
-            screen.aside('  It may start the server outside the project: if status names another folder, add "--project", "<folder>".')  # fmt: skip
+            screen.aside(
+                '  It may start the server outside the project: if status names another folder, add "--project", "<folder>".'
+            )
     for each in outcomes:
         if each.refusal is not None:
             screen.talk(f"error: {each.refusal.message} [{each.refusal.code}]")
@@ -317,12 +296,17 @@ def _planned(client: Client, places: Places, records: files.Records, wish: Wish)
 
 def _plan(client: Client, places: Places, records: files.Records, wish: Wish) -> Plan:
     scope = scope_of(client, wish)
-    found = connect.look(client, places, scope)
+    found = look.look(client, places, scope)
     argv = launch.command(launch.this_installation(), places.env, scope, wish.by)
     return connect.plan(
-        found, places, records, argv, allow=bool(wish.allow), instructions=bool(wish.instructions),
+        found,
+        places,
+        records,
+        argv,
+        allow=bool(wish.allow),
+        instructions=bool(wish.instructions),
         hook=hook_command(client) if wish.hooks else "",
-    )  # fmt: skip
+    )
 
 
 def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
@@ -332,18 +316,28 @@ def _answers(places: Places, todo: Sequence[Connected], wish: Wish) -> Wish:
     offering = [each for each in plans if each.client.offers_permission(each.found.shape)]
     if allow is None:
         names = " and ".join(each.client.title for each in offering)
-        allow = not wish.yes and bool(offering) and agreed(f"May {names} call wfe's tools without asking? Approvals still need your PIN.")  # fmt: skip
+        allow = (
+            not wish.yes
+            and bool(offering)
+            and agreed(f"May {names} call wfe's tools without asking? Approvals still need your PIN.")
+        )
     if instructions is None:
-        names = ", ".join(dict.fromkeys(shown(each.client.instructions_file(places, each.found.scope), places) for each in plans))  # fmt: skip
+        names = ", ".join(
+            dict.fromkeys(shown(each.client.instructions_file(places, each.found.scope), places) for each in plans)
+        )
         instructions = not wish.yes and agreed(f"Add {len(connect.INSTRUCTIONS)} lines on when to use wfe to {names}?")
     wanted = wish.hooks if wish.hooks is not None else not wish.yes and wants_hooks(plans)
     return replace(wish, allow=allow, instructions=instructions, hooks=wanted)
 
 
 def _connect(
-    screen: Screen, one: Connected, places: Places, records: files.Records, wish: Wish,
+    screen: Screen,
+    one: Connected,
+    places: Places,
+    records: files.Records,
+    wish: Wish,
     trials: dict[tuple[str, ...], Trial],
-) -> None:  # fmt: skip
+) -> None:
     """Start the server as the client will, then write. Refuses a command that does not work."""
     from wfe_mcp.clients import trial
 
@@ -359,8 +353,11 @@ def _connect(
             trials[key] = trial.started(plan.argv, places.root, env)
     one.trial = trials[key]
     if one.trial.fault:
-        raise Refused("unavailable", f"{' '.join(plan.argv)} does not work as {one.client.title} starts it: {one.trial.fault}",
-                      "Nothing was written. Try --command path, or run wfe-mcp doctor.")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"{' '.join(plan.argv)} does not work as {one.client.title} starts it: {one.trial.fault}",
+            "Nothing was written. Try --command path, or run wfe-mcp doctor.",
+        )
     one.plan, one.state = plan, "update" if plan.state == "connected" else plan.state
     for change in plan.changes:
         kept = files.write(change, records, connect.originals(plan.found, places, change, records))

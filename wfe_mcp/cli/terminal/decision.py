@@ -46,9 +46,11 @@ _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode"
 _STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim"}
 _LINES = {"+": "green", "-": "red"}
 _NO_LINES = {
-    "binary": "binary", "large": "too large to compare here", "submodule": "another commit of a nested repository",
+    "binary": "binary",
+    "large": "too large to compare here",
+    "submodule": "another commit of a nested repository",
     "unknown": "content no longer stored",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)

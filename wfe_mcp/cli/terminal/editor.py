@@ -16,7 +16,10 @@ def edit_file(file: Path, instead: str) -> None:
     try:
         ended = subprocess.run([*words, str(file)], check=False).returncode
     except OSError as error:
-        raise Refused("bad_argument", f"The editor {words[0]!r} cannot be started: {error.strerror}.",
-                      "Set EDITOR to an installed program.") from None  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"The editor {words[0]!r} cannot be started: {error.strerror}.",
+            "Set EDITOR to an installed program.",
+        ) from None
     if ended != 0:
         raise Refused("bad_argument", f"The editor ended with exit code {ended}. Nothing was stored.", "Edit again.")

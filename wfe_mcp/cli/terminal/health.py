@@ -172,7 +172,9 @@ def _left(engine: Engine) -> Iterator[HealthFinding]:
     left = [*_old(engine.store.path.parent, ".*.new*"), *_old(engine.store.path.parent / "backups", ".*.new*")]
     left += [each for form in ("stage-*", ".wfe-new-*") for each in _old(engine.root / ".wfe", form)]
     if left:
-        yield HealthFinding("left by a crash", "note", f"{plural(len(left), 'leftover file')}, the first: {left[0]}; remove: rm -r")  # fmt: skip
+        yield HealthFinding(
+            "left by a crash", "note", f"{plural(len(left), 'leftover file')}, the first: {left[0]}; remove: rm -r"
+        )
 
 
 def _old(folder: Path, form: str) -> list[Path]:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 def hook_command(client: Client) -> str:
     """The command of the client's hooks. Refuses where this installation may be gone tomorrow."""
     if launch.this_installation().is_temporary:
-        raise Refused("unavailable", "Hooks need an installation that stays, and uvx keeps this one in its cache.",
-                      "Install it first (uv tool install), or use the plugin for Claude Code: wfe-mcp plugin FOLDER")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            "Hooks need an installation that stays, and uvx keeps this one in its cache.",
+            "Install it first (uv tool install), or use the plugin for Claude Code: wfe-mcp plugin FOLDER",
+        )
     return hooks.command(client.name, sys.executable, str(hooks.script_folder()))
 
 

@@ -29,8 +29,9 @@ def person(engine: Engine, pin_fd: int | None, what: str) -> Person:
 
     pins.refuse_clients_terminal(engine)
     if not pins.pin_is_set(engine):
-        raise Refused("needs_human", "No PIN is set; set one before you decide.",
-                      "In a terminal of your own: wfe-mcp init")  # fmt: skip
+        raise Refused(
+            "needs_human", "No PIN is set; set one before you decide.", "In a terminal of your own: wfe-mcp init"
+        )
     return pins.person(engine, read_pin(pin_fd, f"PIN to {what}: "), user_name())
 
 
@@ -57,8 +58,11 @@ def read_pin(pin_fd: int | None, prompt: str) -> str:
     if pin_fd is not None and not os.isatty(pin_fd):
         return _from_descriptor(pin_fd, "--pin-fd")
     if not at_terminal():
-        raise Refused("needs_human", "This needs your PIN, and there is no terminal for the prompt.",
-                      "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "This needs your PIN, and there is no terminal for the prompt.",
+            "Run the command in a terminal of your own, or pass the PIN with --pin-fd N.",
+        )
     try:
         return getpass.getpass(prompt)
     except EOFError:
@@ -95,8 +99,11 @@ def _from_descriptor(descriptor: int, option: str) -> str:
             found += more
         return found.decode()
     except OSError as error:
-        raise Refused("bad_argument", f"{option} {descriptor} cannot be read: {error.strerror}.",
-                      f"Give an open file descriptor, for example: wfe-mcp … {option} 0 < FILE") from None  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{option} {descriptor} cannot be read: {error.strerror}.",
+            f"Give an open file descriptor, for example: wfe-mcp … {option} 0 < FILE",
+        ) from None
     except UnicodeDecodeError:
         raise Refused(
             "bad_argument", f"The input of {option} {descriptor} is not UTF-8 text.", "Pass it as UTF-8 text."

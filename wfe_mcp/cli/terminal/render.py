@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
 _WAITING = {
-    "agent": "waiting for the agent", "human": "waiting for you", "job": "gates running", "reviewer": "waiting for a reviewer",
-}  # fmt: skip
+    "agent": "waiting for the agent",
+    "human": "waiting for you",
+    "job": "gates running",
+    "reviewer": "waiting for a reviewer",
+}
 
 _YOURS = re.compile(
     r"wfe-mcp (?:(?:approve \S+ \S+|resume \S+ --timeout \S+)$|opinion answer \S+ \S+ --reviewer [^\s;]+)"
@@ -193,11 +196,18 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
     screen.table(
         ("run", "state", *(["reached"] if has_states else []), "waits for", "updated", "template", "title"),
         [
-            (run.run, run.state + _marks(run), *([run.reached or "-"] if has_states else []),
-             known.get(run.run, WAITS.get(run.waiting_on, "-")), screen.time(run.updated_at, now), run.template, run.title)
+            (
+                run.run,
+                run.state + _marks(run),
+                *([run.reached or "-"] if has_states else []),
+                known.get(run.run, WAITS.get(run.waiting_on, "-")),
+                screen.time(run.updated_at, now),
+                run.template,
+                run.title,
+            )
             for run in listed
         ],
-    )  # fmt: skip
+    )
 
 
 def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
@@ -211,22 +221,27 @@ def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
             row
             for name, runs in columns
             for row in [
-                (name, run.run, run.state + _marks(run), WAITS.get(run.waiting_on, "-"), screen.time(run.updated_at, now), run.title)
+                (
+                    name,
+                    run.run,
+                    run.state + _marks(run),
+                    WAITS.get(run.waiting_on, "-"),
+                    screen.time(run.updated_at, now),
+                    run.title,
+                )
                 for run in runs
-            ] or [(name, "-", "-", "-", "-", "-")]
+            ]
+            or [(name, "-", "-", "-", "-", "-")]
         ],
-    )  # fmt: skip
+    )
 
 
 def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:
     """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells."""
     screen.table(
         ("asked of you", "since", "unusual"),
-        [
-            (each.question, screen.time(each.asked_at, now), _weights(each.unusual) or "-")
-            for each in listed.decisions
-        ],
-    )  # fmt: skip
+        [(each.question, screen.time(each.asked_at, now), _weights(each.unusual) or "-") for each in listed.decisions],
+    )
     if listed.more_decisions:
         screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp ui", "dim")
 
@@ -274,7 +289,11 @@ def _flags(phase: PhaseView) -> str:
 
 def _marks(run: RunRow) -> str:
     marks = {
-        " (tainted)": run.tainted, f" ({plural(run.weakened_gates, 'weakened gate')})": run.weakened_gates,
-        " (stale)": run.stale, " (stuck)": run.stuck, " (archived)": run.archived, " (imported)": run.imported,
-    }  # fmt: skip
+        " (tainted)": run.tainted,
+        f" ({plural(run.weakened_gates, 'weakened gate')})": run.weakened_gates,
+        " (stale)": run.stale,
+        " (stuck)": run.stuck,
+        " (archived)": run.archived,
+        " (imported)": run.imported,
+    }
     return "".join(mark for mark, is_so in marks.items() if is_so)

@@ -29,11 +29,23 @@ if TYPE_CHECKING:
 _GREEN, _RED, _YELLOW, _DIM = "32", "31", "33", "2"
 _COLOURS = {"green": _GREEN, "red": _RED, "yellow": _YELLOW, "dim": _DIM, "bold": "1", "cyan": "36"}
 _MARKS = {
-    "pass": ("✓", _GREEN), "ok": ("✓", _GREEN), "fail": ("✗", _RED), "failed": ("✗", _RED), "error": ("✗", _RED),
-    "problem": ("✗", _RED), "blocked": ("✗", _RED), "rejected": ("✗", _RED), "warning": ("!", _YELLOW),
-    "note": ("!", _YELLOW), "awaiting": ("!", _YELLOW), "awaiting approval": ("!", _YELLOW), "waiting": ("!", _YELLOW),
-    "skipped": ("–", _DIM), "not run": ("·", _DIM), "pending": ("·", _DIM),
-}  # fmt: skip
+    "pass": ("✓", _GREEN),
+    "ok": ("✓", _GREEN),
+    "fail": ("✗", _RED),
+    "failed": ("✗", _RED),
+    "error": ("✗", _RED),
+    "problem": ("✗", _RED),
+    "blocked": ("✗", _RED),
+    "rejected": ("✗", _RED),
+    "warning": ("!", _YELLOW),
+    "note": ("!", _YELLOW),
+    "awaiting": ("!", _YELLOW),
+    "awaiting approval": ("!", _YELLOW),
+    "waiting": ("!", _YELLOW),
+    "skipped": ("–", _DIM),
+    "not run": ("·", _DIM),
+    "pending": ("·", _DIM),
+}
 """Word → symbol and colour on a terminal. The word is always there, and only what passed is green."""
 
 _WIDEST = 100

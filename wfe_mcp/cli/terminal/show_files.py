@@ -36,13 +36,18 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
     there = checkpoints.files(root, commit)
     if file and file not in there:
         near = nearest(file, there)
-        raise Refused("bad_argument", f"There is no file {file!r} at cp-{taken.seq}.",
-                      (f"Did you mean {near[0]!r}? " if near else "")
-                      + f"All of them: wfe-mcp show {run} --at {taken.seq} --files")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"There is no file {file!r} at cp-{taken.seq}.",
+            (f"Did you mean {near[0]!r}? " if near else "")
+            + f"All of them: wfe-mcp show {run} --at {taken.seq} --files",
+        )
     if file:
         text = checkpoints.content(root, commit, file).decode(errors="replace")
-        invocation.render(Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
-                  lambda screen: screen.line(text.removesuffix("\n")))  # fmt: skip
+        invocation.render(
+            Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
+            lambda screen: screen.line(text.removesuffix("\n")),
+        )
         return
     if to:
         left_out = _write(root, commit, there, Path(to))

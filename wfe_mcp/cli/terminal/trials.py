@@ -66,8 +66,11 @@ def _shown(screen: Screen, trials: list[Trial]) -> list[Trial]:
 def _row(trial: Trial) -> tuple[str, str, str, str]:
     left_out = "" if trial.works else "; left out"
     return (
-        trial.check.name, _command(trial.check), _WORDS.get(trial.outcome, "fail"), f"{trial.message}{left_out}",
-    )  # fmt: skip
+        trial.check.name,
+        _command(trial.check),
+        _WORDS.get(trial.outcome, "fail"),
+        f"{trial.message}{left_out}",
+    )
 
 
 def show_left_out(screen: Screen, trials: Sequence[Trial]) -> None:
@@ -92,11 +95,20 @@ def trial_view(trial: Trial) -> dict[str, Any]:
 
     check = trial.check
     view: dict[str, Any] = {
-        "check": check.name, "kind": check.kind, "argv": list(check.settings.argv), "cwd": check.settings.cwd or ".",
-        "outcome": trial.outcome, "stored": trial.works, "message": trial.message, "tests": trial.tests,
-        "duration_s": trial.duration_s, "changed": list(trial.changed),
-        "where": trial.check.settings.where, "bring": list(trial.check.settings.bring), "place": trial.place,
-    }  # fmt: skip
+        "check": check.name,
+        "kind": check.kind,
+        "argv": list(check.settings.argv),
+        "cwd": check.settings.cwd or ".",
+        "outcome": trial.outcome,
+        "stored": trial.works,
+        "message": trial.message,
+        "tests": trial.tests,
+        "duration_s": trial.duration_s,
+        "changed": list(trial.changed),
+        "where": trial.check.settings.where,
+        "bring": list(trial.check.settings.bring),
+        "place": trial.place,
+    }
     if not trial.works:
         view |= {"last_lines": trial.tail, "add": "\n".join(table_lines(check.name, check.settings))}
     return view

@@ -99,7 +99,11 @@ class _Reader:
             self.relaxed_at = comma
         self.at += 1
         node.end = self.at
-        node.value = {each.key: each.node.value for each in node.parts} if head == "{" else [each.node.value for each in node.parts]  # fmt: skip
+        node.value = (
+            {each.key: each.node.value for each in node.parts}
+            if head == "{"
+            else [each.node.value for each in node.parts]
+        )
         return node
 
     def part(self, head: str, depth: int) -> Part:

@@ -97,8 +97,15 @@ def _before(client: str, event: "dict[str, Any]", works: "list[Work]", place: "A
         return ""
     if client == "gemini-cli":
         return written({"decision": "deny", "reason": why})
-    return written({"hookSpecificOutput": {"hookEventName": str(event["hook_event_name"]), "permissionDecision": "deny",
-                                           "permissionDecisionReason": why}})  # fmt: skip
+    return written(
+        {
+            "hookSpecificOutput": {
+                "hookEventName": str(event["hook_event_name"]),
+                "permissionDecision": "deny",
+                "permissionDecisionReason": why,
+            }
+        }
+    )
 
 
 def _place(cwd: str, top: str, file: str, env: "dict[str, str]") -> "Any":
@@ -118,9 +125,17 @@ def _record(client: str, name: str, event: "dict[str, Any]", text: str, works: "
     if not running or is_ours(str(event.get("tool_name", ""))):
         return
     work = running[0]
-    payload = text.strip() if len(text) <= _RECORD_CHARS else written(
-        {"hook_event_name": name, "tool_name": str(event.get("tool_name", "")), "tool_use_id": str(event.get("tool_use_id", ""))}
-    )  # fmt: skip
+    payload = (
+        text.strip()
+        if len(text) <= _RECORD_CHARS
+        else written(
+            {
+                "hook_event_name": name,
+                "tool_name": str(event.get("tool_name", "")),
+                "tool_use_id": str(event.get("tool_use_id", "")),
+            }
+        )
+    )
     head = f'"run": {quoted(work.run)}, "phase": {quoted(work.phase)}, "attempt": {work.attempt}, "client": {quoted(client)}'
     place = os.path.join(folder, "calls")
     os.makedirs(place, mode=0o700, exist_ok=True)
@@ -136,9 +151,11 @@ def _stop(client: str, works: "list[Work]", folder: str, session: str) -> str:
     mine = next((each for each in works if each.status != "gating"), None)
     if mine is None or not _mark(folder, f"asked-{session}-{_word(mine.run)}-{_word(mine.phase)}-{mine.attempt}"):
         return ""
-    why = (f"Run {mine.run} is still open: phase {mine.phase!r}, attempt {mine.attempt}, is {mine.status}. Finish it with "
-           "submit_artifact, or tell the user what is left, so that another session can continue (wfe-mcp handoff "
-           f"{mine.run}). You are asked once. To work without a reminder, the user runs: wfe-mcp pause {mine.run}")  # fmt: skip
+    why = (
+        f"Run {mine.run} is still open: phase {mine.phase!r}, attempt {mine.attempt}, is {mine.status}. Finish it with "
+        "submit_artifact, or tell the user what is left, so that another session can continue (wfe-mcp handoff "
+        f"{mine.run}). You are asked once. To work without a reminder, the user runs: wfe-mcp pause {mine.run}"
+    )
     return written({"decision": "deny" if client == "gemini-cli" else "block", "reason": why})
 
 

@@ -9,6 +9,7 @@
 import os
 
 from .shell import Simple, commands
+from .words import DECIDING_PARTS, DECISIONS, FREE, GIT_LISTS, GIT_READS, GIT_WRITES, KINDS, READERS, WRITERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,53 +17,9 @@ if TYPE_CHECKING:
 
     from .open_runs import Work
 
-KINDS = {
-    "read": "read", "read_file": "read", "read_many_files": "read", "notebookread": "read", "view_image": "read",
-    "glob": "list", "ls": "list", "list_directory": "list", "list_dir": "list",
-    "grep": "search", "grep_search": "search", "search_file_content": "search", "grep_files": "search",
-    "write": "write", "write_file": "write",
-    "edit": "edit", "multiedit": "edit", "notebookedit": "edit", "replace": "edit", "apply_patch": "edit",
-    "bash": "bash", "run_shell_command": "bash", "shell": "bash", "exec_command": "bash", "write_stdin": "bash", "powershell": "bash",
-}  # fmt: skip
-"""The clients' names of tools, in small letters → wfe-mcp's name of the same tool in ``tools_allowed``."""
 
-_FREE = frozenset({
-    "todowrite", "todoread", "task", "agent", "taskcreate", "taskget", "tasklist", "taskoutput", "taskstop", "taskupdate",
-    "askuserquestion", "enterplanmode", "exitplanmode", "toolsearch", "skill", "slashcommand", "bashoutput", "killshell",
-    "listmcpresourcestool", "readmcpresourcetool", "sendmessage", "structuredoutput", "waitformcpservers",
-    "update_plan", "request_user_input", "tool_search", "list_mcp_resources", "list_mcp_resource_templates", "read_mcp_resource",
-    "write_todos", "ask_user", "activate_skill", "complete_task", "enter_plan_mode", "exit_plan_mode", "save_memory",
-    "get_internal_docs", "cli_help", "update_topic",
-})  # fmt: skip
-"""Tools that plan, ask and look up; they change nothing in the project."""
-
-_DECISIONS = frozenset({
-    "approve", "reject", "retry", "skip", "edit", "force-accept", "proceed", "resume", "trust", "pin", "approvers", "init", "auto",
-    "token", "templates", "restore", "prune", "vacuum", "uninstall", "install",
-})  # fmt: skip
-_DECIDING_PARTS = {"templates": frozenset({"default", "enable", "disable", "archive"})}
 _WITH_VALUE = frozenset({"--project", "--pin-fd", "--run"})
 
-_READERS = frozenset({
-    "cat", "ls", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "find", "fd", "wc", "sort", "uniq", "diff", "cmp", "file", "stat",
-    "tree", "pwd", "echo", "printf", "true", "false", "test", "[", "[[", "cd", "pushd", "popd", "which", "type", "whoami", "date", "du",
-    "df", "basename", "dirname", "realpath", "readlink", "cut", "tr", "nl", "jq", "sed", "awk", "less", "more", "strings", "od", "xxd",
-    "sha256sum", "shasum", "md5sum", "column", "comm", "tac", "seq", "sleep", "export", "set", "unset", ":", "exit", "printenv", "uname",
-    "for", "in", "case", "esac", "tee",
-})  # fmt: skip
-_GIT_READS = frozenset({
-    "status", "diff", "log", "show", "blame", "rev-parse", "ls-files", "ls-tree", "grep", "describe", "cat-file", "shortlog", "rev-list",
-    "merge-base", "name-rev", "check-ignore", "whatchanged", "for-each-ref", "help", "version",
-})  # fmt: skip
-_GIT_LISTS = frozenset({"branch", "tag", "remote", "stash", "worktree", "reflog"})
-_GIT_WRITES = frozenset({
-    "apply", "am", "checkout", "switch", "restore", "reset", "clean", "mv", "rm", "stash", "merge", "rebase", "pull", "cherry-pick",
-    "revert", "filter-branch", "sparse-checkout", "submodule",
-})  # fmt: skip
-_WRITERS = frozenset({
-    "tee", "cp", "mv", "rm", "rmdir", "unlink", "mkdir", "touch", "ln", "install", "truncate", "patch", "rsync", "unzip", "chmod", "chown",
-    "ed", "ex", "vi", "vim", "nvim", "nano", "emacs", "sponge", "apply_patch", "shred",
-})  # fmt: skip
 _PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
 _SAFE_TARGETS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "NUL")
 
@@ -116,8 +73,10 @@ def refusal(tool: str, given: "dict[str, Any]", works: "list[Work]", place: Plac
     if not why:
         return ""
     names = ", ".join(dict.fromkeys(allowed))
-    return (f"Phase {running[0].phase!r} of run {running[0].run} allows only {names}: {why} [not_ready] "
-            f"Next: continue with these, or finish the phase with submit_artifact.{_lifting(running)}")  # fmt: skip
+    return (
+        f"Phase {running[0].phase!r} of run {running[0].run} allows only {names}: {why} [not_ready] "
+        f"Next: continue with these, or finish the phase with submit_artifact.{_lifting(running)}"
+    )
 
 
 def is_ours(tool: str) -> bool:
@@ -159,8 +118,10 @@ def _guarded(tool: str, kind: str, given: "dict[str, Any]", parts: "list[Simple]
     for each in parts:
         name = _decision(each)
         if name:
-            return (f"wfe-mcp {name} is for the user alone. [needs_human] "
-                    "Next: ask the user to run it in a terminal of their own, or call the wfe tool that asks them.")  # fmt: skip
+            return (
+                f"wfe-mcp {name} is for the user alone. [needs_human] "
+                "Next: ask the user to run it in a terminal of their own, or call the wfe tool that asks them."
+            )
     mine = "{} belongs to wfe-mcp: its database, keys and logs are not edited. [needs_human] Next: use the wfe tools, or the command wfe-mcp."
     base = place.cwd
     for each in parts:
@@ -192,9 +153,9 @@ def _decision(command: Simple) -> str:
     rest = words[at + 1 :]
     while rest and rest[0].startswith("-"):
         rest = rest[2:] if rest[0] in _WITH_VALUE else rest[1:]
-    if not rest or rest[0] not in _DECISIONS or "--help" in rest:
+    if not rest or rest[0] not in DECISIONS or "--help" in rest:
         return ""
-    parts = _DECIDING_PARTS.get(rest[0])
+    parts = DECIDING_PARTS.get(rest[0])
     return rest[0] if parts is None or not parts.isdisjoint(rest[1:2]) else ""
 
 
@@ -232,7 +193,7 @@ def _written(command: Simple) -> "list[str]":
     found = [*command.writes]
     if name == "git":
         verb, rest = _git_verb(words)
-        if verb in _GIT_WRITES and not (verb == "stash" and rest[:1] in (["list"], ["show"])):
+        if verb in GIT_WRITES and not (verb == "stash" and rest[:1] in (["list"], ["show"])):
             found.append(".")
     elif name == "sed" or name in ("perl", "ruby"):
         if any(each.startswith(("-i", "--in-place")) or (each[1:2] != "-" and "i" in each[1:]) for each in flags):
@@ -257,14 +218,14 @@ def _written(command: Simple) -> "list[str]":
         found.append(words[words.index("-o") + 1] if words[-1] != "-o" else ".")
     elif name == "awk" and any(">" in each or "system" in each for each in plain[:1]):
         found.append(".")
-    elif name in _WRITERS:
+    elif name in WRITERS:
         found += plain
     return found
 
 
 def _find_writes(words: "list[str]") -> bool:
     at = next((number for number, word in enumerate(words) if word in ("-exec", "-execdir", "-ok")), -1)
-    return at < 0 or words[at + 1 : at + 2] == [] or os.path.basename(words[at + 1]) not in _READERS
+    return at < 0 or words[at + 1 : at + 2] == [] or os.path.basename(words[at + 1]) not in READERS
 
 
 def _git_verb(words: "list[str]") -> "tuple[str, list[str]]":
@@ -281,15 +242,25 @@ def _closed(works: "list[Work]", changed: str) -> str:
     """Rule 2 in words."""
     first = next((each for each in works if each.status == "ready"), works[0])
     if first.status == "ready":
-        return (f"No phase of run {first.run} is open, so {changed} is not changed. [not_ready] "
-                f"Next: call start_phase for phase {first.phase!r}.")  # fmt: skip
-    return (f"The gates of phase {first.phase!r} of run {first.run} are checking the files, so {changed} is not changed. [not_ready] "
-            "Next: call status with wait_s.")  # fmt: skip
+        return (
+            f"No phase of run {first.run} is open, so {changed} is not changed. [not_ready] "
+            f"Next: call start_phase for phase {first.phase!r}."
+        )
+    return (
+        f"The gates of phase {first.phase!r} of run {first.run} are checking the files, so {changed} is not changed. [not_ready] "
+        "Next: call status with wait_s."
+    )
 
 
 def _unnamed(
-    tool: str, kind: str, parts: "list[Simple]", allowed: "list[str]", checks: "list[list[str]]", changes: str, has_path: bool
-) -> str:  # fmt: skip
+    tool: str,
+    kind: str,
+    parts: "list[Simple]",
+    allowed: "list[str]",
+    checks: "list[list[str]]",
+    changes: str,
+    has_path: bool,
+) -> str:
     """Rule 3: what the call uses that is not named; empty: nothing."""
     names = {KINDS.get(each.lower(), each.lower()) for each in allowed}
     if kind == "bash":
@@ -299,7 +270,7 @@ def _unnamed(
             return ""
         hit = next((each for each in parts if not _is_named(each, allowed, names, checks)), None)
         return f"the command {' '.join(hit.words)[:80] or 'redirection'!r} is none of them." if hit is not None else ""
-    if tool.lower() in _FREE or kind in names or any(_matches(tool, each) for each in allowed):
+    if tool.lower() in FREE or kind in names or any(_matches(tool, each) for each in allowed):
         return ""
     if kind in ("write", "edit") and has_path and not changes:
         return ""  # rule 4
@@ -330,15 +301,15 @@ def _is_named(command: Simple, allowed: "list[str]", names: "set[str]", checks: 
         verb, rest = _git_verb(command.words[1:])
         if any(each.startswith(("--output", "-o")) for each in rest):
             return False
-        reads = verb in _GIT_READS or (
-            verb in _GIT_LISTS and all(each in ("list", "-v", "-a", "-r", "-vv", "--list", "show") for each in rest)
+        reads = verb in GIT_READS or (
+            verb in GIT_LISTS and all(each in ("list", "-v", "-a", "-r", "-vv", "--list", "show") for each in rest)
         )
         return (reads and not names.isdisjoint({"git", "read", "search", "list"})) or (
             verb in ("add", "commit") and "git_commit" in names
         )
-    if name in _READERS:
+    if name in READERS:
         return not (name in ("find", "awk") and bool(_written(command)))
-    return name in _WRITERS and not names.isdisjoint({"write", "edit"})
+    return name in WRITERS and not names.isdisjoint({"write", "edit"})
 
 
 def _within(path: str, folder: str) -> bool:

@@ -67,9 +67,10 @@ class Caller:
         """Refuse ``forbidden`` for what only the user at the page does."""
         if not self.is_page:
             raise Refused(
-                "forbidden", f"Only a person does this; {self.token.name!r} is the token of a program.",
+                "forbidden",
+                f"Only a person does this; {self.token.name!r} is the token of a program.",
                 "Ask the user to do it at the page or a terminal: wfe-mcp ui",
-            )  # fmt: skip
+            )
 
     def engine(self, project: str = "") -> Engine:
         """The engine of a project by its id; without one, of the project that the page was started in, or of the token.
@@ -175,8 +176,10 @@ class Access:
 
 def _foreign(token: Token) -> Refused:
     return Refused(
-        "forbidden", f"The token {token.name!r} is for another project.", "Use a token of that project, or one of all projects."
-    )  # fmt: skip
+        "forbidden",
+        f"The token {token.name!r} is for another project.",
+        "Use a token of that project, or one of all projects.",
+    )
 
 
 _BEARER = HTTPBearer(
@@ -193,14 +196,16 @@ def _needs(scope: Scope) -> Callable[[Request, Bearer], Caller]:
         if not found.token.allows(scope):
             if found.is_page:
                 raise Refused(
-                    "forbidden", "This page was opened by a link that an agent saw, so it only looks.",
+                    "forbidden",
+                    "This page was opened by a link that an agent saw, so it only looks.",
                     "Type your PIN into it once, or open the page by a command of your own: wfe-mcp ui",
                     data={"read_only": True},
-                )  # fmt: skip
+                )
             raise Refused(
-                "forbidden", f"The token {found.token.name!r} may {found.token.scope}; this needs the scope {scope}.",
+                "forbidden",
+                f"The token {found.token.name!r} may {found.token.scope}; this needs the scope {scope}.",
                 f"Make another one: wfe-mcp token create NAME --scope {scope}",
-            )  # fmt: skip
+            )
         return found
 
     return caller

@@ -50,9 +50,20 @@ names the calls that are legal now, by the names of the operations.
 
 
 _ROUTERS = (
-    session.router, inbox.router, board.router, decisions.router, runs.router, forms.router, graphs.router, steering.router,
-    authoring.router, library.router, setup.router, policy.router, live.router,
-)  # fmt: skip
+    session.router,
+    inbox.router,
+    board.router,
+    decisions.router,
+    runs.router,
+    forms.router,
+    graphs.router,
+    steering.router,
+    authoring.router,
+    library.router,
+    setup.router,
+    policy.router,
+    live.router,
+)
 
 
 class BodyLimit:
@@ -115,9 +126,15 @@ def api(access: Access) -> App:
 def described() -> FastAPI:
     """The paths and their description, made once per process: a request finds its ``Access`` in its state."""
     app = FastAPI(
-        title="wfe-mcp", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        responses=refusals(), generate_unique_id_function=_name, servers=[{"url": ROOT}],
-    )  # fmt: skip
+        title="wfe-mcp",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        responses=refusals(),
+        generate_unique_id_function=_name,
+        servers=[{"url": ROOT}],
+    )
     for each in _ROUTERS:
         app.include_router(each)
     app.add_exception_handler(Refused, on_refused)

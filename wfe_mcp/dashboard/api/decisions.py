@@ -100,14 +100,22 @@ def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
         if view.shown is not None and view.shown.assurance == "passkey":
             raise Refused(
-                "needs_human", "This gate needs a passkey signature; a PIN alone is not enough.",
+                "needs_human",
+                "This gate needs a passkey signature; a PIN alone is not enough.",
                 f"Sign on the page /decide/{view.request.id}.",
-            )  # fmt: skip
+            )
         stored = view.request
         approvals.decide(
-            engine, by, stored.run_id, stored.phase, sha256=body.sha256, comment=body.comment, phrase=body.phrase,
-            request=stored.id, shown=view.shown_sha256,
-        )  # fmt: skip
+            engine,
+            by,
+            stored.run_id,
+            stored.phase,
+            sha256=body.sha256,
+            comment=body.comment,
+            phrase=body.phrase,
+            request=stored.id,
+            shown=view.shown_sha256,
+        )
 
     return _decided(caller, request, body, "Approve", give)
 
@@ -120,9 +128,16 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
         comments = [LineComment(each.file, each.line, each.text, each.side) for each in body.comments]
         said, stored = rejection(view.shown, body.feedback, comments), view.request
         approvals.reject(
-            engine, by, stored.run_id, stored.phase, said, to=body.to or None, sha256=body.sha256, request=stored.id,
+            engine,
+            by,
+            stored.run_id,
+            stored.phase,
+            said,
+            to=body.to or None,
+            sha256=body.sha256,
+            request=stored.id,
             shown=view.shown_sha256,
-        )  # fmt: skip
+        )
 
     return _decided(caller, request, body, "Reject", give)
 

@@ -45,9 +45,16 @@ def read_artifact(
 ) -> JSONResponse:
     """The artifacts of a run; with ``phase`` or ``artifact`` one of them, a part of it, or how it differs from another."""
     return done(
-        caller, caller.engine_of(run), answers.read_artifact, run, phase, artifact=artifact, revision=revision,
-        pointer=pointer, against=against,
-    )  # fmt: skip
+        caller,
+        caller.engine_of(run),
+        answers.read_artifact,
+        run,
+        phase,
+        artifact=artifact,
+        revision=revision,
+        pointer=pointer,
+        against=against,
+    )
 
 
 @router.get("/runs/{run}/artifact", response_model=answer_of(ArtifactPage), tags=["artifacts"])

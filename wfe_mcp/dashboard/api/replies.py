@@ -72,8 +72,15 @@ def shown(summary: str, view: object) -> JSONResponse:
 
 
 def done(
-    caller: Caller, engine: Engine, ask: Callable[..., Envelope], run: str = "", phase: str = "", *, pin: str = "", **given: Any
-) -> JSONResponse:  # fmt: skip
+    caller: Caller,
+    engine: Engine,
+    ask: Callable[..., Envelope],
+    run: str = "",
+    phase: str = "",
+    *,
+    pin: str = "",
+    **given: Any,
+) -> JSONResponse:
     """The answer of ``ask(engine, by, **given)``, or its refusal with the state of ``run`` and the calls that are legal now.
 
     ``pin``: what the user typed at the page; with it, ``by`` is the person.
@@ -107,9 +114,11 @@ def on_malformed(request: Request, exc: Exception) -> JSONResponse:
     )
     first = details[0]
     refused = Refused(
-        "bad_argument", f"The request is not valid at {first.path}: {first.message}.", "See /api/v1/openapi.json.",
+        "bad_argument",
+        f"The request is not valid at {first.path}: {first.message}.",
+        "See /api/v1/openapi.json.",
         details=details,
-    )  # fmt: skip
+    )
     return on_refused(request, refused)
 
 

@@ -151,10 +151,17 @@ def list_runs(
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
         page = tx.list_runs(
-            wanted or None, template or None, status or None, None, limit, cursor or None,
-            triggered_by=triggered_by or None, external_id=external_id or None, archived=archived,
+            wanted or None,
+            template or None,
+            status or None,
+            None,
+            limit,
+            cursor or None,
+            triggered_by=triggered_by or None,
+            external_id=external_id or None,
+            archived=archived,
             reached=reached or (),
-        )  # fmt: skip
+        )
         weaker = tx.weakened_gates(run.id for run in page.runs)
     stale = stale_of(engine, page.runs)
     rows = tuple(

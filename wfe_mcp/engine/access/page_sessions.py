@@ -107,9 +107,10 @@ class Codes:
             self._used = {each: end for each, end in self._used.items() if end > at}
             if not is_ours or int(until) <= at or said in self._used:
                 raise Refused(
-                    "unauthorized", f"This link was used before, is older than {CODE_S} seconds, or belongs to another page.",
+                    "unauthorized",
+                    f"This link was used before, is older than {CODE_S} seconds, or belongs to another page.",
                     "Open a new one: wfe-mcp ui, or wfe-mcp status where a page runs",
-                )  # fmt: skip
+                )
             self._used[said] = int(until)
         return _scope(rest.partition(".")[0])
 

@@ -116,16 +116,25 @@ def _hash(text: str) -> str:
 def _written(token: Token) -> str:
     ends = None if token.expires_at is None else token.expires_at.isoformat()
     return json.dumps(
-        {"sha256": token.sha256, "scope": token.scope, "project": token.project,
-         "created_at": token.created_at.isoformat(), "expires_at": ends},
+        {
+            "sha256": token.sha256,
+            "scope": token.scope,
+            "project": token.project,
+            "created_at": token.created_at.isoformat(),
+            "expires_at": ends,
+        },
         sort_keys=True,
-    )  # fmt: skip
+    )
 
 
 def _read(name: str, value: str) -> Token:
     said = json.loads(value)
     ends = said["expires_at"]
     return Token(
-        name, said["scope"], said["project"], datetime.fromisoformat(said["created_at"]),
-        None if ends is None else datetime.fromisoformat(ends), said["sha256"],
-    )  # fmt: skip
+        name,
+        said["scope"],
+        said["project"],
+        datetime.fromisoformat(said["created_at"]),
+        None if ends is None else datetime.fromisoformat(ends),
+        said["sha256"],
+    )

@@ -199,9 +199,10 @@ def _refuse_wrong_signature(statement: dict[str, Any], change: ApproverChange, s
 
 def _broken(why: str) -> Refused:
     return Refused(
-        "conflict", f"No key in {APPROVERS} counts: {why}.",
+        "conflict",
+        f"No key in {APPROVERS} counts: {why}.",
         f"See who wrote it (git log -p {APPROVERS}) and bring back what was there before.",
-    )  # fmt: skip
+    )
 
 
 # in a project
@@ -227,8 +228,11 @@ def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> Pi
         raise Refused("unavailable", "No passkey is pinned in this project.", "Pin one: wfe-mcp approvers add NAME")
     with engine.store.read() as tx:
         if not tx.is_trusted(engine.project_id, trust_key(), found.sha256):
-            raise Refused("needs_trust", f"{APPROVERS} has changed and is not trusted.",
-                          "Look at it and trust it: wfe-mcp trust approvers")  # fmt: skip
+            raise Refused(
+                "needs_trust",
+                f"{APPROVERS} has changed and is not trusted.",
+                "Look at it and trust it: wfe-mcp trust approvers",
+            )
     return found
 
 
@@ -299,8 +303,11 @@ def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", 
     if not before.changes and do == "add":
         return pin_change(engine, by, before, ApproverChange(do="add", key=key, at=at))
     if by.key not in before.keys:
-        raise Refused("needs_human", f"Your key {by.key[:16]} is not pinned in this project, so it cannot change the pinned keys.",
-                      "Ask one whose key is pinned: wfe-mcp approvers list")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"Your key {by.key[:16]} is not pinned in this project, so it cannot change the pinned keys.",
+            "Ask one whose key is pinned: wfe-mcp approvers list",
+        )
     signature = by.sign_text(canonical_json(change_statement(before, do, key, at)))
     return pin_change(engine, by, before, ApproverChange(do=do, key=key, at=at, signed_by=by.key, signature=signature))
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
 from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.paths import PhasePath
@@ -76,9 +76,18 @@ def ask(
 
 
 def decide(
-    engine: Engine, by: By, run_id: str, phase: str, *, sha256: str | None = None, comment: str = "", phrase: str = "",
-    request: str | None = None, proof: Proof | None = None, shown: str = "",
-) -> LoadedRun:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run_id: str,
+    phase: str,
+    *,
+    sha256: str | None = None,
+    comment: str = "",
+    phrase: str = "",
+    request: str | None = None,
+    proof: Proof | None = None,
+    shown: str = "",
+) -> LoadedRun:
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
 
     ``request``: the stored request that is answered, where the answer comes from a form. ``proof``: what a passkey signed.
@@ -110,17 +119,30 @@ def decide(
 
 
 def reject(
-    engine: Engine, by: By, run_id: str, phase: str, feedback: str, *, to: str | None = None, sha256: str | None = None,
-    request: str | None = None, proof: Proof | None = None, shown: str = "",
-) -> LoadedRun:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run_id: str,
+    phase: str,
+    feedback: str,
+    *,
+    to: str | None = None,
+    sha256: str | None = None,
+    request: str | None = None,
+    proof: Proof | None = None,
+    shown: str = "",
+) -> LoadedRun:
     """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
     path, code = PhasePath(phase), _code(engine, by, run_id)
     with change_run(engine, run_id, by) as current:
         target = meant_by(current.state.spec, path, to) if to and path in current.state.attempts else None
         command = c.Reject(
-            phase=path, feedback=feedback, to=target, by=by, at=current.at,
+            phase=path,
+            feedback=feedback,
+            to=target,
+            by=by,
+            at=current.at,
             holder_alive=_holder_is_alive(current, path),
-        )  # fmt: skip
+        )
         refused = refusal(current.state, command)
         if refused is not None:
             raise refused
@@ -237,8 +259,11 @@ def _match(current: RunChange, path: PhasePath, sha256: str | None) -> None:
     """Refuse unless ``sha256`` (or its first characters) names the open revision."""
     open_sha = current.attempt(path).sha256 or ""
     if sha256 and not open_sha.startswith(sha256.lower()):
-        raise Refused("stale_revision", f"The open revision of {path!r} is {open_sha[:12]}, not {sha256[:12]}.",
-                      "Look at the open revision and decide again.")  # fmt: skip
+        raise Refused(
+            "stale_revision",
+            f"The open revision of {path!r} is {open_sha[:12]}, not {sha256[:12]}.",
+            "Look at the open revision and decide again.",
+        )
 
 
 def _match_request(current: RunChange, path: PhasePath, request: str | None) -> None:
@@ -248,8 +273,13 @@ def _match_request(current: RunChange, path: PhasePath, request: str | None) -> 
     stored = current.tx.open_request(current.run.id, path, current.attempt(path).number)
     expired = stored is not None and stored.expires_at is not None and stored.expires_at <= current.at
     if stored is None or stored.id != request or current.attempt(path).asked != request or expired:
-        raise Refused("stale_revision", f"The request {request} takes no answer any more: it {'has expired' if expired else 'is closed'}.",
-                      "Call approve again: it asks about the open revision.", run=current.run.id, phase=path)  # fmt: skip
+        raise Refused(
+            "stale_revision",
+            f"The request {request} takes no answer any more: it {'has expired' if expired else 'is closed'}.",
+            "Call approve again: it asks about the open revision.",
+            run=current.run.id,
+            phase=path,
+        )
 
 
 def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> bool:
@@ -261,10 +291,13 @@ def _asked_about_others(current: RunChange, path: PhasePath, now: FilesNow) -> b
     current.give(c.AskApproval(phase=path, request=request.id, tree=now.tree, by=SYSTEM, at=current.at))
     what = "The files can no longer be read" if now.tree is None else f"{_named(now)} changed"
     current.refusal = Refused(
-        "stale_revision", f"{what} since the approval of {path!r} was asked for; it is asked for again.",
-        "Look at what it is about now, then decide again.", run=current.run.id, phase=path,
+        "stale_revision",
+        f"{what} since the approval of {path!r} was asked for; it is asked for again.",
+        "Look at what it is about now, then decide again.",
+        run=current.run.id,
+        phase=path,
         data={"request": request.id, "changed": list(now.changed or ())[:_LISTED]},
-    )  # fmt: skip
+    )
     return True
 
 
@@ -285,17 +318,23 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         store_revision(current, path, content, "edited in .wfe/runs", tree=tree or attempt.tree, edited=True)
         write_output(current, path, content)
         current.refusal = Refused(
-            "stale_revision", f"The artifact of {path!r} was edited; it is now revision {sha256_hex(content)[:12]} and its gates run again.",
-            "Look at it and decide again.", run=current.run.id, phase=path,
-        )  # fmt: skip
+            "stale_revision",
+            f"The artifact of {path!r} was edited; it is now revision {sha256_hex(content)[:12]} and its gates run again.",
+            "Look at it and decide again.",
+            run=current.run.id,
+            phase=path,
+        )
         return True
     if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
         current.give(c.TreeChange(phase=path, attempt=attempt.number, tree=tree, by=SYSTEM, at=current.at))
         current.refusal = Refused(
-            "stale_revision", f"{_named(now)} changed since the gates of {path!r} passed; they run again now.",
-            "Wait for them (status), then decide again.", run=current.run.id, phase=path,
+            "stale_revision",
+            f"{_named(now)} changed since the gates of {path!r} passed; they run again now.",
+            "Wait for them (status), then decide again.",
+            run=current.run.id,
+            phase=path,
             data={"changed": list(now.changed or ())[:_LISTED]},
-        )  # fmt: skip
+        )
         return True
     return False
 

@@ -85,9 +85,14 @@ def page_for(engine: Engine, request: str, *, may_start: bool, signs: bool = Fal
 
 
 def page_at(
-    engine: Engine, path: str = "", *, may_start: bool = True, opened: bool = False, plain: bool = True,
+    engine: Engine,
+    path: str = "",
+    *,
+    may_start: bool = True,
+    opened: bool = False,
+    plain: bool = True,
     scope: Scope = "manage",
-) -> str | None:  # fmt: skip
+) -> str | None:
     """The URL of ``path`` on the page, started if needed and allowed; None without a page.
 
     ``opened``: the user asks for it by a command, so it may ask for the PIN. That starts it whatever ``[ui] auto`` is.
@@ -153,6 +158,12 @@ def _detached(engine: Engine, database: Path, *, opened: bool) -> subprocess.Pop
 def _popen(argv: list[str], env: dict[str, str], where: Path, flags: int) -> subprocess.Popen[bytes]:
     nothing = subprocess.DEVNULL
     return subprocess.Popen(
-        argv, cwd=where, env=env, stdin=nothing, stdout=nothing, stderr=nothing, creationflags=flags,
+        argv,
+        cwd=where,
+        env=env,
+        stdin=nothing,
+        stdout=nothing,
+        stderr=nothing,
+        creationflags=flags,
         start_new_session=sys.platform != "win32",
-    )  # fmt: skip
+    )

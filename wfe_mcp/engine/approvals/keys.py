@@ -131,9 +131,13 @@ def write_key(database: Path, key: Ed25519PrivateKey, pin: str) -> KeyFile:
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
     kek, iterations, measured_s = _calibrated(pin, salt)
     used = Derivation(
-        salt=salt.hex(), memory_kib=COST.memory_kib, iterations=iterations, lanes=1, measured_s=measured_s,
+        salt=salt.hex(),
+        memory_kib=COST.memory_kib,
+        iterations=iterations,
+        lanes=1,
+        measured_s=measured_s,
         pin_is_short=len(pin) < SHORTEST,
-    )  # fmt: skip
+    )
     made = KeyFile(public_key=public_half(key), derivation=used, nonce=nonce.hex(), wrapped="0" * 96)
     made = made.model_copy(update={"wrapped": _cipher(kek).encrypt(nonce, key.private_bytes_raw(), made.bound()).hex()})
     _write(key_path(database, made.key), json.dumps(made.model_dump(), indent=2) + "\n")
@@ -146,10 +150,15 @@ def read_key(database: Path, key: str) -> KeyFile:
     try:
         found = KeyFile.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        raise Refused("unavailable", f"The file of your key is missing: {file}.",
-                      "Put it back from your backup; without it nothing can be signed.") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"The file of your key is missing: {file}.",
+            "Put it back from your backup; without it nothing can be signed.",
+        ) from None
     except (OSError, ValidationError) as error:
-        raise Refused("unavailable", f"The file of your key cannot be read: {file}.", "Put it back from your backup.") from error  # fmt: skip
+        raise Refused(
+            "unavailable", f"The file of your key cannot be read: {file}.", "Put it back from your backup."
+        ) from error
     if found.key != key:
         raise Refused("unavailable", f"The file {file} holds another key.", "Put it back from your backup.")
     return found

@@ -102,10 +102,15 @@ def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -
     from webauthn.helpers.structs import AuthenticatorSelectionCriteria, UserVerificationRequirement
 
     made = generate_registration_options(
-        rp_id=_PARTY, rp_name="wfe-mcp", user_name=name, user_id=user, challenge=once, timeout=_WAIT_MS,
+        rp_id=_PARTY,
+        rp_name="wfe-mcp",
+        user_name=name,
+        user_id=user,
+        challenge=once,
+        timeout=_WAIT_MS,
         authenticator_selection=AuthenticatorSelectionCriteria(user_verification=UserVerificationRequirement.REQUIRED),
         exclude_credentials=_named(others),
-    )  # fmt: skip
+    )
     return options_to_json_dict(made)
 
 
@@ -117,9 +122,12 @@ def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, An
     from webauthn.helpers.structs import UserVerificationRequirement
 
     made = generate_authentication_options(
-        rp_id=_PARTY, challenge=challenge(statement), timeout=_WAIT_MS, allow_credentials=_named(keys),
+        rp_id=_PARTY,
+        challenge=challenge(statement),
+        timeout=_WAIT_MS,
+        allow_credentials=_named(keys),
         user_verification=UserVerificationRequirement.REQUIRED,
-    )  # fmt: skip
+    )
     return options_to_json_dict(made)
 
 
@@ -132,9 +140,12 @@ def created_key(given: str, once: bytes, port: int) -> Created:
 
     try:
         made = verify_registration_response(
-            credential=given, expected_challenge=once, expected_rp_id=_PARTY, expected_origin=f"http://localhost:{port}",
+            credential=given,
+            expected_challenge=once,
+            expected_rp_id=_PARTY,
+            expected_origin=f"http://localhost:{port}",
             require_user_verification=True,
-        )  # fmt: skip
+        )
     except (WebAuthnException, ValueError, RecursionError) as error:
         raise Refused(
             "bad_argument", f"The new passkey is not accepted: {error}.", "Load the page and try again."
@@ -154,11 +165,14 @@ def signed(assertion: Assertion, statement: object, public_key: str, *, port: in
 
     try:
         found = verify_authentication_response(
-            credential=assertion.of_library(), expected_challenge=challenge(statement), expected_rp_id=_PARTY,
+            credential=assertion.of_library(),
+            expected_challenge=challenge(statement),
+            expected_rp_id=_PARTY,
             expected_origin=_origin(assertion) if port is None else f"http://localhost:{port}",
-            credential_public_key=base64url_to_bytes(public_key), credential_current_sign_count=count,
+            credential_public_key=base64url_to_bytes(public_key),
+            credential_current_sign_count=count,
             require_user_verification=True,
-        )  # fmt: skip
+        )
     except (WebAuthnException, ValueError) as error:
         raise Refused(
             "needs_human", f"The signature of the passkey does not hold: {error}.", "Load the page and sign again."

@@ -158,8 +158,11 @@ def person_key(name: str, public_key: str) -> ApproverKey:
         id_ = keys.fingerprint(public_key) if is_key else ""
         return ApproverKey(id=id_, name=name, public_key=public_key, kind="person")
     except (ValueError, ValidationError) as error:
-        raise Refused("bad_argument", f"{public_key[:60]!r} is no public key, or {name[:60]!r} is no name for one.",
-                      "A public key has 43 characters: approvers add --key mine prints yours.") from error  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{public_key[:60]!r} is no public key, or {name[:60]!r} is no name for one.",
+            "A public key has 43 characters: approvers add --key mine prints yours.",
+        ) from error
 
 
 def begin_signing(engine: Engine, tx: Tx, by: Person, public_key: str) -> None:

@@ -118,9 +118,14 @@ def proof_file(run: str, phase: str, attempt: int, request: str) -> str:
 
 
 def statement_of(
-    engine: Engine, request: RequestRecord, answer: Literal["approve", "reject"], *, comment: str = "", to: str = "",
+    engine: Engine,
+    request: RequestRecord,
+    answer: Literal["approve", "reject"],
+    *,
+    comment: str = "",
+    to: str = "",
     shown: str | None = None,
-) -> tuple[Statement, list[ApproverKey]]:  # fmt: skip
+) -> tuple[Statement, list[ApproverKey]]:
     """The statement to sign for ``answer`` to an open request, and the keys that may sign it. ``shown``: what the person sees.
 
     Refuses what ``pinned_here`` refuses, and ``bad_argument`` for text that cannot be stored.
@@ -132,14 +137,26 @@ def statement_of(
         revision = tx.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
         files = {} if revision is None else outputs_of(current, request.phase, revision.content)
         made = Statement(
-            format="wfe-approval/1", answer=answer, run=run.id, phase=request.phase, attempt=request.attempt,
-            stage=str(request.stage), gate=request.gate, request=request.id, revision=attempt.revision,
-            sha256=request.sha256, tree=request.tree or code,
+            format="wfe-approval/1",
+            answer=answer,
+            run=run.id,
+            phase=request.phase,
+            attempt=request.attempt,
+            stage=str(request.stage),
+            gate=request.gate,
+            request=request.id,
+            revision=attempt.revision,
+            sha256=request.sha256,
+            tree=request.tree or code,
             template=_Template(name=run.template, version=run.template_version, sha256=run.template_sha256),
-            files={path: sha256_hex(content) for path, content in files.items()}, comment=comment, to=to,
-            approvers=pinned.head, nonce=secrets.token_urlsafe(16), at=engine.clock().isoformat(timespec="seconds"),
+            files={path: sha256_hex(content) for path, content in files.items()},
+            comment=comment,
+            to=to,
+            approvers=pinned.head,
+            nonce=secrets.token_urlsafe(16),
+            at=engine.clock().isoformat(timespec="seconds"),
             shown=shown,
-        )  # fmt: skip
+        )
     try:
         canonical_json(made.model_dump())
     except ValueError as error:
@@ -155,8 +172,11 @@ def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int)
     pinned = pinned_here(engine, worktree_of(engine, request))
     key = pinned.passkeys.get(assertion.id)
     if key is None or pinned.head != statement.approvers:
-        raise Refused("needs_human", "This passkey is not pinned in the project, or the pinned keys have changed meanwhile.",
-                      "Load the page and sign with one of them.")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "This passkey is not pinned in the project, or the pinned keys have changed meanwhile.",
+            "Load the page and sign with one of them.",
+        )
     name = _COUNT + key.id
     with engine.store.read() as tx:
         last = int(tx.get_secret(name) or 0)

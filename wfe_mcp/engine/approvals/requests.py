@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.guards import current_gate
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
 from wfe_mcp.engine.kernel.actors import SYSTEM
 
@@ -34,11 +34,18 @@ def request_of(current: RunChange, path: PhasePath, tree: str | None = None) -> 
     expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
     request = current.tx.request(
         NewRequest(
-            current.run.id, path, attempt.number, attempt.stage or Stage.AFTER, attempt.gate, attempt.sha256 or "",
-            Assurance[gate.assurance.upper()], tree or attempt.tree or attempt.asked_tree, expires,
+            current.run.id,
+            path,
+            attempt.number,
+            attempt.stage or Stage.AFTER,
+            attempt.gate,
+            attempt.sha256 or "",
+            Assurance[gate.assurance.upper()],
+            tree or attempt.tree or attempt.asked_tree,
+            expires,
         ),
         current.at,
-    )  # fmt: skip
+    )
     return request, gate
 
 

@@ -31,9 +31,23 @@ if TYPE_CHECKING:
 
 FORMAT = "wfe-decision/1"
 FIELDS: dict[str, Any] = {
-    "format": FORMAT, "kind": "", "project": "", "run": "", "request": {}, "shown": "", "artifact": "", "tree": "",
-    "files": {}, "gates": [], "decision": [], "comment": "", "approvers": "", "time": "", "key": "", "log": {},
-}  # fmt: skip
+    "format": FORMAT,
+    "kind": "",
+    "project": "",
+    "run": "",
+    "request": {},
+    "shown": "",
+    "artifact": "",
+    "tree": "",
+    "files": {},
+    "gates": [],
+    "decision": [],
+    "comment": "",
+    "approvers": "",
+    "time": "",
+    "key": "",
+    "log": {},
+}
 """Every key of a statement, with its empty value.
 
 ``kind``: the command. ``decision``: each command with its phase, attempt and target. ``shown``: sha256 of what the

@@ -136,14 +136,21 @@ def _settings_of(ref: BundleRef, plan: CompiledTemplate, settings: LoadedSetting
     if ref.bundle in known:
         return known[ref.bundle]
     if settings.pending is not None and ref.bundle in settings.pending.context:
-        raise Refused("needs_trust", f"Template {plan.template.name!r} hands over the context bundle {ref.bundle!r}, and "
-                      "this project's configuration is not trusted yet.", "Ask the user to look at .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+        raise Refused(
+            "needs_trust",
+            f"Template {plan.template.name!r} hands over the context bundle {ref.bundle!r}, and "
+            "this project's configuration is not trusted yet.",
+            "Ask the user to look at .wfe/config.toml and run: wfe-mcp trust",
+        )
     if ref.optional:
         return None
     near = nearest(ref.bundle, known, 1)
-    raise Refused("invalid_template", f"Template {plan.template.name!r} needs the context bundle {ref.bundle!r}, which this project does not have.",
-                  (f"Did you mean {near[0]!r}? " if near else "")
-                  + f"Ask the user to name its files in .wfe/config.toml ([context.{ref.bundle}]) and to run: wfe-mcp trust")  # fmt: skip
+    raise Refused(
+        "invalid_template",
+        f"Template {plan.template.name!r} needs the context bundle {ref.bundle!r}, which this project does not have.",
+        (f"Did you mean {near[0]!r}? " if near else "")
+        + f"Ask the user to name its files in .wfe/config.toml ([context.{ref.bundle}]) and to run: wfe-mcp trust",
+    )
 
 
 def _scope_of(ref: BundleRef, told: ContextSettings, plan: CompiledTemplate, inputs: Mapping[str, Any]) -> str:
@@ -155,11 +162,17 @@ def _scope_of(ref: BundleRef, told: ContextSettings, plan: CompiledTemplate, inp
     try:
         scope = _asked_scope(ref, plan, inputs)
     except ExpressionError as exc:
-        raise Refused("bad_argument", f"The scope of the context bundle {ref.bundle!r} does not follow from the inputs: {exc}.",
-                      "Give the inputs that it names.") from exc  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"The scope of the context bundle {ref.bundle!r} does not follow from the inputs: {exc}.",
+            "Give the inputs that it names.",
+        ) from exc
     if scope and scope not in told.scope_names:
-        raise Refused("bad_argument", f"The context bundle {ref.bundle!r} has no scope {scope[:80]!r}; it has {', '.join(told.scope_names)}.",
-                      f"Give another input, or ask the user to add the scope to [context.{ref.bundle}] in .wfe/config.toml.")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"The context bundle {ref.bundle!r} has no scope {scope[:80]!r}; it has {', '.join(told.scope_names)}.",
+            f"Give another input, or ask the user to add the scope to [context.{ref.bundle}] in .wfe/config.toml.",
+        )
     return scope
 
 
@@ -185,8 +198,12 @@ def _put_together(root: Path, name: str, scope: str, told: ContextSettings) -> B
     except Refused as refused:
         kept: tuple[Code, ...] = ("path_outside_project", "too_large")
         code: Code = refused.code if refused.code in kept else "unavailable"
-        raise Refused(code, f"The context bundle {name!r} cannot be put together: {refused.message}",
-                      f"Ask the user to fix the file, or [context.{name}] in .wfe/config.toml.", refused.details) from refused  # fmt: skip
+        raise Refused(
+            code,
+            f"The context bundle {name!r} cannot be put together: {refused.message}",
+            f"Ask the user to fix the file, or [context.{name}] in .wfe/config.toml.",
+            refused.details,
+        ) from refused
 
 
 def _bundle(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:

@@ -31,9 +31,15 @@ if TYPE_CHECKING:
 
 
 def roots(
-    change: RunChange, attempt: Attempt, text: str, *, own: bool = False, item: str = "", own_vars: bool = True,
+    change: RunChange,
+    attempt: Attempt,
+    text: str,
+    *,
+    own: bool = False,
+    item: str = "",
+    own_vars: bool = True,
     after: Collection[str] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The values by root name, as far as ``text`` names them. ``own`` adds the artifact of ``attempt``, ``own_vars`` what
     its steps have assigned; ``after``: only these of them.
 
@@ -46,11 +52,13 @@ def roots(
         "artifacts": lambda: seen.artifacts(attempt, own=own, item=item),
         "run": lambda: _run(change),
         "phase": lambda: {
-            "id": name_of(attempt.phase), "path": attempt.phase, "attempt": attempt.number,
+            "id": name_of(attempt.phase),
+            "path": attempt.phase,
+            "attempt": attempt.number,
             "feedback": feedback_of(change, attempt),
         },
         "env": lambda: change.frozen.get("env", {}),
-    }  # fmt: skip
+    }
     place = inside(attempt.phase, item, attempt.phase) if item else attempt.phase
     told: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
     return told | seen.items(place)
@@ -61,18 +69,24 @@ def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, An
     seen, key = _Seen(change, text), change.state.loops[attempt.phase].keys[0]
     body = [inside(attempt.phase, key, phase.path) for phase in change.state.spec.body(attempt.phase)]
     return {
-        "inputs": inputs_at(change.tx, change.run, change.state, body[0]), "run": _run(change), "env": change.frozen.get("env", {}),
-        "artifacts": seen.made_by(body), "vars": seen.assigned_by(body),
-    }  # fmt: skip
+        "inputs": inputs_at(change.tx, change.run, change.state, body[0]),
+        "run": _run(change),
+        "env": change.frozen.get("env", {}),
+        "artifacts": seen.made_by(body),
+        "vars": seen.assigned_by(body),
+    }
 
 
 def run_roots(change: RunChange, text: str) -> dict[str, Any]:
     """The values for the ``outputs`` of the run's own template: all artifacts made at its top."""
     seen, body = _Seen(change, text), [phase.path for phase in change.state.spec.body(None)]
     return {
-        "inputs": change.inputs, "run": _run(change), "env": change.frozen.get("env", {}), "artifacts": seen.made_by(body),
+        "inputs": change.inputs,
+        "run": _run(change),
+        "env": change.frozen.get("env", {}),
+        "artifacts": seen.made_by(body),
         "vars": seen.assigned_by(body),
-    }  # fmt: skip
+    }
 
 
 def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[str, Any]:
@@ -103,9 +117,12 @@ def feedback_of(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]:
 def _run(change: RunChange) -> dict[str, Any]:
     run = change.run
     return {
-        "id": run.id, "title": run.title, "iteration": change.state.iteration, "template": run.template,
+        "id": run.id,
+        "title": run.title,
+        "iteration": change.state.iteration,
+        "template": run.template,
         "started_at": run.created_at.isoformat(),
-    }  # fmt: skip
+    }
 
 
 class _Seen:

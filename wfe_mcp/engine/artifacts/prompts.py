@@ -159,8 +159,12 @@ def generated_prompt(change: RunChange, attempt: Attempt) -> str:
         values = roots(change, attempt, named, own_vars=False)  # the same before the steps run and after
         text = render(written, values, change.plan.expressions, nonce=nonce)
     except ExpressionError as exc:
-        raise Refused("invalid_template", f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
-                      "Ask the user to fix the template, or to skip the phase.", phase=attempt.phase) from exc  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"The prompt of phase {attempt.phase!r} cannot be rendered: {exc}",
+            "Ask the user to fix the template, or to skip the phase.",
+            phase=attempt.phase,
+        ) from exc
     listed = _steps_in_words(change, attempt, phase) if isinstance(phase, StepsPhase) else ""
     return "\n\n".join(
         part for part in (text, listed, *_handed_over(change, attempt, phase, values["artifacts"])) if part
@@ -208,9 +212,10 @@ def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]
     if attempt.prompt is not None:
         tries = change.state.attempts[attempt.phase]
         notes = [
-            note for note in notes
+            note
+            for note in notes
             if note["from"] != attempt.phase or not is_on_prompt(change, tries[int(note["attempt"]) - 1])
-        ]  # fmt: skip
+        ]
     # The newest explains why this attempt is open; earlier ones are shortened.
     limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
     told = [

@@ -47,9 +47,18 @@ def store_revision(
     """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default, the change's actor."""
     attempt = current.attempt(phase)
     kept = current.tx.add_revision(
-        current.run.id, phase, attempt.number, attempt.iteration, current.plan.artifact_name(phase) or phase,
-        current.plan.schema_name(phase), content, sha256_hex(content), "edit" if edited else "submit", note, current.at,
-    )  # fmt: skip
+        current.run.id,
+        phase,
+        attempt.number,
+        attempt.iteration,
+        current.plan.artifact_name(phase) or phase,
+        current.plan.schema_name(phase),
+        content,
+        sha256_hex(content),
+        "edit" if edited else "submit",
+        note,
+        current.at,
+    )
     output = current.plan.phase(phase).output
     if output is not None and output.seal == "on_submit":
         current.tx.seal(current.run.id, phase, kept.revision, current.at)

@@ -54,15 +54,25 @@ def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
 def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
     """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
     handlers = {
-        "gate": _Gates(engine), "timer": _Timers(engine), "step": StepJobs(engine), "files": FileJobs(engine),
-        second_opinion.JOB: OpinionJobs(engine), questions.JOB: QuestionJobs(engine), driven.JOB: DrivenJobs(engine),
-    }  # fmt: skip
+        "gate": _Gates(engine),
+        "timer": _Timers(engine),
+        "step": StepJobs(engine),
+        "files": FileJobs(engine),
+        second_opinion.JOB: OpinionJobs(engine),
+        questions.JOB: QuestionJobs(engine),
+        driven.JOB: DrivenJobs(engine),
+    }
     queues = queue_names(engine, kinds)
     worker = Worker(
-        lambda: engine.store, engine.identity, handlers, engine.clock, queues,
-        slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)}, gave_up=gave_up_of(engine),
+        lambda: engine.store,
+        engine.identity,
+        handlers,
+        engine.clock,
+        queues,
+        slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
+        gave_up=gave_up_of(engine),
         limits=work_limits(engine),
-    )  # fmt: skip
+    )
     engine.wakers.append(worker.wake)
     return worker
 
@@ -170,8 +180,14 @@ class _GaveUp:
             if attempt is not None:
                 current.give(
                     c.RecordVerdict(
-                        phase=attempt.phase, attempt=attempt.number, stage=attempt.stage or Stage.AFTER,
-                        gate=attempt.gate, verdict=VerdictKind.ERROR, sha256=attempt.sha256 or "",
-                        message=f"The gate could not run: {reason}", by=SYSTEM, at=current.at,
+                        phase=attempt.phase,
+                        attempt=attempt.number,
+                        stage=attempt.stage or Stage.AFTER,
+                        gate=attempt.gate,
+                        verdict=VerdictKind.ERROR,
+                        sha256=attempt.sha256 or "",
+                        message=f"The gate could not run: {reason}",
+                        by=SYSTEM,
+                        at=current.at,
                     )
-                )  # fmt: skip
+                )

@@ -39,16 +39,22 @@ def enqueue(
     if not text.strip():
         raise Refused("bad_argument", "There is no question.", "Give a text, or a file with --path.")
     if len(text) > MOST_CHARS:
-        raise Refused("too_large", f"The question has {len(text):,} characters; at most {MOST_CHARS:,} are allowed.",
-                      "Make it shorter.")  # fmt: skip
+        raise Refused(
+            "too_large",
+            f"The question has {len(text):,} characters; at most {MOST_CHARS:,} are allowed.",
+            "Make it shorter.",
+        )
     number = next((each for name, each in PRIORITY.items() if name == priority), None)
     if number is None:
         hint = nearest_hint(priority, PRIORITY, f"One of: {', '.join(PRIORITY)}.")
         raise Refused("bad_argument", f"{priority!r} is not a priority.", hint)
     names = known_names(engine.settings().settings)
     if role.partition("/")[0] not in names:
-        raise Refused("bad_argument", f"There is no role or provider {role!r}.",
-                      nearest_hint(role, names, f"Known: {', '.join(names)}."))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"There is no role or provider {role!r}.",
+            nearest_hint(role, names, f"Known: {', '.join(names)}."),
+        )
     first = connections_of(engine, role)[0]
     if first.kind == "manual":
         raise Refused("bad_argument", f"{role!r} is a person: it works no queue.", "Name a model.")

@@ -121,8 +121,11 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
                 "See: wfe-mcp jobs list",
             )
         if job.kind in _NO_WORK:
-            raise Refused("illegal_transition", f"Job {job.id} ({job.kind}) maintains run {job.run_id} and cannot be cancelled; cancel the run.",
-                          f"Cancel or pause the run: wfe-mcp cancel {job.run_id}")  # fmt: skip
+            raise Refused(
+                "illegal_transition",
+                f"Job {job.id} ({job.kind}) maintains run {job.run_id} and cannot be cancelled; cancel the run.",
+                f"Cancel or pause the run: wfe-mcp cancel {job.run_id}",
+            )
         tx.request_cancel(job.id, reason=told)
         if job.status is JobStatus.QUEUED:
             _tell(gave_up, tx, replace(job, cancel_requested=True, cancel_reason=told), told)

@@ -115,12 +115,17 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
             return
         current.give(
             c.RecordVerdict(
-                stage=attempt.stage or Stage.AFTER, gate=attempt.gate, verdict=judgement.kind,
-                sha256=attempt.sha256 or "", message=judgement.message, evidence=evidence.id,
-                level=evidence.data.get("level", ""), holder_alive=alive,
+                stage=attempt.stage or Stage.AFTER,
+                gate=attempt.gate,
+                verdict=judgement.kind,
+                sha256=attempt.sha256 or "",
+                message=judgement.message,
+                evidence=evidence.id,
+                level=evidence.data.get("level", ""),
+                holder_alive=alive,
                 **on,
             )
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +188,15 @@ def _review(
             wanted = ", ".join(gate.images)
             return failed("opinion", f"There is no picture to look at: {wanted}.", "make them, then submit again.")
         about = About(
-            run.project_id, question_of(with_changes(subject, changes), images), subject.sha256, "gate", run.id, attempt.phase,
-            attempt.number, root,
-        )  # fmt: skip
+            run.project_id,
+            question_of(with_changes(subject, changes), images),
+            subject.sha256,
+            "gate",
+            run.id,
+            attempt.phase,
+            attempt.number,
+            root,
+        )
         return judge_by_opinions(engine, context, gate, reviewers, about)
 
     return asked
@@ -219,12 +230,18 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: froze
         return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
     folder = evidence_folder(scene.root, scene.change.run.id, scene.attempt.phase, scene.attempt.number)
     judgement = run_check(
-        None if frozen is None else FrozenCheck.model_validate(frozen), name=gate.check, root=scene.root,
-        evidence_dir=folder, expect=gate.expect.model_dump(mode="json", exclude_unset=True), if_missing=gate.if_missing,
-        environ=scene.engine.environment, run=run,
-        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None, exact=exact,
+        None if frozen is None else FrozenCheck.model_validate(frozen),
+        name=gate.check,
+        root=scene.root,
+        evidence_dir=folder,
+        expect=gate.expect.model_dump(mode="json", exclude_unset=True),
+        if_missing=gate.if_missing,
+        environ=scene.engine.environment,
+        run=run,
+        skipped_before=_skipped_before(gate, scene) if gate.expect.no_new_skips else None,
+        exact=exact,
         level=strictest(gate.level, scene.change.frozen_now.get("evidence"), least_evidence(scene.engine, settings)),
-    )  # fmt: skip
+    )
     changed = tuple(judgement.data.get("tree", {}).get("changed", ()))
     return Judged(judgement, scene.tree_now(), head(scene.root), changed)
 
@@ -252,11 +269,16 @@ def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
     judgement = judge_plugin(
         gate.use,
         GateScene(
-            root, gate.with_, scene.values["artifacts"].get(name) if attempt.stage is Stage.AFTER else None,
-            attempt.tree_at_start, attempt.head_at_start,
-            evidence_folder(root, scene.change.run.id, attempt.phase, attempt.number), scene.engine.environment, run,
+            root,
+            gate.with_,
+            scene.values["artifacts"].get(name) if attempt.stage is Stage.AFTER else None,
+            attempt.tree_at_start,
+            attempt.head_at_start,
+            evidence_folder(root, scene.change.run.id, attempt.phase, attempt.number),
+            scene.engine.environment,
+            run,
         ),
-    )  # fmt: skip
+    )
     tree = scene.tree_now()
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree
     changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
@@ -276,8 +298,18 @@ def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
 
 def _evidence(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
     return EvidenceRecord(
-        id=f"ev-{uuid.uuid4().hex[:16]}", run_id=current.run.id, phase=attempt.phase, attempt=attempt.number,
-        iteration=attempt.iteration, stage=attempt.stage or Stage.AFTER, gate=attempt.gate,
-        kind=found.evidence_kind or "gate", sha256=attempt.sha256, tree=judged.tree, head=judged.head, data=found.data,
-        log_path=found.log_path, at=current.at,
-    )  # fmt: skip
+        id=f"ev-{uuid.uuid4().hex[:16]}",
+        run_id=current.run.id,
+        phase=attempt.phase,
+        attempt=attempt.number,
+        iteration=attempt.iteration,
+        stage=attempt.stage or Stage.AFTER,
+        gate=attempt.gate,
+        kind=found.evidence_kind or "gate",
+        sha256=attempt.sha256,
+        tree=judged.tree,
+        head=judged.head,
+        data=found.data,
+        log_path=found.log_path,
+        at=current.at,
+    )

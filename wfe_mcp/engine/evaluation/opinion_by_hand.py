@@ -72,9 +72,16 @@ def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> A
 
 
 def take_opinion(
-    engine: Engine, by: By, run: str, phase: str, *, path: str = "", text: str | None = None, reviewer: str = "",
+    engine: Engine,
+    by: By,
+    run: str,
+    phase: str,
+    *,
+    path: str = "",
+    text: str | None = None,
+    reviewer: str = "",
     shown: str = "",
-) -> OpinionRecord:  # fmt: skip
+) -> OpinionRecord:
     """Store a person's answer as the opinion of ``reviewer``; the gate is judged again. Their key signs it.
 
     ``path``: the answer's file, relative to the run's folder; "" is the one that the question names. ``text``: the answer
@@ -97,21 +104,43 @@ def take_opinion(
             _read(Path(current.run.worktree), place, command) if text is None else _opinion(text, "the form", command)
         )
         made = OpinionRecord(
-            f"op-{uuid.uuid4().hex[:16]}", current.run.project_id, current.run.id, attempt.phase, attempt.number,
-            "gate", asked.reviewer, asked.provider, MANUAL_MODEL, asked.question_sha256, attempt.sha256 or "",
-            str(value["verdict"]), current.at, value,
-        )  # fmt: skip
+            f"op-{uuid.uuid4().hex[:16]}",
+            current.run.project_id,
+            current.run.id,
+            attempt.phase,
+            attempt.number,
+            "gate",
+            asked.reviewer,
+            asked.provider,
+            MANUAL_MODEL,
+            asked.question_sha256,
+            attempt.sha256 or "",
+            str(value["verdict"]),
+            current.at,
+            value,
+        )
         current.tx.add_opinion(made)
         current.tx.keep_opinions(current.run.id, [made.id])  # sealed here, by the person, and not only by the gate
         current.facts |= {
-            "kind": "opinion", "shown": shown, "artifact": attempt.sha256 or "", "tree": attempt.tree or "",
+            "kind": "opinion",
+            "shown": shown,
+            "artifact": attempt.sha256 or "",
+            "tree": attempt.tree or "",
             "comment": str(value.get("summary", "")),
             "decision": [
-                {"do": "opinion", "phase": str(attempt.phase), "attempt": attempt.number, "gate": attempt.gate,
-                 "reviewer": made.reviewer, "verdict": made.verdict, "question": made.question_sha256, "opinion": made.id,
-                 "sha256": sha256_hex(canonical_json(value).encode())}
+                {
+                    "do": "opinion",
+                    "phase": str(attempt.phase),
+                    "attempt": attempt.number,
+                    "gate": attempt.gate,
+                    "reviewer": made.reviewer,
+                    "verdict": made.verdict,
+                    "question": made.question_sha256,
+                    "opinion": made.id,
+                    "sha256": sha256_hex(canonical_json(value).encode()),
+                }
             ],
-        }  # fmt: skip
+        }
         enqueue_gate(current, attempt, again=True)
         current.tx.after_commit(engine.wake)
     return made
@@ -121,18 +150,25 @@ def _asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) ->
     waiting = {one.reviewer: one for one in persons_asked(current.tx, current.run, current.state, attempt)}
     if not waiting:
         raise Refused(
-            "illegal_transition", f"Phase {attempt.phase!r} ({attempt.status}) waits for no opinion of a person.",
+            "illegal_transition",
+            f"Phase {attempt.phase!r} ({attempt.status}) waits for no opinion of a person.",
             f"See: wfe-mcp status {current.run.id}",
-        )  # fmt: skip
+        )
     if not reviewer and len(waiting) > 1:
         first = next(iter(waiting))
-        raise Refused("bad_argument", f"Several reviewers are waited for: {', '.join(waiting)}.",
-                      f"Name one: {command} --reviewer {first}")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Several reviewers are waited for: {', '.join(waiting)}.",
+            f"Name one: {command} --reviewer {first}",
+        )
     name = reviewer or next(iter(waiting))
     if name not in waiting:
         near = (nearest(name, waiting) or list(waiting))[0]
-        raise Refused("bad_argument", f"No opinion of {name!r} is waited for. Waited for: {', '.join(waiting)}.",
-                      f"Did you mean: {command} --reviewer {near}")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"No opinion of {name!r} is waited for. Waited for: {', '.join(waiting)}.",
+            f"Did you mean: {command} --reviewer {near}",
+        )
     return waiting[name]
 
 

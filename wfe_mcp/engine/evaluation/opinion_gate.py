@@ -183,9 +183,14 @@ def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
             )
             if found is not None:
                 return Reviewed(
-                    reviewer.name, one.provider, _model(one), found.value, cached=True, id=found.id,
+                    reviewer.name,
+                    one.provider,
+                    _model(one),
+                    found.value,
+                    cached=True,
+                    id=found.id,
                     answered_by=found.answered_by or "",
-                )  # fmt: skip
+                )
     return None
 
 
@@ -244,10 +249,21 @@ def _keep(
     with engine.store.tx() as tx:
         tx.add_opinion(
             OpinionRecord(
-                made, about.project_id, about.run_id, about.phase, about.attempt,
-                about.asked_by, reviewer.name, connection.provider, connection.model,
-                question_sha256(about.question), about.sha256, str(value["verdict"]), engine.clock(), value,
+                made,
+                about.project_id,
+                about.run_id,
+                about.phase,
+                about.attempt,
+                about.asked_by,
+                reviewer.name,
+                connection.provider,
+                connection.model,
+                question_sha256(about.question),
+                about.sha256,
+                str(value["verdict"]),
+                engine.clock(),
+                value,
                 model or None,
             )
-        )  # fmt: skip
+        )
     return made

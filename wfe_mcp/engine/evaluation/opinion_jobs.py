@@ -31,13 +31,20 @@ class OpinionJobs:
         if len(missing) == len(reviewers):
             return Outcome({"opinions": unfilled})
         subject = about_text(
-            given["question"], tuple((heading, text) for heading, text in given["parts"]), given["sha256"],
+            given["question"],
+            tuple((heading, text) for heading, text in given["parts"]),
+            given["sha256"],
             sha256_of(given),  # unknown to the authors of the parts, and equal for equal questions
-        )  # fmt: skip
+        )
         about = About(
-            self._engine.project_id, question_of(subject), given["sha256"], "call", given["run"],
-            PhasePath(given["phase"]) if given["phase"] else None, given["attempt"],
-        )  # fmt: skip
+            self._engine.project_id,
+            question_of(subject),
+            given["sha256"],
+            "call",
+            given["run"],
+            PhasePath(given["phase"]) if given["phase"] else None,
+            given["attempt"],
+        )
         there = [each for each in reviewers if each.connections]
         reviews, faults = ask_all(self._engine, context, there, about, with_fallbacks=is_last)
         passing = [fault for fault in faults if fault.passes]

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.ahead import Unjudged
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.questions import Question, questions
@@ -108,9 +108,15 @@ def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
     fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
     human = told.get("human_required") is True
     return BlockerFound(
-        phase=attempt.phase, attempt=attempt.number, kind=kind, fingerprint=fingerprint, cause=cause, next_step=step,
-        human_required=human, sha256=record.sha256,
-    )  # fmt: skip
+        phase=attempt.phase,
+        attempt=attempt.number,
+        kind=kind,
+        fingerprint=fingerprint,
+        cause=cause,
+        next_step=step,
+        human_required=human,
+        sha256=record.sha256,
+    )
 
 
 def judge_inline_gate(change: RunChange) -> bool:
@@ -131,11 +137,15 @@ def judge_inline_gate(change: RunChange) -> bool:
             judgement = _quick(change, attempt, gate[1])
             change.give(
                 c.RecordVerdict(
-                    stage=attempt.stage or Stage.AFTER, gate=attempt.gate, sha256=attempt.sha256,
-                    verdict=judgement.kind, message=judgement.message,
-                    holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until), **on,
+                    stage=attempt.stage or Stage.AFTER,
+                    gate=attempt.gate,
+                    sha256=attempt.sha256,
+                    verdict=judgement.kind,
+                    message=judgement.message,
+                    holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until),
+                    **on,
                 )
-            )  # fmt: skip
+            )
             return True
     return False
 
@@ -176,10 +186,15 @@ def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
     except Refused as refused:
         change.give(
             c.RecordVerdict(
-                stage=Stage.BEFORE, gate=0, sha256="", verdict=VerdictKind.ERROR, message=refused.message,
-                holder_alive=False, **on,
+                stage=Stage.BEFORE,
+                gate=0,
+                sha256="",
+                verdict=VerdictKind.ERROR,
+                message=refused.message,
+                holder_alive=False,
+                **on,
             )
-        )  # fmt: skip
+        )
 
 
 def _quick(change: RunChange, attempt: Attempt, index: int) -> Judgement:
@@ -208,9 +223,12 @@ def synchronize_jobs(change: RunChange) -> None:
     before, ends_at = change.loaded.state, change.state.ends_at
     if ends_at is not None and not change.state.is_over:
         change.enqueue(
-            "timer", payload={"timer": "run"}, run_at=ends_at, queue="timer",
+            "timer",
+            payload={"timer": "run"},
+            run_at=ends_at,
+            queue="timer",
             dedupe_key=f"timer:run:{change.run.id}:{ends_at.isoformat()}",
-        )  # fmt: skip
+        )
     if before.status in {RunStatus.PAUSED, RunStatus.BLOCKED} and change.state.status is not before.status:
         for attempt in change.state.open_attempts:
             if attempt.status is AttemptStatus.GATING:
@@ -237,9 +255,14 @@ def keep_times(change: RunChange, now: Attempt, was: Attempt | None) -> None:
         before = getattr(was, "deadline" if kind == "timeout" else "not_before", None)
         if moment is not None and (moment != before or was is None or was.number != now.number):
             change.enqueue(
-                "timer", phase=now.phase, attempt=now.number, payload={"timer": kind}, run_at=moment, queue="timer",
+                "timer",
+                phase=now.phase,
+                attempt=now.number,
+                payload={"timer": kind},
+                run_at=moment,
+                queue="timer",
                 dedupe_key=f"timer:{kind}:{change.run.id}:{now.phase}:{now.number}:{moment.isoformat()}",
-            )  # fmt: skip
+            )
 
 
 def _cancel_judging(change: RunChange, was: Attempt) -> None:

@@ -97,9 +97,14 @@ def look(engine: Engine, job_id: str) -> OpinionRequest:
         raise Refused("bad_argument", f"There is no question {job_id!r}.", "Ask again.")
     given, result, status = job.payload, job.result or {}, _status(job)
     return OpinionRequest(
-        job.id, status, tuple(given["reviewers"]), tuple(result.get("opinions", ())),
-        _why_not(job) if status == "failed" else "", given["run"], given["phase"],
-    )  # fmt: skip
+        job.id,
+        status,
+        tuple(given["reviewers"]),
+        tuple(result.get("opinions", ())),
+        _why_not(job) if status == "failed" else "",
+        given["run"],
+        given["phase"],
+    )
 
 
 def _status(job: JobRecord) -> str:
@@ -135,12 +140,19 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
         rows = tx.opinions(loaded.record.id, path)
     return [
         {
-            "phase": row.phase, "attempt": row.attempt, "asked_by": row.asked_by, "reviewer": row.reviewer,
-            "provider": row.provider, "model": row.model, "answered_by": row.answered_by, "artifact_sha256": row.artifact_sha256[:12],
-            "at": row.at.isoformat(timespec="seconds"), "opinion": row.value,
+            "phase": row.phase,
+            "attempt": row.attempt,
+            "asked_by": row.asked_by,
+            "reviewer": row.reviewer,
+            "provider": row.provider,
+            "model": row.model,
+            "answered_by": row.answered_by,
+            "artifact_sha256": row.artifact_sha256[:12],
+            "at": row.at.isoformat(timespec="seconds"),
+            "opinion": row.value,
         }
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def _named(engine: Engine, by: By, reviewers: Sequence[str]) -> tuple[str, ...]:
@@ -171,8 +183,11 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
 
     usable = [role for role in settings.roles if settings.roles[role].provider != "manual"]
     if not usable:
-        raise Refused("unavailable", "No model is configured that could give an opinion.",
-                      "Ask the user to configure one: wfe-mcp providers add, then wfe-mcp providers role")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            "No model is configured that could give an opinion.",
+            "Ask the user to configure one: wfe-mcp providers add, then wfe-mcp providers role",
+        )
     client = by.actor.lower()
     own = next((name for name, _, words in _VENDORS if any(word in client for word in words)), "")
     return (next((role for role in usable if vendor(role) != own), usable[0]),)
@@ -199,9 +214,16 @@ def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
         changes = compared.text() if is_judged else ""
         parts += [["What changed in the files", changes]] if changes else []
     return {
-        "run": record.id, "phase": phase, "attempt": attempt.number, "parts": parts,
-        "sha256": revision.sha256 if revision is not None else (attempt.sha256 or "") if attempt.stage is Stage.BEFORE else "",
-    }  # fmt: skip
+        "run": record.id,
+        "phase": phase,
+        "attempt": attempt.number,
+        "parts": parts,
+        "sha256": revision.sha256
+        if revision is not None
+        else (attempt.sha256 or "")
+        if attempt.stage is Stage.BEFORE
+        else "",
+    }
 
 
 def _asked_in(current: RunChange, attempt: Attempt) -> str:

@@ -262,11 +262,17 @@ def note_taken(
     for attempt in attempts:
         current.give(
             c.TakeCheckpoint(
-                why=why, phase=attempt.phase if attempt else None, attempt=attempt.number if attempt else 0, note=told,
-                commit=snapshot.commit if snapshot else None, tree=snapshot.tree if snapshot else None,
-                skipped=len(snapshot.skipped) if snapshot else 0, by=current.by, at=current.at,
+                why=why,
+                phase=attempt.phase if attempt else None,
+                attempt=attempt.number if attempt else 0,
+                note=told,
+                commit=snapshot.commit if snapshot else None,
+                tree=snapshot.tree if snapshot else None,
+                skipped=len(snapshot.skipped) if snapshot else 0,
+                by=current.by,
+                at=current.at,
             )
-        )  # fmt: skip
+        )
     if snapshot is not None:
         current.tx.after_commit(lambda: _prune_now_and_then(current.engine, current.run.id))
 
@@ -284,6 +290,13 @@ def _take(
 def _checkpoint(event: EventRecord) -> Checkpoint:
     told = event.payload
     return Checkpoint(
-        event.seq, told["why"], told["phase"], told["attempt"], told["commit"], told["tree"], told["skipped"],
-        told["note"], event,
-    )  # fmt: skip
+        event.seq,
+        told["why"],
+        told["phase"],
+        told["attempt"],
+        told["commit"],
+        told["tree"],
+        told["skipped"],
+        told["note"],
+        event,
+    )

@@ -89,9 +89,12 @@ def refuse_changed(current: RunChange, path: PhasePath) -> None:
     found = _in_the_way(current)
     if found is not None:
         raise Refused(
-            "conflict", f"Phase {path!r} cannot start: {found.path} differs from the accepted artifact of {found.phase!r}.",
-            f"{found.mend(current.run.id)}.", run=current.run.id, phase=path,
-        )  # fmt: skip
+            "conflict",
+            f"Phase {path!r} cannot start: {found.path} differs from the accepted artifact of {found.phase!r}.",
+            f"{found.mend(current.run.id)}.",
+            run=current.run.id,
+            phase=path,
+        )
 
 
 def kept_back(current: RunChange, attempt: Attempt) -> bool:
@@ -104,9 +107,14 @@ def kept_back(current: RunChange, attempt: Attempt) -> bool:
     if not any(job.kind == "timer" and job.payload["timer"] == "seals" for job in queued):
         later = current.at + timedelta(seconds=BUSY_S)
         current.enqueue(
-            "timer", payload={"timer": "seals"}, run_at=later, queue="timer", phase=attempt.phase, attempt=attempt.number,
+            "timer",
+            payload={"timer": "seals"},
+            run_at=later,
+            queue="timer",
+            phase=attempt.phase,
+            attempt=attempt.number,
             dedupe_key=f"timer:seals:{current.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
-        )  # fmt: skip
+        )
     return True
 
 

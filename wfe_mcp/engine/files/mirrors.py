@@ -130,8 +130,12 @@ def edited_artifact(change: RunChange, attempt: Attempt) -> dict[str, Any] | Non
             "conflict", f"The artifact of {attempt.phase!r} was edited while it was read.", "Decide again."
         ) from None
     if checked.faults:
-        raise Refused("invalid_artifact", f"The edited artifact of {attempt.phase!r} does not match its schema.",
-                      "Correct the file under .wfe/runs, or put it back.", checked.faults)  # fmt: skip
+        raise Refused(
+            "invalid_artifact",
+            f"The edited artifact of {attempt.phase!r} does not match its schema.",
+            "Correct the file under .wfe/runs, or put it back.",
+            checked.faults,
+        )
     return checked.value
 
 

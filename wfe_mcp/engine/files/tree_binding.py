@@ -96,9 +96,10 @@ def is_recorded(code: str | None, recorded: Collection[str | None], state: RunSt
     files, watched = parts_of(code)
     seen = [
         (attempt.started_at, attempt.approved_tree or attempt.tree or "")
-        for tries in state.attempts.values() for attempt in tries
+        for tries in state.attempts.values()
+        for attempt in tries
         if attempt.started_at is not None and (attempt.approved_tree or attempt.tree)
-    ]  # fmt: skip
+    ]
     is_same = not seen or parts_of(max(seen)[1])[1] == watched
     return is_same and any(each is not None and parts_of(each)[0] == files for each in recorded)
 
@@ -115,9 +116,11 @@ def changed_before_work(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[str,
 
 def _first_claim(state: RunState) -> Attempt | None:
     tries = [
-        each for tries in state.attempts.values() for each in tries
+        each
+        for tries in state.attempts.values()
+        for each in tries
         if each.started_at is not None and each.tree_at_start is not None
-    ]  # fmt: skip
+    ]
     return min(tries, key=lambda each: (each.started_at, each.iteration, each.number), default=None)
 
 

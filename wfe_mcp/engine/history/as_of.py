@@ -57,9 +57,16 @@ def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
     context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
     usage = tx.usage(run_id=loaded.record.id, until=event.at)
     found = Overview(
-        loaded, plan, "none", (), (), steps, context, spending=Spending(usage, ()) if usage.calls else None,
+        loaded,
+        plan,
+        "none",
+        (),
+        (),
+        steps,
+        context,
+        spending=Spending(usage, ()) if usage.calls else None,
         tools=tuple(one for one in tx.tool_totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
-    )  # fmt: skip
+    )
     return Moment(found, event, now.record.last_seq)
 
 
@@ -67,8 +74,11 @@ def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
     """The event that ``at`` names, see ``moment``."""
     named = _NAMED.fullmatch(at)
     if named is None:
-        raise Refused("bad_argument", f"{at!r:.40} names no event of a run.",
-                      f"Give its number (1 to {record.last_seq}) or a checkpoint (as in cp-12): wfe-mcp log {record.id}")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{at!r:.40} names no event of a run.",
+            f"Give its number (1 to {record.last_seq}) or a checkpoint (as in cp-12): wfe-mcp log {record.id}",
+        )
     seq = int(named[2])
     event = next(iter(tx.events(record.id, after=seq - 1, limit=1)), None) if seq else None
     if named[1] and (event is None or event.type != _TAKEN):
@@ -77,7 +87,11 @@ def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
         hint = f"The nearest: {near}. All of them: wfe-mcp checkpoints {record.id}" if near else _NONE
         raise Refused("bad_argument", f"Run '{record.id}' has no checkpoint cp-{seq}.", hint)
     if event is None:
-        raise Refused("bad_argument", f"Run '{record.id}' has no event {seq}.", f"Its events are 1 to {record.last_seq}: wfe-mcp log {record.id}")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Run '{record.id}' has no event {seq}.",
+            f"Its events are 1 to {record.last_seq}: wfe-mcp log {record.id}",
+        )
     return event
 
 
@@ -90,8 +104,11 @@ def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
     """The last checkpoint with files at or before ``event``. Refuses ``unavailable`` where there is none."""
     kept = [one for one in tx.events_of(run, _TAKEN) if one.seq <= event.seq and one.payload.get("commit")]
     if not kept:
-        raise Refused("unavailable", f"No files of run '{run}' were kept at or before event {event.seq}.",
-                      "Only its state was: leave out what asks for files. They are kept in git repositories, as checkpoints.")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"No files of run '{run}' were kept at or before event {event.seq}.",
+            "Only its state was: leave out what asks for files. They are kept in git repositories, as checkpoints.",
+        )
     return kept[-1]
 
 
@@ -106,18 +123,27 @@ def requests_then(tx: Tx, then: LoadedRun) -> list[RequestRecord]:
     at = then.record.updated_at
     asked = (each for each in tx.requests(then.record.id) if each.created_at <= at)
     return [
-        replace(each, status=RequestStatus.OPEN, closed_at=None) if each.closed_at is not None and each.closed_at > at else each
+        replace(each, status=RequestStatus.OPEN, closed_at=None)
+        if each.closed_at is not None and each.closed_at > at
+        else each
         for each in asked
-    ]  # fmt: skip
+    ]
 
 
 def _record_then(tx: Tx, record: RunRecord, state: RunState, event: EventRecord) -> RunRecord:
     return replace(
-        record, status=state.status, iteration=state.iteration, auto=state.auto, tainted=state.tainted,
-        last_seq=event.seq, last_hash=event.hash, updated_at=event.at,
+        record,
+        status=state.status,
+        iteration=state.iteration,
+        auto=state.auto,
+        tainted=state.tainted,
+        last_seq=event.seq,
+        last_hash=event.hash,
+        updated_at=event.at,
         artifact_count=len(revisions_then(tx, LoadedRun(record, state))),
-        ended_at=event.at if state.status in _ENDED else None, archived_at=None,
-    )  # fmt: skip
+        ended_at=event.at if state.status in _ENDED else None,
+        archived_at=None,
+    )
 
 
 def _steps_then(rows: Iterable[StepRecord], event: EventRecord) -> Iterable[StepRecord]:

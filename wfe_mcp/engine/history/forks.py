@@ -99,12 +99,20 @@ def fork_run(
         for event in events:
             state = evolve(state, event)
         new = NewRun(
-            id=new_id, project_id=engine.project_id, worktree=str(engine.root), template=record.template,
-            template_version=record.template_version, template_sha256=record.template_sha256,
-            definition_sha256=record.definition_sha256, title=title or record.title,
-            inputs=tx.document(record.inputs_sha256), frozen=tx.document(record.frozen_sha256), driver=record.driver,
-            idempotency_key=idempotency_key, args_sha256=args,
-        )  # fmt: skip
+            id=new_id,
+            project_id=engine.project_id,
+            worktree=str(engine.root),
+            template=record.template,
+            template_version=record.template_version,
+            template_sha256=record.template_sha256,
+            definition_sha256=record.definition_sha256,
+            title=title or record.title,
+            inputs=tx.document(record.inputs_sha256),
+            frozen=tx.document(record.frozen_sha256),
+            driver=record.driver,
+            idempotency_key=idempotency_key,
+            args_sha256=args,
+        )
         made = {"do": "fork", "run": record.id, "seq": place.event.seq, "hash": place.event.hash, "tree": code or ""}
         tx.create_run(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
@@ -120,19 +128,28 @@ def _refuse_unfit(engine: Engine, by: By, record: RunRecord, at: str) -> None:
     """Refuse the fork for any reason that stops a run of this template from starting."""
     name = record.template
     if record.origin_sha256 is not None:
-        raise Refused("illegal_transition", f"Run '{record.id}' was worked elsewhere: what it may call is not trusted here.",
-                      f"Start a run of your own: {way_on(engine, record)}")  # fmt: skip
+        raise Refused(
+            "illegal_transition",
+            f"Run '{record.id}' was worked elsewhere: what it may call is not trusted here.",
+            f"Start a run of your own: {way_on(engine, record)}",
+        )
     if not by.is_human and is_for_people(engine, engine.settings(), name):
-        raise Refused("needs_human", f"policy.templates of this project does not let an agent start {name!r}.",
-                      f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}{f'@{at}' if at else ''}")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"policy.templates of this project does not let an agent start {name!r}.",
+            f"Ask the user to run in a terminal of their own: wfe-mcp start --from {record.id}{f'@{at}' if at else ''}",
+        )
 
     offer = template_definition(engine, name)
     if offer.state or offer.sha256 == record.template_sha256:
         find_template(engine, name)
         return
     if not _is_trusted(engine, by, record) and not (offer.is_installed and by.is_human):
-        raise Refused("needs_trust", f"Template {name!r} has changed, and the version that run '{record.id}' follows is not trusted.",
-                      f"Start from the one of today: wfe-mcp start {name}")  # fmt: skip
+        raise Refused(
+            "needs_trust",
+            f"Template {name!r} has changed, and the version that run '{record.id}' follows is not trusted.",
+            f"Start from the one of today: wfe-mcp start {name}",
+        )
 
 
 def _is_trusted(engine: Engine, by: By, record: RunRecord) -> bool:
@@ -157,8 +174,11 @@ def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
             here = tx.is_trusted(engine.project_id, one.source, one.sha256)
             if not here and not tx.is_trusted_anywhere(own_key(Path(one.source)), one.sha256):
                 run = loaded.record.id
-                raise Refused("needs_human", f"Run '{run}' has weaker gates than you trust now: {one.sentence}.",
-                              f"Start a new run, or ask the user to run: wfe-mcp start --from {run}{f'@{at}' if at else ''}")  # fmt: skip
+                raise Refused(
+                    "needs_human",
+                    f"Run '{run}' has weaker gates than you trust now: {one.sentence}.",
+                    f"Start a new run, or ask the user to run: wfe-mcp start --from {run}{f'@{at}' if at else ''}",
+                )
 
 
 def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
@@ -171,9 +191,10 @@ def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
     seq = end_of_decision(log, named.seq)
     state, event = tx.replay(record.id, until=seq), rows[seq - 1]
     evidence = [
-        each for each in tx.evidence(record.id)
+        each
+        for each in tx.evidence(record.id)
         if each.at <= event.at and each.attempt <= len(state.attempts.get(each.phase, ()))
-    ]  # fmt: skip
+    ]
     revisions = revisions_then(tx, LoadedRun(record, state))
     return _Place(record, event, state, stops_since(log, seq), revisions, evidence)
 
@@ -206,14 +227,22 @@ def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew:
     used = tx.usage(run_id=place.record.id, until=place.event.at)
     before = place.state.origin or Origin(place.record.id, 0, "")
     return ForkRun(
-        then=place.state, then_at=place.event.at, people=place.people, by=by, at=engine.clock(),
+        then=place.state,
+        then_at=place.event.at,
+        people=place.people,
+        by=by,
+        at=engine.clock(),
         origin=Origin(
-            place.record.id, place.event.seq, place.event.hash, before.spent_usd + used.spent_usd,
+            place.record.id,
+            place.event.seq,
+            place.event.hash,
+            before.spent_usd + used.spent_usd,
             before.spent_tokens + used.tokens,
         ),
-        anew=anew, evidence={each.id: f"ev-{sha256_of([new_id, each.id])[:16]}" for each in place.evidence},
+        anew=anew,
+        evidence={each.id: f"ev-{sha256_of([new_id, each.id])[:16]}" for each in place.evidence},
         revisions=tuple((head.phase, head.revision, head.sha256) for head in place.revisions),
-    )  # fmt: skip
+    )
 
 
 def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: ForkRun) -> None:

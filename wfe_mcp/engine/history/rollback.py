@@ -138,8 +138,11 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
         seq, what = _start_of(tx, loaded, PhasePath(to)), f"the last start of {to}"
     elif not is_event_name(to):
         near = nearest(to, loaded.state.attempts)
-        raise Refused("bad_argument", f"{to!r:.80} is neither a checkpoint nor a phase of this run.",
-                      (f"Did you mean {near[0]!r}? " if near else "") + _WHERE.format(run=run))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"{to!r:.80} is neither a checkpoint nor a phase of this run.",
+            (f"Did you mean {near[0]!r}? " if near else "") + _WHERE.format(run=run),
+        )
     else:
         seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)
         what = to
@@ -150,8 +153,11 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
         note = "" if event.payload["commit"] else event.payload["note"]
         return Aim(seq, "rollback", event.payload["commit"], note, what, named)
     if engine.project.is_git and PhasePath(to) not in loaded.state.attempts:
-        raise Refused("bad_argument", f"Event {seq} is no checkpoint: no files belong to it.",
-                      f"Name a checkpoint (wfe-mcp checkpoints {run}), or go back without the files.")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Event {seq} is no checkpoint: no files belong to it.",
+            f"Name a checkpoint (wfe-mcp checkpoints {run}), or go back without the files.",
+        )
     why = "no checkpoint was taken there" if engine.project.is_git else "the project has no git"
     return Aim(seq, "rollback", None, f"the files stay as they are: {why}", what, named)
 
@@ -167,11 +173,15 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     ]
     origin = loaded.state.origin
     if not begun and origin is not None and loaded.state.current(path).status not in _NOT_BEGUN:
-        raise Refused("not_ready", f"Phase {path!r} began in run '{origin.run}', before run '{run}' was forked from it.",
-                      f"Fork that one from an earlier event: wfe-mcp log {origin.run}")  # fmt: skip
+        raise Refused(
+            "not_ready",
+            f"Phase {path!r} began in run '{origin.run}', before run '{run}' was forked from it.",
+            f"Fork that one from an earlier event: wfe-mcp log {origin.run}",
+        )
     if not begun:
-        raise Refused("not_ready", f"Phase {path!r} has not begun yet: there is nothing to go back to.",
-                      _WHERE.format(run=run))  # fmt: skip
+        raise Refused(
+            "not_ready", f"Phase {path!r} has not begun yet: there is nothing to go back to.", _WHERE.format(run=run)
+        )
     newest = max(begun)[0]
     first = min(seq for attempt, seq in begun if attempt == newest)
     wanted = ("start", path, newest)
@@ -191,7 +201,11 @@ def _files_at(log: Sequence[LogEntry], to: int) -> str | None:
 
 def _go(engine: Engine, by: By, run: str, aim: Aim, *, discard: bool) -> Went:
     if discard and not by.is_human:
-        raise Refused("needs_human", "Only the user can discard changes since the last checkpoint.", f"Ask the user to run: {aim.command} --discard")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "Only the user can discard changes since the last checkpoint.",
+            f"Ask the user to run: {aim.command} --discard",
+        )
     if aim.commit is None:
         from wfe_mcp.workspace.git.working_tree import tree_hash
 
@@ -229,23 +243,40 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     keep(root, ref_of(run, found.safety.commit), found.safety.commit)
     with alone(engine, run) as is_first:
         if not is_first:
-            raise Refused("leased", "Another call is putting the files of this run back.", "Ask for its status; it continues by itself.", run=run)  # fmt: skip
+            raise Refused(
+                "leased",
+                "Another call is putting the files of this run back.",
+                "Ask for its status; it continues by itself.",
+                run=run,
+            )
         with change_run(engine, run, by) as current:
             before, effects = current.state, judge(current, aim)
             seq = current.run.last_seq + 1
             current.give(
                 c.TakeCheckpoint(
-                    why="safety", commit=found.safety.commit, tree=found.safety.tree, skipped=len(found.safety.skipped),
-                    by=by, at=current.at,
+                    why="safety",
+                    commit=found.safety.commit,
+                    tree=found.safety.tree,
+                    skipped=len(found.safety.skipped),
+                    by=by,
+                    at=current.at,
                 )
-            )  # fmt: skip
+            )
             begin = command_back(current, aim.to, aim.kind, files=True, safety=found.safety.commit)
             current.give(
                 c.BeginRollback(
-                    commit=commit, holder=going.holder, to=begin.to, then=begin.then, kind=begin.kind,
-                    people=begin.people, files=True, safety=begin.safety, by=by, at=current.at,
+                    commit=commit,
+                    holder=going.holder,
+                    to=begin.to,
+                    then=begin.then,
+                    kind=begin.kind,
+                    people=begin.people,
+                    files=True,
+                    safety=begin.safety,
+                    by=by,
+                    at=current.at,
                 )
-            )  # fmt: skip
+            )
         began = current.state.going_back
         assert began is not None, "it has just begun"
         try:
@@ -268,4 +299,8 @@ def _read(read: Any, root: Path, commit: str, aim: Aim) -> Any:
     except Refused as refused:
         if refused.code == "unavailable":
             raise
-        raise Refused("unavailable", f"The files of {aim.what} are no longer kept.", "Go back without the files, or to a newer checkpoint.") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"The files of {aim.what} are no longer kept.",
+            "Go back without the files, or to a newer checkpoint.",
+        ) from None

@@ -57,14 +57,21 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
     _refuse_others(current, places, files=files)
     effects = _effects(current, places)
     if effects and not current.by.is_human:
-        raise _told(Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim)  # fmt: skip
+        raise _told(
+            Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim
+        )
     return effects
 
 
 def _told(refused: Refused, aim: Aim) -> Refused:
     if refused.code != "needs_human":
         return refused
-    return Refused(refused.code, refused.message, f"Ask the user to run in a terminal of their own: {aim.command}", data={"command": aim.command})  # fmt: skip
+    return Refused(
+        refused.code,
+        refused.message,
+        f"Ask the user to run in a terminal of their own: {aim.command}",
+        data={"command": aim.command},
+    )
 
 
 def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bool) -> None:
@@ -75,7 +82,11 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
         others = attempt.holder not in {None, engine.holder} and not current.state.is_served(path)
         at_work = attempt.status is AttemptStatus.RUNNING and engine.is_alive(attempt.holder, attempt.lease_until)
         if others and at_work and not current.by.is_human:
-            raise Refused("leased", f"Phase {path!r} is held by {attempt.holder}.", "Only its holder, or a person, goes back over it.")  # fmt: skip
+            raise Refused(
+                "leased",
+                f"Phase {path!r} is held by {attempt.holder}.",
+                "Only its holder, or a person, goes back over it.",
+            )
     if not files:
         return
     for other in current.tx.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):
@@ -85,14 +96,21 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             continue
         there = current.tx.load_run(other.run_id)
         if there is not None and there.record.worktree == run.worktree and other.phase not in there.state.loops:
-            raise Refused("leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
-                          f"Finish, pause or cancel run {other.run_id} first, or go back without the files.")  # fmt: skip
+            raise Refused(
+                "leased",
+                f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status}.",
+                f"Finish, pause or cancel run {other.run_id} first, or go back without the files.",
+            )
     from wfe_mcp.store.records.jobs import JobStatus
 
     for job in current.tx.jobs(run.id, statuses=(JobStatus.RUNNING,)):
         if job.kind in _WRITES:
-            raise Refused("leased", f"A job of this run is at work in the files: {job.kind} of {job.phase!r}.",
-                          f"Wait until it ends, or end it: wfe-mcp jobs cancel {job.id}", data={"job": job.id})  # fmt: skip
+            raise Refused(
+                "leased",
+                f"A job of this run is at work in the files: {job.kind} of {job.phase!r}.",
+                f"Wait until it ends, or end it: wfe-mcp jobs cancel {job.id}",
+                data={"job": job.id},
+            )
 
 
 def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]:
@@ -123,9 +141,10 @@ def unrecorded(engine: Engine, by: By, state: RunState, aim: Aim, refused: Refus
     works = any(one.status is AttemptStatus.RUNNING and one.holder == engine.holder for one in state.open_attempts)
     if by.is_human or works:
         hint = (
-            f"To let them go: {discard}; to keep them: {aim.command} --no-files" if by.is_human
+            f"To let them go: {discard}; to keep them: {aim.command} --no-files"
+            if by.is_human
             else f"Yours? Record them first ({record}), then go back; or go back with {without}."
-        )  # fmt: skip
+        )
         return _refusal(refused, "conflict", hint, data)
     hint = f"They may be the user's: go back with {without}, or ask the user to run: {discard}"
     return _refusal(refused, "needs_human", hint, data)

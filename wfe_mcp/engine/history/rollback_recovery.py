@@ -101,7 +101,7 @@ def _end(engine: Engine, run: RunId) -> None:
 
 def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
     """True when the rollback began before a database restore: its files have changed since."""
-    from wfe_mcp.engine.maintenance.backups import set_backs
+    from wfe_mcp.engine.maintenance.restore_log import set_backs
 
     with engine.store.read() as tx:
         began = tx.events_of(run, "RollbackBegan")[-1].at
@@ -112,8 +112,10 @@ def _tell_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
     """Record changes made during the interruption as a checkpoint."""
     safety = meanwhile.safety
     current.give(  # no ``tree``: it is not what the files are since
-        c.TakeCheckpoint(why="safety", commit=safety.commit, skipped=len(safety.skipped), note=note, by=SYSTEM, at=current.at)
-    )  # fmt: skip
+        c.TakeCheckpoint(
+            why="safety", commit=safety.commit, skipped=len(safety.skipped), note=note, by=SYSTEM, at=current.at
+        )
+    )
 
 
 def abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:

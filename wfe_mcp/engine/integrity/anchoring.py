@@ -34,10 +34,21 @@ log = logging.getLogger("wfe_mcp.engine")
 
 QUIET_S, LATEST_S, PERIOD_S = 0.5, 5.0, 30.0
 
-SOON = frozenset({
-    "ApprovalGiven", "AttemptFailed", "OpinionOverruled", "PhaseCompleted", "PhaseForced", "PhaseSkipped", "RunBlocked",
-    "RunCancelled", "RunCompleted", "RunFailed", "WentTo",
-})  # fmt: skip
+SOON = frozenset(
+    {
+        "ApprovalGiven",
+        "AttemptFailed",
+        "OpinionOverruled",
+        "PhaseCompleted",
+        "PhaseForced",
+        "PhaseSkipped",
+        "RunBlocked",
+        "RunCancelled",
+        "RunCompleted",
+        "RunFailed",
+        "WentTo",
+    }
+)
 """Events by name: to load their classes takes 30 ms, also of a command that changes nothing."""
 
 
@@ -91,7 +102,7 @@ class Anchoring:
 
     def catch_up(self) -> None:
         """Note open runs whose last event is not anchored, and anchor a restore that was killed before it did."""
-        from wfe_mcp.engine.maintenance.backups import tell_set_backs
+        from wfe_mcp.engine.maintenance.restore_log import tell_set_backs
 
         engine = self._engine
         try:
@@ -101,8 +112,10 @@ class Anchoring:
         with engine.store.read() as tx:
             tails = tx.open_tails(engine.project_id)
         known = {
-            run: head for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or () for run, head in line.runs.items()
-        }  # fmt: skip
+            run: head
+            for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or ()
+            for run, head in line.runs.items()
+        }
         behind = [run for run, head in tails.items() if known.get(run) != head]
         if behind:
             self.note(behind)

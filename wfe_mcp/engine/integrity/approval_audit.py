@@ -144,8 +144,11 @@ def _rejects(said: Statement, kept: _Kept, loaded: LoadedRun) -> bool:
     """An attempt is rejected once, so its number and the request that the log asked name the one rejection."""
     payload = kept.event.payload
     if (said.answer, said.phase, said.attempt, said.request) != (
-        "reject", kept.phase, payload.get("attempt"), kept.request,
-    ):  # fmt: skip
+        "reject",
+        kept.phase,
+        payload.get("attempt"),
+        kept.request,
+    ):
         return False
     if kept.event.type == "AttemptFailed":
         return not said.to and payload.get("reason") == said.comment

@@ -265,9 +265,14 @@ def _setting_rows(events: Sequence[SettingEvent]) -> Iterator[_Row]:
 
 
 def _judge(
-    rows: Sequence[_Row], began: tuple[int, str] | None, run: str, found: SignedDecisions, pinned: dict[str, str], *,
+    rows: Sequence[_Row],
+    began: tuple[int, str] | None,
+    run: str,
+    found: SignedDecisions,
+    pinned: dict[str, str],
+    *,
     is_ours: bool = True,
-) -> Iterator[Discrepancy]:  # fmt: skip
+) -> Iterator[Discrepancy]:
     """The decisions in one log that no key proves. ``began``: where signing began in it; None: it never did."""
     by_seq = {row.seq: row for row in rows}
     proven: set[int] = set()

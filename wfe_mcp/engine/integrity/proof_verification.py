@@ -188,9 +188,16 @@ def _judged_person(
         return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", run)
     decision = told["decision"][0]
     return Proven(
-        file, run, str(decision["phase"]), int(decision["attempt"]), str(told["artifact"]), str(told["time"]),
-        {str(path): str(sha256) for path, sha256 in told["files"].items()}, str(told["tree"]), key,
-    )  # fmt: skip
+        file,
+        run,
+        str(decision["phase"]),
+        int(decision["attempt"]),
+        str(told["artifact"]),
+        str(told["time"]),
+        {str(path): str(sha256) for path, sha256 in told["files"].items()},
+        str(told["tree"]),
+        key,
+    )
 
 
 def _not_ours(file: str, run: str) -> Discrepancy:

@@ -29,7 +29,7 @@ from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_decis
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.gate_audit import weaker_gates
 from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name
-from wfe_mcp.engine.maintenance.backups import SetBack, set_backs
+from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.anchors import (
     AUDIT_REF,
@@ -146,8 +146,11 @@ def _read(engine: Engine, ref: str) -> _Anchors:
     given: list[Anchor] = []
     if ref:
         if ref.startswith("-") or (found := commits_of(engine.root, ref)) is None:
-            raise Refused("bad_argument", f"There is no ref {ref!r} in this repository.",
-                          f"Fetch it first: git fetch origin {AUDIT_REF}:refs/wfe/pushed")  # fmt: skip
+            raise Refused(
+                "bad_argument",
+                f"There is no ref {ref!r} in this repository.",
+                f"Fetch it first: git fetch origin {AUDIT_REF}:refs/wfe/pushed",
+            )
         given = found
     if not engine.project.is_git:
         return _Anchors(lines, None, given)

@@ -30,10 +30,11 @@ def facts_of(change: RunChange) -> dict[str, object]:
         attempt, spec = before.current(path), before.phase(path)
         gates = [*spec.gates_before, *spec.gates]
         facts |= {
-            "artifact": attempt.sha256 or "", "tree": attempt.tree or "",
+            "artifact": attempt.sha256 or "",
+            "tree": attempt.tree or "",
             "gates": [{each.name: getattr(gate, each.name) for each in fields(gate)} for gate in gates],
             "decision": [_placed(one, attempt) for one in cast("list[dict[str, object]]", facts["decision"])],
-        }  # fmt: skip
+        }
     return facts | change.facts
 
 

@@ -35,9 +35,10 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
     for other in tx.holders(run.worktree, besides=run.id):
         if other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until):
             return Refused(
-                "leased", f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
+                "leased",
+                f"Run {other.run_id} works in this folder: its phase {other.phase!r} is {other.status} and its gates read the files.",
                 f"Finish or cancel run {other.run_id} first, or work in another git worktree.",
-            )  # fmt: skip
+            )
     return None
 
 
@@ -52,7 +53,8 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
             there = engine.load(tx, other.run_id).state
             if holds_locks(there, there.attempts[other.phase][other.attempt - 1]):
                 return Refused(
-                    "leased", f"Phase {path!r} needs the lock {name!r}, which run {other.run_id} holds: its phase {other.phase!r} is {other.status}.",
+                    "leased",
+                    f"Phase {path!r} needs the lock {name!r}, which run {other.run_id} holds: its phase {other.phase!r} is {other.status}.",
                     f"Finish or cancel run {other.run_id} first; until then work on something else.",
-                )  # fmt: skip
+                )
     return None

@@ -40,9 +40,11 @@ def refuse_change(engine: Engine, record: RunRecord) -> None:
     """Refuses ``illegal_transition`` for an imported run, with the command that continues its work."""
     if record.origin_sha256 is not None:
         raise Refused(
-            "illegal_transition", f"Run {record.id} was imported: it is history, and takes no commands.",
-            f"Continue in a new run, where everything is asked again: {way_on(engine, record)}", run=record.id,
-        )  # fmt: skip
+            "illegal_transition",
+            f"Run {record.id} was imported: it is history, and takes no commands.",
+            f"Continue in a new run, where everything is asked again: {way_on(engine, record)}",
+            run=record.id,
+        )
 
 
 def way_on(engine: Engine, record: RunRecord) -> str:

@@ -15,8 +15,7 @@ Rules:
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,9 +26,10 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.maintenance.left_copies import name_of_copy, remove_left_copies
+from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, tell_set_backs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from wfe_mcp.core.model import By
@@ -37,33 +37,10 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Store
     from wfe_mcp.store.maintenance.copies import Held
-    from wfe_mcp.store.records.runs import SettingEvent
 
-RESTORED = "DatabaseRestored"
-"""Noted among the settings: the database was set back to an older copy."""
 
 _MOST_RUNS = 200
 """At most so many runs with lost events are named; the rest is counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetBack:
-    """A restore, as recorded in the log of settings: when, by whom, and to which moment.
-
-    ``lost``: for each run the events that it kept and those that it had had.
-    """
-
-    at: datetime
-    by: str
-    to: datetime
-    file: str
-    lost: Mapping[str, tuple[int, int]]
-    lost_runs: int
-    lost_events: int
-
-    def took_back(self, at: datetime) -> bool:
-        """True for records between the backup and its restore: their events may be gone."""
-        return self.to < at <= self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,51 +120,6 @@ def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force:
         _put_in_place(new, path)
     tell_set_backs(engine)
     return RestoreResult(held, kept_aside, set_back, own_pin)
-
-
-def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
-    """The restores in the log of settings, oldest first."""
-    found: list[SetBack] = []
-    for event in events:
-        if event.type == RESTORED:
-            with suppress(ValueError, KeyError, TypeError):  # the chain names what was edited
-                told: dict[str, Any] = json.loads(event.name)
-                lost = {str(run): (int(kept), int(was)) for run, (kept, was) in told["lost"].items()}
-                to = datetime.fromisoformat(told["to"])
-                found.append(
-                    SetBack(event.at, event.actor, to, str(told["file"]), lost, told["lost_runs"], told["lost_events"])
-                )
-    return found
-
-
-def tell_set_backs(engine: Engine) -> None:
-    """Anchor restores that have no anchor yet, with the runs whose older anchors name lost events.
-
-    Each project of the database has anchors of its own; those of others are beside the database only.
-    """
-    from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
-
-    with engine.store.read() as tx:
-        events = tx.setting_events()
-        restores = set_backs(events)
-        if not restores:
-            return
-        settings, begun = tx.settings_tail(), [event.name for event in events if event.type == BEGUN]
-    last = restores[-1]
-    for project in begun:
-        file = anchor_file(engine.store.path, project)
-        lines = lines_of(file) or []
-        if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
-            continue
-        with engine.store.read() as tx:
-            tails = tx.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
-        anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat())
-        if project == engine.project_id and engine.project.is_git:
-            with suppress(Refused):  # the other place still gets it
-                from dataclasses import replace
-
-                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
-        add_line(file, anchor)
 
 
 def _database(engine: Engine) -> Path:
@@ -331,8 +263,13 @@ def _note(
         lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
         events = sum(had - has for has, had in lost.values())
         named = dict(list(lost.items())[:_MOST_RUNS])
-        told = {"to": to.isoformat(), "file": file.name, "lost": {run: list(each) for run, each in named.items()},
-                "lost_runs": len(lost), "lost_events": events}  # fmt: skip
+        told = {
+            "to": to.isoformat(),
+            "file": file.name,
+            "lost": {run: list(each) for run, each in named.items()},
+            "lost_runs": len(lost),
+            "lost_events": events,
+        }
         tx.project_id(engine.project.key, str(engine.project.root))
         tx.forget_all_processes()
         tx.hold_unrepeatable_jobs(at)
@@ -368,15 +305,21 @@ def _new_beside(file: Path) -> Generator[Path]:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused("bad_argument", f"The folder '{file.parent}' cannot be made: {error.strerror}.",
-                      "Name a file in a folder of yours.") from None  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"The folder '{file.parent}' cannot be made: {error.strerror}.",
+            "Name a file in a folder of yours.",
+        ) from None
     remove_left_copies(file)
     new = name_of_copy(file)
     try:
         yield new
     except OSError as error:
-        raise Refused("unavailable", f"'{file}' could not be written: {error.strerror}.",
-                      "Free some space, or name a file that you may write. Nothing has changed.") from error  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"'{file}' could not be written: {error.strerror}.",
+            "Free some space, or name a file that you may write. Nothing has changed.",
+        ) from error
     finally:
         for ending in ("", "-wal", "-shm", "-journal"):
             new.with_name(new.name + ending).unlink(missing_ok=True)

@@ -135,15 +135,20 @@ def let_go(engine: Engine, run: str) -> RunRecord:
 def refuse_open(record: RunRecord) -> None:
     """Refuse ``not_ready`` for a run that is not over."""
     if record.ended_at is None:
-        raise Refused("not_ready", f"Run '{record.id}' is {record.status}, so it is not over.",
-                      f"End it first: wfe-mcp cancel {record.id}", run=record.id)  # fmt: skip
+        raise Refused(
+            "not_ready",
+            f"Run '{record.id}' is {record.status}, so it is not over.",
+            f"End it first: wfe-mcp cancel {record.id}",
+            run=record.id,
+        )
 
 
 def _refuse_what_stays(record: RunRecord, kept: Iterable[str]) -> None:
     refuse_open(record)
     if record.id in kept:
-        raise Refused("conflict", f"Run '{record.id}' is kept.", f"Let it go first: wfe-mcp keep --off {record.id}",
-                      run=record.id)  # fmt: skip
+        raise Refused(
+            "conflict", f"Run '{record.id}' is kept.", f"Let it go first: wfe-mcp keep --off {record.id}", run=record.id
+        )
 
 
 def _remove_files(root: Path, run: str) -> None:

@@ -99,10 +99,18 @@ class Recording:
 
     def _new_call(self, connection: Connection, most: Used) -> NewCall:
         return NewCall(
-            self._engine.project_id, self._purpose, connection.provider, connection.model, self._run, self._phase,
-            self._attempt, None if self._job is None else self._job.job.id, self._role,
-            most.input_tokens + most.output_tokens, most.cost_usd,
-        )  # fmt: skip
+            self._engine.project_id,
+            self._purpose,
+            connection.provider,
+            connection.model,
+            self._run,
+            self._phase,
+            self._attempt,
+            None if self._job is None else self._job.job.id,
+            self._role,
+            most.input_tokens + most.output_tokens,
+            most.cost_usd,
+        )
 
     def _begin(self, connection: Connection, new: NewCall) -> float:
         """Reserve and write the row, all in one transaction; else the seconds until the rate allows another call."""

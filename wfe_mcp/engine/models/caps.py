@@ -78,7 +78,10 @@ def caps(
     budget = settings.settings.budget
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     found = [] if run is None else list(_of_run(settings, *run))
-    for name, unit, limit in (("cost_per_day", "usd", budget.cost_per_day), ("tokens_per_day", "tokens", budget.tokens_per_day)):  # fmt: skip
+    for name, unit, limit in (
+        ("cost_per_day", "usd", budget.cost_per_day),
+        ("tokens_per_day", "tokens", budget.tokens_per_day),
+    ):
         if limit is not None:
             where, from_project = _where(settings, name)
             found.append(Cap(name, unit, limit, where, today, project_id if from_project else None))

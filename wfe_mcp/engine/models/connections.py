@@ -61,11 +61,17 @@ def connected(
     role, provider = found.role, found.provider
     now = loaded.settings.providers.get(provider.name)
     if now is not None and not now.enabled:
-        raise Refused("unavailable", f"Provider '{provider.name}' is turned off.",
-                      f"Turn it on: wfe-mcp providers enable {provider.name}")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"Provider '{provider.name}' is turned off.",
+            f"Turn it on: wfe-mcp providers enable {provider.name}",
+        )
     if needs_model and not role.model and facts_of(provider.kind).needs_model:
-        raise Refused("unavailable", f"'{role.name}' names no model of provider '{provider.name}'.",
-                      f"Name one: wfe-mcp providers role {role.name.partition('/')[0]} {provider.name} MODEL")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"'{role.name}' names no model of provider '{provider.name}'.",
+            f"Name one: wfe-mcp providers role {role.name.partition('/')[0]} {provider.name} MODEL",
+        )
     return Connection(
         provider=provider.name,
         kind=provider.kind,

@@ -157,9 +157,16 @@ def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> 
 
 def _failed(connection: Connection, fault: ProviderFault, model_found: bool | None, models: tuple[str, ...]) -> Tried:
     return Tried(
-        connection.provider, connection.kind, connection.model, None, model_found, models,
-        without_hidden(fault.message), fault.kind, without_hidden(fault.hint),
-    )  # fmt: skip
+        connection.provider,
+        connection.kind,
+        connection.model,
+        None,
+        model_found,
+        models,
+        without_hidden(fault.message),
+        fault.kind,
+        without_hidden(fault.hint),
+    )
 
 
 def _tried(
@@ -175,7 +182,9 @@ def _version(engine: Engine, program: str) -> str:
     from wfe_mcp.jobs.environment import child_env
 
     try:
-        done = run_child([program, "--version"], cwd=engine.root, env=child_env((), engine.environment), timeout_s=_VERSION_S)  # fmt: skip
+        done = run_child(
+            [program, "--version"], cwd=engine.root, env=child_env((), engine.environment), timeout_s=_VERSION_S
+        )
     except (ChildNotStarted, OSError):
         return ""
     number = re.search(r"\d+(?:\.\d+)+", done.output_tail)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.opinions import MANUAL_MODEL

@@ -40,9 +40,11 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
         if refusal(current.state, command) is None:
             current.give(command)
             current.enqueue(
-                "timer", queue="timer", payload={"timer": "resume", "reason": told},
+                "timer",
+                queue="timer",
+                payload={"timer": "resume", "reason": told},
                 run_at=current.at + timedelta(seconds=wait_s),
-            )  # fmt: skip
+            )
 
 
 def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:

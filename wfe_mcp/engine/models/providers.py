@@ -91,11 +91,16 @@ def roles(engine: Engine) -> list[RoleLine]:
     every = {**(loaded.pending.roles if loaded.pending is not None else {}), **known}
     return [
         RoleLine(
-            name, role.provider, role.model or "", tuple(role.fallback), ", ".join(_layers(loaded, f"roles.{name}.")) or "project",
-            name in known, _fault(engine, name),
+            name,
+            role.provider,
+            role.model or "",
+            tuple(role.fallback),
+            ", ".join(_layers(loaded, f"roles.{name}.")) or "project",
+            name in known,
+            _fault(engine, name),
         )
         for name, role in sorted(every.items())
-    ]  # fmt: skip
+    ]
 
 
 def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | None = None) -> ProviderLine:
@@ -109,8 +114,11 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
     loaded = engine.settings()
     provider = _checked(loaded, name, table)
     if "user" in _layers(loaded, f"providers.{name}."):
-        raise Refused("conflict", f"Your configuration has a provider '{name}' already.",
-                      f"Give it another key with wfe-mcp providers key {name}, or take it out first: wfe-mcp providers remove {name}")  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"Your configuration has a provider '{name}' already.",
+            f"Give it another key with wfe-mcp providers key {name}, or take it out first: wfe-mcp providers remove {name}",
+        )
     if key is not None:
         _keep(engine, by, name, provider.key or "", key)
     try:
@@ -152,8 +160,11 @@ def remove(engine: Engine, by: By, name: str) -> Removed:
 
     known = _known(engine, name)
     if known.layer == "built in":
-        raise Refused("bad_argument", f"Provider '{name}' is built in, so there is nothing to take out.",
-                      f"Turn it off: wfe-mcp providers disable {name}")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Provider '{name}' is built in, so there is nothing to take out.",
+            f"Turn it off: wfe-mcp providers disable {name}",
+        )
     _refuse_projects(known)
     change_user_config(lambda text: without_table(text, ("providers", name)))
     gone = bool(known.key) and forget_key(engine, by, name, known.key)
@@ -169,8 +180,11 @@ def set_role(
 
     known = _known(engine, provider)
     if not model and needs_model(known.kind):
-        raise Refused("bad_argument", f"Provider '{provider}' has many models, and none is named.",
-                      f"See those it has: wfe-mcp providers test {provider}")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Provider '{provider}' has many models, and none is named.",
+            f"See those it has: wfe-mcp providers test {provider}",
+        )
     table: dict[str, Any] = {"provider": provider} | ({"model": model} if model else {})
     table |= {} if fallback is None else {"fallback": list(fallback)}
     _refuse_faults("roles", name, table)
@@ -236,7 +250,9 @@ def _known(engine: Engine, name: str) -> ProviderLine:
     if name in lines:
         return lines[name]
     hint = nearest_hint(name, lines, f"Providers: {', '.join(lines)}.")
-    raise Refused("bad_argument", f"No provider '{name}' is configured.", f"{hint} Or add it: wfe-mcp providers add {name}")  # fmt: skip
+    raise Refused(
+        "bad_argument", f"No provider '{name}' is configured.", f"{hint} Or add it: wfe-mcp providers add {name}"
+    )
 
 
 def _checked(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> FrozenProvider:
@@ -247,7 +263,9 @@ def _checked(loaded: LoadedSettings, name: str, table: Mapping[str, Any]) -> Fro
     provider = ProviderSettings.model_validate(dict(table))
     fault = provider.fault(name, loaded.settings.http.allow)
     if fault:
-        raise Refused("bad_argument", f"Provider '{name}' cannot be used: {fault}.", "See: docs/how-to/add-a-second-model.md")  # fmt: skip
+        raise Refused(
+            "bad_argument", f"Provider '{name}' cannot be used: {fault}.", "See: docs/how-to/add-a-second-model.md"
+        )
     return provider.frozen(name)
 
 
@@ -257,21 +275,29 @@ def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
     faults = table_faults(what, name, table)
     if faults:
         said = faults[0].message.removeprefix("this: ")
-        raise Refused("bad_argument", f"That is no table [{what}.{name}]: {said}.", "See: wfe-mcp config show", tuple(faults))  # fmt: skip
+        raise Refused(
+            "bad_argument", f"That is no table [{what}.{name}]: {said}.", "See: wfe-mcp config show", tuple(faults)
+        )
 
 
 def _refuse_projects(line: ProviderLine) -> None:
     if line.layer != "built in" and "user" not in line.layer.split(", "):
-        raise Refused("bad_argument", f"Provider '{line.name}' is defined in the project's configuration.",
-                      "Change it in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Provider '{line.name}' is defined in the project's configuration.",
+            "Change it in .wfe/config.toml and run: wfe-mcp trust",
+        )
 
 
 def _keep(engine: Engine, by: By, name: str, place: str, key: str) -> None:
     if place == "keyring" or place == "stored":
         keep_key(engine, by, name, key, place)
         return
-    raise Refused("bad_argument", f"Provider '{name}' takes its key from {place or 'nowhere'}, so none is kept.",
-                  "Say where to keep it: keyring, or stored (encrypted in the database).")  # fmt: skip
+    raise Refused(
+        "bad_argument",
+        f"Provider '{name}' takes its key from {place or 'nowhere'}, so none is kept.",
+        "Say where to keep it: keyring, or stored (encrypted in the database).",
+    )
 
 
 def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
@@ -279,8 +305,11 @@ def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
     _set(name, "enabled", on)
     line = line_of(engine, name)
     if line.enabled is not on:
-        raise Refused("conflict", f"The project's configuration turns provider '{name}' {'off' if on else 'on'}, and wins.",
-                      "Change [providers] in .wfe/config.toml and run: wfe-mcp trust")  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"The project's configuration turns provider '{name}' {'off' if on else 'on'}, and wins.",
+            "Change [providers] in .wfe/config.toml and run: wfe-mcp trust",
+        )
     return line
 
 

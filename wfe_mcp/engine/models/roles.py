@@ -59,7 +59,9 @@ def freeze_roles(loaded: LoadedSettings, names: Iterable[str], extra: Mapping[st
     }
 
 
-def filled(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None = None, *, declared: bool = False) -> Filled:  # fmt: skip
+def filled(
+    loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None = None, *, declared: bool = False
+) -> Filled:
     """The role and provider of ``name``: a role, a provider, or ``provider/model``.
 
     ``frozen``: the settings of a run. ``declared``: the name comes from a template, so that ``[roles.default]`` holds
@@ -118,9 +120,10 @@ def provider_now(loaded: LoadedSettings, name: str) -> FrozenProvider | None:
     settings = loaded.settings.providers.get(name) or builtin_provider(name)
     at = f"providers.{name}."
     return (
-        None if settings is None
+        None
+        if settings is None
         else settings.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
-    )  # fmt: skip
+    )
 
 
 def known_names(settings: Settings) -> list[str]:
@@ -146,9 +149,10 @@ def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole |
     role = roles.get(table)
     at = f"roles.{table}."
     return (
-        None if role is None
+        None
+        if role is None
         else role.frozen(name, from_project=_is_projects(loaded, at), is_unsigned=_is_unsigned(loaded, at))
-    )  # fmt: skip
+    )
 
 
 def _is_unsigned(loaded: LoadedSettings, prefix: str) -> bool:
@@ -171,8 +175,11 @@ def _nobody(loaded: LoadedSettings, name: str) -> Refused:
     near = nearest(name, known_names(loaded.settings))
     roles = ", ".join(list(loaded.settings.roles)[:_NAMED])
     hint = f"Did you mean '{near[0]}'? " if near else f"Configured: {roles}. " if roles else ""
-    return Refused("bad_argument", f"No role or provider '{name}' is configured.",
-                   f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL")  # fmt: skip
+    return Refused(
+        "bad_argument",
+        f"No role or provider '{name}' is configured.",
+        f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL",
+    )
 
 
 def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
@@ -183,8 +190,11 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
         raise _untrusted(f"Provider '{role.provider}'")
     near = nearest(role.provider, provider_names(loaded.settings))
     hint = f"Did you mean '{near[0]}'? Fix [roles.{role.name}], or add it" if near else "Add it"
-    raise Refused("unavailable", f"Role '{role.name}' names provider '{role.provider}', which is not configured.",
-                  f"{hint}: wfe-mcp providers add {role.provider}")  # fmt: skip
+    raise Refused(
+        "unavailable",
+        f"Role '{role.name}' names provider '{role.provider}', which is not configured.",
+        f"{hint}: wfe-mcp providers add {role.provider}",
+    )
 
 
 def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenProvider) -> None:
@@ -194,8 +204,11 @@ def _refuse_lapsed(loaded: LoadedSettings, role: FrozenRole, provider: FrozenPro
 
 
 def _own(what: str) -> Refused:
-    return Refused("needs_trust", f"{what} is in your own configuration, which is not trusted as it is now, so it reviews nothing.",
-                   "Ask the user to review it: wfe-mcp trust. A run whose reviewers changed since it started is started again")  # fmt: skip
+    return Refused(
+        "needs_trust",
+        f"{what} is in your own configuration, which is not trusted as it is now, so it reviews nothing.",
+        "Ask the user to review it: wfe-mcp trust. A run whose reviewers changed since it started is started again",
+    )
 
 
 def _untrusted(what: str) -> Refused:

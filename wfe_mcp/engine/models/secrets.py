@@ -140,8 +140,11 @@ def _opened(provider: str, sealed: str) -> str:
     try:
         return _fernet().decrypt(sealed.encode()).decode()
     except InvalidToken:
-        raise Refused("unavailable", f"The stored key of provider '{provider}' was not sealed with the key file {_key_file()}.",
-                      f"Put the right key file back, or store the key again: wfe-mcp providers key {provider}") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"The stored key of provider '{provider}' was not sealed with the key file {_key_file()}.",
+            f"Put the right key file back, or store the key again: wfe-mcp providers key {provider}",
+        ) from None
 
 
 def _fernet(*, make: bool = False) -> Fernet:
@@ -155,14 +158,21 @@ def _fernet(*, make: bool = False) -> Fernet:
         content = path.read_bytes().strip()
         mode = path.stat().st_mode
     except OSError as error:
-        raise Refused("unavailable", f"The key file {path} cannot be read: {error.strerror}.",
-                      "Put it back from a backup, or store the key again: wfe-mcp providers key NAME") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"The key file {path} cannot be read: {error.strerror}.",
+            "Put it back from a backup, or store the key again: wfe-mcp providers key NAME",
+        ) from None
     if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
         raise Refused("unavailable", f"Others may read the key file {path}.", f"Run: chmod 600 '{path}'")
     try:
         return Fernet(content)
     except ValueError:
-        raise Refused("unavailable", f"The key file {path} is damaged.", "Put it back from a backup, or delete it and store the keys again: wfe-mcp providers key NAME") from None  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"The key file {path} is damaged.",
+            "Put it back from a backup, or delete it and store the keys again: wfe-mcp providers key NAME",
+        ) from None
 
 
 def _make_key_file(path: Path, content: bytes) -> None:
@@ -176,7 +186,9 @@ def _make_key_file(path: Path, content: bytes) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise Refused("unavailable", f"The key file {path} cannot be written: {error.strerror}.", "Make its folder writable.") from None  # fmt: skip
+        raise Refused(
+            "unavailable", f"The key file {path} cannot be written: {error.strerror}.", "Make its folder writable."
+        ) from None
 
 
 def _key_file() -> Path:

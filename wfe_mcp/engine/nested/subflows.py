@@ -105,9 +105,18 @@ def hand_in_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
     except Refused as refused:
         raise ExpressionError("outputs", f"they could not be written: {refused.message}") from refused
     return change.tx.add_revision(
-        change.run.id, attempt.phase, attempt.number, attempt.iteration, phase.output.artifact,
-        change.plan.schema_name(attempt.phase), content, sha256_hex(content), "submit", "made by the phases inside", change.at,
-    )  # fmt: skip
+        change.run.id,
+        attempt.phase,
+        attempt.number,
+        attempt.iteration,
+        phase.output.artifact,
+        change.plan.schema_name(attempt.phase),
+        content,
+        sha256_hex(content),
+        "submit",
+        "made by the phases inside",
+        change.at,
+    )
 
 
 _EVALUATED = {"items": flow_inputs, "recovery": recovery_inputs, "outputs": flow_outputs}

@@ -100,10 +100,22 @@ def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str
         _within(ATTACHMENTS, len(of_attempt) + 1, f"Attempt {attempt.number} of '{attempt.phase}'")
         _within(ATTACHMENTS_BYTES, size, f"Run {current.run.id}")
         made = AttachmentRecord(
-            f"at-{uuid.uuid4().hex[:16]}", current.run.id, number, attempt.phase, attempt.number, attempt.iteration, name,
-            media_type(file.content), len(file.content), sha256, note[:_MOST_NOTE], current.by.actor, current.by.channel,
-            current.at, file.content,
-        )  # fmt: skip
+            f"at-{uuid.uuid4().hex[:16]}",
+            current.run.id,
+            number,
+            attempt.phase,
+            attempt.number,
+            attempt.iteration,
+            name,
+            media_type(file.content),
+            len(file.content),
+            sha256,
+            note[:_MOST_NOTE],
+            current.by.actor,
+            current.by.channel,
+            current.at,
+            file.content,
+        )
         current.tx.add_attachment(made)
         head = replace(made, content=b"")
         of_attempt.append(head)
@@ -135,8 +147,12 @@ def _open_attempt(current: RunChange, phase: str) -> Attempt:
         raise unknown_phase(current.state, phase)
     attempt = tries[-1]
     if not takes_files(attempt) or current.run.ended_at is not None:
-        raise Refused("illegal_transition", f"Attempt {attempt.number} of {phase!r} is {attempt.status}: it takes no files.",
-                      "Attach files while the phase is worked on or awaits approval.", run=current.run.id)  # fmt: skip
+        raise Refused(
+            "illegal_transition",
+            f"Attempt {attempt.number} of {phase!r} is {attempt.status}: it takes no files.",
+            "Attach files while the phase is worked on or awaits approval.",
+            run=current.run.id,
+        )
     return attempt
 
 

@@ -84,18 +84,26 @@ def claim(current: RunChange, path: PhasePath, holder: str, tree: str | None, he
         prompt = prompt_hash(current, attempt)
     current.give(
         c.StartPhase(
-            phase=path, holder=holder, lease_until=current.at + LEASE, tree=tree, head=head, prompt_sha256=prompt,
-            by=current.by, at=current.at,
+            phase=path,
+            holder=holder,
+            lease_until=current.at + LEASE,
+            tree=tree,
+            head=head,
+            prompt_sha256=prompt,
+            by=current.by,
+            at=current.at,
         )
-    )  # fmt: skip
+    )
 
 
 def free_dead_leases(current: RunChange) -> None:
     """Phases whose holder is gone are ready again."""
     for attempt in current.state.open_attempts:
         if current.engine.lease_is_lost(attempt) and attempt.status in {
-            AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING,
-        }:  # fmt: skip
+            AttemptStatus.RUNNING,
+            AttemptStatus.GATING,
+            AttemptStatus.AWAITING,
+        }:
             current.give(c.LoseLease(phase=attempt.phase, attempt=attempt.number, by=SYSTEM, at=current.at))
 
 

@@ -68,8 +68,12 @@ def _checked_prompt(text: str, before: str) -> str:
     text = text.replace("\r\n", "\n").rstrip("\n") + ("\n" if before.endswith("\n") else "")
     fault = prompt_fault(text, before)
     if fault is not None:
-        raise Refused("bad_argument", f"The prompt {fault}.", "Nothing changed. Correct it and edit again.",
-                      (Detail("/prompt", fault),))  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"The prompt {fault}.",
+            "Nothing changed. Correct it and edit again.",
+            (Detail("/prompt", fault),),
+        )
     return text
 
 
@@ -86,8 +90,11 @@ def suggestion_of(engine: Engine, run_id: str, phase: PhasePath, opinion: str) -
     if found is not None:
         return str(found.value["suggestion"])
     names = ", ".join(dict.fromkeys(each.reviewer for each in given))
-    raise Refused("unknown_artifact", f"No opinion {opinion[:80]!r} suggests anything for what is open in {phase!r}.",
-                  f"Reviewers with a suggestion: {names}." if names else "No reviewer suggests anything for it.")  # fmt: skip
+    raise Refused(
+        "unknown_artifact",
+        f"No opinion {opinion[:80]!r} suggests anything for what is open in {phase!r}.",
+        f"Reviewers with a suggestion: {names}." if names else "No reviewer suggests anything for it.",
+    )
 
 
 def suggested_artifact(schema: str | dict[str, Any], text: str) -> object:
@@ -119,8 +126,11 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
             return _formatted(found.content), schema
     number = len(drafts) if draft is None else draft
     if not 1 <= number <= len(drafts):
-        raise Refused("unknown_artifact", f"{phase!r} has no draft {number}." if draft else f"{phase!r} has no artifact to edit.",
-                      f"Its artifacts and drafts: wfe-mcp artifact show {loaded.record.id}")  # fmt: skip
+        raise Refused(
+            "unknown_artifact",
+            f"{phase!r} has no draft {number}." if draft else f"{phase!r} has no artifact to edit.",
+            f"Its artifacts and drafts: wfe-mcp artifact show {loaded.record.id}",
+        )
     return _formatted(drafts[number - 1].raw.decode(errors="replace")), schema
 
 
@@ -152,8 +162,13 @@ def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, n
         look = tree_later(engine, tx, loaded, phase)
     checked = validate(plan.schema(phase), value)
     if faults := checked.faults or role_faults(plan.phase(phase), checked.value):
-        raise Refused("invalid_artifact", f"The edited artifact of {phase!r} was not accepted.",
-                      "Correct it and run the command again. Nothing changed.", faults, phase=phase)  # fmt: skip
+        raise Refused(
+            "invalid_artifact",
+            f"The edited artifact of {phase!r} was not accepted.",
+            "Correct it and run the command again. Nothing changed.",
+            faults,
+            phase=phase,
+        )
     content, tree = canonical_json(checked.value), look()
     with change_run(engine, loaded, by) as current:
         receipt = store_revision(current, phase, content, note, tree=tree, edited=True)
@@ -164,8 +179,11 @@ def edit(engine: Engine, by: By, run_id: str, phase: PhasePath, value: object, n
 def _refuse_made_by_server(engine: Engine, tx: Tx, loaded: LoadedRun, phase: PhasePath) -> None:
     state: RunState = loaded.state
     if state.phase(phase).kind == "steps" or not engine.plans.of_run(tx, loaded.record).has_artifact(phase):
-        raise Refused("illegal_transition", f"Phase {phase!r} has no artifact that you can edit.",
-                      f"Look at it: wfe-mcp show {loaded.record.id} --phase {typed(phase)}")  # fmt: skip
+        raise Refused(
+            "illegal_transition",
+            f"Phase {phase!r} has no artifact that you can edit.",
+            f"Look at it: wfe-mcp show {loaded.record.id} --phase {typed(phase)}",
+        )
 
 
 def _formatted(text: str) -> str:

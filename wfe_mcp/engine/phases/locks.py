@@ -38,7 +38,12 @@ def waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
     if not any(job.kind == "timer" and job.payload["timer"] == "locks" for job in queued):
         later = change.at + timedelta(seconds=BUSY_S)
         change.enqueue(
-            "timer", phase=attempt.phase, attempt=attempt.number, payload={"timer": "locks"}, run_at=later,
-            queue="timer", dedupe_key=f"timer:locks:{change.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
-        )  # fmt: skip
+            "timer",
+            phase=attempt.phase,
+            attempt=attempt.number,
+            payload={"timer": "locks"},
+            run_at=later,
+            queue="timer",
+            dedupe_key=f"timer:locks:{change.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
+        )
     return True

@@ -49,11 +49,14 @@ def servers(engine: Engine) -> list[ServerLine]:
     }
     return [
         ServerLine(
-            name, each.url or " ".join((each.command or "", *each.args)), tuple(each.env),
-            tuple(variable for variable in each.env if variable not in engine.environment), name in known,
+            name,
+            each.url or " ".join((each.command or "", *each.args)),
+            tuple(each.env),
+            tuple(variable for variable in each.env if variable not in engine.environment),
+            name in known,
         )
         for name, each in sorted((known | waiting).items())
-    ]  # fmt: skip
+    ]
 
 
 def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerReply:
@@ -67,8 +70,11 @@ def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerRe
         hint = nearest_hint(name, found, f"Configured: {', '.join(found) or 'none'}.")
         raise Refused("bad_argument", f"No MCP server {name!r} is configured.", hint)
     if not found[name].trusted:
-        raise Refused("needs_trust", f"MCP server {name!r} is defined in configuration that is not trusted yet.",
-                      "Ask the user to look at it and run: wfe-mcp trust")  # fmt: skip
+        raise Refused(
+            "needs_trust",
+            f"MCP server {name!r} is defined in configuration that is not trusted yet.",
+            "Ask the user to look at it and run: wfe-mcp trust",
+        )
     server = engine.settings().settings.mcp_servers[name].frozen(name)
     try:
         env = child_env(server.env, engine.environment)

@@ -102,11 +102,17 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
     role = role_of(change, attempt)
     queue, limit_key = _place(change, role)
     change.enqueue(
-        JOB, queue=queue, payload={"role": role}, effect=Effect.IDEMPOTENT, max_attempts=_CLAIMS,
-        timeout_s=None if queue == "manual" else _LIMIT_S, limit_key=limit_key,
+        JOB,
+        queue=queue,
+        payload={"role": role},
+        effect=Effect.IDEMPOTENT,
+        max_attempts=_CLAIMS,
+        timeout_s=None if queue == "manual" else _LIMIT_S,
+        limit_key=limit_key,
         dedupe_key=f"{JOB}:{change.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}",
-        phase=attempt.phase, attempt=attempt.number,
-    )  # fmt: skip
+        phase=attempt.phase,
+        attempt=attempt.number,
+    )
 
 
 def was_suspended(job: JobRecord) -> bool:

@@ -136,9 +136,14 @@ class DrivenJobs:
             )
             prompt = prompt_of(current, attempt) + (f"\n\n# What was wrong before\n{feedback}" if feedback else "")
             return _Piece(
-                current.run, attempt, role_of(current, attempt), prompt, current.plan.schema(attempt.phase),
-                current.plan.phase(attempt.phase).tools_allowed, current.frozen,
-            )  # fmt: skip
+                current.run,
+                attempt,
+                role_of(current, attempt),
+                prompt,
+                current.plan.schema(attempt.phase),
+                current.plan.phase(attempt.phase).tools_allowed,
+                current.frozen,
+            )
 
     def _work(self, context: JobContext, connection: Connection, piece: _Piece) -> Worked:
         from wfe_mcp.artifacts.registry import json_schema
@@ -190,10 +195,15 @@ class DrivenJobs:
 
         checks = [FrozenCheck.model_validate(check) for check in piece.frozen.get("checks", {}).values()]
         return toolbox(
-            piece.tools, piece.root, checks=checks, run=context.run_child, environ=self._engine.environment,
+            piece.tools,
+            piece.root,
+            checks=checks,
+            run=context.run_child,
+            environ=self._engine.environment,
             evidence_dir=piece.evidence,
-            shell_allowed=bool(piece.frozen.get("shell")), trailer=lambda: self._trailer(piece),
-        )  # fmt: skip
+            shell_allowed=bool(piece.frozen.get("shell")),
+            trailer=lambda: self._trailer(piece),
+        )
 
     def _trailer(self, piece: _Piece) -> str:
         """The trailer of a commit: its run and the head of the run's log, an anchor outside the database."""
@@ -245,10 +255,14 @@ class DrivenJobs:
             tx.add_refused(current.run.id, attempt.phase, attempt.number, content, faults, current.at)
             current.give(
                 c.FailAttempt(
-                    phase=attempt.phase, attempt=attempt.number, reason=reason, kind=FailKind.INVALID, by=SYSTEM,
+                    phase=attempt.phase,
+                    attempt=attempt.number,
+                    reason=reason,
+                    kind=FailKind.INVALID,
+                    by=SYSTEM,
                     at=current.at,
                 )
-            )  # fmt: skip
+            )
 
     def _keep_partial(self, piece: _Piece, worked: Worked) -> bool:
         """Store the last text of failed work as a draft, whatever the attempt's state. False: no text."""
@@ -258,9 +272,13 @@ class DrivenJobs:
         raw = canonical_json({"ending": worked.ending, "text": worked.text})
         with self._engine.store.tx() as tx:
             tx.add_refused(
-                piece.run.id, attempt.phase, attempt.number, raw, [Detail("", f"a partial result: {why}")],
+                piece.run.id,
+                attempt.phase,
+                attempt.number,
+                raw,
+                [Detail("", f"a partial result: {why}")],
                 self._engine.clock(),
-            )  # fmt: skip
+            )
         return True
 
     def _failed(self, job: JobRecord, reason: str, *, human_only: bool = False) -> Outcome:
@@ -291,10 +309,14 @@ def _fail(engine: Engine, tx: Tx, job: JobRecord, reason: str, *, human_only: bo
         if attempt is not None:
             current.give(
                 c.FailAttempt(
-                    phase=attempt.phase, attempt=attempt.number, reason=reason, human_only=human_only, by=SYSTEM,
+                    phase=attempt.phase,
+                    attempt=attempt.number,
+                    reason=reason,
+                    human_only=human_only,
+                    by=SYSTEM,
                     at=current.at,
                 )
-            )  # fmt: skip
+            )
 
 
 def _attempt(current: RunChange, job: JobRecord) -> Attempt | None:

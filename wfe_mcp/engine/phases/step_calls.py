@@ -110,10 +110,16 @@ def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     env = child_env(server.env, engine.environment) | {MARK: mark_of(context.job.id, context.job.fence)}
     served: list[str] = []
     value = call_tool(
-        server, tool, call.row.input or {}, timeout_s=call.limit_s(TOOL_TIMEOUT_S), env=env,
-        cwd=Path(call.run.worktree), key=call.row.idempotency_key, should_stop=lambda: context.stop.is_asked,
+        server,
+        tool,
+        call.row.input or {},
+        timeout_s=call.limit_s(TOOL_TIMEOUT_S),
+        env=env,
+        cwd=Path(call.run.worktree),
+        key=call.row.idempotency_key,
+        should_stop=lambda: context.stop.is_asked,
         on_server=served.append,
-    )  # fmt: skip
+    )
     return StepResult(value, served_by="".join(served))
 
 
@@ -157,9 +163,10 @@ def _http(call: StepCall, context: JobContext) -> dict[str, Any]:
         headers = {"Idempotency-Key": call.row.idempotency_key} | headers
     return send(
         Request(given["url"], given["method"], headers, given["body"], given["status"]),
-        allow=call.frozen.get("http_allow", ()), timeout_s=call.limit_s(HTTP_TIMEOUT_S),
+        allow=call.frozen.get("http_allow", ()),
+        timeout_s=call.limit_s(HTTP_TIMEOUT_S),
         should_stop=lambda: context.stop.is_asked,
-    )  # fmt: skip
+    )
 
 
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:

@@ -201,11 +201,21 @@ def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> Evidence
 
     tree, head = (found.data.get(name, {}).get("after") for name in ("tree", "head"))
     return EvidenceRecord(
-        id=f"ev-{uuid.uuid4().hex[:16]}", run_id=row.run_id, phase=row.phase, attempt=row.attempt,
-        iteration=current.attempt(row.phase).iteration, stage=Stage.BEFORE, gate=NO_GATE, kind=found.evidence_kind or "command",
-        sha256=None, data=found.data | {"step": row.step, "verdict": str(found.kind)}, log_path=found.log_path,
-        at=current.at, tree=tree, head=head,
-    )  # fmt: skip
+        id=f"ev-{uuid.uuid4().hex[:16]}",
+        run_id=row.run_id,
+        phase=row.phase,
+        attempt=row.attempt,
+        iteration=current.attempt(row.phase).iteration,
+        stage=Stage.BEFORE,
+        gate=NO_GATE,
+        kind=found.evidence_kind or "command",
+        sha256=None,
+        data=found.data | {"step": row.step, "verdict": str(found.kind)},
+        log_path=found.log_path,
+        at=current.at,
+        tree=tree,
+        head=head,
+    )
 
 
 def _ended(current: RunChange, row: StepRecord, step: Step, answer: StepResult) -> StepRecord:

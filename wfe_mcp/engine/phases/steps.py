@@ -129,9 +129,15 @@ def leave(change: RunChange) -> None:
 def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
     """The server claims the phase. False when it cannot now."""
     command = c.StartPhase(
-        phase=attempt.phase, attempt=attempt.number, holder=SERVER, tree=tree, head=head,
-        prompt_sha256=prompt_hash(change, attempt), by=SYSTEM, at=change.at,
-    )  # fmt: skip
+        phase=attempt.phase,
+        attempt=attempt.number,
+        holder=SERVER,
+        tree=tree,
+        head=head,
+        prompt_sha256=prompt_hash(change, attempt),
+        by=SYSTEM,
+        at=change.at,
+    )
     if refusal(change.state, command) is not None:
         return False
     change.give(command)
@@ -328,10 +334,16 @@ def _enqueue(change: RunChange, row: StepRecord) -> None:
 
     safe, number = is_repeatable(row), row.enqueued + 1
     job = change.enqueue(
-        "step", queue="llm" if row.does.startswith("llm ") else "step", phase=row.phase, attempt=row.attempt, payload={"step": row.step}, run_at=row.not_before,
-        effect=Effect.IDEMPOTENT if safe else Effect.NON_REPEATABLE, max_attempts=_REPEATABLE_TRIES if safe else 1,
+        "step",
+        queue="llm" if row.does.startswith("llm ") else "step",
+        phase=row.phase,
+        attempt=row.attempt,
+        payload={"step": row.step},
+        run_at=row.not_before,
+        effect=Effect.IDEMPOTENT if safe else Effect.NON_REPEATABLE,
+        max_attempts=_REPEATABLE_TRIES if safe else 1,
         dedupe_key=f"step:{row.run_id}:{row.phase}:{row.attempt}:{row.step}:{number}",
-    )  # fmt: skip
+    )
     change.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
 
 

@@ -53,9 +53,18 @@ def read_submission(loaded: LoadedRun, schema: str | dict[str, Any], path: str) 
 
 
 def submit(
-    engine: Engine, by: By, run_id: str, phase: str, *, attempt: int | None = None, artifact: object = None,
-    path: str | None = None, note: str = "", holder: str | None = None, attach: Sequence[str] = (),
-) -> Receipt:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run_id: str,
+    phase: str,
+    *,
+    attempt: int | None = None,
+    artifact: object = None,
+    path: str | None = None,
+    note: str = "",
+    holder: str | None = None,
+    attach: Sequence[str] = (),
+) -> Receipt:
     """Submit the artifact of ``phase``, with files of the project to attach. Raises ``invalid_artifact`` after storing the draft."""
     holder = holder or engine.holder
     with engine.store.read() as tx:
@@ -112,22 +121,31 @@ def _take_hold(
     """Make sure this holder may submit; the stored answer when these bytes were submitted before."""
     tries = current.state.attempts[phase]
     if number is not None and not 1 <= number <= len(tries):
-        raise Refused("stale_revision", f"Phase {phase!r} has no attempt {number}; the newest is {len(tries)}.",
-                      "Leave attempt out, or use the one start_phase named.")  # fmt: skip
+        raise Refused(
+            "stale_revision",
+            f"Phase {phase!r} has no attempt {number}; the newest is {len(tries)}.",
+            "Leave attempt out, or use the one start_phase named.",
+        )
     meant = tries[-1] if number is None else tries[number - 1]
     answered = _answered(current, meant, sha256)
     if answered is not None:
         return answered
     if meant.number != tries[-1].number:
-        raise Refused("stale_revision", f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
-                      "Call start_phase and work on the open attempt.")  # fmt: skip
+        raise Refused(
+            "stale_revision",
+            f"Attempt {meant.number} of phase {phase!r} is closed; attempt {tries[-1].number} is the open one.",
+            "Call start_phase and work on the open attempt.",
+        )
     if meant.status is AttemptStatus.RUNNING and meant.holder != holder and not is_driven(current.state, phase):
         if not current.engine.is_alive(meant.holder, meant.lease_until):
             free_dead_leases(current)
             _claim(current, phase, holder, tree)
         elif current.state.phase(phase).kind != "human":  # rule 3
-            raise Refused("leased", f"Phase {phase!r} is held by {meant.holder}.",
-                          "Another worker holds it; work on another phase, or wait until its lease ends.")  # fmt: skip
+            raise Refused(
+                "leased",
+                f"Phase {phase!r} is held by {meant.holder}.",
+                "Another worker holds it; work on another phase, or wait until its lease ends.",
+            )
     if meant.status is AttemptStatus.READY and (holder == CLI_HOLDER or current.state.phase(phase).kind == "human"):
         _claim(current, phase, holder, _tree_before(current, phase) or tree)
     return None
@@ -171,8 +189,11 @@ def _answered(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt
     if closed and meant.status is AttemptStatus.FAILED and newest:
         return None
     if closed:
-        raise Refused("stale_revision", f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
-                      "Call status; reject or retry_phase opens a new attempt.")  # fmt: skip
+        raise Refused(
+            "stale_revision",
+            f"Attempt {meant.number} of phase {meant.phase!r} is {meant.status}: it takes no other artifact.",
+            "Call status; reject or retry_phase opens a new attempt.",
+        )
     return None
 
 
@@ -188,8 +209,11 @@ def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[D
         "invalid_artifact",
         f"{phase!r} was not accepted: {len(faults)} {'error' if len(faults) == 1 else 'errors'} against {current.plan.schema_name(phase)}.",
         f"Fix {'it' if len(faults) == 1 else f'all {len(faults)}'} and resubmit the whole artifact. "
-        f"Attempt {attempt.number} has {left} {'try' if left == 1 else 'tries'} left." if left > 0
+        f"Attempt {attempt.number} has {left} {'try' if left == 1 else 'tries'} left."
+        if left > 0
         else f"Attempt {attempt.number} has failed: ask the user to decide.",
-        faults, run=current.run.id, phase=phase,
-    )  # fmt: skip
+        faults,
+        run=current.run.id,
+        phase=phase,
+    )
     return Receipt(current.loaded, phase, attempt.number, 0)

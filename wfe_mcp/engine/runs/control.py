@@ -63,9 +63,17 @@ def overrule(engine: Engine, by: By, run_id: str, phase: str, reason: str) -> Lo
 
 
 def control(
-    engine: Engine, by: By, run_id: str, action: Action, *, phase: str | None = None, reason: str = "",
-    max_cost_usd: float | None = None, max_tokens: int | None = None, timeout_s: float | None = None,
-) -> LoadedRun:  # fmt: skip
+    engine: Engine,
+    by: By,
+    run_id: str,
+    action: Action,
+    *,
+    phase: str | None = None,
+    reason: str = "",
+    max_cost_usd: float | None = None,
+    max_tokens: int | None = None,
+    timeout_s: float | None = None,
+) -> LoadedRun:
     """Pause, resume, cancel, proceed, or switch automatic mode.
 
     ``max_cost_usd``, ``max_tokens``: what a person who resumes lets the run spend in all from now on.
@@ -106,8 +114,11 @@ def _refuse_others_work(current: RunChange, path: PhasePath) -> None:
     if attempt is None or current.by.is_human or attempt.holder in {None, current.engine.holder}:
         return
     if attempt.status in {AttemptStatus.RUNNING, AttemptStatus.GATING}:
-        raise Refused("leased", f"Phase {path!r} is held by {attempt.holder}.",
-                      "Only its holder, or a person, opens a new attempt; take another phase.")  # fmt: skip
+        raise Refused(
+            "leased",
+            f"Phase {path!r} is held by {attempt.holder}.",
+            "Only its holder, or a person, opens a new attempt; take another phase.",
+        )
 
 
 def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
@@ -126,7 +137,16 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
         return 0, None
     content = canonical_json(cast("dict[str, Any]", value))
     kept = current.tx.add_revision(
-        current.run.id, path, attempt.number, attempt.iteration, current.plan.artifact_name(path) or path,
-        current.plan.schema_name(path), content, sha256_hex(content), "forced", "a refused draft, forced by a person", current.at,
-    )  # fmt: skip
+        current.run.id,
+        path,
+        attempt.number,
+        attempt.iteration,
+        current.plan.artifact_name(path) or path,
+        current.plan.schema_name(path),
+        content,
+        sha256_hex(content),
+        "forced",
+        "a refused draft, forced by a person",
+        current.at,
+    )
     return kept.revision, kept.sha256

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.kernel.leases import held_elsewhere, lock_elsewhere
@@ -214,9 +214,14 @@ def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, .
 
 
 def _waiting_on(
-    loaded: LoadedRun, startable: tuple[PhasePath, ...], by_hand: tuple[PhasePath, ...], *, needs_person: bool,
-    elsewhere: bool, goes_on: bool,
-) -> WaitingOn:  # fmt: skip
+    loaded: LoadedRun,
+    startable: tuple[PhasePath, ...],
+    by_hand: tuple[PhasePath, ...],
+    *,
+    needs_person: bool,
+    elsewhere: bool,
+    goes_on: bool,
+) -> WaitingOn:
     state = loaded.state
     if state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
         return "none"

@@ -73,8 +73,11 @@ def planned(engine: Engine, after: Policy) -> PlannedPolicy:
     from wfe_mcp.workspace.config.toml_tables import NotEditable, with_value, without_value
 
     if engine.settings().untrusted:
-        raise Refused("needs_trust", f"{CONFIG_FILE} has changes that you have not trusted, so its policy stays as it is.",
-                      "Review them first: wfe-mcp trust")  # fmt: skip
+        raise Refused(
+            "needs_trust",
+            f"{CONFIG_FILE} has changes that you have not trusted, so its policy stays as it is.",
+            "Review them first: wfe-mcp trust",
+        )
     _refuse_unknown(engine, after)
     before, text = policy_written(engine), _text(engine)
     made = NEW_CONFIG if text is None else text
@@ -89,8 +92,11 @@ def planned(engine: Engine, after: Policy) -> PlannedPolicy:
             elif now != (list(was) if isinstance(was, tuple) else was):
                 made = with_value(made, (path,), key, now)
     except NotEditable as error:
-        raise Refused("conflict", f"{CONFIG_FILE} was left as it is: {error}.",
-                      "Change [policy] and [artifacts] in an editor, then run: wfe-mcp trust") from error  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{CONFIG_FILE} was left as it is: {error}.",
+            "Change [policy] and [artifacts] in an editor, then run: wfe-mcp trust",
+        ) from error
     return PlannedPolicy(before, after, tuple(_changes(before, after)), made)
 
 
@@ -124,10 +130,12 @@ def _changes(before: Policy, after: Policy) -> list[PolicyChange]:
     was, now = before.templates, after.templates
     asked = [0 if each.evidence is None else LEVELS.index(each.evidence) for each in (before, after)]
     found = (
-        PolicyChange("policy.templates", _named(was), _named(now), was is not None and (now is None or not set(now) <= set(was))),
+        PolicyChange(
+            "policy.templates", _named(was), _named(now), was is not None and (now is None or not set(now) <= set(was))
+        ),
         PolicyChange("policy.evidence", before.evidence or ANY, after.evidence or ANY, asked[1] < asked[0]),
         PolicyChange("artifacts.on_mismatch", before.on_mismatch, after.on_mismatch, after.on_mismatch == "warn"),
-    )  # fmt: skip
+    )
     return [each for each in found if each.was != each.now]
 
 

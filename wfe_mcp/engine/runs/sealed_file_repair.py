@@ -61,16 +61,27 @@ def accept_edit(engine: Engine, by: By, run_id: str, phase: PhasePath) -> Receip
         changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
         found = next((one for one in changed if one.phase == phase), None)
         if found is None:
-            raise Refused("illegal_transition", f"The artifact of {phase!r} is as it was accepted: there is no edit.",
-                          "Call status to see which files differ.", run=loaded.record.id)  # fmt: skip
+            raise Refused(
+                "illegal_transition",
+                f"The artifact of {phase!r} is as it was accepted: there is no edit.",
+                "Call status to see which files differ.",
+                run=loaded.record.id,
+            )
         if loaded.state.phase(phase).kind == "steps":
-            raise Refused("illegal_transition", f"The artifact of {phase!r} is the result of the server's steps; it is not submitted.",
-                          f"Put it back: wfe-mcp artifact restore {loaded.record.id} {typed(phase)}")  # fmt: skip
+            raise Refused(
+                "illegal_transition",
+                f"The artifact of {phase!r} is the result of the server's steps; it is not submitted.",
+                f"Put it back: wfe-mcp artifact restore {loaded.record.id} {typed(phase)}",
+            )
         value = changed_on_disk(tx, loaded.record, plan, loaded.state.current(phase))
     checked = validate(plan.schema(phase), value)
     if checked.faults:
-        raise Refused("invalid_artifact", f"The edited artifact of {phase!r} does not match its schema.",
-                      f"Correct {found.path}, or put it back.", checked.faults)  # fmt: skip
+        raise Refused(
+            "invalid_artifact",
+            f"The edited artifact of {phase!r} does not match its schema.",
+            f"Correct {found.path}, or put it back.",
+            checked.faults,
+        )
     run = loaded.record.id
     control.retry(engine, by, run, phase, "A person edited the accepted artifact; the edited one is submitted.")
     return submit(engine, by, run, phase, artifact=checked.value, note=f"edited in {found.path}", holder=CLI_HOLDER)

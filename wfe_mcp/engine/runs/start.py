@@ -83,8 +83,11 @@ def start_run(
     template = template or default_template(engine)
     settings = engine.settings()
     if not by.is_human and is_for_people(engine, settings, template):
-        raise Refused("needs_human", f"policy.templates of this project does not let an agent start {template!r}.",
-                      f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"policy.templates of this project does not let an agent start {template!r}.",
+            f"Choose a template that it names, or ask the user to run in a terminal of their own: wfe-mcp start {template}",
+        )
     chosen = find_template(engine, template)
     _refuse_roles(chosen, given_roles)
     plan, made = configured(engine, chosen, settings, given_roles)
@@ -115,12 +118,21 @@ def start_run(
         for event in events:
             state = evolve(state, event)
         new = NewRun(
-            id=new_run_id(), project_id=engine.project_id,
-            worktree=str(engine.root), template=plan.template.name,
-            template_version=plan.template.version, template_sha256=chosen.sha256, definition_sha256=document,
-            title=title or plan.template.title or plan.template.name, inputs=given, frozen=frozen,
-            idempotency_key=idempotency_key, args_sha256=args, driver=driver or None, **origin,
-        )  # fmt: skip
+            id=new_run_id(),
+            project_id=engine.project_id,
+            worktree=str(engine.root),
+            template=plan.template.name,
+            template_version=plan.template.version,
+            template_sha256=chosen.sha256,
+            definition_sha256=document,
+            title=title or plan.template.title or plan.template.name,
+            inputs=given,
+            frozen=frozen,
+            idempotency_key=idempotency_key,
+            args_sha256=args,
+            driver=driver or None,
+            **origin,
+        )
         facts = {
             "kind": "start",
             "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.sha256}],
@@ -168,14 +180,21 @@ def _refuse_roles(chosen: CompiledTemplate, given: Mapping[str, str]) -> None:
     for role in given:
         if role not in known:
             hint = nearest_hint(role, known, f"Its roles: {', '.join(known) or 'none'}.")
-            raise Refused("bad_argument", f"Template {name!r} has no role {role!r}.", hint,
-                          (Detail(pointer("roles", role), "is no role of the template", sorted(known), role),))  # fmt: skip
+            raise Refused(
+                "bad_argument",
+                f"Template {name!r} has no role {role!r}.",
+                hint,
+                (Detail(pointer("roles", role), "is no role of the template", sorted(known), role),),
+            )
     gates = (gate for phase in chosen.phases.values() for gate in (*phase.prompt_gates, *phase.gates))
     reviewing = {role for gate in gates if gate.kind == "opinion" for role in gate.reviewers}
     for role in reviewing.intersection(given):
-        raise Refused("needs_trust", f"Role {role!r} of template {name!r} reviews at a gate, so an argument cannot fill it.",
-                      f"Name it in [templates.{name}.roles.{role}] of .wfe/config.toml, then run: wfe-mcp trust",
-                      (Detail(pointer("roles", role), "decides at a gate", got=given[role]),))  # fmt: skip
+        raise Refused(
+            "needs_trust",
+            f"Role {role!r} of template {name!r} reviews at a gate, so an argument cannot fill it.",
+            f"Name it in [templates.{name}.roles.{role}] of .wfe/config.toml, then run: wfe-mcp trust",
+            (Detail(pointer("roles", role), "decides at a gate", got=given[role]),),
+        )
 
 
 def _refuse_unkept(inputs: dict[str, Any]) -> None:
@@ -194,8 +213,12 @@ def _origin(**given: str) -> dict[str, str]:
     """Where the run comes from, as far as it was said."""
     for name, text in given.items():
         if len(text) > _ORIGIN_CHARS or not text.isprintable():
-            raise Refused("bad_argument", f"{name} is one line of at most {_ORIGIN_CHARS} characters.", "Shorten it.",
-                          (Detail(pointer(name), "is too long or no single line"),))  # fmt: skip
+            raise Refused(
+                "bad_argument",
+                f"{name} is one line of at most {_ORIGIN_CHARS} characters.",
+                "Shorten it.",
+                (Detail(pointer(name), "is too long or no single line"),),
+            )
     return {name: text for name, text in given.items() if text}
 
 
@@ -207,8 +230,12 @@ def _checked_inputs(plan: CompiledTemplate, inputs: dict[str, Any]) -> dict[str,
         details = tuple(
             Detail(pointer("inputs") + fault.path, fault.message, fault.expected, fault.got) for fault in faults
         )
-        raise Refused("bad_argument", f"Invalid inputs for template {plan.template.name!r}: {faults[0].message}",
-                      "Fix the listed inputs and call start_run again.", details)  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Invalid inputs for template {plan.template.name!r}: {faults[0].message}",
+            "Fix the listed inputs and call start_run again.",
+            details,
+        )
     return given
 
 
@@ -228,8 +255,12 @@ def _refuse_missing(plan: CompiledTemplate, settings: LoadedSettings, engine: En
         project = ProjectNames(frozenset(checks), frozenset(roles), frozenset(servers), context=frozenset(context))
         errors = lint(plan.definition, project).errors
         if errors:  # a check with if_missing "note" may be missing, and a bundle that is optional
-            raise Refused("invalid_template", f"Template {plan.template.name!r} needs what this project does not have.",
-                          "Add it to .wfe/config.toml and run: wfe-mcp trust", errors)  # fmt: skip
+            raise Refused(
+                "invalid_template",
+                f"Template {plan.template.name!r} needs what this project does not have.",
+                "Add it to .wfe/config.toml and run: wfe-mcp trust",
+                errors,
+            )
 
 
 def _roles(

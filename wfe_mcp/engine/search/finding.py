@@ -34,9 +34,16 @@ class SearchResult:
 
 
 def find(
-    engine: Engine, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = "", *,
-    everywhere: bool = False, catch_up_s: float | None = None,
-) -> SearchResult:  # fmt: skip
+    engine: Engine,
+    query: str,
+    kind: str = "",
+    run: str = "",
+    limit: int = 10,
+    cursor: str = "",
+    *,
+    everywhere: bool = False,
+    catch_up_s: float | None = None,
+) -> SearchResult:
     """Search the text of this project, or of all the user's projects (``everywhere``).
 
     Refuses ``bad_argument`` and ``too_large`` (the query, the cursor), ``unknown_run``, ``unavailable`` (work items, and
@@ -48,8 +55,11 @@ def find(
 
     wanted = parse_query(query)
     if kind == Kind.WORK_ITEM:
-        raise Refused("unavailable", "Work items are not built yet, so none can be found.",
-                      "Leave kind out, or take one of: run, artifact, event, decision, finding, blocker, attachment.")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            "Work items are not built yet, so none can be found.",
+            "Leave kind out, or take one of: run, artifact, event, decision, finding, blocker, attachment.",
+        )
     is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"
     with engine.store.read() as tx:
         project = None if everywhere else engine.project_id

@@ -85,11 +85,17 @@ def default_template(engine: Engine) -> str:
     if found and found[0].default:
         same = [offer.name for offer in found if offer.default and offer.source == found[0].source]
         if len(same) > 1:
-            raise Refused("conflict", f"No template is named, and several are the default: {', '.join(same)}.",
-                          f"Name one, or choose the default: wfe-mcp templates default {same[0]}")  # fmt: skip
+            raise Refused(
+                "conflict",
+                f"No template is named, and several are the default: {', '.join(same)}.",
+                f"Name one, or choose the default: wfe-mcp templates default {same[0]}",
+            )
         return found[0].name
-    raise Refused("unknown_template", "No template is named, and none is the default of this project.",
-                  f"Name one: {', '.join(offer.name for offer in found)}." if found else "Save one: save_template.")  # fmt: skip
+    raise Refused(
+        "unknown_template",
+        "No template is named, and none is the default of this project.",
+        f"Name one: {', '.join(offer.name for offer in found)}." if found else "Save one: save_template.",
+    )
 
 
 def known_templates(engine: Engine) -> list[str]:
@@ -158,16 +164,21 @@ def project_names(engine: Engine) -> ProjectNames | None:
         return None
     known = loaded.pending or loaded.settings
     return ProjectNames(
-        frozenset(known.checks), frozenset(known_names(known)), frozenset(known.mcp_servers),
+        frozenset(known.checks),
+        frozenset(known_names(known)),
+        frozenset(known.mcp_servers),
         context=frozenset(known.context),
-    )  # fmt: skip
+    )
 
 
 def _in_use(engine: Engine, name: str) -> Offer:
     offer = template_definition(engine, name)
     if offer.state:
-        raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
-                      f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"Template {offer.name!r} is {offer.state} in this project, so no run starts from it.",
+            f"Choose another (list_templates), or ask the user to run: wfe-mcp templates enable {offer.name}",
+        )
     return offer
 
 
@@ -184,8 +195,11 @@ def _trusted(engine: Engine, offer: Offer, name: str) -> Offer:
         with engine.store.read() as tx:
             trusted = is_trusted(tx, engine, offer)
         if not trusted:
-            raise Refused("needs_trust", f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
-                          f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name} (in a browser: wfe-mcp ui)")  # fmt: skip
+            raise Refused(
+                "needs_trust",
+                f"Template {name!r} of this {_origin(offer)} is not trusted yet.",
+                f"Ask the user to review it (wfe-mcp templates show {name}) and run: wfe-mcp trust {name} (in a browser: wfe-mcp ui)",
+            )
     return offer
 
 
@@ -251,8 +265,11 @@ def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] 
     if offer is not None and offer.version == version:
         return offer
     versions = [record.version for record in kept]
-    raise Refused("unknown_template", f"Template {name!r} has no version {version!r}.",
-                  f"Kept versions: {', '.join(versions)}." if versions else "No version of it is kept: leave @VERSION out.")  # fmt: skip
+    raise Refused(
+        "unknown_template",
+        f"Template {name!r} has no version {version!r}.",
+        f"Kept versions: {', '.join(versions)}." if versions else "No version of it is kept: leave @VERSION out.",
+    )
 
 
 def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
@@ -299,9 +316,15 @@ def _stored(engine: Engine, record: TemplateRecord) -> Offer:
 def _offer(source: str, found: Definition) -> Offer:
     definition = found.value
     return Offer(
-        str(definition.get("name", "")), str(definition.get("version", "")), str(definition.get("title", "")),
-        str(definition.get("description", "")), source, definition, found.sha256, bool(definition.get("default", False)),
-    )  # fmt: skip
+        str(definition.get("name", "")),
+        str(definition.get("version", "")),
+        str(definition.get("title", "")),
+        str(definition.get("description", "")),
+        source,
+        definition,
+        found.sha256,
+        bool(definition.get("default", False)),
+    )
 
 
 def _origin(offer: Offer) -> str:

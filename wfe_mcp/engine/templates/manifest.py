@@ -81,10 +81,15 @@ def _worked(loaded: LoadedRun, rows: list[StepRecord]) -> list[StepRecord]:
 
 def _step(row: StepRecord) -> dict[str, Any]:
     told = {
-        "phase": row.phase, "attempt": row.attempt, "step": row.step, "does": row.does, "state": str(row.status),
-        "served_by": row.served_by, "input_sha256": sha256_of(row.input) if row.input is not None else "",
+        "phase": row.phase,
+        "attempt": row.attempt,
+        "step": row.step,
+        "does": row.does,
+        "state": str(row.status),
+        "served_by": row.served_by,
+        "input_sha256": sha256_of(row.input) if row.input is not None else "",
         "output_sha256": _answer_hash(row),
-    }  # fmt: skip
+    }
     return {key: value for key, value in told.items() if value}
 
 

@@ -49,12 +49,20 @@ def configured(
     made_for = {name: _make(made, plan, loaded, f"role-{name}", role) for name, role in fills.items()}
     overrides = {
         name: PhaseOverride(
-            phase.approver, phase.max_retries, phase.allow_rewrite, _whole(phase.timeout), phase.auto_proceed,
-            _role_of(made, plan, loaded, name, phase), phase.same_blocker,
-            *(_stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage)) for stage in ("prompt", "response")),
+            phase.approver,
+            phase.max_retries,
+            phase.allow_rewrite,
+            _whole(phase.timeout),
+            phase.auto_proceed,
+            _role_of(made, plan, loaded, name, phase),
+            phase.same_blocker,
+            *(
+                _stage_of(made, plan, loaded, f"{stage}-{name}", getattr(phase, stage))
+                for stage in ("prompt", "response")
+            ),
         )
         for name, phase in changed.phases.items()
-    }  # fmt: skip
+    }
     definition = overridden(plan.definition, overrides, made_for)
     engine.plans.report(definition)
     return engine.plans.of(definition), made
@@ -73,8 +81,12 @@ def _stage_of(
             at = pointer(
                 "templates", plan.template.name, "phases", wanted.partition("-")[2], wanted.partition("-")[0], "model"
             )
-            raise Refused("invalid_template", f"The configuration of template {plan.template.name!r} is invalid: {message}.",
-                          "Name the approver beside it.", (Detail(at, message, got=stage.model),))  # fmt: skip
+            raise Refused(
+                "invalid_template",
+                f"The configuration of template {plan.template.name!r} is invalid: {message}.",
+                "Name the approver beside it.",
+                (Detail(at, message, got=stage.model),),
+            )
         role = filled(loaded, approver, declared=True).role
         approver = _make(made, plan, loaded, wanted, role.model_copy(update={"model": stage.model}))
     return StageOverride(approver, stage.max_retries, stage.allow_rewrite, stage.criteria)
@@ -130,9 +142,12 @@ def _filling(plan: CompiledTemplate, loaded: LoadedSettings, name: str, phase: P
         return settings.frozen("")
     at = pointer("templates", plan.template.name, "phases", name, "model")
     message = f"phase {name!r} has no role whose model could change; name its 'provider' too"
-    raise Refused("invalid_template", f"The configuration changes what template {plan.template.name!r} does not have: {message}.",
-                  "Fix the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
-                  (Detail(at, message, got=phase.model),))  # fmt: skip
+    raise Refused(
+        "invalid_template",
+        f"The configuration changes what template {plan.template.name!r} does not have: {message}.",
+        "Fix the [templates] tables that details name, in .wfe/config.toml or your own configuration.",
+        (Detail(at, message, got=phase.model),),
+    )
 
 
 def _make(made: MadeRoles, plan: CompiledTemplate, loaded: LoadedSettings, wanted: str, role: FrozenRole) -> str:

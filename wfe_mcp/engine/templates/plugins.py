@@ -43,8 +43,11 @@ def refuse_absent(template: str, names: Iterable[str]) -> None:
     """Refuse ``unavailable`` when no package brings one of ``names``."""
     absent = [name for name in names if _find(name) is None]
     if absent:
-        raise Refused("unavailable", f"Template {template!r} needs {', '.join(absent)}, which no installed package brings.",
-                      "Ask the user to install the package; wfe-mcp doctor lists what is there.")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"Template {template!r} needs {', '.join(absent)}, which no installed package brings.",
+            "Ask the user to install the package; wfe-mcp doctor lists what is there.",
+        )
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import level_named, strictest
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.kernel.actors import SYSTEM
@@ -135,8 +135,11 @@ def give_trust(
     given = [one for one in waiting if not names or one.name in names]
     changed = [one.name for one in given if shown is not None and one not in shown]
     if changed:
-        raise Refused("stale_revision", f"{', '.join(changed)} changed during your review.",
-                      "Nothing is trusted yet: run wfe-mcp trust again and look once more.")  # fmt: skip
+        raise Refused(
+            "stale_revision",
+            f"{', '.join(changed)} changed during your review.",
+            "Nothing is trusted yet: run wfe-mcp trust again and look once more.",
+        )
     is_own = own is True or (own is None and (not names or OWN in names))
     kept = [*given, *([own_pending(engine)] if is_own and all(one.name != OWN for one in given) else [])]
     texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
@@ -164,8 +167,11 @@ def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
     known = {OWN, *(one.name for one in waiting)}
     for name in names:
         if name not in known:
-            raise Refused("bad_argument", f"Nothing called {name!r} needs trust.",
-                          nearest_hint(name, known, f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}."))  # fmt: skip
+            raise Refused(
+                "bad_argument",
+                f"Nothing called {name!r} needs trust.",
+                nearest_hint(name, known, f"Waiting: {', '.join(sorted(one.name for one in waiting)) or 'nothing'}."),
+            )
 
 
 def trusted_policy(engine: Engine) -> list[str] | None:

@@ -57,16 +57,28 @@ def keep_version(
     # An agent can correct the names now. What a person brings may come before its configuration.
     report = lint(whole_definition(engine, given).definition, project_names(engine) if source == "saved" else None)
     if report.faults:
-        raise Refused("invalid_template", f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
-                      "Fix what the details name and try again.", report.errors)  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"The template has {len(report.faults)} error(s): {report.faults[0].message}.",
+            "Fix what the details name and try again.",
+            report.errors,
+        )
     template, sha256 = parse(given), digest(given)
     before = parent or _known(engine, template.name)
     names = ("checks", "roles", "servers", "context", "plugins", "templates")
     kept = {name: list(getattr(report.requires, name)) for name in names}
     new = NewTemplate(
-        engine.project_id, source, template.name, template.version, sha256, template.title, template.description, kept,
-        definition=given, parent=None if before is None or before.definition == given else before.definition,
-    )  # fmt: skip
+        engine.project_id,
+        source,
+        template.name,
+        template.version,
+        sha256,
+        template.title,
+        template.description,
+        kept,
+        definition=given,
+        parent=None if before is None or before.definition == given else before.definition,
+    )
     with engine.store.read() as tx:
         held = tx.template(engine.project_id, new.name, new.version)
     if not dry_run or held is not None:  # what is held already is only compared
@@ -82,8 +94,11 @@ def clone(engine: Engine, name: str, new_name: str, version: str = "") -> KeptVe
     """Keep a copy of the template ``name`` under a name of its own. Refuses a name that is taken."""
     base = template_definition(engine, name)
     if new_name in known_templates(engine):
-        raise Refused("conflict", f"There is a template called {new_name!r} already.",
-                      f"Choose another name, or change that one: wfe-mcp templates edit {new_name}")  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"There is a template called {new_name!r} already.",
+            f"Choose another name, or change that one: wfe-mcp templates edit {new_name}",
+        )
     copy = {**base.definition, "name": new_name, "version": version or base.version}
     copy.pop("default", None)  # there is one default, and a copy is not it
     return keep_version(engine, copy, "cloned", parent=base)
@@ -93,14 +108,24 @@ def edit(engine: Engine, base: Offer, definition: Mapping[str, Any]) -> KeptVers
     """Keep ``definition`` as the next version of ``base``, which stays as it is. Refuses its name or version changed wrongly."""
     if definition.get("name") != base.name:
         detail = Detail("/name", "an edit keeps the name", base.name, definition.get("name"))
-        raise Refused("invalid_template", f"The edited template is called {definition.get('name')!r}, not {base.name!r}.",
-                      f"Keep the name, or copy it first: wfe-mcp templates clone {base.name} NEW_NAME", (detail,))  # fmt: skip
+        raise Refused(
+            "invalid_template",
+            f"The edited template is called {definition.get('name')!r}, not {base.name!r}.",
+            f"Keep the name, or copy it first: wfe-mcp templates clone {base.name} NEW_NAME",
+            (detail,),
+        )
     if dict(definition) == base.definition:
-        raise Refused("bad_argument", f"Nothing has changed: this is {base.name} {base.version} as it is.",
-                      "Change something, or leave it.")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"Nothing has changed: this is {base.name} {base.version} as it is.",
+            "Change something, or leave it.",
+        )
     if definition.get("version") == base.version:
-        raise Refused("conflict", f"Template {base.name!r} {base.version} has other content. A version never changes.",
-                      f'Give the edited definition another version, for example "{next_version(base.version)}".')  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"Template {base.name!r} {base.version} has other content. A version never changes.",
+            f'Give the edited definition another version, for example "{next_version(base.version)}".',
+        )
     return keep_version(engine, definition, "edited", parent=base)
 
 
@@ -132,11 +157,17 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
     offer = template_definition(engine, name)
     version = f"{offer.name}@{offer.version}" if "@" in name else ""
     if version and not by.is_human:
-        raise Refused("needs_human", f"Only the user decides which version the name {offer.name!r} starts.",
-                      f"Ask the user to run: wfe-mcp templates default {version}")  # fmt: skip
+        raise Refused(
+            "needs_human",
+            f"Only the user decides which version the name {offer.name!r} starts.",
+            f"Ask the user to run: wfe-mcp templates default {version}",
+        )
     if offer.state:
-        raise Refused("unavailable", f"Template {offer.name!r} is {offer.state} in this project.",
-                      f"Run first: wfe-mcp templates enable {offer.name}")  # fmt: skip
+        raise Refused(
+            "unavailable",
+            f"Template {offer.name!r} is {offer.state} in this project.",
+            f"Run first: wfe-mcp templates enable {offer.name}",
+        )
     with engine.store.tx() as tx:
         if version:
             _clear_current(engine, tx, offer.name)

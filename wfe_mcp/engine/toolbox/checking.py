@@ -16,9 +16,13 @@ def check_tool(reach: Reach) -> Tool | None:
     def check(given: Given) -> ToolResult:
         name = given["check"]
         judged = run_check(
-            reach.checks[name], name=name, root=reach.root, evidence_dir=reach.evidence_dir,
-            environ=reach.environ, run=reach.run,
-        )  # fmt: skip
+            reach.checks[name],
+            name=name,
+            root=reach.root,
+            evidence_dir=reach.evidence_dir,
+            environ=reach.environ,
+            run=reach.run,
+        )
         said = judged.message
         output = judged.data.get("output")
         if judged.kind is VerdictKind.PASS and output:

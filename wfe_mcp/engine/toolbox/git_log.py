@@ -71,10 +71,13 @@ def commit_tool(reach: Reach) -> Tool:
     arguments = {
         "message": {"type": "string", "minLength": 1, "maxLength": 10_000, "description": "The whole message."},
         "paths": {
-            "type": "array", "items": PATH, "minItems": 1, "maxItems": 1_000,
+            "type": "array",
+            "items": PATH,
+            "minItems": 1,
+            "maxItems": 1_000,
             "description": "Which files or folders; every change in the project when absent.",
         },
-    }  # fmt: skip
+    }
     return tool("git_commit", "Commit changes of the project on the current branch.", arguments, ["message"], commit)
 
 

@@ -46,9 +46,12 @@ class Reach:
 
 
 def tool(
-    name: str, description: str, arguments: Mapping[str, Mapping[str, Any]], required: Sequence[str],
+    name: str,
+    description: str,
+    arguments: Mapping[str, Mapping[str, Any]],
+    required: Sequence[str],
     run: Callable[[Given], Reply],
-) -> Tool:  # fmt: skip
+) -> Tool:
     """A tool whose arguments are checked, whose refusals are answers and whose answers have a bound."""
     schema: dict[str, Any] = {
         "type": "object",

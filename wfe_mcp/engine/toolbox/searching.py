@@ -49,18 +49,22 @@ def search_tool(reach: Reach, clock: Callable[[], float] = time.monotonic) -> To
 
     arguments = {
         "pattern": {
-            "type": "string", "minLength": 1, "maxLength": 1_000,
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 1_000,
             "description": "A regular expression, matched line by line; no look-around, no back-references.",
         },
         "path": {**PATH, "description": "A folder or one file, relative to the project root; all when absent."},
         "globs": {
-            "type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 200}, "maxItems": 20,
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 200},
+            "maxItems": 20,
             "description": 'Only in files that match one of these: ["src/**/*.py"].',
         },
         "ignore_case": {"type": "boolean", "description": "Upper and lower case are the same."},
         "matches": {"type": "integer", "minimum": 1, "maximum": 500, "description": f"How many; {_SHOWN} when absent."},
         "from_match": {"type": "integer", "minimum": 1, "description": "To page on: the first match to show."},
-    }  # fmt: skip
+    }
     text = "Find lines by regular expression in the project's text files (files ignored by git are left out)."
     return tool("search", text, arguments, ["pattern"], search)
 

@@ -46,10 +46,12 @@ def bash_tool(reach: Reach) -> Tool:
     arguments = {
         "command": {"type": "string", "minLength": 1, "maxLength": 20_000, "description": "The command line."},
         "timeout_s": {
-            "type": "integer", "minimum": 1, "maximum": _MAX_TIMEOUT_S,
+            "type": "integer",
+            "minimum": 1,
+            "maximum": _MAX_TIMEOUT_S,
             "description": f"When to end it, in seconds; {_TIMEOUT_S} when absent.",
         },
-    }  # fmt: skip
+    }
     text = "Run a command line in the project folder. What it leaves running is ended with it."
     return tool("bash", text, arguments, ["command"], bash)
 

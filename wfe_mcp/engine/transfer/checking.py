@@ -105,7 +105,12 @@ class _Check:
             found[actual] = row["content"]
         for name in ("definition", "spec", "inputs", "frozen"):
             if self._head[f"{name}_sha256"] not in found:
-                refuse(f"/run/{name}_sha256", "names no document of the bundle", "one of /documents", self._head[f"{name}_sha256"])  # fmt: skip
+                refuse(
+                    f"/run/{name}_sha256",
+                    "names no document of the bundle",
+                    "one of /documents",
+                    self._head[f"{name}_sha256"],
+                )
             if not isinstance(found[self._head[f"{name}_sha256"]], dict):
                 refuse(f"/run/{name}_sha256", "names a document that is no object", "an object", "another value")
         return found
@@ -146,7 +151,12 @@ class _Check:
             try:
                 state = evolve(state, codec.event_of(type_, canonical_json(payload)))
             except Exception as error:  # an event that nothing of ours wrote can fail in any way
-                refuse(pointer("events", index), "is no event that can follow here", "an event of this version", f"{type_}: {error!r}"[:300])  # fmt: skip
+                refuse(
+                    pointer("events", index),
+                    "is no event that can follow here",
+                    "an event of this version",
+                    f"{type_}: {error!r}"[:300],
+                )
         if not events:
             refuse("/events", "is empty", "RunStarted first", "nothing")
         for name in ("status", "iteration", "auto", "tainted"):
@@ -162,7 +172,12 @@ class _Check:
             refuse("/documents", "holds frozen settings of no known form", "context bundles with a sha256", repr(error))
         if list(documents) != list(named):
             lost = [sha256 for sha256 in named if sha256 not in documents]
-            refuse("/documents", "holds other documents than the run names", lost[0] if lost else f"{len(named)} document(s)", f"{len(documents)} document(s)")  # fmt: skip
+            refuse(
+                "/documents",
+                "holds other documents than the run names",
+                lost[0] if lost else f"{len(named)} document(s)",
+                f"{len(documents)} document(s)",
+            )
 
     def _spec(self, documents: dict[str, Any], state: RunState) -> None:
         """The specification in the log is the kept one, and the one that the definition gives."""
@@ -175,11 +190,21 @@ class _Check:
         plan = _plan(definition)
         for name, said in (("name", head["template"]), ("version", head["template_version"])):
             if definition.get(name) != said:
-                refuse(f"/run/template{'' if name == 'name' else '_version'}", "is not what the definition says", definition.get(name), said)  # fmt: skip
+                refuse(
+                    f"/run/template{'' if name == 'name' else '_version'}",
+                    "is not what the definition says",
+                    definition.get(name),
+                    said,
+                )
         wanted = [_outline(phase) for phase in plan.spec.phases]
         found = [_outline(phase) for phase in state.spec.phases]
         if wanted != found:
-            refuse("/events/0/payload/spec", "is not the specification of the definition", f"{len(wanted)} phase(s) as defined", "others")  # fmt: skip
+            refuse(
+                "/events/0/payload/spec",
+                "is not the specification of the definition",
+                f"{len(wanted)} phase(s) as defined",
+                "others",
+            )
 
     def _revisions_are_right(self, state: RunState) -> None:
         """Every revision has its sha256 and its number."""
@@ -198,7 +223,12 @@ class _Check:
             numbers[row["phase"]] = row["revision"]
             self._revisions[row["phase"], row["revision"]] = (row["sha256"], at)
         if self._head["artifact_count"] != len(self._revisions):
-            refuse("/run/artifact_count", "is not the number of /revisions", len(self._revisions), self._head["artifact_count"])  # fmt: skip
+            refuse(
+                "/run/artifact_count",
+                "is not the number of /revisions",
+                len(self._revisions),
+                self._head["artifact_count"],
+            )
 
     def _rest(self, state: RunState) -> None:
         """What the other sections refer to is there."""
@@ -214,7 +244,9 @@ class _Check:
                     case "requests":
                         _once(self._asked, row["id"], at)
                     case "decisions" if row["request_id"] not in self._asked:
-                        refuse(f"{at}/request_id", "names no request of the bundle", "one of /requests", row["request_id"])  # fmt: skip
+                        refuse(
+                            f"{at}/request_id", "names no request of the bundle", "one of /requests", row["request_id"]
+                        )
                     case "attachments" if row["sha256"] != sha256_hex(row["content"]):
                         refuse(f"{at}/sha256", "is not that of the content", sha256_hex(row["content"]), row["sha256"])
                     case "logs":
@@ -282,8 +314,12 @@ def _plan(definition: dict[str, Any]) -> CompiledTemplate:
         return compile_template(definition)
     except Refused as no:
         first = no.details[0] if no.details else None
-        refuse("/run/definition_sha256", "names a definition that this version cannot read",
-               "a wfe/1 template", f"{first.path}: {first.message}" if first else no.message)  # fmt: skip
+        refuse(
+            "/run/definition_sha256",
+            "names a definition that this version cannot read",
+            "a wfe/1 template",
+            f"{first.path}: {first.message}" if first else no.message,
+        )
 
 
 def _outline(phase: Any) -> tuple[Any, ...]:

@@ -71,14 +71,20 @@ def export_run(engine: Engine, run: str) -> Exported:
     with engine.store.read() as tx:
         record = engine.load(tx, run).record
         _refuse_broken(tx, record)
-        rows = {name: [_checked(name, index, row) for index, row in enumerate(_rows(tx, name, record))] for name in SECTIONS}  # fmt: skip
+        rows = {
+            name: [_checked(name, index, row) for index, row in enumerate(_rows(tx, name, record))] for name in SECTIONS
+        }
         place = place_of(engine, tx, record)
         head = head_of(record)
         _checked("run", None, head)
     found = Exported(record.id, head, place, rows | {LOGS: list(_logs(record, rows["evidence"]))})
     if found.size_bytes > MAX_BYTES:
-        raise Refused("too_large", f"Run {record.id} is larger than the {MAX_BYTES:,} bytes that can be imported.",
-                      "Copy the whole database instead: wfe-mcp backup", run=record.id)  # fmt: skip
+        raise Refused(
+            "too_large",
+            f"Run {record.id} is larger than the {MAX_BYTES:,} bytes that can be imported.",
+            "Copy the whole database instead: wfe-mcp backup",
+            run=record.id,
+        )
     return found
 
 
@@ -143,8 +149,12 @@ def head_of(record: RunRecord) -> dict[str, Any]:
 def _refuse_broken(tx: Tx, record: RunRecord) -> None:
     found = tx.verify_run(record.id)
     if found:
-        raise Refused("conflict", f"Run {record.id} is not what its log says: {found[0].where}: {found[0].message}.",
-                      f"See all of it: wfe-mcp verify {record.id}", run=record.id)  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"Run {record.id} is not what its log says: {found[0].where}: {found[0].message}.",
+            f"See all of it: wfe-mcp verify {record.id}",
+            run=record.id,
+        )
 
 
 def _know_keys(engine: Engine) -> None:
@@ -175,8 +185,12 @@ def _checked(section: str, index: int | None, row: dict[str, Any]) -> bytes:
     if section not in _BOUND:
         return shown.encode()
     place = pointer(section) if index is None else pointer(section, index)
-    raise Refused("needs_human", f"The run holds the key of a provider, at {place}: it is not exported.",
-                  "Replace the key where it was made, configure the new one, then export again.", (Detail(place, "holds a key"),))  # fmt: skip
+    raise Refused(
+        "needs_human",
+        f"The run holds the key of a provider, at {place}: it is not exported.",
+        "Replace the key where it was made, configure the new one, then export again.",
+        (Detail(place, "holds a key"),),
+    )
 
 
 def _without_hidden_bytes(encoded: str) -> str:

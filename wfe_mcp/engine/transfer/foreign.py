@@ -37,9 +37,17 @@ if TYPE_CHECKING:
 _VERSION = "1.0.0"
 
 _FROZEN: dict[str, Any] = {
-    "checks": {}, "context": [], "env": {}, "hash_prompts": False, "http_allow": [], "plugins": {}, "providers": {},
-    "roles": {}, "servers": {}, "shell": False,
-}  # fmt: skip
+    "checks": {},
+    "context": [],
+    "env": {},
+    "hash_prompts": False,
+    "http_allow": [],
+    "plugins": {},
+    "providers": {},
+    "roles": {},
+    "servers": {},
+    "shell": False,
+}
 """What the run may use: nothing."""
 
 
@@ -107,11 +115,17 @@ def _refuse_unkept(phase: Worked) -> None:
     try:
         faults = validate(phase.schema, phase.content).faults
     except Refused as no:
-        raise Refused(no.code, f"{phase.source} is refused: {no.message}", "Nothing was stored. " + no.hint, no.details) from None  # fmt: skip
+        raise Refused(
+            no.code, f"{phase.source} is refused: {no.message}", "Nothing was stored. " + no.hint, no.details
+        ) from None
     if faults:
         first = faults[0]
-        raise Refused("invalid_artifact", f"{phase.source} is refused at {first.path}: {first.message}",
-                      "Nothing was stored. Fix the file, then import it again.", tuple(faults))  # fmt: skip
+        raise Refused(
+            "invalid_artifact",
+            f"{phase.source} is refused at {first.path}: {first.message}",
+            "Nothing was stored. Fix the file, then import it again.",
+            tuple(faults),
+        )
 
 
 class _Bundle:
@@ -139,18 +153,42 @@ class _Bundle:
         if found.left_open:
             self._work(Cancel(reason=found.left_open[:1_000], by=self._by, at=found.ended))
         events = list(self._chained())
-        documents = [canonical_json(definition), codec.spec_text(plan.spec), canonical_json(found.inputs),
-                     canonical_json(_FROZEN | {"engine": found.kind})]  # fmt: skip
+        documents = [
+            canonical_json(definition),
+            codec.spec_text(plan.spec),
+            canonical_json(found.inputs),
+            canonical_json(_FROZEN | {"engine": found.kind}),
+        ]
         shas = [sha256_hex(text) for text in documents]
         state, last = self._state, self._events[-1][0]
         record = RunRecord(
-            id=self._id, project_id="", worktree="", template=found.template, template_version=_VERSION,
-            template_sha256=plan.sha256, definition_sha256=shas[0], spec_sha256=shas[1], inputs_sha256=shas[2],
-            frozen_sha256=shas[3], title=found.title, driver=None, triggered_by="", external_id="", status=state.status,
-            iteration=state.iteration, auto=state.auto, tainted=state.tainted, revision=1, last_seq=len(events),
-            last_hash=events[-1]["hash"], artifact_count=len(self._revisions), created_at=found.began, updated_at=last,
-            ended_at=last, archived_at=None,
-        )  # fmt: skip
+            id=self._id,
+            project_id="",
+            worktree="",
+            template=found.template,
+            template_version=_VERSION,
+            template_sha256=plan.sha256,
+            definition_sha256=shas[0],
+            spec_sha256=shas[1],
+            inputs_sha256=shas[2],
+            frozen_sha256=shas[3],
+            title=found.title,
+            driver=None,
+            triggered_by="",
+            external_id="",
+            status=state.status,
+            iteration=state.iteration,
+            auto=state.auto,
+            tainted=state.tainted,
+            revision=1,
+            last_seq=len(events),
+            last_hash=events[-1]["hash"],
+            artifact_count=len(self._revisions),
+            created_at=found.began,
+            updated_at=last,
+            ended_at=last,
+            archived_at=None,
+        )
         named = dict(zip(shas, documents, strict=True))
         rows = {name: list[bytes]() for name in PARTS}
         rows["documents"] = [
@@ -172,10 +210,22 @@ class _Bundle:
             return
         text = canonical_json(phase.content)
         self._revisions.append(
-            {"phase": phase.id, "attempt": 1, "iteration": 1, "name": phase.id, "revision": 1, "schema_name": phase.schema,
-             "content": text, "sha256": sha256_hex(text), "size_bytes": len(text.encode()), "source": "submit",
-             "note": phase.source, "at": phase.at, "sealed_at": phase.at if phase.is_accepted else None}
-        )  # fmt: skip
+            {
+                "phase": phase.id,
+                "attempt": 1,
+                "iteration": 1,
+                "name": phase.id,
+                "revision": 1,
+                "schema_name": phase.schema,
+                "content": text,
+                "sha256": sha256_hex(text),
+                "size_bytes": len(text.encode()),
+                "source": "submit",
+                "note": phase.source,
+                "at": phase.at,
+                "sealed_at": phase.at if phase.is_accepted else None,
+            }
+        )
         self._work(Submit(phase=path, revision=1, sha256=sha256_of(phase.content), by=self._by, at=phase.at))
 
     def _chained(self) -> Iterator[dict[str, Any]]:
@@ -186,8 +236,17 @@ class _Bundle:
         for seq, (at, event) in enumerate(self._events, 1):
             type_, payload = type(event).__name__, codec.payload_of(event)
             now = link_hash(before, Link(self._id, seq, type_, at, by, payload))
-            yield {"seq": seq, "type": type_, "at": at, "actor": by.actor, "channel": by.channel,
-                   "assurance": by.assurance, "payload": payload, "prev_hash": before, "hash": now}  # fmt: skip
+            yield {
+                "seq": seq,
+                "type": type_,
+                "at": at,
+                "actor": by.actor,
+                "channel": by.channel,
+                "assurance": by.assurance,
+                "payload": payload,
+                "prev_hash": before,
+                "hash": now,
+            }
             before = now
 
 
@@ -196,7 +255,20 @@ def _definition(found: Foreign) -> dict[str, Any]:
     phases: list[dict[str, Any]] = []
     for phase in found.phases:
         gates = [] if phase.is_accepted or phase.content is None else [{"kind": "approval"}]
-        phases.append({"id": phase.id, "title": phase.title, "prompt": phase.prompt, "gates": gates,
-                       "output": {"artifact": phase.id, "schema": phase.schema}})  # fmt: skip
-    return {"format": "wfe/1", "name": found.template, "version": _VERSION, "title": f"Imported from {found.kind}",
-            "inputs": {"type": "object"}, "phases": phases}  # fmt: skip
+        phases.append(
+            {
+                "id": phase.id,
+                "title": phase.title,
+                "prompt": phase.prompt,
+                "gates": gates,
+                "output": {"artifact": phase.id, "schema": phase.schema},
+            }
+        )
+    return {
+        "format": "wfe/1",
+        "name": found.template,
+        "version": _VERSION,
+        "title": f"Imported from {found.kind}",
+        "inputs": {"type": "object"},
+        "phases": phases,
+    }

@@ -101,8 +101,12 @@ def value_at(line: bytes, place: str) -> Any:
     except Refused as no:
         at = no.details[0] if no.details else Detail("", no.message)
         code = "too_large" if no.code == "too_large" else "invalid_artifact"
-        raise Refused(code, f"The bundle is refused at {place}{at.path}: {no.message}", _HINT,
-                      (Detail(place + at.path, at.message, at.expected, at.got),)) from None  # fmt: skip
+        raise Refused(
+            code,
+            f"The bundle is refused at {place}{at.path}: {no.message}",
+            _HINT,
+            (Detail(place + at.path, at.message, at.expected, at.got),),
+        ) from None
     if canonical_json(value).encode() != line:
         refuse(place, "is not written as an export writes it", "canonical JSON, one row a line", _shown(line))
     return value
@@ -114,8 +118,12 @@ _HINT = "Nothing was stored. Export the run again where it was worked, and copy 
 def refuse(place: str, message: str, expected: object = None, found: object = None) -> NoReturn:
     """The bundle is wrong at ``place``, a JSON pointer."""
     told = "" if expected is None else f": expected {expected!s:.200}, found {found!s:.200}"
-    raise Refused("invalid_artifact", f"The bundle is refused at {place or 'its whole'}: it {message}{told}.", _HINT,
-                  (Detail(place, message, expected, found),))  # fmt: skip
+    raise Refused(
+        "invalid_artifact",
+        f"The bundle is refused at {place or 'its whole'}: it {message}{told}.",
+        _HINT,
+        (Detail(place, message, expected, found),),
+    )
 
 
 def _opening(name: str) -> bytes:
@@ -212,7 +220,9 @@ class _Reader:
                 if len(line) > MAX_LINE
                 else f"it is larger than {MAX_BYTES:,} bytes"
             )
-            raise Refused("too_large", f"The bundle is refused at {place}: {what}.", "Nothing was stored.", (Detail(place, what),))  # fmt: skip
+            raise Refused(
+                "too_large", f"The bundle is refused at {place}: {what}.", "Nothing was stored.", (Detail(place, what),)
+            )
         if not line.endswith(b"\n"):
             refuse(place, f"ends in line {self._number}", "a line feed", _shown(line))
         if not line.startswith(b'"checksums":'):

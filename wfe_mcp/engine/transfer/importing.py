@@ -88,8 +88,11 @@ def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
     with engine.store.read() as tx:
         loaded = tx.load_run(found.run)
         if any(one.run_id == found.run for one in tx.pruned_runs(engine.project_id)):
-            raise Refused("conflict", f"Run {found.run} was here, and a person removed it: wfe-mcp prune.",
-                          "Import it into another database (WFE_DATABASE_URL).")  # fmt: skip
+            raise Refused(
+                "conflict",
+                f"Run {found.run} was here, and a person removed it: wfe-mcp prune.",
+                "Import it into another database (WFE_DATABASE_URL).",
+            )
         if loaded is None:
             return None
         record = loaded.record
@@ -98,8 +101,13 @@ def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
     if record.project_id != engine.project_id:
         raise Refused("conflict", f"Run {record.id} is here already, in another project.", hint)
     if (record.last_seq, record.last_hash) != (found.head["last_seq"], found.head["last_hash"]):
-        raise Refused("conflict", f"Run {record.id} is here already, with another history: its event {record.last_seq} is the last, "
-                      f"that of the bundle is {found.head['last_seq']}.", hint, run=record.id)  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"Run {record.id} is here already, with another history: its event {record.last_seq} is the last, "
+            f"that of the bundle is {found.head['last_seq']}.",
+            hint,
+            run=record.id,
+        )
     same = export_run(engine, record.id)
     for name, lines in same.rows.items():
         if lines != found.lines.rows[name] and name != LOGS:
@@ -125,14 +133,18 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry
 
     with engine.store.tx() as tx:
         if tx.load_run(found.run) is not None:
-            raise Refused("conflict", f"Run {found.run} came in meanwhile.", "Import it again: it says whether it is the same.")  # fmt: skip
+            raise Refused(
+                "conflict", f"Run {found.run} came in meanwhile.", "Import it again: it says whether it is the same."
+            )
         _write(engine, tx, by, found, {name: rows(name) for name in SECTIONS}, origin)
         _refuse_unlike(tx, found)
         if dry_run:
             raise _OnlyTried
 
 
-def _write(engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]) -> None:  # fmt: skip
+def _write(
+    engine: Engine, tx: Tx, by: By, found: Checked, rows: dict[str, Iterator[dict[str, Any]]], origin: dict[str, Any]
+) -> None:
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.store.repository import record_from
 
@@ -150,14 +162,25 @@ def _refuse_unlike(tx: Tx, found: Checked) -> None:
         kind, _, name = problems[0].where.partition(" ")
         section = _SECTION_OF.get(kind, "events")
         rows = enumerate(found.rows(section))
-        at = next((pointer(section, index) for index, row in rows if name in (row.get("id"), row.get("request_id"))), pointer(section))  # fmt: skip
+        at = next(
+            (pointer(section, index) for index, row in rows if name in (row.get("id"), row.get("request_id"))),
+            pointer(section),
+        )
         refuse(at, f"is not what the log says: {problems[0].message}", "what the log says", problems[0].where)
 
 
 _SECTION_OF = {
-    "evidence": "evidence", "request": "requests", "decision": "decisions", "refused": "refused", "step": "steps",
-    "opinion": "opinions", "model": "model_calls", "tool": "tool_calls", "revision": "revisions", "document": "documents",
-}  # fmt: skip
+    "evidence": "evidence",
+    "request": "requests",
+    "decision": "decisions",
+    "refused": "refused",
+    "step": "steps",
+    "opinion": "opinions",
+    "model": "model_calls",
+    "tool": "tool_calls",
+    "revision": "revisions",
+    "document": "documents",
+}
 
 
 def _mirrored(engine: Engine, found: Checked, *, only_missing: bool) -> int:

@@ -41,8 +41,14 @@ _TIME = "created_at"
 _LISTS = ("tests_added", "tests_changed", "commands_run", "failing_tests", "requirements_covered")
 _COUNTS = ("tests_run", "tests_passed")
 _FOUND = ("vulnerabilities", "issues", "findings", "security_issues")
-_NAMES = {"title": ("title", "name", "issue", "type"), "recommendation": ("recommendation", "remediation", "fix"),
-          "severity": ("severity",), "file": ("file",), "line": ("line",), "detail": ("detail", "description")}  # fmt: skip
+_NAMES = {
+    "title": ("title", "name", "issue", "type"),
+    "recommendation": ("recommendation", "remediation", "fix"),
+    "severity": ("severity",),
+    "file": ("file",),
+    "line": ("line",),
+    "detail": ("detail", "description"),
+}
 """What the fields of a finding are called there; the first that is set."""
 
 
@@ -63,10 +69,20 @@ def read_reports(content: bytes, place: Path) -> Foreign:
         reading.said.append(f"the reports name no times ({_TIME}): all of it is dated {_NO_TIME.date()}")
     roles = ", ".join(dict.fromkeys(phase.id.rpartition("_report")[0] for phase in phases))
     return Foreign(
-        KIND, "hub_reports", f"Role reports of Workflow Hub: {roles}"[:200], "hub", str(place.resolve().parent),
-        {"reports": told}, phases, phases[0].at, phases[-1].at, sha256_of(told), reading.left_open,
-        tuple(reading.said), tuple(reading.lost),
-    )  # fmt: skip
+        KIND,
+        "hub_reports",
+        f"Role reports of Workflow Hub: {roles}"[:200],
+        "hub",
+        str(place.resolve().parent),
+        {"reports": told},
+        phases,
+        phases[0].at,
+        phases[-1].at,
+        sha256_of(told),
+        reading.left_open,
+        tuple(reading.said),
+        tuple(reading.lost),
+    )
 
 
 class _ReportReader:
@@ -111,8 +127,16 @@ class _ReportReader:
         self._add(at, told, role, who, schema, content, is_accepted=not is_open)
 
     def _add(
-        self, at: str, told: dict[str, Any], role: str, who: str, schema: str, content: dict[str, Any], *, is_accepted: bool
-    ) -> None:  # fmt: skip
+        self,
+        at: str,
+        told: dict[str, Any],
+        role: str,
+        who: str,
+        schema: str,
+        content: dict[str, Any],
+        *,
+        is_accepted: bool,
+    ) -> None:
         if self.phases and not self.phases[-1].is_accepted:
             _refuse(
                 at, "it follows a hand-off that is still open", "a later one only after the end of the one before", who
@@ -120,9 +144,18 @@ class _ReportReader:
         name = role.replace("-", "_").lower()
         self._times[name] = count = self._times.get(name, 0) + 1
         when = max(_time(at, told), self.phases[-1].at if self.phases else _NO_TIME)
-        self.phases.append(Worked(f"{name}_report{'' if count == 1 else f'_{count}'}", f"Report of {role}",
-                                  "Imported: the role's instructions are in the inputs.", at or "the report", when, schema,
-                                  content, is_accepted))  # fmt: skip
+        self.phases.append(
+            Worked(
+                f"{name}_report{'' if count == 1 else f'_{count}'}",
+                f"Report of {role}",
+                "Imported: the role's instructions are in the inputs.",
+                at or "the report",
+                when,
+                schema,
+                content,
+                is_accepted,
+            )
+        )
 
     def _report(self, at: str, told: dict[str, Any], *, handed: bool) -> tuple[dict[str, Any] | None, str]:
         """The report of one entry and its pointer; None where there is none."""
@@ -198,5 +231,9 @@ def _time(at: str, told: dict[str, Any]) -> datetime:
 
 
 def _refuse(place: str, message: str, expected: object, found: object) -> NoReturn:
-    raise Refused("invalid_artifact", f"The reports are refused at {place or 'their whole'}: {message}.", _HINT,
-                  (Detail(place, message, expected, str(found)[:80]),))  # fmt: skip
+    raise Refused(
+        "invalid_artifact",
+        f"The reports are refused at {place or 'their whole'}: {message}.",
+        _HINT,
+        (Detail(place, message, expected, str(found)[:80]),),
+    )

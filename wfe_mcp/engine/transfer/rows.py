@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 PLACE = "place"
 
 _PLAIN: dict[str, Any] = {
-    "text": str, "integer": int, "float": float, "flag": bool, "time": datetime, "json": Any, "bytes": bytes,
-}  # fmt: skip
+    "text": str,
+    "integer": int,
+    "float": float,
+    "flag": bool,
+    "time": datetime,
+    "json": Any,
+    "bytes": bytes,
+}
 
 _SHA256 = r"^([0-9a-f]{64})?$"
 """Empty where nothing was judged."""
@@ -31,8 +37,13 @@ _SHA256 = r"^([0-9a-f]{64})?$"
 
 class _Row(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, val_json_bytes="base64", ser_json_bytes="base64",
-    )  # fmt: skip
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        val_json_bytes="base64",
+        ser_json_bytes="base64",
+    )
 
 
 class Log(_Row):

@@ -44,7 +44,9 @@ _WRITES_CODE = {"generate", "revise"}
 _CODE = re.compile(r"iteration-[1-9]\d{0,5}/code/.")
 _ANSWER = re.compile(r"iteration-[1-9]\d{0,5}/(planning|generation|review|revision)-response\.md")
 _BEYOND = "lies beyond where session.json stands"
-_KEPT = re.compile(r"(plan|standards-bundle|iteration-[1-9]\d{0,5}/(planning|generation|review|revision)-prompt|iteration-[1-9]\d{0,5}/revision-issues)\.md")  # fmt: skip
+_KEPT = re.compile(
+    r"(plan|standards-bundle|iteration-[1-9]\d{0,5}/(planning|generation|review|revision)-prompt|iteration-[1-9]\d{0,5}/revision-issues)\.md"
+)
 """Files that go along as inputs of the run: they are no artifact of a phase."""
 
 
@@ -128,11 +130,20 @@ class _SessionReader:
         except Refused as no:
             raise Refused(no.code, f"The session cannot be kept: {no.message}", _HINT, no.details) from None
         return Foreign(
-            KIND, "aiwf_session", f"Session {session.session_id[:8]} of {KIND}, profile {session.profile}"[:200], "aiwf",
-            self._root, inputs, phases, session.created_at, max(phases[-1].at, session.updated_at),
+            KIND,
+            "aiwf_session",
+            f"Session {session.session_id[:8]} of {KIND}, profile {session.profile}"[:200],
+            "aiwf",
+            self._root,
+            inputs,
+            phases,
+            session.created_at,
+            max(phases[-1].at, session.updated_at),
             sha256_of({path: hashlib.sha256(content).hexdigest() for path, content in self._files.items()}),
-            "" if session.phase == "complete" else self._left_open(), tuple(self._statements(places)), tuple(self._lost),
-        )  # fmt: skip
+            "" if session.phase == "complete" else self._left_open(),
+            tuple(self._statements(places)),
+            tuple(self._lost),
+        )
 
     def _places(self) -> list[tuple[int, str]]:
         """The phases that were reached, in order. Refuses what session.json names and no file shows."""
@@ -162,9 +173,13 @@ class _SessionReader:
 
     def _refuse_missing(self, place: tuple[int, str]) -> None:
         path, said = _answer(*place), self._session
-        raise Refused("invalid_artifact", f"The session is refused: {path} is missing or empty, and session.json says that "
-                      f"it continued from there (phase {said.phase}, iteration {said.current_iteration}).", _HINT,
-                      (Detail(path, "is missing or empty", "the answer of the phase", None),))  # fmt: skip
+        raise Refused(
+            "invalid_artifact",
+            f"The session is refused: {path} is missing or empty, and session.json says that "
+            f"it continued from there (phase {said.phase}, iteration {said.current_iteration}).",
+            _HINT,
+            (Detail(path, "is missing or empty", "the answer of the phase", None),),
+        )
 
     def _worked(self, places: list[tuple[int, str]]) -> list[Worked]:
         phases: list[Worked] = []
@@ -180,8 +195,18 @@ class _SessionReader:
                 f"${{inputs.files['{prompt}']}}" if prompt in self._files else f"ai-workflow-engine kept no {prompt}."
             )
             place = f"iteration-{number}" if schema == "file_bundle@1" else _answer(number, phase)
-            phases.append(Worked(name, f"{phase.capitalize()}, iteration {number}", told, place, at, schema,
-                                 content, not is_last or self._session.phase == "complete"))  # fmt: skip
+            phases.append(
+                Worked(
+                    name,
+                    f"{phase.capitalize()}, iteration {number}",
+                    told,
+                    place,
+                    at,
+                    schema,
+                    content,
+                    not is_last or self._session.phase == "complete",
+                )
+            )
         return phases
 
     def _content(self, number: int, phase: str) -> tuple[str, dict[str, Any] | None]:
@@ -256,8 +281,12 @@ class _SessionReader:
         except UnicodeDecodeError:
             text = "\0"
         if "\0" in text:
-            raise Refused("invalid_artifact", f"The session is refused: {path} is no UTF-8 text.", _HINT,
-                          (Detail(path, "is no UTF-8 text"),))  # fmt: skip
+            raise Refused(
+                "invalid_artifact",
+                f"The session is refused: {path} is no UTF-8 text.",
+                _HINT,
+                (Detail(path, "is no UTF-8 text"),),
+            )
         return text
 
     def _lose(self, path: str, why: str) -> None:
@@ -275,7 +304,9 @@ def _session(content: bytes) -> tuple[Any, Session]:
         details = tuple(
             Detail(pointer(*one["loc"]), one["msg"], _expected(one), repr(one.get("input"))[:80]) for one in faults
         )
-        raise Refused("invalid_artifact", f"{SESSION} is refused at {details[0].path}: {details[0].message}", _HINT, details) from None  # fmt: skip
+        raise Refused(
+            "invalid_artifact", f"{SESSION} is refused at {details[0].path}: {details[0].message}", _HINT, details
+        ) from None
     return raw, session
 
 
@@ -287,8 +318,12 @@ def _expected(fault: Any) -> str:
 
 
 def _refuse(place: str, message: str, expected: object, found: object) -> NoReturn:
-    raise Refused("invalid_artifact", f"{SESSION} is refused: {place} {message}.", _HINT,
-                  (Detail(place, message, expected, found),))  # fmt: skip
+    raise Refused(
+        "invalid_artifact",
+        f"{SESSION} is refused: {place} {message}.",
+        _HINT,
+        (Detail(place, message, expected, found),),
+    )
 
 
 def _sequence(iterations: int) -> Iterator[tuple[int, str]]:

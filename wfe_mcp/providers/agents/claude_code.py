@@ -37,16 +37,25 @@ if TYPE_CHECKING:
 
 _READING = ("Read", "Grep", "Glob")
 _OURS: dict[str, tuple[str, ...]] = {
-    "read": ("Read",), "list": ("Glob",), "search": ("Grep",), "write": ("Write",), "edit": ("Edit",), "bash": ("Bash",),
+    "read": ("Read",),
+    "list": ("Glob",),
+    "search": ("Grep",),
+    "write": ("Write",),
+    "edit": ("Edit",),
+    "bash": ("Bash",),
     "git": tuple(f"Bash(git {word}:*)" for word in ("status", "diff", "log", "show", "blame")),
     "git_commit": ("Bash(git add:*)", "Bash(git commit:*)"),
-}  # fmt: skip
+}
 """Names in a phase's ``tools_allowed`` → the names of the same tools in Claude Code."""
 _FAULTS: dict[str, FaultKind] = {
-    "authentication_failed": "wrong_key", "rate_limit": "rate_limited", "overloaded": "overloaded",
-    "model_not_found": "wrong_model", "billing_error": "refused", "invalid_request": "refused",
+    "authentication_failed": "wrong_key",
+    "rate_limit": "rate_limited",
+    "overloaded": "overloaded",
+    "model_not_found": "wrong_model",
+    "billing_error": "refused",
+    "invalid_request": "refused",
     "oauth_org_not_allowed": "wrong_key",
-}  # fmt: skip
+}
 _STATUSES: dict[int, FaultKind] = {
     401: "wrong_key",
     403: "wrong_key",
@@ -64,9 +73,13 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
     model = ["--model", connection.model] if connection.model else []
     folders = words_of(options.get("add_dirs"))
     return [
-        "-p", "--output-format", "stream-json", "--verbose",
+        "-p",
+        "--output-format",
+        "stream-json",
+        "--verbose",
         *model,
-        "--permission-mode", str(options.get("permission_mode", "acceptEdits" if writes else "default")),
+        "--permission-mode",
+        str(options.get("permission_mode", "acceptEdits" if writes else "default")),
         *listed("--allowedTools", allowed),
         *listed("--disallowedTools", options.get("disallowed_tools")),
         *listed("--max-turns", options.get("max_turns", task.limits.requests)),
@@ -74,19 +87,27 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
         *(["--add-dir", *folders] if folders else []),
         # Without its MCP servers: this server among them would offer the agent the very run that it works for.
         *([] if options.get("mcp_servers") else ["--strict-mcp-config"]),
-    ]  # fmt: skip
+    ]
 
 
 def _alone(connection: Connection) -> list[str]:
     """Without settings of user and project, memory files, hooks, skills, plugins, MCP servers and tools."""
     model = ["--model", connection.model] if connection.model else []
     return [
-        "-p", "--output-format", "stream-json", "--verbose",
+        "-p",
+        "--output-format",
+        "stream-json",
+        "--verbose",
         *model,
-        "--setting-sources", "", "--strict-mcp-config", "--disable-slash-commands", "--tools", "",
+        "--setting-sources",
+        "",
+        "--strict-mcp-config",
+        "--disable-slash-commands",
+        "--tools",
+        "",
         "--no-session-persistence",
         *listed("--max-budget-usd", connection.options.get("max_budget_usd")),
-    ]  # fmt: skip
+    ]
 
 
 _ISOLATION = Isolation(
@@ -168,11 +189,24 @@ CLAUDE_CODE = Agent(
     key="ANTHROPIC_API_KEY",
     variables=(
         *NETWORK,
-        "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_CONFIG_DIR",
-        "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_GIT_BASH_PATH",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_MODEL",
+        "CLAUDE_CONFIG_DIR",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CODE_USE_BEDROCK",
+        "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CODE_GIT_BASH_PATH",
     ),
     options=(
-        "permission_mode", "allowed_tools", "disallowed_tools", "max_turns", "max_budget_usd", "add_dirs", "mcp_servers",
+        "permission_mode",
+        "allowed_tools",
+        "disallowed_tools",
+        "max_turns",
+        "max_budget_usd",
+        "add_dirs",
+        "mcp_servers",
     ),
     install="npm install -g @anthropic-ai/claude-code",
     login="run `claude` once and log in there, or set ANTHROPIC_API_KEY (a reviewer reads no login from the keychain of "
@@ -180,4 +214,4 @@ CLAUDE_CODE = Agent(
     arguments=_arguments,
     hear=_hear,
     isolation=_ISOLATION,
-)  # fmt: skip
+)

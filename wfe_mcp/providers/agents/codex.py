@@ -40,25 +40,42 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
     options = connection.options
     sandbox = "workspace-write" if connection.fs_ability == "local-write" else "read-only"
     return [
-        "exec", "--json", "--skip-git-repo-check", "--color", "never",
-        "--sandbox", str(options.get("sandbox", sandbox)),
+        "exec",
+        "--json",
+        "--skip-git-repo-check",
+        "--color",
+        "never",
+        "--sandbox",
+        str(options.get("sandbox", sandbox)),
         *listed("--model", connection.model or None),
         *listed("--profile", options.get("profile")),
         *(word for folder in words_of(options.get("add_dirs")) for word in ("--add-dir", folder)),
         *(word for setting in words_of(options.get("config")) for word in ("-c", setting)),
         "-",
-    ]  # fmt: skip
+    ]
 
 
 _OFF = (
-    "shell_tool", "unified_exec", "view_image", "hooks", "plugins", "apps", "goals", "multi_agent", "browser_use",
-    "computer_use", "image_generation",
-)  # fmt: skip
+    "shell_tool",
+    "unified_exec",
+    "view_image",
+    "hooks",
+    "plugins",
+    "apps",
+    "goals",
+    "multi_agent",
+    "browser_use",
+    "computer_use",
+    "image_generation",
+)
 """Its features by which a model could act or read, or others could speak to it."""
 _ALONE = (
-    "project_doc_max_bytes=0", "project_root_markers=[]", "skills.include_instructions=false", 'web_search="disabled"',
+    "project_doc_max_bytes=0",
+    "project_root_markers=[]",
+    "skills.include_instructions=false",
+    'web_search="disabled"',
     *(f"features.{name}=false" for name in _OFF),
-)  # fmt: skip
+)
 _VENDORS_KEYS = ("model_", "openai_base_url", "chatgpt_base_url", "service_tier")
 _INSTRUCTING = ("model_instructions_file", "model_catalog")
 
@@ -74,12 +91,19 @@ def _alone(connection: Connection) -> list[str]:
         if setting.startswith(_VENDORS_KEYS) and not setting.startswith(_INSTRUCTING)
     ]
     return [
-        "exec", "--json", "--skip-git-repo-check", "--color", "never", "--sandbox", "read-only",
-        "--ignore-user-config", "--ignore-rules",
+        "exec",
+        "--json",
+        "--skip-git-repo-check",
+        "--color",
+        "never",
+        "--sandbox",
+        "read-only",
+        "--ignore-user-config",
+        "--ignore-rules",
         *listed("--model", connection.model or None),
         *(word for setting in (*kept, *_ALONE) for word in ("-c", setting)),
         "-",
-    ]  # fmt: skip
+    ]
 
 
 def _model(config: Path) -> str:

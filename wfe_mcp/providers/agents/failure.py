@@ -17,42 +17,66 @@ if TYPE_CHECKING:
 _TEST = "Then test it: wfe-mcp providers test {provider}"
 
 _ROWS: dict[FaultKind, tuple[str, str]] = {
-    "not_installed": ("Provider {provider!r} needs the program {program!r}, which is not on PATH.",
-                      "Install it ({install}), or set its path in `argv` of the provider. " + _TEST),
+    "not_installed": (
+        "Provider {provider!r} needs the program {program!r}, which is not on PATH.",
+        "Install it ({install}), or set its path in `argv` of the provider. " + _TEST,
+    ),
     "not_configured": ("Provider {provider!r} cannot be used{said}.", "Correct it in config.toml. " + _TEST),
     "wrong_key": ("Provider {provider!r} ({program}) is not logged in{said}.", "Log in: {login}. " + _TEST),
-    "wrong_model": ("Provider {provider!r} ({program}) has no model {model}{said}.",
-                    "Set another one, or none for its default."),
-    "no_route": ("Provider {provider!r} ({program}) cannot reach its vendor{said}.",
-                 "Check network and proxy (HTTPS_PROXY passes to it). " + _TEST),
-    "tls": ("Provider {provider!r} ({program}) does not trust the certificate of its vendor{said}.",
-            "For a private authority, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its certificate."),
-    "rate_limited": ("Provider {provider!r} ({program}) reached a limit of its vendor{said}.",
-                     "Wait, or use another provider."),
-    "overloaded": ("The vendor of provider {provider!r} ({program}) is overloaded or unavailable{said}.",
-                   "Wait, or use another provider."),
-    "timeout": ("Provider {provider!r} ({program}) did not end in time{said}.",
-                "Retry, or raise its time-outs."),
-    "unparsable": ("Provider {provider!r} ({program}) did not answer in the required form{said}.",
-                   "Retry, or use another provider."),
-    "refused": ("Provider {provider!r} ({program}) refused to work{said}.",
-                "Check its account and the options of the provider."),
+    "wrong_model": (
+        "Provider {provider!r} ({program}) has no model {model}{said}.",
+        "Set another one, or none for its default.",
+    ),
+    "no_route": (
+        "Provider {provider!r} ({program}) cannot reach its vendor{said}.",
+        "Check network and proxy (HTTPS_PROXY passes to it). " + _TEST,
+    ),
+    "tls": (
+        "Provider {provider!r} ({program}) does not trust the certificate of its vendor{said}.",
+        "For a private authority, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its certificate.",
+    ),
+    "rate_limited": (
+        "Provider {provider!r} ({program}) reached a limit of its vendor{said}.",
+        "Wait, or use another provider.",
+    ),
+    "overloaded": (
+        "The vendor of provider {provider!r} ({program}) is overloaded or unavailable{said}.",
+        "Wait, or use another provider.",
+    ),
+    "timeout": ("Provider {provider!r} ({program}) did not end in time{said}.", "Retry, or raise its time-outs."),
+    "unparsable": (
+        "Provider {provider!r} ({program}) did not answer in the required form{said}.",
+        "Retry, or use another provider.",
+    ),
+    "refused": (
+        "Provider {provider!r} ({program}) refused to work{said}.",
+        "Check its account and the options of the provider.",
+    ),
     "stopped": ("The work of provider {provider!r} was stopped.", ""),
     "other": ("Provider {provider!r} ({program}) failed{said}.", "See its log. " + _TEST),
-}  # fmt: skip
+}
 
 _WORDS: tuple[tuple[FaultKind, str], ...] = (
     ("refused", r"credit balance|insufficient.quota|billing|\b402\b"),
     ("tls", r"certificate|self.signed|\bCERT_"),
     ("rate_limited", r"\b429\b|rate.?limit|too many requests|usage limit|quota|RESOURCE_EXHAUSTED"),
-    ("wrong_key", r"\b40[13]\b|unauthori[sz]ed|unauthenticated|authentication|api.?key|not logged in|log ?in\b|oauth|"
-                  r"auth method"),
-    ("wrong_model", r"\bmodel\b[^\n]{0,100}(not found|not exist|unknown|not supported)|model_not_found|\b404\b[^\n]{0,40}model|"
-                    r"\bmodel: "),
+    (
+        "wrong_key",
+        r"\b40[13]\b|unauthori[sz]ed|unauthenticated|authentication|api.?key|not logged in|log ?in\b|oauth|"
+        r"auth method",
+    ),
+    (
+        "wrong_model",
+        r"\bmodel\b[^\n]{0,100}(not found|not exist|unknown|not supported)|model_not_found|\b404\b[^\n]{0,40}model|"
+        r"\bmodel: ",
+    ),
     ("overloaded", r"\b(529|50[0234])\b|overloaded|unavailable|at capacity|internal (server )?error"),
-    ("no_route", r"ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ConnectionRefused|fetch failed|unable to connect|failed to connect|"
-                 r"error sending request|stream disconnected|network"),
-)  # fmt: skip
+    (
+        "no_route",
+        r"ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|ConnectionRefused|fetch failed|unable to connect|failed to connect|"
+        r"error sending request|stream disconnected|network",
+    ),
+)
 """Patterns of messages; the first match determines the kind."""
 
 _WAIT = re.compile(
@@ -64,18 +88,27 @@ _MOST = 300
 
 
 def fault(
-    kind: FaultKind, agent: Agent, connection: Connection, said: str = "", *,
-    usage: Usage | None = None, retry_after_s: float | None = None,
-) -> ProviderFault:  # fmt: skip
+    kind: FaultKind,
+    agent: Agent,
+    connection: Connection,
+    said: str = "",
+    *,
+    usage: Usage | None = None,
+    retry_after_s: float | None = None,
+) -> ProviderFault:
     """The fault of a row of the table. ``said``: the agent's own message."""
     message, hint = _ROWS[kind]
     shown = " ".join(said.split())
     if connection.api_key:
         shown = shown.replace(connection.api_key, "…")
     words = {
-        "provider": connection.provider, "program": (connection.argv or agent.program)[0], "model": connection.model or "its default",
-        "install": agent.install, "login": agent.login, "said": f": {shown[:_MOST].rstrip('.')}" if shown else "",
-    }  # fmt: skip
+        "provider": connection.provider,
+        "program": (connection.argv or agent.program)[0],
+        "model": connection.model or "its default",
+        "install": agent.install,
+        "login": agent.login,
+        "said": f": {shown[:_MOST].rstrip('.')}" if shown else "",
+    }
     return ProviderFault(
         kind, message.format(**words), hint.format(**words), usage=usage or Usage(), retry_after_s=retry_after_s
     )

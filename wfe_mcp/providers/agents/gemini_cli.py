@@ -42,8 +42,10 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
     options = connection.options
     approval = "auto_edit" if connection.fs_ability == "local-write" else "default"
     return [
-        "--output-format", "stream-json",
-        "--approval-mode", str(options.get("approval_mode", approval)),
+        "--output-format",
+        "stream-json",
+        "--approval-mode",
+        str(options.get("approval_mode", approval)),
         # The user started the run in this folder; Gemini only reads in a folder that it does not trust.
         "--skip-trust",
         *listed("--model", connection.model or None),
@@ -51,7 +53,7 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
         *listed("--allowed-tools", options.get("allowed_tools")),
         *listed("--include-directories", options.get("include_directories")),
         *([] if options.get("mcp_servers") else ["--allowed-mcp-server-names", _NO_SERVER]),
-    ]  # fmt: skip
+    ]
 
 
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION")
@@ -72,11 +74,17 @@ _ALONE: Given = {
 def _alone(connection: Connection) -> list[str]:
     """Without extensions and MCP servers; the rest is in its settings (``_ALONE``)."""
     return [
-        "--output-format", "stream-json", "--approval-mode", "default",
+        "--output-format",
+        "stream-json",
+        "--approval-mode",
+        "default",
         "--skip-trust",  # of the empty folder; it refuses to start in one that is not trusted
         *listed("--model", connection.model or None),
-        "--extensions", "none", "--allowed-mcp-server-names", _NO_SERVER,
-    ]  # fmt: skip
+        "--extensions",
+        "none",
+        "--allowed-mcp-server-names",
+        _NO_SERVER,
+    ]
 
 
 def _files(config: Path, env: Mapping[str, str]) -> Mapping[str, str]:
@@ -164,8 +172,15 @@ GEMINI_CLI = Agent(
     key="GEMINI_API_KEY",
     variables=(
         *NETWORK,
-        "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION",
-        "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_GCA", "GOOGLE_APPLICATION_CREDENTIALS", "GEMINI_CLI_HOME",
+        "GEMINI_API_KEY",
+        "GOOGLE_API_KEY",
+        "GOOGLE_GEMINI_BASE_URL",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_CLOUD_LOCATION",
+        "GOOGLE_GENAI_USE_VERTEXAI",
+        "GOOGLE_GENAI_USE_GCA",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GEMINI_CLI_HOME",
     ),
     options=("approval_mode", "sandbox", "allowed_tools", "include_directories", "mcp_servers"),
     install="npm install -g @google/gemini-cli",
@@ -174,4 +189,4 @@ GEMINI_CLI = Agent(
     hear=_hear,
     isolation=_ISOLATION,
     exits={41: "wrong_key", 42: "refused"},
-)  # fmt: skip
+)

@@ -29,10 +29,15 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.agents.agent import Isolation
 
 _HOMES: Mapping[str, str] = {
-    "HOME": "", "USERPROFILE": "", "APPDATA": "AppData/Roaming", "LOCALAPPDATA": "AppData/Local",
-    "XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share", "XDG_CACHE_HOME": ".cache",
+    "HOME": "",
+    "USERPROFILE": "",
+    "APPDATA": "AppData/Roaming",
+    "LOCALAPPDATA": "AppData/Local",
+    "XDG_CONFIG_HOME": ".config",
+    "XDG_DATA_HOME": ".local/share",
+    "XDG_CACHE_HOME": ".cache",
     "XDG_STATE_HOME": ".local/state",
-}  # fmt: skip
+}
 """Variables that lead to a user's settings → where they lead in the new home folder."""
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 _LEFT_OUT = ("XDG_RUNTIME_DIR", "XDG_CONFIG_DIRS", "XDG_DATA_DIRS")
@@ -84,9 +89,12 @@ def _environment(isolation: Isolation, env: Mapping[str, str], home: Path, tempo
     kept = {name: value for name, value in env.items() if name not in _LEFT_OUT}
     homes = {name: str(home / path) for name, path in _HOMES.items() if name in env or name == "HOME"}
     return (
-        kept | homes | {name: str(temporary) for name in _TEMPORARY} | dict(isolation.environment)
+        kept
+        | homes
+        | {name: str(temporary) for name in _TEMPORARY}
+        | dict(isolation.environment)
         | {isolation.variable: str(home / isolation.default)}
-    )  # fmt: skip
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -99,8 +99,11 @@ class RunProgram(Protocol):
 Why = Literal["ended", "cancelled", "timed_out", "silent", "tool_limit"]
 
 _ENDINGS: dict[Why, Literal["cancelled", "timed_out", "tool_limit"]] = {
-    "cancelled": "cancelled", "timed_out": "timed_out", "silent": "timed_out", "tool_limit": "tool_limit",
-}  # fmt: skip
+    "cancelled": "cancelled",
+    "timed_out": "timed_out",
+    "silent": "timed_out",
+    "tool_limit": "tool_limit",
+}
 _WHY: dict[Why, str] = {
     "cancelled": "The work was stopped.",
     "timed_out": "The agent did not finish within {total_s:g} s.",
@@ -230,9 +233,15 @@ def _value(root: Path, place: str, heard: Hearing) -> dict[str, Any] | None:
 
 
 def _worked(
-    agent: Agent, connection: Connection, task: Task, prompt: str, around: Surroundings, child: _Child,
-    listener: Listener, should_stop: ShouldStop,
-) -> tuple[Why, Hearing]:  # fmt: skip
+    agent: Agent,
+    connection: Connection,
+    task: Task,
+    prompt: str,
+    around: Surroundings,
+    child: _Child,
+    listener: Listener,
+    should_stop: ShouldStop,
+) -> tuple[Why, Hearing]:
     """Run the agent once. It is announced and reported as one call: the number of its calls is known only at its end."""
     _require_program(agent, connection, child)
     heard = Hearing(agent, listener, around.clock, heard_at=around.clock())

@@ -27,9 +27,15 @@ async def submit_artifact(
     Give artifact or path.
     """
     found = await call.answer(
-        views.tool_answers.submit_artifact, run=run, phase=phase, attempt=attempt, artifact=artifact, path=path, note=note,
+        views.tool_answers.submit_artifact,
+        run=run,
+        phase=phase,
+        attempt=attempt,
+        artifact=artifact,
+        path=path,
+        note=note,
         attach=attach,
-    )  # fmt: skip
+    )
     if found.run is None or found.state != "gating":
         return found
     made = found.shown(views.run_models.SubmittedView)
@@ -55,6 +61,11 @@ async def read_artifact(
     them.
     """
     return await call.answer(
-        views.tool_answers.read_artifact, run=run, phase=phase, artifact=artifact, revision=revision, pointer=pointer,
+        views.tool_answers.read_artifact,
+        run=run,
+        phase=phase,
+        artifact=artifact,
+        revision=revision,
+        pointer=pointer,
         against=against,
-    )  # fmt: skip
+    )

@@ -23,9 +23,14 @@ async def start_run(
     same idempotency_key returns the same run.
     """
     return await call.answer(
-        views.tool_answers.start_run, template=template, inputs=inputs, title=title, driver=driver, auto=auto,
+        views.tool_answers.start_run,
+        template=template,
+        inputs=inputs,
+        title=title,
+        driver=driver,
+        auto=auto,
         idempotency_key=idempotency_key,
-    )  # fmt: skip
+    )
 
 
 async def status(

@@ -74,11 +74,17 @@ _CLAIM = (
     update(JOB)
     .where(JOB.c.id == _FIRST_DUE)
     .values(
-        status=JobStatus.RUNNING, lease_owner=bindparam("owner"), lease_until=bindparam("until"), started_at=bindparam("now"),
-        fence=JOB.c.fence + 1, tries=JOB.c.tries + 1, child_pid=None, child_started_at=None,
+        status=JobStatus.RUNNING,
+        lease_owner=bindparam("owner"),
+        lease_until=bindparam("until"),
+        started_at=bindparam("now"),
+        fence=JOB.c.fence + 1,
+        tries=JOB.c.tries + 1,
+        child_pid=None,
+        child_started_at=None,
     )
     .returning(*_COLUMNS)
-)  # fmt: skip
+)
 
 _HELD = and_(JOB.c.id == bindparam("id_"), JOB.c.fence == bindparam("fence_"), JOB.c.status == JobStatus.RUNNING)
 _HEARTBEAT = update(JOB).where(_HELD, ~JOB.c.cancel_requested).values(lease_until=bindparam("until"))
@@ -87,17 +93,25 @@ _END = (
     update(JOB)
     .where(_HELD)
     .values(
-        status=bindparam("status_"), result=bindparam("result_"), error=bindparam("error_"),
-        finished_at=bindparam("at"), lease_owner=None, lease_until=None,
+        status=bindparam("status_"),
+        result=bindparam("result_"),
+        error=bindparam("error_"),
+        finished_at=bindparam("at"),
+        lease_owner=None,
+        lease_until=None,
     )
-)  # fmt: skip
+)
 _AGAIN = (
     update(JOB)
     .where(_HELD)
     .values(
-        status=JobStatus.QUEUED, error=bindparam("error_"), run_at=bindparam("run_at_"), lease_owner=None, lease_until=None
+        status=JobStatus.QUEUED,
+        error=bindparam("error_"),
+        run_at=bindparam("run_at_"),
+        lease_owner=None,
+        lease_until=None,
     )
-)  # fmt: skip
+)
 _HOLD = (
     update(JOB)
     .where(JOB.c.status == JobStatus.QUEUED, JOB.c.effect == Effect.NON_REPEATABLE)

@@ -78,10 +78,13 @@ _END_TOOL = (
     update(TOOL_CALL)
     .where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
     .values(
-        ok=bindparam("ok_"), duration_ms=bindparam("ms"), output=bindparam("output_"),
-        output_sha256=bindparam("sha256"), output_bytes=bindparam("size"),
+        ok=bindparam("ok_"),
+        duration_ms=bindparam("ms"),
+        output=bindparam("output_"),
+        output_sha256=bindparam("sha256"),
+        output_bytes=bindparam("size"),
     )
-)  # fmt: skip
+)
 _TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
     TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
 )
@@ -94,14 +97,17 @@ _USES = (
 )
 _TOOL_TOTALS = (
     select(
-        TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name, func.count(TOOL_CALL.c.id),
+        TOOL_CALL.c.phase,
+        TOOL_CALL.c.attempt,
+        TOOL_CALL.c.name,
+        func.count(TOOL_CALL.c.id),
         func.coalesce(func.sum(case((TOOL_CALL.c.ok.is_(False), 1), else_=0)), 0),
         func.coalesce(func.sum(TOOL_CALL.c.duration_ms), 0),
     )
     .where(TOOL_CALL.c.run_id == bindparam("run_"))
     .group_by(TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name)
     .order_by(func.min(TOOL_CALL.c.started_at))
-)  # fmt: skip
+)
 _CALLS_FROM = _SELECT.where(_CALL.run_id == bindparam("run_"), _CALL.started_at >= bindparam("since_")).order_by(
     _CALL.started_at, _CALL.id
 )
@@ -160,9 +166,14 @@ class ModelCallRepository(Repository):
         return self._run(_END, values) == 1
 
     def model_calls(
-        self, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,
-        *, job_id: str | None = None, limit: int = 1000,
-    ) -> list[CallRecord]:  # fmt: skip
+        self,
+        run_id: RunId | None = None,
+        phase: PhasePath | None = None,
+        attempt: int | None = None,
+        *,
+        job_id: str | None = None,
+        limit: int = 1000,
+    ) -> list[CallRecord]:
         """Calls of a run, phase, attempt or job, newest first."""
         named = ((_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.job_id, job_id))
         query = _SELECT.where(*(column == value for column, value in named if value is not None))
@@ -179,10 +190,16 @@ class ModelCallRepository(Repository):
         return {str(phase): str(model) for phase, model, _ in self._connection.execute(query)}
 
     def usage(
-        self, *, run_id: RunId | None = None, phase: PhasePath | None = None, attempt: int | None = None,
-        project_id: str | None = None, since: datetime | None = None, until: datetime | None = None,
+        self,
+        *,
+        run_id: RunId | None = None,
+        phase: PhasePath | None = None,
+        attempt: int | None = None,
+        project_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         template: str | None = None,
-    ) -> UsageRecord:  # fmt: skip
+    ) -> UsageRecord:
         """Total use of the calls of a run (or one phase), of a project, or of all; begun ``since`` … ``until``.
 
         ``template``: only its runs. Calls of imported runs count only with their run: they were paid for elsewhere.
@@ -193,9 +210,15 @@ class ModelCallRepository(Repository):
         return UsageRecord(*self._connection.execute(query).one())
 
     def usage_by(
-        self, by: UsageBy, *, run_id: RunId | None = None, project_id: str | None = None, since: datetime | None = None,
-        until: datetime | None = None, template: str | None = None,
-    ) -> list[tuple[str, UsageRecord]]:  # fmt: skip
+        self,
+        by: UsageBy,
+        *,
+        run_id: RunId | None = None,
+        project_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        template: str | None = None,
+    ) -> list[tuple[str, UsageRecord]]:
         """The same, one line for each template, phase, role, model or (UTC) day; the most expensive first, days newest first."""
         key = _GROUPS[by].label("key_")
         query = (
@@ -236,9 +259,13 @@ class ModelCallRepository(Repository):
         """Record the tool's output; long output is cut in the middle. False when its end is recorded already."""
         text = _clean(output)
         values = {
-            "id_": call_id, "ok_": ok, "ms": duration_ms, "output_": _cut(text), "sha256": sha256_hex(text),
+            "id_": call_id,
+            "ok_": ok,
+            "ms": duration_ms,
+            "output_": _cut(text),
+            "sha256": sha256_hex(text),
             "size": len(text.encode()),
-        }  # fmt: skip
+        }
         return self._run(_END_TOOL, values) == 1
 
     def add_tool_call(
@@ -250,9 +277,15 @@ class ModelCallRepository(Repository):
             return False
         text = _clean(output)
         values = row_from(new, TOOL_CALL) | {
-            "id": call_id, "input": _kept_input(new), "started_at": at, "ok": ok, "duration_ms": duration_ms,
-            "output": _cut(text), "output_sha256": sha256_hex(text), "output_bytes": len(text.encode()),
-        }  # fmt: skip
+            "id": call_id,
+            "input": _kept_input(new),
+            "started_at": at,
+            "ok": ok,
+            "duration_ms": duration_ms,
+            "output": _cut(text),
+            "output_sha256": sha256_hex(text),
+            "output_bytes": len(text.encode()),
+        }
         self._run(_KNOWN_TOOL, values)
         return True
 
@@ -279,12 +312,20 @@ class ModelCallRepository(Repository):
 
 
 def _which(
-    run_id: RunId | None, phase: PhasePath | None, attempt: int | None, project_id: str | None, since: datetime | None,
-    until: datetime | None, template: str | None,
-) -> list[ColumnElement[bool]]:  # fmt: skip
+    run_id: RunId | None,
+    phase: PhasePath | None,
+    attempt: int | None,
+    project_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    template: str | None,
+) -> list[ColumnElement[bool]]:
     named = (
-        (_CALL.run_id, run_id), (_CALL.phase, phase), (_CALL.attempt, attempt), (_CALL.project_id, project_id),
-    )  # fmt: skip
+        (_CALL.run_id, run_id),
+        (_CALL.phase, phase),
+        (_CALL.attempt, attempt),
+        (_CALL.project_id, project_id),
+    )
     found = [column == value for column, value in named if value is not None]
     found += [] if run_id is not None else [_MADE_HERE]
     found += [] if since is None else [_CALL.started_at >= since]

@@ -94,12 +94,14 @@ _SECTIONS: dict[str, _Section] = {
     "evidence": _section(EVIDENCE, left_out=_HERE),
     "requests": _section(REQUEST, left_out=_HERE),
     "decisions": _section(DECISION),
-    "steps": _section(STEP_RUN, *(STEP_RUN.c[name] for name in ("phase", "attempt", "position", "step")), left_out=_HERE),
+    "steps": _section(
+        STEP_RUN, *(STEP_RUN.c[name] for name in ("phase", "attempt", "position", "step")), left_out=_HERE
+    ),
     "opinions": _section(OPINION, left_out=_HERE),
     "model_calls": _section(MODEL_CALL, left_out=_HERE),
     "tool_calls": _section(TOOL_CALL, left_out=_HERE),
     "attachments": _section(ATTACHMENT, ATTACHMENT.c.number, left_out=_HERE),
-}  # fmt: skip
+}
 
 _RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "state"})
 RUN_COLUMNS = tuple(column.name for column in RUN.columns if column.name not in _RUN_LEFT_OUT)
@@ -171,15 +173,21 @@ class BundleRepository(EventRepository):
         for name, section in _SECTIONS.items():
             if name == "documents":
                 continue
-            here = {column: value for column, value in (("run_id", record.id), ("project_id", record.project_id)) if column in section.table.c}  # fmt: skip
+            here = {
+                column: value
+                for column, value in (("run_id", record.id), ("project_id", record.project_id))
+                if column in section.table.c
+            }
             empty = {column.name: None for column in section.columns}
             try:
                 self._in_parts(insert(section.table), ({**empty, **row, **here} for row in sections[name]), name)
             except IntegrityError as error:
                 raise Refused(
-                    "conflict", f"The bundle names something in /{name} that another run here has already: {error.orig}.",
-                    "Import it into another database (WFE_DATABASE_URL).", (Detail(pointer(name), str(error.orig)),),
-                ) from None  # fmt: skip
+                    "conflict",
+                    f"The bundle names something in /{name} that another run here has already: {error.orig}.",
+                    "Import it into another database (WFE_DATABASE_URL).",
+                    (Detail(pointer(name), str(error.orig)),),
+                ) from None
 
     def _in_parts(self, statement: Any, rows: Iterable[dict[str, Any]], section: str) -> None:
         waiting = iter(rows)
@@ -197,9 +205,15 @@ def _column(column: Column[Any], as_json: frozenset[str]) -> ColumnOf:
 
 
 _KINDS: tuple[tuple[type, ColumnKind], ...] = (
-    (UtcDateTime, "time"), (JsonText, "json"), (Word, "word"), (Number, "number"), (Boolean, "flag"), (Float, "float"),
-    (Integer, "integer"), (LargeBinary, "bytes"),
-)  # fmt: skip
+    (UtcDateTime, "time"),
+    (JsonText, "json"),
+    (Word, "word"),
+    (Number, "number"),
+    (Boolean, "flag"),
+    (Float, "float"),
+    (Integer, "integer"),
+    (LargeBinary, "bytes"),
+)
 
 
 def _kind(column: Column[Any]) -> ColumnKind:

@@ -167,9 +167,17 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
         """Remove a finished run with all its rows, and those of ``documents`` that no row names any more."""
         assert run.ended_at is not None, "the table refuses it too"
         left = PrunedRun(
-            run.id, run.project_id, run.template, run.title, run.last_seq, run.last_hash, run.created_at, run.ended_at,
-            at, by.actor,
-        )  # fmt: skip
+            run.id,
+            run.project_id,
+            run.template,
+            run.title,
+            run.last_seq,
+            run.last_hash,
+            run.created_at,
+            run.ended_at,
+            at,
+            by.actor,
+        )
         self._run(_NEW, row_from(left, PRUNED_RUN))
         self.drop_found(run.id)  # reads the rows again, so it comes before their removal
         self._run(_FORGET_CALLS, {"run_": run.id})

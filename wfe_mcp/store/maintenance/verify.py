@@ -146,8 +146,12 @@ class VerifyRepository(EventRepository, SealedRepository):
             if sha256_hex(row.content) != row.sha256:
                 yield Problem(where, _OTHER, code="content_edited", since=at)
             elif row.sha256 != sha256:
-                yield Problem(where, f"it has another sha256 than the log says: {row.sha256[:12]}, not {sha256[:12]}",
-                              code="content_edited", since=at)  # fmt: skip
+                yield Problem(
+                    where,
+                    f"it has another sha256 than the log says: {row.sha256[:12]}, not {sha256[:12]}",
+                    code="content_edited",
+                    since=at,
+                )
         for (phase, number), (_, at) in said.items():
             where = f"revision {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)

@@ -12,9 +12,19 @@ from wfe_mcp.core.dataclass import dataclass
 ColumnKind = Literal["text", "word", "number", "integer", "float", "flag", "time", "json", "bytes"]
 
 SECTIONS = (
-    "documents", "events", "revisions", "refused", "evidence", "requests", "decisions", "steps", "opinions", "model_calls",
-    "tool_calls", "attachments",
-)  # fmt: skip
+    "documents",
+    "events",
+    "revisions",
+    "refused",
+    "evidence",
+    "requests",
+    "decisions",
+    "steps",
+    "opinions",
+    "model_calls",
+    "tool_calls",
+    "attachments",
+)
 """The sections in the order in which they are written: a row comes before the rows that refer to it."""
 
 

@@ -136,8 +136,14 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
 
 def _key(request: NewRequest | RequestRecord) -> tuple[object, ...]:
     return (
-        request.run_id, request.phase, request.attempt, request.stage, request.gate, request.sha256, request.tree,
-    )  # fmt: skip
+        request.run_id,
+        request.phase,
+        request.attempt,
+        request.stage,
+        request.gate,
+        request.sha256,
+        request.tree,
+    )
 
 
 def _is_expired(request: RequestRecord, at: datetime) -> bool:

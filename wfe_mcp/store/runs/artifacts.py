@@ -34,11 +34,12 @@ _TAKEN = insert(REVISION).from_select(
     ["run_id", *(column.name for column in _COPIED)],
     select(bindparam("to_", type_=REVISION.c.run_id.type), *_COPIED)
     .where(
-        REVISION.c.run_id == bindparam("origin_"), REVISION.c.phase == bindparam("phase_"),
+        REVISION.c.run_id == bindparam("origin_"),
+        REVISION.c.phase == bindparam("phase_"),
         REVISION.c.revision <= bindparam("revision_"),
     )
     .order_by(REVISION.c.id),
-)  # fmt: skip
+)
 _HEADS = select(*columns_for(RevisionHead, REVISION)).where(*_OF_PHASE).order_by(REVISION.c.revision)
 _FULL = select(*columns_for(RevisionRecord, REVISION))
 _LAST = (
@@ -110,7 +111,9 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
 
     def take_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
         """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""
-        places = [{"origin_": origin, "to_": run_id, "phase_": phase, "revision_": number} for phase, number in newest.items()]  # fmt: skip
+        places = [
+            {"origin_": origin, "to_": run_id, "phase_": phase, "revision_": number} for phase, number in newest.items()
+        ]
         self._run(_TAKEN, places)
         self._run(_COUNTED, {"run_id_": run_id, "count_": count})
         self._leave_to_find(run_id)

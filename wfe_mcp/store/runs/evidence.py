@@ -20,9 +20,11 @@ _OF_RUN = _SELECT.where(EVIDENCE.c.run_id == bindparam("run_id")).order_by(
 )
 _SKIPPED = func.json_extract(EVIDENCE.c.data, "$.tests.skipped")
 _COUNTED = select(_SKIPPED).where(
-    EVIDENCE.c.kind == "command", EVIDENCE.c.at < bindparam("before"), _SKIPPED.is_not(None),
+    EVIDENCE.c.kind == "command",
+    EVIDENCE.c.at < bindparam("before"),
+    _SKIPPED.is_not(None),
     func.json_extract(EVIDENCE.c.data, "$.check") == bindparam("check"),
-)  # fmt: skip
+)
 _OF_PROJECT = (
     _COUNTED.join(RUN, RUN.c.id == EVIDENCE.c.run_id)
     .where(RUN.c.project_id == bindparam("project"), OURS, func.json_extract(EVIDENCE.c.data, "$.passed").is_(True))

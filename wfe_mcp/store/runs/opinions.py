@@ -40,8 +40,15 @@ class OpinionRepository(SearchIndexRepository):
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
     ) -> OpinionRecord | None:
         """The stored opinion of this reviewer and model for exactly the same question about the same bytes."""
-        values = {"project_id_": project_id, "asked_by_": asked_by, "reviewer_": reviewer, "provider_": provider, "model_": model,
-                  "question_": question, "artifact_": artifact}  # fmt: skip
+        values = {
+            "project_id_": project_id,
+            "asked_by_": asked_by,
+            "reviewer_": reviewer,
+            "provider_": provider,
+            "model_": model,
+            "question_": question,
+            "artifact_": artifact,
+        }
         return self._first(OpinionRecord, _SAME, values)
 
     def opinions(self, run_id: RunId, phase: PhasePath | None = None) -> list[OpinionRecord]:

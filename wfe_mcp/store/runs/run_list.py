@@ -84,10 +84,11 @@ _PRUNED = (
     select(PRUNED_RUN.c.run_id, PRUNED_RUN.c.at, PRUNED_RUN.c.actor)
     .where(
         PRUNED_RUN.c.project_id == bindparam("project_id"),
-        PRUNED_RUN.c.run_id >= bindparam("prefix"), PRUNED_RUN.c.run_id < bindparam("end"),
+        PRUNED_RUN.c.run_id >= bindparam("prefix"),
+        PRUNED_RUN.c.run_id < bindparam("end"),
     )
     .limit(1)
-)  # fmt: skip
+)
 
 
 class RunListRepository(Repository):

@@ -15,9 +15,20 @@ from wfe_mcp.store.runs.runs import RunRepository
 from wfe_mcp.store.schema.layout import EVENT, MODEL_CALL, RUN
 
 _SILENT = (
-    "RunStarted", "WhenAnswered", "LocksNamed", "NextJudged", "RecordsKept", "DecisionSigned", "CheckpointTaken", "AutoSwitched",
-    "LoopOpened", "LoopFinished", "ItemClosed", "RollbackBegan", "RollbackAbandoned",
-)  # fmt: skip
+    "RunStarted",
+    "WhenAnswered",
+    "LocksNamed",
+    "NextJudged",
+    "RecordsKept",
+    "DecisionSigned",
+    "CheckpointTaken",
+    "AutoSwitched",
+    "LoopOpened",
+    "LoopFinished",
+    "ItemClosed",
+    "RollbackBegan",
+    "RollbackAbandoned",
+)
 _BARE = ("RunPaused", "RunResumed", "RunBlocked", "RunReopened", "RunCompleted", "RunCancelled", "RunFailed")
 
 
@@ -44,14 +55,18 @@ class TimelineRepository(RunRepository):
     """Times over runs."""
 
     def timelines(
-        self, project_id: str | None = None, template: str | None = None, since: datetime | None = None,
+        self,
+        project_id: str | None = None,
+        template: str | None = None,
+        since: datetime | None = None,
         run_id: RunId | None = None,
-    ) -> Iterator[Timeline]:  # fmt: skip
+    ) -> Iterator[Timeline]:
         """Runs by project (None: all), by template, started at or after ``since``, or one run; in order of their ids."""
         chosen = _chosen(project_id, template, since, run_id)
         runs = {
-            row.id: row for row in self._connection.execute(select(RUN.c.id, RUN.c.template, RUN.c.spec_sha256).where(*chosen))
-        }  # fmt: skip
+            row.id: row
+            for row in self._connection.execute(select(RUN.c.id, RUN.c.template, RUN.c.spec_sha256).where(*chosen))
+        }
         query = (
             select(
                 EVENT.c.run_id, EVENT.c.type, EVENT.c.at, case((EVENT.c.type.in_(_BARE), null()), else_=EVENT.c.payload)
@@ -64,20 +79,25 @@ class TimelineRepository(RunRepository):
             yield Timeline(run, runs[run].template, self._spec(runs[run].spec_sha256), events)
 
     def usage_of_phases(
-        self, project_id: str | None = None, template: str | None = None, since: datetime | None = None,
+        self,
+        project_id: str | None = None,
+        template: str | None = None,
+        since: datetime | None = None,
         run_id: RunId | None = None,
-    ) -> list[tuple[str, str, int, float]]:  # fmt: skip
+    ) -> list[tuple[str, str, int, float]]:
         """Template, phase, tokens and cost in dollars of these runs' model calls."""
         call = MODEL_CALL.c
         query = (
             select(
-                RUN.c.template, func.coalesce(call.phase, ""), func.sum(call.input_tokens + call.output_tokens),
+                RUN.c.template,
+                func.coalesce(call.phase, ""),
+                func.sum(call.input_tokens + call.output_tokens),
                 func.sum(func.coalesce(call.cost_usd, 0.0)),
             )
             .join(RUN, RUN.c.id == call.run_id)
             .where(*_chosen(project_id, template, since, run_id))
             .group_by(RUN.c.template, call.phase)
-        )  # fmt: skip
+        )
         return [(row[0], row[1], int(row[2]), float(row[3])) for row in self._connection.execute(query)]
 
 

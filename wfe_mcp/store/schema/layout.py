@@ -89,6 +89,37 @@ OPINION = Table(
     Index(None, "run_id", "at"),
 )
 
+PROCESS = Table(
+    "process",
+    METADATA,
+    Column("host", String, primary_key=True), Column("pid", Integer, primary_key=True),
+    Column("started_at", Float, primary_key=True), Column("kind", String, nullable=False),
+    Column("client_pid", Integer, nullable=True), Column("client_started_at", Float, nullable=True),
+    Column("project_id", String, nullable=True), Column("port", Integer, nullable=True),
+)
+
+JOB = Table(
+    "job",
+    METADATA,
+    Column("id", String, primary_key=True), Column("kind", String, nullable=False),
+    Column("queue", String, nullable=False), Column("limit_key", String, nullable=True),
+    Column("status", Word(JobStatus), nullable=False), Column("priority", Integer, nullable=False),
+    Column("run_at", UtcDateTime, nullable=False), Column("tries", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False), Column("effect", Word(Effect), nullable=False),
+    Column("fence", Integer, nullable=False), Column("lease_owner", String, nullable=True),
+    Column("lease_until", UtcDateTime, nullable=True), Column("cancel_requested", Boolean, nullable=False),
+    Column("cancel_reason", String, nullable=True), Column("timeout_s", Float, nullable=True),
+    Column("dedupe_key", String, nullable=True, unique=True),
+    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
+    Column("attempt", Integer, nullable=True), Column("child_pid", Integer, nullable=True),
+    Column("child_started_at", Float, nullable=True), Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime, nullable=True), Column("finished_at", UtcDateTime, nullable=True),
+    Column("payload", JsonText, nullable=False), Column("result", JsonText, nullable=True),
+    Column("error", Text, nullable=True), Index(None, "created_at", "id"), Index(None, "queue", "started_at"),
+    Index(None, "run_id", "phase", "attempt"), Index(None, "status", "lease_until"),
+    Index(None, "status", "priority", "run_at"),
+)
+
 PRUNED_RUN = Table(
     "pruned_run",
     METADATA,
@@ -324,35 +355,4 @@ SETTING_EVENT = Table(
     Column("at", UtcDateTime, nullable=False), Column("actor", String, nullable=False),
     Column("channel", Word(Channel), nullable=False), Column("assurance", Number(Assurance), nullable=False),
     Column("prev_hash", String, nullable=False), Column("hash", String, nullable=False),
-)
-
-PROCESS = Table(
-    "process",
-    METADATA,
-    Column("host", String, primary_key=True), Column("pid", Integer, primary_key=True),
-    Column("started_at", Float, primary_key=True), Column("kind", String, nullable=False),
-    Column("client_pid", Integer, nullable=True), Column("client_started_at", Float, nullable=True),
-    Column("project_id", String, nullable=True), Column("port", Integer, nullable=True),
-)
-
-JOB = Table(
-    "job",
-    METADATA,
-    Column("id", String, primary_key=True), Column("kind", String, nullable=False),
-    Column("queue", String, nullable=False), Column("limit_key", String, nullable=True),
-    Column("status", Word(JobStatus), nullable=False), Column("priority", Integer, nullable=False),
-    Column("run_at", UtcDateTime, nullable=False), Column("tries", Integer, nullable=False),
-    Column("max_attempts", Integer, nullable=False), Column("effect", Word(Effect), nullable=False),
-    Column("fence", Integer, nullable=False), Column("lease_owner", String, nullable=True),
-    Column("lease_until", UtcDateTime, nullable=True), Column("cancel_requested", Boolean, nullable=False),
-    Column("cancel_reason", String, nullable=True), Column("timeout_s", Float, nullable=True),
-    Column("dedupe_key", String, nullable=True, unique=True),
-    Column("run_id", String, ForeignKey("run.id"), nullable=True), Column("phase", String, nullable=True),
-    Column("attempt", Integer, nullable=True), Column("child_pid", Integer, nullable=True),
-    Column("child_started_at", Float, nullable=True), Column("created_at", UtcDateTime, nullable=False),
-    Column("started_at", UtcDateTime, nullable=True), Column("finished_at", UtcDateTime, nullable=True),
-    Column("payload", JsonText, nullable=False), Column("result", JsonText, nullable=True),
-    Column("error", Text, nullable=True), Index(None, "created_at", "id"), Index(None, "queue", "started_at"),
-    Index(None, "run_id", "phase", "attempt"), Index(None, "status", "lease_until"),
-    Index(None, "status", "priority", "run_at"),
 )

@@ -68,8 +68,17 @@ def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
     content = json.loads(revision.content)
     note = (("", revision.note),) if revision.note else ()
     where = (revision.phase, revision.attempt, (revision.name, revision.revision))
-    yield SearchEntry(Kind.ARTIFACT, "revision", str(row_id), revision.at, f"{revision.name} {revision.phase}",
-                (*said(content), *note), 0, f"{revision.name}, revision {revision.revision}", *where)  # fmt: skip
+    yield SearchEntry(
+        Kind.ARTIFACT,
+        "revision",
+        str(row_id),
+        revision.at,
+        f"{revision.name} {revision.phase}",
+        (*said(content), *note),
+        0,
+        f"{revision.name}, revision {revision.revision}",
+        *where,
+    )
     found = _findings(content, "/findings")
     yield from _finding_entries("revision", str(row_id), revision.at, found, revision.name, *where)
 
@@ -86,8 +95,18 @@ def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> 
     texts = tuple(("", text) for text in told if isinstance(text, str) and text)
     if texts:
         phase = payload.get("phase")
-        yield SearchEntry(Kind.EVENT, "event", str(seq), at, f"{type_} {phase or ''}", texts, 0, f"{type_}, event {seq}",
-                    PhasePath(phase) if phase else None, payload.get("attempt"))  # fmt: skip
+        yield SearchEntry(
+            Kind.EVENT,
+            "event",
+            str(seq),
+            at,
+            f"{type_} {phase or ''}",
+            texts,
+            0,
+            f"{type_}, event {seq}",
+            PhasePath(phase) if phase else None,
+            payload.get("attempt"),
+        )
 
 
 def _blocker(seq: int, at: datetime, payload: Mapping[str, Any]) -> SearchEntry:
@@ -103,24 +122,54 @@ def of_attachment(found: AttachmentRecord) -> Iterator[SearchEntry]:
     """The entry of an attached file: its name, its note, and the beginning of a text."""
     text = found.content[:ATTACHED_BYTES].decode(errors="ignore") if found.media_type == "text/plain" else ""
     texts = tuple(("", each) for each in (found.name, found.note, text) if each)
-    yield SearchEntry(Kind.ATTACHMENT, "attachment", found.id, found.at, f"{found.name} {found.phase}", texts, 0,
-                f"attached file {found.name}", found.phase, found.attempt, (f"attachment:{found.number}", 0))  # fmt: skip
+    yield SearchEntry(
+        Kind.ATTACHMENT,
+        "attachment",
+        found.id,
+        found.at,
+        f"{found.name} {found.phase}",
+        texts,
+        0,
+        f"attached file {found.name}",
+        found.phase,
+        found.attempt,
+        (f"attachment:{found.number}", 0),
+    )
 
 
 def of_decision(request: str, phase: PhasePath, attempt: int, decision: DecisionRecord) -> Iterator[SearchEntry]:
     """The entry of a person's decision."""
     said_so = "approved" if decision.approved else "rejected"
     texts = (("", decision.comment or f"{said_so} by {decision.actor}, without a comment"),)
-    yield SearchEntry(Kind.DECISION, "decision", request, decision.at, f"{said_so} {decision.actor} {phase}", texts, 0,
-                f"{said_so} by {decision.actor}", phase, attempt)  # fmt: skip
+    yield SearchEntry(
+        Kind.DECISION,
+        "decision",
+        request,
+        decision.at,
+        f"{said_so} {decision.actor} {phase}",
+        texts,
+        0,
+        f"{said_so} by {decision.actor}",
+        phase,
+        attempt,
+    )
 
 
 def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
     """The entries of an opinion and of each of its findings."""
     by, where = f"opinion of {opinion.reviewer}", (opinion.phase, opinion.attempt)
     whole = tuple(each for key in ("summary", "suggestion") for each in said(opinion.value.get(key)))
-    yield SearchEntry(Kind.FINDING, "opinion", opinion.id, opinion.at, f"opinion {opinion.reviewer} {opinion.verdict}",
-                whole or (("", opinion.verdict),), 0, f"{by}: {opinion.verdict}", *where)  # fmt: skip
+    yield SearchEntry(
+        Kind.FINDING,
+        "opinion",
+        opinion.id,
+        opinion.at,
+        f"opinion {opinion.reviewer} {opinion.verdict}",
+        whole or (("", opinion.verdict),),
+        0,
+        f"{by}: {opinion.verdict}",
+        *where,
+    )
     yield from _finding_entries("opinion", opinion.id, opinion.at, _findings(opinion.value, ""), by, *where)
 
 
@@ -141,9 +190,15 @@ def _findings(value: object, pointer: str) -> list[tuple[str, Mapping[str, Any]]
 
 
 def _finding_entries(
-    source: str, ref: str, at: datetime, found: list[tuple[str, Mapping[str, Any]]], by: str, phase: PhasePath | None,
-    attempt: int | None, artifact: tuple[str, int] | None = None,
-) -> Iterator[SearchEntry]:  # fmt: skip
+    source: str,
+    ref: str,
+    at: datetime,
+    found: list[tuple[str, Mapping[str, Any]]],
+    by: str,
+    phase: PhasePath | None,
+    attempt: int | None,
+    artifact: tuple[str, int] | None = None,
+) -> Iterator[SearchEntry]:
     for part, (pointer, finding) in enumerate(found, start=1):
         severity = finding.get("severity")
         label = f"finding of {by}" + (f" ({severity})" if severity in SEVERITIES else "")

@@ -125,9 +125,21 @@ def _says(groups: Sequence[Sequence[re.Pattern[str]]], title: str) -> bool:
 def _hit_of(row: Row[Any], entry: SearchEntry, pointer: str, words: str, *, is_archived: bool) -> Hit:
     name, revision = entry.artifact or ("", None)
     return Hit(
-        entry.kind, row.source, row.project_id, RunId(row.run_id) if row.run_id else None, entry.label, words, entry.at,
-        entry.phase, entry.attempt, name, revision, int(row.ref) if row.source == "event" else None, pointer, is_archived,
-    )  # fmt: skip
+        entry.kind,
+        row.source,
+        row.project_id,
+        RunId(row.run_id) if row.run_id else None,
+        entry.label,
+        words,
+        entry.at,
+        entry.phase,
+        entry.attempt,
+        name,
+        revision,
+        int(row.ref) if row.source == "event" else None,
+        pointer,
+        is_archived,
+    )
 
 
 def _mark(cursor: str) -> _Mark:

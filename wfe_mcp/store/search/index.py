@@ -124,9 +124,17 @@ class SearchIndexRepository(Repository):
         for id_, entry in sorted(self._with_ids(entries), key=lambda each: each[0]):
             place, title, text = _words_of(project, run_id, entry)
             rows.append(
-                {"id": id_, "project_id": project, "run_id": run_id or None, "kind": entry.kind, "source": entry.source,
-                 "ref": entry.ref, "part": entry.part, "title": title[:_TITLE_CHARS]}
-            )  # fmt: skip
+                {
+                    "id": id_,
+                    "project_id": project,
+                    "run_id": run_id or None,
+                    "kind": entry.kind,
+                    "source": entry.source,
+                    "ref": entry.ref,
+                    "part": entry.part,
+                    "title": title[:_TITLE_CHARS],
+                }
+            )
             texts.append((id_, place, title, text))
         self._run(_NEW_ENTRIES, rows)
         if texts:

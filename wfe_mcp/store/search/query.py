@@ -85,8 +85,11 @@ def parse_query(text: str) -> Query:
             "bad_argument", "The query holds no word.", 'Give words, a "phrase", or a beginning such as pars*'
         )
     if not all(wanted for wanted, _ in asked):
-        raise Refused("bad_argument", "NOT takes away from something: here it stands alone.",
-                      "Give a word to find before it, such as: timeout NOT test")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            "NOT takes away from something: here it stands alone.",
+            "Give a word to find before it, such as: timeout NOT test",
+        )
     return Query(asked)
 
 
@@ -95,8 +98,11 @@ def _term(text: str, *, is_prefix: bool) -> Term | None:
     if not found:
         return None
     if is_prefix and found[-1].isascii() and len(found[-1]) < _SHORTEST_PREFIX:
-        raise Refused("bad_argument", f"'{text[:40]}' is too short a beginning: {_SHORTEST_PREFIX} letters at least.",
-                      "Write more of the word before the star.")  # fmt: skip
+        raise Refused(
+            "bad_argument",
+            f"'{text[:40]}' is too short a beginning: {_SHORTEST_PREFIX} letters at least.",
+            "Write more of the word before the star.",
+        )
     return Term(found, is_prefix)
 
 

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _STOPS = {"end": "end_turn", "length": "max_tokens", "refusal": "refusal"}
-_ERRORS = {400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
-           404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 504: "timeout_error",
-           529: "overloaded_error"}  # fmt: skip
+_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 
 
 def wanted(body: Mapping[str, Any], _path: str) -> Wanted:
@@ -37,9 +45,11 @@ def whole(reply: Reply, asked: Wanted) -> dict[str, Any]:
     for call_id, name, given in reply.calls:
         content.append({"type": "tool_use", "id": call_id, "name": name, "input": json.loads(given)})
     return {
-        **_message(asked, reply), "content": content, "stop_reason": _stop(reply),
+        **_message(asked, reply),
+        "content": content,
+        "stop_reason": _stop(reply),
         "usage": {"input_tokens": reply.input_tokens, "output_tokens": reply.output_tokens},
-    }  # fmt: skip
+    }
 
 
 def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
@@ -68,9 +78,15 @@ def failed(status: int, message: str, kind: str) -> dict[str, Any]:
 
 def _message(asked: Wanted, reply: Reply) -> dict[str, Any]:
     return {
-        "id": "msg_1", "type": "message", "role": "assistant", "model": asked.model, "content": [], "stop_reason": None,
-        "stop_sequence": None, "usage": {"input_tokens": reply.input_tokens, "output_tokens": 1},
-    }  # fmt: skip
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": asked.model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": reply.input_tokens, "output_tokens": 1},
+    }
 
 
 def _stop(reply: Reply) -> str:

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _STOPS = {"end": "stop", "length": "length", "refusal": "content_filter"}
-_ERRORS = {401: ("invalid_request_error", "invalid_api_key"), 404: ("invalid_request_error", "model_not_found"),
-           429: ("requests", "rate_limit_exceeded")}  # fmt: skip
+_ERRORS = {
+    401: ("invalid_request_error", "invalid_api_key"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("requests", "rate_limit_exceeded"),
+}
 
 
 def wanted(body: Mapping[str, Any], _path: str) -> Wanted:
@@ -71,9 +74,10 @@ def _envelope(kind: str, asked: Wanted) -> dict[str, Any]:
 
 def _usage(reply: Reply) -> dict[str, int]:
     return {
-        "prompt_tokens": reply.input_tokens, "completion_tokens": reply.output_tokens,
+        "prompt_tokens": reply.input_tokens,
+        "completion_tokens": reply.output_tokens,
         "total_tokens": reply.input_tokens + reply.output_tokens,
-    }  # fmt: skip
+    }
 
 
 def _stop(reply: Reply) -> str:

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _STOPS = {"end": "STOP", "length": "MAX_TOKENS", "refusal": "SAFETY"}
-_ERRORS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
-           429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE", 529: "UNAVAILABLE"}  # fmt: skip
+_ERRORS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    529: "UNAVAILABLE",
+}
 
 
 def wanted(body: Mapping[str, Any], path: str) -> Wanted:
@@ -61,7 +68,8 @@ def _said(parts: list[dict[str, Any]], reply: Reply, asked: Wanted, *, ended: bo
     if ended:
         candidate["finishReason"] = _STOPS[reply.stop]
     usage = {
-        "promptTokenCount": reply.input_tokens, "candidatesTokenCount": reply.output_tokens,
+        "promptTokenCount": reply.input_tokens,
+        "candidatesTokenCount": reply.output_tokens,
         "totalTokenCount": reply.input_tokens + reply.output_tokens,
-    }  # fmt: skip
+    }
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": asked.model, "responseId": "gen_1"}

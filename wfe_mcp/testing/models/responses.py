@@ -44,11 +44,13 @@ def whole(reply: Reply, asked: Wanted) -> dict[str, Any]:
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": [_whole_item(item) for item in _items(reply)],
         "usage": {
-            "input_tokens": reply.input_tokens, "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": reply.output_tokens, "output_tokens_details": {"reasoning_tokens": 0},
+            "input_tokens": reply.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": reply.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": reply.input_tokens + reply.output_tokens,
         },
-    }  # fmt: skip
+    }
 
 
 def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
@@ -112,7 +114,20 @@ def _whole_item(item: dict[str, Any]) -> dict[str, Any]:
 
 def _response(asked: Wanted) -> dict[str, Any]:
     return {
-        "id": "resp_1", "object": "response", "created_at": 1_767_225_600, "status": "in_progress", "error": None,
-        "incomplete_details": None, "instructions": None, "metadata": {}, "model": asked.model, "output": [],
-        "parallel_tool_calls": True, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0, "usage": None,
-    }  # fmt: skip
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1_767_225_600,
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "model": asked.model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "temperature": 1.0,
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": 1.0,
+        "usage": None,
+    }

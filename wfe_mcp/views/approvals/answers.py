@@ -45,9 +45,10 @@ def ask_approval(
     data |= {"url": url} if url else {}
     at_page = f"open {url} or to " if url else ""
     refused = Refused(
-        "needs_human", f"{phase!r} awaits the user's approval. This is expected, not an error.",
+        "needs_human",
+        f"{phase!r} awaits the user's approval. This is expected, not an error.",
         f"Never ask for a PIN. Ask the user to {at_page}run this in a terminal of their own: {command}{' (sign with a passkey)' if signs else ''}",
-    )  # fmt: skip
+    )
     envelope = envelope_of(found, f"{phase}: awaits the user's approval", data, phase=phase, error=refused)
     wait = Next("status", {"run": found.loaded.record.id, "wait_s": 45}, why="waits for a change")
     return replace(envelope, next=(wait, *(move for move in envelope.next if move.tool != "status"))[:3])
@@ -107,7 +108,12 @@ def reject(engine: Engine, by: By, run: str, phase: str, feedback: str, to: str 
         loaded = approvals.reject(engine, by, run, phase, feedback, to=to or None)
         return after_move(engine, loaded.record.id, phase, "rejected")
     if to:
-        raise Refused("needs_human", "Only the user can send the run back to an earlier phase.",
-                      f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT", run=run, phase=phase)  # fmt: skip
+        raise Refused(
+            "needs_human",
+            "Only the user can send the run back to an earlier phase.",
+            f"Ask the user to run: wfe-mcp reject {run} {typed(phase)} --to {typed(to)} --feedback TEXT",
+            run=run,
+            phase=phase,
+        )
     loaded = approvals.withdraw(engine, by, run, phase, feedback)
     return after_move(engine, loaded.record.id, phase, "withdrawn; a new attempt is open")

@@ -15,8 +15,14 @@ def attachments_shown(tx: Tx, run: RunId, attempt: Attempt) -> tuple[AttachmentS
     """The files attached to ``attempt``, oldest first."""
     return tuple(
         AttachmentShown(
-            each.number, each.name, each.media_type, each.size_bytes, each.sha256, f"{each.actor} ({each.channel})", each.note
+            each.number,
+            each.name,
+            each.media_type,
+            each.size_bytes,
+            each.sha256,
+            f"{each.actor} ({each.channel})",
+            each.note,
         )
         for each in tx.attachments(run)
         if each.phase == attempt.phase and each.attempt in {attempt.number, attempt.made_in}
-    )  # fmt: skip
+    )

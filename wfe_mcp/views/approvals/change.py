@@ -58,10 +58,15 @@ def _last_approved(state: RunState) -> str | None:
         (attempt.started_at, attempt.approved_tree or attempt.tree)
         for tries in state.attempts.values()
         for attempt in tries
-        if attempt.status is AttemptStatus.COMPLETED and (attempt.approved_tree or attempt.tree) is not None and attempt.started_at is not None
-        if any(_is_approved(state, attempt, each.gate) for each in attempt.verdicts
-               if each.stage is Stage.AFTER and each.kind is VerdictKind.PASS)
-    ]  # fmt: skip
+        if attempt.status is AttemptStatus.COMPLETED
+        and (attempt.approved_tree or attempt.tree) is not None
+        and attempt.started_at is not None
+        if any(
+            _is_approved(state, attempt, each.gate)
+            for each in attempt.verdicts
+            if each.stage is Stage.AFTER and each.kind is VerdictKind.PASS
+        )
+    ]
     return max(found)[1] if found else None
 
 

@@ -27,9 +27,10 @@ def typed_comments(given: Iterable[str]) -> list[LineComment]:
         read = _TYPED.fullmatch(text)
         if read is None:
             raise Refused(
-                "bad_argument", f"{text[:80]!r} is no comment on a line.",
+                "bad_argument",
+                f"{text[:80]!r} is no comment on a line.",
                 "Write FILE:LINE=TEXT: --comment 'src/app.py:12=Name the unit'. For a removed line: FILE:-LINE=TEXT.",
-            )  # fmt: skip
+            )
         side: Side = "old" if read["old"] else "new"
         found.append(LineComment(read["file"], int(read["line"]), read["text"], side))
     return found

@@ -29,10 +29,15 @@ _CONDITION_CHARS = 160
 """A longer condition is cut in its line; the details have all of it."""
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
 _DETAILS = (
-    ("command", "argv_run"), ("exit code", "exit_code"), ("must not change", "unchanged"), ("changed", "changed"),
-    ("condition", "assert"), ("coverage", "coverage_percent"), ("ignored files that may matter", "ignored"),
+    ("command", "argv_run"),
+    ("exit code", "exit_code"),
+    ("must not change", "unchanged"),
+    ("changed", "changed"),
+    ("condition", "assert"),
+    ("coverage", "coverage_percent"),
+    ("ignored files that may matter", "ignored"),
     ("notes", "notes"),
-)  # fmt: skip
+)
 
 
 def gate_lines(
@@ -70,10 +75,13 @@ def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, 
     state = state_of(verdict, data)
     level = "" if state == "skipped" else level_of(gate.kind, data) or ""
     return GateEvidence(
-        gate_name(gate), state, _text(gate, verdict, data),
-        "" if found is None else found.at.isoformat(timespec="seconds"), tuple(_details(gate, found)),
+        gate_name(gate),
+        state,
+        _text(gate, verdict, data),
+        "" if found is None else found.at.isoformat(timespec="seconds"),
+        tuple(_details(gate, found)),
         level,
-    )  # fmt: skip
+    )
 
 
 def _asks(gate: Gate) -> str:
@@ -146,9 +154,12 @@ def program_text(program: Mapping[str, Any]) -> str:
 
 
 def opinions_shown(
-    lines: Sequence[GateEvidence], gates: Sequence[Gate], attempt: Attempt, evidence: Sequence[EvidenceRecord],
+    lines: Sequence[GateEvidence],
+    gates: Sequence[Gate],
+    attempt: Attempt,
+    evidence: Sequence[EvidenceRecord],
     asked: Sequence[OpinionRecord],
-) -> tuple[OpinionShown, ...]:  # fmt: skip
+) -> tuple[OpinionShown, ...]:
     """What each reviewer says of the open revision: those of the gates, also who was not asked, then those asked by a call."""
     found: list[OpinionShown] = []
     seen: set[str] = set()
@@ -198,11 +209,14 @@ def _shown(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | N
         return OpinionShown(reviewer, model, "not run", fault or "The reviewer did not answer.")
     findings = tuple(
         Finding(
-            str(each.get("severity", "")), str(each.get("title", "")), _location(each), str(each.get("detail", "")),
+            str(each.get("severity", "")),
+            str(each.get("title", "")),
+            _location(each),
+            str(each.get("detail", "")),
             str(each.get("recommendation", "")),
         )
         for each in value.get("findings", ())
-    )  # fmt: skip
+    )
     summary = str(value.get("summary") or (f"{plural(len(findings), 'finding')}" if findings else "no summary"))
     return OpinionShown(
         reviewer, model, _OPINIONS.get(verdict, "not run"), summary, findings, str(value.get("suggestion", ""))

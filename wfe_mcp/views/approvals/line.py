@@ -51,17 +51,28 @@ def waiting_line(
         recorded, asked = tx.evidence(record.id), tx.opinions(record.id, request.phase)
         decisions = decisions_of(tx, found)
     of_attempt = [
-        each for number in dict.fromkeys((attempt.made_in, attempt.number))
-        for each in recorded if (each.phase, each.attempt) == (request.phase, number)
-    ]  # fmt: skip
+        each
+        for number in dict.fromkeys((attempt.made_in, attempt.number))
+        for each in recorded
+        if (each.phase, each.attempt) == (request.phase, number)
+    ]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
     unusual = known_things(found, recorded, lines, opinions, decisions, around)
     return WaitingDecision(
-        request=request.id, run=record.id, phase=request.phase, attempt=attempt.number, stage=str(request.stage),
-        title=record.title, project=str(engine.root), template=f"{record.template} {record.template_version}",
-        asked_at=second(request.created_at), expires_at=second(request.expires_at), question=question_of(found, attempt),
-        command=f"wfe-mcp approve {record.id} {typed(request.phase)}", tainted=record.tainted,
+        request=request.id,
+        run=record.id,
+        phase=request.phase,
+        attempt=attempt.number,
+        stage=str(request.stage),
+        title=record.title,
+        project=str(engine.root),
+        template=f"{record.template} {record.template_version}",
+        asked_at=second(request.created_at),
+        expires_at=second(request.expires_at),
+        question=question_of(found, attempt),
+        command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
+        tainted=record.tainted,
         unusual=tuple(UnusualLine(weight=each.weight, text=each.text, why=each.why) for each in unusual),
         evidence=tuple(GateLine(gate=each.gate, state=each.state, text=each.text) for each in lines),
-    )  # fmt: skip
+    )

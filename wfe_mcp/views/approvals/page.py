@@ -80,23 +80,46 @@ def decision_data(view: DecisionView, colours: Colours, editable: str = "") -> D
     asked = view.request
     return DecisionData(
         request=AskedView(
-            id=asked.id, run_id=asked.run_id, phase=str(asked.phase), attempt=asked.attempt, stage=str(asked.stage),
-            sha256=asked.sha256, created_at=second(asked.created_at), expires_at=second(asked.expires_at),
+            id=asked.id,
+            run_id=asked.run_id,
+            phase=str(asked.phase),
+            attempt=asked.attempt,
+            stage=str(asked.stage),
+            sha256=asked.sha256,
+            created_at=second(asked.created_at),
+            expires_at=second(asked.expires_at),
         ),
-        state=view.state, project=view.project, title=view.title, template=view.template, tainted=view.tainted,
-        gating=view.gating, command=view.command, newer=view.newer or "", answer=_answer(view.answer),
-        back_to=view.back_to, passkeys=view.passkeys, no_passkey=view.no_passkey, buttons=view.buttons,
-        editable=editable, shown_sha256=view.shown_sha256, shown=None if view.shown is None else _shown(view.shown, colours),
-    )  # fmt: skip
+        state=view.state,
+        project=view.project,
+        title=view.title,
+        template=view.template,
+        tainted=view.tainted,
+        gating=view.gating,
+        command=view.command,
+        newer=view.newer or "",
+        answer=_answer(view.answer),
+        back_to=view.back_to,
+        passkeys=view.passkeys,
+        no_passkey=view.no_passkey,
+        buttons=view.buttons,
+        editable=editable,
+        shown_sha256=view.shown_sha256,
+        shown=None if view.shown is None else _shown(view.shown, colours),
+    )
 
 
 def _answer(given: DecisionRecord | None) -> AnswerGiven | None:
     if given is None:
         return None
     return AnswerGiven(
-        approved=given.approved, actor=given.actor, channel=str(given.channel), assurance=given.assurance.name.lower(),
-        at=second(given.at), comment=given.comment, to=str(given.to or ""),
-    )  # fmt: skip
+        approved=given.approved,
+        actor=given.actor,
+        channel=str(given.channel),
+        assurance=given.assurance.name.lower(),
+        at=second(given.at),
+        comment=given.comment,
+        to=str(given.to or ""),
+    )
 
 
 def _shown(view: ApprovalView, colours: Colours) -> dict[str, Any]:

@@ -86,10 +86,16 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
     record = found.loaded.record
     state = state_of_request(engine, request, attempt)
     base = DecisionView(
-        request, state, str(engine.root), record.title, f"{record.template} {record.template_version}", record.tainted,
-        gating=attempt.status is AttemptStatus.GATING, newer=None if state == "open" else _newer(engine, request, attempt),
+        request,
+        state,
+        str(engine.root),
+        record.title,
+        f"{record.template} {record.template_version}",
+        record.tainted,
+        gating=attempt.status is AttemptStatus.GATING,
+        newer=None if state == "open" else _newer(engine, request, attempt),
         answer=answer,
-    )  # fmt: skip
+    )
     return base if state != "open" else _with_all(engine, found, base, attempt)
 
 
@@ -122,9 +128,13 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
     assert shown is not None, "the request is open"
     passkeys, no_passkey = signers(engine, Path(found.loaded.record.worktree))
     return replace(
-        base, passkeys=passkeys, no_passkey=no_passkey, shown=shown, back_to=_back_to(found, base.request),
+        base,
+        passkeys=passkeys,
+        no_passkey=no_passkey,
+        shown=shown,
+        back_to=_back_to(found, base.request),
         buttons=tuple(button(move) for move in user_moves(found, attempt) if isinstance(move, c.Approve | c.Reject)),
-    )  # fmt: skip
+    )
 
 
 def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:

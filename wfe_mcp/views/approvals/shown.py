@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import sha256_hex
-from wfe_mcp.core.guards import current_gate
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.views.approvals.attached import attachments_shown
@@ -50,9 +50,10 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     with engine.store.read() as tx:
         decisions = decisions_of(tx, found)
         evidence = [
-            each for number in dict.fromkeys((attempt.made_in, attempt.number))
+            each
+            for number in dict.fromkeys((attempt.made_in, attempt.number))
             for each in tx.evidence(record.id, path, number)
-        ]  # fmt: skip
+        ]
         asked = tx.opinions(record.id, path)
         inputs: Mapping[str, Any] = inputs_at(tx, record, state, path)
         ignored = ignored_globs(engine, tx, found.loaded, path)
@@ -67,18 +68,33 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     artifact = None if artifact is None else _with_files(found, artifact, changes)
     earlier = tuple(_with_files(found, each, changes) for each in earlier)
     return ApprovalView(
-        run=record.id, title=record.title, template=f"{record.template}@{record.template_version}", phase=phase,
-        attempt=attempt.number, stage=str(stage), question=question_of(found, attempt), effect=_effect(found, attempt),
-        assurance=wanted.assurance, phrase=wanted.phrase or "", sha256=attempt.sha256 or "", tree=attempt.tree or attempt.asked_tree or "",
+        run=record.id,
+        title=record.title,
+        template=f"{record.template}@{record.template_version}",
+        phase=phase,
+        attempt=attempt.number,
+        stage=str(stage),
+        question=question_of(found, attempt),
+        effect=_effect(found, attempt),
+        assurance=wanted.assurance,
+        phrase=wanted.phrase or "",
+        sha256=attempt.sha256 or "",
+        tree=attempt.tree or attempt.asked_tree or "",
         inputs=tuple(Named(name, value) for name, value in inputs.items()),
-        unusual=unusual_things(engine, found, changes, lines, opinions, decisions), changes=changes,
-        prompt=prompt, artifact=artifact, earlier=earlier, evidence=lines, opinions=opinions,
+        unusual=unusual_things(engine, found, changes, lines, opinions, decisions),
+        changes=changes,
+        prompt=prompt,
+        artifact=artifact,
+        earlier=earlier,
+        evidence=lines,
+        opinions=opinions,
         attempts=tuple(
-            AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each)) for each in state.attempts[path]
+            AttemptShown(each.number, "rejected" if each.fail_kind == "rejected" else str(each.status), _reason(each))
+            for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
         ),
         attachments=attached,
-    )  # fmt: skip
+    )
 
 
 def question_of(found: Overview, attempt: Attempt) -> str:
@@ -149,9 +165,19 @@ def _artifact(
         if output is not None and output.editable and output.seal != "on_submit":
             file = artifact_path(run, path, attempt.number, to_file(found.plan.schema(path), content))
     return ArtifactShown(
-        record.name or "report", path, attempt.number, record.revision, record.schema_name, record.sha256, content, file,
-        against, changes, _approved(record, decisions), questions=tuple(each.text for each in asked),
-    )  # fmt: skip
+        record.name or "report",
+        path,
+        attempt.number,
+        record.revision,
+        record.schema_name,
+        record.sha256,
+        content,
+        file,
+        against,
+        changes,
+        _approved(record, decisions),
+        questions=tuple(each.text for each in asked),
+    )
 
 
 def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
@@ -169,9 +195,10 @@ def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Chan
 
 def _approved(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> str:
     said = [
-        each for each in decisions
+        each
+        for each in decisions
         if each.phase == record.phase and each.decision != "rejected" and each.sha256 == record.sha256
-    ]  # fmt: skip
+    ]
     if not said:
         return ""
     one = said[-1]

@@ -28,9 +28,13 @@ _ORDER = get_args(Weight)
 
 
 def unusual_things(
-    engine: Engine, found: Overview, changes: Sequence[Change], evidence: Sequence[GateEvidence],
-    opinions: Sequence[OpinionShown], decisions: Sequence[DecisionLine],
-) -> tuple[Unusual, ...]:  # fmt: skip
+    engine: Engine,
+    found: Overview,
+    changes: Sequence[Change],
+    evidence: Sequence[GateEvidence],
+    opinions: Sequence[OpinionShown],
+    decisions: Sequence[DecisionLine],
+) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect."""
     with engine.store.read() as tx:
         recorded = tx.evidence(found.loaded.record.id)
@@ -43,10 +47,14 @@ def unusual_things(
 
 
 def known_things(
-    found: Overview, recorded: Sequence[EvidenceRecord], evidence: Sequence[GateEvidence],
-    opinions: Sequence[OpinionShown], decisions: Sequence[DecisionLine], around: Surroundings,
+    found: Overview,
+    recorded: Sequence[EvidenceRecord],
+    evidence: Sequence[GateEvidence],
+    opinions: Sequence[OpinionShown],
+    decisions: Sequence[DecisionLine],
+    around: Surroundings,
     of_files: Sequence[Unusual] = (),
-) -> tuple[Unusual, ...]:  # fmt: skip
+) -> tuple[Unusual, ...]:
     """What is unusual by the record alone: no file of the project is compared. ``recorded``: the evidence of the whole run;
     ``of_files``: what a comparison of the files adds.
     """
@@ -89,15 +97,19 @@ def _weakened(found: Overview) -> Iterator[Unusual]:
 def _of_run(found: Overview) -> Iterator[Unusual]:
     forced = [
         f"{attempt.phase} (attempt {attempt.number})"
-        for tries in found.loaded.state.attempts.values() for attempt in tries if attempt.forced
-    ]  # fmt: skip
+        for tries in found.loaded.state.attempts.values()
+        for attempt in tries
+        if attempt.forced
+    ]
     if found.loaded.state.tainted:
         where = f": {', '.join(forced)}" if forced else ""
         yield Unusual("weakened", f"A gate of this run was overruled by force{where}.")
     if found.origin is not None:
         yield Unusual("warning", "This run was imported: what was decided in it was decided elsewhere.")
     for each in found.changed:
-        yield Unusual("warning", f"{each.path} differs from the accepted artifact of {each.phase}.", "The accepted one counts.")  # fmt: skip
+        yield Unusual(
+            "warning", f"{each.path} differs from the accepted artifact of {each.phase}.", "The accepted one counts."
+        )
 
 
 def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
@@ -110,8 +122,11 @@ def _of_gates(evidence: Sequence[GateEvidence]) -> Iterator[Unusual]:
             yield Unusual("warning", f"Gate {line.gate} passed with a warning: {line.text}")
         ignored = next((each.value for each in line.details if each.name == "ignored files that may matter"), ())
         if ignored:
-            yield Unusual("warning", f"Check {line.gate} may have read {plural(len(ignored), 'file')} that git ignores.",
-                          ", ".join(map(str, ignored[:_NAMED])))  # fmt: skip
+            yield Unusual(
+                "warning",
+                f"Check {line.gate} may have read {plural(len(ignored), 'file')} that git ignores.",
+                ", ".join(map(str, ignored[:_NAMED])),
+            )
 
 
 def _of_programs(recorded: Sequence[EvidenceRecord]) -> Iterator[Unusual]:
@@ -142,8 +157,11 @@ def _of_files(changes: Sequence[Change]) -> Iterator[Unusual]:
         touched = [path for path in paths if defines_checks(path)]
         if touched:
             verb = "defines" if len(touched) == 1 else "define"
-            yield Unusual("warning", f"{shortened(touched)} changed since the run began.",
-                          f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.")  # fmt: skip
+            yield Unusual(
+                "warning",
+                f"{shortened(touched)} changed since the run began.",
+                f"It {verb} what the checks run." if len(touched) == 1 else "They define what the checks run.",
+            )
 
 
 def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]:
@@ -153,9 +171,10 @@ def _of_watched(found: Overview, changes: Sequence[Change]) -> Iterator[Unusual]
             paths = [each.name for each in change.watched if each.value == how]
             if paths:
                 yield Unusual(
-                    "warning", f"{how.capitalize()} since the run began, and ignored by git: {shortened(paths)}.",
+                    "warning",
+                    f"{how.capitalize()} since the run began, and ignored by git: {shortened(paths)}.",
                     "A check may read what no diff and no clean checkout has.",
-                )  # fmt: skip
+                )
         if change.note == LOST_GIT and found.loaded.state.tree is not None:
             yield Unusual("warning", "Git can no longer read the files of this project.", change.note)
 

@@ -32,9 +32,29 @@ MAX_SOURCE = EXPRESSION_CHARACTERS.most
 """Most characters of one expression."""
 
 _FUNCTIONS = (
-    "all", "exists", "exists_one", "filter", "map", "has", "size", "contains", "startsWith", "endsWith", "matches", "int",
-    "double", "string", "bool", "type", "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getHours",
-)  # fmt: skip
+    "all",
+    "exists",
+    "exists_one",
+    "filter",
+    "map",
+    "has",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "int",
+    "double",
+    "string",
+    "bool",
+    "type",
+    "timestamp",
+    "duration",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getHours",
+)
 """The CEL functions that templates may use."""
 
 _JUDGED = frozenset({"gates", "on_fail", "next", "compensate"})

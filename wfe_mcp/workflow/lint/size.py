@@ -19,9 +19,15 @@ _VALUE_KEYS = frozenset({"params", "with", "outputs", "webhooks", "body", "heade
 
 Limits = tuple[limits.Limit, ...]
 OF_TEMPLATES: Limits = (
-    limits.PHASES, limits.TEMPLATE_PARTS, limits.LOOP_DEPTH, limits.LOCKS, limits.EXPRESSIONS, limits.SCHEMAS,
-    limits.REFERENCES, limits.PATTERNS,
-)  # fmt: skip
+    limits.PHASES,
+    limits.TEMPLATE_PARTS,
+    limits.LOOP_DEPTH,
+    limits.LOCKS,
+    limits.EXPRESSIONS,
+    limits.SCHEMAS,
+    limits.REFERENCES,
+    limits.PATTERNS,
+)
 
 
 @dataclass(slots=True)
@@ -37,10 +43,15 @@ def size_faults(definition: object, allowed: Limits = OF_TEMPLATES) -> list[Deta
     sizes = sizes_of(definition)
     most = dict(zip(OF_TEMPLATES, allowed, strict=True))
     return [
-        Detail(_PLACES.get(limit, ""), f"the template {most[limit].fault(found)}. {limit.remedy}"[:-1], most[limit].most, found)
+        Detail(
+            _PLACES.get(limit, ""),
+            f"the template {most[limit].fault(found)}. {limit.remedy}"[:-1],
+            most[limit].most,
+            found,
+        )
         for limit, found in sizes.items()
         if found > most[limit].most
-    ]  # fmt: skip
+    ]
 
 
 _PLACES = {limits.PHASES: "/phases", limits.LOOP_DEPTH: "/phases"}

@@ -30,16 +30,50 @@ T = TypeVar("T")
 ROOTS = ("inputs", "vars", "artifacts", "run", "phase", "item", "env")
 """The names every expression can begin with (design §5)."""
 
-RESERVED_WORDS = frozenset({
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-    "loop", "package", "namespace", "return", "var", "void", "while",
-})  # fmt: skip
+RESERVED_WORDS = frozenset(
+    {
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    }
+)
 """CEL refuses these as names."""
 
-CEL_TYPES = frozenset({
-    "bool", "bytes", "double", "duration", "dyn", "int", "list", "map", "null_type", "string", "timestamp", "type",
-    "uint",
-})  # fmt: skip
+CEL_TYPES = frozenset(
+    {
+        "bool",
+        "bytes",
+        "double",
+        "duration",
+        "dyn",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "string",
+        "timestamp",
+        "type",
+        "uint",
+    }
+)
 """The names of CEL types; a loop's item cannot have one."""
 
 LOOP_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

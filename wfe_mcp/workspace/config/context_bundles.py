@@ -126,8 +126,11 @@ def files_matching(root: Path, glob: str) -> tuple[str, ...]:
 def _files_below(folder: Folder, above: str, glob: str, left: Iterator[int]) -> Iterator[str]:
     for name in folder.names():
         if next(left, None) is None:
-            raise Refused("too_large", f"'{glob}' makes us look through more than {MAX_LOOKED_AT:,} names.",
-                          "Write the folder in front: 'docs/standards/**/*.md'.")  # fmt: skip
+            raise Refused(
+                "too_large",
+                f"'{glob}' makes us look through more than {MAX_LOOKED_AT:,} names.",
+                "Write the folder in front: 'docs/standards/**/*.md'.",
+            )
         if folder.kind(name) != "folder":
             yield f"{above}{name}"
         elif name not in _NEVER:

@@ -12,17 +12,47 @@ from wfe_mcp.workspace.config.project_listing import Listing, list_project
 from wfe_mcp.workspace.config.stacks import Stack, stacks_of
 
 LANGUAGES = {
-    "C": (".c", ".h"), "C#": (".cs",), "C++": (".cc", ".cpp", ".cxx", ".hh", ".hpp"), "CSS": (".css", ".scss"), "Dart": (".dart",),
-    "Elixir": (".ex", ".exs"), "Go": (".go",), "HTML": (".html",), "Java": (".java",), "JavaScript": (".cjs", ".js", ".jsx", ".mjs"),
-    "Kotlin": (".kt", ".kts"), "PHP": (".php",), "Python": (".py", ".pyi"), "Ruby": (".rb",), "Rust": (".rs",), "SQL": (".sql",),
-    "Scala": (".scala",), "Shell": (".bash", ".sh"), "Swift": (".swift",), "TypeScript": (".cts", ".mts", ".ts", ".tsx"),
-}  # fmt: skip
+    "C": (".c", ".h"),
+    "C#": (".cs",),
+    "C++": (".cc", ".cpp", ".cxx", ".hh", ".hpp"),
+    "CSS": (".css", ".scss"),
+    "Dart": (".dart",),
+    "Elixir": (".ex", ".exs"),
+    "Go": (".go",),
+    "HTML": (".html",),
+    "Java": (".java",),
+    "JavaScript": (".cjs", ".js", ".jsx", ".mjs"),
+    "Kotlin": (".kt", ".kts"),
+    "PHP": (".php",),
+    "Python": (".py", ".pyi"),
+    "Ruby": (".rb",),
+    "Rust": (".rs",),
+    "SQL": (".sql",),
+    "Scala": (".scala",),
+    "Shell": (".bash", ".sh"),
+    "Swift": (".swift",),
+    "TypeScript": (".cts", ".mts", ".ts", ".tsx"),
+}
 """Language → the endings of its files."""
 
 MANIFESTS = (
-    "CMakeLists.txt", "Cargo.toml", "Gemfile", "Makefile", "build.gradle", "build.gradle.kts", "composer.json", "go.mod", "go.work",
-    "mix.exs", "package.json", "pom.xml", "pyproject.toml", "requirements.txt", "setup.py", "tsconfig.json",
-)  # fmt: skip
+    "CMakeLists.txt",
+    "Cargo.toml",
+    "Gemfile",
+    "Makefile",
+    "build.gradle",
+    "build.gradle.kts",
+    "composer.json",
+    "go.mod",
+    "go.work",
+    "mix.exs",
+    "package.json",
+    "pom.xml",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+    "tsconfig.json",
+)
 MOST_FOLDERS = 50
 """At most so many folders are named, of the project and of a language."""
 

@@ -15,8 +15,15 @@ InstalledKind = NewType("InstalledKind", str)
 
 ProviderKind = ShippedKind | InstalledKind
 KINDS: tuple[ShippedKind, ...] = (
-    "anthropic", "openai", "openai-compatible", "gemini", "claude-code", "codex", "gemini-cli", "manual"
-)  # fmt: skip
+    "anthropic",
+    "openai",
+    "openai-compatible",
+    "gemini",
+    "claude-code",
+    "codex",
+    "gemini-cli",
+    "manual",
+)
 
 FsAbility = Literal["local-write", "local-read", "write-only", "none"]
 """A provider's access to project files; selects the prompt paragraph on where the output goes (S0-43)."""

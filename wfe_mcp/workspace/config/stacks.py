@@ -47,7 +47,12 @@ def _script_language(folder: Folder) -> str:
 
 
 _CHAINS = (
-    _Chain("python", ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"), "Python", python.manager_of),
+    _Chain(
+        "python",
+        ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile"),
+        "Python",
+        python.manager_of,
+    ),
     _Chain("node", ("package.json",), _script_language, node.manager_of),
     _Chain("rust", ("Cargo.toml",), "Rust", "cargo"),
     _Chain("go", ("go.mod",), "Go", "go"),
@@ -57,10 +62,23 @@ _CHAINS = (
     _Chain("php", ("composer.json",), "PHP", "composer"),
     _Chain("dotnet", ("*.csproj", "*.fsproj", "*.sln", "*.slnx"), ".NET", "dotnet"),
     _Chain("cmake", ("CMakeLists.txt",), "C or C++", "cmake"),
-)  # fmt: skip
-_RUNNERS = frozenset({
-    "pytest", "unittest", "nox", "tox", "vitest", "jest", "mocha", "rspec", "phpunit", "pest", "ctest", "nextest",
-})  # fmt: skip
+)
+_RUNNERS = frozenset(
+    {
+        "pytest",
+        "unittest",
+        "nox",
+        "tox",
+        "vitest",
+        "jest",
+        "mocha",
+        "rspec",
+        "phpunit",
+        "pest",
+        "ctest",
+        "nextest",
+    }
+)
 """Runners that are known by the last part of a word of their command."""
 
 

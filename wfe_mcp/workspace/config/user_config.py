@@ -28,8 +28,11 @@ def change_user_config(change: Callable[[str], str]) -> Path:
         before = _HEAD if content is None else content.decode()
         after = change(before)
     except (NotEditable, UnicodeDecodeError) as exc:
-        raise Refused("conflict", f"{path} was left as it is: {exc}.",
-                      "Change it in an editor: write each provider and role as a table of its own.") from exc  # fmt: skip
+        raise Refused(
+            "conflict",
+            f"{path} was left as it is: {exc}.",
+            "Change it in an editor: write each provider and role as a table of its own.",
+        ) from exc
     if after != before:
         write_atomic(path.parent, path.name, after)
     return path

@@ -100,9 +100,10 @@ def files(root: Path, commit: str) -> dict[str, str]:
     done = run_git(root, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit, env=_READING, ok=None)
     if done is None or done.returncode:
         raise Refused(
-            "unavailable", f"The files of checkpoint {commit[:12]} are gone.",
+            "unavailable",
+            f"The files of checkpoint {commit[:12]} are gone.",
             "They were pruned, or are in another repository.",
-        )  # fmt: skip
+        )
     lines = (line.partition("\t") for line in os.fsdecode(done.stdout).split("\0") if line)
     return {path: facts.split(" ")[0] for facts, _, path in lines}
 

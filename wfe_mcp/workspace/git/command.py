@@ -121,9 +121,15 @@ def _upwards(root: Path) -> list[str]:
 def _repository(root: Path) -> Repository | None:
     # One call, one line each: a path with a line break makes the count wrong, which means "no repository".
     asked = (
-        "--show-toplevel", "--git-common-dir", "--git-path", "index", "--git-path", "objects", "--show-object-format",
+        "--show-toplevel",
+        "--git-common-dir",
+        "--git-path",
+        "index",
+        "--git-path",
+        "objects",
+        "--show-object-format",
         "--show-prefix",
-    )  # fmt: skip
+    )
     done = run_git(root, "rev-parse", *asked, ok=None)
     if done is None or done.returncode:
         return None
@@ -318,7 +324,11 @@ def _names(output: bytes) -> str:
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("GIT_")}
     quiet = {
-        "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C",
-        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": f"{os.devnull}/none",
-    }  # fmt: skip
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "LC_ALL": "C",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": f"{os.devnull}/none",
+    }
     return kept | quiet | dict(more or {})

@@ -228,16 +228,25 @@ def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read:
     if was is not None:
         change = change._replace(old_mode=was.old_mode, old_oid=was.old_oid)
     status: Status = (
-        "renamed" if was is not None
-        else "added" if not change.old_oid
-        else "deleted" if not change.new_oid
-        else "mode" if change.old_oid == change.new_oid
+        "renamed"
+        if was is not None
+        else "added"
+        if not change.old_oid
+        else "deleted"
+        if not change.new_oid
+        else "mode"
+        if change.old_oid == change.new_oid
         else "modified"
-    )  # fmt: skip
+    )
     facts = FileDiff(
-        _readable(change.path), status, old_path="" if was is None else _readable(was.path), old_mode=change.old_mode,
-        new_mode=change.new_mode, old_oid=change.old_oid, new_oid=change.new_oid,
-    )  # fmt: skip
+        _readable(change.path),
+        status,
+        old_path="" if was is None else _readable(was.path),
+        old_mode=change.old_mode,
+        new_mode=change.new_mode,
+        old_oid=change.old_oid,
+        new_oid=change.new_oid,
+    )
     if change.old_oid == change.new_oid:
         return facts
     kind = contents.kind(change) if is_read else "large"
@@ -246,9 +255,11 @@ def _diff(change: _Change, was: _Change | None, contents: _Contents, *, is_read:
     hunks = _hunks(contents.text(change.old_oid) or [], contents.text(change.new_oid) or [], change)
     lines = [line for hunk in hunks for line in hunk.lines]
     return replace(
-        facts, hunks=hunks, added=sum(line.startswith("+") for line in lines),
+        facts,
+        hunks=hunks,
+        added=sum(line.startswith("+") for line in lines),
         removed=sum(line.startswith("-") for line in lines),
-    )  # fmt: skip
+    )
 
 
 def _readable(path: str) -> str:

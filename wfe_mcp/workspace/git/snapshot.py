@@ -145,9 +145,12 @@ def _take(
             outbox.add("tree", trees[oid], oid)
         outbox.send()
         told = {
-            "note": snapshot.note, "head": snapshot.head, "index_tree": snapshot.index_tree,
-            "skipped": snapshot.skipped, "modes": _as_json(modes),
-        }  # fmt: skip
+            "note": snapshot.note,
+            "head": snapshot.head,
+            "index_tree": snapshot.index_tree,
+            "skipped": snapshot.skipped,
+            "modes": _as_json(modes),
+        }
         # ASCII: file names need not be valid text, and escapes preserve the bytes.
         message = f"{_SUBJECT}\n\n{json.dumps(told)}\n"
         commit = outbox.add("commit", commit_content(tree, (staged.head, staged.commit), message, at))

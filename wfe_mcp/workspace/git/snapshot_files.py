@@ -77,9 +77,10 @@ def _filtered(repo: Repository, paths: Sequence[str]) -> set[str]:
     words = text_of(run_git(repo.root, "check-attr", "-z", "--stdin", *names, stdin=stdin)).split("\0")
     found = zip(words[0::3], words[1::3], words[2::3], strict=False)
     return {
-        path for path, name, value in found
+        path
+        for path, name, value in found
         if (value == "set" if name == "ident" else value not in {"unset", "set", "unspecified"})
-    }  # fmt: skip
+    }
 
 
 def _private(look: Look) -> set[str]:

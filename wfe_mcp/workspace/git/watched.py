@@ -29,40 +29,141 @@ _SCRIPTS = ("js", "cjs", "mjs", "ts", "cts", "mts", "jsx", "tsx")
 
 ROWS = (
     Row("Python, when it starts", ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg")),
-    Row("pytest and other Python runners", (
-        "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "setup.cfg", "setup.py",
-        "pyproject.toml", "noxfile.py", ".coveragerc", "uv.toml", "pdm.toml", "poetry.toml",
-    )),
-    Row("JavaScript package managers", (
-        "package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "pnpm-workspace.yaml", "bunfig.toml", "deno.json",
-        "deno.jsonc",
-    )),
-    Row("JavaScript test runners", (
-        *(f"{tool}.{word}.{end}" for tool in ("jest", "vitest", "vite", "playwright", "karma", "cypress", "babel", "ava")
-          for word in ("config", "workspace", "setup") for end in (*_SCRIPTS, "json")),
-        ".mocharc.*", ".mocharc", ".babelrc", ".babelrc.*", ".swcrc", ".nycrc", ".nycrc.*", ".c8rc", ".c8rc.*", "tsconfig.json",
-        "tsconfig.*.json", "jsconfig.json",
-    )),
-    Row("make, CMake and task runners", (
-        "Makefile", "makefile", "GNUmakefile", "*.mk", "CMakeLists.txt", "CMakePresets.json", "CMakeUserPresets.json",
-        "CTestCustom.cmake", "justfile", "Justfile", ".justfile", "Taskfile.yml", "Taskfile.yaml", "meson.build",
-    )),
-    Row("Go and Rust", ("go.mod", "go.work", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml", "nextest.toml", "clippy.toml")),
-    Row("Java and Kotlin", (
-        "pom.xml", "maven.config", "jvm.config", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts",
-        "gradle.properties", "junit-platform.properties",
-    )),
-    Row("Ruby and PHP", (
-        "Gemfile", "Rakefile", ".rspec", "spec_helper.rb", "rails_helper.rb", "phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml",
-        "composer.json", ".php-cs-fixer.php",
-    )),
-    Row(".NET", ("Directory.Build.props", "Directory.Build.targets", "*.runsettings", "global.json", "nuget.config", "NuGet.config")),
+    Row(
+        "pytest and other Python runners",
+        (
+            "conftest.py",
+            "pytest.ini",
+            ".pytest.ini",
+            "pytest.toml",
+            ".pytest.toml",
+            "tox.ini",
+            "tox.toml",
+            "setup.cfg",
+            "setup.py",
+            "pyproject.toml",
+            "noxfile.py",
+            ".coveragerc",
+            "uv.toml",
+            "pdm.toml",
+            "poetry.toml",
+        ),
+    ),
+    Row(
+        "JavaScript package managers",
+        (
+            "package.json",
+            ".npmrc",
+            ".yarnrc",
+            ".yarnrc.yml",
+            ".pnpmfile.cjs",
+            "pnpm-workspace.yaml",
+            "bunfig.toml",
+            "deno.json",
+            "deno.jsonc",
+        ),
+    ),
+    Row(
+        "JavaScript test runners",
+        (
+            *(
+                f"{tool}.{word}.{end}"
+                for tool in ("jest", "vitest", "vite", "playwright", "karma", "cypress", "babel", "ava")
+                for word in ("config", "workspace", "setup")
+                for end in (*_SCRIPTS, "json")
+            ),
+            ".mocharc.*",
+            ".mocharc",
+            ".babelrc",
+            ".babelrc.*",
+            ".swcrc",
+            ".nycrc",
+            ".nycrc.*",
+            ".c8rc",
+            ".c8rc.*",
+            "tsconfig.json",
+            "tsconfig.*.json",
+            "jsconfig.json",
+        ),
+    ),
+    Row(
+        "make, CMake and task runners",
+        (
+            "Makefile",
+            "makefile",
+            "GNUmakefile",
+            "*.mk",
+            "CMakeLists.txt",
+            "CMakePresets.json",
+            "CMakeUserPresets.json",
+            "CTestCustom.cmake",
+            "justfile",
+            "Justfile",
+            ".justfile",
+            "Taskfile.yml",
+            "Taskfile.yaml",
+            "meson.build",
+        ),
+    ),
+    Row(
+        "Go and Rust",
+        ("go.mod", "go.work", "Cargo.toml", "rust-toolchain", "rust-toolchain.toml", "nextest.toml", "clippy.toml"),
+    ),
+    Row(
+        "Java and Kotlin",
+        (
+            "pom.xml",
+            "maven.config",
+            "jvm.config",
+            "build.gradle",
+            "build.gradle.kts",
+            "settings.gradle",
+            "settings.gradle.kts",
+            "gradle.properties",
+            "junit-platform.properties",
+        ),
+    ),
+    Row(
+        "Ruby and PHP",
+        (
+            "Gemfile",
+            "Rakefile",
+            ".rspec",
+            "spec_helper.rb",
+            "rails_helper.rb",
+            "phpunit.xml",
+            "phpunit.xml.dist",
+            "phpunit.dist.xml",
+            "composer.json",
+            ".php-cs-fixer.php",
+        ),
+    ),
+    Row(
+        ".NET",
+        (
+            "Directory.Build.props",
+            "Directory.Build.targets",
+            "*.runsettings",
+            "global.json",
+            "nuget.config",
+            "NuGet.config",
+        ),
+    ),
     Row("programs that load variables", (".env", ".env.*", ".envrc", ".tool-versions", "mise.toml")),
-    Row("test runners, as tests", (
-        "test_*.py", "*_test.py", *(f"*.{word}.{end}" for word in ("test", "spec") for end in _SCRIPTS), "*_test.go", "*_spec.rb",
-        "*_test.rb", "*Test.php", "*.bats",
-    )),
-)  # fmt: skip
+    Row(
+        "test runners, as tests",
+        (
+            "test_*.py",
+            "*_test.py",
+            *(f"*.{word}.{end}" for word in ("test", "spec") for end in _SCRIPTS),
+            "*_test.go",
+            "*_spec.rb",
+            "*_test.rb",
+            "*Test.php",
+            "*.bats",
+        ),
+    ),
+)
 
 TESTS = ("**/tests/**", "**/test/**", "**/__tests__/**", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
 """Globs of what only counts in the tree: tests, and the files beside them, which runs may write where git ignores them."""
@@ -70,14 +171,50 @@ TESTS = ("**/tests/**", "**/test/**", "**/__tests__/**", "**/*_test.*", "**/*.te
 _ALSO = (".wfe/config.toml", "**/.github/workflows/**")
 _AT_START = ROWS[0].names[:3]
 _OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
-_DEPENDENCIES = frozenset({
-    "node_modules", "bower_components", "jspm_packages", "__pypackages__", "vendor", "Pods", ".yarn", ".pnpm-store", ".gradle", ".m2",
-    ".cargo-home", ".bundle", ".git", ".hg", ".svn",
-})  # fmt: skip
-_OUTPUT = frozenset({
-    "build", "dist", "out", "target", "bin", "obj", "coverage", "htmlcov", "test-results", "playwright-report", ".next", ".nuxt",
-    ".svelte-kit", ".turbo", ".cache", ".parcel-cache", ".eggs", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints",
-})  # fmt: skip
+_DEPENDENCIES = frozenset(
+    {
+        "node_modules",
+        "bower_components",
+        "jspm_packages",
+        "__pypackages__",
+        "vendor",
+        "Pods",
+        ".yarn",
+        ".pnpm-store",
+        ".gradle",
+        ".m2",
+        ".cargo-home",
+        ".bundle",
+        ".git",
+        ".hg",
+        ".svn",
+    }
+)
+_OUTPUT = frozenset(
+    {
+        "build",
+        "dist",
+        "out",
+        "target",
+        "bin",
+        "obj",
+        "coverage",
+        "htmlcov",
+        "test-results",
+        "playwright-report",
+        ".next",
+        ".nuxt",
+        ".svelte-kit",
+        ".turbo",
+        ".cache",
+        ".parcel-cache",
+        ".eggs",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".hypothesis",
+        ".ipynb_checkpoints",
+    }
+)
 
 
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:

@@ -108,8 +108,16 @@ class WorkingTree:
             inner = [path for path in names.inner if path in facts]
             facts |= watched
             self._hashed = {path: self._hashed[path] for path in facts if path in self._hashed}
-            return Look(repo, tracked, untracked, [path for path in more if path in facts], names.nested, inner,
-                        list(watched), facts)  # fmt: skip
+            return Look(
+                repo,
+                tracked,
+                untracked,
+                [path for path in more if path in facts],
+                names.nested,
+                inner,
+                list(watched),
+                facts,
+            )
 
     def oid(self, look: Look, path: str) -> str | None:
         """The blob id of a file's bytes, or of a link's target; None where it cannot be read."""

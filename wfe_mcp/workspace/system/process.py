@@ -177,17 +177,42 @@ def client_above(clients: Iterable[tuple[int, float]], pid: int | None = None) -
 
 
 _LAUNCHERS = {
-    "uv", "uvx", "pipx", "npx", "node", "env", "npm", "pnpm", "bunx", "nice", "nohup", "setsid", "stdbuf", "timeout",
+    "uv",
+    "uvx",
+    "pipx",
+    "npx",
+    "node",
+    "env",
+    "npm",
+    "pnpm",
+    "bunx",
+    "nice",
+    "nohup",
+    "setsid",
+    "stdbuf",
+    "timeout",
     "wfe-mcp",
-}  # fmt: skip
+}
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh", "csh", "busybox", "nu"}
 _WINDOWS_SHELLS = {"cmd": {"/c", "/r"}, "powershell": {"-c", "-command", "-file"}, "pwsh": {"-c", "-command", "-file"}}
 _SHELL_OPTIONS_WITH_VALUE = {"--rcfile", "--init-file", "-o", "-O", "+o", "+O"}
 _PYTHON = re.compile(r"(python|pythonw|pypy)[\d.]*|py")
 _ROOTS = {
-    "init", "systemd", "launchd", "tini", "docker-init", "dumb-init", "catatonit", "s6-svscan", "supervisord",
-    "explorer", "services", "svchost", "wininit", "winlogon",
-}  # fmt: skip
+    "init",
+    "systemd",
+    "launchd",
+    "tini",
+    "docker-init",
+    "dumb-init",
+    "catatonit",
+    "s6-svscan",
+    "supervisord",
+    "explorer",
+    "services",
+    "svchost",
+    "wininit",
+    "winlogon",
+}
 
 
 def is_launcher(process: ProcessInfo) -> bool:

@@ -1,0 +1,130 @@
+"""What a client's settings hold under our name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.clients import files
+from wfe_mcp.clients.formats import entry
+from wfe_mcp.clients.formats.splice import Unreadable
+from wfe_mcp.clients.launch import is_ours
+from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, nearest_hint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_VERSION_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A client's file as it is now. ``entry``: what it has under our name; None: nothing."""
+
+    client: Client
+    scope: Scope
+    file: Path
+    content: bytes | None
+    document: dict[str, Any]
+    shape: Shape
+    entry: Any
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The words of the command of the entry; empty without one."""
+        held = table_of(self.entry)
+        head: Any = held.get("command", held.get("cmd", ()))
+        words: list[Any] = [head] if isinstance(head, str) else [*head] if isinstance(head, list) else []
+        more: Any = held.get("args", ())
+        return tuple(str(each) for each in (*words, *(cast("list[Any]", more) if isinstance(more, list) else ())))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the entry starts wfe-mcp."""
+        return is_ours(self.argv)
+
+
+def client_named(name: str) -> Client:
+    """The client of that name. Refuses an unknown one."""
+    found = next((each for each in CLIENTS if each.name == name), None)
+    if found is None:
+        names = [each.name for each in CLIENTS]
+        hint = nearest_hint(name, names, f"There are: {', '.join(names)}.")
+        raise Refused("bad_argument", f"No client is called {name!r}.", hint)
+    return found
+
+
+def is_installed(client: Client, places: Places) -> bool:
+    """Whether a program of the client is on PATH, or a folder of its settings is there."""
+    path = places.env.get("PATH", "")
+    return any(shutil.which(each, path=path) for each in client.programs) or any(
+        each.exists() for each in client.folders(places)
+    )
+
+
+def look(client: Client, places: Places, scope: Scope) -> Found:
+    """A client's file in one scope. Refuses a scope that it lacks, and a file that cannot be read or is broken."""
+    if scope not in client.scopes:
+        raise Refused(
+            "bad_argument",
+            f"{client.title} reads no file of a project.",
+            f"wfe-mcp install --client {client.name} --scope user",
+        )
+    every = client.files(places, scope)
+    file = next((each for each in every if each.exists()), every[0])
+    held, document = read_document(client, places, scope, file)
+    shape = _shape(client, places, document)
+    return Found(client, scope, file, held, document, shape, entry.at(document, (*shape.path, SERVER)))
+
+
+def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
+    """The form of the entry. Of two: the one that the file has, else the one of the installed version."""
+    if len(client.shapes) == 1:
+        return client.shapes[0]
+    older, newer = client.shapes
+    held = entry.at(document, older.path)
+    if isinstance(held, dict) and held:
+        servers: Any = cast("dict[str, Any]", held).get(newer.path[-1])
+        return newer if isinstance(servers, dict) and "command" not in servers else older
+    return newer if _major(client, places) >= 2 else older
+
+
+def _major(client: Client, places: Places) -> int:
+    """The first number of the version that a client's program reports; 0: unknown."""
+    program = shutil.which(client.programs[0], path=places.env.get("PATH", ""))
+    if program is None:
+        return 0
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        number = re.search(r"\d+", told.stdout)
+        return int(number[0]) if number else 0
+    return 0
+
+
+def read_document(client: Client, places: Places, scope: Scope, file: Path) -> tuple[bytes | None, dict[str, Any]]:
+    """The content of a client's file, and what it says. Refuses a broken one."""
+    held = files.content(file, places.root if scope == "project" else None)
+    try:
+        return held, {} if held is None else entry.parsed(held, client.format)
+    except Unreadable as fault:
+        raise Refused(
+            "conflict", f"{client.title} cannot read {file}, {fault}", "Fix that file first; it was not changed."
+        ) from None
+
+
+def table_of(value: object) -> dict[str, Any]:
+    """``value`` where it is a table; else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

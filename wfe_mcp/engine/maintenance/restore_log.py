@@ -1,0 +1,86 @@
+"""The restores of a database in its log of settings, and in the anchors of its runs."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import SettingEvent
+
+
+RESTORED = "DatabaseRestored"
+"""Noted among the settings: the database was set back to an older copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetBack:
+    """A restore, as recorded in the log of settings: when, by whom, and to which moment.
+
+    ``lost``: for each run the events that it kept and those that it had had.
+    """
+
+    at: datetime
+    by: str
+    to: datetime
+    file: str
+    lost: Mapping[str, tuple[int, int]]
+    lost_runs: int
+    lost_events: int
+
+    def took_back(self, at: datetime) -> bool:
+        """True for records between the backup and its restore: their events may be gone."""
+        return self.to < at <= self.at
+
+
+def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
+    """The restores in the log of settings, oldest first."""
+    found: list[SetBack] = []
+    for event in events:
+        if event.type == RESTORED:
+            with suppress(ValueError, KeyError, TypeError):  # the chain names what was edited
+                told: dict[str, Any] = json.loads(event.name)
+                lost = {str(run): (int(kept), int(was)) for run, (kept, was) in told["lost"].items()}
+                to = datetime.fromisoformat(told["to"])
+                found.append(
+                    SetBack(event.at, event.actor, to, str(told["file"]), lost, told["lost_runs"], told["lost_events"])
+                )
+    return found
+
+
+def tell_set_backs(engine: Engine) -> None:
+    """Anchor restores that have no anchor yet, with the runs whose older anchors name lost events.
+
+    Each project of the database has anchors of its own; those of others are beside the database only.
+    """
+    from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
+
+    with engine.store.read() as tx:
+        events = tx.setting_events()
+        restores = set_backs(events)
+        if not restores:
+            return
+        settings, begun = tx.settings_tail(), [event.name for event in events if event.type == BEGUN]
+    last = restores[-1]
+    for project in begun:
+        file = anchor_file(engine.store.path, project)
+        lines = lines_of(file) or []
+        if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
+            continue
+        with engine.store.read() as tx:
+            tails = tx.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
+        anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat())
+        if project == engine.project_id and engine.project.is_git:
+            with suppress(Refused):  # the other place still gets it
+                from dataclasses import replace
+
+                anchor = replace(anchor, commit=add_commit(engine.root, anchor))
+        add_line(file, anchor)

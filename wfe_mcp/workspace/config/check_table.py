@@ -1,0 +1,291 @@
+"""The table of the checks that a project of each kind has."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from wfe_mcp.workspace.config import node_checks as node
+from wfe_mcp.workspace.config import python_checks as python
+from wfe_mcp.workspace.config.project_listing import Folder, table
+
+Kind = Literal["test", "build", "lint", "types", "security"]
+KINDS: tuple[Kind, ...] = ("test", "build", "lint", "types", "security")
+FINDINGS = frozenset({1})
+NO_FINDINGS = frozenset[int]()
+Condition = Callable[[Folder], bool]
+Command = Callable[[Folder], Sequence[str] | None]
+
+
+class Row(NamedTuple):
+    """A check that a tool chain offers: where, and by which command (words in a string, or a function of the folder)."""
+
+    chain: str
+    kind: Kind
+    where: Condition
+    command: str | Command
+    findings: frozenset[int] | None = None
+    writes: Sequence[str] | Callable[[Folder], Sequence[str]] = ()
+
+
+def has(*patterns: str) -> Condition:
+    """The folder has such a file."""
+    return lambda folder: folder.has(*patterns)
+
+
+def says(pattern: str, *names: str) -> Condition:
+    """A line of one of these files matches."""
+    return lambda folder: folder.says(pattern, *names)
+
+
+def below(name: str, *patterns: str) -> Condition:
+    """There is such a file below ``name``."""
+    return lambda folder: folder.has_below(name, *patterns)
+
+
+def both(*conditions: Condition) -> Condition:
+    """All of the conditions hold."""
+    return lambda folder: all(condition(folder) for condition in conditions)
+
+
+def either(*conditions: Condition) -> Condition:
+    """One of the conditions holds."""
+    return lambda folder: any(condition(folder) for condition in conditions)
+
+
+def is_installed(program: str) -> Condition:
+    """A program is on PATH."""
+    return lambda folder: folder.listing.installed(program)
+
+
+def _always(_folder: Folder) -> bool:
+    return True
+
+
+def _configures(tool: str, *files: str) -> Condition:
+    return lambda folder: python.configures(folder, tool, *files)
+
+
+def _python_tool(tool: str, *arguments: str) -> Command:
+    return lambda folder: python.python_tool(folder, tool, *arguments)
+
+
+def _script(*names: str) -> Command:
+    return lambda folder: node.script(folder, *names)
+
+
+def _node_tool(tool: str, *arguments: str) -> Command:
+    return lambda folder: node.node_tool(folder, tool, *arguments)
+
+
+def _depends(*packages: str) -> Condition:
+    return lambda folder: node.depends_on(folder, *packages)
+
+
+def _wrapped(wrapper: str, windows: str, program: str, arguments: str) -> Command:
+    """A build tool by the project's own wrapper, else the one on PATH."""
+
+    def command(folder: Folder) -> list[str]:
+        own = windows if folder.listing.windows else wrapper
+        place, up = folder, ""
+        while not place.has(own) and place.above is not None:
+            place, up = place.above, f"{up}../"
+        return [f"{up or './'}{own}" if place.has(own) else program, *arguments.split()]
+
+    return command
+
+
+def _bundled(program: str) -> Command:
+    return lambda folder: [*(["bundle", "exec"] if folder.has("Gemfile") else []), *program.split()]
+
+
+def _composer(*names: str) -> Command:
+    def command(folder: Folder) -> list[str] | None:
+        scripts = table(folder.json("composer.json"), "scripts")
+        found = next((name for name in names if name in scripts), None)
+        return ["composer", "run-script", found] if found else None
+
+    return command
+
+
+def _make(*targets: str) -> Command:
+    def command(folder: Folder) -> list[str] | None:
+        # GNU make reads the first of these names.
+        file = next((name for name in ("GNUmakefile", "makefile", "Makefile") if folder.has(name)), "")
+        found = (name for name in targets if folder.says(rf"^{name}\s*:(?!=)", file))
+        target = next(found, None)
+        return ["make", target] if target else None
+
+    return command
+
+
+def _maven(arguments: str) -> Command:
+    return _wrapped("mvnw", "mvnw.cmd", "mvn", f"-B {arguments}")
+
+
+def _gradle(arguments: str) -> Command:
+    return _wrapped("gradlew", "gradlew.bat", "gradle", f"--console=plain {arguments}")
+
+
+_GRADLE_FILES = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
+_DOTNET_FILES = ("*.sln", "*.slnx", "*.csproj", "*.fsproj", "*.vbproj")
+_ESLINT = ("eslint.config.*", ".eslintrc", ".eslintrc.*")
+_RUBY_TESTS = "Dir.glob('./test/**/*_test.rb').sort.each { |file| require file }"
+_CTEST = 'ctest --build-and-test . build --build-generator "Unix Makefiles" --build-noclean'
+REPORT = ".wfe/report-security.json"
+_CODE = (".venv", "venv", "tests", "test", "node_modules")
+_is_python = has("pyproject.toml", "setup.py", "requirements.txt", "*.py")
+
+
+ROWS: tuple[Row, ...] = (
+    Row("python", "test", _always, python.pytest_or_unittest, writes=python.coverage_files),
+    Row("python", "build", _always, python.distribution, writes=("dist/**",)),
+    Row("python", "lint", _configures("ruff", "ruff.toml", ".ruff.toml"), _python_tool("ruff", "check", ".")),
+    Row("python", "lint", _configures("flake8", ".flake8"), _python_tool("flake8")),
+    Row(
+        "python",
+        "lint",
+        _configures("pylint", ".pylintrc", "pylintrc"),
+        _python_tool("pylint", "--recursive=y", "."),
+        frozenset(range(1, 32)),
+    ),
+    Row("python", "types", _configures("mypy", "mypy.ini", ".mypy.ini"), python.mypy),
+    Row("python", "types", _configures("pyright", "pyrightconfig.json"), _python_tool("pyright")),
+    Row("python", "types", _configures("basedpyright"), _python_tool("basedpyright")),
+    Row("python", "types", _configures("ty", "ty.toml"), _python_tool("ty", "check")),
+    Row("node", "test", _always, _script("test", "test:unit", "unit")),
+    Row("node", "test", _depends("vitest"), _node_tool("vitest", "run")),
+    Row("node", "test", _depends("jest"), _node_tool("jest")),
+    Row("node", "test", _depends("mocha"), _node_tool("mocha")),
+    Row("node", "test", both(has("bun.lock", "bun.lockb"), node.has_test_files), "bun test"),
+    Row("node", "test", both(has("package.json"), node.has_test_files), "node --test"),
+    Row("node", "build", _always, _script("build", "compile")),
+    Row("node", "lint", _always, _script("lint", "lint:check", "eslint")),
+    Row("node", "lint", both(has(*_ESLINT), _depends("eslint")), _node_tool("eslint", ".")),
+    Row(
+        "node", "lint", both(has("biome.json", "biome.jsonc"), _depends("@biomejs/biome")), _node_tool("biome", "check")
+    ),
+    Row("node", "lint", _depends("oxlint"), _node_tool("oxlint")),
+    Row(
+        "node",
+        "types",
+        _always,
+        _script("typecheck", "type-check", "types", "check-types", "check:types", "tsc"),
+        frozenset({1, 2}),
+    ),
+    Row(
+        "node",
+        "types",
+        both(has("tsconfig.json"), _depends("typescript")),
+        _node_tool("tsc", "--noEmit"),
+        frozenset({1, 2}),
+    ),
+    Row("rust", "test", has("Cargo.toml"), "cargo test"),
+    Row("rust", "build", has("Cargo.toml"), "cargo build"),
+    Row("rust", "lint", has("Cargo.toml"), "cargo clippy --all-targets -- -D warnings", frozenset({101})),
+    Row("go", "test", has("go.mod"), "go test ./..."),
+    Row("go", "build", has("go.mod"), "go build ./..."),
+    Row("go", "lint", has(".golangci.*"), "golangci-lint run"),
+    Row("go", "lint", has("go.mod"), "go vet ./..."),
+    Row("maven", "test", has("pom.xml"), _maven("test")),
+    Row("maven", "build", has("pom.xml"), _maven("-DskipTests package")),
+    Row("gradle", "test", has(*_GRADLE_FILES), _gradle("test")),
+    Row("gradle", "build", has(*_GRADLE_FILES), _gradle("assemble")),
+    Row("gradle", "lint", says(r"ktlint", *_GRADLE_FILES), _gradle("ktlintCheck")),
+    Row("gradle", "lint", says(r"detekt", *_GRADLE_FILES), _gradle("detekt")),
+    Row("ruby", "test", either(has(".rspec"), below("spec", "*_spec.rb")), _bundled("rspec")),
+    Row("ruby", "test", both(below("test", "*_test.rb"), has("config.ru"), below("bin", "rails")), "bin/rails test"),
+    Row(
+        "ruby",
+        "test",
+        says(r"Rake::TestTask|Minitest::TestTask|task[ (]+:?[\"']?test\b", "Rakefile"),
+        _bundled("rake test"),
+    ),
+    Row("ruby", "test", below("test", "*_test.rb"), shlex.join(["ruby", "-Ilib", "-Itest", "-e", _RUBY_TESTS])),
+    Row("ruby", "lint", has(".rubocop.yml"), _bundled("rubocop")),
+    Row("ruby", "types", below("sorbet", "config"), _bundled("srb tc")),
+    Row("ruby", "types", has("Steepfile"), _bundled("steep check")),
+    Row("php", "test", has("composer.json"), _composer("test", "phpunit", "tests")),
+    Row("php", "test", says(r"pestphp/pest\"", "composer.json"), "vendor/bin/pest"),
+    Row("php", "test", has("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml"), "vendor/bin/phpunit"),
+    Row("php", "lint", has("composer.json"), _composer("lint", "cs", "cs-check", "check-style", "phpcs")),
+    Row(
+        "php",
+        "lint",
+        has("phpcs.xml", "phpcs.xml.dist", ".phpcs.xml", ".phpcs.xml.dist"),
+        "vendor/bin/phpcs",
+        frozenset({1, 2, 3}),
+    ),
+    Row(
+        "php",
+        "lint",
+        has(".php-cs-fixer.php", ".php-cs-fixer.dist.php"),
+        "vendor/bin/php-cs-fixer check",
+        frozenset({8}),
+    ),
+    Row("php", "types", has("composer.json"), _composer("phpstan", "stan", "analyse", "analyze", "psalm", "types")),
+    Row(
+        "php",
+        "types",
+        has("phpstan.neon", "phpstan.neon.dist", "phpstan.dist.neon"),
+        "vendor/bin/phpstan analyse --no-progress",
+    ),
+    Row("php", "types", has("psalm.xml", "psalm.xml.dist"), "vendor/bin/psalm --no-progress", frozenset({1, 2})),
+    Row("dotnet", "test", has(*_DOTNET_FILES), "dotnet test --nologo"),
+    Row("dotnet", "build", has(*_DOTNET_FILES), "dotnet build --nologo"),
+    Row(
+        "dotnet",
+        "lint",
+        both(has(*_DOTNET_FILES), has(".editorconfig")),
+        "dotnet format --verify-no-changes",
+        frozenset({2}),
+    ),
+    Row(
+        "cmake",
+        "test",
+        says(r"(?i)enable_testing|include\s*\(\s*CTest", "CMakeLists.txt"),
+        f"{_CTEST} --test-command ctest --output-on-failure",
+        writes=("build/**",),
+    ),
+    Row("cmake", "build", has("CMakeLists.txt"), _CTEST, writes=("build/**",)),
+    Row("make", "test", _always, _make("test", "check")),
+    Row("make", "build", _always, _make("build", "all")),
+    Row("make", "lint", _always, _make("lint"), frozenset({2})),
+    Row("make", "types", _always, _make("types", "typecheck", "type-check"), frozenset({2})),
+    Row(
+        "security",
+        "security",
+        both(_is_python, is_installed("bandit")),
+        f"bandit -q -r . -x {','.join(f'./{each}' for each in _CODE)} -f json -o {REPORT}",
+    ),
+    Row(
+        "security",
+        "security",
+        is_installed("semgrep"),
+        f"semgrep scan --config auto --error --quiet --sarif --output {REPORT}",
+    ),
+    Row("security", "security", both(_is_python, is_installed("pip-audit")), f"pip-audit -f json -o {REPORT}"),
+    Row("security", "security", both(has("package-lock.json"), is_installed("npm")), "npm audit --audit-level=high"),
+)
+"""Tool chains by precedence; within one, the first row of a kind that fits. bandit comes first: it needs no network."""
+
+
+COVER_BELOW = frozenset({"rust", "maven", "gradle", "dotnet", "cmake", "make", "security"})
+"""Tool chains whose check in a folder covers the folders below it too."""
+FALLBACK = "make"
+"""Its targets usually run the other tools, so they count only where no other check of the kind was found."""
+MANIFESTS = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "requirements.txt",
+    "package.json",
+    "Cargo.toml",
+    "go.mod",
+    "pom.xml",
+    *_GRADLE_FILES,
+    "Gemfile",
+    "Rakefile",
+    "composer.json",
+    *_DOTNET_FILES,
+    "CMakeLists.txt",
+)
