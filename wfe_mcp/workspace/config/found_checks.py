@@ -1,4 +1,4 @@
-"""Finds a project's test, build, lint, type and security checks: ``ROWS`` has a row per tool.
+"""Finds a project's test, build, lint, type and security checks: ``check_table.ROWS`` has a row per tool.
 
     folders with a manifest  ×  ROWS  →  the first row per tool chain and kind  →  names: test, test-go, test-web
 
