@@ -12,8 +12,8 @@ Rules:
 7. Our program is started as a fork of a loaded process (tests/forks.py).
 8. Ctrl-C reaches child processes also where the suite runs in the background of a shell, which ignores SIGINT there.
 9. The tests that ``slow.toml`` names run with ``-m slow``, or by their names; ``-m ""`` runs all.
-10. Coverage, where it is measured, is that of this process: in the processes that tests start it would cost as much as the tests.
-   ``measured_children`` measures these too, for what runs nowhere else.
+10. Coverage, where it is measured (tests/measured), is that of this process: in the processes that tests start it would cost as much
+   as the tests. ``measured_children`` measures the module that these run, for what runs nowhere else.
 """
 
 import gc
@@ -38,10 +38,12 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
 """A whole run needs some 200 MB at a time; a container with a few MB there has its files on the disk."""
 
-MEASURE = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_FILE")
-"""A Python that is started with the first or second measures its coverage, and writes it to the third."""
-MEASURED: dict[str, str] = {}
-"""Their values, where this process measures its own."""
+MEASURED = os.environ.get("WFE_MEASURED")
+"""The folder to which this process writes its coverage, if it measures it."""
+if MEASURED:  # before the first import of the package
+    from tests.measured.sitecustomize import measure
+
+    write_measurement = measure(Path(MEASURED))
 
 hypothesis.settings.register_profile(  # the same examples each time where the coverage is measured
     "quick", deadline=None, max_examples=10, print_blob=True, derandomize=bool(os.environ.get("CI"))
@@ -56,8 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTEST_ADDOPTS", None)  # read by now; a pytest that a test starts would write to the same report
     if any("::" in each for each in config.args) and config.option.markexpr == "not slow":
         config.option.markexpr = ""  # who names a test wants it
-    if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts workers, which need the variables
-        MEASURED.update({name: os.environ.pop(name) for name in MEASURE if name in os.environ})
+    if getattr(config.option, "dist", "no") == "no":  # else pytest-xdist starts workers, which need the variable
+        os.environ.pop("WFE_MEASURED", None)
     sys.dont_write_bytecode = False
     if config.option.basetemp is None and has_room(MEMORY):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
@@ -91,6 +93,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     A test that failed keeps them by its traceback. Those of the controller are the workers, which execnet has ended.
     """
     is_controller = session.config.pluginmanager.hasplugin("dsession")
+    if MEASURED and not is_controller:
+        write_measurement()
     for each in cast("list[object]", gc.get_objects()):
         if issubclass(type(each), subprocess.Popen):  # isinstance would ask proxies, some of which load modules
             process = cast("subprocess.Popen[Any]", each)
@@ -144,9 +148,10 @@ def real_processes() -> None:
 
 @pytest.fixture
 def measured_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes that a test starts measure their coverage, where this one does."""
-    for name, value in MEASURED.items():
-        monkeypatch.setenv(name, value)
+    """The processes that a test starts measure the module that they run, where this one measures its own."""
+    if MEASURED:
+        monkeypatch.setenv("WFE_MEASURED", MEASURED)
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "measured"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -194,7 +194,7 @@ def can_fork(given: Mapping[str, Any]) -> bool:
         return False
     env: Mapping[Any, Any] = dict(_encoded(os.environ if given["env"] is None else given["env"]))
     names = {os.fsdecode(name) for name in env}
-    if any(name.startswith(("PYTHON", "COVERAGE")) for name in names - _HEEDED):
+    if any(name.startswith("PYTHON") for name in names - _HEEDED):
         return False
     given_locale = {os.fsdecode(env[os.fsencode(name)]) for name in names if name == "LANG" or name.startswith("LC_")}
     return given_locale <= _LOCALES

@@ -122,7 +122,7 @@ def test_a_fork_ends_in_order_when_it_is_asked_to(tmp_path: Path) -> None:
         assert page.wait(60) == 0
 
 
-@pytest.mark.parametrize("given", [{"PYTHONWARNINGS": "ignore"}, {"LC_ALL": "en_US.UTF-8"}, {"COVERAGE_RUN": "x"}])
+@pytest.mark.parametrize("given", [{"PYTHONWARNINGS": "ignore"}, {"LC_ALL": "en_US.UTF-8"}])
 def test_what_a_fork_cannot_reproduce_is_started_for_real(run: Run, forks: Forks, given: dict[str, str]) -> None:
     before = forks.made
     done = run("--version", **given)

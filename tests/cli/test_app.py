@@ -35,7 +35,7 @@ def spawned(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
-    kept = ("HOME", "PATH", "WFE_DATABASE_URL", "SYSTEMROOT", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+    kept = ("HOME", "PATH", "WFE_DATABASE_URL", "SYSTEMROOT")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONPATH": HERE} | dict(more)
 
 

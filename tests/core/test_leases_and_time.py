@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.core.conftest import NOW, phase, run_of
+from tests.core.conftest import HUMAN, NOW, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import VerdictKind
@@ -88,3 +88,13 @@ def test_the_limit_of_the_run_ends_a_phase_that_would_last_longer():
     scene.start("docs", "h2")
     assert scene.attempt("plan").deadline == NOW + timedelta(seconds=90)
     assert scene.attempt("docs").deadline == NOW + timedelta(seconds=90)
+
+
+def test_time_that_a_user_adds_is_given_to_the_phase_that_the_limit_of_the_run_would_end():
+    scene = run_of(phase("plan"), phase("docs", timeout_s=60), timeout_s=90, max_parallel=2)
+    scene.start("plan")
+    scene.start("docs", "h2")
+    scene.give(scene.command(c.Pause, by=HUMAN))
+    scene.give(scene.command(c.Resume, by=HUMAN, ends_at=NOW + timedelta(seconds=300)))
+    assert scene.attempt("plan").deadline == NOW + timedelta(seconds=300)
+    assert scene.attempt("docs").deadline == NOW + timedelta(seconds=60)

@@ -138,7 +138,7 @@ def test_it_ends_with_its_database(scene: Scene, page: Page, monkeypatch: pytest
 
 @pytest.fixture
 def environment(scene: Scene) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PYTHONPATH", "COVERAGE_PROCESS_START") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
     return {**scene.environment, **kept, "WFE_DATABASE_URL": url}
 

@@ -48,7 +48,7 @@ def verified(root: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """What CI says of a clone: no database, no configuration of ours, a home that is empty."""
     argv = [sys.executable, "-m", "wfe_mcp", "verify", "--approvals", *words, "--json"]
     wanted = ("PATH", "PYTHONPATH", "SYSTEMROOT")
-    kept = {name: value for name, value in os.environ.items() if name in wanted or name.startswith("COVERAGE_")}
+    kept = {name: value for name, value in os.environ.items() if name in wanted}
     env = {**kept, "HOME": str(root / "nobody"), "WFE_DATABASE_URL": "sqlite:////no/such/folder/wfe.db"}
     done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""

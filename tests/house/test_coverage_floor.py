@@ -1,20 +1,25 @@
-"""scripts/coverage_floor.py enforces each package's minimum coverage."""
+"""scripts/coverage_floor.py enforces each package's minimum coverage, which tests/measured measures."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from scripts import coverage_floor
 
+ROOT = Path(__file__).parents[2]
+
 
 def measured(ran: int, missing: list[int], missing_branches: list[list[int]]) -> coverage_floor.MeasuredFile:
     return {
         "summary": {
             "covered_lines": ran,
-            "num_statements": ran + len(missing),
+            "missing_lines": len(missing),
             "covered_branches": 2,
-            "num_branches": 2 + len(missing_branches),
+            "missing_branches": len(missing_branches),
         },
         "missing_lines": missing,
         "missing_branches": missing_branches,
@@ -22,7 +27,7 @@ def measured(ran: int, missing: list[int], missing_branches: list[list[int]]) ->
 
 
 def test_one_branch_that_never_ran_is_too_much_in_the_core_and_fine_elsewhere() -> None:
-    gap = measured(98, [], [[7, -1]])
+    gap = measured(98, [], [[7, 0]])
 
     assert coverage_floor.groups_below({"wfe_mcp/core/model.py": gap}) == {"core": pytest.approx(99.0, abs=0.1)}
     assert coverage_floor.groups_below({"wfe_mcp/jobs/worker.py": gap}) == {}
@@ -39,8 +44,28 @@ def test_the_rest_is_judged_as_one() -> None:
 
 
 def test_a_report_below_its_floor_names_what_never_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = tmp_path / "coverage.json"
-    report.write_text(json.dumps({"files": {"wfe_mcp/artifacts/parse.py": measured(8, [3, 9], [[5, -1], [5, 6]])}}))
+    files = {"wfe_mcp/artifacts/parse.py": measured(8, [3, 9], [[5, 0], [5, 6]])}
+    (tmp_path / "1.json").write_text(json.dumps({"files": files}))
 
-    assert coverage_floor.main([str(report)]) == 1
+    assert coverage_floor.main([str(tmp_path)]) == 1
     assert "wfe_mcp/artifacts/parse.py: 3, 9, 5->exit, 5->6" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_measurement_is_no_coverage(tmp_path: Path) -> None:
+    assert coverage_floor.main([str(tmp_path)]) == 2
+
+
+def test_processes_show_together_what_of_their_module_ran(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environment = {**os.environ, "WFE_MEASURED": str(tmp_path), "PYTHONPATH": str(ROOT / "tests/measured")}
+    command = [sys.executable, "-P", "-m", "wfe_mcp.artifacts.isolated"]
+    for question, code in ((b'{"schema": {}, "value": null}', 0), (b"{}", 1)):
+        done = subprocess.run(command, input=question, cwd=ROOT, env=environment, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr
+
+    assert len(list(tmp_path.iterdir())) == 2
+    assert coverage_floor.main([str(tmp_path)]) == 1
+    gaps = capsys.readouterr().out.split("wfe_mcp/artifacts/isolated.py: ")[1].split("\n")[0].split(", ")
+    lines = (ROOT / "wfe_mcp/artifacts/isolated.py").read_text().split("\n")
+    refused = lines.index("    if was_ended:") + 1
+    assert {str(refused), str(refused + 1), f"{refused}->{refused + 1}", f"{refused}->{refused + 2}"} <= set(gaps)
+    assert str(lines.index("    sys.exit(main())") + 1) not in gaps

@@ -241,13 +241,11 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
         "calls = early_calls.EarlyCalls(front, place)\ncalls.answer_waiting()\nfront.wire.flush()\n"
         "sys.stderr.write(' '.join(sys.modules))\n"
     )
-    # Without the variable that makes a measured run load coverage first.
-    bare = {name: value for name, value in house.environment.items() if not name.startswith("COVERAGE")}
     ended = subprocess.run(
         [sys.executable, "-c", script],
         input=line(7, *call("stateless", "status", {})),
         cwd=house.root,
-        env=bare | {"PYTHONPATH": str(Path(reading.__file__).parents[2])},
+        env=house.environment | {"PYTHONPATH": str(Path(reading.__file__).parents[2])},
         capture_output=True,
         check=True,
     )

@@ -169,9 +169,7 @@ async def test_the_official_client_plays_a_phase_over_stdio(house: House) -> Non
 
 def test_the_front_is_standard_library_alone() -> None:
     script = "import sys, wfe_mcp.__main__, wfe_mcp.server.entry; print(*sys.modules)"
-    # Without the variable that makes a measured run load coverage first.
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8", env=bare)
+    ended = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, encoding="utf-8")
     late = HEAVY | {"mcp", "pydantic", "anyio", "asyncio", "argparse", "logging", "subprocess", "dataclasses"}
     # Each takes longer to load, without bytecode, than the answer. ``warnings`` does too, but Python 3.13 needs it for threads.
     late |= {"typing", "pathlib", "urllib.parse", "contextlib"}

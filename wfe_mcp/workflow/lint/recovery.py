@@ -49,11 +49,8 @@ class Mended:
             return False
         root, *below = detail.got.split(".")
         if self._lost_an_artifact() and (root == "artifacts" or "/context/" in detail.path):
-            made = (
-                {phase.output.artifact for phase in all_phases(self.template.phases) if phase.output}
-                if self.template
-                else set[str]()
-            )
+            assert self.template is not None, "lint finds nothing else where there is no template"
+            made = {phase.output.artifact for phase in all_phases(self.template.phases) if phase.output}
             return [*below, root][0] not in made
         return any(name in (root, *below) for name in self.names)
 
