@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.templates import catalogue
-from wfe_mcp.views.model import INLINE, JsonObject, second, view_model
+from wfe_mcp.views.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.runs import event_view, run_row
 from wfe_mcp.views.templates import template_lines
 
@@ -132,20 +132,7 @@ def activity_view(found: Activity) -> ActivityView:
 
 def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
     """One piece of evidence."""
-    return EvidenceFact(
-        id=found.id,
-        phase=found.phase,
-        attempt=found.attempt,
-        iteration=found.iteration,
-        stage=str(found.stage),
-        gate=found.gate,
-        kind=found.kind,
-        at=second(found.at),
-        tree=found.tree or "",
-        head=found.head or "",
-        log=found.log_path or "",
-        facts=found.data,
-    )
+    return view_of(EvidenceFact, found, log=found.log_path or "", facts=found.data)
 
 
 def project_row(record: ProjectRecord) -> ProjectRow:

@@ -8,7 +8,7 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import declared, item_of, name_of, seen_from
 from wfe_mcp.engine.templates.effective_gates import weakened
-from wfe_mcp.views.model import second, view_model
+from wfe_mcp.views.model import second, view_model, view_of
 from wfe_mcp.views.phase_timing import For, tasks_of
 from wfe_mcp.views.runs import loop_progress
 from wfe_mcp.views.verdict_words import verdict_word
@@ -196,20 +196,14 @@ def lineage_view(found: Overview) -> LineageView:
     state = found.loaded.state
     return LineageView(
         attempts=tuple(
-            AttemptLine(
-                phase=path,
+            view_of(
+                AttemptLine,
+                each,
                 attempt=each.number,
-                iteration=each.iteration,
                 state=str(each.status),
                 is_newest=each is state.attempts[path][-1],
-                reason=each.reason,
-                started_at=second(each.started_at),
-                revision=each.revision,
                 sha256=(each.sha256 or "")[:12] if each.revision else "",
                 artifact=found.plan.artifact_name(path) or "",
-                restores=each.restores,
-                recovery=each.recovery,
-                forced=each.forced,
                 feedback=tuple(one.message for one in each.feedback),
             )
             for path, _ in _paths(found)

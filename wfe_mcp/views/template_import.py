@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.model import JsonObject, view_model
+from wfe_mcp.views.model import JsonObject, view_model, view_of
 from wfe_mcp.views.templates import KeptView, kept_view
 
 if TYPE_CHECKING:
@@ -141,4 +141,4 @@ def start_command(imported: ImportedSettings) -> str:
 
 
 def _notes(details: Sequence[Detail]) -> tuple[ImportNote, ...]:
-    return tuple(ImportNote(path=each.path, message=each.message) for each in details)
+    return tuple(view_of(ImportNote, each) for each in details)

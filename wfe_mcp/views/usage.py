@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.models.caps import dollars
-from wfe_mcp.views.model import INLINE, view_model
+from wfe_mcp.views.model import INLINE, view_model, view_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,20 +107,7 @@ class UsageStats:
 
 def usage_view(usage: UsageRecord) -> UsageView:
     """What some calls used together."""
-    return UsageView(
-        calls=usage.calls,
-        cost_usd=round(usage.cost_usd, 6),
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        in_flight=usage.in_flight,
-        failed=usage.failed,
-        lost=usage.lost,
-        unpriced=usage.unpriced,
-        reserved_usd=round(usage.reserved_usd, 6),
-        reserved_tokens=usage.reserved_tokens,
-    )
+    return view_of(UsageView, usage, cost_usd=round(usage.cost_usd, 6), reserved_usd=round(usage.reserved_usd, 6))
 
 
 def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:

@@ -17,7 +17,7 @@ from wfe_mcp.views.approvals.request import state_of_request
 from wfe_mcp.views.approvals.shown import question_of
 from wfe_mcp.views.approvals.unusual import known_things, surroundings
 from wfe_mcp.views.inbox import GateLine, UnusualLine, WaitingDecision
-from wfe_mcp.views.model import second
+from wfe_mcp.views.model import second, view_of
 from wfe_mcp.views.run_report import decisions_of
 
 if TYPE_CHECKING:
@@ -73,6 +73,6 @@ def waiting_line(
         question=question_of(found, attempt),
         command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
         tainted=record.tainted,
-        unusual=tuple(UnusualLine(weight=each.weight, text=each.text, why=each.why) for each in unusual),
-        evidence=tuple(GateLine(gate=each.gate, state=each.state, text=each.text) for each in lines),
+        unusual=tuple(view_of(UnusualLine, each) for each in unusual),
+        evidence=tuple(view_of(GateLine, each) for each in lines),
     )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.views import markdown
 from wfe_mcp.views.approvals import content
-from wfe_mcp.views.approvals.model import as_json
-from wfe_mcp.views.model import JsonObject, second, view_model
+from wfe_mcp.views.model import JsonObject, plain, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,53 +76,22 @@ class DecisionData:
 
 def decision_data(view: DecisionView, colours: Colours, editable: str = "") -> DecisionData:
     """``view`` as JSON. ``colours``: how a language's lines are split into pieces."""
-    asked = view.request
-    return DecisionData(
-        request=AskedView(
-            id=asked.id,
-            run_id=asked.run_id,
-            phase=str(asked.phase),
-            attempt=asked.attempt,
-            stage=str(asked.stage),
-            sha256=asked.sha256,
-            created_at=second(asked.created_at),
-            expires_at=second(asked.expires_at),
-        ),
-        state=view.state,
-        project=view.project,
-        title=view.title,
-        template=view.template,
-        tainted=view.tainted,
-        gating=view.gating,
-        command=view.command,
-        newer=view.newer or "",
-        answer=_answer(view.answer),
-        back_to=view.back_to,
-        passkeys=view.passkeys,
-        no_passkey=view.no_passkey,
-        buttons=view.buttons,
+    return view_of(
+        DecisionData,
+        view,
+        request=view_of(AskedView, view.request),
+        answer=None if view.answer is None else _answer(view.answer),
         editable=editable,
-        shown_sha256=view.shown_sha256,
         shown=None if view.shown is None else _shown(view.shown, colours),
     )
 
 
-def _answer(given: DecisionRecord | None) -> AnswerGiven | None:
-    if given is None:
-        return None
-    return AnswerGiven(
-        approved=given.approved,
-        actor=given.actor,
-        channel=str(given.channel),
-        assurance=given.assurance.name.lower(),
-        at=second(given.at),
-        comment=given.comment,
-        to=str(given.to or ""),
-    )
+def _answer(given: DecisionRecord) -> AnswerGiven:
+    return view_of(AnswerGiven, given, assurance=given.assurance.name.lower())
 
 
 def _shown(view: ApprovalView, colours: Colours) -> dict[str, Any]:
-    found: dict[str, Any] = as_json(view)
+    found: dict[str, Any] = plain(view)
     for change in found.get("changes", ()):
         for file in change.get("files", ()):
             for hunk in file.get("hunks", ()):
