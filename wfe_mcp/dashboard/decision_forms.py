@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.comment_fields import FORM, Fields, comments_in
-from wfe_mcp.dashboard.fields import NO_PIN, hidden, passkey_button, pin_field, text_field
+from wfe_mcp.dashboard.comment_fields import FORM, Fields
+from wfe_mcp.dashboard.fields import NO_PIN, buttons, field, hidden, passkey_button, pin_field, submit, text_field
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
-from wfe_mcp.views.approvals.comments import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +92,7 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
     )
     takes_pin = shown.assurance != "passkey"
     pin = _pin("pin-approve", asks_pin=asks_pin) if takes_pin else []
-    sign = [tag("button", "Sign approval", type="submit", class_="btn yes")] if takes_pin and asks_pin else []
+    sign = [submit("Sign approval", "btn yes")] if takes_pin and asks_pin else []
     return _form(
         view,
         "approve",
@@ -104,7 +102,7 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
         *asked,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
         *pin,
-        tag("span", *sign, *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin), class_="row wrap"),
+        buttons(*sign, *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin)),
     )
 
 
@@ -121,6 +119,7 @@ def _reject(
     back = [
         tag("option", name, value=path, selected=given.get("to", "") == path and bool(path)) for path, name in places
     ]
+    feedback = tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3")
     return _form(
         view,
         "reject",
@@ -129,20 +128,10 @@ def _reject(
         tag("p", f"The next attempt gets your text{more}.", class_="then"),
         *elsewhere,
         hidden("split", "1") if split else Html(""),
-        tag(
-            "div",
-            tag("label", "What should change", for_="feedback"),
-            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3"),
-            class_="field",
-        ),
-        tag("div", tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), class_="field"),
+        field("What should change", "feedback", feedback),
+        field("Go back to", "to", tag("select", *back, id="to", name="to")),
         *_pin("pin-reject", asks_pin=asks_pin),
-        tag(
-            "span",
-            tag("button", "Sign and send back", type="submit", class_="btn solid") if asks_pin else None,
-            *_by_passkey(view, "Reject with a passkey", ""),
-            class_="row wrap",
-        ),
+        buttons(submit("Sign and send back") if asks_pin else None, *_by_passkey(view, "Reject with a passkey", "")),
     )
 
 
@@ -170,19 +159,3 @@ def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = Fal
         return [*keys, *passkey_button(label, class_)]
     missing = f"This gate needs the signature of a passkey, and none can sign here. {view.no_passkey}"
     return [tag("p", missing, class_="note warn")] if told else []
-
-
-def told_in(view: DecisionView, answer: str, form: Mapping[str, str]) -> str:
-    """The comment of an approval, or the text of a rejection with its comments on lines.
-
-    Refuses ``bad_argument``: a rejection that does not say why, or a comment on a line that is not shown.
-    """
-    if answer == "approve":
-        return form.get("comment", "")
-    return rejection(view.shown, form.get("feedback", "").strip(), comments_in(form))
-
-
-def refuse_unseen(view: DecisionView, form: Mapping[str, str]) -> None:
-    """Refuse a decision on anything but what is shown now."""
-    if form.get("shown") != view.shown_sha256:
-        raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")

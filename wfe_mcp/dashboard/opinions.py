@@ -16,10 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import status_of
-from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin
+from wfe_mcp.dashboard.document import crumbs, document, headline
+from wfe_mcp.dashboard.fields import Told, buttons, field, hidden, note, pin_field, refuse_pin, submit, text_area
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.pages import login_page, opinion_path
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
@@ -124,26 +123,12 @@ def opinion_page(
     """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
     given = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
-    crumbs = tag(
-        "nav",
-        tag("a", "Inbox", href="/"),
-        icon("right"),
-        tag("span", f"run {run}"),
-        icon("right"),
-        tag("span", f"opinion of {reviewer}"),
-        class_="crumbs",
-        aria_label="Breadcrumb",
-    )
+    where = crumbs(tag("span", f"run {run}"), tag("span", f"opinion of {reviewer}"))
     changed = Told("warn", f"{question.asked.question} has changed since it was written.")
     about = "You review in place of a model. Your opinion is signed, and the gate judges it like any other."
     body = [
-        crumbs,
-        tag(
-            "header",
-            tag("h1", f"Your opinion on {phase}, as {reviewer}"),
-            tag("p", about, class_="who"),
-            class_="headline",
-        ),
+        where,
+        headline(f"Your opinion on {phase}, as {reviewer}", [about]),
         note(told),
         note(changed) if question.is_changed else None,
         tag(
@@ -168,33 +153,17 @@ def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, st
         hidden("token", token),
         hidden("shown", question.sha256),
         tag("h2", "Your opinion"),
-        tag(
-            "div",
-            tag("label", "Verdict", for_="verdict"),
-            tag("select", *choices, id="verdict", name="verdict"),
-            class_="field",
-        ),
-        _area("Summary", "summary", given, 3),
-        _area("What to change (optional)", "suggestion", given, 3),
-        _area(whole, "whole", given, 8),
+        field("Verdict", "verdict", tag("select", *choices, id="verdict", name="verdict")),
+        text_area("Summary", "summary", given.get("summary", ""), 3),
+        text_area("What to change (optional)", "suggestion", given.get("suggestion", ""), 3),
+        text_area(whole, "whole", given.get("whole", ""), 8),
         pin_field("pin"),
-        tag(
-            "span",
-            tag("button", "Sign and give the opinion", type="submit", class_="btn solid"),
-            tag("a", "Back", href="/", class_="btn"),
-            class_="row wrap",
-        ),
+        buttons(submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")),
         method="post",
         action=path,
         autocomplete="off",
         class_="stack section",
     )
-
-
-def _area(label: str, name: str, given: Mapping[str, str], rows: int) -> Html:
-    # Browsers drop the first line end of a text area.
-    area = tag("textarea", f"\n{given.get(name, '')}", id=name, name=name, rows=rows, spellcheck="false")
-    return tag("div", tag("label", label, for_=name), area, class_="field")
 
 
 def _answer(form: Mapping[str, str]) -> str:

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field
+from wfe_mcp.dashboard.document import crumbs, document, headline
+from wfe_mcp.dashboard.fields import Told, buttons, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.views.trust import NOT_CONTINUED, OWN
@@ -67,16 +67,7 @@ def trust_page(
     """
     weakening = [(each, change) for each in _all(view) for change in each.weakening]
     body = [
-        tag(
-            "nav",
-            tag("a", "Inbox", href="/"),
-            icon("right"),
-            tag("span", view.folder, class_="clip"),
-            icon("right"),
-            tag("span", "trust"),
-            class_="crumbs",
-            aria_label="Breadcrumb",
-        ),
+        crumbs(tag("span", view.folder, class_="clip"), tag("span", "trust")),
         _head(view, len(weakening)),
         note(told),
         _weakening(weakening),
@@ -94,9 +85,7 @@ def _all(view: TrustView) -> list[TrustListing]:
 
 def _head(view: TrustView, weakening: int) -> Html:
     if view.is_empty:
-        return tag(
-            "header", tag("h1", "Nothing needs your trust"), tag("p", view.folder, class_="who"), class_="headline"
-        )
+        return headline("Nothing needs your trust", [view.folder])
     changes = [change for each in _all(view) for change in each.changes]
     new = sum(change.mark != "same" for change in changes)
     effects = f"{plural(new, 'effect')} new, changed or gone; {len(changes) - new} as you trusted them."
@@ -109,13 +98,8 @@ def _head(view: TrustView, weakening: int) -> Html:
         else tag("dd", "No gate is weakened."),
     ]
     waiting = tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
-    return tag(
-        "header",
-        tag("h1", f"Trust what {PurePath(view.folder).name} brings?"),
-        tag("p", waiting, class_="who"),
-        tag("dl", *rows, class_="ask"),
-        class_="headline",
-    )
+    title = f"Trust what {PurePath(view.folder).name} brings?"
+    return headline(title, [waiting], tag("dl", *rows, class_="ask"))
 
 
 def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | None:
@@ -222,29 +206,15 @@ def _trusted(listings: Sequence[TrustListing]) -> Html | None:
     """Every effect of what counts already, folded."""
     if not listings:
         return None
-    folded = [
-        tag(
-            "details",
-            tag(
-                "summary",
-                tag("span", f"{each.pending.name} {each.version}".strip()),
-                tag(
-                    "span",
-                    f"{_KINDS[each.pending.kind].lower()}, {plural(len(each.changes), 'effect')}",
-                    class_="small soft",
-                ),
-                class_="row fold wrap",
-            ),
-            *_by_kind(_same(each)),
-            class_="panel",
-        )
-        for each in listings
-    ]
+    folded = [_in_force(each) for each in listings]
     return tag("section", tag("header", tag("h2", "In force")), *folded, class_="section trustlist", id="in-force")
 
 
-def _same(listing: TrustListing) -> list[EffectChange]:
-    return [replace(each, mark="same") for each in listing.changes if each.mark != "gone"]
+def _in_force(listing: TrustListing) -> Html:
+    one, same = listing.pending, (replace(each, mark="same") for each in listing.changes if each.mark != "gone")
+    about = f"{_KINDS[one.kind].lower()}, {plural(len(listing.changes), 'effect')}"
+    named = (tag("span", f"{one.name} {listing.version}".strip()), tag("span", about, class_="small soft"))
+    return tag("details", tag("summary", *named, class_="row fold wrap"), *_by_kind(same), class_="panel")
 
 
 def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]], token: str, path: str) -> Html:
@@ -265,7 +235,7 @@ def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]]
             "div",
             tag("p", "You trust what is ticked, exactly as it is shown. The rest keeps waiting.", class_="then"),
             pin_field("pin"),
-            tag("span", tag("button", "Sign trust", type="submit", class_="btn solid"), class_="row wrap"),
+            buttons(submit("Sign trust")),
             class_="pane always",
         ),
         id="trust",

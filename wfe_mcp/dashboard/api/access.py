@@ -23,7 +23,7 @@ from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.engine.access import page_sessions
 from wfe_mcp.engine.access.tokens import token_of
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
@@ -145,14 +145,7 @@ class Access:
         """The engines that act for ``token``."""
         with self._lock:
             if token.name not in self._engines:
-                own = self._engine
-                made = create_engine(
-                    own.project,
-                    environment=own.environment,
-                    clock=own.clock,
-                    store=own.store,
-                    holder=f"api:{token.name}",
-                )
+                made = create_beside(self._engine, self._engine.project, f"api:{token.name}")
                 self._engines[token.name] = Engines(made)
             return self._engines[token.name]
 

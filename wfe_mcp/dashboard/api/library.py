@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
+from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.views import tool_answers as answers
@@ -23,10 +24,8 @@ from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
 router = APIRouter()
 
 
-class NewTemplate(BaseModel):
+class NewTemplate(Body):
     """A template definition (``wfe/1``). ``dry_run``: only check it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     project: str = ""
     definition: dict[str, Any] = Field(description="GET /api/v1/templates/quick_fix shows one")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
@@ -17,10 +17,8 @@ from wfe_mcp.workspace.system.user import user_name
 router = APIRouter(tags=["session"])
 
 
-class Code(BaseModel):
+class Code(Body):
     """The code of a link: what follows ``#code=``."""
-
-    model_config = ConfigDict(extra="forbid")
 
     code: str = Field(max_length=300)
 

@@ -19,7 +19,7 @@ from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.engine.background.questions import enqueue as put_question
 from wfe_mcp.engine.background.queues import find_job
 from wfe_mcp.engine.checks.trial import try_checks
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.templates.trust import give_trust
@@ -215,8 +215,7 @@ def create_project(caller: Manages, body: Folder) -> JSONResponse:
         raise Refused(
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )
-    own = caller.engine()
-    made = create_engine(project_at(place), environment=own.environment, clock=own.clock, store=own.store)
+    made = create_beside(caller.engine(), project_at(place))
     engine = caller.engine(made.project_id)
     with engine.store.read() as tx:
         record = next(each for each in tx.projects() if each.id == engine.project_id)
