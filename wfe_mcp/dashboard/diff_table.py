@@ -6,6 +6,7 @@ each line.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.highlight import coloured
 from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.views.approvals.page import by_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,14 +124,11 @@ class _Line:
 
 
 def _lines(path: str, hunk: Hunk) -> list[_Line]:
-    """The lines of a hunk with their numbers and colours; each side is read as one text."""
-    olds, news = (iter(coloured(path, [each[1:] for each in hunk.lines if each[0] in signs])) for signs in (" -", " +"))
+    """The lines of a hunk with their numbers and colours."""
     found: list[_Line] = []
     old, new = hunk.old_start, hunk.new_start
-    for line in hunk.lines:
-        was = next(olds) if line[0] != "+" else []
-        now = next(news) if line[0] != "-" else was
-        found.append(_Line(line[0], old, new, now))
+    for line, pieces in zip(hunk.lines, by_line(hunk.lines, partial(coloured, path)), strict=True):
+        found.append(_Line(line[0], old, new, pieces))
         old += line[0] != "+"
         new += line[0] != "-"
     return found

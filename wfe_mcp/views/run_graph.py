@@ -11,6 +11,7 @@ from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.model import second, view_model, view_of
 from wfe_mcp.views.phase_timing import For, tasks_of
 from wfe_mcp.views.runs import loop_progress
+from wfe_mcp.views.usage import tokens_and_cost
 from wfe_mcp.views.verdict_words import verdict_word
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
         gates = tuple(_gates(found, spec, attempt, weak))
         loop = state.loops.get(path)
         item = item_of(path)
-        tokens, cost_usd = _used(usage.get(path))
+        tokens, cost_usd = tokens_and_cost(usage.get(path))
         nodes.append(
             NodeView(
                 phase=path,
@@ -246,7 +247,7 @@ def _waits(attempt: Attempt | None) -> str:
 
 
 def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
-    tokens, cost_usd = _used(usage)
+    tokens, cost_usd = tokens_and_cost(usage)
     return TaskView(
         phase=task.path,
         outcome=task.last,
@@ -271,11 +272,6 @@ def _tasks(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
     record = found.loaded.record
     until = record.ended_at or engine.clock()
     return [task for line in tx.timelines(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
-
-
-def _used(usage: UsageRecord | None) -> tuple[int | None, float | None]:
-    """Tokens and cost; None without a call."""
-    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
 
 
 def _exact(moment: datetime) -> str:

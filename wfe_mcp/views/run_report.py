@@ -17,9 +17,8 @@ from wfe_mcp.gates.results import origin
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.artifacts import head_view
 from wfe_mcp.views.checkpoints import newest_checkpoints
-from wfe_mcp.views.decisions import DecisionLine, RequestView
+from wfe_mcp.views.decisions import DecisionLine, RequestView, line_notes
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.line_notes import line_notes
 from wfe_mcp.views.model import second, view_of
 from wfe_mcp.views.run_models import (
     EventView,

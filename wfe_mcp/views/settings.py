@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.models import providers
-from wfe_mcp.views.activity import CheckLine
+from wfe_mcp.views.activity import CheckLine, check_lines
 from wfe_mcp.views.model import JsonObject, view_model, view_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS
 
@@ -87,10 +87,7 @@ def settings_view(engine: Engine) -> SettingsView:
     return SettingsView(
         providers=tuple(map(provider_setting, providers.listed(engine))),
         roles=tuple(map(role_setting, providers.roles(engine))),
-        checks=tuple(
-            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where))
-            for name, check in settings.checks.items()
-        ),
+        checks=check_lines(settings),
         approvals=settings.policy.model_dump(mode="json"),
         page=settings.ui.model_dump(mode="json"),
         database=DatabaseSetting(path=health.path, schema=health.revision),

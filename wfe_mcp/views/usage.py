@@ -110,6 +110,11 @@ def usage_view(usage: UsageRecord) -> UsageView:
     return view_of(UsageView, usage, cost_usd=round(usage.cost_usd, 6), reserved_usd=round(usage.reserved_usd, 6))
 
 
+def tokens_and_cost(usage: UsageRecord | None) -> tuple[int | None, float | None]:
+    """What calls used; None without a call."""
+    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
+
+
 def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:
     """What a run has used, phase by phase, and its caps; with ``until`` by calls that had begun by then."""
     assert found.spending is not None, "asked where a model was called"

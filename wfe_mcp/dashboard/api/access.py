@@ -80,7 +80,11 @@ class Caller:
         engines = self.access.engines_of(self.token)
         wanted = project or self.token.project or engines.engine.project_id
         if self.token.project and wanted != self.token.project:
-            raise _foreign(self.token)
+            raise Refused(
+                "forbidden",
+                f"The token {self.token.name!r} is for another project.",
+                "Use a token of that project, or one of all projects.",
+            )
         found = engines.by_id(wanted)
         if found is None:
             with engines.engine.store.read() as tx:
@@ -101,6 +105,10 @@ class Caller:
         """``engine``, whose jobs this process works from now on: no server may run in that project."""
         self.access.work(engine)
         return engine
+
+    def at_work(self, run: str) -> Engine:
+        """The engine of the project of ``run``, whose jobs this process works."""
+        return self.works(self.engine_of(run))
 
 
 class Access:
@@ -165,14 +173,6 @@ class Access:
             for worker in self._workers.values():
                 worker.stop()
             self._workers.clear()
-
-
-def _foreign(token: Token) -> Refused:
-    return Refused(
-        "forbidden",
-        f"The token {token.name!r} is for another project.",
-        "Use a token of that project, or one of all projects.",
-    )
 
 
 _BEARER = HTTPBearer(

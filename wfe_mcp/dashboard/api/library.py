@@ -97,10 +97,8 @@ def list_projects(caller: Reads) -> JSONResponse:
 @router.get("/projects/{project}", response_model=answer_of(ProjectView), tags=["projects"])
 def show_project(caller: Reads, project: str) -> JSONResponse:
     """A project: its templates, checks, roles and the runs that are not over."""
-    engine = caller.engine(project)
-    with engine.store.read() as tx:
-        record = next(each for each in tx.projects() if each.id == engine.project_id)
-    return shown(record.root, project_view(engine, record))
+    view = project_view(caller.engine(project))
+    return shown(view.project.root, view)
 
 
 @router.get("/projects/{project}/stack", response_model=answer_of(ProjectContents), tags=["projects"])

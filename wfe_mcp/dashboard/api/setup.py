@@ -5,7 +5,6 @@ Keys of providers are never shown and never taken here: a terminal asks for them
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -36,7 +35,7 @@ from wfe_mcp.views.settings import (
     role_setting,
     settings_view,
 )
-from wfe_mcp.views.trust import trust_view, view_data
+from wfe_mcp.views.trust import TrustView, trust_view, view_data
 from wfe_mcp.workspace.config.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
 
@@ -149,7 +148,7 @@ def remove_provider(caller: Manages, name: str, body: Removal) -> JSONResponse:
     engine = caller.engine(body.project)
     gone = providers.remove(engine, caller.person(engine, body.pin), name)
     data = {"provider": name, "key": gone.key, "roles": list(gone.roles)}
-    return reply(Envelope(True, summary=f"Removed provider {name}", data=data))
+    return shown(f"Removed provider {name}", data)
 
 
 @router.post("/settings/providers/{name}/test", response_model=answer_of(), tags=["settings"])
@@ -187,8 +186,7 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
 def show_trust(caller: Reads, project: str = "") -> JSONResponse:
     """What needs trust in a project: every effect as a difference to what was trusted last, what weakens a gate first."""
     view = trust_view(caller.engine(project))
-    data: dict[str, Any] = view_data(view) | {"shown_sha256": view.sha256}
-    return reply(Envelope(True, summary=f"{len(view.pending)} to review", data=data))
+    return _trust_shown(f"{len(view.pending)} to review", view)
 
 
 @router.post("/trust", response_model=answer_of(), tags=["settings"])
@@ -200,9 +198,11 @@ def trust(caller: Manages, body: TrustGiven) -> JSONResponse:
     if body.shown != view.sha256:
         raise Refused("stale_revision", "What needs trust has changed since you looked.", "Review it again.")
     give_trust(engine, caller.person(engine, body.pin), body.names, view.shown, seen=view.sha256)
-    left = trust_view(engine)
-    data: dict[str, Any] = view_data(left) | {"shown_sha256": left.sha256}
-    return reply(Envelope(True, summary=f"Trusted {', '.join(body.names)}", data=data))
+    return _trust_shown(f"Trusted {', '.join(body.names)}", trust_view(engine))
+
+
+def _trust_shown(summary: str, view: TrustView) -> JSONResponse:
+    return shown(summary, view_data(view) | {"shown_sha256": view.sha256})
 
 
 @router.post("/projects", response_model=answer_of(ProjectView), tags=["projects"])
@@ -216,10 +216,8 @@ def create_project(caller: Manages, body: Folder) -> JSONResponse:
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )
     made = create_beside(caller.engine(), project_at(place))
-    engine = caller.engine(made.project_id)
-    with engine.store.read() as tx:
-        record = next(each for each in tx.projects() if each.id == engine.project_id)
-    return shown(record.root, project_view(engine, record))
+    view = project_view(caller.engine(made.project_id))
+    return shown(view.project.root, view)
 
 
 @router.post("/queue", response_model=answer_of(JobView), tags=["queue"])

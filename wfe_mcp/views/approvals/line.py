@@ -50,12 +50,9 @@ def waiting_line(
     with engine.store.read() as tx:
         recorded, asked = tx.evidence(record.id), tx.opinions(record.id, request.phase)
         decisions = decisions_of(tx, found)
-    of_attempt = [
-        each
-        for number in dict.fromkeys((attempt.made_in, attempt.number))
-        for each in recorded
-        if (each.phase, each.attempt) == (request.phase, number)
-    ]
+    made_in = dict.fromkeys((attempt.made_in, attempt.number))
+    of_phase = [each for each in recorded if each.phase == request.phase]
+    of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
     unusual = known_things(found, recorded, lines, opinions, decisions, around)
