@@ -229,7 +229,7 @@ class _Page:
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""
-        if not self._is_ours(request, form, "login"):
+        if not self._sessions.accepts(session, "login", form):
             return not_ours()
         refuse_pin(asks_pin=self._asks_pin)
         to = form.get("to", "/")
@@ -259,7 +259,7 @@ class _Page:
         asked, answer = request.path_params["request"], request.path_params["answer"]
         if answer not in {"approve", "reject"}:
             return unknown()
-        if not self._is_ours(request, form, f"{answer} {asked}"):
+        if not self._sessions.accepts(session, f"{answer} {asked}", form):
             return not_ours()
         view = self._desks.view(asked)
         if view is None:
@@ -278,7 +278,8 @@ class _Page:
         """What a passkey must sign for this answer."""
         asked, answer = request.path_params["request"], request.path_params["answer"]
         view = self._desks.view(asked)
-        if answer not in {"approve", "reject"} or view is None or not self._is_ours(request, form, f"{answer} {asked}"):
+        is_ours = answer in {"approve", "reject"} and self._sessions.accepts(session, f"{answer} {asked}", form)
+        if view is None or not is_ours:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
             return json_no("This request is closed. Reload the page.", 409)
@@ -351,6 +352,3 @@ class _Page:
     def _untrusted(self, view: DecisionView) -> WaitingTrust | None:
         engine = self._desks.of_request(view.request.id) if self._asks_pin else None
         return None if engine is None else needs_trust(engine)
-
-    def _is_ours(self, request: Request, form: Form, name: str) -> bool:
-        return self._sessions.accepts(request.cookies.get(self._cookie, ""), name, form.get("token", ""))

@@ -88,20 +88,31 @@ class Engines:
         with self.engine.store.read() as tx:
             request = tx.request_by_id(request_id)
             loaded = None if request is None else tx.load_run(request.run_id)
-        return None if loaded is None else self._engine_of(loaded.record.project_id)
+        return None if loaded is None else self.by_id(loaded.record.project_id)
 
     def of_run(self, run: str) -> Engine | None:
         """The engine of the project of ``run``, a full id; None when there is no such open run or folder."""
         project = next((one.project_id for one in self._newest() if one.id == run), None)
-        return None if project is None else self._engine_of(project)
+        return None if project is None else self.by_id(project)
 
     def by_id(self, project: str) -> Engine | None:
         """The engine of a project in the folder where it was first seen; None without such a project or folder."""
-        return self._engine_of(project)
+        with self._lock:
+            if project in self._engines:
+                return self._engines[project]
+            with self.engine.store.read() as tx:
+                root = tx.project_roots([project]).get(project)
+            if root is None or not Path(root).is_dir():
+                return None
+            found = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
+            if found.project_id != project:
+                return None
+            self._engines[project] = found
+            return found
 
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
-        found = self._engine_of(project)
+        found = self.by_id(project)
         if found is None or not Path(folder).is_dir():
             return None
         place = project_at(Path(folder))
@@ -136,7 +147,7 @@ class Engines:
         """The newest open runs of all projects, with who each waits for."""
         found: list[OpenRun] = []
         for record in self._newest():
-            engine = self._engine_of(record.project_id)
+            engine = self.by_id(record.project_id)
             if engine is not None:
                 with contextlib.suppress(Refused):  # it was removed meanwhile
                     found.append(_open_run(engine, standing_of(engine, record.id)))
@@ -146,7 +157,7 @@ class Engines:
         """The projects of this page, of open runs and of open requests in which something needs trust."""
         projects = dict.fromkeys([self.engine.project_id, *(one.project_id for one in self._newest())])
         found: list[WaitingTrust] = []
-        for engine in filter(None, map(self._engine_of, projects)):
+        for engine in filter(None, map(self.by_id, projects)):
             with contextlib.suppress(Refused):  # a file changed meanwhile
                 found += [needs for needs in [needs_trust(engine)] if needs is not None]
         return found
@@ -195,23 +206,9 @@ class Engines:
             requests = tx.open_requests()
             projects = tx.projects_of([each.run_id for each in requests])
         for request in requests:
-            engine = self._engine_of(projects[request.run_id])
+            engine = self.by_id(projects[request.run_id])
             found += [(request, engine)] if engine is not None else []
         return found
-
-    def _engine_of(self, project: str) -> Engine | None:
-        with self._lock:
-            if project in self._engines:
-                return self._engines[project]
-            with self.engine.store.read() as tx:
-                root = tx.project_roots([project]).get(project)
-            if root is None or not Path(root).is_dir():
-                return None
-            found = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
-            if found.project_id != project:
-                return None
-            self._engines[project] = found
-            return found
 
 
 def _open_run(engine: Engine, stands: Overview) -> OpenRun:

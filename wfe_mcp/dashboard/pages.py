@@ -94,12 +94,10 @@ def _opinions(runs: Sequence[OpenRun]) -> list[Html]:
         for run in runs
         for phase, reviewer in run.asked
     ]
-    return [tag("h2", "What waits for your opinion"), tag("ul", *rows, class_="listing")] if rows else []
+    return _listed("What waits for your opinion", rows)
 
 
 def _trust(untrusted: Sequence[WaitingTrust]) -> list[Html]:
-    if not untrusted:
-        return []
     rows = [
         tag(
             "li",
@@ -108,7 +106,11 @@ def _trust(untrusted: Sequence[WaitingTrust]) -> list[Html]:
         )
         for each in untrusted
     ]
-    return [tag("h2", "What needs your trust"), tag("ul", *rows, class_="listing")]
+    return _listed("What needs your trust", rows)
+
+
+def _listed(title: str, rows: Sequence[Html]) -> list[Html]:
+    return [tag("h2", title), tag("ul", *rows, class_="listing")] if rows else []
 
 
 def _runs(runs: Sequence[OpenRun]) -> list[Html]:

@@ -115,7 +115,7 @@ def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | Non
 def _item(view: TrustView, listing: TrustListing, chosen: Collection[str] | None) -> Html:
     one = listing.pending
     compared = f"compared with {listing.compared}" if listing.compared else "new; nothing was trusted before"
-    problems = [tag("p", icon("warning"), problem, class_="problem s-warning") for problem in listing.problems]
+    problems = map(_problem, listing.problems)
     title = f"{_KINDS[one.kind]}: {one.name} {listing.version}".strip(" :")
     head = _item_head(one.name, title, f"{one.where}, sha256 {one.sha256[:12]}, {compared}", listing.weakening, chosen)
     keys = _keys(view) if one.kind == "approvers" else []
@@ -133,14 +133,14 @@ def _item_head(
     return tag("header", tag("h2", title), label, tag("p", about, class_="small soft about"))
 
 
+def _problem(text: str) -> Html:
+    return tag("p", icon("warning"), text, class_="problem s-warning")
+
+
 def _keys(view: TrustView) -> list[Html]:
-    lines = [
-        tag(
-            "p", f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}", class_="problem"
-        )
-        for key in view.keys
-    ]
-    return lines if view.continues else [*lines, tag("p", icon("warning"), NOT_CONTINUED, class_="problem s-warning")]
+    said = (f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys)
+    lines = [tag("p", each, class_="problem") for each in said]
+    return lines if view.continues else [*lines, _problem(NOT_CONTINUED)]
 
 
 def _changes(listing: TrustListing) -> list[Html]:
@@ -196,7 +196,7 @@ def _review(view: TrustView, chosen: Collection[str] | None) -> list[Html]:
     if view.review is not None:
         about = f"{view.review.pending.where}, sha256 {view.review.pending.sha256[:12]}. {about}"
     again = f"Templates re-enabled since your last review: {', '.join(view.enabled_again)}"
-    lines = [tag("p", icon("warning"), again, class_="problem s-warning")] if view.enabled_again else []
+    lines = [_problem(again)] if view.enabled_again else []
     changes = _changes(view.review) if view.review is not None else []
     head = _item_head(OWN, "Changed since your last review", about, weakening, chosen)
     return [tag("section", head, *lines, *changes, class_="panel trustlist", id="item-own")]

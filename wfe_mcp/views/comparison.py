@@ -9,7 +9,8 @@ from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.diff import difference
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
-from wfe_mcp.views.phase_timing import WAITS, For, tasks_of
+from wfe_mcp.views.phase_timing import WAITS, For
+from wfe_mcp.views.run_graph import tasks_of_run
 from wfe_mcp.views.runs import attempt_view, run_row
 from wfe_mcp.views.usage import tokens_and_cost
 
@@ -120,9 +121,8 @@ class _Side:
         self._found = found
         self._until = record.ended_at or engine.clock()
         self._seconds: dict[PhasePath, dict[For, float]] = {}
-        for line in tx.timelines(run_id=record.id):
-            for task in tasks_of(line.events, line.spec, self._until):
-                _add(self._seconds.setdefault(task.path, {}), task.seconds)
+        for task in tasks_of_run(engine, tx, found):
+            _add(self._seconds.setdefault(task.path, {}), task.seconds)
         self._usage: dict[str, UsageRecord] = dict(tx.usage_by("phase", run_id=record.id))
         self._total = tx.usage(run_id=record.id)
 

@@ -141,7 +141,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     with engine.store.read() as tx:
         usage = dict(tx.usage_by("phase", run_id=found.loaded.record.id))
         models = tx.newest_models(found.loaded.record.id)
-        worked = {str(task.path): task.seconds.get("working", 0.0) for task in _tasks(engine, tx, found)}
+        worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, found)}
     weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
     weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
     nodes: list[NodeView] = []
@@ -182,7 +182,7 @@ def timeline_view(engine: Engine, found: Overview) -> TimelineView:
     """What the time of a run went to, phase by phase; work apart from waiting."""
     record = found.loaded.record
     with engine.store.read() as tx:
-        tasks = _tasks(engine, tx, found)
+        tasks = tasks_of_run(engine, tx, found)
         usage = dict(tx.usage_by("phase", run_id=record.id))
     return TimelineView(
         since=_exact(record.created_at),
@@ -268,7 +268,8 @@ def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
     )
 
 
-def _tasks(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
+def tasks_of_run(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
+    """The started tasks of a run, until its end or now."""
     record = found.loaded.record
     until = record.ended_at or engine.clock()
     return [task for line in tx.timelines(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]

@@ -38,7 +38,6 @@ from wfe_mcp.views.usage import spent_line, usage_view
 from wfe_mcp.views.verdict_words import gate_kind, last_verdict, verdict_word
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.gate_difference import GateDifference
     from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
     from wfe_mcp.engine.runs.outputs import RunOutputs
     from wfe_mcp.engine.runs.overview import Overview
@@ -141,7 +140,9 @@ def full(standing: Overview) -> RunView:
         archived=run.archived_at is not None,
         driver=run.driver or "",
         roles=standing.roles,
-        gates=None if state.gates is None else tuple(gate_view(one) for one in state.gates),
+        gates=None
+        if state.gates is None
+        else tuple(view_of(GateView, one, sha256=one.sha256[:12]) for one in state.gates),
         gates_weakened=tuple(one.sentence for one in weakened(standing.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),
         imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
@@ -155,11 +156,6 @@ def full(standing: Overview) -> RunView:
     )
     smallest = replace(about, phases=tuple(_short(standing, attempt) for attempt in state.open_attempts))
     return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
-
-
-def gate_view(one: GateDifference) -> GateView:
-    """One difference between the run's gates and its template's."""
-    return view_of(GateView, one, sha256=one.sha256[:12])
 
 
 def fork_view(origin: Origin) -> ForkView:

@@ -139,14 +139,7 @@ def kept_view(kept: KeptVersion) -> KeptView:
 
 def requires_view(requires: Requires) -> RequiresView:
     """What a template needs of configuration."""
-    return RequiresView(
-        checks=tuple(requires.checks),
-        roles=tuple(requires.roles),
-        servers=tuple(requires.servers),
-        context=tuple(requires.context),
-        plugins=tuple(requires.plugins),
-        templates=tuple(requires.templates),
-    )
+    return view_of(RequiresView, requires)
 
 
 def version_row(record: TemplateRecord) -> VersionRow:

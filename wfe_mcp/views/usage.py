@@ -176,12 +176,7 @@ def stats(
         total = tx.usage(project_id=project, since=since, template=template, run_id=run)
         groups = {by: tx.usage_by(by, project_id=project, since=since, template=template, run_id=run) for by in GROUPS}
     lines = {
-        by: tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found) for by, found in groups.items()
+        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found)
+        for by, found in groups.items()
     }
-    return UsageStats(
-        total=usage_view(total),
-        by_template=lines["template"],
-        by_role=lines["role"],
-        by_model=lines["model"],
-        by_day=lines["day"],
-    )
+    return UsageStats(total=usage_view(total), **lines)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
-from wfe_mcp.dashboard.api.bodies import Body
+from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.views import tool_answers as answers
@@ -24,10 +24,9 @@ from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
 router = APIRouter()
 
 
-class NewTemplate(Body):
+class NewTemplate(OfProject):
     """A template definition (``wfe/1``). ``dry_run``: only check it."""
 
-    project: str = ""
     definition: dict[str, Any] = Field(description="GET /api/v1/templates/quick_fix shows one")
     dry_run: bool = False
 

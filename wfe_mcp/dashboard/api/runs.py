@@ -15,7 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -42,10 +42,9 @@ _OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
 
-class NewRun(Body):
+class NewRun(OfProject):
     """A run to start. ``template``: without one, the default template of the project."""
 
-    project: str = ""
     template: str = ""
     inputs: dict[str, Any] = Field({})
     title: str = ""

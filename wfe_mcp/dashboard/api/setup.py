@@ -12,7 +12,7 @@ from pydantic import Field
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.dashboard.api.access import Manages, Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.engine.background.questions import enqueue as put_question
@@ -42,17 +42,15 @@ from wfe_mcp.workspace.system.location import project_at
 router = APIRouter()
 
 
-class ProviderTest(Body):
+class ProviderTest(OfProject):
     """Which model to ask; without one, that of the role, or the list of models is read."""
 
-    project: str = ""
     model: str = ""
 
 
-class NewProvider(Body):
+class NewProvider(OfProject):
     """A provider in the user's own configuration. ``key``: where its key is (``env:NAME``), never the key itself."""
 
-    project: str = ""
     name: str = Field(max_length=60)
     kind: str = Field("openai-compatible", max_length=60)
     base_url: str = Field("", max_length=500)
@@ -60,41 +58,35 @@ class NewProvider(Body):
     pin: Pin = ""
 
 
-class Switch(Body):
+class Switch(OfProject):
     """Whether models of the provider are called."""
 
-    project: str = ""
     enabled: bool
     pin: Pin = ""
 
 
-class Removal(Body):
+class Removal(OfProject):
     """The project whose page it is."""
 
-    project: str = ""
     pin: Pin = ""
 
 
-class RoleGiven(Body):
+class RoleGiven(OfProject):
     """Who fills the role from now on, in the user's own configuration."""
 
-    project: str = ""
     provider: str
     model: str = ""
     fallback: list[str] | None = None
     pin: Pin = ""
 
 
-class CheckRun(Body):
+class CheckRun(OfProject):
     """The project whose check runs once."""
 
-    project: str = ""
 
-
-class TrustGiven(Body):
+class TrustGiven(OfProject):
     """What to trust, by name. ``shown``: the sha256 of what was shown."""
 
-    project: str = ""
     names: list[str] = Field(min_length=1, max_length=2000)
     shown: str
     pin: Pin = ""
@@ -106,10 +98,9 @@ class Folder(Body):
     folder: str = Field(max_length=4000, description="an absolute path")
 
 
-class Asked(Body):
+class Asked(OfProject):
     """A question to a model. ``priority``: critical, high, normal or low."""
 
-    project: str = ""
     role: str
     text: str
     priority: str = "normal"
