@@ -13,10 +13,11 @@ from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.approvals import ApprovalView, as_json, open_approval, shown_sha256
+from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256
 from wfe_mcp.views.approvals.change import NO_GIT
 from wfe_mcp.views.approvals.model import Named
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.model import plain
 from wfe_mcp.views.run_report import story
 
 
@@ -95,7 +96,7 @@ def test_without_git_the_view_says_so(scene: Scene, git: bool) -> None:
 def test_the_json_has_what_is_there_and_no_empty_fields(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
-    found = as_json(shown(scene, run))
+    found = plain(shown(scene, run))
     assert found["artifact"]["content"] == GOOD
     assert found["evidence"] == [{"gate": "approval", "state": "awaiting", "text": "by you, with your PIN"}]
     assert "opinions" not in found
@@ -115,7 +116,7 @@ def test_watched_files_are_named_without_their_content(scene: Scene) -> None:
         "Changed since the run began, and ignored by git: conftest.py.",
     ]
     assert view.changes[0].watched == (Named(".env", "new"), Named("conftest.py", "changed"))
-    assert "canary" not in str(as_json(view))
+    assert "canary" not in str(plain(view))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a script of the shell is no program there")

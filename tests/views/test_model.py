@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import FrozenInstanceError, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from wfe_mcp.views.model import INLINE, JsonObject, plain, view_model
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.views.model import INLINE, JsonObject, plain, view_model, view_of
 
 
 @view_model
@@ -53,3 +56,28 @@ def test_what_is_json_already_is_copied() -> None:
 def test_a_view_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Inner(a=1).a = 2  # pyright: ignore[reportAttributeAccessIssue] - that is what is tested
+
+
+@view_model
+class Line:
+    """A view of a record."""
+
+    name: str
+    state: str
+    at: str
+    ended_at: str = ""
+    tokens: int | None = None
+    gone: str | None
+
+
+def test_a_view_takes_what_a_record_has_by_the_same_names_as_text() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
+    record = SimpleNamespace(id="r", state=RunStatus.RUNNING, at=at, ended_at=None, tokens=7, gone=None)
+    found = view_of(Line, record, name=record.id)
+    assert found == Line(name="r", state="running", at="2026-01-02T03:04:05+00:00", tokens=7, gone=None)
+    assert type(found.state) is str
+
+
+def test_a_name_that_a_record_has_not_is_never_left_out() -> None:
+    with pytest.raises(AttributeError, match="tokens"):
+        view_of(Line, SimpleNamespace(name="n", state="s", at="", ended_at="", gone=""))

@@ -7,15 +7,15 @@ import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp import __version__
 from wfe_mcp.clients import connect, files, hooks, launch, look
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.table import CLIENTS, SERVER
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import HealthFinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,63 +23,54 @@ if TYPE_CHECKING:
     from wfe_mcp.clients.launch import Installation
     from wfe_mcp.clients.look import Found
     from wfe_mcp.clients.table import Client, Places
+    from wfe_mcp.core.findings import Level
 
-Level = Literal["ok", "note", "problem"]
 _VERSION_S = 20
 _PLUGIN = f"{SERVER}@wfe-mcp"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFinding:
-    """The result of one check. A ``problem``: the client cannot use the server."""
-
-    topic: str
-    level: Level
-    message: str
-
-
-def path_finding(here: Installation, places: Places) -> ClientFinding:
+def path_finding(here: Installation, places: Places) -> HealthFinding:
     """Whether the name ``wfe-mcp`` finds this installation."""
     named = launch.on_path(places.env)
     if here.is_temporary:
-        return ClientFinding("PATH", "ok", f"{launch.PROGRAM} is started by uvx; to install it: uv tool install")
+        return HealthFinding("PATH", "ok", f"{launch.PROGRAM} is started by uvx; to install it: uv tool install")
     if named is None:
         told = f"{launch.PROGRAM} is not found; fix: uv tool update-shell, then open a new terminal; until then: {here.program}"
-        return ClientFinding("PATH", "note", told)
+        return HealthFinding("PATH", "note", told)
     if named.resolve() != here.program.resolve():
         told = f"{launch.PROGRAM} is {named}, not {here.program}, which runs now; fix: remove one of them, or change their order"
-        return ClientFinding("PATH", "note", told)
-    return ClientFinding("PATH", "ok", str(named))
+        return HealthFinding("PATH", "note", told)
+    return HealthFinding("PATH", "ok", str(named))
 
 
-def client_findings(here: Installation, places: Places) -> Iterator[ClientFinding]:
+def client_findings(here: Installation, places: Places) -> Iterator[HealthFinding]:
     """What there is to say about each client that is installed or connected."""
     for client in CLIENTS:
         topic = f"client {client.title}"
         seen: list[Found] = []
-        faults: list[ClientFinding] = []
+        faults: list[HealthFinding] = []
         for scope in client.scopes:
             try:
                 seen.append(look.look(client, places, scope))
             except Refused as refused:
                 told = f"{refused.message.removesuffix('.')}. {refused.hint}"
-                faults.append(ClientFinding(topic, "problem", told))
+                faults.append(HealthFinding(topic, "problem", told))
         yield from faults
         connected = [each for each in seen if each.entry is not None]
         for each in connected:
             yield from _connection(each, here, places)
         yield from _hook_findings(client, here, places)
         if not connected and client.name == "claude-code" and _plugin_is_on(places):
-            yield ClientFinding(topic, "ok", f"connected by its plugin {_PLUGIN}")
+            yield HealthFinding(topic, "ok", f"connected by its plugin {_PLUGIN}")
         elif not connected and not faults and look.is_installed(client, places):
-            yield ClientFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
+            yield HealthFinding(topic, "note", f"not connected; fix: wfe-mcp install --client {client.name}")
 
 
-def _connection(found: Found, here: Installation, places: Places) -> Iterator[ClientFinding]:
+def _connection(found: Found, here: Installation, places: Places) -> Iterator[HealthFinding]:
     """The findings on one entry; one that is ok where there is no other."""
     client, topic = found.client, f"client {found.client.title}"
     if not found.is_ours:
-        yield ClientFinding(
+        yield HealthFinding(
             topic,
             "note",
             f"{found.file} has a server {SERVER!r} that is not wfe-mcp; fix: rename it there, then wfe-mcp install --client {client.name}",
@@ -88,13 +79,13 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[Cl
     good = True
     for level, told in _faults(found, here, places):
         good = False
-        yield ClientFinding(topic, level, f"{found.file}: {told}")
+        yield HealthFinding(topic, level, f"{found.file}: {told}")
     if good:
         asks = "" if connect.is_allowed(found, places) else f"; it {client.asks}"
-        yield ClientFinding(topic, "ok", f"{found.file}, serves {_root(found)}{asks}")
+        yield HealthFinding(topic, "ok", f"{found.file}, serves {_root(found)}{asks}")
 
 
-def _hook_findings(client: Client, here: Installation, places: Places) -> Iterator[ClientFinding]:
+def _hook_findings(client: Client, here: Installation, places: Places) -> Iterator[HealthFinding]:
     """Whether the hooks of a client start this installation; nothing where it has none."""
     row = hooks.hook_file(client.name)
     if row is None:
@@ -110,18 +101,18 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
         off = document.get("disableAllHooks") is True or entry.at(document, ("hooksConfig", "enabled")) is False
         good += [scope] if held else []
         if held and off:
-            yield ClientFinding(topic, "note", f"{file}: the client has hooks switched off there; fix: switch them on")
+            yield HealthFinding(topic, "note", f"{file}: the client has hooks switched off there; fix: switch them on")
         elif held and held != wanted:
-            yield ClientFinding(
+            yield HealthFinding(
                 topic, "note", f"{file}: they are of another version or installation; {again} --scope {scope}"
             )
         elif held:
-            yield ClientFinding(topic, "ok", f"{file}")
+            yield HealthFinding(topic, "ok", f"{file}")
     plugin = client.name == "claude-code" and _plugin_is_on(places)
     extra = good if plugin else good[1:]
     if extra:
         where = f" --scope {extra[0]}" if len(extra) == 1 else ""
-        yield ClientFinding(
+        yield HealthFinding(
             topic,
             "note",
             f"they run more than once, because several files or the plugin have them; fix: wfe-mcp uninstall --client {client.name}{where}",
@@ -163,9 +154,8 @@ def _faults(found: Found, here: Installation, places: Places) -> Iterator[tuple[
     if missing:
         yield "note", f"the entry lacks {', '.join(missing)}; fix: {again}"
     trust = TRUST.get(found.client.name)
-    fault = trust(found, places) if trust is not None else ""
-    if fault:
-        yield "note" if "; fix: " in fault else "ok", fault
+    if trust is not None:
+        yield from trust(found, places)
 
 
 def _project(found: Found, held: dict[str, Any], places: Places) -> Iterator[tuple[Level, str]]:
@@ -231,41 +221,44 @@ def _document(file: Path, form: entry.Format) -> dict[str, Any]:
     return {}
 
 
-def _claude(found: Found, places: Places) -> str:
-    if found.scope == "user":
-        return ""
-    for name in ("settings.json", "settings.local.json"):
+def _claude(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
+    for name in ("settings.json", "settings.local.json") if found.scope != "user" else ():
         refused: object = _document(places.root / ".claude" / name, "json").get("disabledMcpjsonServers")
         if isinstance(refused, list) and SERVER in cast("list[Any]", refused):
-            return f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers; fix: remove it there"
-    return ""
+            told = f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers"
+            yield "note", f"{told}; fix: remove it there"
+            return
 
 
-def _codex(found: Found, places: Places) -> str:
-    if found.scope == "user":
-        return ""
+def _codex(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     config = _document(found.client.user(places)[0], "toml")
-    if entry.at(config, ("projects", str(places.root), "trust_level")) == "trusted":
-        return ""
+    if found.scope == "user" or entry.at(config, ("projects", str(places.root), "trust_level")) == "trusted":
+        return
     ignored = "Codex ignores it, because it does not trust this project"
     own: object = entry.at(config, ("mcp_servers", SERVER))
     if own is not None:
-        return f"{ignored}; the entry in your own file serves it too"
-    return f"{ignored}; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
+        yield "ok", f"{ignored}; the entry in your own file serves it too"
+    else:
+        yield "note", f"{ignored}; fix: start codex here and trust it, or wfe-mcp install --client codex --scope user"
 
 
-def _gemini(found: Found, places: Places) -> str:
+def _gemini(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     user = found.client.user(places)[0]
     if entry.at(_document(user, "jsonc"), ("security", "folderTrust", "enabled")) is not True:
-        return ""
+        return
     trusted = _document(user.with_name("trustedFolders.json"), "jsonc")
     above = {str(each) for each in (places.root, *places.root.parents)}
     near = {str(places.root), str(places.root.parent)}
     for folder, kind in trusted.items():
         if (kind == "TRUST_FOLDER" and folder in above) or (kind == "TRUST_PARENT" and folder in near):
-            return ""
-    return "Gemini CLI starts no servers in a folder that it does not trust; fix: /permissions in gemini, or trust the folder when it asks"
+            return
+    told = "Gemini CLI starts no servers in a folder that it does not trust"
+    yield "note", f"{told}; fix: /permissions in gemini, or trust the folder when it asks"
 
 
-TRUST: dict[str, Callable[[Found, Places], str]] = {"claude-code": _claude, "codex": _codex, "gemini-cli": _gemini}
-"""Clients that may ignore the entry → why they do here, and the fix where one is needed; empty: they do not."""
+TRUST: dict[str, Callable[[Found, Places], Iterator[tuple[Level, str]]]] = {
+    "claude-code": _claude,
+    "codex": _codex,
+    "gemini-cli": _gemini,
+}
+"""Clients that may ignore the entry → why they do here, and whether that needs a fix; nothing where they do not."""

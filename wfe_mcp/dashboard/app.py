@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -41,7 +41,7 @@ from wfe_mcp.dashboard.approvers_routes import ApproverPages
 from wfe_mcp.dashboard.challenges import Challenges
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.decision_forms import refuse_unseen, told_in
+from wfe_mcp.dashboard.deciding import record_answer, refuse_unseen, told_in
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import needs_trust
@@ -53,7 +53,6 @@ from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
 from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
 from wfe_mcp.dashboard.trust import MOST_FIELDS, Trusting
-from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.proofs import kept
 from wfe_mcp.views.approvals.comments import MOST_COMMENTS
@@ -64,10 +63,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.engines import Engines, NeedsTrust
+    from wfe_mcp.dashboard.deciding import Answer
+    from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.approvals.request import DecisionView
+    from wfe_mcp.views.inbox import WaitingTrust
 
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20
@@ -229,7 +229,7 @@ class _Page:
 
     def login(self, request: Request, form: Form, session: str) -> Response:
         """Check the PIN; afterwards this browser sees the list."""
-        if not self._is_ours(request, form, "login"):
+        if not self._sessions.accepts(session, "login", form):
             return not_ours()
         refuse_pin(asks_pin=self._asks_pin)
         to = form.get("to", "/")
@@ -259,7 +259,7 @@ class _Page:
         asked, answer = request.path_params["request"], request.path_params["answer"]
         if answer not in {"approve", "reject"}:
             return unknown()
-        if not self._is_ours(request, form, f"{answer} {asked}"):
+        if not self._sessions.accepts(session, f"{answer} {asked}", form):
             return not_ours()
         view = self._desks.view(asked)
         if view is None:
@@ -278,7 +278,8 @@ class _Page:
         """What a passkey must sign for this answer."""
         asked, answer = request.path_params["request"], request.path_params["answer"]
         view = self._desks.view(asked)
-        if answer not in {"approve", "reject"} or view is None or not self._is_ours(request, form, f"{answer} {asked}"):
+        is_ours = answer in {"approve", "reject"} and self._sessions.accepts(session, f"{answer} {asked}", form)
+        if view is None or not is_ours:
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if view.state != "open":
             return json_no("This request is closed. Reload the page.", 409)
@@ -292,60 +293,32 @@ class _Page:
             raise Refused("unavailable", "The project's folder does not exist any more.", "Nothing has changed.")
         return engine
 
-    def _give(self, view: DecisionView, answer: str, form: Form, session: str) -> None:
-        stored, engine = view.request, self._engine(view)
+    def _give(self, view: DecisionView, answer: Answer, form: Form, session: str) -> None:
+        stored, engine, phrase = view.request, self._engine(view), form.get("phrase", "")
         refuse_unseen(view, form)
         said = told_in(view, answer, form)
         if form.get("assertion"):
-            self._give_signed(engine, stored, "approve" if answer == "approve" else "reject", form, session)
+            given = self._signing.given(engine, stored, answer, form, session)
+            proof, signed = given.proof, given.proof.statement  # what was signed counts, not the form
+            with kept(engine, proof):
+                record_answer(
+                    engine,
+                    given.by,
+                    stored,
+                    answer,
+                    signed.comment,
+                    sha256=signed.sha256,
+                    phrase=phrase,
+                    to=signed.to,
+                    proof=proof,
+                )
             return
         if answer == "approve" and view.shown is not None and view.shown.assurance == "passkey":
             raise Refused("needs_human", "This gate needs a passkey signature; a PIN alone is not enough.", "")
         refuse_pin(asks_pin=self._asks_pin)
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
-        run, phase, sha256 = stored.run_id, stored.phase, form.get("sha256") or "?"
-        shown = view.shown_sha256
-        if answer == "approve":
-            phrase = form.get("phrase", "")
-            approvals.decide(
-                engine, by, run, phase, sha256=sha256, comment=said, phrase=phrase, request=stored.id, shown=shown
-            )
-        else:
-            to = form.get("to") or None
-            approvals.reject(engine, by, run, phase, said, to=to, sha256=sha256, request=stored.id, shown=shown)
-
-    def _give_signed(
-        self, engine: Engine, stored: RequestRecord, answer: Literal["approve", "reject"], form: Form, session: str
-    ) -> None:
-        """Record the signed decision: comment, feedback and target phase come from the signed statement."""
-        given = self._signing.given(engine, stored, answer, form, session)
-        said, by, proof = given.proof.statement, given.by, given.proof
-        run, phase, sha256 = stored.run_id, stored.phase, said.sha256
-        with kept(engine, proof):
-            if answer == "approve":
-                approvals.decide(
-                    engine,
-                    by,
-                    run,
-                    phase,
-                    sha256=sha256,
-                    comment=said.comment,
-                    phrase=form.get("phrase", ""),
-                    request=stored.id,
-                    proof=proof,
-                )
-            else:
-                approvals.reject(
-                    engine,
-                    by,
-                    run,
-                    phase,
-                    said.comment,
-                    to=said.to or None,
-                    sha256=sha256,
-                    request=stored.id,
-                    proof=proof,
-                )
+        sha256, to = form.get("sha256") or "?", form.get("to", "")
+        record_answer(engine, by, stored, answer, said, sha256=sha256, shown=view.shown_sha256, phrase=phrase, to=to)
 
     def _refused(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
@@ -376,9 +349,6 @@ class _Page:
             headers=SCRIPTED if view.passkeys else None,
         )
 
-    def _untrusted(self, view: DecisionView) -> NeedsTrust | None:
+    def _untrusted(self, view: DecisionView) -> WaitingTrust | None:
         engine = self._desks.of_request(view.request.id) if self._asks_pin else None
         return None if engine is None else needs_trust(engine)
-
-    def _is_ours(self, request: Request, form: Form, name: str) -> bool:
-        return self._sessions.accepts(request.cookies.get(self._cookie, ""), name, form.get("token", ""))

@@ -29,9 +29,8 @@ def approvers_page(view: PinnedView, tokens: Mapping[str, str], name: str, told:
 
 def _place(view: PinnedView) -> Html:
     rows = [("Project", view.folder), ("Pinned in", view.file)]
-    return tag(
-        "table", tag("tbody", *(tag("tr", tag("th", what), tag("td", tag("code", where))) for what, where in rows))
-    )
+    lines = (tag("tr", tag("th", what), tag("td", tag("code", where))) for what, where in rows)
+    return tag("table", tag("tbody", *lines))
 
 
 def _lost(view: PinnedView) -> list[Html]:

@@ -45,7 +45,7 @@ class ApproverPages:
         if (
             engine is None
             or do not in {"add", "remove"}
-            or not self.sessions.accepts(session, f"{do} {engine.project_id}", form.get("token", ""))
+            or not self.sessions.accepts(session, f"{do} {engine.project_id}", form)
         ):
             return json_no("This browser was not shown this form. Reload the page.", 403)
         if step == "key":
@@ -57,7 +57,7 @@ class ApproverPages:
         engine, do = self._project(request), request.path_params["do"]
         if engine is None or do not in {"add", "remove"}:
             return unknown()
-        if not self.sessions.accepts(session, f"{do} {engine.project_id}", form.get("token", "")):
+        if not self.sessions.accepts(session, f"{do} {engine.project_id}", form):
             return not_ours()
         try:
             self.approvers.change(engine, do, form, session)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.html import Html, panel, table, tag
 from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html
-from wfe_mcp.dashboard.result_sections import (
-    section,
-)
+from wfe_mcp.dashboard.result_sections import section
 from wfe_mcp.views.approvals.content import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from wfe_mcp.views.approvals.model import (
-        ArtifactShown,
-    )
-
+    from wfe_mcp.views.approvals.model import ArtifactShown
 
 _SHOWN_CHANGES = 60
 _VALUE_CHARS, _DIFF_CHARS = 600, 4_000
@@ -41,19 +36,17 @@ def artifact_section(artifact: ArtifactShown | None, whole: str, edit_at: str) -
     all_of_it = tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")
     file = tag("p", f"To change it, edit it here, or edit {artifact.file} and reload.", class_="muted small")
     change = [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
-    panel = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
-    asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
-    left_open = (
-        tag("div", tag("p", tag("b", "It leaves open"), class_="body"), asked, class_="panel")
-        if artifact.questions
-        else None
-    )
+    shown = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
+    left_open = None
+    if artifact.questions:
+        asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
+        left_open = tag("div", tag("p", tag("b", "It leaves open"), class_="body"), asked, class_="panel")
     return section(
         "artifact",
         "Artifact",
         (about, all_of_it, *change),
         left_open,
-        panel,
+        shown,
         file if change else None,
         *_differences(artifact),
     )
@@ -69,19 +62,10 @@ def _differences(artifact: ArtifactShown) -> list[Html]:
         tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each))
         for each in artifact.changes[:_SHOWN_CHANGES]
     ]
-    head = tag("tr", *(tag("th", name) for name in ("Where", "Before", "Now")))
     left = len(artifact.changes) - _SHOWN_CHANGES
     more = tag("p", f"{left} more", class_="quiet") if left > 0 else None
-    table = tag("table", tag("thead", head), tag("tbody", *rows), class_="records")
-    return [
-        tag(
-            "details",
-            tag("summary", title, class_="fold row"),
-            tag("div", table, more, class_="body"),
-            class_="panel",
-            open=True,
-        )
-    ]
+    summary = tag("summary", title, class_="fold row")
+    return [panel(summary, table(("Where", "Before", "Now"), rows, "records"), more, is_open=True)]
 
 
 def _sides(change: Mapping[str, Any]) -> list[Html]:
@@ -107,22 +91,13 @@ def earlier_section(artifacts: Sequence[ArtifactShown]) -> Html | None:
     """The artifacts of earlier phases, folded."""
     if not artifacts:
         return None
-    folded = [
-        tag(
-            "details",
-            tag(
-                "summary",
-                tag("b", each.name),
-                tag(
-                    "span",
-                    f"phase {each.phase}, revision {each.revision}" + (f", {each.approved}" if each.approved else ""),
-                    class_="muted small",
-                ),
-                class_="fold row wrap",
-            ),
-            tag("div", *parts_html(parts_of(each.schema, each.content)), class_="body stack"),
-            class_="panel",
-        )
-        for each in artifacts
-    ]
+    folded = [_earlier(each) for each in artifacts]
     return section("earlier", "Earlier artifacts of this run", (), *folded)
+
+
+def _earlier(artifact: ArtifactShown) -> Html:
+    about = f"phase {artifact.phase}, revision {artifact.revision}"
+    about += f", {artifact.approved}" if artifact.approved else ""
+    named = (tag("b", artifact.name), tag("span", about, class_="muted small"))
+    body = tag("div", *parts_html(parts_of(artifact.schema, artifact.content)), class_="body stack")
+    return tag("details", tag("summary", *named, class_="fold row wrap"), body, class_="panel")

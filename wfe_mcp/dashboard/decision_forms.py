@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.comment_fields import FORM, Fields, comments_in
-from wfe_mcp.dashboard.fields import NO_PIN, hidden, passkey_button, pin_field, text_field
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.comment_fields import FORM, Fields
+from wfe_mcp.dashboard.fields import NO_PIN, buttons, field, hidden, passkey_button, pin_field, submit, text_field
+from wfe_mcp.dashboard.html import Child, Html, tag
 from wfe_mcp.dashboard.icons import icon
-from wfe_mcp.views.approvals.comments import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,29 +45,18 @@ def decision_bar(
         stopped = tag("p", "The run is stopped, so no decision is possible now.", class_="note warn")
         return tag("div", stopped, class_="decide", aria_label="Your decision")
     choices = [_choice(name, is_chosen=given.get("answer") == name.lower()) for name in legal]
-    facts = tag(
-        "span",
-        tag(
-            "span",
-            "signs ",
-            tag("code", view.shown_sha256[:12]),
-            title=f"sha256 of everything on this page: {view.shown_sha256}",
-        ),
-        class_="facts",
-    )
     run, phase = view.request.run_id, typed(view.request.phase)
     lines = {
-        "Approve": ("yes", f"wfe-mcp approve {run} {phase}"),
-        "Reject": ("back", f"wfe-mcp reject {run} {phase} --feedback TEXT"),
+        "Approve": tag("span", tag("code", f"wfe-mcp approve {run} {phase}"), class_="cli yes"),
+        "Reject": tag("span", tag("code", f"wfe-mcp reject {run} {phase} --feedback TEXT"), class_="cli back"),
     }
-    commands = [
-        tag("span", tag("code", line), class_=f"cli {class_}") for name in legal for class_, line in [lines[name]]
-    ]
+    about = f"sha256 of everything on this page: {view.shown_sha256}"
+    signs = tag("span", "signs ", tag("code", view.shown_sha256[:12]), title=about)
     rest = tag(
         "div",
         tag("span", *choices, class_="choices", role="radiogroup", aria_label="Decision"),
-        facts,
-        tag("span", *commands, class_="end"),
+        tag("span", signs, class_="facts"),
+        tag("span", *(lines[name] for name in legal), class_="end"),
         class_="rest",
     )
     return tag("div", *(panes[name] for name in legal), rest, class_="decide", role="group", aria_label="Your decision")
@@ -87,29 +74,27 @@ def _choice(name: str, *, is_chosen: bool) -> Html:
 
 
 def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping[str, str], *, asks_pin: bool) -> Html:
-    asked = (
-        [text_field(f"Type the phrase: {shown.phrase}", "phrase", given.get("phrase", ""), required=True)]
-        if shown.phrase
-        else []
-    )
+    phrase = f"Type the phrase: {shown.phrase}"
+    asked = text_field(phrase, "phrase", given.get("phrase", ""), required=True) if shown.phrase else None
     takes_pin = shown.assurance != "passkey"
-    pin = _pin("pin-approve", asks_pin=asks_pin) if takes_pin else []
-    sign = [tag("button", "Sign approval", type="submit", class_="btn yes")] if takes_pin and asks_pin else []
     return _form(
         view,
         "approve",
         "pane yes",
         token,
         tag("p", f"{shown.effect} Your decision covers everything on this page.", class_="then"),
-        *asked,
+        asked,
         text_field("Comment (stored with the decision)", "comment", given.get("comment", "")),
-        *pin,
-        tag("span", *sign, *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin), class_="row wrap"),
+        _pin("pin-approve", asks_pin=asks_pin) if takes_pin else None,
+        buttons(
+            submit("Sign approval", "btn yes") if takes_pin and asks_pin else None,
+            *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin),
+        ),
     )
 
 
-def _pin(where: str, *, asks_pin: bool) -> list[Html]:
-    return [pin_field(where)] if asks_pin else [tag("p", NO_PIN, class_="note warn")]
+def _pin(where: str, *, asks_pin: bool) -> Html:
+    return pin_field(where) if asks_pin else tag("p", NO_PIN, class_="note warn")
 
 
 def _reject(
@@ -121,6 +106,7 @@ def _reject(
     back = [
         tag("option", name, value=path, selected=given.get("to", "") == path and bool(path)) for path, name in places
     ]
+    feedback = tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3")
     return _form(
         view,
         "reject",
@@ -128,39 +114,21 @@ def _reject(
         token,
         tag("p", f"The next attempt gets your text{more}.", class_="then"),
         *elsewhere,
-        hidden("split", "1") if split else Html(""),
-        tag(
-            "div",
-            tag("label", "What should change", for_="feedback"),
-            tag("textarea", given.get("feedback", ""), id="feedback", name="feedback", required=not fields, rows="3"),
-            class_="field",
-        ),
-        tag("div", tag("label", "Go back to", for_="to"), tag("select", *back, id="to", name="to"), class_="field"),
-        *_pin("pin-reject", asks_pin=asks_pin),
-        tag(
-            "span",
-            tag("button", "Sign and send back", type="submit", class_="btn solid") if asks_pin else None,
-            *_by_passkey(view, "Reject with a passkey", ""),
-            class_="row wrap",
-        ),
+        hidden("split", "1") if split else None,
+        field("What should change", "feedback", feedback),
+        field("Go back to", "to", tag("select", *back, id="to", name="to")),
+        _pin("pin-reject", asks_pin=asks_pin),
+        buttons(submit("Sign and send back") if asks_pin else None, *_by_passkey(view, "Reject with a passkey", "")),
     )
 
 
-def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Html) -> Html:
+def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Child) -> Html:
     path = f"/decide/{view.request.id}/{answer}"
     kept = [hidden("token", token), hidden("sha256", view.request.sha256), hidden("shown", view.shown_sha256)]
     sign = {"data_sign": f"{path}/sign"} if view.passkeys else {}
     named = FORM if answer == "reject" else None
-    return tag(
-        "form",
-        *kept,
-        tag("div", *fields, class_=class_),
-        method="post",
-        action=path,
-        autocomplete="off",
-        id=named,
-        **sign,
-    )
+    pane = tag("div", *fields, class_=class_)
+    return tag("form", *kept, pane, method="post", action=path, autocomplete="off", id=named, **sign)
 
 
 def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> Sequence[Html]:
@@ -170,19 +138,3 @@ def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = Fal
         return [*keys, *passkey_button(label, class_)]
     missing = f"This gate needs the signature of a passkey, and none can sign here. {view.no_passkey}"
     return [tag("p", missing, class_="note warn")] if told else []
-
-
-def told_in(view: DecisionView, answer: str, form: Mapping[str, str]) -> str:
-    """The comment of an approval, or the text of a rejection with its comments on lines.
-
-    Refuses ``bad_argument``: a rejection that does not say why, or a comment on a line that is not shown.
-    """
-    if answer == "approve":
-        return form.get("comment", "")
-    return rejection(view.shown, form.get("feedback", "").strip(), comments_in(form))
-
-
-def refuse_unseen(view: DecisionView, form: Mapping[str, str]) -> None:
-    """Refuse a decision on anything but what is shown now."""
-    if form.get("shown") != view.shown_sha256:
-        raise Refused("stale_revision", "What this page shows has changed since you opened it.", "Review it again.")

@@ -13,10 +13,10 @@ from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_artifacts import artifact_section, earlier_section
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
-from wfe_mcp.dashboard.document import document
+from wfe_mcp.dashboard.document import document, headline
 from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Told, note, second
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.html import Html, panel, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.prose import shortened
 from wfe_mcp.dashboard.result_sections import (
@@ -32,15 +32,10 @@ from wfe_mcp.views.plain import as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.dashboard.engines import NeedsTrust
     from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.model import (
-        ApprovalView,
-        ArtifactShown,
-        Prompt,
-        Unusual,
-    )
+    from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, Prompt, Unusual
     from wfe_mcp.views.approvals.request import DecisionView
+    from wfe_mcp.views.inbox import WaitingTrust
 
 SCRIPT = "/passkey.js"
 _LOOK_AGAIN_S = 3
@@ -55,7 +50,7 @@ def decision_page(
     *,
     asks_pin: bool = True,
     split: bool = False,
-    untrusted: NeedsTrust | None = None,
+    untrusted: WaitingTrust | None = None,
 ) -> Html:
     """Everything about one request. ``tokens``: those of the forms ``approve`` and ``reject``; ``typed``: what was typed in.
 
@@ -107,15 +102,8 @@ def _head(view: DecisionView) -> list[Html]:
         tag("span", f"{view.template}, phase {request.phase}, attempt {request.attempt}"),
         tag("span", f"Valid until {second(request.expires_at)}") if request.expires_at else None,
     ]
-    ask = [] if shown is None else [tag("dl", *_asked(shown), class_="ask")]
-    head = tag(
-        "header",
-        tag("h1", f"{what} {request.phase}: {view.title}"),
-        tag("p", *who, class_="who"),
-        *ask,
-        class_="headline",
-    )
-    return [crumbs, head]
+    asked = None if shown is None else tag("dl", *_asked(shown), class_="ask")
+    return [crumbs, headline(f"{what} {request.phase}: {view.title}", who, asked)]
 
 
 def _asked(shown: ApprovalView) -> list[Html]:
@@ -179,7 +167,7 @@ def _unusual(found: Sequence[Unusual]) -> Html:
     return tag("section", tag("h2", title), tag("ul", *rows), class_="unusual", id="unusual")
 
 
-def _trust(untrusted: NeedsTrust | None) -> Html | None:
+def _trust(untrusted: WaitingTrust | None) -> Html | None:
     """The way to what needs trust in this project."""
     if untrusted is None:
         return None
@@ -279,10 +267,8 @@ def _change_section(view: DecisionView, shown: ApprovalView, talk: Fields | None
     for number, change in enumerate(later, 1):
         title = tag("span", f"{plural(len(change.files), 'file')} since {change.since}")
         summary = tag("summary", title, stat_html(change.added, change.removed), class_="fold row")
-        files = tag(
-            "div", *change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split), class_="body"
-        )
-        body.append(tag("details", summary, files, class_="panel later"))
+        files = change_html(change, f"{whole}?since={number}", holders, is_open=False, split=split)
+        body.append(panel(summary, *files, class_="panel later"))
     return section("change", "Change", about, *body)
 
 
@@ -305,4 +291,4 @@ def _edited(prompt: Prompt) -> Html | None:
     diff = "\n".join(str(each.get("diff", each.get("new", ""))) for each in prompt.changes)
     summary = tag("summary", f"{prompt.origin}. Against the prompt that the template makes", class_="fold row")
     shown = tag("pre", shortened(diff), class_="block diff-text")
-    return tag("details", summary, tag("div", shown, class_="body"), class_="panel", open=True)
+    return panel(summary, shown, is_open=True)

@@ -6,6 +6,7 @@ each line.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.highlight import coloured
 from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.views.approvals.page import by_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +89,7 @@ def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_ope
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"),
         class_="fold",
     )
-    rows = list(_pairs(file, talk) if split else _rows(file, talk))
+    rows = list(_rows(file, talk, split=split))
     left = len(rows) - MOST_OF_FILE
     more = (
         tag("p", f"{plural(left, 'more line')}. ", tag("a", "Show the whole file", href=whole), class_="note")
@@ -122,28 +124,14 @@ class _Line:
 
 
 def _lines(path: str, hunk: Hunk) -> list[_Line]:
-    """The lines of a hunk with their numbers and colours; each side is read as one text."""
-    olds, news = (iter(coloured(path, [each[1:] for each in hunk.lines if each[0] in signs])) for signs in (" -", " +"))
+    """The lines of a hunk with their numbers and colours."""
     found: list[_Line] = []
     old, new = hunk.old_start, hunk.new_start
-    for line in hunk.lines:
-        was = next(olds) if line[0] != "+" else []
-        now = next(news) if line[0] != "-" else was
-        found.append(_Line(line[0], old, new, now))
+    for line, pieces in zip(hunk.lines, by_line(hunk.lines, partial(coloured, path)), strict=True):
+        found.append(_Line(line[0], old, new, pieces))
         old += line[0] != "+"
         new += line[0] != "-"
     return found
-
-
-def _skipped(hunk: Hunk, end: int, columns: int) -> Iterator[Html]:
-    """The row for unchanged lines above a hunk. ``end``: the line after the hunk before."""
-    if hunk.old_start > end:
-        text = f"{plural(hunk.old_start - end, 'unchanged line')}"
-        yield tag("tr", tag("td", text, colspan=columns), class_="skip")
-
-
-def _after(hunk: Hunk) -> int:
-    return hunk.old_start + sum(line[0] != "+" for line in hunk.lines)
 
 
 def _button(line: _Line, path: str, talk: Fields | None) -> Html | None:
@@ -157,41 +145,45 @@ def _said(line: _Line | None, path: str, talk: Fields | None, columns: int) -> I
         yield row
 
 
-def _rows(file: FileDiff, talk: Fields | None) -> Iterator[Html]:
+def _rows(file: FileDiff, talk: Fields | None, *, split: bool) -> Iterator[Html]:
+    """The rows of all hunks, and one for the unchanged lines above each."""
     end = 1
     for hunk in file.hunks:
-        yield from _skipped(hunk, end, 3)
-        for line in _lines(file.path, hunk):
-            old, new = "" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new)
-            yield tag(
-                "tr",
-                tag("td", old, class_="n"),
-                tag("td", new, _button(line, file.path, talk), class_="n"),
-                tag("td", *line.pieces, class_="t"),
-                class_=_CLASSES.get(line.sign),
-            )
-            yield from _said(line, file.path, talk, 3)
-        end = _after(hunk)
+        if hunk.old_start > end:
+            text = f"{plural(hunk.old_start - end, 'unchanged line')}"
+            yield tag("tr", tag("td", text, colspan=4 if split else 3), class_="skip")
+        yield from (_pairs if split else _column)(_lines(file.path, hunk), file.path, talk)
+        end = hunk.old_start + sum(line[0] != "+" for line in hunk.lines)
 
 
-def _pairs(file: FileDiff, talk: Fields | None) -> Iterator[Html]:
+def _column(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:
+    """A row for each line."""
+    for line in lines:
+        old, new = "" if line.sign == "+" else str(line.old), "" if line.sign == "-" else str(line.new)
+        yield tag(
+            "tr",
+            tag("td", old, class_="n"),
+            tag("td", new, _button(line, path, talk), class_="n"),
+            tag("td", *line.pieces, class_="t"),
+            class_=_CLASSES.get(line.sign),
+        )
+        yield from _said(line, path, talk, 3)
+
+
+def _pairs(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:
     """Rows with the old line and the new one; removed lines stand beside the added ones that follow them."""
-    end = 1
-    for hunk in file.hunks:
-        yield from _skipped(hunk, end, 4)
-        gone: list[_Line] = []
-        come: list[_Line] = []
-        for line in _lines(file.path, hunk):
-            if line.sign == " " or (line.sign == "-" and come):
-                yield from _beside(gone, come, file.path, talk)
-                gone, come = [], []
-            if line.sign == " ":
-                yield tag("tr", *_cell(line, line.old, ""), *_cell(line, line.new, "", _button(line, file.path, talk)))
-                yield from _said(line, file.path, talk, 4)
-            else:
-                (gone if line.sign == "-" else come).append(line)
-        yield from _beside(gone, come, file.path, talk)
-        end = _after(hunk)
+    gone: list[_Line] = []
+    come: list[_Line] = []
+    for line in lines:
+        if line.sign == " " or (line.sign == "-" and come):
+            yield from _beside(gone, come, path, talk)
+            gone, come = [], []
+        if line.sign == " ":
+            yield tag("tr", *_cell(line, line.old, ""), *_cell(line, line.new, "", _button(line, path, talk)))
+            yield from _said(line, path, talk, 4)
+        else:
+            (gone if line.sign == "-" else come).append(line)
+    yield from _beside(gone, come, path, talk)
 
 
 def _beside(gone: Sequence[_Line], come: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:

@@ -1,7 +1,9 @@
 """A whole page: its head, the bar at the top, and what it shows."""
 
+from collections.abc import Sequence
+
 from wfe_mcp.dashboard.html import Child, Html, tag
-from wfe_mcp.dashboard.icons import brand
+from wfe_mcp.dashboard.icons import brand, icon
 
 
 def document(
@@ -25,3 +27,14 @@ def document(
         "<!doctype html>\n"
         + tag("html", head, tag("body", top, tag("main", *body, class_=class_ or None), bar), lang="en")
     )
+
+
+def crumbs(*steps: Html) -> Html:
+    """Where the page is, from the inbox on."""
+    behind = (each for step in steps for each in (icon("right"), step))
+    return tag("nav", tag("a", "Inbox", href="/"), *behind, class_="crumbs", aria_label="Breadcrumb")
+
+
+def headline(title: str, about: Sequence[Child], *below: Child) -> Html:
+    """The title of a page, and in a line below it what it is about."""
+    return tag("header", tag("h1", title), tag("p", *about, class_="who"), *below, class_="headline")

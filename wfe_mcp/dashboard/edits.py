@@ -14,10 +14,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin
+from wfe_mcp.dashboard.document import crumbs, document, headline
+from wfe_mcp.dashboard.fields import Told, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.phases import edit as edits
 from wfe_mcp.workspace.system.user import user_name
@@ -134,56 +133,18 @@ def edit_page(view: DecisionView, token: str, text: str, told: Told | None = Non
         "prompt": "The gates run again, and the agent gets exactly this text. The placeholders are filled in already.",
         "artifact": "This becomes a new revision. It must be valid against its schema; the gates run again.",
     }[what]
-    reason = tag("input", type="text", id="note", name="note", value=noted, autocomplete="off")
     fields = [
         hidden("token", token),
         hidden("sha256", request.sha256),
-        # Browsers drop the first line end of a text area.
-        tag(
-            "div",
-            tag("label", f"The {what}", for_="text"),
-            tag(
-                "textarea",
-                f"\n{text}",
-                id="text",
-                name="text",
-                rows="28",
-                required=True,
-                spellcheck="false",
-                class_="editor",
-            ),
-            class_="field",
-        ),
-        tag("div", tag("label", "Note (stored with the revision)", for_="note"), reason, class_="field")
-        if what == "artifact"
-        else None,
+        text_area(f"The {what}", "text", text, 28, required=True, class_="editor"),
+        text_field("Note (stored with the revision)", "note", noted) if what == "artifact" else None,
         pin_field("pin"),
-        tag(
-            "span",
-            tag("button", "Sign and store", type="submit", class_="btn solid"),
-            tag("a", "Back", href=back, class_="btn"),
-            class_="row wrap",
-        ),
+        buttons(submit("Sign and store"), tag("a", "Back", href=back, class_="btn")),
     ]
-    crumbs = tag(
-        "nav",
-        tag("a", "Inbox", href="/"),
-        icon("right"),
-        tag("a", f"{request.phase}", href=back),
-        icon("right"),
-        tag("span", "edit"),
-        class_="crumbs",
-        aria_label="Breadcrumb",
-    )
     return document(
         f"Edit {request.phase}: {view.title}",
-        crumbs,
-        tag(
-            "header",
-            tag("h1", f"Edit the {what} of {request.phase}: {view.title}"),
-            tag("p", about, class_="who"),
-            class_="headline",
-        ),
+        crumbs(tag("a", f"{request.phase}", href=back), tag("span", "edit")),
+        headline(f"Edit the {what} of {request.phase}: {view.title}", [about]),
         note(told),
         tag("form", *fields, method="post", action=f"/edit/{request.id}", autocomplete="off", class_="stack"),
         class_="",

@@ -16,7 +16,7 @@ from wfe_mcp.core.commands import Overrule
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.line import waiting_line
@@ -24,7 +24,8 @@ from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_a
 from wfe_mcp.views.approvals.unusual import Surroundings, surroundings
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
-from wfe_mcp.views.model import second
+from wfe_mcp.views.inbox import WaitingTrust
+from wfe_mcp.views.model import view_of
 from wfe_mcp.views.move_calls import user_moves
 from wfe_mcp.views.trust import trust_path, trust_view
 from wfe_mcp.views.who_waits import waits_for
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.inbox import WaitingDecision
 
 log = logging.getLogger("wfe_mcp.dashboard")
@@ -70,15 +72,6 @@ class OpenRun:
     awaiting: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsTrust:
-    """A project with something to review. ``path``: its page of trust; ``names``: what needs trust there."""
-
-    folder: str
-    path: str
-    names: tuple[str, ...]
-
-
 class Engines:
     """The engines of all projects in the database of ``engine``."""
 
@@ -95,22 +88,31 @@ class Engines:
         with self.engine.store.read() as tx:
             request = tx.request_by_id(request_id)
             loaded = None if request is None else tx.load_run(request.run_id)
-        return None if loaded is None else self._engine_of(loaded.record.project_id)
+        return None if loaded is None else self.by_id(loaded.record.project_id)
 
     def of_run(self, run: str) -> Engine | None:
         """The engine of the project of ``run``, a full id; None when there is no such open run or folder."""
-        with self.engine.store.read() as tx:
-            records = tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
-        project = next((one.project_id for one in records if one.id == run), None)
-        return None if project is None else self._engine_of(project)
+        project = next((one.project_id for one in self._newest() if one.id == run), None)
+        return None if project is None else self.by_id(project)
 
     def by_id(self, project: str) -> Engine | None:
         """The engine of a project in the folder where it was first seen; None without such a project or folder."""
-        return self._engine_of(project)
+        with self._lock:
+            if project in self._engines:
+                return self._engines[project]
+            with self.engine.store.read() as tx:
+                root = tx.project_roots([project]).get(project)
+            if root is None or not Path(root).is_dir():
+                return None
+            found = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
+            if found.project_id != project:
+                return None
+            self._engines[project] = found
+            return found
 
     def of_project(self, project: str, folder: str) -> Engine | None:
         """The engine of a project in ``folder``, one of its worktrees; None when there is no such project or worktree."""
-        found = self._engine_of(project)
+        found = self.by_id(project)
         if found is None or not Path(folder).is_dir():
             return None
         place = project_at(Path(folder))
@@ -120,9 +122,7 @@ class Engines:
             return None
         with self._lock:
             if place.root not in self._worktrees:
-                self._worktrees[place.root] = create_engine(
-                    place, environment=found.environment, clock=found.clock, store=found.store
-                )
+                self._worktrees[place.root] = create_beside(found, place)
             return self._worktrees[place.root]
 
     def view(self, request_id: str) -> DecisionView | None:
@@ -145,56 +145,19 @@ class Engines:
 
     def open_runs(self) -> list[OpenRun]:
         """The newest open runs of all projects, with who each waits for."""
-        with self.engine.store.read() as tx:
-            records = tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
         found: list[OpenRun] = []
-        for record in records:
-            engine = self._engine_of(record.project_id)
+        for record in self._newest():
+            engine = self.by_id(record.project_id)
             if engine is not None:
                 with contextlib.suppress(Refused):  # it was removed meanwhile
-                    stands = standing_of(engine, record.id)
-                    found.append(
-                        OpenRun(
-                            record.id,
-                            record.title,
-                            str(stands.loaded.state.status),
-                            waits_for(stands),
-                            str(engine.root),
-                            blockers(stands),
-                            tuple(
-                                str(one.phase)
-                                for one in stands.loaded.state.open_attempts
-                                if any(isinstance(move, Overrule) for move in user_moves(stands, one))
-                            ),
-                            tuple(
-                                (str(phase), one.reviewer)
-                                for phase, persons in stands.asked_persons.items()
-                                for one in persons
-                            ),
-                            tuple(
-                                (str(one.phase), stands.plan.phase(one.phase).title or "")
-                                for one in stands.loaded.state.open_attempts
-                                if one.status in {AttemptStatus.READY, AttemptStatus.RUNNING}
-                                and stands.loaded.state.phase(one.phase).kind == "human"
-                            ),
-                            record.template,
-                            second(record.updated_at),
-                            tuple(
-                                str(one.phase)
-                                for one in stands.loaded.state.open_attempts
-                                if _asks_a_person(stands, one)
-                            ),
-                        )
-                    )
+                    found.append(_open_run(engine, standing_of(engine, record.id)))
         return found
 
-    def untrusted(self) -> list[NeedsTrust]:
+    def untrusted(self) -> list[WaitingTrust]:
         """The projects of this page, of open runs and of open requests in which something needs trust."""
-        with self.engine.store.read() as tx:
-            records = tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
-        projects = dict.fromkeys([self.engine.project_id, *(one.project_id for one in records)])
-        found: list[NeedsTrust] = []
-        for engine in filter(None, map(self._engine_of, projects)):
+        projects = dict.fromkeys([self.engine.project_id, *(one.project_id for one in self._newest())])
+        found: list[WaitingTrust] = []
+        for engine in filter(None, map(self.by_id, projects)):
             with contextlib.suppress(Refused):  # a file changed meanwhile
                 found += [needs for needs in [needs_trust(engine)] if needs is not None]
         return found
@@ -233,36 +196,44 @@ class Engines:
             with self._lock:
                 self._judging.discard(request_id)
 
+    def _newest(self) -> tuple[RunRecord, ...]:
+        with self.engine.store.read() as tx:
+            return tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
+
     def _asked(self) -> list[tuple[RequestRecord, Engine]]:
         found = list[tuple["RequestRecord", Engine]]()
         with self.engine.store.read() as tx:
             requests = tx.open_requests()
             projects = tx.projects_of([each.run_id for each in requests])
         for request in requests:
-            engine = self._engine_of(projects[request.run_id])
+            engine = self.by_id(projects[request.run_id])
             found += [(request, engine)] if engine is not None else []
         return found
 
-    def _engine_of(self, project: str) -> Engine | None:
-        with self._lock:
-            if project in self._engines:
-                return self._engines[project]
-            with self.engine.store.read() as tx:
-                root = tx.project_roots([project]).get(project)
-            if root is None or not Path(root).is_dir():
-                return None
-            mine = self.engine
-            found = create_engine(
-                project_at(Path(root)),
-                environment=mine.environment,
-                clock=mine.clock,
-                store=mine.store,
-                holder=mine.holder,
-            )
-            if found.project_id != project:
-                return None
-            self._engines[project] = found
-            return found
+
+def _open_run(engine: Engine, stands: Overview) -> OpenRun:
+    record, state = stands.loaded.record, stands.loaded.state
+    worked = {AttemptStatus.READY, AttemptStatus.RUNNING}
+    return view_of(
+        OpenRun,
+        record,
+        status=str(state.status),
+        waits_for=waits_for(stands),
+        project=str(engine.root),
+        blockers=blockers(stands),
+        overrulable=tuple(
+            str(one.phase)
+            for one in state.open_attempts
+            if any(isinstance(move, Overrule) for move in user_moves(stands, one))
+        ),
+        asked=tuple((str(phase), one.reviewer) for phase, persons in stands.asked_persons.items() for one in persons),
+        tasks=tuple(
+            (str(one.phase), stands.plan.phase(one.phase).title or "")
+            for one in state.open_attempts
+            if one.status in worked and state.phase(one.phase).kind == "human"
+        ),
+        awaiting=tuple(str(one.phase) for one in state.open_attempts if _asks_a_person(stands, one)),
+    )
 
 
 def _asks_a_person(stands: Overview, attempt: Attempt) -> bool:
@@ -272,9 +243,9 @@ def _asks_a_person(stands: Overview, attempt: Attempt) -> bool:
     return getattr(stands.plan.gates(attempt)[gate[1]], "assurance", "human") != "agent"
 
 
-def needs_trust(engine: Engine) -> NeedsTrust | None:
+def needs_trust(engine: Engine) -> WaitingTrust | None:
     """What needs trust in the project of ``engine``; None: nothing."""
     view, waiting = trust_view(engine), pending_trust(engine)
     names = tuple(one.name for one in waiting)
     is_needed = bool(waiting or view.own_changed or view.enabled_again)
-    return NeedsTrust(str(engine.root), trust_path(engine), names) if is_needed else None
+    return WaitingTrust(folder=str(engine.root), path=trust_path(engine), names=names) if is_needed else None

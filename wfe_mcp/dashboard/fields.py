@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.html import Child, Html, tag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,16 +37,47 @@ def note(told: Told | None) -> Html | None:
     return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
 
 
+def field(label: str, where: str, control: Html) -> Html:
+    """A control below its label. ``where``: its id."""
+    return tag("div", tag("label", label, for_=where), control, class_="field")
+
+
 def pin_field(where: str) -> Html:
     """The field for the PIN."""
-    field = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
-    return tag("div", tag("label", "Your PIN", for_=where), field, class_="field")
+    control = tag("input", type="password", id=where, name="pin", required=True, autocomplete="off")
+    return field("Your PIN", where, control)
 
 
 def text_field(label: str, where: str, value: str = "", *, required: bool = False) -> Html:
     """A field for one line."""
-    field = tag("input", type="text", id=where, name=where, value=value, required=required, autocomplete="off")
-    return tag("div", tag("label", label, for_=where), field, class_="field")
+    control = tag("input", type="text", id=where, name=where, value=value, required=required, autocomplete="off")
+    return field(label, where, control)
+
+
+def text_area(label: str, where: str, text: str, rows: int, *, required: bool = False, class_: str = "") -> Html:
+    """A field for several lines."""
+    # Browsers drop the first line end of a text area.
+    area = tag(
+        "textarea",
+        f"\n{text}",
+        id=where,
+        name=where,
+        rows=rows,
+        required=required,
+        spellcheck="false",
+        class_=class_ or None,
+    )
+    return field(label, where, area)
+
+
+def buttons(*each: Child) -> Html:
+    """The row of buttons that ends a form."""
+    return tag("span", *each, class_="row wrap")
+
+
+def submit(label: str, class_: str = "btn solid") -> Html:
+    """The button that sends a form."""
+    return tag("button", label, type="submit", class_=class_)
 
 
 def hidden(name: str, value: str) -> Html:

@@ -11,15 +11,8 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.dashboard.pages import opinion_path
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelopes import standing_of
-from wfe_mcp.views.inbox import (
-    InboxView,
-    StoppedRun,
-    UnaskedDecision,
-    WaitingOpinion,
-    WaitingTask,
-    WaitingTrust,
-    stopped_run,
-)
+from wfe_mcp.views.inbox import InboxView, StoppedRun, UnaskedDecision, WaitingOpinion, WaitingTask
+from wfe_mcp.views.model import view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.dashboard.engines import Engines
@@ -42,12 +35,11 @@ def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxVie
     return InboxView(
         decisions=decisions,
         unasked=tuple(
-            UnaskedDecision(
+            view_of(
+                UnaskedDecision,
+                run,
                 run=run.id,
                 phase=phase,
-                title=run.title,
-                project=run.project,
-                template=run.template,
                 since=run.updated_at,
                 command=f"wfe-mcp approve {run.id} {typed(phase)}",
             )
@@ -56,13 +48,13 @@ def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxVie
             if (run.id, phase) not in asked
         ),
         tasks=tuple(
-            WaitingTask(
+            view_of(
+                WaitingTask,
+                run,
                 run=run.id,
                 phase=phase,
                 title=title or phase,
                 about=run.title,
-                project=run.project,
-                template=run.template,
                 since=run.updated_at,
                 command=f"wfe-mcp submit {run.id} {typed(phase)} --path FILE",
             )
@@ -70,23 +62,19 @@ def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxVie
             for phase, title in run.tasks
         ),
         opinions=tuple(
-            WaitingOpinion(
+            view_of(
+                WaitingOpinion,
+                run,
                 run=run.id,
                 phase=phase,
                 reviewer=reviewer,
-                title=run.title,
-                project=run.project,
                 path=opinion_path(run.id, phase, reviewer),
             )
             for run in runs
             for phase, reviewer in run.asked
         ),
         stopped=tuple(_stopped(engines, "" if only is None else only.project_id)),
-        trust=tuple(
-            WaitingTrust(folder=each.folder, path=each.path, names=each.names)
-            for each in engines.untrusted()
-            if is_seen(each.folder)
-        ),
+        trust=tuple(each for each in engines.untrusted() if is_seen(each.folder)),
     )
 
 
@@ -102,5 +90,15 @@ def _stopped(engines: Engines, project: str) -> list[StoppedRun]:
         with suppress(Refused):  # it was removed meanwhile
             stands = standing_of(engine, record.id)
             state = "failed" if stands.loaded.state.status is RunStatus.FAILED else "blocked"
-            found.append(stopped_run(record, state, str(engine.root), blockers(stands)))
+            found.append(
+                view_of(
+                    StoppedRun,
+                    record,
+                    run=record.id,
+                    state=state,
+                    project=str(engine.root),
+                    blockers=blockers(stands),
+                    command=f"wfe-mcp status {typed(record.id)}",
+                )
+            )
     return found

@@ -16,10 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import status_of
-from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, refuse_pin
+from wfe_mcp.dashboard.document import crumbs, document, headline
+from wfe_mcp.dashboard.fields import Told, buttons, field, hidden, note, pin_field, refuse_pin, submit, text_area
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.pages import login_page, opinion_path
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
@@ -47,7 +46,7 @@ class Opinions:
 
     def show(self, request: Request, session: str) -> Response:
         """The question and the form; first the PIN."""
-        place = _Place.of(request)
+        place = Place.of(request)
         engine = self._engine(place)
         if not self.sessions.is_open(session):
             return HTMLResponse(login_page(self.sessions.token(session, "login"), to=place.path))
@@ -55,7 +54,7 @@ class Opinions:
 
     def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store the opinion; a refusal shows the form again."""
-        place = _Place.of(request)
+        place = Place.of(request)
         engine = self._engine(place)
         self.sessions.expect(session, place.path, form, "stored")
         try:
@@ -67,7 +66,7 @@ class Opinions:
             return HTMLResponse(self._page(engine, place, session, told, form), status_of(refused))
         return RedirectResponse("/", 303)
 
-    def _engine(self, place: _Place) -> Engine:
+    def _engine(self, place: Place) -> Engine:
         refuse_pin(asks_pin=self.asks_pin)
         engine = self.engines.of_run(place.run)
         if engine is None:
@@ -77,33 +76,35 @@ class Opinions:
     def _page(
         self,
         engine: Engine,
-        place: _Place,
+        place: Place,
         session: str,
         told: Told | None = None,
         typed: Mapping[str, str] | None = None,
     ) -> Html:
         question = open_question(engine, place.run, place.phase, place.reviewer)
-        return opinion_page(
-            question, place.run, place.phase, place.path, self.sessions.token(session, place.path), told, typed
-        )
+        return opinion_page(question, place, self.sessions.token(session, place.path), told, typed)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
+    """A question to a person who reviews."""
+
     run: str
     phase: str
     reviewer: str
 
     @classmethod
-    def of(cls, request: Request) -> _Place:
+    def of(cls, request: Request) -> Place:
+        """The one in the address."""
         return cls(request.path_params["run"], request.query_params.get("phase", ""), request.path_params["reviewer"])
 
     @property
     def path(self) -> str:
+        """Where on the page it is answered."""
         return f"/{opinion_path(self.run, self.phase, self.reviewer)}"
 
 
-def _take(engine: Engine, place: _Place, form: Mapping[str, str]) -> None:
+def _take(engine: Engine, place: Place, form: Mapping[str, str]) -> None:
     question = open_question(engine, place.run, place.phase, place.reviewer)
     if form.get("shown") != question.sha256:
         raise Refused("stale_revision", "The question has changed since you opened this page.", "Read it again.")
@@ -114,9 +115,7 @@ def _take(engine: Engine, place: _Place, form: Mapping[str, str]) -> None:
 
 def opinion_page(
     question: AskedQuestion,
-    run: str,
-    phase: str,
-    path: str,
+    place: Place,
     token: str,
     told: Told | None = None,
     typed: Mapping[str, str] | None = None,
@@ -124,26 +123,12 @@ def opinion_page(
     """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
     given = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
-    crumbs = tag(
-        "nav",
-        tag("a", "Inbox", href="/"),
-        icon("right"),
-        tag("span", f"run {run}"),
-        icon("right"),
-        tag("span", f"opinion of {reviewer}"),
-        class_="crumbs",
-        aria_label="Breadcrumb",
-    )
+    where = crumbs(tag("span", f"run {place.run}"), tag("span", f"opinion of {reviewer}"))
     changed = Told("warn", f"{question.asked.question} has changed since it was written.")
     about = "You review in place of a model. Your opinion is signed, and the gate judges it like any other."
     body = [
-        crumbs,
-        tag(
-            "header",
-            tag("h1", f"Your opinion on {phase}, as {reviewer}"),
-            tag("p", about, class_="who"),
-            class_="headline",
-        ),
+        where,
+        headline(f"Your opinion on {place.phase}, as {reviewer}", [about]),
         note(told),
         note(changed) if question.is_changed else None,
         tag(
@@ -152,9 +137,9 @@ def opinion_page(
             tag("pre", question.text, class_="block prompt"),
             class_="section",
         ),
-        _form(question, path, token, given),
+        _form(question, place.path, token, given),
     ]
-    return document(f"Opinion on {phase}", *body, class_="")
+    return document(f"Opinion on {place.phase}", *body, class_="")
 
 
 def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, str]) -> Html:
@@ -168,33 +153,17 @@ def _form(question: AskedQuestion, path: str, token: str, given: Mapping[str, st
         hidden("token", token),
         hidden("shown", question.sha256),
         tag("h2", "Your opinion"),
-        tag(
-            "div",
-            tag("label", "Verdict", for_="verdict"),
-            tag("select", *choices, id="verdict", name="verdict"),
-            class_="field",
-        ),
-        _area("Summary", "summary", given, 3),
-        _area("What to change (optional)", "suggestion", given, 3),
-        _area(whole, "whole", given, 8),
+        field("Verdict", "verdict", tag("select", *choices, id="verdict", name="verdict")),
+        text_area("Summary", "summary", given.get("summary", ""), 3),
+        text_area("What to change (optional)", "suggestion", given.get("suggestion", ""), 3),
+        text_area(whole, "whole", given.get("whole", ""), 8),
         pin_field("pin"),
-        tag(
-            "span",
-            tag("button", "Sign and give the opinion", type="submit", class_="btn solid"),
-            tag("a", "Back", href="/", class_="btn"),
-            class_="row wrap",
-        ),
+        buttons(submit("Sign and give the opinion"), tag("a", "Back", href="/", class_="btn")),
         method="post",
         action=path,
         autocomplete="off",
         class_="stack section",
     )
-
-
-def _area(label: str, name: str, given: Mapping[str, str], rows: int) -> Html:
-    # Browsers drop the first line end of a text area.
-    area = tag("textarea", f"\n{given.get(name, '')}", id=name, name=name, rows=rows, spellcheck="false")
-    return tag("div", tag("label", label, for_=name), area, class_="field")
 
 
 def _answer(form: Mapping[str, str]) -> str:

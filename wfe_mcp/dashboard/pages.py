@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, second
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, second, submit
+from wfe_mcp.dashboard.html import Html, named_row, table, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.dashboard.engines import NeedsTrust, OpenRun
-    from wfe_mcp.views.inbox import WaitingDecision
+    from wfe_mcp.dashboard.engines import OpenRun
+    from wfe_mcp.views.inbox import WaitingDecision, WaitingTrust
 
 
 LATER = {
@@ -37,7 +37,7 @@ def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
             hidden("token", token),
             hidden("to", to),
             pin_field("pin"),
-            tag("button", "Show", type="submit", class_="btn solid"),
+            submit("Show"),
             method="post",
             action="/",
         ),
@@ -48,7 +48,7 @@ def requests_page(
     requests: Sequence[WaitingDecision],
     runs: Sequence[OpenRun],
     forms: Sequence[Html] = (),
-    untrusted: Sequence[NeedsTrust] = (),
+    untrusted: Sequence[WaitingTrust] = (),
 ) -> Html:
     """The open requests, oldest first, all open runs with who each waits for, and ``forms`` that decide about them.
 
@@ -65,12 +65,11 @@ def requests_page(
         )
         for each in requests
     ]
-    head = tag("tr", *(tag("th", name) for name in ("Phase", "Run", "Id", "Project", "Asked at")))
     nothing = tag("p", "Nothing waits for you.", class_="quiet")
     return document(
         f"({len(rows)}) wfe-mcp" if rows else "wfe-mcp",
         tag("h1", "What waits for you"),
-        tag("table", tag("thead", head), tag("tbody", *rows)) if rows else nothing,
+        table(("Phase", "Run", "Id", "Project", "Asked at"), rows) if rows else nothing,
         *_opinions(runs),
         *_trust(untrusted),
         *_runs(runs),
@@ -95,12 +94,10 @@ def _opinions(runs: Sequence[OpenRun]) -> list[Html]:
         for run in runs
         for phase, reviewer in run.asked
     ]
-    return [tag("h2", "What waits for your opinion"), tag("ul", *rows, class_="listing")] if rows else []
+    return _listed("What waits for your opinion", rows)
 
 
-def _trust(untrusted: Sequence[NeedsTrust]) -> list[Html]:
-    if not untrusted:
-        return []
+def _trust(untrusted: Sequence[WaitingTrust]) -> list[Html]:
     rows = [
         tag(
             "li",
@@ -109,25 +106,19 @@ def _trust(untrusted: Sequence[NeedsTrust]) -> list[Html]:
         )
         for each in untrusted
     ]
-    return [tag("h2", "What needs your trust"), tag("ul", *rows, class_="listing")]
+    return _listed("What needs your trust", rows)
+
+
+def _listed(title: str, rows: Sequence[Html]) -> list[Html]:
+    return [tag("h2", title), tag("ul", *rows, class_="listing")] if rows else []
 
 
 def _runs(runs: Sequence[OpenRun]) -> list[Html]:
     if not runs:
         return []
     names = ("Run", "Id", "State", "Waits for", "Project")
-    rows = [
-        tag(
-            "tr",
-            *(
-                tag("td", cell, data_label=name)
-                for name, cell in zip(names, (run.title, run.id, run.status, run.waits_for, run.project), strict=True)
-            ),
-        )
-        for run in runs
-    ]
-    head = tag("tr", *(tag("th", name) for name in names))
-    return [tag("h2", "Open runs"), tag("table", tag("thead", head), tag("tbody", *rows))]
+    cells = ((run.title, run.id, run.status, run.waits_for, run.project) for run in runs)
+    return [tag("h2", "Open runs"), table(names, (named_row(names, each) for each in cells))]
 
 
 def plain_page(title: str, text: str) -> Html:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.html import Html, named_row, table, tag
 from wfe_mcp.views import markdown as md
 from wfe_mcp.views.approvals import content
 
@@ -45,12 +45,8 @@ def _part(part: content.Part) -> Html:
         case content.Listing():
             return tag("ul", *(tag("li", each) for each in part.items), class_="listing")
         case content.Records():
-            head = tag("thead", tag("tr", *(tag("th", each) for each in part.header)))
-            rows = [
-                tag("tr", *(tag("td", cell, data_label=name) for name, cell in zip(part.header, row, strict=True)))
-                for row in part.rows
-            ]
-            return tag("table", head, tag("tbody", *rows), class_="records")
+            rows = (named_row(part.header, each) for each in part.rows)
+            return table(part.header, rows, "records")
         case content.FileShown():
             shown = tag("pre", shortened(part.text), class_="block diff-text")
             return tag("details", tag("summary", tag("code", part.path), class_="fold row"), shown)

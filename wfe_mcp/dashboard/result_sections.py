@@ -12,7 +12,7 @@ from wfe_mcp.dashboard.prose import shortened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.views.approvals.model import ApprovalView, GateEvidence, Named, OpinionShown
+    from wfe_mcp.views.approvals.model import ApprovalView, Finding, GateEvidence, Named, OpinionShown
 
 STATES = {
     "pass": ("passed", "pass"),
@@ -74,37 +74,30 @@ def opinions_section(opinions: Sequence[OpinionShown], edit: str) -> Html | None
     """What each reviewer says. ``edit``: the address of the form that takes a suggestion; empty: none."""
     if not opinions:
         return None
-    rows: list[Html] = []
-    for each in opinions:
-        findings = [
-            tag(
-                "li",
-                tag("span", one.severity or "note", class_=f"sev {_SEVERITY.get(one.severity, 'note')}"),
-                tag(
-                    "span",
-                    *([tag("code", one.place), " "] if one.place else []),
-                    " ".join(filter(None, (one.title, one.detail, one.recommendation))),
-                ),
-                class_="row top",
-            )
-            for one in each.findings
-        ]
-        suggestion = tag("pre", shortened(each.suggestion), class_="block diff-text") if each.suggestion else None
-        take = tag("a", "Take this suggestion", href=f"{edit}?take={quote(each.reviewer)}", class_="btn")
-        body = (
-            tag(
-                "div",
-                tag("ul", *findings, class_="stack") if findings else None,
-                suggestion,
-                take if edit and suggestion else None,
-                class_="detail",
-            )
-            if findings or suggestion
-            else None
-        )
-        name = f"{each.reviewer} ({each.model})" if each.model else each.reviewer
-        rows.append(_row(name, each.state, each.summary, "", body, is_open=bool(findings)))
-    return section("opinions", "Opinions", (), tag("div", *rows, class_="panel ledger"))
+    return section(
+        "opinions", "Opinions", (), tag("div", *(_opinion(each, edit) for each in opinions), class_="panel ledger")
+    )
+
+
+def _opinion(said: OpinionShown, edit: str) -> Html:
+    body: list[Html] = []
+    if said.findings:
+        body.append(tag("ul", *map(_finding, said.findings), class_="stack"))
+    if said.suggestion:
+        body.append(tag("pre", shortened(said.suggestion), class_="block diff-text"))
+        if edit:
+            take = f"{edit}?take={quote(said.reviewer)}"
+            body.append(tag("a", "Take this suggestion", href=take, class_="btn"))
+    name = f"{said.reviewer} ({said.model})" if said.model else said.reviewer
+    detail = tag("div", *body, class_="detail") if body else None
+    return _row(name, said.state, said.summary, "", detail, is_open=bool(said.findings))
+
+
+def _finding(found: Finding) -> Html:
+    place = [tag("code", found.place), " "] if found.place else []
+    text = " ".join(filter(None, (found.title, found.detail, found.recommendation)))
+    severity = tag("span", found.severity or "note", class_=f"sev {_SEVERITY.get(found.severity, 'note')}")
+    return tag("li", severity, tag("span", *place, text), class_="row top")
 
 
 def attachments_section(shown: ApprovalView, request: str) -> Html | None:

@@ -31,13 +31,14 @@ class Sessions:
         """The token that ``form`` must contain when ``session`` sends it."""
         return hmac.new(self._secret, f"{session}\n{form}".encode(), hashlib.sha256).hexdigest()
 
-    def accepts(self, session: str, form: str, token: str) -> bool:
-        """True when ``token`` is that of this session and form."""
+    def accepts(self, session: str, form: str, sent: Mapping[str, str]) -> bool:
+        """True when what was ``sent`` has the token of this session and form."""
+        token = sent.get("token", "")
         return bool(session) and hmac.compare_digest(self.token(session, form).encode(), token.encode())
 
     def expect(self, session: str, form: str, sent: Mapping[str, str], nothing: str) -> None:
         """Refuse ``needs_human`` where ``session`` was not shown ``form``. ``nothing``: such as ``stored``, for the message."""
-        if not self.accepts(session, form, sent.get("token", "")):
+        if not self.accepts(session, form, sent):
             raise Refused(
                 "needs_human", f"This browser was not shown this form. Nothing was {nothing}.", "Reload the page."
             )

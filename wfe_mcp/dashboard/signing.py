@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.dashboard.challenges import Challenges
+    from wfe_mcp.dashboard.deciding import Answer
     from wfe_mcp.engine.approvals.proofs import Given
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
-
-Answer = Literal["approve", "reject"]
 
 
 class Signing:

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field
+from wfe_mcp.dashboard.document import crumbs, document, headline
+from wfe_mcp.dashboard.fields import Told, buttons, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.views.trust import NOT_CONTINUED, OWN
@@ -67,16 +67,7 @@ def trust_page(
     """
     weakening = [(each, change) for each in _all(view) for change in each.weakening]
     body = [
-        tag(
-            "nav",
-            tag("a", "Inbox", href="/"),
-            icon("right"),
-            tag("span", view.folder, class_="clip"),
-            icon("right"),
-            tag("span", "trust"),
-            class_="crumbs",
-            aria_label="Breadcrumb",
-        ),
+        crumbs(tag("span", view.folder, class_="clip"), tag("span", "trust")),
         _head(view, len(weakening)),
         note(told),
         _weakening(weakening),
@@ -94,9 +85,7 @@ def _all(view: TrustView) -> list[TrustListing]:
 
 def _head(view: TrustView, weakening: int) -> Html:
     if view.is_empty:
-        return tag(
-            "header", tag("h1", "Nothing needs your trust"), tag("p", view.folder, class_="who"), class_="headline"
-        )
+        return headline("Nothing needs your trust", [view.folder])
     changes = [change for each in _all(view) for change in each.changes]
     new = sum(change.mark != "same" for change in changes)
     effects = f"{plural(new, 'effect')} new, changed or gone; {len(changes) - new} as you trusted them."
@@ -109,13 +98,8 @@ def _head(view: TrustView, weakening: int) -> Html:
         else tag("dd", "No gate is weakened."),
     ]
     waiting = tag("span", icon("waiting"), "Waiting for you", class_="state s-waiting pill")
-    return tag(
-        "header",
-        tag("h1", f"Trust what {PurePath(view.folder).name} brings?"),
-        tag("p", waiting, class_="who"),
-        tag("dl", *rows, class_="ask"),
-        class_="headline",
-    )
+    title = f"Trust what {PurePath(view.folder).name} brings?"
+    return headline(title, [waiting], tag("dl", *rows, class_="ask"))
 
 
 def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | None:
@@ -131,7 +115,7 @@ def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | Non
 def _item(view: TrustView, listing: TrustListing, chosen: Collection[str] | None) -> Html:
     one = listing.pending
     compared = f"compared with {listing.compared}" if listing.compared else "new; nothing was trusted before"
-    problems = [tag("p", icon("warning"), problem, class_="problem s-warning") for problem in listing.problems]
+    problems = map(_problem, listing.problems)
     title = f"{_KINDS[one.kind]}: {one.name} {listing.version}".strip(" :")
     head = _item_head(one.name, title, f"{one.where}, sha256 {one.sha256[:12]}, {compared}", listing.weakening, chosen)
     keys = _keys(view) if one.kind == "approvers" else []
@@ -149,14 +133,14 @@ def _item_head(
     return tag("header", tag("h2", title), label, tag("p", about, class_="small soft about"))
 
 
+def _problem(text: str) -> Html:
+    return tag("p", icon("warning"), text, class_="problem s-warning")
+
+
 def _keys(view: TrustView) -> list[Html]:
-    lines = [
-        tag(
-            "p", f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}", class_="problem"
-        )
-        for key in view.keys
-    ]
-    return lines if view.continues else [*lines, tag("p", icon("warning"), NOT_CONTINUED, class_="problem s-warning")]
+    said = (f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys)
+    lines = [tag("p", each, class_="problem") for each in said]
+    return lines if view.continues else [*lines, _problem(NOT_CONTINUED)]
 
 
 def _changes(listing: TrustListing) -> list[Html]:
@@ -212,7 +196,7 @@ def _review(view: TrustView, chosen: Collection[str] | None) -> list[Html]:
     if view.review is not None:
         about = f"{view.review.pending.where}, sha256 {view.review.pending.sha256[:12]}. {about}"
     again = f"Templates re-enabled since your last review: {', '.join(view.enabled_again)}"
-    lines = [tag("p", icon("warning"), again, class_="problem s-warning")] if view.enabled_again else []
+    lines = [_problem(again)] if view.enabled_again else []
     changes = _changes(view.review) if view.review is not None else []
     head = _item_head(OWN, "Changed since your last review", about, weakening, chosen)
     return [tag("section", head, *lines, *changes, class_="panel trustlist", id="item-own")]
@@ -222,29 +206,15 @@ def _trusted(listings: Sequence[TrustListing]) -> Html | None:
     """Every effect of what counts already, folded."""
     if not listings:
         return None
-    folded = [
-        tag(
-            "details",
-            tag(
-                "summary",
-                tag("span", f"{each.pending.name} {each.version}".strip()),
-                tag(
-                    "span",
-                    f"{_KINDS[each.pending.kind].lower()}, {plural(len(each.changes), 'effect')}",
-                    class_="small soft",
-                ),
-                class_="row fold wrap",
-            ),
-            *_by_kind(_same(each)),
-            class_="panel",
-        )
-        for each in listings
-    ]
+    folded = [_in_force(each) for each in listings]
     return tag("section", tag("header", tag("h2", "In force")), *folded, class_="section trustlist", id="in-force")
 
 
-def _same(listing: TrustListing) -> list[EffectChange]:
-    return [replace(each, mark="same") for each in listing.changes if each.mark != "gone"]
+def _in_force(listing: TrustListing) -> Html:
+    one, same = listing.pending, (replace(each, mark="same") for each in listing.changes if each.mark != "gone")
+    about = f"{_KINDS[one.kind].lower()}, {plural(len(listing.changes), 'effect')}"
+    named = (tag("span", f"{one.name} {listing.version}".strip()), tag("span", about, class_="small soft"))
+    return tag("details", tag("summary", *named, class_="row fold wrap"), *_by_kind(same), class_="panel")
 
 
 def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]], token: str, path: str) -> Html:
@@ -265,7 +235,7 @@ def _bar(view: TrustView, weakening: Sequence[tuple[TrustListing, EffectChange]]
             "div",
             tag("p", "You trust what is ticked, exactly as it is shown. The rest keeps waiting.", class_="then"),
             pin_field("pin"),
-            tag("span", tag("button", "Sign trust", type="submit", class_="btn solid"), class_="row wrap"),
+            buttons(submit("Sign trust")),
             class_="pane always",
         ),
         id="trust",

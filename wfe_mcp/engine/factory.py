@@ -41,3 +41,8 @@ def create_engine(
         overrides=overrides,
         holder=holder,
     )
+
+
+def create_beside(own: Engine, project: Project, holder: str | None = None) -> Engine:
+    """The engine of another ``project`` with the database, environment and clock of ``own``."""
+    return create_engine(project, environment=own.environment, clock=own.clock, store=own.store, holder=holder)

@@ -196,9 +196,7 @@ class WfeServer(MCPServer[None]):
     def _must_ask_roots(self, context: Ctx) -> bool:
         if self._asked_roots or not self._folders_come_later(context.session):
             return False
-        self._asked_roots = (
-            True  # once: a client that does not support the question would otherwise never get an answer
-        )
+        self._asked_roots = True  # once: a client that does not support the question would never get an answer
         return True
 
     async def _roots(self, context: Ctx) -> Sequence[str]:

@@ -107,14 +107,13 @@ class FastStart:
             is_cancelled = _cancelled(self._backlog, call.request)
         if call.is_stateless:
             meta = self._cache["stateless"]["tools/list"]["_meta"]
-            content, is_error, structured = result["content"], result["isError"], result["structuredContent"]
             result = {
-                "content": content,
-                "isError": is_error,
+                "content": result["content"],
+                "isError": result["isError"],
                 "resultType": "complete",
-                "structuredContent": structured,
+                "structuredContent": result["structuredContent"],
+                "_meta": meta,
             }
-            result["_meta"] = meta
         if not is_cancelled:
             message = {"jsonrpc": "2.0", "id": call.request, "result": result}
             self.wire.write(json.dumps(message, separators=(",", ":"), ensure_ascii=False))

@@ -76,18 +76,13 @@ class ProjectSession:
         self._changed: set[str] = set()
 
     @property
-    def is_named(self) -> bool:
-        """True when the command line or the environment names the project."""
-        return self._served.is_named
-
-    @property
     def is_settled(self) -> bool:
         """True when the project is known without asking the client for its roots.
 
         A git repository around the working directory counts as the project for a client that can be asked only within a
         call: such clients start the server there, and asking would cost the first call a round trip.
         """
-        return self.is_open or self.is_named or self._served.is_in_repository
+        return self.is_open or self._served.is_named or self._served.is_in_repository
 
     @property
     def is_open(self) -> bool:
@@ -101,7 +96,7 @@ class ProjectSession:
                 if self._engine is None:
                     engine, self._opened = self._opened, None
                     if engine is None:
-                        roots = () if self.is_named else await ask_roots()
+                        roots = () if self._served.is_named else await ask_roots()
                         engine = await self.in_thread(partial(self._served.engine, roots))
                     engine.listeners.append(partial(self._heard, asyncio.get_running_loop()))
                     self._engine = engine

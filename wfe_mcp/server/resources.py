@@ -128,10 +128,8 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            return [
-                attempt.phase
-                for attempt in views.envelopes.standing_of(engine, given["run"]).loaded.state.open_attempts
-            ]
+            found = views.envelopes.standing_of(engine, given["run"])
+            return [attempt.phase for attempt in found.loaded.state.open_attempts]
         case "artifact" if given.get("run"):
             found = views.envelopes.standing_of(engine, given["run"])
             paths = (phase.path for phase in found.loaded.state.spec.phases)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.templates import catalogue
-from wfe_mcp.views.model import INLINE, JsonObject, second, view_model
+from wfe_mcp.views.model import INLINE, JsonObject, second, view_model, view_of
 from wfe_mcp.views.runs import event_view, run_row
 from wfe_mcp.views.templates import template_lines
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.runs.activity import Activity
     from wfe_mcp.views.run_models import EventView, RunRow
     from wfe_mcp.views.templates import TemplateLine
+    from wfe_mcp.workspace.config.settings_tables import Settings
 
 _OPEN = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
 _SHOWN = 50
@@ -132,20 +133,7 @@ def activity_view(found: Activity) -> ActivityView:
 
 def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
     """One piece of evidence."""
-    return EvidenceFact(
-        id=found.id,
-        phase=found.phase,
-        attempt=found.attempt,
-        iteration=found.iteration,
-        stage=str(found.stage),
-        gate=found.gate,
-        kind=found.kind,
-        at=second(found.at),
-        tree=found.tree or "",
-        head=found.head or "",
-        log=found.log_path or "",
-        facts=found.data,
-    )
+    return view_of(EvidenceFact, found, log=found.log_path or "", facts=found.data)
 
 
 def project_row(record: ProjectRecord) -> ProjectRow:
@@ -153,20 +141,25 @@ def project_row(record: ProjectRecord) -> ProjectRow:
     return ProjectRow(project=record.id, root=record.root, created_at=second(record.created_at))
 
 
-def project_view(engine: Engine, record: ProjectRecord) -> ProjectView:
+def check_lines(settings: Settings) -> tuple[CheckLine, ...]:
+    """The checks of a project."""
+    return tuple(
+        CheckLine(check=name, argv=tuple(check.argv), where=str(check.where)) for name, check in settings.checks.items()
+    )
+
+
+def project_view(engine: Engine) -> ProjectView:
     """A project as it is configured now; what is not trusted does not count."""
     settings = engine.settings().settings
     with engine.store.read() as tx:
+        record = next(each for each in tx.projects() if each.id == engine.project_id)
         page = tx.list_runs(record.id, status=_OPEN, limit=_SHOWN, archived=False)
         weaker = tx.weakened_gates(run.id for run in page.runs)
     return ProjectView(
         project=project_row(record),
         default_template=catalogue.default_template(engine),
         templates=template_lines(catalogue.offers(engine)),
-        checks=tuple(
-            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where))
-            for name, check in settings.checks.items()
-        ),
+        checks=check_lines(settings),
         roles=tuple(
             RoleLine(role=name, provider=role.provider, model=role.model or "") for name, role in settings.roles.items()
         ),

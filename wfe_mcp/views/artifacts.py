@@ -15,7 +15,7 @@ from wfe_mcp.views.artifact_diff import DifferenceView, compared, revision_of
 from wfe_mcp.views.attachments import ATTACHMENT, AttachmentLine, AttachmentView, attachment_lines, attachment_view
 from wfe_mcp.views.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.drafts import DRAFT, DraftLine, DraftView, draft_lines, draft_view
-from wfe_mcp.views.model import INLINE, JsonObject, view_model
+from wfe_mcp.views.model import INLINE, JsonObject, view_model, view_of
 from wfe_mcp.views.pointer_view import PartView, part_view
 from wfe_mcp.views.run_models import HeadView
 from wfe_mcp.views.step_calls import STEPS, CallsView, steps_part
@@ -227,16 +227,4 @@ def phase_of(found: Overview, phase: str, artifact: str) -> PhasePath:
 
 def head_view(head: RevisionHead) -> HeadView:
     """A revision without its content."""
-    return HeadView(
-        artifact=head.name,
-        phase=head.phase,
-        revision=head.revision,
-        attempt=head.attempt,
-        iteration=head.iteration,
-        schema=head.schema_name,
-        sha256=head.sha256,
-        source=head.source,
-        at=head.at.isoformat(timespec="seconds"),
-        sealed=bool(head.sealed_at),
-        note=head.note or "",
-    )
+    return view_of(HeadView, head, artifact=head.name, schema=head.schema_name, sealed=head.sealed_at is not None)

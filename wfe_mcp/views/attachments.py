@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.views.model import INLINE, view_model
+from wfe_mcp.views.model import INLINE, view_model, view_of
 from wfe_mcp.views.pointer_view import PartView
 
 if TYPE_CHECKING:
@@ -80,15 +80,4 @@ def _text_part(content: bytes) -> PartView:
 
 def attachment_line(found: AttachmentHead) -> AttachmentLine:
     """An attachment without its content."""
-    return AttachmentLine(
-        artifact=f"{ATTACHMENT}{found.number}",
-        phase=found.phase,
-        attempt=found.attempt,
-        name=found.name,
-        media_type=found.media_type,
-        size_bytes=found.size_bytes,
-        sha256=found.sha256,
-        by=f"{found.actor} ({found.channel})",
-        at=found.at.isoformat(timespec="seconds"),
-        note=found.note,
-    )
+    return view_of(AttachmentLine, found, artifact=f"{ATTACHMENT}{found.number}", by=f"{found.actor} ({found.channel})")

@@ -9,11 +9,10 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates import catalogue, versions
 from wfe_mcp.views.diff import difference
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.model import Json, JsonObject, view_model
+from wfe_mcp.views.model import Json, JsonObject, view_model, view_of
 from wfe_mcp.views.templates import RequiresView, kept_view, requires_view, version_row
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.errors import Detail
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.templates import VersionRow
@@ -73,8 +72,9 @@ def lint(engine: Engine, by: By, definition: dict[str, Any]) -> Envelope:
         faults, warnings, requires = refused.details, (), None
     else:
         faults, warnings, requires = report.errors, report.warnings, requires_view(report.requires)
-    found = (*(_problem(each, "error") for each in faults), *(_problem(each, "warning") for each in warnings))
-    return Envelope(True, summary=plural(len(faults), "error"), view=LintView(problems=found, requires=requires))
+    found = [view_of(Problem, each, severity="error") for each in faults]
+    found += [view_of(Problem, each, severity="warning") for each in warnings]
+    return Envelope(True, summary=plural(len(faults), "error"), view=LintView(problems=tuple(found), requires=requires))
 
 
 def diff(engine: Engine, by: By, name: str, against: str = "") -> Envelope:
@@ -141,7 +141,3 @@ _USES = {
     "archive": (versions.archive, "archived"),
 }
 """Action → what does it, and the state after it."""
-
-
-def _problem(fault: Detail, severity: str) -> Problem:
-    return Problem(path=fault.path, message=fault.message, severity=severity, expected=fault.expected, got=fault.got)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.files.checkpoints import checkpoints_of
-from wfe_mcp.views.model import view_model
+from wfe_mcp.views.model import second, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,15 +67,12 @@ def checkpoint_view(
     taken: Checkpoint, *, files: bool | None = None, not_kept: tuple[LeftOut, ...] = ()
 ) -> CheckpointView:
     """One checkpoint."""
-    return CheckpointView(
+    return view_of(
+        CheckpointView,
+        taken,
         checkpoint=taken.name,
-        why=taken.why,
-        phase=taken.phase or "",
-        attempt=taken.attempt or 0,
-        at=taken.event.at.isoformat(timespec="seconds"),
+        at=second(taken.event.at),
         commit=(taken.commit or "")[:12],
-        skipped=taken.skipped,
-        note=taken.note or "",
         not_kept=not_kept,
         files=files,
     )

@@ -9,8 +9,10 @@ from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.diff import difference
 from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
-from wfe_mcp.views.phase_timing import WAITS, For, tasks_of
+from wfe_mcp.views.phase_timing import WAITS, For
+from wfe_mcp.views.run_graph import tasks_of_run
 from wfe_mcp.views.runs import attempt_view, run_row
+from wfe_mcp.views.usage import tokens_and_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,9 +121,8 @@ class _Side:
         self._found = found
         self._until = record.ended_at or engine.clock()
         self._seconds: dict[PhasePath, dict[For, float]] = {}
-        for line in tx.timelines(run_id=record.id):
-            for task in tasks_of(line.events, line.spec, self._until):
-                _add(self._seconds.setdefault(task.path, {}), task.seconds)
+        for task in tasks_of_run(engine, tx, found):
+            _add(self._seconds.setdefault(task.path, {}), task.seconds)
         self._usage: dict[str, UsageRecord] = dict(tx.usage_by("phase", run_id=record.id))
         self._total = tx.usage(run_id=record.id)
 
@@ -131,7 +132,7 @@ class _Side:
         spent: dict[For, float] = {}
         for each in self._seconds.values():
             _add(spent, each)
-        tokens, cost_usd = _used(self._total)
+        tokens, cost_usd = tokens_and_cost(self._total)
         return RunSide(
             row=run_row(record, weakened_gates=len(weakened(self._found.loaded))),
             version=record.template_version,
@@ -148,7 +149,7 @@ class _Side:
             return NoPhase()
         newest = tries[-1]
         worked = [each for each in tries if each.status is not AttemptStatus.SKIPPED and each.started_at is not None]
-        tokens, cost_usd = _used(self._usage.get(path))
+        tokens, cost_usd = tokens_and_cost(self._usage.get(path))
         return PhaseSide(
             state=str(newest.status),
             attempts=len(worked),
@@ -159,11 +160,6 @@ class _Side:
             sha256=(newest.sha256 or "")[:12] if newest.revision else "",
             gates=tuple(f"{each.gate} {each.verdict}" for each in attempt_view(self._found, newest).verdicts),
         )
-
-
-def _used(usage: UsageRecord | None) -> tuple[int | None, float | None]:
-    """Tokens and cost; None without a call."""
-    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
 
 
 def _add(total: dict[For, float], more: Mapping[For, float]) -> None:

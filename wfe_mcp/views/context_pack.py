@@ -25,7 +25,7 @@ from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.artifacts.expression_scope import inputs_at
 from wfe_mcp.views.attachments import AttachmentLine, attachment_lines
 from wfe_mcp.views.envelope import LIMIT_BYTES
-from wfe_mcp.views.model import JsonObject, plain, view_model
+from wfe_mcp.views.model import JsonObject, plain, view_model, view_of
 from wfe_mcp.views.recoveries import BlockerView, blocker_views
 
 if TYPE_CHECKING:
@@ -250,15 +250,14 @@ def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
 
 def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> HandedIn:
     made = found.loaded.state.attempts[head.phase][head.attempt - 1]
-    return HandedIn(
-        phase=head.phase,
-        attempt=head.attempt,
-        iteration=head.iteration,
+    return view_of(
+        HandedIn,
+        head,
         artifact=head.name,
-        revision=head.revision,
         schema=head.schema_name,
         state=str(made.status),
         sent_back=sent_back,
+        text="",
     )
 
 
@@ -276,7 +275,7 @@ def _commits(found: Overview) -> tuple[CommitView, ...]:
         lines = last_commits(Path(record.worktree), began[0][1] if began else None, record.created_at, _WHOLE.lines)
     except Refused:  # the history was rewritten, or the folder is gone
         return ()
-    return tuple(CommitView(commit=each.commit, at=each.at, subject=each.subject) for each in lines)
+    return tuple(view_of(CommitView, each) for each in lines)
 
 
 def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
@@ -296,11 +295,7 @@ def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
         diffs = () if now is None else file_diffs(root, began, now)
     except Refused as refused:
         return FilesChanged(note=refused.message)
-    files = tuple(
-        FileChanged(path=each.path, status=each.status, added=each.added, removed=each.removed)
-        for each in diffs
-        if not match_globs(each.path, ignored)
-    )
+    files = tuple(view_of(FileChanged, each) for each in diffs if not match_globs(each.path, ignored))
     return FilesChanged(
         files=files, added=sum(each.added for each in files), removed=sum(each.removed for each in files)
     )

@@ -1,13 +1,19 @@
-"""The models of a request for a decision, and of the decision."""
+"""The models of a request for a decision, of the decision, and of its comments on lines."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from wfe_mcp.core.line_comments import split_comments
+from wfe_mcp.views.model import view_model, view_of
 
-from wfe_mcp.views.model import view_model
 
-if TYPE_CHECKING:
-    from wfe_mcp.views.line_notes import LineNote
+@view_model
+class LineNote:
+    """A comment on a line of the change. ``side``: ``old`` or ``new``, before the change or after it."""
+
+    file: str
+    line: int
+    side: str
+    text: str
 
 
 @view_model
@@ -45,3 +51,8 @@ class DecisionLine:
     sha256: str = ""
     void: str = ""
     comments: tuple[LineNote, ...] = ()
+
+
+def line_notes(text: str) -> tuple[LineNote, ...]:
+    """The comments on lines in the text of a rejection."""
+    return tuple(view_of(LineNote, each) for each in split_comments(text)[1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.phases.edit import drafts_of
-from wfe_mcp.views.model import INLINE, Json, view_model
+from wfe_mcp.views.model import INLINE, Json, view_model, view_of
 from wfe_mcp.views.pointer_view import PartView, part_view
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class DraftView:
 
 def draft_lines(tx: Tx, found: Overview, path: PhasePath) -> list[DraftLine]:
     """One line per refused submission of ``path``, oldest first."""
-    return [_line(draft, number) for number, draft in enumerate(_drafts(tx, found, path), 1)]
+    return [_line(draft, number) for number, draft in enumerate(drafts_of(tx, found.loaded, path), 1)]
 
 
 def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> DraftView:
@@ -56,7 +56,7 @@ def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
         (path, f"{DRAFT}{number}"): (number, draft)
         for path in found.loaded.state.attempts
         if phase in {"", path}
-        for number, draft in enumerate(_drafts(tx, found, path), 1)
+        for number, draft in enumerate(drafts_of(tx, found.loaded, path), 1)
     }
     matches = [entry for (_, own_name), entry in known.items() if own_name == name]
     if len(matches) != 1:
@@ -71,16 +71,5 @@ def draft_view(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
     return DraftView(line=_line(draft, number), details=tuple(draft.errors[:20]), part=part_view(value, pointer))
 
 
-def _drafts(tx: Tx, found: Overview, path: PhasePath) -> list[RefusedSubmission]:
-    return drafts_of(tx, found.loaded, path)
-
-
 def _line(draft: RefusedSubmission, number: int) -> DraftLine:
-    return DraftLine(
-        artifact=f"{DRAFT}{number}",
-        phase=draft.phase,
-        attempt=draft.attempt,
-        faults=len(draft.errors),
-        size_bytes=draft.size_bytes,
-        at=draft.at.isoformat(timespec="seconds"),
-    )
+    return view_of(DraftLine, draft, artifact=f"{DRAFT}{number}", faults=len(draft.errors))

@@ -90,12 +90,7 @@ class Envelope:
 
     def to_dict(self) -> dict[str, Any]:
         """The structured form."""
-        places: dict[str, Any] = {
-            "run": self.run,
-            "phase": self.phase,
-            "state": self.state,
-            "run_state": self.run_state,
-            "waiting_on": self.waiting_on,
+        places: dict[str, Any] = self._place() | {
             "summary": self.summary,
             "next": [move.to_dict() for move in self.next],
             "data": self.data,
@@ -103,18 +98,15 @@ class Envelope:
         }
         return {"ok": self.ok} | {key: value for key, value in places.items() if value}
 
+    def _place(self) -> dict[str, str | None]:
+        names = ("run", "phase", "state", "run_state", "waiting_on")
+        return {name: getattr(self, name) for name in names}
+
     def to_text(self) -> str:
         """The text form: the same facts, one line each, ``data`` as compact JSON."""
         lines = [f"ok: {self.summary}"] if self.ok else []
         lines += [] if self.error is None else [f"{self.error.code}: {self.error.message}"]
-        places = {
-            "run": self.run,
-            "phase": self.phase,
-            "state": self.state,
-            "run_state": self.run_state,
-            "waiting_on": self.waiting_on,
-        }
-        lines.append(" ".join(f"{key}={value}" for key, value in places.items() if value))
+        lines.append(" ".join(f"{key}={value}" for key, value in self._place().items() if value))
         if self.error is not None:
             lines += [f"hint: {self.error.hint}"] if self.error.hint else []
             lines += [_detail_line(detail) for detail in _details(self.error)]

@@ -71,17 +71,16 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     run, phase = refused.run or run, refused.phase or phase
     data = dict(refused.data)
     starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
-    if run:
-        try:
-            found = standing_of(engine, run)
-        except Refused:
-            return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
-        if phase not in found.loaded.state.attempts:
-            phase = None
-        told = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
-        envelope = envelope_of(found, refused.message, data, phase=phase, error=told)
-        return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
-    return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+    found = None
+    with suppress(Refused):
+        found = standing_of(engine, run) if run else None
+    if found is None:
+        return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+    if phase not in found.loaded.state.attempts:
+        phase = None
+    told = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
+    envelope = envelope_of(found, refused.message, data, phase=phase, error=told)
+    return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
 def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) -> Refused:

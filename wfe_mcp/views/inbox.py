@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.paths import typed
-from wfe_mcp.views.model import second, view_model
+from wfe_mcp.views.model import view_model
 
 if TYPE_CHECKING:
-    from wfe_mcp.store.records.runs import RunRecord
+    from collections.abc import Iterator
 
 
 @view_model
@@ -144,71 +143,29 @@ class InboxLine:
 
 def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
     """All that waits in one list, oldest first; what has no time comes last."""
-    lines = (
-        *(
-            InboxLine(
-                "decision",
-                each.asked_at,
-                each.project,
-                each.run,
-                each.question,
-                each.command,
-                (
-                    *([UnusualLine(weight="weakened", text="The run is tainted.")] if each.tainted else ()),
-                    *each.unusual,
-                ),
-            )
-            for each in view.decisions
-        ),
-        *(
-            InboxLine(
-                "decision", each.since, each.project, each.run, f'Approve {each.phase} of "{each.title}"?', each.command
-            )
-            for each in view.unasked
-        ),
-        *(
-            InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
-            for each in view.tasks
-        ),
-        *(
-            InboxLine(
-                "opinion",
-                "",
-                each.project,
-                each.run,
-                f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}",
-                f"wfe-mcp status {each.run}",
-            )
-            for each in view.opinions
-        ),
-        *(
-            InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
-            for each in view.stopped
-        ),
-        *(
-            InboxLine("trust", "", each.folder, "", f"Trust what changed: {', '.join(each.names)}", "wfe-mcp trust")
-            for each in view.trust
-        ),
-    )
-    return tuple(sorted(lines, key=lambda each: (not each.at, each.at)))
+    return tuple(sorted(_lines(view), key=lambda each: (not each.at, each.at)))
+
+
+def _lines(view: InboxView) -> Iterator[InboxLine]:
+    tainted = UnusualLine(weight="weakened", text="The run is tainted.")
+    for each in view.decisions:
+        unusual = (*([tainted] if each.tainted else ()), *each.unusual)
+        yield InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command, unusual)
+    for each in view.unasked:
+        told = f'Approve {each.phase} of "{each.title}"?'
+        yield InboxLine("decision", each.since, each.project, each.run, told, each.command)
+    for each in view.tasks:
+        yield InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
+    for each in view.opinions:
+        told = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
+        yield InboxLine("opinion", "", each.project, each.run, told, f"wfe-mcp status {each.run}")
+    for each in view.stopped:
+        yield InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
+    for each in view.trust:
+        told = f"Trust what changed: {', '.join(each.names)}"
+        yield InboxLine("trust", "", each.folder, "", told, "wfe-mcp trust")
 
 
 def _stopped(run: StoppedRun) -> str:
     first = next(iter(run.blockers), "").partition("\n")[0].removeprefix(f"The run is {run.state}: ")
     return f'"{run.title}" is {run.state}' + (f": {first}" if first else "")
-
-
-def stopped_run(
-    record: RunRecord, state: Literal["blocked", "failed"], project: str, blockers: tuple[str, ...]
-) -> StoppedRun:
-    """A line of the inbox."""
-    return StoppedRun(
-        run=record.id,
-        title=record.title,
-        template=record.template,
-        state=state,
-        project=project,
-        blockers=blockers,
-        updated_at=second(record.updated_at),
-        command=f"wfe-mcp status {typed(record.id)}",
-    )

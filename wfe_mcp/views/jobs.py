@@ -10,7 +10,7 @@ from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.core.paths import declared
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.views.approvals.evidence import gate_name
-from wfe_mcp.views.model import INLINE, Json, second, view_model
+from wfe_mcp.views.model import INLINE, Json, second, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,35 +122,20 @@ def _row(standing: JobStanding, title: str, gate: Gate | None) -> JobRow:
 def job_view(engine: Engine, standing: JobStanding) -> JobView:
     """Everything about one job."""
     job = standing.job
-    return JobView(
+    return view_of(
+        JobView,
+        job,
         row=job_rows(engine, (standing,))[0],
-        effect=str(job.effect),
-        tries=job.tries,
-        max_attempts=job.max_attempts,
-        timeout_s=job.timeout_s,
-        limit_key=job.limit_key or "",
         holder=job.lease_owner or "",
         child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
-        started_at=second(job.started_at),
-        finished_at=second(job.finished_at),
         waited_s=_between(job.run_at, job.started_at),
-        ran_s=_ran(job),
-        cancel_reason=job.cancel_reason or "",
-        payload=job.payload,
-        result=job.result,
-        error=job.error or "",
+        ran_s=_between(job.started_at, job.finished_at),
     )
 
 
 def queue_view(queue: QueueRecord) -> QueueView:
     """The status of one queue."""
-    return QueueView(
-        queue=queue.queue,
-        waiting=queue.waiting,
-        running=queue.running,
-        average_wait_s=queue.average_wait_s,
-        average_run_s=queue.average_run_s,
-    )
+    return view_of(QueueView, queue)
 
 
 def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
@@ -202,10 +187,6 @@ _TIMERS = {
 
 def _waits(standing: JobStanding) -> bool:
     return standing.job.status is JobStatus.QUEUED and standing.position is None
-
-
-def _ran(job: JobRecord) -> float | None:
-    return _between(job.started_at, job.finished_at)
 
 
 def _between(first: datetime | None, last: datetime | None) -> float | None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields
+from datetime import datetime
+from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, dataclass_transform
+from typing import Any, TypeAlias, TypeVar, cast, dataclass_transform
 
 from wfe_mcp.core.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 T = TypeVar("T")
 
@@ -38,6 +37,23 @@ INLINE = {"inline": True}
 def second(moment: datetime | None) -> str:
     """A time to the second; empty for None."""
     return "" if moment is None else moment.isoformat(timespec="seconds")
+
+
+def view_of(kind: type[T], record: object, /, **said: Any) -> T:
+    """A view of ``record``: its fields of the same names, and of the others what is ``said``.
+
+    A time becomes text to the second, a word of an enumeration plain text. What is None takes the default of its field.
+    """
+    for name, _, default, _ in _keys(kind):
+        if name not in said and ((value := getattr(record, name)) is not None or default is MISSING):
+            said[name] = _text(value)
+    return kind(**said)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, datetime):
+        return second(value)
+    return str(value) if isinstance(value, Enum) else value
 
 
 def plain(value: object) -> Any:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.views.envelope import Envelope, Next
-from wfe_mcp.views.envelopes import standing_of
-from wfe_mcp.views.next_moves import next_moves
+from wfe_mcp.views.envelopes import envelope_of, standing_of
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -46,11 +44,8 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
         case "waiting":
             told = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
             move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
-            return _in_run(
-                engine,
-                found,
-                Envelope(True, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job}),
-            )
+            waits = Envelope(True, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job})
+            return _in_run(engine, found, waits)
         case "failed":
             refused = Refused(
                 "unavailable",
@@ -58,9 +53,8 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
                 "Ask again later, or ask the user to look at: wfe-mcp providers test",
             )
             move = Next("second_opinion", repeat, why="asks again")
-            return _in_run(
-                engine, found, Envelope(False, summary=refused.message, data={"job": found.job}, error=refused), move
-            )
+            failed = Envelope(False, summary=refused.message, data={"job": found.job}, error=refused)
+            return _in_run(engine, found, failed, move)
         case _:
             return _in_run(engine, found, Envelope(True, summary=_summary(found), data={"opinions": _in_bounds(found)}))
 
@@ -70,16 +64,12 @@ def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Ne
     if found.run is None:
         return replace(envelope, next=envelope.next or last)
     stands = standing_of(engine, found.run)
-    state = stands.loaded.state
-    of_phase = str(state.current(PhasePath(found.phase)).status) if found.phase else None
+    about = envelope_of(stands, envelope.summary, None, phase=found.phase, error=envelope.error)
     return replace(
-        envelope,
-        run=found.run,
-        phase=found.phase,
-        state=of_phase or str(state.status),
-        run_state=str(state.status),
+        about,
         waiting_on=envelope.waiting_on or stands.waiting_on,
-        next=envelope.next or (*next_moves(stands)[:2], *last),
+        next=envelope.next or (*about.next[:2], *last),
+        data=envelope.data,
     )
 
 

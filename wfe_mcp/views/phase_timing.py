@@ -179,10 +179,8 @@ class _TimingReader:
         if type_ == "AttemptOpened":
             self._begin(path, number, told, at)
             return
-        if (
-            type_ not in _TURNS and type_ not in _BY_GATE
-        ):  # what says nothing of time: a refused draft is work like any other
-            return
+        if type_ not in _TURNS and type_ not in _BY_GATE:
+            return  # what says nothing of time: a refused draft is work like any other
         self._latest = path
         clock = self._clock(path)
         if type_ in _BEGIN:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.engine.runs.policy import policy_in_force, policy_written
 from wfe_mcp.engine.templates import catalogue
-from wfe_mcp.views.model import plain, view_model
+from wfe_mcp.views.model import plain, view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.runs.policy import PlannedPolicy, Policy
+    from wfe_mcp.engine.runs.policy import PlannedPolicy
 
 
 @view_model
@@ -60,8 +60,8 @@ def policy_view(engine: Engine) -> PolicyView:
     """The policy of the project of ``engine``."""
     settings = engine.settings()
     return PolicyView(
-        in_force=_rules(policy_in_force(engine)),
-        written=_rules(policy_written(engine)),
+        in_force=view_of(PolicyRules, policy_in_force(engine)),
+        written=view_of(PolicyRules, policy_written(engine)),
         where=str(engine.root / ".wfe" / "config.toml"),
         templates=tuple(offer.name for offer in catalogue.offers(engine)),
         untrusted=bool(settings.untrusted),
@@ -70,18 +70,12 @@ def policy_view(engine: Engine) -> PolicyView:
 
 def planned_view(engine: Engine, plan: PlannedPolicy) -> PlannedPolicyView:
     """What a person sees before they sign ``plan``."""
-    changes = tuple(PolicyChangeView(**asdict(each)) for each in plan.changes)
+    changes = tuple(view_of(PolicyChangeView, each) for each in plan.changes)
     view = PlannedPolicyView(
         project=engine.project_id, changes=changes, weakens=any(each.weakens for each in changes), command=command(plan)
     )
     shown = {**plain(view), "file": sha256_hex(plan.text.encode())}
-    return PlannedPolicyView(
-        project=view.project,
-        changes=changes,
-        weakens=view.weakens,
-        command=view.command,
-        shown=sha256_hex(canonical_json(shown).encode()),
-    )
+    return replace(view, shown=sha256_hex(canonical_json(shown).encode()))
 
 
 def command(plan: PlannedPolicy) -> str:
@@ -94,7 +88,3 @@ def command(plan: PlannedPolicy) -> str:
     return " ".join(
         ["wfe-mcp config policy", *(f"{options[each.key]} {each.now.replace(' ', '')}" for each in plan.changes)]
     )
-
-
-def _rules(policy: Policy) -> PolicyRules:
-    return PolicyRules(templates=policy.templates, evidence=policy.evidence, on_mismatch=policy.on_mismatch)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.model import view_model
+from wfe_mcp.views.model import view_model, view_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -97,11 +96,9 @@ def project_view(engine: Engine) -> ProjectContents:
     return ProjectContents(
         root=str(engine.root),
         git=engine.project.is_git,
-        languages=tuple(
-            LanguageView(name=each.name, files=each.files, folders=each.folders) for each in facts.languages
-        ),
-        packages=tuple(PackageView(path=each.path, manifests=each.manifests) for each in facts.packages),
+        languages=tuple(view_of(LanguageView, each) for each in facts.languages),
+        packages=tuple(view_of(PackageView, each) for each in facts.packages),
         checks=(*known, *proposed),
         folders_left_out=facts.left_out,
-        stack=tuple(StackView(**asdict(each)) for each in facts.stacks),
+        stack=tuple(view_of(StackView, each) for each in facts.stacks),
     )

@@ -9,7 +9,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import item_of
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.model import view_model
+from wfe_mcp.views.model import view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,16 +118,15 @@ def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
     item = item_of(found.phase)
     assert item is not None, "a phase of a recovery lies inside the phase that failed"
     attempt = state.current(item[0])
-    return BlockerView(
+    return view_of(
+        BlockerView,
+        found,
         phase=item[0],
         reported_by=found.phase,
         class_=found.kind,
-        fingerprint=found.fingerprint,
         state=status_of(attempt.status, forced=attempt.forced),
-        times=found.times,
         cause=_cut(found.cause, chars),
         next_step=_cut(found.next_step, chars),
-        human_required=found.human_required,
     )
 
 

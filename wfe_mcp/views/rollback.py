@@ -11,6 +11,7 @@ from wfe_mcp.engine.history import rollback
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.checkpoints import CheckpointList, checkpoint_view, not_kept, not_kept_words
 from wfe_mcp.views.envelopes import envelope_of, standing_of
+from wfe_mcp.views.model import view_of
 from wfe_mcp.views.run_models import FilesRestored, RollbackPreview, RollbackView
 
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ def preview(engine: Engine, run: str, to: str, files: bool = True) -> Envelope:
     """What a rollback would do now; nothing is changed."""
     would = rollback.prospect(engine, run, to, files=files)
     paths = would.paths or ()
-    view = RollbackPreview(
-        to=would.to,
-        what=would.what,
+    view = view_of(
+        RollbackPreview,
+        would,
         phases=would.places[:_PATHS],
         files=would.paths is not None,
-        command=would.command,
         paths=paths[:_PATHS],
         more_paths=max(0, len(paths) - _PATHS),
-        note=would.note,
     )
     begin = ", ".join(view.phases) or "no phase"
     told = f"A rollback to {would.what} would change the state of {begin}"

@@ -8,9 +8,10 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import declared, item_of, name_of, seen_from
 from wfe_mcp.engine.templates.effective_gates import weakened
-from wfe_mcp.views.model import second, view_model
+from wfe_mcp.views.model import second, view_model, view_of
 from wfe_mcp.views.phase_timing import For, tasks_of
 from wfe_mcp.views.runs import loop_progress
+from wfe_mcp.views.usage import tokens_and_cost
 from wfe_mcp.views.verdict_words import verdict_word
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     with engine.store.read() as tx:
         usage = dict(tx.usage_by("phase", run_id=found.loaded.record.id))
         models = tx.newest_models(found.loaded.record.id)
-        worked = {str(task.path): task.seconds.get("working", 0.0) for task in _tasks(engine, tx, found)}
+        worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, found)}
     weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
     weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
     nodes: list[NodeView] = []
@@ -149,7 +150,7 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
         gates = tuple(_gates(found, spec, attempt, weak))
         loop = state.loops.get(path)
         item = item_of(path)
-        tokens, cost_usd = _used(usage.get(path))
+        tokens, cost_usd = tokens_and_cost(usage.get(path))
         nodes.append(
             NodeView(
                 phase=path,
@@ -181,7 +182,7 @@ def timeline_view(engine: Engine, found: Overview) -> TimelineView:
     """What the time of a run went to, phase by phase; work apart from waiting."""
     record = found.loaded.record
     with engine.store.read() as tx:
-        tasks = _tasks(engine, tx, found)
+        tasks = tasks_of_run(engine, tx, found)
         usage = dict(tx.usage_by("phase", run_id=record.id))
     return TimelineView(
         since=_exact(record.created_at),
@@ -196,20 +197,14 @@ def lineage_view(found: Overview) -> LineageView:
     state = found.loaded.state
     return LineageView(
         attempts=tuple(
-            AttemptLine(
-                phase=path,
+            view_of(
+                AttemptLine,
+                each,
                 attempt=each.number,
-                iteration=each.iteration,
                 state=str(each.status),
                 is_newest=each is state.attempts[path][-1],
-                reason=each.reason,
-                started_at=second(each.started_at),
-                revision=each.revision,
                 sha256=(each.sha256 or "")[:12] if each.revision else "",
                 artifact=found.plan.artifact_name(path) or "",
-                restores=each.restores,
-                recovery=each.recovery,
-                forced=each.forced,
                 feedback=tuple(one.message for one in each.feedback),
             )
             for path, _ in _paths(found)
@@ -252,7 +247,7 @@ def _waits(attempt: Attempt | None) -> str:
 
 
 def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
-    tokens, cost_usd = _used(usage)
+    tokens, cost_usd = tokens_and_cost(usage)
     return TaskView(
         phase=task.path,
         outcome=task.last,
@@ -273,15 +268,11 @@ def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
     )
 
 
-def _tasks(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
+def tasks_of_run(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
+    """The started tasks of a run, until its end or now."""
     record = found.loaded.record
     until = record.ended_at or engine.clock()
     return [task for line in tx.timelines(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
-
-
-def _used(usage: UsageRecord | None) -> tuple[int | None, float | None]:
-    """Tokens and cost; None without a call."""
-    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
 
 
 def _exact(moment: datetime) -> str:

@@ -17,10 +17,9 @@ from wfe_mcp.gates.results import origin
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.artifacts import head_view
 from wfe_mcp.views.checkpoints import newest_checkpoints
-from wfe_mcp.views.decisions import DecisionLine, RequestView
+from wfe_mcp.views.decisions import DecisionLine, RequestView, line_notes
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.line_notes import line_notes
-from wfe_mcp.views.model import second
+from wfe_mcp.views.model import second, view_of
 from wfe_mcp.views.run_models import (
     EventView,
     EvidenceView,
@@ -101,28 +100,25 @@ def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseVie
 
 
 def _evidence(found: EvidenceRecord) -> EvidenceView:
-    return EvidenceView(
-        id=found.id,
+    return view_of(
+        EvidenceView,
+        found,
         gate=found.kind,
         step=found.data.get("step") or "",
         log=found.log_path or "",
-        tree=found.tree or "",
-        head=found.head or "",
         counted_from=origin(found.data.get("tests") or {}),
     )
 
 
 def _request(asked: RequestRecord) -> RequestView:
-    return RequestView(
+    return view_of(
+        RequestView,
+        asked,
         request=asked.id,
-        phase=asked.phase,
-        attempt=asked.attempt,
-        stage=str(asked.stage),
         sha256=asked.sha256[:12],
         assurance=asked.assurance.name.lower(),
         state=str(asked.status),
         asked_at=second(asked.created_at),
-        closed_at=second(asked.closed_at),
     )
 
 

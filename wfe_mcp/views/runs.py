@@ -15,7 +15,7 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.store.records.steps import StepStatus
 from wfe_mcp.views.blockers import blockers
-from wfe_mcp.views.model import plain, second
+from wfe_mcp.views.model import plain, second, view_of
 from wfe_mcp.views.recoveries import blocker_views
 from wfe_mcp.views.run_models import (
     BundleView,
@@ -38,7 +38,6 @@ from wfe_mcp.views.usage import spent_line, usage_view
 from wfe_mcp.views.verdict_words import gate_kind, last_verdict, verdict_word
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.gate_difference import GateDifference
     from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
     from wfe_mcp.engine.runs.outputs import RunOutputs
     from wfe_mcp.engine.runs.overview import Overview
@@ -141,7 +140,9 @@ def full(standing: Overview) -> RunView:
         archived=run.archived_at is not None,
         driver=run.driver or "",
         roles=standing.roles,
-        gates=None if state.gates is None else tuple(gate_view(one) for one in state.gates),
+        gates=None
+        if state.gates is None
+        else tuple(view_of(GateView, one, sha256=one.sha256[:12]) for one in state.gates),
         gates_weakened=tuple(one.sentence for one in weakened(standing.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),
         imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
@@ -155,21 +156,6 @@ def full(standing: Overview) -> RunView:
     )
     smallest = replace(about, phases=tuple(_short(standing, attempt) for attempt in state.open_attempts))
     return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
-
-
-def gate_view(one: GateDifference) -> GateView:
-    """One difference between the run's gates and its template's."""
-    return GateView(
-        phase=one.phase,
-        gate=one.gate,
-        what=one.what,
-        weakens=one.weakens,
-        was=one.was,
-        now=one.now,
-        key=one.key,
-        source=one.source,
-        sha256=one.sha256[:12],
-    )
 
 
 def fork_view(origin: Origin) -> ForkView:
@@ -209,16 +195,14 @@ def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> Ph
 
 def step_view(row: StepRecord, chars: int = 0) -> StepView:
     """One step that the server works; with ``chars`` so much of its input and its answer."""
-    return StepView(
-        step=row.step,
-        does=row.does,
+    return view_of(
+        StepView,
+        row,
         state=str(row.status),
         tries=row.tries if row.tries > 1 else 0,
         error=row.error[:300],
         carried_from=row.carried,
         not_before=second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
-        started_at=second(row.started_at),
-        finished_at=second(row.finished_at),
         input=clipped_json(row.input, chars),
         output=clipped_json(row.output, chars),
         took=took(row) if chars else "",
@@ -229,23 +213,17 @@ def run_row(
     run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting_on: str = "", weakened_gates: int = 0
 ) -> RunRow:
     """One line of a list of runs."""
-    return RunRow(
+    return view_of(
+        RunRow,
+        run,
         run=run.id,
-        title=run.title,
-        template=run.template,
         state=str(run.status),
-        iteration=run.iteration,
-        tainted=run.tainted,
         started_at=second(run.created_at),
-        updated_at=second(run.updated_at),
-        triggered_by=run.triggered_by,
-        external_id=run.external_id,
         archived=run.archived_at is not None,
         imported=run.origin_sha256 is not None,
         stale=stale,
         stuck=stuck,
         waiting_on=waiting_on,
-        reached=run.reached or "",
         weakened_gates=weakened_gates,
     )
 
@@ -284,15 +262,13 @@ def _shortened(origin: OriginView) -> OriginView:
 
 def event_view(event: EventRecord) -> EventView:
     """One line of the log."""
-    return EventView(
-        seq=event.seq,
+    return view_of(
+        EventView,
+        event,
         at=event.at.isoformat(timespec="milliseconds"),
-        type=event.type,
-        actor=event.actor,
-        channel=str(event.channel),
         assurance=event.assurance.name.lower(),
-        payload=event.payload,
-        hash=event.hash,
+        changes=None,
+        steps=(),
     )
 
 

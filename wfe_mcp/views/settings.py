@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.models import providers
-from wfe_mcp.views.activity import CheckLine
-from wfe_mcp.views.model import JsonObject, view_model
+from wfe_mcp.views.activity import CheckLine, check_lines
+from wfe_mcp.views.model import JsonObject, view_model, view_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS
 
 if TYPE_CHECKING:
@@ -87,10 +87,7 @@ def settings_view(engine: Engine) -> SettingsView:
     return SettingsView(
         providers=tuple(map(provider_setting, providers.listed(engine))),
         roles=tuple(map(role_setting, providers.roles(engine))),
-        checks=tuple(
-            CheckLine(check=name, argv=tuple(check.argv), where=str(check.where))
-            for name, check in settings.checks.items()
-        ),
+        checks=check_lines(settings),
         approvals=settings.policy.model_dump(mode="json"),
         page=settings.ui.model_dump(mode="json"),
         database=DatabaseSetting(path=health.path, schema=health.revision),
@@ -100,42 +97,14 @@ def settings_view(engine: Engine) -> SettingsView:
 
 def provider_setting(line: providers.ProviderLine) -> ProviderSetting:
     """One provider."""
-    return ProviderSetting(
-        name=line.name,
-        kind=str(line.kind),
-        where=line.where,
-        key_source=line.key,
-        key_set=line.has_key,
-        enabled=line.enabled,
-        trusted=line.trusted,
-        usable=line.is_usable,
-        layer=line.layer,
-        roles=line.roles,
-    )
+    return view_of(ProviderSetting, line, key_source=line.key, key_set=line.has_key, usable=line.is_usable)
 
 
 def role_setting(line: providers.RoleLine) -> RoleSetting:
     """One role."""
-    return RoleSetting(
-        role=line.name,
-        provider=line.provider,
-        model=line.model,
-        fallback=line.fallback,
-        layer=line.layer,
-        trusted=line.trusted,
-        fault=line.fault,
-    )
+    return view_of(RoleSetting, line, role=line.name)
 
 
 def check_trial(trial: Trial) -> CheckTrial:
     """One trial."""
-    return CheckTrial(
-        check=trial.check.name,
-        outcome=str(trial.outcome),
-        works=trial.works,
-        message=trial.message,
-        seconds=round(trial.duration_s, 2),
-        tests=trial.tests,
-        tail=trial.tail,
-        changed=trial.changed,
-    )
+    return view_of(CheckTrial, trial, check=trial.check.name, seconds=round(trial.duration_s, 2))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import duration
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
-from wfe_mcp.views.model import INLINE, Json, plain, view_model
+from wfe_mcp.views.model import INLINE, Json, plain, view_model, view_of
 from wfe_mcp.views.pointer_view import PartView, part_view
 
 if TYPE_CHECKING:
@@ -77,18 +77,7 @@ def steps_part(found: Overview, phase: str, name: str, pointer: str) -> CallsVie
             f"No calls are called {name!r} in phase {phase!r}.",
             f"Calls: {', '.join(known)[:500] or 'there are none'}.",
         )
-    calls = tuple(
-        CallView(
-            step=row.step,
-            does=row.does,
-            state=str(row.status),
-            error=row.error,
-            input=row.input,
-            output=row.output,
-            took=took(row),
-        )
-        for row in rows
-    )
+    calls = tuple(view_of(CallView, row, state=str(row.status), took=took(row)) for row in rows)
     view = CallsView(artifact=name, phase=places.pop(), attempt=attempt, calls=len(calls))
     if pointer:
         return replace(view, part=part_view(plain(calls), pointer))

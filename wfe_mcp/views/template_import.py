@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.model import JsonObject, view_model
+from wfe_mcp.views.model import JsonObject, view_model, view_of
 from wfe_mcp.views.templates import KeptView, kept_view
 
 if TYPE_CHECKING:
@@ -106,32 +106,19 @@ def _report(
             f"{file} belongs to the folder of another tool, which is imported as a whole.",
             "At a terminal: wfe-mcp templates import FOLDER",
         )
-    lost = _notes(imported.not_carried)
-    if isinstance(imported, ImportedTemplate):
-        definition = imported.definition | ({"version": version} if version else {})
-        return ImportReport(
-            format=imported.format,
-            becomes="template",
-            stored=False,
-            command=command,
-            definition=definition,
-            not_carried=lost,
-            added=_notes(imported.added),
-        )
-    if isinstance(imported, ImportedPlan):
-        text = json.dumps(imported.plan, indent=2, ensure_ascii=False)
-        return ImportReport(
-            format=imported.format, becomes="plan", stored=False, command=command, not_carried=lost, text=text
-        )
-    return ImportReport(
+    report = ImportReport(
         format=imported.format,
-        becomes="settings",
+        becomes="template",
         stored=False,
         command=command,
-        not_carried=lost,
-        text=imported.toml(),
-        start=start_command(imported),
+        not_carried=_notes(imported.not_carried),
     )
+    if isinstance(imported, ImportedTemplate):
+        definition = imported.definition | ({"version": version} if version else {})
+        return replace(report, definition=definition, added=_notes(imported.added))
+    if isinstance(imported, ImportedPlan):
+        return replace(report, becomes="plan", text=json.dumps(imported.plan, indent=2, ensure_ascii=False))
+    return replace(report, becomes="settings", text=imported.toml(), start=start_command(imported))
 
 
 def start_command(imported: ImportedSettings) -> str:
@@ -141,4 +128,4 @@ def start_command(imported: ImportedSettings) -> str:
 
 
 def _notes(details: Sequence[Detail]) -> tuple[ImportNote, ...]:
-    return tuple(ImportNote(path=each.path, message=each.message) for each in details)
+    return tuple(view_of(ImportNote, each) for each in details)

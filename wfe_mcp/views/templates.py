@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.model import JsonObject, plain, second, view_model
+from wfe_mcp.views.model import JsonObject, plain, second, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,16 +104,8 @@ def template_lines(offers: Sequence[Offer]) -> tuple[TemplateLine, ...]:
 
 
 def _line(offer: Offer) -> TemplateLine:
-    return TemplateLine(
-        name=offer.name,
-        title=offer.title,
-        version=offer.version,
-        default=offer.default,
-        state=offer.state or "",
-        description=offer.description,
-        source="" if offer.source == "shipped" else _source(offer),
-        inputs=inputs_schema(offer),
-    )
+    source = "" if offer.source == "shipped" else _source(offer)
+    return view_of(TemplateLine, offer, source=source, inputs=inputs_schema(offer))
 
 
 def _named(inputs: JsonObject) -> JsonObject:
@@ -139,7 +131,7 @@ def kept_view(kept: KeptVersion) -> KeptView:
         version=kept.version,
         sha256=kept.sha256,
         requires=requires_view(kept.requires),
-        not_yet=tuple(NotYet(path=detail.path, message=detail.message) for detail in kept.not_yet),
+        not_yet=tuple(view_of(NotYet, detail) for detail in kept.not_yet),
         warnings=tuple(f"{detail.path}: {detail.message}" for detail in kept.warnings),
         shadowed_by=kept.shadowed or "",
     )
@@ -147,14 +139,7 @@ def kept_view(kept: KeptVersion) -> KeptView:
 
 def requires_view(requires: Requires) -> RequiresView:
     """What a template needs of configuration."""
-    return RequiresView(
-        checks=tuple(requires.checks),
-        roles=tuple(requires.roles),
-        servers=tuple(requires.servers),
-        context=tuple(requires.context),
-        plugins=tuple(requires.plugins),
-        templates=tuple(requires.templates),
-    )
+    return view_of(RequiresView, requires)
 
 
 def version_row(record: TemplateRecord) -> VersionRow:

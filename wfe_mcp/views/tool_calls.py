@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.model import INLINE, JsonObject, plain, view_model
+from wfe_mcp.views.model import INLINE, JsonObject, plain, view_model, view_of
 from wfe_mcp.views.pointer_view import PartView, part_view
 
 if TYPE_CHECKING:
@@ -156,16 +156,8 @@ def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
 
 def tool_call_view(call: ToolCallRecord) -> ToolCallView:
     """One use of a tool."""
-    return ToolCallView(
-        tool=call.name,
-        input=call.input,
-        ok=call.ok,
-        ms=call.duration_ms,
-        at=call.started_at.isoformat(timespec="milliseconds"),
-        output=call.output,
-        output_bytes=call.output_bytes,
-        output_sha256=call.output_sha256,
-    )
+    at = call.started_at.isoformat(timespec="milliseconds")
+    return view_of(ToolCallView, call, tool=call.name, ms=call.duration_ms, at=at)
 
 
 def given_words(text: str) -> str:

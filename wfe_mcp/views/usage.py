@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.models.caps import dollars
-from wfe_mcp.views.model import INLINE, view_model
+from wfe_mcp.views.model import INLINE, view_model, view_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -107,20 +107,12 @@ class UsageStats:
 
 def usage_view(usage: UsageRecord) -> UsageView:
     """What some calls used together."""
-    return UsageView(
-        calls=usage.calls,
-        cost_usd=round(usage.cost_usd, 6),
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        in_flight=usage.in_flight,
-        failed=usage.failed,
-        lost=usage.lost,
-        unpriced=usage.unpriced,
-        reserved_usd=round(usage.reserved_usd, 6),
-        reserved_tokens=usage.reserved_tokens,
-    )
+    return view_of(UsageView, usage, cost_usd=round(usage.cost_usd, 6), reserved_usd=round(usage.reserved_usd, 6))
+
+
+def tokens_and_cost(usage: UsageRecord | None) -> tuple[int | None, float | None]:
+    """What calls used; None without a call."""
+    return (usage.tokens, round(usage.cost_usd, 6)) if usage is not None and usage.calls else (None, None)
 
 
 def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None) -> RunUsage:
@@ -184,12 +176,7 @@ def stats(
         total = tx.usage(project_id=project, since=since, template=template, run_id=run)
         groups = {by: tx.usage_by(by, project_id=project, since=since, template=template, run_id=run) for by in GROUPS}
     lines = {
-        by: tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found) for by, found in groups.items()
+        f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found)
+        for by, found in groups.items()
     }
-    return UsageStats(
-        total=usage_view(total),
-        by_template=lines["template"],
-        by_role=lines["role"],
-        by_model=lines["model"],
-        by_day=lines["day"],
-    )
+    return UsageStats(total=usage_view(total), **lines)

@@ -9,8 +9,9 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN, WRONG, asked
 from tests.dashboard.test_diff_page import request_about_files
 from tests.engine.scene import Scene, approval, phase
-from wfe_mcp.views.approvals import as_json, open_approval, shown_sha256
+from wfe_mcp.views.approvals import open_approval, shown_sha256
 from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.model import plain
 
 PATH = "/decisions/{request}"
 
@@ -46,7 +47,7 @@ def test_the_page_sees_what_the_terminal_shows(scene: Scene, person: Program, re
                 pieces = hunk.pop("pieces")
                 assert ["".join(text for _, text in line) for line in pieces] == [line[1:] for line in hunk["lines"]]
     shown["artifact"].pop("parts")
-    assert shown == as_json(view)
+    assert shown == plain(view)
     assert data["shown_sha256"] == shown_sha256(view)
     assert data["buttons"] == ["Approve", "Reject"]
 

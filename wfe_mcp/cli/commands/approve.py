@@ -42,7 +42,8 @@ def approve(
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views import envelopes as answering
-    from wfe_mcp.views.approvals import as_json, open_approval, shown_sha256
+    from wfe_mcp.views.approvals import open_approval, shown_sha256
+    from wfe_mcp.views.model import plain
 
     engine, run = invocation.engine, invocation.at(run, phase)
     with _gates_again(invocation, run, phase):
@@ -59,7 +60,7 @@ def approve(
     try:
         by = invocation.person(pin_fd, f"sign {view.sha256[:12]}")
     except Refused as refused:
-        refused.data |= {"request": asked.request.id, "asked": as_json(view)}
+        refused.data |= {"request": asked.request.id, "asked": plain(view)}
         raise
     with _gates_again(invocation, run, phase):
         approvals.decide(
@@ -93,11 +94,11 @@ def approve(
 def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalView") -> Refused:
     """The refusal that names the page where a passkey signs."""
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.views.approvals import as_json
+    from wfe_mcp.views.model import plain
 
     url = page_at(invocation.engine, f"decide/{request}", opened=True)
     at = f"Open {url}" if url else f"Run wfe-mcp ui in another terminal and open /decide/{request} of its address"
-    data: dict[str, object] = {"request": request, "asked": as_json(view)}
+    data: dict[str, object] = {"request": request, "asked": plain(view)}
     if url:
         data["url"] = url
     return Refused(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wfe_mcp.cli.terminal.health import HealthFinding, health_findings
+from wfe_mcp.cli.terminal.health import health_findings
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _clients(invocation: Invocation) -> Iterator[HealthFinding]:
     from wfe_mcp.clients.launch import this_installation
 
     places, here = places_of(invocation.project.root), this_installation()
-    for each in (path_finding(here, places), *client_findings(here, places)):
-        yield HealthFinding(each.topic, each.level, each.message)
+    yield path_finding(here, places)
+    yield from client_findings(here, places)
 
 
 def _database(invocation: Invocation) -> Iterator[HealthFinding]:

@@ -65,9 +65,10 @@ class Detail:
 
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
-    from wfe_mcp.views.approvals import as_json, open_approval, shown_sha256
+    from wfe_mcp.views.approvals import open_approval, shown_sha256
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.model import plain
 
     run = invocation.at(run, phase or None)
     found = standing_of(invocation.engine, run)
@@ -79,7 +80,7 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
         raise Refused(
             "illegal_transition", f"Nothing in {what} awaits your approval.", f"See where it is: wfe-mcp status {run}"
         )
-    data = {"decision": as_json(view), "shown_sha256": shown_sha256(view)}
+    data = {"decision": plain(view), "shown_sha256": shown_sha256(view)}
     answer = Envelope(
         True,
         run,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
@@ -28,15 +28,6 @@ _NEARLY_FULL_BYTES, _FULL_BYTES = 1_000 * _MB, 50 * _MB
 _BACKUP_DAYS = 30
 _LEFT_S = 3_600
 """Younger files may be in use."""
-
-
-@dataclass(frozen=True, slots=True)
-class HealthFinding:
-    """The result of one check. A ``note`` may matter to you; a ``problem`` stops work, and doctor ends with exit code 1."""
-
-    topic: str
-    level: Literal["ok", "note", "problem"]
-    message: str
 
 
 def health_findings(engine: Engine, *, deep: bool = False) -> Iterator[HealthFinding]:

@@ -23,7 +23,7 @@ from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
 from wfe_mcp.engine.access import page_sessions
 from wfe_mcp.engine.access.tokens import token_of
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.workspace.system.user import user_name
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ class Caller:
         engines = self.access.engines_of(self.token)
         wanted = project or self.token.project or engines.engine.project_id
         if self.token.project and wanted != self.token.project:
-            raise _foreign(self.token)
+            raise Refused(
+                "forbidden",
+                f"The token {self.token.name!r} is for another project.",
+                "Use a token of that project, or one of all projects.",
+            )
         found = engines.by_id(wanted)
         if found is None:
             with engines.engine.store.read() as tx:
@@ -101,6 +105,10 @@ class Caller:
         """``engine``, whose jobs this process works from now on: no server may run in that project."""
         self.access.work(engine)
         return engine
+
+    def at_work(self, run: str) -> Engine:
+        """The engine of the project of ``run``, whose jobs this process works."""
+        return self.works(self.engine_of(run))
 
 
 class Access:
@@ -145,14 +153,7 @@ class Access:
         """The engines that act for ``token``."""
         with self._lock:
             if token.name not in self._engines:
-                own = self._engine
-                made = create_engine(
-                    own.project,
-                    environment=own.environment,
-                    clock=own.clock,
-                    store=own.store,
-                    holder=f"api:{token.name}",
-                )
+                made = create_beside(self._engine, self._engine.project, f"api:{token.name}")
                 self._engines[token.name] = Engines(made)
             return self._engines[token.name]
 
@@ -172,14 +173,6 @@ class Access:
             for worker in self._workers.values():
                 worker.stop()
             self._workers.clear()
-
-
-def _foreign(token: Token) -> Refused:
-    return Refused(
-        "forbidden",
-        f"The token {token.name!r} is for another project.",
-        "Use a token of that project, or one of all projects.",
-    )
 
 
 _BEARER = HTTPBearer(

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from wfe_mcp.dashboard.api.access import Manages, Reads
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done
 from wfe_mcp.views import authoring
@@ -21,10 +21,9 @@ from wfe_mcp.views.templates import KeptView
 router = APIRouter(tags=["templates"])
 
 
-class Definition(Body):
+class Definition(OfProject):
     """A template definition (``wfe/1``)."""
 
-    project: str = ""
     definition: dict[str, Any]
 
 
@@ -34,10 +33,9 @@ class EditedTemplate(Definition):
     pin: Pin = ""
 
 
-class Imported(Body):
+class Imported(OfProject):
     """The text of a file that `wfe-mcp templates import` takes. ``file``: its name, which tells the format with its content."""
 
-    project: str = ""
     file: str = Field(max_length=255)
     content: str
     name: str = Field("", description="of the template, instead of the one in the file")
@@ -45,18 +43,16 @@ class Imported(Body):
     dry_run: bool = True
 
 
-class Copy(Body):
+class Copy(OfProject):
     """The name of the copy."""
 
-    project: str = ""
     new_name: str
     version: str = Field("", description="without one, that of the original")
 
 
-class Use(Body):
+class Use(OfProject):
     """What to do with a template. ``default`` with NAME@VERSION lets the name start that version, and needs the PIN."""
 
-    project: str = ""
     action: Literal["default", "enable", "disable", "archive"]
     pin: Pin = ""
 

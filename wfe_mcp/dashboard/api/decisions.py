@@ -11,18 +11,18 @@ from typing import Any, cast
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.line_comments import LineComment, Side
 from wfe_mcp.core.model import Person
 from wfe_mcp.dashboard.api.access import Caller, Reads
+from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
-from wfe_mcp.dashboard.decision_forms import refuse_unseen
+from wfe_mcp.dashboard.deciding import record_answer, refuse_unseen
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
 from wfe_mcp.dashboard.highlight import classed
-from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.comments import MOST_COMMENTS, rejection
@@ -34,9 +34,7 @@ from wfe_mcp.views.model import plain, view_model
 router = APIRouter(prefix="/decisions/{request}", tags=["decisions"])
 
 
-class _Decision(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Decision(Body):
     pin: str = Field("", max_length=200, description="the user's PIN, typed at the page")
     sha256: str = Field(description="of the request that was shown")
     shown: str = Field(description="shown_sha256 of what was shown")
@@ -49,10 +47,8 @@ class Approval(_Decision):
     phrase: str = ""
 
 
-class Comment(BaseModel):
+class Comment(Body):
     """A comment on one line of the change. ``side``: of the file before the change, or after it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     file: str = Field(max_length=1000)
     line: int = Field(ge=1)
@@ -104,17 +100,15 @@ def approve_request(caller: Reads, request: str, body: Approval) -> JSONResponse
                 "This gate needs a passkey signature; a PIN alone is not enough.",
                 f"Sign on the page /decide/{view.request.id}.",
             )
-        stored = view.request
-        approvals.decide(
+        record_answer(
             engine,
             by,
-            stored.run_id,
-            stored.phase,
+            view.request,
+            "approve",
+            body.comment,
             sha256=body.sha256,
-            comment=body.comment,
-            phrase=body.phrase,
-            request=stored.id,
             shown=view.shown_sha256,
+            phrase=body.phrase,
         )
 
     return _decided(caller, request, body, "Approve", give)
@@ -126,18 +120,8 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
 
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
         comments = [LineComment(each.file, each.line, each.text, each.side) for each in body.comments]
-        said, stored = rejection(view.shown, body.feedback, comments), view.request
-        approvals.reject(
-            engine,
-            by,
-            stored.run_id,
-            stored.phase,
-            said,
-            to=body.to or None,
-            sha256=body.sha256,
-            request=stored.id,
-            shown=view.shown_sha256,
-        )
+        said, shown = rejection(view.shown, body.feedback, comments), view.shown_sha256
+        record_answer(engine, by, view.request, "reject", said, sha256=body.sha256, shown=shown, to=body.to)
 
     return _decided(caller, request, body, "Reject", give)
 

@@ -48,7 +48,7 @@ def edit_artifact(caller: Works, run: str, body: EditedArtifact) -> JSONResponse
         command = f"wfe-mcp edit {run} {typed(body.phase)}"
         raise Refused("needs_human", "An edit is stored with your PIN.", f"Type it at the page, or run: {command}")
     given = body.model_dump(exclude={"phase", "pin"})
-    return done(caller, caller.works(caller.engine_of(run)), _edit, run, body.phase, pin=body.pin, **given)
+    return done(caller, caller.at_work(run), _edit, run, body.phase, pin=body.pin, **given)
 
 
 def _edit(engine: Engine, by: By, run: str, phase: str, artifact: dict[str, Any], note: str) -> Envelope:

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Manages, Reads
+from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.views import tool_answers as answers
@@ -23,12 +24,9 @@ from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
 router = APIRouter()
 
 
-class NewTemplate(BaseModel):
+class NewTemplate(OfProject):
     """A template definition (``wfe/1``). ``dry_run``: only check it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    project: str = ""
     definition: dict[str, Any] = Field(description="GET /api/v1/templates/quick_fix shows one")
     dry_run: bool = False
 
@@ -98,10 +96,8 @@ def list_projects(caller: Reads) -> JSONResponse:
 @router.get("/projects/{project}", response_model=answer_of(ProjectView), tags=["projects"])
 def show_project(caller: Reads, project: str) -> JSONResponse:
     """A project: its templates, checks, roles and the runs that are not over."""
-    engine = caller.engine(project)
-    with engine.store.read() as tx:
-        record = next(each for each in tx.projects() if each.id == engine.project_id)
-    return shown(record.root, project_view(engine, record))
+    view = project_view(caller.engine(project))
+    return shown(view.project.root, view)
 
 
 @router.get("/projects/{project}/stack", response_model=answer_of(ProjectContents), tags=["projects"])

@@ -13,11 +13,11 @@ import anyio
 from fastapi import APIRouter, Header, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, ConfigDict
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
+from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_standings, queues_now
@@ -39,10 +39,8 @@ _MOST_EXPORTED = 10_000
 After = Annotated[int, Query(ge=0)]
 
 
-class Cancellation(BaseModel):
+class Cancellation(Body):
     """Why a job is cancelled."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = ""
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.access import Manages, Reads
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
@@ -17,10 +17,9 @@ from wfe_mcp.views.policy import PlannedPolicyView, PolicyView, planned_view, po
 router = APIRouter(tags=["settings"])
 
 
-class WantedPolicy(Body):
+class WantedPolicy(OfProject):
     """The whole policy as it should be. ``templates``: those that an agent may start, null is every one."""
 
-    project: str = ""
     templates: list[str] | None = Field(None, max_length=1000)
     evidence: Literal["worktree", "checkout", "sandbox", "runner"] | None = None
     on_mismatch: Literal["block", "warn"] = "block"

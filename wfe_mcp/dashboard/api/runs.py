@@ -15,7 +15,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId, RunStatus
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.api.access import Caller, Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
@@ -42,10 +42,9 @@ _OVER = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 WaitS = Annotated[int, Query(ge=0, le=45, description="wait so many seconds for a change")]
 
 
-class NewRun(Body):
+class NewRun(OfProject):
     """A run to start. ``template``: without one, the default template of the project."""
 
-    project: str = ""
     template: str = ""
     inputs: dict[str, Any] = Field({})
     title: str = ""
@@ -219,13 +218,13 @@ def show_context(caller: Reads, run: str, phase: str = "") -> JSONResponse:
 @router.post("/runs/{run}/start_phase", response_model=answer_of(ClaimView))
 def start_phase(caller: Works, run: str, body: PhaseToStart) -> JSONResponse:
     """Claim a phase: its prompt, the schema of its artifact, its gates."""
-    return done(caller, _at_work(caller, run), answers.start_phase, run, body.phase)
+    return done(caller, caller.at_work(run), answers.start_phase, run, body.phase)
 
 
 @router.post("/runs/{run}/submit_artifact", response_model=answer_of(SubmittedView))
 async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResponse:
     """Submit an artifact; the answer waits up to 20 seconds for the gates. A person's own phase needs the PIN."""
-    engine = await run_in_threadpool(_at_work, caller, run)
+    engine = await run_in_threadpool(caller.at_work, run)
     try:
         by = await run_in_threadpool(caller.sender, engine, body.pin)
         found = await run_in_threadpool(answers.submit_artifact, engine, by, run, **body.model_dump(exclude={"pin"}))
@@ -241,49 +240,40 @@ async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResp
 @router.post("/runs/{run}/approve", response_model=answer_of())
 def approve(caller: Works, run: str, body: ApprovalAsked) -> JSONResponse:
     """Ask for an approval. A token never approves for a person: the answer is ``needs_human`` with the command."""
-    return done(
-        caller, _at_work(caller, run), decisions.ask_approval, run, body.phase, sha256=body.sha256, comment=body.comment
-    )
+    given = body.model_dump(exclude={"phase"})
+    return done(caller, caller.at_work(run), decisions.ask_approval, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/reject", response_model=answer_of())
 def reject(caller: Works, run: str, body: Rejection) -> JSONResponse:
     """Withdraw a submission of your own, with feedback."""
-    return done(caller, _at_work(caller, run), decisions.reject, run, body.phase, feedback=body.feedback)
+    return done(caller, caller.at_work(run), decisions.reject, run, body.phase, feedback=body.feedback)
 
 
 @router.post("/runs/{run}/retry_phase", response_model=answer_of())
 def retry_phase(caller: Works, run: str, body: Retry) -> JSONResponse:
     """Open a new attempt at a phase."""
-    return done(
-        caller,
-        _at_work(caller, run),
-        answers.retry_phase,
-        run,
-        body.phase,
-        role=body.role,
-        feedback=body.feedback,
-        pin=body.pin,
-    )
+    given = body.model_dump(exclude={"phase"})
+    return done(caller, caller.at_work(run), answers.retry_phase, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/skip_phase", response_model=answer_of())
 def skip_phase(caller: Works, run: str, body: Skip) -> JSONResponse:
     """Leave a phase out, where the template lets an agent do so."""
-    return done(caller, _at_work(caller, run), answers.skip_phase, run, body.phase, reason=body.reason, pin=body.pin)
+    return done(caller, caller.at_work(run), answers.skip_phase, run, body.phase, reason=body.reason, pin=body.pin)
 
 
 @router.post("/runs/{run}/control", response_model=answer_of(RunView))
 def control(caller: Works, run: str, body: Control) -> JSONResponse:
     """Pause, resume, cancel, proceed, or switch automatic mode."""
     given = body.model_dump(exclude={"phase"})
-    return done(caller, _at_work(caller, run), answers.control_run, run, body.phase, **given)
+    return done(caller, caller.at_work(run), answers.control_run, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/rollback", response_model=answer_of(RollbackView))
 def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
     """Roll the run and its files back to a checkpoint or the last start of a phase."""
-    return done(caller, _at_work(caller, run), history.go_back, run, **body.model_dump())
+    return done(caller, caller.at_work(run), history.go_back, run, **body.model_dump())
 
 
 def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
@@ -291,10 +281,6 @@ def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     found = standing_of(engine, run)
     pack = context_pack(engine, found, phase, whole=True)
     return envelope_of(found, f"Context of {pack.duty.phase}", pack)
-
-
-def _at_work(caller: Caller, run: str) -> Engine:
-    return caller.works(caller.engine_of(run))
 
 
 def _waiting_on(caller: Caller, run: RunRecord) -> str:

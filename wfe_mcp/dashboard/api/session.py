@@ -4,23 +4,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.access import page_sessions
-from wfe_mcp.views.page_session import SessionView, session_view
+from wfe_mcp.views.model import second
+from wfe_mcp.views.page_session import SessionView
 from wfe_mcp.workspace.system.user import user_name
 
 router = APIRouter(tags=["session"])
 
 
-class Code(BaseModel):
+class Code(Body):
     """The code of a link: what follows ``#code=``."""
-
-    model_config = ConfigDict(extra="forbid")
 
     code: str = Field(max_length=300)
 
@@ -40,17 +39,16 @@ def _access(request: Request) -> Access:
 def begin_session(body: Code, access: Annotated[Access, Depends(_access)]) -> JSONResponse:
     """Exchange the code of a link for the token of a session, once. Links come from `wfe-mcp ui` and from hints."""
     token, scope = access.begin_session(body.code)
-    return shown("The session has begun.", session_view(user_name(), scope, asks_pin=access.asks_pin, token=token))
+    view = SessionView(user=user_name(), asks_pin=access.asks_pin, scope=scope, token=token)
+    return shown("The session has begun.", view)
 
 
 @router.get("/session", response_model=answer_of(SessionView))
 def show_session(caller: Reads) -> JSONResponse:
     """Who this session or token acts as, and whether this page takes the PIN."""
     asks_pin = caller.is_page and caller.access.asks_pin
-    return shown(
-        caller.by.actor,
-        session_view(caller.by.actor, caller.token.scope, asks_pin=asks_pin, ends_at=caller.token.expires_at),
-    )
+    user, token = caller.by.actor, caller.token
+    return shown(user, SessionView(user=user, asks_pin=asks_pin, scope=token.scope, ends_at=second(token.expires_at)))
 
 
 @router.post("/session/confirm", response_model=answer_of(SessionView))
@@ -59,9 +57,8 @@ def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResp
     assert credentials is not None, "the caller has a token"
     engine = caller.engine()
     page_sessions.confirm_session(engine, caller.person(engine, body.pin), credentials.credentials)
-    return shown(
-        "The session may do what one opened at a terminal may.", session_view(caller.by.actor, "manage", asks_pin=True)
-    )
+    view = SessionView(user=caller.by.actor, asks_pin=True, scope="manage")
+    return shown("The session may do what one opened at a terminal may.", view)
 
 
 @router.post("/session/end", response_model=answer_of(SessionView))
@@ -70,4 +67,4 @@ def end_session(caller: Reads, credentials: Bearer) -> JSONResponse:
     caller.refuse_program()
     assert credentials is not None, "the caller has a token"
     page_sessions.end_session(caller.engine(), caller.by, credentials.credentials)
-    return shown("The session has ended.", session_view(caller.by.actor, caller.token.scope, asks_pin=False))
+    return shown("The session has ended.", SessionView(user=caller.by.actor, asks_pin=False, scope=caller.token.scope))

@@ -5,7 +5,6 @@ Keys of providers are never shown and never taken here: a terminal asks for them
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -13,13 +12,13 @@ from pydantic import Field
 
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.dashboard.api.access import Manages, Reads, Works
-from wfe_mcp.dashboard.api.bodies import Body, Pin
+from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.engine.background.questions import enqueue as put_question
 from wfe_mcp.engine.background.queues import find_job
 from wfe_mcp.engine.checks.trial import try_checks
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.templates.trust import give_trust
@@ -36,24 +35,22 @@ from wfe_mcp.views.settings import (
     role_setting,
     settings_view,
 )
-from wfe_mcp.views.trust import trust_view, view_data
+from wfe_mcp.views.trust import TrustView, trust_view, view_data
 from wfe_mcp.workspace.config.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
 
 router = APIRouter()
 
 
-class ProviderTest(Body):
+class ProviderTest(OfProject):
     """Which model to ask; without one, that of the role, or the list of models is read."""
 
-    project: str = ""
     model: str = ""
 
 
-class NewProvider(Body):
+class NewProvider(OfProject):
     """A provider in the user's own configuration. ``key``: where its key is (``env:NAME``), never the key itself."""
 
-    project: str = ""
     name: str = Field(max_length=60)
     kind: str = Field("openai-compatible", max_length=60)
     base_url: str = Field("", max_length=500)
@@ -61,41 +58,35 @@ class NewProvider(Body):
     pin: Pin = ""
 
 
-class Switch(Body):
+class Switch(OfProject):
     """Whether models of the provider are called."""
 
-    project: str = ""
     enabled: bool
     pin: Pin = ""
 
 
-class Removal(Body):
+class Removal(OfProject):
     """The project whose page it is."""
 
-    project: str = ""
     pin: Pin = ""
 
 
-class RoleGiven(Body):
+class RoleGiven(OfProject):
     """Who fills the role from now on, in the user's own configuration."""
 
-    project: str = ""
     provider: str
     model: str = ""
     fallback: list[str] | None = None
     pin: Pin = ""
 
 
-class CheckRun(Body):
+class CheckRun(OfProject):
     """The project whose check runs once."""
 
-    project: str = ""
 
-
-class TrustGiven(Body):
+class TrustGiven(OfProject):
     """What to trust, by name. ``shown``: the sha256 of what was shown."""
 
-    project: str = ""
     names: list[str] = Field(min_length=1, max_length=2000)
     shown: str
     pin: Pin = ""
@@ -107,10 +98,9 @@ class Folder(Body):
     folder: str = Field(max_length=4000, description="an absolute path")
 
 
-class Asked(Body):
+class Asked(OfProject):
     """A question to a model. ``priority``: critical, high, normal or low."""
 
-    project: str = ""
     role: str
     text: str
     priority: str = "normal"
@@ -149,7 +139,7 @@ def remove_provider(caller: Manages, name: str, body: Removal) -> JSONResponse:
     engine = caller.engine(body.project)
     gone = providers.remove(engine, caller.person(engine, body.pin), name)
     data = {"provider": name, "key": gone.key, "roles": list(gone.roles)}
-    return reply(Envelope(True, summary=f"Removed provider {name}", data=data))
+    return shown(f"Removed provider {name}", data)
 
 
 @router.post("/settings/providers/{name}/test", response_model=answer_of(), tags=["settings"])
@@ -187,8 +177,7 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
 def show_trust(caller: Reads, project: str = "") -> JSONResponse:
     """What needs trust in a project: every effect as a difference to what was trusted last, what weakens a gate first."""
     view = trust_view(caller.engine(project))
-    data: dict[str, Any] = view_data(view) | {"shown_sha256": view.sha256}
-    return reply(Envelope(True, summary=f"{len(view.pending)} to review", data=data))
+    return _trust_shown(f"{len(view.pending)} to review", view)
 
 
 @router.post("/trust", response_model=answer_of(), tags=["settings"])
@@ -200,9 +189,11 @@ def trust(caller: Manages, body: TrustGiven) -> JSONResponse:
     if body.shown != view.sha256:
         raise Refused("stale_revision", "What needs trust has changed since you looked.", "Review it again.")
     give_trust(engine, caller.person(engine, body.pin), body.names, view.shown, seen=view.sha256)
-    left = trust_view(engine)
-    data: dict[str, Any] = view_data(left) | {"shown_sha256": left.sha256}
-    return reply(Envelope(True, summary=f"Trusted {', '.join(body.names)}", data=data))
+    return _trust_shown(f"Trusted {', '.join(body.names)}", trust_view(engine))
+
+
+def _trust_shown(summary: str, view: TrustView) -> JSONResponse:
+    return shown(summary, view_data(view) | {"shown_sha256": view.sha256})
 
 
 @router.post("/projects", response_model=answer_of(ProjectView), tags=["projects"])
@@ -215,12 +206,9 @@ def create_project(caller: Manages, body: Folder) -> JSONResponse:
         raise Refused(
             "bad_argument", f"{body.folder[:200]!r} is no folder by an absolute path.", "Name an existing folder."
         )
-    own = caller.engine()
-    made = create_engine(project_at(place), environment=own.environment, clock=own.clock, store=own.store)
-    engine = caller.engine(made.project_id)
-    with engine.store.read() as tx:
-        record = next(each for each in tx.projects() if each.id == engine.project_id)
-    return shown(record.root, project_view(engine, record))
+    made = create_beside(caller.engine(), project_at(place))
+    view = project_view(caller.engine(made.project_id))
+    return shown(view.project.root, view)
 
 
 @router.post("/queue", response_model=answer_of(JobView), tags=["queue"])

@@ -61,7 +61,7 @@ def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
     caller.refuse_program()
     given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.works(caller.engine_of(run)), steering.force_accept, run, body.phase, **given)
+    return done(caller, caller.at_work(run), steering.force_accept, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/overrule", response_model=answer_of())
@@ -69,7 +69,7 @@ def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
     given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.works(caller.engine_of(run)), steering.overrule, run, body.phase, **given)
+    return done(caller, caller.at_work(run), steering.overrule, run, body.phase, **given)
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))
@@ -81,25 +81,25 @@ def preview_rollback(caller: Reads, run: str, to: str, files: bool = True) -> JS
 @router.post("/runs/{run}/undo", response_model=answer_of(RollbackView))
 def undo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     """Undo the last command; decisions of a person need the PIN."""
-    return done(caller, caller.works(caller.engine_of(run)), history.undo, run, **body.model_dump())
+    return done(caller, caller.at_work(run), history.undo, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/redo", response_model=answer_of(RollbackView))
 def redo(caller: Works, run: str, body: StepBack) -> JSONResponse:
     """Redo the last undo."""
-    return done(caller, caller.works(caller.engine_of(run)), history.redo, run, **body.model_dump())
+    return done(caller, caller.at_work(run), history.redo, run, **body.model_dump())
 
 
 @router.post("/runs/{run}/checkpoint", response_model=answer_of())
 def take_checkpoint(caller: Works, run: str, body: Note) -> JSONResponse:
     """Take a checkpoint of the run and its files now."""
-    return done(caller, caller.works(caller.engine_of(run)), history.checkpoint, run, note=body.note)
+    return done(caller, caller.at_work(run), history.checkpoint, run, note=body.note)
 
 
 @router.post("/runs/{run}/fork", response_model=answer_of(RunView))
 def fork_run(caller: Works, run: str, body: Fork) -> JSONResponse:
     """Start a new run from the state of this one."""
-    return done(caller, caller.works(caller.engine_of(run)), steering.fork, run, **body.model_dump())
+    return done(caller, caller.at_work(run), steering.fork, run, **body.model_dump())
 
 
 @router.get("/compare", response_model=answer_of())

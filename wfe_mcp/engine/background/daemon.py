@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
 from wfe_mcp.engine.background.queues import QUEUES
-from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.integrity.anchoring import start_anchoring
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at
@@ -90,8 +90,7 @@ class Workers:
     def _engine_of(self, project: str, root: Path) -> Engine | None:
         if not root.is_dir():
             return None
-        mine = self._engine
-        found = create_engine(project_at(root), environment=mine.environment, clock=mine.clock, store=mine.store)
+        found = create_beside(self._engine, project_at(root))
         return found if found.project_id == project else None
 
     def _begin(self, engine: Engine) -> None:

@@ -6,7 +6,7 @@ request    a stored request with its view, for the page
 answers    what approve and reject return
 """
 
-from wfe_mcp.views.approvals.model import ApprovalView, as_json, shown_sha256
+from wfe_mcp.views.approvals.model import ApprovalView, shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval
 
-__all__ = ["ApprovalView", "as_json", "open_approval", "shown_sha256"]
+__all__ = ["ApprovalView", "open_approval", "shown_sha256"]

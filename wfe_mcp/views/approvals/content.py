@@ -139,6 +139,6 @@ def _cell(value: object) -> str:
 def _scalar(value: object) -> str:
     if isinstance(value, str):
         return value
-    return (
-        {True: "yes", False: "no"}.get(value, "") if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
-    )
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(value, ensure_ascii=False)

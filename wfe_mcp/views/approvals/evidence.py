@@ -14,6 +14,7 @@ from wfe_mcp.core.model import Stage, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.results import origin
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
+from wfe_mcp.views.verdict_words import verdict_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvals.model import GateState
     from wfe_mcp.workflow.model import Gate
 
-_SKIPPED, _OVERRULED, _WARNED = "skipped: ", "overruled: ", "passed with a warning: "
+_SKIPPED = "skipped: "
 _CONDITION_CHARS = 160
 """A longer condition is cut in its line; the details have all of it."""
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
@@ -61,10 +62,10 @@ def state_of(verdict: Verdict, data: Mapping[str, Any]) -> GateState:
     """The state of a judged gate. Rule 1."""
     if verdict.kind is not VerdictKind.PASS:
         return "fail" if verdict.kind is VerdictKind.FAIL else "not run"
-    if verdict.message.startswith(_SKIPPED) or data.get("skipped") is True or data.get("missing") is True:
+    word = verdict_word(verdict.kind, verdict.message)
+    if word == "skipped" or data.get("skipped") is True or data.get("missing") is True:
         return "skipped"
-    warned = verdict.message.startswith((_OVERRULED, _WARNED)) or bool(data.get("warning"))
-    return "warning" if warned else "pass"
+    return "warning" if word == "warning" or data.get("warning") else "pass"
 
 
 def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
@@ -161,6 +162,8 @@ def opinions_shown(
     asked: Sequence[OpinionRecord],
 ) -> tuple[OpinionShown, ...]:
     """What each reviewer says of the open revision: those of the gates, also who was not asked, then those asked by a call."""
+    from wfe_mcp.gates.opinion import who_answered
+
     found: list[OpinionShown] = []
     seen: set[str] = set()
     for number, (line, gate) in enumerate(zip(lines, gates, strict=True)):
@@ -168,40 +171,20 @@ def opinions_shown(
         if gate.kind != "opinion" or not record:
             continue
         data = record[0].data
-        found += [
-            OpinionShown(_reviewer(each), "", "skipped", _reviewer_fault(each)) for each in data.get("missing", ())
-        ]
+        for missing in data.get("missing", ()):
+            name, _, why = str(missing).partition(": ")
+            found.append(OpinionShown(name, "", "skipped", why or name))
         for each in data.get("opinions", ()):
             seen.add(str(each.get("id", "")))
-            found.append(
-                _shown(each["reviewer"], _who(each), each["verdict"], each.get("opinion"), each.get("fault", ""))
-            )
+            who = who_answered("", str(each.get("model", "")), each.get("answered_by"))
+            found.append(_shown(each["reviewer"], who, each["verdict"], each.get("opinion"), each.get("fault", "")))
         if line.state == "skipped" and not data.get("missing"):
             found += [OpinionShown(each, "", "skipped", line.text) for each in gate.reviewers]
-    from wfe_mcp.gates.opinion import who_answered
-
-    more = [each for each in asked if each.artifact_sha256 == attempt.sha256 and each.id not in seen]
-    return (
-        *found,
-        *(
-            _shown(each.reviewer, who_answered("", each.model, each.answered_by), each.verdict, each.value, "")
-            for each in more
-        ),
-    )
-
-
-def _who(opinion: Mapping[str, Any]) -> str:
-    from wfe_mcp.gates.opinion import who_answered
-
-    return who_answered("", str(opinion.get("model", "")), opinion.get("answered_by"))
-
-
-def _reviewer(missing: str) -> str:
-    return missing.partition(": ")[0]
-
-
-def _reviewer_fault(missing: str) -> str:
-    return missing.partition(": ")[2] or missing
+    for each in asked:
+        if each.artifact_sha256 == attempt.sha256 and each.id not in seen:
+            who = who_answered("", each.model, each.answered_by)
+            found.append(_shown(each.reviewer, who, each.verdict, each.value, ""))
+    return tuple(found)
 
 
 def _shown(reviewer: str, model: str, verdict: str, value: Mapping[str, Any] | None, fault: str) -> OpinionShown:

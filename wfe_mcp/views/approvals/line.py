@@ -17,7 +17,7 @@ from wfe_mcp.views.approvals.request import state_of_request
 from wfe_mcp.views.approvals.shown import question_of
 from wfe_mcp.views.approvals.unusual import known_things, surroundings
 from wfe_mcp.views.inbox import GateLine, UnusualLine, WaitingDecision
-from wfe_mcp.views.model import second
+from wfe_mcp.views.model import second, view_of
 from wfe_mcp.views.run_report import decisions_of
 
 if TYPE_CHECKING:
@@ -50,12 +50,9 @@ def waiting_line(
     with engine.store.read() as tx:
         recorded, asked = tx.evidence(record.id), tx.opinions(record.id, request.phase)
         decisions = decisions_of(tx, found)
-    of_attempt = [
-        each
-        for number in dict.fromkeys((attempt.made_in, attempt.number))
-        for each in recorded
-        if (each.phase, each.attempt) == (request.phase, number)
-    ]
+    made_in = dict.fromkeys((attempt.made_in, attempt.number))
+    of_phase = [each for each in recorded if each.phase == request.phase]
+    of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
     lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
     opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
     unusual = known_things(found, recorded, lines, opinions, decisions, around)
@@ -73,6 +70,6 @@ def waiting_line(
         question=question_of(found, attempt),
         command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
         tainted=record.tainted,
-        unusual=tuple(UnusualLine(weight=each.weight, text=each.text, why=each.why) for each in unusual),
-        evidence=tuple(GateLine(gate=each.gate, state=each.state, text=each.text) for each in lines),
+        unusual=tuple(view_of(UnusualLine, each) for each in unusual),
+        evidence=tuple(view_of(GateLine, each) for each in lines),
     )

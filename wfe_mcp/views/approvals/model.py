@@ -12,14 +12,15 @@ Fields are facts: no widths, colours, relative times or cuts. So the same decisi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.views.model import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
@@ -208,20 +209,6 @@ class ApprovalView:
     attachments: tuple[AttachmentShown, ...] = ()
 
 
-def as_json(value: object) -> Any:
-    """A value of this module as JSON; fields that have their default are left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        given = {
-            each.name: getattr(value, each.name) for each in fields(value) if getattr(value, each.name) != each.default
-        }
-        return {name: as_json(part) for name, part in given.items()}
-    if isinstance(value, Mapping):
-        return {str(key): as_json(part) for key, part in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, list | tuple):
-        return [as_json(part) for part in cast("list[object]", value)]
-    return value
-
-
 def shown_sha256(view: ApprovalView) -> str:
     """The sha256 that names what the person saw: of the canonical JSON of ``view``."""
-    return sha256_of(as_json(view))
+    return sha256_of(plain(view))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from wfe_mcp.views import markdown
 from wfe_mcp.views.approvals import content
-from wfe_mcp.views.approvals.model import as_json
-from wfe_mcp.views.model import JsonObject, second, view_model
+from wfe_mcp.views.model import JsonObject, plain, view_model, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wfe_mcp.store.records.approvals import DecisionRecord
     from wfe_mcp.views.approvals.model import ApprovalView
     from wfe_mcp.views.approvals.request import DecisionView
 
     Colours = Callable[[str, Sequence[str]], list[list[tuple[str, str]]]]
+
+T = TypeVar("T")
 
 
 @view_model
@@ -77,57 +79,26 @@ class DecisionData:
 
 def decision_data(view: DecisionView, colours: Colours, editable: str = "") -> DecisionData:
     """``view`` as JSON. ``colours``: how a language's lines are split into pieces."""
-    asked = view.request
-    return DecisionData(
-        request=AskedView(
-            id=asked.id,
-            run_id=asked.run_id,
-            phase=str(asked.phase),
-            attempt=asked.attempt,
-            stage=str(asked.stage),
-            sha256=asked.sha256,
-            created_at=second(asked.created_at),
-            expires_at=second(asked.expires_at),
-        ),
-        state=view.state,
-        project=view.project,
-        title=view.title,
-        template=view.template,
-        tainted=view.tainted,
-        gating=view.gating,
-        command=view.command,
-        newer=view.newer or "",
-        answer=_answer(view.answer),
-        back_to=view.back_to,
-        passkeys=view.passkeys,
-        no_passkey=view.no_passkey,
-        buttons=view.buttons,
+    return view_of(
+        DecisionData,
+        view,
+        request=view_of(AskedView, view.request),
+        answer=None if view.answer is None else _answer(view.answer),
         editable=editable,
-        shown_sha256=view.shown_sha256,
         shown=None if view.shown is None else _shown(view.shown, colours),
     )
 
 
-def _answer(given: DecisionRecord | None) -> AnswerGiven | None:
-    if given is None:
-        return None
-    return AnswerGiven(
-        approved=given.approved,
-        actor=given.actor,
-        channel=str(given.channel),
-        assurance=given.assurance.name.lower(),
-        at=second(given.at),
-        comment=given.comment,
-        to=str(given.to or ""),
-    )
+def _answer(given: DecisionRecord) -> AnswerGiven:
+    return view_of(AnswerGiven, given, assurance=given.assurance.name.lower())
 
 
 def _shown(view: ApprovalView, colours: Colours) -> dict[str, Any]:
-    found: dict[str, Any] = as_json(view)
+    found: dict[str, Any] = plain(view)
     for change in found.get("changes", ()):
         for file in change.get("files", ()):
             for hunk in file.get("hunks", ()):
-                hunk["pieces"] = _pieces(file["path"], hunk["lines"], colours)
+                hunk["pieces"] = plain(list(by_line(hunk["lines"], partial(colours, file["path"]))))
     for place in (found.get("artifact"), *found.get("earlier", ())):
         if place is not None:
             place["parts"] = parts_json(place["schema"], place.get("content"))
@@ -139,15 +110,14 @@ def parts_json(schema: str, value: object) -> tuple[Any, ...]:
     return tuple(_kind(part) for part in content.parts_of(schema, value))
 
 
-def _pieces(path: str, lines: Sequence[str], colours: Colours) -> list[list[list[str]]]:
-    """Of each line its pieces; the lines before and after the change are each read as one text."""
-    sides = {signs: iter(colours(path, [line[1:] for line in lines if line[0] in signs])) for signs in (" -", " +")}
-    found: list[list[list[str]]] = []
+def by_line(lines: Sequence[str], coloured: Callable[[list[str]], list[T]]) -> Iterator[T]:
+    """Each line of a hunk ``coloured``; its lines before and after the change are each read as one text."""
+    olds, news = (iter(coloured([line[1:] for line in lines if line[0] in signs])) for signs in (" -", " +"))
     for line in lines:
-        was = next(sides[" -"]) if line[0] != "+" else []
-        now = next(sides[" +"]) if line[0] != "-" else was
-        found.append([list(piece) for piece in now])
-    return found
+        was = next(olds) if line[0] != "+" else None
+        now = next(news) if line[0] != "-" else was
+        assert now is not None, "a line is on one of the sides"
+        yield now
 
 
 def _kind(value: object) -> Any:

@@ -11,12 +11,12 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.views.approvals.attached import attachments_shown
 from wfe_mcp.views.approvals.change import changes_of
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
-from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttemptShown, Named, Prompt
+from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Named, Prompt
 from wfe_mcp.views.approvals.unusual import unusual_things
 from wfe_mcp.views.diff import difference
+from wfe_mcp.views.model import view_of
 from wfe_mcp.views.run_report import decisions_of, void_words
 
 if TYPE_CHECKING:
@@ -47,19 +47,16 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
         return None
     gates = found.plan.gates(attempt)
     wanted: ApprovalGate = gates[gate[1]]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
+    made_in = dict.fromkeys((attempt.made_in, attempt.number))
     with engine.store.read() as tx:
         decisions = decisions_of(tx, found)
-        evidence = [
-            each
-            for number in dict.fromkeys((attempt.made_in, attempt.number))
-            for each in tx.evidence(record.id, path, number)
-        ]
+        evidence = [each for number in made_in for each in tx.evidence(record.id, path, number)]
         asked = tx.opinions(record.id, path)
         inputs: Mapping[str, Any] = inputs_at(tx, record, state, path)
         ignored = ignored_globs(engine, tx, found.loaded, path)
         artifact = _artifact(tx, found, attempt, decisions, is_open=True)
         earlier = _earlier(tx, found, path, decisions)
-        attached = attachments_shown(tx, record.id, attempt)
+        attached = [one for one in tx.attachments(record.id) if one.phase == path and one.attempt in made_in]
         stage = attempt.stage or Stage.AFTER
         prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
     changes = changes_of(Path(record.worktree), state, attempt, ignored)
@@ -93,7 +90,7 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
             for each in state.attempts[path]
             if each is not attempt and str(each.status) in _ENDED
         ),
-        attachments=attached,
+        attachments=tuple(view_of(AttachmentShown, each, by=f"{each.actor} ({each.channel})") for each in attached),
     )
 
 
