@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.inbox import InboxLine
 
 
@@ -23,7 +23,6 @@ def inbox(invocation: Invocation) -> None:
     """
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.inbox import everything_waiting
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.inbox import inbox_lines
 
     engine = invocation.engine
@@ -32,17 +31,17 @@ def inbox(invocation: Invocation) -> None:
     projects = dict.fromkeys(each.project for each in lines)
     where = f" in {plural(len(projects), 'project')}, oldest first." if lines else "."
     waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
-    answer = Envelope(True, summary=f"{waiting} for you{where}", view=view)
+    summary = f"{waiting} for you{where}"
 
-    def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, "bold")
+    def tell(screen: Screen) -> None:
+        screen.line(summary, "bold")
         _table(invocation, screen, lines, _names(list(projects)))
         screen.next(*(_command(each, str(engine.root)) for each in lines))
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, view=view)
 
 
-def _table(invocation: Invocation, screen: "Screen", lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
+def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
     now = invocation.engine.clock()
     has_unusual = any(each.unusual for each in lines)  # most have nothing
     screen.table(
