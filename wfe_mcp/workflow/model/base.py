@@ -100,6 +100,11 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
+def optional(default: T, meaning: str, **limits: Any) -> T:
+    """A key that a template may leave out. ``meaning``: the text of the reference page."""
+    return Field(default=default, description=meaning, **limits)
+
+
 Many = Annotated[tuple[T, ...], Field(strict=False)]
 """A JSON list. The relaxed mode lets a list become a tuple; its entries stay strict."""
 
