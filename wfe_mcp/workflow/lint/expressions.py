@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Detail, nearest
+from wfe_mcp.core.errors import Detail, near_miss, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.faults import did_you_mean
@@ -189,8 +189,7 @@ def _undeclared(name: str, source: str, scope: Scope, at: str) -> Detail:
 def _not_callable(name: str, at: str) -> Detail:
     if name in _FUNCTIONS:
         return Detail(at, f"the function {name!r} does not take these arguments", None, name)
-    near = nearest(name, _FUNCTIONS, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(_FUNCTIONS)}"
+    hint = near_miss(name, _FUNCTIONS, f"; there are {', '.join(_FUNCTIONS)}")
     return Detail(at, f"unknown function {name!r}{hint}", list(_FUNCTIONS), name)
 
 
