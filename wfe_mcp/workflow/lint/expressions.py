@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, near_miss, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
+from wfe_mcp.core.words import words
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields
@@ -31,29 +32,11 @@ if TYPE_CHECKING:
 MAX_SOURCE = EXPRESSION_CHARACTERS.most
 """Most characters of one expression."""
 
-_FUNCTIONS = (
-    "all",
-    "exists",
-    "exists_one",
-    "filter",
-    "map",
-    "has",
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "int",
-    "double",
-    "string",
-    "bool",
-    "type",
-    "timestamp",
-    "duration",
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getHours",
+_FUNCTIONS = words(
+    """
+    all exists exists_one filter map has size contains startsWith endsWith matches int double string bool
+    type timestamp duration getFullYear getMonth getDate getHours
+    """
 )
 """The CEL functions that templates may use."""
 
