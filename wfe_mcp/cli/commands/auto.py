@@ -21,10 +21,6 @@ def auto(invocation: Invocation, first: First, second: Run, pin_fd: PinFd = None
     if switch not in {"on", "off"}:
         raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
     run = invocation.at(run)
-    if switch == "off":
-        invocation.controlled(
-            control_run(invocation.engine, invocation.by, run, "auto_off"), "Turned off automatic mode of"
-        )
-        return
-    by = invocation.person(pin_fd, "switch automatic mode on")
-    invocation.controlled(control_run(invocation.engine, by, run, "auto_on"), "Turned on automatic mode of")
+    by = invocation.by if switch == "off" else invocation.person(pin_fd, "switch automatic mode on")
+    answer = control_run(invocation.engine, by, run, "auto_on" if switch == "on" else "auto_off")
+    invocation.controlled(answer, f"Turned {switch} automatic mode of")
