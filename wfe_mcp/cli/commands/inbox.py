@@ -42,6 +42,8 @@ def inbox(invocation: Invocation) -> None:
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
+    from wfe_mcp.cli.terminal.render import weights
+
     now = invocation.engine.clock()
     has_unusual = any(each.unusual for each in lines)  # most have nothing
     screen.table(
@@ -52,7 +54,7 @@ def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]",
                 each.kind,
                 names[each.project],
                 each.run or "-",
-                *([_weights(each) or "-"] if has_unusual else []),
+                *([weights(each.unusual) or "-"] if has_unusual else []),
                 each.text,
             )
             for each in lines
@@ -64,10 +66,6 @@ def _names(folders: "Sequence[str]") -> dict[str, str]:
     """Each folder by its own name; by its path where two have the same."""
     named = Counter(Path(each).name for each in folders)
     return {each: Path(each).name if named[Path(each).name] == 1 else each for each in folders}
-
-
-def _weights(line: "InboxLine") -> str:
-    return ", ".join(f"{count} {weight}" for weight, count in Counter(each.weight for each in line.unusual).items())
 
 
 def _command(line: "InboxLine", here: str) -> str:
