@@ -112,15 +112,15 @@ def policy(
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.model import plain
     from wfe_mcp.views.policy import planned_view, policy_view
 
     engine = invocation.engine
     if not (templates or evidence or on_mismatch):
         view = policy_view(engine)
-        answer = Envelope(True, summary="Approval policy", view=view)
-        invocation.render(answer, lambda screen: _show_policy(screen, view.in_force, view.written))
+        invocation.answer(
+            "Approval policy", lambda screen: _show_policy(screen, view.in_force, view.written), view=view
+        )
         return
     plan = planned(engine, _wanted(policy_written(engine), templates, evidence, on_mismatch))
     shown = planned_view(engine, plan)
@@ -142,13 +142,13 @@ def policy(
         confirmed("Change it?")
     change_policy(engine, invocation.person(pin_fd, "change the policy"), plan, shown.shown)
     view = policy_view(engine)
-    answer = Envelope(True, summary="Changed the approval policy.", view=view)
+    told = "Changed the approval policy."
 
     def tell(screen: Screen) -> None:
-        screen.line(answer.summary, "bold")
+        screen.line(told, "bold")
         _show_policy(screen, view.in_force, view.written)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, view=view)
 
 
 def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":

@@ -56,10 +56,8 @@ def prune(
 
     def tell(screen: Screen) -> None:
         screen.line(told, "bold")
-        screen.table(
-            ("run", "state", "template", "ended", "events", "title"),
-            [[row[key] for key in ("run", "state", "template", "ended", "events", "title")] for row in listed],
-        )
+        columns = ("run", "state", "template", "ended", "events", "title")
+        screen.table(columns, [[row[column] for column in columns] for row in listed])
 
     if dry_run or not chosen:
         told = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.words import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
@@ -182,17 +183,12 @@ def _result(record: Given) -> Iterator[Heard]:
 CLAUDE_CODE = Agent(
     program=("claude",),
     key="ANTHROPIC_API_KEY",
-    variables=(
-        *NETWORK,
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_AUTH_TOKEN",
-        "ANTHROPIC_BASE_URL",
-        "ANTHROPIC_MODEL",
-        "CLAUDE_CONFIG_DIR",
-        "CLAUDE_CODE_OAUTH_TOKEN",
-        "CLAUDE_CODE_USE_BEDROCK",
-        "CLAUDE_CODE_USE_VERTEX",
-        "CLAUDE_CODE_GIT_BASH_PATH",
+    variables=NETWORK
+    + words(
+        """
+            ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL ANTHROPIC_MODEL CLAUDE_CONFIG_DIR
+            CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX CLAUDE_CODE_GIT_BASH_PATH
+        """
     ),
     options=(
         "permission_mode",
