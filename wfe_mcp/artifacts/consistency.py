@@ -7,7 +7,7 @@ parts, so that these faults are reported together with those of the schema.
 from collections.abc import Iterator
 from typing import Any, cast
 
-from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.core.errors import Detail, near_miss, pointer
 
 Place = tuple[tuple[str | int, ...], object]
 """The parts of a pointer, and the value there."""
@@ -38,8 +38,7 @@ def unmatched(value: object, references: str, names: str) -> Iterator[Detail]:
     valid = dict.fromkeys(found for _, found in select(value, names) if isinstance(found, str))
     for parts, found in select(value, references):
         if isinstance(found, str) and found not in valid:
-            near = nearest(found[:80], [*valid][:500], 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            meant = near_miss(found[:80], [*valid][:500])
             listed = ", ".join(valid)
             expected = f"one of {listed}" if len(listed) < 150 else f"one of {len(valid)} ids in this artifact"
             yield Detail(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.explain import MAX_FAULTS, bounded, brief, fault, missing, unknown
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.core.errors import Detail, near_miss, pointer
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator, ValidationError
@@ -91,8 +91,7 @@ def _reference_faults(parts: Parts, target: str, root: Schema) -> Iterator[Detai
         names = [part.replace("~1", "/").replace("~0", "~") for part in target[2:].split("/")]
         if _at(root, names) is None:
             valid = [f"#/$defs/{name}" for name in cast("dict[str, object]", root.get("$defs") or {})]
-            near = nearest(target[:80], valid, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            meant = near_miss(target[:80], valid)
             yield Detail(
                 pointer(*parts), f"{target[:80]!r} refers to nothing in this schema{meant}", "#/$defs/…", target[:80]
             )

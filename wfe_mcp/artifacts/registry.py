@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.checking import schema_faults
 from wfe_mcp.artifacts.parse import check_value
-from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.errors import Detail, Refused, near_miss
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
 
 if TYPE_CHECKING:
@@ -131,8 +131,7 @@ def _name_faults(name: str) -> list[Detail]:
 
 def _unknown(name: str) -> Detail:
     known = known_schemas()
-    near = nearest(name[:80], known, 1)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
+    meant = near_miss(name[:80], known)
     return Detail("", f"no schema is named {name[:80]!r}{meant}", f"one of {', '.join(known)}", name[:80])
 
 

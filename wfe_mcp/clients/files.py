@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.durable import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -114,7 +114,7 @@ class Records:
         kept = None if original is None else self.folder / _KEPT / _digest(original)
         if kept is not None and original is not None:
             _private_folder(kept.parent)
-            _write(kept, original, 0o600)
+            replace_file(kept, original)
         after = b"" if change.after is None else change.after
         folders = [each for each in change.file.resolve().parents if not each.exists()]
         self._store(
@@ -143,7 +143,7 @@ class Records:
         if record is not None:
             every[str(file.resolve())] = record
         _private_folder(self.folder)
-        _write(self.folder / _RECORDS, json.dumps(every, indent=1).encode(), 0o600)
+        replace_file(self.folder / _RECORDS, json.dumps(every, indent=1).encode())
 
 
 def write(change: Change, records: Records, original: bytes | None) -> Path | None:
@@ -153,7 +153,7 @@ def write(change: Change, records: Records, original: bytes | None) -> Path | No
     with _refusing(change.file):
         real = change.file.resolve()
         real.parent.mkdir(parents=True, exist_ok=True)
-        _write(real, change.after or b"", stat.S_IMODE(real.stat().st_mode) if real.exists() else None)
+        replace_file(real, change.after or b"", stat.S_IMODE(real.stat().st_mode) if real.exists() else None)
     return kept
 
 
@@ -166,7 +166,7 @@ def undo(change: Change, records: Records) -> list[Path]:
         if change.after is None:
             real.unlink()
         else:
-            _write(real, change.after, stat.S_IMODE(real.stat().st_mode))
+            replace_file(real, change.after, stat.S_IMODE(real.stat().st_mode))
     records.forget(change.file)
     return made
 
@@ -196,23 +196,6 @@ def _refusing(file: Path) -> Generator[None]:
             f"{file} cannot be written: {error.strerror}. It is unchanged.",
             "Check its permissions, and the space on the disk.",
         ) from None
-
-
-def _write(file: Path, data: bytes, mode: int | None) -> None:
-    """Replace a file in one step. ``mode`` None: as the system gives new files."""
-    staged = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
-    try:
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if mode is not None:
-            staged.chmod(mode)
-        staged.replace(file)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
 
 
 def _private_folder(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from wfe_mcp.clients.table import Client, Places
     from wfe_mcp.core.findings import Level
 
-_VERSION_S = 20
 _PLUGIN = f"{SERVER}@wfe-mcp"
 
 
@@ -204,13 +202,8 @@ def _is_this(argv: tuple[str, ...], program: Path, here: Installation) -> bool:
 def _version(program: Path, argv: tuple[str, ...]) -> str:
     """The version that a command's program reports; empty where it reports none."""
     words = [str(program), *(argv[1 : argv.index("serve")] if "serve" in argv else ()), "--version"]
-    with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(
-            words, capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL
-        )
-        number = re.search(r"wfe-mcp (\S+)", told.stdout)
-        return number[1] if number else ""
-    return ""
+    number = re.search(r"wfe-mcp (\S+)", launch.printed(words))
+    return number[1] if number else ""
 
 
 def _document(file: Path, form: entry.Format) -> dict[str, Any]:

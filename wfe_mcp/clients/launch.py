@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import sysconfig
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from wfe_mcp.clients.table import Scope
 
 PROGRAM = "wfe-mcp"
+_VERSION_S = 20
 By = Literal["auto", "path", "name", "uvx"]
 _CACHES = frozenset({"archive-v0", "environments-v2", "builds-v0"})
 """Folders of uv's cache; what lies there is removed one day."""
@@ -98,3 +101,12 @@ def _source() -> str:
         return source(metadata.distribution(PROGRAM).read_text("direct_url.json"))
     except metadata.PackageNotFoundError:
         return ""
+
+
+def printed(words: Sequence[str]) -> str:
+    """What a program prints that says its version; empty where it cannot be started or takes too long."""
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=_VERSION_S, check=False, stdin=subprocess.DEVNULL
+        ).stdout
+    return ""

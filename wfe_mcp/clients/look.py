@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.clients import files
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.formats.splice import Unreadable
-from wfe_mcp.clients.launch import is_ours
+from wfe_mcp.clients.launch import is_ours, printed
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-_VERSION_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +95,8 @@ def _major(client: Client, places: Places) -> int:
     program = shutil.which(client.programs[0], path=places.env.get("PATH", ""))
     if program is None:
         return 0
-    with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(
-            [program, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=_VERSION_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        number = re.search(r"\d+", told.stdout)
-        return int(number[0]) if number else 0
-    return 0
+    number = re.search(r"\d+", printed([program, "--version"]))
+    return int(number[0]) if number else 0
 
 
 def read_document(client: Client, places: Places, scope: Scope, file: Path) -> tuple[bytes | None, dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,22 +20,11 @@ if TYPE_CHECKING:
 
 Scope = Literal["project", "user"]
 SERVER = "wfe"
-TOOLS = (
-    "list_templates",
-    "start_run",
-    "status",
-    "start_phase",
-    "submit_artifact",
-    "approve",
-    "reject",
-    "retry_phase",
-    "skip_phase",
-    "rollback",
-    "control_run",
-    "second_opinion",
-    "read_artifact",
-    "find",
-    "save_template",
+TOOLS = words(
+    """
+    list_templates start_run status start_phase submit_artifact approve reject retry_phase skip_phase
+    rollback control_run second_opinion read_artifact find save_template
+    """
 )
 """For clients that allow tools one by one."""
 

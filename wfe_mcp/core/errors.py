@@ -107,6 +107,12 @@ def nearest_hint(found: str, valid: Iterable[str], otherwise: str = "") -> str:
     return f"Did you mean {str(near[0])!r}?" if near else otherwise  # str: a name may be an enum's
 
 
+def near_miss(found: str, valid: Iterable[str], otherwise: str = "") -> str:
+    """``; did you mean 'plan'?``, the end of a message about ``found``; ``otherwise`` when no valid name is near."""
+    near = nearest(found, valid, 1)
+    return f"; did you mean {near[0]!r}?" if near else otherwise
+
+
 _COMPARED = 100
 """At most so many names are compared."""
 

@@ -10,41 +10,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import word_set
 from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, node_reporter_url
 
-_LAUNCHERS = frozenset(
-    {
-        "uv",
-        "uvx",
-        "poetry",
-        "pdm",
-        "hatch",
-        "pipenv",
-        "rye",
-        "pixi",
-        "coverage",
-        "tox",
-        "nox",
-        "env",
-        "cross-env",
-        "npx",
-        "npm",
-        "pnpm",
-        "pnpx",
-        "yarn",
-        "bun",
-        "bunx",
-        "bundle",
-        "bundler",
-        "php",
-        "node",
-        "ruby",
-        "xvfb-run",
-        "dotenv",
-        "nice",
-        "time",
-        "timeout",
-    }
+_LAUNCHERS = word_set(
+    """
+    uv uvx poetry pdm hatch pipenv rye pixi coverage tox nox env cross-env npx npm pnpm pnpx yarn bun bunx
+    bundle bundler php node ruby xvfb-run dotenv nice time timeout
+    """
 )
 """Programs that start the program named in their arguments."""
 _PACKAGE_TOOLS = frozenset({"npm", "pnpm", "yarn", "bun"})

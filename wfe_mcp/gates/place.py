@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.words import words
 from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
 from wfe_mcp.jobs.checkouts import checkout_folder
 from wfe_mcp.jobs.environment import child_env
@@ -47,17 +48,10 @@ _TOOL_HOMES = {
 }
 """Where version managers keep the programs themselves, below the user's HOME: the fresh one has none."""
 
-_READ_ABOVE = (
-    "conftest.py",
-    "package.json",
-    "pyproject.toml",
-    "pytest.ini",
-    "setup.cfg",
-    "tox.ini",
-    "node_modules",
-    ".git",
-    "Cargo.toml",
-    "go.mod",
+_READ_ABOVE = words(
+    """
+    conftest.py package.json pyproject.toml pytest.ini setup.cfg tox.ini node_modules .git Cargo.toml go.mod
+    """
 )
 """Names that tools look for in the folders above the one that they run in."""
 

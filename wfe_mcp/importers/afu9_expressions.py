@@ -20,7 +20,7 @@ import re
 from dataclasses import field
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import nearest
+from wfe_mcp.core.errors import near_miss
 from wfe_mcp.importers.afu9_script import translated, translated_condition
 from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script
 from wfe_mcp.importers.imported import identifier
@@ -74,8 +74,7 @@ class Names:
             return ["inputs", *self._input(([] if root == "input" else [root]) + parts, required)]
         if root not in self.assigned:
             known = ("input", "repo", "variables", *self.assigned)
-            near = nearest(root, known, 1)
-            guess = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            guess = near_miss(root, known, f"; there are {', '.join(known)}")
             raise UnreadableError(f"no earlier step assigns {root!r}{guess}")
         return ["vars", self.assigned[root], *parts]
 

@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from wfe_mcp.core.errors import nearest, pointer
+from wfe_mcp.core.errors import near_miss, pointer
 from wfe_mcp.importers.imported import ImportedSettings, ImportReport, free_name
 
 FORMAT = "aiw settings"
@@ -151,9 +151,8 @@ class _SettingsReader:
                 self._unknown(key, (*same, *used), at)
 
     def _unknown(self, key: str, valid: tuple[str, ...], at: str) -> None:
-        near = nearest(key, valid, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(valid)}"
-        self.found.error(at, f"unknown key {key!r}; {hint}", sorted(valid), key)
+        hint = near_miss(key, valid, f"; there are {', '.join(valid)}")
+        self.found.error(at, f"unknown key {key!r}{hint}", sorted(valid), key)
 
     def _values(self, section: str) -> dict[str, Any]:
         value = self._document.get(section)

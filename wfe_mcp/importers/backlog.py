@@ -23,7 +23,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import nearest
+from wfe_mcp.core.errors import near_miss
 from wfe_mcp.importers.imported import ImportReport, PlanReading
 from wfe_mcp.importers.quality import Weakness, quality_of, task_weaknesses, weakness
 
@@ -162,8 +162,7 @@ class _BacklogReader:
         self._found.error(f"line {number}", f"{_short(line)} is not understood", expected)
 
     def _wrong(self, key: str, value: str, valid: tuple[str, ...], number: int) -> None:
-        near = nearest(value.lower(), valid, 1)
-        guess = f"; did you mean {near[0]!r}?" if near else ""
+        guess = near_miss(value.lower(), valid)
         self._found.error(f"line {number}", f"unknown {key} {_short(value)}{guess}", list(valid), value)
 
     def _work(self) -> list[_Item]:

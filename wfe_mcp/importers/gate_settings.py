@@ -22,7 +22,7 @@ from dataclasses import field
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import nearest, pointer
+from wfe_mcp.core.errors import near_miss, pointer
 from wfe_mcp.importers.imported import ImportedSettings, ImportReport
 
 FORMAT = "ai-workflow-engine"
@@ -269,11 +269,8 @@ def _approver(given: Given, found: ImportReport) -> str | None:
 def _known(name: str, valid: tuple[str, ...], at: Place, found: ImportReport) -> bool:
     if name in valid:
         return True
-    near = nearest(name, valid, 1)
-    found.error(
-        pointer(*at),
-        f"unknown {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(valid)}"),
-    )
+    hint = near_miss(name, valid, f"; there are {', '.join(valid)}")
+    found.error(pointer(*at), f"unknown {name!r}{hint}")
     return False
 
 

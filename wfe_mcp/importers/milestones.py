@@ -25,7 +25,7 @@ from dataclasses import field
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import nearest
+from wfe_mcp.core.errors import near_miss
 from wfe_mcp.importers.imported import ImportReport, PlanReading
 from wfe_mcp.importers.quality import Weakness, quality_of, weakness, weaknesses
 
@@ -221,8 +221,7 @@ class _MilestoneReader:
         if len(found) == 1:
             return found[0]
         few = len(self._found.errors) < _GUESSES  # comparing a name with every title is slow
-        near = nearest(name, [task.title for task in self._tasks], 1) if few else ()
-        guess = f"; did you mean {near[0]!r}?" if near else ""
+        guess = near_miss(name, [task.title for task in self._tasks]) if few else ""
         several = f"'Depends:' could be any of {', '.join(found)}: name the one it is"
         self._found.error(
             f"line {line}",

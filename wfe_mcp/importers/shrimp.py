@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from wfe_mcp.core.errors import pointer
+from wfe_mcp.core.words import words
 from wfe_mcp.importers.folders import Folder, JsonFile
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, status_of
@@ -22,20 +23,11 @@ _STATUS: dict[str, Literal["open", "done", "dropped"]] = {
     "blocked": "open",
     "completed": "done",
 }
-_CARRIED = (
-    "id",
-    "name",
-    "description",
-    "notes",
-    "status",
-    "dependencies",
-    "relatedFiles",
-    "implementationGuide",
-    "verificationCriteria",
-    "summary",
-    "createdAt",
-    "updatedAt",
-    "completedAt",
+_CARRIED = words(
+    """
+    id name description notes status dependencies relatedFiles implementationGuide verificationCriteria
+    summary createdAt updatedAt completedAt
+    """
 )
 
 

@@ -16,7 +16,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, near_miss
 from wfe_mcp.core.units import plural
 from wfe_mcp.importers.imported import ImportedWork, ImportReport, free_name
 
@@ -111,8 +111,7 @@ def status_of(
     """What a status of the other tool means; an unknown one is an error."""
     found = known.get(text.strip().lower()) if isinstance(text, str) else None
     if found is None:
-        near = nearest(str(text).lower(), known)
-        more = f"; did you mean {near[0]!r}?" if near else ""
+        more = near_miss(str(text).lower(), known)
         report.error(place, f"unknown status {text!r}{more}", list(known), text)
     return found or "open"
 

@@ -14,7 +14,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from wfe_mcp.core.errors import Detail, Refused, nearest, nearest_hint, pointer
+from wfe_mcp.core.errors import Detail, Refused, near_miss, nearest_hint, pointer
 from wfe_mcp.core.texts import refuse_unkept
 
 _SHOWN_CHARS = 80
@@ -59,9 +59,8 @@ def _told(tool: str, details: list[Detail]) -> str:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> Detail:
-    near = nearest(name, known)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
-    return Detail(pointer(name[:_SHOWN_CHARS]), f"is not an argument of this tool{guess}", expected=sorted(known))
+    told = f"is not an argument of this tool{near_miss(name, known)}"
+    return Detail(pointer(name[:_SHOWN_CHARS]), told, expected=sorted(known))
 
 
 def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:

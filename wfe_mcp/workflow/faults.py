@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
-from wfe_mcp.core.errors import Detail, nearest, pointer
+from wfe_mcp.core.errors import Detail, near_miss, nearest, pointer
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.workflow.model import Template
 
@@ -40,11 +40,8 @@ def faults_of(error: ValidationError) -> list[Fault]:
 
 def did_you_mean(found: str, valid: list[str] | tuple[str, ...]) -> str:
     """``; did you mean 'x'?`` when a valid name is near, else the valid names, if they are few."""
-    if near := nearest(found, valid, 1):
-        return f"; did you mean {near[0]!r}?"
-    if 0 < len(valid) <= 8:
-        return f"; there {'is' if len(valid) == 1 else 'are'} {', '.join(repr(name) for name in valid)}"
-    return ""
+    listed = f"; there {'is' if len(valid) == 1 else 'are'} {', '.join(map(repr, valid))}"
+    return near_miss(found, valid, listed if 0 < len(valid) <= 8 else "")
 
 
 def short(value: object) -> object:

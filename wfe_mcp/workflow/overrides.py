@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
+from wfe_mcp.core.errors import Detail, Refused, near_miss, pointer
 
 _RETRIES = ("retry", "backoff")
 _STAGES = {"prompt": ("prompt_gates", "before"), "response": ("gates", "after")}
@@ -67,9 +67,8 @@ def overridden(
     for name, override in overrides.items():
         at = ("templates", str(made["name"]), "phases", name)
         if name not in phases:
-            near = nearest(name, phases, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"its phases are {', '.join(phases)}"
-            faults.append(Detail(pointer(*at), f"the template has no phase {name!r}; {hint}", sorted(phases), name))
+            hint = near_miss(name, phases, f"; its phases are {', '.join(phases)}")
+            faults.append(Detail(pointer(*at), f"the template has no phase {name!r}{hint}", sorted(phases), name))
             continue
         _change(made, phases[name], override, at, faults)
     if faults:
@@ -89,10 +88,9 @@ def _fill(template: dict[str, Any], roles: Mapping[str, str], faults: list[Detai
         if name in known:
             known[name]["provider"] = configured
             continue
-        near = nearest(name, known, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"its roles are {', '.join(known) or 'none'}"
+        hint = near_miss(name, known, f"; its roles are {', '.join(known) or 'none'}")
         at = pointer("templates", str(template["name"]), "roles", name)
-        faults.append(Detail(at, f"the template has no role {name!r}; {hint}", sorted(known), name))
+        faults.append(Detail(at, f"the template has no role {name!r}{hint}", sorted(known), name))
 
 
 def _phases(phases: list[dict[str, Any]], above: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,50 +7,8 @@ from pydantic.fields import FieldInfo
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.workflow.examples import EXAMPLES
-from wfe_mcp.workflow.model import (
-    AgentPhase,
-    ApprovalGate,
-    BackoffRule,
-    BlockRule,
-    BundleRef,
-    CommandGate,
-    CompensateRule,
-    Expect,
-    ExprGate,
-    FailureRule,
-    FilesGate,
-    FlowPhase,
-    ForEach,
-    GitGate,
-    GotoRule,
-    HttpCall,
-    HumanPhase,
-    Limits,
-    LlmCall,
-    LlmPhase,
-    LoopPhase,
-    NextStep,
-    OpinionGate,
-    Output,
-    PauseRule,
-    PluginGate,
-    ReportGate,
-    Retry,
-    RetryRule,
-    Role,
-    Shape,
-    Step,
-    StepOutput,
-    StepRetry,
-    StepsPhase,
-    SubflowRule,
-    Template,
-    Until,
-    WaitHumanRule,
-    Webhook,
-)
+from wfe_mcp.workflow.model import Shape, Template, gates, phases, rules, template
 from wfe_mcp.workflow.model.base import takes
-from wfe_mcp.workflow.model.phases import PhaseBase
 from wfe_mcp.workflow.not_yet import NOT_YET
 from wfe_mcp.workflow.schema import template_schema
 
@@ -79,44 +37,44 @@ class Section:
 
 _SECTIONS: tuple[tuple[str, type[Shape]], ...] = (
     ("template", Template),
-    ("limits", Limits),
-    ("role", Role),
-    ("webhook", Webhook),
-    ("phase", AgentPhase),
-    ("llm phase", LlmPhase),
-    ("human phase", HumanPhase),
-    ("steps phase", StepsPhase),
-    ("loop phase", LoopPhase),
-    ("for_each", ForEach),
-    ("until", Until),
-    ("flow phase", FlowPhase),
-    ("context bundle", BundleRef),
-    ("output", Output),
-    ("retry", Retry),
-    ("next", NextStep),
-    ("step", Step),
-    ("step retry", StepRetry),
-    ("http call", HttpCall),
-    ("llm call", LlmCall),
-    ("step output", StepOutput),
-    ("expr gate", ExprGate),
-    ("files gate", FilesGate),
-    ("git gate", GitGate),
-    ("report gate", ReportGate),
-    ("command gate", CommandGate),
-    ("expect", Expect),
-    ("opinion gate", OpinionGate),
-    ("approval gate", ApprovalGate),
-    ("plugin gate", PluginGate),
-    ("on_fail retry", RetryRule),
-    ("on_fail backoff", BackoffRule),
-    ("on_fail goto", GotoRule),
-    ("on_fail wait_human", WaitHumanRule),
-    ("on_fail pause", PauseRule),
-    ("on_fail block", BlockRule),
-    ("on_fail fail", FailureRule),
-    ("on_fail subflow", SubflowRule),
-    ("on_fail compensate", CompensateRule),
+    ("limits", template.Limits),
+    ("role", template.Role),
+    ("webhook", template.Webhook),
+    ("phase", phases.AgentPhase),
+    ("llm phase", phases.LlmPhase),
+    ("human phase", phases.HumanPhase),
+    ("steps phase", phases.StepsPhase),
+    ("loop phase", phases.LoopPhase),
+    ("for_each", phases.ForEach),
+    ("until", phases.Until),
+    ("flow phase", phases.FlowPhase),
+    ("context bundle", phases.BundleRef),
+    ("output", phases.Output),
+    ("retry", rules.Retry),
+    ("next", rules.NextStep),
+    ("step", phases.Step),
+    ("step retry", rules.StepRetry),
+    ("http call", phases.HttpCall),
+    ("llm call", phases.LlmCall),
+    ("step output", phases.StepOutput),
+    ("expr gate", gates.ExprGate),
+    ("files gate", gates.FilesGate),
+    ("git gate", gates.GitGate),
+    ("report gate", gates.ReportGate),
+    ("command gate", gates.CommandGate),
+    ("expect", gates.Expect),
+    ("opinion gate", gates.OpinionGate),
+    ("approval gate", gates.ApprovalGate),
+    ("plugin gate", gates.PluginGate),
+    ("on_fail retry", rules.RetryRule),
+    ("on_fail backoff", rules.BackoffRule),
+    ("on_fail goto", rules.GotoRule),
+    ("on_fail wait_human", rules.WaitHumanRule),
+    ("on_fail pause", rules.PauseRule),
+    ("on_fail block", rules.BlockRule),
+    ("on_fail fail", rules.FailureRule),
+    ("on_fail subflow", rules.SubflowRule),
+    ("on_fail compensate", rules.CompensateRule),
 )
 
 _NAMES = {model.__name__: title for title, model in _SECTIONS} | {"Defaults": "phase keys"}
@@ -142,9 +100,13 @@ def reference() -> tuple[Section, ...]:
 
 
 def _section(title: str, model: type[Shape], schema: dict[str, Any]) -> Section:
-    meaning = "A phase: the keys that every kind has." if model is AgentPhase else model.__doc__ or ""
+    meaning = "A phase: the keys that every kind has." if model is phases.AgentPhase else model.__doc__ or ""
     properties = (schema if model is Template else schema["$defs"][model.__name__])["properties"]
-    shared = set(PhaseBase.model_fields) if issubclass(model, PhaseBase) and model is not AgentPhase else set[str]()
+    shared = (
+        set(phases.PhaseBase.model_fields)
+        if issubclass(model, phases.PhaseBase) and model is not phases.AgentPhase
+        else set[str]()
+    )
     keys = tuple(
         _key(title, model, info.alias or name, info, properties[info.alias or name])
         for name, info in model.model_fields.items()

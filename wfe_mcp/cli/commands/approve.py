@@ -38,7 +38,6 @@ def approve(
     passkey, it names the page where you sign.
     """
     from wfe_mcp.cli.terminal.decision import Detail, show_first
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views import envelopes as answering
@@ -50,7 +49,7 @@ def approve(
         # The request is stored first: only an answer to it counts, and the log shows what was asked (design §7).
         asked = approvals.ask(engine, invocation.by, run, phase, sha256=sha256 or None, comment=comment)
     if asked.decided:
-        invocation.render(run_outcome(engine, run, phase, f"Approved {phase}: this gate accepts any caller"))
+        invocation.outcome(phase, f"Approved {phase}: this gate accepts any caller")
         return
     view = open_approval(engine, answering.standing_of(engine, run), phase)
     assert view is not None, "a request has just been stored for it"
@@ -88,7 +87,7 @@ def approve(
         }
     }
     what = f"Approved {phase}, {name} {view.sha256[:12]}"
-    invocation.render(run_outcome(engine, run, phase, what, data))
+    invocation.outcome(phase, what, data)
 
 
 def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalView") -> Refused:

@@ -1,26 +1,22 @@
 """``wfe-mcp approvers``: list, add and remove the keys that may sign in a project."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import NoBrowser, PinFd
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.views.envelope import Envelope
 
 APPROVERS = ".wfe/approvers.json"
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Your name for the key.")]
 Key = Annotated[
     str,
     typer.Option("--key", metavar="KEY", help="Pin a person's signing key: mine, or another's public key."),
 ]
-NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 
 
 def list_all(invocation: Invocation) -> None:
@@ -30,14 +26,14 @@ def list_all(invocation: Invocation) -> None:
     view = pinned_view(invocation.engine)
     data = data_of(view)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         rows = [(key["name"], key["kind"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
         screen.table(("name", "kind", "since", "pinned by", "id"), rows)
         screen.line(f"{plural(len(rows), 'key')} in {view.file}")
         if view.fault:
             screen.line(view.fault, "yellow")
 
-    invocation.render(Envelope(True, summary=plural(len(view.keys), "key"), data=data), tell)
+    invocation.answer(plural(len(view.keys), "key"), tell, data=data)
 
 
 def add(invocation: Invocation, name: Name, key: Key = "", no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
@@ -74,7 +70,7 @@ def remove(invocation: Invocation, name: Name, no_browser: NoBrowser = False, pi
     if mine is not None and mine.key in pinned:
         by = invocation.person(pin_fd, f"remove the key {name!r}")
         pin_person(engine, by, next(key for key in pinned.values() if key.name == name), "remove")
-        invocation.render(Envelope(True, summary=f"Removed the key {name!r}; commit {APPROVERS}"))
+        invocation.answer(f"Removed the key {name!r}; commit {APPROVERS}")
         return
     _open(invocation, "", no_browser, pin_fd, f"remove the key {name!r}")
 
@@ -93,7 +89,7 @@ def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None)
         raise Refused("conflict", f"A key called {name!r}, or this key, is pinned already.", "wfe-mcp approvers list")
     pin_person(engine, by, added)
     told = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
-    invocation.render(Envelope(True, summary=told, data={"id": added.id, "public_key": added.public_key}))
+    invocation.answer(told, data={"id": added.id, "public_key": added.public_key})
 
 
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:
@@ -108,6 +104,6 @@ def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | Non
     url = page_at(invocation.engine, approvers_path(invocation.engine, name), opened=True)
     if url is None:
         raise Refused("unavailable", "The page did not start.", "Run wfe-mcp ui in another terminal, then this again.")
-    invocation.render(Envelope(True, summary=f"To {what}, open {url}", data={"url": url}))
+    invocation.answer(f"To {what}, open {url}", data={"url": url})
     invocation.screen.flush()
     browse(invocation, url, no_browser)

@@ -7,12 +7,12 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.run_models import HeadView
@@ -88,7 +88,6 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
     """Write an attached file; an existing file is left alone."""
     from pathlib import Path
 
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.model import RunId
     from wfe_mcp.views.attachments import ATTACHMENT, attachment_of
 
@@ -99,7 +98,7 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
     with named_file(save, "written"), Path(save).open("xb") as file:
         file.write(found.content)
     what = f"Wrote {found.name} ({found.size_bytes:,} bytes, sha256 {found.sha256[:12]}) to {save}"
-    invocation.render(run_outcome(invocation.engine, run, None, what, {"saved": save, "sha256": found.sha256}))
+    invocation.outcome(None, what, {"saved": save, "sha256": found.sha256})
 
 
 def diff(
@@ -129,7 +128,7 @@ def diff(
     other = against or str(newest.revision - 1)
     answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest.revision, pointer, other)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         view = answer.shown(DifferenceView)
         elsewhere = f"run {view.against_run}, " if view.against_run else ""
         elsewhere += f"phase {view.against_phase}, " if view.against_phase else ""
@@ -143,15 +142,12 @@ def diff(
 
 def restore(invocation: Invocation, run: Run, phase: Restored = "") -> None:
     """Restore the changed file of an accepted artifact."""
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.runs.sealed_file_repair import put_back
 
     run = invocation.at(run, phase or None)
     done = put_back(invocation.engine, invocation.by, run, phase)
     what = f"Restored {', '.join(one.path for one in done)}" if done else "No file differs from its accepted artifact"
-    invocation.render(
-        run_outcome(invocation.engine, run, phase or None, what, {"restored": [one.path for one in done]})
-    )
+    invocation.outcome(phase or None, what, {"restored": [one.path for one in done]})
 
 
 def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None) -> None:
@@ -211,7 +207,7 @@ def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     return (name, "") if is_phase else ("", name)
 
 
-def _tell(screen: "Screen", view: object) -> None:
+def _tell(screen: Screen, view: object) -> None:
     from wfe_mcp.views.artifacts import ArtifactList, OutputsPart, RevisionView
     from wfe_mcp.views.attachments import AttachmentView
     from wfe_mcp.views.drafts import DraftView
@@ -255,14 +251,14 @@ def _tell(screen: "Screen", view: object) -> None:
         screen.next(view.command)
 
 
-def drafts_table(screen: "Screen", drafts: "Sequence[DraftLine]") -> None:
+def drafts_table(screen: Screen, drafts: "Sequence[DraftLine]") -> None:
     """Refused submissions, one a row; nothing for none."""
     if drafts:
         rows = [(one.artifact, one.phase, one.attempt, one.faults, one.at) for one in drafts]
         screen.table(("draft", "phase", "attempt", "errors", "refused"), rows)
 
 
-def attachments_table(screen: "Screen", attached: "Sequence[AttachmentLine]") -> None:
+def attachments_table(screen: Screen, attached: "Sequence[AttachmentLine]") -> None:
     """Attached files, one a row; nothing for none."""
     if attached:
         rows = [

@@ -18,7 +18,6 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: N
 
     They are stored with the run and shown where the phase is decided; no gate reads them.
     """
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.phases.attach import attach as keep
     from wfe_mcp.engine.phases.attach import from_anywhere
     from wfe_mcp.views.attachments import attachment_line
@@ -28,4 +27,4 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: N
     kept = keep(engine, invocation.by, run, phase, from_anywhere(files), note)
     lines = [plain(attachment_line(each)) for each in kept]
     what = f"Attached {plural(len(kept), 'file')} to {typed(phase)}, attempt {kept[0].attempt}"
-    invocation.render(run_outcome(engine, run, phase, what, {"attachments": lines}))
+    invocation.outcome(phase, what, {"attachments": lines})

@@ -7,11 +7,11 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.times import exact
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.maintenance.copies import Held
 
 To = Annotated[
@@ -29,12 +29,11 @@ def backup(invocation: Invocation, file: To = "", force: Replace = False) -> Non
     Servers may keep writing.
     """
     from wfe_mcp.engine.maintenance.backups import backup as backed_up
-    from wfe_mcp.views.envelope import Envelope
 
     with invocation.screen.busy("Copying and checking the database; Ctrl-C leaves no file"):
         path, held = backed_up(invocation.engine, Path(file).absolute() if file else None, force=force)
     told = f"Backed up {_words(held)}: {path}"
-    invocation.render(Envelope(True, summary=told, data={"file": str(path), "holds": _view(held)}))
+    invocation.answer(told, data={"file": str(path), "holds": _view(held)})
 
 
 def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: PinFd = None) -> None:
@@ -44,7 +43,6 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
     """
     from wfe_mcp.cli.terminal.pin import person
     from wfe_mcp.engine.maintenance.backups import restore as restored
-    from wfe_mcp.views.envelope import Envelope
 
     done = restored(
         invocation.engine, Path(file).absolute(), lambda desk: person(desk, pin_fd, "restore the backup"), force=force
@@ -63,7 +61,7 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
     }
     told = f"Restored {_words(done.held)}, as of {exact(back.to)}: {file}"
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(told, "green")
         runs = "; ".join(f"{run}: {had - has} of {had}" for run, (has, had) in back.lost.items())
         screen.line(
@@ -74,7 +72,7 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
             screen.line(f"The database before: {done.kept_aside}")
         screen.line("PIN, keys and trust are those of the backup. wfe-mcp verify reports this restore from now on.")
 
-    invocation.render(Envelope(True, summary=told, data=data), tell)
+    invocation.answer(told, tell, data=data)
 
 
 def _words(held: "Held") -> str:

@@ -25,7 +25,6 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
     if stale:
         _put_away(invocation, reason)
         return
-    from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
     run = invocation.at(run)
@@ -35,18 +34,13 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
         record = invocation.record(run)
         title = record.title if record is not None else ""
         confirmed(f'Cancel {run} "{title}"? It cannot be resumed.')
-    invocation.render(
-        controlled(invocation, control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
-    )
+    invocation.controlled(control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
 
 
 def _put_away(invocation: Invocation, reason: str) -> None:
     from wfe_mcp.engine.runs.archive import put_away
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
     gone = tuple(run_row(record) for record in put_away(invocation.engine, invocation.by, reason))
-    invocation.render(
-        Envelope(True, summary=f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))
-    )
+    invocation.answer(f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))

@@ -7,12 +7,12 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.checkpoints import CheckpointView
 
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")]
@@ -42,7 +42,7 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
         told = f"{answer.summary}; removed the files of {len(gone)}"
         answer = replace(answer.showing(replace(view, pruned=tuple(gone))), summary=told)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         now = invocation.engine.clock()
         screen.line(answer.summary, "bold")
         screen.table(
@@ -57,7 +57,7 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
     invocation.render(answer, tell)
 
 
-def _row(screen: "Screen", each: "CheckpointView", now: "datetime") -> tuple[str, ...]:
+def _row(screen: Screen, each: "CheckpointView", now: "datetime") -> tuple[str, ...]:
     place = f"{each.phase} #{each.attempt}" if each.phase else ""
     holds = "state and files" if each.files else "state"
     if each.skipped:

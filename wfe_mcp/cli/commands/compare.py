@@ -7,10 +7,10 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.comparison import ComparisonView, PhaseComparison, PhaseSide, RunSide
 
 Other = Annotated[str, typer.Argument(metavar="RUN2", help="The run to compare with.")]
@@ -20,15 +20,17 @@ _VALUE_CHARS = 160
 def compare(invocation: Invocation, run: Run, other: Other) -> None:
     """Compare two runs: inputs, phases, times, costs and artifacts."""
     from wfe_mcp.views.comparison import comparison
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.envelopes import standing_of
 
     found = [standing_of(invocation.engine, invocation.at(named)) for named in (run, other)]
     view = comparison(invocation.engine, *found)
     unlike = [each for each in view.phases if not each.same]
     told = _count(len(unlike), len(view.phases))
-    answer = Envelope(True, summary=f"{told}: {' and '.join(each.row.run for each in view.runs)}", view=view)
-    invocation.render(answer, lambda screen: _tell(screen, told, view))
+    invocation.answer(
+        f"{told}: {' and '.join(each.row.run for each in view.runs)}",
+        lambda screen: _tell(screen, told, view),
+        view=view,
+    )
 
 
 def _count(unlike: int, total: int) -> str:
@@ -39,7 +41,7 @@ def _count(unlike: int, total: int) -> str:
     return {1: "The phase differs", 2: "Both phases differ"}.get(total, f"All {total} phases differ")
 
 
-def _tell(screen: "Screen", told: str, view: "ComparisonView") -> None:
+def _tell(screen: Screen, told: str, view: "ComparisonView") -> None:
     from wfe_mcp.cli.terminal.changes import render_changes
 
     screen.line(f"{told}.", "bold")

@@ -7,9 +7,9 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
+from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.policy import Policy
     from wfe_mcp.views.policy import PlannedPolicyView, PolicyRules
 
@@ -29,8 +29,6 @@ Origin = Annotated[bool, typer.Option("--origin", help="Show the layer and file 
 
 def show(invocation: Invocation, origin: Origin = False) -> None:
     """List every setting of this project."""
-    from wfe_mcp.views.envelope import Envelope
-
     loaded = invocation.engine.settings()
     values: dict[str, Any] = {}
     for key, value in loaded.values().items():
@@ -43,9 +41,8 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
         | ({"problems": problems} if problems else {})
         | ({"untrusted": untrusted} if untrusted else {})
     )
-    answer = Envelope(True, summary=f"{len(values)} settings", data=data)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         if origin:
             rows = [
                 (key, one["value"], " ".join(filter(None, (one["origin"], one["where"]))))
@@ -59,7 +56,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
         for problem in problems:
             screen.line(f"! {problem['message']}", "yellow")
 
-    invocation.render(answer, tell)
+    invocation.answer(f"{len(values)} settings", tell, data=data)
 
 
 def project(invocation: Invocation) -> None:
@@ -67,15 +64,14 @@ def project(invocation: Invocation) -> None:
 
     Nothing of the project runs. Agents read the same as the resource wfe://project.
     """
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.project import project_view
 
     view = project_view(invocation.engine)
     names = ", ".join(each.name for each in view.languages) or "no known language"
-    answer = Envelope(True, summary=f"{view.root}: {names}", view=view)
+    summary = f"{view.root}: {names}"
 
-    def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, "bold")
+    def tell(screen: Screen) -> None:
+        screen.line(summary, "bold")
         screen.table(
             ("language", "files", "folders"),
             [(each.name, each.files, ", ".join(each.folders)) for each in view.languages],
@@ -95,7 +91,7 @@ def project(invocation: Invocation) -> None:
         if any(not each.configured for each in view.checks):
             screen.next("wfe-mcp init")
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, view=view)
 
 
 def policy(
@@ -116,20 +112,20 @@ def policy(
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.model import plain
     from wfe_mcp.views.policy import planned_view, policy_view
 
     engine = invocation.engine
     if not (templates or evidence or on_mismatch):
         view = policy_view(engine)
-        answer = Envelope(True, summary="Approval policy", view=view)
-        invocation.render(answer, lambda screen: _show_policy(screen, view.in_force, view.written))
+        invocation.answer(
+            "Approval policy", lambda screen: _show_policy(screen, view.in_force, view.written), view=view
+        )
         return
     plan = planned(engine, _wanted(policy_written(engine), templates, evidence, on_mismatch))
     shown = planned_view(engine, plan)
     if not shown.changes:
-        invocation.render(Envelope(True, summary="The policy is so already.", view=policy_view(engine)))
+        invocation.answer("The policy is so already.", view=policy_view(engine))
         return
     _show_change(invocation.screen, shown)
     if pin_fd is None and not at_terminal():
@@ -146,13 +142,13 @@ def policy(
         confirmed("Change it?")
     change_policy(engine, invocation.person(pin_fd, "change the policy"), plan, shown.shown)
     view = policy_view(engine)
-    answer = Envelope(True, summary="Changed the approval policy.", view=view)
+    told = "Changed the approval policy."
 
-    def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, "bold")
+    def tell(screen: Screen) -> None:
+        screen.line(told, "bold")
         _show_policy(screen, view.in_force, view.written)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, view=view)
 
 
 def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
@@ -167,13 +163,13 @@ def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "
     return replace(now, on_mismatch=cast("Any", on_mismatch)) if on_mismatch else now
 
 
-def _show_change(screen: "Screen", shown: "PlannedPolicyView") -> None:
+def _show_change(screen: Screen, shown: "PlannedPolicyView") -> None:
     for each in shown.changes:
         line = f"  ~ {each.key}: {each.now}, was {each.was}" + (" (WEAKENS)" if each.weakens else "")
         screen.aside(line, "red" if each.weakens else "")
 
 
-def _show_policy(screen: "Screen", now: "PolicyRules", written: "PolicyRules") -> None:
+def _show_policy(screen: Screen, now: "PolicyRules", written: "PolicyRules") -> None:
     rows = [
         ("agents may start", _names(now.templates), _names(written.templates)),
         ("least evidence of checks", now.evidence or "any", written.evidence or "any"),

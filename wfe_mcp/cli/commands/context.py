@@ -1,14 +1,12 @@
 """``wfe-mcp context``: what who works a phase next must know."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.screen import Screen
 
 OfPhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="The phase; without it the one that is next.")]
 
@@ -28,7 +26,7 @@ def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
     pack = context_pack(invocation.engine, found, phase, whole=True)
     answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(context_text(pack).rstrip())
 
     invocation.render(answer, tell)

@@ -11,12 +11,12 @@ import typer
 
 from wfe_mcp.cli.terminal.health import health_findings
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.checks.last_trials import LastTrial
     from wfe_mcp.engine.checks.readiness import MissingCheck
     from wfe_mcp.engine.templates.pending import PendingTrust
@@ -28,8 +28,6 @@ Deep = Annotated[bool, typer.Option("--deep", help="Read the whole database, ind
 
 def doctor(invocation: Invocation, deep: Deep = False) -> None:
     """Check that this project is ready to run."""
-    from wfe_mcp.views.envelope import Envelope
-
     missing: list[MissingCheck] = []
     found = list(_findings(invocation, missing, deep=deep))
     bad = [each for each in found if each.level == "problem"]
@@ -37,9 +35,8 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
     error = (
         Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Fix it and run: wfe-mcp doctor") if bad else None
     )
-    answer = Envelope(not bad, summary=told, data={"findings": [asdict(each) for each in found]}, error=error)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         if bad:
             screen.line(told, "red")
             screen.table((), [(each.topic, each.message) for each in bad], "  ")
@@ -47,7 +44,7 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
         if not bad:
             screen.line(told, "bold")
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, data={"findings": [asdict(each) for each in found]}, error=error)
 
 
 def _ready(missing: "Sequence[MissingCheck]") -> str:

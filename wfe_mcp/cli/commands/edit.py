@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.files.named import named_file
 
@@ -18,7 +18,6 @@ Draft = Annotated[
     int | None, typer.Option("--draft", metavar="N", help="Begin with draft N, a refused submission of the phase.")
 ]
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="Submit this file; no editor opens.")]
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
 Take = Annotated[
     str,
     typer.Option("--take", metavar="REVIEWER", help="Take what this reviewer suggests, or the opinion with this id."),
@@ -55,7 +54,6 @@ def edit(
 
 
 def _edit_prompt(invocation: Invocation, run: str, spot: "PhasePath", path: str, take: str, pin_fd: int | None) -> None:
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.paths import typed
     from wfe_mcp.engine.phases import edit as edits
@@ -72,7 +70,7 @@ def _edit_prompt(invocation: Invocation, run: str, spot: "PhasePath", path: str,
     wait_for_gates(invocation, run, spot, attempt.number)
     data: dict[str, Any] = {"prompt": {"sha256": attempt.sha256, "attempt": attempt.number}}
     what = f"Edited the prompt of {typed(spot)}, now {str(attempt.sha256)[:12]}"
-    invocation.render(run_outcome(engine, run, spot, what, data))
+    invocation.outcome(spot, what, data)
 
 
 def _edit_artifact(

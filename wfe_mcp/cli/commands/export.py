@@ -25,7 +25,6 @@ Target = Annotated[
 def export(invocation: Invocation, run: Run, target: Target = "") -> None:
     """Write a run to one JSON file, with its log and evidence."""
     from wfe_mcp.engine.transfer.exporting import export_run
-    from wfe_mcp.views.envelope import Envelope
 
     run = invocation.at(run)
     found = export_run(invocation.engine, run)
@@ -40,7 +39,7 @@ def export(invocation: Invocation, run: Run, target: Target = "") -> None:
     length = path.stat().st_size
     rows = {name: len(lines) for name, lines in found.rows.items() if lines}
     summary = f"Exported {run} to {path}: {plural(rows.get('events', 0), 'event')}, {plural(rows.get('revisions', 0), 'revision')}, {size(length)}"
-    invocation.render(Envelope(True, run=run, summary=summary, data={"path": str(path), "bytes": length, "rows": rows}))
+    invocation.answer(summary, run=run, data={"path": str(path), "bytes": length, "rows": rows})
 
 
 def _write(found: "Exported", path: Path) -> None:

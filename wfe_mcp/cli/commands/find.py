@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.find import HitView
 
 Query = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "a phrase", a beginning*; OR and NOT in capitals.')]
@@ -47,7 +47,7 @@ def find(
 
     view = answer.shown(FoundView)
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         screen.table((), [_row(hit) for hit in view.hits])
         if view.cursor:

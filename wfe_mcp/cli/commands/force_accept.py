@@ -9,10 +9,9 @@ def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason,
 
     It asks for your PIN. It accepts the open revision, else the last refused draft. The run is tainted from then on, and every view shows it.
     """
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.engine.runs import control
 
     engine, run = invocation.engine, invocation.at(run, phase)
     by = invocation.person(pin_fd, f"overrule the gates of {phase}")
     control.force_accept(engine, by, run, phase, reason)
-    invocation.render(run_outcome(engine, run, phase, f"Force-accepted {phase}; the run is tainted"))
+    invocation.outcome(phase, f"Force-accepted {phase}; the run is tainted")

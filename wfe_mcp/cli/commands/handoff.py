@@ -1,15 +1,13 @@
 """``wfe-mcp handoff``: the state of a run on one page, for the next session."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the newest open one.")]
 Write = Annotated[
@@ -22,7 +20,6 @@ Write = Annotated[
 
 def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
     """Summarize what is done, decided and open in a run."""
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.handoff import handoff as page_of
     from wfe_mcp.views.handoff import run_of
 
@@ -30,14 +27,13 @@ def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
     page = page_of(invocation.engine, run)
     written = _write(invocation, run, write) if write else []
     data = {"markdown": page} | ({"written": written} if written else {})
-    answer = Envelope(True, run=run, summary=f"Hand-off of run {run}", data=data)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(page.rstrip())
         for each in written:
             screen.line(f"Written: {each}")
 
-    invocation.render(answer, tell)
+    invocation.answer(f"Hand-off of run {run}", tell, run=run, data=data)
 
 
 def _write(invocation: Invocation, run: str, folder: str) -> list[str]:

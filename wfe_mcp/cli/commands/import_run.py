@@ -1,16 +1,14 @@
 """``wfe-mcp import``: store a run from elsewhere as read-only history, or take over the work of another tool."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.commands.import_work import Format, write_work
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.workspace.files.named import named_file
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
 
 Source = Annotated[
     str,
@@ -47,7 +45,7 @@ def import_run(
                 found = come_in(invocation.engine, invocation.by, file, dry_run=dry_run)
     answer = imported_answer(invocation.engine, found, dry_run=dry_run)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         for line in origin_lines(answer.shown(ImportedView).imported):
             screen.line(line)

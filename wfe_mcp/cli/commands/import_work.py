@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.invocation import Invocation
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.importers import ImportedWork
 
 Format = Annotated[
@@ -32,8 +32,6 @@ _OTHER = "Name another folder with --to."
 
 def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, dry_run: bool = False) -> None:
     """Write the inputs and documents. A file with other content is not replaced; an import that is there changes nothing."""
-    from wfe_mcp.views.envelope import Envelope
-
     root = invocation.engine.root
     folder = Path(to) if to else root / ".wfe" / "plans" / work.name
     shown = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
@@ -66,7 +64,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
         "start": start,
     } | ({"documents": documents} if documents else {})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         for name, (at, schema, _) in work.documents.items():
             screen.line(f"  {shown}/{name}: {schema}, for the phase {at}")
@@ -76,7 +74,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
             screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
         screen.next(start)
 
-    invocation.render(Envelope(True, summary=summary, data=data), tell)
+    invocation.answer(summary, tell, data=data)
 
 
 def _json(value: object) -> bytes:

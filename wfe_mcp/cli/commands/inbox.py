@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.inbox import InboxLine
 
 
@@ -23,7 +23,6 @@ def inbox(invocation: Invocation) -> None:
     """
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.dashboard.inbox import everything_waiting
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.inbox import inbox_lines
 
     engine = invocation.engine
@@ -32,17 +31,19 @@ def inbox(invocation: Invocation) -> None:
     projects = dict.fromkeys(each.project for each in lines)
     where = f" in {plural(len(projects), 'project')}, oldest first." if lines else "."
     waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
-    answer = Envelope(True, summary=f"{waiting} for you{where}", view=view)
+    summary = f"{waiting} for you{where}"
 
-    def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, "bold")
+    def tell(screen: Screen) -> None:
+        screen.line(summary, "bold")
         _table(invocation, screen, lines, _names(list(projects)))
         screen.next(*(_command(each, str(engine.root)) for each in lines))
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, view=view)
 
 
-def _table(invocation: Invocation, screen: "Screen", lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
+def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:
+    from wfe_mcp.cli.terminal.render import weights
+
     now = invocation.engine.clock()
     has_unusual = any(each.unusual for each in lines)  # most have nothing
     screen.table(
@@ -53,7 +54,7 @@ def _table(invocation: Invocation, screen: "Screen", lines: "Sequence[InboxLine]
                 each.kind,
                 names[each.project],
                 each.run or "-",
-                *([_weights(each) or "-"] if has_unusual else []),
+                *([weights(each.unusual) or "-"] if has_unusual else []),
                 each.text,
             )
             for each in lines
@@ -65,10 +66,6 @@ def _names(folders: "Sequence[str]") -> dict[str, str]:
     """Each folder by its own name; by its path where two have the same."""
     named = Counter(Path(each).name for each in folders)
     return {each: Path(each).name if named[Path(each).name] == 1 else each for each in folders}
-
-
-def _weights(line: "InboxLine") -> str:
-    return ", ".join(f"{count} {weight}" for weight, count in Counter(each.weight for each in line.unusual).items())
 
 
 def _command(line: "InboxLine", here: str) -> str:

@@ -8,13 +8,13 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Yes
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.checks.trial import Trial
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.templates.trust_listing import TrustListing
@@ -42,7 +42,6 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.engine.checks.last_trials import remember
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.trust import listing_data
     from wfe_mcp.workspace.config.config_file import with_checks, write_config
     from wfe_mcp.workspace.config.found_checks import find_checks
@@ -110,8 +109,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "clients": [each.name for each in installed(places_of(engine.root))],
         "effects": [view for each in listings for view in listing_data(each)["effects"]],
     }
-    answer = Envelope(True, summary=told, data=data)
-    invocation.render(answer, lambda screen: _tell(invocation, screen, told, trials, found.left_out))
+    invocation.answer(told, lambda screen: _tell(invocation, screen, told, trials, found.left_out), data=data)
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _written(engine))
         invocation.screen.next(*_next(invocation))
@@ -127,7 +125,7 @@ def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, Ch
 
 
 def _tell(
-    invocation: Invocation, screen: "Screen", told: str, trials: "Sequence[Trial]", left_out: "Sequence[str]"
+    invocation: Invocation, screen: Screen, told: str, trials: "Sequence[Trial]", left_out: "Sequence[str]"
 ) -> None:
     """What was written, what was left out and why, and whether templates can run now."""
     from wfe_mcp.cli.terminal.trials import show_left_out

@@ -7,11 +7,11 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Yes
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.connecting import Connected
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.clients.table import Client, Places
 
 Clients = Annotated[
@@ -87,7 +87,6 @@ def uninstall(
     from wfe_mcp.cli.terminal.client_changes import show_change
     from wfe_mcp.cli.terminal.confirm import confirmed
     from wfe_mcp.clients.look import client_named
-    from wfe_mcp.views.envelope import Envelope
 
     places = connecting.places_of(invocation.project.root)
     chosen = [client_named(each) for each in client or ()]
@@ -103,12 +102,11 @@ def uninstall(
     names = ", ".join(f"{each.client.title} ({each.scope})" for each in found)
     told = f"{verb} {names}." if found else "No client is connected; nothing to change."
     data = {"clients": [each.view() for each in found]}
-    invocation.render(Envelope(True, summary=told, data=data), lambda screen: screen.line(told, "bold"))
+    invocation.answer(told, lambda screen: screen.line(told, "bold"), data=data)
 
 
 def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Places") -> None:
     from wfe_mcp.cli.terminal import connecting
-    from wfe_mcp.views.envelope import Envelope
 
     refused = [each.refusal for each in outcomes if each.refusal is not None]
     data: dict[str, Any] = {"clients": [each.view() for each in outcomes]}
@@ -126,14 +124,14 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
     )
     error = Refused(refused[0].code, refused[0].message, refused[0].hint) if refused else None
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         if not done:
             screen.line(told, "bold")
         connecting.finish(screen, outcomes, places)
         if done:
             screen.next(connecting.SENTENCE)
 
-    invocation.render(Envelope(not refused, summary=told, data=data, error=error), show)
+    invocation.answer(told, show, data=data, error=error)
 
 
 def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":

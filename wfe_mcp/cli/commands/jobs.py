@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Reason
+from wfe_mcp.cli.terminal.options import Limit, Reason
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.jobs import JobRow
 
 _LOOK_S = 0.5
@@ -34,7 +34,6 @@ Path_ = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="A 
 Role = Annotated[str, typer.Option("--role", metavar="ROLE", help="The role or provider that answers.")]
 Priority = Annotated[str, typer.Option("--priority", metavar="WORD", help="critical, high, normal or low.")]
 Most = Annotated[float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="The longest that it may run.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 
 
 def list_all(
@@ -42,16 +41,14 @@ def list_all(
 ) -> None:
     """List the jobs of this project, newest first, and its queues."""
     from wfe_mcp.engine.background.queues import QUEUES, job_standings, queues_now
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_rows, queue_view
 
     found = job_standings(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
     )
     rows, queues = job_rows(invocation.engine, found), [queue_view(each) for each in queues_now(invocation.engine)]
-    answer = Envelope(True, summary=plural(len(rows), "job"), view={"jobs": rows, "queues": queues})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.table(
             ("job", "kind", "state", "priority", "run", "phase", "queue", "position"), [_line(row) for row in rows]
         )
@@ -65,7 +62,7 @@ def list_all(
             ],
         )
 
-    invocation.render(answer, tell)
+    invocation.answer(plural(len(rows), "job"), tell, view={"jobs": rows, "queues": queues})
 
 
 def enqueue(
@@ -84,7 +81,6 @@ def enqueue(
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.background.questions import enqueue as put
     from wfe_mcp.engine.background.queues import find_job
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.jobs import job_view
 
     if bool(text) == bool(path):
@@ -93,13 +89,12 @@ def enqueue(
     job = put(engine, invocation.by, text or _read(path), role=role, priority=priority, timeout_s=timeout)
     view = job_view(engine, find_job(engine, job.id))
     told = f"Enqueued {job.id} ({view.row.priority}), position {view.row.position}"
-    answer = Envelope(True, summary=told, view=view)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(told)
         screen.next(f"wfe-mcp jobs wait {job.id}")
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, view=view)
 
 
 def _read(path: str) -> str:
@@ -123,7 +118,7 @@ def show(invocation: Invocation, job: Job) -> None:
     view = job_view(invocation.engine, find_job(invocation.engine, job))
     answer = Envelope(True, summary=f"Job {view.row.job} ({view.row.kind}): {view.row.state}", view=view)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(answer.summary, view.row.state)
         for key, value in answer.data.items():
             if key not in {"job", "kind", "state"}:
@@ -167,7 +162,6 @@ def cancel(
     from wfe_mcp.engine.background.job_handlers import gave_up_of
     from wfe_mcp.engine.background.queues import cancel_job, job_standings
     from wfe_mcp.store.records.jobs import JobStatus
-    from wfe_mcp.views.envelope import Envelope
 
     wanted = list(jobs or [])
     if run or everything:
@@ -188,7 +182,7 @@ def cancel(
         for each in ended
     ]
     told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "No queued or running job."
-    invocation.render(Envelope(True, summary=told, data={"jobs": states}))
+    invocation.answer(told, data={"jobs": states})
 
 
 def _words(given: list[str] | None) -> list[str]:

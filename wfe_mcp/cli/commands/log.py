@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Run
+from wfe_mcp.cli.terminal.options import Limit, Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.cli.terminal.times import exact
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.events import Event
     from wfe_mcp.store.records.steps import StepRecord
     from wfe_mcp.views.run_models import EventView, StepView
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _VALUE_CHARS = 160
 _CALL_CHARS = 400
 
-Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 After = Annotated[int, typer.Option("--after", min=0, metavar="SEQ", help="Only events after this number.")]
 At = Annotated[
     str, typer.Option("--at", metavar="N", help="Up to event N, or a checkpoint (cp-12), and the state then.")
@@ -64,7 +63,7 @@ def log(
         view={"events": events, **as_of, **more},
     )
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         if step and sys.stdin.isatty() and sys.stdout.isatty():
             _walk(screen, events)
             return
@@ -120,14 +119,14 @@ def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str,
             yield made
 
 
-def _tell_changes(screen: "Screen", event: "EventView") -> None:
+def _tell_changes(screen: Screen, event: "EventView") -> None:
     if event.changes is not None:
         from wfe_mcp.cli.terminal.changes import render_changes
 
         render_changes(screen, event.changes, _VALUE_CHARS, "        ")
 
 
-def _walk(screen: "Screen", events: "list[EventView]") -> None:
+def _walk(screen: Screen, events: "list[EventView]") -> None:
     """Step through events: Enter or n is the next one, p the one before, a number that event, q ends."""
     place = 0
     while place < len(events):

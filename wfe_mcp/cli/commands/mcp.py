@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.phases.mcp_servers import ServerReply
 
 Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; without it all trusted ones.")]
@@ -19,13 +19,11 @@ Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; witho
 def list_all(invocation: Invocation) -> None:
     """List the MCP servers of the configuration; none is started."""
     from wfe_mcp.engine.phases.mcp_servers import servers
-    from wfe_mcp.views.envelope import Envelope
 
     found = servers(invocation.engine)
     told = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
-    answer = Envelope(True, summary=told, data={"servers": [asdict(each) for each in found]})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         states = [
             (each.name, "trusted" if each.trusted else "needs trust", ", ".join(each.missing) or "-", each.where)
             for each in found
@@ -34,13 +32,12 @@ def list_all(invocation: Invocation) -> None:
         if not found:
             screen.line(told)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, data={"servers": [asdict(each) for each in found]})
 
 
 def try_out(invocation: Invocation, name: Server = "") -> None:
     """Start or reach each server, list its tools, and stop it."""
     from wfe_mcp.engine.phases.mcp_servers import ask, ask_each, servers
-    from wfe_mcp.views.envelope import Envelope
 
     with invocation.screen.busy("Asking MCP servers"):
         trusted = [line.name for line in servers(invocation.engine) if line.trusted]
@@ -53,14 +50,13 @@ def try_out(invocation: Invocation, name: Server = "") -> None:
     )
     hint = "Check its command, variables and address in .wfe/config.toml: wfe-mcp mcp list"
     error = Refused("unavailable", bad[0].fault, hint) if bad else None
-    answer = Envelope(not bad, summary=told, data={"servers": [_view(each) for each in asked]}, error=error)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         for each in asked:
             _tell(screen, each)
         screen.line(told)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, data={"servers": [_view(each) for each in asked]}, error=error)
 
 
 def _view(asked: "ServerReply") -> dict[str, Any]:
@@ -75,7 +71,7 @@ def _view(asked: "ServerReply") -> dict[str, Any]:
     }
 
 
-def _tell(screen: "Screen", asked: "ServerReply") -> None:
+def _tell(screen: Screen, asked: "ServerReply") -> None:
     if asked.answer is None:
         screen.line(f"{asked.name}: {asked.fault}", "problem")
         return

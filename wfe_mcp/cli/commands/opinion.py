@@ -1,17 +1,15 @@
 """``wfe-mcp opinion``: ask other models, read their opinions, answer in place of a model, overrule an opinion gate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Reason, Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.units import plural
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
 
 SomeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it only the question is asked.")]
 SomePhase = Annotated[str, typer.Argument(metavar="[PHASE]", help="One of its phases.")]
@@ -60,13 +58,13 @@ def ask(
 def show(invocation: Invocation, run: Run, phase: SomePhase = "") -> None:
     """Show every opinion about a run or phase, oldest first."""
     from wfe_mcp.engine.evaluation.second_opinion import known
-    from wfe_mcp.views.envelope import Envelope
 
     run = invocation.at(run, phase)
     said = known(invocation.engine, run, phase or None)
     told = plural(len(said), "opinion")
-    answer = Envelope(True, run, summary=told, data={"opinions": said})
-    invocation.render(answer, lambda screen: _tell(screen, said) if said else screen.line(told))
+    invocation.answer(
+        told, lambda screen: _tell(screen, said) if said else screen.line(told), data={"opinions": said}, run=run
+    )
 
 
 def answer(
@@ -82,7 +80,6 @@ def answer(
     It asks for your PIN, and waits for the gate. `status` shows the question's file.
     """
     from wfe_mcp.cli.commands.submit import in_project
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, take_opinion
 
@@ -97,9 +94,7 @@ def answer(
     made = take_opinion(engine, by, run, phase, path=file, reviewer=question.asked.reviewer, shown=question.sha256)
     assert made.attempt is not None
     wait_for_gates(invocation, run, phase, made.attempt)
-    invocation.render(
-        run_outcome(engine, run, phase, f"Took the opinion of {made.reviewer} on {phase}: {made.verdict}")
-    )
+    invocation.outcome(phase, f"Took the opinion of {made.reviewer} on {phase}: {made.verdict}")
 
 
 def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
@@ -108,7 +103,6 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     It asks for your PIN; the reason stays visible.
     """
     from wfe_mcp.cli.terminal.authorize import authorize
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Overrule
     from wfe_mcp.engine.runs import control
 
@@ -116,10 +110,10 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     probe = Overrule(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"overrule the opinion on {phase}")
     control.overrule(engine, by, run, phase, reason)
-    invocation.render(run_outcome(engine, run, phase, f"Overruled the opinion on {phase}"))
+    invocation.outcome(phase, f"Overruled the opinion on {phase}")
 
 
-def _tell(screen: "Screen", opinions: list[dict[str, Any]]) -> None:
+def _tell(screen: Screen, opinions: list[dict[str, Any]]) -> None:
     from wfe_mcp.gates.opinion import who_answered
 
     for each in opinions:

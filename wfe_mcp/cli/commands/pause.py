@@ -24,12 +24,11 @@ def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd =
 
     With a PIN (--pin-fd) only a person can resume the run.
     """
-    from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
     run = invocation.at(run)
     by = invocation.by if pin_fd is None else invocation.person(pin_fd, "pause the run")
-    invocation.render(controlled(invocation, control_run(invocation.engine, by, run, "pause", reason=reason), "Paused"))
+    invocation.controlled(control_run(invocation.engine, by, run, "pause", reason=reason), "Paused")
 
 
 def resume(
@@ -45,7 +44,6 @@ def resume(
     It asks for your PIN. --max-cost, --max-tokens and --timeout replace the limits of the template and the
     configuration for this run.
     """
-    from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
     run = invocation.at(run)
@@ -54,4 +52,4 @@ def resume(
     answer = control_run(
         invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
     )
-    invocation.render(controlled(invocation, answer, "Resumed"))
+    invocation.controlled(answer, "Resumed")

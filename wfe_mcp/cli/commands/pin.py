@@ -24,7 +24,6 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     from wfe_mcp.cli.terminal.pin import new_pin, read_pin, settle_pin
     from wfe_mcp.engine.approvals import keys
     from wfe_mcp.engine.approvals import pin as pins
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workspace.system.user import user_name
 
     engine = invocation.engine
@@ -38,4 +37,4 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
         by = settle_pin(engine, pin_fd)
     file = keys.key_path(engine.store.path, by.key)
     told = f"{'Changed' if changes else 'Set'} the PIN of your key {by.key}"
-    invocation.render(Envelope(True, summary=told, data={"key": by.key, "file": str(file)}))
+    invocation.answer(told, data={"key": by.key, "file": str(file)})

@@ -1,18 +1,16 @@
 """``wfe-mcp plan``: check, score, improve and import a plan of milestones."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from wfe_mcp.cli.commands.template_import import Target, write_plan
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.named import named_file
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md or backlog.md.")]
 Milestones = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md.")]
@@ -25,28 +23,25 @@ Written = Annotated[str, typer.Option("--to", metavar="FILE", help="Where to wri
 def check(invocation: Invocation, source: Source) -> None:
     """List every fault of a plan, by line; exit 1 if it cannot be imported."""
     from wfe_mcp.importers import read_plan
-    from wfe_mcp.views.envelope import Envelope
 
     imported = read_plan(Path(source)).imported()
     milestones, quality = imported.plan["milestones"], imported.plan["quality"]
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{source}: {plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}"
     lost = [{"path": each.path, "message": each.message} for each in imported.not_carried]
-    answer = Envelope(True, summary=summary, data={"format": imported.format, "quality": quality, "not_carried": lost})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         _tell_problems(screen, quality)
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, data={"format": imported.format, "quality": quality, "not_carried": lost})
 
 
 def score(invocation: Invocation, source: Source) -> None:
     """Score a plan: 100 minus each penalty."""
     from wfe_mcp.importers import read_plan
-    from wfe_mcp.views.envelope import Envelope
 
     reading = read_plan(Path(source))
     quality = reading.plan["quality"]
@@ -54,7 +49,7 @@ def score(invocation: Invocation, source: Source) -> None:
     summary = f"{source}: score {quality['score']} of 100"
     data: dict[str, Any] = {"format": reading.format, "quality": quality} | ({"errors": errors} if errors else {})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         _tell_problems(screen, quality)
         if errors:
@@ -62,21 +57,18 @@ def score(invocation: Invocation, source: Source) -> None:
                 f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan check {source}", "yellow"
             )
 
-    invocation.render(Envelope(True, summary=summary, data=data), tell)
+    invocation.answer(summary, tell, data=data)
 
 
 def prompt(invocation: Invocation, goal: Goal, about: Context = "") -> None:
     """Print a prompt with which any chat model writes a milestones.md."""
     from wfe_mcp.importers.plan_prompt import plan_prompt
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.workflow.load import read_text
 
     if not goal.strip():
         raise Refused("bad_argument", "The goal is empty.", 'Say what the plan is to reach: wfe-mcp plan prompt "…"')
     text = plan_prompt(goal.strip(), read_text(Path(about), "context").strip() if about else "")
-    invocation.render(
-        Envelope(True, summary="A prompt for a plan", data={"prompt": text}), lambda screen: screen.line(text)
-    )
+    invocation.answer("A prompt for a plan", lambda screen: screen.line(text), data={"prompt": text})
 
 
 def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False, to: Written = "") -> None:
@@ -84,7 +76,6 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     from wfe_mcp.importers import read_plan
     from wfe_mcp.importers.milestones import FORMAT, read_milestones
     from wfe_mcp.importers.optimise import as_markdown, optimised
-    from wfe_mcp.views.envelope import Envelope
 
     if not dry_run and not to:
         raise Refused(
@@ -105,14 +96,14 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
         summary += f"; written to {to}"
     data = {"changes": made.changes, "score": {"before": before, "after": after}, "milestones_md": text}
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         for change in made.changes:
             screen.line(f"  {change}")
         if dry_run and made.changes:
             screen.line(f"To write it: wfe-mcp plan optimize {source} --to FILE")
 
-    invocation.render(Envelope(True, summary=summary, data=data), tell)
+    invocation.answer(summary, tell, data=data)
 
 
 def import_plan(invocation: Invocation, source: Source, to: Target = "") -> None:
@@ -130,7 +121,7 @@ def _write(target: Path, text: str) -> None:
         file.write(text)
 
 
-def _tell_problems(screen: "Screen", quality: dict[str, Any]) -> None:
+def _tell_problems(screen: Screen, quality: dict[str, Any]) -> None:
     for problem in quality["problems"]:
         stops = ", stops an import" if problem["blocking"] else ""
         screen.line(f"! line {problem['line']}: {problem['message']} (−{problem['penalty']}{stops})", "yellow")

@@ -1,15 +1,13 @@
 """``wfe-mcp plugin``: write the plugin for Claude Code."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.commands.install import By, form_of
 from wfe_mcp.cli.terminal.invocation import Invocation
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.screen import Screen
 
 Folder = Annotated[
     str, typer.Argument(metavar="FOLDER", help="The folder to write; it is a marketplace with one plugin.")
@@ -28,7 +26,6 @@ def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
     from wfe_mcp.clients import launch
     from wfe_mcp.clients.plugin import MARKETPLACE, write_plugin
     from wfe_mcp.clients.table import SERVER
-    from wfe_mcp.views.envelope import Envelope
 
     place = Path(folder).expanduser().absolute()
     here = launch.this_installation()
@@ -39,10 +36,10 @@ def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
     told = f"Wrote the plugin to {place}"
     data = {"folder": str(place), "files": written, "command": [*argv], "is_shared": is_shared, "then": [*steps]}
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         screen.line(told, "bold")
         if not is_shared:
             screen.line("It holds paths of this machine. To share it, write it with --command uvx.")
         screen.next(*steps)
 
-    invocation.render(Envelope(True, summary=told, data=data), show)
+    invocation.answer(told, show, data=data)

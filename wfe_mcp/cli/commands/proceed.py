@@ -15,9 +15,8 @@ def proceed(invocation: Invocation, run: Run, phase: Phase = "", pin_fd: PinFd =
 
     It asks for your PIN.
     """
-    from wfe_mcp.cli.terminal.outcome import controlled
     from wfe_mcp.views.tool_answers import control_run
 
     run = invocation.at(run)
     by = invocation.person(pin_fd, "continue the run")
-    invocation.render(controlled(invocation, control_run(invocation.engine, by, run, "proceed", phase), "Continued"))
+    invocation.controlled(control_run(invocation.engine, by, run, "proceed", phase), "Continued")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.models.discovery import Tried
     from wfe_mcp.engine.models.providers import ProviderLine, RoleLine
 
@@ -47,15 +47,13 @@ def list_all(invocation: Invocation) -> None:
     No key is shown, no model is called.
     """
     from wfe_mcp.engine.models.providers import listed, roles
-    from wfe_mcp.views.envelope import Envelope
 
     found, filled = listed(invocation.engine), roles(invocation.engine)
     usable = sum(line.is_usable for line in found)
     told = f"{usable} of {plural(len(found), 'provider')} usable, {plural(len(filled), 'role')}."
     data = {"providers": [_view(line) for line in found], "roles": [asdict(each) for each in filled]}
-    answer = Envelope(True, summary=told, data=data)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.table(
             ("provider", "kind", "state", "key", "from", "address, program or package"),
             [(line.name, line.kind, _state(line), _key(line), line.layer, line.where) for line in found],
@@ -68,7 +66,7 @@ def list_all(invocation: Invocation) -> None:
                 screen.line(f"! {each.name}: {each.fault}", "yellow")
         screen.line(told)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, data=data)
 
 
 def add(
@@ -85,7 +83,6 @@ def add(
     """
     from wfe_mcp.engine.models.discovery import models_of
     from wfe_mcp.engine.models.providers import add as add_provider
-    from wfe_mcp.views.envelope import Envelope
 
     if not name:
         _tell_found(invocation)
@@ -99,14 +96,13 @@ def add(
         f"; it has {plural(len(models), 'model')}." if models else "."
     )
     told += f" Test: wfe-mcp providers test {name}"
-    answer = Envelope(True, summary=told, data={"provider": _view(line), "models": list(models)})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         for model in models:
             screen.line(f"  {model}")
         screen.line(told)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, data={"provider": _view(line), "models": list(models)})
 
 
 def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
@@ -115,13 +111,16 @@ def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
     Exit code 1 says what is wrong.
     """
     from wfe_mcp.engine.models.discovery import try_out as try_provider
-    from wfe_mcp.views.envelope import Envelope
 
     with invocation.screen.busy(f"Asking {name}"):
         tried = try_provider(invocation.engine, name, model)
     error = None if tried.ok else Refused("unavailable", tried.message, tried.hint)
-    answer = Envelope(tried.ok, summary=tried.message, data={"tried": asdict(tried) | {"ok": tried.ok}}, error=error)
-    invocation.render(answer, lambda screen: _tell_tried(screen, tried))
+    invocation.answer(
+        tried.message,
+        lambda screen: _tell_tried(screen, tried),
+        data={"tried": asdict(tried) | {"ok": tried.ok}},
+        error=error,
+    )
 
 
 def enable(invocation: Invocation, name: Name) -> None:
@@ -141,12 +140,11 @@ def disable(invocation: Invocation, name: Name) -> None:
 def remove(invocation: Invocation, name: Name) -> None:
     """Remove a provider from your configuration, and its stored key."""
     from wfe_mcp.engine.models.providers import remove as take_out
-    from wfe_mcp.views.envelope import Envelope
 
     gone = take_out(invocation.engine, invocation.by, name)
     told = f"Removed provider {name}" + (" and its key." if gone.key else ".")
     told += f" These roles still name it: {', '.join(gone.roles)}." if gone.roles else ""
-    invocation.render(Envelope(True, summary=told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)}))
+    invocation.answer(told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)})
 
 
 def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
@@ -169,14 +167,13 @@ def role(
 ) -> None:
     """Fill a role with a provider and a model, in your configuration."""
     from wfe_mcp.engine.models.providers import set_role
-    from wfe_mcp.views.envelope import Envelope
 
     made = set_role(invocation.engine, name, provider, model, fallback)
     told = f"Role {name}: {made.provider}" + (f" {made.model}" if made.model else "") + "."
     if made.provider != provider or made.model != model:
         told += " The project's configuration takes precedence over yours."
     told += f" Not usable yet: {made.fault}" if made.fault else ""
-    invocation.render(Envelope(True, summary=told, data={"role": asdict(made)}))
+    invocation.answer(told, data={"role": asdict(made)})
 
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
@@ -252,7 +249,6 @@ def _asked(name: str, key_fd: int | None) -> str:
 def _tell_found(invocation: Invocation) -> None:
     """The model servers and command-line agents of this machine, with the command that adds each."""
     from wfe_mcp.engine.models.discovery import installed_agents, local_servers
-    from wfe_mcp.views.envelope import Envelope
 
     with invocation.screen.busy("Searching this machine"):
         servers, agents = local_servers(), installed_agents(invocation.engine)
@@ -261,7 +257,7 @@ def _tell_found(invocation: Invocation) -> None:
     )
     data = {"servers": [asdict(each) for each in servers], "agents": [asdict(each) for each in agents]}
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         for server in servers:
             more = "needs a key" if server.needs_key else plural(len(server.models), "model")
             screen.line(
@@ -275,16 +271,15 @@ def _tell_found(invocation: Invocation) -> None:
         if not servers and not agents:
             screen.next("wfe-mcp providers add anthropic | openai | gemini")
 
-    invocation.render(Envelope(True, summary=told, data=data), tell)
+    invocation.answer(told, tell, data=data)
 
 
 def _tell_line(invocation: Invocation, line: "ProviderLine", told: str) -> None:
-    from wfe_mcp.views.envelope import Envelope
 
-    invocation.render(Envelope(True, summary=told, data={"provider": _view(line)}))
+    invocation.answer(told, data={"provider": _view(line)})
 
 
-def _tell_tried(screen: "Screen", tried: "Tried") -> None:
+def _tell_tried(screen: Screen, tried: "Tried") -> None:
     who = " ".join(filter(None, (tried.provider, tried.model)))
     if tried.ok:
         screen.line(f"{who}: {tried.message}", "ok")

@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import PinFd, Runs
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
 
-Runs = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of the old ones.")]
-Named = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the first characters of their ids.")]
+ChosenRuns = Annotated[
+    list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of the old ones.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted; delete nothing.")]
 Older = Annotated[
     str,
@@ -29,7 +30,7 @@ Off = Annotated[bool, typer.Option("--off", help="Remove the protection.")]
 
 def prune(
     invocation: Invocation,
-    runs: Runs = None,
+    runs: ChosenRuns = None,
     dry_run: DryRun = False,
     older_than: Older = "",
     keep: Keep = None,
@@ -41,7 +42,6 @@ def prune(
     It asks for your PIN. It needs [retention] runs, --older-than or a RUN. verify reports deleted runs.
     """
     from wfe_mcp.engine.maintenance import pruning
-    from wfe_mcp.views.envelope import Envelope
 
     if older_than:
         _refuse_no_duration(older_than)
@@ -54,17 +54,15 @@ def prune(
         chosen = []
     listed = [_row(record) for record in chosen]
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(told, "bold")
-        screen.table(
-            ("run", "state", "template", "ended", "events", "title"),
-            [[row[key] for key in ("run", "state", "template", "ended", "events", "title")] for row in listed],
-        )
+        columns = ("run", "state", "template", "ended", "events", "title")
+        screen.table(columns, [[row[column] for column in columns] for row in listed])
 
     if dry_run or not chosen:
         told = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
         told = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else told
-        invocation.render(Envelope(True, summary=told, data={"runs": listed, "dry_run": dry_run}), tell)
+        invocation.answer(told, tell, data={"runs": listed, "dry_run": dry_run})
         return
     if not invocation.screen.as_json:
         invocation.screen.talk(
@@ -75,15 +73,12 @@ def prune(
         done = pruning.prune(invocation.engine, chosen, by)
     listed = [_row(record) for record in done.runs]
     told = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
-    invocation.render(
-        Envelope(True, summary=told, data={"runs": listed, "documents": done.documents, "dry_run": False}), tell
-    )
+    invocation.answer(told, tell, data={"runs": listed, "documents": done.documents, "dry_run": False})
 
 
-def keep(invocation: Invocation, runs: Named, off: Off = False) -> None:
+def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
@@ -94,7 +89,7 @@ def keep(invocation: Invocation, runs: Named, off: Off = False) -> None:
     told = (
         f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
     )
-    invocation.render(Envelope(True, summary=told, view=RunList(runs=tuple(map(run_row, found)), kept=not off)))
+    invocation.answer(told, view=RunList(runs=tuple(map(run_row, found)), kept=not off))
 
 
 def vacuum(invocation: Invocation) -> None:
@@ -103,12 +98,11 @@ def vacuum(invocation: Invocation) -> None:
     Servers that use it wait meanwhile.
     """
     from wfe_mcp.store.maintenance.copies import vacuum as vacuumed
-    from wfe_mcp.views.envelope import Envelope
 
     with invocation.screen.busy("Shrinking the database; Ctrl-C leaves it as it is"):
         before, after = vacuumed(invocation.engine.store.path)
     told = f"Freed {size(before - after)} (now {size(after)})."
-    invocation.render(Envelope(True, summary=told, data={"before_bytes": before, "after_bytes": after}))
+    invocation.answer(told, data={"before_bytes": before, "after_bytes": after})
 
 
 def _row(record: "RunRecord") -> dict[str, Any]:

@@ -6,12 +6,12 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.recoveries import BlockerView
 
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it every open run of the project.")]
@@ -21,23 +21,22 @@ How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did
 
 def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
     """List the blockers that recoveries reported, with fingerprint."""
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.recoveries import open_blockers
 
     if run:
         run = invocation.at(run, None)
     found = open_blockers(invocation.engine, run, everything=everything)
     rows = [(each.run, one) for each in found.runs for one in each.blockers]
-    answer = Envelope(True, summary=plural(len(rows), "blocker"), view=found)
+    summary = plural(len(rows), "blocker")
 
-    def tell(screen: "Screen") -> None:
-        screen.line(answer.summary, "bold")
+    def tell(screen: Screen) -> None:
+        screen.line(summary, "bold")
         screen.table(
             ("run", "phase", "fingerprint", "state", "met", "cause"),
             [(of, one.phase, one.fingerprint, one.state, str(one.times), one.cause) for of, one in rows],
         )
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, view=found)
 
 
 def show(invocation: Invocation, run: Run, phase: Phase) -> None:
@@ -52,7 +51,7 @@ def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     view = RunBlockers(run=run, title=found.loaded.record.title, blockers=shown)
     answer = envelope_of(found, f"{path}: {plural(len(shown), 'blocker')} reported", view)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         for one in shown:
             screen.line(blocker_line(one))
             screen.line(f"  wfe-mcp artifact show {run} {typed(PhasePath(one.reported_by))}")
@@ -83,7 +82,6 @@ def _open_again(
     invocation: Invocation, run: str, phase: str, feedback: str, pin_fd: int | None, *, running: bool
 ) -> None:
     from wfe_mcp.cli.terminal.authorize import authorize
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
     from wfe_mcp.views.envelopes import standing_of
@@ -103,4 +101,4 @@ def _open_again(
     probe = Retry(phase=path, feedback=feedback, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"retry {path}")
     control.retry(engine, by, run, path, feedback, None)
-    invocation.render(run_outcome(engine, run, path, f"Opened a new attempt at {path}"))
+    invocation.outcome(path, f"Opened a new attempt at {path}")

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Run
 from wfe_mcp.core.paths import PhasePath
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
-Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
 Comments = Annotated[
     list[str] | None,
     typer.Option(
@@ -39,7 +38,6 @@ def reject(
     Where PHASE awaits your approval it shows what waits, and asks for your PIN; a submission whose gates still run is withdrawn without one.
     """
     from wfe_mcp.cli.terminal.decision import Detail, show_first
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.model import AttemptStatus
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval, shown_sha256
@@ -55,9 +53,7 @@ def reject(
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
     if pin_fd is None and not to and not comments and under_gates:
         approvals.withdraw(engine, invocation.by, run, phase, feedback)
-        invocation.render(
-            run_outcome(engine, run, phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
-        )
+        invocation.outcome(phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
         return
     view = open_approval(engine, standing_of(engine, run), phase)
     said = rejection(view, feedback, comments)
@@ -66,14 +62,10 @@ def reject(
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = "" if view is None else shown_sha256(view)
     approvals.reject(engine, by, run, phase, said, to=to or None, sha256=sha256 or None, shown=shown)
-    invocation.render(
-        run_outcome(
-            engine,
-            run,
-            phase,
-            f"Rejected {phase}"
-            + (f"; back to {to}" if to else f"; attempt {_open_attempt(engine, run, phase)} has your feedback"),
-        )
+    invocation.outcome(
+        phase,
+        f"Rejected {phase}"
+        + (f"; back to {to}" if to else f"; attempt {_open_attempt(engine, run, phase)} has your feedback"),
     )
 
 

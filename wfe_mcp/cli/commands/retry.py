@@ -5,10 +5,7 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
-
-Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
-
+from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Run
 
 Role = Annotated[
     str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client (the agent).")
@@ -23,7 +20,6 @@ def retry(
     It asks for your PIN after a stop.
     """
     from wfe_mcp.cli.terminal.authorize import authorize
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs import control
@@ -32,4 +28,4 @@ def retry(
     probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"retry {phase}")
     control.retry(engine, by, run, phase, feedback, role or None)
-    invocation.render(run_outcome(engine, run, phase, f"Opened a new attempt at {phase}"))
+    invocation.outcome(phase, f"Opened a new attempt at {phase}")

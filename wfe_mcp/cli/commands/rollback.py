@@ -6,10 +6,10 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd, Run
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import By
     from wfe_mcp.views.envelope import Envelope
 
@@ -87,7 +87,7 @@ def redo(
     invocation.render(invocation.as_needed(go, pin_fd, "redo the last undo", person=discard))
 
 
-def _foreseen(screen: "Screen", answer: "Envelope") -> None:
+def _foreseen(screen: Screen, answer: "Envelope") -> None:
     from wfe_mcp.views.run_models import RollbackPreview
 
     view = answer.shown(RollbackPreview)

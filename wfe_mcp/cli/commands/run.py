@@ -8,11 +8,11 @@ import typer
 from wfe_mcp.cli.commands.start import Auto, Driver, Inputs, Key, Pairs, Roles, Title, begin
 from wfe_mcp.cli.terminal.invocation import REFUSED, Invocation
 from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
 
 INTERRUPTED = 130
@@ -81,7 +81,7 @@ def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: b
     if no is not None:
         answer = replace(answer, ok=False, summary=no.message, error=no)
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import refusal_lines, render_status
 
         record = invocation.record(run)

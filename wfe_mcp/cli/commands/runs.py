@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Limit, OfTemplate
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import RunStatus
     from wfe_mcp.store.records.runs import RunPage, RunRecord
 
 _WAITS_SHOWN = 200
 """Of so many runs the list says who is waited for: it reads each of them."""
 
-Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
 Status = Annotated[
     list[str] | None, typer.Option("--status", metavar="STATUS", help="Only runs in this status; repeatable.")
 ]
@@ -39,7 +39,6 @@ State = Annotated[
 ByPhase = Annotated[
     bool, typer.Option("--by-phase", help="With --template: sorted by the phase that each run is at, as on the board.")
 ]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
 Cursor = Annotated[
     str, typer.Option("--cursor", metavar="RUN", help="Continue after this run (the cursor of the page before).")
 ]
@@ -47,7 +46,7 @@ Cursor = Annotated[
 
 def list_runs(
     invocation: Invocation,
-    template: Template = "",
+    template: OfTemplate = "",
     status: Status = None,
     since: Since = "",
     stale: Stale = False,
@@ -62,7 +61,6 @@ def list_runs(
 ) -> None:
     """List the runs of this project, newest first."""
     from wfe_mcp.engine.runs.archive import stale_before, stale_of, stuck_before, stuck_of
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
@@ -120,9 +118,8 @@ def list_runs(
         )
         for record in page.runs
     )
-    answer = Envelope(True, summary=plural(len(rows), "run"), view=RunList(runs=rows, cursor=page.cursor or ""))
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
         runs_table(screen, rows, invocation.engine.clock(), {run: words for run, (_, words) in waits.items()})
@@ -133,7 +130,7 @@ def list_runs(
         if following:
             screen.next(following)
 
-    invocation.render(answer, tell)
+    invocation.answer(plural(len(rows), "run"), tell, view=RunList(runs=rows, cursor=page.cursor or ""))
 
 
 def _words(given: "Mapping[str, object]") -> list[str]:
@@ -170,21 +167,20 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
 def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", following: str) -> None:
     """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
     from wfe_mcp.views.board import board
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.envelopes import standing_of
 
     view = board(template, [standing_of(invocation.engine, record.id) for record in page.runs])
-    answer = Envelope(True, summary=f"{template}: {plural(len(page.runs), 'run')}", view=view)
+    summary = f"{template}: {plural(len(page.runs), 'run')}"
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import board_table
 
-        screen.line(answer.summary if page.runs else "No runs.", "bold")
+        screen.line(summary if page.runs else "No runs.", "bold")
         board_table(screen, view, invocation.engine.clock())
         if following:
             screen.next(following)
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, view=view)
 
 
 def _waits_for(invocation: Invocation, record: "RunRecord") -> tuple[str, str]:

@@ -6,6 +6,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import indented, shortened
 from wfe_mcp.cli.terminal.times import exact
 from wfe_mcp.core.paths import PhasePath
@@ -15,7 +16,6 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.attachments import AttachmentLine
     from wfe_mcp.views.drafts import DraftLine
@@ -181,7 +181,7 @@ def _step_text(step: "StepView") -> str:
     return f"{step.does}{attempts}{took}" + (f": {shortened(step.error, 200)}" if step.error else "")
 
 
-def _tell_tools(screen: "Screen", attempt: "PhaseView") -> None:
+def _tell_tools(screen: Screen, attempt: "PhaseView") -> None:
     """What a model did: in a line, or call by call with --tools."""
     if attempt.tools is None:
         return
@@ -197,7 +197,7 @@ def _tell_tools(screen: "Screen", attempt: "PhaseView") -> None:
         screen.line(indented(call.output or ""))
 
 
-def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope", report: "ReportView") -> None:
+def _tell(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
     from wfe_mcp.cli.commands.artifact import drafts_table
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
     from wfe_mcp.views.usage import usage_lines
@@ -256,7 +256,7 @@ def _blocker_rows(report: "ReportView") -> list[str]:
     return [f"  {blocker_line(each)}" for each in report.run.recoveries]
 
 
-def _tell_gates(screen: "Screen", gates: "tuple[GateView, ...] | None") -> None:
+def _tell_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
     """How the gates differ from the template's; nothing for a run of an older version, which did not record it."""
     if gates == ():
         screen.line("Gates as in the template.")
@@ -266,7 +266,7 @@ def _tell_gates(screen: "Screen", gates: "tuple[GateView, ...] | None") -> None:
         screen.line(f"{mark} gate: {one.phase or 'every phase'}: {one.what}{place}", colour)
 
 
-def _tell_people(screen: "Screen", story: "StoryView", now: "datetime") -> None:
+def _tell_people(screen: Screen, story: "StoryView", now: "datetime") -> None:
     """Open requests, and every decision with all that the person said: in no later attempt is it shown again."""
     from wfe_mcp.views.run_report import void_words
 
@@ -288,7 +288,7 @@ def _tell_people(screen: "Screen", story: "StoryView", now: "datetime") -> None:
             screen.line(indented(more.strip("\n")))
 
 
-def _tell_manifest(screen: "Screen", made: "JsonObject") -> None:
+def _tell_manifest(screen: Screen, made: "JsonObject") -> None:
     score = made.get("score")
     agreed = (
         f"; {score['same_outputs']} of {plural(score['runs'], 'run')} with these inputs had these outputs"

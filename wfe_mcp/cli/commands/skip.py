@@ -11,7 +11,6 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
     It asks for your PIN unless the template lets agents skip it.
     """
     from wfe_mcp.cli.terminal.authorize import authorize
-    from wfe_mcp.cli.terminal.outcome import run_outcome
     from wfe_mcp.core.commands import Skip
     from wfe_mcp.engine.runs import control
 
@@ -19,4 +18,4 @@ def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd:
     probe = Skip(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
     by = authorize(invocation, run, probe, pin_fd, f"skip {phase}")
     control.skip(engine, by, run, phase, reason)
-    invocation.render(run_outcome(engine, run, phase, f"Skipped {phase}"))
+    invocation.outcome(phase, f"Skipped {phase}")

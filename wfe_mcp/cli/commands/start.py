@@ -8,10 +8,10 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.model import By
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.views.envelope import Envelope
@@ -105,7 +105,7 @@ def start(
     invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
 
 
-def _tell(invocation: Invocation, screen: "Screen", answer: "Envelope") -> None:
+def _tell(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
     from wfe_mcp.views.envelopes import standing_of

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import OfTemplate
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.views.phase_timing import For
     from wfe_mcp.views.stats import PhaseStats, Rate, Spread
     from wfe_mcp.views.usage import UsageView
@@ -17,12 +18,15 @@ Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Only runs and calls started at or after: 2h, 7d, or 2026-11-20.")
 ]
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="Only this run.")]
-Template = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
 Everywhere = Annotated[bool, typer.Option("--all", help="All projects of the database, not only this one.")]
 
 
 def stats(
-    invocation: Invocation, run: OfRun = "", template: Template = "", since: Since = "", everywhere: Everywhere = False
+    invocation: Invocation,
+    run: OfRun = "",
+    template: OfTemplate = "",
+    since: Since = "",
+    everywhere: Everywhere = False,
 ) -> None:
     """Show attempts, times and model costs per phase.
 
@@ -33,7 +37,6 @@ def stats(
     from wfe_mcp.engine.models.caps import dollars
     from wfe_mcp.views import stats as figures
     from wfe_mcp.views import usage
-    from wfe_mcp.views.envelope import Envelope
 
     begun = moment(since, invocation.engine.clock()) if since else None
     one = RunId(invocation.at(run)) if run else None
@@ -43,9 +46,8 @@ def stats(
     total = used.total
     spent = f"{plural(total.calls, 'model call')}, {dollars(total.cost_usd)}, {plural(total.tokens, 'token')}"
     told = spent if total.calls else "no model calls"
-    answer = Envelope(True, run=one, summary=told, view=figures.StatsView(usage=used, phases=phases))
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(f"{told[0].upper()}{told[1:]}. Medians; 90th percentiles: --json", "bold")
         for note in _notes(total):
             screen.line(f"! {note}", "yellow")
@@ -61,7 +63,7 @@ def stats(
             ]
             screen.table((by, "calls", "cost", "tokens"), rows)
 
-    invocation.render(answer, tell)
+    invocation.answer(told, tell, run=one, view=figures.StatsView(usage=used, phases=phases))
 
 
 _WAITS: "dict[For, str]" = {

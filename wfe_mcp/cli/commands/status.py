@@ -1,14 +1,12 @@
 """``wfe-mcp status``: the open runs of a project, or one run: who acts next, its phases, what to do."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-
-if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
+from wfe_mcp.cli.terminal.screen import Screen
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the open runs of this project.")]
 Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, not only the open ones.")]
@@ -35,7 +33,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         shown = answer.view if isinstance(answer.view, RunView | RunList) else RunList(runs=())
         answer = answer.showing(replace(shown, page=page))
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import decisions_table, render_status, runs_table
 
         record = invocation.record(answer.run)
@@ -56,7 +54,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
     invocation.render(answer, show)
 
 
-def _nothing_open(invocation: Invocation, screen: "Screen") -> None:
+def _nothing_open(invocation: Invocation, screen: Screen) -> None:
     if invocation.project.is_git or (invocation.project.root / ".wfe").is_dir():
         screen.line("No open runs.")
         screen.next("wfe-mcp templates list")

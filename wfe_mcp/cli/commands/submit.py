@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
+from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
 from wfe_mcp.core.paths import PhasePath
 
 File = Annotated[str, typer.Option("--path", "--file", metavar="FILE", help="The artifact: .json, .md or a folder.")]
 Attempt = Annotated[int | None, typer.Option("--attempt", metavar="N", help="Refuse unless this attempt is open.")]
-Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
 Attach = Annotated[
     list[str] | None,
     typer.Option("--attach", metavar="FILE", help="A file of the project to keep as proof; repeatable."),

@@ -9,12 +9,12 @@ import typer
 from wfe_mcp.cli.commands.import_work import Format, write_work
 from wfe_mcp.cli.commands.template_versions import tell_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.workspace.files.named import named_file
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.errors import Detail
     from wfe_mcp.importers import ImportedPlan, ImportedSettings
 
@@ -74,8 +74,6 @@ def import_file(
 
 def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, to: str) -> None:
     """Write the plan where a phase or a start can read it. A file with other content is not replaced."""
-    from wfe_mcp.views.envelope import Envelope
-
     target = Path(to) if to else invocation.engine.root / ".wfe" / "plans" / f"{source.stem}.json"
     text = json.dumps(imported.plan, indent=2, ensure_ascii=False) + "\n"
     with named_file(target, "written", "Name another file with --to."):
@@ -96,9 +94,8 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
     tasks = sum(len(milestone["tasks"]) for milestone in milestones)
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
-    answer = Envelope(True, summary=summary, data=data | ({"not_carried": lost} if lost else {}))
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         for problem in quality["problems"]:
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
@@ -106,12 +103,11 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         screen.line(f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, data=data | ({"not_carried": lost} if lost else {}))
 
 
 def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None:
     """Show the configuration; the user decides where it goes."""
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.template_import import start_command
 
     start = start_command(imported)
@@ -123,9 +119,8 @@ def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None
     )
     data: dict[str, Any] = {"format": imported.format, "settings": imported.settings(), "toml": toml}
     more = {"inputs": imported.inputs, "not_carried": lost}
-    answer = Envelope(True, summary=summary, data=data | {key: value for key, value in more.items() if value})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         screen.line(toml)
         if start:
@@ -133,7 +128,7 @@ def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, data=data | {key: value for key, value in more.items() if value})
 
 
 def _what(imported: "ImportedSettings") -> str:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import PinFd
+from wfe_mcp.cli.terminal.options import PinFd, TemplateName
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.templates.catalogue import Offer
     from wfe_mcp.engine.templates.versions import KeptVersion
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
 NewName = Annotated[str, typer.Argument(metavar="NEW_NAME", help="The name of the copy.")]
 Version = Annotated[str, typer.Option("--version", metavar="TEXT", help="The copy's version; else the original's.")]
 File = Annotated[
@@ -25,14 +24,14 @@ File = Annotated[
 Other = Annotated[str, typer.Argument(metavar="[OTHER]", help="The template to compare with; else its origin.")]
 
 
-def clone(invocation: Invocation, name: Name, new_name: NewName, version: Version = "") -> None:
+def clone(invocation: Invocation, name: TemplateName, new_name: NewName, version: Version = "") -> None:
     """Copy a template under a new name."""
     from wfe_mcp.engine.templates.versions import clone as copy
 
     tell_kept(invocation, copy(invocation.engine, name, new_name, version), f"Copied {name} to {new_name}.")
 
 
-def edit(invocation: Invocation, name: Name, file: File = "") -> None:
+def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
     """Create a new version of a template.
 
     The old version and its runs are not changed.
@@ -47,21 +46,21 @@ def edit(invocation: Invocation, name: Name, file: File = "") -> None:
     tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}; {base.version} is unchanged.")
 
 
-def diff(invocation: Invocation, name: Name, other: Other = "") -> None:
+def diff(invocation: Invocation, name: TemplateName, other: Other = "") -> None:
     """Compare a template with its origin, or with another one."""
     from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.views import authoring
 
     answer = authoring.diff(invocation.engine, invocation.by, name, other)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         render_changes(screen, answer.shown(authoring.TemplateDiff).changes, 300)
 
     invocation.render(answer, tell)
 
 
-def default(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
+def default(invocation: Invocation, name: TemplateName, pin_fd: PinFd = None) -> None:
     """Make a template the first one in lists of this project.
 
     With NAME@VERSION, NAME starts that version from now on; that needs your PIN.
@@ -76,7 +75,7 @@ def default(invocation: Invocation, name: Name, pin_fd: PinFd = None) -> None:
     _say(invocation, name, f"{offer.name} is now the default, and starts version {offer.version}.", "default")
 
 
-def enable(invocation: Invocation, name: Name) -> None:
+def enable(invocation: Invocation, name: TemplateName) -> None:
     """Enable a disabled or archived template."""
     from wfe_mcp.engine.templates.versions import enable as put_in_use
 
@@ -84,7 +83,7 @@ def enable(invocation: Invocation, name: Name) -> None:
     _say(invocation, found, f"Enabled {found}.", "enabled")
 
 
-def disable(invocation: Invocation, name: Name) -> None:
+def disable(invocation: Invocation, name: TemplateName) -> None:
     """Start no run from a template until you enable it.
 
     Open runs continue.
@@ -95,7 +94,7 @@ def disable(invocation: Invocation, name: Name) -> None:
     _say(invocation, found, f"Disabled {found}. To enable it: wfe-mcp templates enable {found}", "disabled")
 
 
-def archive(invocation: Invocation, name: Name) -> None:
+def archive(invocation: Invocation, name: TemplateName) -> None:
     """Hide a template, or one version of it.
 
     Nothing is deleted, and open runs continue.
@@ -108,14 +107,12 @@ def archive(invocation: Invocation, name: Name) -> None:
 
 def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.model import plain
     from wfe_mcp.views.templates import kept_view
 
     view = kept_view(kept)
-    answer = Envelope(True, summary=summary, data=plain(view) | (more or {}))
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary, "bold")
         needs = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in plain(view.requires).items() if names)
         if needs:
@@ -134,13 +131,12 @@ def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: d
             screen.line(f"! .wfe/templates has another {kept.name}, which takes precedence.", "yellow")
         screen.next(f"wfe-mcp trust {kept.name}")
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, data=plain(view) | (more or {}))
 
 
 def _say(invocation: Invocation, name: str, summary: str, state: str) -> None:
-    from wfe_mcp.views.envelope import Envelope
 
-    invocation.render(Envelope(True, summary=summary, data={"template": name, "state": state}))
+    invocation.answer(summary, data={"template": name, "state": state})
 
 
 def _edited(base: "Offer") -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import TemplateName
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
@@ -15,14 +17,12 @@ from wfe_mcp.workspace.files.named import named_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.core.errors import Detail
     from wfe_mcp.views.model import JsonObject
     from wfe_mcp.workflow.lint import ProjectNames
 
 Query = Annotated[str, typer.Argument(metavar="[WORDS]", help="Only templates with these words.")]
 Everything = Annotated[bool, typer.Option("--all", help="Disabled and archived templates too.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
 FileOrName = Annotated[str, typer.Argument(metavar="FILE|NAME", help="A file or folder, else a template's name.")]
 AskTools = Annotated[bool, typer.Option("--tools", help="Ask its MCP servers for their tools.")]
 Target = Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write it; standard output without one.")]
@@ -35,7 +35,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
 
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         rows = [
             (
                 each.name,
@@ -55,7 +55,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
     invocation.render(answer, tell)
 
 
-def show(invocation: Invocation, name: Name) -> None:
+def show(invocation: Invocation, name: TemplateName) -> None:
     """Show a template: its inputs, phases, gates and versions."""
     from dataclasses import replace
 
@@ -68,7 +68,7 @@ def show(invocation: Invocation, name: Name) -> None:
     rows = tuple(version_row(record) for record in versions(invocation.engine, view.template["name"]))
     answer = answer.showing(replace(view, versions=rows))
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         _tell(screen, view.template, view.source, view.state)
         screen.table(
             ("version", "sha256", "from", "kept", "made from"),
@@ -99,22 +99,20 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
     _tell_faults(invocation, source, report.errors, report.warnings, requires_view(report.requires))
 
 
-def export(invocation: Invocation, name: Name, target: Target = "") -> None:
+def export(invocation: Invocation, name: TemplateName, target: Target = "") -> None:
     """Write a template as one JSON document, prompts included."""
     from wfe_mcp.engine.templates.catalogue import template_definition
-    from wfe_mcp.views.envelope import Envelope
 
     offer = template_definition(invocation.engine, name)
     text = json.dumps(offer.definition, indent=2, ensure_ascii=False)
     if not target:
-        answer = Envelope(True, summary=f"{name} {offer.version}", data={"template": offer.definition})
-        invocation.render(
-            answer, lambda _screen: print(text)
+        invocation.answer(
+            f"{name} {offer.version}", lambda _screen: print(text), data={"template": offer.definition}
         )  # not through the screen, which would change the bytes of a prompt
         return
     with named_file(target, "written"), Path(target).open("x", encoding="utf-8", newline="\n") as file:
         file.write(f"{text}\n")
-    invocation.render(Envelope(True, summary=f"{name} {offer.version} written to {target}", data={"path": target}))
+    invocation.answer(f"{name} {offer.version} written to {target}", data={"path": target})
 
 
 def _definition(invocation: Invocation, source: str) -> dict[str, Any]:
@@ -167,7 +165,7 @@ def _tell_faults(
         invocation.screen.line(f"  {each.path or '(whole)'}: {each.message}")
 
 
-def _tell(screen: "Screen", definition: "JsonObject", source: str, state: str) -> None:
+def _tell(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:
     where = f"{source}, {state}" if state else source
     screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
     if definition.get("description"):

@@ -6,9 +6,9 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import seconds_of
+from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.access.tokens import Token
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the token: ci, release-bot.")]
@@ -30,7 +30,6 @@ def create(
     """
     from wfe_mcp.core.errors import Refused, nearest_hint
     from wfe_mcp.engine.access.tokens import SCOPES, create_token
-    from wfe_mcp.views.envelope import Envelope
 
     if scope not in SCOPES:
         hint = nearest_hint(scope, SCOPES, f"One of: {', '.join(SCOPES)}.")
@@ -47,25 +46,22 @@ def create(
     ends = "" if made.expires_at is None else f", until {made.expires_at:%Y-%m-%d %H:%M} UTC"
     where = "every project" if everywhere else "this project"
     summary = f"Token {name} may {scope} in {where}{ends}. It is shown only now."
-    answer = Envelope(True, summary=summary, data=_row(made) | {"token": text})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.line(summary)
         screen.line(f"  {text}")
         screen.line("Send it as Authorization: Bearer TOKEN to http://localhost:PORT/api/v1 of wfe-mcp ui.")
 
-    invocation.render(answer, tell)
+    invocation.answer(summary, tell, data=_row(made) | {"token": text})
 
 
 def list_all(invocation: Invocation) -> None:
     """List the tokens; their text is not kept."""
     from wfe_mcp.engine.access.tokens import tokens
-    from wfe_mcp.views.envelope import Envelope
 
     rows = [_row(each) for each in tokens(invocation.engine)]
-    answer = Envelope(True, summary=f"{len(rows)} tokens", data={"tokens": rows})
 
-    def tell(screen: "Screen") -> None:
+    def tell(screen: Screen) -> None:
         screen.table(
             ("token", "scope", "project", "expires"),
             [(row["name"], row["scope"], row["project"] or "every project", row["expires_at"] or "-") for row in rows],
@@ -73,16 +69,15 @@ def list_all(invocation: Invocation) -> None:
         if not rows:
             screen.line("No tokens.")
 
-    invocation.render(answer, tell)
+    invocation.answer(f"{len(rows)} tokens", tell, data={"tokens": rows})
 
 
 def revoke(invocation: Invocation, name: Name) -> None:
     """Remove a token; the next request with it is refused."""
     from wfe_mcp.engine.access.tokens import revoke_token
-    from wfe_mcp.views.envelope import Envelope
 
     revoke_token(invocation.engine, invocation.by, name)
-    invocation.render(Envelope(True, summary=f"Token {name} is revoked.", data={"name": name}))
+    invocation.answer(f"Token {name} is revoked.", data={"name": name})
 
 
 def _row(token: "Token") -> dict[str, str]:

@@ -27,13 +27,12 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.templates.trust import give_trust
-    from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.trust import listing_data, trust_view, view_data
 
     wanted = names or []
     view = trust_view(invocation.engine, wanted)
     if view.is_empty and not wanted:
-        invocation.render(Envelope(True, summary="Nothing needs trust.", data={"trusted": []}))
+        invocation.answer("Nothing needs trust.", data={"trusted": []})
         return
     show_trust(invocation.screen, view)
     if pin_fd is None and not at_terminal():
@@ -50,7 +49,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     reviewed = f" Reviewed: {view.review.pending.where}." if view.review is not None else ""
     summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{reviewed}"
     trusted = [listing_data(each) for each in view.listings if each.pending in given]
-    invocation.render(Envelope(True, summary=summary, data={"trusted": trusted}))
+    invocation.answer(summary, data={"trusted": trusted})
 
 
 TemplateNames = Annotated[list[str], typer.Argument(metavar="NAME…", help="Templates, or kept versions NAME@VERSION.")]

@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.cli.terminal.options import seconds_of
+from wfe_mcp.cli.terminal.options import NoBrowser, seconds_of
 from wfe_mcp.cli.terminal.signals import stop_requested
 
 Port = Annotated[
     int | None,
     typer.Option("--port", metavar="N", min=0, max=65535, help="This port; else a free one."),
 ]
-NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 Idle = Annotated[
     str,
     typer.Option("--idle", metavar="DURATION", help="Stop after this long without a visitor when nothing waits: 30m."),
@@ -63,9 +62,7 @@ def ui(
 
 def _tell(invocation: Invocation, url: str, link: str, what: str) -> None:
     """``url``: the address alone; ``link``: with the code that opens a session, once."""
-    from wfe_mcp.views.envelope import Envelope
-
-    invocation.render(Envelope(True, summary=f"{link} {what}.", data={"url": url, "link": link}))
+    invocation.answer(f"{link} {what}.", data={"url": url, "link": link})
     invocation.screen.flush()
 
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
     from wfe_mcp.engine.integrity.verification import Verified
     from wfe_mcp.engine.maintenance.restore_log import SetBack
@@ -68,7 +68,6 @@ def verify(
     """
     from wfe_mcp.engine.integrity.decision_audit import SHORTEST_FINGERPRINT
     from wfe_mcp.engine.integrity.verification import verify as verified
-    from wfe_mcp.views.envelope import Envelope
 
     if approvals:
         from wfe_mcp.cli.commands.verify_approvals import verify_approvals
@@ -111,10 +110,13 @@ def verify(
     data |= {"notes": list(found.notes)} if found.notes else {}
     data |= {"pruned": found.pruned} if found.pruned else {}
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
-    envelope = Envelope(
-        not problems, run=found.runs[0] if run and found.runs else None, summary=told, error=error, data=data
+    invocation.answer(
+        told,
+        lambda screen: _show(screen, told, data),
+        run=found.runs[0] if run and found.runs else None,
+        error=error,
+        data=data,
     )
-    invocation.render(envelope, lambda screen: _show(screen, told, data))
 
 
 def _decisions(found: "Verified") -> dict[str, Any]:
@@ -179,7 +181,7 @@ def _view(found: "Discrepancy") -> dict[str, Any]:
     return view | ({"since": found.since.isoformat(timespec="seconds")} if found.since else {})
 
 
-def _show_decisions(screen: "Screen", said: dict[str, Any]) -> None:
+def _show_decisions(screen: Screen, said: dict[str, Any]) -> None:
     for one in said["signed"]:
         screen.line(f"Signed by {one['key']}: {plural(one['count'], 'decision')}")
     for one in said.get("imported", ()):
@@ -188,7 +190,7 @@ def _show_decisions(screen: "Screen", said: dict[str, Any]) -> None:
         screen.line(f"Unsigned (before signed decisions): {plural(said['unsigned'], 'event')}")
 
 
-def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
+def _show(screen: Screen, told: str, data: dict[str, Any]) -> None:
     screen.line(told, "red" if data["problems"] else "green")
     for one in data["problems"]:
         since = f" (after {one['since']})" if "since" in one else ""

@@ -3,18 +3,17 @@
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.integrity.proof_verification import Proven
 
 
 def verify_approvals(invocation: Invocation, run: str, require: list[str], base: str) -> None:
     """Report which approvals are proven; exit code 1 names each that is not."""
     from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
-    from wfe_mcp.views.envelope import Envelope
 
     found = verified(invocation.project.root, run, require, base)
     problems: list[dict[str, Any]] = [
@@ -38,9 +37,7 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     }
     data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
     data |= {"notes": list(found.notes)} if found.notes else {}
-    invocation.render(
-        Envelope(not problems, summary=told, error=error, data=data), lambda screen: _show(screen, told, data)
-    )
+    invocation.answer(told, lambda screen: _show(screen, told, data), error=error, data=data)
 
 
 def _view(one: "Proven") -> dict[str, Any]:
@@ -58,7 +55,7 @@ def _view(one: "Proven") -> dict[str, Any]:
     }
 
 
-def _show(screen: "Screen", told: str, data: dict[str, Any]) -> None:
+def _show(screen: Screen, told: str, data: dict[str, Any]) -> None:
     screen.line(told, "red" if data["problems"] else "green")
     for one in data["approvals"]:
         files = f": {', '.join(one['files'])}" if one["files"] else ""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Run
+from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
-    from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.views.feed import Happening
 
@@ -25,7 +25,7 @@ def watch(invocation: Invocation, run: Run) -> None:
     follow(invocation, run, shows_all=False)
     answer = answers.status(invocation.engine, invocation.by, run, "brief" if invocation.screen.as_json else "full")
 
-    def show(screen: "Screen") -> None:
+    def show(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import render_status
 
         record = invocation.record(run)

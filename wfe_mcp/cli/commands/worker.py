@@ -23,7 +23,6 @@ def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere =
     from wfe_mcp.cli.terminal.signals import stop_requested
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
-    from wfe_mcp.views.envelope import Envelope
 
     kinds = [kind for kind in queues.split(",") if kind] or list(QUEUES)
     # Not the engine of the invocation: that one acts for a terminal, which holds phases after its process has ended.
@@ -40,4 +39,4 @@ def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere =
     finally:
         engine.close()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."
-    invocation.render(Envelope(True, summary=summary, data={"handed_back": handed_back}))
+    invocation.answer(summary, data={"handed_back": handed_back})

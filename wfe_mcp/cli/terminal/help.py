@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,24 +20,11 @@ class _AsTyped:
         return value
 
 
-class _PlainOption(TyperOption):
-    def get_runtime_param(self) -> Any:
-        return _AsTyped()
-
-
-class _PlainArgument(TyperArgument):
-    def get_runtime_param(self) -> Any:
-        return _AsTyped()
-
-
 def _plain(parameters: list[Any]) -> list[Any]:
     """``parameters``, those of texts and flags as plain ones."""
     for each in parameters:
         if getattr(getattr(each, "type_descriptor", None), "annotation", None) in {str, bool}:
-            if isinstance(each, TyperOption):
-                each.__class__ = _PlainOption
-            elif isinstance(each, TyperArgument):
-                each.__class__ = _PlainArgument
+            each.get_runtime_param = _AsTyped
     return parameters
 
 

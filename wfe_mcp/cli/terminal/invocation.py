@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.model import JsonObject
     from wfe_mcp.workspace.system.location import Project
 
 DONE, REFUSED = 0, 1
@@ -122,6 +124,44 @@ class Invocation:
             return None
         with self.engine.store.read() as tx:
             return tx.find_run(self.engine.project_id, run)
+
+    def answer(
+        self,
+        summary: str,
+        show: Callable[[Screen], None] | None = None,
+        *,
+        run: str | None = None,
+        data: dict[str, Any] | None = None,
+        view: object = None,
+        error: Refused | None = None,
+    ) -> None:
+        """Answer with ``data``, or the JSON of ``view``; with ``error`` it is a refusal. ``show`` as in ``render``."""
+        from wfe_mcp.views.envelope import Envelope
+
+        self.render(Envelope(error is None, run, summary=summary, data=data or {}, view=view, error=error), show)
+
+    def outcome(self, phase: str | None, what: str, data: JsonObject | None = None) -> None:
+        """Answer that ``what``, a sentence, was done to the run or to ``phase``; the run now, and what comes next."""
+        from wfe_mcp.cli.terminal.render import run_is
+        from wfe_mcp.core.model import By
+        from wfe_mcp.core.paths import PhasePath
+        from wfe_mcp.views.envelopes import standing_of
+        from wfe_mcp.views.run_models import RunOutcome, RunView
+        from wfe_mcp.views.run_status import status
+
+        assert self.run is not None, "the command has named its run"
+        answer, found = status(self.engine, By(), self.run), standing_of(self.engine, self.run).loaded
+        summary = f'{what}. "{found.record.title}" {run_is(answer)}.'
+        answer = replace(answer.showing(RunOutcome(run=answer.shown(RunView), more=data or {})), summary=summary)
+        if phase is not None:
+            answer = replace(answer, phase=phase, state=str(found.state.current(PhasePath(phase)).status))
+        self.render(answer)
+
+    def controlled(self, answer: Envelope, what: str) -> None:
+        """Give the answer of a control command; its summary is ``what`` and the run."""
+        record = self.record(answer.run)
+        assert record is not None, "it was found"
+        self.render(replace(answer, summary=f'{what} {record.id} "{record.title}".'))
 
     def render(self, envelope: Envelope, show: Callable[[Screen], None] | None = None) -> None:
         """Give the answer. ``show`` writes it for people in place of the usual form."""

@@ -14,6 +14,13 @@ PinFd = Annotated[
     int | None,
     typer.Option("--pin-fd", metavar="N", help="Read the PIN from file descriptor N instead of asking for it."),
 ]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, or the first characters of their ids.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Kept with the revision.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")]
+Feedback = Annotated[str, typer.Option("--feedback", metavar="TEXT", help="What the next attempt must change.")]
+OfTemplate = Annotated[str, typer.Option("--template", metavar="NAME", help="Only runs of this template.")]
+TemplateName = Annotated[str, typer.Argument(metavar="NAME", help="The template, or one version: NAME@VERSION.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; kept in the log.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Stat = Annotated[bool, typer.Option("--stat", help="Of the change only the files, without their lines.")]

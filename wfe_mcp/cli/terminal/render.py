@@ -240,13 +240,14 @@ def decisions_table(screen: Screen, listed: RunList, now: datetime) -> None:
     """What waits for the user's decision, one a row, oldest first; what is unusual as far as the record tells."""
     screen.table(
         ("asked of you", "since", "unusual"),
-        [(each.question, screen.time(each.asked_at, now), _weights(each.unusual) or "-") for each in listed.decisions],
+        [(each.question, screen.time(each.asked_at, now), weights(each.unusual) or "-") for each in listed.decisions],
     )
     if listed.more_decisions:
         screen.line(f"{plural(listed.more_decisions, 'more decision')} in wfe-mcp ui", "dim")
 
 
-def _weights(unusual: Sequence[UnusualLine]) -> str:
+def weights(unusual: Sequence[UnusualLine]) -> str:
+    """How many unusual things have which weight."""
     counts = Counter(each.weight for each in unusual)
     return ", ".join(f"{count} {weight}" for weight, count in counts.items())
 

@@ -5,39 +5,14 @@ A command can hide what it does (a script, an alias, a variable), so this is no 
 
 import os
 
+from .words import words
+
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "fish"})
-_WRAPPERS = frozenset(
-    {
-        "sudo",
-        "doas",
-        "env",
-        "command",
-        "exec",
-        "nohup",
-        "time",
-        "nice",
-        "ionice",
-        "timeout",
-        "xargs",
-        "builtin",
-        "stdbuf",
-        "setsid",
-        "then",
-        "do",
-        "else",
-        "elif",
-        "if",
-        "while",
-        "until",
-        "!",
-        "{",
-        "}",
-        "fi",
-        "done",
-        "script",
-        "unbuffer",
-        "chronic",
-    }
+_WRAPPERS = words(
+    """
+    sudo doas env command exec nohup time nice ionice timeout xargs builtin stdbuf setsid then do else elif
+    if while until ! { } fi done script unbuffer chronic
+    """
 )
 _DEPTH = 6
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
-import os
 import secrets
 import threading
 from datetime import datetime, timedelta
@@ -30,6 +29,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.access.tokens import Token
+from wfe_mcp.workspace.files.durable import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,11 +64,7 @@ def begin_page(engine: Engine, port: int) -> PageKey:
     """A new key for the page at ``port``; it replaces that of an earlier page there."""
     file, key = _file(engine, port), secrets.token_bytes(32)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    with os.fdopen(number, "wb") as stream:
-        stream.write(key)
-    new.replace(file)
+    replace_file(file, key)
     return PageKey(file, key)
 
 

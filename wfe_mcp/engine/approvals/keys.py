@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.durable import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +141,9 @@ def write_key(database: Path, key: Ed25519PrivateKey, pin: str) -> KeyFile:
     )
     made = KeyFile(public_key=public_half(key), derivation=used, nonce=nonce.hex(), wrapped="0" * 96)
     made = made.model_copy(update={"wrapped": _cipher(kek).encrypt(nonce, key.private_bytes_raw(), made.bound()).hex()})
-    _write(key_path(database, made.key), json.dumps(made.model_dump(), indent=2) + "\n")
+    file = key_path(database, made.key)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(file, (json.dumps(made.model_dump(), indent=2) + "\n").encode())
     return made
 
 
@@ -224,19 +227,3 @@ def _cipher(kek: bytes) -> ChaCha20Poly1305:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     return ChaCha20Poly1305(kek)
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace the file in one step; its user alone may read it."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise

@@ -9,6 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,19 +19,11 @@ if TYPE_CHECKING:
 
 Given = dict[str, Any]
 
-NETWORK = (
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "NODE_EXTRA_CA_CERTS",
-    "NODE_USE_SYSTEM_CA",
+NETWORK = words(
+    """
+    HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy SSL_CERT_FILE
+    SSL_CERT_DIR NODE_EXTRA_CA_CERTS NODE_USE_SYSTEM_CA
+    """
 )
 """Variables that an agent needs to reach its vendor through a proxy; none is a key."""
 

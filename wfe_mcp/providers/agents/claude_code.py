@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wfe_mcp.core.words import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
@@ -65,19 +66,19 @@ _STATUSES: dict[int, FaultKind] = {
 }
 
 
+def _printing(connection: Connection) -> list[str]:
+    """One turn that prints its records."""
+    return ["-p", "--output-format", "stream-json", "--verbose", *listed("--model", connection.model or None)]
+
+
 def _arguments(connection: Connection, task: Task) -> list[str]:
     options = connection.options
     writes = connection.fs_ability == "local-write"
     named = [theirs for tool in task.tools for theirs in _OURS.get(tool.name, ())]
     allowed = named or options.get("allowed_tools", (*_READING, "Write", "Edit") if writes else _READING)
-    model = ["--model", connection.model] if connection.model else []
     folders = words_of(options.get("add_dirs"))
     return [
-        "-p",
-        "--output-format",
-        "stream-json",
-        "--verbose",
-        *model,
+        *_printing(connection),
         "--permission-mode",
         str(options.get("permission_mode", "acceptEdits" if writes else "default")),
         *listed("--allowedTools", allowed),
@@ -92,13 +93,8 @@ def _arguments(connection: Connection, task: Task) -> list[str]:
 
 def _alone(connection: Connection) -> list[str]:
     """Without settings of user and project, memory files, hooks, skills, plugins, MCP servers and tools."""
-    model = ["--model", connection.model] if connection.model else []
     return [
-        "-p",
-        "--output-format",
-        "stream-json",
-        "--verbose",
-        *model,
+        *_printing(connection),
         "--setting-sources",
         "",
         "--strict-mcp-config",
@@ -187,17 +183,12 @@ def _result(record: Given) -> Iterator[Heard]:
 CLAUDE_CODE = Agent(
     program=("claude",),
     key="ANTHROPIC_API_KEY",
-    variables=(
-        *NETWORK,
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_AUTH_TOKEN",
-        "ANTHROPIC_BASE_URL",
-        "ANTHROPIC_MODEL",
-        "CLAUDE_CONFIG_DIR",
-        "CLAUDE_CODE_OAUTH_TOKEN",
-        "CLAUDE_CODE_USE_BEDROCK",
-        "CLAUDE_CODE_USE_VERTEX",
-        "CLAUDE_CODE_GIT_BASH_PATH",
+    variables=NETWORK
+    + words(
+        """
+            ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL ANTHROPIC_MODEL CLAUDE_CONFIG_DIR
+            CLAUDE_CODE_OAUTH_TOKEN CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX CLAUDE_CODE_GIT_BASH_PATH
+        """
     ),
     options=(
         "permission_mode",

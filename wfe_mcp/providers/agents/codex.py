@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from wfe_mcp.core.words import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
@@ -36,15 +37,14 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, Task
 
 
+_EXEC = ("exec", "--json", "--skip-git-repo-check", "--color", "never")
+
+
 def _arguments(connection: Connection, _task: Task) -> list[str]:
     options = connection.options
     sandbox = "workspace-write" if connection.fs_ability == "local-write" else "read-only"
     return [
-        "exec",
-        "--json",
-        "--skip-git-repo-check",
-        "--color",
-        "never",
+        *_EXEC,
         "--sandbox",
         str(options.get("sandbox", sandbox)),
         *listed("--model", connection.model or None),
@@ -55,18 +55,11 @@ def _arguments(connection: Connection, _task: Task) -> list[str]:
     ]
 
 
-_OFF = (
-    "shell_tool",
-    "unified_exec",
-    "view_image",
-    "hooks",
-    "plugins",
-    "apps",
-    "goals",
-    "multi_agent",
-    "browser_use",
-    "computer_use",
-    "image_generation",
+_OFF = words(
+    """
+    shell_tool unified_exec view_image hooks plugins apps goals multi_agent browser_use computer_use
+    image_generation
+    """
 )
 """Its features by which a model could act or read, or others could speak to it."""
 _ALONE = (
@@ -91,11 +84,7 @@ def _alone(connection: Connection) -> list[str]:
         if setting.startswith(_VENDORS_KEYS) and not setting.startswith(_INSTRUCTING)
     ]
     return [
-        "exec",
-        "--json",
-        "--skip-git-repo-check",
-        "--color",
-        "never",
+        *_EXEC,
         "--sandbox",
         "read-only",
         "--ignore-user-config",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
+from wfe_mcp.core.words import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
@@ -170,17 +171,12 @@ def _result(record: Given) -> Iterator[Heard]:
 GEMINI_CLI = Agent(
     program=("gemini",),
     key="GEMINI_API_KEY",
-    variables=(
-        *NETWORK,
-        "GEMINI_API_KEY",
-        "GOOGLE_API_KEY",
-        "GOOGLE_GEMINI_BASE_URL",
-        "GOOGLE_CLOUD_PROJECT",
-        "GOOGLE_CLOUD_LOCATION",
-        "GOOGLE_GENAI_USE_VERTEXAI",
-        "GOOGLE_GENAI_USE_GCA",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GEMINI_CLI_HOME",
+    variables=NETWORK
+    + words(
+        """
+            GEMINI_API_KEY GOOGLE_API_KEY GOOGLE_GEMINI_BASE_URL GOOGLE_CLOUD_PROJECT GOOGLE_CLOUD_LOCATION
+            GOOGLE_GENAI_USE_VERTEXAI GOOGLE_GENAI_USE_GCA GOOGLE_APPLICATION_CREDENTIALS GEMINI_CLI_HOME
+        """
     ),
     options=("approval_mode", "sandbox", "allowed_tools", "include_directories", "mcp_servers"),
     install="npm install -g @google/gemini-cli",

@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.files.durable import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -121,8 +121,4 @@ def _give_back(login: _Lent) -> None:
     renewed = login.path.read_bytes()
     with suppress(OSError):  # the user's file is gone or cannot be written: they log in again
         if renewed and renewed != login.content and login.original.read_bytes() == login.content:
-            target = login.original.resolve()
-            new = target.with_name(f"{target.name}.{os.getpid()}.new")
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(renewed)
-            new.replace(target)
+            replace_file(login.original.resolve(), renewed)

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wfe_mcp.core.errors import Detail, nearest
+from wfe_mcp.core.errors import Detail, near_miss, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
+from wfe_mcp.core.words import words
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.known import Fields
@@ -31,29 +32,11 @@ if TYPE_CHECKING:
 MAX_SOURCE = EXPRESSION_CHARACTERS.most
 """Most characters of one expression."""
 
-_FUNCTIONS = (
-    "all",
-    "exists",
-    "exists_one",
-    "filter",
-    "map",
-    "has",
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "int",
-    "double",
-    "string",
-    "bool",
-    "type",
-    "timestamp",
-    "duration",
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getHours",
+_FUNCTIONS = words(
+    """
+    all exists exists_one filter map has size contains startsWith endsWith matches int double string bool
+    type timestamp duration getFullYear getMonth getDate getHours
+    """
 )
 """The CEL functions that templates may use."""
 
@@ -189,8 +172,7 @@ def _undeclared(name: str, source: str, scope: Scope, at: str) -> Detail:
 def _not_callable(name: str, at: str) -> Detail:
     if name in _FUNCTIONS:
         return Detail(at, f"the function {name!r} does not take these arguments", None, name)
-    near = nearest(name, _FUNCTIONS, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(_FUNCTIONS)}"
+    hint = near_miss(name, _FUNCTIONS, f"; there are {', '.join(_FUNCTIONS)}")
     return Detail(at, f"unknown function {name!r}{hint}", list(_FUNCTIONS), name)
 
 

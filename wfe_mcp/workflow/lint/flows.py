@@ -10,7 +10,7 @@
 
 from typing import Any, cast
 
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, near_miss
 from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.lint.report import LintFindings, LintReport
 from wfe_mcp.workflow.lint.scope import PhaseView
@@ -87,8 +87,7 @@ def _inputs(inner: Template, shape: FlowPhase | SubflowRule, at: str, found: Lin
     if "additionalProperties" not in schema:
         for name in shape.with_:
             if name not in properties:
-                near = nearest(name, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = near_miss(name, known)
                 found.error(
                     f"{at}/with/{name}", f"template {shape.template!r} has no input {name!r}{hint}", list(known), name
                 )

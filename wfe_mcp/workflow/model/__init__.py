@@ -3,7 +3,7 @@
 Source: design §5. ``schemas/template.schema.json`` and the reference are generated from these models.
 """
 
-from wfe_mcp.workflow.model.base import LOOP_KEY, ROOTS, Shape, duration_s
+from wfe_mcp.workflow.model.base import LOOP_KEY, Shape, duration_s
 from wfe_mcp.workflow.model.gates import (
     ApprovalGate,
     CommandGate,
@@ -25,17 +25,12 @@ from wfe_mcp.workflow.model.phases import (
     FlowPhase,
     ForEach,
     Handed,
-    HttpCall,
     HumanPhase,
-    LlmCall,
     LlmPhase,
     LoopPhase,
-    Output,
     Phase,
     Step,
-    StepOutput,
     StepsPhase,
-    Until,
 )
 from wfe_mcp.workflow.model.rules import (
     BackoffRule,
@@ -43,7 +38,6 @@ from wfe_mcp.workflow.model.rules import (
     CompensateRule,
     FailureRule,
     GotoRule,
-    NextStep,
     OnFail,
     PauseRule,
     Retry,
@@ -52,12 +46,11 @@ from wfe_mcp.workflow.model.rules import (
     SubflowRule,
     WaitHumanRule,
 )
-from wfe_mcp.workflow.model.template import Limits, Role, Template, Webhook, all_phases
+from wfe_mcp.workflow.model.template import Role, Template, all_phases
 
 __all__ = [
     "BUILTINS",
     "LOOP_KEY",
-    "ROOTS",
     "SERVER_TOOLS",
     "AgentPhase",
     "ApprovalGate",
@@ -77,16 +70,11 @@ __all__ = [
     "GitGate",
     "GotoRule",
     "Handed",
-    "HttpCall",
     "HumanPhase",
-    "Limits",
-    "LlmCall",
     "LlmPhase",
     "LoopPhase",
-    "NextStep",
     "OnFail",
     "OpinionGate",
-    "Output",
     "PauseRule",
     "Phase",
     "PluginGate",
@@ -96,14 +84,11 @@ __all__ = [
     "Role",
     "Shape",
     "Step",
-    "StepOutput",
     "StepRetry",
     "StepsPhase",
     "SubflowRule",
     "Template",
-    "Until",
     "WaitHumanRule",
-    "Webhook",
     "all_phases",
     "duration_s",
 ]

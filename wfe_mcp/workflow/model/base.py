@@ -24,55 +24,25 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import word_set
 
 T = TypeVar("T")
 
 ROOTS = ("inputs", "vars", "artifacts", "run", "phase", "item", "env")
 """The names every expression can begin with (design §5)."""
 
-RESERVED_WORDS = frozenset(
-    {
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    }
+RESERVED_WORDS = word_set(
+    """
+    true false null in as break const continue else for function if import let loop package namespace return
+    var void while
+    """
 )
 """CEL refuses these as names."""
 
-CEL_TYPES = frozenset(
-    {
-        "bool",
-        "bytes",
-        "double",
-        "duration",
-        "dyn",
-        "int",
-        "list",
-        "map",
-        "null_type",
-        "string",
-        "timestamp",
-        "type",
-        "uint",
-    }
+CEL_TYPES = word_set(
+    """
+    bool bytes double duration dyn int list map null_type string timestamp type uint
+    """
 )
 """The names of CEL types; a loop's item cannot have one."""
 
@@ -98,6 +68,11 @@ class Shape(BaseModel):
     """One object of a template: closed, frozen, strict."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+
+
+def optional(default: T, meaning: str, **limits: Any) -> T:
+    """A key that a template may leave out. ``meaning``: the text of the reference page."""
+    return Field(default=default, description=meaning, **limits)
 
 
 Many = Annotated[tuple[T, ...], Field(strict=False)]

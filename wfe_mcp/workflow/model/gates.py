@@ -4,7 +4,19 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, Tag
 
-from wfe_mcp.workflow.model.base import Condition, Duration, Json, Label, Many, Prompt, Shape, Text, choice, tagged
+from wfe_mcp.workflow.model.base import (
+    Condition,
+    Duration,
+    Json,
+    Label,
+    Many,
+    Prompt,
+    Shape,
+    Text,
+    choice,
+    optional,
+    tagged,
+)
 
 
 def _is_exit_code(value: object) -> bool:
@@ -47,7 +59,7 @@ class ExprGate(Shape):
     assert_: Condition = Field(
         alias="assert", description="The condition, exactly one `${…}`. It sees the revision under judgement."
     )
-    message: Text | None = Field(default=None, description="What the agent reads when the condition is false.")
+    message: Text | None = optional(None, "What the agent reads when the condition is false.")
 
 
 class FilesGate(Shape):
@@ -56,23 +68,15 @@ class FilesGate(Shape):
     kind: Literal["files"] = Field(
         description="`files`: compares the project's files with those at the start; `.wfe/` never counts."
     )
-    exist: Many[Text] = Field(default=(), description="Globs; each must match at least one file.")
-    unchanged: Many[Text] = Field(
-        default=(), description="Globs; no matching file may be modified, created or deleted."
+    exist: Many[Text] = optional((), "Globs; each must match at least one file.")
+    unchanged: Many[Text] = optional((), "Globs; no matching file may be modified, created or deleted.")
+    within: Many[Text] = optional(
+        (), "Globs; every changed file must match one of them. Where it is empty, no file may change."
     )
-    within: Many[Text] = Field(
-        default=(),
-        description="Globs; every changed file must match one of them. Where it is empty, no file may change.",
-    )
-    changed: Many[Text] = Field(
-        default=(), description="Globs; at least one changed file must match one of them. `**` is any file."
-    )
-    changed_outside: Many[Text] = Field(
-        default=(), description="Globs; at least one changed file must match none of them."
-    )
-    since: Literal["phase", "run"] = Field(
-        default="phase",
-        description="The start that changes count from: of this `phase` (retries included), or of the `run`.",
+    changed: Many[Text] = optional((), "Globs; at least one changed file must match one of them. `**` is any file.")
+    changed_outside: Many[Text] = optional((), "Globs; at least one changed file must match none of them.")
+    since: Literal["phase", "run"] = optional(
+        "phase", "The start that changes count from: of this `phase` (retries included), or of the `run`."
     )
 
 
@@ -80,12 +84,10 @@ class GitGate(Shape):
     """The repository must be in a certain state."""
 
     kind: Literal["git"] = Field(description="`git`: the state of the repository.")
-    clean: bool = Field(default=False, description="Nothing is uncommitted; `.wfe/` does not count.")
-    branch: Text | None = Field(default=None, description="The branch that must be checked out; globs are allowed.")
-    one_commit: bool = Field(default=False, description="Exactly one commit was added since the attempt's start.")
-    message: Text | None = Field(
-        default=None, description="The first line of the newest commit must begin with this text."
-    )
+    clean: bool = optional(False, "Nothing is uncommitted; `.wfe/` does not count.")
+    branch: Text | None = optional(None, "The branch that must be checked out; globs are allowed.")
+    one_commit: bool = optional(False, "Exactly one commit was added since the attempt's start.")
+    message: Text | None = optional(None, "The first line of the newest commit must begin with this text.")
     fast_forward: Annotated[
         bool | str,
         *choice(
@@ -93,9 +95,8 @@ class GitGate(Shape):
             _is_fast_forward,
             {"anyOf": [{"type": "boolean"}, {"type": "string", "minLength": 1}]},
         ),
-    ] = Field(
-        default=False,
-        description="`true`: HEAD descends from the commit at the attempt's start. A branch name: HEAD descends from it.",
+    ] = optional(
+        False, "`true`: HEAD descends from the commit at the attempt's start. A branch name: HEAD descends from it."
     )
 
 
@@ -103,10 +104,8 @@ class ReportGate(Shape):
     """The submitted report must have a certain status."""
 
     kind: Literal["report"] = Field(description="`report`: judges the `status` and `role` of the submitted report.")
-    role: Label | None = Field(
-        default=None, description="The role the report must come from, one of the template's `roles`."
-    )
-    status: str = Field(default="pass", min_length=1, description="The status the report must have.")
+    role: Label | None = optional(None, "The role the report must come from, one of the template's `roles`.")
+    status: str = optional("pass", "The status the report must have.", min_length=1)
 
 
 class Expect(Shape):
@@ -119,18 +118,15 @@ class Expect(Shape):
             _is_exit_code,
             {"anyOf": [{"type": "integer"}, {"const": "nonzero"}]},
         ),
-    ] = Field(
-        default=None,
-        description='A number or `"nonzero"`. Default: 0; any exit code where `fails` or `failing_tests` is given.',
-    )
-    fails: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = Field(
-        default=None,
-        description="Ids or globs of tests; each must be among the failing tests. Other tests may fail too. In a name "
+    ] = optional(None, 'A number or `"nonzero"`. Default: 0; any exit code where `fails` or `failing_tests` is given.')
+    fails: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = optional(
+        None,
+        "Ids or globs of tests; each must be among the failing tests. Other tests may fail too. In a name "
         "from an expression, `*` is an ordinary character.",
     )
-    passes: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = Field(
-        default=None,
-        description="Ids or globs of tests; each must be among the tests that passed. In a name from an expression, `*` "
+    passes: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = optional(
+        None,
+        "Ids or globs of tests; each must be among the tests that passed. In a name from an expression, `*` "
         "is an ordinary character.",
     )
     failing_tests: Annotated[
@@ -146,20 +142,15 @@ class Expect(Shape):
                 ]
             },
         ),
-    ] = Field(
-        default=None,
-        description='Tests that must fail: exactly this number, the ones with these ids or globs, or `"some"`.',
-    )
-    min_tests: int | None = Field(
-        default=None, ge=1, description="At least this many tests must have run; skipped ones did not."
-    )
-    no_new_skips: bool = Field(
-        default=False,
-        description="No more tests are skipped than when this check last passed before the run, else first ran in it; "
+    ] = optional(None, 'Tests that must fail: exactly this number, the ones with these ids or globs, or `"some"`.')
+    min_tests: int | None = optional(None, "At least this many tests must have run; skipped ones did not.", ge=1)
+    no_new_skips: bool = optional(
+        False,
+        "No more tests are skipped than when this check last passed before the run, else first ran in it; "
         "without an earlier result, that is noted.",
     )
-    coverage_floor: float | None = Field(default=None, ge=0, le=100, description="Least line coverage in percent.")
-    max_duration: Duration | None = Field(default=None, description="The check may take at most this long.")
+    coverage_floor: float | None = optional(None, "Least line coverage in percent.", ge=0, le=100)
+    max_duration: Duration | None = optional(None, "The check may take at most this long.")
 
 
 class CommandGate(Shape):
@@ -167,15 +158,15 @@ class CommandGate(Shape):
 
     kind: Literal["command"] = Field(description="`command`: runs a check of the project's configuration.")
     check: Label = Field(description="The name of the check; its command line is in trusted configuration.")
-    if_missing: Literal["fail", "note"] = Field(
-        default="fail", description="When the project has no such check: `fail`, or only `note` it in the evidence."
+    if_missing: Literal["fail", "note"] = optional(
+        "fail", "When the project has no such check: `fail`, or only `note` it in the evidence."
     )
-    level: Literal["worktree", "checkout", "sandbox", "runner"] | None = Field(
-        default=None,
-        description="The least level of evidence: where the check must have run. `worktree` says that the agent's own folder "
+    level: Literal["worktree", "checkout", "sandbox", "runner"] | None = optional(
+        None,
+        "The least level of evidence: where the check must have run. `worktree` says that the agent's own folder "
         "is enough; `checkout`, `sandbox`, `runner` ask for more.",
     )
-    expect: Expect = Field(default=Expect(), description="The required result; by default exit code 0.")
+    expect: Expect = optional(Expect(), "The required result; by default exit code 0.")
 
 
 class OpinionGate(Shape):
@@ -183,39 +174,38 @@ class OpinionGate(Shape):
 
     kind: Literal["opinion"] = Field(description="`opinion`: typed reviews by other models.")
     reviewers: Many[Label] = Field(min_length=1, description="Roles of the template, each one review.")
-    quorum: int = Field(default=1, ge=1, description="How many reviews must say `pass`; `concerns` does not count.")
-    if_missing: Literal["fail", "note"] = Field(
-        default="fail",
-        description="When no reviewer is configured in the project: `fail`, or only `note` it in the evidence.",
+    quorum: int = optional(1, "How many reviews must say `pass`; `concerns` does not count.", ge=1)
+    if_missing: Literal["fail", "note"] = optional(
+        "fail", "When no reviewer is configured in the project: `fail`, or only `note` it in the evidence."
     )
-    criteria: Prompt | None = Field(
-        default=None, description='What the reviewers should check: a text, or `{"file": "prompts/review.md"}`.'
+    criteria: Prompt | None = optional(
+        None, 'What the reviewers should check: a text, or `{"file": "prompts/review.md"}`.'
     )
-    images: Many[Text] = Field(
-        default=(),
-        description="Globs of images in the project that the reviewers also get, such as screenshots: "
+    images: Many[Text] = optional(
+        (),
+        "Globs of images in the project that the reviewers also get, such as screenshots: "
         '`["shots/*.png"]`; at most 8, of 5 MB each. The model of the reviewer must accept images.',
     )
-    allow_rewrite: bool = Field(
-        default=False,
-        description="Use what a reviewer suggests: before work it becomes the prompt of the next attempt, after work the next "
+    allow_rewrite: bool = optional(
+        False,
+        "Use what a reviewer suggests: before work it becomes the prompt of the next attempt, after work the next "
         "attempt gets it as feedback.",
     )
-    on_provider_error: Literal["warn", "block"] = Field(
-        default="block", description="When a reviewer cannot be reached: continue with a warning, or stop."
+    on_provider_error: Literal["warn", "block"] = optional(
+        "block", "When a reviewer cannot be reached: continue with a warning, or stop."
     )
-    max_attempts: int = Field(default=3, ge=1, le=20, description="Attempts to reach a reviewer, in total.")
+    max_attempts: int = optional(3, "Attempts to reach a reviewer, in total.", ge=1, le=20)
 
 
 class ApprovalGate(Shape):
     """The user approves, bound to the sha256 of the revision."""
 
     kind: Literal["approval"] = Field(description="`approval`: the user must approve exactly these bytes.")
-    assurance: Literal["agent", "client", "human", "passkey"] = Field(
-        default="human", description="The least assurance of the approval's channel."
+    assurance: Literal["agent", "client", "human", "passkey"] = optional(
+        "human", "The least assurance of the approval's channel."
     )
-    expires: Duration | None = Field(default=None, description="An approval is void after this time.")
-    phrase: str | None = Field(default=None, min_length=1, description="A phrase the user must type.")
+    expires: Duration | None = optional(None, "An approval is void after this time.")
+    phrase: str | None = optional(None, "A phrase the user must type.", min_length=1)
 
 
 class PluginGate(Shape):
@@ -227,9 +217,7 @@ class PluginGate(Shape):
     use: str = Field(
         min_length=1, description="Its name, `namespace.name`, from the entry-point group `wfe_mcp.gates`."
     )
-    with_: Json[dict[str, Any]] = Field(
-        default={}, alias="with", description="The gate's settings, defined by the package."
-    )
+    with_: Json[dict[str, Any]] = optional({}, "The gate's settings, defined by the package.", alias="with")
 
 
 Gate = Annotated[

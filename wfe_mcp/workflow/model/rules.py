@@ -4,29 +4,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, tagged
+from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, optional, tagged
 
 
 class Retry(Shape):
     """Attempts before the rules of ``on_fail``."""
 
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
-    backoff: Literal["none", "exponential"] = Field(
-        default="none", description="Wait between attempts, longer each time."
-    )
-    initial: Duration = Field(default="2s", description="The first wait.")
-    max: Duration = Field(default="60s", description="The longest wait.")
+    max_attempts: int = optional(3, "Attempts in total, of this iteration.", ge=1)
+    backoff: Literal["none", "exponential"] = optional("none", "Wait between attempts, longer each time.")
+    initial: Duration = optional("2s", "The first wait.")
+    max: Duration = optional("60s", "The longest wait.")
 
 
 class StepRetry(Shape):
     """Retries of one step, within one attempt of its phase, also when the effect is uncertain."""
 
-    max_attempts: int = Field(default=3, ge=1, le=100, description="Attempts in total.")
-    backoff: Literal["none", "fixed", "linear", "exponential"] = Field(
-        default="exponential", description="How the wait between attempts grows: not at all, by `initial`, or doubling."
+    max_attempts: int = optional(3, "Attempts in total.", ge=1, le=100)
+    backoff: Literal["none", "fixed", "linear", "exponential"] = optional(
+        "exponential", "How the wait between attempts grows: not at all, by `initial`, or doubling."
     )
-    initial: Duration = Field(default="1s", description="The first wait.")
-    max: Duration = Field(default="60s", description="The longest wait.")
+    initial: Duration = optional("1s", "The first wait.")
+    max: Duration = optional("60s", "The longest wait.")
 
 
 FailedStage = Annotated[
@@ -42,7 +40,7 @@ class RetryRule(Shape):
     """Open a new attempt."""
 
     do: Literal["retry"] = Field(description="`retry`: a new attempt with feedback.")
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
+    max_attempts: int = optional(3, "Attempts in total, of this iteration.", ge=1)
     stage: FailedStage = None
 
 
@@ -51,7 +49,7 @@ class GotoRule(Shape):
 
     do: Literal["goto"] = Field(description="`goto`: back to an earlier phase, as the next iteration.")
     phase: PhaseId = Field(description="The phase itself or an earlier one.")
-    max: int = Field(default=1, ge=1, description="Jumps by this rule in the whole run.")
+    max: int = optional(1, "Jumps by this rule in the whole run.", ge=1)
 
 
 class WaitHumanRule(Shape):
@@ -65,18 +63,17 @@ class SubflowRule(Shape):
 
     do: Literal["subflow"] = Field(description="`subflow`: run another template, then retry.")
     template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
-    with_: Json[dict[str, Any]] = Field(
-        default={}, alias="with", description="Its inputs; `phase.feedback` ends with why the phase failed."
+    with_: Json[dict[str, Any]] = optional(
+        {}, "Its inputs; `phase.feedback` ends with why the phase failed.", alias="with"
     )
-    max_attempts: int = Field(default=1, ge=1, description="How often, in this iteration.")
-    same_blocker: int = Field(
-        default=2,
+    max_attempts: int = optional(1, "How often, in this iteration.", ge=1)
+    same_blocker: int = optional(
+        2,
+        "How often it may report the same blocker (`blocker@1`) in the run; once more, and the next rule applies.",
         ge=1,
-        description="How often it may report the same blocker (`blocker@1`) in the run; once more, and the next rule applies.",
     )
-    definition: dict[str, Any] | None = Field(
-        default=None,
-        description="The template itself; embedded when a run starts, so that no later version changes it.",
+    definition: dict[str, Any] | None = optional(
+        None, "The template itself; embedded when a run starts, so that no later version changes it."
     )
 
 
@@ -90,9 +87,9 @@ class BackoffRule(Shape):
     """Retry after a growing wait."""
 
     do: Literal["backoff"] = Field(description="`backoff`: a new attempt after a wait that doubles.")
-    max_attempts: int = Field(default=3, ge=1, description="Attempts in total, of this iteration.")
-    initial: Duration = Field(default="2s", description="The first wait.")
-    max: Duration = Field(default="5m", description="The longest wait.")
+    max_attempts: int = optional(3, "Attempts in total, of this iteration.", ge=1)
+    initial: Duration = optional("2s", "The first wait.")
+    max: Duration = optional("5m", "The longest wait.")
     stage: FailedStage = None
 
 
@@ -131,12 +128,10 @@ OnFail = Annotated[
 class NextStep(Shape):
     """The next phase when this one completes; the first matching rule applies."""
 
-    if_: Condition | None = Field(
-        default=None, alias="if", description="The condition, exactly one `${…}`; without it the rule always matches."
+    if_: Condition | None = optional(
+        None, "The condition, exactly one `${…}`; without it the rule always matches.", alias="if"
     )
     goto: str = Field(description="The phase itself, an earlier phase, or `$complete` (top level only).")
-    max: int | None = Field(
-        default=None,
-        ge=1,
-        description="Jumps by this rule; beyond it, the run is blocked. Absent: `max_iterations` limits it.",
+    max: int | None = optional(
+        None, "Jumps by this rule; beyond it, the run is blocked. Absent: `max_iterations` limits it.", ge=1
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from wfe_mcp.workflow.model.base import Duration, Ident, Json, Label, Many, Shape, fault
+from wfe_mcp.workflow.model.base import Duration, Ident, Json, Label, Many, Shape, fault, optional
 from wfe_mcp.workflow.model.phases import Defaults, LoopPhase, Phase
 
 
@@ -20,30 +20,27 @@ def _version(value: str) -> str:
 class Limits(Shape):
     """Limits of a run."""
 
-    max_parallel: int = Field(default=1, ge=1, description="Phases worked at the same time.")
-    max_iterations: int = Field(default=10, ge=1, description="Iterations; beyond them, a jump blocks the run.")
-    max_invalid: int = Field(default=5, ge=1, description="Refused submissions before an attempt fails.")
-    timeout: Duration | None = Field(default=None, description="The run may take at most this long.")
-    max_cost: float | None = Field(
-        default=None, gt=0, description="Model calls may cost at most this much, in US dollars."
-    )
+    max_parallel: int = optional(1, "Phases worked at the same time.", ge=1)
+    max_iterations: int = optional(10, "Iterations; beyond them, a jump blocks the run.", ge=1)
+    max_invalid: int = optional(5, "Refused submissions before an attempt fails.", ge=1)
+    timeout: Duration | None = optional(None, "The run may take at most this long.")
+    max_cost: float | None = optional(None, "Model calls may cost at most this much, in US dollars.", gt=0)
 
 
 class Role(Shape):
     """A worker or reviewer."""
 
-    provider: Label | None = Field(
-        default=None,
-        description="The configured role (provider and model) that fills it; absent: the connected client.",
+    provider: Label | None = optional(
+        None, "The configured role (provider and model) that fills it; absent: the connected client."
     )
-    description: str = Field(default="", description="One line for readers.")
+    description: str = optional("", "One line for readers.")
 
 
 class Webhook(Shape):
     """A receiver of events."""
 
     url: str = Field(min_length=1, description="Where to post.")
-    events: Many[str] = Field(default=(), description="Event names; empty: all.")
+    events: Many[str] = optional((), "Event names; empty: all.")
 
 
 class Template(Shape):
@@ -54,23 +51,22 @@ class Template(Shape):
     version: Annotated[str, AfterValidator(_version), WithJsonSchema({"type": "string", "minLength": 1})] = Field(
         description="Any version text, such as `1.0.0`; a version is immutable."
     )
-    title: str = Field(default="", description="One line for readers.")
-    description: str = Field(default="", description="When to use it.")
-    default: bool = Field(default=False, description="Start this template when none is named.")
-    inputs: dict[str, Any] = Field(
-        default={"type": "object"},
-        description="A JSON Schema 2020-12 of the run's inputs; expressions use `inputs.<name>`.",
+    title: str = optional("", "One line for readers.")
+    description: str = optional("", "When to use it.")
+    default: bool = optional(False, "Start this template when none is named.")
+    inputs: dict[str, Any] = optional(
+        {"type": "object"}, "A JSON Schema 2020-12 of the run's inputs; expressions use `inputs.<name>`."
     )
-    roles: dict[Label, Role] = Field(default={}, description="Roles that phases and gates name.")
-    limits: Limits = Field(default=Limits(), description="Limits of a run.")
-    defaults: Defaults = Field(default=Defaults(), description="Defaults of phase keys.")
+    roles: dict[Label, Role] = optional({}, "Roles that phases and gates name.")
+    limits: Limits = optional(Limits(), "Limits of a run.")
+    defaults: Defaults = optional(Defaults(), "Defaults of phase keys.")
     phases: Many[Phase] = Field(min_length=1, description="The phases, in order.")
-    outputs: Json[dict[Ident, Any]] = Field(default={}, description="Values of the completed run by name.")
-    states: dict[Label, Many[Label]] = Field(
-        default={}, description="States of what a run works on, each with those it may move to; phases reach them."
+    outputs: Json[dict[Ident, Any]] = optional({}, "Values of the completed run by name.")
+    states: dict[Label, Many[Label]] = optional(
+        {}, "States of what a run works on, each with those it may move to; phases reach them."
     )
-    initial_state: Label | None = Field(default=None, description="The one of `states` that a run begins in.")
-    webhooks: Many[Webhook] = Field(default=(), description="Receivers of events.")
+    initial_state: Label | None = optional(None, "The one of `states` that a run begins in.")
+    webhooks: Many[Webhook] = optional((), "Receivers of events.")
 
 
 def all_phases(phases: Iterable[Phase]) -> Iterator[Phase]:

@@ -8,8 +8,9 @@ Rules:
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from wfe_mcp.workspace.config.table import Frozen, Table, optional
 from wfe_mcp.workspace.files.paths import path_fault
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -62,10 +63,8 @@ Word = Annotated[str, AfterValidator(_word)]
 Where = Literal["worktree", "checkout"]
 
 
-class FrozenCheck(BaseModel):
-    """A check as a run froze it at its start: plain JSON, so that no later edit of configuration reaches the run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class FrozenCheck(Frozen):
+    """A check as a run froze it at its start."""
 
     name: str
     argv: tuple[str, ...]
@@ -82,53 +81,46 @@ class FrozenCheck(BaseModel):
     network: bool = False
 
 
-class CheckSettings(BaseModel):
+class CheckSettings(Table):
     """One ``[checks.<name>]`` table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     argv: list[Word] = Field(
         min_length=1, description='The command as a list of words, run without a shell: `["pytest", "-q"]`.'
     )
-    cwd: ProjectPath | None = Field(
-        default=None, description='The folder to run it in, inside the project: `"backend"`. Else the project\'s own.'
+    cwd: ProjectPath | None = optional(
+        None, 'The folder to run it in, inside the project: `"backend"`. Else the project\'s own.'
     )
-    env: list[Variable] = Field(
-        default=[],
-        description='Names of variables that pass to it, never values: `["CI"]`. PATH, HOME and their like always pass.',
+    env: list[Variable] = optional(
+        [], 'Names of variables that pass to it, never values: `["CI"]`. PATH, HOME and their like always pass.'
     )
-    timeout: Duration = Field(
-        default="10m", description='The longest it may run: a number and `ms`, `s`, `m`, `h` or `d`, as in `"5m"`.'
+    timeout: Duration = optional(
+        "10m", 'The longest it may run: a number and `ms`, `s`, `m`, `h` or `d`, as in `"5m"`.'
     )
-    junit: ProjectPath | None = Field(
-        default=None,
-        description="The JUnit XML report that it writes: which tests ran, which failed. pytest is asked for one anyway.",
+    junit: ProjectPath | None = optional(
+        None, "The JUnit XML report that it writes: which tests ran, which failed. pytest is asked for one anyway."
     )
-    coverage: ProjectPath | None = Field(
-        default=None, description="The coverage report that it writes (Cobertura, JaCoCo, coverage.py, Istanbul, lcov)."
+    coverage: ProjectPath | None = optional(
+        None, "The coverage report that it writes (Cobertura, JaCoCo, coverage.py, Istanbul, lcov)."
     )
-    sarif: ProjectPath | None = Field(
-        default=None,
-        description="The scanner's report that it writes, SARIF or the tool's JSON; `\"-\"`: it prints it.",
+    sarif: ProjectPath | None = optional(
+        None, "The scanner's report that it writes, SARIF or the tool's JSON; `\"-\"`: it prints it."
     )
-    writes: list[str] = Field(
-        default=[],
-        description='Further files that it writes, as globs: `["build/**"]`. They do not count as a change of the files.',
+    writes: list[str] = optional(
+        [], 'Further files that it writes, as globs: `["build/**"]`. They do not count as a change of the files.'
     )
-    where: Where = Field(
-        default="worktree",
-        description="Where it runs: `worktree`, the folder that the agent works in, or `checkout`, a new folder with a copy of "
+    where: Where = optional(
+        "worktree",
+        "Where it runs: `worktree`, the folder that the agent works in, or `checkout`, a new folder with a copy of "
         "exactly the hashed tree, an empty HOME and no file that git ignores.",
     )
-    bring: list[ProjectPath] = Field(
-        default=[],
-        description='What else a checkout gets, as paths: `[".venv"]`, `["node_modules"]`. Folders are linked, files copied.',
+    bring: list[ProjectPath] = optional(
+        [], 'What else a checkout gets, as paths: `[".venv"]`, `["node_modules"]`. Folders are linked, files copied.'
     )
-    sandbox: bool = Field(
-        default=False,
-        description="Whether a checkout is also a sandbox (bubblewrap, Linux only): no network, and nothing else can be written.",
+    sandbox: bool = optional(
+        False,
+        "Whether a checkout is also a sandbox (bubblewrap, Linux only): no network, and nothing else can be written.",
     )
-    network: bool = Field(default=False, description="Whether the sandbox has the network.")
+    network: bool = optional(False, "Whether the sandbox has the network.")
 
     def fault(self) -> str:
         """Why the check cannot be used; empty when it can. Its keys may come from several files."""
@@ -143,18 +135,4 @@ class CheckSettings(BaseModel):
 
     def frozen(self, name: str) -> FrozenCheck:
         """The check with its name, as a run freezes it."""
-        return FrozenCheck(
-            name=name,
-            argv=tuple(self.argv),
-            cwd=self.cwd,
-            env=tuple(self.env),
-            timeout_s=seconds(self.timeout),
-            junit=self.junit,
-            coverage=self.coverage,
-            sarif=self.sarif,
-            writes=tuple(self.writes),
-            where=self.where,
-            bring=tuple(self.bring),
-            sandbox=self.sandbox,
-            network=self.network,
-        )
+        return FrozenCheck(name=name, timeout_s=seconds(self.timeout), **self.model_dump(exclude={"timeout"}))

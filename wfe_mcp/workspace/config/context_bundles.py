@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.checks import Name
+from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.files.folders import Folder, walk
 from wfe_mcp.workspace.files.paths import match_globs, parts_of, path_fault
 
@@ -52,26 +53,21 @@ Layer = Annotated[str, AfterValidator(_layer)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 
 
-class ContextSettings(BaseModel):
+class ContextSettings(Table):
     """One ``[context.<name>]`` table: a bundle of files and rules that templates give to a worker."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    files: list[Glob] = Field(
-        default=[], description='Files that are always handed over, as paths or globs: `["docs/standards/*.md"]`.'
+    files: list[Glob] = optional([], 'Files that are always handed over, as paths or globs: `["docs/standards/*.md"]`.')
+    layers: dict[Layer, list[Glob]] = optional(
+        {}, "Files of one layer, handed over in the scopes that name it; `_universal`: in each."
     )
-    layers: dict[Layer, list[Glob]] = Field(
-        default={}, description="Files of one layer, handed over in the scopes that name it; `_universal`: in each."
+    scopes: dict[Name, list[Name]] = optional(
+        {}, 'The layers of one scope: `api = ["domain", "web"]`. The template says which scope.'
     )
-    scopes: dict[Name, list[Name]] = Field(
-        default={}, description='The layers of one scope: `api = ["domain", "web"]`. The template says which scope.'
+    rules: list[Glob] = optional(
+        [], "Files of rules with ids (YAML, JSON or Markdown); `prefixes` chooses among the rules."
     )
-    rules: list[Glob] = Field(
-        default=[], description="Files of rules with ids (YAML, JSON or Markdown); `prefixes` chooses among the rules."
-    )
-    prefixes: dict[Layer, list[Prefix]] = Field(
-        default={},
-        description='How the ids of the rules of one scope begin: `api = ["API-"]`; `_universal`: in each. None: all rules.',
+    prefixes: dict[Layer, list[Prefix]] = optional(
+        {}, 'How the ids of the rules of one scope begin: `api = ["API-"]`; `_universal`: in each. None: all rules.'
     )
 
     @property

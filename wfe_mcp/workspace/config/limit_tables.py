@@ -6,10 +6,11 @@ The descriptions are the reference page's text: docs/reference/configuration.md 
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator
 
 from wfe_mcp.workspace.config.checks import Duration
 from wfe_mcp.workspace.config.provider_tables import Count
+from wfe_mcp.workspace.config.table import Table, optional
 from wfe_mcp.workspace.git.snapshot_limits import Limits
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
@@ -44,63 +45,52 @@ def _size(text: str) -> str:
 Size = Annotated[str, AfterValidator(_size)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class QueueSettings(_Table):
+class QueueSettings(Table):
     """One ``[queues.<name>]`` table: how many jobs of one kind this project runs at once."""
 
-    concurrency: Count | None = Field(default=None, description="Jobs at the same time, over all servers and workers.")
-    per_minute: Count | None = Field(default=None, description="Jobs that may begin in any minute.")
-    timeout: Duration | None = Field(
-        default=None,
-        description='The longest that one job may take: `"5m"`. Absent: 5 minutes for `llm` and `vision`, 10 for `agent`, none for the others, which have time-outs of their own.',
+    concurrency: Count | None = optional(None, "Jobs at the same time, over all servers and workers.")
+    per_minute: Count | None = optional(None, "Jobs that may begin in any minute.")
+    timeout: Duration | None = optional(
+        None,
+        'The longest that one job may take: `"5m"`. Absent: 5 minutes for `llm` and `vision`, 10 for `agent`, none for the others, which have time-outs of their own.',
     )
 
 
-class BudgetSettings(_Table):
+class BudgetSettings(Table):
     """``[budget]``: the caps on model calls. A call that could exceed a cap is not made; a person decides."""
 
-    cost_per_run: Amount | None = Field(
-        default=None,
-        description="US dollars that one run may cost. The smaller of this and the template's `limits.max_cost` counts.",
+    cost_per_run: Amount | None = optional(
+        None, "US dollars that one run may cost. The smaller of this and the template's `limits.max_cost` counts."
     )
-    cost_per_day: Amount | None = Field(
-        default=None,
-        description="US dollars in one day (UTC): of all projects when your own file says it, else of this project.",
+    cost_per_day: Amount | None = optional(
+        None, "US dollars in one day (UTC): of all projects when your own file says it, else of this project."
     )
-    tokens_per_run: Count | None = Field(default=None, description="Tokens of one run, input and output together.")
-    tokens_per_day: Count | None = Field(default=None, description="Tokens in one day, counted as `cost_per_day`.")
+    tokens_per_run: Count | None = optional(None, "Tokens of one run, input and output together.")
+    tokens_per_day: Count | None = optional(None, "Tokens in one day, counted as `cost_per_day`.")
 
 
-class OutageSettings(_Table):
+class OutageSettings(Table):
     """``[outage]``: what happens when a provider, and its fallbacks, do not answer."""
 
-    wait: Duration = Field(
-        default="2m",
-        description='How long a run is paused then before it continues automatically: `"2m"`. A provider\'s own retry time takes precedence.',
+    wait: Duration = optional(
+        "2m",
+        'How long a run is paused then before it continues automatically: `"2m"`. A provider\'s own retry time takes precedence.',
     )
 
 
-class CheckpointSettings(_Table):
+class CheckpointSettings(Table):
     """``[checkpoints]``: the size limits of checkpoints, and how long they are kept."""
 
-    keep: Count = Field(default=50, description="Checkpoints of one run whose files are kept; older ones go first.")
-    keep_for: Duration = Field(
-        default="30d",
-        description='How long the files of a run\'s checkpoints are kept after its end: `"30d"`. What was there before a rollback is kept twice as long.',
+    keep: Count = optional(50, "Checkpoints of one run whose files are kept; older ones go first.")
+    keep_for: Duration = optional(
+        "30d",
+        'How long the files of a run\'s checkpoints are kept after its end: `"30d"`. What was there before a rollback is kept twice as long.',
     )
-    file_limit: Size = Field(
-        default="10 MB", description='A file that git does not track is not saved when it is larger: `"10 MB"`.'
+    file_limit: Size = optional("10 MB", 'A file that git does not track is not saved when it is larger: `"10 MB"`.')
+    total_limit: Size = optional(
+        "200 MB", 'What git does not track is saved up to this size in one checkpoint, small folders first: `"200 MB"`.'
     )
-    total_limit: Size = Field(
-        default="200 MB",
-        description='What git does not track is saved up to this size in one checkpoint, small folders first: `"200 MB"`.',
-    )
-    file_count: Count = Field(
-        default=20_000, description="Files that git does not track and one checkpoint saves, small folders first."
-    )
+    file_count: Count = optional(20_000, "Files that git does not track and one checkpoint saves, small folders first.")
 
     def limits(self) -> Limits:
         """The limits of one snapshot."""

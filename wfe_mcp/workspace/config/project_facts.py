@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import words
 from wfe_mcp.workspace.config.found_checks import FoundCheck, found_checks
 from wfe_mcp.workspace.config.project_listing import Listing, list_project
 from wfe_mcp.workspace.config.stacks import Stack, stacks_of
@@ -35,23 +36,11 @@ LANGUAGES = {
 }
 """Language → the endings of its files."""
 
-MANIFESTS = (
-    "CMakeLists.txt",
-    "Cargo.toml",
-    "Gemfile",
-    "Makefile",
-    "build.gradle",
-    "build.gradle.kts",
-    "composer.json",
-    "go.mod",
-    "go.work",
-    "mix.exs",
-    "package.json",
-    "pom.xml",
-    "pyproject.toml",
-    "requirements.txt",
-    "setup.py",
-    "tsconfig.json",
+MANIFESTS = words(
+    """
+    CMakeLists.txt Cargo.toml Gemfile Makefile build.gradle build.gradle.kts composer.json go.mod go.work
+    mix.exs package.json pom.xml pyproject.toml requirements.txt setup.py tsconfig.json
+    """
 )
 MOST_FOLDERS = 50
 """At most so many folders are named, of the project and of a language."""

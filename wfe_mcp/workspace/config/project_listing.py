@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import word_set
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.git.command import run_git
 
@@ -26,29 +27,11 @@ MAX_DEPTH = 4
 
 MAX_FOLDERS = 2_000
 
-_SKIPPED = frozenset(
-    [
-        "node_modules",
-        "bower_components",
-        "vendor",
-        "third_party",
-        "target",
-        "dist",
-        "build",
-        "out",
-        "obj",
-        "coverage",
-        "htmlcov",
-        "__pycache__",
-        "site-packages",
-        "venv",
-        "env",
-        "virtualenv",
-        "Pods",
-        "DerivedData",
-        "_build",
-        "deps",
-    ]
+_SKIPPED = word_set(
+    """
+    node_modules bower_components vendor third_party target dist build out obj coverage htmlcov __pycache__
+    site-packages venv env virtualenv Pods DerivedData _build deps
+    """
 )
 _MAX_BYTES = 1_000_000
 

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator
 
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.checks import Duration, Name, Word, seconds
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault, origin_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
+from wfe_mcp.workspace.config.table import Frozen, Table, optional
 
 _SECRET_OPTION = re.compile(r"(?i)(api_?key|secret|password|authorization|(^|_)token)$")
 
@@ -60,54 +61,45 @@ Target = Annotated[str, AfterValidator(_target)]
 Kind = Annotated[ProviderKind, PlainValidator(as_kind, json_schema_input_type=str)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ProviderSettings(_Table):
+class ProviderSettings(Table):
     """One ``[providers.<name>]`` table: a provider's kind, its address, and where its key is."""
 
-    kind: Kind | None = Field(
-        default=None,
-        description=f"One of {', '.join(f'`{kind}`' for kind in KINDS)}, or the name of a provider that an installed package "
+    kind: Kind | None = optional(
+        None,
+        f"One of {', '.join(f'`{kind}`' for kind in KINDS)}, or the name of a provider that an installed package "
         "brings, such as `acme.models`; absent: the table's name says it.",
     )
-    enabled: bool = Field(default=True, description="`false`: no model of this provider is called.")
-    base_url: Annotated[str, AfterValidator(_address)] | None = Field(
-        default=None,
-        description="Another address than the vendor's: https, or http on this machine or to an origin that `[http] allow` "
+    enabled: bool = optional(True, "`false`: no model of this provider is called.")
+    base_url: Annotated[str, AfterValidator(_address)] | None = optional(
+        None,
+        "Another address than the vendor's: https, or http on this machine or to an origin that `[http] allow` "
         "names. That of a provider with a key counts in your own file only.",
     )
-    key: Annotated[str, AfterValidator(_key)] | None = Field(
-        default=None,
-        description='Where the key is, never the key: `"env:NAME"`, `"keyring"`, `"stored"` (encrypted in the database). '
+    key: Annotated[str, AfterValidator(_key)] | None = optional(
+        None,
+        'Where the key is, never the key: `"env:NAME"`, `"keyring"`, `"stored"` (encrypted in the database). '
         "Absent: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` or `GEMINI_API_KEY`, by kind.",
     )
-    connect_timeout: Duration = Field(default="10s", description='The longest to wait for a connection: `"10s"`.')
-    response_timeout: Duration = Field(default="5m", description='The longest silence while an answer comes: `"5m"`.')
-    total_timeout: Duration = Field(
-        default="30m", description='The longest one call may take, however much it says: `"30m"`.'
+    connect_timeout: Duration = optional("10s", 'The longest to wait for a connection: `"10s"`.')
+    response_timeout: Duration = optional("5m", 'The longest silence while an answer comes: `"5m"`.')
+    total_timeout: Duration = optional("30m", 'The longest one call may take, however much it says: `"30m"`.')
+    max_tokens: Count = optional(8_192, "The longest answer, in tokens.")
+    temperature: Annotated[float, AfterValidator(_share)] | None = optional(
+        None, "How much answers vary, from `0` to `2`; absent: the model's own."
     )
-    max_tokens: Count = Field(default=8_192, description="The longest answer, in tokens.")
-    temperature: Annotated[float, AfterValidator(_share)] | None = Field(
-        default=None, description="How much answers vary, from `0` to `2`; absent: the model's own."
+    argv: list[Word] | None = optional(
+        None, 'The program of a command-line agent, with what comes before our arguments: `["claude"]`.', min_length=1
     )
-    argv: list[Word] | None = Field(
-        default=None,
-        min_length=1,
-        description='The program of a command-line agent, with what comes before our arguments: `["claude"]`.',
-    )
-    fs_ability: FsAbility | None = Field(
-        default=None,
-        description="What it can do with files of the project: "
+    fs_ability: FsAbility | None = optional(
+        None,
+        "What it can do with files of the project: "
         f"{', '.join(f'`{each}`' for each in get_args(FsAbility))}; decides how prompts say where the output goes.",
     )
-    options: Annotated[dict[str, Any], AfterValidator(_options)] = Field(
-        default={},
-        description="What only one kind understands, such as `permission_mode`, `allowed_tools`, `sandbox`, `max_turns`.",
+    options: Annotated[dict[str, Any], AfterValidator(_options)] = optional(
+        {}, "What only one kind understands, such as `permission_mode`, `allowed_tools`, `sandbox`, `max_turns`."
     )
-    concurrency: Count | None = Field(default=None, description="Calls at the same time, over all runs.")
-    requests_per_minute: Count | None = Field(default=None, description="Calls in any minute, over all runs.")
+    concurrency: Count | None = optional(None, "Calls at the same time, over all runs.")
+    requests_per_minute: Count | None = optional(None, "Calls in any minute, over all runs.")
 
     def needs_key(self, kind: ProviderKind) -> bool:
         """Whether a key is sent to the provider's address; a package's provider may have a key that we do not know of."""
@@ -157,14 +149,12 @@ class ProviderSettings(_Table):
         )
 
 
-class FrozenProvider(BaseModel):
+class FrozenProvider(Frozen):
     """A provider as it was when the run started: plain JSON, and no key in it, only where the key is.
 
     ``from_project``: project configuration contributed to it, so the run needs its trust to last. ``is_unsigned``: the
     user's own configuration did, in bytes that nobody had trusted: it works, and reviews nothing until it is trusted.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     kind: Kind
@@ -177,44 +167,36 @@ class FrozenProvider(BaseModel):
     temperature: float | None = None
     argv: tuple[str, ...] = ()
     fs_ability: FsAbility
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
     from_project: bool = False
     is_unsigned: bool = False
 
 
-class RoleSettings(_Table):
+class RoleSettings(Table):
     """One ``[roles.<name>]`` table: a provider and its model."""
 
     provider: Name = Field(
         description='Who answers: the name of a `[providers]` table, or of a kind that needs none, such as `"openai"`.'
     )
-    model: str | None = Field(
-        default=None, description="The provider's name of the model; command-line agents have one of their own."
+    model: str | None = optional(None, "The provider's name of the model; command-line agents have one of their own.")
+    fallback: list[Target] = optional(
+        [],
+        'Who answers when this one is out, in order: roles, or a provider and its model, as in `["openai/gpt-5.5"]`.',
     )
-    fallback: list[Target] = Field(
-        default=[],
-        description="Who answers when this one is out, in order: roles, or a provider and its model, as in "
-        '`["openai/gpt-5.5"]`.',
-    )
-    fs_ability: FsAbility | None = Field(default=None, description="Instead of the provider's.")
+    fs_ability: FsAbility | None = optional(None, "Instead of the provider's.")
 
     def frozen(self, name: str, *, from_project: bool = False, is_unsigned: bool = False) -> "FrozenRole":
         """The role as a run freezes it."""
         return FrozenRole(
             name=name,
-            provider=self.provider,
-            model=self.model or "",
-            fallback=tuple(self.fallback),
-            fs_ability=self.fs_ability,
             from_project=from_project,
             is_unsigned=is_unsigned,
+            **self.model_dump(exclude_none=True),
         )
 
 
-class FrozenRole(BaseModel):
+class FrozenRole(Frozen):
     """A role as it was when the run started. ``from_project``, ``is_unsigned``: as in ``FrozenProvider``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     provider: str

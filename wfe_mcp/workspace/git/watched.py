@@ -15,6 +15,7 @@ import os
 import re
 from typing import Literal, NamedTuple
 
+from wfe_mcp.core.words import word_set, words
 from wfe_mcp.workspace.files.paths import match_globs
 
 
@@ -31,36 +32,20 @@ ROWS = (
     Row("Python, when it starts", ("*.pth", "sitecustomize.*", "usercustomize.*", "pyvenv.cfg")),
     Row(
         "pytest and other Python runners",
-        (
-            "conftest.py",
-            "pytest.ini",
-            ".pytest.ini",
-            "pytest.toml",
-            ".pytest.toml",
-            "tox.ini",
-            "tox.toml",
-            "setup.cfg",
-            "setup.py",
-            "pyproject.toml",
-            "noxfile.py",
-            ".coveragerc",
-            "uv.toml",
-            "pdm.toml",
-            "poetry.toml",
+        words(
+            """
+            conftest.py pytest.ini .pytest.ini pytest.toml .pytest.toml tox.ini tox.toml setup.cfg
+            setup.py pyproject.toml noxfile.py .coveragerc uv.toml pdm.toml poetry.toml
+            """
         ),
     ),
     Row(
         "JavaScript package managers",
-        (
-            "package.json",
-            ".npmrc",
-            ".yarnrc",
-            ".yarnrc.yml",
-            ".pnpmfile.cjs",
-            "pnpm-workspace.yaml",
-            "bunfig.toml",
-            "deno.json",
-            "deno.jsonc",
+        words(
+            """
+            package.json .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs pnpm-workspace.yaml bunfig.toml
+            deno.json deno.jsonc
+            """
         ),
     ),
     Row(
@@ -88,21 +73,12 @@ ROWS = (
     ),
     Row(
         "make, CMake and task runners",
-        (
-            "Makefile",
-            "makefile",
-            "GNUmakefile",
-            "*.mk",
-            "CMakeLists.txt",
-            "CMakePresets.json",
-            "CMakeUserPresets.json",
-            "CTestCustom.cmake",
-            "justfile",
-            "Justfile",
-            ".justfile",
-            "Taskfile.yml",
-            "Taskfile.yaml",
-            "meson.build",
+        words(
+            """
+            Makefile makefile GNUmakefile *.mk CMakeLists.txt CMakePresets.json
+            CMakeUserPresets.json CTestCustom.cmake justfile Justfile .justfile Taskfile.yml
+            Taskfile.yaml meson.build
+            """
         ),
     ),
     Row(
@@ -111,42 +87,29 @@ ROWS = (
     ),
     Row(
         "Java and Kotlin",
-        (
-            "pom.xml",
-            "maven.config",
-            "jvm.config",
-            "build.gradle",
-            "build.gradle.kts",
-            "settings.gradle",
-            "settings.gradle.kts",
-            "gradle.properties",
-            "junit-platform.properties",
+        words(
+            """
+            pom.xml maven.config jvm.config build.gradle build.gradle.kts settings.gradle
+            settings.gradle.kts gradle.properties junit-platform.properties
+            """
         ),
     ),
     Row(
         "Ruby and PHP",
-        (
-            "Gemfile",
-            "Rakefile",
-            ".rspec",
-            "spec_helper.rb",
-            "rails_helper.rb",
-            "phpunit.xml",
-            "phpunit.xml.dist",
-            "phpunit.dist.xml",
-            "composer.json",
-            ".php-cs-fixer.php",
+        words(
+            """
+            Gemfile Rakefile .rspec spec_helper.rb rails_helper.rb phpunit.xml phpunit.xml.dist
+            phpunit.dist.xml composer.json .php-cs-fixer.php
+            """
         ),
     ),
     Row(
         ".NET",
-        (
-            "Directory.Build.props",
-            "Directory.Build.targets",
-            "*.runsettings",
-            "global.json",
-            "nuget.config",
-            "NuGet.config",
+        words(
+            """
+            Directory.Build.props Directory.Build.targets *.runsettings global.json nuget.config
+            NuGet.config
+            """
         ),
     ),
     Row("programs that load variables", (".env", ".env.*", ".envrc", ".tool-versions", "mise.toml")),
@@ -171,49 +134,17 @@ TESTS = ("**/tests/**", "**/test/**", "**/__tests__/**", "**/*_test.*", "**/*.te
 _ALSO = (".wfe/config.toml", "**/.github/workflows/**")
 _AT_START = ROWS[0].names[:3]
 _OF_ENVIRONMENTS = frozenset({"site-packages", "dist-packages"})
-_DEPENDENCIES = frozenset(
-    {
-        "node_modules",
-        "bower_components",
-        "jspm_packages",
-        "__pypackages__",
-        "vendor",
-        "Pods",
-        ".yarn",
-        ".pnpm-store",
-        ".gradle",
-        ".m2",
-        ".cargo-home",
-        ".bundle",
-        ".git",
-        ".hg",
-        ".svn",
-    }
+_DEPENDENCIES = word_set(
+    """
+    node_modules bower_components jspm_packages __pypackages__ vendor Pods .yarn .pnpm-store .gradle .m2
+    .cargo-home .bundle .git .hg .svn
+    """
 )
-_OUTPUT = frozenset(
-    {
-        "build",
-        "dist",
-        "out",
-        "target",
-        "bin",
-        "obj",
-        "coverage",
-        "htmlcov",
-        "test-results",
-        "playwright-report",
-        ".next",
-        ".nuxt",
-        ".svelte-kit",
-        ".turbo",
-        ".cache",
-        ".parcel-cache",
-        ".eggs",
-        ".mypy_cache",
-        ".ruff_cache",
-        ".hypothesis",
-        ".ipynb_checkpoints",
-    }
+_OUTPUT = word_set(
+    """
+    build dist out target bin obj coverage htmlcov test-results playwright-report .next .nuxt .svelte-kit
+    .turbo .cache .parcel-cache .eggs .mypy_cache .ruff_cache .hypothesis .ipynb_checkpoints
+    """
 )
 
 

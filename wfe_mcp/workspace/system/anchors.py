@@ -12,7 +12,6 @@ Rules:
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.files.durable import append_line
 from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Outbox, commit_content
@@ -126,15 +126,7 @@ def anchor_file(database: Path, project: str) -> Path:
 
 def add_line(file: Path, anchor: Anchor) -> None:
     """Add ``anchor`` to the file, in one write."""
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    line = f"{_text(anchor, commit=anchor.commit)}\n".encode()
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    number = os.open(file, flags, 0o600)
-    try:
-        os.write(number, line)
-        os.fsync(number)
-    finally:
-        os.close(number)
+    append_line(file, _text(anchor, commit=anchor.commit))
 
 
 def lines_of(file: Path) -> list[Anchor] | None:

@@ -6,10 +6,10 @@ It is written before the key is used. A database that pins another key, or none,
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.workspace.files.durable import append_line
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,14 +25,8 @@ def pin_beside(database: Path, public_key: str, at: datetime) -> None:
     """Add a key, unless it is the newest one."""
     if pinned_beside(database)[-1:] == [public_key]:
         return
-    file = pin_file(database)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        os.write(number, f"{canonical_json({'public_key': public_key, 'at': at.isoformat()})}\n".encode())
-        os.fsync(number)
-    finally:
-        os.close(number)
+    line = canonical_json({"public_key": public_key, "at": at.isoformat()})
+    append_line(pin_file(database), line)
 
 
 def pinned_beside(database: Path) -> list[str]:

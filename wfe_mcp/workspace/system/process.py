@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.words import word_set
 
 if TYPE_CHECKING:
     import psutil
@@ -176,43 +177,21 @@ def client_above(clients: Iterable[tuple[int, float]], pid: int | None = None) -
     return None
 
 
-_LAUNCHERS = {
-    "uv",
-    "uvx",
-    "pipx",
-    "npx",
-    "node",
-    "env",
-    "npm",
-    "pnpm",
-    "bunx",
-    "nice",
-    "nohup",
-    "setsid",
-    "stdbuf",
-    "timeout",
-    "wfe-mcp",
-}
+_LAUNCHERS = word_set(
+    """
+    uv uvx pipx npx node env npm pnpm bunx nice nohup setsid stdbuf timeout wfe-mcp
+    """
+)
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "tcsh", "csh", "busybox", "nu"}
 _WINDOWS_SHELLS = {"cmd": {"/c", "/r"}, "powershell": {"-c", "-command", "-file"}, "pwsh": {"-c", "-command", "-file"}}
 _SHELL_OPTIONS_WITH_VALUE = {"--rcfile", "--init-file", "-o", "-O", "+o", "+O"}
 _PYTHON = re.compile(r"(python|pythonw|pypy)[\d.]*|py")
-_ROOTS = {
-    "init",
-    "systemd",
-    "launchd",
-    "tini",
-    "docker-init",
-    "dumb-init",
-    "catatonit",
-    "s6-svscan",
-    "supervisord",
-    "explorer",
-    "services",
-    "svchost",
-    "wininit",
-    "winlogon",
-}
+_ROOTS = word_set(
+    """
+    init systemd launchd tini docker-init dumb-init catatonit s6-svscan supervisord explorer services svchost
+    wininit winlogon
+    """
+)
 
 
 def is_launcher(process: ProcessInfo) -> bool:
