@@ -116,6 +116,7 @@ def fork_run(
         made = {"do": "fork", "run": record.id, "seq": place.event.seq, "hash": place.event.hash, "tree": code or ""}
         tx.create_run(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
+        tx.after_commit(partial(engine.tell, new_id))
         _take_along(engine, tx, place, new_id, command)
         with change_run_in(engine, tx, new_id, by) as change:
             _take_up(change)
