@@ -71,10 +71,8 @@ class Tx(
 ):
     """Everything a transaction can do, one base class per noun."""
 
-    def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
-    ) -> None:
-        super().__init__(connection, clock, new_id, caches)
+    def __init__(self, *shared: Any) -> None:
+        super().__init__(*shared)
         self.afterwards: list[Callable[[], object]] = []
 
     def after_commit(self, tell: Callable[[], object]) -> None:
