@@ -221,8 +221,8 @@ def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[
 
 def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
     gate = current_gate(state, attempt)
-    if gate is not None:
-        if gate[0] == "approval" and attempt.sha256 is not None:
+    if gate:
+        if gate == "approval" and attempt.sha256 is not None:
             yield [e.ApprovalAwaited(**attempt.on)]
     elif attempt.stage is Stage.BEFORE:
         yield [e.PhaseReady(**attempt.on)]

@@ -157,7 +157,7 @@ def _while(state: RunState, attempt: Attempt, by: By) -> str:
     match attempt.status:
         case AttemptStatus.GATING:
             return "while its gates run"
-        case AttemptStatus.AWAITING if _is_asked_for_approval(state, attempt):
+        case AttemptStatus.AWAITING if current_gate(state, attempt) == "approval":
             return "while it awaits your approval" if caller(by) == "human" else "while it awaits the user's approval"
         case AttemptStatus.AWAITING:
             return "while it waits for trusted configuration"
@@ -177,11 +177,6 @@ def _hint(state: RunState, attempt: Attempt, by: By, at: datetime) -> str:
         first = "Ask the user with approve" if attempt.asked is None else "Wait for the decision"
         return f"{first}, or withdraw your submission with reject." if "Withdraw" in names else f"{first}."
     return _possible(legal, by) or "Call status to see what is open."
-
-
-def _is_asked_for_approval(state: RunState, attempt: Attempt) -> bool:
-    gate = current_gate(state, attempt)
-    return gate is not None and gate[0] == "approval"
 
 
 def _possible(legal: Iterable[c.Command], by: By) -> str:
