@@ -84,8 +84,8 @@ def test_each_listed_move_succeeds_and_every_other_is_refused_with_a_hint_of_leg
 def all_commands(state: RunState, by: By, scene: Scene) -> Iterator[c.Command]:
     """Every command of a caller, for every phase of the run, legal or not."""
     for name in CALLS:
-        if issubclass(getattr(c, name), c.PhaseCommand):
-            yield from (example(name, tries[-1], by, scene.at) for tries in state.attempts.values())
+        if issubclass(kind := getattr(c, name), c.PhaseCommand):
+            yield from (example(kind, tries[-1], by, scene.at) for tries in state.attempts.values())
     yield from (c.Proceed(by=by, at=scene.at), c.Resume(by=by, at=scene.at), c.Pause(by=by, at=scene.at))
     yield from (c.SetAuto(auto=not state.auto, by=by, at=scene.at), c.Cancel(by=by, at=scene.at))
 

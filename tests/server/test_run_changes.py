@@ -8,17 +8,21 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.server.subscriptions import InMemorySubscriptionBus
 
 from tests.acceptance.scene import BUGGED, PROBLEM, PROOF, SHOWN, UNITTEST
 from tests.server.conftest import House, call, drill
 from wfe_mcp.core.model import By
+from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server import run_changes
 from wfe_mcp.server.icon import SVG
+from wfe_mcp.server.project_session import ProjectSession
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
 from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.workspace.system.location import project_at
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 """A server looks for changes every two seconds: of the two tests about the list, each is played in one era."""
@@ -117,6 +121,27 @@ def test_a_stateless_client_that_listens_to_nothing_is_told_nothing(project: Pla
         client.call("status", run=run)
         with pytest.raises(queue.Empty):
             client.heard.get_nowait()
+
+
+def test_all_runs_are_read_for_commits_of_other_processes_alone(
+    project: Playground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_changes, "LOOK_S", 0.0)
+    place = ProjectSession(None, {}, project.root)
+    changes, served = (
+        RunChanges(place, InMemorySubscriptionBus()),
+        create_engine(project_at(project.root), environment=project.environment),
+    )
+    first = changes.read(served, set())
+    with served.store.tx() as tx:
+        tx.keep_document("written by the server")
+    own = changes.read(served, set())
+    run = begun(project)
+    others = changes.read(served, set())
+    served.close()
+
+    assert (first, own) == (({}, None), ({}, set()))
+    assert (list(others[0]), others[1]) == ([run], None)
 
 
 async def test_a_change_by_the_server_itself_reads_that_run_alone(

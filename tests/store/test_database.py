@@ -279,6 +279,20 @@ def test_the_data_version_tells_that_somebody_wrote(store: Store, url: str, cloc
     assert len(set(seen)) == 3
 
 
+def test_the_version_of_others_tells_that_another_process_wrote(store: Store, url: str, clock: Clock) -> None:
+    other = Store.open(url, clock=clock)
+    before = store.others_version()
+    with store.tx() as tx:
+        tx.project_id("/p/.git", "/p")
+    own = store.others_version()
+    with other.tx() as tx:
+        tx.project_id("/q/.git", "/q")
+    after = store.others_version()
+    other.close()
+
+    assert before == own != after
+
+
 @pytest.mark.usefixtures("url")
 def test_threads_take_turns(store: Store) -> None:
     with store.tx() as tx:

@@ -13,7 +13,7 @@ from wfe_mcp.core.recovery import blocker_found, recovery_opened
 def answered(state: RunState, command: c.Answer) -> list[e.Event]:
     """The events that the value causes."""
     attempt = state.current(command.phase)
-    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
+    on = attempt.on
     if command.kind == "recovery":
         return [recovery_opened(attempt, command.items, command.error)]
     if command.kind == "blocker":

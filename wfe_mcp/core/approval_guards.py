@@ -15,13 +15,13 @@ _NEEDS = {
 _MORE = {"passkey": "A PIN is not enough. Sign on the decision page: wfe-mcp approve and wfe-mcp ui open it."}
 
 
-def current_gate(state: RunState, attempt: Attempt) -> tuple[str, int] | None:
-    """(kind, index) of the gate that judges ``attempt`` now; None when it is under no gate or past the last one."""
+def current_gate(state: RunState, attempt: Attempt) -> str:
+    """The kind of the gate that judges ``attempt`` now; empty when it is under no gate or past the last one."""
     if attempt.stage is None:
-        return None
+        return ""
     spec = state.phase(attempt.phase)
     gates = spec.gates_before if attempt.stage is Stage.BEFORE else spec.gates
-    return (gates[attempt.gate].kind, attempt.gate) if attempt.gate < len(gates) else None
+    return gates[attempt.gate].kind if attempt.gate < len(gates) else ""
 
 
 def verdict_refused(state: RunState, command: c.RecordVerdict) -> Refused | None:
@@ -61,11 +61,11 @@ def approval_refused(state: RunState, command: c.Approve) -> Refused | None:
 
 def _not_an_approval(state: RunState, attempt: Attempt) -> Refused | None:
     gate = current_gate(state, attempt)
-    if gate is not None and gate[0] == "approval":
+    if gate == "approval":
         return None
     return Refused(
         "needs_trust",
-        f"Gate {gate[0] if gate else '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",
+        f"Gate {gate or '?'!r} of phase {attempt.phase!r} needs trusted configuration, not approval.",
         "Ask the user to run: wfe-mcp trust (in a browser: wfe-mcp ui)",
     )
 

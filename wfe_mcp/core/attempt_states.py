@@ -7,7 +7,7 @@ pending ──► ready ──► running ──► gating ◄──► awaiting
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 
@@ -185,22 +185,7 @@ _Claimed = Running | Judged | Failed
 _Timed = Running | Judged
 _Delayed = Pending | Failed | Skipped | Left
 _Faulty = Failed | Left
-STATES: dict[AttemptStatus, type[AttemptState]] = {
-    kind.status: kind
-    for kind in (
-        Pending,
-        Ready,
-        Running,
-        Gating,
-        Awaiting,
-        Failed,
-        Completed,
-        Skipped,
-        RolledBack,
-        Superseded,
-        Cancelled,
-    )
-}
+STATES: dict[AttemptStatus, type[AttemptState]] = {kind.status: kind for kind in get_args(AttemptState)}
 
 
 class StateValues:

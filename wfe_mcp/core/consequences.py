@@ -11,6 +11,7 @@ Rules:
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from wfe_mcp.core import events as e
@@ -43,14 +44,14 @@ def completed(state: RunState, attempt: Attempt) -> e.PhaseCompleted:
     """The artifact of ``attempt`` is accepted. A phase's auto_proceed wins over the run's ``auto``."""
     spec = state.phase(attempt.phase)
     goes_on = state.auto if spec.auto_proceed is None else spec.auto_proceed
-    return e.PhaseCompleted(phase=attempt.phase, attempt=attempt.number, held=not goes_on, judged=not spec.next)
+    return e.PhaseCompleted(held=not goes_on, judged=not spec.next, **attempt.on)
 
 
 def open_phase(state: RunState, attempt: Attempt) -> e.Event:
     """The event that opens a pending phase: gates before work, or ready at once."""
     if state.phase(attempt.phase).gates_before:
-        return e.GatesOpened(phase=attempt.phase, attempt=attempt.number)
-    return e.PhaseReady(phase=attempt.phase, attempt=attempt.number)
+        return e.GatesOpened(**attempt.on)
+    return e.PhaseReady(**attempt.on)
 
 
 def reopen(
@@ -81,18 +82,13 @@ def reopen(
     has_place = len(busy_phases(state, besides=attempt.phase)) < state.spec.max_parallel
     if opened.status is AttemptStatus.PENDING or not goes_on or not has_place or state.status is RunStatus.PAUSED:
         return opened
-    return e.AttemptOpened(
-        phase=opened.phase,
-        attempt=opened.attempt,
+    return replace(
+        opened,
         status=AttemptStatus.RUNNING,
-        feedback=opened.feedback,
         holder=attempt.holder,
         lease_until=attempt.lease_until,
         started_at=at,
         deadline=deadline(state, spec, at),
-        tree=opened.tree,
-        head=opened.head,
-        role=opened.role,
     )
 
 
@@ -138,11 +134,11 @@ def go_to(
 def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[e.Event]:
     """What a matching ``next`` rule causes. A used-up limit blocks the run."""
     if rule.goto == COMPLETE:
-        judged = e.NextJudged(phase=attempt.phase, attempt=attempt.number, rule=index, done=True)
+        judged = e.NextJudged(rule=index, done=True, **attempt.on)
         flow = item_of(attempt.phase)  # a template that runs inside another ends there
         if flow is None:
             return [judged, e.RunCompleted()]
-        return [judged, e.ItemClosed(phase=flow[0], attempt=state.current(flow[0]).number, key=flow[1])]
+        return [judged, e.ItemClosed(key=flow[1], **state.current(flow[0]).on)]
     key = f"{attempt.phase}/next/{index}"
     if rule.max_uses is not None and state.jumps.get(key, 0) >= rule.max_uses:
         return [
@@ -187,7 +183,7 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
         case AttemptStatus.PENDING if is_passed_over(state, attempt):
             if needs_are_met(state, attempt.phase):
                 reason = "it begins only where a jump leads to it, and none did"
-                yield [e.PhaseSkipped(phase=attempt.phase, attempt=attempt.number, reason=reason)]
+                yield [e.PhaseSkipped(reason=reason, **attempt.on)]
         case AttemptStatus.PENDING if attempt.not_before is None and is_told(state, attempt):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]
@@ -210,7 +206,7 @@ def _loop_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
         if not spec.gates:
             yield [completed(state, attempt)]
         elif tree_holder(state, attempt.phase) is None:
-            yield [e.GatesOpened(phase=attempt.phase, attempt=attempt.number, stage=Stage.AFTER)]
+            yield [e.GatesOpened(stage=Stage.AFTER, **attempt.on)]
 
 
 def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[list[e.Event]]:
@@ -218,18 +214,18 @@ def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[
     fault = recovery_fault(state, attempt)
     if fault is None:
         return
-    ended = e.MendingEnded(phase=attempt.phase, attempt=attempt.number, fault=fault)
+    ended = e.MendingEnded(fault=fault, **attempt.on)
     message = f"{attempt.reason}\nA recovery has run since: {attempt.recovery}."
     yield [ended] if fault else [ended, reopen(state, attempt, at, message, holder_alive=False)]
 
 
 def _gate_step(state: RunState, attempt: Attempt) -> Iterator[list[e.Event]]:
     gate = current_gate(state, attempt)
-    if gate is not None:
-        if gate[0] == "approval" and attempt.sha256 is not None:
-            yield [e.ApprovalAwaited(phase=attempt.phase, attempt=attempt.number)]
+    if gate:
+        if gate == "approval" and attempt.sha256 is not None:
+            yield [e.ApprovalAwaited(**attempt.on)]
     elif attempt.stage is Stage.BEFORE:
-        yield [e.PhaseReady(phase=attempt.phase, attempt=attempt.number)]
+        yield [e.PhaseReady(**attempt.on)]
     else:
         yield [completed(state, attempt)]
 
@@ -292,7 +288,7 @@ _ENDS: dict[str, Callable[[str], list[e.Event]]] = {
 
 
 def _stop(attempt: Attempt) -> e.HumanAwaited:
-    return e.HumanAwaited(phase=attempt.phase, attempt=attempt.number)
+    return e.HumanAwaited(**attempt.on)
 
 
 def _artifact(attempt: Attempt) -> str | None:

@@ -7,8 +7,9 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
@@ -23,8 +24,7 @@ from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.units import duration
 
-if TYPE_CHECKING:
-    from wfe_mcp.core.event import OfAttempt
+E = TypeVar("E", bound=e.Event)
 
 
 def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
@@ -39,17 +39,8 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
     return (*events, *following_events(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
 
 
-def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
-    return [
-        e.RunStarted(
-            spec=command.spec,
-            auto=command.auto,
-            started_at=command.at,
-            names_records=True,
-            gates=command.gates,
-            tree=command.tree,
-        )
-    ]
+def _start_run(state: RunState, command: c.StartRun) -> list[e.Event]:
+    return [_said(state, command, e.RunStarted, started_at=command.at, names_records=True)]
 
 
 def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
@@ -57,69 +48,25 @@ def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
 
 
 def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
-    attempt = state.current(command.phase)
-    return [
-        e.GatesOpened(
-            phase=attempt.phase,
-            attempt=attempt.number,
-            stage=attempt.stage or Stage.BEFORE,
-            sha256=command.sha256,
-            tree=command.tree,
-            prompt=command.prompt,
-        )
-    ]
+    return [_said(state, command, e.GatesOpened, stage=state.current(command.phase).stage or Stage.BEFORE)]
 
 
 def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
-    attempt = state.current(command.phase)
-    if attempt.status is AttemptStatus.RUNNING:
+    if state.current(command.phase).status is AttemptStatus.RUNNING:
         return []
-    ends = deadline(state, state.phase(attempt.phase), command.at)
-    return [
-        e.PhaseStarted(
-            phase=attempt.phase,
-            attempt=attempt.number,
-            holder=command.holder,
-            started_at=command.at,
-            lease_until=command.lease_until,
-            deadline=ends,
-            tree=command.tree,
-            head=command.head,
-            prompt_sha256=command.prompt_sha256,
-        )
-    ]
-
-
-def _lose_lease(state: RunState, command: c.LoseLease) -> list[e.Event]:
-    return [e.LeaseLost(phase=command.phase, attempt=state.current(command.phase).number)]
-
-
-def _submit(state: RunState, command: c.Submit) -> list[e.Event]:
-    return [_revision(state, command)]
+    ends = deadline(state, state.phase(command.phase), command.at)
+    return [_said(state, command, e.PhaseStarted, started_at=command.at, deadline=ends)]
 
 
 def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
-    attempt = state.current(command.phase)
     if command.prompt is None:
-        return [*_reopened(state), _revision(state, command, edited=True)]
-    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
-    return [*_reopened(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **on)]
-
-
-def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:
-    return e.RevisionSubmitted(
-        phase=command.phase,
-        attempt=state.current(command.phase).number,
-        revision=command.revision,
-        sha256=command.sha256,
-        tree=command.tree,
-        edited=edited,
-    )
+        return [*_reopened(state), _said(state, command, e.RevisionSubmitted, edited=True)]
+    return [*_reopened(state), _said(state, command, e.PromptEdited)]
 
 
 def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
+    on = attempt.on
     kept = e.SubmissionRefused(reason=command.reason, **on)
     if attempt.invalid + 1 < state.spec.max_invalid:
         return [kept]
@@ -129,7 +76,7 @@ def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.E
 
 def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
+    on = attempt.on
     verdict = Verdict(
         command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence, command.level
     )
@@ -141,24 +88,12 @@ def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
 
 
 def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
-    attempt = state.current(command.phase)
-    if attempt.asked == command.request:
-        return []
-    return [e.ApprovalAsked(phase=attempt.phase, attempt=attempt.number, request=command.request, tree=command.tree)]
+    is_asked = state.current(command.phase).asked == command.request
+    return [] if is_asked else [_said(state, command, e.ApprovalAsked)]
 
 
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
-    attempt = state.current(command.phase)
-    return [
-        e.ApprovalGiven(
-            phase=attempt.phase,
-            attempt=attempt.number,
-            gate=attempt.gate,
-            sha256=command.sha256,
-            comment=command.comment,
-            proof=command.proof,
-        )
-    ]
+    return [_said(state, command, e.ApprovalGiven, gate=state.current(command.phase).gate)]
 
 
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:
@@ -166,7 +101,7 @@ def _reject(state: RunState, command: c.Reject) -> list[e.Event]:
     if command.to is not None:
         return [go_to(state, attempt, command.to, command.feedback)]
     reason = command.feedback or "rejected by a person"
-    return [e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.REJECTED, reason=reason)]
+    return [e.AttemptFailed(kind=FailKind.REJECTED, reason=reason, **attempt.on)]
 
 
 def _withdraw(state: RunState, command: c.Withdraw) -> list[e.Event]:
@@ -176,7 +111,7 @@ def _withdraw(state: RunState, command: c.Withdraw) -> list[e.Event]:
 
 def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
     attempt = state.current(command.phase)
-    on: OfAttempt = {"phase": attempt.phase, "attempt": attempt.number}
+    on = attempt.on
     if not (command.by_check and attempt.tree_changes):
         return [e.TreeChanged(tree=command.tree, paths=command.paths, by_check=command.by_check, **on)]
     reason = f"The check itself changes files, twice in a row: {', '.join(command.paths)}. Name them in the check's `writes`, or make it clean."
@@ -194,54 +129,37 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
 
 
 def _skip(state: RunState, command: c.Skip) -> list[e.Event]:
-    number = state.current(command.phase).number
-    return [*_reopened(state), e.PhaseSkipped(phase=command.phase, attempt=number, reason=command.reason)]
+    return [*_reopened(state), _said(state, command, e.PhaseSkipped)]
 
 
 def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
     attempt = state.current(command.phase)
     stage = attempt.stage or Stage.AFTER
-    forced = e.PhaseForced(
-        phase=attempt.phase,
-        attempt=attempt.number,
-        stage=stage,
-        reason=command.reason,
-        revision=command.revision,
-        sha256=command.sha256,
-    )
-    if stage is Stage.BEFORE:
-        return [*_reopened(state), forced, e.PhaseReady(phase=attempt.phase, attempt=attempt.number)]
-    return [*_reopened(state), forced, completed(state, attempt)]
+    forced = _said(state, command, e.PhaseForced, stage=stage)
+    goes_on = e.PhaseReady(**attempt.on) if stage is Stage.BEFORE else completed(state, attempt)
+    return [*_reopened(state), forced, goes_on]
 
 
 def _overrule(state: RunState, command: c.Overrule) -> list[e.Event]:
     attempt = state.current(command.phase)
-    overruled = e.OpinionOverruled(
-        phase=attempt.phase,
-        attempt=attempt.number,
-        gate=attempt.gate,
-        sha256=attempt.sha256 or "",
-        reason=command.reason,
-    )
+    overruled = _said(state, command, e.OpinionOverruled, gate=attempt.gate, sha256=attempt.sha256 or "")
     return [*_reopened(state), overruled]
 
 
 def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
     attempt = state.current(command.phase)
     reason = "The time for this attempt is over; refused drafts and logs stay readable."
-    return [e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.TIMEOUT, reason=reason)]
+    return [e.AttemptFailed(kind=FailKind.TIMEOUT, reason=reason, **attempt.on)]
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> list[e.Event]:
-    on: OfAttempt = {"phase": command.phase, "attempt": state.current(command.phase).number}
-    failed = e.AttemptFailed(kind=command.kind, reason=command.reason, **on)
-    return [failed, e.HumanAwaited(**on)] if command.human_only else [failed]
+    failed = _said(state, command, e.AttemptFailed)
+    return [failed, _said(state, command, e.HumanAwaited)] if command.human_only else [failed]
 
 
 def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Event]:
-    on: OfAttempt = {"phase": command.phase, "attempt": state.current(command.phase).number}
-    ended = e.MendingEnded(fault=command.fault, **on)
-    return [ended, e.HumanAwaited(**on)] if command.fault else [ended]
+    ended = _said(state, command, e.MendingEnded)
+    return [ended, _said(state, command, e.HumanAwaited)] if command.fault else [ended]
 
 
 def _wake(state: RunState, command: c.Wake) -> list[e.Event]:
@@ -253,7 +171,7 @@ def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
     return [
         *_reopened(state),
         *(
-            e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number, judged=blocked and not attempt.held)
+            e.PhaseProceeded(judged=blocked and not attempt.held, **attempt.on)
             for attempt in stopped_phases(state, command.phase)
         ),
     ]
@@ -266,7 +184,7 @@ def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
     held = [attempt for attempt in waiting if state.phase(attempt.phase).auto_proceed is None]
     return [
         e.AutoSwitched(auto=command.auto),
-        *(e.PhaseProceeded(phase=attempt.phase, attempt=attempt.number) for attempt in held),
+        *(e.PhaseProceeded(**attempt.on) for attempt in held),
     ]
 
 
@@ -276,54 +194,33 @@ def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
     return [e.RunPaused(by_human=by_human, reason=command.reason)]
 
 
-def _resume(_state: RunState, command: c.Resume) -> list[e.Event]:
-    return [e.RunResumed(max_cost_usd=command.max_cost_usd, max_tokens=command.max_tokens, ends_at=command.ends_at)]
-
-
 def _time_out_run(state: RunState, _command: c.TimeOutRun) -> list[e.Event]:
     assert state.started_at is not None, "a run that is not pending has begun"
     assert state.ends_at is not None, "the guard lets only a run with a limit through"
     reason = f"The time limit of this run ({duration((state.ends_at - state.started_at).total_seconds())}) is over."
     running = (a for a in state.open_attempts if a.status is AttemptStatus.RUNNING and a.phase not in state.loops)
-    failed = [
-        e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.TIMEOUT, reason=reason)
-        for attempt in running
-    ]
+    failed = [e.AttemptFailed(kind=FailKind.TIMEOUT, reason=reason, **attempt.on) for attempt in running]
     return [*failed, e.RunBlocked(reason=reason)]
 
 
-def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
-    return [e.RunCancelled(reason=command.reason)]
-
-
-def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Event]:
-    return [
-        e.CheckpointTaken(
-            why=command.why,
-            phase=command.phase,
-            attempt=command.attempt,
-            commit=command.commit,
-            tree=command.tree,
-            skipped=command.skipped,
-            note=command.note,
-        )
-    ]
-
-
-def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]:
-    return [
-        e.RollbackBegan(
-            to=command.to, commit=command.commit, safety=command.safety or "", holder=command.holder, kind=command.kind
-        )
-    ]
-
-
-def _abandon_rollback(_state: RunState, command: c.AbandonRollback) -> list[e.Event]:
-    return [e.RollbackAbandoned(reason=command.reason)]
+def _begin_rollback(state: RunState, command: c.BeginRollback) -> list[e.Event]:
+    return [_said(state, command, e.RollbackBegan, safety=command.safety or "")]
 
 
 def _rollback(state: RunState, command: c.Rollback) -> list[e.Event]:
     return [rolled_back(state, command)]
+
+
+def _said(state: RunState, command: c.Command, kind: type[E], **more: Any) -> E:
+    """The event ``kind`` with the values that ``command`` has under the same names, and ``more``."""
+    values = {each.name: getattr(command, each.name) for each in fields(kind) if hasattr(command, each.name)}
+    on: dict[str, Any] = {**state.current(command.phase).on} if isinstance(command, c.PhaseCommand) else {}
+    return kind(**values | on | more)
+
+
+def _alike(kind: type[e.Event]) -> Callable[[RunState, Any], list[e.Event]]:
+    """The handler of a command that causes one event, which says the same."""
+    return lambda state, command: [_said(state, command, kind)]
 
 
 def _reopened(state: RunState) -> list[e.Event]:
@@ -336,8 +233,8 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Answer: answered,
     c.OpenGates: _open_gates,
     c.StartPhase: _start_phase,
-    c.LoseLease: _lose_lease,
-    c.Submit: _submit,
+    c.LoseLease: _alike(e.LeaseLost),
+    c.Submit: _alike(e.RevisionSubmitted),
     c.Edit: _edit,
     c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict,
@@ -357,12 +254,12 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Proceed: _proceed,
     c.SetAuto: _set_auto,
     c.Pause: _pause,
-    c.Resume: _resume,
+    c.Resume: _alike(e.RunResumed),
     c.TimeOutRun: _time_out_run,
-    c.Cancel: _cancel,
-    c.TakeCheckpoint: _take_checkpoint,
+    c.Cancel: _alike(e.RunCancelled),
+    c.TakeCheckpoint: _alike(e.CheckpointTaken),
     c.BeginRollback: _begin_rollback,
-    c.AbandonRollback: _abandon_rollback,
+    c.AbandonRollback: _alike(e.RollbackAbandoned),
     c.Rollback: _rollback,
 }
 """Every command, and what it causes."""

@@ -95,36 +95,8 @@ ATTACHMENTS_BYTES = Limit(
     50_000_000, "bytes of attached files", "the files attached to one run", "Attach smaller files."
 )
 
-TABLE: tuple[Limit, ...] = (
-    MESSAGE_BYTES,
-    MESSAGE_PARTS,
-    UNREAD_BYTES,
-    VALUE_BYTES,
-    VALUE_DEPTH,
-    VALUE_PARTS,
-    KEY_CHARACTERS,
-    INTEGER_BITS,
-    YAML_DEPTH,
-    PHASES,
-    TEMPLATE_PARTS,
-    LOOP_DEPTH,
-    LOCKS,
-    EXPRESSIONS,
-    EXPRESSION_CHARACTERS,
-    SCHEMAS,
-    REFERENCES,
-    PATTERNS,
-    ERRORS,
-    SCHEMA_WEIGHT,
-    CHECK_WORK,
-    VALID_WORK,
-    CHECK_SECONDS,
-    CHECK_BYTES,
-    ATTACHMENT_BYTES,
-    ATTACHMENTS,
-    ATTACHMENTS_BYTES,
-)
-"""All limits, in the order of the reference page."""
+TABLE: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))
+"""All limits above, in the order of the reference page."""
 
 ABOUT = """Above a limit it is refused; the refusal names the limit, the value found and what to do. What is stored already stays
 readable, whatever the limits are. Lint and validation take time that grows with the size.

@@ -29,10 +29,8 @@ def loop_opened(
     """The loop with these items, or its failure when the keys break rule 3."""
     fault = _fault(keys)
     if fault:
-        return e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.ERROR, reason=fault)
-    return e.LoopOpened(
-        phase=attempt.phase, attempt=attempt.number, keys=tuple(keys), started_at=at, items=items, deadline=deadline
-    )
+        return e.AttemptFailed(kind=FailKind.ERROR, reason=fault, **attempt.on)
+    return e.LoopOpened(keys=tuple(keys), started_at=at, items=items, deadline=deadline, **attempt.on)
 
 
 def pass_judged(state: RunState, attempt: Attempt, *, holds: bool) -> e.Event:
@@ -40,11 +38,11 @@ def pass_judged(state: RunState, attempt: Attempt, *, holds: bool) -> e.Event:
     loop, spec = state.loops[attempt.phase], state.phase(attempt.phase).loop
     assert spec is not None, "only a loop is asked"
     if holds:
-        return e.LoopFinished(phase=attempt.phase, attempt=attempt.number)
+        return e.LoopFinished(**attempt.on)
     if len(loop.keys) < spec.until_max:
-        return e.ItemOpened(phase=attempt.phase, attempt=attempt.number, key=str(len(loop.keys) + 1))
+        return e.ItemOpened(key=str(len(loop.keys) + 1), **attempt.on)
     reason = f"The condition of 'until' did not hold after {spec.until_max} pass(es), its max."
-    return e.AttemptFailed(phase=attempt.phase, attempt=attempt.number, kind=FailKind.GATE, reason=reason)
+    return e.AttemptFailed(kind=FailKind.GATE, reason=reason, **attempt.on)
 
 
 def passes_are_used_up(state: RunState, attempt: Attempt) -> bool:
@@ -63,18 +61,15 @@ def item_events(state: RunState, attempt: Attempt) -> list[e.Event]:
     for key in loop.open:
         inner = tuple(state.attempts_in(attempt.phase, (key,)))
         if all(other.is_settled for other in inner):
-            return [e.ItemClosed(phase=attempt.phase, attempt=attempt.number, key=key)]
+            return [e.ItemClosed(key=key, **attempt.on)]
         if any(_waits_for_person(other) for other in inner):
             stopped = True
             if spec.on_item_fail == "continue" and left_for_a_person(state, inner) is not None:
-                return [e.ItemClosed(phase=attempt.phase, attempt=attempt.number, key=key, failed=True)]
+                return [e.ItemClosed(key=key, failed=True, **attempt.on)]
     if stopped and spec.on_item_fail == "block":
         return []
     free = max(0, spec.max_parallel - len(loop.open))
-    return [
-        e.ItemOpened(phase=attempt.phase, attempt=attempt.number, key=key)
-        for key in loop.keys[loop.begun : loop.begun + free]
-    ]
+    return [e.ItemOpened(key=key, **attempt.on) for key in loop.keys[loop.begun : loop.begun + free]]
 
 
 def all_items_are_over(state: RunState, attempt: Attempt) -> bool:

@@ -15,6 +15,7 @@ from typing import Literal, NewType
 from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Pending, Stage, StateValues
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
@@ -188,6 +189,11 @@ class Attempt(StateValues):
     restores: int = 0
     approved_tree: str | None = None
     prompt: str | None = None
+
+    @property
+    def on(self) -> OfAttempt:
+        """The values that name it in an event."""
+        return {"phase": self.phase, "attempt": self.number}
 
     @property
     def revision(self) -> int:

@@ -9,6 +9,7 @@ Rules:
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
@@ -90,9 +91,9 @@ def action(move: c.Command) -> str:
     return CALLS[type(move).__name__].action
 
 
-def example(name: str, attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand:
-    """The command ``name`` for ``attempt``. What only a caller can fill in has a stand-in."""
-    return _EXAMPLES[name](attempt, by, at)
+def example(kind: type[c.PhaseCommand], attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand:
+    """The command for ``attempt``. What only a caller can fill in has a stand-in."""
+    return kind(by=by, at=at, **attempt.on, **_STAND_INS[kind](attempt))
 
 
 def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
@@ -156,7 +157,7 @@ def _while(state: RunState, attempt: Attempt, by: By) -> str:
     match attempt.status:
         case AttemptStatus.GATING:
             return "while its gates run"
-        case AttemptStatus.AWAITING if _is_asked_for_approval(state, attempt):
+        case AttemptStatus.AWAITING if current_gate(state, attempt) == "approval":
             return "while it awaits your approval" if caller(by) == "human" else "while it awaits the user's approval"
         case AttemptStatus.AWAITING:
             return "while it waits for trusted configuration"
@@ -178,11 +179,6 @@ def _hint(state: RunState, attempt: Attempt, by: By, at: datetime) -> str:
     return _possible(legal, by) or "Call status to see what is open."
 
 
-def _is_asked_for_approval(state: RunState, attempt: Attempt) -> bool:
-    gate = current_gate(state, attempt)
-    return gate is not None and gate[0] == "approval"
-
-
 def _possible(legal: Iterable[c.Command], by: By) -> str:
     """``Possible now: approve, reject.`` in the names of the caller's interface; empty when nothing is."""
     is_agent = by.channel in {Channel.MCP, Channel.HTTP}
@@ -199,19 +195,11 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
             if due.phase == attempt.phase:
                 found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
                 told = found if due.kind == "blocker" else None
-                yield c.Answer(
-                    kind=due.kind,
-                    rule=due.rule,
-                    value=True,
-                    phase=due.phase,
-                    attempt=attempt.number,
-                    by=by,
-                    at=at,
-                    blocker=told,
-                )
-    for name in _EXAMPLES:
+                yield c.Answer(kind=due.kind, rule=due.rule, value=True, blocker=told, by=by, at=at, **attempt.on)
+    for kind in _STAND_INS:
+        name = kind.__name__
         if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):
-            yield example(name, attempt, by, at)
+            yield example(kind, attempt, by, at)
 
 
 def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
@@ -229,66 +217,40 @@ def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
     )
 
 
-def _sha(attempt: Attempt) -> str:
-    return attempt.sha256 or ""
-
-
-_EXAMPLES: Mapping[str, Callable[[Attempt, By, datetime], c.PhaseCommand]] = {
-    "StartPhase": lambda on, by, at: c.StartPhase(
-        phase=on.phase, attempt=on.number, by=by, at=at, holder=on.holder or "holder"
-    ),
-    "Submit": lambda on, by, at: c.Submit(
-        phase=on.phase, attempt=on.number, by=by, at=at, revision=on.revision + 1, sha256="1" * 64
-    ),
-    "AskApproval": lambda on, by, at: c.AskApproval(phase=on.phase, attempt=on.number, by=by, at=at, request="request"),
-    "Approve": lambda on, by, at: c.Approve(phase=on.phase, attempt=on.number, by=by, at=at, sha256=_sha(on)),
-    "Reject": lambda on, by, at: c.Reject(phase=on.phase, attempt=on.number, by=by, at=at, feedback=""),
-    "Withdraw": lambda on, by, at: c.Withdraw(phase=on.phase, attempt=on.number, by=by, at=at),
-    "Retry": lambda on, by, at: c.Retry(phase=on.phase, attempt=on.number, by=by, at=at),
-    "Skip": lambda on, by, at: c.Skip(phase=on.phase, attempt=on.number, by=by, at=at, reason="skipped"),
-    "ForceAccept": lambda on, by, at: c.ForceAccept(
-        phase=on.phase,
-        attempt=on.number,
-        by=by,
-        at=at,
-        reason="forced",
-        revision=_draft(on),
-        sha256="3" * 64 if _draft(on) else None,
-    ),
-    "Overrule": lambda on, by, at: c.Overrule(phase=on.phase, attempt=on.number, by=by, at=at, reason="overruled"),
-    "OpenGates": lambda on, by, at: c.OpenGates(phase=on.phase, attempt=on.number, by=by, at=at, sha256="0" * 64),
-    "RecordVerdict": lambda on, by, at: c.RecordVerdict(
-        phase=on.phase,
-        attempt=on.number,
-        by=by,
-        at=at,
-        stage=on.stage or Stage.AFTER,
-        gate=on.gate,
-        verdict=VerdictKind.PASS,
-        sha256=_sha(on),
-    ),
-    "RefuseSubmission": lambda on, by, at: c.RefuseSubmission(
-        phase=on.phase, attempt=on.number, by=by, at=at, reason="invalid"
-    ),
-    "TimeOut": lambda on, by, at: c.TimeOut(phase=on.phase, attempt=on.number, by=by, at=at),
-    "FailAttempt": lambda on, by, at: c.FailAttempt(phase=on.phase, attempt=on.number, by=by, at=at, reason="failed"),
-    "Wake": lambda on, by, at: c.Wake(phase=on.phase, attempt=on.number, by=by, at=at),
-    "EndCompensation": lambda on, by, at: c.EndCompensation(phase=on.phase, attempt=on.number, by=by, at=at),
-    "LoseLease": lambda on, by, at: c.LoseLease(phase=on.phase, attempt=on.number, by=by, at=at),
-    "TreeChange": lambda on, by, at: c.TreeChange(phase=on.phase, attempt=on.number, by=by, at=at, tree=on.tree),
-    "Edit": lambda on, by, at: c.Edit(
-        phase=on.phase,
-        attempt=on.number,
-        by=by,
-        at=at,
-        revision=on.revision + 1,
-        sha256="2" * 64,
-        prompt="2" * 64 if on.stage is Stage.BEFORE else None,
-    ),
+_STAND_INS: Mapping[type[c.PhaseCommand], Callable[[Attempt], dict[str, Any]]] = {
+    c.StartPhase: lambda on: {"holder": on.holder or "holder"},
+    c.Submit: lambda on: {"revision": on.revision + 1, "sha256": "1" * 64},
+    c.AskApproval: lambda _: {"request": "request"},
+    c.Approve: lambda on: {"sha256": on.sha256 or ""},
+    c.Reject: lambda _: {"feedback": ""},
+    c.Withdraw: lambda _: {},
+    c.Retry: lambda _: {},
+    c.Skip: lambda _: {"reason": "skipped"},
+    c.ForceAccept: lambda on: {"reason": "forced"} | ({"revision": 1, "sha256": "3" * 64} if _is_drafted(on) else {}),
+    c.Overrule: lambda _: {"reason": "overruled"},
+    c.OpenGates: lambda _: {"sha256": "0" * 64},
+    c.RecordVerdict: lambda on: {
+        "stage": on.stage or Stage.AFTER,
+        "gate": on.gate,
+        "verdict": VerdictKind.PASS,
+        "sha256": on.sha256 or "",
+    },
+    c.RefuseSubmission: lambda _: {"reason": "invalid"},
+    c.TimeOut: lambda _: {},
+    c.FailAttempt: lambda _: {"reason": "failed"},
+    c.Wake: lambda _: {},
+    c.EndCompensation: lambda _: {},
+    c.LoseLease: lambda _: {},
+    c.TreeChange: lambda on: {"tree": on.tree},
+    c.Edit: lambda on: {
+        "revision": on.revision + 1,
+        "sha256": "2" * 64,
+        "prompt": "2" * 64 if on.stage is Stage.BEFORE else None,
+    },
 }
-"""Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""
+"""Command of a phase → stand-ins for what only a caller can fill in. ``Answer`` comes from the conditions that are due."""
 
 
-def _draft(attempt: Attempt) -> int:
-    """The revision that ``force-accept`` makes of a refused draft where no valid artifact was submitted; 0 for none."""
-    return 1 if attempt.invalid and not attempt.revision else 0
+def _is_drafted(attempt: Attempt) -> bool:
+    """True where ``force-accept`` makes a revision of a refused draft, as no valid artifact was submitted."""
+    return attempt.invalid > 0 and not attempt.revision

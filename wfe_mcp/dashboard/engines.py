@@ -237,10 +237,9 @@ def _open_run(engine: Engine, stands: Overview) -> OpenRun:
 
 
 def _asks_a_person(stands: Overview, attempt: Attempt) -> bool:
-    gate = current_gate(stands.loaded.state, attempt) if attempt.status is AttemptStatus.AWAITING else None
-    if gate is None or gate[0] != "approval":
+    if attempt.status is not AttemptStatus.AWAITING or current_gate(stands.loaded.state, attempt) != "approval":
         return False
-    return getattr(stands.plan.gates(attempt)[gate[1]], "assurance", "human") != "agent"
+    return getattr(stands.plan.gates(attempt)[attempt.gate], "assurance", "human") != "agent"
 
 
 def needs_trust(engine: Engine) -> WaitingTrust | None:

@@ -8,7 +8,8 @@ Rules:
    client hears of both on the ``subscriptions/listen`` that it opened, and of nothing else.
 2. An address below ``wfe://runs/RUN`` changes with its run. Tools, prompts and templates of addresses never change.
 3. Nothing is read without a listener. What changed meanwhile is reported at the next look: once too often, never too seldom.
-4. A call costs the same beside many open runs: all are read only when the database has changed, at most every two seconds.
+4. A call costs the same beside many open runs: all are read only when another process has changed the database, at most
+   every two seconds.
 """
 
 import logging
@@ -56,7 +57,7 @@ class RunChanges:
         self._listened: list[tuple[str, ...]] = []
         self._seen: Tails = {}  # so that open runs are news for a client that listed while the project was not open
         self._version: int | None = None
-        """Of the database, when all open runs were read last."""
+        """Of what other processes had committed when all open runs were read last."""
         self._next_whole = 0.0
 
     def serve(self, low: Server[Any]) -> None:
@@ -103,7 +104,7 @@ class RunChanges:
     def read(self, engine: Engine, own: set[str] | None) -> tuple[Tails, set[str] | None]:
         """The last events as they are now, and of which runs they were asked for; None for all."""
         if own is None or time.monotonic() >= self._next_whole:
-            version = engine.store.data_version()  # before the runs: what is committed between is read once more
+            version = engine.store.others_version()  # before the runs: what is committed between is read once more
             if own is None or version != self._version:
                 with engine.store.read() as tx:
                     found = tx.open_tails(engine.project_id)

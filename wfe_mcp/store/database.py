@@ -71,10 +71,8 @@ class Tx(
 ):
     """Everything a transaction can do, one base class per noun."""
 
-    def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
-    ) -> None:
-        super().__init__(connection, clock, new_id, caches)
+    def __init__(self, *shared: Any) -> None:
+        super().__init__(*shared)
         self.afterwards: list[Callable[[], object]] = []
 
     def after_commit(self, tell: Callable[[], object]) -> None:
@@ -148,16 +146,15 @@ class Store:
     def tx(self) -> Generator[Tx]:
         """A transaction that may write. It is committed at the end of the block, and undone when the block raises."""
         with self._turn(), sqlite.refusals(self._path):
-            if self._writer is None:
-                self._writer = self._write_engine.connect()
+            writer = self._writer = self._writer or self._write_engine.connect()
             try:
-                with self._writer.begin():
-                    made = self._of(self._writer)
+                with writer.begin():
+                    made = self._of(writer)
                     yield made
                     made.sign_settings()
                     made.index_noted()
             finally:
-                self._end_what_is_open(self._writer)
+                self._end_what_is_open(writer)
         for tell in (*made.afterwards, *(self.settings_listeners if made.settings_changed else ())):
             tell()
 
@@ -182,6 +179,15 @@ class Store:
                 self._watcher = self._read_engine.connect()
             with self._watcher.begin():
                 return int(self._watcher.execute(_DATA_VERSION).scalar_one())
+
+    def others_version(self) -> int:
+        """A number that changes with every commit of another process, and with none of this one."""
+        with self._turn(), sqlite.refusals(self._path):
+            self._writer = self._writer or self._write_engine.connect()
+            raw: Any = (
+                self._writer.connection.dbapi_connection
+            )  # SQLite leaves out the commits of the connection that asks
+            return int(raw.execute("PRAGMA data_version").fetchone()[0])
 
     def health(self) -> Health:
         """The figures that ``doctor`` shows about the database."""

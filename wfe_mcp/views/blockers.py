@@ -101,10 +101,9 @@ def _opinion_by_hand(found: Overview, attempt: Attempt) -> str:
 
 
 def _awaiting(found: Overview, attempt: Attempt) -> str:
-    gate = current_gate(found.loaded.state, attempt)
-    if gate is None or gate[0] != "approval":
+    if current_gate(found.loaded.state, attempt) != "approval":
         return f"{attempt.phase} needs trust ({_first_line(attempt.reason)}): wfe-mcp init or wfe-mcp trust, in a browser wfe-mcp ui"
-    assurance = getattr(found.plan.gates(attempt)[gate[1]], "assurance", "human")
+    assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
     approve = _command(found, attempt, c.AskApproval)
     return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}{approve and f': {approve}'}"
 

@@ -231,8 +231,7 @@ def _gates(
     now: tuple[Stage, int] | None = None
     if attempt is not None:
         judged = {(one.stage, one.gate): verdict_word(one.kind, one.message) for one in attempt.verdicts}
-        current = current_gate(found.loaded.state, attempt)
-        now = None if current is None else (attempt.stage or Stage.AFTER, current[1])
+        now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
     for stage, gates in ((Stage.BEFORE, spec.gates_before), (Stage.AFTER, spec.gates)):
         for number, gate in enumerate(gates):
             place = (stage, number)

@@ -76,7 +76,7 @@ def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
         of, text, faults = _start(tx, found, attempt) if has_artifact else ("", "", ())
         prompt = ""
         with suppress(Refused):  # it names what does not exist yet
-            prompt = prompt_of(run_as_read(engine, tx, engine.load(tx, found.loaded.record.id)), attempt)
+            prompt = prompt_of(run_as_read(engine, tx, found.loaded.record.id), attempt)
     value: Json = None
     with suppress(ValueError):  # a draft is cut where it was kept
         value = json.loads(text) if text else None

@@ -26,5 +26,5 @@ def waits_for(found: Overview) -> str:
         for one in open_now
     ):
         return "a model"
-    gates = {(current_gate(state, one) or ("",))[0] for one in open_now if one.status is AttemptStatus.GATING}
+    gates = {current_gate(state, one) for one in open_now if one.status is AttemptStatus.GATING}
     return "a model" if gates == {"opinion"} else "a check" if gates else "the server"

@@ -148,7 +148,7 @@ def reject(
             raise refused
         _match(current, path, sha256)
         _match_request(current, path, request)
-        if _gate_is_approval(current, path):
+        if current_gate(current.state, current.attempt(path)) == "approval":
             stored, _ = request_of(current, path)
             _note_facts(current, path, stored.id, shown, code)
             _close(current, stored, feedback, _keep(current, proof), approved=False, to=command.to)
@@ -194,11 +194,6 @@ def _question(current: RunChange, path: PhasePath) -> str:
     attempt, run = current.attempt(path), current.run
     what = "the prompt" if attempt.stage is Stage.BEFORE else current.plan.artifact_name(path) or "what was done"
     return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in run {run.id}: {run.title}?"
-
-
-def _gate_is_approval(current: RunChange, path: PhasePath) -> bool:
-    gate = current_gate(current.state, current.attempt(path))
-    return gate is not None and gate[0] == "approval"
 
 
 def _give_decision(
@@ -326,7 +321,7 @@ def _changed_meanwhile(current: RunChange, path: PhasePath, now: FilesNow) -> bo
         )
         return True
     if attempt.tree is not None and tree != attempt.tree and attempt.status is AttemptStatus.AWAITING:
-        current.give(c.TreeChange(phase=path, attempt=attempt.number, tree=tree, by=SYSTEM, at=current.at))
+        current.give(c.TreeChange(tree=tree, **current.on(attempt)))
         current.refusal = Refused(
             "stale_revision",
             f"{_named(now)} changed since the gates of {path!r} passed; they run again now.",

@@ -29,7 +29,7 @@ from wfe_mcp.engine.approvals.approvers import by_passkey, pinned_here
 from wfe_mcp.engine.approvals.passkeys import Assertion, Strict, signed
 from wfe_mcp.engine.artifacts.revisions import outputs_of
 from wfe_mcp.engine.files.tree_binding import code_tree
-from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.kernel.run_change import run_as_read
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -132,7 +132,8 @@ def statement_of(
     """
     pinned = pinned_here(engine, worktree_of(engine, request))
     code = code_tree(engine, request.run_id) or None
-    with engine.store.read() as tx, change_run_in(engine, tx, request.run_id, _nobody(), settles=False) as current:
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, request.run_id)
         attempt, run = current.attempt(request.phase), current.run
         revision = tx.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
         files = {} if revision is None else outputs_of(current, request.phase, revision.content)
@@ -219,9 +220,3 @@ def worktree_of(engine: Engine, request: RequestRecord) -> Path:
     """The working tree of the run of ``request``: its files, keys and proofs."""
     with engine.store.read() as tx:
         return Path(engine.load(tx, request.run_id).record.worktree)
-
-
-def _nobody() -> By:
-    from wfe_mcp.engine.kernel.actors import SYSTEM
-
-    return SYSTEM

@@ -53,9 +53,9 @@ def reissue_requests(current: RunChange) -> None:
     """Issue requests again whose files or artifact changed, once the gates have passed again."""
     earlier = current.loaded.state.attempts
     for attempt in current.state.open_attempts:
-        gate = current_gate(current.state, attempt)
         waits = attempt.status is AttemptStatus.AWAITING and attempt.asked is None
-        if not waits or gate is None or gate[0] != "approval" or attempt in earlier.get(attempt.phase, ()):
+        is_approval = current_gate(current.state, attempt) == "approval"
+        if not waits or not is_approval or attempt in earlier.get(attempt.phase, ()):
             continue
         before = current.tx.open_request(current.run.id, attempt.phase, attempt.number)
         if before is not None:

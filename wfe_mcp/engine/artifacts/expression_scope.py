@@ -66,22 +66,22 @@ def roots(
 
 def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, Any]:
     """The values for the ``outputs`` of the subflow in the phase of ``attempt``: all artifacts made in it."""
-    seen, key = _Seen(change, text), change.state.loops[attempt.phase].keys[0]
-    body = [inside(attempt.phase, key, phase.path) for phase in change.state.spec.body(attempt.phase)]
-    return {
-        "inputs": inputs_at(change.tx, change.run, change.state, body[0]),
-        "run": _run(change),
-        "env": change.frozen.get("env", {}),
-        "artifacts": seen.made_by(body),
-        "vars": seen.assigned_by(body),
-    }
+    key = change.state.loops[attempt.phase].keys[0]
+    return _made_in(
+        change, text, [inside(attempt.phase, key, each.path) for each in change.state.spec.body(attempt.phase)]
+    )
 
 
 def run_roots(change: RunChange, text: str) -> dict[str, Any]:
     """The values for the ``outputs`` of the run's own template: all artifacts made at its top."""
-    seen, body = _Seen(change, text), [phase.path for phase in change.state.spec.body(None)]
+    return _made_in(change, text, [phase.path for phase in change.state.spec.body(None)])
+
+
+def _made_in(change: RunChange, text: str, body: list[PhasePath]) -> dict[str, Any]:
+    """The values after all phases of ``body``, which is a whole template."""
+    seen = _Seen(change, text)
     return {
-        "inputs": change.inputs,
+        "inputs": inputs_at(change.tx, change.run, change.state, body[0]),
         "run": _run(change),
         "env": change.frozen.get("env", {}),
         "artifacts": seen.made_by(body),

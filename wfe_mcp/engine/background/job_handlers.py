@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.model import Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import questions
 from wfe_mcp.engine.background.questions import QuestionJobs
 from wfe_mcp.engine.background.queues import QUEUES, SLOTS, end_for_person, queue_names, work_limits
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
-from wfe_mcp.engine.evaluation.reactions import enqueue_gate
+from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import keep_again
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run, change_run_in
@@ -98,9 +98,7 @@ def tend_open_runs(engine: Engine) -> None:
             if run not in runs:
                 continue
             with change_run(engine, run, SYSTEM) as current:
-                for attempt in current.state.open_attempts:
-                    if attempt.status is AttemptStatus.GATING:
-                        enqueue_gate(current, attempt)
+                enqueue_gates(current)
         except Refused as refused:  # a rollback that cannot be finished now: the next call retries
             log.warning("run %s is left alone: %s", run, refused.message)
 
@@ -141,11 +139,10 @@ class _Timers:
         job = context.job
 
         def apply(tx: Tx) -> None:
-            assert job.run_id is not None
             if job.payload["timer"] == "resume":
                 outages.go_on(self._engine, tx, job)
                 return
-            with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
+            with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
                 if job.payload["timer"] in {"locks", "seals", "run"}:
                     return  # the change itself checks again
                 due = c.TimeOut if job.payload["timer"] == "timeout" else c.Wake
@@ -175,19 +172,16 @@ class _GaveUp:
             driven_gave_up(self._engine, tx, job, reason)
         if job.kind != "gate" or job.run_id is None:
             return
-        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
             attempt = judged_attempt(current, job)
             if attempt is not None:
                 current.give(
                     c.RecordVerdict(
-                        phase=attempt.phase,
-                        attempt=attempt.number,
                         stage=attempt.stage or Stage.AFTER,
                         gate=attempt.gate,
                         verdict=VerdictKind.ERROR,
                         sha256=attempt.sha256 or "",
                         message=f"The gate could not run: {reason}",
-                        by=SYSTEM,
-                        at=current.at,
+                        **current.on(attempt),
                     )
                 )

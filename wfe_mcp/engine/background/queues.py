@@ -140,7 +140,7 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
     if job.run_id is None or job.phase is None:
         return
     path = PhasePath(job.phase)
-    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         if path in current.state.attempts and current.attempt(path).number == job.attempt:
             told = f"The work of the server on {path!r} ended: {reason}."
             current.give(

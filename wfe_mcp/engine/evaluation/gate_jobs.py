@@ -19,6 +19,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import bound_tree, first_tree, ignored_globs
 from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
@@ -59,9 +60,8 @@ class Judged:
 def judge(engine: Engine, context: JobContext) -> Judged | None:
     """Judge the gate that the job names; None when the verdict is no longer needed. Raises what ``opinions`` raises."""
     job = context.job
-    assert job.run_id is not None
-    assert job.phase is not None
-    with engine.store.read() as tx, change_run_in(engine, tx, job.run_id, SYSTEM, settles=False) as current:
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, job.of_run)
         attempt = judged_attempt(current, job)
         if attempt is None or current.state.going_back is not None:
             return None
@@ -90,12 +90,11 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
 
 def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
     """Write the verdict inside the transaction that ends the job."""
-    assert job.run_id is not None
-    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = judged_attempt(current, job)
         if attempt is None:
             return
-        on: c.OnAttempt = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": current.at}
+        on = current.on(attempt)
         alive = engine.is_alive(attempt.holder, attempt.lease_until)
         judgement = judged.judgement
         evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)

@@ -61,7 +61,7 @@ def open_question(engine: Engine, run: str, phase: str, reviewer: str = "") -> A
     from wfe_mcp.workspace.files.project_files import read_if_there
 
     with engine.store.read() as tx:
-        current = run_as_read(engine, tx, engine.load(tx, run))
+        current = run_as_read(engine, tx, run)
         attempt = current.attempt(PhasePath(phase))
         command = f"wfe-mcp opinion answer {current.run.id} {typed(attempt.phase)}"
         asked = _asked(current, attempt, reviewer, command)

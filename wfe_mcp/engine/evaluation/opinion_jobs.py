@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.evaluation.opinion_gate import About, ask_all, reviewers_of
-from wfe_mcp.engine.evaluation.reviews import about_text, question_of
+from wfe_mcp.engine.evaluation.reviews import Subject, question_of
 from wfe_mcp.engine.evaluation.second_opinion import TRIES
 from wfe_mcp.jobs.job_context import JobContext, Outcome, RetryLater
 
@@ -30,7 +30,7 @@ class OpinionJobs:
         unfilled = [{"reviewer": each.name, "fault": each.fault} for each in missing]
         if len(missing) == len(reviewers):
             return Outcome({"opinions": unfilled})
-        subject = about_text(
+        subject = Subject(
             given["question"],
             tuple((heading, text) for heading, text in given["parts"]),
             given["sha256"],

@@ -73,9 +73,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
     from wfe_mcp.workflow.expressions import ExpressionError
 
     attempt = change.attempt(question.phase)
-    due = c.Answer(
-        phase=question.phase, attempt=question.attempt, kind=question.kind, rule=question.rule, by=SYSTEM, at=change.at
-    )
+    due = c.Answer(kind=question.kind, rule=question.rule, **change.on(attempt))
     last = change.state.loops[question.phase].keys[-1] if question.kind == "until" else ""
     if question.kind == "blocker":
         return replace(due, blocker=_reported(change, attempt))
@@ -108,14 +106,13 @@ def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
     fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
     human = told.get("human_required") is True
     return BlockerFound(
-        phase=attempt.phase,
-        attempt=attempt.number,
         kind=kind,
         fingerprint=fingerprint,
         cause=cause,
         next_step=step,
         human_required=human,
         sha256=record.sha256,
+        **attempt.on,
     )
 
 
@@ -126,15 +123,13 @@ def judge_inline_gate(change: RunChange) -> bool:
     for attempt in change.state.open_attempts:
         if attempt.status is not AttemptStatus.GATING:
             continue
-        on: c.OnAttempt = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
         if attempt.sha256 is None and change.state.status is RunStatus.PAUSED:
             continue
         if attempt.sha256 is None:
-            _open_gates(change, attempt, on)
+            _open_gates(change, attempt)
             return True
-        gate = current_gate(change.state, attempt)
-        if gate is not None and gate[0] in _QUICK:
-            judgement = _quick(change, attempt, gate[1])
+        if current_gate(change.state, attempt) in _QUICK:
+            judgement = _quick(change, attempt)
             change.give(
                 c.RecordVerdict(
                     stage=attempt.stage or Stage.AFTER,
@@ -143,7 +138,7 @@ def judge_inline_gate(change: RunChange) -> bool:
                     verdict=judgement.kind,
                     message=judgement.message,
                     holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until),
-                    **on,
+                    **change.on(attempt),
                 )
             )
             return True
@@ -163,18 +158,19 @@ def wake_backoff(change: RunChange) -> bool:
     """End the first back-off whose time has come, also where its timer fired while the run was paused."""
     for attempt in change.state.open_attempts:
         if attempt.not_before is not None and attempt.not_before <= change.at:
-            command = c.Wake(phase=attempt.phase, attempt=attempt.number, by=SYSTEM, at=change.at)
+            command = c.Wake(**change.on(attempt))
             if refusal(change.state, command) is None:
                 change.give(command)
                 return True
     return False
 
 
-def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
+def _open_gates(change: RunChange, attempt: Attempt) -> None:
     """The gates before work judge the prompt; one that cannot be rendered fails the attempt, not the whole command.
 
     The gates of a loop judge all artifacts made in it.
     """
+    on = change.on(attempt)
     if attempt.stage is Stage.AFTER:
         from wfe_mcp.engine.nested.loop_items import loop_sha256
 
@@ -197,12 +193,12 @@ def _open_gates(change: RunChange, attempt: Attempt, on: c.OnAttempt) -> None:
         )
 
 
-def _quick(change: RunChange, attempt: Attempt, index: int) -> Judgement:
+def _quick(change: RunChange, attempt: Attempt) -> Judgement:
     from wfe_mcp.gates.expr import judge_expr
     from wfe_mcp.gates.report import judge_report
     from wfe_mcp.workflow.expressions import as_text
 
-    gate = change.plan.gates(attempt)[index]
+    gate = change.plan.gates(attempt)[attempt.gate]
     own, name = attempt.stage is Stage.AFTER, change.plan.artifact_name(attempt.phase)
     if gate.kind == "report":
         report = roots(change, attempt, f"artifacts.{name}", own=own)["artifacts"].get(name)
@@ -222,17 +218,9 @@ def synchronize_jobs(change: RunChange) -> None:
     """Enqueue a job for each gate that reads the world and each deadline; cancel those of attempts that left their gate."""
     before, ends_at = change.loaded.state, change.state.ends_at
     if ends_at is not None and not change.state.is_over:
-        change.enqueue(
-            "timer",
-            payload={"timer": "run"},
-            run_at=ends_at,
-            queue="timer",
-            dedupe_key=f"timer:run:{change.run.id}:{ends_at.isoformat()}",
-        )
+        change.set_timer("run", ends_at)
     if before.status in {RunStatus.PAUSED, RunStatus.BLOCKED} and change.state.status is not before.status:
-        for attempt in change.state.open_attempts:
-            if attempt.status is AttemptStatus.GATING:
-                enqueue_gate(change, attempt)  # its job may have been suspended with the run
+        enqueue_gates(change)
     for path in change.state.changed_since(before):
         now, was = change.attempt(path), before.attempts.get(path, (None,))[-1]
         if (
@@ -254,15 +242,7 @@ def keep_times(change: RunChange, now: Attempt, was: Attempt | None) -> None:
     for kind, moment in (("timeout", now.deadline), ("wake", now.not_before)):
         before = getattr(was, "deadline" if kind == "timeout" else "not_before", None)
         if moment is not None and (moment != before or was is None or was.number != now.number):
-            change.enqueue(
-                "timer",
-                phase=now.phase,
-                attempt=now.number,
-                payload={"timer": kind},
-                run_at=moment,
-                queue="timer",
-                dedupe_key=f"timer:{kind}:{change.run.id}:{now.phase}:{now.number}:{moment.isoformat()}",
-            )
+            change.set_timer(kind, moment, now)
 
 
 def _cancel_judging(change: RunChange, was: Attempt) -> None:
@@ -285,6 +265,13 @@ def seal_artifacts(change: RunChange) -> None:
             change.tx.void_requests(change.run.id, path, was.number, change.at)
 
 
+def enqueue_gates(change: RunChange) -> None:
+    """The jobs of all gates that judge now: they may have been suspended with the run, held back or lost."""
+    for attempt in change.state.open_attempts:
+        if attempt.status is AttemptStatus.GATING:
+            enqueue_gate(change, attempt)
+
+
 def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) -> None:
     """The job that judges the current gate of ``attempt``, when that gate reads the world outside.
 
@@ -294,7 +281,7 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     from wfe_mcp.engine.models.gate_waits import OPEN_JOBS, gate_payload, persons_asked
 
     gate = current_gate(change.state, attempt)
-    if gate is None or gate[0] not in _IN_JOBS or change.state.status is RunStatus.CANCELLED:
+    if gate not in _IN_JOBS or change.state.status is RunStatus.CANCELLED:
         return
     if not again and persons_asked(change.tx, change.run, change.state, attempt):
         return
@@ -303,8 +290,8 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
         judge = change.plan.gates(attempt)[attempt.gate]
         asked = getattr(judge, "max_attempts", None)
-        job: NewJobValues = {"payload": payload, "phase": attempt.phase, "attempt": attempt.number}
+        job: NewJobValues = {"payload": payload, **attempt.on}
         if asked is not None:
             job["max_attempts"] = asked
-        queue = "vision" if getattr(judge, "images", ()) else _IN_JOBS[gate[0]]
+        queue = "vision" if getattr(judge, "images", ()) else _IN_JOBS[gate]
         change.enqueue("gate", queue=queue, **job)

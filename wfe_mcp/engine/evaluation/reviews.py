@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,11 +98,6 @@ def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: d
     return Subject(criteria, tuple(parts), attempt.sha256 or "", change.run.id)
 
 
-def about_text(question: str, parts: tuple[tuple[str, str], ...], sha256: str, nonce: str) -> Subject:
-    """The subject of a requested second opinion."""
-    return Subject(question, parts, sha256, nonce)
-
-
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The files to compare for a review. ``began``: the tree to compare with, None where there is none.
@@ -163,14 +159,8 @@ def pictures(root: Path, globs: Sequence[str]) -> tuple[list[str], tuple[Image, 
 
 def with_changes(subject: Subject, changes: str) -> Subject:
     """``subject`` with the diff at its end."""
-    if not changes:
-        return subject
-    return Subject(
-        subject.criteria,
-        (*subject.parts, ("What changed in the files", changes)),
-        subject.sha256,
-        subject.nonce,
-    )
+    more = (("What changed in the files", changes),) if changes else ()
+    return replace(subject, parts=(*subject.parts, *more))
 
 
 def _handed_in(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:

@@ -24,8 +24,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of
 from wfe_mcp.engine.kernel.read_only_runs import refuse_change
-from wfe_mcp.engine.kernel.run_change import queue_name
-from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +74,7 @@ def ask(
         raise Refused("bad_argument", "There is nothing to ask about.", "Give a question, or a run and a phase of it.")
     from wfe_mcp.store.records.jobs import NewJob
 
-    about = _about_run(engine, by, run, phase) if run else _ABOUT_NOTHING
+    about = _about_run(engine, run, phase) if run else _ABOUT_NOTHING
     names = _named(engine, by, reviewers) if reviewers else _chosen(engine.settings().settings, by)
     payload = {"question": question, "reviewers": list(names), **about}
     with engine.store.tx() as tx:
@@ -193,9 +192,10 @@ def _chosen(settings: Settings, by: By) -> tuple[str, ...]:
     return (next((role for role in usable if vendor(role) != own), usable[0]),)
 
 
-def _about_run(engine: Engine, by: By, run: str, phase: str) -> dict[str, Any]:
+def _about_run(engine: Engine, run: str, phase: str) -> dict[str, Any]:
     """The whole question of a run, copied so that later changes of the run do not affect it."""
-    with engine.store.read() as tx, change_run_in(engine, tx, run, by, settles=False) as current:
+    with engine.store.read() as tx:
+        current = run_as_read(engine, tx, run)
         record = current.run
         refuse_change(engine, record)
         if not phase:

@@ -288,15 +288,4 @@ def _take(
 
 
 def _checkpoint(event: EventRecord) -> Checkpoint:
-    told = event.payload
-    return Checkpoint(
-        event.seq,
-        told["why"],
-        told["phase"],
-        told["attempt"],
-        told["commit"],
-        told["tree"],
-        told["skipped"],
-        told["note"],
-        event,
-    )
+    return Checkpoint(seq=event.seq, event=event, **event.payload)

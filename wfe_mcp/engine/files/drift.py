@@ -106,15 +106,7 @@ def kept_back(current: RunChange, attempt: Attempt) -> bool:
     queued = current.tx.jobs(current.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
     if not any(job.kind == "timer" and job.payload["timer"] == "seals" for job in queued):
         later = current.at + timedelta(seconds=BUSY_S)
-        current.enqueue(
-            "timer",
-            payload={"timer": "seals"},
-            run_at=later,
-            queue="timer",
-            phase=attempt.phase,
-            attempt=attempt.number,
-            dedupe_key=f"timer:seals:{current.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
-        )
+        current.set_timer("seals", later, attempt)
     return True
 
 

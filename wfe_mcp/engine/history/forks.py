@@ -29,7 +29,7 @@ from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import approved_by_people, end_of_decision, stops_since
 from wfe_mcp.core.model import AttemptStatus, By, Origin, RunId, RunState
 from wfe_mcp.core.undo import LogEntry
-from wfe_mcp.engine.evaluation.reactions import enqueue_gate, keep_times
+from wfe_mcp.engine.evaluation.reactions import enqueue_gates, keep_times
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
@@ -116,6 +116,7 @@ def fork_run(
         made = {"do": "fork", "run": record.id, "seq": place.event.seq, "hash": place.event.hash, "tree": code or ""}
         tx.create_run(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
+        tx.after_commit(partial(engine.tell, new_id))
         _take_along(engine, tx, place, new_id, command)
         with change_run_in(engine, tx, new_id, by) as change:
             _take_up(change)
@@ -295,9 +296,8 @@ def _step(row: StepRecord, place: _Place, command: ForkRun) -> StepRecord | None
 
 def _take_up(change: RunChange) -> None:
     """Enqueue the jobs that an open run needs."""
+    enqueue_gates(change)
     for attempt in change.state.open_attempts:
-        if attempt.status is AttemptStatus.GATING:
-            enqueue_gate(change, attempt)
         keep_times(change, attempt, None)
 
 

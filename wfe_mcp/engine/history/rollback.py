@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,11 @@ from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.rollback import changed_places
+from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
 from wfe_mcp.engine.history.rollback_preconditions import Aim, command_back, judge, known_tree, log_of, unrecorded
-from wfe_mcp.engine.history.rollback_recovery import abandon, alone, judge_again, safety_ref
+from wfe_mcp.engine.history.rollback_recovery import abandon, alone, safety_ref
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
 
@@ -267,14 +269,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
                 c.BeginRollback(
                     commit=commit,
                     holder=going.holder,
-                    to=begin.to,
-                    then=begin.then,
-                    kind=begin.kind,
-                    people=begin.people,
-                    files=True,
-                    safety=begin.safety,
-                    by=by,
-                    at=current.at,
+                    **{each.name: getattr(begin, each.name) for each in fields(begin)},
                 )
             )
         began = current.state.going_back
@@ -286,7 +281,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
             raise
         with change_run(engine, run, by) as current:
             current.give(command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree))
-            judge_again(current)
+            enqueue_gates(current)
         drop(root, [told["safety"]])
     return Went(
         current.loaded, aim.to, aim.what, changed_places(before, current.state), done, name_of(seq), effects=effects

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, GoingBack
-from wfe_mcp.engine.evaluation.reactions import enqueue_gate
+from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import limits_of, ref_of
 from wfe_mcp.engine.history.rollback_preconditions import command_back
 from wfe_mcp.engine.kernel.actors import SYSTEM
@@ -24,7 +23,7 @@ from wfe_mcp.workspace.system.process import holder_id
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.model import GoingBack, RunId
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.runs import LoadedRun
@@ -90,7 +89,7 @@ def _end(engine: Engine, run: RunId) -> None:
         if current.state.going_back == going:
             tree = read_snapshot(root, going.commit).tree
             current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
-            judge_again(current)
+            enqueue_gates(current)
             if meanwhile is not None:
                 _tell_kept(current, meanwhile, note)
     drop(root, [told["safety"]])
@@ -124,14 +123,7 @@ def abandon(engine: Engine, run: str, going: GoingBack, reason: str) -> None:
         if current.state.going_back != going:
             return
         current.give(c.AbandonRollback(reason=reason, by=SYSTEM, at=current.at))
-        judge_again(current)
-
-
-def judge_again(current: RunChange) -> None:
-    """Enqueue the gate jobs that were held while files were restored."""
-    for attempt in current.state.open_attempts:
-        if attempt.status is AttemptStatus.GATING:
-            enqueue_gate(current, attempt)
+        enqueue_gates(current)
 
 
 def safety_ref(run: str, going: GoingBack) -> str:

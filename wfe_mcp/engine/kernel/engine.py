@@ -7,6 +7,7 @@ database with the first call that needs it, so that a server answers its handsha
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import threading
 from collections import Counter
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.settings import LoadedSettings
     from wfe_mcp.workspace.git.snapshot import Snapshots
     from wfe_mcp.workspace.system.location import Project
+
+log = logging.getLogger("wfe_mcp.engine")
 
 CLI_HOLDER = "cli"
 """The holder of phases claimed at a terminal: its lease ends by time-out or from the CLI."""
@@ -221,6 +224,14 @@ class Engine:
         """Committed: these runs have new events; none given: the settings have changed."""
         if self.anchoring is not None:
             self.anchoring.note(runs, events, by_human=by_human)
+
+    def tell(self, run: str) -> None:
+        """Call every listener of this process with the id of a run that has changed; one that fails keeps none from the others."""
+        for listener in self.listeners:
+            try:
+                listener(run)
+            except Exception:
+                log.exception("a listener failed after the commit")
 
     def wake(self) -> None:
         """Wake the worker of this process: a job is queued."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
 from wfe_mcp.core.dataclass import dataclass
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
-
-log = logging.getLogger("wfe_mcp.engine")
 
 
 class Reaction(Protocol):
@@ -52,9 +49,5 @@ def anchor_log(change: RunChange) -> None:
 
 
 def notify_listeners(change: RunChange) -> None:
-    """Call every listener of this process with the id of the changed run; one that fails keeps none from the others."""
-    for listener in change.engine.listeners:
-        try:
-            listener(change.run.id)
-        except Exception:
-            log.exception("a listener failed after the commit")
+    """Call the listeners of this process with the id of the changed run."""
+    change.engine.tell(change.run.id)

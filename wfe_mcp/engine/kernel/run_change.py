@@ -17,7 +17,7 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wfe_mcp.core.commands import Command
+    from wfe_mcp.core.commands import Command, OnAttempt
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.events import Event
     from wfe_mcp.core.model import Attempt, By, RunState
@@ -85,9 +85,21 @@ class RunChange:
         run = self.loaded.record
         return self.tx.enqueue(NewJob(kind, queue_name(queue, run.project_id), run_id=run.id, **job))
 
+    def set_timer(self, timer: str, moment: datetime, attempt: Attempt | None = None) -> None:
+        """Look at the run, or at ``attempt``, again at ``moment``; once for the same moment."""
+        phase, number = (None, None) if attempt is None else (attempt.phase, attempt.number)
+        place = "" if attempt is None else f"{phase}:{number}:"
+        key = f"timer:{timer}:{self.run.id}:{place}{moment.isoformat()}"
+        payload = {"timer": timer}
+        self.enqueue("timer", "timer", payload=payload, run_at=moment, dedupe_key=key, phase=phase, attempt=number)
+
     def attempt(self, phase: PhasePath) -> Attempt:
         """The newest attempt of ``phase``, as of now."""
         return self.state.current(phase)
+
+    def on(self, attempt: Attempt) -> OnAttempt:
+        """The values that name ``attempt`` in a command that the server gives now."""
+        return {**attempt.on, "by": SYSTEM, "at": self.at}
 
     def give(self, command: Command) -> tuple[Event, ...]:
         """Apply ``command``. Raises ``Refused``; then nothing has changed."""
@@ -100,8 +112,9 @@ class RunChange:
         return events
 
 
-def run_as_read(engine: Engine, tx: Tx, loaded: LoadedRun) -> RunChange:
+def run_as_read(engine: Engine, tx: Tx, run: str | LoadedRun) -> RunChange:
     """The run for code that only evaluates something of it; no transaction saves it."""
+    loaded = engine.load(tx, run) if isinstance(run, str) else run
     return RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), SYSTEM, engine.clock())
 
 

@@ -51,16 +51,14 @@ def change_run(engine: Engine, run: str | LoadedRun, by: By) -> Generator[RunCha
 
 @contextlib.contextmanager
 def change_run_in(
-    engine: Engine, tx: Tx, run: str | LoadedRun, by: By, *, settles: bool = True, loaded: LoadedRun | None = None
+    engine: Engine, tx: Tx, run: str | LoadedRun, by: By, *, loaded: LoadedRun | None = None
 ) -> Generator[RunChange]:
-    """Change a run inside the caller's transaction. ``settles`` False only reads."""
+    """Change a run inside the caller's transaction. ``loaded``: the run as this transaction has just read it."""
     loaded = loaded or engine.load(tx, run)
-    if settles:
-        refuse_change(engine, loaded.record)
+    refuse_change(engine, loaded.record)
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
     yield current
-    if settles:
-        _react(current)
+    _react(current)
     if current.events or tx.has_unnamed(current.run.id):
         current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at, _facts(current))
         tx.after_commit(lambda: _announce(current))

@@ -159,13 +159,8 @@ class Recording:
         self._tell()
 
     def _tell(self) -> None:
-        if self._run is None:
-            return
-        for listener in self._engine.listeners:
-            try:
-                listener(self._run)
-            except Exception:
-                log.exception("a watcher failed")
+        if self._run is not None:
+            self._engine.tell(self._run)
 
 
 def _until_free(tx: Tx, name: str, provider: ProviderSettings, now: datetime) -> float:

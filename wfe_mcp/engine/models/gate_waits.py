@@ -55,7 +55,7 @@ def gate_payload(attempt: Attempt) -> dict[str, Any]:
 
 def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> tuple[AskedPerson, ...]:
     """The persons that the current gate of ``attempt`` waits for; none while a job of it is open."""
-    if attempt.status is not AttemptStatus.GATING or (current_gate(state, attempt) or ("",))[0] != "opinion":
+    if attempt.status is not AttemptStatus.GATING or current_gate(state, attempt) != "opinion":
         return ()
     payload = gate_payload(attempt)
     jobs = [job for job in tx.jobs(run.id, attempt.phase, attempt.number) if job.payload == payload]

@@ -30,10 +30,9 @@ def ends_alone(tx: Tx, run_id: RunId) -> bool:
 
 def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
     """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
-    assert job.run_id is not None
     from wfe_mcp.workspace.config.checks import seconds
 
-    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
         told = f"A provider does not answer: {reason} The run continues by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
         command = c.Pause(reason=told, by=SYSTEM, at=current.at)
@@ -49,8 +48,7 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
 
 def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:
     """Resume the run at the set time. Only the pause that set the timer ends; a later pause stays."""
-    assert job.run_id is not None
-    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         command = c.Resume(by=SYSTEM, at=current.at)
         if current.state.reason == job.payload["reason"] and refusal(current.state, command) is None:
             current.give(command)

@@ -37,7 +37,7 @@ def check_outside(change: RunChange, attempt: Attempt, kind: str, due: Unjudged)
     payload = {"then": ANSWER, "kind": kind, "sha256": due.sha256}
     alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and job.payload == payload and not job.cancel_requested for job in alive):
-        change.enqueue("files", queue="step", payload=payload, phase=attempt.phase, attempt=attempt.number)
+        change.enqueue("files", queue="step", payload=payload, **attempt.on)
 
 
 def unjudged(change: RunChange, attempt: Attempt, kind: str) -> Unjudged | None:

@@ -20,7 +20,6 @@ from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.files.checkpoints import at_start, is_saved_at_start, note_taken, save
 from wfe_mcp.engine.files.drift import prompt_hash, refuse_changed
 from wfe_mcp.engine.files.tree_binding import files_at_start
-from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.engine import LEASE, Engine
 from wfe_mcp.engine.kernel.leases import held_elsewhere
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -104,7 +103,7 @@ def free_dead_leases(current: RunChange) -> None:
             AttemptStatus.GATING,
             AttemptStatus.AWAITING,
         }:
-            current.give(c.LoseLease(phase=attempt.phase, attempt=attempt.number, by=SYSTEM, at=current.at))
+            current.give(c.LoseLease(**current.on(attempt)))
 
 
 def _choice(engine: Engine, tx: Tx, loaded: LoadedRun, by: By, holder: str) -> PhasePath:

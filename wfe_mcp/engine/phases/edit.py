@@ -48,7 +48,7 @@ def is_prompt(engine: Engine, run_id: str, phase: PhasePath) -> bool:
 def prompt_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
     """The prompt that waits for its gates."""
     with engine.store.read() as tx:
-        current = run_as_read(engine, tx, engine.load(tx, run_id))
+        current = run_as_read(engine, tx, run_id)
         return prompt_of(current, current.attempt(phase))
 
 

@@ -37,13 +37,5 @@ def waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
     queued = change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number)
     if not any(job.kind == "timer" and job.payload["timer"] == "locks" for job in queued):
         later = change.at + timedelta(seconds=BUSY_S)
-        change.enqueue(
-            "timer",
-            phase=attempt.phase,
-            attempt=attempt.number,
-            payload={"timer": "locks"},
-            run_at=later,
-            queue="timer",
-            dedupe_key=f"timer:locks:{change.run.id}:{attempt.phase}:{attempt.number}:{later.isoformat()}",
-        )
+        change.set_timer("locks", later, attempt)
     return True

@@ -110,8 +110,7 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
         timeout_s=None if queue == "manual" else _LIMIT_S,
         limit_key=limit_key,
         dedupe_key=f"{JOB}:{change.run.id}:{attempt.phase}:{attempt.number}:{len(jobs) + 1}",
-        phase=attempt.phase,
-        attempt=attempt.number,
+        **attempt.on,
     )
 
 

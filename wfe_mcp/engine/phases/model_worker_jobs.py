@@ -25,6 +25,7 @@ from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree
 from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.models import outages
 from wfe_mcp.engine.phases.model_worker import TRIES, is_driven, role_of
@@ -119,11 +120,8 @@ class DrivenJobs:
 
     def _piece(self, job: JobRecord) -> _Piece | None:
         """What to work on; None when the job is outdated or must wait."""
-        assert job.run_id is not None
-        with (
-            self._engine.store.read() as tx,
-            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
-        ):
+        with self._engine.store.read() as tx:
+            current = run_as_read(self._engine, tx, job.of_run)
             attempt = _attempt(current, job)
             goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING} and not current.state.going_back
             if attempt is None or not goes_on:
@@ -236,8 +234,7 @@ class DrivenJobs:
     def _hand_in(
         self, tx: Tx, job: JobRecord, value: dict[str, Any], checked: Validated, note: str, tree: str | None
     ) -> None:
-        assert job.run_id is not None
-        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
             attempt = _attempt(current, job)
             if attempt is None:
                 return
@@ -253,16 +250,7 @@ class DrivenJobs:
                 return
             faults = checked.faults or (Detail("", reason),)
             tx.add_refused(current.run.id, attempt.phase, attempt.number, content, faults, current.at)
-            current.give(
-                c.FailAttempt(
-                    phase=attempt.phase,
-                    attempt=attempt.number,
-                    reason=reason,
-                    kind=FailKind.INVALID,
-                    by=SYSTEM,
-                    at=current.at,
-                )
-            )
+            current.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **current.on(attempt)))
 
     def _keep_partial(self, piece: _Piece, worked: Worked) -> bool:
         """Store the last text of failed work as a draft, whatever the attempt's state. False: no text."""
@@ -303,20 +291,10 @@ def driven_gave_up(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
 
 
 def _fail(engine: Engine, tx: Tx, job: JobRecord, reason: str, *, human_only: bool = False) -> None:
-    assert job.run_id is not None
-    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         attempt = _attempt(current, job)
         if attempt is not None:
-            current.give(
-                c.FailAttempt(
-                    phase=attempt.phase,
-                    attempt=attempt.number,
-                    reason=reason,
-                    human_only=human_only,
-                    by=SYSTEM,
-                    at=current.at,
-                )
-            )
+            current.give(c.FailAttempt(reason=reason, human_only=human_only, **current.on(attempt)))
 
 
 def _attempt(current: RunChange, job: JobRecord) -> Attempt | None:

@@ -38,16 +38,7 @@ def hand_in(change: RunChange, attempt: Attempt, tree: str | None) -> None:
         except Refused as refused:
             reason = f"The artifact of the steps could not be written: {refused.message}"
     if reason:
-        change.give(
-            c.FailAttempt(
-                phase=attempt.phase,
-                attempt=attempt.number,
-                reason=reason,
-                kind=FailKind.INVALID,
-                by=SYSTEM,
-                at=change.at,
-            )
-        )
+        change.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **change.on(attempt)))
         return
     store_revision(change, attempt.phase, content, "made by the steps", tree=tree, by=SYSTEM)
 

@@ -22,6 +22,7 @@ from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
+from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.nested.subflows import ANSWER, unjudged
 from wfe_mcp.engine.phases.step_artifacts import hand_in, made_by_steps
@@ -69,11 +70,8 @@ class StepJobs:
 
     def _begin(self, job: JobRecord) -> StepCall | None:
         """The call to make; None when the job is outdated or must wait."""
-        assert job.run_id is not None
-        with (
-            self._engine.store.tx() as tx,
-            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
-        ):
+        with self._engine.store.tx() as tx:
+            current = run_as_read(self._engine, tx, job.of_run)
             row, attempt = _row(current, job), _attempt(current, job)
             if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
                 return None
@@ -89,11 +87,8 @@ class StepJobs:
 
     def _not_begun(self, job: JobRecord) -> None:
         """Nothing was sent: reset the step, so that the next job begins it."""
-        assert job.run_id is not None
-        with (
-            self._engine.store.tx() as tx,
-            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
-        ):
+        with self._engine.store.tx() as tx:
+            current = run_as_read(self._engine, tx, job.of_run)
             row = _row(current, job)
             if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
                 tx.save_step(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
@@ -112,42 +107,36 @@ class FileJobs:
     def __call__(self, context: JobContext) -> Outcome:
         """Read or check, then continue."""
         engine, job = self._engine, context.job
-        assert job.run_id is not None
         path = PhasePath(job.phase or "")
         if job.payload["then"] == "claim":
             with engine.store.read() as tx:
-                read = files_at_start(engine, tx, engine.load(tx, job.run_id), path)
+                read = files_at_start(engine, tx, engine.load(tx, job.of_run), path)
             tree, head = read()
             return Outcome({}, lambda tx: self._claim(tx, job, tree, head))
         if job.payload["then"] == ANSWER:
             self._check_answer(job)
             return Outcome({}, lambda tx: self._go_on(tx, job))
         with engine.store.read() as tx:
-            loaded = engine.load(tx, job.run_id)
+            loaded = engine.load(tx, job.of_run)
             plan, attempt = engine.plans.of_run(tx, loaded.record), loaded.state.current(path)
             made = made_by_steps(tx, loaded.record.id, plan, attempt)
         judge_ahead(plan.schema(path), made)
-        seen = bound_tree(engine, job.run_id, path)
+        seen = bound_tree(engine, job.of_run, path)
         return Outcome({}, lambda tx: self._hand_in(tx, job, seen))
 
     def _check_answer(self, job: JobRecord) -> None:
-        assert job.run_id is not None
-        with (
-            self._engine.store.tx() as tx,
-            change_run_in(self._engine, tx, job.run_id, SYSTEM, settles=False) as current,
-        ):
+        with self._engine.store.tx() as tx:
+            current = run_as_read(self._engine, tx, job.of_run)
             due = unjudged(current, _attempt(current, job), job.payload["kind"])
         if due is not None:
             judge_ahead(due.schema, due.value)
 
     def _go_on(self, tx: Tx, job: JobRecord) -> None:
-        assert job.run_id is not None
-        with change_run_in(self._engine, tx, job.run_id, SYSTEM):
+        with change_run_in(self._engine, tx, job.of_run, SYSTEM):
             pass
 
     def _claim(self, tx: Tx, job: JobRecord, tree: str | None, head: str | None) -> None:
-        assert job.run_id is not None
-        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
             attempt = _attempt(current, job)
             if attempt.number != job.attempt or attempt.status is not AttemptStatus.READY:
                 return
@@ -155,13 +144,10 @@ class FileJobs:
                 begin_phase(current, attempt, tree, head)
                 return
             later = current.at + timedelta(seconds=BUSY_S)
-            current.enqueue(
-                "files", queue="step", payload=job.payload, run_at=later, phase=attempt.phase, attempt=attempt.number
-            )
+            current.enqueue("files", queue="step", payload=job.payload, run_at=later, **attempt.on)
 
     def _hand_in(self, tx: Tx, job: JobRecord, tree: str | None) -> None:
-        assert job.run_id is not None
-        with change_run_in(self._engine, tx, job.run_id, SYSTEM) as current:
+        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
             attempt = _attempt(current, job)
             goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING}
             if goes_on and attempt.number == job.attempt and attempt.status is AttemptStatus.RUNNING:
@@ -170,8 +156,7 @@ class FileJobs:
 
 def step_gave_up(engine: Engine, tx: Tx, job: JobRecord) -> None:
     """The job will not run again: its worker is gone, or it failed for good. The next change handles it."""
-    assert job.run_id is not None
-    with change_run_in(engine, tx, job.run_id, SYSTEM):
+    with change_run_in(engine, tx, job.of_run, SYSTEM):
         pass
 
 
@@ -185,8 +170,7 @@ def wait_s(retry: StepRetry, tries: int) -> float:
 
 
 def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
-    assert job.run_id is not None
-    with change_run_in(engine, tx, job.run_id, SYSTEM) as current:
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         row = _row(current, job)
         if row is not None and row.status is StepStatus.RUNNING:
             if answer.judgement is not None:

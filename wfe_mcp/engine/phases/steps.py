@@ -128,16 +128,8 @@ def leave(change: RunChange) -> None:
 
 def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, head: str | None = None) -> bool:
     """The server claims the phase. False when it cannot now."""
-    command = c.StartPhase(
-        phase=attempt.phase,
-        attempt=attempt.number,
-        holder=SERVER,
-        tree=tree,
-        head=head,
-        prompt_sha256=prompt_hash(change, attempt),
-        by=SYSTEM,
-        at=change.at,
-    )
+    prompt = prompt_hash(change, attempt)
+    command = c.StartPhase(holder=SERVER, tree=tree, head=head, prompt_sha256=prompt, **change.on(attempt))
     if refusal(change.state, command) is not None:
         return False
     change.give(command)
@@ -178,7 +170,7 @@ def trust_given(change: RunChange) -> None:
 
 def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
     """The server claims a phase that is its own. False when not now, or when the files are read first."""
-    command = c.StartPhase(phase=attempt.phase, attempt=attempt.number, holder=SERVER, by=SYSTEM, at=change.at)
+    command = c.StartPhase(holder=SERVER, **change.on(attempt))
     if refusal(change.state, command) is not None or kept_back(change, attempt):
         return False
     needs = change.state.phase(attempt.phase).exclusive or attempt.locks  # a job checks again
@@ -199,7 +191,7 @@ def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
 
     alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and not job.cancel_requested for job in alive):
-        change.enqueue("files", queue="step", payload={"then": what}, phase=attempt.phase, attempt=attempt.number)
+        change.enqueue("files", queue="step", payload={"then": what}, **attempt.on)
 
 
 def _go_on(change: RunChange, attempt: Attempt) -> bool:
@@ -250,7 +242,7 @@ def _stopping(rows: dict[str, StepRecord], phase: StepsPhase) -> list[StepRecord
 
 def _undo(change: RunChange, attempt: Attempt) -> bool:
     rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
-    on: c.OnAttempt = {"phase": attempt.phase, "attempt": attempt.number, "by": SYSTEM, "at": change.at}
+    on = change.on(attempt)
     phase = change.plan.phase(attempt.phase)
     for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
         row = _as_its_job_ended(change, rows.get(step.id) or _new(change, attempt, position, step, own=True))

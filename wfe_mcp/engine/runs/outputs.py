@@ -35,11 +35,10 @@ def run_outputs(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplat
     if not outputs:
         return None
     from wfe_mcp.engine.artifacts.expression_scope import run_roots
-    from wfe_mcp.engine.kernel.actors import SYSTEM
-    from wfe_mcp.engine.kernel.run_change import RunChange
+    from wfe_mcp.engine.kernel.run_change import run_as_read
     from wfe_mcp.workflow.expressions import ExpressionError
 
-    seen = run_roots(RunChange(engine, tx, loaded, plan, SYSTEM, engine.clock()), canonical_json(outputs))
+    seen = run_roots(run_as_read(engine, tx, loaded), canonical_json(outputs))
     found = RunOutputs()
     for name, value in outputs.items():
         try:

@@ -89,7 +89,7 @@ class Overview:
             for attempt in self.loaded.state.open_attempts
             if attempt.status is AttemptStatus.AWAITING
             and attempt.asked is None
-            and (current_gate(self.loaded.state, attempt) or ("", 0))[0] == "approval"
+            and current_gate(self.loaded.state, attempt) == "approval"
         )
 
 
@@ -170,10 +170,9 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
 
 
 def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
-    gating = [one for one in loaded.state.open_attempts if one.status is AttemptStatus.GATING]
     found: dict[PhasePath, str] = {}
-    for attempt in gating:
-        if (current_gate(loaded.state, attempt) or ("",))[0] == "opinion":
+    for attempt in loaded.state.open_attempts:
+        if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "opinion":
             jobs = tx.jobs(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
             errors = [job.error for job in jobs if job.error]
             found |= {attempt.phase: errors[-1]} if errors else {}
@@ -243,7 +242,7 @@ def _asks_reviewers(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
     if any(_is_worked_by_server(state, one) and one.phase not in by_hand for one in state.open_attempts):
         return False
     gating = [one for one in state.open_attempts if one.status is AttemptStatus.GATING and one.phase not in by_hand]
-    return bool(gating) and all((current_gate(state, one) or ("",))[0] == "opinion" for one in gating)
+    return bool(gating) and all(current_gate(state, one) == "opinion" for one in gating)
 
 
 def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:

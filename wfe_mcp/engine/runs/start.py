@@ -139,6 +139,7 @@ def start_run(
         }
         record = tx.create_run(new, state, events, by, engine.clock(), facts)
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
+        tx.after_commit(partial(engine.tell, record.id))
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:
             pass
     return change.loaded

@@ -236,11 +236,8 @@ def _go_on(engine: Engine) -> None:
         with change_run(engine, run, SYSTEM) as current:
             trust_given(current)
             for attempt in current.state.open_attempts:
-                gate = current_gate(current.state, attempt)
-                again = c.TreeChange(
-                    phase=attempt.phase, attempt=attempt.number, tree=attempt.tree, by=SYSTEM, at=current.at
-                )
+                again = c.TreeChange(tree=attempt.tree, **current.on(attempt))
                 # A blocked or failed run stays as it is until a person reopens it.
-                waits = attempt.status is AttemptStatus.AWAITING and gate is not None and gate[0] != "approval"
+                waits = attempt.status is AttemptStatus.AWAITING and current_gate(current.state, attempt) != "approval"
                 if waits and refusal(current.state, again) is None:
                     current.give(again)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Executable, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
@@ -88,30 +88,8 @@ _CLAIM = (
 
 _HELD = and_(JOB.c.id == bindparam("id_"), JOB.c.fence == bindparam("fence_"), JOB.c.status == JobStatus.RUNNING)
 _HEARTBEAT = update(JOB).where(_HELD, ~JOB.c.cancel_requested).values(lease_until=bindparam("until"))
-_CHILD = update(JOB).where(_HELD).values(child_pid=bindparam("pid"), child_started_at=bindparam("started"))
-_END = (
-    update(JOB)
-    .where(_HELD)
-    .values(
-        status=bindparam("status_"),
-        result=bindparam("result_"),
-        error=bindparam("error_"),
-        finished_at=bindparam("at"),
-        lease_owner=None,
-        lease_until=None,
-    )
-)
-_AGAIN = (
-    update(JOB)
-    .where(_HELD)
-    .values(
-        status=JobStatus.QUEUED,
-        error=bindparam("error_"),
-        run_at=bindparam("run_at_"),
-        lease_owner=None,
-        lease_until=None,
-    )
-)
+# The keys of the values decide the columns that it sets.
+_HELD_STEP = update(JOB).where(_HELD)
 _HOLD = (
     update(JOB)
     .where(JOB.c.status == JobStatus.QUEUED, JOB.c.effect == Effect.NON_REPEATABLE)
@@ -159,7 +137,8 @@ class JobRepository(QueueRepository):
 
     def set_child(self, job_id: str, fence: int, pid: int, started_at: float) -> bool:
         """Record the process group that works on the job, before waiting on it. False when the claim is lost."""
-        return self._run(_CHILD, {"id_": job_id, "fence_": fence, "pid": pid, "started": started_at}) == 1
+        child = {"child_pid": pid, "child_started_at": started_at}
+        return self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **child}) == 1
 
     def finish(self, job_id: str, fence: int, result: dict[str, Any]) -> bool:
         """The job is done. False when the claim is lost: the caller then writes nothing else."""
@@ -169,7 +148,7 @@ class JobRepository(QueueRepository):
         """The job failed; it runs again at ``run_at``, or never (None). False when the claim is lost."""
         if run_at is None:
             return self._end(job_id, fence, JobStatus.FAILED, None, error)
-        return self._claim_ends(_AGAIN, {"id_": job_id, "fence_": fence, "error_": error, "run_at_": run_at})
+        return self._claim_ends(job_id, fence, {"status": JobStatus.QUEUED, "error": error, "run_at": run_at})
 
     def park(self, job_id: str, fence: int, error: str) -> bool:
         """It is unknown whether the effect happened: a person decides. False when the claim is lost."""
@@ -243,12 +222,13 @@ class JobRepository(QueueRepository):
     def _end(
         self, job_id: str, fence: int, status: JobStatus, result: dict[str, Any] | None, error: str | None
     ) -> bool:
-        values = {"status_": status, "result_": result, "error_": error, "at": self._clock()}
-        return self._claim_ends(_END, {"id_": job_id, "fence_": fence, **values})
+        values = {"status": status, "result": result, "error": error, "finished_at": self._clock()}
+        return self._claim_ends(job_id, fence, values)
 
-    def _claim_ends(self, how: Executable, values: dict[str, Any]) -> bool:
+    def _claim_ends(self, job_id: str, fence: int, values: dict[str, Any]) -> bool:
         """End a claim. Its model calls in flight are marked lost."""
-        is_ours = self._run(how, values) == 1
+        free = {"lease_owner": None, "lease_until": None}
+        is_ours = self._run(_HELD_STEP, {"id_": job_id, "fence_": fence, **values, **free}) == 1
         if is_ours:
-            self._run(LOSE_CALLS, {"job": values["id_"]})
+            self._run(LOSE_CALLS, {"job": job_id})
         return is_ours

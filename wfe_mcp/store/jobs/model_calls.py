@@ -54,12 +54,9 @@ _CALL = MODEL_CALL.c
 _OPEN = (CallStatus.STARTED, CallStatus.LOST)
 _SELECT = select(*columns_for(CallRecord, MODEL_CALL))
 _NEW = insert(MODEL_CALL)
-_END = (
-    update(MODEL_CALL)
-    .where(_CALL.id == bindparam("id_"), _CALL.status.in_(_OPEN))
-    .values({item.name: bindparam(f"{item.name}_") for item in fields(Used)})
-    .values(status=bindparam("status_"), finished_at=bindparam("at"), fault=bindparam("fault_"))
-)
+# The keys of the values decide the columns that these set.
+_END = update(MODEL_CALL).where(_CALL.id == bindparam("id_"), _CALL.status.in_(_OPEN))
+_END_TOOL = update(TOOL_CALL).where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
 LOSE_CALLS = (
     update(MODEL_CALL)
     .where(_CALL.job_id == bindparam("job"), _CALL.status == CallStatus.STARTED)
@@ -73,17 +70,6 @@ _OF_ATTEMPT = select(ATTEMPT.c.attempt).where(
     ATTEMPT.c.run_id == bindparam("run_"),
     ATTEMPT.c.phase == bindparam("phase_"),
     ATTEMPT.c.attempt == bindparam("attempt_"),
-)
-_END_TOOL = (
-    update(TOOL_CALL)
-    .where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
-    .values(
-        ok=bindparam("ok_"),
-        duration_ms=bindparam("ms"),
-        output=bindparam("output_"),
-        output_sha256=bindparam("sha256"),
-        output_bytes=bindparam("size"),
-    )
 )
 _TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
     TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
@@ -161,9 +147,8 @@ class ModelCallRepository(Repository):
     def end_call(self, call_id: str, used: Used, fault: str | None = None) -> bool:
         """Record that the call answered, or failed with ``fault``. False when its end is recorded already."""
         status = CallStatus.DONE if fault is None else CallStatus.FAILED
-        values = {f"{name}_": value for name, value in row_from(used, MODEL_CALL).items()}
-        values |= {"id_": call_id, "status_": status, "at": self._clock(), "fault_": fault}
-        return self._run(_END, values) == 1
+        values = {"id_": call_id, "status": status, "finished_at": self._clock(), "fault": fault}
+        return self._run(_END, row_from(used, MODEL_CALL) | values) == 1
 
     def model_calls(
         self,
@@ -257,16 +242,7 @@ class ModelCallRepository(Repository):
 
     def end_tool_call(self, call_id: str, output: str, *, ok: bool, duration_ms: int) -> bool:
         """Record the tool's output; long output is cut in the middle. False when its end is recorded already."""
-        text = _clean(output)
-        values = {
-            "id_": call_id,
-            "ok_": ok,
-            "ms": duration_ms,
-            "output_": _cut(text),
-            "sha256": sha256_hex(text),
-            "size": len(text.encode()),
-        }
-        return self._run(_END_TOOL, values) == 1
+        return self._run(_END_TOOL, {"id_": call_id, **_ended(output, duration_ms, ok=ok)}) == 1
 
     def add_tool_call(
         self, call_id: str, new: NewToolCall, output: str, *, ok: bool, at: datetime, duration_ms: int | None
@@ -275,18 +251,8 @@ class ModelCallRepository(Repository):
         of_attempt = {"run_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
         if self._connection.execute(_OF_ATTEMPT, of_attempt).first() is None:
             return False
-        text = _clean(output)
-        values = row_from(new, TOOL_CALL) | {
-            "id": call_id,
-            "input": _kept_input(new),
-            "started_at": at,
-            "ok": ok,
-            "duration_ms": duration_ms,
-            "output": _cut(text),
-            "output_sha256": sha256_hex(text),
-            "output_bytes": len(text.encode()),
-        }
-        self._run(_KNOWN_TOOL, values)
+        values = row_from(new, TOOL_CALL) | {"id": call_id, "input": _kept_input(new), "started_at": at}
+        self._run(_KNOWN_TOOL, values | _ended(output, duration_ms, ok=ok))
         return True
 
     def model_calls_from(self, run_id: RunId, since: datetime) -> list[CallRecord]:
@@ -331,6 +297,13 @@ def _which(
     found += [] if since is None else [_CALL.started_at >= since]
     found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
     return found if until is None else [*found, _CALL.started_at <= until]
+
+
+def _ended(output: str, duration_ms: int | None, *, ok: bool) -> dict[str, Any]:
+    """The columns of a tool call that has ended."""
+    text = _clean(output)
+    whole = {"output_sha256": sha256_hex(text), "output_bytes": len(text.encode())}
+    return {"ok": ok, "duration_ms": duration_ms, "output": _cut(text), **whole}
 
 
 def _kept_input(new: NewToolCall) -> Any:

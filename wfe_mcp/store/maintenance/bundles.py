@@ -173,11 +173,8 @@ class BundleRepository(EventRepository):
         for name, section in _SECTIONS.items():
             if name == "documents":
                 continue
-            here = {
-                column: value
-                for column, value in (("run_id", record.id), ("project_id", record.project_id))
-                if column in section.table.c
-            }
+            owner = {"run_id": record.id, "project_id": record.project_id}
+            here = {column: value for column, value in owner.items() if column in section.table.c}
             empty = {column.name: None for column in section.columns}
             try:
                 self._in_parts(insert(section.table), ({**empty, **row, **here} for row in sections[name]), name)

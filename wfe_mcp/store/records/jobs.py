@@ -109,6 +109,12 @@ class JobRecord:
     phase: PhasePath | None = None
     attempt: int | None = None
 
+    @property
+    def of_run(self) -> RunId:
+        """The run that it works for. Only a question belongs to none."""
+        assert self.run_id is not None, f"a job of kind {self.kind} belongs to a run"
+        return self.run_id
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

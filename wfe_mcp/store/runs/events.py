@@ -16,7 +16,7 @@ from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import GENESIS, Facts, Link, link_hash, position
 from wfe_mcp.store.projects import ProjectRepository
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema.layout import EVENT, RUN
 from wfe_mcp.store.search.entries import of_event
 from wfe_mcp.store.search.index import SearchIndexRepository
@@ -129,20 +129,8 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
         for event in events:
             link = Link(run_id, tail.seq + 1, type(event).__name__, at, by, codec.payload_of(event))
             hash_ = link_hash(tail.hash, link)
-            rows.append(
-                {
-                    "run_id": run_id,
-                    "seq": link.seq,
-                    "type": link.type,
-                    "at": at,
-                    "actor": by.actor,
-                    "channel": by.channel,
-                    "assurance": by.assurance,
-                    "prev_hash": tail.hash,
-                    "hash": hash_,
-                    "payload": link.payload,
-                }
-            )
+            place = {"run_id": run_id, "prev_hash": tail.hash, "hash": hash_}
+            rows.append(place | row_from(link, EVENT) | row_from(by, EVENT))
             tail = Tail(link.seq, hash_)
         return rows, tail
 

@@ -42,11 +42,10 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
 
     path, record, state = PhasePath(phase), found.loaded.record, found.loaded.state
     attempt = state.current(path) if path in state.attempts else None
-    gate = None if attempt is None else current_gate(state, attempt)
-    if attempt is None or attempt.status != "awaiting" or gate is None or gate[0] != "approval":
+    if attempt is None or attempt.status != "awaiting" or current_gate(state, attempt) != "approval":
         return None
     gates = found.plan.gates(attempt)
-    wanted: ApprovalGate = gates[gate[1]]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
+    wanted: ApprovalGate = gates[attempt.gate]  # pyright: ignore[reportAssignmentType] - the machine and the template name the same gate
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     with engine.store.read() as tx:
         decisions = decisions_of(tx, found)
