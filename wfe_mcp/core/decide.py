@@ -7,9 +7,8 @@ Rules:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
@@ -24,8 +23,6 @@ from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.units import duration
 
-E = TypeVar("E", bound=e.Event)
-
 
 def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
     """The events that ``command`` causes. Raises ``Refused`` when it is not legal now."""
@@ -39,8 +36,17 @@ def decide(state: RunState, command: c.Command) -> tuple[e.Event, ...]:
     return (*events, *following_events(after, command.at, holder_alive=getattr(command, "holder_alive", True)))
 
 
-def _start_run(state: RunState, command: c.StartRun) -> list[e.Event]:
-    return [_said(state, command, e.RunStarted, started_at=command.at, names_records=True)]
+def _start_run(_state: RunState, command: c.StartRun) -> list[e.Event]:
+    return [
+        e.RunStarted(
+            spec=command.spec,
+            auto=command.auto,
+            started_at=command.at,
+            names_records=True,
+            gates=command.gates,
+            tree=command.tree,
+        )
+    ]
 
 
 def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
@@ -48,20 +54,62 @@ def _fork_run(_state: RunState, command: c.ForkRun) -> list[e.Event]:
 
 
 def _open_gates(state: RunState, command: c.OpenGates) -> list[e.Event]:
-    return [_said(state, command, e.GatesOpened, stage=state.current(command.phase).stage or Stage.BEFORE)]
+    attempt = state.current(command.phase)
+    return [
+        e.GatesOpened(
+            stage=attempt.stage or Stage.BEFORE,
+            sha256=command.sha256,
+            tree=command.tree,
+            prompt=command.prompt,
+            **attempt.on,
+        )
+    ]
 
 
 def _start_phase(state: RunState, command: c.StartPhase) -> list[e.Event]:
-    if state.current(command.phase).status is AttemptStatus.RUNNING:
+    attempt = state.current(command.phase)
+    if attempt.status is AttemptStatus.RUNNING:
         return []
-    ends = deadline(state, state.phase(command.phase), command.at)
-    return [_said(state, command, e.PhaseStarted, started_at=command.at, deadline=ends)]
+    ends = deadline(state, state.phase(attempt.phase), command.at)
+    return [
+        e.PhaseStarted(
+            holder=command.holder,
+            started_at=command.at,
+            lease_until=command.lease_until,
+            deadline=ends,
+            tree=command.tree,
+            head=command.head,
+            prompt_sha256=command.prompt_sha256,
+            **attempt.on,
+        )
+    ]
+
+
+def _lose_lease(state: RunState, command: c.LoseLease) -> list[e.Event]:
+    return [e.LeaseLost(**state.current(command.phase).on)]
+
+
+def _submit(state: RunState, command: c.Submit) -> list[e.Event]:
+    return [_revision(state, command)]
 
 
 def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
+    attempt = state.current(command.phase)
     if command.prompt is None:
-        return [*_reopened(state), _said(state, command, e.RevisionSubmitted, edited=True)]
-    return [*_reopened(state), _said(state, command, e.PromptEdited)]
+        return [*_reopened(state), _revision(state, command, edited=True)]
+    on = attempt.on
+    return [*_reopened(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **on)]
+
+
+def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:
+    return e.RevisionSubmitted(
+        phase=command.phase,
+        attempt=state.current(command.phase).number,
+        revision=command.revision,
+        sha256=command.sha256,
+        tree=command.tree,
+        edited=edited,
+    )
 
 
 def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.Event]:
@@ -88,12 +136,19 @@ def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
 
 
 def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
-    is_asked = state.current(command.phase).asked == command.request
-    return [] if is_asked else [_said(state, command, e.ApprovalAsked)]
+    attempt = state.current(command.phase)
+    if attempt.asked == command.request:
+        return []
+    return [e.ApprovalAsked(request=command.request, tree=command.tree, **attempt.on)]
 
 
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
-    return [_said(state, command, e.ApprovalGiven, gate=state.current(command.phase).gate)]
+    attempt = state.current(command.phase)
+    return [
+        e.ApprovalGiven(
+            gate=attempt.gate, sha256=command.sha256, comment=command.comment, proof=command.proof, **attempt.on
+        )
+    ]
 
 
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:
@@ -129,20 +184,24 @@ def _retry(state: RunState, command: c.Retry) -> list[e.Event]:
 
 
 def _skip(state: RunState, command: c.Skip) -> list[e.Event]:
-    return [*_reopened(state), _said(state, command, e.PhaseSkipped)]
+    number = state.current(command.phase).number
+    return [*_reopened(state), e.PhaseSkipped(phase=command.phase, attempt=number, reason=command.reason)]
 
 
 def _force_accept(state: RunState, command: c.ForceAccept) -> list[e.Event]:
     attempt = state.current(command.phase)
     stage = attempt.stage or Stage.AFTER
-    forced = _said(state, command, e.PhaseForced, stage=stage)
-    goes_on = e.PhaseReady(**attempt.on) if stage is Stage.BEFORE else completed(state, attempt)
-    return [*_reopened(state), forced, goes_on]
+    forced = e.PhaseForced(
+        stage=stage, reason=command.reason, revision=command.revision, sha256=command.sha256, **attempt.on
+    )
+    if stage is Stage.BEFORE:
+        return [*_reopened(state), forced, e.PhaseReady(**attempt.on)]
+    return [*_reopened(state), forced, completed(state, attempt)]
 
 
 def _overrule(state: RunState, command: c.Overrule) -> list[e.Event]:
     attempt = state.current(command.phase)
-    overruled = _said(state, command, e.OpinionOverruled, gate=attempt.gate, sha256=attempt.sha256 or "")
+    overruled = e.OpinionOverruled(gate=attempt.gate, sha256=attempt.sha256 or "", reason=command.reason, **attempt.on)
     return [*_reopened(state), overruled]
 
 
@@ -153,13 +212,15 @@ def _time_out(state: RunState, command: c.TimeOut) -> list[e.Event]:
 
 
 def _fail_attempt(state: RunState, command: c.FailAttempt) -> list[e.Event]:
-    failed = _said(state, command, e.AttemptFailed)
-    return [failed, _said(state, command, e.HumanAwaited)] if command.human_only else [failed]
+    on = state.current(command.phase).on
+    failed = e.AttemptFailed(kind=command.kind, reason=command.reason, **on)
+    return [failed, e.HumanAwaited(**on)] if command.human_only else [failed]
 
 
 def _end_compensation(state: RunState, command: c.EndCompensation) -> list[e.Event]:
-    ended = _said(state, command, e.MendingEnded)
-    return [ended, _said(state, command, e.HumanAwaited)] if command.fault else [ended]
+    on = state.current(command.phase).on
+    ended = e.MendingEnded(fault=command.fault, **on)
+    return [ended, e.HumanAwaited(**on)] if command.fault else [ended]
 
 
 def _wake(state: RunState, command: c.Wake) -> list[e.Event]:
@@ -194,6 +255,10 @@ def _pause(_state: RunState, command: c.Pause) -> list[e.Event]:
     return [e.RunPaused(by_human=by_human, reason=command.reason)]
 
 
+def _resume(_state: RunState, command: c.Resume) -> list[e.Event]:
+    return [e.RunResumed(max_cost_usd=command.max_cost_usd, max_tokens=command.max_tokens, ends_at=command.ends_at)]
+
+
 def _time_out_run(state: RunState, _command: c.TimeOutRun) -> list[e.Event]:
     assert state.started_at is not None, "a run that is not pending has begun"
     assert state.ends_at is not None, "the guard lets only a run with a limit through"
@@ -203,24 +268,38 @@ def _time_out_run(state: RunState, _command: c.TimeOutRun) -> list[e.Event]:
     return [*failed, e.RunBlocked(reason=reason)]
 
 
-def _begin_rollback(state: RunState, command: c.BeginRollback) -> list[e.Event]:
-    return [_said(state, command, e.RollbackBegan, safety=command.safety or "")]
+def _cancel(_state: RunState, command: c.Cancel) -> list[e.Event]:
+    return [e.RunCancelled(reason=command.reason)]
+
+
+def _take_checkpoint(_state: RunState, command: c.TakeCheckpoint) -> list[e.Event]:
+    return [
+        e.CheckpointTaken(
+            why=command.why,
+            phase=command.phase,
+            attempt=command.attempt,
+            commit=command.commit,
+            tree=command.tree,
+            skipped=command.skipped,
+            note=command.note,
+        )
+    ]
+
+
+def _begin_rollback(_state: RunState, command: c.BeginRollback) -> list[e.Event]:
+    return [
+        e.RollbackBegan(
+            to=command.to, commit=command.commit, safety=command.safety or "", holder=command.holder, kind=command.kind
+        )
+    ]
+
+
+def _abandon_rollback(_state: RunState, command: c.AbandonRollback) -> list[e.Event]:
+    return [e.RollbackAbandoned(reason=command.reason)]
 
 
 def _rollback(state: RunState, command: c.Rollback) -> list[e.Event]:
     return [rolled_back(state, command)]
-
-
-def _said(state: RunState, command: c.Command, kind: type[E], **more: Any) -> E:
-    """The event ``kind`` with the values that ``command`` has under the same names, and ``more``."""
-    values = {each.name: getattr(command, each.name) for each in fields(kind) if hasattr(command, each.name)}
-    on: dict[str, Any] = {**state.current(command.phase).on} if isinstance(command, c.PhaseCommand) else {}
-    return kind(**values | on | more)
-
-
-def _alike(kind: type[e.Event]) -> Callable[[RunState, Any], list[e.Event]]:
-    """The handler of a command that causes one event, which says the same."""
-    return lambda state, command: [_said(state, command, kind)]
 
 
 def _reopened(state: RunState) -> list[e.Event]:
@@ -233,8 +312,8 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Answer: answered,
     c.OpenGates: _open_gates,
     c.StartPhase: _start_phase,
-    c.LoseLease: _alike(e.LeaseLost),
-    c.Submit: _alike(e.RevisionSubmitted),
+    c.LoseLease: _lose_lease,
+    c.Submit: _submit,
     c.Edit: _edit,
     c.RefuseSubmission: _refuse_submission,
     c.RecordVerdict: _record_verdict,
@@ -254,12 +333,12 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Proceed: _proceed,
     c.SetAuto: _set_auto,
     c.Pause: _pause,
-    c.Resume: _alike(e.RunResumed),
+    c.Resume: _resume,
     c.TimeOutRun: _time_out_run,
-    c.Cancel: _alike(e.RunCancelled),
-    c.TakeCheckpoint: _alike(e.CheckpointTaken),
+    c.Cancel: _cancel,
+    c.TakeCheckpoint: _take_checkpoint,
     c.BeginRollback: _begin_rollback,
-    c.AbandonRollback: _alike(e.RollbackAbandoned),
+    c.AbandonRollback: _abandon_rollback,
     c.Rollback: _rollback,
 }
 """Every command, and what it causes."""

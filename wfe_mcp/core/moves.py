@@ -9,12 +9,12 @@ Rules:
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath, typed
@@ -93,7 +93,14 @@ def action(move: c.Command) -> str:
 
 def example(kind: type[c.PhaseCommand], attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand:
     """The command for ``attempt``. What only a caller can fill in has a stand-in."""
-    return kind(by=by, at=at, **attempt.on, **_STAND_INS[kind](attempt))
+    return _EXAMPLES[kind](attempt, {"by": by, "at": at, **attempt.on})
+
+
+class _Of(OfAttempt):
+    """What every command of a phase names."""
+
+    by: By
+    at: datetime
 
 
 def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
@@ -196,7 +203,7 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
                 found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
                 told = found if due.kind == "blocker" else None
                 yield c.Answer(kind=due.kind, rule=due.rule, value=True, blocker=told, by=by, at=at, **attempt.on)
-    for kind in _STAND_INS:
+    for kind in _EXAMPLES:
         name = kind.__name__
         if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):
             yield example(kind, attempt, by, at)
@@ -217,38 +224,37 @@ def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
     )
 
 
-_STAND_INS: Mapping[type[c.PhaseCommand], Callable[[Attempt], dict[str, Any]]] = {
-    c.StartPhase: lambda on: {"holder": on.holder or "holder"},
-    c.Submit: lambda on: {"revision": on.revision + 1, "sha256": "1" * 64},
-    c.AskApproval: lambda _: {"request": "request"},
-    c.Approve: lambda on: {"sha256": on.sha256 or ""},
-    c.Reject: lambda _: {"feedback": ""},
-    c.Withdraw: lambda _: {},
-    c.Retry: lambda _: {},
-    c.Skip: lambda _: {"reason": "skipped"},
-    c.ForceAccept: lambda on: {"reason": "forced"} | ({"revision": 1, "sha256": "3" * 64} if _is_drafted(on) else {}),
-    c.Overrule: lambda _: {"reason": "overruled"},
-    c.OpenGates: lambda _: {"sha256": "0" * 64},
-    c.RecordVerdict: lambda on: {
-        "stage": on.stage or Stage.AFTER,
-        "gate": on.gate,
-        "verdict": VerdictKind.PASS,
-        "sha256": on.sha256 or "",
-    },
-    c.RefuseSubmission: lambda _: {"reason": "invalid"},
-    c.TimeOut: lambda _: {},
-    c.FailAttempt: lambda _: {"reason": "failed"},
-    c.Wake: lambda _: {},
-    c.EndCompensation: lambda _: {},
-    c.LoseLease: lambda _: {},
-    c.TreeChange: lambda on: {"tree": on.tree},
-    c.Edit: lambda on: {
-        "revision": on.revision + 1,
-        "sha256": "2" * 64,
-        "prompt": "2" * 64 if on.stage is Stage.BEFORE else None,
-    },
+_EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, _Of], c.PhaseCommand]] = {
+    c.StartPhase: lambda on, of: c.StartPhase(holder=on.holder or "holder", **of),
+    c.Submit: lambda on, of: c.Submit(revision=on.revision + 1, sha256="1" * 64, **of),
+    c.AskApproval: lambda _, of: c.AskApproval(request="request", **of),
+    c.Approve: lambda on, of: c.Approve(sha256=on.sha256 or "", **of),
+    c.Reject: lambda _, of: c.Reject(feedback="", **of),
+    c.Withdraw: lambda _, of: c.Withdraw(**of),
+    c.Retry: lambda _, of: c.Retry(**of),
+    c.Skip: lambda _, of: c.Skip(reason="skipped", **of),
+    c.ForceAccept: lambda on, of: (
+        c.ForceAccept(reason="forced", revision=1, sha256="3" * 64, **of)
+        if _is_drafted(on)
+        else c.ForceAccept(reason="forced", **of)
+    ),
+    c.Overrule: lambda _, of: c.Overrule(reason="overruled", **of),
+    c.OpenGates: lambda _, of: c.OpenGates(sha256="0" * 64, **of),
+    c.RecordVerdict: lambda on, of: c.RecordVerdict(
+        stage=on.stage or Stage.AFTER, gate=on.gate, verdict=VerdictKind.PASS, sha256=on.sha256 or "", **of
+    ),
+    c.RefuseSubmission: lambda _, of: c.RefuseSubmission(reason="invalid", **of),
+    c.TimeOut: lambda _, of: c.TimeOut(**of),
+    c.FailAttempt: lambda _, of: c.FailAttempt(reason="failed", **of),
+    c.Wake: lambda _, of: c.Wake(**of),
+    c.EndCompensation: lambda _, of: c.EndCompensation(**of),
+    c.LoseLease: lambda _, of: c.LoseLease(**of),
+    c.TreeChange: lambda on, of: c.TreeChange(tree=on.tree, **of),
+    c.Edit: lambda on, of: c.Edit(
+        revision=on.revision + 1, sha256="2" * 64, prompt="2" * 64 if on.stage is Stage.BEFORE else None, **of
+    ),
 }
-"""Command of a phase → stand-ins for what only a caller can fill in. ``Answer`` comes from the conditions that are due."""
+"""Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""
 
 
 def _is_drafted(attempt: Attempt) -> bool:

@@ -71,8 +71,10 @@ class Tx(
 ):
     """Everything a transaction can do, one base class per noun."""
 
-    def __init__(self, *shared: Any) -> None:
-        super().__init__(*shared)
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
+    ) -> None:
+        super().__init__(connection, clock, new_id, caches)
         self.afterwards: list[Callable[[], object]] = []
 
     def after_commit(self, tell: Callable[[], object]) -> None:
@@ -184,9 +186,8 @@ class Store:
         """A number that changes with every commit of another process, and with none of this one."""
         with self._turn(), sqlite.refusals(self._path):
             self._writer = self._writer or self._write_engine.connect()
-            raw: Any = (
-                self._writer.connection.dbapi_connection
-            )  # SQLite leaves out the commits of the connection that asks
+            # SQLite leaves out the commits of the connection that asks
+            raw: Any = self._writer.connection.dbapi_connection
             return int(raw.execute("PRAGMA data_version").fetchone()[0])
 
     def health(self) -> Health:

@@ -19,7 +19,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import columns_for, record_from, row_from
+from wfe_mcp.store.repository import columns_for, row_from
 from wfe_mcp.store.schema import layout
 from wfe_mcp.store.schema.layout import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
@@ -166,8 +166,19 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
     def prune_run(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
         """Remove a finished run with all its rows, and those of ``documents`` that no row names any more."""
         assert run.ended_at is not None, "the table refuses it too"
-        left = row_from(run, PRUNED_RUN) | {"run_id": run.id, "events": run.last_seq, "at": at, "actor": by.actor}
-        self._run(_NEW, left)
+        left = PrunedRun(
+            run.id,
+            run.project_id,
+            run.template,
+            run.title,
+            run.last_seq,
+            run.last_hash,
+            run.created_at,
+            run.ended_at,
+            at,
+            by.actor,
+        )
+        self._run(_NEW, row_from(left, PRUNED_RUN))
         self.drop_found(run.id)  # reads the rows again, so it comes before their removal
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):
@@ -176,7 +187,7 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
         for start in range(0, len(names), 500):
             self._run(_UNNAMED, {"sha256s": names[start : start + 500]})
         self.note_setting(PRUNED, canonical_json([run.project_id, run.id, run.last_seq, run.last_hash]), by, at)
-        return record_from(PrunedRun, left)
+        return left
 
     def documents_there(self, names: set[str]) -> set[str]:
         """Those of these documents that exist."""

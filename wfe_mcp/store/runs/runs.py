@@ -8,6 +8,7 @@ Rules:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -150,11 +151,30 @@ class RunRepository(EventRepository, SealedRepository):
         if timedelta(0) <= before.updated_at - at < _COARSE:  # each change has its own timestamp: undo relies on it
             at = before.updated_at + timedelta(microseconds=1)
         links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at, facts)
-        step = codec.run_row(after) | {"revision": before.revision + 1, "updated_at": at}
-        step |= {"last_seq": links[-1]["seq"], "last_hash": links[-1]["hash"]}
-        step |= {"ended_at": at if after.status in _ENDED else None}
-        record = record_from(RunRecord, row_from(before, RUN) | step)
-        if self._run(_STEP, {"id_": before.id, "expected_": before.revision, **step}) != 1:
+        record = replace(
+            before,
+            status=after.status,
+            iteration=after.iteration,
+            auto=after.auto,
+            tainted=after.tainted,
+            reached=after.reached or None,
+            revision=before.revision + 1,
+            last_seq=links[-1]["seq"],
+            last_hash=links[-1]["hash"],
+            updated_at=at,
+            ended_at=at if after.status in _ENDED else None,
+        )
+        step = {
+            **codec.run_row(after),
+            "id_": before.id,
+            "expected_": before.revision,
+            "revision": record.revision,
+            "last_seq": record.last_seq,
+            "last_hash": record.last_hash,
+            "updated_at": record.updated_at,
+            "ended_at": record.ended_at,
+        }
+        if self._run(_STEP, step) != 1:
             raise Refused(
                 "conflict",
                 f"Run '{before.id}' was changed by another process meanwhile.",

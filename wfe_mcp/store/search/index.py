@@ -14,16 +14,16 @@ Rules:
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.repository import Repository, row_from
+from wfe_mcp.store.repository import Caches, Repository
 from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, RUN
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.words import folded
@@ -70,8 +70,10 @@ class Noted:
 class SearchIndexRepository(Repository):
     """Notes the searchable text of rows as they are written."""
 
-    def __init__(self, *shared: Any) -> None:
-        super().__init__(*shared)
+    def __init__(
+        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
+    ) -> None:
+        super().__init__(connection, clock, new_id, caches)
         self._noted: dict[RunId, Noted] = {}
 
     def index_noted(self) -> None:
@@ -121,8 +123,18 @@ class SearchIndexRepository(Repository):
         texts: list[tuple[int, str, str, str]] = []
         for id_, entry in sorted(self._with_ids(entries), key=lambda each: each[0]):
             place, title, text = _words_of(project, run_id, entry)
-            owner = {"id": id_, "project_id": project, "run_id": run_id or None}
-            rows.append(row_from(entry, FIND_ENTRY) | owner | {"title": title[:_TITLE_CHARS]})
+            rows.append(
+                {
+                    "id": id_,
+                    "project_id": project,
+                    "run_id": run_id or None,
+                    "kind": entry.kind,
+                    "source": entry.source,
+                    "ref": entry.ref,
+                    "part": entry.part,
+                    "title": title[:_TITLE_CHARS],
+                }
+            )
             texts.append((id_, place, title, text))
         self._run(_NEW_ENTRIES, rows)
         if texts:
