@@ -139,8 +139,8 @@ def _distributions(places: tuple[str, ...]) -> "Iterator[Distribution]":
 def _name(distribution: "Distribution") -> str:
     """Its name, from the head of its metadata: parsing the long description as well takes 2 ms per package."""
     head = (distribution.read_text("METADATA") or "").partition("\n\n")[0]
-    told = re.search(r"^Name:\s*(\S+)\s*$", head, re.MULTILINE)
-    return told[1] if told else str(distribution.metadata["Name"])
+    match = re.search(r"^Name:\s*(\S+)\s*$", head, re.MULTILINE)
+    return match[1] if match else str(distribution.metadata["Name"])
 
 
 def _group(name: str) -> Group | None:

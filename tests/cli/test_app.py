@@ -130,7 +130,7 @@ def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("wfe_mcp.views.idle_status.quiet_status", fail)
+    monkeypatch.setattr("wfe_mcp.views.idle_status.idle_status", fail)
     said = cli.json("status")
     assert (said.code, said.refusal) == (1, "internal")
     assert "RuntimeError: a bug" in said.document["error"]["message"]
@@ -333,5 +333,5 @@ def test_an_interrupt_ends_with_130(cli: Terminal, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wfe_mcp.views.idle_status.quiet_status", interrupt)
+    monkeypatch.setattr("wfe_mcp.views.idle_status.idle_status", interrupt)
     assert main(["status"]) == 130

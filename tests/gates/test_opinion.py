@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wfe_mcp.core.model import VerdictKind
-from wfe_mcp.gates.opinion import Reviewed, judge_opinions, nobody_to_ask
+from wfe_mcp.gates.opinion import Reviewed, judge_opinions, no_reviewer
 from wfe_mcp.workflow.model import OpinionGate
 
 FINDING = {
@@ -88,7 +88,7 @@ def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides
 
 
 def test_a_gate_without_any_configured_reviewer_is_a_note_or_an_error():
-    assert nobody_to_ask(gate("a", if_missing="note"), ["a"]).kind is VerdictKind.PASS
-    error = nobody_to_ask(gate("a"), ["a"])
+    assert no_reviewer(gate("a", if_missing="note"), ["a"]).kind is VerdictKind.PASS
+    error = no_reviewer(gate("a"), ["a"])
     assert error.kind is VerdictKind.ERROR
     assert "wfe-mcp providers add" in error.message

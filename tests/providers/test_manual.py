@@ -32,8 +32,8 @@ def test_the_prompt_goes_out_with_where_its_answer_goes(tmp_path: Path) -> None:
     assert written == out.text
     assert written.startswith("You are careful.\n\nBuild it – all.\n\n## Your output")
     assert f"`{out.places[0]}`" in written and '"required":["summary"]' in written
-    assert all(place in out.told for place in (out.path, *out.places))
-    assert "wfe-mcp submit r1 build --path FILE" in out.told
+    assert all(place in out.instructions for place in (out.path, *out.places))
+    assert "wfe-mcp submit r1 build --path FILE" in out.instructions
     assert answer_of(tmp_path, ATTEMPT) is None
 
 

@@ -104,7 +104,7 @@ def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
     scene.clock.advance(minutes=1)
     run = scene.start(phase("plan", approval()), name="looser")
     scene.do(run, "plan")
-    shown = open_approval(scene.engine, answering.standing_of(scene.engine, run), "plan")
+    shown = open_approval(scene.engine, answering.overview_of(scene.engine, run), "plan")
     assert shown is not None
     assert shown.template == "looser@1.0.0"
     assert f"Cancelled before this run: {strict}" in [one.text for one in shown.unusual]

@@ -132,7 +132,7 @@ def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_b
     scene.do(run, "plan")
     file.write_text(LOOSE)
     assert own_configuration(scene.engine).changed is True
-    shown = open_approval(scene.engine, answering.standing_of(scene.engine, run), "plan")
+    shown = open_approval(scene.engine, answering.overview_of(scene.engine, run), "plan")
     assert shown is not None
     assert f"Your user configuration changed since your last wfe-mcp trust: {file}" in [
         one.text for one in shown.unusual

@@ -16,13 +16,13 @@ from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256
 from wfe_mcp.views.approvals.change import NO_GIT
 from wfe_mcp.views.approvals.model import Named
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.model import plain
-from wfe_mcp.views.run_report import story
+from wfe_mcp.views.run_report import details_of
 
 
 def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:
-    found = open_approval(scene.engine, standing_of(scene.engine, run), name)
+    found = open_approval(scene.engine, overview_of(scene.engine, run), name)
     assert found is not None
     return found
 
@@ -62,11 +62,11 @@ def test_a_prompt_is_shown_without_an_artifact(scene: Scene) -> None:
 
 def test_what_asks_nothing_of_a_person_shows_nothing(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok")))
-    found = standing_of(scene.engine, run)
+    found = overview_of(scene.engine, run)
     assert open_approval(scene.engine, found, "plan") is None
     assert open_approval(scene.engine, found, "nope") is None
     scene.do(run, "plan")
-    assert open_approval(scene.engine, standing_of(scene.engine, run), "plan") is None, "it waits for trust"
+    assert open_approval(scene.engine, overview_of(scene.engine, run), "plan") is None, "it waits for trust"
 
 
 def test_the_same_decision_has_the_same_sha256_until_something_in_it_changes(scene: Scene) -> None:
@@ -195,5 +195,5 @@ def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, key
     line = shown(scene, run).evidence[0]
     assert line.text.endswith(f", counted from {said}")
     assert [each.value for each in line.details if each.name == "counted from"] == [said]
-    told = story(scene.engine, standing_of(scene.engine, run)).attempts[-1]
+    told = details_of(scene.engine, overview_of(scene.engine, run)).attempts[-1]
     assert [each.counted_from for each in told.evidence] == [said]

@@ -11,7 +11,7 @@ from tests.engine.scene import AGENT, Scene, expr, phase, refused
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.context_pack import CONTEXT, ContextPack, context_pack
 from wfe_mcp.views.context_text import context_text
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 
 __all__ = ["blank", "scene"]
 
@@ -43,7 +43,7 @@ def team(scene: Scene) -> str:
 
 
 def pack_of(scene: Scene, run: str, phase: str = "", **keys: Any) -> ContextPack:
-    return context_pack(scene.engine, standing_of(scene.engine, run), phase, **keys)
+    return context_pack(scene.engine, overview_of(scene.engine, run), phase, **keys)
 
 
 @pytest.mark.requirement("S4-18")

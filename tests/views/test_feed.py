@@ -10,7 +10,7 @@ from wfe_mcp.views.feed import Feed, Happening
 
 
 def words(news: list[Happening]) -> list[str]:
-    return [one.told or str(one.event and one.event.type) for one in news]
+    return [one.text or str(one.event and one.event.type) for one in news]
 
 
 @pytest.mark.requirement("S1-33")

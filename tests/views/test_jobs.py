@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import Scene, command, phase
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.background.queues import QUEUES, job_standings
+from wfe_mcp.engine.background.queues import QUEUES, job_overviews
 from wfe_mcp.engine.kernel.run_change import queue_name
 from wfe_mcp.store.records.jobs import NewJob
 from wfe_mcp.views.jobs import job_rows
@@ -31,7 +31,7 @@ from wfe_mcp.views.jobs import job_rows
 def test_every_kind_of_job_says_what_it_does(scene: Scene, kind: str, payload: dict[str, Any], does: str) -> None:
     with scene.store.tx() as tx:
         tx.enqueue(NewJob(kind, queue_name("command", scene.engine.project_id), payload))
-    (row,) = job_rows(scene.engine, job_standings(scene.engine, kinds=QUEUES, statuses=(), run="", limit=5))
+    (row,) = job_rows(scene.engine, job_overviews(scene.engine, kinds=QUEUES, statuses=(), run="", limit=5))
     assert (row.does, row.title) == (does, "")
 
 
@@ -52,7 +52,7 @@ def test_a_gate_is_named_by_what_it_does_and_not_by_its_number(scene: Scene, sta
         job = tx.enqueue(
             NewJob("gate", queue, {"stage": stage, "gate": gate}, run_id=RunId(run), phase=PhasePath("plan"))
         )
-    rows = job_rows(scene.engine, job_standings(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))
+    rows = job_rows(scene.engine, job_overviews(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))
     assert [row.does for row in rows if row.job == job] == [does]
 
 
@@ -60,7 +60,7 @@ def test_a_job_of_a_run_has_its_title(scene: Scene) -> None:
     scene.check("ok", "print('fine')")
     run = scene.start(phase("plan", command("ok")), inputs={"goal": "A better page"})
     scene.do(run, "plan")
-    rows = job_rows(scene.engine, job_standings(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))
+    rows = job_rows(scene.engine, job_overviews(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))
     with scene.store.read() as tx:
         title = scene.engine.load(tx, run).record.title
     assert {(row.run, row.title) for row in rows} == {(run, title)}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.views.approvals import open_approval
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 
 OUTPUT = {"artifact": "plan_note", "schema": "plan@1"}
 STEP: dict[str, Any] = {"id": "S-1", "title": "Guard the average", "acceptance": []}
@@ -18,7 +18,7 @@ def test_who_submits_and_who_decides_get_the_questions(scene: Scene) -> None:
     run = scene.start(phase("plan", approval(), output=OUTPUT))
     found = scene.do(run, "plan", {"steps": [STEP]})
     assert (found.state, found.data["questions"]) == ("awaiting", [ASKED])
-    shown = open_approval(scene.engine, standing_of(scene.engine, run), "plan")
+    shown = open_approval(scene.engine, overview_of(scene.engine, run), "plan")
     assert shown is not None and shown.artifact is not None
     assert shown.artifact.questions == (ASKED,)
 

@@ -8,14 +8,14 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, pha
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.who_waits import waits_for
 
 STEPS = {"id": "go", "kind": "steps", "steps": [{"id": "one", "builtin": "set", "params": {"a": "b"}}]}
 
 
 def words(scene: Scene, run: str) -> str:
-    return waits_for(standing_of(scene.engine, run))
+    return waits_for(overview_of(scene.engine, run))
 
 
 def test_work_waits_for_the_agent_then_a_check_then_you_then_nobody(scene: Scene) -> None:

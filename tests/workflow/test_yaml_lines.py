@@ -45,7 +45,7 @@ def test_values_are_plain_and_know_their_lines(tmp_path: Path) -> None:
         "/list/2": 7,
     }
     assert lines.of("/plan/response/tries/deeper") == 3
-    assert lines.told(Detail("/plan/response/tries", "is odd")).message == "plan.response.tries: is odd"
+    assert lines.located(Detail("/plan/response/tries", "is odd")).message == "plan.response.tries: is odd"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ _lock = threading.Lock()
 
 
 class Unjudged(Exception):
-    """The check of ``value`` against ``schema`` may take seconds, and nobody gave its answer ahead."""
+    """The check of ``value`` against ``schema`` may take seconds, and its answer was not given ahead."""
 
     def __init__(self, schema: Schema, value: object) -> None:
         super().__init__("this check may take seconds; it runs outside the transaction")

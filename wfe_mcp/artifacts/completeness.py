@@ -19,7 +19,7 @@ RULED = frozenset({"spec@1", *_ITEMS})
 """The schemas that have rules."""
 
 _VAGUE = frozenset({"complete", "completed", "done", "finished", "implemented", "it works", "ok", "tested", "works"})
-"""Criteria that nobody can check."""
+"""Criteria that cannot be checked."""
 
 
 class Question(NamedTuple):

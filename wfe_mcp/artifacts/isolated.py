@@ -6,7 +6,7 @@ For checks whose work cannot be bounded (``weight.py``): the JSON Schema engine 
 
 Limits (``core/limits.py``): processor time and memory by the operating system; on Windows, which has no such limits for
 a process, the time that passes. macOS does not enforce the one on memory. ``_WAIT_S`` ends a child that the machine does
-not let run, or that stands still after it was refused memory. A process that ends takes its children with it (``end_children``); one that is killed leaves them to their
+not let run, or that hangs after it was refused memory. A process that ends takes its children with it (``end_children``); one that is killed leaves them to their
 limits.
 """
 
@@ -41,7 +41,7 @@ def faults_in_child(schema: dict[str, Any], value: dict[str, Any] | None) -> tup
         with _lock:
             _children.add(child)
         try:
-            told, _ = child.communicate(asked, timeout=_WAIT_S)
+            output, _ = child.communicate(asked, timeout=_WAIT_S)
         except subprocess.TimeoutExpired:
             child.kill()
             _refuse(f"more than {_WAIT_S:g} seconds")
@@ -55,11 +55,11 @@ def faults_in_child(schema: dict[str, Any], value: dict[str, Any] | None) -> tup
         _refuse(
             f"more than {limits.CHECK_SECONDS.most} second of processor time, or {limits.CHECK_BYTES.most:,} bytes of memory"
         )
-    return tuple(Detail(**each) for each in json.loads(told))
+    return tuple(Detail(**each) for each in json.loads(output))
 
 
 def end_children() -> None:
-    """End the checks that run now: this process is about to end, and nobody waits for their answers."""
+    """End the checks that run now: this process is about to end, and no caller waits for their answers."""
     with _lock:
         running = list(_children)
         _children.clear()
@@ -75,8 +75,8 @@ def main() -> int:
 
     schema, value = asked["schema"], asked["value"]
     found = schema_faults_here(schema) if value is None else faults_here(schema, value)
-    told = [{"path": one.path, "message": one.message, "expected": one.expected, "got": one.got} for one in found]
-    sys.stdout.write(json.dumps(told))
+    details = [{"path": one.path, "message": one.message, "expected": one.expected, "got": one.got} for one in found]
+    sys.stdout.write(json.dumps(details))
     return 0
 
 

@@ -56,7 +56,7 @@ def validate(schema: str | dict[str, Any], value: object) -> Validated:
 
 
 def judged(schema: str | dict[str, Any], value: object) -> Validated:
-    """``validate``, for a value that nobody can be asked to send again: what it refuses is a fault of the value."""
+    """``validate``, for a value that cannot be requested again: what it refuses is a fault of the value."""
     try:
         return validate(schema, value)
     except Refused as no:
@@ -73,12 +73,12 @@ def _against_model(name: str, value: dict[str, Any]) -> Validated:
         stored = model.model_validate(value).model_dump(by_alias=True, exclude_unset=True)
     except ValidationError as exc:
         schema = json_schema(name)
-        faults = [_told(error, schema) for error in exc.errors(include_url=False)]
+        faults = [_detail_of(error, schema) for error in exc.errors(include_url=False)]
     faults += model.contradictions(value)
     return Validated(stored, bounded(faults))
 
 
-def _told(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
+def _detail_of(error: "ErrorDetails", schema: dict[str, Any]) -> Detail:
     """The fault's message; Pydantic's own, where a package's model has a form that the shipped ones never have."""
     try:
         return _explain(error, schema)

@@ -33,11 +33,11 @@ def path_finding(here: Installation, places: Places) -> HealthFinding:
     if here.is_temporary:
         return HealthFinding("PATH", "ok", f"{launch.PROGRAM} is started by uvx; to install it: uv tool install")
     if named is None:
-        told = f"{launch.PROGRAM} is not found; fix: uv tool update-shell, then open a new terminal; until then: {here.program}"
-        return HealthFinding("PATH", "note", told)
+        message = f"{launch.PROGRAM} is not found; fix: uv tool update-shell, then open a new terminal; until then: {here.program}"
+        return HealthFinding("PATH", "note", message)
     if named.resolve() != here.program.resolve():
-        told = f"{launch.PROGRAM} is {named}, not {here.program}, which runs now; fix: remove one of them, or change their order"
-        return HealthFinding("PATH", "note", told)
+        message = f"{launch.PROGRAM} is {named}, not {here.program}, which runs now; fix: remove one of them, or change their order"
+        return HealthFinding("PATH", "note", message)
     return HealthFinding("PATH", "ok", str(named))
 
 
@@ -51,8 +51,8 @@ def client_findings(here: Installation, places: Places) -> Iterator[HealthFindin
             try:
                 seen.append(look.look(client, places, scope))
             except Refused as refused:
-                told = f"{refused.message.removesuffix('.')}. {refused.hint}"
-                faults.append(HealthFinding(topic, "problem", told))
+                message = f"{refused.message.removesuffix('.')}. {refused.hint}"
+                faults.append(HealthFinding(topic, "problem", message))
         yield from faults
         connected = [each for each in seen if each.entry is not None]
         for each in connected:
@@ -75,9 +75,9 @@ def _connection(found: Found, here: Installation, places: Places) -> Iterator[He
         )
         return
     good = True
-    for level, told in _faults(found, here, places):
+    for level, message in _faults(found, here, places):
         good = False
-        yield HealthFinding(topic, level, f"{found.file}: {told}")
+        yield HealthFinding(topic, level, f"{found.file}: {message}")
     if good:
         asks = "" if connect.is_allowed(found, places) else f"; it {client.asks}"
         yield HealthFinding(topic, "ok", f"{found.file}, serves {_root(found)}{asks}")

@@ -35,7 +35,7 @@ _MESSAGES: tuple[dict[str, Any], ...] = (
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
     {"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}},
 )
-_SAID_CHARS = 300
+_ERROR_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
         )
     except OSError as error:
         return Trial(0, fault=f"{program} cannot start: {error.strerror}")
-    said: list[str] = []
+    error_output: list[str] = []
     timer = threading.Timer(limit_s, process.kill)
-    listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
+    listener = threading.Thread(target=_listen, args=(process.stderr, error_output), daemon=True)
     with process:
         timer.start()
         listener.start()
@@ -89,7 +89,7 @@ def started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limit_s: 
         timer.cancel()
     spent = time.monotonic() - begin
     if 2 not in answers:
-        last = " ".join("".join(said).split())[-_SAID_CHARS:]
+        last = " ".join("".join(error_output).split())[-_ERROR_CHARS:]
         why = f"no answer within {limit_s:.0f} s" if timed_out else "it ended before it answered"
         return Trial(spent, fault=f"{why}: {last}" if last else why)
     return _read(answers, spent)
@@ -127,5 +127,5 @@ def _out(stream: IO[str] | None) -> IO[str]:
     return stream
 
 
-def _listen(stream: IO[str] | None, said: list[str]) -> None:
-    said.extend(_out(stream))
+def _listen(stream: IO[str] | None, error_output: list[str]) -> None:
+    error_output.extend(_out(stream))

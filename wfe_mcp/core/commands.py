@@ -286,7 +286,7 @@ class SetAuto(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Command):
-    """Start nothing new. ``for_human``: only the user can resume, whoever paused it."""
+    """Start nothing new. ``for_human``: only the user can resume, no matter who paused it."""
 
     reason: str = ""
     for_human: bool = False

@@ -23,7 +23,7 @@ from wfe_mcp.core.leases import busy_phases, tree_holder
 from wfe_mcp.core.loops import all_items_are_over, item_events, loop_opened, passes_are_used_up
 from wfe_mcp.core.model import Attempt, AttemptStatus, Feedback, RunState, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath, beside, item_of, seen_from
-from wfe_mcp.core.questions import blocker_is_due, is_passed_over, is_told, needs_are_met
+from wfe_mcp.core.questions import blocker_is_due, conditions_are_met, is_passed_over, needs_are_met
 from wfe_mcp.core.recovery import recovery_fault, repair_begun
 from wfe_mcp.core.spec import COMPLETE, FailRule, NextRule, PhaseSpec
 
@@ -67,7 +67,7 @@ def reopen(
     """The next attempt of the same phase: running for the same live holder, else ready; pending when gates come first."""
     spec = state.phase(attempt.phase)
     note = (Feedback(attempt.phase, attempt.number, message, _artifact(attempt)),) if message else ()
-    unasked = not is_told(state, attempt)  # an evaluation failed: it is repeated, never taken as true
+    unasked = not conditions_are_met(state, attempt)  # an evaluation failed: it is repeated, never taken as true
     opened = e.AttemptOpened(
         phase=attempt.phase,
         attempt=attempt.number + 1,
@@ -184,7 +184,7 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
             if needs_are_met(state, attempt.phase):
                 reason = "it begins only where a jump leads to it, and none did"
                 yield [e.PhaseSkipped(reason=reason, **attempt.on)]
-        case AttemptStatus.PENDING if attempt.not_before is None and is_told(state, attempt):
+        case AttemptStatus.PENDING if attempt.not_before is None and conditions_are_met(state, attempt):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]
         case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None and not spec.locks:

@@ -374,16 +374,16 @@ def _waits_for(state: RunState, attempt: Attempt) -> str:
         case AttemptStatus.AWAITING:
             return "person"
         case AttemptStatus.FAILED if attempt.phase in state.loops and attempt.repair:
-            return "nobody"  # the phases of its recovery decide
+            return "none"  # the phases of its recovery decide
         case AttemptStatus.FAILED:
             return "person" if attempt.human_only else "work"
         case AttemptStatus.RUNNING if attempt.phase in state.loops:
-            return "nobody"
+            return "none"
         case AttemptStatus.READY | AttemptStatus.RUNNING:
             return "person" if state.phase(attempt.phase).kind == "human" else "work"
         case AttemptStatus.GATING:
             return "work"
         case AttemptStatus.PENDING:
-            return "nobody" if attempt.not_before is None else "work"
+            return "none" if attempt.not_before is None else "work"
         case _:
-            return "person" if attempt.held else "nobody"
+            return "person" if attempt.held else "none"

@@ -62,11 +62,11 @@ def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunSta
 
 def open_recovery(state: RunState, event: e.RecoveryOpened) -> RunState:
     """The phases of a recovery begin inside the failed phase, with the failure as feedback."""
-    told = replace(state.current(event.phase), feedback=event.feedback)
+    with_feedback = replace(state.current(event.phase), feedback=event.feedback)
     attempts = dict(state.attempts)
     for phase in state.spec.body(event.phase):
         path = inside(event.phase, event.key, phase.path)
-        attempts[path] = (*state.attempts.get(path, ()), fresh(state, path, state.iteration, told))
+        attempts[path] = (*state.attempts.get(path, ()), fresh(state, path, state.iteration, with_feedback))
     opened = LoopState(event.attempt, (event.key,), begun=1, open=(event.key,), items=event.items)
     return _with_loop(replace(state, attempts=attempts), event.phase, opened)
 
@@ -100,10 +100,10 @@ def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> Ru
     return _with_loop(state, loop, again)
 
 
-def fresh(state: RunState, path: PhasePath, iteration: int, told: Attempt | None = None) -> Attempt:
-    """The first attempt of ``path`` in this iteration; it has the feedback of ``told``."""
+def fresh(state: RunState, path: PhasePath, iteration: int, source: Attempt | None = None) -> Attempt:
+    """The first attempt of ``path`` in this iteration; it has the feedback of ``source``."""
     tried = len(state.attempts.get(path, ()))
-    return Attempt(path, tried + 1, iteration, tried, feedback=() if told is None else told.feedback)
+    return Attempt(path, tried + 1, iteration, tried, feedback=() if source is None else source.feedback)
 
 
 def superseded(attempt: Attempt) -> Attempt:
@@ -152,11 +152,11 @@ def _stopped(loop: Attempt) -> Attempt:
 def _open_item(state: RunState, path: PhasePath, key: str) -> RunState:
     loop = state.loops[path]
     keys = loop.keys if loop.begun < len(loop.keys) else (*loop.keys, key)
-    told = state.current(path)
+    attempt = state.current(path)
     attempts = dict(state.attempts)
     for phase in state.spec.body(path):
         inner = inside(path, key, phase.path)
-        attempts[inner] = (*attempts.get(inner, ()), fresh(state, inner, state.iteration, told))
+        attempts[inner] = (*attempts.get(inner, ()), fresh(state, inner, state.iteration, attempt))
     state = replace(state, attempts=attempts)
     return _with_loop(state, path, replace(loop, keys=keys, begun=loop.begun + 1, open=(*loop.open, key)))
 

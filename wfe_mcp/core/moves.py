@@ -20,7 +20,7 @@ from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, R
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.refusals import illegal, unknown_phase
-from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, is_going_back
+from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, rollback_refusal
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, REOPENING, RUN_MOVES, Caller
 
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
@@ -37,9 +37,9 @@ def caller(by: By) -> Caller:
 def refusal(state: RunState, command: c.Command) -> Refused | None:
     """Why ``command`` is not legal now, or None. The hint names only what is legal for the same caller."""
     name = type(command).__name__
-    going_back = is_going_back(state, command, RECORDING)
-    if going_back is not None:
-        return going_back
+    unfinished = rollback_refusal(state, command, RECORDING)
+    if unfinished is not None:
+        return unfinished
     if name not in RUN_MOVES[state.status]:
         return _run_refusal(state, command, name)
     if name in REOPENING and _is_timed_out(state, command):
@@ -201,8 +201,8 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
         for due in questions(state):
             if due.phase == attempt.phase:
                 found = BlockerFound(phase=due.phase, attempt=due.attempt, kind="lint", fingerprint="lint")
-                told = found if due.kind == "blocker" else None
-                yield c.Answer(kind=due.kind, rule=due.rule, value=True, blocker=told, by=by, at=at, **attempt.on)
+                blocker = found if due.kind == "blocker" else None
+                yield c.Answer(kind=due.kind, rule=due.rule, value=True, blocker=blocker, by=by, at=at, **attempt.on)
     for kind in _EXAMPLES:
         name = kind.__name__
         if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):

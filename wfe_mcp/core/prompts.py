@@ -11,7 +11,7 @@ def is_rejected_prompt(state: RunState, attempt: Attempt) -> bool:
     if attempt.stage is not Stage.BEFORE or attempt.fail_kind is None or attempt.status is AttemptStatus.ROLLED_BACK:
         return False
     gates = state.phase(attempt.phase).gates_before
-    failed = (gates[said.gate].kind for said in attempt.verdicts if said.kind is VerdictKind.FAIL)
+    failed = (gates[verdict.gate].kind for verdict in attempt.verdicts if verdict.kind is VerdictKind.FAIL)
     return attempt.fail_kind is FailKind.REJECTED or "opinion" in failed
 
 

@@ -61,7 +61,7 @@ def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | No
     return None
 
 
-def is_told(state: RunState, attempt: Attempt) -> bool:
+def conditions_are_met(state: RunState, attempt: Attempt) -> bool:
     """True when no condition keeps a pending phase closed: ``when`` is true, and its locks have names."""
     spec = state.phase(attempt.phase)
     return (spec.when is None or bool(attempt.when)) and (not spec.locks or attempt.locks is not None)
@@ -82,7 +82,7 @@ def is_passed_over(state: RunState, attempt: Attempt) -> bool:
 def _question(state: RunState, attempt: Attempt) -> Question | None:
     spec = state.phase(attempt.phase)
     match attempt.status:
-        case AttemptStatus.PENDING if not is_told(state, attempt) and not is_passed_over(state, attempt):
+        case AttemptStatus.PENDING if not conditions_are_met(state, attempt) and not is_passed_over(state, attempt):
             if needs_are_met(state, attempt.phase):
                 return _before_it_opens(spec, attempt)
         case AttemptStatus.READY | AttemptStatus.RUNNING if spec.loop is not None:

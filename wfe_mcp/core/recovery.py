@@ -42,11 +42,11 @@ def recovery_opened(attempt: Attempt, items: str | None, error: str) -> e.Event:
     return e.RecoveryOpened(key=attempt.recovery, items=items, feedback=(feedback,), **attempt.on)
 
 
-def blocker_found(state: RunState, attempt: Attempt, told: BlockerFound | None) -> list[e.Event]:
+def blocker_found(state: RunState, attempt: Attempt, reported: BlockerFound | None) -> list[e.Event]:
     """The report of a blocker by a phase of a recovery, and the early end of that where it was met too often."""
-    assert told is not None, "who answers has read the artifact"
-    times = 1 + sum(one.fingerprint == told.fingerprint for one in state.blockers)
-    found = replace(told, attempt=attempt.made_in, times=times)
+    assert reported is not None, "who answers has read the artifact"
+    times = 1 + sum(one.fingerprint == reported.fingerprint for one in state.blockers)
+    found = replace(reported, attempt=attempt.made_in, times=times)
     item = item_of(attempt.phase)
     assert item is not None, "a phase of a recovery lies inside the phase that failed"
     failed = state.current(item[0])
@@ -54,8 +54,8 @@ def blocker_found(state: RunState, attempt: Attempt, told: BlockerFound | None) 
     if times <= rule.same_blocker:
         return [found]
     fault = (
-        f"{failed.recovery} ended early: it met the same blocker for the {ordinal(times)} time: {told.fingerprint}. "
-        f"{told.cause}"
+        f"{failed.recovery} ended early: it met the same blocker for the {ordinal(times)} time: {reported.fingerprint}. "
+        f"{reported.cause}"
     )
     return [found, e.MendingEnded(fault=fault, **failed.on)]
 

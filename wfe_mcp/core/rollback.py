@@ -34,7 +34,7 @@ _ENDS = {RunStatus.COMPLETED, RunStatus.BLOCKED, RunStatus.FAILED}
 
 def changed_places(now: RunState, then: RunState, *, files: bool = False) -> tuple[PhasePath, ...]:
     """The phases that differ from ``then``. ``files``: files go back too, so all work in them ends."""
-    return tuple(path for path in now.attempts if not _stands_so(now, then, path, files=files))
+    return tuple(path for path in now.attempts if not _is_unchanged(now, then, path, files=files))
 
 
 def rolled_back(now: RunState, command: c.Rollback) -> e.RolledBack:
@@ -74,7 +74,7 @@ def _has_place(then: RunState, path: PhasePath) -> bool:
     return path in then.attempts and then.current(path).status not in closed
 
 
-def _stands_so(now: RunState, then: RunState, path: PhasePath, *, files: bool) -> bool:
+def _is_unchanged(now: RunState, then: RunState, path: PhasePath, *, files: bool) -> bool:
     last = now.current(path)
     if not _has_place(then, path) or then.current(path).status is AttemptStatus.CANCELLED:
         return last.status in GONE

@@ -17,7 +17,7 @@ from wfe_mcp.core.rollback import changed_places
 _SHOWN = 3
 
 
-def is_going_back(state: RunState, command: c.Command, recorded: frozenset[str]) -> Refused | None:
+def rollback_refusal(state: RunState, command: c.Command, recorded: frozenset[str]) -> Refused | None:
     """Why ``command`` waits for a rollback that restores files; ``recorded``: the commands of jobs, which do not wait."""
     if state.going_back is None or isinstance(command, c.Rollback | c.AbandonRollback):
         return None

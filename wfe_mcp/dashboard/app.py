@@ -41,11 +41,11 @@ from wfe_mcp.dashboard.approvers_routes import ApproverPages
 from wfe_mcp.dashboard.challenges import Challenges
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.deciding import record_answer, refuse_unseen, told_in
+from wfe_mcp.dashboard.deciding import comment_in, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import needs_trust
-from wfe_mcp.dashboard.fields import NO_PIN, Told, refuse_pin
+from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
 from wfe_mcp.dashboard.opinions import Opinions
 from wfe_mcp.dashboard.overruling import Overruling
@@ -238,7 +238,7 @@ class _Page:
             pins.person_at_page(self._desks.engine, form.get("pin", ""), user_name())
         except Refused as refused:
             token = self._sessions.token(session, "login")
-            return HTMLResponse(login_page(token, Told("no", refused.message), to), status_of(refused))
+            return HTMLResponse(login_page(token, Notice("no", refused.message), to), status_of(refused))
         fresh = self._sessions.new()  # who knew the name of the session before the PIN knows nothing after it
         self._sessions.open(fresh)
         answer = RedirectResponse(to, 303)
@@ -265,7 +265,7 @@ class _Page:
         if view is None:
             return unknown()
         if view.state != "open":
-            return self._shown(view, session, Told("no", "Nothing was decided."), 409)
+            return self._shown(view, session, Notice("no", "Nothing was decided."), 409)
         if answer == "reject" and form.get(ADD):
             return self._shown(view, session, form=form)
         try:
@@ -284,8 +284,8 @@ class _Page:
         if view.state != "open":
             return json_no("This request is closed. Reload the page.", 409)
         refuse_unseen(view, form)
-        said = told_in(view, answer, form)
-        return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, said, form, session))
+        comment = comment_in(view, answer, form)
+        return JSONResponse(self._signing.ask(self._engine(view), view.request, answer, comment, form, session))
 
     def _engine(self, view: DecisionView) -> Engine:
         engine = self._desks.of_request(view.request.id)
@@ -296,7 +296,7 @@ class _Page:
     def _give(self, view: DecisionView, answer: Answer, form: Form, session: str) -> None:
         stored, engine, phrase = view.request, self._engine(view), form.get("phrase", "")
         refuse_unseen(view, form)
-        said = told_in(view, answer, form)
+        comment = comment_in(view, answer, form)
         if form.get("assertion"):
             given = self._signing.given(engine, stored, answer, form, session)
             proof, signed = given.proof, given.proof.statement  # what was signed counts, not the form
@@ -318,22 +318,22 @@ class _Page:
         refuse_pin(asks_pin=self._asks_pin)
         by = pins.person_at_page(engine, form.get("pin", ""), user_name())
         sha256, to = form.get("sha256") or "?", form.get("to", "")
-        record_answer(engine, by, stored, answer, said, sha256=sha256, shown=view.shown_sha256, phrase=phrase, to=to)
+        record_answer(engine, by, stored, answer, comment, sha256=sha256, shown=view.shown_sha256, phrase=phrase, to=to)
 
     def _refused(self, view: DecisionView, refused: Refused, session: str, form: Form) -> Response:
         """The current page, with the reason why nothing was decided. A stale request links to the open one."""
-        told = Told("no", f"Nothing was decided. {refused.message}")
+        notice = Notice("no", f"Nothing was decided. {refused.message}")
         now = self._desks.view(view.request.id)
         if refused.code == "stale_revision":
             self._desks.judge_again(view.request.id)
             now = self._desks.view(now.newer) if now is not None and now.newer else now
-        return self._shown(now or view, session, told, status_of(refused), form)
+        return self._shown(now or view, session, notice, status_of(refused), form)
 
     def _shown(
         self,
         view: DecisionView,
         session: str,
-        told: Told | None = None,
+        notice: Notice | None = None,
         status: int = 200,
         form: Form | None = None,
         *,
@@ -343,7 +343,7 @@ class _Page:
         tokens = {each: self._sessions.token(session, f"{each} {view.request.id}") for each in ("approve", "reject")}
         return HTMLResponse(
             decision_page(
-                view, tokens, told, form, asks_pin=self._asks_pin, split=split, untrusted=self._untrusted(view)
+                view, tokens, notice, form, asks_pin=self._asks_pin, split=split, untrusted=self._untrusted(view)
             ),
             status,
             headers=SCRIPTED if view.passkeys else None,

@@ -36,9 +36,9 @@ _DECISION = re.compile(r"decide/([A-Za-z0-9_-]+)")
 
 def policy_of(page: bytes) -> str:
     """The content security policy of a page whose inline script and style are its own."""
-    said = {name: " ".join(map(_hash, pattern.findall(page))) or "'none'" for name, pattern in _INLINE.items()}
+    hashes = {name: " ".join(map(_hash, pattern.findall(page))) or "'none'" for name, pattern in _INLINE.items()}
     return (
-        f"default-src 'none'; script-src {said['script']}; style-src {said['style']}; "
+        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from wfe_mcp.dashboard.decision_page import SCRIPT
 from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, passkey_button, pin_field
+from wfe_mcp.dashboard.fields import Notice, hidden, note, passkey_button, pin_field
 from wfe_mcp.dashboard.html import Html, tag
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from wfe_mcp.views.approvers import PinnedView
 
 
-def approvers_page(view: PinnedView, tokens: Mapping[str, str], name: str, told: Told | None = None) -> Html:
+def approvers_page(view: PinnedView, tokens: Mapping[str, str], name: str, notice: Notice | None = None) -> Html:
     """The pinned keys, with forms to add and remove one. ``tokens``: of the forms ``add`` and ``remove``."""
-    body = [tag("h1", "Passkeys of this project"), _place(view), note(told)]
+    body = [tag("h1", "Passkeys of this project"), _place(view), note(notice)]
     body += (
-        [note(Told("no", view.fault))]
+        [note(Notice("no", view.fault))]
         if view.fault
         else [*_lost(view), *_keys(view, tokens), *_add(view, tokens, name)]
     )

@@ -10,7 +10,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import json_no, not_ours, status_of, unknown
 from wfe_mcp.dashboard.approvers_page import approvers_page
-from wfe_mcp.dashboard.fields import Told, refuse_pin
+from wfe_mcp.dashboard.fields import Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED
 from wfe_mcp.views.approvers import pinned_view
 
@@ -62,8 +62,8 @@ class ApproverPages:
         try:
             self.approvers.change(engine, do, form, session)
         except Refused as refused:
-            told = Told("no", f"Nothing has changed. {refused.message} {refused.hint}")
-            return self._shown(engine, request, session, told, status_of(refused))
+            notice = Notice("no", f"Nothing has changed. {refused.message} {refused.hint}")
+            return self._shown(engine, request, session, notice, status_of(refused))
         return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
 
     def _project(self, request: Request) -> Engine | None:
@@ -71,8 +71,8 @@ class ApproverPages:
         return self.engines.of_project(request.path_params["project"], request.query_params.get("in", ""))
 
     def _shown(
-        self, engine: Engine, request: Request, session: str, told: Told | None = None, status: int = 200
+        self, engine: Engine, request: Request, session: str, notice: Notice | None = None, status: int = 200
     ) -> Response:
         tokens = {do: self.sessions.token(session, f"{do} {engine.project_id}") for do in ("add", "remove")}
-        page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), told)
+        page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), notice)
         return HTMLResponse(page, status, headers=SCRIPTED)

@@ -49,7 +49,7 @@ class Fields:
 
     def button(self, side: Side, line: int, path: str) -> Html:
         """The button that opens the field of a line."""
-        said = f"Comment on {'removed ' if side == 'old' else ''}line {line}"
+        label = f"Comment on {'removed ' if side == 'old' else ''}line {line}"
         return tag(
             "button",
             "+",
@@ -58,7 +58,7 @@ class Fields:
             name=ADD,
             value=_name(side, line, path),
             class_="talk",
-            aria_label=said,
+            aria_label=label,
         )
 
     def row(self, side: Side, line: int, path: str, columns: int) -> Html | None:

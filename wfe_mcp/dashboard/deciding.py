@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Answer = Literal["approve", "reject"]
 
 
-def told_in(view: DecisionView, answer: Answer, form: Mapping[str, str]) -> str:
+def comment_in(view: DecisionView, answer: Answer, form: Mapping[str, str]) -> str:
     """The comment of an approval, or the text of a rejection with its comments on lines.
 
     Refuses ``bad_argument``: a rejection that does not say why, or a comment on a line that is not shown.
@@ -50,7 +50,7 @@ def record_answer(
     to: str = "",
     proof: Proof | None = None,
 ) -> None:
-    """Record the answer. ``said``: what ``told_in`` returns; ``shown``: the sha256 of what the person saw."""
+    """Record the answer. ``said``: what ``comment_in`` returns; ``shown``: the sha256 of what the person saw."""
     run, phase, id_ = request.run_id, request.phase, request.id
     if answer == "approve":
         approvals.decide(

@@ -88,7 +88,7 @@ def _approve(view: DecisionView, shown: ApprovalView, token: str, given: Mapping
         _pin("pin-approve", asks_pin=asks_pin) if takes_pin else None,
         buttons(
             submit("Sign approval", "btn yes") if takes_pin and asks_pin else None,
-            *_by_passkey(view, "Approve with a passkey", "yes", told=not takes_pin),
+            *_by_passkey(view, "Approve with a passkey", "yes", explains=not takes_pin),
         ),
     )
 
@@ -131,10 +131,12 @@ def _form(view: DecisionView, answer: str, class_: str, token: str, *fields: Chi
     return tag("form", *kept, pane, method="post", action=path, autocomplete="off", id=named, **sign)
 
 
-def _by_passkey(view: DecisionView, label: str, class_: str, *, told: bool = False) -> Sequence[Html]:
-    """The passkey button, or with ``told`` the reason why there is none."""
+def _by_passkey(view: DecisionView, label: str, class_: str, *, explains: bool = False) -> Sequence[Html]:
+    """The passkey button, or with ``explains`` the reason why there is none."""
     if view.passkeys:
-        keys = [tag("p", f"This gate needs the signature of a passkey: {', '.join(view.passkeys)}.")] if told else []
+        keys = (
+            [tag("p", f"This gate needs the signature of a passkey: {', '.join(view.passkeys)}.")] if explains else []
+        )
         return [*keys, *passkey_button(label, class_)]
     missing = f"This gate needs the signature of a passkey, and none can sign here. {view.no_passkey}"
-    return [tag("p", missing, class_="note warn")] if told else []
+    return [tag("p", missing, class_="note warn")] if explains else []

@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
 from wfe_mcp.dashboard.document import document, headline
 from wfe_mcp.dashboard.edits import what_is_editable
-from wfe_mcp.dashboard.fields import Told, note, second
+from wfe_mcp.dashboard.fields import Notice, note, second
 from wfe_mcp.dashboard.html import Html, panel, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.prose import shortened
@@ -45,7 +45,7 @@ _WEIGHTS = {"weakened": "weak", "failed": "failed", "warning": "warning", "skipp
 def decision_page(
     view: DecisionView,
     tokens: Mapping[str, str],
-    told: Told | None = None,
+    notice: Notice | None = None,
     typed: Mapping[str, str] | None = None,
     *,
     asks_pin: bool = True,
@@ -62,7 +62,7 @@ def decision_page(
     if shown is None:
         refresh_s = _LOOK_AGAIN_S if view.gating else 0
         return document(
-            title, *_head(view), note(told), *_ended(view), _trust(untrusted), refresh_s=refresh_s, class_=""
+            title, *_head(view), note(notice), *_ended(view), _trust(untrusted), refresh_s=refresh_s, class_=""
         )
     fields = Fields.of(typed or {})
     may_talk = "Reject" in view.buttons and (asks_pin or bool(view.passkeys))
@@ -71,7 +71,7 @@ def decision_page(
     return document(
         title,
         *_head(view),
-        note(told),
+        note(notice),
         _unusual(shown.unusual),
         _trust(untrusted),
         columns,
@@ -131,13 +131,13 @@ def _asked(shown: ApprovalView) -> list[Html]:
 def _ended(view: DecisionView) -> list[Html]:
     match view.state:
         case "answered":
-            found = [note(Told("yes", _answer(view.answer)))]
+            found = [note(Notice("yes", _answer(view.answer)))]
         case "expired":
-            found = [note(Told("warn", f"This request has expired. Ask again: {view.command}"))]
+            found = [note(Notice("warn", f"This request has expired. Ask again: {view.command}"))]
         case _ if view.gating:
-            found = [note(Told("warn", "The files have changed, and the gates run again. Wait for them here."))]
+            found = [note(Notice("warn", "The files have changed, and the gates run again. Wait for them here."))]
         case _:
-            found = [note(Told("warn", "This request is closed: its revision is not open any more."))]
+            found = [note(Notice("warn", "This request is closed: its revision is not open any more."))]
     newer = tag("p", tag("a", "Show the open request", href=f"/decide/{view.newer}")) if view.newer else None
     return [each for each in (*found, newer) if each is not None]
 
@@ -145,9 +145,9 @@ def _ended(view: DecisionView) -> list[Html]:
 def _answer(answer: DecisionRecord | None) -> str:
     if answer is None:
         return "It was answered."
-    said = "Approved" if answer.approved else "Rejected" + (f", back to {answer.to}" if answer.to else "")
-    told = f"{said} by {answer.actor} ({answer.channel}, {answer.assurance.name.lower()}), {second(answer.at)}."
-    return f"{told} {answer.comment}".strip()
+    outcome = "Approved" if answer.approved else "Rejected" + (f", back to {answer.to}" if answer.to else "")
+    summary = f"{outcome} by {answer.actor} ({answer.channel}, {answer.assurance.name.lower()}), {second(answer.at)}."
+    return f"{summary} {answer.comment}".strip()
 
 
 def _unusual(found: Sequence[Unusual]) -> Html:

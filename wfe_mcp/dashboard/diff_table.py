@@ -138,7 +138,7 @@ def _button(line: _Line, path: str, talk: Fields | None) -> Html | None:
     return None if talk is None else talk.button(*line.place, path)
 
 
-def _said(line: _Line | None, path: str, talk: Fields | None, columns: int) -> Iterator[Html]:
+def _comment_row(line: _Line | None, path: str, talk: Fields | None, columns: int) -> Iterator[Html]:
     """The row with the comment on a line, if it has one."""
     row = None if talk is None or line is None else talk.row(*line.place, path, columns)
     if row is not None:
@@ -167,11 +167,11 @@ def _column(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[
             tag("td", *line.pieces, class_="t"),
             class_=_CLASSES.get(line.sign),
         )
-        yield from _said(line, path, talk, 3)
+        yield from _comment_row(line, path, talk, 3)
 
 
 def _pairs(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[Html]:
-    """Rows with the old line and the new one; removed lines stand beside the added ones that follow them."""
+    """Rows with the old line and the new one; removed lines are beside the added ones that follow them."""
     gone: list[_Line] = []
     come: list[_Line] = []
     for line in lines:
@@ -180,7 +180,7 @@ def _pairs(lines: Sequence[_Line], path: str, talk: Fields | None) -> Iterator[H
             gone, come = [], []
         if line.sign == " ":
             yield tag("tr", *_cell(line, line.old, ""), *_cell(line, line.new, "", _button(line, path, talk)))
-            yield from _said(line, path, talk, 4)
+            yield from _comment_row(line, path, talk, 4)
         else:
             (gone if line.sign == "-" else come).append(line)
     yield from _beside(gone, come, path, talk)
@@ -193,8 +193,8 @@ def _beside(gone: Sequence[_Line], come: Sequence[_Line], path: str, talk: Field
             for one, number, class_ in ((was, was.old if was else 0, "del"), (now, now.new if now else 0, "add"))
         )
         yield tag("tr", *left, *right)
-        yield from _said(was, path, talk, 4)
-        yield from _said(now, path, talk, 4)
+        yield from _comment_row(was, path, talk, 4)
+        yield from _comment_row(now, path, talk, 4)
 
 
 def _cell(line: _Line | None, number: int, class_: str, button: Html | None = None) -> tuple[Html, Html]:

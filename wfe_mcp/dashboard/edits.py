@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.document import crumbs, document, headline
-from wfe_mcp.dashboard.fields import Told, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
+from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.phases import edit as edits
@@ -61,7 +61,9 @@ class Edits:
         run, phase = view.request.run_id, view.request.phase
         text = edits.suggestion_of(engine, run, phase, take) if take else open_text(engine, view)
         token = self.sessions.token(session, f"edit {view.request.id}")
-        return HTMLResponse(edit_page(view, token, text, Told("warn", f"{take} suggests this text.") if take else None))
+        return HTMLResponse(
+            edit_page(view, token, text, Notice("warn", f"{take} suggests this text.") if take else None)
+        )
 
     def save(self, request: Request, form: Mapping[str, str], session: str) -> Response:
         """Store what was typed; a refusal shows it again."""
@@ -73,8 +75,8 @@ class Edits:
             _store(engine, view, form, text)
         except Refused as refused:
             faults = [f"{each.path or '/'}: {each.message}" for each in refused.details]
-            told = Told("no", "\n".join([f"Nothing was stored. {refused.message} {refused.hint}", *faults]))
-            return HTMLResponse(edit_page(view, token, text, told, form.get("note", "")), 409)
+            notice = Notice("no", "\n".join([f"Nothing was stored. {refused.message} {refused.hint}", *faults]))
+            return HTMLResponse(edit_page(view, token, text, notice, form.get("note", "")), 409)
         self.engines.judge_again(view.request.id)
         return RedirectResponse(f"/decide/{view.request.id}", 303)
 
@@ -125,8 +127,8 @@ def open_text(engine: Engine, view: DecisionView) -> str:
     return edits.file_to_edit(engine, run, phase)
 
 
-def edit_page(view: DecisionView, token: str, text: str, told: Told | None = None, noted: str = "") -> Html:
-    """The form with ``text``. ``told``: the fault of the last try."""
+def edit_page(view: DecisionView, token: str, text: str, notice: Notice | None = None, noted: str = "") -> Html:
+    """The form with ``text``. ``notice``: the fault of the last try."""
     what, request = what_is_editable(view), view.request
     back = f"/decide/{request.id}"
     about = {
@@ -145,7 +147,7 @@ def edit_page(view: DecisionView, token: str, text: str, told: Told | None = Non
         f"Edit {request.phase}: {view.title}",
         crumbs(tag("a", f"{request.phase}", href=back), tag("span", "edit")),
         headline(f"Edit the {what} of {request.phase}: {view.title}", [about]),
-        note(told),
+        note(notice),
         tag("form", *fields, method="post", action=f"/edit/{request.id}", autocomplete="off", class_="stack"),
         class_="",
     )

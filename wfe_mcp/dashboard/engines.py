@@ -23,7 +23,7 @@ from wfe_mcp.views.approvals.line import waiting_line
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.unusual import Surroundings, surroundings
 from wfe_mcp.views.blockers import blockers
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.inbox import WaitingTrust
 from wfe_mcp.views.model import view_of
 from wfe_mcp.views.move_calls import user_moves
@@ -138,8 +138,8 @@ class Engines:
             if engine.project_id not in around:
                 around[engine.project_id] = surroundings(engine)
             with contextlib.suppress(Refused):  # its run was removed meanwhile
-                standing = standing_of(engine, request.run_id)
-                line = waiting_line(engine, standing, request, around[engine.project_id])
+                overview = overview_of(engine, request.run_id)
+                line = waiting_line(engine, overview, request, around[engine.project_id])
                 found += [] if line is None else [line]
         return found
 
@@ -150,7 +150,7 @@ class Engines:
             engine = self.by_id(record.project_id)
             if engine is not None:
                 with contextlib.suppress(Refused):  # it was removed meanwhile
-                    found.append(_open_run(engine, standing_of(engine, record.id)))
+                    found.append(_open_run(engine, overview_of(engine, record.id)))
         return found
 
     def untrusted(self) -> list[WaitingTrust]:

@@ -25,16 +25,16 @@ def refuse_pin(*, asks_pin: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notice:
     """The result of the user's last action. ``kind``: its CSS class."""
 
     kind: Literal["yes", "no", "warn"]
     text: str
 
 
-def note(told: Told | None) -> Html | None:
+def note(notice: Notice | None) -> Html | None:
     """The notice of the last action's result, if any."""
-    return None if told is None else tag("p", told.text, class_=f"note {told.kind}", role="status")
+    return None if notice is None else tag("p", notice.text, class_=f"note {notice.kind}", role="status")
 
 
 def field(label: str, where: str, control: Html) -> Html:

@@ -60,38 +60,38 @@ class Guard:
             return
         refused = self._refusal(scope)
         if refused is not None:
-            await _say(send, *refused)
+            await _respond(send, *refused)
             return
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = [*message.get("headers", ())]
-                said = {name.lower() for name, _ in own}
-                message = {**message, "headers": [*own, *(each for each in HEADERS if each[0] not in said)]}
+                present = {name.lower() for name, _ in own}
+                message = {**message, "headers": [*own, *(each for each in HEADERS if each[0] not in present)]}
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        said: dict[bytes, list[bytes]] = {}
+        headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
-            said.setdefault(name.lower(), []).append(value)
-        hosts = said.get(b"host", [])
+            headers.setdefault(name.lower(), []).append(value)
+        hosts = headers.get(b"host", [])
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return 421, "This page answers on localhost only."
-        if any(origin != b"http://" + hosts[0].lower() for origin in said.get(b"origin", ())):
+        if any(origin != b"http://" + hosts[0].lower() for origin in headers.get(b"origin", ())):
             return 403, "Another page sent this request. Open the address yourself."
-        if not set(said.get(b"sec-fetch-site", ())) <= _SITES:
+        if not set(headers.get(b"sec-fetch-site", ())) <= _SITES:
             return 403, "Another page opened this address. Copy it and open it yourself, in a new tab."
         is_api = scope["path"].startswith(API)
         wanted = b"application/json" if is_api else b"application/x-www-form-urlencoded"
         writes = scope["method"] in _WRITES if is_api else scope["method"] == "POST"
-        if writes and said.get(b"content-type") != [wanted]:
+        if writes and headers.get(b"content-type") != [wanted]:
             return 415, "Send application/json." if is_api else "Only forms of this page are accepted."
         return None
 
 
-async def _say(send: Send, status: int, text: str) -> None:
+async def _respond(send: Send, status: int, text: str) -> None:
     body = text.encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -10,7 +10,7 @@ from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.paths import typed
 from wfe_mcp.dashboard.pages import opinion_path
 from wfe_mcp.views.blockers import blockers
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.inbox import InboxView, StoppedRun, UnaskedDecision, WaitingOpinion, WaitingTask
 from wfe_mcp.views.model import view_of
 
@@ -88,7 +88,7 @@ def _stopped(engines: Engines, project: str) -> list[StoppedRun]:
         if engine is None:
             continue  # its folder is gone
         with suppress(Refused):  # it was removed meanwhile
-            stands = standing_of(engine, record.id)
+            stands = overview_of(engine, record.id)
             state = "failed" if stands.loaded.state.status is RunStatus.FAILED else "blocked"
             found.append(
                 view_of(

@@ -17,7 +17,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import status_of
 from wfe_mcp.dashboard.document import crumbs, document, headline
-from wfe_mcp.dashboard.fields import Told, buttons, field, hidden, note, pin_field, refuse_pin, submit, text_area
+from wfe_mcp.dashboard.fields import Notice, buttons, field, hidden, note, pin_field, refuse_pin, submit, text_area
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.pages import login_page, opinion_path
 from wfe_mcp.engine.approvals import pin as pins
@@ -62,8 +62,8 @@ class Opinions:
         except Refused as refused:
             if refused.code in {"illegal_transition", "unknown_phase"} or not self.sessions.is_open(session):
                 raise
-            told = Told("no", f"Nothing was stored. {refused.message}")
-            return HTMLResponse(self._page(engine, place, session, told, form), status_of(refused))
+            notice = Notice("no", f"Nothing was stored. {refused.message}")
+            return HTMLResponse(self._page(engine, place, session, notice, form), status_of(refused))
         return RedirectResponse("/", 303)
 
     def _engine(self, place: Place) -> Engine:
@@ -78,11 +78,11 @@ class Opinions:
         engine: Engine,
         place: Place,
         session: str,
-        told: Told | None = None,
+        notice: Notice | None = None,
         typed: Mapping[str, str] | None = None,
     ) -> Html:
         question = open_question(engine, place.run, place.phase, place.reviewer)
-        return opinion_page(question, place, self.sessions.token(session, place.path), told, typed)
+        return opinion_page(question, place, self.sessions.token(session, place.path), notice, typed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +117,19 @@ def opinion_page(
     question: AskedQuestion,
     place: Place,
     token: str,
-    told: Told | None = None,
+    notice: Notice | None = None,
     typed: Mapping[str, str] | None = None,
 ) -> Html:
     """The question and the form. ``typed``: what was typed before a refusal; else what the answer's file holds."""
     given = typed or {"whole": question.answer}
     reviewer = question.asked.reviewer
     where = crumbs(tag("span", f"run {place.run}"), tag("span", f"opinion of {reviewer}"))
-    changed = Told("warn", f"{question.asked.question} has changed since it was written.")
+    changed = Notice("warn", f"{question.asked.question} has changed since it was written.")
     about = "You review in place of a model. Your opinion is signed, and the gate judges it like any other."
     body = [
         where,
         headline(f"Your opinion on {place.phase}, as {reviewer}", [about]),
-        note(told),
+        note(notice),
         note(changed) if question.is_changed else None,
         tag(
             "section",

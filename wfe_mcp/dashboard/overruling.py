@@ -1,4 +1,4 @@
-"""The forms with which a person overrules an opinion gate: its reviewers said no, or have not answered.
+"""The forms with which a person overrules an opinion gate: its reviewers rejected, or have not answered.
 
 POST /overrule/<run>     with phase, reason and PIN; then the list again
 """

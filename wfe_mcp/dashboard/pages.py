@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Told, hidden, note, pin_field, second, submit
+from wfe_mcp.dashboard.fields import Notice, hidden, note, pin_field, second, submit
 from wfe_mcp.dashboard.html import Html, named_row, table, tag
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ LATER = {
 """What the PIN shows, by the first part of the address that follows."""
 
 
-def login_page(token: str, told: Told | None = None, to: str = "/") -> Html:
+def login_page(token: str, notice: Notice | None = None, to: str = "/") -> Html:
     """The page that asks for the PIN: other users of this machine can reach the address too. ``to``: the page after it."""
     return document(
         "wfe-mcp",
         tag("h1", "Enter your PIN"),
-        note(told),
+        note(notice),
         tag("p", LATER.get(to.split("/")[1], LATER[""])),
         tag(
             "form",

@@ -27,7 +27,7 @@ _SEVERITY = {"critical": "major", "high": "major", "major": "major", "medium": "
 
 
 def section(where: str, title: str, about: Sequence[str | None], *body: Html | None) -> Html:
-    """A section with its title, what is said about it, and its body. ``where``: its anchor."""
+    """A section with its title, its description, and its body. ``where``: its anchor."""
     return tag("section", tag("header", tag("h2", title), *about), *body, class_="section", id=where)
 
 

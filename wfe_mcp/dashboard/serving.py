@@ -78,12 +78,12 @@ class Page:
         """True when the page may end (rule 4)."""
         if not self._database.exists():
             return True
-        quiet_s = time.monotonic() - self._visited_at
-        if quiet_s < min(idle_s, ORPHAN_S):
+        since_visit_s = time.monotonic() - self._visited_at
+        if since_visit_s < min(idle_s, ORPHAN_S):
             return False
         with self._engine.store.read() as tx:
             is_alone = not living(self._engine, tx, "serve")
-        return is_alone or (quiet_s >= idle_s and not self._desks.waits())
+        return is_alone or (since_visit_s >= idle_s and not self._desks.waits())
 
     @contextlib.contextmanager
     def _listening(self, sockets: list[socket.socket]) -> Generator[None]:

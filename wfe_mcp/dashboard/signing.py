@@ -33,11 +33,17 @@ class Signing:
         self._ceremonies, self._port = ceremonies, port
 
     def ask(
-        self, engine: Engine, request: RequestRecord, answer: Answer, said: str, form: Mapping[str, str], session: str
+        self,
+        engine: Engine,
+        request: RequestRecord,
+        answer: Answer,
+        comment: str,
+        form: Mapping[str, str],
+        session: str,
     ) -> dict[str, Any]:
-        """The options with which the browser signs the statement. ``said``: the comment, or the text of the rejection."""
+        """The options with which the browser signs the statement. ``comment``: the comment, or the text of the rejection."""
         statement, keys = statement_of(
-            engine, request, answer, comment=said, to=form.get("to", ""), shown=form.get("shown")
+            engine, request, answer, comment=comment, to=form.get("to", ""), shown=form.get("shown")
         )
         options = asking_for_signature(statement.model_dump(), [key.id for key in keys])
         return {"ceremony": self._ceremonies.begin(session, f"{answer} {request.id}", statement), "options": options}

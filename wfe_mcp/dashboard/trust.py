@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import status_of
-from wfe_mcp.dashboard.fields import Told, refuse_pin
+from wfe_mcp.dashboard.fields import Notice, refuse_pin
 from wfe_mcp.dashboard.pages import login_page
 from wfe_mcp.dashboard.trust_page import ITEM, trust_page
 from wfe_mcp.engine.approvals import pin as pins
@@ -75,16 +75,16 @@ class Trusting:
     def _shown(
         self, engine: Engine, session: str, refused: Refused | None = None, chosen: Collection[str] | None = None
     ) -> Response:
-        told = None
+        notice = None
         if refused is not None:
-            told = Told("no", f"Nothing was trusted. {refused.message} {refused.hint}".strip())
+            notice = Notice("no", f"Nothing was trusted. {refused.message} {refused.hint}".strip())
             chosen = None if refused.code == "stale_revision" else chosen
         page = trust_page(
             trust_view(engine),
             trusted_listings(engine),
             self.sessions.token(session, _name(engine)),
             f"/{trust_path(engine)}",
-            told,
+            notice,
             chosen,
         )
         return HTMLResponse(page, status_of(refused) if refused is not None else 200)

@@ -1,6 +1,6 @@
 """The page of trust: every effect as a difference to what was trusted last, what weakens a gate first, and one form.
 
-It needs no script. The boxes that choose what to trust stand beside it; what weakens a gate is not chosen by itself.
+It needs no script. The boxes that choose what to trust are beside it; what weakens a gate is not chosen by itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.document import crumbs, document, headline
-from wfe_mcp.dashboard.fields import Told, buttons, hidden, note, pin_field, submit
+from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.views.trust import NOT_CONTINUED, OWN
@@ -58,7 +58,7 @@ def trust_page(
     trusted: Sequence[TrustListing],
     token: str,
     path: str,
-    told: Told | None = None,
+    notice: Notice | None = None,
     chosen: Collection[str] | None = None,
 ) -> Html:
     """What needs trust in a project, and what is trusted. ``path``: where the form goes.
@@ -69,7 +69,7 @@ def trust_page(
     body = [
         crumbs(tag("span", view.folder, class_="clip"), tag("span", "trust")),
         _head(view, len(weakening)),
-        note(told),
+        note(notice),
         _weakening(weakening),
         *(_item(view, each, chosen) for each in view.listings),
         *_review(view, chosen),
@@ -107,8 +107,8 @@ def _weakening(found: Sequence[tuple[TrustListing, EffectChange]]) -> Html | Non
     if not found:
         return None
     lines = [_line(change, f"{change.effect.kind}, {listing.pending.name}") for listing, change in found]
-    said = f"{plural(len(found), 'change')}. Their boxes below are not ticked."
-    head = tag("header", icon("weak"), tag("h2", "Weakens a gate"), tag("span", said, class_="small soft"))
+    summary = f"{plural(len(found), 'change')}. Their boxes below are not ticked."
+    head = tag("header", icon("weak"), tag("h2", "Weakens a gate"), tag("span", summary, class_="small soft"))
     return tag("section", head, *lines, class_="panel trustlist danger", id="weakens")
 
 

@@ -242,8 +242,8 @@ def _judged(facts: _Facts) -> Judgement:
         return passed(KIND, f"{shown} {outcome} (exit {result.exit_code}){_counted(facts)}{_shown(facts)}.")
     reasons = "; ".join(fault.reason for fault in faults)
     no_test = facts.count.no_test
-    told = f"; {no_test}" if no_test and no_test not in reasons else ""
-    why = f"{shown} failed the gate: {reasons}{told}{_counted(facts)}.{_last_lines(facts)}"
+    note = f"; {no_test}" if no_test and no_test not in reasons else ""
+    why = f"{shown} failed the gate: {reasons}{note}{_counted(facts)}.{_last_lines(facts)}"
     if all(fault.is_unknowable for fault in faults):
         return undecided(KIND, why, _ASK_REPORT)
     return failed(KIND, why, _next_step(facts.expectation))

@@ -37,7 +37,7 @@ class Count:
 
 
 def count_of(plan: Execution, reported: TestResults | None, exit_code: int | None, log: Path) -> Count:
-    """The count of one execution. ``reported``: what its report said; ``exit_code`` None: it was ended from here."""
+    """The count of one execution. ``reported``: the results in its report; ``exit_code`` None: it was ended from here."""
     runner = plan.runner
     output = log.read_bytes()
     if runner is None:

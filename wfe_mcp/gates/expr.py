@@ -53,10 +53,10 @@ def _own_message(gate: ExprGate, text_of: Callable[[str], str]) -> str:
     if gate.message is None:
         return ""
     try:
-        told = text_of(gate.message)
+        message = text_of(gate.message)
     except ExpressionError:  # the message must not decide: it stays as it is written
-        told = gate.message
-    return f"{told.rstrip()}\n"
+        message = gate.message
+    return f"{message.rstrip()}\n"
 
 
 def _about(item: FailedItem | None) -> str:

@@ -89,7 +89,7 @@ def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignor
 
 
 def _held(gate: FilesGate, since: str) -> str:
-    """What a gate that passed has found: two gates of one phase are told apart by it."""
+    """What a gate that passed has found: it distinguishes two gates of one phase."""
 
     def named(globs: tuple[str, ...]) -> str:
         return shortened(list(globs), _NAMED) or "(no glob)"
@@ -102,8 +102,8 @@ def _held(gate: FilesGate, since: str) -> str:
         ("changed" in given, f"changed: {named(gate.changed)}"),
         ("changed_outside" in given, f"changed a file outside {named(gate.changed_outside)}"),
     )
-    said = "; ".join(text for holds, text in found if holds) or "no file is named"
-    return f"{said[:1].upper()}{said[1:]}."
+    summary = "; ".join(text for holds, text in found if holds) or "no file is named"
+    return f"{summary[:1].upper()}{summary[1:]}."
 
 
 def _unknown(gate: FilesGate) -> str:

@@ -4,7 +4,7 @@ Rules:
 1. ``pass`` counts towards the quorum; ``concerns`` and ``fail`` do not. Dissent is shown, also where the quorum is
    reached.
 2. An unreadable answer is a ``fail``: silence is not consent (B-25). One with verdicts that disagree is unreadable,
-   whoever wrote them: the reviewer twice, or a file that it quotes.
+   no matter who wrote them: the reviewer twice, or a file that it quotes.
 3. A reviewer that could not be reached matters only where its vote would decide: then ``on_provider_error`` says
    whether the gate passes with a warning or is undecided.
 """
@@ -66,22 +66,24 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
     data = {"quorum": gate.quorum, "passes": count, "opinions": [_as_data(each) for each in reviews]}
     dissent = [each for each in reviews if each.verdict in {"concerns", "fail"}]
     if count >= gate.quorum:
-        told = f"{_passes(count, reviews)}, quorum {gate.quorum}."
-        return passed(KIND, "\n".join([told, *(_said(each) for each in dissent)]), data)
+        summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
+        return passed(KIND, "\n".join([summary, *(_review_text(each) for each in dissent)]), data)
     if missing and count + len(missing) >= gate.quorum:
         who = shortened([f"{each.reviewer} ({each.fault})" for each in missing])
         if gate.on_provider_error == "warn":
             warning = f"passed with a warning: {who} could not be reached"
-            return passed(KIND, "\n".join([warning, *(_said(each) for each in dissent)]), data | {"warning": warning})
+            return passed(
+                KIND, "\n".join([warning, *(_review_text(each) for each in dissent)]), data | {"warning": warning}
+            )
         return undecided(
             KIND,
             f"Reviewers could not be reached: {who}.",
             "ask the user to test the provider (wfe-mcp providers test), then to retry the phase, or to overrule the gate.",
             data,
         )
-    told = f"{_passes(count, reviews)}, quorum {gate.quorum}."
+    summary = f"{_passes(count, reviews)}, quorum {gate.quorum}."
     rewrites = [_rewrite(each) for each in dissent if each.opinion and each.opinion.get("suggestion")]
-    lines = [told, *(_said(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]
+    lines = [summary, *(_review_text(each) for each in dissent), *(rewrites if gate.allow_rewrite else [])]
     return failed(KIND, "\n".join(lines), "fix what the reviewers found, then submit again.", data)
 
 
@@ -92,7 +94,7 @@ def who_answered(provider: str, model: str, answered_by: str | None) -> str:
     return f"{answered_by}, asked for {model}" if model else answered_by
 
 
-def nobody_to_ask(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
+def no_reviewer(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
     """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided."""
     who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
     if gate.if_missing == "note":
@@ -117,7 +119,12 @@ def _passes(count: int, reviews: Sequence[Reviewed]) -> str:
 
 
 def _as_data(review: Reviewed) -> dict[str, Any]:
-    told = {"reviewer": review.reviewer, "provider": review.provider, "model": review.model, "verdict": review.verdict}
+    required = {
+        "reviewer": review.reviewer,
+        "provider": review.provider,
+        "model": review.model,
+        "verdict": review.verdict,
+    }
     optional = {
         "answered_by": review.answered_by,
         "id": review.id,
@@ -125,10 +132,10 @@ def _as_data(review: Reviewed) -> dict[str, Any]:
         "fault": review.fault,
         "cached": review.cached,
     }
-    return told | {key: value for key, value in optional.items() if value}
+    return required | {key: value for key, value in optional.items() if value}
 
 
-def _said(review: Reviewed) -> str:
+def _review_text(review: Reviewed) -> str:
     opinion = review.opinion or {}
     lines = [
         f"{review.reviewer} ({who_answered(review.provider, review.model, review.answered_by)}): {review.verdict}: {opinion.get('summary') or 'no summary'}"

@@ -62,8 +62,8 @@ def judge_plugin(name: str, scene: GateScene) -> Judgement:
     except PlugInFault as fault:
         return undecided(KIND, f"The gate cannot judge: {fault}.", _DOCTOR, _about(plugin, scene))
     if faults := with_faults(judge, scene.settings):
-        told = "; ".join(f"{fault.path or '/'} {fault.message}" for fault in faults)
-        message = f"Invalid settings for the gate {name!r}: {told}."
+        details = "; ".join(f"{fault.path or '/'} {fault.message}" for fault in faults)
+        message = f"Invalid settings for the gate {name!r}: {details}."
         return undecided(KIND, message, "correct the template.", _about(plugin, scene))
     return _judged(plugin, judge, scene)
 

@@ -137,10 +137,12 @@ def _yaml(source: Path) -> ImportedSettings:
     try:
         imported = read(cast("dict[str, Any]", value))
     except Refused as no:
-        told = tuple(lines.told(detail) for detail in no.details)
-        count = f"{len(told)} error{'' if len(told) == 1 else 's'}"
-        raise Refused(no.code, f"{source} has {count}; {told[0].path}: {told[0].message}.", no.hint, told) from None
-    return dataclasses.replace(imported, not_carried=tuple(lines.told(lost) for lost in imported.not_carried))
+        details = tuple(lines.located(detail) for detail in no.details)
+        count = f"{len(details)} error{'' if len(details) == 1 else 's'}"
+        raise Refused(
+            no.code, f"{source} has {count}; {details[0].path}: {details[0].message}.", no.hint, details
+        ) from None
+    return dataclasses.replace(imported, not_carried=tuple(lines.located(lost) for lost in imported.not_carried))
 
 
 def _criteria_beside(source: Path) -> Criteria:

@@ -209,8 +209,8 @@ class _WorkflowReader:
         try:
             made = how(str(value), self._names)
         except UnreadableError as no:
-            told = f"{no}; in CEL it may be {no.proposal}" if no.proposal else str(no)
-            self._found.error(pointer(*at), told, no.proposal or None, value)
+            message = f"{no}; in CEL it may be {no.proposal}" if no.proposal else str(no)
+            self._found.error(pointer(*at), message, no.proposal or None, value)
             return str(value)
         if self._names.asks_the_time:
             self._found.lose(pointer(*at), "the present time is that of the run's start: expressions have no clock")

@@ -52,10 +52,10 @@ def from_row(value: object, name: str = "") -> ImportedTemplate:
     try:
         imported = from_afu9(document)
     except Refused as no:
-        told = _placed(row, no.details)
-        count = f"{len(told)} error{'' if len(told) == 1 else 's'}"
+        details = _placed(row, no.details)
+        count = f"{len(details)} error{'' if len(details) == 1 else 's'}"
         raise Refused(
-            no.code, f"The {FORMAT} row has {count}; {told[0].path}: {told[0].message}", no.hint, told
+            no.code, f"The {FORMAT} row has {count}; {details[0].path}: {details[0].message}", no.hint, details
         ) from None
     lost = [
         Detail(pointer(*row.at, key), _LOST.get(key, f"{key!r} has no meaning here"), None, value)

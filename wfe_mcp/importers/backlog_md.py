@@ -123,9 +123,9 @@ class _BacklogReader:
             item.status = "done"
         self._body(item, text, str(head.get("status")))
         item.notes += [
-            f"{name.capitalize()}: {', '.join(told)}"
+            f"{name.capitalize()}: {', '.join(values)}"
             for name in ("labels", "references")
-            if (told := _texts(head.get(name)))
+            if (values := _texts(head.get(name)))
         ]
         for name in head:
             if name not in _CARRIED and head[name] not in (None, "", []):

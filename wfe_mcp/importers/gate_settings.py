@@ -109,9 +109,9 @@ class _Reading:
                 self.found.error(pointer(*at), "must be manual or the key of a provider", None, provider)
             elif provider != "manual":
                 made["provider"] = provider
-        # A prompt of which nothing is said keeps the template's gates; an answer without an approver asks a person.
-        told = [stage for stage in _STAGES if stages[stage] or stage == "response"]
-        return made | {stage: self._stage(stages[stage]) for stage in told}
+        # A prompt without settings keeps the template's gates; an answer without an approver asks a person.
+        included = [stage for stage in _STAGES if stages[stage] or stage == "response"]
+        return made | {stage: self._stage(stages[stage]) for stage in included}
 
     def _stage(self, given: Given) -> dict[str, Any]:
         made: dict[str, Any] = {"approver": _approver(given, self.found) or "human"}  # manual was the default

@@ -55,8 +55,8 @@ def _spec(text: str, name: str) -> SpecDocuments:
         title = section.title.removesuffix("*(mandatory)*").strip()
         if section.level == 1:
             found.title = title.removeprefix("Feature Specification:").strip() or name
-            told = re.search(r'\*\*Input\*\*:\s*(?:User description:\s*)?"?(.*?)"?\s*$', section.text, re.MULTILINE)
-            found.goal = told[1] if told else ""
+            match = re.search(r'\*\*Input\*\*:\s*(?:User description:\s*)?"?(.*?)"?\s*$', section.text, re.MULTILINE)
+            found.goal = match[1] if match else ""
         elif story is not None:
             priority = {"1": "must", "2": "should"}.get(story[3] or "1", "could")
             about = section.text.split("**Why this priority**")[0].strip()
@@ -99,7 +99,7 @@ def _tasks(text: str, report: ImportReport) -> list[SpecTask]:
                 report.error(f"tasks.md:{box.line}", f"unknown mark {box.mark!r}", "[ ] or [x]", box.mark)
             title = task[4].strip()
             stories = re.findall(r"\[(US\d+)\]", task[3])
-            named = [key for told in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(told))]
+            named = [key for groups in _NEEDS.findall(title) for key in re.findall(r"T\d+", "".join(groups))]
             waits = ([barrier] if barrier else []) if task[2] else since or ([barrier] if barrier else [])
             found.append(
                 SpecTask(

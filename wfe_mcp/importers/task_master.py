@@ -83,8 +83,10 @@ class _TasksReader:
         for tag, held in tags.items():
             at = () if held is file.value else (tag,)
             about = held.get("metadata")
-            told = cast("dict[str, Any]", about).get("description") if isinstance(about, dict) else None
-            self.titles[tag] = told if isinstance(told, str) and told.strip() and tag != _MAIN else tag
+            description = cast("dict[str, Any]", about).get("description") if isinstance(about, dict) else None
+            self.titles[tag] = (
+                description if isinstance(description, str) and description.strip() and tag != _MAIN else tag
+            )
             for index, task in enumerate(held["tasks"]):
                 self._task(task, tag, (*at, "tasks", index), None)
         for key in file.value if tags and file.value not in tags.values() else ():

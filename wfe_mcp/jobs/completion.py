@@ -76,7 +76,7 @@ class Completion:
         """Return the job to the queue for any worker; park it when a second execution could do harm."""
         if job.effect is Effect.NON_REPEATABLE:
             with self.store.tx() as tx:
-                return self._told(tx, job, f"{IN_DOUBT}{reason}", tx.park)
+                return self._end_with_effect(tx, job, f"{IN_DOUBT}{reason}", tx.park)
         with self.store.tx() as tx:
             return tx.fail(job.id, job.fence, reason, self.clock())
 
@@ -102,13 +102,17 @@ class Completion:
         if row is None or row.cancel_reason is None:  # its attempt is over: no consequence to write
             return tx.cancel_done(job.id, job.fence)
         asked = replace(job, cancel_requested=True, cancel_reason=row.cancel_reason)
-        return self._told(tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.cancel_done(job_id, fence))
+        return self._end_with_effect(
+            tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.cancel_done(job_id, fence)
+        )
 
     def _given_up(self, job: JobRecord, reason: str) -> bool:
         with self.store.tx() as tx:
-            return self._told(tx, job, reason, lambda job_id, fence, error: tx.fail(job_id, fence, error, None))
+            return self._end_with_effect(
+                tx, job, reason, lambda job_id, fence, error: tx.fail(job_id, fence, error, None)
+            )
 
-    def _told(self, tx: Tx, job: JobRecord, reason: str, end: Callable[[str, int, str], bool]) -> bool:
+    def _end_with_effect(self, tx: Tx, job: JobRecord, reason: str, end: Callable[[str, int, str], bool]) -> bool:
         is_ours = end(job.id, job.fence, reason)
         if is_ours and self.gave_up is not None:
             _keep_calls(tx, job)

@@ -48,12 +48,12 @@ def _probed(program: str) -> str | None:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PROBE_S, check=False
         )
-        said = done.stderr.strip()[-300:] if done.returncode else None
+        fault = done.stderr.strip()[-300:] if done.returncode else None
     except (OSError, subprocess.TimeoutExpired) as exc:
-        said = str(exc)
-    if said is None:
+        fault = str(exc)
+    if fault is None:
         return None
-    return f"bubblewrap cannot make a sandbox here ({said}): ask the user to allow unprivileged user namespaces."
+    return f"bubblewrap cannot make a sandbox here ({fault}): ask the user to allow unprivileged user namespaces."
 
 
 def sandboxed(
@@ -68,7 +68,7 @@ def sandboxed(
 ) -> tuple[str, ...]:
     """``argv`` inside a sandbox. All paths are absolute. Call ``sandbox_fault`` first.
 
-    ``begun``: a file, in ``writable``, that exists once the sandbox stands; without it the exit code is bubblewrap's own.
+    ``begun``: a file, in ``writable``, that exists once the sandbox is set up; without it the exit code is bubblewrap's own.
     """
     program = bubblewrap()
     assert program is not None

@@ -51,7 +51,7 @@ class CallEvents:
         self._listener, self._connection = listener, connection
         self._lock, self._tools_lock = threading.Lock(), threading.Lock()
         self._row: _Row | None = None
-        self._told = Usage()
+        self._reported = Usage()
         self._names: set[str] = set()
         self._tool_calls = 0
         self._is_over = False
@@ -71,12 +71,12 @@ class CallEvents:
         with self._lock:
             row, self._row = self._row, None
             if row is None:
-                return self._told
-            usage = row.usage + _beyond(counted(returned), self._told + row.usage)
+                return self._reported
+            usage = row.usage + _beyond(counted(returned), self._reported + row.usage)
             usage = replace(usage, requests=max(1, usage.requests))
-            self._told += usage
+            self._reported += usage
             self._listener.after_call(self._connection, usage, row.fault or fault)
-            return self._told
+            return self._reported
 
     def tool(self, tool: Tool, most: int) -> Tool:
         """``tool`` as the package gets it. ``most``: the limit on tool calls in total."""
@@ -136,7 +136,7 @@ class CallEvents:
         row, self._row = self._row, None
         if row is not None:
             usage = replace(row.usage, requests=max(1, row.usage.requests))
-            self._told += usage
+            self._reported += usage
             self._listener.after_call(self._connection, usage, row.fault)
 
     def _use(self, tool: Tool, given: dict[str, Any], most: int) -> ToolResult:
@@ -160,14 +160,14 @@ class CallEvents:
             return result
 
 
-def _beyond(whole: Usage, told: Usage) -> Usage:
-    """The usage in ``whole`` beyond ``told``."""
-    cost = None if whole.cost_usd is None else max(0.0, whole.cost_usd - (told.cost_usd or 0.0))
+def _beyond(whole: Usage, reported: Usage) -> Usage:
+    """The usage in ``whole`` beyond ``reported``."""
+    cost = None if whole.cost_usd is None else max(0.0, whole.cost_usd - (reported.cost_usd or 0.0))
     return Usage(
-        max(0, whole.requests - told.requests),
-        max(0, whole.input_tokens - told.input_tokens),
-        max(0, whole.output_tokens - told.output_tokens),
-        max(0, whole.cache_read_tokens - told.cache_read_tokens),
-        max(0, whole.cache_write_tokens - told.cache_write_tokens),
+        max(0, whole.requests - reported.requests),
+        max(0, whole.input_tokens - reported.input_tokens),
+        max(0, whole.output_tokens - reported.output_tokens),
+        max(0, whole.cache_read_tokens - reported.cache_read_tokens),
+        max(0, whole.cache_write_tokens - reported.cache_write_tokens),
         cost,
     )

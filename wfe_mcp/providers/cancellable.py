@@ -57,7 +57,7 @@ class Tally:
     text: str = ""
     fresh: bool = True
 
-    def say(self, piece: str) -> None:
+    def add(self, piece: str) -> None:
         """Add a piece of text; the first one of a call replaces the previous call's text."""
         self.text = piece if self.fresh else self.text + piece
         self.fresh = False

@@ -135,10 +135,10 @@ _ROWS: dict[str, tuple[FaultKind, str, str]] = {
     ),
     "refused": (
         "refused",
-        "Provider {provider!r} refused the request (HTTP {status}){said}.",
+        "Provider {provider!r} refused the request (HTTP {status}){detail}.",
         "Check the options of the provider.",
     ),
-    "declined": ("refused", "Model {model!r} declined to answer{said}.", "Rephrase the task, or use another model."),
+    "declined": ("refused", "Model {model!r} declined to answer{detail}.", "Rephrase the task, or use another model."),
     "unreadable": (
         "unparsable",
         "Provider {provider!r} sent an unreadable answer: {why}.",
@@ -155,7 +155,7 @@ _ROWS: dict[str, tuple[FaultKind, str, str]] = {
         "Raise max_tokens of provider {provider!r}.",
     ),
     "stopped": ("stopped", "The call of provider {provider!r} was stopped.", ""),
-    "other": ("other", "Provider {provider!r} failed{said}.", f"{_TEST}"),
+    "other": ("other", "Provider {provider!r} failed{detail}.", f"{_TEST}"),
 }
 
 _MOST = 300
@@ -169,11 +169,11 @@ def fault(
     usage: Usage = NOTHING,
     retry_after_s: float | None = None,
     why: str = "",
-    said: str = "",
+    detail: str = "",
     status: int = 0,
     extra: str = "",
 ) -> ProviderFault:
-    """The fault of a row of the table. ``said``: the provider's own message; ``why``: the reason in wfe-mcp's words."""
+    """The fault of a row of the table. ``detail``: the provider's own message; ``why``: the reason in wfe-mcp's words."""
     kind, message, hint = _ROWS[row]
     wait = "" if retry_after_s is None else f"; it asks you to wait {math.ceil(retry_after_s)} s"
     words = {
@@ -188,7 +188,7 @@ def fault(
         "wait": wait,
         "extra": extra,
         "why": quoted(why, connection),
-        "said": f": {quoted(said, connection)}" if said else "",
+        "detail": f": {quoted(detail, connection)}" if detail else "",
     }
     return ProviderFault(kind, message.format(**words), hint.format(**words), retry_after_s=retry_after_s, usage=usage)
 
@@ -197,7 +197,7 @@ def status_fault(
     connection: Connection,
     status: int,
     *,
-    said: str = "",
+    detail: str = "",
     ours: bool = True,
     headers: Mapping[str, str] | None = None,
     usage: Usage = NOTHING,
@@ -207,7 +207,7 @@ def status_fault(
     if row == "wrong_model" and not ours:
         row = "no_api"
     wait = retry_after_s(headers or {}) if row in ("rate_limited", "overloaded") else None
-    return fault(row, connection, usage=usage, retry_after_s=wait, said=said, status=status)
+    return fault(row, connection, usage=usage, retry_after_s=wait, detail=detail, status=status)
 
 
 _STATUS = {
@@ -251,7 +251,7 @@ def _os_words(error: BaseException) -> str:
     return "the connection failed"
 
 
-def said_in_body(body: object) -> str:
+def message_in_body(body: object) -> str:
     """The message in an error body of these APIs; empty for any other body."""
     if not isinstance(body, dict):
         return ""
@@ -299,21 +299,21 @@ def address_of(connection: Connection) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
 
 
-def quoted(said: str, connection: Connection) -> str:
+def quoted(text: str, connection: Connection) -> str:
     """A foreign message, on one line, shortened, without the key."""
-    said = " ".join(said.split())
+    text = " ".join(text.split())
     if connection.api_key:
-        said = said.replace(connection.api_key, "…")
-    return said if len(said) <= _MOST else f"{said[:_MOST]}…"
+        text = text.replace(connection.api_key, "…")
+    return text if len(text) <= _MOST else f"{text[:_MOST]}…"
 
 
 def in_our_words(raised: ProviderFault, connection: Connection) -> ProviderFault:
     """The fault of a package, made to follow the rules: a known kind, shortened, without the key."""
-    told = [without_hidden(quoted(str(text), connection)) for text in (raised.message, raised.hint)]
+    texts = [without_hidden(quoted(str(text), connection)) for text in (raised.message, raised.hint)]
     wait = raised.retry_after_s
     is_wait = isinstance(wait, (int, float)) and math.isfinite(wait) and wait >= 0
     kind = raised.kind if raised.kind in FAULTS else "other"
-    return ProviderFault(kind, *told, retry_after_s=wait if is_wait else None, usage=counted(raised.usage))
+    return ProviderFault(kind, *texts, retry_after_s=wait if is_wait else None, usage=counted(raised.usage))
 
 
 def counted(usage: object) -> Usage:

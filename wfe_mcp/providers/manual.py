@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 class PromptFile:
     """A prompt for a person. Paths are relative to the project root.
 
-    ``told``: the instructions, in a sentence or two. ``places``: the paths where the answer may be saved.
+    ``instructions``: a sentence or two. ``places``: the paths where the answer may be saved.
     """
 
     path: str
     places: tuple[str, ...]
     text: str
-    told: str
+    instructions: str
 
 
 def prompt_file(root: Path, attempt: str, task: Task, ability: FsAbility, submit: str = "") -> PromptFile:
@@ -55,11 +55,11 @@ def prompt_file(root: Path, attempt: str, task: Task, ability: FsAbility, submit
     text = with_paragraph(prompt, ability, places[0], task.schema)
     write_atomic(root, path, text)
     by_hand = f" Or submit a file: {submit} --path FILE" if submit else ""
-    told = (
+    instructions = (
         f"The prompt is in {path} : give it to a model, or do the task. Save the output as {places[0]} (or the whole "
         f"answer as {places[1]} ); wfe-mcp reads it automatically.{by_hand}"
     )
-    return PromptFile(path, places, text, told)
+    return PromptFile(path, places, text, instructions)
 
 
 def question_file(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.provider_kinds import FsAbility
 
 _MARKS = re.compile(r"^[ \t]*[>+|-]+[ \t]?", re.MULTILINE)
-"""What stands before each line of a quotation, of a diff or of a table."""
+"""The prefix of each line of a quotation, of a diff or of a table."""
 _MOST_OBJECTS = 5_000
 
 _PARAGRAPHS: dict[FsAbility, str] = {
@@ -83,7 +83,7 @@ def value_in(text: str) -> dict[str, Any] | None:
 
 
 def ends_with_value(text: str) -> bool:
-    """True when the answer ends with its object, as it was told to: one that it only quotes is followed by more."""
+    """True when the answer ends with its object, as the prompt asks: one that it only quotes is followed by more."""
     blocks = [*_blocks(text)]
     is_at_end = text.rstrip().endswith(("```", "~~~")) if blocks else True
     return is_at_end and _object(blocks[-1] if blocks else text) is not None

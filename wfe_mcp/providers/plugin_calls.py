@@ -126,9 +126,9 @@ def _usable(connection: Connection) -> Offered:
 def _estimate(
     connection: Connection, prompt: str, system: str, schema: object, images: int = 0, tools: Sequence[Tool] = ()
 ) -> Estimate:
-    told = [prompt, system, "" if schema is None else json.dumps(schema)]
-    told += [f"{tool.name}{tool.description}{json.dumps(dict(tool.parameters))}" for tool in tools]
-    return Estimate(sum(tokens_of(text) for text in told) + images * IMAGE_TOKENS, connection.max_tokens)
+    texts = [prompt, system, "" if schema is None else json.dumps(schema)]
+    texts += [f"{tool.name}{tool.description}{json.dumps(dict(tool.parameters))}" for tool in tools]
+    return Estimate(sum(tokens_of(text) for text in texts) + images * IMAGE_TOKENS, connection.max_tokens)
 
 
 def _worked_with(work: Work, connection: Connection, task: Task, listener: Listener, should_stop: ShouldStop) -> Worked:
@@ -238,14 +238,14 @@ class _Watched:
         if error is None:
             return running.value
         if isinstance(error, ProviderFault):
-            told = in_our_words(error, self.connection)
-            told.kind = "other" if told.kind == "stopped" else told.kind  # no stop was requested
-            raise told from None
+            ours = in_our_words(error, self.connection)
+            ours.kind = "other" if ours.kind == "stopped" else ours.kind  # no stop was requested
+            raise ours from None
         # The traceback without the error itself, whose text may hold anything.
         where = "".join(traceback.format_tb(error.__traceback__))
         _log.error("the provider %s failed: %s\n%s", self.connection.kind, type(error).__name__, where)
-        said = without_hidden(f"{type(error).__name__}: {error}")
-        raise fault("other", self.connection, said=said) from None
+        message = without_hidden(f"{type(error).__name__}: {error}")
+        raise fault("other", self.connection, detail=message) from None
 
 
 @dataclass(slots=True)
@@ -266,7 +266,7 @@ class _Running:
 def _answer(connection: Connection, question: Question, given: object) -> Answer:
     """The answer of a package, checked."""
     if not isinstance(given, Answer):
-        raise fault("other", connection, said=f"it returned {type(given).__name__} instead of an Answer")
+        raise fault("other", connection, detail=f"it returned {type(given).__name__} instead of an Answer")
     usage = counted(given.usage)
     value = None if question.schema is None else _object(connection, given.value, given.text, usage)
     if question.schema is not None and value is None:
@@ -277,7 +277,7 @@ def _answer(connection: Connection, question: Question, given: object) -> Answer
 def _output(connection: Connection, given: object) -> Worked:
     """The result of a package's task, checked."""
     if not isinstance(given, Worked):
-        raise fault("other", connection, said=f"it returned {type(given).__name__} instead of a Worked")
+        raise fault("other", connection, detail=f"it returned {type(given).__name__} instead of a Worked")
     usage, model = counted(given.usage), _model(connection, given.model)
     ending = given.ending if given.ending in _ENDINGS else "no_answer"
     value = _object(connection, given.value, given.text, usage) if ending == "done" else None

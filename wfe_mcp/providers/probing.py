@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import nearest
 from wfe_mcp.providers.call import Connection, Listener, ProviderFault, Question, ShouldStop, Usage, never
-from wfe_mcp.providers.faults import VENDORS, fault, plainly, said_in_body, status_fault, transport_fault
+from wfe_mcp.providers.faults import VENDORS, fault, message_in_body, plainly, status_fault, transport_fault
 from wfe_mcp.providers.questions import ask, checked
 from wfe_mcp.workspace.config.origins import certificates_for, is_loopback
 from wfe_mcp.workspace.config.provider_kinds import facts_of
@@ -148,11 +148,11 @@ def _get(connection: Connection) -> object:
         raise transport_fault(error, connection) from None
     if 300 <= answer.status_code < 400:
         raise fault("moved", connection, status=answer.status_code)
-    said = _json(content)
+    body = _json(content)
     if answer.status_code != 200:
-        told = said_in_body(said)
-        raise status_fault(connection, answer.status_code, said=told, ours=bool(told), headers=answer.headers)
-    return said
+        detail = message_in_body(body)
+        raise status_fault(connection, answer.status_code, detail=detail, ours=bool(detail), headers=answer.headers)
+    return body
 
 
 def _json(content: bytes) -> object:
@@ -162,8 +162,8 @@ def _json(content: bytes) -> object:
         return None
 
 
-def _names(said: object, connection: Connection) -> tuple[str, ...]:
-    given = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+def _names(body: object, connection: Connection) -> tuple[str, ...]:
+    given = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
     every = given.get("models" if connection.kind == "gemini" else "data")
     if not isinstance(every, list):
         raise fault("unreadable", connection, why="it lists no models")

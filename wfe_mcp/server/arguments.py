@@ -37,7 +37,7 @@ def checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
     if details:
         raise Refused(
             "bad_argument",
-            _told(tool.name, details),
+            _message(tool.name, details),
             "Call it again with the arguments named in details.",
             tuple(details),
         )
@@ -52,7 +52,7 @@ def unknown_tool(name: str, tools: list[str]) -> Refused:
     return Refused("bad_argument", f"There is no tool {name[:_SHOWN_CHARS]!r}.", hint, (detail,))
 
 
-def _told(tool: str, details: list[Detail]) -> str:
+def _message(tool: str, details: list[Detail]) -> str:
     first = details[0]
     more = f" ({len(details) - 1} more in details)" if len(details) > 1 else ""
     return f"{tool} cannot take these arguments: {first.path or 'the whole'} {first.message}{more}."

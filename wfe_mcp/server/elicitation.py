@@ -150,7 +150,7 @@ async def ask_now(context: Ctx, asked: ElicitationText) -> Answered | None:
     return None
 
 
-async def say_decided(context: Ctx, request: str) -> None:
+async def report_decision(context: Ctx, request: str) -> None:
     """Notify a handshake client that the request of an opened page is decided; a disconnected one is ignored."""
     with suppress(MCPError, anyio.ClosedResourceError, anyio.BrokenResourceError):
         await context.session.send_elicit_complete(request)

@@ -144,16 +144,16 @@ class ProjectSession:
         engine, self._engine, self._opened = self._engine or self._opened, None, None
         self.is_started = False
         if engine is not None:
-            # A thread of its own: those of requests may all be busy with what nobody waits for any more.
+            # A thread of its own: those of requests may all be busy with work that no caller awaits any more.
             await to_thread.run_sync(partial(self._close_in, engine), limiter=anyio.CapacityLimiter(1))
         self._threads = None
 
     def _heard(self, loop: asyncio.AbstractEventLoop, run: str) -> None:
         """Called by the engine, in the thread that changed ``run``."""
         with suppress(RuntimeError):  # the loop is closed: no call waits
-            loop.call_soon_threadsafe(self._tell, run)
+            loop.call_soon_threadsafe(self._notify, run)
 
-    def _tell(self, run: str) -> None:
+    def _notify(self, run: str) -> None:
         self._changed.add(run)
         self._change.set()
         self._change = anyio.Event()
@@ -196,6 +196,6 @@ class ProjectSession:
 
 
 def _ask_for_its_error(working: asyncio.Future[Any]) -> None:
-    """Nobody waits for this work any more: the loop would log that nobody asked for its error."""
+    """No caller awaits this work any more: the loop would log that its error was never retrieved."""
     if not working.cancelled():
         working.exception()

@@ -128,10 +128,10 @@ def _names(
             with engine.store.read() as tx:
                 return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
-            found = views.envelopes.standing_of(engine, given["run"])
+            found = views.envelopes.overview_of(engine, given["run"])
             return [attempt.phase for attempt in found.loaded.state.open_attempts]
         case "artifact" if given.get("run"):
-            found = views.envelopes.standing_of(engine, given["run"])
+            found = views.envelopes.overview_of(engine, given["run"])
             paths = (phase.path for phase in found.loaded.state.spec.phases)
             return sorted({name for path in paths if (name := found.plan.artifact_name(path))})
         case "template" | "name":
@@ -175,7 +175,7 @@ def _context(engine: Engine, run: str) -> str:
     from wfe_mcp.views.context_pack import context_pack
     from wfe_mcp.views.context_text import context_text
 
-    return context_text(context_pack(engine, views.envelopes.standing_of(engine, run), whole=True))
+    return context_text(context_pack(engine, views.envelopes.overview_of(engine, run), whole=True))
 
 
 def _template(engine: Engine, name: str) -> object:

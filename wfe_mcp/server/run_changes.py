@@ -99,7 +99,7 @@ class RunChanges:
             seen.pop(run, None)
         seen.update(found)
         if moved:
-            await self._tell(moved, is_list=is_list)
+            await self._notify(moved, is_list=is_list)
 
     def read(self, engine: Engine, own: set[str] | None) -> tuple[Tails, set[str] | None]:
         """The last events as they are now, and of which runs they were asked for; None for all."""
@@ -115,7 +115,7 @@ class RunChanges:
         with engine.store.read() as tx:
             return tx.open_tails(engine.project_id, own), own
 
-    async def _tell(self, moved: set[str], *, is_list: bool) -> None:
+    async def _notify(self, moved: set[str], *, is_list: bool) -> None:
         if self._session is not None:
             if is_list:
                 await self._session.send_resource_list_changed()

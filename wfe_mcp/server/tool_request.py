@@ -55,14 +55,14 @@ class ToolRequest:
         ``doing`` is the sentence that the client shows its user meanwhile, if it asked for progress; empty once the call is
         answered.
         """
-        began, told_s = anyio.current_time(), -PROGRESS_S
+        began, reported_s = anyio.current_time(), -PROGRESS_S
         with anyio.move_on_after(within_s):
             while True:
                 changed = self.place.next_change()
                 if await self.place.in_thread(is_so):
                     return True
-                if doing and (passed_s := anyio.current_time() - began) - told_s >= PROGRESS_S:
-                    told_s = passed_s
+                if doing and (passed_s := anyio.current_time() - began) - reported_s >= PROGRESS_S:
+                    reported_s = passed_s
                     await self.context.report_progress(round(passed_s, 1), within_s, doing)
                 with anyio.move_on_after(POLL_S):
                     await changed.wait()

@@ -77,9 +77,9 @@ class Tx(
         super().__init__(connection, clock, new_id, caches)
         self.afterwards: list[Callable[[], object]] = []
 
-    def after_commit(self, tell: Callable[[], object]) -> None:
-        """Call ``tell`` once everything here is durable, outside the transaction; never when it is undone."""
-        self.afterwards.append(tell)
+    def after_commit(self, action: Callable[[], object]) -> None:
+        """Call ``action`` once everything here is durable, outside the transaction; never when it is undone."""
+        self.afterwards.append(action)
 
 
 class Store:
@@ -157,8 +157,8 @@ class Store:
                     made.index_noted()
             finally:
                 self._end_what_is_open(writer)
-        for tell in (*made.afterwards, *(self.settings_listeners if made.settings_changed else ())):
-            tell()
+        for action in (*made.afterwards, *(self.settings_listeners if made.settings_changed else ())):
+            action()
 
     @staticmethod
     def _end_what_is_open(writer: Connection) -> None:

@@ -164,11 +164,11 @@ class SettingRepository(Repository):
     def verify_settings(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
         """Every difference between secrets or trust and their log; empty when they are intact."""
         problems: list[Problem] = []
-        said: dict[str, str | None] = {}
+        recorded: dict[str, str | None] = {}
         hashes: dict[int, str] = {}
         times: dict[str, datetime] = {}
         trusted: dict[str, set[str]] = {}
-        before = SettingEvent(0, "", "", None, self._clock(), "", *_NOBODY, "", GENESIS)
+        before = SettingEvent(0, "", "", None, self._clock(), "", *_NO_CALLER, "", GENESIS)
         for event in self.setting_events():
             if event.seq != before.seq + 1 or event.prev_hash != before.hash or event.hash != _hash(event):
                 message = f"event {event.seq} was changed, moved or taken out"
@@ -181,13 +181,13 @@ class SettingRepository(Repository):
             elif event.type == "TrustWithdrawn":
                 withdraw(trusted, event.name, event.value_sha256)
             else:
-                said[event.name] = event.value_sha256
+                recorded[event.name] = event.value_sha256
         problems += [replace(each, where="setting event") for each in unlike_anchors(hashes, anchors)]
-        return [*problems, *self._secrets_differ(said, times), *self._trust_differs(trusted)]
+        return [*problems, *self._secrets_differ(recorded, times), *self._trust_differs(trusted)]
 
-    def _secrets_differ(self, said: dict[str, str | None], times: dict[str, datetime]) -> list[Problem]:
+    def _secrets_differ(self, recorded: dict[str, str | None], times: dict[str, datetime]) -> list[Problem]:
         found = {row.name: _sha256(row.value) for row in self._connection.execute(_SECRETS)}
-        names = sorted(name for name in {**said, **found} if said.get(name) != found.get(name))
+        names = sorted(name for name in {**recorded, **found} if recorded.get(name) != found.get(name))
         message = "the value is not the one that was set last"
         return [
             Problem(
@@ -200,15 +200,17 @@ class SettingRepository(Repository):
             for name in names
         ]
 
-    def _trust_differs(self, said: dict[str, set[str]]) -> list[Problem]:
+    def _trust_differs(self, trusted: dict[str, set[str]]) -> list[Problem]:
         records = self._all(TrustRecord, _TRUST)
-        unsaid = [
+        unrecorded = [
             record
             for record in records
-            if record.sha256 not in said.get(_trust_name(record.project_id, record.path_key), ())
+            if record.sha256 not in trusted.get(_trust_name(record.project_id, record.path_key), ())
         ]
         message = "it was not given through wfe-mcp"
-        return [Problem(f"trust in '{record.path_key}'", message, None, "trust_forged", record.at) for record in unsaid]
+        return [
+            Problem(f"trust in '{record.path_key}'", message, None, "trust_forged", record.at) for record in unrecorded
+        ]
 
     def _log(self, type_: str, name: str, value: str | None, by: By, at: datetime) -> None:
         hidden = value if type_.startswith("Trust") else _sha256(value)
@@ -226,7 +228,7 @@ class SettingRepository(Repository):
         self._run(_NEW_EVENT, {**row_from(event, SETTING_EVENT), "hash": _hash(event)})
 
 
-_NOBODY = (By().channel, By().assurance)
+_NO_CALLER = (By().channel, By().assurance)
 
 
 def withdraw(trusted: dict[str, set[str]], name: str, sha256: str | None) -> None:

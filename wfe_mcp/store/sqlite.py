@@ -257,6 +257,6 @@ def _error_name(error: Exception) -> str:
     """The SQLite error name, such as ``SQLITE_BUSY``; empty for other errors."""
     if isinstance(error, exc.TimeoutError):  # every reading connection of this process is in use
         return "SQLITE_BUSY"
-    said = error.orig if isinstance(error, exc.DBAPIError) else error
+    cause = error.orig if isinstance(error, exc.DBAPIError) else error
     # SQLITE_BUSY_SNAPSHOT is a kind of SQLITE_BUSY.
-    return "_".join(str(getattr(said, "sqlite_errorname", "")).split("_")[:2])
+    return "_".join(str(getattr(cause, "sqlite_errorname", "")).split("_")[:2])

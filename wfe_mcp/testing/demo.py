@@ -68,16 +68,18 @@ def main(argv: Sequence[str]) -> int:
 def _play(folder: Path, person: _Person) -> None:
     began = time.monotonic()
     stage = Stage(sys.stdout, {sys.executable: "python", str(folder): "…"})
-    stage.say("wfe-mcp: the agent does the work, the server is the referee.", "title")
-    stage.say("A real git repository with a bug, a real server, real test runs. Only the agent is scripted.")
-    stage.say("'agent' is a tool call over MCP; 'server' is what came back, word for word.", "quiet")
+    stage.narrate("wfe-mcp: the agent does the work, the server is the referee.", "title")
+    stage.narrate("A real git repository with a bug, a real server, real test runs. Only the agent is scripted.")
+    stage.narrate("'agent' is a tool call over MCP; 'server' is what came back, word for word.", "quiet")
     with Playground(folder, files=FILES, checks={"test": check()}, environment=ENVIRONMENT) as project:
         play = _Play(stage, project, person)
         play.first_server()
         play.second_server()
         play.what_is_left()
-    stage.say()
-    stage.say(f"Played in {time.monotonic() - began:.0f} s. Everything is in {folder}: look around, then delete it.")
+    stage.narrate()
+    stage.narrate(
+        f"Played in {time.monotonic() - began:.0f} s. Everything is in {folder}: look around, then delete it."
+    )
 
 
 class _Person:
@@ -219,13 +221,13 @@ class _Play:
         self.stage.server(answer, *_evidence({"data": fix}))
         how = "One call, and the run continues" if calls == 1 else f"After {calls} calls the run continues"
         tests = ", the orphaned tests were ended and ran again" if self.orphaned else ""
-        self.stage.say(f"{how}: the submission was stored{tests}.", "quiet")
+        self.stage.narrate(f"{how}: the submission was stored{tests}.", "quiet")
 
     def _own_approval(self, agent: StdioClient) -> None:
         self.stage.act("The agent tries to approve its own work")
         self.stage.agent('approve fix  comment="The user said it is fine."')
-        said = "The user said it is fine."
-        answer = _refused("needs_human", agent.call("approve", run=self.run, phase="fix", comment=said))
+        comment = "The user said it is fine."
+        answer = _refused("needs_human", agent.call("approve", run=self.run, phase="fix", comment=comment))
         self.stage.server(answer, f"waiting_on: {answer['waiting_on']}")
 
     def _decision(self) -> None:
@@ -246,7 +248,7 @@ class _Play:
         else:
             self.project.approve(self.run, "fix", "the demo decides for you")
             self.stage.person("no one at a terminal: the demo approves in your place, recorded with channel 'demo'")
-        self.stage.say("In your own projects an approval takes your PIN, which the agent has never seen.", "quiet")
+        self.stage.narrate("In your own projects an approval takes your PIN, which the agent has never seen.", "quiet")
 
     def _end(self, agent: StdioClient) -> None:
         answer = _ok(agent.call("status", run=self.run))
@@ -255,8 +257,8 @@ class _Play:
         if answer["run_state"] != "completed":
             answer = _ok(agent.call("start_phase", run=self.run))
             self.stage.agent("start_phase")
-            told = [line for one in answer["data"]["feedback"][-1:] for line in one["message"].splitlines()]
-            self.stage.server(answer, *(f"feedback: {line}" for line in told))
+            lines = [line for one in answer["data"]["feedback"][-1:] for line in one["message"].splitlines()]
+            self.stage.server(answer, *(f"feedback: {line}" for line in lines))
 
     # -- the result --------------------------------------------------------------------------------------------------
 
@@ -273,11 +275,11 @@ class _Play:
             self.stage.lines(line)
         self.stage.act("Is the log true?")
         _expect(not problems, {"problems": [str(one) for one in problems]})
-        self.stage.say(
+        self.stage.narrate(
             f"Verified: {len(events)} events, chain unbroken, replaying them gives exactly the stored state."
         )
-        self.stage.say("Look for yourself:", "quiet")
-        self.stage.say()
+        self.stage.narrate("Look for yourself:", "quiet")
+        self.stage.narrate()
         for line in _commands(self.project, self.run):
             self.stage.verbatim(line)
 
@@ -318,9 +320,9 @@ def _commands(project: Playground, run: str) -> list[str]:
 
 def _first_task(answer: Answer) -> str:
     """The beginning of the prompt that came with the phase."""
-    told = [line for line in answer["data"]["prompt"].splitlines() if line and not line.startswith("#")]
+    lines = [line for line in answer["data"]["prompt"].splitlines() if line and not line.startswith("#")]
     gates = ", ".join(gate["kind"] for gate in answer["data"].get("gates", []))
-    return f"prompt: {told[0]} …" + (f"  gates: {gates}" if gates else "")
+    return f"prompt: {lines[0]} …" + (f"  gates: {gates}" if gates else "")
 
 
 def _evidence(answer: Answer) -> list[str]:

@@ -28,7 +28,7 @@ class Stage:
         self._acts += 1
         self._write(f"\n{self._paint('title', f'{self._acts}  {title}')}")
 
-    def say(self, text: str = "", colour: str = "") -> None:
+    def narrate(self, text: str = "", colour: str = "") -> None:
         """A line of the narrator."""
         for line in textwrap.wrap(text, _WIDTH - len(_MARGIN)) or [""]:
             self._write(f"{_MARGIN}{self._paint(colour, line)}" if line else "")
@@ -58,12 +58,12 @@ class Stage:
         """The server's answer: its first sentence or error, every detail, the hint; and the keys in ``more``."""
         error = answer.get("error")
         if error is None:
-            said = [f"ok: {answer['summary']}"]
+            lines = [f"ok: {answer['summary']}"]
         else:
-            said = [f"{error['code']}: {error['message'].splitlines()[0]}"]
-            said += [f"{_place(one)}  {one['message']}" for one in error.get("details", [])]
-            said += [f"hint: {error['hint']}"] if error.get("hint") else []
-        for number, line in enumerate([*said, *more]):
+            lines = [f"{error['code']}: {error['message'].splitlines()[0]}"]
+            lines += [f"{_place(one)}  {one['message']}" for one in error.get("details", [])]
+            lines += [f"hint: {error['hint']}"] if error.get("hint") else []
+        for number, line in enumerate([*lines, *more]):
             self._speak("" if number else "server", line, "no" if error else "server")
 
     def _speak(self, who: str, text: str, colour: str) -> None:

@@ -109,8 +109,8 @@ def call_tool(
 def _value(found: "CallToolResult", name: str) -> object:
     texts = [block.text for block in found.content if block.type == "text"]
     if found.is_error:
-        said = "\n".join(texts).strip()
-        raise ToolFault(f"{name} answered with an error: {said[:_SHOWN] or 'no message'}")
+        text = "\n".join(texts).strip()
+        raise ToolFault(f"{name} answered with an error: {text[:_SHOWN] or 'no message'}")
     if found.structured_content is not None:
         value: object = found.structured_content
     elif len(found.content) == 1 and texts:
@@ -153,18 +153,18 @@ class _Talk:
         # The SDK takes half a second to load: only the first step that needs it pays.
         import anyio
 
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
             try:
-                anyio.run(self._hold, ask, said)
+                anyio.run(self._hold, ask, stderr)
             except BaseException as exc:
                 if not self.answers:
-                    raise self._fault(exc, said) from exc
+                    raise self._fault(exc, stderr) from exc
                 _LOG.info("MCP server %r answered, but did not end well: %s", self.server.name, _leaf(exc))
         if not self.answers:  # a cancelled group ends without an error
             raise StepStopped(may_have_happened=self.was_sent)
         return self.answers[0]
 
-    async def _hold(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]", said: IO[str]) -> None:
+    async def _hold(self, ask: "Callable[[Client, Callable[[], None]], Awaitable[Any]]", stderr: IO[str]) -> None:
         from contextlib import AsyncExitStack
 
         import anyio
@@ -173,11 +173,11 @@ class _Talk:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch, group.cancel_scope.cancel)
                 async with AsyncExitStack() as stack:
-                    client = await self._connected(stack, said)
+                    client = await self._connected(stack, stderr)
                     self.answers.append(await ask(client, self._note_sent))
                 group.cancel_scope.cancel()
 
-    async def _connected(self, stack: "AsyncExitStack", said: IO[str]) -> "Client":
+    async def _connected(self, stack: "AsyncExitStack", stderr: IO[str]) -> "Client":
         import httpx2
         from mcp import Client, StdioServerParameters
         from mcp.client.stdio import stdio_client
@@ -190,7 +190,7 @@ class _Talk:
         command = StdioServerParameters(
             command=self.server.command or "", args=list(self.server.args), env=dict(self.env), cwd=self.cwd
         )
-        return await stack.enter_async_context(Client(stdio_client(command, errlog=said)))  # pyright: ignore[reportArgumentType] - any open text file
+        return await stack.enter_async_context(Client(stdio_client(command, errlog=stderr)))  # pyright: ignore[reportArgumentType] - any open text file
 
     def _note_sent(self) -> None:
         self.was_sent = True
@@ -203,7 +203,7 @@ class _Talk:
         self.stopped = True
         cancel()
 
-    def _fault(self, exc: BaseException, said: IO[str]) -> BaseException:
+    def _fault(self, exc: BaseException, stderr: IO[str]) -> BaseException:
         from mcp import MCPError
 
         leaf = _leaf(exc)
@@ -213,7 +213,7 @@ class _Talk:
             return leaf
         name = f"MCP server {self.server.name!r}"
         if not self.was_sent:
-            return ToolFault(f"{name} could not be reached: {self._why(leaf)}{_last_words(said)}")
+            return ToolFault(f"{name} could not be reached: {self._why(leaf)}{_last_words(stderr)}")
         if isinstance(leaf, MCPError) and leaf.code not in _DOUBTFUL:
             return ToolFault(f"{name} refused the call: {leaf}")
         return ToolFault(f"{name} was called, but did not answer: {self._why(leaf)}", may_have_happened=True)
@@ -232,7 +232,7 @@ def _leaf(exc: BaseException) -> BaseException:
     return exc
 
 
-def _last_words(said: IO[str]) -> str:
-    said.seek(0)
-    words = said.read().strip()[-500:]
+def _last_words(stderr: IO[str]) -> str:
+    stderr.seek(0)
+    words = stderr.read().strip()[-500:]
     return f"; its error output: {words}" if words else ""

@@ -79,7 +79,11 @@ def send(
     if watch.reason == "stopped":
         raise StepStopped(may_have_happened=unsafe)
     if watch.reason or fault:
-        why = f"no complete answer within {timeout_s:g} s" if watch.reason else f"the connection broke ({_said(fault)})"
+        why = (
+            f"no complete answer within {timeout_s:g} s"
+            if watch.reason
+            else f"the connection broke ({_error_text(fault)})"
+        )
         raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault
     if len(content) > MAX_RESULT_BYTES:
         raise ToolFault(
@@ -104,7 +108,7 @@ def _addresses(parts: SplitResult, ask: Resolve, *, allowed: bool) -> list[str]:
     try:
         found = ask(host, _port(parts))
     except (OSError, UnicodeError) as exc:
-        raise ToolFault(f"{host!r} cannot be resolved: {_said(exc)}") from exc
+        raise ToolFault(f"{host!r} cannot be resolved: {_error_text(exc)}") from exc
     inside = [address for address in found if not is_public(address)]
     if inside and not allowed:
         raise ToolFault(
@@ -146,11 +150,11 @@ def _expect(request: Request, status: int, headers: Mapping[str, str], content: 
         return
     wanted = str(request.status or "2xx")
     moved = f", a redirect to {headers.get('location', '?')}, which is not followed" if 300 <= status < 400 else ""
-    said = content[:300].decode(errors="replace").strip()
+    excerpt = content[:300].decode(errors="replace").strip()
     # 4xx: the server did not do it. Another 2xx: it did. 5xx: unknown.
     unknown = request.method not in _SAFE and (status >= 500 or 200 <= status < 300)
     raise ToolFault(
-        f"{_shown(request)} answered {status}{moved}; {wanted} was expected" + (f": {said}" if said else ""),
+        f"{_shown(request)} answered {status}{moved}; {wanted} was expected" + (f": {excerpt}" if excerpt else ""),
         may_have_happened=unknown,
     )
 
@@ -167,7 +171,7 @@ def _shown(request: Request) -> str:
     return f"{request.method} {request.url.partition('?')[0]}"
 
 
-def _said(exc: BaseException | None) -> str:
+def _error_text(exc: BaseException | None) -> str:
     return str(exc) or type(exc).__name__
 
 
@@ -216,13 +220,13 @@ class _Wire:
             try:
                 plain = socket.create_connection((address, _port(self._parts)), timeout=left)
             except OSError as exc:
-                fault = f"{address}: {_said(exc)}"
+                fault = f"{address}: {_error_text(exc)}"
                 continue
             try:
                 self._socket = self._secured(plain, host)
             except OSError as exc:
                 plain.close()
-                raise ToolFault(f"{host!r} could not be reached safely: {_said(exc)}") from exc
+                raise ToolFault(f"{host!r} could not be reached safely: {_error_text(exc)}") from exc
             self._socket.settimeout(None)  # from here on the watch limits the total time
             return
         raise ToolFault(f"{host!r} could not be reached: {fault}")

@@ -56,15 +56,15 @@ def compared(
     """
     other = _other(tx, record, against, run_named, phase_of)
     changes = difference(json.loads(other.content), json.loads(record.content))
-    told = tuple(each for each in changes if _touches(each["path"], pointer))
-    if not told:
+    matching = tuple(each for each in changes if _touches(each["path"], pointer))
+    if not matching:
         part_view(json.loads(record.content), pointer)  # refuses a pointer that leads nowhere
     return DifferenceView(
         artifact=record.name,
         phase=record.phase,
         revision=record.revision,
         against=other.revision,
-        difference=told,
+        difference=matching,
         against_run="" if other.run_id == record.run_id else other.run_id,
         against_phase="" if other.phase == record.phase else other.phase,
     )

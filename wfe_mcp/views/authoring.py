@@ -90,8 +90,8 @@ def diff(engine: Engine, by: By, name: str, against: str = "") -> Envelope:
         )
     old_is, new_is = f"{old['name']} {old['version']}", f"{offer.name} {offer.version}"
     changes = tuple(difference(old, offer.definition))
-    told = f"{old_is} -> {new_is}: {plural(len(changes), 'change')}"
-    return Envelope(True, summary=told, view=TemplateDiff(old=old_is, new=new_is, changes=changes))
+    summary = f"{old_is} -> {new_is}: {plural(len(changes), 'change')}"
+    return Envelope(True, summary=summary, view=TemplateDiff(old=old_is, new=new_is, changes=changes))
 
 
 def kept_versions(engine: Engine, by: By, name: str) -> Envelope:
@@ -119,8 +119,8 @@ def edit(engine: Engine, by: By, name: str, definition: dict[str, Any]) -> Envel
         )
     base = catalogue.template_definition(engine, name)
     kept = versions.edit(engine, base, definition)
-    told = f"Stored {kept.name} {kept.version}; {base.version} is unchanged."
-    return Envelope(True, summary=told, view=kept_view(kept))
+    summary = f"Stored {kept.name} {kept.version}; {base.version} is unchanged."
+    return Envelope(True, summary=summary, view=kept_view(kept))
 
 
 def use(engine: Engine, by: By, name: str, action: str) -> Envelope:

@@ -79,8 +79,8 @@ def _of_phase(found: Overview, attempt: Attempt) -> str:
         case AttemptStatus.GATING if attempt.phase in found.unanswered:
             overrule = _command(found, attempt, c.Overrule)
             why = _first_line(found.unanswered[attempt.phase])
-            told = f"{attempt.phase} waits for reviewers that did not answer ({why}); they are asked again"
-            return f"{told}{overrule and f'; decide without them: {overrule}'}"
+            message = f"{attempt.phase} waits for reviewers that did not answer ({why}); they are asked again"
+            return f"{message}{overrule and f'; decide without them: {overrule}'}"
         case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(attempt.phase).kind == "human":
             submit = _command(found, attempt, c.StartPhase)
             return f"{attempt.phase} is the user's task{submit and f': {submit}'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.model import view_model
 from wfe_mcp.views.runs import origin_view
 
@@ -48,7 +48,7 @@ def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -
         if found.was_here
         else f"Run {found.run} is here now, as history: {counts}"
     )
-    stands = standing_of(engine, found.run)
+    stands = overview_of(engine, found.run)
     return Envelope(
         True,
         found.run,

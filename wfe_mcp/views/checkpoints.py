@@ -105,9 +105,9 @@ def newest_checkpoints(tx: Tx, found: Overview) -> NewestCheckpoints | None:
     return NewestCheckpoints(count=len(taken), newest=newest) if taken else None
 
 
-def checkpoints_words(told: NewestCheckpoints, run: str) -> str:
+def checkpoints_words(checkpoints: NewestCheckpoints, run: str) -> str:
     """``newest_checkpoints`` in a line that leads to the rest."""
-    return f"checkpoints: {', '.join(told.newest)}; {told.count} in all: wfe-mcp checkpoints {run}"
+    return f"checkpoints: {', '.join(checkpoints.newest)}; {checkpoints.count} in all: wfe-mcp checkpoints {run}"
 
 
 def _words(taken: Checkpoint) -> str:

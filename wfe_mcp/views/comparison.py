@@ -88,12 +88,12 @@ def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
     """``two`` beside ``one``."""
     with engine.store.read() as tx:
         first, second = _Side(engine, tx, one), _Side(engine, tx, two)
-        told = {name: [_of(tx, found, name) for found in (one, two)] for name in ("definition", "inputs")}
+        pairs = {name: [_of(tx, found, name) for found in (one, two)] for name in ("definition", "inputs")}
     paths = dict.fromkeys([*one.loaded.state.attempts, *two.loaded.state.attempts])
     return ComparisonView(
         runs=(first.run(), second.run()),
-        template=tuple(difference(*told["definition"])),
-        inputs=tuple(difference(*told["inputs"])),
+        template=tuple(difference(*pairs["definition"])),
+        inputs=tuple(difference(*pairs["inputs"])),
         phases=tuple(_phase(path, first.phase(path), second.phase(path)) for path in paths),
     )
 
@@ -136,7 +136,7 @@ class _Side:
         return RunSide(
             row=run_row(record, weakened_gates=len(weakened(self._found.loaded))),
             version=record.template_version,
-            seconds=_told(spent),
+            seconds=_rounded(spent),
             tokens=tokens,
             cost_usd=cost_usd,
             total_s=round((self._until - record.created_at).total_seconds(), 3),
@@ -156,7 +156,7 @@ class _Side:
             iteration=newest.iteration,
             tokens=tokens,
             cost_usd=cost_usd,
-            seconds=_told(self._seconds.get(path, {})),
+            seconds=_rounded(self._seconds.get(path, {})),
             sha256=(newest.sha256 or "")[:12] if newest.revision else "",
             gates=tuple(f"{each.gate} {each.verdict}" for each in attempt_view(self._found, newest).verdicts),
         )
@@ -167,7 +167,7 @@ def _add(total: dict[For, float], more: Mapping[For, float]) -> None:
         total[name] = total.get(name, 0.0) + seconds
 
 
-def _told(spent: Mapping[For, float]) -> dict[For, float]:
+def _rounded(spent: Mapping[For, float]) -> dict[For, float]:
     """The time spent, work first, then waiting by cause."""
     rounded: dict[For, float] = {name: round(spent.get(name, 0.0), 3) for name in ("working", *WAITS)}
     return {name: seconds for name, seconds in rounded.items() if seconds}

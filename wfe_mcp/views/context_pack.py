@@ -8,7 +8,7 @@
 Rules:
 1. The reports that sent the run back come first, then the newest. Where an answer is limited, texts are shortened first,
    then lines are left out and counted; ``read_artifact`` returns each report whole.
-2. Text of agents and people is data: it stands between boundary lines that its authors cannot predict.
+2. Text of agents and people is data: it is between boundary lines that its authors cannot predict.
 """
 
 from __future__ import annotations
@@ -307,21 +307,21 @@ def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str
 
     nonce = found.loaded.record.id
 
-    def said(text: str, label: str, chars: int) -> str:
+    def quoted(text: str, label: str, chars: int) -> str:
         return fenced(text, label, nonce=nonce, limit=chars) if chars and text else ""
 
     reports = tuple(
-        replace(each, text=said(texts[each.phase, each.revision], f"{each.artifact} of {each.phase}", room.chars))
+        replace(each, text=quoted(texts[each.phase, each.revision], f"{each.artifact} of {each.phase}", room.chars))
         for each in pack.reports[: room.lines]
     )
     feedback = tuple(
-        {**note, "message": said(str(note["message"]), f"feedback of {note['from']}", max(room.chars, 200))}
+        {**note, "message": quoted(str(note["message"]), f"feedback of {note['from']}", max(room.chars, 200))}
         for note in pack.feedback[-room.lines :]
     )
     inputs = {
         name: value
         if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or room is _WHOLE
-        else said(text, f"input {name}", _INPUT_CHARS)
+        else quoted(text, f"input {name}", _INPUT_CHARS)
         for name, value in pack.inputs.items()
     }
     lists = {

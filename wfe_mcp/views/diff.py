@@ -6,7 +6,7 @@
 
 Rules:
 1. Fields come first, then texts; each kind in document order.
-2. Items that carry an ``id`` (files of a bundle: a ``path``) are the same item wherever they stand, as long as these are
+2. Items that carry an ``id`` (files of a bundle: a ``path``) are the same item wherever they are, as long as these are
    unique in both lists. So one item more is one change, not one for each item behind it.
 3. ``path`` is a JSON pointer into the new value; for what was taken away, into the old one.
 """

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
 
 
-def standing_of(engine: Engine, run: str | LoadedRun) -> Overview:
+def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
     """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first."""
     with engine.store.read() as tx:
         found = overview(engine, tx, engine.load(tx, run))
     if end_time(engine, found.loaded):
-        return standing_of(engine, found.loaded.record.id)
+        return overview_of(engine, found.loaded.record.id)
     if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
         return found
     with suppress(Refused):  # it cannot be ended now; the blockers name it
@@ -60,7 +60,7 @@ def envelope_of(
 
 def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> Envelope:
     """The answer to a call that changed a phase: its newest attempt."""
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     return envelope_of(
         found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
     )
@@ -73,18 +73,18 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
     starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
     found = None
     with suppress(Refused):
-        found = standing_of(engine, run) if run else None
+        found = overview_of(engine, run) if run else None
     if found is None:
         return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
     if phase not in found.loaded.state.attempts:
         phase = None
-    told = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
-    envelope = envelope_of(found, refused.message, data, phase=phase, error=told)
+    error = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
+    envelope = envelope_of(found, refused.message, data, phase=phase, error=error)
     return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
 
 
 def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) -> Refused:
-    """``refused`` with what the user can do at an opinion gate that nobody answers: no call of an agent helps there."""
+    """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
     if refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
         return refused
     from wfe_mcp.views.blockers import blockers
@@ -95,9 +95,9 @@ def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) ->
 
 def _with_the_holders_machine(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
     """``refused`` with what this machine knows of a holder on another one."""
-    if refused.code != "leased" or not (told := elsewhere(engine, found, phase)):
+    if refused.code != "leased" or not (sentences := elsewhere(engine, found, phase)):
         return refused
-    return replace(refused, hint=f"{' '.join(told)} {refused.hint}".strip())
+    return replace(refused, hint=f"{' '.join(sentences)} {refused.hint}".strip())
 
 
 def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:

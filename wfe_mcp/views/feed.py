@@ -1,6 +1,6 @@
 """News of a run since the last poll.
 
-Events of the log, tools and models that the server works with, and what reviewers said: each once, when it is known how it
+Events of the log, tools and models that the server works with, and the opinions of reviewers: each once, when it is known how it
 ended. Watchers poll; a poll costs three small queries.
 """
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that happened. ``event``: the view of a row of the log; else ``phase`` and ``told`` say it."""
+    """Something that happened. ``event``: the view of a row of the log; else ``phase`` and ``text`` describe it."""
 
     at: datetime
     phase: str = ""
-    told: str = ""
+    text: str = ""
     event: EventView | None = None
 
 
@@ -40,7 +40,7 @@ class Feed:
     def __init__(self, engine: Engine, run: RunId, after: int, since: datetime) -> None:
         self._engine, self._run = engine, run
         self._after, self._since, self._began = after, since, since
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def news(self) -> list[Happening]:
         """What is new, oldest first."""
@@ -63,9 +63,9 @@ class Feed:
         return sorted(found, key=lambda one: one.at)
 
     def _is_new(self, row: str) -> bool:
-        if row in self._told:
+        if row in self._reported:
             return False
-        self._told.add(row)
+        self._reported.add(row)
         return True
 
 
@@ -80,14 +80,14 @@ def _call(one: CallRecord) -> Happening:
     cost = "" if one.cost_usd is None else f", {dollars(one.cost_usd)}"
     used = f"{one.input_tokens + one.output_tokens:,} tokens{cost}, {took}"
     who = f"{one.provider} {one.model}".strip()
-    told = f"{who}: {used}" if one.fault is None else f"{who} {one.status}: {one.fault}"
-    return Happening(at, one.phase or "", told)
+    text = f"{who}: {used}" if one.fault is None else f"{who} {one.status}: {one.fault}"
+    return Happening(at, one.phase or "", text)
 
 
 def _opinion(one: OpinionRecord) -> Happening:
-    said = str(one.value.get("summary", ""))
+    summary = str(one.value.get("summary", ""))
     return Happening(
-        one.at, one.phase or "", f"opinion of {one.reviewer}: {one.verdict}" + (f", {said}" if said else "")
+        one.at, one.phase or "", f"opinion of {one.reviewer}: {one.verdict}" + (f", {summary}" if summary else "")
     )
 
 

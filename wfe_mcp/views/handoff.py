@@ -1,7 +1,7 @@
 """The hand-off page: what the next worker of a run must know.
 
 Done, decided, evidenced, open, next, budget: only what the database confirms. At most 8 KiB: the more there is, the less is
-said of each, and what was left out is counted. Text of agents, people and files is quoted or between boundary lines
+text each has, and what was left out is counted. Text of agents, people and files is quoted or between boundary lines
 that its authors cannot predict; nothing in them moves a cursor or opens a heading.
 """
 
@@ -15,10 +15,10 @@ from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.blockers import blockers
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.plain import clean
-from wfe_mcp.views.run_report import story, void_words
+from wfe_mcp.views.run_report import details_of, void_words
 from wfe_mcp.views.runs import summary
 from wfe_mcp.views.usage import usage_lines
 from wfe_mcp.views.verdict_words import verdict_reason
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EvidenceRecord
-    from wfe_mcp.views.run_models import StoryView
+    from wfe_mcp.views.run_models import DetailsView
 
 MAX_BYTES = 8_192
 """Of a page that is read at the beginning of every session."""
@@ -57,20 +57,21 @@ def run_of(engine: Engine, run: str = "") -> str:
 
 def handoff(engine: Engine, run: str) -> str:
     """The page, in Markdown."""
-    found = standing_of(engine, run)
-    told = story(engine, found)
+    found = overview_of(engine, run)
+    details = details_of(engine, found)
     with engine.store.read() as tx:
         evidence = {each.id: each for each in tx.evidence(found.loaded.record.id)}
-    pages = (_page(found, told, evidence, *room) for room in _ROOMS)
+    pages = (_page(found, details, evidence, *room) for room in _ROOMS)
     fits = (page for page in pages if len(page.encode()) <= MAX_BYTES)
     return next(
-        fits, _page(found, told, evidence, *_ROOMS[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n"
+        fits,
+        _page(found, details, evidence, *_ROOMS[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n",
     )
 
 
 def files(engine: Engine, run: str) -> dict[str, str]:
     """The pages that a next session begins with, by their names; each says that it is ours."""
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     record = found.loaded.record
     start = [
         "# Start here",
@@ -84,11 +85,11 @@ def files(engine: Engine, run: str) -> dict[str, str]:
     status = [
         "# Current status",
         "",
-        _said(summary(found), 300),
+        _quoted(summary(found), 300),
         "",
         f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
         "",
-        *_limited([f"- {_said(text, 300)}" for text in blockers(found)] or ["No blockers."], 15),
+        *_limited([f"- {_quoted(text, 300)}" for text in blockers(found)] or ["No blockers."], 15),
         "",
         *_limited(
             [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
@@ -103,39 +104,42 @@ def files(engine: Engine, run: str) -> dict[str, str]:
 
 
 def _page(
-    found: Overview, told: StoryView, evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
+    found: Overview, details: DetailsView, evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
 ) -> str:
     record = found.loaded.record
     sections = {
-        "Goal": _goal(found, told, inputs),
+        "Goal": _goal(found, details, inputs),
         "Done": _limited([f"- {text}" for text in _done(found)], lines),
-        "Decided": _limited([f"- {text}" for text in _decided(told, chars)], lines),
-        "Evidenced": _limited([f"- {text}" for text in _evidenced(told, evidence, chars)], lines),
+        "Decided": _limited([f"- {text}" for text in _decided(details, chars)], lines),
+        "Evidenced": _limited([f"- {text}" for text in _evidenced(details, evidence, chars)], lines),
         "Open": [
             f"Waiting for {found.waiting_on}.",
-            *_limited([f"- {_said(text, 2 * chars)}" for text in blockers(found)], lines),
+            *_limited([f"- {_quoted(text, 2 * chars)}" for text in blockers(found)], lines),
         ],
         "Next": _next(found),
-        "Budget": [f"- {text}" for text in _budget(found, told)],
+        "Budget": [f"- {text}" for text in _budget(found, details)],
     }
     head = [
         f"# Hand-off of run {record.id}",
         "",
-        _said(summary(found), 300),
+        _quoted(summary(found), 300),
         f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
-        *(f"Weakened gate: {_said(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
+        *(f"Weakened gate: {_quoted(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
     ]
     body = [
-        line for name, told_lines in sections.items() for line in ("", f"## {name}", "", *(told_lines or ["Nothing."]))
+        line
+        for name, section_lines in sections.items()
+        for line in ("", f"## {name}", "", *(section_lines or ["Nothing."]))
     ]
     return without_hidden("\n".join([*head, *body]) + "\n")
 
 
-def _goal(found: Overview, told: StoryView, chars: int) -> list[str]:
+def _goal(found: Overview, details: DetailsView, chars: int) -> list[str]:
     from wfe_mcp.workflow.prompts import fenced
 
     given = "\n".join(
-        f"{name}: {value if isinstance(value, str) else canonical_json(value)}" for name, value in told.inputs.items()
+        f"{name}: {value if isinstance(value, str) else canonical_json(value)}"
+        for name, value in details.inputs.items()
     )
     return [fenced(clean(given), "the inputs", nonce=found.loaded.record.id, limit=chars)] if given else []
 
@@ -152,21 +156,21 @@ def _done(found: Overview) -> Iterator[str]:
             yield f"{attempt.phase} (attempt {attempt.number}){made}" + (" FORCED" if attempt.forced else "")
 
 
-def _decided(told: StoryView, chars: int) -> Iterator[str]:
-    for one in told.decisions:
-        said = one.comment or one.reason
-        words = f": {_said(said, chars)}" if said else ""
-        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_said(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
+def _decided(details: DetailsView, chars: int) -> Iterator[str]:
+    for one in details.decisions:
+        text = one.comment or one.reason
+        words = f": {_quoted(text, chars)}" if text else ""
+        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_quoted(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
 
 
-def _evidenced(told: StoryView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
-    newest = {one.phase: one for one in told.attempts}
+def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
+    newest = {one.phase: one for one in details.attempts}
     for attempt in newest.values():
         for verdict in attempt.verdicts:
             seen = evidence.get(verdict.evidence)
             what = "".join(_seen(seen)) if seen is not None else ""
             words = (
-                f": {_said(verdict_reason(verdict.message), chars)}"
+                f": {_quoted(verdict_reason(verdict.message), chars)}"
                 if verdict.message and verdict.verdict != "pass"
                 else ""
             )
@@ -177,11 +181,11 @@ def _seen(evidence: EvidenceRecord) -> Iterator[str]:
     """Which check, its counts, the files it saw."""
     data = evidence.data
     if "check" in data:
-        yield f", check {_said(str(data['check']), 60)}"
+        yield f", check {_quoted(str(data['check']), 60)}"
     if data.get("exit_code") is not None:
         yield f", exit code {data['exit_code']}"
     if data.get("tests"):
-        yield ", tests " + _said(canonical_json(data["tests"]), 120)
+        yield ", tests " + _quoted(canonical_json(data["tests"]), 120)
     if evidence.tree:
         yield f", tree {evidence.tree[:12]}"
     level = level_of(evidence.kind, data)
@@ -196,13 +200,13 @@ def _next(found: Overview) -> list[str]:
     return calls or ["Nothing an agent can do: see Open." if blockers(found) else "The run is over."]
 
 
-def _budget(found: Overview, told: StoryView) -> Iterator[str]:
+def _budget(found: Overview, details: DetailsView) -> Iterator[str]:
     state = found.loaded.state
     yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
-    yield from usage_lines(told.usage) or ["no model was called by the server"]
+    yield from usage_lines(details.usage) or ["no model was called by the server"]
 
 
-def _said(text: str, chars: int) -> str:
+def _quoted(text: str, chars: int) -> str:
     """A text on one line that opens nothing in Markdown; what is longer is cut."""
     words = " ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] (")
     return words if len(words) <= chars else f"{words[: chars - 1]}…"

@@ -22,13 +22,13 @@ _HELD = {AttemptStatus.RUNNING, AttemptStatus.GATING}
 def elsewhere(engine: Engine, found: Overview, phase: str | None = None) -> tuple[str, ...]:
     """A sentence for each open phase, or for ``phase`` alone, whose holder is on another machine."""
     return tuple(
-        told
+        sentence
         for attempt in found.loaded.state.open_attempts
-        if phase in (None, attempt.phase) and attempt.status in _HELD and (told := _told(engine, attempt))
+        if phase in (None, attempt.phase) and attempt.status in _HELD and (sentence := _sentence(engine, attempt))
     )
 
 
-def _told(engine: Engine, attempt: Attempt) -> str:
+def _sentence(engine: Engine, attempt: Attempt) -> str:
     process = parse_holder(attempt.holder or "")
     if process is None or process.host == engine.identity.host:
         return ""

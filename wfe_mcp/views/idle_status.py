@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
 
 
-def quiet_status(engine: Engine) -> Envelope | None:
+def idle_status(engine: Engine) -> Envelope | None:
     """The status of a project in which nothing is open; None when an idle probe cannot tell."""
     return nothing_open(engine) if engine.nothing_is_open() else None
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from wfe_mcp.engine.background.queues import JobStanding
+    from wfe_mcp.engine.background.queues import JobOverview
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
@@ -89,16 +89,16 @@ class QueueState:
     queues: tuple[QueueView, ...]
 
 
-def job_rows(engine: Engine, standings: Sequence[JobStanding]) -> tuple[JobRow, ...]:
+def job_rows(engine: Engine, overviews: Sequence[JobOverview]) -> tuple[JobRow, ...]:
     """The lines of the list, each with the title of its run."""
     with engine.store.read() as tx:
-        titles = tx.run_titles({run for each in standings if (run := each.job.run_id) is not None})
-        gates = {each.job.id: _gate(engine, tx, each.job) for each in standings if each.job.kind == "gate"}
-    return tuple(_row(each, titles.get(each.job.run_id or RunId(""), ""), gates.get(each.job.id)) for each in standings)
+        titles = tx.run_titles({run for each in overviews if (run := each.job.run_id) is not None})
+        gates = {each.job.id: _gate(engine, tx, each.job) for each in overviews if each.job.kind == "gate"}
+    return tuple(_row(each, titles.get(each.job.run_id or RunId(""), ""), gates.get(each.job.id)) for each in overviews)
 
 
-def _row(standing: JobStanding, title: str, gate: Gate | None) -> JobRow:
-    job = standing.job
+def _row(overview: JobOverview, title: str, gate: Gate | None) -> JobRow:
+    job = overview.job
     return JobRow(
         job=job.id,
         queue=job.queue.partition(":")[0],
@@ -109,9 +109,9 @@ def _row(standing: JobStanding, title: str, gate: Gate | None) -> JobRow:
         run=job.run_id,
         phase=job.phase,
         attempt=job.attempt or None,
-        position=standing.position or None,
-        estimate_s=standing.estimate_s or None,
-        run_at=second(job.run_at) if _waits(standing) else "",
+        position=overview.position or None,
+        estimate_s=overview.estimate_s or None,
+        run_at=second(job.run_at) if _waits(overview) else "",
         cancelling=job.cancel_requested and job.status is JobStatus.RUNNING,
         error=(job.error or "")[:300],
         does=_does(job, gate),
@@ -119,13 +119,13 @@ def _row(standing: JobStanding, title: str, gate: Gate | None) -> JobRow:
     )
 
 
-def job_view(engine: Engine, standing: JobStanding) -> JobView:
+def job_view(engine: Engine, overview: JobOverview) -> JobView:
     """Everything about one job."""
-    job = standing.job
+    job = overview.job
     return view_of(
         JobView,
         job,
-        row=job_rows(engine, (standing,))[0],
+        row=job_rows(engine, (overview,))[0],
         holder=job.lease_owner or "",
         child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
         waited_s=_between(job.run_at, job.started_at),
@@ -185,8 +185,8 @@ _TIMERS = {
 }
 
 
-def _waits(standing: JobStanding) -> bool:
-    return standing.job.status is JobStatus.QUEUED and standing.position is None
+def _waits(overview: JobOverview) -> bool:
+    return overview.job.status is JobStatus.QUEUED and overview.position is None
 
 
 def _between(first: datetime | None, last: datetime | None) -> float | None:

@@ -139,9 +139,9 @@ def _spans(nodes: Sequence[SyntaxTreeNode], style: Style = "") -> tuple[Span, ..
             case "image":
                 found.append(Span(f"[image: {node.content}] {_address(node, 'src')}", style))
             case "link":
-                said = _spans(node.children, style)
-                is_bare = "".join(span.text for span in said) == node.attrs.get("href") and "title" not in node.attrs
-                found += said if is_bare else [*said, Span(f" {_address(node, 'href')}", style)]
+                label = _spans(node.children, style)
+                is_bare = "".join(span.text for span in label) == node.attrs.get("href") and "title" not in node.attrs
+                found += label if is_bare else [*label, Span(f" {_address(node, 'href')}", style)]
             case _:
                 found.append(Span(node.content or "", style))
     return tuple(span for span in found if span.text)

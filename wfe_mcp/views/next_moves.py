@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 _WAIT_S = 45
 
 
-def next_moves(standing: Overview) -> tuple[Next, ...]:
+def next_moves(overview: Overview) -> tuple[Next, ...]:
     """The calls for an agent in this run."""
-    run, state = standing.loaded.record.id, standing.loaded.state
-    if standing.origin is not None or state.is_over or state.status is RunStatus.PENDING:
+    run, state = overview.loaded.record.id, overview.loaded.state
+    if overview.origin is not None or state.is_over or state.status is RunStatus.PENDING:
         return ()
-    legal = legal_moves(state, By(), standing.loaded.record.updated_at)
+    legal = legal_moves(state, By(), overview.loaded.record.updated_at)
     if state.status is RunStatus.PAUSED:
         resume = tuple(tool_call(run, move) for move in legal if isinstance(move, c.Resume))
-        return (_wait(run, "continues by itself"), *resume) if resume and standing.goes_on else resume
+        return (_wait(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
     starts = {move.phase: move for move in legal if isinstance(move, c.StartPhase)}
     asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
-    moves = [tool_call(run, starts[path], _why(state, path)) for path in standing.startable if path in starts]
-    moves += [tool_call(run, asks[one.phase], "asks the user") for one in standing.unasked if one.phase in asks]
-    if state.going_back is not None or any(_will_move(standing, attempt) for attempt in state.open_attempts):
+    moves = [tool_call(run, starts[path], _why(state, path)) for path in overview.startable if path in starts]
+    moves += [tool_call(run, asks[one.phase], "asks the user") for one in overview.unasked if one.phase in asks]
+    if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.open_attempts):
         moves.append(_wait(run, "waits for a change"))
     return tuple(moves[:3])
 
@@ -51,9 +51,9 @@ def _why(state: RunState, path: PhasePath) -> str:
     return "already assigned to you; repeats the prompt" if is_held else ""
 
 
-def _will_move(standing: Overview, attempt: Attempt) -> bool:
+def _will_move(overview: Overview, attempt: Attempt) -> bool:
     """True when waiting makes sense: a gate runs, a retry is scheduled, a request is open, or others work."""
-    state = standing.loaded.state
+    state = overview.loaded.state
     if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
         return False  # its items decide
     match attempt.status:
@@ -62,10 +62,10 @@ def _will_move(standing: Overview, attempt: Attempt) -> bool:
         case AttemptStatus.FAILED:
             return attempt.repair == "compensate"
         case AttemptStatus.AWAITING:
-            return attempt not in standing.unasked
+            return attempt not in overview.unasked
         case AttemptStatus.PENDING:
             return attempt.not_before is not None
         case AttemptStatus.READY | AttemptStatus.RUNNING:
-            return attempt.phase not in standing.startable or state.phase(attempt.phase).kind == "human"
+            return attempt.phase not in overview.startable or state.phase(attempt.phase).kind == "human"
         case _:
             return False

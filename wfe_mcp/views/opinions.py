@@ -9,7 +9,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.evaluation import second_opinion
 from wfe_mcp.views.envelope import Envelope, Next
-from wfe_mcp.views.envelopes import envelope_of, standing_of
+from wfe_mcp.views.envelopes import envelope_of, overview_of
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -42,9 +42,9 @@ def answered(engine: Engine, job: str, question: str = "") -> Envelope:
     repeat = {key: value for key, value in again.items() if value}
     match found.status:
         case "waiting":
-            told = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
+            summary = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
             move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
-            waits = Envelope(True, waiting_on="reviewer", summary=told, next=(move,), data={"job": found.job})
+            waits = Envelope(True, waiting_on="reviewer", summary=summary, next=(move,), data={"job": found.job})
             return _in_run(engine, found, waits)
         case "failed":
             refused = Refused(
@@ -63,7 +63,7 @@ def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Ne
     """The answer with the status of its run; what can be done there comes before ``last``."""
     if found.run is None:
         return replace(envelope, next=envelope.next or last)
-    stands = standing_of(engine, found.run)
+    stands = overview_of(engine, found.run)
     about = envelope_of(stands, envelope.summary, None, phase=found.phase, error=envelope.error)
     return replace(
         about,
@@ -79,13 +79,13 @@ def waited_for(found: Envelope) -> str | None:
 
 
 def _summary(found: OpinionRequest) -> str:
-    said = [
+    verdicts = [
         f"{each['reviewer']} says {each['opinion']['verdict']}"
         if "opinion" in each
         else f"{each['reviewer']} could not be asked"
         for each in found.opinions
     ]
-    return "; ".join(said)
+    return "; ".join(verdicts)
 
 
 def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:

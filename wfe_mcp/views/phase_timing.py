@@ -135,7 +135,7 @@ class _TimingReader:
         self._latest = ""
 
     def take(self, event: Happened) -> None:
-        type_, at, told = event.type, event.at, event.payload
+        type_, at, payload = event.type, event.at, event.payload
         if type_ in {"RunPaused", "RunResumed"}:
             self.tick_all(at)
             self._is_paused = type_ == "RunPaused"
@@ -146,25 +146,25 @@ class _TimingReader:
             if self._latest in self._clocks:
                 self._turn(self._clocks[self._latest], "human", at)
         elif type_ in {"WentTo", "RolledBack", "RunForked", "ItemOpened"}:
-            self._of_many(type_, told, at)
-        elif "phase" in told:
-            self._of_attempt(type_, told["phase"], told["attempt"], told, at)
+            self._of_many(type_, payload, at)
+        elif "phase" in payload:
+            self._of_attempt(type_, payload["phase"], payload["attempt"], payload, at)
 
-    def _of_many(self, type_: str, told: Mapping[str, Any], at: datetime) -> None:
+    def _of_many(self, type_: str, payload: Mapping[str, Any], at: datetime) -> None:
         """Events that open or end tries of several phases at once."""
         opened: list[dict[str, Any]] = []
         if type_ == "WentTo":
-            self._leave(told["superseded"], at)
+            self._leave(payload["superseded"], at)
         elif type_ == "ItemOpened":
-            begins = f"{told['phase']}[{told['key']}]."
+            begins = f"{payload['phase']}[{payload['key']}]."
             self._leave([path for path in self._clocks if path.startswith(begins)], at)
         elif type_ == "RolledBack":
-            self._is_paused = told["status"] == "paused"
-            self._leave(told["ended"], at)
-            opened = told["opened"]
+            self._is_paused = payload["status"] == "paused"
+            self._leave(payload["ended"], at)
+            opened = payload["opened"]
         else:  # a fork: what the origin did before is in the origin's own log
-            self._is_paused = told["state"]["status"] == "paused"
-            opened = [tries[-1] for tries in told["state"]["attempts"].values()]
+            self._is_paused = payload["state"]["status"] == "paused"
+            opened = [tries[-1] for tries in payload["state"]["attempts"].values()]
         for attempt in opened:
             self._begin(attempt["phase"], attempt["number"], attempt, at)
 
@@ -172,12 +172,12 @@ class _TimingReader:
         for clock in self._clocks.values():
             self._turn(clock, clock.to, at)
 
-    def _of_attempt(self, type_: str, path: str, number: int, told: Mapping[str, Any], at: datetime) -> None:
+    def _of_attempt(self, type_: str, path: str, number: int, payload: Mapping[str, Any], at: datetime) -> None:
         phase = self.spec.index.get(declared(PhasePath(path)))
         if phase is None or phase.loop is not None:
             return
         if type_ == "AttemptOpened":
-            self._begin(path, number, told, at)
+            self._begin(path, number, payload, at)
             return
         if type_ not in _TURNS and type_ not in _BY_GATE:
             return  # what says nothing of time: a refused draft is work like any other
@@ -190,19 +190,19 @@ class _TimingReader:
         if type_ == "LeaseLost" and clock.to == "working":
             clock.to = "agent"
         elif type_ == "GateJudged" and clock.to != "human":
-            clock.to = _gate(phase, told["verdict"]["stage"], told["verdict"]["gate"])
-        self._turn(clock, _next(type_, phase, told), at)
+            clock.to = _gate(phase, payload["verdict"]["stage"], payload["verdict"]["gate"])
+        self._turn(clock, _next(type_, phase, payload), at)
 
-    def _begin(self, path: str, number: int, told: Mapping[str, Any], at: datetime) -> None:
+    def _begin(self, path: str, number: int, payload: Mapping[str, Any], at: datetime) -> None:
         """A try in the place of the one before it, as far as its status says that something happens."""
         phase = self.spec.index.get(declared(PhasePath(path)))
         if phase is None or phase.loop is not None:
             return
         clock = self._clock(path)
-        status = told["status"]
+        status = payload["status"]
         if status == "running":
             clock.task.tries.setdefault(number, "open")
-        waits: For | None = "job" if told.get("not_before") else None
+        waits: For | None = "job" if payload.get("not_before") else None
         to: dict[str, For | None] = {
             "running": "working",
             "ready": "job" if phase.served else "agent",
@@ -234,19 +234,19 @@ class _TimingReader:
         clock.to, clock.since = to, at
 
 
-def _next(type_: str, phase: PhaseSpec, told: Mapping[str, Any]) -> For | None:
+def _next(type_: str, phase: PhaseSpec, payload: Mapping[str, Any]) -> For | None:
     if type_ == "GatesOpened":
-        return _gate(phase, told["stage"], 0)
+        return _gate(phase, payload["stage"], 0)
     if type_ == "GateJudged":
-        return _gate(phase, told["verdict"]["stage"], told["verdict"]["gate"] + 1)
+        return _gate(phase, payload["verdict"]["stage"], payload["verdict"]["gate"] + 1)
     if type_ in {"ApprovalGiven", "OpinionOverruled"}:
-        return _gate(phase, "after", told["gate"] + 1)
+        return _gate(phase, "after", payload["gate"] + 1)
     if type_ in _BY_GATE:
         return _gate(phase, "after", 0)
     to = _TURNS[type_]
     if to == "agent" and phase.served:
         return "job"
-    return "human" if type_ == "PhaseCompleted" and told.get("held") else to
+    return "human" if type_ == "PhaseCompleted" and payload.get("held") else to
 
 
 def _gate(phase: PhaseSpec, stage: str, number: int) -> For | None:

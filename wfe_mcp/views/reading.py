@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.idle_status import quiet_status
+from wfe_mcp.views.idle_status import idle_status
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def status(engine: Engine, by: By, run: str = "", detail: str = "brief") -> Envelope:
     """The state of ``run``; without it the open runs of the project."""
-    quiet = None if run else quiet_status(engine)
-    if quiet is not None:
-        return quiet
+    idle = None if run else idle_status(engine)
+    if idle is not None:
+        return idle
     from wfe_mcp.views import (
         run_status,  # SQL and the records of runs, which a project without an open run does not need
     )

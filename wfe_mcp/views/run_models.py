@@ -344,7 +344,7 @@ class MomentView:
 
 
 @view_model
-class StoryView:
+class DetailsView:
     """Inputs, every attempt with its evidence, artifacts, requests, decisions, manifest, context and usage."""
 
     inputs: JsonObject
@@ -365,7 +365,7 @@ class ReportView:
 
     run: RunView = field(metadata=INLINE)
     as_of: MomentView | None = None
-    story: StoryView = field(metadata=INLINE)
+    details: DetailsView = field(metadata=INLINE)
     drafts: tuple[DraftLine, ...] = ()
     attachments: tuple[AttachmentLine, ...] = ()
 

@@ -21,12 +21,12 @@ from wfe_mcp.views.decisions import DecisionLine, RequestView, line_notes
 from wfe_mcp.views.envelope import Envelope
 from wfe_mcp.views.model import second, view_of
 from wfe_mcp.views.run_models import (
+    DetailsView,
     EventView,
     EvidenceView,
     MomentView,
     PhaseView,
     ReportView,
-    StoryView,
 )
 from wfe_mcp.views.tool_calls import with_tools
 from wfe_mcp.views.usage import usage_of_run
@@ -50,7 +50,7 @@ def past(engine: Engine, then: Moment) -> Envelope:
     """The run at an earlier moment, whole; nothing is legal in the past, so ``next`` is empty."""
     state = str(then.found.loaded.state.status)
     at = MomentView(event=then.event.seq, of=then.of, type=then.event.type, at=second(then.event.at))
-    view = ReportView(run=run_views.full(then.found), as_of=at, story=story(engine, then.found, then))
+    view = ReportView(run=run_views.full(then.found), as_of=at, details=details_of(engine, then.found, then))
     return Envelope(True, then.found.loaded.record.id, None, state, state, summary=moment_line(then), view=view)
 
 
@@ -59,7 +59,7 @@ def moment_line(then: Moment) -> str:
     return f"As of event {then.event.seq} of {then.of} ({then.event.type}): {run_views.summary(then.found)}"
 
 
-def story(engine: Engine, found: Overview, then: Moment | None = None) -> StoryView:
+def details_of(engine: Engine, found: Overview, then: Moment | None = None) -> DetailsView:
     """What happened in a run, now or at an earlier moment."""
     record = found.loaded.record
     spending = None if found.spending is None else usage_of_run(engine, found, None if then is None else then.event.at)
@@ -68,7 +68,7 @@ def story(engine: Engine, found: Overview, then: Moment | None = None) -> StoryV
             found = with_tools(tx, found)
         evidence = [each for each in tx.evidence(record.id) if then is None or each.at <= then.event.at]
         origin = origin_of(tx, record)
-        return StoryView(
+        return DetailsView(
             inputs=tx.document(record.inputs_sha256),
             manifest=manifest(tx, found.loaded, None if then is None else list(found.steps)),
             attempts=_attempts(found, evidence),
@@ -125,12 +125,12 @@ def _request(asked: RequestRecord) -> RequestView:
 def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
     """What people decided; in a fork also in the runs that it comes from, each with the id of its run."""
     record, origin = found.loaded.record, found.loaded.state.origin
-    told = _decided(tx, record.id, record.last_seq)
+    decisions = _decided(tx, record.id, record.last_seq)
     while origin is not None:
-        told = [replace(each, run=origin.run) for each in _decided(tx, origin.run, origin.seq)] + told
+        decisions = [replace(each, run=origin.run) for each in _decided(tx, origin.run, origin.seq)] + decisions
         before = tx.load_run(origin.run)
         origin = None if before is None else before.state.origin
-    return tuple(replace(each, void=_void(found.loaded.state, each)) for each in told)
+    return tuple(replace(each, void=_void(found.loaded.state, each)) for each in decisions)
 
 
 def void_words(decision: DecisionLine) -> str:
@@ -138,12 +138,12 @@ def void_words(decision: DecisionLine) -> str:
     return f" (void since: {decision.void.replace('_', ' ')})" if decision.void else ""
 
 
-def _void(state: RunState, told: DecisionLine) -> str:
+def _void(state: RunState, decision: DecisionLine) -> str:
     """Why an approval no longer counts: its attempt was rolled back or restarted; empty while it counts."""
-    tries = state.attempts.get(PhasePath(told.phase), ())
-    if told.decision == "rejected" or not 1 <= told.attempt <= len(tries):
+    tries = state.attempts.get(PhasePath(decision.phase), ())
+    if decision.decision == "rejected" or not 1 <= decision.attempt <= len(tries):
         return ""
-    one, newest = tries[told.attempt - 1], tries[-1]
+    one, newest = tries[decision.attempt - 1], tries[-1]
     counts = newest.made_in == one.made_in and newest.status in _COUNTS
     return "" if counts or one.status not in _VOID else str(one.status)
 
@@ -156,18 +156,18 @@ def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
             actor=each.actor,
             channel=each.channel,
             assurance=each.assurance,
-            phase=told.get("phase") or "",
-            attempt=told.get("attempt") or 0,
-            sha256=told.get("sha256") or "",
-            comment=told.get("comment") or "",
-            reason=told.get("reason") or "",
+            phase=payload.get("phase") or "",
+            attempt=payload.get("attempt") or 0,
+            sha256=payload.get("sha256") or "",
+            comment=payload.get("comment") or "",
+            reason=payload.get("reason") or "",
             comments=line_notes(
-                told.get("reason") or "".join(each["message"] for each in (told.get("feedback") or ())[-1:])
+                payload.get("reason") or "".join(each["message"] for each in (payload.get("feedback") or ())[-1:])
             ),
         )
         for each in map(run_views.event_view, tx.events_of(run, _REJECTED, *_DECISIONS))
         if each.seq <= upto and (decision := _decision(each))
-        for told in (each.payload,)
+        for payload in (each.payload,)
     ]
 
 

@@ -13,7 +13,7 @@ from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.before_work import changed_before_work
 from wfe_mcp.views.checkpoints import newest_checkpoints
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import envelope_of, standing_of
+from wfe_mcp.views.envelopes import envelope_of, overview_of
 from wfe_mcp.views.holders import elsewhere
 from wfe_mcp.views.idle_status import nothing_open
 from wfe_mcp.views.next_moves import next_moves
@@ -42,7 +42,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
         from wfe_mcp.engine.models.client_calls import record_client_calls  # the brief status does without
 
         record_client_calls(engine)
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     view = run_views.brief(found)
     if detail == "full":
         with engine.store.read() as tx:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.model import JsonObject
 
 
-_QUIET = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
+_INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
 _ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
 """How many phases and blockers are shown, and how many characters of each text."""
 _BRIEF_CHARS = 900
@@ -56,51 +56,51 @@ _CLAIMS = 5
 """How many bundles of context are named; how many claims of a run from elsewhere, and things it did not bring."""
 
 
-def summary(standing: Overview) -> str:
+def summary(overview: Overview) -> str:
     """One sentence: the progress, and what the run waits for."""
-    run, state = standing.loaded.record, standing.loaded.state
+    run, state = overview.loaded.record, overview.loaded.state
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     done = sum(1 for attempt in top if attempt.is_settled)
     text = f"{run.title}: {state.status}, {done} of {len(top)} phases done"
-    at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(standing, attempt)]
+    at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(overview, attempt)]
     text += "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
-    text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(standing.loaded)) else ""
-    text += ", IMPORTED" if standing.origin is not None else ""
+    text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(overview.loaded)) else ""
+    text += ", IMPORTED" if overview.origin is not None else ""
     return text + (", TAINTED (a gate was forced)" if state.tainted else "")
 
 
-def brief(standing: Overview) -> RunView:
+def brief(overview: Overview) -> RunView:
     """What fits in 400 tokens: open phases, blockers, the last verdict.
 
-    The more there is, the less is said of each; ``more_phases`` and ``more_blockers`` count what is left out.
+    The more there is, the less text each has; ``more_phases`` and ``more_blockers`` count what is left out.
     """
-    stops = blockers(standing)
-    views = (_brief(standing, stops, *room) for room in _ROOMS)
+    stops = blockers(overview)
+    views = (_brief(overview, stops, *room) for room in _ROOMS)
     fits = (view for view in views if len(canonical_json(plain(view))) <= _BRIEF_CHARS)
-    return next(fits, _brief(standing, stops, *_ROOMS[-1]))
+    return next(fits, _brief(overview, stops, *_ROOMS[-1]))
 
 
-def _brief(standing: Overview, stops: tuple[str, ...], phases: int, shown_stops: int, chars: int) -> RunView:
-    state = standing.loaded.state
-    shown = [attempt for attempt in state.open_attempts if attempt.status not in _QUIET or attempt.held]
+def _brief(overview: Overview, stops: tuple[str, ...], phases: int, shown_stops: int, chars: int) -> RunView:
+    state = overview.loaded.state
+    shown = [attempt for attempt in state.open_attempts if attempt.status not in _INACTIVE or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
     shown.sort(key=lambda attempt: attempt.phase in state.loops)
     return RunView(
-        template=standing.loaded.record.template,
+        template=overview.loaded.record.template,
         iteration=state.iteration,
-        phases=tuple(_short(standing, attempt) for attempt in shown[:phases]),
+        phases=tuple(_short(overview, attempt) for attempt in shown[:phases]),
         more_phases=max(0, len(shown) - phases),
         blockers=tuple(_clipped(text, chars) for text in stops[:shown_stops]),
         more_blockers=max(0, len(stops) - shown_stops),
         tainted=state.tainted,
-        gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(standing.loaded)[:shown_stops]),
-        imported=standing.origin is not None,
-        spent=spent_line(standing.spending),
-        last_verdict=_last_verdict(standing, chars),
+        gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
+        imported=overview.origin is not None,
+        spent=spent_line(overview.spending),
+        last_verdict=_last_verdict(overview, chars),
         auto=state.auto,
-        outputs=_outputs(standing.outputs, chars),
+        outputs=_outputs(overview.outputs, chars),
         reached=state.reached,
         recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
     )
@@ -124,11 +124,11 @@ def _clipped(text: str, chars: int) -> str:
     return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
 
 
-def full(standing: Overview) -> RunView:
+def full(overview: Overview) -> RunView:
     """Every phase with its newest attempt and verdicts; the more there are, the shorter their messages."""
-    run, state, origin = standing.loaded.record, standing.loaded.state, standing.origin
+    run, state, origin = overview.loaded.record, overview.loaded.state, overview.origin
     about = replace(
-        brief(standing),
+        brief(overview),
         more_phases=0,
         title=run.title,
         version=run.template_version,
@@ -139,22 +139,22 @@ def full(standing: Overview) -> RunView:
         external_id=run.external_id,
         archived=run.archived_at is not None,
         driver=run.driver or "",
-        roles=standing.roles,
+        roles=overview.roles,
         gates=None
         if state.gates is None
         else tuple(view_of(GateView, one, sha256=one.sha256[:12]) for one in state.gates),
-        gates_weakened=tuple(one.sentence for one in weakened(standing.loaded)),
+        gates_weakened=tuple(one.sentence for one in weakened(overview.loaded)),
         forked_from=None if state.origin is None else fork_view(state.origin),
         imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
-        usage=None if standing.spending is None else usage_view(standing.spending.usage),
-        context=tuple(context_view(bundle) for bundle in standing.context[:_BUNDLES]),
+        usage=None if overview.spending is None else usage_view(overview.spending.usage),
+        context=tuple(context_view(bundle) for bundle in overview.context[:_BUNDLES]),
         recoveries=blocker_views(state),
     )
     views = (
-        replace(about, phases=tuple(attempt_view(standing, attempt, chars) for attempt in state.open_attempts))
+        replace(about, phases=tuple(attempt_view(overview, attempt, chars) for attempt in state.open_attempts))
         for chars in (1_000, 300, 100)
     )
-    smallest = replace(about, phases=tuple(_short(standing, attempt) for attempt in state.open_attempts))
+    smallest = replace(about, phases=tuple(_short(overview, attempt) for attempt in state.open_attempts))
     return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
 
 
@@ -169,26 +169,26 @@ def context_view(bundle: JsonObject, *, files: bool = False) -> BundleView:
     return replace(view, files=tuple(bundle["files"]), rules=tuple(bundle.get("rules", ()))) if files else view
 
 
-def attempt_view(standing: Overview, attempt: Attempt, chars: int = 1_000) -> PhaseView:
+def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> PhaseView:
     """One attempt at a phase with its verdicts, at most ``chars`` of each message."""
-    rows = [row for row in standing.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)]
+    rows = [row for row in overview.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)]
     shows = has_failed(rows)
-    told = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
+    is_shown = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
     return replace(
-        _short(standing, attempt),
+        _short(overview, attempt),
         iteration=attempt.iteration,
-        reason="" if told else _clipped(attempt.reason, chars),
+        reason="" if is_shown else _clipped(attempt.reason, chars),
         revision=attempt.revision,
         sha256=(attempt.sha256 or "")[:12],
-        artifact=standing.plan.artifact_name(attempt.phase) or "",
+        artifact=overview.plan.artifact_name(attempt.phase) or "",
         holder=attempt.holder or "",
         invalid=attempt.invalid,
         deadline=second(attempt.deadline),
-        verdicts=tuple(_verdict(standing, attempt, verdict, chars) for verdict in attempt.verdicts),
+        verdicts=tuple(_verdict(overview, attempt, verdict, chars) for verdict in attempt.verdicts),
         forced=attempt.forced,
         steps=tuple(step_view(row, chars if shows else 0) for row in rows),
         step_calls=f"{STEPS}{attempt.made_in}" if rows else "",
-        tools=tools_of(standing.tools, attempt),
+        tools=tools_of(overview.tools, attempt),
         role=attempt.role or "",
     )
 
@@ -272,9 +272,9 @@ def event_view(event: EventRecord) -> EventView:
     )
 
 
-def _short(standing: Overview, attempt: Attempt) -> PhaseView:
-    loop = standing.loaded.state.loops.get(attempt.phase)
-    walks = loop is not None and loop.attempt == attempt.number and _walks(standing, attempt)
+def _short(overview: Overview, attempt: Attempt) -> PhaseView:
+    loop = overview.loaded.state.loops.get(attempt.phase)
+    walks = loop is not None and loop.attempt == attempt.number and _walks(overview, attempt)
     staged = attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}
     return PhaseView(
         phase=attempt.phase,
@@ -287,10 +287,10 @@ def _short(standing: Overview, attempt: Attempt) -> PhaseView:
     )
 
 
-def _walks(standing: Overview, attempt: Attempt) -> bool:
+def _walks(overview: Overview, attempt: Attempt) -> bool:
     """True for an opened loop; what a flow runs is one thing, and tells by its own phases how far it is."""
-    spec = standing.loaded.state.phase(attempt.phase).loop
-    return attempt.phase in standing.loaded.state.loops and spec is not None and not spec.flow
+    spec = overview.loaded.state.phase(attempt.phase).loop
+    return attempt.phase in overview.loaded.state.loops and spec is not None and not spec.flow
 
 
 def loop_progress(loop: LoopState) -> str:
@@ -298,20 +298,20 @@ def loop_progress(loop: LoopState) -> str:
     return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
 
 
-def _last_verdict(standing: Overview, chars: int) -> LastVerdict | None:
+def _last_verdict(overview: Overview, chars: int) -> LastVerdict | None:
     """The verdict that was given last; of one that is a pass the message is left out."""
-    found = last_verdict(standing.loaded.state, standing.last_judged)
+    found = last_verdict(overview.loaded.state, overview.last_judged)
     if found is None:
         return None
     attempt, verdict = found
-    view = _verdict(standing, attempt, verdict, chars)
+    view = _verdict(overview, attempt, verdict, chars)
     if view.verdict == "pass":
         view = replace(view, message="", evidence="")
     return LastVerdict(phase=attempt.phase, attempt=attempt.number, verdict=view, message=view.message)
 
 
-def _verdict(standing: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
-    kind, word = gate_kind(standing.loaded.state, attempt, verdict), verdict_word(verdict.kind, verdict.message)
+def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
+    kind, word = gate_kind(overview.loaded.state, attempt, verdict), verdict_word(verdict.kind, verdict.message)
     level = "" if word == "skipped" else level_of(kind, {"level": verdict.level}) or ""
     return VerdictView(
         gate=kind, verdict=word, message=_clipped(verdict.message, chars), evidence=verdict.evidence or "", level=level

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = {"spec", "attempts", "loops"}
 _CALLED = {"number": "attempt", "status": "state"}
-_SAID_ALREADY = {"phase"}
+_SHOWN_ALREADY = {"phase"}
 
 
 def stepped(events: Iterable[Event]) -> Iterator[tuple[RunState, list[dict[str, Any]]]]:
@@ -51,7 +51,7 @@ def state_view(state: RunState, paths: Iterable[PhasePath], loops: Iterable[Phas
     return {
         "run": {item.name: _plain(getattr(state, item.name)) for item in fields(state) if item.name not in _ELSEWHERE},
         "phases": {path: _attempt(state.current(path)) for path in paths if path in state.attempts},
-        "loops": {path: _told(state.loops[path]) for path in sorted(loops) if path in state.loops},
+        "loops": {path: _fields(state.loops[path]) for path in sorted(loops) if path in state.loops},
     }
 
 
@@ -60,11 +60,11 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         _CALLED.get(name, name): _plain(given)
         for name, given in attempt_values(attempt).items()
-        if name not in _SAID_ALREADY and (given != blank[name] or name == "status")
+        if name not in _SHOWN_ALREADY and (given != blank[name] or name == "status")
     }
 
 
-def _told(value: Any) -> dict[str, Any]:
+def _fields(value: Any) -> dict[str, Any]:
     return {
         item.name: _plain(given) for item in fields(value) if (given := getattr(value, item.name)) != _default(item)
     }

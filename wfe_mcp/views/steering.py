@@ -30,8 +30,8 @@ def forked(engine: Engine, by: By, made: LoadedRun) -> Envelope:
     assert found is not None, "it was forked"
     answer = answers.begun(engine, by, made)
     view = replace(answer.shown(RunView), forked_from=fork_view(found))
-    told = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
-    return replace(answer.showing(view), summary=f"{told}. {answer.summary}")
+    summary = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
+    return replace(answer.showing(view), summary=f"{summary}. {answer.summary}")
 
 
 def force_accept(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:

@@ -74,8 +74,8 @@ def import_text(
         return Envelope(True, summary=f"{file}: {report.format}, {report.becomes}", view=report)
     kept = versions.keep_version(engine, dict(report.definition), "imported", dry_run=dry_run)
     what = f"{kept.name} {kept.version}, from {report.format}"
-    told = f"{what}; nothing is stored yet" if dry_run else f"Stored {what}"
-    return Envelope(True, summary=told, view=replace(report, template=kept_view(kept), stored=not dry_run))
+    summary = f"{what}; nothing is stored yet" if dry_run else f"Stored {what}"
+    return Envelope(True, summary=summary, view=replace(report, template=kept_view(kept), stored=not dry_run))
 
 
 def _read(file: str, content: str, name: str) -> ImportedTemplate | ImportedPlan | ImportedSettings | ImportedWork:

@@ -25,7 +25,7 @@ from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
 from wfe_mcp.views.blockers import blockers
 from wfe_mcp.views.envelope import Envelope, Next
-from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
+from wfe_mcp.views.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.model import second
 from wfe_mcp.views.move_calls import submit_call, user_commands, user_moves
 from wfe_mcp.views.run_models import RunView, SubmittedView
@@ -175,7 +175,7 @@ def submit_artifact(
 
 def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, revision: int) -> Envelope:
     """The status of the submission ``revision`` of ``attempt``: gating, awaiting, completed, or the gate that failed."""
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     tries = found.loaded.state.attempts[PhasePath(phase)]
     tried, newest = tries[attempt - 1], tries[-1]
     verdicts = run_views.attempt_view(found, tried).verdicts
@@ -199,7 +199,7 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
             else f"Call start_phase to work on attempt {newest.number}."
         )
         refused = Refused("gate_failed", message[:2500], hint)
-        view = replace(view, verdicts=tuple(replace(said, message="") for said in verdicts))
+        view = replace(view, verdicts=tuple(replace(verdict, message="") for verdict in verdicts))
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
     stopped = () if found.loaded.state.status is RunStatus.RUNNING else blockers(found)[:1]
@@ -254,7 +254,7 @@ def control_run(
         max_tokens=max_tokens,
         timeout_s=timeout_s,
     )
-    found = standing_of(engine, loaded)
+    found = overview_of(engine, loaded)
     return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
 
 
@@ -270,7 +270,7 @@ def read_artifact(
 ) -> Envelope:
     """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
     del by
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     view = artifact_views.read(
         engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
     )

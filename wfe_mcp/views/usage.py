@@ -141,9 +141,9 @@ def usage_lines(view: RunUsage | None) -> list[str]:
 
 
 def _words(view: UsageView) -> str:
-    told = f"{dollars(view.cost_usd)}, {view.tokens:,} tokens, {plural(view.calls, 'call')}"
-    told += f", {view.is_open} in flight or lost (up to {dollars(view.reserved_usd)} more)" if view.is_open else ""
-    return told + (f", {view.unpriced} without a known price" if view.unpriced else "")
+    summary = f"{dollars(view.cost_usd)}, {view.tokens:,} tokens, {plural(view.calls, 'call')}"
+    summary += f", {view.is_open} in flight or lost (up to {dollars(view.reserved_usd)} more)" if view.is_open else ""
+    return summary + (f", {view.unpriced} without a known price" if view.unpriced else "")
 
 
 def spent_line(spending: Spending | None) -> str:

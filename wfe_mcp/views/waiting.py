@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.next_moves import next_moves
 
 if TYPE_CHECKING:
@@ -51,5 +51,5 @@ def sleeps(engine: Engine, run: str) -> bool:
 
     False when the user must reopen the run first: the caller then gets the answer at once.
     """
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     return found.sleeps and bool(next_moves(found))

@@ -1,4 +1,4 @@
-"""Who a run waits for, as a person says it: you, the agent, a model, a check, the server, nobody."""
+"""Who a run waits for, in plain words: you, the agent, a model, a check, the server, nobody."""
 
 from __future__ import annotations
 

@@ -33,10 +33,10 @@ def failed_item(condition: str, value_of: Callable[[str], object]) -> FailedItem
     ``value_of``: evaluates CEL source; it may raise ExpressionError.
     """
     for part in _conjuncts(source_of(condition) or ""):
-        told = _comprehension(part)
-        if told is None:
+        parsed = _comprehension(part)
+        if parsed is None:
             continue
-        listed, variable, inner, breaks = told
+        listed, variable, inner, breaks = parsed
         try:
             looked = value_of(f"{listed}.map({variable}, [{variable}, {inner}])")
             of_map = isinstance(value_of(listed), dict)

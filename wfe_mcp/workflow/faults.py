@@ -28,11 +28,11 @@ def faults_of(error: ValidationError) -> list[Fault]:
             continue
         loc = tuple(entry["loc"])
         at = tuple(part for part in loc if not _is_tag(part) and part != "[key]")
-        told = cast("dict[str, Any]", entry)
-        message, expected = _explained(told, loc)
-        got = None if entry["type"] == "missing" else short(told["input"])
-        if entry["type"] == "union_tag_invalid" and (given := _as_object(told["input"])) is not None:
-            key = _tag_key(told)
+        details = cast("dict[str, Any]", entry)
+        message, expected = _explained(details, loc)
+        got = None if entry["type"] == "missing" else short(details["input"])
+        if entry["type"] == "union_tag_invalid" and (given := _as_object(details["input"])) is not None:
+            key = _tag_key(details)
             at, got = (*at, key), short(given.get(key))
         found.append((at, Detail(pointer(*at), message, expected, got)))
     return found

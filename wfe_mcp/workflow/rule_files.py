@@ -67,26 +67,26 @@ def _of_data(path: str, value: object) -> Iterator[Rule]:
     if isinstance(value, dict) and "rules" in value:
         value = cast("dict[str, object]", value)["rules"]
     if isinstance(value, dict):
-        for name, told in cast("dict[str, object]", value).items():
-            yield _rule(name, told)
+        for name, rule in cast("dict[str, object]", value).items():
+            yield _rule(name, rule)
         return
     if not isinstance(value, list):
         raise _refused(
             f"'{path}' contains no rules: write {{\"rules\": {{id: text}}}} or a list of objects with an 'id'"
         )
     for number, entry in enumerate(cast("list[object]", value)):
-        told = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
-        name = told.get("id")
+        rule = cast("dict[str, object]", entry) if isinstance(entry, dict) else {}
+        name = rule.get("id")
         if not isinstance(name, str) or not name.strip():
             raise _refused(f"rule {number + 1} of '{path}' has no 'id'")
-        yield _rule(name, {key: told[key] for key in told if key != "id"})
+        yield _rule(name, {key: rule[key] for key in rule if key != "id"})
 
 
-def _rule(name: str, told: object) -> Rule:
+def _rule(name: str, rule: object) -> Rule:
     """``SEC-1: text``, or the id and each of its keys on a line."""
-    if not isinstance(told, dict):
-        return Rule(name, f"{name}: {_plain(told)}")
-    lines = [f"  {key}: {_plain(value)}" for key, value in cast("dict[str, object]", told).items()]
+    if not isinstance(rule, dict):
+        return Rule(name, f"{name}: {_plain(rule)}")
+    lines = [f"  {key}: {_plain(value)}" for key, value in cast("dict[str, object]", rule).items()]
     return Rule(name, "\n".join([f"{name}:", *lines]))
 
 

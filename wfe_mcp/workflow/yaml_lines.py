@@ -37,7 +37,7 @@ class Lines:
             place = place.rpartition("/")[0]
         return self.by_pointer.get(place, 1)
 
-    def told(self, detail: Detail) -> Detail:
+    def located(self, detail: Detail) -> Detail:
         """``detail`` with its pointer replaced by the line; the enclosing keys go into the message."""
         keys = detail.path[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
         message = f"{keys}: {detail.message}" if keys else detail.message

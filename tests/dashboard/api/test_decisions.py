@@ -10,7 +10,7 @@ from tests.dashboard.browser import PIN, WRONG, asked
 from tests.dashboard.test_diff_page import request_about_files
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.views.approvals import open_approval, shown_sha256
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.model import plain
 
 PATH = "/decisions/{request}"
@@ -35,7 +35,7 @@ def seen(person: Program, request: str) -> dict[str, str]:
 
 
 def test_the_page_sees_what_the_terminal_shows(scene: Scene, person: Program, request_id: str) -> None:
-    view = open_approval(scene.engine, standing_of(scene.engine, run_of(scene, request_id)), "plan")
+    view = open_approval(scene.engine, overview_of(scene.engine, run_of(scene, request_id)), "plan")
     assert view is not None
 
     data = person.get(PATH, {"request": request_id}).data

@@ -20,7 +20,7 @@ from wfe_mcp.engine.background.queues import (
     QUEUES,
     cancel_job,
     find_job,
-    job_standings,
+    job_overviews,
     queue_names,
     queues_now,
     work_limits,
@@ -177,7 +177,7 @@ def test_jobs_are_listed_newest_first_by_queue_status_and_run(scene: Scene) -> N
         tx.enqueue(NewJob("opinion", "llm:p-another", {}))
 
     def listed(**more: Any) -> list[str]:
-        return [each.job.id for each in job_standings(scene.engine, **more)]
+        return [each.job.id for each in job_overviews(scene.engine, **more)]
 
     assert listed() == [opinion, gate]
     assert listed(kinds=["command"]) == listed(run=run) == [gate]
@@ -210,7 +210,7 @@ def test_nobody_reads_within_a_read(scene: Scene, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Store, "read", read)
     assert scene.status(run).data["spent"] == "$0.00 of $5.00, 0 tokens"
     assert find_job(scene.engine, gate).position == 1
-    assert job_standings(scene.engine)
+    assert job_overviews(scene.engine)
     assert queues_now(scene.engine)
 
 

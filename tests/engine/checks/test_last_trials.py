@@ -29,7 +29,7 @@ def test_the_outcome_the_time_and_the_tree_of_the_last_trial_are_kept(scene: Sce
     first = last_trials(scene.root)["test"]
     assert (first.outcome, first.message, first.at) == ("failed", "no such module", "2026-03-01T12:00:00+00:00")
     assert first.tree and not first.works
-    assert first.told == "tried 2026-03-01 12:00 UTC: no such module"
+    assert first.summary == "tried 2026-03-01 12:00 UTC: no such module"
 
     scene.write("a.txt", "b")
     remember(scene.root, [trial("red", "1 of 2 tests fail now")], START)
@@ -49,7 +49,7 @@ def test_a_check_that_was_not_tried_keeps_its_last_trial(scene: Scene) -> None:
 def test_without_git_there_is_no_tree_and_without_a_message_the_outcome_tells(tmp_path: Path) -> None:
     remember(tmp_path, [trial("timed_out", "")], START)
     (found,) = last_trials(tmp_path).values()
-    assert (found.tree, found.told) == ("", "tried 2026-03-01 12:00 UTC: timed out")
+    assert (found.tree, found.summary) == ("", "tried 2026-03-01 12:00 UTC: timed out")
 
 
 def test_where_git_fails_there_is_no_tree(scene: Scene) -> None:

@@ -97,7 +97,7 @@ def test_a_question_that_failed_says_so_for_a_while_and_may_then_be_asked_again(
         assert "ANTHROPIC_API_KEY" in no.error.message
         scene.engine.environment["ANTHROPIC_API_KEY"] = KEY
         assert opinions.asked(scene.engine, AGENT, question="Why?", reviewers=["first"]).error is not None
-        scene.clock.advance(seconds=second_opinion.STANDS_S)
+        scene.clock.advance(seconds=second_opinion.FAILURE_VALID_S)
         assert ask(scene, question="Why?", reviewers=["first"]).ok
 
 
@@ -107,7 +107,7 @@ def test_where_one_could_not_be_asked_only_that_one_is_asked_again(scene: Scene)
         found = ask(scene, question="Why?", reviewers=["first", "second"])
         assert found.ok
         assert found.summary == "first says concerns; second could not be asked"
-        scene.clock.advance(seconds=second_opinion.STANDS_S)
+        scene.clock.advance(seconds=second_opinion.FAILURE_VALID_S)
         again = ask(scene, question="Why?", reviewers=["first", "second"])
         assert again.summary == "first says concerns; second says pass"
         assert [asked.model for asked in models.asked].count("claude") == 1

@@ -14,7 +14,7 @@ from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.config_drift import own_configuration
 from wfe_mcp.engine.templates.versions import keep_version
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.trust import trust_view
 from wfe_mcp.workspace.system.location import user_config_file
 
@@ -61,7 +61,7 @@ def configure(scene: Scene, text: str) -> None:
 
 def gates(scene: Scene) -> list[str]:
     loaded = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
-    return [gate.kind for gate in standing_of(scene.engine, loaded.record.id).plan.phases["plan"].gates]
+    return [gate.kind for gate in overview_of(scene.engine, loaded.record.id).plan.phases["plan"].gates]
 
 
 def waiting(scene: Scene) -> list[str]:

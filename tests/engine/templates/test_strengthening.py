@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"
@@ -43,7 +43,7 @@ def gates(scene: Scene) -> list[str]:
     """The approvals and opinions of a new run."""
     loaded = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
     found: list[str] = []
-    for gate in standing_of(scene.engine, loaded.record.id).plan.phases["plan"].gates:
+    for gate in overview_of(scene.engine, loaded.record.id).plan.phases["plan"].gates:
         if gate.kind == "approval":
             found.append(f"approval {gate.assurance}")
         if gate.kind == "opinion":
@@ -120,7 +120,7 @@ def test_an_opinion_that_trusted_configuration_added_outlives_it_and_replaces_no
     trust.give_trust(scene.engine, HUMAN, [])
     scene.write(CONFIG, "# nothing\n")
     loaded = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
-    plan = standing_of(scene.engine, loaded.record.id).plan
+    plan = overview_of(scene.engine, loaded.record.id).plan
     assert [gate.kind for gate in plan.phases["plan"].gates] == ["opinion"]
     assert [gate.kind for gate in plan.phases["ship"].gates] == ["approval"]
     scene.write(CONFIG, text)
@@ -131,7 +131,7 @@ def test_an_opinion_that_trusted_configuration_added_outlives_it_and_replaces_no
 
 def _plan(scene: Scene) -> Any:
     loaded = start_run(scene.engine, AGENT, "drill", {"goal": "x"})
-    return standing_of(scene.engine, loaded.record.id).plan
+    return overview_of(scene.engine, loaded.record.id).plan
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def approve(
     if asked.decided:
         invocation.outcome(phase, f"Approved {phase}: this gate accepts any caller")
         return
-    view = open_approval(engine, answering.standing_of(engine, run), phase)
+    view = open_approval(engine, answering.overview_of(engine, run), phase)
     assert view is not None, "a request has just been stored for it"
     show_first(invocation, view, Detail(stat, full, raw), asks=pin_fd is None)
     if view.assurance == "passkey":
@@ -112,12 +112,12 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
 def _gates_again(invocation: Invocation, run: str, phase: str) -> Generator[None]:
     """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
     try:
         yield
     except Refused as refused:
         if refused.code == "stale_revision":
-            number = standing_of(invocation.engine, run).loaded.state.current(PhasePath(phase)).number
+            number = overview_of(invocation.engine, run).loaded.state.current(PhasePath(phase)).number
             wait_for_gates(invocation, run, phase, number)
         raise

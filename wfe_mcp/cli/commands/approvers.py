@@ -26,14 +26,14 @@ def list_all(invocation: Invocation) -> None:
     view = pinned_view(invocation.engine)
     data = data_of(view)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         rows = [(key["name"], key["kind"], key["added_at"], key["let_in_by"], key["id"]) for key in view.keys]
         screen.table(("name", "kind", "since", "pinned by", "id"), rows)
         screen.line(f"{plural(len(rows), 'key')} in {view.file}")
         if view.fault:
             screen.line(view.fault, "yellow")
 
-    invocation.answer(plural(len(view.keys), "key"), tell, data=data)
+    invocation.answer(plural(len(view.keys), "key"), render, data=data)
 
 
 def add(invocation: Invocation, name: Name, key: Key = "", no_browser: NoBrowser = False, pin_fd: PinFd = None) -> None:
@@ -88,8 +88,8 @@ def _add_person(invocation: Invocation, name: str, key: str, pin_fd: int | None)
     if added.id in pinned or name in {one.name for one in pinned.values()}:
         raise Refused("conflict", f"A key called {name!r}, or this key, is pinned already.", "wfe-mcp approvers list")
     pin_person(engine, by, added)
-    told = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
-    invocation.answer(told, data={"id": added.id, "public_key": added.public_key})
+    summary = f"Pinned the key {added.id} as {name!r}; commit {APPROVERS}"
+    invocation.answer(summary, data={"id": added.id, "public_key": added.public_key})
 
 
 def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | None, what: str) -> None:

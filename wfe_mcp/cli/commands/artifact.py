@@ -81,7 +81,7 @@ def show(
             part = key.replace("~1", "/").replace("~0", "~")
             whole = whole[int(part) if isinstance(whole, list) else part]
         answer = answer.showing(replace(view, part=PartView(pointer=pointer, content=whole)))
-    invocation.render(answer, lambda screen: _tell(screen, answer.view))
+    invocation.render(answer, lambda screen: _render(screen, answer.view))
 
 
 def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
@@ -128,7 +128,7 @@ def diff(
     other = against or str(newest.revision - 1)
     answer = answers.read_artifact(engine, invocation.by, run, phase, artifact, newest.revision, pointer, other)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         view = answer.shown(DifferenceView)
         elsewhere = f"run {view.against_run}, " if view.against_run else ""
         elsewhere += f"phase {view.against_phase}, " if view.against_phase else ""
@@ -137,7 +137,7 @@ def diff(
         if not view.difference:
             screen.line("No difference.")
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def restore(invocation: Invocation, run: Run, phase: Restored = "") -> None:
@@ -201,13 +201,13 @@ def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, 
 
 def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
-    is_phase = name in standing_of(invocation.engine, run).loaded.state.attempts
+    is_phase = name in overview_of(invocation.engine, run).loaded.state.attempts
     return (name, "") if is_phase else ("", name)
 
 
-def _tell(screen: Screen, view: object) -> None:
+def _render(screen: Screen, view: object) -> None:
     from wfe_mcp.views.artifacts import ArtifactList, OutputsPart, RevisionView
     from wfe_mcp.views.attachments import AttachmentView
     from wfe_mcp.views.drafts import DraftView

@@ -32,8 +32,8 @@ def backup(invocation: Invocation, file: To = "", force: Replace = False) -> Non
 
     with invocation.screen.busy("Copying and checking the database; Ctrl-C leaves no file"):
         path, held = backed_up(invocation.engine, Path(file).absolute() if file else None, force=force)
-    told = f"Backed up {_words(held)}: {path}"
-    invocation.answer(told, data={"file": str(path), "holds": _view(held)})
+    summary = f"Backed up {_words(held)}: {path}"
+    invocation.answer(summary, data={"file": str(path), "holds": _view(held)})
 
 
 def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: PinFd = None) -> None:
@@ -59,10 +59,10 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
         "kept_aside": str(done.kept_aside) if done.kept_aside else None,
         "pin": "of the backup",
     }
-    told = f"Restored {_words(done.held)}, as of {exact(back.to)}: {file}"
+    summary = f"Restored {_words(done.held)}, as of {exact(back.to)}: {file}"
 
-    def tell(screen: Screen) -> None:
-        screen.line(told, "green")
+    def render(screen: Screen) -> None:
+        screen.line(summary, "green")
         runs = "; ".join(f"{run}: {had - has} of {had}" for run, (has, had) in back.lost.items())
         screen.line(
             f"Lost: {plural(back.lost_events, 'event')} of {plural(back.lost_runs, 'run')}"
@@ -72,7 +72,7 @@ def restore(invocation: Invocation, file: From, force: Anyway = False, pin_fd: P
             screen.line(f"The database before: {done.kept_aside}")
         screen.line("PIN, keys and trust are those of the backup. wfe-mcp verify reports this restore from now on.")
 
-    invocation.answer(told, tell, data=data)
+    invocation.answer(summary, render, data=data)
 
 
 def _words(held: "Held") -> str:

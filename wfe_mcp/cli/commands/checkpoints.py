@@ -36,13 +36,13 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
     run = invocation.at(run)
     engine_checkpoints.keep_again(invocation.engine, run)
     gone = engine_checkpoints.prune(invocation.engine, run) if prune else None
-    answer = history.checkpoints_told(invocation.engine, run)
+    answer = history.checkpoint_list(invocation.engine, run)
     view = answer.shown(CheckpointList)
     if gone is not None:
-        told = f"{answer.summary}; removed the files of {len(gone)}"
-        answer = replace(answer.showing(replace(view, pruned=tuple(gone))), summary=told)
+        summary = f"{answer.summary}; removed the files of {len(gone)}"
+        answer = replace(answer.showing(replace(view, pruned=tuple(gone))), summary=summary)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         now = invocation.engine.clock()
         screen.line(answer.summary, "bold")
         screen.table(
@@ -54,7 +54,7 @@ def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
         if without is not None:
             screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {without.checkpoint} --files", "dim")
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def _row(screen: Screen, each: "CheckpointView", now: "datetime") -> tuple[str, ...]:

@@ -20,15 +20,15 @@ _VALUE_CHARS = 160
 def compare(invocation: Invocation, run: Run, other: Other) -> None:
     """Compare two runs: inputs, phases, times, costs and artifacts."""
     from wfe_mcp.views.comparison import comparison
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
-    found = [standing_of(invocation.engine, invocation.at(named)) for named in (run, other)]
+    found = [overview_of(invocation.engine, invocation.at(named)) for named in (run, other)]
     view = comparison(invocation.engine, *found)
     unlike = [each for each in view.phases if not each.same]
-    told = _count(len(unlike), len(view.phases))
+    summary = _count(len(unlike), len(view.phases))
     invocation.answer(
-        f"{told}: {' and '.join(each.row.run for each in view.runs)}",
-        lambda screen: _tell(screen, told, view),
+        f"{summary}: {' and '.join(each.row.run for each in view.runs)}",
+        lambda screen: _render(screen, summary, view),
         view=view,
     )
 
@@ -41,10 +41,10 @@ def _count(unlike: int, total: int) -> str:
     return {1: "The phase differs", 2: "Both phases differ"}.get(total, f"All {total} phases differ")
 
 
-def _tell(screen: Screen, told: str, view: "ComparisonView") -> None:
+def _render(screen: Screen, summary: str, view: "ComparisonView") -> None:
     from wfe_mcp.cli.terminal.changes import render_changes
 
-    screen.line(f"{told}.", "bold")
+    screen.line(f"{summary}.", "bold")
     one, two = view.runs
     rows = [(name, of(one), of(two)) for name, of in _RUN_ROWS]
     rows += [(phase.phase, *_sides(phase)) for phase in view.phases]

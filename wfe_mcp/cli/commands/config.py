@@ -42,7 +42,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
         | ({"untrusted": untrusted} if untrusted else {})
     )
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         if origin:
             rows = [
                 (key, one["value"], " ".join(filter(None, (one["origin"], one["where"]))))
@@ -56,7 +56,7 @@ def show(invocation: Invocation, origin: Origin = False) -> None:
         for problem in problems:
             screen.line(f"! {problem['message']}", "yellow")
 
-    invocation.answer(f"{len(values)} settings", tell, data=data)
+    invocation.answer(f"{len(values)} settings", render, data=data)
 
 
 def project(invocation: Invocation) -> None:
@@ -70,7 +70,7 @@ def project(invocation: Invocation) -> None:
     names = ", ".join(each.name for each in view.languages) or "no known language"
     summary = f"{view.root}: {names}"
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         screen.table(
             ("language", "files", "folders"),
@@ -91,7 +91,7 @@ def project(invocation: Invocation) -> None:
         if any(not each.configured for each in view.checks):
             screen.next("wfe-mcp init")
 
-    invocation.answer(summary, tell, view=view)
+    invocation.answer(summary, render, view=view)
 
 
 def policy(
@@ -144,11 +144,11 @@ def policy(
     view = policy_view(engine)
     told = "Changed the approval policy."
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(told, "bold")
         _show_policy(screen, view.in_force, view.written)
 
-    invocation.answer(told, tell, view=view)
+    invocation.answer(told, render, view=view)
 
 
 def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":

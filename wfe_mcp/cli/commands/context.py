@@ -19,14 +19,14 @@ def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
     """
     from wfe_mcp.views.context_pack import context_pack
     from wfe_mcp.views.context_text import context_text
-    from wfe_mcp.views.envelopes import envelope_of, standing_of
+    from wfe_mcp.views.envelopes import envelope_of, overview_of
 
     run = invocation.at(run, phase or None)
-    found = standing_of(invocation.engine, run)
+    found = overview_of(invocation.engine, run)
     pack = context_pack(invocation.engine, found, phase, whole=True)
     answer = envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(context_text(pack).rstrip())
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)

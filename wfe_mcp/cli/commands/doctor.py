@@ -31,20 +31,20 @@ def doctor(invocation: Invocation, deep: Deep = False) -> None:
     missing: list[MissingCheck] = []
     found = list(_findings(invocation, missing, deep=deep))
     bad = [each for each in found if each.level == "problem"]
-    told = plural(len(bad), "problem") if bad else _ready(missing)
+    summary = plural(len(bad), "problem") if bad else _ready(missing)
     error = (
         Refused("unavailable", f"{bad[0].topic}: {bad[0].message}", "Fix it and run: wfe-mcp doctor") if bad else None
     )
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         if bad:
-            screen.line(told, "red")
+            screen.line(summary, "red")
             screen.table((), [(each.topic, each.message) for each in bad], "  ")
         screen.table((), [(each.level, each.topic, each.message) for each in found if each.level != "problem"])
         if not bad:
-            screen.line(told, "bold")
+            screen.line(summary, "bold")
 
-    invocation.answer(told, tell, data={"findings": [asdict(each) for each in found]}, error=error)
+    invocation.answer(summary, render, data={"findings": [asdict(each) for each in found]}, error=error)
 
 
 def _ready(missing: "Sequence[MissingCheck]") -> str:
@@ -136,8 +136,8 @@ def _index(invocation: Invocation) -> HealthFinding:
 
     found = health(invocation.engine)
     if not found.has_fts5:
-        told = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
-        return HealthFinding("find", "note", told)
+        message = "this SQLite has no FTS5, so find is off; fix: install wfe-mcp[sqlite]"
+        return HealthFinding("find", "note", message)
     if found.waiting:
         return HealthFinding(
             "find", "note", f"{plural(found.waiting, 'run')} not indexed yet; the next wfe-mcp find does it"
@@ -180,9 +180,9 @@ def _pending(invocation: Invocation, one: "PendingTrust") -> Iterator[HealthFind
     listing = trust_listing(invocation.engine, one)
     changes = [each for each in listing.changes if each.mark != "same"]
     weaker = "; ".join(f"{each.effect.subject}: {each.effect.detail}" for each in listing.weakening)
-    told = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
-    told += f"; WEAKENS GATES: {weaker}" if weaker else ""
-    yield HealthFinding("trust", "note", f"{told}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
+    message = f"{one.name} needs your review: {plural(len(changes), 'effect')} new or changed"
+    message += f"; WEAKENS GATES: {weaker}" if weaker else ""
+    yield HealthFinding("trust", "note", f"{message}; fix: wfe-mcp trust, or in a browser: wfe-mcp ui")
     for change in changes:
         yield HealthFinding(f"trust {one.name}", "note", " ".join(map(str.strip, change_lines(change))))
 
@@ -202,11 +202,11 @@ def _checks(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(f"check {name}", "problem", f"{fault}; {fix}")
         elif tried is not None and not tried.works:
             yield HealthFinding(
-                f"check {name}", "problem", f"it did not work ({tried.told}); fix it, then try it again: {INIT}"
+                f"check {name}", "problem", f"it did not work ({tried.summary}); fix it, then try it again: {INIT}"
             )
         else:
             found = f"{' '.join(check.argv)}: {check.argv[0]} found"
-            yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.told}")
+            yield HealthFinding(f"check {name}", "ok", found if tried is None else f"{found}; {tried.summary}")
     yield from _sandbox([name for name, check in (loaded.pending or loaded.settings).checks.items() if check.sandbox])
 
 
@@ -231,9 +231,9 @@ def _missing(missing: "Sequence[MissingCheck]", remembered: "Mapping[str, LastTr
     for one in missing:
         similar = f" (there is {', '.join(one.similar)})" if one.similar else ""
         tried = remembered.get(one.name)
-        similar += f"; {tried.told}" if tried is not None and not tried.works else ""
-        told = f"not configured{similar}; needed by {shortened(list(one.templates), 3)}; fix: {one.fix}"
-        yield HealthFinding(f"check {one.name}", "problem" if one.is_default else "note", told)
+        similar += f"; {tried.summary}" if tried is not None and not tried.works else ""
+        message = f"not configured{similar}; needed by {shortened(list(one.templates), 3)}; fix: {one.fix}"
+        yield HealthFinding(f"check {one.name}", "problem" if one.is_default else "note", message)
 
 
 def _context(invocation: Invocation) -> Iterator[HealthFinding]:
@@ -253,8 +253,8 @@ def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
             yield HealthFinding(f"MCP server {server.name}", "note", "needs trust; fix: wfe-mcp trust")
         elif server.missing:
             names = ", ".join(server.missing)
-            told = f"not set: {names}; fix: set it where you start wfe-mcp and your client, then restart them"
-            yield HealthFinding(f"MCP server {server.name}", "note", told)
+            message = f"not set: {names}; fix: set it where you start wfe-mcp and your client, then restart them"
+            yield HealthFinding(f"MCP server {server.name}", "note", message)
         else:
             yield HealthFinding(
                 f"MCP server {server.name}", "ok", f"{server.where}; test: wfe-mcp mcp test {server.name}"
@@ -273,8 +273,8 @@ def _providers(invocation: Invocation) -> Iterator[HealthFinding]:
         elif not line.enabled:
             yield HealthFinding(f"provider {line.name}", "note", f"disabled; fix: wfe-mcp providers enable {line.name}")
         elif line.key and not line.has_key:
-            told = f"no key at {line.key}; fix: wfe-mcp providers key {line.name}"
-            yield HealthFinding(f"provider {line.name}", "problem" if line.roles else "note", told)
+            message = f"no key at {line.key}; fix: wfe-mcp providers key {line.name}"
+            yield HealthFinding(f"provider {line.name}", "problem" if line.roles else "note", message)
         else:
             key = f"key at {line.key}; " if line.key else ""
             yield HealthFinding(f"provider {line.name}", "ok", f"{key}test: wfe-mcp providers test {line.name}")
@@ -344,5 +344,5 @@ def _servers(invocation: Invocation) -> Iterator[HealthFinding]:
         known = [each for each in tx.processes(invocation.engine.identity.host) if each.kind == "serve"]
     alive = [each for each in known if is_alive(ProcessIdentity(each.host, each.pid, each.started_at))]
     here = sum(1 for each in alive if each.project_id == invocation.engine.project_id)
-    told = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
-    yield HealthFinding("servers", "ok" if alive else "note", told)
+    message = f"{len(alive)} alive, {here} of this project" if alive else "none alive; your client starts one"
+    yield HealthFinding("servers", "ok" if alive else "note", message)

@@ -47,13 +47,13 @@ def find(
 
     view = answer.shown(FoundView)
 
-    def show(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         screen.table((), [_row(hit) for hit in view.hits])
         if view.cursor:
             screen.next(f"wfe-mcp find {shlex.quote(query)} --cursor {view.cursor}")
 
-    invocation.render(answer, show)
+    invocation.render(answer, render)
 
 
 def _row(hit: "HitView") -> tuple[str, ...]:

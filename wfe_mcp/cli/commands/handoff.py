@@ -28,12 +28,12 @@ def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
     written = _write(invocation, run, write) if write else []
     data = {"markdown": page} | ({"written": written} if written else {})
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(page.rstrip())
         for each in written:
             screen.line(f"Written: {each}")
 
-    invocation.answer(f"Hand-off of run {run}", tell, run=run, data=data)
+    invocation.answer(f"Hand-off of run {run}", render, run=run, data=data)
 
 
 def _write(invocation: Invocation, run: str, folder: str) -> list[str]:

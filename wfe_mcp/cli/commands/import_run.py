@@ -45,11 +45,11 @@ def import_run(
                 found = come_in(invocation.engine, invocation.by, file, dry_run=dry_run)
     answer = imported_answer(invocation.engine, found, dry_run=dry_run)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         for line in origin_lines(answer.shown(ImportedView).imported):
             screen.line(line)
         if not dry_run:
             screen.next(f"wfe-mcp show {found.run}")
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)

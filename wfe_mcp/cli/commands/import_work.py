@@ -64,7 +64,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
         "start": start,
     } | ({"documents": documents} if documents else {})
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         for name, (at, schema, _) in work.documents.items():
             screen.line(f"  {shown}/{name}: {schema}, for the phase {at}")
@@ -74,7 +74,7 @@ def write_work(invocation: "Invocation", work: "ImportedWork", to: str = "", *, 
             screen.line(f"! {len(lost) - _SHOWN} more are not carried; --json lists all", "yellow")
         screen.next(start)
 
-    invocation.answer(summary, tell, data=data)
+    invocation.answer(summary, render, data=data)
 
 
 def _json(value: object) -> bytes:

@@ -33,12 +33,12 @@ def inbox(invocation: Invocation) -> None:
     waiting = plural(len(lines), "thing waits", "things wait") if lines else "Nothing waits"
     summary = f"{waiting} for you{where}"
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         _table(invocation, screen, lines, _names(list(projects)))
         screen.next(*(_command(each, str(engine.root)) for each in lines))
 
-    invocation.answer(summary, tell, view=view)
+    invocation.answer(summary, render, view=view)
 
 
 def _table(invocation: Invocation, screen: Screen, lines: "Sequence[InboxLine]", names: dict[str, str]) -> None:

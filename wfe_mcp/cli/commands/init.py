@@ -96,8 +96,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     checks = engine.settings().settings.checks
     what = f"added {', '.join(written.added)}" if written.added else "nothing to add"
     none = "No check works here." if trials else "No check was found."
-    told = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else none)
-    told += f" Not trusted yet: {', '.join(rest)} (wfe-mcp trust)." if rest else ""
+    summary = f"{written.path}: {what}. " + (f"Checks: {', '.join(sorted(checks))}." if checks else none)
+    summary += f" Not trusted yet: {', '.join(rest)} (wfe-mcp trust)." if rest else ""
     data = {
         "config": str(written.path),
         "added": list(written.added),
@@ -109,7 +109,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "clients": [each.name for each in installed(places_of(engine.root))],
         "effects": [view for each in listings for view in listing_data(each)["effects"]],
     }
-    invocation.answer(told, lambda screen: _tell(invocation, screen, told, trials, found.left_out), data=data)
+    invocation.answer(summary, lambda screen: _render(invocation, screen, summary, trials, found.left_out), data=data)
     if not invocation.screen.as_json:
         offer(invocation.screen, engine.root, _written(engine))
         invocation.screen.next(*_next(invocation))
@@ -124,13 +124,13 @@ def _doubted(root: "Path", found: "Sequence[FoundCheck]", held: "Mapping[str, Ch
     return [each for each, last in tried if last is not None and not last.works]
 
 
-def _tell(
-    invocation: Invocation, screen: Screen, told: str, trials: "Sequence[Trial]", left_out: "Sequence[str]"
+def _render(
+    invocation: Invocation, screen: Screen, summary: str, trials: "Sequence[Trial]", left_out: "Sequence[str]"
 ) -> None:
     """What was written, what was left out and why, and whether templates can run now."""
     from wfe_mcp.cli.terminal.trials import show_left_out
 
-    screen.line(told, "bold")
+    screen.line(summary, "bold")
     show_left_out(screen, trials)
     if left_out:
         screen.line(

@@ -100,9 +100,9 @@ def uninstall(
         connecting.disconnect(found)
     verb = "Would disconnect" if dry_run else "Disconnected"
     names = ", ".join(f"{each.client.title} ({each.scope})" for each in found)
-    told = f"{verb} {names}." if found else "No client is connected; nothing to change."
+    summary = f"{verb} {names}." if found else "No client is connected; nothing to change."
     data = {"clients": [each.view() for each in found]}
-    invocation.answer(told, lambda screen: screen.line(told, "bold"), data=data)
+    invocation.answer(summary, lambda screen: screen.line(summary, "bold"), data=data)
 
 
 def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Places") -> None:
@@ -115,7 +115,7 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
         raise Refused(first.code, first.message, first.hint, data=data)
     done = [each.client.title for each in outcomes if each.state in ("new", "update")]
     planned = [each.client.title for each in outcomes if each.state == "planned"]
-    told = (
+    summary = (
         f"Connected {', '.join(done)}."
         if done
         else f"Would connect {', '.join(planned)}."
@@ -124,14 +124,14 @@ def _answer(invocation: Invocation, outcomes: "Sequence[Connected]", places: "Pl
     )
     error = Refused(refused[0].code, refused[0].message, refused[0].hint) if refused else None
 
-    def show(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         if not done:
-            screen.line(told, "bold")
+            screen.line(summary, "bold")
         connecting.finish(screen, outcomes, places)
         if done:
             screen.next(connecting.SENTENCE)
 
-    invocation.answer(told, show, data=data, error=error)
+    invocation.answer(summary, render, data=data, error=error)
 
 
 def _chosen(names: Sequence[str] | None, places: "Places", verb: str) -> "list[Client]":

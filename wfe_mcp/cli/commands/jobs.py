@@ -40,15 +40,15 @@ def list_all(
     invocation: Invocation, run: OfRun = "", queue: Queue = None, status: Status = None, limit: Limit = 20
 ) -> None:
     """List the jobs of this project, newest first, and its queues."""
-    from wfe_mcp.engine.background.queues import QUEUES, job_standings, queues_now
+    from wfe_mcp.engine.background.queues import QUEUES, job_overviews, queues_now
     from wfe_mcp.views.jobs import job_rows, queue_view
 
-    found = job_standings(
+    found = job_overviews(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
     )
     rows, queues = job_rows(invocation.engine, found), [queue_view(each) for each in queues_now(invocation.engine)]
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.table(
             ("job", "kind", "state", "priority", "run", "phase", "queue", "position"), [_line(row) for row in rows]
         )
@@ -62,7 +62,7 @@ def list_all(
             ],
         )
 
-    invocation.answer(plural(len(rows), "job"), tell, view={"jobs": rows, "queues": queues})
+    invocation.answer(plural(len(rows), "job"), render, view={"jobs": rows, "queues": queues})
 
 
 def enqueue(
@@ -88,13 +88,13 @@ def enqueue(
     engine = invocation.engine
     job = put(engine, invocation.by, text or _read(path), role=role, priority=priority, timeout_s=timeout)
     view = job_view(engine, find_job(engine, job.id))
-    told = f"Enqueued {job.id} ({view.row.priority}), position {view.row.position}"
+    summary = f"Enqueued {job.id} ({view.row.priority}), position {view.row.position}"
 
-    def tell(screen: Screen) -> None:
-        screen.line(told)
+    def render(screen: Screen) -> None:
+        screen.line(summary)
         screen.next(f"wfe-mcp jobs wait {job.id}")
 
-    invocation.answer(told, tell, view=view)
+    invocation.answer(summary, render, view=view)
 
 
 def _read(path: str) -> str:
@@ -118,13 +118,13 @@ def show(invocation: Invocation, job: Job) -> None:
     view = job_view(invocation.engine, find_job(invocation.engine, job))
     answer = Envelope(True, summary=f"Job {view.row.job} ({view.row.kind}): {view.row.state}", view=view)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(answer.summary, view.row.state)
         for key, value in answer.data.items():
             if key not in {"job", "kind", "state"}:
                 screen.line(f"  {key}: {value}")
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
@@ -145,8 +145,8 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
                 break
             time.sleep(_LOOK_S)
     view = job_view(invocation.engine, found)
-    told = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
-    answer = Envelope(found.job.status is JobStatus.DONE, summary=told, view=view)
+    summary = f"Job {view.row.job} ({view.row.kind}): {view.row.state}" + (f": {view.error}" if view.error else "")
+    answer = Envelope(found.job.status is JobStatus.DONE, summary=summary, view=view)
     text = (found.job.result or {}).get("text")
     invocation.render(answer, (lambda screen: screen.line(text)) if isinstance(text, str) else None)
 
@@ -160,13 +160,13 @@ def cancel(
     """
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.engine.background.job_handlers import gave_up_of
-    from wfe_mcp.engine.background.queues import cancel_job, job_standings
+    from wfe_mcp.engine.background.queues import cancel_job, job_overviews
     from wfe_mcp.store.records.jobs import JobStatus
 
     wanted = list(jobs or [])
     if run or everything:
         is_open = (JobStatus.QUEUED, JobStatus.RUNNING)
-        found = job_standings(invocation.engine, statuses=is_open, run=invocation.at(run) if run else "", limit=10_000)
+        found = job_overviews(invocation.engine, statuses=is_open, run=invocation.at(run) if run else "", limit=10_000)
         wanted += [each.job.id for each in found if each.job.kind not in {"timer", "files"}]
     elif not wanted:
         raise Refused(
@@ -181,8 +181,8 @@ def cancel(
         {"job": each.id, "state": "cancelling" if each.status is JobStatus.RUNNING else str(each.status)}
         for each in ended
     ]
-    told = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "No queued or running job."
-    invocation.answer(told, data={"jobs": states})
+    summary = ", ".join(f"{each['job']}: {each['state']}" for each in states) or "No queued or running job."
+    invocation.answer(summary, data={"jobs": states})
 
 
 def _words(given: list[str] | None) -> list[str]:

@@ -63,7 +63,7 @@ def log(
         view={"events": events, **as_of, **more},
     )
 
-    def show(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         if step and sys.stdin.isatty() and sys.stdout.isatty():
             _walk(screen, events)
             return
@@ -73,7 +73,7 @@ def log(
         if step:
             for event in events:
                 screen.line(event_line(event))
-                _tell_changes(screen, event)
+                _render_changes(screen, event)
         else:
             rows = [row for event in events for row in (_row(event), *_call_rows(event))]
             screen.table(("seq", "time", "event", "phase", "by", "detail"), rows)
@@ -84,7 +84,7 @@ def log(
                 f"wfe-mcp log {run} --after {last}" + (f" --at {at}" if at else "") + (" --step" if step else "")
             )
 
-    invocation.render(answer, show)
+    invocation.render(answer, render)
 
 
 def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[EventView]":
@@ -119,7 +119,7 @@ def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str,
             yield made
 
 
-def _tell_changes(screen: Screen, event: "EventView") -> None:
+def _render_changes(screen: Screen, event: "EventView") -> None:
     if event.changes is not None:
         from wfe_mcp.cli.terminal.changes import render_changes
 
@@ -131,18 +131,18 @@ def _walk(screen: Screen, events: "list[EventView]") -> None:
     place = 0
     while place < len(events):
         screen.line(event_line(events[place]), "bold")
-        _tell_changes(screen, events[place])
+        _render_changes(screen, events[place])
         screen.flush()
         try:
-            said = input(f"{place + 1} of {len(events)}: Enter next, p back, q end > ").strip().lower()
+            answer = input(f"{place + 1} of {len(events)}: Enter next, p back, q end > ").strip().lower()
         except EOFError:
             return
-        if said.isdecimal():
+        if answer.isdecimal():
             numbers = [event.seq for event in events]
-            place = numbers.index(int(said)) if int(said) in numbers else place
-        elif said in {"", "n", "p"}:
-            place = max(0, place - 1) if said == "p" else place + 1
-        elif said == "q":
+            place = numbers.index(int(answer)) if int(answer) in numbers else place
+        elif answer in {"", "n", "p"}:
+            place = max(0, place - 1) if answer == "p" else place + 1
+        elif answer == "q":
             return
 
 
@@ -156,23 +156,23 @@ def _row(event: "EventView") -> tuple[str, ...]:
     payload = event.payload
     phase = str(payload.get("phase") or "")
     attempt = f"/{payload['attempt']}" if phase and "attempt" in payload else ""
-    said = next((str(payload[key]) for key in ("reason", "comment", "fault") if payload.get(key)), "")
+    detail = next((str(payload[key]) for key in ("reason", "comment", "fault") if payload.get(key)), "")
     if event.type == "RunForked":
-        said = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
+        detail = f"from run {payload['state']['origin']['run']}, event {payload['state']['origin']['seq']}"
     if event.type in {"RollbackBegan", "RolledBack"}:
-        said = f"{payload['kind']}: to event {payload['to']}"
+        detail = f"{payload['kind']}: to event {payload['to']}"
     if event.type == "WentTo":
-        said = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
+        detail = f"from {payload['source']} to {payload['target']}, iteration {payload['iteration']}"
     if event.type == "CheckpointTaken":
-        said = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
+        detail = f"{payload['why']}: {payload['note']}" if payload["note"] else payload["why"]
     if event.type == "BlockerFound":
-        said = f"{payload['fingerprint']}, time {payload['times']}: {payload['cause']}"
+        detail = f"{payload['fingerprint']}, time {payload['times']}: {payload['cause']}"
     if "verdict" in payload:
         from wfe_mcp.views.verdict_words import verdict_reason, verdict_word
 
         message = payload["verdict"].get("message", "")
-        said = f"{verdict_word(payload['verdict']['kind'], message)}: {verdict_reason(message)}"
+        detail = f"{verdict_word(payload['verdict']['kind'], message)}: {verdict_reason(message)}"
     if "records" in payload:
-        said = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
+        detail = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
     by = f"{event.actor} ({event.channel}, {event.assurance})" if event.channel != "system" else ""
-    return f"{event.seq:>3}", exact(event.at), event.type, f"{phase}{attempt}", by, shortened(said, 100)
+    return f"{event.seq:>3}", exact(event.at), event.type, f"{phase}{attempt}", by, shortened(detail, 100)

@@ -21,18 +21,18 @@ def list_all(invocation: Invocation) -> None:
     from wfe_mcp.engine.phases.mcp_servers import servers
 
     found = servers(invocation.engine)
-    told = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
+    summary = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         states = [
             (each.name, "trusted" if each.trusted else "needs trust", ", ".join(each.missing) or "-", each.where)
             for each in found
         ]
         screen.table(("name", "state", "variables not set", "command or address"), states)
         if not found:
-            screen.line(told)
+            screen.line(summary)
 
-    invocation.answer(told, tell, data={"servers": [asdict(each) for each in found]})
+    invocation.answer(summary, render, data={"servers": [asdict(each) for each in found]})
 
 
 def try_out(invocation: Invocation, name: Server = "") -> None:
@@ -43,7 +43,7 @@ def try_out(invocation: Invocation, name: Server = "") -> None:
         trusted = [line.name for line in servers(invocation.engine) if line.trusted]
         asked = [ask(invocation.engine, name)] if name else ask_each(invocation.engine, trusted)
     bad = [each for each in asked if each.answer is None]
-    told = (
+    summary = (
         f"{len(asked) - len(bad)} of {plural(len(asked), 'MCP server')} answered."
         if asked
         else "No trusted MCP server is configured."
@@ -51,12 +51,12 @@ def try_out(invocation: Invocation, name: Server = "") -> None:
     hint = "Check its command, variables and address in .wfe/config.toml: wfe-mcp mcp list"
     error = Refused("unavailable", bad[0].fault, hint) if bad else None
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         for each in asked:
-            _tell(screen, each)
-        screen.line(told)
+            _render(screen, each)
+        screen.line(summary)
 
-    invocation.answer(told, tell, data={"servers": [_view(each) for each in asked]}, error=error)
+    invocation.answer(summary, render, data={"servers": [_view(each) for each in asked]}, error=error)
 
 
 def _view(asked: "ServerReply") -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _view(asked: "ServerReply") -> dict[str, Any]:
     }
 
 
-def _tell(screen: Screen, asked: "ServerReply") -> None:
+def _render(screen: Screen, asked: "ServerReply") -> None:
     if asked.answer is None:
         screen.line(f"{asked.name}: {asked.fault}", "problem")
         return

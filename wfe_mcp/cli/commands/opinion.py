@@ -52,7 +52,7 @@ def ask(
     answer = answered(engine, job, question)
     if answer.error is not None:
         raise answer.error
-    invocation.render(answer, lambda screen: _tell(screen, answer.data["opinions"]))
+    invocation.render(answer, lambda screen: _render(screen, answer.data["opinions"]))
 
 
 def show(invocation: Invocation, run: Run, phase: SomePhase = "") -> None:
@@ -60,10 +60,13 @@ def show(invocation: Invocation, run: Run, phase: SomePhase = "") -> None:
     from wfe_mcp.engine.evaluation.second_opinion import known
 
     run = invocation.at(run, phase)
-    said = known(invocation.engine, run, phase or None)
-    told = plural(len(said), "opinion")
+    opinions = known(invocation.engine, run, phase or None)
+    summary = plural(len(opinions), "opinion")
     invocation.answer(
-        told, lambda screen: _tell(screen, said) if said else screen.line(told), data={"opinions": said}, run=run
+        summary,
+        lambda screen: _render(screen, opinions) if opinions else screen.line(summary),
+        data={"opinions": opinions},
+        run=run,
     )
 
 
@@ -113,7 +116,7 @@ def overrule(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin
     invocation.outcome(phase, f"Overruled the opinion on {phase}")
 
 
-def _tell(screen: Screen, opinions: list[dict[str, Any]]) -> None:
+def _render(screen: Screen, opinions: list[dict[str, Any]]) -> None:
     from wfe_mcp.gates.opinion import who_answered
 
     for each in opinions:

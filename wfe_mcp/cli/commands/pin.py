@@ -36,5 +36,5 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     else:
         by = settle_pin(engine, pin_fd)
     file = keys.key_path(engine.store.path, by.key)
-    told = f"{'Changed' if changes else 'Set'} the PIN of your key {by.key}"
-    invocation.answer(told, data={"key": by.key, "file": str(file)})
+    summary = f"{'Changed' if changes else 'Set'} the PIN of your key {by.key}"
+    invocation.answer(summary, data={"key": by.key, "file": str(file)})

@@ -30,13 +30,13 @@ def check(invocation: Invocation, source: Source) -> None:
     summary = f"{source}: {plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}"
     lost = [{"path": each.path, "message": each.message} for each in imported.not_carried]
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        _tell_problems(screen, quality)
+        _render_problems(screen, quality)
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
-    invocation.answer(summary, tell, data={"format": imported.format, "quality": quality, "not_carried": lost})
+    invocation.answer(summary, render, data={"format": imported.format, "quality": quality, "not_carried": lost})
 
 
 def score(invocation: Invocation, source: Source) -> None:
@@ -49,15 +49,15 @@ def score(invocation: Invocation, source: Source) -> None:
     summary = f"{source}: score {quality['score']} of 100"
     data: dict[str, Any] = {"format": reading.format, "quality": quality} | ({"errors": errors} if errors else {})
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
-        _tell_problems(screen, quality)
+        _render_problems(screen, quality)
         if errors:
             screen.line(
                 f"! {plural(len(errors), 'line')} not read, so not scored: wfe-mcp plan check {source}", "yellow"
             )
 
-    invocation.answer(summary, tell, data=data)
+    invocation.answer(summary, render, data=data)
 
 
 def prompt(invocation: Invocation, goal: Goal, about: Context = "") -> None:
@@ -96,14 +96,14 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
         summary += f"; written to {to}"
     data = {"changes": made.changes, "score": {"before": before, "after": after}, "milestones_md": text}
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         for change in made.changes:
             screen.line(f"  {change}")
         if dry_run and made.changes:
             screen.line(f"To write it: wfe-mcp plan optimize {source} --to FILE")
 
-    invocation.answer(summary, tell, data=data)
+    invocation.answer(summary, render, data=data)
 
 
 def import_plan(invocation: Invocation, source: Source, to: Target = "") -> None:
@@ -121,7 +121,7 @@ def _write(target: Path, text: str) -> None:
         file.write(text)
 
 
-def _tell_problems(screen: Screen, quality: dict[str, Any]) -> None:
+def _render_problems(screen: Screen, quality: dict[str, Any]) -> None:
     for problem in quality["problems"]:
         stops = ", stops an import" if problem["blocking"] else ""
         screen.line(f"! line {problem['line']}: {problem['message']} (−{problem['penalty']}{stops})", "yellow")

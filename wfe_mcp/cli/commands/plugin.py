@@ -33,13 +33,13 @@ def plugin(invocation: Invocation, folder: Folder, by: By = "auto") -> None:
     is_shared = argv[0] in (launch.PROGRAM, "uvx")
     written = write_plugin(place, argv, "python3" if is_shared else sys.executable)
     steps = (f"claude plugin marketplace add {place}", f"claude plugin install {SERVER}@{MARKETPLACE}")
-    told = f"Wrote the plugin to {place}"
+    summary = f"Wrote the plugin to {place}"
     data = {"folder": str(place), "files": written, "command": [*argv], "is_shared": is_shared, "then": [*steps]}
 
-    def show(screen: Screen) -> None:
-        screen.line(told, "bold")
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
         if not is_shared:
             screen.line("It holds paths of this machine. To share it, write it with --command uvx.")
         screen.next(*steps)
 
-    invocation.answer(told, show, data=data)
+    invocation.answer(summary, render, data=data)

@@ -50,10 +50,10 @@ def list_all(invocation: Invocation) -> None:
 
     found, filled = listed(invocation.engine), roles(invocation.engine)
     usable = sum(line.is_usable for line in found)
-    told = f"{usable} of {plural(len(found), 'provider')} usable, {plural(len(filled), 'role')}."
+    summary = f"{usable} of {plural(len(found), 'provider')} usable, {plural(len(filled), 'role')}."
     data = {"providers": [_view(line) for line in found], "roles": [asdict(each) for each in filled]}
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.table(
             ("provider", "kind", "state", "key", "from", "address, program or package"),
             [(line.name, line.kind, _state(line), _key(line), line.layer, line.where) for line in found],
@@ -64,9 +64,9 @@ def list_all(invocation: Invocation) -> None:
         for each in filled:
             if each.fault:
                 screen.line(f"! {each.name}: {each.fault}", "yellow")
-        screen.line(told)
+        screen.line(summary)
 
-    invocation.answer(told, tell, data=data)
+    invocation.answer(summary, render, data=data)
 
 
 def add(
@@ -85,24 +85,24 @@ def add(
     from wfe_mcp.engine.models.providers import add as add_provider
 
     if not name:
-        _tell_found(invocation)
+        _render_found(invocation)
         return
     table = _table(name, kind, base_url)
     secret = _key_wanted(invocation, name, table, place, key_fd)
     line = add_provider(invocation.engine, invocation.by, name, table, secret)
     with invocation.screen.busy("Listing its models"):
         models = models_of(invocation.engine, name)
-    told = f"Added provider {name} to your configuration" + (
+    summary = f"Added provider {name} to your configuration" + (
         f"; it has {plural(len(models), 'model')}." if models else "."
     )
-    told += f" Test: wfe-mcp providers test {name}"
+    summary += f" Test: wfe-mcp providers test {name}"
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         for model in models:
             screen.line(f"  {model}")
-        screen.line(told)
+        screen.line(summary)
 
-    invocation.answer(told, tell, data={"provider": _view(line), "models": list(models)})
+    invocation.answer(summary, render, data={"provider": _view(line), "models": list(models)})
 
 
 def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
@@ -117,7 +117,7 @@ def try_out(invocation: Invocation, name: Who, model: Model = "") -> None:
     error = None if tried.ok else Refused("unavailable", tried.message, tried.hint)
     invocation.answer(
         tried.message,
-        lambda screen: _tell_tried(screen, tried),
+        lambda screen: _render_tried(screen, tried),
         data={"tried": asdict(tried) | {"ok": tried.ok}},
         error=error,
     )
@@ -127,14 +127,14 @@ def enable(invocation: Invocation, name: Name) -> None:
     """Enable a provider."""
     from wfe_mcp.engine.models.providers import enable as turn_on
 
-    _tell_line(invocation, turn_on(invocation.engine, name), f"Enabled provider {name}.")
+    _render_line(invocation, turn_on(invocation.engine, name), f"Enabled provider {name}.")
 
 
 def disable(invocation: Invocation, name: Name) -> None:
     """Disable a provider, also in open runs."""
     from wfe_mcp.engine.models.providers import disable as turn_off
 
-    _tell_line(invocation, turn_off(invocation.engine, name), f"Disabled provider {name}.")
+    _render_line(invocation, turn_off(invocation.engine, name), f"Disabled provider {name}.")
 
 
 def remove(invocation: Invocation, name: Name) -> None:
@@ -142,9 +142,9 @@ def remove(invocation: Invocation, name: Name) -> None:
     from wfe_mcp.engine.models.providers import remove as take_out
 
     gone = take_out(invocation.engine, invocation.by, name)
-    told = f"Removed provider {name}" + (" and its key." if gone.key else ".")
-    told += f" These roles still name it: {', '.join(gone.roles)}." if gone.roles else ""
-    invocation.answer(told, data={"provider": name, "key": gone.key, "roles": list(gone.roles)})
+    summary = f"Removed provider {name}" + (" and its key." if gone.key else ".")
+    summary += f" These roles still name it: {', '.join(gone.roles)}." if gone.roles else ""
+    invocation.answer(summary, data={"provider": name, "key": gone.key, "roles": list(gone.roles)})
 
 
 def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = None) -> None:
@@ -155,7 +155,7 @@ def key(invocation: Invocation, name: Name, place: Place = "", key_fd: KeyFd = N
     before = known[name].key if name in known else ""
     place = _checked_place(place or (before if before in {"keyring", "stored"} else "keyring"))
     secret = None if place.startswith("env:") else _asked(name, key_fd)
-    _tell_line(
+    _render_line(
         invocation,
         give_key(invocation.engine, invocation.by, name, place, secret),
         f"The key of provider {name} is at {place}.",
@@ -169,11 +169,11 @@ def role(
     from wfe_mcp.engine.models.providers import set_role
 
     made = set_role(invocation.engine, name, provider, model, fallback)
-    told = f"Role {name}: {made.provider}" + (f" {made.model}" if made.model else "") + "."
+    summary = f"Role {name}: {made.provider}" + (f" {made.model}" if made.model else "") + "."
     if made.provider != provider or made.model != model:
-        told += " The project's configuration takes precedence over yours."
-    told += f" Not usable yet: {made.fault}" if made.fault else ""
-    invocation.answer(told, data={"role": asdict(made)})
+        summary += " The project's configuration takes precedence over yours."
+    summary += f" Not usable yet: {made.fault}" if made.fault else ""
+    invocation.answer(summary, data={"role": asdict(made)})
 
 
 def _table(name: str, kind: str, base_url: str) -> dict[str, Any]:
@@ -246,18 +246,18 @@ def _asked(name: str, key_fd: int | None) -> str:
     return found
 
 
-def _tell_found(invocation: Invocation) -> None:
+def _render_found(invocation: Invocation) -> None:
     """The model servers and command-line agents of this machine, with the command that adds each."""
     from wfe_mcp.engine.models.discovery import installed_agents, local_servers
 
     with invocation.screen.busy("Searching this machine"):
         servers, agents = local_servers(), installed_agents(invocation.engine)
-    told = (
+    summary = (
         f"Found {plural(len(servers), 'model server')} and {plural(len(agents), 'command-line agent')} on this machine."
     )
     data = {"servers": [asdict(each) for each in servers], "agents": [asdict(each) for each in agents]}
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         for server in servers:
             more = "needs a key" if server.needs_key else plural(len(server.models), "model")
             screen.line(
@@ -267,19 +267,19 @@ def _tell_found(invocation: Invocation) -> None:
                 screen.line(f"  {model}")
         for agent in agents:
             screen.line(f"{agent.kind} {agent.version}".rstrip() + f" at {agent.program}: usable as is", "ok")
-        screen.line(told)
+        screen.line(summary)
         if not servers and not agents:
             screen.next("wfe-mcp providers add anthropic | openai | gemini")
 
-    invocation.answer(told, tell, data=data)
+    invocation.answer(summary, render, data=data)
 
 
-def _tell_line(invocation: Invocation, line: "ProviderLine", told: str) -> None:
+def _render_line(invocation: Invocation, line: "ProviderLine", summary: str) -> None:
 
-    invocation.answer(told, data={"provider": _view(line)})
+    invocation.answer(summary, data={"provider": _view(line)})
 
 
-def _tell_tried(screen: Screen, tried: "Tried") -> None:
+def _render_tried(screen: Screen, tried: "Tried") -> None:
     who = " ".join(filter(None, (tried.provider, tried.model)))
     if tried.ok:
         screen.line(f"{who}: {tried.message}", "ok")

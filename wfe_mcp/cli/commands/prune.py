@@ -54,15 +54,15 @@ def prune(
         chosen = []
     listed = [_row(record) for record in chosen]
 
-    def tell(screen: Screen) -> None:
-        screen.line(told, "bold")
+    def render(screen: Screen) -> None:
+        screen.line(summary, "bold")
         columns = ("run", "state", "template", "ended", "events", "title")
         screen.table(columns, [[row[column] for column in columns] for row in listed])
 
     if dry_run or not chosen:
-        told = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
-        told = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else told
-        invocation.answer(told, tell, data={"runs": listed, "dry_run": dry_run})
+        summary = f"{plural(len(chosen), 'run')} would be deleted" if dry_run else "No run is old enough"
+        summary = f"Deleted leftover files of {plural(left, 'pruned run')}" if left else summary
+        invocation.answer(summary, render, data={"runs": listed, "dry_run": dry_run})
         return
     if not invocation.screen.as_json:
         invocation.screen.talk(
@@ -72,8 +72,8 @@ def prune(
     with invocation.screen.busy("Deleting runs"):
         done = pruning.prune(invocation.engine, chosen, by)
     listed = [_row(record) for record in done.runs]
-    told = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
-    invocation.answer(told, tell, data={"runs": listed, "documents": done.documents, "dry_run": False})
+    summary = f"Deleted {plural(len(done.runs), 'run')} and {plural(done.documents, 'document')}. To shrink the database: wfe-mcp vacuum"
+    invocation.answer(summary, render, data={"runs": listed, "documents": done.documents, "dry_run": False})
 
 
 def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
@@ -86,10 +86,10 @@ def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
         pruning.let_go(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
         for run in runs
     ]
-    told = (
+    summary = (
         f"{', '.join(str(record.id) for record in found)}: {'prune may delete it' if off else 'protected from prune'}"
     )
-    invocation.answer(told, view=RunList(runs=tuple(map(run_row, found)), kept=not off))
+    invocation.answer(summary, view=RunList(runs=tuple(map(run_row, found)), kept=not off))
 
 
 def vacuum(invocation: Invocation) -> None:
@@ -101,8 +101,8 @@ def vacuum(invocation: Invocation) -> None:
 
     with invocation.screen.busy("Shrinking the database; Ctrl-C leaves it as it is"):
         before, after = vacuumed(invocation.engine.store.path)
-    told = f"Freed {size(before - after)} (now {size(after)})."
-    invocation.answer(told, data={"before_bytes": before, "after_bytes": after})
+    summary = f"Freed {size(before - after)} (now {size(after)})."
+    invocation.answer(summary, data={"before_bytes": before, "after_bytes": after})
 
 
 def _row(record: "RunRecord") -> dict[str, Any]:

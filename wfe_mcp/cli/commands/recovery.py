@@ -29,36 +29,36 @@ def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = F
     rows = [(each.run, one) for each in found.runs for one in each.blockers]
     summary = plural(len(rows), "blocker")
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         screen.table(
             ("run", "phase", "fingerprint", "state", "met", "cause"),
             [(of, one.phase, one.fingerprint, one.state, str(one.times), one.cause) for of, one in rows],
         )
 
-    invocation.answer(summary, tell, view=found)
+    invocation.answer(summary, render, view=found)
 
 
 def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     """Show every blocker that the recoveries of a phase reported."""
-    from wfe_mcp.views.envelopes import envelope_of, standing_of
+    from wfe_mcp.views.envelopes import envelope_of, overview_of
     from wfe_mcp.views.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
 
     engine, run = invocation.engine, invocation.at(run, phase)
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     path = recovered_phase(found.loaded.state, PhasePath(phase))
     shown = tuple(one for one in blocker_views(found.loaded.state, chars=2_000) if one.phase == path)
     view = RunBlockers(run=run, title=found.loaded.record.title, blockers=shown)
     answer = envelope_of(found, f"{path}: {plural(len(shown), 'blocker')} reported", view)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         for one in shown:
             screen.line(blocker_line(one))
             screen.line(f"  wfe-mcp artifact show {run} {typed(PhasePath(one.reported_by))}")
         if not shown:
             screen.line(f"The recoveries of {path} have reported no blocker.")
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def resolve(invocation: Invocation, run: Run, phase: Phase, reason: How, pin_fd: PinFd = None) -> None:
@@ -74,8 +74,8 @@ def abort(invocation: Invocation, run: Run, phase: Phase, reason: How = "", pin_
 
     It asks for your PIN.
     """
-    said = f"A person ended the recovery{': ' + reason if reason else '.'}"
-    _open_again(invocation, run, phase, said, pin_fd, running=True)
+    explanation = f"A person ended the recovery{': ' + reason if reason else '.'}"
+    _open_again(invocation, run, phase, explanation, pin_fd, running=True)
 
 
 def _open_again(
@@ -84,11 +84,11 @@ def _open_again(
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
     from wfe_mcp.views.recoveries import blocker_views, recovered_phase
 
     engine, run = invocation.engine, invocation.at(run, phase)
-    state = standing_of(engine, run).loaded.state
+    state = overview_of(engine, run).loaded.state
     path = recovered_phase(state, PhasePath(phase))
     is_running = state.current(path).repair == "recover"
     blockers: tuple[BlockerView, ...] = blocker_views(state, only_open=True)

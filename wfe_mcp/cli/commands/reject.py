@@ -42,26 +42,26 @@ def reject(
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval, shown_sha256
     from wfe_mcp.views.approvals.comments import rejection, typed_comments
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
     if not feedback and not comment:
         raise typer.BadParameter("say what should change: --feedback TEXT, or --comment FILE:LINE=TEXT")
     comments = typed_comments(comment or ())
     engine, run = invocation.engine, invocation.at(run, phase)
-    state = standing_of(engine, run).loaded.state
+    state = overview_of(engine, run).loaded.state
     known = PhasePath(phase) in state.attempts
     under_gates = known and state.current(PhasePath(phase)).status is AttemptStatus.GATING
     if pin_fd is None and not to and not comments and under_gates:
         approvals.withdraw(engine, invocation.by, run, phase, feedback)
         invocation.outcome(phase, f"Withdrew {phase}; attempt {_open_attempt(engine, run, phase)} is open")
         return
-    view = open_approval(engine, standing_of(engine, run), phase)
-    said = rejection(view, feedback, comments)
+    view = open_approval(engine, overview_of(engine, run), phase)
+    text = rejection(view, feedback, comments)
     if view is not None:
         show_first(invocation, view, Detail(), asks=pin_fd is None)
     by = invocation.person(pin_fd, f"reject {phase}") if known else invocation.by
     shown = "" if view is None else shown_sha256(view)
-    approvals.reject(engine, by, run, phase, said, to=to or None, sha256=sha256 or None, shown=shown)
+    approvals.reject(engine, by, run, phase, text, to=to or None, sha256=sha256 or None, shown=shown)
     invocation.outcome(
         phase,
         f"Rejected {phase}"
@@ -71,6 +71,6 @@ def reject(
 
 def _open_attempt(engine: "Engine", run: str, phase: str) -> int:
     """The number of the phase's newest attempt."""
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
-    return standing_of(engine, run).loaded.state.current(PhasePath(phase)).number
+    return overview_of(engine, run).loaded.state.current(PhasePath(phase)).number

@@ -56,22 +56,22 @@ def run(
     invocation.screen.talk(
         f"Run {found}. Ctrl-C returns its work to the queue. Continue with: wfe-mcp run --resume {found}"
     )
-    with stop_requested() as told:
-        standing = follow(invocation, found, shows_all=bool(template), is_told=lambda: bool(told))
-    _tell(invocation, found, standing, interrupted=bool(told))
+    with stop_requested() as signals:
+        overview = follow(invocation, found, shows_all=bool(template), should_stop=lambda: bool(signals))
+    _render(invocation, found, overview, interrupted=bool(signals))
 
 
 def _go_on(invocation: Invocation, run: str) -> None:
     """Resume a run that no person paused."""
     from wfe_mcp.engine.runs.control import control
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
-    state = standing_of(invocation.engine, run).loaded.state
+    state = overview_of(invocation.engine, run).loaded.state
     if state.status == "paused" and not state.paused_by_human:
         control(invocation.engine, invocation.by, run, "resume")
 
 
-def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: bool) -> None:
+def _render(invocation: Invocation, run: str, found: "Overview", *, interrupted: bool) -> None:
     """The answer: the state of the run, and who acts next."""
     from wfe_mcp.views import tool_answers as answers
 
@@ -81,7 +81,7 @@ def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: b
     if no is not None:
         answer = replace(answer, ok=False, summary=no.message, error=no)
 
-    def show(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import refusal_lines, render_status
 
         record = invocation.record(run)
@@ -90,7 +90,7 @@ def _tell(invocation: Invocation, run: str, found: "Overview", *, interrupted: b
         if answer.error is not None:
             screen.talk("\n".join(refusal_lines(answer)))
 
-    invocation.render(answer, show)
+    invocation.render(answer, render)
     if interrupted and not over:
         invocation.screen.flush()
         invocation.screen.talk(f"Stopped. Unfinished work went back to the queue.\nNext: wfe-mcp run --resume {run}")

@@ -119,7 +119,7 @@ def list_runs(
         for record in page.runs
     )
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import runs_table
 
         runs_table(screen, rows, invocation.engine.clock(), {run: words for run, (_, words) in waits.items()})
@@ -130,7 +130,7 @@ def list_runs(
         if following:
             screen.next(following)
 
-    invocation.answer(plural(len(rows), "run"), tell, view=RunList(runs=rows, cursor=page.cursor or ""))
+    invocation.answer(plural(len(rows), "run"), render, view=RunList(runs=rows, cursor=page.cursor or ""))
 
 
 def _words(given: "Mapping[str, object]") -> list[str]:
@@ -167,12 +167,12 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
 def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", following: str) -> None:
     """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
     from wfe_mcp.views.board import board
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
 
-    view = board(template, [standing_of(invocation.engine, record.id) for record in page.runs])
+    view = board(template, [overview_of(invocation.engine, record.id) for record in page.runs])
     summary = f"{template}: {plural(len(page.runs), 'run')}"
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import board_table
 
         screen.line(summary if page.runs else "No runs.", "bold")
@@ -180,17 +180,17 @@ def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", follo
         if following:
             screen.next(following)
 
-    invocation.answer(summary, tell, view=view)
+    invocation.answer(summary, render, view=view)
 
 
 def _waits_for(invocation: Invocation, record: "RunRecord") -> tuple[str, str]:
     """Who a run waits for: as in ``waiting_on``, and in words."""
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
     from wfe_mcp.views.who_waits import WAITS, waits_for
 
     if record.status in {"completed", "cancelled"}:
         return "none", WAITS["none"]
-    found = standing_of(invocation.engine, record.id)
+    found = overview_of(invocation.engine, record.id)
     return found.waiting_on, waits_for(found)
 
 

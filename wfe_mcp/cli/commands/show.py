@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wfe_mcp.views.drafts import DraftLine
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.model import JsonObject
-    from wfe_mcp.views.run_models import GateView, PhaseView, ReportView, StepView, StoryView
+    from wfe_mcp.views.run_models import DetailsView, GateView, PhaseView, ReportView, StepView
     from wfe_mcp.views.tool_calls import ToolCallView
 
 _CALL_CHARS = 400
@@ -86,7 +86,7 @@ def show(
     from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views import tool_answers as answers
     from wfe_mcp.views.run_models import ReportView, RunView
-    from wfe_mcp.views.run_report import past, story
+    from wfe_mcp.views.run_report import details_of, past
 
     engine, run = invocation.engine, invocation.at(run, phase or None)
     record_client_calls(engine)
@@ -96,22 +96,22 @@ def show(
         answer, found = past(engine, then), then.found
         report = answer.shown(ReportView)
     else:
-        found = answering.standing_of(engine, run)
+        found = answering.overview_of(engine, run)
         answer = answers.status(engine, invocation.by, run, "full")
-        report = ReportView(run=answer.shown(RunView), story=story(engine, found))
-    attempts = [one for one in report.story.attempts if phase in {"", one.phase}]
+        report = ReportView(run=answer.shown(RunView), details=details_of(engine, found))
+    attempts = [one for one in report.details.attempts if phase in {"", one.phase}]
     if not attempts:
         raise unknown_phase(found.loaded.state, phase)
     if tools:
         attempts = [replace(one, tool_calls=_tool_calls(invocation, run, one)) for one in attempts]
     report = replace(
         report,
-        story=replace(report.story, attempts=tuple(attempts)),
+        details=replace(report.details, attempts=tuple(attempts)),
         drafts=_drafts(invocation, found, phase),
         attachments=_attached(invocation, found, phase),
     )
     answer = answer.showing(report)
-    invocation.render(answer, lambda screen: _tell(invocation, screen, answer, report))
+    invocation.render(answer, lambda screen: _render(invocation, screen, answer, report))
 
 
 def _drafts(invocation: Invocation, found: "Overview", phase: str) -> "tuple[DraftLine, ...]":
@@ -181,7 +181,7 @@ def _step_text(step: "StepView") -> str:
     return f"{step.does}{attempts}{took}" + (f": {shortened(step.error, 200)}" if step.error else "")
 
 
-def _tell_tools(screen: Screen, attempt: "PhaseView") -> None:
+def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
     """What a model did: in a line, or call by call with --tools."""
     if attempt.tools is None:
         return
@@ -197,46 +197,46 @@ def _tell_tools(screen: Screen, attempt: "PhaseView") -> None:
         screen.line(indented(call.output or ""))
 
 
-def _tell(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
+def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
     from wfe_mcp.cli.commands.artifact import drafts_table
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
     from wfe_mcp.views.usage import usage_lines
 
-    story, record, now = report.story, invocation.record(answer.run), invocation.engine.clock()
+    details, record, now = report.details, invocation.record(answer.run), invocation.engine.clock()
     assert record is not None, "it is about a run"
     then = report.as_of
     state = headline(answer, record, now) if then is None else f"{answer.run_state} at {exact(then.at)}"
     screen.line(f'{record.id} "{record.title}": {state} ({report.run.template} {report.run.version})', "bold")
     if then is not None:
         screen.line(answer.summary)
-    inputs = (f"  {name}: {shortened(str(value), 200)}" for name, value in story.inputs.items())
+    inputs = (f"  {name}: {shortened(str(value), 200)}" for name, value in details.inputs.items())
     fork = report.run.forked_from
     forked = [] if fork is None else [f"forked from {fork.run} at event {fork.event}"]
-    for line in (*forked, *origin_lines(story.imported), *inputs):
+    for line in (*forked, *origin_lines(details.imported), *inputs):
         screen.line(line)
     workers = {"driver": report.run.driver, **{f"role {role}": name for role, name in report.run.roles.items()}}
     for what, name in workers.items():
         if name:
             screen.line(f"  {what}: {name}")
-    for bundle in story.context:
+    for bundle in details.context:
         scope = f", scope {bundle.scope}" if bundle.scope else ""
         files = shortened(", ".join(bundle.files), 200)
         screen.line(f"  context {bundle.bundle}{scope}, sha256 {bundle.sha256[:12]}: {files}")
-    for line in usage_lines(story.usage):
+    for line in usage_lines(details.usage):
         screen.line(f"  {line}")
-    screen.table((), [row for attempt in story.attempts for row in _attempt_rows(attempt)])
+    screen.table((), [row for attempt in details.attempts for row in _attempt_rows(attempt)])
     drafts_table(screen, report.drafts)
     for line in (*_attachment_rows(report), *_blocker_rows(report)):
         screen.line(line)
-    for attempt in story.attempts:
-        _tell_tools(screen, attempt)
-    _tell_gates(screen, report.run.gates)
-    _tell_people(screen, story, now)
-    _tell_manifest(screen, story.manifest)
-    if story.checkpoints is not None:
+    for attempt in details.attempts:
+        _render_tools(screen, attempt)
+    _render_gates(screen, report.run.gates)
+    _render_people(screen, details, now)
+    _render_manifest(screen, details.manifest)
+    if details.checkpoints is not None:
         from wfe_mcp.views.checkpoints import checkpoints_words
 
-        screen.line(checkpoints_words(story.checkpoints, str(answer.run)))
+        screen.line(checkpoints_words(details.checkpoints, str(answer.run)))
     outputs_lines(screen, report.run.outputs, str(answer.run))
     unusual(screen, answer)
     screen.next(*next_lines(answer))
@@ -256,7 +256,7 @@ def _blocker_rows(report: "ReportView") -> list[str]:
     return [f"  {blocker_line(each)}" for each in report.run.recoveries]
 
 
-def _tell_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
+def _render_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
     """How the gates differ from the template's; nothing for a run of an older version, which did not record it."""
     if gates == ():
         screen.line("Gates as in the template.")
@@ -266,17 +266,17 @@ def _tell_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
         screen.line(f"{mark} gate: {one.phase or 'every phase'}: {one.what}{place}", colour)
 
 
-def _tell_people(screen: Screen, story: "StoryView", now: "datetime") -> None:
-    """Open requests, and every decision with all that the person said: in no later attempt is it shown again."""
+def _render_people(screen: Screen, details: "DetailsView", now: "datetime") -> None:
+    """Open requests, and every decision with its whole comment: no later attempt shows it again."""
     from wfe_mcp.views.run_report import void_words
 
-    for one in story.requests:
+    for one in details.requests:
         if one.state == "open":
             screen.line(
                 f"{screen.time(one.asked_at, now)}: {one.phase} {one.sha256} was put to you; no decision yet",
                 "awaiting",
             )
-    for one in story.decisions:
+    for one in details.decisions:
         first, _, more = (one.comment or one.reason).strip().partition("\n")
         screen.line(
             f"{screen.time(one.at, now)}: {one.phase or 'run'} {one.decision} by {one.actor} ({one.channel}, assurance {one.assurance})"
@@ -288,7 +288,7 @@ def _tell_people(screen: Screen, story: "StoryView", now: "datetime") -> None:
             screen.line(indented(more.strip("\n")))
 
 
-def _tell_manifest(screen: Screen, made: "JsonObject") -> None:
+def _render_manifest(screen: Screen, made: "JsonObject") -> None:
     score = made.get("score")
     agreed = (
         f"; {score['same_outputs']} of {plural(score['runs'], 'run')} with these inputs had these outputs"

@@ -87,7 +87,7 @@ def start(
         }
         _refuse_beside(given)
         answer = fork(invocation, origin, title, key=key, pin_fd=pin_fd)
-        invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
+        invocation.render(answer, lambda screen: _render(invocation, screen, answer))
         return
     answer = begin(
         invocation,
@@ -102,13 +102,13 @@ def start(
         pin_fd=pin_fd,
         **origins,
     )
-    invocation.render(answer, lambda screen: _tell(invocation, screen, answer))
+    invocation.render(answer, lambda screen: _render(invocation, screen, answer))
 
 
-def _tell(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
+def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
     from wfe_mcp.views.run_models import RunView
 
     record = invocation.record(answer.run)
@@ -118,7 +118,7 @@ def _tell(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     forked = answer.shown(RunView).forked_from
     how = f", forked from {forked.run} at event {forked.event}" if forked else ""
     screen.line(f'Started {record.id} "{record.title}" ({record.template} {record.template_version}{how}).', "bold")
-    found = standing_of(invocation.engine, answer.run)
+    found = overview_of(invocation.engine, answer.run)
     phases = {each["id"]: each for each in found.plan.definition.get("phases", [])}
     rows = [
         (path, found.loaded.state.current(path).status, _gates(phases.get(path, {})))

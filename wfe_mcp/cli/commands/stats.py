@@ -45,10 +45,10 @@ def stats(
     phases = figures.phases(invocation.engine, since=begun, everywhere=everywhere, template=kept, run=one)
     total = used.total
     spent = f"{plural(total.calls, 'model call')}, {dollars(total.cost_usd)}, {plural(total.tokens, 'token')}"
-    told = spent if total.calls else "no model calls"
+    summary = spent if total.calls else "no model calls"
 
-    def tell(screen: Screen) -> None:
-        screen.line(f"{told[0].upper()}{told[1:]}. Medians; 90th percentiles: --json", "bold")
+    def render(screen: Screen) -> None:
+        screen.line(f"{summary[0].upper()}{summary[1:]}. Medians; 90th percentiles: --json", "bold")
         for note in _notes(total):
             screen.line(f"! {note}", "yellow")
         rows = [_HEADER, *(_row(line) for line in phases)]
@@ -63,7 +63,7 @@ def stats(
             ]
             screen.table((by, "calls", "cost", "tokens"), rows)
 
-    invocation.answer(told, tell, run=one, view=figures.StatsView(usage=used, phases=phases))
+    invocation.answer(summary, render, run=one, view=figures.StatsView(usage=used, phases=phases))
 
 
 _WAITS: "dict[For, str]" = {

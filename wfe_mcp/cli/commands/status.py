@@ -14,11 +14,11 @@ Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, no
 
 def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
     """Show open runs and who acts next."""
-    from wfe_mcp.views.idle_status import quiet_status
+    from wfe_mcp.views.idle_status import idle_status
 
-    quiet = None if run else quiet_status(invocation.engine)
-    if quiet is not None:
-        invocation.render(quiet, lambda screen: _nothing_open(invocation, screen))
+    idle = None if run else idle_status(invocation.engine)
+    if idle is not None:
+        invocation.render(idle, lambda screen: _nothing_open(invocation, screen))
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.views import run_status
@@ -33,7 +33,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         shown = answer.view if isinstance(answer.view, RunView | RunList) else RunList(runs=())
         answer = answer.showing(replace(shown, page=page))
 
-    def show(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import decisions_table, render_status, runs_table
 
         record = invocation.record(answer.run)
@@ -51,7 +51,7 @@ def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
         if page:
             screen.line(f"Decision page: {page_at(invocation.engine, may_start=False, plain=False) or page}")
 
-    invocation.render(answer, show)
+    invocation.render(answer, render)
 
 
 def _nothing_open(invocation: Invocation, screen: Screen) -> None:

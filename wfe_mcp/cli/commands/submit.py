@@ -38,7 +38,7 @@ def submit(
     from wfe_mcp.views.run_models import SubmittedView
 
     engine, run = invocation.engine, invocation.at(run, phase)
-    found = answering.standing_of(engine, run).loaded
+    found = answering.overview_of(engine, run).loaded
     is_persons = phase in found.state.attempts and found.state.phase(PhasePath(phase)).kind == "human"
     by = invocation.person(pin_fd, f"submit {phase}") if is_persons or pin_fd is not None else invocation.by
     root = Path(found.record.worktree)

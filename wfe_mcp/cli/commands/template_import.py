@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wfe_mcp.cli.commands.import_work import Format, write_work
-from wfe_mcp.cli.commands.template_versions import tell_kept
+from wfe_mcp.cli.commands.template_versions import render_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
@@ -63,13 +63,13 @@ def import_file(
         write_plan(invocation, imported, path, to)
         return
     if isinstance(imported, ImportedSettings):
-        _tell_settings(invocation, imported)
+        _render_settings(invocation, imported)
         return
     definition = imported.definition | ({"version": version} if version else {})
     kept = keep_version(invocation.engine, definition, "imported")
     notes = {"not_carried": _views(imported.not_carried), "added": _views(imported.added)}
-    more = {"format": imported.format} | {key: told for key, told in notes.items() if told}
-    tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
+    more = {"format": imported.format} | {key: entries for key, entries in notes.items() if entries}
+    render_kept(invocation, kept, f"Stored {kept.name} {kept.version}, from {imported.format}.", more)
 
 
 def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, to: str) -> None:
@@ -95,7 +95,7 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
     summary = f"{plural(len(milestones), 'milestone')} with {plural(tasks, 'task')}, score {quality['score']}: {target}"
     data = {"format": imported.format, "schema": "milestone_plan@1", "path": str(target), "artifact": imported.plan}
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         for problem in quality["problems"]:
             screen.line(f"! line {problem['line']}: {problem['message']}", "yellow")
@@ -103,10 +103,10 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
         screen.line(f"Submit it where a phase takes milestone_plan@1: wfe-mcp submit RUN PHASE --path {target}")
 
-    invocation.answer(summary, tell, data=data | ({"not_carried": lost} if lost else {}))
+    invocation.answer(summary, render, data=data | ({"not_carried": lost} if lost else {}))
 
 
-def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None:
+def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> None:
     """Show the configuration; the user decides where it goes."""
     from wfe_mcp.views.template_import import start_command
 
@@ -120,7 +120,7 @@ def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None
     data: dict[str, Any] = {"format": imported.format, "settings": imported.settings(), "toml": toml}
     more = {"inputs": imported.inputs, "not_carried": lost}
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         screen.line(toml)
         if start:
@@ -128,7 +128,7 @@ def _tell_settings(invocation: Invocation, imported: "ImportedSettings") -> None
         for each in lost:
             screen.line(f"! not carried: {each['path']}: {each['message']}", "yellow")
 
-    invocation.answer(summary, tell, data=data | {key: value for key, value in more.items() if value})
+    invocation.answer(summary, render, data=data | {key: value for key, value in more.items() if value})
 
 
 def _what(imported: "ImportedSettings") -> str:

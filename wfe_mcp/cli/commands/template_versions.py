@@ -28,7 +28,7 @@ def clone(invocation: Invocation, name: TemplateName, new_name: NewName, version
     """Copy a template under a new name."""
     from wfe_mcp.engine.templates.versions import clone as copy
 
-    tell_kept(invocation, copy(invocation.engine, name, new_name, version), f"Copied {name} to {new_name}.")
+    render_kept(invocation, copy(invocation.engine, name, new_name, version), f"Copied {name} to {new_name}.")
 
 
 def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
@@ -43,7 +43,7 @@ def edit(invocation: Invocation, name: TemplateName, file: File = "") -> None:
     base = template_definition(invocation.engine, name)
     definition = load_definition(Path(file)) if file else _edited(base)
     kept = keep_edited(invocation.engine, base, definition)
-    tell_kept(invocation, kept, f"Stored {kept.name} {kept.version}; {base.version} is unchanged.")
+    render_kept(invocation, kept, f"Stored {kept.name} {kept.version}; {base.version} is unchanged.")
 
 
 def diff(invocation: Invocation, name: TemplateName, other: Other = "") -> None:
@@ -53,11 +53,11 @@ def diff(invocation: Invocation, name: TemplateName, other: Other = "") -> None:
 
     answer = authoring.diff(invocation.engine, invocation.by, name, other)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(answer.summary, "bold")
         render_changes(screen, answer.shown(authoring.TemplateDiff).changes, 300)
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def default(invocation: Invocation, name: TemplateName, pin_fd: PinFd = None) -> None:
@@ -69,10 +69,10 @@ def default(invocation: Invocation, name: TemplateName, pin_fd: PinFd = None) ->
 
     if "@" not in name:
         offer = make_default(invocation.engine, invocation.by, name)
-        _say(invocation, offer.name, f"{offer.name} is now the default.", "default")
+        _render_state(invocation, offer.name, f"{offer.name} is now the default.", "default")
         return
     offer = make_default(invocation.engine, invocation.person(pin_fd, f"make {name} the default"), name)
-    _say(invocation, name, f"{offer.name} is now the default, and starts version {offer.version}.", "default")
+    _render_state(invocation, name, f"{offer.name} is now the default, and starts version {offer.version}.", "default")
 
 
 def enable(invocation: Invocation, name: TemplateName) -> None:
@@ -80,7 +80,7 @@ def enable(invocation: Invocation, name: TemplateName) -> None:
     from wfe_mcp.engine.templates.versions import enable as put_in_use
 
     found = put_in_use(invocation.engine, invocation.by, name)
-    _say(invocation, found, f"Enabled {found}.", "enabled")
+    _render_state(invocation, found, f"Enabled {found}.", "enabled")
 
 
 def disable(invocation: Invocation, name: TemplateName) -> None:
@@ -91,7 +91,7 @@ def disable(invocation: Invocation, name: TemplateName) -> None:
     from wfe_mcp.engine.templates.versions import disable as put_out_of_use
 
     found = put_out_of_use(invocation.engine, invocation.by, name)
-    _say(invocation, found, f"Disabled {found}. To enable it: wfe-mcp templates enable {found}", "disabled")
+    _render_state(invocation, found, f"Disabled {found}. To enable it: wfe-mcp templates enable {found}", "disabled")
 
 
 def archive(invocation: Invocation, name: TemplateName) -> None:
@@ -102,17 +102,17 @@ def archive(invocation: Invocation, name: TemplateName) -> None:
     from wfe_mcp.engine.templates.versions import archive as put_away
 
     found = put_away(invocation.engine, invocation.by, name)
-    _say(invocation, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
+    _render_state(invocation, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
 
 
-def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
+def render_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: dict[str, Any] | None = None) -> None:
     """A stored version: what it needs, what is not supported yet, and that it needs trust."""
     from wfe_mcp.views.model import plain
     from wfe_mcp.views.templates import kept_view
 
     view = kept_view(kept)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary, "bold")
         needs = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in plain(view.requires).items() if names)
         if needs:
@@ -131,10 +131,10 @@ def tell_kept(invocation: Invocation, kept: "KeptVersion", summary: str, more: d
             screen.line(f"! .wfe/templates has another {kept.name}, which takes precedence.", "yellow")
         screen.next(f"wfe-mcp trust {kept.name}")
 
-    invocation.answer(summary, tell, data=plain(view) | (more or {}))
+    invocation.answer(summary, render, data=plain(view) | (more or {}))
 
 
-def _say(invocation: Invocation, name: str, summary: str, state: str) -> None:
+def _render_state(invocation: Invocation, name: str, summary: str, state: str) -> None:
 
     invocation.answer(summary, data={"template": name, "state": state})
 

@@ -35,7 +35,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
 
     answer = list_templates(invocation.engine, invocation.by, query, all_states=everything)
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         rows = [
             (
                 each.name,
@@ -52,7 +52,7 @@ def list_all(invocation: Invocation, query: Query = "", everything: Everything =
             header if marked else (*header[:3], header[4]), rows if marked else [(*row[:3], row[4]) for row in rows]
         )
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def show(invocation: Invocation, name: TemplateName) -> None:
@@ -68,14 +68,14 @@ def show(invocation: Invocation, name: TemplateName) -> None:
     rows = tuple(version_row(record) for record in versions(invocation.engine, view.template["name"]))
     answer = answer.showing(replace(view, versions=rows))
 
-    def tell(screen: Screen) -> None:
-        _tell(screen, view.template, view.source, view.state)
+    def render(screen: Screen) -> None:
+        _render(screen, view.template, view.source, view.state)
         screen.table(
             ("version", "sha256", "from", "kept", "made from"),
             [(row.version, row.sha256, row.source, row.kept_at, row.parent) for row in rows],
         )
 
-    invocation.render(answer, tell)
+    invocation.render(answer, render)
 
 
 def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) -> None:
@@ -94,9 +94,9 @@ def lint(invocation: Invocation, source: FileOrName, tools: AskTools = False) ->
     except Refused as refused:
         if refused.code != "invalid_template" or not refused.details:
             raise
-        _tell_faults(invocation, source, refused.details, (), {})
+        _render_faults(invocation, source, refused.details, (), {})
         return
-    _tell_faults(invocation, source, report.errors, report.warnings, requires_view(report.requires))
+    _render_faults(invocation, source, report.errors, report.warnings, requires_view(report.requires))
 
 
 def export(invocation: Invocation, name: TemplateName, target: Target = "") -> None:
@@ -142,7 +142,7 @@ def _with_tools(invocation: Invocation, names: "ProjectNames | None", needed: tu
     return replace(names, tools=tools)
 
 
-def _tell_faults(
+def _render_faults(
     invocation: Invocation, source: str, errors: "Sequence[Detail]", warnings: "Sequence[Detail]", requires: object
 ) -> None:
     invocation.exit_code = 1 if errors else 0
@@ -165,7 +165,7 @@ def _tell_faults(
         invocation.screen.line(f"  {each.path or '(whole)'}: {each.message}")
 
 
-def _tell(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:
+def _render(screen: Screen, definition: "JsonObject", source: str, state: str) -> None:
     where = f"{source}, {state}" if state else source
     screen.line(f"{definition['name']} {definition['version']} ({where}): {definition.get('title', '')}", "bold")
     if definition.get("description"):

@@ -47,12 +47,12 @@ def create(
     where = "every project" if everywhere else "this project"
     summary = f"Token {name} may {scope} in {where}{ends}. It is shown only now."
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.line(summary)
         screen.line(f"  {text}")
         screen.line("Send it as Authorization: Bearer TOKEN to http://localhost:PORT/api/v1 of wfe-mcp ui.")
 
-    invocation.answer(summary, tell, data=_row(made) | {"token": text})
+    invocation.answer(summary, render, data=_row(made) | {"token": text})
 
 
 def list_all(invocation: Invocation) -> None:
@@ -61,7 +61,7 @@ def list_all(invocation: Invocation) -> None:
 
     rows = [_row(each) for each in tokens(invocation.engine)]
 
-    def tell(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         screen.table(
             ("token", "scope", "project", "expires"),
             [(row["name"], row["scope"], row["project"] or "every project", row["expires_at"] or "-") for row in rows],
@@ -69,7 +69,7 @@ def list_all(invocation: Invocation) -> None:
         if not rows:
             screen.line("No tokens.")
 
-    invocation.answer(f"{len(rows)} tokens", tell, data={"tokens": rows})
+    invocation.answer(f"{len(rows)} tokens", render, data={"tokens": rows})
 
 
 def revoke(invocation: Invocation, name: Name) -> None:

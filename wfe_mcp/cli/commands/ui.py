@@ -48,19 +48,19 @@ def ui(
         gc.enable()  # main() turned it off; this process may now run for days
         with served(engine, port, on_demand=on_demand) as page:
             if isinstance(page, int):
-                _tell(invocation, address(page), link(engine, page), "is already running")
+                _render(invocation, address(page), link(engine, page), "is already running")
                 browse(invocation, link(engine, page), no_browser)
                 return
-            with stop_requested() as told:
+            with stop_requested() as signals:
                 # One link for each: a code counts once, and a person may open the printed one too.
-                _tell(invocation, page.url, link(engine, page.port), "is running; Ctrl-C stops it")
+                _render(invocation, page.url, link(engine, page.port), "is running; Ctrl-C stops it")
                 browse(invocation, link(engine, page.port), no_browser)
-                page.run_until(lambda: bool(told), idle_s)
+                page.run_until(lambda: bool(signals), idle_s)
     finally:
         engine.close()
 
 
-def _tell(invocation: Invocation, url: str, link: str, what: str) -> None:
+def _render(invocation: Invocation, url: str, link: str, what: str) -> None:
     """``url``: the address alone; ``link``: with the code that opens a session, once."""
     invocation.answer(f"{link} {what}.", data={"url": url, "link": link})
     invocation.screen.flush()

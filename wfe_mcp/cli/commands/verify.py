@@ -89,12 +89,12 @@ def verify(
         _change(event) | {"provider": event.name.partition(":")[2]} for event in found.settings if _is_key(event.name)
     ]
     count = f"{plural(len(found.runs), 'run')}, {plural(found.anchors, 'anchor')}"
-    told = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
+    summary = f"Verified {count}." if not problems else f"{plural(len(problems), 'difference')} from the log"
     error = None
     if problems:
         error = Refused(
             "conflict",
-            f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
+            f"{summary}: {problems[0]['where']}: {problems[0]['message']}.",
             "It was changed outside wfe-mcp; restore a backup, or find the cause.",
         )
     data: dict[str, Any] = {
@@ -111,8 +111,8 @@ def verify(
     data |= {"pruned": found.pruned} if found.pruned else {}
     data |= {"restores": [_restore(one) for one in found.set_backs]} if found.set_backs else {}
     invocation.answer(
-        told,
-        lambda screen: _show(screen, told, data),
+        summary,
+        lambda screen: _show(screen, summary, data),
         run=found.runs[0] if run and found.runs else None,
         error=error,
         data=data,
@@ -121,11 +121,11 @@ def verify(
 
 def _decisions(found: "Verified") -> dict[str, Any]:
     """How many decisions which key signed, and how many were made before signed decisions."""
-    said = found.decisions
-    signed = [{"key": key, "count": count} for key, count in sorted(said.signed.items())]
-    foreign = [{"key": key, "count": count} for key, count in sorted(said.foreign.items())]
-    told: dict[str, Any] = {"pinned": sorted(said.pinned), "signed": signed, "unsigned": said.unsigned}
-    return told | ({"imported": foreign} if foreign else {})
+    decisions = found.decisions
+    signed = [{"key": key, "count": count} for key, count in sorted(decisions.signed.items())]
+    foreign = [{"key": key, "count": count} for key, count in sorted(decisions.foreign.items())]
+    view: dict[str, Any] = {"pinned": sorted(decisions.pinned), "signed": signed, "unsigned": decisions.unsigned}
+    return view | ({"imported": foreign} if foreign else {})
 
 
 def _change(event: "SettingEvent") -> dict[str, Any]:
@@ -181,17 +181,17 @@ def _view(found: "Discrepancy") -> dict[str, Any]:
     return view | ({"since": found.since.isoformat(timespec="seconds")} if found.since else {})
 
 
-def _show_decisions(screen: Screen, said: dict[str, Any]) -> None:
-    for one in said["signed"]:
+def _show_decisions(screen: Screen, decisions: dict[str, Any]) -> None:
+    for one in decisions["signed"]:
         screen.line(f"Signed by {one['key']}: {plural(one['count'], 'decision')}")
-    for one in said.get("imported", ()):
+    for one in decisions.get("imported", ()):
         screen.line(f"Imported, signed by {one['key']}, which is not pinned here: {plural(one['count'], 'decision')}")
-    if said["unsigned"]:
-        screen.line(f"Unsigned (before signed decisions): {plural(said['unsigned'], 'event')}")
+    if decisions["unsigned"]:
+        screen.line(f"Unsigned (before signed decisions): {plural(decisions['unsigned'], 'event')}")
 
 
-def _show(screen: Screen, told: str, data: dict[str, Any]) -> None:
-    screen.line(told, "red" if data["problems"] else "green")
+def _show(screen: Screen, summary: str, data: dict[str, Any]) -> None:
+    screen.line(summary, "red" if data["problems"] else "green")
     for one in data["problems"]:
         since = f" (after {one['since']})" if "since" in one else ""
         screen.line(f"  {one.get('run', 'settings')}: {one['where']}: {one['message']}{since} [{one['code']}]", "red")

@@ -20,14 +20,14 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
         {"code": one.code} | ({"run": one.run} if one.run else {}) | {"where": one.where, "message": one.message}
         for one in found.findings
     ]
-    told = f"{plural(len(found.approvals), 'approval')} proven" + (
+    summary = f"{plural(len(found.approvals), 'approval')} proven" + (
         f", {plural(len(problems), 'problem')}" if problems else ""
     )
     error = None
     if problems:
         error = Refused(
             "conflict",
-            f"{told}: {problems[0]['where']}: {problems[0]['message']}.",
+            f"{summary}: {problems[0]['where']}: {problems[0]['message']}.",
             "Have it approved again, or restore what was approved.",
         )
     data: dict[str, Any] = {
@@ -37,7 +37,7 @@ def verify_approvals(invocation: Invocation, run: str, require: list[str], base:
     }
     data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
     data |= {"notes": list(found.notes)} if found.notes else {}
-    invocation.answer(told, lambda screen: _show(screen, told, data), error=error, data=data)
+    invocation.answer(summary, lambda screen: _show(screen, summary, data), error=error, data=data)
 
 
 def _view(one: "Proven") -> dict[str, Any]:
@@ -55,8 +55,8 @@ def _view(one: "Proven") -> dict[str, Any]:
     }
 
 
-def _show(screen: Screen, told: str, data: dict[str, Any]) -> None:
-    screen.line(told, "red" if data["problems"] else "green")
+def _show(screen: Screen, summary: str, data: dict[str, Any]) -> None:
+    screen.line(summary, "red" if data["problems"] else "green")
     for one in data["approvals"]:
         files = f": {', '.join(one['files'])}" if one["files"] else ""
         screen.line(f"  {one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}{files}")

@@ -25,20 +25,20 @@ def watch(invocation: Invocation, run: Run) -> None:
     follow(invocation, run, shows_all=False)
     answer = answers.status(invocation.engine, invocation.by, run, "brief" if invocation.screen.as_json else "full")
 
-    def show(screen: Screen) -> None:
+    def render(screen: Screen) -> None:
         from wfe_mcp.cli.terminal.render import render_status
 
         record = invocation.record(run)
         assert record is not None, "it has just been followed"
         render_status(screen, answer, record, invocation.engine.clock())
 
-    invocation.render(answer, show)
+    invocation.render(answer, render)
 
 
 def follow(
-    invocation: Invocation, run: str, *, shows_all: bool, is_told: Callable[[], bool] = lambda: False
+    invocation: Invocation, run: str, *, shows_all: bool, should_stop: Callable[[], bool] = lambda: False
 ) -> "Overview":
-    """Work on the run and show what happens, until it ends, needs the user, or ``is_told`` to stop.
+    """Work on the run and show what happens, until it ends, needs the user, or or ``should_stop``.
 
     ``shows_all``: from the run's first event on, else only what is new.
     """
@@ -51,24 +51,24 @@ def follow(
     began = engine.clock()
     with at_work(invocation) as wait:
         tend_open_runs(engine)
-        found = answering.standing_of(engine, run)
+        found = answering.overview_of(engine, run)
         record = found.loaded.record
         feed = Feed(engine, record.id, 0 if shows_all else record.last_seq, began)
-        while not is_told() and not _needs_the_user(invocation, found):
+        while not should_stop() and not _needs_the_user(invocation, found):
             _ask_by_hand(invocation, found, by_hand)
             with invocation.screen.busy(f"{record.title}: {found.loaded.state.status}"):
-                _until_changed(invocation, wait, is_told)
+                _until_changed(invocation, wait, should_stop)
             _show(invocation, feed.news())
-            found = answering.standing_of(engine, run)
+            found = answering.overview_of(engine, run)
     _show(invocation, feed.news())
     return found
 
 
-def _until_changed(invocation: Invocation, wait: Callable[[], bool], is_told: Callable[[], bool]) -> None:
+def _until_changed(invocation: Invocation, wait: Callable[[], bool], should_stop: Callable[[], bool]) -> None:
     """Wait for a write to the database, at most ten periods: a server may have ended."""
     seen = invocation.engine.store.data_version()
     for _ in range(_LOOKS):
-        if wait() or is_told() or invocation.engine.store.data_version() != seen:
+        if wait() or should_stop() or invocation.engine.store.data_version() != seen:
             return
 
 
@@ -120,5 +120,5 @@ def _show(invocation: Invocation, news: "list[Happening]") -> None:
             invocation.screen.line(event_line(one.event))
         else:
             phase = f"{one.phase}  " if one.phase else ""
-            invocation.screen.line(f"     {exact(one.at)}  {phase}{shortened(one.told, 200)}", "dim")
+            invocation.screen.line(f"     {exact(one.at)}  {phase}{shortened(one.text, 200)}", "dim")
     invocation.screen.flush()

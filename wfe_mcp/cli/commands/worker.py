@@ -33,9 +33,9 @@ def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere =
         queue_names(engine, kinds)
         gc.enable()  # main() turned it off; this process may now run for days
         whose = "all projects" if everywhere else str(engine.root)
-        with stop_requested() as told:
+        with stop_requested() as signals:
             invocation.screen.talk(f"Working for {whose}: {', '.join(kinds)}. Ctrl-C stops it.")
-            handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(told))
+            handed_back = Workers(engine, kinds, everywhere=everywhere).run_until(lambda: bool(signals))
     finally:
         engine.close()
     summary = f"Worker stopped; {plural(handed_back, 'unfinished job')} returned to the queue."

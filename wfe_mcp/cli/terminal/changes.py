@@ -24,14 +24,14 @@ def render_changes(
             screen.line(f"{before}~ {place}: moved from {one['moved']}", "yellow")
         if "diff" in one:
             screen.line(f"{before}~ {place}:", "yellow")
-            _tell_text(screen, one["diff"], before)
+            _render_text(screen, one["diff"], before)
         for sign, key, colour in _SIGNS:
             if key in one:
                 text = json.dumps(one[key], ensure_ascii=False)
                 screen.line(f"{before}{sign} {place}: {text if chars is None else shortened(text, chars)}", colour)
 
 
-def _tell_text(screen: "Screen", diff: str, before: str) -> None:
+def _render_text(screen: "Screen", diff: str, before: str) -> None:
     colours = {"-": "red", "+": "green", "@": "cyan"}
     for line in diff.split("\n"):
         screen.line(f"{before}    {line}", colours.get(line[:1], ""))

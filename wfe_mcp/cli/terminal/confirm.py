@@ -26,8 +26,8 @@ def typed(prompt: str) -> str:
     print(prompt, end="", file=sys.stderr, flush=True)
     # Standard input may be a pipe with other content.
     if sys.platform == "win32" or sys.stdin.isatty():
-        said = sys.stdin.readline()
+        line = sys.stdin.readline()
     else:
         with Path("/dev/tty").open(encoding="utf-8") as terminal:
-            said = terminal.readline()
-    return said.strip()
+            line = terminal.readline()
+    return line.strip()

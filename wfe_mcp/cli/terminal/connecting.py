@@ -209,11 +209,11 @@ def _is_connected(client: Client, places: Places) -> bool:
     return False
 
 
-def _picked(said: str, clients: Sequence[Client]) -> list[Client]:
+def _picked(answer: str, clients: Sequence[Client]) -> list[Client]:
     """The clients that an answer names: numbers, or ``a`` for all."""
-    if said.lower() in ("a", "all"):
+    if answer.lower() in ("a", "all"):
         return [*clients]
-    numbers = {int(each) for each in said.replace(",", " ").split() if each.isdecimal()}
+    numbers = {int(each) for each in answer.replace(",", " ").split() if each.isdecimal()}
     return [each for number, each in enumerate(clients, 1) if number in numbers]
 
 

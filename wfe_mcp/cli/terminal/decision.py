@@ -67,11 +67,11 @@ def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> N
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
     from wfe_mcp.views.approvals import open_approval, shown_sha256
     from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.envelopes import standing_of
+    from wfe_mcp.views.envelopes import overview_of
     from wfe_mcp.views.model import plain
 
     run = invocation.at(run, phase or None)
-    found = standing_of(invocation.engine, run)
+    found = overview_of(invocation.engine, run)
     names = [phase] if phase else [str(each.phase) for each in found.loaded.state.open_attempts]
     views = (open_approval(invocation.engine, found, name) for name in names)
     view = next((each for each in views if each is not None), None)

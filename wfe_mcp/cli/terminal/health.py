@@ -50,8 +50,8 @@ def _content(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
     faults = copies.faults_of(path, deep=deep)
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        told = f"damaged: {faults[0]}{more}. Restore a backup: wfe-mcp restore FILE"
-        yield HealthFinding("database content", "problem", told)
+        message = f"damaged: {faults[0]}{more}. Restore a backup: wfe-mcp restore FILE"
+        yield HealthFinding("database content", "problem", message)
     else:
         read = "read completely" if deep else "pages read; indexes and references too: wfe-mcp doctor --deep"
         yield HealthFinding("database content", "ok", f"no damage, {read}")
@@ -71,11 +71,11 @@ def _room(engine: Engine, *, deep: bool) -> Iterator[HealthFinding]:
         yield HealthFinding("database size", "note", f"write-ahead log of {size(log)}: wfe-mcp vacuum")
     free = shutil.disk_usage(path.parent).free
     if free < _FULL_BYTES:
-        told = f"full: {size(free)} free in {path.parent}. Free some space; old runs: wfe-mcp prune --dry-run"
-        yield HealthFinding("disk", "problem", told)
+        message = f"full: {size(free)} free in {path.parent}. Free some space; old runs: wfe-mcp prune --dry-run"
+        yield HealthFinding("disk", "problem", message)
     elif free < max(_NEARLY_FULL_BYTES, 2 * used):
-        told = f"nearly full: {size(free)} free in {path.parent}; old runs: wfe-mcp prune --dry-run"
-        yield HealthFinding("disk", "note", told)
+        message = f"nearly full: {size(free)} free in {path.parent}; old runs: wfe-mcp prune --dry-run"
+        yield HealthFinding("disk", "note", message)
     else:
         yield HealthFinding("disk", "ok", f"{size(free)} free in {path.parent}")
 
@@ -102,14 +102,14 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
             engine.project_id, status=MAY_BE_STALE, limit=1000, untouched_since=stale_before(engine), archived=False
         )
     if stale.runs:
-        told = f"{plural(len(stale.runs), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
-        yield HealthFinding("stale runs", "note", told)
+        message = f"{plural(len(stale.runs), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
+        yield HealthFinding("stale runs", "note", message)
     with engine.store.read() as tx:
         at_work = tx.list_runs(engine.project_id, status=[MAY_BE_STUCK], limit=1000, archived=False).runs
     stuck = stuck_of(engine, at_work) - {each.id for each in stale.runs}
     if stuck:
-        told = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
-        yield HealthFinding("stuck runs", "note", told)
+        message = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
+        yield HealthFinding("stuck runs", "note", message)
     if engine.settings().settings.retention.runs is not None:
         old = prunable(engine)
         if old:
@@ -130,8 +130,8 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
     owners = [parse_holder(job.lease_owner or "") for job in held]
     orphans = sum(1 for owner in owners if owner is not None and not is_alive(owner))
     if orphans:
-        told = f"{plural(orphans, 'job')} of dead processes; the next server takes over, or now: wfe-mcp worker, until Ctrl-C"
-        yield HealthFinding("jobs", "note", told)
+        message = f"{plural(orphans, 'job')} of dead processes; the next server takes over, or now: wfe-mcp worker, until Ctrl-C"
+        yield HealthFinding("jobs", "note", message)
 
 
 def _left(engine: Engine) -> Iterator[HealthFinding]:
@@ -152,14 +152,14 @@ def _left(engine: Engine) -> Iterator[HealthFinding]:
         yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")
     unknown = sorted(files - known.keys() - pruned)
     if unknown:
-        told = f"{plural(len(unknown), 'folder')} of no run in this database, the first: {engine.root / '.wfe' / 'runs' / unknown[0]}"
-        yield HealthFinding("files of runs", "note", f"{told}. Unless another database has them: rm -r")
+        message = f"{plural(len(unknown), 'folder')} of no run in this database, the first: {engine.root / '.wfe' / 'runs' / unknown[0]}"
+        yield HealthFinding("files of runs", "note", f"{message}. Unless another database has them: rm -r")
     foreign = sorted(refs - known.keys() - pruned)
     if foreign:
         first = f"{checkpoints.REFS}/{foreign[0]}"
-        told = f"{plural(len(foreign), 'run')} not in this database, the first: {first}"
+        message = f"{plural(len(foreign), 'run')} not in this database, the first: {first}"
         drop = f"git for-each-ref --format='delete %(refname)' {first} | git update-ref --stdin"
-        yield HealthFinding("checkpoints", "note", f"{told}. Unless another database has them: {drop}")
+        yield HealthFinding("checkpoints", "note", f"{message}. Unless another database has them: {drop}")
     left = [*_old(engine.store.path.parent, ".*.new*"), *_old(engine.store.path.parent / "backups", ".*.new*")]
     left += [each for form in ("stage-*", ".wfe-new-*") for each in _old(engine.root / ".wfe", form)]
     if left:

@@ -145,12 +145,12 @@ class Invocation:
         from wfe_mcp.cli.terminal.render import run_is
         from wfe_mcp.core.model import By
         from wfe_mcp.core.paths import PhasePath
-        from wfe_mcp.views.envelopes import standing_of
+        from wfe_mcp.views.envelopes import overview_of
         from wfe_mcp.views.run_models import RunOutcome, RunView
         from wfe_mcp.views.run_status import status
 
         assert self.run is not None, "the command has named its run"
-        answer, found = status(self.engine, By(), self.run), standing_of(self.engine, self.run).loaded
+        answer, found = status(self.engine, By(), self.run), overview_of(self.engine, self.run).loaded
         summary = f'{what}. "{found.record.title}" {run_is(answer)}.'
         answer = replace(answer.showing(RunOutcome(run=answer.shown(RunView), more=data or {})), summary=summary)
         if phase is not None:
@@ -232,9 +232,9 @@ def command(function: Callable[Concatenate[Invocation, ...], None]) -> Callable[
             raise
         except Exception as error:
             log.exception("%s failed", context.command_path)
-            said = without_hidden(f"{type(error).__name__}: {error}")
+            message = without_hidden(f"{type(error).__name__}: {error}")
             invocation.refuse(
-                Refused("internal", said, "This is a bug in wfe-mcp; please report it with the traceback above.")
+                Refused("internal", message, "This is a bug in wfe-mcp; please report it with the traceback above.")
             )
         finally:
             invocation.close()

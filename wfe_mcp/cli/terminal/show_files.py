@@ -28,7 +28,7 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
         record = engine.load(tx, run).record
         taken = checkpoint_before(tx, record.id, event_named(tx, record, at or str(record.last_seq)))
     root, commit = Path(record.worktree), str(taken.payload["commit"])
-    told: dict[str, Any] = {
+    data: dict[str, Any] = {
         "checkpoint": f"cp-{taken.seq}",
         "commit": commit,
         "at": taken.at.isoformat(timespec="seconds"),
@@ -45,25 +45,25 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
     if file:
         text = checkpoints.content(root, commit, file).decode(errors="replace")
         invocation.render(
-            Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=told | {"path": file, "content": text}),
+            Envelope(True, run=run, summary=f"{file} at cp-{taken.seq}", data=data | {"path": file, "content": text}),
             lambda screen: screen.line(text.removesuffix("\n")),
         )
         return
     if to:
         left_out = _write(root, commit, there, Path(to))
-        told |= {"to": to} | ({"left_out": left_out} if left_out else {})
+        data |= {"to": to} | ({"left_out": left_out} if left_out else {})
     left, count = not_kept(root, commit), int(taken.payload["skipped"])
-    told |= {"not_kept": left} if left else {}
+    data |= {"not_kept": left} if left else {}
     summary = f"{plural(len(there), 'file')} at cp-{taken.seq}" + (f", written to {to}" if to else "")
 
-    def tell(screen: "Screen") -> None:
+    def render(screen: "Screen") -> None:
         screen.line(summary, "bold")
-        for path in told.get("left_out", there):
+        for path in data.get("left_out", there):
             screen.line(f"  {path}" + (" (a link or another repository: not written)" if to else ""))
         if left:
             screen.line(not_kept_words(left, count), "yellow")
 
-    invocation.render(Envelope(True, run=run, summary=summary, data=told | {"files": list(there)}), tell)
+    invocation.render(Envelope(True, run=run, summary=summary, data=data | {"files": list(there)}), render)
 
 
 def _write(root: Path, commit: str, there: dict[str, str], folder: Path) -> list[str]:

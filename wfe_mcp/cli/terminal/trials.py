@@ -31,10 +31,10 @@ def trials_of(engine: Engine, screen: Screen, checks: Sequence[FoundCheck], *, y
     if skip:
         return _shown(screen, not_tried(checks))
     limits = f"at most {duration(CHECK_LIMIT_S)} each and {duration(ALL_LIMIT_S)} in all"
-    say = screen.talk if screen.as_json else screen.line
-    say(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits}:")
+    write = screen.talk if screen.as_json else screen.line
+    write(f"Found {plural(len(checks), 'check')}. A trial runs code of this project once, {limits}:")
     for check in checks:
-        say(f"  {check.name}: {_command(check)}")
+        write(f"  {check.name}: {_command(check)}")
     screen.flush()  # nothing runs that is not on the screen
     if not yes and not agreed("Try them?"):
         return _shown(screen, not_tried(checks))

@@ -32,9 +32,9 @@ def main() -> None:
     env = dict(os.environ)
     try:
         client = sys.argv[1] if len(sys.argv) > 1 else ""
-        told = answer(client, sys.stdin.buffer.read().decode("utf-8", "replace"), env)
-        if told:
-            sys.stdout.write(told)
+        reply = answer(client, sys.stdin.buffer.read().decode("utf-8", "replace"), env)
+        if reply:
+            sys.stdout.write(reply)
             sys.stdout.flush()
     except BaseException as fault:
         _log(env, f"{type(fault).__name__}: {fault}")
@@ -118,7 +118,7 @@ def _place(cwd: str, top: str, file: str, env: "dict[str, str]") -> "Any":
 
 
 def _record(client: str, name: str, event: "dict[str, Any]", text: str, works: "list[Work]", folder: str) -> None:
-    """One file per call, complete when its name ends in ``.json``: nothing is torn, whoever is killed."""
+    """One file per call, complete when its name ends in ``.json``: a killed process leaves no partial one."""
     from .rules import is_ours
 
     running = [each for each in works if each.status == "running"]

@@ -1,4 +1,4 @@
-"""What the client may do while a run is open, and what it is told.
+"""What the client may do while a run is open, and the messages that it gets.
 
 1. A person's decisions, and the files that hold them, are out of reach of the client's shell.
 2. Without a running phase the project is not changed.
@@ -91,14 +91,14 @@ def _lifting(works: "list[Work]") -> str:
 def _command(given: "dict[str, Any]") -> str:
     """The text of a shell call, in each client's form."""
     for name in ("command", "cmd", "chars", "input"):
-        told: Any = given.get(name)
-        if isinstance(told, list):
-            words = [str(each) for each in told]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        value: Any = given.get(name)
+        if isinstance(value, list):
+            words = [str(each) for each in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
             if len(words) > 2 and words[1] in ("-c", "-lc"):
                 return words[2]
             return " ".join("'" + each.replace("'", "'\\''") + "'" for each in words)
-        if isinstance(told, str):
-            return told
+        if isinstance(value, str):
+            return value
     return ""
 
 

@@ -12,7 +12,7 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.runs.overview import Overview
 from wfe_mcp.views.board import BoardView, board
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 
 router = APIRouter(tags=["runs"])
 
@@ -29,5 +29,5 @@ def show_board(caller: Reads, template: str, project: str = "") -> JSONResponse:
     found = list[Overview]()
     for run in page.runs:
         with suppress(Refused):  # it was removed meanwhile, or its folder is gone
-            found.append(standing_of(caller.engine(run.project_id), run.id))
+            found.append(overview_of(caller.engine(run.project_id), run.id))
     return shown(f"{template}: {plural(len(found), 'run')}", board(template, found))

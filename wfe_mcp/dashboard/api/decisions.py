@@ -120,8 +120,8 @@ def reject_request(caller: Reads, request: str, body: Sending) -> JSONResponse:
 
     def give(view: DecisionView, engine: Engine, by: Person) -> None:
         comments = [LineComment(each.file, each.line, each.text, each.side) for each in body.comments]
-        said, shown = rejection(view.shown, body.feedback, comments), view.shown_sha256
-        record_answer(engine, by, view.request, "reject", said, sha256=body.sha256, shown=shown, to=body.to)
+        feedback, shown = rejection(view.shown, body.feedback, comments), view.shown_sha256
+        record_answer(engine, by, view.request, "reject", feedback, sha256=body.sha256, shown=shown, to=body.to)
 
     return _decided(caller, request, body, "Reject", give)
 
@@ -181,11 +181,11 @@ def _refused(caller: Caller, engine: Engine, view: DecisionView, refused: Refuse
     answer = refusal(engine, refused, view.request.run_id, view.request.phase)
     if refused.code == "stale_revision":
         changed = files_now(engine, view.request.run_id, view.request.phase).changed
-        told = cast("list[str]", refused.data.get("changed") or list(changed or ()))
+        changed_files = cast("list[str]", refused.data.get("changed") or list(changed or ()))
         caller.access.engines_of(caller.token).judge_again(view.request.id)
         now, _ = _found(caller, view.request.id)
         data: dict[str, Any] = plain(_data(now))
-        answer.data.update({"decision": data, "newer": now.newer or "", "changed": told})
+        answer.data.update({"decision": data, "newer": now.newer or "", "changed": changed_files})
     return reply(answer)
 
 

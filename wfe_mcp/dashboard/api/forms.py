@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import edit as edits
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.run_models import SubmittedView
 from wfe_mcp.views.submission_form import FormView, submission_form
 from wfe_mcp.views.tool_answers import submitted
@@ -36,7 +36,7 @@ class EditedArtifact(Body):
 def show_form(caller: Reads, run: str, phase: str) -> JSONResponse:
     """What a person may submit for a phase: its schema, what is there already, and what is wrong with it."""
     engine = caller.engine_of(run)
-    view = submission_form(engine, standing_of(engine, run), phase)
+    view = submission_form(engine, overview_of(engine, run), phase)
     return shown(f"{phase}: {view.how or view.why}", view)
 
 

@@ -8,8 +8,8 @@ from wfe_mcp.dashboard.api.access import Reads
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
 from wfe_mcp.views.checkpoints import CheckpointList
-from wfe_mcp.views.envelopes import standing_of
-from wfe_mcp.views.rollback import checkpoints_told
+from wfe_mcp.views.envelopes import overview_of
+from wfe_mcp.views.rollback import checkpoint_list
 from wfe_mcp.views.run_graph import GraphView, LineageView, TimelineView, graph_view, lineage_view, timeline_view
 
 router = APIRouter(tags=["runs"])
@@ -19,7 +19,7 @@ router = APIRouter(tags=["runs"])
 def show_graph(caller: Reads, run: str) -> JSONResponse:
     """The phases of a run with what each needs, its gates in order, its state, tokens, cost and model."""
     engine = caller.engine_of(run)
-    view = graph_view(engine, standing_of(engine, run))
+    view = graph_view(engine, overview_of(engine, run))
     return shown(plural(len(view.nodes), "phase"), view)
 
 
@@ -27,18 +27,18 @@ def show_graph(caller: Reads, run: str) -> JSONResponse:
 def show_timeline(caller: Reads, run: str) -> JSONResponse:
     """What the time of a run went to: work apart from waiting, phase by phase."""
     engine = caller.engine_of(run)
-    view = timeline_view(engine, standing_of(engine, run))
+    view = timeline_view(engine, overview_of(engine, run))
     return shown(plural(len(view.tasks), "task"), view)
 
 
 @router.get("/runs/{run}/attempts", response_model=answer_of(LineageView))
 def list_attempts(caller: Reads, run: str) -> JSONResponse:
     """Every attempt of a run, superseded ones too."""
-    view = lineage_view(standing_of(caller.engine_of(run), run))
+    view = lineage_view(overview_of(caller.engine_of(run), run))
     return shown(plural(len(view.attempts), "attempt"), view)
 
 
 @router.get("/runs/{run}/checkpoints", response_model=answer_of(CheckpointList))
 def list_checkpoints(caller: Reads, run: str) -> JSONResponse:
     """The checkpoints of a run, newest first."""
-    return reply(checkpoints_told(caller.engine_of(run), run))
+    return reply(checkpoint_list(caller.engine_of(run), run))

@@ -14,7 +14,7 @@ from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.views.activity import ProjectList, ProjectView, project_row, project_view
 from wfe_mcp.views.artifact_page import ArtifactPage, artifact_page
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.find import FoundView, found
 from wfe_mcp.views.project import ProjectContents
 from wfe_mcp.views.project import project_view as contents
@@ -61,7 +61,7 @@ def show_artifact(
 ) -> JSONResponse:
     """A whole artifact: its fields, as Markdown, JSON and text, its schema, and every other revision of the phase."""
     engine = caller.engine_of(run)
-    view = artifact_page(engine, standing_of(engine, run), phase, revision)
+    view = artifact_page(engine, overview_of(engine, run), phase, revision)
     return shown(f"{view.head.artifact}, revision {view.head.revision}", view)
 
 

@@ -20,7 +20,7 @@ from wfe_mcp.dashboard.api.access import Caller, Manages, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
-from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_standings, queues_now
+from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.runs.activity import Activity
@@ -55,7 +55,7 @@ def show_queue(
 ) -> JSONResponse:
     """The queues of a project and its jobs, newest first."""
     engine = caller.engine_of(run) if run else caller.engine(project)
-    found = job_standings(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
+    found = job_overviews(engine, kinds=QUEUES, statuses=status or (), run=run, limit=limit)
     view = QueueState(jobs=job_rows(engine, found), queues=tuple(map(queue_view, queues_now(engine))))
     return shown(plural(len(found), "job"), view)
 

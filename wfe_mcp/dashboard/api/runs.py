@@ -29,7 +29,7 @@ from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.views.artifacts import ClaimView
 from wfe_mcp.views.context_pack import ContextPack, context_pack
 from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import envelope_of, refusal, standing_of
+from wfe_mcp.views.envelopes import envelope_of, overview_of, refusal
 from wfe_mcp.views.run_models import RollbackView, RunList, RunView, SubmittedView
 from wfe_mcp.views.runs import event_view, run_row
 
@@ -278,7 +278,7 @@ def roll_back(caller: Works, run: str, body: RollBack) -> JSONResponse:
 
 def _context(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
     del by
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     pack = context_pack(engine, found, phase, whole=True)
     return envelope_of(found, f"Context of {pack.duty.phase}", pack)
 
@@ -287,7 +287,7 @@ def _waiting_on(caller: Caller, run: RunRecord) -> str:
     if run.status in _OVER:
         return "none"
     with suppress(Refused):  # it was removed meanwhile, or its folder is gone
-        return standing_of(caller.engine(run.project_id), run.id).waiting_on
+        return overview_of(caller.engine(run.project_id), run.id).waiting_on
     return ""
 
 

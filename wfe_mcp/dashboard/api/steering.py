@@ -18,7 +18,7 @@ from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.views import rollback as history
 from wfe_mcp.views import steering
 from wfe_mcp.views.comparison import comparison
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.run_models import RollbackPreview, RollbackView, RunView
 from wfe_mcp.views.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
 
@@ -110,7 +110,7 @@ def compare_runs(caller: Reads, left: str, right: str) -> JSONResponse:
         raise Refused(
             "bad_argument", f"{left} and {right} are runs of different projects.", "Compare two of one project."
         )
-    view = comparison(one, standing_of(one, left), standing_of(one, right))
+    view = comparison(one, overview_of(one, left), overview_of(one, right))
     unlike = sum(not each.same for each in view.phases)
     return shown(f"{unlike} of {plural(len(view.phases), 'phase')} differ", view)
 

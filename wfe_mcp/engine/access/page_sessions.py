@@ -10,7 +10,7 @@ Rules:
 2. A code counts once, at the page whose key signed it, for ``CODE_S``. When that page ends, its codes end.
 3. The database keeps the sha256 of a token, as for tokens of programs (``tokens.py``); a session survives a page that was
    killed, for ``SESSION_S``.
-4. A session belongs to the user's browser and proves nobody: what only a person decides needs the PIN or a passkey.
+4. A session belongs to the user's browser and proves no identity: what only a person decides needs the PIN or a passkey.
 5. A code in the answer of a tool is read by an agent first: its session only looks, until the PIN is typed into it once.
 """
 
@@ -81,8 +81,8 @@ def fresh_code(engine: Engine, port: int, scope: Scope = "manage") -> str:
         key = _file(engine, port).read_bytes()
     except OSError:
         return ""
-    said = f"{int(engine.clock().timestamp()) + CODE_S}.{scope}.{secrets.token_urlsafe(_NONCE_BYTES)}"
-    return f"{said}.{_signed(key, said)}"
+    payload = f"{int(engine.clock().timestamp()) + CODE_S}.{scope}.{secrets.token_urlsafe(_NONCE_BYTES)}"
+    return f"{payload}.{_signed(key, payload)}"
 
 
 class Codes:
@@ -95,19 +95,19 @@ class Codes:
 
     def take(self, code: str, now: datetime) -> Scope:
         """Use ``code``; the scope of its session. Refuses ``unauthorized``: unknown, of another page, too old, or used before."""
-        said, _, signature = code.rpartition(".")
-        until, _, rest = said.partition(".")
+        payload, _, signature = code.rpartition(".")
+        until, _, rest = payload.partition(".")
         at = int(now.timestamp())
-        is_ours = hmac.compare_digest(_signed(self._key, said).encode(), signature.encode(errors="replace"))
+        is_ours = hmac.compare_digest(_signed(self._key, payload).encode(), signature.encode(errors="replace"))
         with self._lock:
             self._used = {each: end for each, end in self._used.items() if end > at}
-            if not is_ours or int(until) <= at or said in self._used:
+            if not is_ours or int(until) <= at or payload in self._used:
                 raise Refused(
                     "unauthorized",
                     f"This link was used before, is older than {CODE_S} seconds, or belongs to another page.",
                     "Open a new one: wfe-mcp ui, or wfe-mcp status where a page runs",
                 )
-            self._used[said] = int(until)
+            self._used[payload] = int(until)
         return _scope(rest.partition(".")[0])
 
 
@@ -175,18 +175,18 @@ def sender(user: str) -> By:
     return By(user, Channel.DASHBOARD, Assurance.AGENT)
 
 
-def _scope(said: str) -> Scope:
+def _scope(name: str) -> Scope:
     """``manage`` or ``read``; a session of an earlier version, which says nothing, only looks."""
-    return "manage" if said == "manage" else "read"
+    return "manage" if name == "manage" else "read"
 
 
 def _times(value: str) -> tuple[datetime, datetime]:
-    said = json.loads(value)
-    return datetime.fromisoformat(said["created_at"]), datetime.fromisoformat(said["expires_at"])
+    stored = json.loads(value)
+    return datetime.fromisoformat(stored["created_at"]), datetime.fromisoformat(stored["expires_at"])
 
 
-def _signed(key: bytes, said: str) -> str:
-    return hmac.new(key, said.encode(errors="replace"), sha256).hexdigest()
+def _signed(key: bytes, payload: str) -> str:
+    return hmac.new(key, payload.encode(errors="replace"), sha256).hexdigest()
 
 
 def _file(engine: Engine, port: int) -> Path:

@@ -7,7 +7,7 @@
 Rules:
 1. A token is shown once, when it is made. The database keeps its sha256: the token has 256 random bits, so no salt and no
    slow hash are needed.
-2. Whoever has a token has the assurance of an agent, never that of a person, whatever its scope.
+2. The holder of a token has the assurance of an agent, never that of a person, whatever its scope.
 3. Making and revoking one are entries of the settings log, which ``verify`` checks.
 """
 
@@ -128,13 +128,13 @@ def _written(token: Token) -> str:
 
 
 def _read(name: str, value: str) -> Token:
-    said = json.loads(value)
-    ends = said["expires_at"]
+    stored = json.loads(value)
+    ends = stored["expires_at"]
     return Token(
         name,
-        said["scope"],
-        said["project"],
-        datetime.fromisoformat(said["created_at"]),
+        stored["scope"],
+        stored["project"],
+        datetime.fromisoformat(stored["created_at"]),
         None if ends is None else datetime.fromisoformat(ends),
-        said["sha256"],
+        stored["sha256"],
     )

@@ -199,11 +199,11 @@ def _question(current: RunChange, path: PhasePath) -> str:
 def _give_decision(
     current: RunChange, path: PhasePath, request: RequestRecord, comment: str, proof: Proof | None = None
 ) -> None:
-    said = _keep(current, proof)
+    proof_sha256 = _keep(current, proof)
     current.give(
-        c.Approve(phase=path, sha256=request.sha256, comment=comment, proof=said, by=current.by, at=current.at)
+        c.Approve(phase=path, sha256=request.sha256, comment=comment, proof=proof_sha256, by=current.by, at=current.at)
     )
-    _close(current, request, comment, said, approved=True)
+    _close(current, request, comment, proof_sha256, approved=True)
 
 
 def _code(engine: Engine, by: By, run_id: str) -> str:

@@ -146,12 +146,12 @@ def _detached(engine: Engine, database: Path, *, opened: bool) -> subprocess.Pop
     # Its working directory differs from ours: a relative path would name another file.
     env = engine.environment | {"WFE_DATABASE_URL": f"sqlite:///{database.as_posix()}"}
     if sys.platform == "win32":
-        quiet = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        detached = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
             # A client that keeps its servers in a job would end the page with them.
-            return _popen(argv, env, database.parent, flags=quiet | subprocess.CREATE_BREAKAWAY_FROM_JOB)
+            return _popen(argv, env, database.parent, flags=detached | subprocess.CREATE_BREAKAWAY_FROM_JOB)
         except PermissionError:
-            return _popen(argv, env, database.parent, flags=quiet)
+            return _popen(argv, env, database.parent, flags=detached)
     return _popen(argv, env, database.parent, flags=0)
 
 

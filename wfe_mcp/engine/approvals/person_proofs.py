@@ -19,7 +19,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Signature
 from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys
 from wfe_mcp.engine.approvals.proofs import proof_file
-from wfe_mcp.engine.approvals.statements import Said, read_statement
+from wfe_mcp.engine.approvals.statements import ParsedStatement, read_statement
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -43,32 +43,35 @@ def write_proofs(engine: Engine, loaded: LoadedRun) -> None:
         events = tx.events_of(loaded.record.id, "DecisionSigned")
     for event in events:
         signature = Signature(str(event.payload["statement"]), str(event.payload["signature"]))
-        said = read_statement(signature.statement)
-        if said is None or said.values["kind"] != "approve" or said.key not in pinned:
+        statement = read_statement(signature.statement)
+        if statement is None or statement.values["kind"] != "approve" or statement.key not in pinned:
             continue
-        file = file_of(said)
+        file = file_of(statement)
         if file is not None and read_if_there(root, file) is None:
-            write_atomic(root, file, text_of(said, signature.signature))
+            write_atomic(root, file, text_of(statement, signature.signature))
 
 
-def file_of(said: Said) -> str | None:
+def file_of(statement: ParsedStatement) -> str | None:
     """The path of its file in the project; None for a statement that approves nothing."""
     try:
-        decision = said.values["decision"][0]
+        decision = statement.values["decision"][0]
         return proof_file(
-            str(said.values["run"]), str(decision["phase"]), int(decision["attempt"]), str(said.values["request"]["id"])
+            str(statement.values["run"]),
+            str(decision["phase"]),
+            int(decision["attempt"]),
+            str(statement.values["request"]["id"]),
         )
     except (LookupError, TypeError, ValueError):
         return None
 
 
-def text_of(said: Said, signature: str) -> str:
+def text_of(statement: ParsedStatement, signature: str) -> str:
     """The one text of its file."""
-    document = {"format": FORMAT, "statement": said.values, "signature": signature}
+    document = {"format": FORMAT, "statement": statement.values, "signature": signature}
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def read_proof(value: object) -> tuple[Said, Signature] | None:
+def read_proof(value: object) -> tuple[ParsedStatement, Signature] | None:
     """The statement and signature in the JSON of a file; None for anything else."""
     if not isinstance(value, dict):
         return None
@@ -79,5 +82,5 @@ def read_proof(value: object) -> tuple[Said, Signature] | None:
         text = canonical_json(found["statement"])
     except ValueError:
         return None
-    said = read_statement(text)
-    return None if said is None else (said, Signature(text, str(found["signature"])))
+    statement = read_statement(text)
+    return None if statement is None else (statement, Signature(text, str(found["signature"])))

@@ -171,9 +171,9 @@ def begin_signing(engine: Engine, tx: Tx, by: Person, public_key: str) -> None:
 
     now = engine.clock()
     ends = {run: list(end) for run, end in tx.human_tails().items()}
-    told = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_tail())}
+    payload = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_tail())}
     tx.set_secret(PIN, canonical_json({"public_key": public_key, "key": keys.fingerprint(public_key)}), by, now)
-    tx.set_secret(BEGAN, canonical_json(told), by, now)
+    tx.set_secret(BEGAN, canonical_json(payload), by, now)
 
 
 def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel: Channel) -> Person:

@@ -100,8 +100,8 @@ class Proof(Strict):
     @property
     def file(self) -> str:
         """Its path in the project."""
-        said = self.statement
-        return proof_file(said.run, said.phase, said.attempt, said.request)
+        statement = self.statement
+        return proof_file(statement.run, statement.phase, statement.attempt, statement.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +197,12 @@ def kept(engine: Engine, proof: Proof) -> Generator[None]:
     """
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
-    said = proof.statement
-    if said.answer == "reject":  # a rejection is not merged: the database has it
+    statement = proof.statement
+    if statement.answer == "reject":  # a rejection is not merged: the database has it
         yield
         return
     with engine.store.read() as tx:
-        root = Path(engine.load(tx, said.run).record.worktree)
+        root = Path(engine.load(tx, statement.run).record.worktree)
     before = read_if_there(root, proof.file)
     write_atomic(root, proof.file, proof.text)
     try:

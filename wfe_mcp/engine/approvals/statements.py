@@ -7,7 +7,7 @@ Rules:
 1. A statement is canonical JSON with every key of ``FIELDS``. The signature is over its UTF-8 bytes.
 2. ``request`` names the log's position and hash before the decision, ``log`` those after it: the hash chain binds every
    event in between, so a statement proves nothing in another run, place or tree.
-3. CLI and page sign here alone: whoever unlocks the key is a ``Person``, and the store has them sign what they change.
+3. CLI and page sign here alone: the caller who unlocks the key is a ``Person``, and the store has them sign what they change.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Cha
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ParsedStatement:
     """A statement as read. ``values`` has every key of ``FIELDS``."""
 
     values: dict[str, Any]
@@ -93,25 +93,27 @@ class Said:
         return int(place["seq"]), str(place["hash"])
 
 
-def read_statement(text: str) -> Said | None:
+def read_statement(text: str) -> ParsedStatement | None:
     """The statement in ``text``; None for anything else."""
     try:
         found = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
         if canonical_json(found) != text or found.keys() != FIELDS.keys():
             return None
-        said = Said(found)
+        statement = ParsedStatement(found)
         is_typed = all(type(found[name]) is type(empty) for name, empty in FIELDS.items())
-        is_placed = all(said.position(name)[0] >= 0 for name in ("request", "log"))
+        is_placed = all(statement.position(name)[0] >= 0 for name in ("request", "log"))
         datetime.fromisoformat(str(found["time"]))
     except (Refused, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return said if is_typed and is_placed and found["format"] == FORMAT else None
+    return statement if is_typed and is_placed and found["format"] == FORMAT else None
 
 
-def signature_fault(said: Said, signature: Signature, public_key: str | None) -> str:
+def signature_fault(statement: ParsedStatement, signature: Signature, public_key: str | None) -> str:
     """Why the signature does not count; empty when it does. ``public_key``: of the pinned key with that fingerprint."""
     if public_key is None:
-        return f"the key {said.key[:16]} that signed it is not pinned"
-    if fingerprint(public_key) != said.key or not signature_holds(public_key, signature.signature, signature.statement):
-        return f"the signature is not by the key {said.key[:16]}"
+        return f"the key {statement.key[:16]} that signed it is not pinned"
+    if fingerprint(public_key) != statement.key or not signature_holds(
+        public_key, signature.signature, signature.statement
+    ):
+        return f"the signature is not by the key {statement.key[:16]}"
     return ""

@@ -46,10 +46,10 @@ class Bundle:
 
     def frozen(self) -> dict[str, Any]:
         """As the run keeps it: ``sha256`` names the document that holds ``parts``."""
-        told: dict[str, Any] = {"name": self.name, "sha256": sha256_of(self.parts)}
-        told |= {"scope": self.scope} if self.scope else {}
-        told |= {"rules": list(self.rules)} if self.rules else {}
-        return told | {"files": [part["path"] for part in self.parts]}
+        values: dict[str, Any] = {"name": self.name, "sha256": sha256_of(self.parts)}
+        values |= {"scope": self.scope} if self.scope else {}
+        values |= {"rules": list(self.rules)} if self.rules else {}
+        return values | {"files": [part["path"] for part in self.parts]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ class SeenBundle:
 
 def bundles_here(root: Path, configured: Mapping[str, ContextSettings]) -> Iterator[SeenBundle]:
     """Every bundle of configuration in each of its scopes."""
-    for name, told in sorted(configured.items()):
-        for scope in told.scope_names or ("",):
+    for name, bundle_settings in sorted(configured.items()):
+        for scope in bundle_settings.scope_names or ("",):
             try:
-                yield SeenBundle(name, scope, len(_put_together(root, name, scope, told).parts))
+                yield SeenBundle(name, scope, len(_put_together(root, name, scope, bundle_settings).parts))
             except Refused as refused:
                 yield SeenBundle(name, scope, 0, f"{refused.message} {refused.hint}")
 
@@ -88,11 +88,11 @@ def bundles_of(root: Path, plan: CompiledTemplate, settings: LoadedSettings, inp
     found: dict[tuple[str, str], Bundle] = {}
     for path in plan.phases:
         for ref in _refs(plan, PhasePath(path)):
-            told = _settings_of(ref, plan, settings)
-            if told is not None:
-                scope = _scope_of(ref, told, plan, inputs)
+            bundle_settings = _settings_of(ref, plan, settings)
+            if bundle_settings is not None:
+                scope = _scope_of(ref, bundle_settings, plan, inputs)
                 if (ref.bundle, scope) not in found:
-                    found[ref.bundle, scope] = _put_together(root, ref.bundle, scope, told)
+                    found[ref.bundle, scope] = _put_together(root, ref.bundle, scope, bundle_settings)
     return list(found.values())
 
 
@@ -153,11 +153,13 @@ def _settings_of(ref: BundleRef, plan: CompiledTemplate, settings: LoadedSetting
     )
 
 
-def _scope_of(ref: BundleRef, told: ContextSettings, plan: CompiledTemplate, inputs: Mapping[str, Any]) -> str:
+def _scope_of(
+    ref: BundleRef, bundle_settings: ContextSettings, plan: CompiledTemplate, inputs: Mapping[str, Any]
+) -> str:
     """The scope that ``ref`` asks for; empty where the bundle has none, or none is asked for."""
     from wfe_mcp.workflow.expressions import ExpressionError
 
-    if not told.scope_names:
+    if not bundle_settings.scope_names:
         return ""
     try:
         scope = _asked_scope(ref, plan, inputs)
@@ -167,10 +169,10 @@ def _scope_of(ref: BundleRef, told: ContextSettings, plan: CompiledTemplate, inp
             f"The scope of the context bundle {ref.bundle!r} does not follow from the inputs: {exc}.",
             "Give the inputs that it names.",
         ) from exc
-    if scope and scope not in told.scope_names:
+    if scope and scope not in bundle_settings.scope_names:
         raise Refused(
             "bad_argument",
-            f"The context bundle {ref.bundle!r} has no scope {scope[:80]!r}; it has {', '.join(told.scope_names)}.",
+            f"The context bundle {ref.bundle!r} has no scope {scope[:80]!r}; it has {', '.join(bundle_settings.scope_names)}.",
             f"Give another input, or ask the user to add the scope to [context.{ref.bundle}] in .wfe/config.toml.",
         )
     return scope
@@ -192,9 +194,9 @@ def _frozen(change: RunChange, ref: BundleRef) -> dict[str, Any] | None:
 # -- building -------------------------------------------------------------------------------------------------------
 
 
-def _put_together(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
+def _put_together(root: Path, name: str, scope: str, bundle_settings: ContextSettings) -> Bundle:
     try:
-        return _bundle(root, name, scope, told)
+        return _bundle(root, name, scope, bundle_settings)
     except Refused as refused:
         kept: tuple[Code, ...] = ("path_outside_project", "too_large")
         code: Code = refused.code if refused.code in kept else "unavailable"
@@ -206,14 +208,14 @@ def _put_together(root: Path, name: str, scope: str, told: ContextSettings) -> B
         ) from refused
 
 
-def _bundle(root: Path, name: str, scope: str, told: ContextSettings) -> Bundle:
+def _bundle(root: Path, name: str, scope: str, bundle_settings: ContextSettings) -> Bundle:
     texts = _Texts(root)
-    parts: Parts = [{"path": path, "text": text} for path, text in texts.read(told.globs(scope))]
+    parts: Parts = [{"path": path, "text": text} for path, text in texts.read(bundle_settings.globs(scope))]
     rules: dict[str, str] = {}
     from wfe_mcp.workflow.rule_files import rules_of
 
-    for path, text in texts.read(told.rules):
-        chosen = [rule for rule in rules_of(path, text) if told.wants_rule(rule.id, scope)]
+    for path, text in texts.read(bundle_settings.rules):
+        chosen = [rule for rule in rules_of(path, text) if bundle_settings.wants_rule(rule.id, scope)]
         for rule in chosen:
             if rule.id in rules:
                 raise Refused("conflict", f"the rule {rule.id!r:.80} is defined in {rules[rule.id]} and in {path}.", "")

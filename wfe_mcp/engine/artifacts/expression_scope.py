@@ -60,8 +60,8 @@ def roots(
         "env": lambda: change.frozen.get("env", {}),
     }
     place = inside(attempt.phase, item, attempt.phase) if item else attempt.phase
-    told: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
-    return told | seen.items(place)
+    scope: dict[str, Any] = {name: read() if seen.names(name) else {} for name, read in values.items()}
+    return scope | seen.items(place)
 
 
 def inside_roots(change: RunChange, attempt: Attempt, text: str) -> dict[str, Any]:
@@ -204,8 +204,8 @@ class _Seen:
             known = self._state.loops[loop]
             value: object = None
             if known.items is not None:
-                told = self._turn.tx.document(known.items)[key]
-                index, value, count = told["index"], told["value"], len(known.keys)
+                entry = self._turn.tx.document(known.items)[key]
+                index, value, count = entry["index"], entry["value"], len(known.keys)
             else:  # passes of ``until``: how many there will be is not known, only how many there may be
                 index, count = known.keys.index(key), self._turn.plan.passes(loop)
             done = self._items_done(loop, index) if self._done else {}

@@ -57,6 +57,6 @@ def _line(finding: Mapping[str, Any]) -> str:
     title, advice = (" ".join(str(finding.get(key) or "").split()) for key in ("title", "recommendation"))
     file, number = finding.get("file") or "", finding.get("line") or 0
     where = f" {file}:{number}:" if file and number else f" {file}:" if file else ":"
-    said = f"{title.rstrip('.')}. {advice}" if advice else title
-    line = f"- {finding.get('severity') or 'note'}{where} {said}"
+    text = f"{title.rstrip('.')}. {advice}" if advice else title
+    line = f"- {finding.get('severity') or 'note'}{where} {text}"
     return line if len(line) <= _LINE_CHARS else f"{line[: _LINE_CHARS - 1]}…"

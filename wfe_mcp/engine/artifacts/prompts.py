@@ -5,8 +5,8 @@ the prompt. The same attempt always renders to the same bytes, because gates bef
 
 Where a person edited the prompt, or an earlier one was rejected, its text is stored as a document, and that is the prompt:
 
-    rendered ──► rejected ──► the next attempt: rendered, and what was said
-        ├──► edited by a person ──► rejected ──► the next attempt: as edited, and what was said since
+    rendered ──► rejected ──► the next attempt: rendered, with the feedback
+        ├──► edited by a person ──► rejected ──► the next attempt: as edited, with the feedback since
         └──► rejected by a reviewer who suggests another, where its gate has ``allow_rewrite`` ──► the suggestion
 
 A prompt that a person edited is not replaced by a suggestion.
@@ -42,7 +42,7 @@ MOST_PROMPT_CHARS = 300_000
 class StoredPrompt:
     """A prompt that is not the rendered one. ``edited``: by a person, in this attempt or an earlier one.
 
-    ``suggested_by``: the reviewer whose suggestion it is; empty where it is nobody's.
+    ``suggested_by``: the reviewer whose suggestion it is; empty where no reviewer suggested it.
     """
 
     text: str
@@ -67,14 +67,14 @@ def stored_prompt(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
 def prompt_for_gates(change: RunChange, attempt: Attempt) -> tuple[str, str | None]:
     """The prompt that the gates before work judge, and its document where it is not the rendered one.
 
-    A prompt that was rejected comes back with what was said about it, so that nobody is asked about the same text again.
+    A prompt that was rejected comes back with the feedback on it, so that no one judges the same text again.
     """
     before = _replaced_before(change, attempt)
     base = generated_prompt(change, attempt) if before is None else before[0].text
     notes = [note for note in _notes_on_prompt(change, attempt) if before is None or note.attempt >= before[1]]
-    said = [fenced_note(change, f"{note.source}, attempt {note.attempt}", note.message) for note in notes]
-    text = "\n\n".join([base, "# Said about this prompt before", *said]) if said else base
-    if before is None and not said:
+    messages = [fenced_note(change, f"{note.source}, attempt {note.attempt}", note.message) for note in notes]
+    text = "\n\n".join([base, "# Said about this prompt before", *messages]) if messages else base
+    if before is None and not messages:
         return text, None
     edited, by = (False, "") if before is None else (before[0].edited, before[0].suggested_by)
     return text, keep_prompt(change, text, edited=edited, suggested_by=by)
@@ -95,7 +95,7 @@ def prompt_fault(text: str, before: str) -> str | None:
         "holds a NUL character": "\0" in text,
         f"holds {new[0] if new else ''}, which is not filled in any more; write its value": bool(new),
     }
-    return next((told for told, holds in faults.items() if holds), None)
+    return next((message for message, holds in faults.items() if holds), None)
 
 
 def _replaced_before(change: RunChange, attempt: Attempt) -> tuple[StoredPrompt, int] | None:
@@ -120,7 +120,7 @@ def _suggestion(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
     if not is_rejected_prompt(change.state, attempt) or change.plan.phase(attempt.phase).kind == "steps":
         return None
     gates = change.plan.gates(attempt)
-    failed = (gates[said.gate] for said in attempt.verdicts if said.kind is VerdictKind.FAIL)
+    failed = (gates[verdict.gate] for verdict in attempt.verdicts if verdict.kind is VerdictKind.FAIL)
     reviewers = [name for gate in failed if gate.kind == "opinion" and gate.allow_rewrite for name in gate.reviewers]
     for opinion in reversed(change.tx.opinions(change.run.id, attempt.phase) if reviewers else []):
         is_of_gate = opinion.asked_by == "gate" and opinion.artifact_sha256 == attempt.sha256
@@ -132,7 +132,7 @@ def _suggestion(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
 
 
 def _notes_on_prompt(change: RunChange, attempt: Attempt) -> list[Feedback]:
-    """What was said about earlier prompts of the phase, also where it sent the run back to another phase."""
+    """The feedback on earlier prompts of the phase, also where it sent the run back to another phase."""
     tries = change.state.attempts[attempt.phase]
     others = (note for one in change.state.open_attempts if one.phase != attempt.phase for note in one.feedback)
     notes = {note.attempt: note for note in (*others, *attempt.feedback) if note.source == attempt.phase}
@@ -218,13 +218,13 @@ def fenced_feedback(change: RunChange, attempt: Attempt) -> list[dict[str, Any]]
         ]
     # The newest explains why this attempt is open; earlier ones are shortened.
     limits = [*[_REMINDER_CHARS] * (len(notes) - 1), _NEWEST_CHARS]
-    told = [
+    entries = [
         note | {"message": fenced_note(change, f"feedback of {note['from']}", note["message"], limit)}
         for note, limit in zip(notes, limits, strict=False)
     ]
     if notes:
-        told[-1] |= _commented(change, notes[-1])
-    return _with_findings(change, attempt, told)
+        entries[-1] |= _commented(change, notes[-1])
+    return _with_findings(change, attempt, entries)
 
 
 def _commented(change: RunChange, note: dict[str, Any]) -> dict[str, Any]:
@@ -233,25 +233,25 @@ def _commented(change: RunChange, note: dict[str, Any]) -> dict[str, Any]:
     if not comments:
         return {}
     label = f"feedback of {note['from']}"
-    told = [
+    entries = [
         {"file": each.file, "line": each.line, "side": each.side, "text": fenced_note(change, label, each.text)}
         for each in comments
     ]
-    return {"message": fenced_note(change, label, message), "comments": told}
+    return {"message": fenced_note(change, label, message), "comments": entries}
 
 
-def _with_findings(change: RunChange, attempt: Attempt, told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """``told`` with ``findings`` in the last note of each phase whose report has some."""
+def _with_findings(change: RunChange, attempt: Attempt, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``entries`` with ``findings`` in the last note of each phase whose report has some."""
     newest = {note.source: note for note in attempt.feedback}
     for source, note in newest.items():
         place = next(
-            (each for each in reversed(told) if (each["from"], each["attempt"]) == (source, note.attempt)), None
+            (each for each in reversed(entries) if (each["from"], each["attempt"]) == (source, note.attempt)), None
         )
         found = findings_of(change, note) if place is not None else []
         if place is not None and found:
             rest = f"read_artifact(run={change.run.id!r}, phase={str(source)!r}, pointer='/findings')"
             place["findings"] = fenced_note(change, f"findings of {source}", in_short(found, rest))
-    return told
+    return entries
 
 
 def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWEST_CHARS) -> str:

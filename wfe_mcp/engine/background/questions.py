@@ -86,7 +86,7 @@ class QuestionJobs:
         for connection in connections_of(self._engine, given["role"]):
             listener = Recording(self._engine, context, purpose=CallPurpose.QUESTION, role=given["role"])
             try:
-                said = answer(self._engine, context, connection, Question(given["question"]), listener)
+                reply = answer(self._engine, context, connection, Question(given["question"]), listener)
             except ProviderFault as raised:
                 if raised.kind == "stopped":
                     raise ChildStopped(context.stop.reason) from None
@@ -94,5 +94,5 @@ class QuestionJobs:
                     raise RetryLater(raised.message, raised.retry_after_s) from None
                 fault = f"{raised.message} {raised.hint}".strip()
                 continue
-            return Outcome({"text": said.text, "provider": connection.provider, "model": said.model})
+            return Outcome({"text": reply.text, "provider": connection.provider, "model": reply.model})
         raise Refused("conflict", fault, "Enqueue it again.")

@@ -52,7 +52,7 @@ _FRESH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class JobStanding:
+class JobOverview:
     """A job in its queue. ``position``: 1 is next. ``estimate_s``: seconds until done, from earlier jobs."""
 
     job: JobRecord
@@ -89,21 +89,21 @@ def queues_now(engine: Engine) -> list[QueueRecord]:
     return [each for each in named if each.waiting or each.running or each.average_run_s is not None]
 
 
-def job_standings(
+def job_overviews(
     engine: Engine, *, kinds: Sequence[str] = QUEUES, statuses: Sequence[JobStatus] = (), run: str = "", limit: int = 20
-) -> list[JobStanding]:
+) -> list[JobOverview]:
     """Jobs of this project, newest first."""
     with engine.store.read() as tx:
         run_id = tx.find_run(engine.project_id, run).id if run else None
         queues = queue_names(engine, kinds)
         found = tx.jobs(run_id, statuses=statuses, limit=limit, queues=queues)
-        return _standing(engine, tx, found)
+        return _overviews(engine, tx, found)
 
 
-def find_job(engine: Engine, job_id: str) -> JobStanding:
+def find_job(engine: Engine, job_id: str) -> JobOverview:
     """One job of this project, by its id or a unique prefix of it. Refuses ``bad_argument``."""
     with engine.store.read() as tx:
-        return _standing(engine, tx, [_job(engine, tx, job_id)])[0]
+        return _overviews(engine, tx, [_job(engine, tx, job_id)])[0]
 
 
 def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str = "") -> JobRecord:
@@ -111,7 +111,7 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
 
     ``gave_up`` records the effect on its attempt. Refuses finished jobs and those of rule 4.
     """
-    told = f"it was cancelled by {by.actor}" + (f": {reason}" if reason else "")
+    cancel_reason = f"it was cancelled by {by.actor}" + (f": {reason}" if reason else "")
     with engine.store.tx() as tx:
         job = _job(engine, tx, job_id)
         if job.status in _OVER:
@@ -126,9 +126,9 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
                 f"Job {job.id} ({job.kind}) maintains run {job.run_id} and cannot be cancelled; cancel the run.",
                 f"Cancel or pause the run: wfe-mcp cancel {job.run_id}",
             )
-        tx.request_cancel(job.id, reason=told)
+        tx.request_cancel(job.id, reason=cancel_reason)
         if job.status is JobStatus.QUEUED:
-            _tell(gave_up, tx, replace(job, cancel_requested=True, cancel_reason=told), told)
+            _record_effect(gave_up, tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)
         tx.after_commit(engine.wake)
         after = tx.job(job.id)
     assert after is not None, "it was there in this transaction"
@@ -142,9 +142,11 @@ def end_for_person(engine: Engine, tx: Tx, job: JobRecord, reason: str) -> None:
     path = PhasePath(job.phase)
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         if path in current.state.attempts and current.attempt(path).number == job.attempt:
-            told = f"The work of the server on {path!r} ended: {reason}."
+            message = f"The work of the server on {path!r} ended: {reason}."
             current.give(
-                c.FailAttempt(phase=path, attempt=job.attempt, reason=told, human_only=True, by=SYSTEM, at=current.at)
+                c.FailAttempt(
+                    phase=path, attempt=job.attempt, reason=message, human_only=True, by=SYSTEM, at=current.at
+                )
             )
 
 
@@ -176,11 +178,11 @@ def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
     raise Refused("bad_argument", f"This project has no job {job_id!r}.", "See: wfe-mcp jobs list")
 
 
-def _standing(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobStanding]:
+def _overviews(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobOverview]:
     now = engine.clock()
     queues = {each.queue: each for each in tx.queues(sorted({job.queue for job in jobs}))}
     limits = _limits(engine.settings(tx), engine.project_id).claims.queues
-    standings: list[JobStanding] = []
+    overviews: list[JobOverview] = []
     for job in jobs:
         position, usual = tx.position(job, now), queues[job.queue].average_run_s
         estimate = None
@@ -189,11 +191,11 @@ def _standing(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobStan
             estimate = usual * (-(-(position + queues[job.queue].running) // at_once))
         elif usual is not None and job.status is JobStatus.RUNNING and job.started_at is not None:
             estimate = max(0.0, usual - (now - job.started_at).total_seconds())
-        standings.append(JobStanding(job, position, None if estimate is None else round(estimate, 1)))
-    return standings
+        overviews.append(JobOverview(job, position, None if estimate is None else round(estimate, 1)))
+    return overviews
 
 
-def _tell(gave_up: GaveUp, tx: Tx, job: JobRecord, reason: str) -> None:
+def _record_effect(gave_up: GaveUp, tx: Tx, job: JobRecord, reason: str) -> None:
     try:
         gave_up(tx, job, reason)
     except Refused:

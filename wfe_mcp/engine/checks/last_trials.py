@@ -1,7 +1,7 @@
 """The last trial of each check: how it ended, when, and on which files; for ``doctor``, ``start`` and a fork.
 
-They are kept in ``.wfe/report-trials.json``, which git ignores. Whoever can write to the project can write there, so they
-only add to what is said: nothing passes, and no check is trusted, because of them.
+They are kept in ``.wfe/report-trials.json``, which git ignores. Whatever can write to the project can write there, so they
+only add to the message: nothing passes, and no check is trusted, because of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LastTrial:
         return self.outcome in WORKS
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """When and how it ended, in one line."""
         return f"tried {self.at[:16].replace('T', ' ')} UTC: {self.message or self.outcome.replace('_', ' ')}"
 

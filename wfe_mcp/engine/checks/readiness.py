@@ -88,7 +88,7 @@ def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mappin
             is_needed = f"so its gates cannot pass; the user fixes it with: {fix}"
             found.append(
                 f"check {name} is not configured, {is_needed if name in required else 'so its gates are skipped'}"
-                + (f" ({tried.told})" if tried is not None and not tried.works else "")
+                + (f" ({tried.summary})" if tried is not None and not tried.works else "")
             )
             continue
         check = FrozenCheck.model_validate(frozen[name])
@@ -96,7 +96,7 @@ def start_warnings(engine: Engine, definition: Mapping[str, Any], frozen: Mappin
             found.append(f"check {name} cannot start here, so its gates cannot pass: {fault}")
         elif (tried := last_trial(engine.root, name, check.argv)) is not None and not tried.works:
             found.append(
-                f"check {name} did not work here, so its gates may not pass; the user tries it again with: {INIT} ({tried.told})"
+                f"check {name} did not work here, so its gates may not pass; the user tries it again with: {INIT} ({tried.summary})"
             )
     return tuple(found)
 

@@ -158,10 +158,10 @@ def _placed(
     again, found = _tried(root, moved, environ, limit_s, "checkout")
     if found == counts:
         brought = f" that brings {', '.join(bring)}" if bring else ""
-        return replace(trial, check=moved, place=f"a checkout{brought}: the same {_told(counts)}")
+        return replace(trial, check=moved, place=f"a checkout{brought}: the same {_summary(counts)}")
     if found is None:
         return replace(trial, place=f"the worktree: in a checkout, {again.message}")
-    return replace(trial, place=f"the worktree: in a checkout {_told(found)}, here {_told(counts)}")
+    return replace(trial, place=f"the worktree: in a checkout {_summary(found)}, here {_summary(counts)}")
 
 
 def _no_checkout(tree: HashedTree, counts: _Counts | None, limit_s: float) -> str:
@@ -182,7 +182,7 @@ def _to_bring(root: Path, settings: CheckSettings, tree: HashedTree) -> list[str
     ]
 
 
-def _told(counts: _Counts | None) -> str:
+def _summary(counts: _Counts | None) -> str:
     code, passed, failed, skipped = counts or (0, 0, 0, 0)
     parts = [f"{passed} passed"] + [f"{failed} failed"] * bool(failed) + [f"{skipped} skipped"] * bool(skipped)
     return ", ".join(parts) + (f" (exit code {code})" if code else "")

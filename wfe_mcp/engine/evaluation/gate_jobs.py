@@ -102,7 +102,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
             tx.add_evidence(evidence)
             if evidence.kind == "opinion":
                 tx.keep_opinions(
-                    current.run.id, (said["id"] for said in evidence.data.get("opinions", ()) if "id" in said)
+                    current.run.id, (opinion["id"] for opinion in evidence.data.get("opinions", ()) if "id" in opinion)
                 )
         moved = attempt.tree is not None and judged.tree != attempt.tree
         waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
@@ -166,8 +166,10 @@ def _review(
     try:
         subject = about_gate(current, attempt, gate, values)
     except ExpressionError as exc:
-        told = undecided("opinion", f"The criteria could not be filled in: {exc}.", "ask the user to fix the template.")
-        return lambda _context: told
+        judgement = undecided(
+            "opinion", f"The criteria could not be filled in: {exc}.", "ask the user to fix the template."
+        )
+        return lambda _context: judgement
     schema = current.plan.schema_name(attempt.phase) if attempt.stage is Stage.AFTER and attempt.revision else ""
     compared = changes_of(current, attempt, schema) if schema else None
 
@@ -175,8 +177,8 @@ def _review(
         reviewers = reviewers_of(engine, roles, frozen, decides=True)
         untrusted = next((each for each in reviewers if each.needs_trust), None)
         if untrusted is not None:
-            told = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
-            return Judgement(VerdictKind.AWAITING, told.message, told.data, told.evidence_kind)
+            judgement = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
+            return Judgement(VerdictKind.AWAITING, judgement.message, judgement.data, judgement.evidence_kind)
         root = Path(run.worktree)
         changes = compared.text() if compared is not None else ""
         try:

@@ -86,7 +86,7 @@ def take_opinion(
 
     ``path``: the answer's file, relative to the run's folder; "" is the one that the question names. ``text``: the answer
     itself, in place of a file. ``shown``: the sha256 of the question that the person saw.
-    Refuses ``needs_human``, ``unknown_phase``, ``illegal_transition`` (nobody is waited for), ``bad_argument``
+    Refuses ``needs_human``, ``unknown_phase``, ``illegal_transition`` (no person is awaited), ``bad_argument``
     and ``invalid_artifact``.
     """
     from wfe_mcp.engine.evaluation.reactions import enqueue_gate

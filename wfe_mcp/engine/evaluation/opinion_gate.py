@@ -26,7 +26,7 @@ from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.reviews import question_sha256
 from wfe_mcp.engine.models.ask import answer
 from wfe_mcp.engine.models.gate_waits import AskedPerson
-from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, nobody_to_ask, with_warning
+from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, no_reviewer, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import ProviderFault
 from wfe_mcp.store.records.calls import CallPurpose
@@ -94,8 +94,8 @@ def reviewers_of(
                 refuse_unsigned(engine.settings(), role, frozen)
             found.append(Reviewer(reviewer, connections_of(engine, role, frozen=frozen, declared=True)))
         except Refused as refused:
-            told = f"{refused.message} {refused.hint}".strip()
-            found.append(Reviewer(reviewer, fault=told, needs_trust=refused.code == "needs_trust"))
+            fault = f"{refused.message} {refused.hint}".strip()
+            found.append(Reviewer(reviewer, fault=fault, needs_trust=refused.code == "needs_trust"))
     return found
 
 
@@ -108,7 +108,7 @@ def judge_by_opinions(
     there = [each for each in reviewers if each.connections]
     missing = [f"{each.name}: {each.fault}" for each in reviewers if not each.connections]
     if missing and not (there and gate.if_missing == "note"):
-        return nobody_to_ask(gate, missing)
+        return no_reviewer(gate, missing)
     if missing:  # only configured reviewers are asked
         gate = gate.model_copy(update={"quorum": min(gate.quorum, len(there))})
         return with_warning(_asked(engine, context, gate, there, about), missing)
@@ -201,9 +201,9 @@ def _ask(
 
     last: tuple[Reviewed, ProviderFault | None] | None = None
     for connection in reviewer.connections if with_fallbacks else reviewer.connections[:1]:
-        said = Reviewed(reviewer.name, connection.provider, _model(connection))
+        review = Reviewed(reviewer.name, connection.provider, _model(connection))
         if connection.kind == "manual" and about.root is not None:
-            return replace(said, fault="a person has not answered yet", is_waited_for=True), None
+            return replace(review, fault="a person has not answered yet", is_waited_for=True), None
         listener = Recording(engine, context, purpose=CallPurpose.OPINION, role=reviewer.name)
         try:
             given = answer(engine, context, connection, about.question, listener)
@@ -211,15 +211,15 @@ def _ask(
             if fault.kind == "stopped":
                 raise ChildStopped(context.stop.reason) from None
             if fault.kind == "unparsable":
-                return replace(said, opinion=_unreadable(fault.message)), None
-            last = replace(said, fault=fault.message), fault
+                return replace(review, opinion=_unreadable(fault.message)), None
+            last = replace(review, fault=fault.message), fault
             continue
-        said = replace(said, answered_by=given.model)
+        review = replace(review, answered_by=given.model)
         value, fault_found = _read(given)
         if fault_found:
-            return replace(said, opinion=_unreadable(fault_found)), None
+            return replace(review, opinion=_unreadable(fault_found)), None
         id_ = _keep(engine, reviewer, connection, about, value, given.model)
-        return replace(said, opinion=value, id=id_), None
+        return replace(review, opinion=value, id=id_), None
     assert last is not None, "a reviewer without connections is not asked"
     return last
 

@@ -51,10 +51,10 @@ class OpinionJobs:
         if passing and not is_last:
             after = [fault.retry_after_s for fault in passing if fault.retry_after_s is not None]
             raise RetryLater("; ".join(fault.message for fault in passing), max(after, default=None))
-        said = [
+        opinions = [
             {"reviewer": each.reviewer, "provider": each.provider, "model": each.model, "cached": each.cached}
             | ({"answered_by": each.answered_by} if each.answered_by else {})
             | ({"opinion": each.opinion} if each.opinion else {"fault": each.fault})
             for each in reviews
         ]
-        return Outcome({"opinions": said + unfilled})
+        return Outcome({"opinions": opinions + unfilled})

@@ -99,12 +99,12 @@ def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
     """The blocker that the accepted artifact of a phase of a recovery reports."""
     record = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
-    told: dict[str, Any] = json.loads(record.content)
+    report: dict[str, Any] = json.loads(record.content)
     kind, cause, step = (
-        str(told.get(key, "")) for key in ("class", "cause", "next_step")
+        str(report.get(key, "")) for key in ("class", "cause", "next_step")
     )  # a forced draft may lack any
-    fingerprint = str(told.get("fingerprint") or f"{kind}:{attempt.phase}")
-    human = told.get("human_required") is True
+    fingerprint = str(report.get("fingerprint") or f"{kind}:{attempt.phase}")
+    human = report.get("human_required") is True
     return BlockerFound(
         kind=kind,
         fingerprint=fingerprint,

@@ -93,8 +93,8 @@ def about_gate(change: RunChange, attempt: Attempt, gate: OpinionGate, values: d
     else:
         parts = [("What was asked", asked), *_handed_in(change, attempt), *_found_before(change, attempt)]
     if attempt.feedback:
-        told = "\n".join(f"{note.source}, attempt {note.attempt}: {note.message}" for note in attempt.feedback)
-        parts.append(("What was wrong with earlier attempts", told))
+        feedback = "\n".join(f"{note.source}, attempt {note.attempt}: {note.message}" for note in attempt.feedback)
+        parts.append(("What was wrong with earlier attempts", feedback))
     return Subject(criteria, tuple(parts), attempt.sha256 or "", change.run.id)
 
 

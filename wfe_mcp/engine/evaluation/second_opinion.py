@@ -7,7 +7,7 @@ Rules:
 2. An agent names configured roles only: the user decides which programs start and which models are paid for.
 3. By default one configured reviewer is asked, from another vendor than the calling client if possible.
 4. The same question about the same bytes is one job, also when the run has moved on. If a reviewer could not be asked,
-   that is the answer for ``STANDS_S``; later calls ask again, but only reviewers that have not answered.
+   that is the answer for ``FAILURE_VALID_S``; later calls ask again, but only reviewers that have not answered.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 JOB = "opinion"
 TRIES = 3
 """How often a provider that does not answer is asked, before its fallbacks."""
-STANDS_S = 30.0
+FAILURE_VALID_S = 30.0
 
 _ABOUT_NOTHING: dict[str, Any] = {"run": None, "phase": None, "attempt": None, "sha256": "", "parts": []}
 _VENDORS = (
@@ -83,7 +83,7 @@ def ask(
         for number in itertools.count(1):
             new = NewJob(JOB, queue, payload, run_id=about["run"], max_attempts=TRIES, dedupe_key=f"{key}:{number}")
             job = tx.job(tx.enqueue(new))
-            if job is not None and _stands(job, engine.clock()):
+            if job is not None and _is_current(job, engine.clock()):
                 return job.id
     raise AssertionError("the loop above has no end")
 
@@ -111,23 +111,23 @@ def _status(job: JobRecord) -> str:
 
     if job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return "waiting"
-    return "done" if any("opinion" in each for each in _said(job)) else "failed"
+    return "done" if any("opinion" in each for each in _opinions(job)) else "failed"
 
 
-def _stands(job: JobRecord, now: datetime) -> bool:
+def _is_current(job: JobRecord, now: datetime) -> bool:
     """True while the job's result, present or future, is the answer."""
-    if _status(job) == "waiting" or (_said(job) and all("opinion" in each for each in _said(job))):
+    if _status(job) == "waiting" or (_opinions(job) and all("opinion" in each for each in _opinions(job))):
         return True
-    return job.finished_at is not None and now < job.finished_at + timedelta(seconds=STANDS_S)
+    return job.finished_at is not None and now < job.finished_at + timedelta(seconds=FAILURE_VALID_S)
 
 
-def _said(job: JobRecord) -> list[dict[str, Any]]:
+def _opinions(job: JobRecord) -> list[dict[str, Any]]:
     return (job.result or {}).get("opinions", [])
 
 
 def _why_not(job: JobRecord) -> str:
     result = job.result or {}
-    faults = "; ".join(f"{each['reviewer']}: {each['fault']}" for each in _said(job))
+    faults = "; ".join(f"{each['reviewer']}: {each['fault']}" for each in _opinions(job))
     return faults or result.get("suspended") or job.error or f"its job was {job.status}"
 
 

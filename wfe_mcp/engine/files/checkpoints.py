@@ -254,18 +254,18 @@ def save(engine: Engine, record: RunRecord, why: Why) -> Saved:
 
 
 def note_taken(
-    current: RunChange, saved: Saved, why: Why, attempts: Sequence[Attempt | None] = (None,), told: str = ""
+    current: RunChange, saved: Saved, why: Why, attempts: Sequence[Attempt | None] = (None,), note: str = ""
 ) -> None:
     """Record the saved files as a checkpoint of the run, one for each of ``attempts``, in this change."""
     snapshot, fault = saved.snapshot, saved.fault
-    told = f"{told} ({fault})" if told and fault else told or fault
+    note = f"{note} ({fault})" if note and fault else note or fault
     for attempt in attempts:
         current.give(
             c.TakeCheckpoint(
                 why=why,
                 phase=attempt.phase if attempt else None,
                 attempt=attempt.number if attempt else 0,
-                note=told,
+                note=note,
                 commit=snapshot.commit if snapshot else None,
                 tree=snapshot.tree if snapshot else None,
                 skipped=len(snapshot.skipped) if snapshot else 0,

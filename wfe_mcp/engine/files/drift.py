@@ -80,13 +80,13 @@ def blocks(engine: Engine, tx: Tx, template: str) -> bool:
     An untrusted project may set ``block``, never ``warn``.
     """
     loaded = engine.settings(tx)
-    said = [each.on_mismatch(template) for each in (loaded.settings, loaded.pending) if each is not None]
-    return "block" in said
+    modes = [each.on_mismatch(template) for each in (loaded.settings, loaded.pending) if each is not None]
+    return "block" in modes
 
 
 def refuse_changed(current: RunChange, path: PhasePath) -> None:
     """Nothing new starts over a changed file. Refuses ``conflict`` with the file and its repair."""
-    found = _in_the_way(current)
+    found = _blocking_file(current)
     if found is not None:
         raise Refused(
             "conflict",
@@ -99,7 +99,7 @@ def refuse_changed(current: RunChange, path: PhasePath) -> None:
 
 def kept_back(current: RunChange, attempt: Attempt) -> bool:
     """True while a changed file keeps the server from claiming ``attempt``; a timer checks again."""
-    if _in_the_way(current) is None:
+    if _blocking_file(current) is None:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
 
@@ -132,7 +132,7 @@ def _is_sealed(plan: CompiledTemplate, attempt: Attempt) -> bool:
     return judged and output is not None and output.seal == "on_submit"
 
 
-def _in_the_way(current: RunChange) -> ChangedFile | None:
+def _blocking_file(current: RunChange) -> ChangedFile | None:
     changed = changed_artifacts(current.engine, current.tx, current.run, current.state, current.plan)
     return changed[0] if changed and blocks(current.engine, current.tx, current.run.template) else None
 

@@ -105,7 +105,7 @@ def is_recorded(code: str | None, recorded: Collection[str | None], state: RunSt
 
 
 def changed_before_work(engine: Engine, tx: Tx, loaded: LoadedRun) -> tuple[str, ...]:
-    """What changed between the start of the run and its first claim: nobody's work, as far as the run knows."""
+    """What changed between the start of the run and its first claim: no phase made it, as far as the run knows."""
     state, claimed = loaded.state, _first_claim(loaded.state)
     if state.tree is None or claimed is None or claimed.tree_at_start == state.tree:
         return ()

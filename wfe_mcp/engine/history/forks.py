@@ -254,16 +254,16 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
         newest[head.phase] = max(head.revision, newest.get(head.phase, 0))
     tx.take_revisions(old, new_id, newest, len(place.revisions))
     for each in place.evidence:
-        told = each.data | {"origin": {"run": old, "evidence": each.id}}
+        with_origin = each.data | {"origin": {"run": old, "evidence": each.id}}
         log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
-        tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=told, log_path=log))
+        tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log))
     for asked in tx.requests(old):
         if asked.phase in command.anew and command.then.is_open(asked.phase):
             continue
         answer = tx.decision(asked.id) if asked.status in _ANSWERED else None
         if answer is not None and answer.at <= place.event.at:
-            told = asked.data | {"origin": {"run": old, "request": asked.id}}
-            request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=told)
+            with_origin = asked.data | {"origin": {"run": old, "request": asked.id}}
+            request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=with_origin)
             tx.take_answer(request, answer)
     for head in tx.attachments(old):
         held = tx.attachment(old, head.number) if _is_there(head, place) else None

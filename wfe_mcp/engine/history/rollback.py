@@ -237,9 +237,9 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
-    told: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    values: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     try:
-        found = prepare(root, commit, expect=None if discard else known_tree(log), **told)
+        found = prepare(root, commit, expect=None if discard else known_tree(log), **values)
     except Refused as refused:
         raise unrecorded(engine, by, current.state, aim, refused) from None
     keep(root, ref_of(run, found.safety.commit), found.safety.commit)
@@ -275,14 +275,14 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
         began = current.state.going_back
         assert began is not None, "it has just begun"
         try:
-            done = restore(root, commit, expect=found.safety.tree, **told)
+            done = restore(root, commit, expect=found.safety.tree, **values)
         except Refused as refused:
             abandon(engine, run, began, refused.message)
             raise
         with change_run(engine, run, by) as current:
             current.give(command_back(current, aim.to, aim.kind, files=True, safety=began.safety, tree=wanted.tree))
             enqueue_gates(current)
-        drop(root, [told["safety"]])
+        drop(root, [values["safety"]])
     return Went(
         current.loaded, aim.to, aim.what, changed_places(before, current.state), done, name_of(seq), effects=effects
     )

@@ -52,18 +52,18 @@ def judge(current: RunChange, aim: Aim) -> tuple[str, ...]:
     command = command_back(current, aim.to, aim.kind, files=files)
     refused = refusal(current.state, command)
     if refused is not None:
-        raise _told(refused, aim)
+        raise _with_command(refused, aim)
     places = changed_places(current.state, command.then, files=files)
     _refuse_others(current, places, files=files)
     effects = _effects(current, places)
     if effects and not current.by.is_human:
-        raise _told(
+        raise _with_command(
             Refused("needs_human", f"What {effects[0]} has done outside is not undone, and might be done twice."), aim
         )
     return effects
 
 
-def _told(refused: Refused, aim: Aim) -> Refused:
+def _with_command(refused: Refused, aim: Aim) -> Refused:
     if refused.code != "needs_human":
         return refused
     return Refused(

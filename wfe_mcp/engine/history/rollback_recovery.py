@@ -74,25 +74,25 @@ def _end(engine: Engine, run: RunId) -> None:
     if fault is not None:
         abandon(engine, run, going, fault)
         return
-    told: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
+    values: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     meanwhile: Restored | None = None
     note = ""
     try:
-        restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **told)
+        restore(root, going.commit, expect=read_snapshot(root, going.safety).tree, **values)
     except Refused as refused:
         if "paths" not in refused.data:  # another process does it, or the disk fails: the next call retries
             raise
         paths = sorted(cast("list[str]", refused.data["paths"]))[:_NAMED]
         note = f"changed meanwhile: {', '.join(map(repr, paths))}"
-        meanwhile = restore(root, going.commit, expect=None, **told)  # changed content is kept beside it
+        meanwhile = restore(root, going.commit, expect=None, **values)  # changed content is kept beside it
     with engine.store.tx() as tx, change_run_in(engine, tx, run, SYSTEM) as current:
         if current.state.going_back == going:
             tree = read_snapshot(root, going.commit).tree
             current.give(command_back(current, going.to, going.kind, files=True, safety=going.safety, tree=tree))
             enqueue_gates(current)
             if meanwhile is not None:
-                _tell_kept(current, meanwhile, note)
-    drop(root, [told["safety"]])
+                _record_kept(current, meanwhile, note)
+    drop(root, [values["safety"]])
     if meanwhile is not None:
         keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)
         drop(root, [meanwhile.safety_name])
@@ -107,7 +107,7 @@ def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
         return any(began <= one.to for one in set_backs(tx.setting_events()))
 
 
-def _tell_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
+def _record_kept(current: RunChange, meanwhile: Restored, note: str) -> None:
     """Record changes made during the interruption as a checkpoint."""
     safety = meanwhile.safety
     current.give(  # no ``tree``: it is not what the files are since

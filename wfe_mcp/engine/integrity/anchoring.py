@@ -102,11 +102,11 @@ class Anchoring:
 
     def catch_up(self) -> None:
         """Note open runs whose last event is not anchored, and anchor a restore that was killed before it did."""
-        from wfe_mcp.engine.maintenance.restore_log import tell_set_backs
+        from wfe_mcp.engine.maintenance.restore_log import anchor_set_backs
 
         engine = self._engine
         try:
-            tell_set_backs(engine)
+            anchor_set_backs(engine)
         except OSError as error:
             self._complain(error)
         with engine.store.read() as tx:

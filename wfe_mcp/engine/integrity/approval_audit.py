@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
     """The approvals of ``run`` without a pinned key's signature although their gate or their event requires one.
 
-    So are the rejections that a passkey is said to have given; bundles bring none of their proofs, so those of an
+    So are the rejections that the log ascribes to a passkey; bundles bring none of their proofs, so those of an
     imported run were judged where it was made.
     """
     with engine.store.read() as tx:
@@ -85,7 +85,7 @@ class _Kept:
 
 
 def _rejections(tx: Tx, loaded: LoadedRun, events: Iterable[EventRecord]) -> Iterator[_Kept]:
-    """What a passkey is said to have rejected, with the proof that the answered request names."""
+    """What the log says that a passkey rejected, with the proof that the answered request names."""
     asked: dict[tuple[str, object], str] = {}
     requests = {one.id: one for one in tx.requests(loaded.record.id)}
     for event in events:
@@ -119,31 +119,34 @@ def _fault(loaded: LoadedRun, kept: _Kept, pinned: Pinned) -> str:
     proof = kept.proof
     if proof is None:
         return "nothing that a passkey signed is kept for it"
-    said = proof.statement
-    if said.run != loaded.record.id or not (
-        _approves(said, kept.event) if kept.what == "approval" else _rejects(said, kept, loaded)
+    statement = proof.statement
+    if statement.run != loaded.record.id or not (
+        _approves(statement, kept.event) if kept.what == "approval" else _rejects(statement, kept, loaded)
     ):
         return "what was signed is another decision"
-    then = pinned.at(said.approvers)
+    then = pinned.at(statement.approvers)
     key = None if then is None else then.passkeys.get(proof.assertion.id)
     if key is None:
         return "the key that signed it is not one that you trust in .wfe/approvers.json"
     try:
-        signed(proof.assertion, said.model_dump(), key.public_key)
+        signed(proof.assertion, statement.model_dump(), key.public_key)
     except Refused as refused:
         return refused.message
     return ""
 
 
-def _approves(said: Statement, event: EventRecord) -> bool:
+def _approves(statement: Statement, event: EventRecord) -> bool:
     named = tuple(event.payload.get(name) for name in ("phase", "attempt", "gate", "sha256"))
-    return (said.answer, said.phase, said.attempt, said.gate, said.sha256) == ("approve", *named)
+    return (statement.answer, statement.phase, statement.attempt, statement.gate, statement.sha256) == (
+        "approve",
+        *named,
+    )
 
 
-def _rejects(said: Statement, kept: _Kept, loaded: LoadedRun) -> bool:
+def _rejects(statement: Statement, kept: _Kept, loaded: LoadedRun) -> bool:
     """An attempt is rejected once, so its number and the request that the log asked name the one rejection."""
     payload = kept.event.payload
-    if (said.answer, said.phase, said.attempt, said.request) != (
+    if (statement.answer, statement.phase, statement.attempt, statement.request) != (
         "reject",
         kept.phase,
         payload.get("attempt"),
@@ -151,10 +154,10 @@ def _rejects(said: Statement, kept: _Kept, loaded: LoadedRun) -> bool:
     ):
         return False
     if kept.event.type == "AttemptFailed":
-        return not said.to and payload.get("reason") == said.comment
-    target = meant_by(loaded.state.spec, PhasePath(said.phase), said.to) if said.to else None
-    (told, *_) = payload["feedback"]
-    return target == payload.get("target") and told["message"] == said.comment
+        return not statement.to and payload.get("reason") == statement.comment
+    target = meant_by(loaded.state.spec, PhasePath(statement.phase), statement.to) if statement.to else None
+    (note, *_) = payload["feedback"]
+    return target == payload.get("target") and note["message"] == statement.comment
 
 
 def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:

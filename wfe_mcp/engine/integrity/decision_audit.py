@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.approvals.approvers import Pinned
-    from wfe_mcp.engine.approvals.statements import Said
+    from wfe_mcp.engine.approvals.statements import ParsedStatement
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
@@ -58,7 +58,7 @@ class SignedDecisions:
     foreign: Counter[str] = field(default_factory=Counter[str])
     pinned: dict[str, str] = field(default_factory=dict[str, str])
     settings: tuple[SettingEvent, ...] = ()
-    """The log of settings without trust that nobody signed although signing had begun."""
+    """The settings log without trust: the events that no key signed although signing had begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,10 @@ def audit_decisions(
 
 def _began(tx: Tx) -> _Began:
     try:
-        told: dict[str, Any] = json.loads(tx.get_secret(BEGAN) or "{}")
-        runs = {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in told["runs"].items()}
-        seq, hash_ = told["settings"]
-        return _Began(True, str(told["key"]), runs, (int(seq), str(hash_)))
+        stored: dict[str, Any] = json.loads(tx.get_secret(BEGAN) or "{}")
+        runs = {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in stored["runs"].items()}
+        seq, hash_ = stored["settings"]
+        return _Began(True, str(stored["key"]), runs, (int(seq), str(hash_)))
     except (ValueError, KeyError, TypeError, AttributeError):
         return _Began()
 
@@ -192,16 +192,16 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
     state = RunState()
     rows = list(tx.all_events(run))
     by_hand = {one.id for one in tx.opinions(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}
-    told: Iterator[Any] = iter(()) if before is None else tx.happened(run)
+    events: Iterator[Any] = iter(()) if before is None else tx.happened(run)
     for row in rows:
         needs = False
         if before is not None:
             try:
-                event = next(told)
+                event = next(events)
                 needs = _needs_signature(state, event, row.assurance, by_hand) and row.seq > before[0]
                 state = evolve(state, event)
             except Exception:  # a log that was tampered with can fail in any way; its chain or its state says so
-                told, before = iter(()), None
+                events, before = iter(()), None
         where = f"{row.type} of {row.payload['phase']}" if "phase" in row.payload else row.type
         yield _Row(row.seq, row.type, row.hash, row.assurance, row, where, needs)
 
@@ -222,7 +222,7 @@ def _needs_signature(state: RunState, event: e.Event, assurance: Assurance, by_h
 
 
 def _needs_person(state: RunState, event: e.Event) -> bool:
-    """Whether only a person can cause ``event`` in ``state``, whoever the row names."""
+    """Whether only a person can cause ``event`` in ``state``, whichever caller the row names."""
     match event:
         case e.PhaseForced() | e.OpinionOverruled() | e.PhaseProceeded() | e.PromptEdited():
             return True
@@ -279,16 +279,16 @@ def _judge(
     for row in rows:
         if row.type != SIGNED:
             continue
-        said, fault = _signed(row, by_seq, run, pinned)
-        if said is not None and not is_ours and fault.endswith("not pinned"):
-            found.foreign[said.key] += 1
-        elif said is None or fault or (began is None and is_ours):
-            told = fault or "it is signed, and the database knows of no signing"
-            yield Discrepancy("signature_wrong", row.where, told, run, row.seq, row.source.at)
+        statement, fault = _signed(row, by_seq, run, pinned)
+        if statement is not None and not is_ours and fault.endswith("not pinned"):
+            found.foreign[statement.key] += 1
+        elif statement is None or fault or (began is None and is_ours):
+            reason = fault or "it is signed, and the database knows of no signing"
+            yield Discrepancy("signature_wrong", row.where, reason, run, row.seq, row.source.at)
             continue
         else:
-            found.signed[said.key] += 1
-        proven.update(range(said.position("request")[0] + 1, row.seq + 1))
+            found.signed[statement.key] += 1
+        proven.update(range(statement.position("request")[0] + 1, row.seq + 1))
     if began is not None and began[0] and (began[0] not in by_seq or by_seq[began[0]].hash != began[1]):
         message = f"event {began[0]} is not the one at which signing began"
         yield Discrepancy("chain_rewritten", "DecisionSigned", message, run, began[0])
@@ -309,26 +309,26 @@ def _unproven(
         yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)
 
 
-def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]) -> tuple[Said | None, str]:
+def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]) -> tuple[ParsedStatement | None, str]:
     """The statement in ``row``, and why it does not count."""
     signature = _signature(row)
-    said = None if signature is None else read_statement(signature.statement)
-    if signature is None or said is None:
+    statement = None if signature is None else read_statement(signature.statement)
+    if signature is None or statement is None:
         return None, "it holds no statement"
-    seq, hash_ = said.position("request")
-    last, last_hash = said.position("log")
-    if said.values["run"] != run:
-        return said, f"its statement is about run {said.values['run'] or 'none'}"
+    seq, hash_ = statement.position("request")
+    last, last_hash = statement.position("log")
+    if statement.values["run"] != run:
+        return statement, f"its statement is about run {statement.values['run'] or 'none'}"
     before = by_seq[seq].hash if seq in by_seq else ""
     if (seq and before != hash_) or last != row.seq - 1 or by_seq[last].hash != last_hash or seq >= last:
-        return said, "its statement is about another place of the log"
-    return said, signature_fault(said, signature, pinned.get(said.key))
+        return statement, "its statement is about another place of the log"
+    return statement, signature_fault(statement, signature, pinned.get(statement.key))
 
 
 def _signature(row: _Row) -> Signature | None:
     try:
-        told = row.source.payload if hasattr(row.source, "payload") else json.loads(row.source.name)
-        return Signature(str(told["statement"]), str(told["signature"]))
+        payload = row.source.payload if hasattr(row.source, "payload") else json.loads(row.source.name)
+        return Signature(str(payload["statement"]), str(payload["signature"]))
     except (ValueError, KeyError, TypeError):
         return None
 

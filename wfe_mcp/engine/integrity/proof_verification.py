@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import Signature
     from wfe_mcp.engine.approvals.approvers import ApproverKey
-    from wfe_mcp.engine.approvals.statements import Said
+    from wfe_mcp.engine.approvals.statements import ParsedStatement
 
 CODE = "."
 """What ``require`` names for the code as it is now."""
@@ -157,45 +157,55 @@ def _judged(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Di
         proof = Proof.model_validate_json(raw)
     except ValidationError:
         return Discrepancy("proof_unreadable", file, "it is no proof of an approval")
-    said = proof.statement
-    if proof.file != file or proof.text.encode() != raw.replace(b"\r\n", b"\n") or said.answer != "approve":
-        return _not_ours(file, said.run)
-    key = _key_then(file, said.run, said.approvers, proof.assertion.id, pinned, before)
+    statement = proof.statement
+    if proof.file != file or proof.text.encode() != raw.replace(b"\r\n", b"\n") or statement.answer != "approve":
+        return _not_ours(file, statement.run)
+    key = _key_then(file, statement.run, statement.approvers, proof.assertion.id, pinned, before)
     if isinstance(key, Discrepancy):
         return key
     try:
-        signed(proof.assertion, said.model_dump(), key.public_key)
+        signed(proof.assertion, statement.model_dump(), key.public_key)
     except Refused as refused:
         if refused.code == "unavailable":
             raise
-        return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {refused.message}", said.run)
-    return Proven(file, said.run, said.phase, said.attempt, said.sha256, said.at, said.files, said.tree or "", key)
+        return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {refused.message}", statement.run)
+    return Proven(
+        file,
+        statement.run,
+        statement.phase,
+        statement.attempt,
+        statement.sha256,
+        statement.at,
+        statement.files,
+        statement.tree or "",
+        key,
+    )
 
 
 def _judged_person(
-    file: str, raw: bytes, said: Said, signature: Signature, pinned: Pinned, before: _Base
+    file: str, raw: bytes, statement: ParsedStatement, signature: Signature, pinned: Pinned, before: _Base
 ) -> Proven | Discrepancy:
-    told = said.values
-    run = str(told["run"])
-    text = text_of(said, signature.signature).encode()
-    if file_of(said) != file or text != raw.replace(b"\r\n", b"\n") or told["kind"] != "approve":
+    values = statement.values
+    run = str(values["run"])
+    text = text_of(statement, signature.signature).encode()
+    if file_of(statement) != file or text != raw.replace(b"\r\n", b"\n") or values["kind"] != "approve":
         return _not_ours(file, run)
-    key = _key_then(file, run, str(told["approvers"]), said.key, pinned, before)
+    key = _key_then(file, run, str(values["approvers"]), statement.key, pinned, before)
     if isinstance(key, Discrepancy):
         return key
-    fault = signature_fault(said, signature, key.public_key)
+    fault = signature_fault(statement, signature, key.public_key)
     if fault:
         return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", run)
-    decision = told["decision"][0]
+    decision = values["decision"][0]
     return Proven(
         file,
         run,
         str(decision["phase"]),
         int(decision["attempt"]),
-        str(told["artifact"]),
-        str(told["time"]),
-        {str(path): str(sha256) for path, sha256 in told["files"].items()},
-        str(told["tree"]),
+        str(values["artifact"]),
+        str(values["time"]),
+        {str(path): str(sha256) for path, sha256 in values["files"].items()},
+        str(values["tree"]),
         key,
     )
 

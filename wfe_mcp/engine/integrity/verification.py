@@ -197,8 +197,8 @@ def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> 
     for run in runs:
         origin, imports = tx.origin_sha256(run), noted.get(run, {})
         if origin is None and imports:
-            told = "it was imported, and no longer says so"
-            yield Discrepancy("origin_edited", "origin", told, run, since=max(imports.values()))
+            message = "it was imported, and no longer says so"
+            yield Discrepancy("origin_edited", "origin", message, run, since=max(imports.values()))
         elif origin is not None and imported_name(run, origin) not in imports:
             yield Discrepancy(
                 "origin_edited", "origin", "it says where it was imported from, and no import was recorded", run
@@ -270,13 +270,13 @@ def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
         logs = logs if loaded.record.origin_sha256 is None else []
     except Exception:  # rows that were tampered with can fail in any way; the log has named them
         return []
-    told = {
+    messages = {
         "artifact": "the file differs from the accepted artifact",
         "prompt": "the file is not the prompt that was given",
     }
     since = loaded.record.updated_at
     return [
-        *(Discrepancy(f"{one.what}_changed", one.path, told[one.what], run, since=since) for one in changed),
+        *(Discrepancy(f"{one.what}_changed", one.path, messages[one.what], run, since=since) for one in changed),
         *(
             Discrepancy("log_changed", path, "the file is not what the check printed", run, since=since)
             for path in logs

@@ -21,7 +21,7 @@ def facts_of(change: RunChange) -> dict[str, object]:
     first = decided[0] if decided else None
     facts: dict[str, object] = {
         "kind": _word(first) if first is not None else "records",
-        "decision": [_told(one) for one in decided],
+        "decision": [_described(one) for one in decided],
         "comment": _comment(first),
     }
     path = getattr(first, "phase", None)
@@ -38,25 +38,25 @@ def facts_of(change: RunChange) -> dict[str, object]:
     return facts | change.facts
 
 
-def _placed(told: dict[str, object], attempt: Attempt) -> dict[str, object]:
+def _placed(described: dict[str, object], attempt: Attempt) -> dict[str, object]:
     """With the attempt, and the gate that waited."""
-    if told.get("phase") != attempt.phase:
-        return told
+    if described.get("phase") != attempt.phase:
+        return described
     stage = {"stage": str(attempt.stage), "gate": attempt.gate} if attempt.stage is not None else {}
-    return {"attempt": attempt.number, **stage, **told}
+    return {"attempt": attempt.number, **stage, **described}
 
 
 def _word(command: c.Command) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(command).__name__).lower()
 
 
-def _told(command: c.Command) -> dict[str, object]:
+def _described(command: c.Command) -> dict[str, object]:
     """The command and its plain values."""
     values = {each.name: getattr(command, each.name) for each in fields(command)}
-    told: dict[str, object] = {"do": _word(command)}
-    return told | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
+    described: dict[str, object] = {"do": _word(command)}
+    return described | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
 
 
 def _comment(command: c.Command | None) -> str:
-    said = (getattr(command, name, "") for name in ("comment", "feedback", "reason"))
-    return next((text for text in said if text), "")
+    texts = (getattr(command, name, "") for name in ("comment", "feedback", "reason"))
+    return next((text for text in texts if text), "")

@@ -29,8 +29,8 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
         text = tx.get_secret(_name(layer, project))
         if text is not None:
             try:
-                told = json.loads(text)
-                found.append(KeptStrict(layer, str(told["sha256"]), strengthening(told["values"], signed=True)))
+                stored = json.loads(text)
+                found.append(KeptStrict(layer, str(stored["sha256"]), strengthening(stored["values"], signed=True)))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
     return found

@@ -26,7 +26,7 @@ from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.model import Person
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.maintenance.left_copies import name_of_copy, remove_left_copies
-from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, tell_set_backs
+from wfe_mcp.engine.maintenance.restore_log import RESTORED, SetBack, anchor_set_backs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -118,7 +118,7 @@ def restore(engine: Engine, file: Path, prove: Callable[[Engine], By], *, force:
         finally:
             copied.close()
         _put_in_place(new, path)
-    tell_set_backs(engine)
+    anchor_set_backs(engine)
     return RestoreResult(held, kept_aside, set_back, own_pin)
 
 
@@ -263,7 +263,7 @@ def _note(
         lost = {run: (kept.get(run, 0), seq) for run, seq in sorted(was.items()) if seq > kept.get(run, 0)}
         events = sum(had - has for has, had in lost.values())
         named = dict(list(lost.items())[:_MOST_RUNS])
-        told = {
+        payload = {
             "to": to.isoformat(),
             "file": file.name,
             "lost": {run: list(each) for run, each in named.items()},
@@ -273,7 +273,7 @@ def _note(
         tx.project_id(engine.project.key, str(engine.project.root))
         tx.forget_all_processes()
         tx.hold_unrepeatable_jobs(at)
-        tx.note_setting(RESTORED, canonical_json(told), by, at)
+        tx.note_setting(RESTORED, canonical_json(payload), by, at)
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
     return SetBack(at, by.actor, to, file.name, named, len(lost), events)

@@ -47,16 +47,24 @@ def set_backs(events: Iterable[SettingEvent]) -> list[SetBack]:
     for event in events:
         if event.type == RESTORED:
             with suppress(ValueError, KeyError, TypeError):  # the chain names what was edited
-                told: dict[str, Any] = json.loads(event.name)
-                lost = {str(run): (int(kept), int(was)) for run, (kept, was) in told["lost"].items()}
-                to = datetime.fromisoformat(told["to"])
+                payload: dict[str, Any] = json.loads(event.name)
+                lost = {str(run): (int(kept), int(was)) for run, (kept, was) in payload["lost"].items()}
+                to = datetime.fromisoformat(payload["to"])
                 found.append(
-                    SetBack(event.at, event.actor, to, str(told["file"]), lost, told["lost_runs"], told["lost_events"])
+                    SetBack(
+                        event.at,
+                        event.actor,
+                        to,
+                        str(payload["file"]),
+                        lost,
+                        payload["lost_runs"],
+                        payload["lost_events"],
+                    )
                 )
     return found
 
 
-def tell_set_backs(engine: Engine) -> None:
+def anchor_set_backs(engine: Engine) -> None:
     """Anchor restores that have no anchor yet, with the runs whose older anchors name lost events.
 
     Each project of the database has anchors of its own; those of others are beside the database only.

@@ -38,7 +38,7 @@ class Overspend:
     spent: float
     estimate: float
 
-    def told(self, call: str, run: str | None) -> str:
+    def message(self, call: str, run: str | None) -> str:
         """Why the call is not made, and what to do."""
         cap = self.cap
         about = f"{call} may use up to {cap.amount(self.estimate)}, {cap.amount(self.spent)} of {cap.amount(cap.limit)} ({cap.name}) are spent"

@@ -64,7 +64,7 @@ class Recording:
                 self._pause.wait(min(wait_s, _LOOK_S))
             else:
                 self._job.stop.wait(min(wait_s, _LOOK_S))
-        self._tell()
+        self._notify()
 
     def after_call(self, connection: Connection, usage: Usage, fault: ProviderFault | None) -> None:
         """Write down what it used, or why it failed."""
@@ -72,8 +72,8 @@ class Recording:
         if call is None:
             return
         spent = used(connection, fault.usage if fault is not None and not usage.requests else usage)
-        told = None if fault is None else f"{fault.kind}: {fault.message}"
-        self._write(lambda tx: tx.end_call(call, spent, told))
+        failure = None if fault is None else f"{fault.kind}: {fault.message}"
+        self._write(lambda tx: tx.end_call(call, spent, failure))
 
     def said(self, text: str) -> None:
         """Pieces are not stored: the whole answer is an artifact, an opinion or a partial result."""
@@ -128,7 +128,7 @@ class Recording:
                 self._call = tx.begin_call(new)
                 return 0.0
             what = f"The next call of {connection.provider}" + (f" {connection.model}" if connection.model else "")
-            reason = too_much.told(what, new.run_id)
+            reason = too_much.message(what, new.run_id)
             if new.run_id is not None:
                 pause_over_budget(engine, tx, new.run_id, reason)
         raise OverBudget(too_much, reason)
@@ -156,9 +156,9 @@ class Recording:
             except Exception:
                 if number == _TRIES - 1:
                     log.exception("a call to a model could not be written down; it counts as reserved")
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._run is not None:
             self._engine.tell(self._run)
 

@@ -84,8 +84,8 @@ def try_out(engine: Engine, name: str, model: str = "") -> Tried:
     if found.fault is not None:
         return _failed(connection, found.fault, found.model_found, found.models)
     who = f"Model {connection.model!r}" if connection.model else "It"
-    told = f"{who} answered in {found.latency_s or 0.0:.1f} s."
-    return _tried(connection, found.latency_s, found.model_found, found.models, told)
+    message = f"{who} answered in {found.latency_s or 0.0:.1f} s."
+    return _tried(connection, found.latency_s, found.model_found, found.models, message)
 
 
 def models_of(engine: Engine, name: str) -> tuple[str, ...]:
@@ -134,8 +134,8 @@ def _listed(connection: Connection) -> Tried:
         models = list_models(connection)
     except ProviderFault as fault:
         return _failed(connection, fault, None, ())
-    told = f"It lists {len(models)} model(s); name one to try a call: --model MODEL"
-    return _tried(connection, time.monotonic() - began, None, models, told)
+    message = f"It lists {len(models)} model(s); name one to try a call: --model MODEL"
+    return _tried(connection, time.monotonic() - began, None, models, message)
 
 
 def _agent_tried(engine: Engine, connection: Connection, listener: Listener) -> Tried:

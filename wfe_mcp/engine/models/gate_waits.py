@@ -2,7 +2,7 @@
 
 Rules:
 1. A person was asked by a finished job of the same revision, gate and tree, and is waited for until an opinion is stored.
-2. While the question stands, no change of the run asks it again: see ``reactions.enqueue_gate``.
+2. While the question is open, no change of the run asks it again: see ``reactions.enqueue_gate``.
 """
 
 from __future__ import annotations

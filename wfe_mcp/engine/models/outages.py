@@ -34,14 +34,14 @@ def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | 
 
     with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
         wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
-        told = f"A provider does not answer: {reason} The run continues by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
-        command = c.Pause(reason=told, by=SYSTEM, at=current.at)
+        message = f"A provider does not answer: {reason} The run continues by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
+        command = c.Pause(reason=message, by=SYSTEM, at=current.at)
         if refusal(current.state, command) is None:
             current.give(command)
             current.enqueue(
                 "timer",
                 queue="timer",
-                payload={"timer": "resume", "reason": told},
+                payload={"timer": "resume", "reason": message},
                 run_at=current.at + timedelta(seconds=wait_s),
             )
 

@@ -76,7 +76,7 @@ def filled(
         return Filled(role, provider, is_frozen=True)
     role = _named(loaded, name, declared=declared)
     if role is None:
-        raise _nobody(loaded, name)
+        raise _unknown(loaded, name)
     return Filled(role, _provider(loaded, role))
 
 
@@ -96,9 +96,9 @@ def fallbacks(loaded: LoadedSettings, first: Filled, frozen: Mapping[str, Any] |
 
 
 def refuse_unsigned(loaded: LoadedSettings, name: str, frozen: Mapping[str, Any] | None) -> None:
-    """Refuse a reviewer whose role, provider or fallback nobody has trusted. Refuses what ``filled`` refuses.
+    """Refuse a reviewer whose role, provider or fallback no one has trusted. Refuses what ``filled`` refuses.
 
-    Whoever reviews decides a gate, and a table of the user's own configuration can name any program or address. What a
+    A reviewer decides a gate, and a table of the user's own configuration can name any program or address. What a
     run froze before it was trusted counts once the same tables are trusted. Who merely works needs no trust: their work
     passes the gates.
     """
@@ -156,7 +156,7 @@ def _named(loaded: LoadedSettings, name: str, *, declared: bool) -> FrozenRole |
 
 
 def _is_unsigned(loaded: LoadedSettings, prefix: str) -> bool:
-    """True when the user's own configuration contributes to a table with bytes that nobody has trusted."""
+    """True when the user's own configuration contributes to a table with bytes that no one has trusted."""
     return not loaded.user_is_trusted and any(
         key.startswith(prefix) and origin.layer == "user" for key, origin in loaded.origins.items()
     )
@@ -167,7 +167,7 @@ def _is_projects(loaded: LoadedSettings, prefix: str) -> bool:
     return any(key.startswith(prefix) and origin.layer == "project" for key, origin in loaded.origins.items())
 
 
-def _nobody(loaded: LoadedSettings, name: str) -> Refused:
+def _unknown(loaded: LoadedSettings, name: str) -> Refused:
     """Why ``name`` is unknown: it needs trust or is not configured."""
     waiting = loaded.pending
     if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):

@@ -129,8 +129,8 @@ def _refusing_keyring() -> Generator[None]:
     except Refused:
         raise
     except Exception as fault:  # a backend is a plug-in and may raise anything
-        said = without_hidden(str(fault)).strip().splitlines()
-        why = f"{type(fault).__name__}: {said[0]}" if said else type(fault).__name__
+        lines = without_hidden(str(fault)).strip().splitlines()
+        why = f"{type(fault).__name__}: {lines[0]}" if lines else type(fault).__name__
         raise Refused("unavailable", f"The keyring of this system cannot be used ({why:.200}).", _NO_KEYRING) from None
 
 

@@ -91,13 +91,13 @@ def _own_key(value: object, index: int) -> str:
 def _order(field: str, keys: Sequence[str], values: Sequence[object]) -> list[int]:
     """The positions in the order of ``field``; items that lack it come last, equal ones as they were."""
     fields = [cast("dict[str, Any]", value).get(field) if isinstance(value, dict) else None for value in values]
-    told = [given for given in fields if given is not None]
-    if any(isinstance(given, list) for given in told):
-        if not all(isinstance(given, list) for given in told):
+    present = [given for given in fields if given is not None]
+    if any(isinstance(given, list) for given in present):
+        if not all(isinstance(given, list) for given in present):
             raise ExpressionError(field, "order_by finds lists of keys in some items and other values in others")
         return _after(field, keys, [[str(need) for need in given or ()] for given in fields])
-    numbers = all(isinstance(given, int | float) for given in told)
-    if not numbers and not all(isinstance(given, str) for given in told):
+    numbers = all(isinstance(given, int | float) for given in present)
+    if not numbers and not all(isinstance(given, str) for given in present):
         raise ExpressionError(
             field, "order_by takes numbers, or texts, or lists of keys, and one of them for all items"
         )

@@ -76,8 +76,10 @@ def _inputs(change: RunChange, shape: FlowPhase | SubflowRule, seen: dict[str, A
     given = cast("dict[str, Any]", change.plan.expressions.evaluate_json(shape.with_, seen))
     inputs, faults = inputs_of(held_template(shape), given, judged_now)
     if faults:
-        told = f"the inputs of template {shape.template!r} are not right at /with{faults[0].path}: {faults[0].message}"
-        raise ExpressionError("with", told)
+        message = (
+            f"the inputs of template {shape.template!r} are not right at /with{faults[0].path}: {faults[0].message}"
+        )
+        raise ExpressionError("with", message)
     return inputs
 
 

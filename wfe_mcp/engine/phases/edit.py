@@ -84,8 +84,8 @@ def suggestion_of(engine: Engine, run_id: str, phase: PhasePath, opinion: str) -
     """
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-        sha256, told = loaded.state.current(phase).sha256, tx.opinions(loaded.record.id, phase)
-    given = [each for each in told if each.artifact_sha256 == sha256 and each.value.get("suggestion")]
+        sha256, opinions = loaded.state.current(phase).sha256, tx.opinions(loaded.record.id, phase)
+    given = [each for each in opinions if each.artifact_sha256 == sha256 and each.value.get("suggestion")]
     found = next((each for each in reversed(given) if opinion in {each.id, each.reviewer}), None)
     if found is not None:
         return str(found.value["suggestion"])

@@ -126,11 +126,11 @@ class DrivenJobs:
             goes_on = current.state.status in {RunStatus.RUNNING, RunStatus.WAITING} and not current.state.going_back
             if attempt is None or not goes_on:
                 return None
-            told = fenced_feedback(current, attempt)
+            notes = fenced_feedback(current, attempt)
             feedback = "\n\n".join(
                 f"From {note['from']}, attempt {note['attempt']}:\n{note['message']}"
                 + (f"\nIts findings:\n{note['findings']}" if "findings" in note else "")
-                for note in told
+                for note in notes
             )
             prompt = prompt_of(current, attempt) + (f"\n\n# What was wrong before\n{feedback}" if feedback else "")
             return _Piece(
@@ -276,11 +276,11 @@ class DrivenJobs:
 def _limits(connection: Connection, total_s: float | None) -> Limits:
     """Where the loop ends: the provider's ``options`` may say ``max_tool_calls``, ``max_requests``, ``context_tokens``."""
     usual = Limits()
-    told = connection.options
+    options = connection.options
     return Limits(
-        tool_calls=int(told.get("max_tool_calls", usual.tool_calls)),
-        requests=int(told.get("max_requests", usual.requests)),
-        context_tokens=int(told.get("context_tokens", usual.context_tokens)),
+        tool_calls=int(options.get("max_tool_calls", usual.tool_calls)),
+        requests=int(options.get("max_requests", usual.requests)),
+        context_tokens=int(options.get("context_tokens", usual.context_tokens)),
         total_s=total_s,
     )
 

@@ -187,9 +187,9 @@ def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     judgement = run_check(
         check, name=name, root=root, evidence_dir=folder, environ=engine.environment, run=context.run_child, level=least
     )
-    told = ("level", "exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
+    keys = ("level", "exit_code", "duration_s", "tests", "coverage_percent", "timed_out")
     value = {"check": name, "verdict": str(judgement.kind), "log": judgement.log_path}
-    value |= {key: judgement.data[key] for key in told if key in judgement.data}
+    value |= {key: judgement.data[key] for key in keys if key in judgement.data}
     fault = "" if judgement.kind is VerdictKind.PASS else judgement.message
     return StepResult(value, fault, judgement=judgement)
 
@@ -203,11 +203,13 @@ def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[st
         frozen = now[name].frozen(name).model_dump(mode="json") if name in now else None
     kind = "check" if what == "checks" else "MCP server"
     if loaded.untrusted and frozen is not None:
-        said = f"needs_trust: the project's configuration changed, so {kind} {name!r} waits for a person: wfe-mcp trust"
-        return StepResult(fault=said, needs_trust=True)
+        fault = (
+            f"needs_trust: the project's configuration changed, so {kind} {name!r} waits for a person: wfe-mcp trust"
+        )
+        return StepResult(fault=fault, needs_trust=True)
     if frozen is None and (loaded.untrusted or loaded.project_file is None):
-        said = f"needs_trust: this project has no trusted {kind} {name!r} yet; a person names it in .wfe/config.toml and runs: wfe-mcp trust"
-        return StepResult(fault=said, needs_trust=True)
+        fault = f"needs_trust: this project has no trusted {kind} {name!r} yet; a person names it in .wfe/config.toml and runs: wfe-mcp trust"
+        return StepResult(fault=fault, needs_trust=True)
     return StepResult(fault=f"no {kind} {name!r} is configured") if frozen is None else frozen
 
 

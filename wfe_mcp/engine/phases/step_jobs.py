@@ -65,8 +65,8 @@ class StepJobs:
         except Suspended:
             self._not_begun(context.job)
             raise
-        told = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
-        return Outcome(told, lambda tx: _finish(self._engine, tx, context.job, answer))
+        result = {"fault": answer.fault[:500]} if answer.fault else {"done": True}
+        return Outcome(result, lambda tx: _finish(self._engine, tx, context.job, answer))
 
     def _begin(self, job: JobRecord) -> StepCall | None:
         """The call to make; None when the job is outdated or must wait."""

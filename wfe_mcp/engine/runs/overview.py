@@ -103,15 +103,15 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     untrusted = _untrusted(loaded, steps)
     elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
     changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
-    in_the_way = _in_the_way(engine, tx, loaded, changed) if works else ()
-    if in_the_way:
+    obstacles = _obstacles(engine, tx, loaded, changed) if works else ()
+    if obstacles:
         startable = tuple(path for path in startable if loaded.state.current(path).status is AttemptStatus.RUNNING)
     by_hand = _by_hand(tx, loaded) if works else ()
     asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = all_persons_asked(tx, loaded) if works else {}
     of_person = (*by_hand, *asked_persons)
     is_paused = loaded.state.status is RunStatus.PAUSED
     moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, of_person)
-    needs_person = bool(untrusted or in_the_way)
+    needs_person = bool(untrusted or obstacles)
     goes_on = works and not needs_person and bool(moves)
     waiting_on = (
         "none"
@@ -128,7 +128,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         plan,
         waiting_on,
         startable,
-        (*untrusted, *elsewhere, *in_the_way),
+        (*untrusted, *elsewhere, *obstacles),
         steps,
         context,
         frozen.get("given_roles", {}),
@@ -145,7 +145,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     )
 
 
-def _in_the_way(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]) -> tuple[str, ...]:
+def _obstacles(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[ChangedFile, ...]) -> tuple[str, ...]:
     """Changed files that stop new phases, as sentences."""
     if not changed or not blocks(engine, tx, loaded.record.template):
         return ()

@@ -211,7 +211,7 @@ def _refuse_unkept(inputs: dict[str, Any]) -> None:
 
 
 def _origin(**given: str) -> dict[str, str]:
-    """Where the run comes from, as far as it was said."""
+    """Where the run comes from, as far as the caller gave it."""
     for name, text in given.items():
         if len(text) > _ORIGIN_CHARS or not text.isprintable():
             raise Refused(

@@ -93,6 +93,6 @@ def catch_up(engine: Engine, *, within_s: float) -> CaughtUp:
 
 
 def health(engine: Engine) -> FindHealth:
-    """Whether SQLite can look for words, and how many runs are not indexed as they stand."""
+    """Whether SQLite can look for words, and how many runs are not indexed up to their last event."""
     with engine.store.read() as tx:
         return tx.find_health()

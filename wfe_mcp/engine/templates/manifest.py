@@ -80,7 +80,7 @@ def _worked(loaded: LoadedRun, rows: list[StepRecord]) -> list[StepRecord]:
 
 
 def _step(row: StepRecord) -> dict[str, Any]:
-    told = {
+    entry = {
         "phase": row.phase,
         "attempt": row.attempt,
         "step": row.step,
@@ -90,15 +90,15 @@ def _step(row: StepRecord) -> dict[str, Any]:
         "input_sha256": sha256_of(row.input) if row.input is not None else "",
         "output_sha256": _answer_hash(row),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in entry.items() if value}
 
 
 def _answer_hash(row: StepRecord) -> str:
     if row.status is not StepStatus.DONE:
         return sha256_of({"state": str(row.status)})
     if row.does.startswith("check "):
-        said = cast("dict[str, Any]", row.output)
-        return sha256_of({key: said[key] for key in _SAME_EACH_TIME if key in said})
+        output = cast("dict[str, Any]", row.output)
+        return sha256_of({key: output[key] for key in _SAME_EACH_TIME if key in output})
     return sha256_of(row.output)
 
 

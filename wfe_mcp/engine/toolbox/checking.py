@@ -23,12 +23,12 @@ def check_tool(reach: Reach) -> Tool | None:
             environ=reach.environ,
             run=reach.run,
         )
-        said = judged.message
+        message = judged.message
         output = judged.data.get("output")
         if judged.kind is VerdictKind.PASS and output:
-            said = f"{said}\n{output['tail']}"
+            message = f"{message}\n{output['tail']}"
         log = Path(judged.log_path) if judged.log_path else None
-        return ToolResult(f"{said}{whole_log(reach, log)}", judged.kind is VerdictKind.PASS)
+        return ToolResult(f"{message}{whole_log(reach, log)}", judged.kind is VerdictKind.PASS)
 
     arguments = {"check": {"type": "string", "enum": sorted(reach.checks), "description": "Its name."}}
     text = (

@@ -158,6 +158,6 @@ def _git(reach: Reach, *words: str, env: dict[str, str] | None = None, stdin: by
     if done is None:
         return ""
     if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
-        raise Refused("bad_argument", f"git says: {said}", "Correct the call, or look at 'status' and 'log' first.")
+        message = (done.stderr or done.stdout).decode(errors="replace").strip()[-500:]
+        raise Refused("bad_argument", f"git says: {message}", "Correct the call, or look at 'status' and 'log' first.")
     return os.fsdecode(done.stdout).encode(errors="replace").decode()

@@ -61,14 +61,14 @@ def tool(
     }
 
     def answer(given: Given) -> ToolResult:
-        told = {key: value for key, value in given.items() if value is not None or key in required}
+        values = {key: value for key, value in given.items() if value is not None or key in required}
         try:
-            if faults := faults_of(schema, told):
-                told_why = "; ".join(f"{fault.path or 'arguments'}: {fault.message}" for fault in faults)
+            if faults := faults_of(schema, values):
+                reasons = "; ".join(f"{fault.path or 'arguments'}: {fault.message}" for fault in faults)
                 return ToolResult(
-                    f"The arguments of '{name}' do not fit: {told_why}. Correct them and call again.", False
+                    f"The arguments of '{name}' do not fit: {reasons}. Correct them and call again.", False
                 )
-            reply = run(told)
+            reply = run(values)
         except Refused as no:
             return _bounded(ToolResult(_shown(no), False))
         except OSError as exc:

@@ -39,7 +39,7 @@ _OTHERS = tuple(name for name in PARTS if name not in {"documents", "events", "r
 
 _FIRST = frozenset({"RunStarted", "RunForked"})
 
-_Told = tuple[str, dict[str, Any]]
+_LoggedEvent = tuple[str, dict[str, Any]]
 """An event: its type and its payload."""
 
 
@@ -115,7 +115,7 @@ class _Check:
                 refuse(f"/run/{name}_sha256", "names a document that is no object", "an object", "another value")
         return found
 
-    def _chain(self) -> Iterator[_Told]:
+    def _chain(self) -> Iterator[_LoggedEvent]:
         from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
 
         before = GENESIS
@@ -136,7 +136,7 @@ class _Check:
         if (self._head["last_seq"], self._head["last_hash"]) != (count, before):
             refuse("/run/last_hash", f"is not that of the last event, number {count}", before, self._head["last_hash"])
 
-    def _replay(self, events: list[_Told]) -> RunState:
+    def _replay(self, events: list[_LoggedEvent]) -> RunState:
         from wfe_mcp.store import serialization as codec
 
         state = RunState()
@@ -164,7 +164,7 @@ class _Check:
                 refuse(f"/run/{name}", "is not what the events lead to", getattr(state, name), self._head[name])
         return state
 
-    def _named(self, documents: dict[str, Any], events: list[_Told]) -> None:
+    def _named(self, documents: dict[str, Any], events: list[_LoggedEvent]) -> None:
         frozen = documents[self._head["frozen_sha256"]]
         try:
             named = dict.fromkeys(named_documents(self._head, frozen, iter(events)))
@@ -188,13 +188,13 @@ class _Check:
             refuse("/run/spec_sha256", "names another specification than the first event", "the same", "another")
         definition = documents[head["definition_sha256"]]
         plan = _plan(definition)
-        for name, said in (("name", head["template"]), ("version", head["template_version"])):
-            if definition.get(name) != said:
+        for name, declared in (("name", head["template"]), ("version", head["template_version"])):
+            if definition.get(name) != declared:
                 refuse(
                     f"/run/template{'' if name == 'name' else '_version'}",
                     "is not what the definition says",
                     definition.get(name),
-                    said,
+                    declared,
                 )
         wanted = [_outline(phase) for phase in plan.spec.phases]
         found = [_outline(phase) for phase in state.spec.phases]
@@ -254,7 +254,7 @@ class _Check:
                     case _:
                         pass
 
-    def _events_refer(self, events: list[_Told]) -> None:
+    def _events_refer(self, events: list[_LoggedEvent]) -> None:
         """What the log names is there, with the hash that it names."""
         for index, (type_, payload) in enumerate(events):
             at = pointer("events", index, "payload")

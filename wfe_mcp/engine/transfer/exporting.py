@@ -218,8 +218,8 @@ def _logs(record: RunRecord, evidence: list[bytes]) -> Iterator[bytes]:
 def printed_sha256(evidence: Mapping[str, Any], content: bytes) -> str:
     """The sha256 of what the check printed, as its evidence says; that of ``content`` where it says none."""
     output = evidence["data"].get("output")
-    told = cast("dict[str, Any]", output).get("sha256") if isinstance(output, dict) else None
-    return told if isinstance(told, str) else sha256_hex(content)
+    recorded = cast("dict[str, Any]", output).get("sha256") if isinstance(output, dict) else None
+    return recorded if isinstance(recorded, str) else sha256_hex(content)
 
 
 def is_whole(text: str) -> bool:

@@ -117,10 +117,10 @@ _HINT = "Nothing was stored. Export the run again where it was worked, and copy 
 
 def refuse(place: str, message: str, expected: object = None, found: object = None) -> NoReturn:
     """The bundle is wrong at ``place``, a JSON pointer."""
-    told = "" if expected is None else f": expected {expected!s:.200}, found {found!s:.200}"
+    comparison = "" if expected is None else f": expected {expected!s:.200}, found {found!s:.200}"
     raise Refused(
         "invalid_artifact",
-        f"The bundle is refused at {place or 'its whole'}: it {message}{told}.",
+        f"The bundle is refused at {place or 'its whole'}: it {message}{comparison}.",
         _HINT,
         (Detail(place, message, expected, found),),
     )
@@ -160,9 +160,9 @@ class _Reader:
                 section.update(row + b"\n")
             sums[name] = {"rows": len(rows[name]), "sha256": section.hexdigest()}
         sha256 = self._whole.hexdigest()
-        told = self._told_checksums()
+        recorded = self._recorded_checksums()
         try:
-            _compare(told, sums, sha256)
+            _compare(recorded, sums, sha256)
         except Refused as fault:
             return BundleLines(run, place, rows, sha256, fault)
         return BundleLines(run, place, rows, sha256, None)
@@ -182,14 +182,14 @@ class _Reader:
             yield line.removesuffix(b",")
             index += 1
 
-    def _told_checksums(self) -> Any:
+    def _recorded_checksums(self) -> Any:
         line = self._line("/checksums")
         if not (line.startswith(b'"checksums":') and line.endswith(b"}")):
             refuse("/checksums", f"is not there (line {self._number})", '"checksums":{…}}', _shown(line))
-        told = value_at(line.removeprefix(b'"checksums":')[:-1], "/checksums")
+        recorded = value_at(line.removeprefix(b'"checksums":')[:-1], "/checksums")
         if self._file.read(1):
             refuse("", "continues after its end", "nothing", f"more after line {self._number}")
-        return told
+        return recorded
 
     def _member(self, name: str) -> bytes:
         line = self._line(pointer(name))
@@ -230,11 +230,11 @@ class _Reader:
         return line[:-1]
 
 
-def _compare(told: Any, sections: dict[str, Any], whole: str) -> None:
-    said: dict[str, Any] = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
-    named: dict[str, Any] = said["sections"] if isinstance(said.get("sections"), dict) else {}
+def _compare(recorded: Any, sections: dict[str, Any], whole: str) -> None:
+    checksums: dict[str, Any] = cast("dict[str, Any]", recorded) if isinstance(recorded, dict) else {}
+    named: dict[str, Any] = checksums["sections"] if isinstance(checksums.get("sections"), dict) else {}
     for name, found in sections.items():
         if named.get(name) != found:
             refuse(pointer("checksums", "sections", name), f"is not that of /{name}", named.get(name), found)
-    if said != {"sections": sections, "sha256": whole}:
-        refuse("/checksums/sha256", "is not that of the whole", said.get("sha256"), whole)
+    if checksums != {"sections": sections, "sha256": whole}:
+        refuse("/checksums/sha256", "is not that of the whole", checksums.get("sha256"), whole)

@@ -63,11 +63,11 @@ def import_foreign(engine: Engine, by: By, found: Foreign, *, dry_run: bool = Fa
     return _come_in(engine, by, lines_of(found), found.origin, dry_run=dry_run)
 
 
-def _come_in(engine: Engine, by: By, lines: BundleLines, told: dict[str, Any], *, dry_run: bool) -> Imported:
+def _come_in(engine: Engine, by: By, lines: BundleLines, claimed: dict[str, Any], *, dry_run: bool) -> Imported:
     found = check(lines)
     rows = found.lines.rows
     events, revisions = len(rows["events"]), len(rows["revisions"])
-    origin = told | _brought(by, engine, found.place)
+    origin = claimed | _brought(by, engine, found.place)
     here = _here(engine, found)
     if here is None:
         with suppress(_OnlyTried):

@@ -58,15 +58,15 @@ def read_reports(content: bytes, place: Path) -> Foreign:
         value = parse_json(content)
     except Refused as no:
         raise Refused(no.code, f"{place.name} is refused: {no.message}", _HINT, no.details) from None
-    told = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if not 1 <= len(told) <= MAX_REPORTS:
-        _refuse("", f"it holds {len(told)} reports", f"1 to {MAX_REPORTS}", len(told))
+    entries = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not 1 <= len(entries) <= MAX_REPORTS:
+        _refuse("", f"it holds {len(entries)} reports", f"1 to {MAX_REPORTS}", len(entries))
     reading = _ReportReader()
-    for index, one in enumerate(told):
+    for index, one in enumerate(entries):
         reading.take(pointer(index) if isinstance(value, list) else "", index + 1, one)
     phases = reading.phases
     if all(phase.at == _NO_TIME for phase in phases):
-        reading.said.append(f"the reports name no times ({_TIME}): all of it is dated {_NO_TIME.date()}")
+        reading.statements.append(f"the reports name no times ({_TIME}): all of it is dated {_NO_TIME.date()}")
     roles = ", ".join(dict.fromkeys(phase.id.rpartition("_report")[0] for phase in phases))
     return Foreign(
         KIND,
@@ -74,13 +74,13 @@ def read_reports(content: bytes, place: Path) -> Foreign:
         f"Role reports of Workflow Hub: {roles}"[:200],
         "hub",
         str(place.resolve().parent),
-        {"reports": told},
+        {"reports": entries},
         phases,
         phases[0].at,
         phases[-1].at,
-        sha256_of(told),
+        sha256_of(entries),
         reading.left_open,
-        tuple(reading.said),
+        tuple(reading.statements),
         tuple(reading.lost),
     )
 
@@ -88,7 +88,7 @@ def read_reports(content: bytes, place: Path) -> Foreign:
 class _ReportReader:
     def __init__(self) -> None:
         self.phases: list[Worked] = []
-        self.said: list[str] = []
+        self.statements: list[str] = []
         self.lost: list[Detail] = []
         self.left_open = ""
         self._times: dict[str, int] = {}
@@ -97,9 +97,9 @@ class _ReportReader:
         """One report or hand-off as the next phase."""
         if not isinstance(one, dict):
             _refuse(at, "it is no report", "an object", one)
-        told = cast("dict[str, Any]", one)
-        handed = "to_role" in told
-        role = told.get("to_role" if handed else "role")
+        entry = cast("dict[str, Any]", one)
+        handed = "to_role" in entry
+        role = entry.get("to_role" if handed else "role")
         if not (isinstance(role, str) and _ROLE.fullmatch(role)):
             _refuse(
                 f"{at}/{'to_role' if handed else 'role'}",
@@ -107,29 +107,31 @@ class _ReportReader:
                 "a letter, then letters, digits, - and _",
                 role,
             )
-        who = f"{number}: {told.get('from_role')!s:.40} to {role}" if handed else f"{number}: {role}"
-        for key in sorted(set(told) - (_HAND_OFF if handed else _REPORT) - {_TIME}):
+        who = f"{number}: {entry.get('from_role')!s:.40} to {role}" if handed else f"{number}: {role}"
+        for key in sorted(set(entry) - (_HAND_OFF if handed else _REPORT) - {_TIME}):
             self.lost.append(Detail(at + pointer(key), "is in the inputs of the run, not in the report"))
-        report, place = self._report(at, told, handed=handed)
-        schema, content = "markdown_doc@1", _document(told)
+        report, place = self._report(at, entry, handed=handed)
+        schema, content = "markdown_doc@1", _document(entry)
         if report is None:
-            self.said.append(f"{who}, {told.get('status')!s:.40}: no report in it; that is no pass")
+            self.statements.append(f"{who}, {entry.get('status')!s:.40}: no report in it; that is no pass")
         else:
             made = self._made(place, role, report)
             faults = validate("role_report@1", made).faults
             if faults:
-                self.said.append(f"{who}: no valid report, kept as a document ({faults[0].path}: {faults[0].message})")
+                self.statements.append(
+                    f"{who}: no valid report, kept as a document ({faults[0].path}: {faults[0].message})"
+                )
             else:
                 schema, content = "role_report@1", made
-                self.said.append(f"{who} says {made['status']}")
-        is_open = handed and told.get("status") in ("pending", "in_progress")
-        self.left_open = f"the hand-off {who} was {told['status']} in Workflow Hub" if is_open else ""
-        self._add(at, told, role, who, schema, content, is_accepted=not is_open)
+                self.statements.append(f"{who} says {made['status']}")
+        is_open = handed and entry.get("status") in ("pending", "in_progress")
+        self.left_open = f"the hand-off {who} was {entry['status']} in Workflow Hub" if is_open else ""
+        self._add(at, entry, role, who, schema, content, is_accepted=not is_open)
 
     def _add(
         self,
         at: str,
-        told: dict[str, Any],
+        entry: dict[str, Any],
         role: str,
         who: str,
         schema: str,
@@ -143,7 +145,7 @@ class _ReportReader:
             )
         name = role.replace("-", "_").lower()
         self._times[name] = count = self._times.get(name, 0) + 1
-        when = max(_time(at, told), self.phases[-1].at if self.phases else _NO_TIME)
+        when = max(_time(at, entry), self.phases[-1].at if self.phases else _NO_TIME)
         self.phases.append(
             Worked(
                 f"{name}_report{'' if count == 1 else f'_{count}'}",
@@ -157,15 +159,15 @@ class _ReportReader:
             )
         )
 
-    def _report(self, at: str, told: dict[str, Any], *, handed: bool) -> tuple[dict[str, Any] | None, str]:
+    def _report(self, at: str, entry: dict[str, Any], *, handed: bool) -> tuple[dict[str, Any] | None, str]:
         """The report of one entry and its pointer; None where there is none."""
         if not handed:
-            if {"status", "summary"} & set(told):
-                return told, at
-            return _in_text(told.get("raw_output")), f"{at}/raw_output"
-        given = told.get("report")
+            if {"status", "summary"} & set(entry):
+                return entry, at
+            return _in_text(entry.get("raw_output")), f"{at}/raw_output"
+        given = entry.get("report")
         found = cast("dict[str, Any]", given) if isinstance(given, dict) else _in_text(given)
-        more = {name: told[f"report_{name}"] for name in ("status", "summary") if told.get(f"report_{name}")}
+        more = {name: entry[f"report_{name}"] for name in ("status", "summary") if entry.get(f"report_{name}")}
         return (None, at) if found is None and "status" not in more else ({**more, **(found or {})}, f"{at}/report")
 
     def _made(self, at: str, role: str, report: dict[str, Any]) -> dict[str, Any]:
@@ -192,8 +194,8 @@ class _ReportReader:
 def _finding(entry: Any) -> dict[str, Any]:
     if not isinstance(entry, dict):
         return {"severity": "medium", "title": entry}
-    told = cast("dict[str, Any]", entry)
-    found = {ours: next((told[name] for name in theirs if told.get(name)), None) for ours, theirs in _NAMES.items()}
+    fields = cast("dict[str, Any]", entry)
+    found = {ours: next((fields[name] for name in theirs if fields.get(name)), None) for ours, theirs in _NAMES.items()}
     severity = str(found["severity"] or "medium").lower()
     return {key: value for key, value in found.items() if value is not None} | {"severity": severity}
 
@@ -215,13 +217,13 @@ def _in_text(text: object) -> dict[str, Any] | None:
     return value
 
 
-def _document(told: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps(told, indent=1, ensure_ascii=False)
+def _document(entry: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(entry, indent=1, ensure_ascii=False)
     return {"front": {}, "body": f"~~~~json\n{text}\n~~~~\n"}
 
 
-def _time(at: str, told: dict[str, Any]) -> datetime:
-    given = told.get(_TIME)
+def _time(at: str, entry: dict[str, Any]) -> datetime:
+    given = entry.get(_TIME)
     if given is None:
         return _NO_TIME
     try:

@@ -64,7 +64,7 @@ class Origin(_Row):
 def validated(section: str, line: bytes, index: int | None = None) -> dict[str, Any]:
     """The values of a row, or of the parts ``run`` and ``place``. Refuses ``invalid_artifact`` at its pointer."""
     place = pointer(section) if index is None else pointer(section, index)
-    told = value_at(line, place)
+    written = value_at(line, place)
     try:
         values = dict(_model(section).model_validate_json(line))
     except ValidationError as error:
@@ -73,7 +73,7 @@ def validated(section: str, line: bytes, index: int | None = None) -> dict[str, 
         return refuse(at, f"is wrong ({first['msg']})", _expected(section, first), repr(first.get("input"))[:80])
 
     again = values if section in {LOGS, PLACE} else _row(section, values)
-    for name, value in told.items():
+    for name, value in written.items():
         # A time in another zone, an integer for a float: it would be another text when exported again.
         if canonical_json(again.get(name)) != canonical_json(value):
             refuse(place + pointer(name), "is not written as an export writes it", again.get(name), value)

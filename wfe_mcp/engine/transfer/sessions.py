@@ -104,7 +104,7 @@ def read_session(folder: Path) -> Foreign:
     files = read_folder(folder.parent, folder.name)
     if SESSION not in files:
         raise Refused("bad_argument", f"{folder} holds no {SESSION}.", _HINT, (Detail(SESSION, "is missing"),))
-    return _SessionReader(files, str(folder)).told()
+    return _SessionReader(files, str(folder)).foreign()
 
 
 class _SessionReader:
@@ -114,7 +114,7 @@ class _SessionReader:
         self._lost: list[Detail] = []
         self._raw, self._session = _session(files[SESSION])
 
-    def told(self) -> Foreign:
+    def foreign(self) -> Foreign:
         session = self._session
         places = self._places()
         phases = self._worked(places)
@@ -147,14 +147,14 @@ class _SessionReader:
 
     def _places(self) -> list[tuple[int, str]]:
         """The phases that were reached, in order. Refuses what session.json names and no file shows."""
-        said = self._session
-        known = list(_sequence(said.current_iteration))
-        if said.phase in {"error", "cancelled"}:
+        session = self._session
+        known = list(_sequence(session.current_iteration))
+        if session.phase in {"error", "cancelled"}:
             seen = [index for index, place in enumerate(known) if self._there(place)]
             reached = known[: seen[-1] + 1] if seen else []
         else:
-            last = (said.current_iteration, "review" if said.phase == "complete" else said.phase)
-            if said.phase != "init" and last not in known:
+            last = (session.current_iteration, "review" if session.phase == "complete" else session.phase)
+            if session.phase != "init" and last not in known:
                 _refuse(
                     "/current_iteration", f"is {last[0]}, which has no {last[1]}", "an iteration that has it", last[0]
                 )
@@ -164,19 +164,19 @@ class _SessionReader:
                 "/phase",
                 "is one in which nothing was made yet: there is nothing to import",
                 "plan or later",
-                said.phase,
+                session.phase,
             )
-        for place in reached if said.phase == "complete" else reached[:-1]:
+        for place in reached if session.phase == "complete" else reached[:-1]:
             if not self._answered(place):
                 self._refuse_missing(place)
         return reached
 
     def _refuse_missing(self, place: tuple[int, str]) -> None:
-        path, said = _answer(*place), self._session
+        path, session = _answer(*place), self._session
         raise Refused(
             "invalid_artifact",
             f"The session is refused: {path} is missing or empty, and session.json says that "
-            f"it continued from there (phase {said.phase}, iteration {said.current_iteration}).",
+            f"it continued from there (phase {session.phase}, iteration {session.current_iteration}).",
             _HINT,
             (Detail(path, "is missing or empty", "the answer of the phase", None),),
         )
@@ -191,7 +191,7 @@ class _SessionReader:
             name = phase if number == 1 else f"{phase}_{number}"
             schema, content = self._content(number, phase)
             prompt = _prompt(number, phase)
-            told = (
+            instructions = (
                 f"${{inputs.files['{prompt}']}}" if prompt in self._files else f"ai-workflow-engine kept no {prompt}."
             )
             place = f"iteration-{number}" if schema == "file_bundle@1" else _answer(number, phase)
@@ -199,7 +199,7 @@ class _SessionReader:
                 Worked(
                     name,
                     f"{phase.capitalize()}, iteration {number}",
-                    told,
+                    instructions,
                     place,
                     at,
                     schema,
@@ -219,29 +219,29 @@ class _SessionReader:
             except Refused:
                 self._lose(path, "is no UTF-8 text")
         if files:
-            told = [{"path": answer.partition("/")[2], "content": body}] if body else []
-            return "file_bundle@1", {"files": [*told, *files]}
+            response = [{"path": answer.partition("/")[2], "content": body}] if body else []
+            return "file_bundle@1", {"files": [*response, *files]}
         return "markdown_doc@1", {"front": {}, "body": body} if body.strip() else None
 
     def _statements(self, places: list[tuple[int, str]]) -> Iterator[str]:
-        said = self._session
-        stage = f"[{said.stage}]" if said.stage else ""
-        yield f"phase {said.phase}{stage}, status {said.status}, iteration {said.current_iteration}"
+        session = self._session
+        stage = f"[{session.stage}]" if session.stage else ""
+        yield f"phase {session.phase}{stage}, status {session.status}, iteration {session.current_iteration}"
         for name in ("plan_approved", "review_approved", "pending_approval"):
-            if getattr(said, name):
+            if getattr(session, name):
                 yield f"{name} is true (according to session.json; not decided here)"
-        if said.ai_providers:
-            yield "worked by " + ", ".join(f"{role} {name}" for role, name in sorted(said.ai_providers.items()))
+        if session.ai_providers:
+            yield "worked by " + ", ".join(f"{role} {name}" for role, name in sorted(session.ai_providers.items()))
         for name in ("last_error", "approval_feedback", "suggested_content"):
-            if getattr(said, name):
-                yield f"{name}: {getattr(said, name)[:300]}"
+            if getattr(session, name):
+                yield f"{name}: {getattr(session, name)[:300]}"
         review = next((place for place in reversed(places) if place[1] == "review"), None)
-        yield from self._compared("plan_hash", said.plan_hash, "iteration-1/planning-response.md")
-        yield from self._compared("plan_hash", said.plan_hash, "plan.md")
-        yield from self._compared("standards_hash", said.standards_hash, "standards-bundle.md")
+        yield from self._compared("plan_hash", session.plan_hash, "iteration-1/planning-response.md")
+        yield from self._compared("plan_hash", session.plan_hash, "plan.md")
+        yield from self._compared("standards_hash", session.standards_hash, "standards-bundle.md")
         if review is not None:
-            yield from self._compared("review_hash", said.review_hash, _answer(*review))
-        for index, one in enumerate(said.artifacts):
+            yield from self._compared("review_hash", session.review_hash, _answer(*review))
+        for index, one in enumerate(session.artifacts):
             path = one.path.replace("\\", "/")
             tried = (path, f"iteration-{one.iteration}/{path}", f"iteration-{one.iteration}/code/{path}")
             there = next((each for each in tried if each in self._files), None)
@@ -250,19 +250,19 @@ class _SessionReader:
             else:
                 yield from self._compared(f"{pointer('artifacts', index)}/sha256", one.sha256, there)
 
-    def _compared(self, name: str, said: str | None, path: str) -> Iterator[str]:
-        if said and path in self._files:
+    def _compared(self, name: str, recorded: str | None, path: str) -> Iterator[str]:
+        if recorded and path in self._files:
             found = hashlib.sha256(self._files[path]).hexdigest()
-            if found != said.lower():
-                yield f"{name} is {said[:12]}…, and {path} is {found[:12]}…: it was changed after that"
+            if found != recorded.lower():
+                yield f"{name} is {recorded[:12]}…, and {path} is {found[:12]}…: it was changed after that"
 
     def _left_open(self) -> str:
-        said = self._session
-        if said.phase == "cancelled":
+        session = self._session
+        if session.phase == "cancelled":
             return "it was cancelled in ai-workflow-engine"
-        if said.last_error:
-            return f"it stopped in ai-workflow-engine: {said.last_error}"
-        return f"it was left open in ai-workflow-engine, in {said.phase}"
+        if session.last_error:
+            return f"it stopped in ai-workflow-engine: {session.last_error}"
+        return f"it was left open in ai-workflow-engine, in {session.phase}"
 
     def _answered(self, place: tuple[int, str]) -> bool:
         return bool(self._files.get(_answer(*place), b"").strip()) or bool(self._code(*place))

@@ -29,7 +29,7 @@ NETWORK = words(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AgentText:
     """Text of the model. ``goes_on``: it continues the previous piece."""
 
     text: str
@@ -86,12 +86,12 @@ class AgentResult:
     text: str = ""
 
 
-Heard = Said | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResult
+Heard = AgentText | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | AgentResult
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """How an agent answers a question under nobody's rules but ours (``isolation.py``).
+    """How an agent answers a question under our rules only (``isolation.py``).
 
     ``arguments``: without project and user settings, memory files, hooks, skills, plugins, MCP servers and tools.
     ``variable``: names the folder of its configuration, which is ``default`` in the home folder when it is not set; its

@@ -12,11 +12,11 @@ from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
     AgentResult,
+    AgentText,
     AgentUsage,
     Given,
     Heard,
     Isolation,
-    Said,
     Speaks,
     ToolBegan,
     ToolDone,
@@ -150,7 +150,7 @@ def _message(record: Given) -> Iterator[Heard]:
         yield Speaks(model)  # as its vendor reports it; at its start it says what it asks for
     for block in blocks:
         if block.get("type") == "text":
-            yield Said(word(block, "text"))
+            yield AgentText(word(block, "text"))
         elif block.get("type") == "tool_use":
             yield ToolBegan(word(block, "id"), word(block, "name"), given(block, "input"))
 

@@ -12,11 +12,11 @@ from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
     AgentResult,
+    AgentText,
     AgentUsage,
     Given,
     Heard,
     Isolation,
-    Said,
     ToolBegan,
     ToolDone,
     Trouble,
@@ -156,7 +156,7 @@ def _began(item: Given) -> ToolBegan | None:
 
 def _completed(item: Given) -> Iterator[Heard]:
     if item.get("type") == "agent_message":
-        yield Said(word(item, "text"))
+        yield AgentText(word(item, "text"))
     elif began := _began(item):
         output = word(item, "aggregated_output") or content_text(given(item, "result").get("content"))
         text = output or word(given(item, "error"), "message")

@@ -21,39 +21,39 @@ _ROWS: dict[FaultKind, tuple[str, str]] = {
         "Provider {provider!r} needs the program {program!r}, which is not on PATH.",
         "Install it ({install}), or set its path in `argv` of the provider. " + _TEST,
     ),
-    "not_configured": ("Provider {provider!r} cannot be used{said}.", "Correct it in config.toml. " + _TEST),
-    "wrong_key": ("Provider {provider!r} ({program}) is not logged in{said}.", "Log in: {login}. " + _TEST),
+    "not_configured": ("Provider {provider!r} cannot be used{detail}.", "Correct it in config.toml. " + _TEST),
+    "wrong_key": ("Provider {provider!r} ({program}) is not logged in{detail}.", "Log in: {login}. " + _TEST),
     "wrong_model": (
-        "Provider {provider!r} ({program}) has no model {model}{said}.",
+        "Provider {provider!r} ({program}) has no model {model}{detail}.",
         "Set another one, or none for its default.",
     ),
     "no_route": (
-        "Provider {provider!r} ({program}) cannot reach its vendor{said}.",
+        "Provider {provider!r} ({program}) cannot reach its vendor{detail}.",
         "Check network and proxy (HTTPS_PROXY passes to it). " + _TEST,
     ),
     "tls": (
-        "Provider {provider!r} ({program}) does not trust the certificate of its vendor{said}.",
+        "Provider {provider!r} ({program}) does not trust the certificate of its vendor{detail}.",
         "For a private authority, set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its certificate.",
     ),
     "rate_limited": (
-        "Provider {provider!r} ({program}) reached a limit of its vendor{said}.",
+        "Provider {provider!r} ({program}) reached a limit of its vendor{detail}.",
         "Wait, or use another provider.",
     ),
     "overloaded": (
-        "The vendor of provider {provider!r} ({program}) is overloaded or unavailable{said}.",
+        "The vendor of provider {provider!r} ({program}) is overloaded or unavailable{detail}.",
         "Wait, or use another provider.",
     ),
-    "timeout": ("Provider {provider!r} ({program}) did not end in time{said}.", "Retry, or raise its time-outs."),
+    "timeout": ("Provider {provider!r} ({program}) did not end in time{detail}.", "Retry, or raise its time-outs."),
     "unparsable": (
-        "Provider {provider!r} ({program}) did not answer in the required form{said}.",
+        "Provider {provider!r} ({program}) did not answer in the required form{detail}.",
         "Retry, or use another provider.",
     ),
     "refused": (
-        "Provider {provider!r} ({program}) refused to work{said}.",
+        "Provider {provider!r} ({program}) refused to work{detail}.",
         "Check its account and the options of the provider.",
     ),
     "stopped": ("The work of provider {provider!r} was stopped.", ""),
-    "other": ("Provider {provider!r} ({program}) failed{said}.", "See its log. " + _TEST),
+    "other": ("Provider {provider!r} ({program}) failed{detail}.", "See its log. " + _TEST),
 }
 
 _WORDS: tuple[tuple[FaultKind, str], ...] = (
@@ -91,14 +91,14 @@ def fault(
     kind: FaultKind,
     agent: Agent,
     connection: Connection,
-    said: str = "",
+    detail: str = "",
     *,
     usage: Usage | None = None,
     retry_after_s: float | None = None,
 ) -> ProviderFault:
-    """The fault of a row of the table. ``said``: the agent's own message."""
+    """The fault of a row of the table. ``detail``: the agent's own message."""
     message, hint = _ROWS[kind]
-    shown = " ".join(said.split())
+    shown = " ".join(detail.split())
     if connection.api_key:
         shown = shown.replace(connection.api_key, "…")
     words = {
@@ -107,7 +107,7 @@ def fault(
         "model": connection.model or "its default",
         "install": agent.install,
         "login": agent.login,
-        "said": f": {shown[:_MOST].rstrip('.')}" if shown else "",
+        "detail": f": {shown[:_MOST].rstrip('.')}" if shown else "",
     }
     return ProviderFault(
         kind, message.format(**words), hint.format(**words), usage=usage or Usage(), retry_after_s=retry_after_s
@@ -118,24 +118,24 @@ def trouble_fault(
     agent: Agent, connection: Connection, trouble: Trouble | None, exit_code: int | None, tail: str, usage: Usage
 ) -> ProviderFault:
     """The fault of an agent that failed. ``tail``: the end of its output, used when it reported no error."""
-    said = trouble.message if trouble and trouble.message else _last_words(tail)
-    kind = (trouble.kind if trouble else None) or agent.exits.get(exit_code or 0) or _kind(said)
+    detail = trouble.message if trouble and trouble.message else _last_words(tail)
+    kind = (trouble.kind if trouble else None) or agent.exits.get(exit_code or 0) or _kind(detail)
     passes = kind in {"rate_limited", "overloaded"}
-    wait = ((trouble.retry_after_s if trouble else None) or _wait_s(said)) if passes else None
+    wait = ((trouble.retry_after_s if trouble else None) or _wait_s(detail)) if passes else None
     if kind == "other":
-        said = f"exit code {exit_code}; {said}" if said else f"exit code {exit_code}"
-    return fault(kind, agent, connection, said, usage=usage, retry_after_s=wait)
+        detail = f"exit code {exit_code}; {detail}" if detail else f"exit code {exit_code}"
+    return fault(kind, agent, connection, detail, usage=usage, retry_after_s=wait)
 
 
-def _kind(said: str) -> FaultKind:
+def _kind(text: str) -> FaultKind:
     for kind, pattern in _WORDS:
-        if re.search(pattern, said, re.IGNORECASE):
+        if re.search(pattern, text, re.IGNORECASE):
             return kind
     return "other"
 
 
-def _wait_s(said: str) -> float | None:
-    found = _WAIT.search(said)
+def _wait_s(text: str) -> float | None:
+    found = _WAIT.search(text)
     if found is None:
         return None
     return float(found[3]) if found[3] else float(found[1]) * _UNITS_S[found[2].lower()]
@@ -144,5 +144,5 @@ def _wait_s(said: str) -> float | None:
 def _last_words(tail: str) -> str:
     """The last lines of its output that are neither records nor lines of a stack trace."""
     lines = [line.strip() for line in tail.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("{", "}", "at "))]
-    return " ".join(told[-5:])
+    messages = [line for line in lines if line and not line.startswith(("{", "}", "at "))]
+    return " ".join(messages[-5:])

@@ -13,11 +13,11 @@ from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,
     AgentResult,
+    AgentText,
     AgentUsage,
     Given,
     Heard,
     Isolation,
-    Said,
     Speaks,
     ToolBegan,
     ToolDone,
@@ -138,7 +138,7 @@ def _hear(record: Given) -> Iterator[Heard]:
         case "init":
             yield Speaks(word(record, "model"))
         case "message" if record.get("role") == "assistant":
-            yield Said(word(record, "content"), record.get("delta") is True)
+            yield AgentText(word(record, "content"), record.get("delta") is True)
         case "tool_use":
             yield ToolBegan(word(record, "tool_id"), word(record, "tool_name"), given(record, "parameters"))
         case "tool_result":

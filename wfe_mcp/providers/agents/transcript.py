@@ -6,7 +6,16 @@ from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.providers.agents.agent import AgentResult, AgentUsage, Given, Said, Speaks, ToolBegan, ToolDone, Trouble
+from wfe_mcp.providers.agents.agent import (
+    AgentResult,
+    AgentText,
+    AgentUsage,
+    Given,
+    Speaks,
+    ToolBegan,
+    ToolDone,
+    Trouble,
+)
 from wfe_mcp.providers.call import ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
     from wfe_mcp.providers.call import Listener
 
 MAX_RESULT_CHARACTERS = 20_000
-_MAX_SAID_CHARACTERS = 2_000_000
+_MAX_TEXT_CHARACTERS = 2_000_000
 
 
 @dataclass(slots=True)
@@ -27,7 +36,7 @@ class Hearing:
     listener: Listener
     clock: Callable[[], float]
     heard_at: float = 0.0
-    said: list[str] = field(default_factory=list[str])
+    texts: list[str] = field(default_factory=list[str])
     running: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
     tool_calls: int = 0
     usage: Usage = field(default_factory=lambda: Usage(requests=1))
@@ -53,12 +62,12 @@ class Hearing:
     @property
     def answer(self) -> str:
         """Its answer, or its last text so far."""
-        return (self.ended.text if self.ended else "") or (self.said[-1] if self.said else "")
+        return (self.ended.text if self.ended else "") or (self.texts[-1] if self.texts else "")
 
     @property
-    def all_said(self) -> str:
+    def all_text(self) -> str:
         """All its text, with its answer at the end."""
-        return "\n\n".join([*self.said, self.ended.text if self.ended else ""])
+        return "\n\n".join([*self.texts, self.ended.text if self.ended else ""])
 
     def silent_s(self) -> float:
         """Seconds since its last line; 0 while one of its tools runs."""
@@ -71,10 +80,10 @@ class Hearing:
 
     def _take(self, event: Heard) -> None:
         goes_on = self.is_mid_message
-        self.is_mid_message = isinstance(event, Said)
+        self.is_mid_message = isinstance(event, AgentText)
         match event:
-            case Said():
-                self._say(event, goes_on)
+            case AgentText():
+                self._take_text(event, goes_on)
             case ToolBegan():
                 self._tool_began(event)
             case ToolDone():
@@ -90,15 +99,15 @@ class Hearing:
             case AgentResult():
                 self.ended = event
 
-    def _say(self, event: Said, goes_on: bool) -> None:
+    def _take_text(self, event: AgentText, goes_on: bool) -> None:
         if not event.text:
             return
-        if event.goes_on and goes_on and self.said:
-            self.said[-1] += event.text
+        if event.goes_on and goes_on and self.texts:
+            self.texts[-1] += event.text
         else:
-            self.said.append(event.text)
-        while len(self.said) > 1 and sum(map(len, self.said)) > _MAX_SAID_CHARACTERS:
-            del self.said[0]
+            self.texts.append(event.text)
+        while len(self.texts) > 1 and sum(map(len, self.texts)) > _MAX_TEXT_CHARACTERS:
+            del self.texts[0]
         self.listener.said(event.text)
 
     def _tool_began(self, event: ToolBegan) -> None:

@@ -152,7 +152,7 @@ def run_agent(
     why, heard = _worked(agent, connection, task, prompt, around, child, listener or Silent(), should_stop)
     model = heard.model or connection.model
     if why != "ended":
-        return Worked(_ENDINGS[why], None, heard.answer, heard.usage, model, _told(why, connection, task))
+        return Worked(_ENDINGS[why], None, heard.answer, heard.usage, model, _reason(why, connection, task))
     value = _value(around.root, place, heard)
     if value is None:
         why_not = f"The agent ended without a file '{place}' and without a block of JSON in its answer."
@@ -188,7 +188,7 @@ def ask_agent(
         raise fault("stopped", agent, connection, usage=heard.usage)
     if why != "ended":
         kind = "other" if why == "tool_limit" else "timeout"
-        raise fault(kind, agent, connection, _told(why, connection, task), usage=heard.usage)
+        raise fault(kind, agent, connection, _reason(why, connection, task), usage=heard.usage)
     value = value_in(heard.answer) if question.schema is not None and ends_with_value(heard.answer) else None
     if question.schema is not None and value is None:
         raise fault("unparsable", agent, connection, heard.answer, usage=heard.usage)
@@ -218,7 +218,7 @@ def _total_s(connection: Connection, task: Task) -> float:
     return min(connection.total_s, task.limits.total_s or connection.total_s)
 
 
-def _told(why: Why, connection: Connection, task: Task) -> str:
+def _reason(why: Why, connection: Connection, task: Task) -> str:
     return _WHY[why].format(
         total_s=_total_s(connection, task), response_s=connection.response_s, tool_calls=task.limits.tool_calls
     )
@@ -229,7 +229,7 @@ def _value(root: Path, place: str, heard: Hearing) -> dict[str, Any] | None:
         value = value_at(root, place)
     except Refused:  # a link or a device in place of the file does not count
         value = None
-    return value if value is not None else value_in(heard.all_said)
+    return value if value is not None else value_in(heard.all_text)
 
 
 def _worked(

@@ -81,7 +81,7 @@ class Counted(WrapperModel):
     def _given(self, stream: StreamedResponse) -> None:
         """Raise when the model declined to answer."""
         if stream.get().finish_reason == "content_filter":
-            raise fault("declined", self._connection, usage=usage_of(stream.usage), said=self._tally.text)
+            raise fault("declined", self._connection, usage=usage_of(stream.usage), detail=self._tally.text)
 
     def _used(self, stream: StreamedResponse | None) -> Usage:
         self._watch.call_until = None
@@ -102,7 +102,7 @@ def usage_of(used: RequestUsage) -> Usage:
     return Usage(1, used.input_tokens, used.output_tokens, used.cache_read_tokens, used.cache_write_tokens)
 
 
-def said_in(event: object) -> str:
+def piece_in(event: object) -> str:
     """The piece of text in an event of a stream; empty for other events."""
     match event:
         case PartStartEvent(part=TextPart(content=content)):
@@ -116,13 +116,13 @@ def said_in(event: object) -> str:
 def tokens_in(messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:
     """An estimate of a request's tokens: messages, instructions, tools."""
     tools = [*parameters.function_tools, *parameters.output_tools]
-    said = sum(tokens_of(f"{tool.name}{tool.description}{json.dumps(tool.parameters_json_schema)}") for tool in tools)
-    said += (_FRAME_TOKENS if tools else 0) + _PART_TOKENS * sum(len(message.parts) for message in messages)
+    total = sum(tokens_of(f"{tool.name}{tool.description}{json.dumps(tool.parameters_json_schema)}") for tool in tools)
+    total += (_FRAME_TOKENS if tools else 0) + _PART_TOKENS * sum(len(message.parts) for message in messages)
     for message in messages:
         if isinstance(message, ModelRequest) and message.instructions:
-            said += tokens_of(message.instructions)
-        said += sum(tokens_of_part(part) for part in message.parts)
-    return said
+            total += tokens_of(message.instructions)
+        total += sum(tokens_of_part(part) for part in message.parts)
+    return total
 
 
 def tokens_of_part(part: object) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from pydantic_ai import exceptions as ai
 
-from wfe_mcp.providers.faults import fault, said_in_body, status_fault, transport_fault
+from wfe_mcp.providers.faults import fault, message_in_body, status_fault, transport_fault
 
 if TYPE_CHECKING:
     from wfe_mcp.providers.call import Connection, ProviderFault, Usage
@@ -46,14 +46,16 @@ _ROWS: tuple[tuple[type[BaseException], str], ...] = (
 def _of_no_status(error: ai.ModelAPIError, connection: Connection, usage: Usage) -> ProviderFault:
     if "decode" in error.message or "JSON" in error.message:
         return fault("unreadable", connection, usage=usage, why="it is not JSON")
-    return fault("other", connection, usage=usage, said=error.message)
+    return fault("other", connection, usage=usage, detail=error.message)
 
 
 def _of_status(error: ai.ModelHTTPError, connection: Connection, usage: Usage) -> ProviderFault:
-    said = said_in_body(error.body)
+    detail = message_in_body(error.body)
     if isinstance(error, ai.ModelAuthenticationError) and error.status_code not in (401, 403):
         return fault("wrong_key", connection, usage=usage)  # Gemini answers 400 with a reason
-    return status_fault(connection, error.status_code, said=said, ours=bool(said), headers=error.headers, usage=usage)
+    return status_fault(
+        connection, error.status_code, detail=detail, ours=bool(detail), headers=error.headers, usage=usage
+    )
 
 
 def _why(error: ai.UnexpectedModelBehavior) -> str:

@@ -18,7 +18,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from wfe_mcp.providers.call import Answer
 from wfe_mcp.providers.faults import fault
-from wfe_mcp.providers.sdk.calls import Counted, said_in
+from wfe_mcp.providers.sdk.calls import Counted, piece_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ async def answer(connection: Connection, question: Question, listener: Listener,
             model_request_parameters=_form(connection, question),
         ) as stream:
             async for event in stream:
-                piece = said_in(event)
+                piece = piece_in(event)
                 if piece:
-                    tally.say(piece)
+                    tally.add(piece)
                     listener.said(piece)
             response = stream.get()
     return _read(response, connection, question, tally.usage)
@@ -55,11 +55,11 @@ def _in_prompt(connection: Connection) -> bool:
 
 
 def _message(connection: Connection, question: Question) -> ModelRequest:
-    said: list[str | BinaryContent] = [question.prompt]
+    parts: list[str | BinaryContent] = [question.prompt]
     if question.schema is not None and _in_prompt(connection):
-        said.append(_IN_PROMPT.format(schema=json.dumps(question.schema)))
-    said += [BinaryContent(data=image.content, media_type=image.media_type) for image in question.images]
-    content = question.prompt if len(said) == 1 else said
+        parts.append(_IN_PROMPT.format(schema=json.dumps(question.schema)))
+    parts += [BinaryContent(data=image.content, media_type=image.media_type) for image in question.images]
+    content = question.prompt if len(parts) == 1 else parts
     return ModelRequest(parts=[UserPromptPart(content=content)], instructions=question.system or None)
 
 

@@ -53,9 +53,9 @@ def _candidates(messages: Sequence[ModelMessage]) -> list[ToolReturnPart]:
 
 
 def _left_out(part: ToolReturnPart) -> ToolReturnPart:
-    said = part.model_response_str()
-    begin = " ".join(said[:_BEGIN].split())
-    return replace(part, content=_LEFT_OUT.format(name=part.tool_name, size=len(said), begin=begin))
+    text = part.model_response_str()
+    begin = " ".join(text[:_BEGIN].split())
+    return replace(part, content=_LEFT_OUT.format(name=part.tool_name, size=len(text), begin=begin))
 
 
 def _with(message: ModelMessage, cut: dict[int, ToolReturnPart]) -> ModelMessage:

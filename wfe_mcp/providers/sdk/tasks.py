@@ -17,7 +17,7 @@ from pydantic_ai.messages import ModelMessage  # noqa: TC002 - pydantic-ai reads
 from pydantic_ai.usage import UsageLimits
 
 from wfe_mcp.providers.call import Worked
-from wfe_mcp.providers.sdk.calls import Counted, said_in
+from wfe_mcp.providers.sdk.calls import Counted, piece_in
 from wfe_mcp.providers.sdk.models import model_of, settings_of
 from wfe_mcp.providers.sdk.questions import object_in
 from wfe_mcp.providers.sdk.shortening import shortened
@@ -43,9 +43,9 @@ async def worked(connection: Connection, task: Task, listener: Listener, tally: 
 
         async def heard(_: RunContext[object], events: AsyncIterable[object]) -> None:
             async for event in events:
-                piece = said_in(event)
+                piece = piece_in(event)
                 if piece:
-                    tally.say(piece)
+                    tally.add(piece)
                     listener.said(piece)
 
         def ended(how: Any, why: str) -> Worked:

@@ -15,7 +15,7 @@ from functools import partial
 from mcp_types import InputRequiredResult
 
 from wfe_mcp import views
-from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, say_decided
+from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, report_decision
 from wfe_mcp.server.tool_request import ToolRequest
 from wfe_mcp.views.envelope import Envelope
 
@@ -75,4 +75,4 @@ async def _settled(call: ToolRequest, run: str, phase: str, answered: Answered) 
 async def _watch(call: ToolRequest, request: str) -> None:
     """Wait until the request is closed, then notify the client."""
     if await call.until(partial(views.approval_answers.is_closed, call.engine, request), WATCH_S):
-        await say_decided(call.context, request)
+        await report_decision(call.context, request)

@@ -159,12 +159,12 @@ class SealedRepository(Repository):
         names_all, named = False, dict[tuple[str, str], tuple[Kept, datetime]]()
         for type_, payload, at in self._connection.execute(_KEPT, {"run_id": run_id}):
             try:
-                told = json.loads(payload)
+                content = json.loads(payload)
                 if type_ == "RunStarted":
-                    names_all = bool(told.get("names_records"))
+                    names_all = bool(content.get("names_records"))
                 elif type_ == "RunForked":
                     names_all = True
-                for one in told.get("records", ()):
+                for one in content.get("records", ()):
                     kept = Kept(one["kind"], one["id"], one["sha256"], one["fields"])
                     named[kept.kind, kept.id] = kept, at
             except (ValueError, KeyError, AttributeError, TypeError):  # the chain check has reported the event
@@ -174,18 +174,18 @@ class SealedRepository(Repository):
 
 def _kept(kind: str, row: Mapping[str, Any]) -> Kept:
     of = KINDS[kind]
-    return Kept(kind, _id(of, row), _sha256(_told(of, row)), _fields(of, row) if of.has_fields else {})
+    return Kept(kind, _id(of, row), _sha256(_sealed_values(of, row)), _fields(of, row) if of.has_fields else {})
 
 
 def _id(of: _Kind, row: Mapping[str, Any]) -> str:
     return "/".join(str(row[name]) for name in of.key)
 
 
-def _told(of: _Kind, row: Mapping[str, Any]) -> dict[str, Any]:
+def _sealed_values(of: _Kind, row: Mapping[str, Any]) -> dict[str, Any]:
     """The row without the columns that only locate it."""
-    told = {name: value for name, value in row.items() if name not in of.left_out}
-    path = told.get("log_path")
-    return told if path is None else told | {"log_path": _below_project(str(path))}
+    values = {name: value for name, value in row.items() if name not in of.left_out}
+    path = values.get("log_path")
+    return values if path is None else values | {"log_path": _below_project(str(path))}
 
 
 def _below_project(path: str) -> str:
@@ -207,7 +207,7 @@ def _plain(value: Any) -> Any:
 def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
     """The first characters of each value's sha256; a JSON object has one entry per key."""
     found: dict[str, Any] = {}
-    for name, value in _told(of, row).items():
+    for name, value in _sealed_values(of, row).items():
         inner = _object(value) if isinstance(of.table.c[name].type, JsonText) else None
         if inner is None:
             found[name] = value
@@ -229,7 +229,7 @@ def _differences(kept: Kept, row: Mapping[str, Any] | None, since: datetime) -> 
     where = f"{_word(kept.kind)} {kept.id}"
     if row is None:
         yield Problem(where, "the log knows it, the row is missing", code="record_missing", since=since)
-    elif _sha256(_told(KINDS[kept.kind], row)) != kept.sha256:
+    elif _sha256(_sealed_values(KINDS[kept.kind], row)) != kept.sha256:
         now = _fields(KINDS[kept.kind], row)
         names = [name for name in {**kept.fields, **now} if kept.fields and kept.fields.get(name) != now.get(name)]
         what = ", ".join(repr(name) for name in names) or "the row"

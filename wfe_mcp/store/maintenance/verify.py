@@ -139,10 +139,10 @@ class VerifyRepository(EventRepository, SealedRepository):
                 for bundle in json.loads(content).get("context", ()):
                     if self._document_of(bundle["sha256"]) is None:
                         yield Problem(f"context bundle '{bundle['name']}'", _OTHER, code="content_edited")
-        said = self._named_revisions(run_id)
+        revisions = self._named_revisions(run_id)
         for row in self._connection.execute(_REVISIONS, {"run_id": run_id}):
             where = f"revision {row.revision} of '{row.phase}'"
-            sha256, at = said.pop((row.phase, row.revision), (row.sha256, None))
+            sha256, at = revisions.pop((row.phase, row.revision), (row.sha256, None))
             if sha256_hex(row.content) != row.sha256:
                 yield Problem(where, _OTHER, code="content_edited", since=at)
             elif row.sha256 != sha256:
@@ -152,7 +152,7 @@ class VerifyRepository(EventRepository, SealedRepository):
                     code="content_edited",
                     since=at,
                 )
-        for (phase, number), (_, at) in said.items():
+        for (phase, number), (_, at) in revisions.items():
             where = f"revision {number} of '{phase}'"
             yield Problem(where, "the log knows it, the row is missing", code="content_edited", since=at)
 

@@ -137,9 +137,9 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
     def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
         self._run(_NEW, rows)
         for row in rows:
-            is_said = row["type"] != "RunStarted"  # the template's text; a run's own is its title and inputs
-            said = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_said else ()
-            self._note(row["run_id"], said, events=1)
+            is_indexed = row["type"] != "RunStarted"  # the template's text; a run's own is its title and inputs
+            entries = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_indexed else ()
+            self._note(row["run_id"], entries, events=1)
 
 
 def event_record(*row: Any) -> EventRecord:

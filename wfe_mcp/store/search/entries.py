@@ -24,7 +24,7 @@ from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.records.search import Kind
-from wfe_mcp.store.search.words import Said, said
+from wfe_mcp.store.search.words import PlacedText, texts_of
 
 VERSION = 3
 
@@ -47,7 +47,7 @@ class SearchEntry:
     ref: str
     at: datetime
     title: str
-    texts: tuple[Said, ...]
+    texts: tuple[PlacedText, ...]
     part: int = 0
     label: str = ""
     phase: PhasePath | None = None
@@ -59,7 +59,7 @@ class SearchEntry:
 def of_run(run: RunRecord, inputs: Mapping[str, Any]) -> Iterator[SearchEntry]:
     """The entry of a run: its title, template and inputs."""
     named = " ".join(filter(None, (run.title, run.template, run.external_id, run.triggered_by)))
-    texts = (("", run.title), *said(inputs))
+    texts = (("", run.title), *texts_of(inputs))
     yield SearchEntry(Kind.RUN, "run", run.id, run.created_at, named, texts, label=f"run of {run.template}")
 
 
@@ -74,7 +74,7 @@ def of_revision(row_id: int, revision: RevisionRecord) -> Iterator[SearchEntry]:
         str(row_id),
         revision.at,
         f"{revision.name} {revision.phase}",
-        (*said(content), *note),
+        (*texts_of(content), *note),
         0,
         f"{revision.name}, revision {revision.revision}",
         *where,
@@ -90,9 +90,9 @@ def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> 
         return
     verdict: Mapping[str, Any] = payload.get("verdict") or {}
     notes: list[Mapping[str, Any]] = payload.get("feedback") or []
-    told = [payload.get(key) for key in _EVENT_WORDS] + [verdict.get("message")]
-    told += [note.get("message") for note in notes]
-    texts = tuple(("", text) for text in told if isinstance(text, str) and text)
+    candidates = [payload.get(key) for key in _EVENT_WORDS] + [verdict.get("message")]
+    candidates += [note.get("message") for note in notes]
+    texts = tuple(("", text) for text in candidates if isinstance(text, str) and text)
     if texts:
         phase = payload.get("phase")
         yield SearchEntry(
@@ -111,10 +111,10 @@ def of_event(seq: int, type_: str, at: datetime, payload: Mapping[str, Any]) -> 
 
 def _blocker(seq: int, at: datetime, payload: Mapping[str, Any]) -> SearchEntry:
     name, phase = payload["fingerprint"], PhasePath(payload["phase"])
-    told = (("", text) for text in (name, payload["cause"], payload["next_step"]) if text)
+    texts = (("", text) for text in (name, payload["cause"], payload["next_step"]) if text)
     title = f"{name} {payload['kind']} {phase}"
     return SearchEntry(
-        Kind.BLOCKER, "event", str(seq), at, title, tuple(told), 0, f"blocker {name}", phase, payload["attempt"]
+        Kind.BLOCKER, "event", str(seq), at, title, tuple(texts), 0, f"blocker {name}", phase, payload["attempt"]
     )
 
 
@@ -139,17 +139,17 @@ def of_attachment(found: AttachmentRecord) -> Iterator[SearchEntry]:
 
 def of_decision(request: str, phase: PhasePath, attempt: int, decision: DecisionRecord) -> Iterator[SearchEntry]:
     """The entry of a person's decision."""
-    said_so = "approved" if decision.approved else "rejected"
-    texts = (("", decision.comment or f"{said_so} by {decision.actor}, without a comment"),)
+    outcome = "approved" if decision.approved else "rejected"
+    texts = (("", decision.comment or f"{outcome} by {decision.actor}, without a comment"),)
     yield SearchEntry(
         Kind.DECISION,
         "decision",
         request,
         decision.at,
-        f"{said_so} {decision.actor} {phase}",
+        f"{outcome} {decision.actor} {phase}",
         texts,
         0,
-        f"{said_so} by {decision.actor}",
+        f"{outcome} by {decision.actor}",
         phase,
         attempt,
     )
@@ -158,7 +158,7 @@ def of_decision(request: str, phase: PhasePath, attempt: int, decision: Decision
 def of_opinion(opinion: OpinionRecord) -> Iterator[SearchEntry]:
     """The entries of an opinion and of each of its findings."""
     by, where = f"opinion of {opinion.reviewer}", (opinion.phase, opinion.attempt)
-    whole = tuple(each for key in ("summary", "suggestion") for each in said(opinion.value.get(key)))
+    whole = tuple(each for key in ("summary", "suggestion") for each in texts_of(opinion.value.get(key)))
     yield SearchEntry(
         Kind.FINDING,
         "opinion",
@@ -204,5 +204,5 @@ def _finding_entries(
         label = f"finding of {by}" + (f" ({severity})" if severity in SEVERITIES else "")
         title = f"{finding['title']} {finding.get('file') or ''}"
         ordered = {key: finding.get(key) for key in ("title", "file", "detail", "recommendation")} | dict(finding)
-        texts = tuple((pointer, text) for _, text in said(ordered))
+        texts = tuple((pointer, text) for _, text in texts_of(ordered))
         yield SearchEntry(Kind.FINDING, source, ref, at, title, texts, part, label, phase, attempt, artifact)

@@ -101,7 +101,7 @@ class SearchRepository(SearchUpkeepRepository):
         if not rows:
             return [], None if mark is None else mark.low - 1
         high, low = (rows[0].id, rows[-1].id) if mark is None else (mark.top, mark.low)
-        marked = [(_Mark(high, low, not _says(groups, row.title or ""), row.id), row) for row in rows]
+        marked = [(_Mark(high, low, not _title_matches(groups, row.title or ""), row.id), row) for row in rows]
         ordered = sorted(marked, key=lambda each: (each[0].in_text, -each[0].id))
         if mark is not None:
             ordered = [each for each in ordered if (each[0].in_text, -each[0].id) > (mark.in_text, -mark.id)]
@@ -110,7 +110,9 @@ class SearchRepository(SearchUpkeepRepository):
     def _hit(self, query: Query, row: Row[Any]) -> Hit | None:
         """The hit of a row with the text around the match; None when the row was removed meanwhile."""
         run_id = RunId(row.run_id) if row.run_id else NO_RUN
-        entry = next((each for each in self._said_by(run_id, row.source, row.ref) if each.part == row.part), None)
+        entry = next(
+            (each for each in self._entries_of_row(run_id, row.source, row.ref) if each.part == row.part), None
+        )
         if entry is None:
             return None
         pointer, words = snippet(entry.texts, query.matchers)
@@ -118,7 +120,7 @@ class SearchRepository(SearchUpkeepRepository):
         return _hit_of(row, entry, pointer, words, is_archived=archived)
 
 
-def _says(groups: Sequence[Sequence[re.Pattern[str]]], title: str) -> bool:
+def _title_matches(groups: Sequence[Sequence[re.Pattern[str]]], title: str) -> bool:
     return any(all(each.search(title) for each in group) for group in groups)
 
 

@@ -51,33 +51,33 @@ _ONE: dict[str, Any] = {
 class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
     """Reads rows as search entries."""
 
-    def _said_by(self, run_id: RunId, source: str, ref: str) -> Iterator[SearchEntry]:
+    def _entries_of_row(self, run_id: RunId, source: str, ref: str) -> Iterator[SearchEntry]:
         """The search entries of one row."""
         if source == "run":
-            yield from self._said_by_run(run_id)
+            yield from self._entry_of_run(run_id)
             return
         values = {"run_id_": run_id, "ref_": int(ref) if source in {"revision", "event"} else ref}
         yield from _entries(source, self._rows(_ONE[source], values))
 
-    def _said_in(self, run_id: RunId) -> Iterator[SearchEntry]:
+    def _entries_in(self, run_id: RunId) -> Iterator[SearchEntry]:
         """The search entries of all rows of a run; for ``NO_RUN``, of the opinions outside runs."""
         if run_id == NO_RUN:
-            yield from (entry for _, entries in self._said_outside() for entry in entries)
+            yield from (entry for _, entries in self._entries_outside() for entry in entries)
             return
-        yield from self._said_by_run(run_id)
+        yield from self._entry_of_run(run_id)
         for source, query in _OF_RUN.items():
             yield from _entries(source, self._rows(query, {"run_id_": run_id}))
 
     def _rows(self, query: Executable, values: dict[str, Any]) -> Iterable[Any]:
         return self._connection.execute(query, values)
 
-    def _said_outside(self) -> Iterator[tuple[str, list[SearchEntry]]]:
+    def _entries_outside(self) -> Iterator[tuple[str, list[SearchEntry]]]:
         """The search entries of opinions outside runs, by project."""
         for row in self._connection.execute(_OUTSIDE):
             opinion = OpinionRecord(*row)
             yield opinion.project_id, list(find_entries.of_opinion(opinion))
 
-    def _said_by_run(self, run_id: RunId) -> Iterator[SearchEntry]:
+    def _entry_of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
         record = self._first(RunRecord, _RUN, {"run_id_": run_id})
         if record is not None:
             yield from find_entries.of_run(record, json.loads(self._document_text(record.inputs_sha256)))

@@ -58,7 +58,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
         row = self._connection.execute(_RUN, {"run_id_": run_id}).first()
         if row is None:
             return 0
-        entries = list(self._said_in(run_id))
+        entries = list(self._entries_in(run_id))
         self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": row.last_seq})
         self._index(row.project_id, run_id, entries)
         return len(entries)
@@ -68,8 +68,8 @@ class SearchUpkeepRepository(SearchSourceRepository):
         of_run = _OUTSIDE if run_id == NO_RUN else _OF_RUN
         rows = self._connection.execute(_ENTRIES.where(of_run), {"run_id_": run_id}).all()
         if rows and self.can_find():
-            said = {(entry.source, entry.ref, entry.part): entry for entry in self._said_in(run_id)}
-            known = [(row, said.get((row.source, row.ref, row.part))) for row in rows]
+            entries = {(entry.source, entry.ref, entry.part): entry for entry in self._entries_in(run_id)}
+            known = [(row, entries.get((row.source, row.ref, row.part))) for row in rows]
             for project in {row.project_id for row in rows}:
                 taken = [(row.id, entry) for row, entry in known if entry is not None and row.project_id == project]
                 self._take_out(project, run_id, taken)
@@ -124,7 +124,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
 
     def _index_outside(self) -> int:
         by_project: dict[str, list[SearchEntry]] = {}
-        for project, entries in self._said_outside():
+        for project, entries in self._entries_outside():
             by_project.setdefault(project, []).extend(entries)
         count = self._connection.execute(_OUTSIDE_COUNT).scalar_one()
         self._run(_NEW_RUN, {"run_id": NO_RUN, "version": VERSION, "last_seq": count})

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import cast
 
-Said = tuple[str, str]
+PlacedText = tuple[str, str]
 """The JSON pointer of a text in a value, and the text."""
 
 SNIPPET_CHARS = 200
@@ -43,7 +43,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(folded(text))
 
 
-def said(value: object, pointer: str = "") -> Iterator[Said]:
+def texts_of(value: object, pointer: str = "") -> Iterator[PlacedText]:
     """Every text in a JSON value with its pointer, in order; keys and numbers are left out."""
     match value:
         case str():
@@ -52,10 +52,10 @@ def said(value: object, pointer: str = "") -> Iterator[Said]:
         case dict():
             for key, part in cast("dict[str, object]", value).items():
                 name = key.replace("~", "~0").replace("/", "~1")
-                yield from said(part, f"{pointer}/{name}")
+                yield from texts_of(part, f"{pointer}/{name}")
         case list():
             for number, part in enumerate(cast("list[object]", value)):
-                yield from said(part, f"{pointer}/{number}")
+                yield from texts_of(part, f"{pointer}/{number}")
         case _:
             pass
 
@@ -66,7 +66,7 @@ def matcher(wanted: Sequence[str], *, is_prefix: bool) -> re.Pattern[str]:
     return re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, wanted)) + end)
 
 
-def snippet(texts: Iterable[Said], matchers: Sequence[re.Pattern[str]]) -> Said:
+def snippet(texts: Iterable[PlacedText], matchers: Sequence[re.Pattern[str]]) -> PlacedText:
     """The pointer of the text that most matchers find, and 200 printable characters of it around the first match."""
     best, best_count, first, left = ("", ""), 0, ("", ""), _LOOKED_AT
     for pointer, text in texts:

@@ -60,10 +60,10 @@ def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
         blocks.append(({"type": "text", "text": ""}, "text_delta", reply.text))
     for call_id, name, given in reply.calls:
         blocks.append(({"type": "tool_use", "id": call_id, "name": name, "input": {}}, "input_json_delta", given))
-    for index, (block, kind, said) in enumerate(blocks):
+    for index, (block, kind, content) in enumerate(blocks):
         yield {"type": "content_block_start", "index": index, "content_block": block}
         key = "text" if kind == "text_delta" else "partial_json"
-        for piece in pieces(said):
+        for piece in pieces(content):
             yield {"type": "content_block_delta", "index": index, "delta": {"type": kind, key: piece}}
         yield {"type": "content_block_stop", "index": index}
     ended = {"stop_reason": _stop(reply), "stop_sequence": None}

@@ -43,18 +43,18 @@ def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
     """The answer in chunks; the last one has the usage."""
     chunk = _envelope("chat.completion.chunk", asked)
 
-    def said(delta: dict[str, Any], stop: str | None = None) -> dict[str, Any]:
+    def frame(delta: dict[str, Any], stop: str | None = None) -> dict[str, Any]:
         return {**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}]}
 
-    yield said({"role": "assistant", "content": ""})
+    yield frame({"role": "assistant", "content": ""})
     if reply.text:
         for piece in pieces(reply.text):
-            yield said({"content": piece})
+            yield frame({"content": piece})
     for index, (call_id, name, given) in enumerate(reply.calls):
-        yield said({"tool_calls": [{"index": index, **_call(call_id, name, "")}]})
+        yield frame({"tool_calls": [{"index": index, **_call(call_id, name, "")}]})
         for piece in pieces(given):
-            yield said({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield said({}, _stop(reply))
+            yield frame({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    yield frame({}, _stop(reply))
     yield {**chunk, "choices": [], "usage": _usage(reply)}
 
 

@@ -39,17 +39,17 @@ def wanted(body: Mapping[str, Any], path: str) -> Wanted:
 def whole(reply: Reply, asked: Wanted) -> dict[str, Any]:
     """The answer in one piece."""
     parts: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
-    return _said([*parts, *_calls(reply)], reply, asked, ended=True)
+    return _response([*parts, *_calls(reply)], reply, asked, ended=True)
 
 
 def frames(reply: Reply, asked: Wanted) -> Iterator[dict[str, Any]]:
     """The answer in pieces of the same shape."""
     if reply.text:
         for piece in pieces(reply.text):
-            yield _said([{"text": piece}], reply, asked, ended=False)
+            yield _response([{"text": piece}], reply, asked, ended=False)
     for call in _calls(reply):
-        yield _said([call], reply, asked, ended=False)
-    yield _said([], reply, asked, ended=True)
+        yield _response([call], reply, asked, ended=False)
+    yield _response([], reply, asked, ended=True)
 
 
 def failed(status: int, message: str, kind: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _calls(reply: Reply) -> list[dict[str, Any]]:
     ]
 
 
-def _said(parts: list[dict[str, Any]], reply: Reply, asked: Wanted, *, ended: bool) -> dict[str, Any]:
+def _response(parts: list[dict[str, Any]], reply: Reply, asked: Wanted, *, ended: bool) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
     if ended:
         candidate["finishReason"] = _STOPS[reply.stop]

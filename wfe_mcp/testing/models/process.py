@@ -57,10 +57,10 @@ def models_running(
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as child:
             try:
                 assert child.stdout is not None
-                said = child.stdout.readline()
-                if not said:
+                line = child.stdout.readline()
+                if not line:
                     raise RuntimeError(f"the models did not start: exit code {child.wait(_ANSWER_S)}")
-                yield ModelProcess(**json.loads(said), pid=child.pid)
+                yield ModelProcess(**json.loads(line), pid=child.pid)
             finally:
                 child.terminate()
                 child.wait(_ANSWER_S)

@@ -72,29 +72,29 @@ def _item_frames(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
         begun: dict[str, Any] = {"type": kind, key: "", **({} if item["refused"] else {"annotations": []})}
         yield {"type": "response.output_item.added", "item": {**done, "content": [], "status": "in_progress"}}
         yield {"type": "response.content_part.added", **place, "part": begun}
-        for piece in pieces(item["said"]):
+        for piece in pieces(item["output"]):
             yield {"type": f"response.{kind}.delta", **place, "delta": piece, "logprobs": []}
-        yield {"type": f"response.{kind}.done", **place, key: item["said"], "logprobs": []}
+        yield {"type": f"response.{kind}.done", **place, key: item["output"], "logprobs": []}
         yield {"type": "response.content_part.done", **place, "part": done["content"][0]}
     elif item["type"] == SEARCH_CALL:
         yield {"type": "response.output_item.added", "item": {**done, "status": "in_progress"}}
     else:
         yield {"type": "response.output_item.added", "item": {**done, "arguments": "", "status": "in_progress"}}
-        for piece in pieces(item["said"]):
+        for piece in pieces(item["output"]):
             yield {"type": "response.function_call_arguments.delta", "item_id": item_id, "delta": piece}
-        said = {"item_id": item_id, "arguments": item["said"], "name": item["name"]}
-        yield {"type": "response.function_call_arguments.done", **said}
+        fields = {"item_id": item_id, "arguments": item["output"], "name": item["name"]}
+        yield {"type": "response.function_call_arguments.done", **fields}
     yield {"type": "response.output_item.done", "item": done}
 
 
 def _items(reply: Reply) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     if reply.text:
-        items.append({"type": "message", "id": "msg_1", "said": reply.text, "refused": reply.stop == "refusal"})
+        items.append({"type": "message", "id": "msg_1", "output": reply.text, "refused": reply.stop == "refusal"})
     for call_id, name, given in reply.calls:
         namespace, _, tool = name.rpartition("/")
         kind = SEARCH_CALL if name == SEARCH else "function_call"
-        called = {"type": kind, "id": f"fc_{call_id}", "call_id": call_id, "name": tool, "said": given}
+        called = {"type": kind, "id": f"fc_{call_id}", "call_id": call_id, "name": tool, "output": given}
         items.append(called | ({"namespace": namespace} if namespace else {}))
     return items
 
@@ -102,14 +102,14 @@ def _items(reply: Reply) -> list[dict[str, Any]]:
 def _whole_item(item: dict[str, Any]) -> dict[str, Any]:
     if item["type"] == SEARCH_CALL:
         kept = {key: item[key] for key in ("type", "id", "call_id")}
-        return {**kept, "execution": "client", "arguments": json.loads(item["said"]), "status": "completed"}
+        return {**kept, "execution": "client", "arguments": json.loads(item["output"]), "status": "completed"}
     if item["type"] == "function_call":
         kept = {key: item[key] for key in ("type", "id", "call_id", "name", "namespace") if key in item}
-        return {**kept, "arguments": item["said"], "status": "completed"}
-    said: dict[str, Any] = {"type": "output_text", "text": item["said"], "annotations": []}
+        return {**kept, "arguments": item["output"], "status": "completed"}
+    block: dict[str, Any] = {"type": "output_text", "text": item["output"], "annotations": []}
     if item["refused"]:
-        said = {"type": "refusal", "refusal": item["said"]}
-    return {"type": "message", "id": item["id"], "role": "assistant", "content": [said], "status": "completed"}
+        block = {"type": "refusal", "refusal": item["output"]}
+    return {"type": "message", "id": item["id"], "role": "assistant", "content": [block], "status": "completed"}
 
 
 def _response(asked: Wanted) -> dict[str, Any]:

@@ -120,13 +120,13 @@ def reply_to(turn: Turn, wanted: Wanted, number: int, asked_bytes: int) -> Reply
     elif value is not None:
         text += json.dumps(value)
     made = tuple((f"call_{number}_{at}", call.name, _given(call)) for at, call in enumerate(calls))
-    said = len(text) + sum(len(given) for _, _, given in made)
+    characters = len(text) + sum(len(given) for _, _, given in made)
     return Reply(
         text,
         made,
         turn.stop,
         asked_bytes // 4 if turn.input_tokens is None else turn.input_tokens,
-        max(1, said // 4) if turn.output_tokens is None else turn.output_tokens,
+        max(1, characters // 4) if turn.output_tokens is None else turn.output_tokens,
     )
 
 

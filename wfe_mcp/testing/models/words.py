@@ -19,8 +19,8 @@ def part(body: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return dict(body)
 
 
-def pieces(said: str) -> list[str]:
-    """``said`` split into a few pieces, at least one."""
-    step = max(1, -(-len(said) // _MOST))
-    ends = [*range(0, len(said), step), len(said)]
-    return [said[start:end] for start, end in pairwise(ends)] or [""]
+def pieces(text: str) -> list[str]:
+    """``text`` split into a few pieces, at least one."""
+    step = max(1, -(-len(text) // _MOST))
+    ends = [*range(0, len(text), step), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)] or [""]

@@ -12,7 +12,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.decision_page import page_for
 from wfe_mcp.engine.approvals.pin import pin_is_set
 from wfe_mcp.views.envelope import Envelope, Next
-from wfe_mcp.views.envelopes import after_move, envelope_of, standing_of
+from wfe_mcp.views.envelopes import after_move, envelope_of, overview_of
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
@@ -28,7 +28,7 @@ def ask_approval(
     With a page that is open, or ``starts_page``, its address is there too; without a PIN no decision is possible on it.
     """
     asked = approvals.ask(engine, by, run, phase, sha256=sha256 or None, comment=comment)
-    found = standing_of(engine, asked.loaded.record.id)
+    found = overview_of(engine, asked.loaded.record.id)
     if asked.decided:
         return envelope_of(found, f"{phase}: approved", {"decided_by": by.actor}, phase=phase)
     command = f"wfe-mcp approve {found.loaded.record.id} {typed(phase)}"
@@ -63,7 +63,7 @@ def answer_form(
     """
     given = content or {}
     typed, decision = str(given.get("sha256", "")).strip().lower(), given.get("decision")
-    found = standing_of(engine, run)
+    found = overview_of(engine, run)
     attempt = found.loaded.state.attempts.get(PhasePath(phase), (None,))[-1]
     if attempt is None or attempt.asked != request:
         raise Refused(

@@ -84,6 +84,8 @@ def _change(root: Path, since: str, old: str, new: str, ignored: Sequence[str]) 
     except Refused as refused:
         return Change(since, old, new, note=refused.message)
     globs = tuple(ignored)
-    told = [Named(path, how) for how, paths in watched.items() for path in paths if not match_globs(path, globs)]
+    watched_files = [
+        Named(path, how) for how, paths in watched.items() for path in paths if not match_globs(path, globs)
+    ]
     listed = tuple(each for each in files if not match_globs(each.path, globs))
-    return Change(since, old, new, listed, watched=tuple(told))
+    return Change(since, old, new, listed, watched=tuple(watched_files))

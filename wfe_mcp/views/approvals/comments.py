@@ -37,7 +37,7 @@ def typed_comments(given: Iterable[str]) -> list[LineComment]:
 
 
 def rejection(view: ApprovalView | None, feedback: str, comments: Sequence[LineComment]) -> str:
-    """The text of a rejection. Refuses ``bad_argument``: nothing is said, or a comment is on no shown line."""
+    """The text of a rejection. Refuses ``bad_argument``: there is no text, or a comment is on no shown line."""
     if not comments:
         if not feedback.strip():
             raise Refused("bad_argument", "Say what should change.", "Nothing changed.")

@@ -102,7 +102,7 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
         return f"True: {' '.join(cut.split())}"
     if data.get("skipped") is True and data.get("missing"):
-        return message.partition(" (")[0]  # who is missing, and why, is said of each reviewer
+        return message.partition(" (")[0]  # the line of each reviewer names who is missing, and why
     return message.partition("\n")[0]
 
 

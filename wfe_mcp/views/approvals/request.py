@@ -24,7 +24,7 @@ from wfe_mcp.store.records.approvals import RequestStatus
 from wfe_mcp.views.approvals.model import shown_sha256
 from wfe_mcp.views.approvals.shown import open_approval
 from wfe_mcp.views.approvers import signers
-from wfe_mcp.views.envelopes import standing_of
+from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.move_calls import button, user_moves
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
         )
-    found = standing_of(engine, request.run_id)
+    found = overview_of(engine, request.run_id)
     attempt = found.loaded.state.current(request.phase)
     record = found.loaded.record
     state = state_of_request(engine, request, attempt)
@@ -101,7 +101,7 @@ def decision_view(engine: Engine, request_id: str) -> DecisionView:
 
 def takes_answer(engine: Engine, request: RequestRecord) -> bool:
     """True while an answer to ``request`` would count."""
-    attempt = standing_of(engine, request.run_id).loaded.state.current(request.phase)
+    attempt = overview_of(engine, request.run_id).loaded.state.current(request.phase)
     return state_of_request(engine, request, attempt) == "open"
 
 

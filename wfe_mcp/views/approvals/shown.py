@@ -190,14 +190,14 @@ def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Chan
 
 
 def _approved(record: RevisionRecord, decisions: Sequence[DecisionLine]) -> str:
-    said = [
+    approvals = [
         each
         for each in decisions
         if each.phase == record.phase and each.decision != "rejected" and each.sha256 == record.sha256
     ]
-    if not said:
+    if not approvals:
         return ""
-    one = said[-1]
+    one = approvals[-1]
     where = f" in run {one.run}" if one.run else ""
     return f"{one.decision} by {one.actor} at {one.at[:19]}Z{where}{void_words(one)}"
 

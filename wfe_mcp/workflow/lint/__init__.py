@@ -110,12 +110,12 @@ def _report(definition: object, project: ProjectNames | None) -> LintReport:
         later = [_placed(detail, work.definition) for detail in not_yet(work.template)]
     meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
-    told = _first(_once([*form, *(detail for detail in meaning if not work.is_about(detail))]))
+    errors = _first(_once([*form, *(detail for detail in meaning if not work.is_about(detail))]))
     templates = found.templates - {MENDED_TEMPLATE}
     needed = (found.checks, found.roles, found.servers, found.context, found.plugins, templates)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
     warnings = _once([_placed(detail, work.definition) for detail in found.warnings])
-    return LintReport(told, requires, warnings, tuple(detail for detail in told if detail in later))
+    return LintReport(errors, requires, warnings, tuple(detail for detail in errors if detail in later))
 
 
 def _judge(template: Template, seen: tuple[PhaseView, ...], found: LintFindings) -> None:

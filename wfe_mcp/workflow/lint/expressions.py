@@ -125,8 +125,8 @@ def _source_faults(source: str, takes: TakesKind, scope: Scope, at: str) -> Iter
         yield _unknown(unknown, at)
     kind, fault = _compiled(source, _declared(source, scope, used.whole_roots))
     if kind is None:
-        told = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
-        yield from _cel_faults(fault, source, scope, at, told)
+        reported = {f"{unknown.owner}.{unknown.name}" for unknown in used.unknown}
+        yield from _cel_faults(fault, source, scope, at, reported)
         return
     if takes == "condition" and kind not in {"BOOL", "DYN"}:
         yield Detail(at, f"a condition must be true or false, not {_type(kind)}", "true or false", f"${{{source}}}")
@@ -146,7 +146,7 @@ def _unknown(unknown: Unknown, at: str) -> Detail:
     return Detail(at, f"unknown name {name!r}{has}", list(unknown.valid), name)
 
 
-def _cel_faults(words: str, source: str, scope: Scope, at: str, told: set[str]) -> Iterator[Detail]:
+def _cel_faults(words: str, source: str, scope: Scope, at: str, reported: set[str]) -> Iterator[Detail]:
     found = _CEL_FAULT.findall(words)
     if not found:
         yield Detail(at, f"the expression cannot be read: {words.split(': ', 1)[-1].split(' [', 1)[0]}", None, source)
@@ -154,7 +154,7 @@ def _cel_faults(words: str, source: str, scope: Scope, at: str, told: set[str]) 
         missing = re.match(r"undeclared reference to '([^']+)'", message)
         if missing is None:
             yield Detail(at, f"{message} (character {column} of {source!r})", None, source)
-        elif not any(missing[1] == name or missing[1].startswith(f"{name}.") for name in told):
+        elif not any(missing[1] == name or missing[1].startswith(f"{name}.") for name in reported):
             yield _undeclared(missing[1], source, scope, at)
 
 

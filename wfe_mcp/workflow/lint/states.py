@@ -19,8 +19,8 @@ def state_rules(template: Template, views: Sequence[PhaseView], found: LintFindi
     named += [(f"{view.pointer}/reaches", view.phase.reaches) for view in views if view.phase.reaches is not None]
     unknown = [(at, name) for at, name in named if name not in template.states]
     for at, name in unknown:
-        told = f"no state {name!r} in 'states'{did_you_mean(name or '', known)}" if name else "'states' needs it"
-        found.error(at, told, list(known), name)
+        message = f"no state {name!r} in 'states'{did_you_mean(name or '', known)}" if name else "'states' needs it"
+        found.error(at, message, list(known), name)
     for view in views:
         if view.around and view.phase.reaches is not None:
             found.error(
@@ -40,8 +40,8 @@ def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> N
         phase, before[view.phase.id] = view.phase, now
         if phase.reaches is not None:
             if last is not None and not view.order.is_before(last.index, view.index):
-                told = f"it must need {last.phase.id!r}, which reaches a state before it: states follow each other"
-                found.error(f"{view.pointer}/reaches", told)
+                message = f"it must need {last.phase.id!r}, which reaches a state before it: states follow each other"
+                found.error(f"{view.pointer}/reaches", message)
             _legal(template, now, {phase.reaches}, f"{view.pointer}/reaches", found)
             may_be_left_out = phase.when is not None or phase.enter == "goto_only" or phase.skip != "never"
             now, last = {phase.reaches} | (now if may_be_left_out else set[str]()), view
@@ -50,8 +50,8 @@ def _moves(template: Template, views: list[PhaseView], found: LintFindings) -> N
         jumps = [(f"next/{at}/goto", rule.goto, after) for at, rule in enumerate(view.phase.next)]
         rules = enumerate(view.phase.on_fail or ())
         jumps += [(f"on_fail/{at}/phase", rule.phase, before) for at, rule in rules if isinstance(rule, GotoRule)]
-        for at, target, standing in jumps:
-            _legal(template, standing[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", found)
+        for at, target, states_at in jumps:
+            _legal(template, states_at[view.phase.id], before.get(target, set()), f"{view.pointer}/{at}", found)
 
 
 def _legal(template: Template, here: set[str], there: set[str], at: str, found: LintFindings) -> None:
@@ -59,5 +59,5 @@ def _legal(template: Template, here: set[str], there: set[str], at: str, found: 
     for one in sorted(here):
         allowed = {one, *template.states[one]}
         for other in sorted(there - allowed):
-            told = f"this moves the run from {one} to {other}, and 'states' allows {', '.join(sorted(allowed - {one})) or 'no move'} from there{hint}"
-            found.error(at, told, sorted(allowed), other)
+            message = f"this moves the run from {one} to {other}, and 'states' allows {', '.join(sorted(allowed - {one})) or 'no move'} from there{hint}"
+            found.error(at, message, sorted(allowed), other)

@@ -38,8 +38,8 @@ def _needs(steps: Sequence[Step], at: str, found: LintFindings) -> None:
                 continue
             here, valid = f"{at}/{position}/needs/{index}", tuple(ids[:position])
             if name in ids:
-                told = "itself" if name == step.id else "a later step"
-                found.error(here, f"step {step.id!r} needs {told}; a step needs earlier ones", list(valid), name)
+                needed = "itself" if name == step.id else "a later step"
+                found.error(here, f"step {step.id!r} needs {needed}; a step needs earlier ones", list(valid), name)
             else:
                 found.error(here, f"the phase has no step {name!r}{did_you_mean(name, valid)}", list(valid), name)
 
@@ -66,8 +66,8 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
         ids.add(step.id)
         given = [name for name in _DOES if getattr(step, name) is not None]
         if len(given) != 1:
-            said = " and ".join(repr(name) for name in given) or "none"
-            found.error(here, f"a step needs exactly one of {', '.join(_DOES)}; this has {said}", list(_DOES), given)
+            present = " and ".join(repr(name) for name in given) or "none"
+            found.error(here, f"a step needs exactly one of {', '.join(_DOES)}; this has {present}", list(_DOES), given)
         if step.check:
             check_is_known(step.check, f"{here}/check", found)
         if step.llm:

@@ -32,9 +32,9 @@ def has(*patterns: str) -> Condition:
     return lambda folder: folder.has(*patterns)
 
 
-def says(pattern: str, *names: str) -> Condition:
+def mentions(pattern: str, *names: str) -> Condition:
     """A line of one of these files matches."""
-    return lambda folder: folder.says(pattern, *names)
+    return lambda folder: folder.mentions(pattern, *names)
 
 
 def below(name: str, *patterns: str) -> Condition:
@@ -111,7 +111,7 @@ def _make(*targets: str) -> Command:
     def command(folder: Folder) -> list[str] | None:
         # GNU make reads the first of these names.
         file = next((name for name in ("GNUmakefile", "makefile", "Makefile") if folder.has(name)), "")
-        found = (name for name in targets if folder.says(rf"^{name}\s*:(?!=)", file))
+        found = (name for name in targets if folder.mentions(rf"^{name}\s*:(?!=)", file))
         target = next(found, None)
         return ["make", target] if target else None
 
@@ -190,14 +190,14 @@ ROWS: tuple[Row, ...] = (
     Row("maven", "build", has("pom.xml"), _maven("-DskipTests package")),
     Row("gradle", "test", has(*_GRADLE_FILES), _gradle("test")),
     Row("gradle", "build", has(*_GRADLE_FILES), _gradle("assemble")),
-    Row("gradle", "lint", says(r"ktlint", *_GRADLE_FILES), _gradle("ktlintCheck")),
-    Row("gradle", "lint", says(r"detekt", *_GRADLE_FILES), _gradle("detekt")),
+    Row("gradle", "lint", mentions(r"ktlint", *_GRADLE_FILES), _gradle("ktlintCheck")),
+    Row("gradle", "lint", mentions(r"detekt", *_GRADLE_FILES), _gradle("detekt")),
     Row("ruby", "test", either(has(".rspec"), below("spec", "*_spec.rb")), _bundled("rspec")),
     Row("ruby", "test", both(below("test", "*_test.rb"), has("config.ru"), below("bin", "rails")), "bin/rails test"),
     Row(
         "ruby",
         "test",
-        says(r"Rake::TestTask|Minitest::TestTask|task[ (]+:?[\"']?test\b", "Rakefile"),
+        mentions(r"Rake::TestTask|Minitest::TestTask|task[ (]+:?[\"']?test\b", "Rakefile"),
         _bundled("rake test"),
     ),
     Row("ruby", "test", below("test", "*_test.rb"), shlex.join(["ruby", "-Ilib", "-Itest", "-e", _RUBY_TESTS])),
@@ -205,7 +205,7 @@ ROWS: tuple[Row, ...] = (
     Row("ruby", "types", below("sorbet", "config"), _bundled("srb tc")),
     Row("ruby", "types", has("Steepfile"), _bundled("steep check")),
     Row("php", "test", has("composer.json"), _composer("test", "phpunit", "tests")),
-    Row("php", "test", says(r"pestphp/pest\"", "composer.json"), "vendor/bin/pest"),
+    Row("php", "test", mentions(r"pestphp/pest\"", "composer.json"), "vendor/bin/pest"),
     Row("php", "test", has("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml"), "vendor/bin/phpunit"),
     Row("php", "lint", has("composer.json"), _composer("lint", "cs", "cs-check", "check-style", "phpcs")),
     Row(
@@ -242,7 +242,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "cmake",
         "test",
-        says(r"(?i)enable_testing|include\s*\(\s*CTest", "CMakeLists.txt"),
+        mentions(r"(?i)enable_testing|include\s*\(\s*CTest", "CMakeLists.txt"),
         f"{_CTEST} --test-command ctest --output-on-failure",
         writes=("build/**",),
     ),

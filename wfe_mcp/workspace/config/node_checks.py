@@ -31,8 +31,8 @@ def manager_of(folder: Folder) -> str:
     """npm, yarn, pnpm or bun: as package.json says, else by the nearest lock file."""
     place: Folder | None = folder
     while place is not None:
-        said = place.json("package.json").get("packageManager")
-        named = said.partition("@")[0] if isinstance(said, str) else ""
+        declared = place.json("package.json").get("packageManager")
+        named = declared.partition("@")[0] if isinstance(declared, str) else ""
         if named in _TOOL:
             return named
         found = next((manager for manager, locks in _LOCKS if place.has(*locks)), None)

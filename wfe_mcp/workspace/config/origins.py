@@ -52,7 +52,7 @@ def is_loopback(url: str) -> bool:
 
 
 def certificates_for(url: str) -> ssl.SSLContext | bool:
-    """``verify`` of an HTTP client that asks only ``url``: True, but for plain http on this machine a context that trusts nobody.
+    """``verify`` of an HTTP client that asks only ``url``: True, but for plain http on this machine a context that trusts no authority.
 
     No certificate is checked there, and to read all authorities takes 20 ms of CPU with each client.
     """

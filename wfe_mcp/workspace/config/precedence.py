@@ -27,7 +27,7 @@ def narrow(layers: Sequence[Layer], values: dict[str, Any]) -> None:
 
 def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     lists: list[list[str]] = [
-        said["templates"] for _, each in layers if "templates" in (said := each.get("policy", {}))
+        policy["templates"] for _, each in layers if "templates" in (policy := each.get("policy", {}))
     ]
     if len(lists) > 1:
         values["policy"]["templates"] = [name for name in lists[-1] if all(name in allowed for allowed in lists)]
@@ -39,18 +39,18 @@ def _narrow_policy(layers: Sequence[Layer], values: dict[str, Any]) -> None:
 def _narrow_mismatch(layers: Sequence[Layer], values: dict[str, Any]) -> None:
     for name, template in values.get("templates", {}).items():
         if "on_mismatch" in template:
-            template["on_mismatch"] = _strictest([(layer, _said(each, name)) for layer, each in layers])
+            template["on_mismatch"] = _strictest([(layer, _declared(each, name)) for layer, each in layers])
     if "on_mismatch" in values.get("artifacts", {}):
-        values["artifacts"]["on_mismatch"] = _strictest([(layer, _said(each)) for layer, each in layers])
+        values["artifacts"]["on_mismatch"] = _strictest([(layer, _declared(each)) for layer, each in layers])
 
 
-def _said(layer: Mapping[str, Any], template: str = "") -> str | None:
+def _declared(layer: Mapping[str, Any], template: str = "") -> str | None:
     """A layer's value for a template: its own, else the general one."""
     own = layer.get("templates", {}).get(template, {}).get("on_mismatch")
     return own or layer.get("artifacts", {}).get("on_mismatch")
 
 
-def _strictest(said: Sequence[tuple[str, str | None]]) -> str:
-    files = [word for layer, word in said if word is not None and layer in _FILES]
-    others = [word for layer, word in said if word is not None and layer not in _FILES]
+def _strictest(declared: Sequence[tuple[str, str | None]]) -> str:
+    files = [word for layer, word in declared if word is not None and layer in _FILES]
+    others = [word for layer, word in declared if word is not None and layer not in _FILES]
     return "block" if "block" in others or not files else files[-1]

@@ -89,7 +89,7 @@ class Folder:
         """The text of the file ``name``; empty without it."""
         return self.listing.read(self.at(name)) if name in self.names else ""
 
-    def says(self, pattern: str, *names: str) -> bool:
+    def mentions(self, pattern: str, *names: str) -> bool:
         """Whether a line of one of the files matches ``pattern``."""
         return any(re.search(pattern, self.text(name), re.MULTILINE) for name in names)
 

@@ -153,7 +153,7 @@ class FrozenProvider(Frozen):
     """A provider as it was when the run started: plain JSON, and no key in it, only where the key is.
 
     ``from_project``: project configuration contributed to it, so the run needs its trust to last. ``is_unsigned``: the
-    user's own configuration did, in bytes that nobody had trusted: it works, and reviews nothing until it is trusted.
+    user's own configuration did, in bytes that no one had trusted: it works, and reviews nothing until it is trusted.
     """
 
     name: str

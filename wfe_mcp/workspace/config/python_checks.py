@@ -26,7 +26,9 @@ def pytest_or_unittest(folder: Folder) -> list[str] | None:
         return [python, "-m", "pytest", "-q"]
     manager = _manager(folder)
     if manager:
-        uses = wants or folder.says(r"\bpytest\b", "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile")
+        uses = wants or folder.mentions(
+            r"\bpytest\b", "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile"
+        )
         return [*manager, "pytest", "-q"] if uses else [*manager, "python", *_unittest(folder)]
     if session and folder.listing.installed(session):
         return [session]
@@ -37,7 +39,7 @@ def pytest_or_unittest(folder: Folder) -> list[str] | None:
 
 def coverage_files(folder: Folder) -> tuple[str, ...]:
     """The files that pytest writes where it is configured to measure coverage."""
-    measures = folder.says("--cov", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini")
+    measures = folder.mentions("--cov", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini")
     return (".coverage", ".coverage.*", "coverage.xml", "htmlcov") if measures else ()
 
 
@@ -53,14 +55,14 @@ def python_tool(folder: Folder, tool: str, *arguments: str) -> list[str]:
 def configures(folder: Folder, tool: str, *files: str) -> bool:
     """Whether the project configures ``tool``: in one of ``files``, pyproject.toml, setup.cfg or tox.ini."""
     listed = tool in table(folder.toml("pyproject.toml"), "tool")
-    return listed or folder.has(*files) or folder.says(rf"^\[{tool}[\]:]", "setup.cfg", "tox.ini")
+    return listed or folder.has(*files) or folder.mentions(rf"^\[{tool}[\]:]", "setup.cfg", "tox.ini")
 
 
 def mypy(folder: Folder) -> list[str]:
     """Mypy with its configured files, else on the folder."""
     configured = table(folder.toml("pyproject.toml"), "tool", "mypy")
     names = {"files", "packages", "modules"}
-    is_named = bool(names & configured.keys()) or folder.says(
+    is_named = bool(names & configured.keys()) or folder.mentions(
         r"^(files|packages|modules)\s*=", "mypy.ini", ".mypy.ini", "setup.cfg"
     )
     return python_tool(folder, "mypy", *([] if is_named else ["."]))
@@ -87,14 +89,14 @@ def _pytest_is_configured(folder: Folder) -> bool:
     if folder.has("pytest.ini", "conftest.py") or Folder(folder.listing, folder.at("tests")).has("conftest.py"):
         return True
     listed = "pytest" in table(folder.toml("pyproject.toml"), "tool")
-    return listed or folder.says(r"^\[tool:pytest\]", "setup.cfg") or folder.says(r"^\[pytest\]", "tox.ini")
+    return listed or folder.mentions(r"^\[tool:pytest\]", "setup.cfg") or folder.mentions(r"^\[pytest\]", "tox.ini")
 
 
 def _session(folder: Folder) -> str:
     """Nox or tox, where the project has sessions for it."""
     tool = table(folder.toml("pyproject.toml"), "tool")
     for program, file in _SESSIONS:
-        if file == "tox.ini" and not (folder.says(r"^\[(tox|testenv)", file) or "tox" in tool):
+        if file == "tox.ini" and not (folder.mentions(r"^\[(tox|testenv)", file) or "tox" in tool):
             continue
         if folder.has(file) or program in tool:
             return program

@@ -376,8 +376,8 @@ def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
         near = nearest(str(path[-1]), valid)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         return Detail(pointer(*path), f"{where}: unknown key '{shown}'.{hint}", expected=valid)
-    said = context.get("error") or context.get("expected") or error["msg"]
-    expected = EXPECTED.get(error["type"], str(said))
+    constraint = context.get("error") or context.get("expected") or error["msg"]
+    expected = EXPECTED.get(error["type"], str(constraint))
     # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
     return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, got)

@@ -15,6 +15,6 @@ def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "N
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file stands where a folder is needed
+        if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file is where a folder is needed
             raise Refused("conflict", f"{path} exists already.", hint) from None
         raise Refused("bad_argument", f"{path} cannot be {use}: {error.strerror}.", hint) from None

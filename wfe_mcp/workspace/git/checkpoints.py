@@ -14,7 +14,7 @@ from typing import NamedTuple
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git import loose_refs
 from wfe_mcp.workspace.git.command import run_git, text_of
-from wfe_mcp.workspace.git.snapshot import saying_why
+from wfe_mcp.workspace.git.snapshot import refusing_disk_faults
 
 REFS = "refs/wfe/checkpoints"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9][A-Za-z0-9_-]*)*")
@@ -46,7 +46,7 @@ def keep(root: Path, name: str, commit: str) -> None:
     ref = f"{REFS}/{name}"
     if loose_refs.commit_at(root, ref) == commit or loose_refs.create(root, ref, commit):
         return
-    with saying_why(f"The checkpoint '{name}' cannot be kept"):
+    with refusing_disk_faults(f"The checkpoint '{name}' cannot be kept"):
         _point(root, name, commit)
 
 
@@ -66,7 +66,7 @@ def drop(root: Path, names: Iterable[str]) -> None:
     names = set(names)
     there = kept(root) if names else {}
     lines = [f"delete {REFS}/{name} {there[name]}\n" for name in sorted(names) if name in there]
-    with saying_why("Checkpoints cannot be dropped"):
+    with refusing_disk_faults("Checkpoints cannot be dropped"):
         if lines:
             run_git(root, *_DURABLE, "update-ref", "--stdin", stdin="".join(lines).encode())
 

@@ -85,7 +85,7 @@ class NameList:
             shared = sorted(name for name in os.listdir(git) if name.startswith("sharedindex."))
             index = [str(repo.index), *(f"{git}{os.sep}{name}" for name in shared)]
             for place in (*_ignoring(self._root, repo.top), *index, *configured):
-                _tell_bytes(place, digest.update)
+                _hash_bytes(place, digest.update)
         except _LargeError:
             self._is_large = True
             return None, watched_below(str(self._root))
@@ -159,32 +159,32 @@ class _LargeError(Exception):
     """The folder has too many entries to be walked."""
 
 
-def _walk(root: str, tell: Callable[[bytes], None], found: list[str]) -> None:
-    """Pass every name below ``root`` with its kind, and the bytes of every ``.gitignore``, to ``tell``; watch into ``found``."""
+def _walk(root: str, update: Callable[[bytes], None], found: list[str]) -> None:
+    """Pass every name below ``root`` with its kind, and the bytes of every ``.gitignore``, to ``update``; watch into ``found``."""
     left = MOST
     waiting: list[tuple[str, str, str, Zone]] = [(root, "", "", "project")]
     while waiting:
         folder, above, parent, zone = waiting.pop()
-        tell(b"%s\0\0" % os.fsencode(folder))
+        update(b"%s\0\0" % os.fsencode(folder))
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name
                 if not above and name in {".wfe", ".git"}:
                     continue
                 if name == ".git":
-                    _tell_repository(entry.path, tell)
+                    _hash_repository(entry.path, update)
                     continue
                 left -= 1
                 if not left:
                     raise _LargeError
                 is_link, is_folder = entry.is_symlink(), entry.is_dir(follow_symlinks=False)
                 kind = b"l" if is_link else b"d" if is_folder else b"f" if entry.is_file() else b"o"
-                tell(b"%s\0%s" % (os.fsencode(name), kind))
+                update(b"%s\0%s" % (os.fsencode(name), kind))
                 if is_folder:
                     waiting.append((entry.path, f"{above}{name}/", name, zone_of(zone, parent, name)))
                     continue
                 if name == ".gitignore" and not is_link:
-                    _tell_bytes(entry.path, tell)
+                    _hash_bytes(entry.path, update)
                 if zone != "others" and is_named(zone, parent, name):
                     found.append(f"{above}{name}")
 
@@ -211,22 +211,22 @@ def watched_below(root: str) -> list[str]:
     return found
 
 
-def _tell_repository(place: str, tell: Callable[[bytes], None]) -> None:
+def _hash_repository(place: str, update: Callable[[bytes], None]) -> None:
     """What decides whether git takes the folder around ``place`` for a repository of its own."""
-    tell(b"\0git\0")
+    update(b"\0git\0")
     if os.path.isdir(place):  # noqa: PTH112 - a Path each takes longer
-        _tell_bytes(f"{place}{os.sep}HEAD", tell)
-        tell(b"%d%d" % tuple(os.path.lexists(f"{place}/{name}") for name in ("objects", "refs")))
+        _hash_bytes(f"{place}{os.sep}HEAD", update)
+        update(b"%d%d" % tuple(os.path.lexists(f"{place}/{name}") for name in ("objects", "refs")))
     else:
-        _tell_bytes(place, tell)
+        _hash_bytes(place, update)
 
 
-def _tell_bytes(place: str, tell: Callable[[bytes], None]) -> None:
+def _hash_bytes(place: str, update: Callable[[bytes], None]) -> None:
     try:
         with open(place, "rb", buffering=0) as file:
             content = file.read()
     except FileNotFoundError:
-        tell(b"\0-")
+        update(b"\0-")
         return
-    tell(b"\0%d\0" % len(content))
-    tell(content)
+    update(b"\0%d\0" % len(content))
+    update(content)

@@ -110,7 +110,7 @@ def _prepared(
     with refusing_faults(str(root)), _alone(found):
         want = read_snapshot(root, commit)
         files = _files_of(root, want)
-        now = take(root, {**note, "before": commit}, limits, at=at, besides=_in_the_way(root, files))
+        now = take(root, {**note, "before": commit}, limits, at=at, besides=_obstacles(root, files))
         differing = changes(root, now.tree, want.tree)
         left = _left(root, differing, now, want)
         gone = {each.path for each in left}
@@ -146,7 +146,7 @@ def _files_of(root: Path, want: Snapshot) -> dict[str, _File]:
     return found
 
 
-def _in_the_way(root: Path, paths: Iterable[str]) -> list[str]:
+def _obstacles(root: Path, paths: Iterable[str]) -> list[str]:
     """The entries in the place of a snapshot's file: at its path, or instead of a folder above it."""
     found: set[str] = set()
     folders: dict[str, bool] = {"": True}

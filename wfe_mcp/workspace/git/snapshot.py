@@ -121,7 +121,12 @@ def _take(
     """A snapshot; ``like`` itself, where it has the same files and its commit still exists."""
     repo = require_available(root)
     store = _store(root)
-    with saying_why("The files cannot be saved"), refusing_faults(str(root)), store.lock, ThreadPoolExecutor(1) as pool:
+    with (
+        refusing_disk_faults("The files cannot be saved"),
+        refusing_faults(str(root)),
+        store.lock,
+        ThreadPoolExecutor(1) as pool,
+    ):
         has_modes = os.name != "nt" and is_true(setting(root, "core.filemode", "true"))
         outbox = Outbox(repo, store.known(repo))
         staging = pool.submit(store.staged, repo, at)  # the staged state does not depend on the files
@@ -144,7 +149,7 @@ def _take(
         for oid in outbox.missing(trees):
             outbox.add("tree", trees[oid], oid)
         outbox.send()
-        told = {
+        metadata = {
             "note": snapshot.note,
             "head": snapshot.head,
             "index_tree": snapshot.index_tree,
@@ -152,7 +157,7 @@ def _take(
             "modes": _as_json(modes),
         }
         # ASCII: file names need not be valid text, and escapes preserve the bytes.
-        message = f"{_SUBJECT}\n\n{json.dumps(told)}\n"
+        message = f"{_SUBJECT}\n\n{json.dumps(metadata)}\n"
         commit = outbox.add("commit", commit_content(tree, (staged.head, staged.commit), message, at))
         outbox.send()
         store.remember(commit, {*trees, *(node.oid for node in files.values())})
@@ -269,7 +274,7 @@ def read_snapshot(root: Path, commit: str) -> Snapshot:
     if done is None:
         require_available(root)
     header, _, message = (text_of(done) if done is not None and done.returncode == 0 else "").partition("\n\n")
-    found = _told(commit, header, message)
+    found = _parsed(commit, header, message)
     if found is None:
         raise Refused(
             "bad_argument",
@@ -279,15 +284,23 @@ def read_snapshot(root: Path, commit: str) -> Snapshot:
     return found
 
 
-def _told(commit: str, header: str, message: str) -> Snapshot | None:
+def _parsed(commit: str, header: str, message: str) -> Snapshot | None:
     subject, _, body = message.partition("\n\n")
     if subject != _SUBJECT:
         return None
     try:
-        told: dict[str, Any] = json.loads(body)
-        skipped = tuple(Skipped(*each) for each in told["skipped"])
+        metadata: dict[str, Any] = json.loads(body)
+        skipped = tuple(Skipped(*each) for each in metadata["skipped"])
         tree = header.split("\n")[0].removeprefix("tree ")
-        return Snapshot(commit, tree, told["head"], told["index_tree"], skipped, _modes_in(told["modes"]), told["note"])
+        return Snapshot(
+            commit,
+            tree,
+            metadata["head"],
+            metadata["index_tree"],
+            skipped,
+            _modes_in(metadata["modes"]),
+            metadata["note"],
+        )
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -336,15 +349,15 @@ _FAULTS = (
 
 
 @contextmanager
-def saying_why(what: str) -> Generator[None]:
+def refusing_disk_faults(what: str) -> Generator[None]:
     """Turn git's errors about a full disk or missing permissions into a refusal; ``what``: the sentence before the reason."""
     try:
         yield
     except Refused as no:
         for words, why, hint in _FAULTS:
             if no.code == "unavailable" and words in no.message:
-                said = " ".join(no.message.split())
-                raise Refused("unavailable", f"{what}: {why}. Nothing was changed. ({said})", hint) from no
+                message = " ".join(no.message.split())
+                raise Refused("unavailable", f"{what}: {why}. Nothing was changed. ({message})", hint) from no
         raise
 
 
@@ -355,8 +368,8 @@ def _as_json(modes: Modes | None) -> dict[str, Any] | None:
     return {"plain": f"{modes.plain:03o}", "executable": f"{modes.executable:03o}", "others": others}
 
 
-def _modes_in(told: Mapping[str, Any] | None) -> Modes | None:
-    if told is None:
+def _modes_in(modes: Mapping[str, Any] | None) -> Modes | None:
+    if modes is None:
         return None
-    others = {path: int(mode, 8) for path, mode in cast("dict[str, str]", told["others"]).items()}
-    return Modes(int(told["plain"], 8), int(told["executable"], 8), others)
+    others = {path: int(mode, 8) for path, mode in cast("dict[str, str]", modes["others"]).items()}
+    return Modes(int(modes["plain"], 8), int(modes["executable"], 8), others)

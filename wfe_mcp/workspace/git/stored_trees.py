@@ -1,6 +1,6 @@
 """Stored trees: the names, modes and ids that ``tree_hash`` saw, kept for later comparison. Contents are never stored.
 
-Rule: a tree counts only while its bytes have its id. An object that somebody wrote under another id is as good as missing.
+Rule: a tree counts only while its bytes have its id. An object written under another id is as good as missing.
 """
 
 import os

@@ -115,8 +115,8 @@ def signed_commits(root: Path) -> list[Signed]:
     if done is None or done.returncode:
         return []
     lines = (line.split() for line in text_of(done).split("\n"))
-    told = (words for words in lines if len(words) >= 4 and words[1].isdecimal())
-    return [Signed(words[0], datetime.fromtimestamp(int(words[1]), UTC), words[2], words[3]) for words in told]
+    entries = (words for words in lines if len(words) >= 4 and words[1].isdecimal())
+    return [Signed(words[0], datetime.fromtimestamp(int(words[1]), UTC), words[2], words[3]) for words in entries]
 
 
 def anchor_file(database: Path, project: str) -> Path:
