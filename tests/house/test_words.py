@@ -136,3 +136,23 @@ def sentences(module: Path) -> Iterator[tuple[int, str]]:
 )
 def test_a_private_word_is_found_in_prose_only(text: str, found: list[tuple[int, str]]) -> None:
     assert [(line, word) for line, word, _ in private_words(text)] == found
+
+
+def test_variables_are_called_by_what_they_are(root: Path) -> None:
+    private = re.compile(r"_?(told|said|standing|somebody|nobody|whoever|story)")
+    files = {
+        path.relative_to(root).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in (root / "wfe_mcp").rglob("*.py")
+    }
+
+    found = [
+        f"{name}:{node.lineno}: {node.id if isinstance(node, ast.Name) else node.arg}"
+        for name, tree in files.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name | ast.arg)
+        if private.fullmatch(node.id if isinstance(node, ast.Name) else node.arg)
+        if name != "wfe_mcp/importers/spec_kit.py"  # its user stories are stories
+    ]
+
+    assert len(files) > 700
+    assert found == []

@@ -218,8 +218,8 @@ def _claude(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     for name in ("settings.json", "settings.local.json") if found.scope != "user" else ():
         refused: object = _document(places.root / ".claude" / name, "json").get("disabledMcpjsonServers")
         if isinstance(refused, list) and SERVER in cast("list[Any]", refused):
-            told = f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers"
-            yield "note", f"{told}; fix: remove it there"
+            reason = f"Claude Code does not start it, because .claude/{name} has it in disabledMcpjsonServers"
+            yield "note", f"{reason}; fix: remove it there"
             return
 
 
@@ -245,8 +245,8 @@ def _gemini(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     for folder, kind in trusted.items():
         if (kind == "TRUST_FOLDER" and folder in above) or (kind == "TRUST_PARENT" and folder in near):
             return
-    told = "Gemini CLI starts no servers in a folder that it does not trust"
-    yield "note", f"{told}; fix: /permissions in gemini, or trust the folder when it asks"
+    reason = "Gemini CLI starts no servers in a folder that it does not trust"
+    yield "note", f"{reason}; fix: /permissions in gemini, or trust the folder when it asks"
 
 
 TRUST: dict[str, Callable[[Found, Places], Iterator[tuple[Level, str]]]] = {

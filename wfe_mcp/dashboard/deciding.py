@@ -42,7 +42,7 @@ def record_answer(
     by: By,
     request: RequestRecord,
     answer: Answer,
-    said: str,
+    comment: str,
     *,
     sha256: str,
     shown: str = "",
@@ -50,13 +50,13 @@ def record_answer(
     to: str = "",
     proof: Proof | None = None,
 ) -> None:
-    """Record the answer. ``said``: what ``comment_in`` returns; ``shown``: the sha256 of what the person saw."""
+    """Record the answer. ``comment``: what ``comment_in`` returns; ``shown``: the sha256 of what the person saw."""
     run, phase, id_ = request.run_id, request.phase, request.id
     if answer == "approve":
         approvals.decide(
-            engine, by, run, phase, sha256=sha256, comment=said, phrase=phrase, request=id_, proof=proof, shown=shown
+            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, proof=proof, shown=shown
         )
     else:
         approvals.reject(
-            engine, by, run, phase, said, to=to or None, sha256=sha256, request=id_, proof=proof, shown=shown
+            engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, proof=proof, shown=shown
         )

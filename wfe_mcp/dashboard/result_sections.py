@@ -79,18 +79,18 @@ def opinions_section(opinions: Sequence[OpinionShown], edit: str) -> Html | None
     )
 
 
-def _opinion(said: OpinionShown, edit: str) -> Html:
+def _opinion(opinion: OpinionShown, edit: str) -> Html:
     body: list[Html] = []
-    if said.findings:
-        body.append(tag("ul", *map(_finding, said.findings), class_="stack"))
-    if said.suggestion:
-        body.append(tag("pre", shortened(said.suggestion), class_="block diff-text"))
+    if opinion.findings:
+        body.append(tag("ul", *map(_finding, opinion.findings), class_="stack"))
+    if opinion.suggestion:
+        body.append(tag("pre", shortened(opinion.suggestion), class_="block diff-text"))
         if edit:
-            take = f"{edit}?take={quote(said.reviewer)}"
+            take = f"{edit}?take={quote(opinion.reviewer)}"
             body.append(tag("a", "Take this suggestion", href=take, class_="btn"))
-    name = f"{said.reviewer} ({said.model})" if said.model else said.reviewer
+    name = f"{opinion.reviewer} ({opinion.model})" if opinion.model else opinion.reviewer
     detail = tag("div", *body, class_="detail") if body else None
-    return _row(name, said.state, said.summary, "", detail, is_open=bool(said.findings))
+    return _row(name, opinion.state, opinion.summary, "", detail, is_open=bool(opinion.findings))
 
 
 def _finding(found: Finding) -> Html:

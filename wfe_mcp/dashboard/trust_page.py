@@ -138,8 +138,8 @@ def _problem(text: str) -> Html:
 
 
 def _keys(view: TrustView) -> list[Html]:
-    said = (f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys)
-    lines = [tag("p", each, class_="problem") for each in said]
+    texts = (f"{key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}" for key in view.keys)
+    lines = [tag("p", each, class_="problem") for each in texts]
     return lines if view.continues else [*lines, _problem(NOT_CONTINUED)]
 
 

@@ -59,8 +59,8 @@ def _message(tool: str, details: list[Detail]) -> str:
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> Detail:
-    told = f"is not an argument of this tool{near_miss(name, known)}"
-    return Detail(pointer(name[:_SHOWN_CHARS]), told, expected=sorted(known))
+    message = f"is not an argument of this tool{near_miss(name, known)}"
+    return Detail(pointer(name[:_SHOWN_CHARS]), message, expected=sorted(known))
 
 
 def _wrong(error: ErrorDetails, known: Mapping[str, Any]) -> Detail:

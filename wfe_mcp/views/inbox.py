@@ -152,18 +152,18 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
         unusual = (*([tainted] if each.tainted else ()), *each.unusual)
         yield InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command, unusual)
     for each in view.unasked:
-        told = f'Approve {each.phase} of "{each.title}"?'
-        yield InboxLine("decision", each.since, each.project, each.run, told, each.command)
+        text = f'Approve {each.phase} of "{each.title}"?'
+        yield InboxLine("decision", each.since, each.project, each.run, text, each.command)
     for each in view.tasks:
         yield InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
     for each in view.opinions:
-        told = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
-        yield InboxLine("opinion", "", each.project, each.run, told, f"wfe-mcp status {each.run}")
+        text = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
+        yield InboxLine("opinion", "", each.project, each.run, text, f"wfe-mcp status {each.run}")
     for each in view.stopped:
         yield InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
     for each in view.trust:
-        told = f"Trust what changed: {', '.join(each.names)}"
-        yield InboxLine("trust", "", each.folder, "", told, "wfe-mcp trust")
+        text = f"Trust what changed: {', '.join(each.names)}"
+        yield InboxLine("trust", "", each.folder, "", text, "wfe-mcp trust")
 
 
 def _stopped(run: StoppedRun) -> str:

@@ -39,15 +39,15 @@ def second(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat(timespec="seconds")
 
 
-def view_of(kind: type[T], record: object, /, **said: Any) -> T:
-    """A view of ``record``: its fields of the same names, and of the others what is ``said``.
+def view_of(kind: type[T], record: object, /, **others: Any) -> T:
+    """A view of ``record``: its fields of the same names, and of the others what is given.
 
     A time becomes text to the second, a word of an enumeration plain text. What is None takes the default of its field.
     """
     for name, _, default, _ in _keys(kind):
-        if name not in said and ((value := getattr(record, name)) is not None or default is MISSING):
-            said[name] = _text(value)
-    return kind(**said)
+        if name not in others and ((value := getattr(record, name)) is not None or default is MISSING):
+            others[name] = _text(value)
+    return kind(**others)
 
 
 def _text(value: object) -> object:

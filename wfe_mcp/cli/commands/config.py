@@ -142,13 +142,13 @@ def policy(
         confirmed("Change it?")
     change_policy(engine, invocation.person(pin_fd, "change the policy"), plan, shown.shown)
     view = policy_view(engine)
-    told = "Changed the approval policy."
+    headline = "Changed the approval policy."
 
     def render(screen: Screen) -> None:
-        screen.line(told, "bold")
+        screen.line(headline, "bold")
         _show_policy(screen, view.in_force, view.written)
 
-    invocation.answer(told, render, view=view)
+    invocation.answer(headline, render, view=view)
 
 
 def _wanted(now: "Policy", templates: str, evidence: str, on_mismatch: str) -> "Policy":
