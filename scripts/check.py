@@ -74,7 +74,7 @@ class Step(NamedTuple):
 def stages(folder: Path) -> dict[str, list[Step]]:
     """Name → steps, in the order in which they run. What they write goes to ``folder``, so that the checkout stays clean."""
     python = str(COMMANDS / "python")
-    tests = [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
+    pytest = [python, "-m", "pytest", "-q", "--dist", "worksteal", "-n"]
     pyright = str(COMMANDS / "pyright")
     newest = [pyright, "--pythonversion", "3.14", "--pythonplatform"]
     return {
@@ -88,8 +88,8 @@ def stages(folder: Path) -> dict[str, list[Step]]:
             Step(["bash", "-c", readme_commands()[1]], measured=True, report="tests.xml"),
             Step([python, "scripts/coverage_floor.py", str(folder)]),
         ],
-        # the others
-        "slow": [Step([*tests, "-m", "slow"], report="slow.xml")],
+        # the others, which wait for other programs and for limits of seconds a third of their time
+        "slow": [Step([*pytest, str(3 * (os.cpu_count() or 1) // 2), "-m", "slow"], report="slow.xml")],
         "demo": [Step(["bash", "-c", readme_commands()[0]])],
         # the second and third: the branches of other systems, and the newest Python; macOS differs in what asks the system only
         "types": [
@@ -99,7 +99,7 @@ def stages(folder: Path) -> dict[str, list[Step]]:
         ],
         "wheel": [Step([python, "scripts/check_wheel.py"]), Step([python, "scripts/build_mcpb.py", "--try"])],
         # Hypothesis' own profile for CI has 100 examples, the same ones each time; the tests above took 10
-        "properties": [Step([*tests, "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
+        "properties": [Step([*pytest, "auto", "-m", "hypothesis", "--hypothesis-profile=ci", *properties()])],
         "lint": [
             Step([str(COMMANDS / "ruff"), "check", "--quiet", "."]),
             Step([str(COMMANDS / "ruff"), "format", "--check", "."]),

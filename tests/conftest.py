@@ -164,11 +164,11 @@ def cheap_keys() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def node_packages() -> Path:
     """``node_modules`` with jest, mocha, playwright and vitest, installed once; skips where that is not possible."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
     options = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=0", "--prefix", "."]
-    packages = ["jest@30", "mocha@11", "@playwright/test@1", "vitest@3"]
-    return installed_once(tmp_path_factory, "node", [npm, "install", *options, *packages]) / "node_modules"
+    packages = ["jest@30.5.2", "mocha@11.8.0", "@playwright/test@1.65.1", "vitest@3.2.7"]
+    return installed_once("node", [npm, "install", *options, *packages]) / "node_modules"

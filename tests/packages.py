@@ -6,7 +6,8 @@ network or an installer; scripts/check_wheel.py installs the sample with the rea
 """
 
 import functools
-import os
+import hashlib
+import json
 import re
 import shutil
 import sqlite3
@@ -20,8 +21,12 @@ from typing import Any
 
 import pytest
 
+from scripts import real_clients
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "docs" / "examples" / "acme-wfe"
+KEPT = real_clients.folder()
+"""Where the programs of others are; read here, since tests have homes of their own."""
 
 Entries = Mapping[str, Mapping[str, str]]
 """Entry-point group → name → module:object."""
@@ -60,17 +65,20 @@ def install(site: Path, name: str, entries: Entries, modules: Mapping[str, str],
     return site
 
 
-def installed_once(factory: pytest.TempPathFactory, name: str, command: list[str]) -> Path:
-    """The folder in which ``command`` has installed something, once for all workers; skips where it could not."""
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"installed-{name}"
-    folder.mkdir(exist_ok=True)
-    result = folder / "result.txt"
+def installed_once(name: str, command: list[str]) -> Path:
+    """The folder in which ``command`` has installed something, for every run of the tests; skips where it could not.
+
+    ``command`` pins its versions: another one installs elsewhere. What failed is tried again by the next process.
+    """
+    words = json.dumps([Path(command[0]).name, *command[1:]])
+    folder = KEPT / f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "installed"
     with _one_at_a_time(folder / "lock.db"):
-        if not result.exists():
-            result.write_text(_install(command, folder), encoding="utf-8")
-    if fault := result.read_text(encoding="utf-8"):
-        pytest.skip(fault)
+        if not done.exists():
+            if fault := _install(tuple(command), folder):
+                pytest.skip(fault)
+            done.touch()
     return folder
 
 
@@ -85,7 +93,8 @@ def _one_at_a_time(path: Path) -> Generator[None]:
         lock.close()
 
 
-def _install(command: list[str], folder: Path) -> str:
+@functools.cache
+def _install(command: tuple[str, ...], folder: Path) -> str:
     """What went wrong; empty where it is installed."""
     tool = Path(command[0]).stem
     try:

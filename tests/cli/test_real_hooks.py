@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scripts import real_clients
-from tests.cli.scene import Terminal, phase, template
+from tests.cli.scene import PIN, Terminal, phase, template
 from tests.real_clients import CLAUDE, CODEX, GEMINI, OPENCODE, RealClient, connect, offered, program, prompt
 from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
@@ -170,11 +170,11 @@ def test_without_an_open_run_a_client_with_hooks_works_as_without(cli: Terminal,
     assert "[not_ready]" not in sent and "is open in this project" not in sent
 
 
-@pytest.mark.parametrize("name", [*WITH_HOOKS, "opencode"])
+@clients
 def test_no_client_decides_for_the_person_whatever_it_answers_to_our_question(
     cli: Terminal, tmp_path: Path, name: str
 ) -> None:
-    client, shell = WITH_HOOKS[name][:2] if name in WITH_HOOKS else (OPENCODE, opencode_shell)
+    client, shell, _ = WITH_HOOKS[name]
     ready(cli, client, tmp_path / "home", "--no-hooks")
     if name == "claude-code":  # its hooks can answer in the name of the person
         yes = {"hookEventName": "Elicitation", "action": "accept", "content": {"decision": "approve"}}
@@ -185,27 +185,43 @@ def test_no_client_decides_for_the_person_whatever_it_answers_to_our_question(
         hooks = {"hooks": {"Elicitation": [{"hooks": [{"type": "command", "command": command}]}]}}
         (tmp_path / "home" / ".claude").mkdir(exist_ok=True)
         (tmp_path / "home" / ".claude" / "settings.json").write_text(json.dumps(hooks))
+    run = waiting(cli)
+    session(cli, client, tmp_path / "home", *decisions(client, shell, run))
+    assert (tmp_path / "asked").exists() is (name == "claude-code")
+    assert_nobody_decided(cli, run)
+
+
+def waiting(cli: Terminal) -> str:
+    """A run whose last phase a person approves, before that phase."""
     run = cli.start("letter")
     cli.hand_in(run, "draft")
-    session(
-        cli,
-        client,
-        tmp_path / "home",
+    return run
+
+
+def decisions(client: RealClient, shell: Shell, run: str) -> list[Call]:
+    """The last phase is worked, then decided in every way that a client has."""
+    return [
         *ours(client, "start_phase", run=run, phase="send"),
         *ours(client, "submit_artifact", run=run, phase="send", artifact={"text": "hello"}),
         *ours(client, "approve", run=run, phase="send"),
         shell(f"printf 1234 | wfe-mcp approve {run} send --pin-fd 0 --yes"),
-    )
-    assert (tmp_path / "asked").exists() is (name == "claude-code")
+    ]
+
+
+def assert_nobody_decided(cli: Terminal, run: str) -> None:
     assert cli.state(run) != "completed"
     told = cli.json("status", run).document
     assert told["waiting_on"] == "human", told
     assert cli("verify", run).code == 0
 
 
-def test_in_opencode_an_edit_outside_a_phase_is_made_and_shown_and_fails_at_a_gate_that_counts_from_the_run(
+def test_in_opencode_an_edit_outside_a_phase_is_made_and_fails_at_a_gate_and_nothing_is_decided(
     in_git: None, cli: Terminal, tmp_path: Path
 ) -> None:
+    """An edit outside a phase is shown, too, and fails at a gate that counts from the start of the run.
+
+    One session for what the other clients show in two: opencode takes six seconds of CPU to start.
+    """
     draft = {"kind": "files", "within": ["draft.txt"]}
     ready(cli, OPENCODE, tmp_path / "home", "--no-hooks")
     cli.save(
@@ -213,8 +229,10 @@ def test_in_opencode_an_edit_outside_a_phase_is_made_and_shown_and_fails_at_a_ga
             "narrow", phase("draft", draft), phase("check", draft | {"since": "run"}, on_fail=[{"do": "wait_human"}])
         )
     )
+    assert cli("trust", "letter", "--yes", pin=PIN).code == 0
     cli.git("add", "-A")
     cli.git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-qm", "begin")
+    letter = waiting(cli)
     run = cli.start("narrow")
     session(
         cli,
@@ -228,6 +246,7 @@ def test_in_opencode_an_edit_outside_a_phase_is_made_and_shown_and_fails_at_a_ga
         *ours(OPENCODE, "start_phase", run=run, phase="check"),
         *ours(OPENCODE, "submit_artifact", run=run, phase="check", artifact={"text": "hello"}),
         opencode_shell(f"wfe-mcp approve {run} check; wfe-mcp force-accept {run} check --reason x"),
+        *decisions(OPENCODE, opencode_shell, letter),
     )
     assert [(cli.root / f"{each}.txt").exists() for each in ("a", "b", "draft")] == [True, True, True]
     told = cli.json("status", run).document
@@ -239,6 +258,7 @@ def test_in_opencode_an_edit_outside_a_phase_is_made_and_shown_and_fails_at_a_ga
     assert (verdict["phase"], verdict["verdict"], told["waiting_on"]) == ("check", "fail", "human")
     assert "changed since the run started outside draft.txt: a.txt, b.txt" in verdict["message"]
     assert cli("verify", run).code == 0
+    assert_nobody_decided(cli, letter)
 
 
 def test_claude_code_is_held_by_the_plugin_alone(cli: Terminal, tmp_path: Path) -> None:

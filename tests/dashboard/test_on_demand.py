@@ -5,8 +5,7 @@ import json
 import os
 import signal
 import sys
-import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from tests.dashboard.browser import PIN, WAIT_S, WRONG, Browser
 from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import HUMAN
+from tests.jobs.conftest import until
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decision_page as pages
 from wfe_mcp.engine.approvals import pin
@@ -85,11 +85,15 @@ def open_playground(place: Path) -> Generator[Playground]:
             for process in started(made):
                 with contextlib.suppress(psutil.NoSuchProcess):  # the second one leaves by itself
                     process.kill()
-                process.wait(WAIT_S)
+            wait_until(lambda: not started(made), every_s=0.01)
 
 
 def started(playground: Playground) -> list[psutil.Process]:
-    """Every page that was started for this project, also one that came second and is about to leave."""
+    """Every page that was started for this project, also one that came second and is about to leave.
+
+    A page is nobody's child once its server has left, and the first process may collect what ended seconds later. What has
+    ended shows no command line.
+    """
     own = {"ui", str(playground.root)}
     return [found for found in psutil.process_iter(["cmdline"]) if own <= set(found.info["cmdline"] or ())]
 
@@ -298,10 +302,5 @@ def test_many_who_ask_at_once_get_the_same_page(playground: Playground) -> None:
     assert len(registered(playground)) == 1
 
 
-def wait_until(is_so: Any) -> None:
-    tick = threading.Event()
-    for _ in range(600):
-        if is_so():
-            return
-        tick.wait(0.1)
-    raise AssertionError("it never was")
+def wait_until(is_so: Callable[[], bool], every_s: float = 0.1) -> None:
+    until(is_so, WAIT_S, every_s)

@@ -15,10 +15,10 @@ from wfe_mcp.testing.agent import drive
 from wfe_mcp.testing.stdio_client import StdioClient
 
 
-def test_the_first_gated_change_goes_as_the_tutorial_tells_it(real_reader: Reader, root: Path) -> None:
-    told = dict(real_reader.follow(root / "docs/tutorial/claude-code.md"))
+def test_the_first_gated_change_goes_as_the_tutorial_tells_it(reader: Reader, root: Path) -> None:
+    told = dict(reader.follow(root / "docs/tutorial/claude-code.md"))
     assert len(told) == 2
-    project = real_reader.folder / "shop"
+    project = reader.folder / "shop"
     assert {name: (project / name).read_text(encoding="utf-8") for name in BUGGED} == BUGGED
     entry = json.loads((project / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
     approved: list[subprocess.CompletedProcess[str]] = []
@@ -29,7 +29,7 @@ def test_the_first_gated_change_goes_as_the_tutorial_tells_it(real_reader: Reade
             subprocess.run(
                 ["wfe-mcp", "approve", run, phase, "--pin-fd", "0"],
                 cwd=project,
-                env=real_reader.environment,
+                env=reader.environment,
                 input="correct horse",
                 capture_output=True,
                 encoding="utf-8",
@@ -39,17 +39,17 @@ def test_the_first_gated_change_goes_as_the_tutorial_tells_it(real_reader: Reade
         )
 
     if real_clients.missing("claude"):
-        with StdioClient([entry["command"], *entry["args"]], cwd=project, env=real_reader.environment) as agent:
+        with StdioClient([entry["command"], *entry["args"]], cwd=project, env=reader.environment) as agent:
             played = drive(agent.call, project, "quick_fix", PROBLEM, QUICK_FIX)
         person(played.run, "fix")
     else:
-        place: Any = SimpleNamespace(root=project, environment=real_reader.environment)
-        home = Path(real_reader.environment["HOME"])
+        place: Any = SimpleNamespace(root=project, environment=reader.environment)
+        home = Path(reader.environment["HOME"])
         CLAUDE.before(home, project)
         model = Follower(CLAUDE, project, "quick_fix", PROBLEM, QUICK_FIX, person)
         program = real_clients.found("claude")
         assert program is not None
-        path = os.pathsep.join([str(program.parent), real_reader.environment["PATH"], os.environ["PATH"]])
+        path = os.pathsep.join([str(program.parent), reader.environment["PATH"], os.environ["PATH"]])
         done = prompt(CLAUDE, place, home, model, env={"PATH": path})
         assert (done.code, model.heard[-1].run_state) == (0, "completed"), done.output[-3_000:]
         assert "gate_failed" not in [each.code for each in model.heard]

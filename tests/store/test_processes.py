@@ -49,7 +49,7 @@ def ended_well(processes: list[BaseProcess]) -> bool:
 
 @pytest.mark.requirement("S1-34")
 def test_six_processes_that_start_at_once_on_a_fresh_file_all_start(start: Start, url: str, clock: Clock) -> None:
-    together = CONTEXT.Barrier(6)
+    together = CONTEXT.Barrier(6, timeout=WAIT_S)
     assert ended_well([start(writers.create_runs, url, f"p{number}", 1, together) for number in range(6)])
 
     store = Store.open(url, clock=clock)
@@ -60,7 +60,7 @@ def test_six_processes_that_start_at_once_on_a_fresh_file_all_start(start: Start
 
 @pytest.mark.requirement("S1-30")
 def test_eight_processes_that_create_fifty_runs_each_lose_none(start: Start, url: str, clock: Clock) -> None:
-    together = CONTEXT.Barrier(8)
+    together = CONTEXT.Barrier(8, timeout=WAIT_S)
     assert ended_well([start(writers.create_runs, url, f"p{number}", 50, together) for number in range(8)])
 
     store = Store.open(url, clock=clock)
@@ -77,7 +77,7 @@ def test_four_workers_share_the_jobs_without_a_job_given_out_twice(start: Start,
     with store.tx() as tx:
         jobs = {tx.enqueue(NewJob("check", "local", {})) for _ in range(60)}
     store.close()
-    together = CONTEXT.Barrier(4)
+    together = CONTEXT.Barrier(4, timeout=WAIT_S)
     pipes = [CONTEXT.Pipe() for _ in range(4)]
     workers = [start(writers.claim_jobs, url, f"w{number}", pipes[number][1], together) for number in range(4)]
     claimed: list[str] = []

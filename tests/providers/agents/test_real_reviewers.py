@@ -1,12 +1,11 @@
 """The real programs as reviewers of a hostile project, with a scripted model on this machine.
 
-They run where they are found: in the folder that ``WFE_CLIENTS`` names (its ``node_modules/.bin``, or itself), else on PATH.
+They run where ``scripts/real_clients.py`` has installed them; else each test is skipped with the reason.
 ``test_isolation.py`` tests the same everywhere, with a program that reads the same files.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from scripts.real_clients import node_for
+from tests import real_clients
 from tests.providers.agents.conftest import PLACE, SCHEMA
 from tests.providers.agents.hostile import ORDER, hostile, names
 from wfe_mcp.jobs.child import run_child
@@ -51,7 +52,7 @@ class Scene:
         vendor = f'{{name="x",base_url="{self.models.v1}",wire_api="responses",env_key="OPENAI_API_KEY"}}'
         config = {"config": ["model_provider=x", f"model_providers.x={vendor}"]} if self.kind == "codex" else {}
         model = {"codex": "gpt-5.5", "gemini-cli": "gemini-2.5-pro"}.get(self.kind, "")
-        program = (str(_program(AGENTS[self.kind].program[0])),)
+        program = (str(real_clients.program(AGENTS[self.kind].program[0])),)
         return Connection(
             "helper",
             self.kind,
@@ -64,12 +65,16 @@ class Scene:
         )
 
     def around(self) -> Surroundings:
+        node = node_for(AGENTS[self.kind].program[0])
         source = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.pathsep.join([*([str(node)] if node else []), os.environ["PATH"]]),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "ANTHROPIC_BASE_URL": self.models.origin,
             "GOOGLE_GEMINI_BASE_URL": self.models.origin,
+            "HTTPS_PROXY": real_clients.NOWHERE,
+            "HTTP_PROXY": real_clients.NOWHERE,
+            "NO_PROXY": "127.0.0.1,localhost",
         }
 
         def environment(wanted: Iterable[str]) -> dict[str, str]:
@@ -82,17 +87,9 @@ class Scene:
         return "\n".join(json.dumps(asked.body) + json.dumps(asked.headers) for asked in self.models.asked)
 
 
-def _program(name: str) -> Path | None:
-    clients = os.environ.get("WFE_CLIENTS")
-    folders = [clients, str(Path(clients, "node_modules", ".bin"))] if clients else []
-    found = shutil.which(name, path=os.pathsep.join(folders)) if folders else shutil.which(name)
-    return Path(found).absolute() if found else None
-
-
 @pytest.fixture
 def scene(kind: ProviderKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    if _program(AGENTS[kind].program[0]) is None:
-        pytest.skip(f"{AGENTS[kind].program[0]} is not installed here: {AGENTS[kind].install}, or set WFE_CLIENTS")
+    real_clients.program(AGENTS[kind].program[0])
     above, effects = tmp_path / "above", tmp_path / "effects"
     root, home = above / "project", tmp_path / "home"
     for folder, name in ((above, "above"), (root, "project"), (home, "home")):

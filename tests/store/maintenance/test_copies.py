@@ -54,7 +54,7 @@ def runs_of(path: Path, clock: Clock) -> set[str]:
 def test_copies_made_while_eight_processes_write_have_all_that_was_there_and_hinder_nobody(
     start: Start, store: Store, url: str, clock: Clock, tmp_path: Path
 ) -> None:
-    together = CONTEXT.Barrier(9)
+    together = CONTEXT.Barrier(9, timeout=WAIT_S)
     writing = [start(writers.create_runs, url, f"w{number}", EACH, together) for number in range(8)]
     together.wait()
     seen: list[tuple[set[str], Path]] = []
