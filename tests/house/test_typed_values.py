@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from pathlib import Path
+from typing import cast, get_type_hints
 
 import pytest
+
+from wfe_mcp.core.event import OfAttempt
+from wfe_mcp.core.model import Attempt
+from wfe_mcp.engine.kernel.run_change import RunChange
 
 PACKAGE = Path(__file__).parents[2] / "wfe_mcp"
 MODULES = sorted(path for area in ("core", "engine", "store") for path in (PACKAGE / area).rglob("*.py"))
@@ -40,9 +46,20 @@ def untyped_splats(source: str, allowed: frozenset[str] | set[str] = frozenset()
             splats = [keyword.value for keyword in call.keywords if keyword.arg is None]
             if not splats or ast.unparse(call.func) in allowed:
                 continue
-            if any(not isinstance(value, ast.Name) or value.id in untyped for value in splats):
+            if any(not _is_typed(value, untyped) for value in splats):
                 found.append(call.lineno)
     return sorted(set(found))
+
+
+def _is_typed(value: ast.expr, untyped: set[str]) -> bool:
+    """A name that is not declared with Any, or what ``Attempt.on`` and ``RunChange.on`` return: typed dictionaries."""
+    if isinstance(value, ast.Call):
+        value = value.func
+    return (
+        value.attr == "on"
+        if isinstance(value, ast.Attribute)
+        else isinstance(value, ast.Name) and value.id not in untyped
+    )
 
 
 def _has_any(annotation: ast.expr) -> bool:
@@ -57,6 +74,7 @@ def _has_any(annotation: ast.expr) -> bool:
         "def give(**on: Any):\n    return Ready(**on)",
         "row = Record(**found.head)",
         "row = Record(**outputs(run))",
+        "row = Record(**found.on.head)",
     ],
 )
 def test_the_rule_finds_values_without_types(source: str) -> None:
@@ -65,6 +83,9 @@ def test_the_rule_finds_values_without_types(source: str) -> None:
 
 def test_the_rule_accepts_typed_values() -> None:
     assert not untyped_splats("def give(on: OfAttempt):\n    return Ready(**on)")
+    assert not untyped_splats("ready = Ready(**attempt.on)")
+    assert get_type_hints(cast("property", Attempt.on).fget)["return"] is OfAttempt
+    assert inspect.signature(RunChange.on).return_annotation == "OnAttempt"
 
 
 def test_core_engine_and_store_splat_no_untyped_values_into_calls() -> None:

@@ -14,7 +14,6 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
 from wfe_mcp.core.paths import PhasePath, typed
@@ -94,13 +93,6 @@ def action(move: c.Command) -> str:
 def example(kind: type[c.PhaseCommand], attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand:
     """The command for ``attempt``. What only a caller can fill in has a stand-in."""
     return _EXAMPLES[kind](attempt, {"by": by, "at": at, **attempt.on})
-
-
-class _Of(OfAttempt):
-    """What every command of a phase names."""
-
-    by: By
-    at: datetime
 
 
 def _run_refusal(state: RunState, command: c.Command, name: str) -> Refused:
@@ -224,7 +216,7 @@ def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
     )
 
 
-_EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, _Of], c.PhaseCommand]] = {
+_EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.PhaseCommand]] = {
     c.StartPhase: lambda on, of: c.StartPhase(holder=on.holder or "holder", **of),
     c.Submit: lambda on, of: c.Submit(revision=on.revision + 1, sha256="1" * 64, **of),
     c.AskApproval: lambda _, of: c.AskApproval(request="request", **of),
