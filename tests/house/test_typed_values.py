@@ -53,13 +53,10 @@ def untyped_splats(source: str, allowed: frozenset[str] | set[str] = frozenset()
 
 def _is_typed(value: ast.expr, untyped: set[str]) -> bool:
     """A name that is not declared with Any, or what ``Attempt.on`` and ``RunChange.on`` return: typed dictionaries."""
-    if isinstance(value, ast.Call):
-        value = value.func
-    return (
-        value.attr == "on"
-        if isinstance(value, ast.Attribute)
-        else isinstance(value, ast.Name) and value.id not in untyped
-    )
+    if isinstance(value, ast.Name):
+        return value.id not in untyped
+    named = value.func if isinstance(value, ast.Call) else value
+    return isinstance(named, ast.Attribute) and named.attr == "on"
 
 
 def _has_any(annotation: ast.expr) -> bool:

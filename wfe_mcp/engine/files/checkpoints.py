@@ -288,4 +288,15 @@ def _take(
 
 
 def _checkpoint(event: EventRecord) -> Checkpoint:
-    return Checkpoint(seq=event.seq, event=event, **event.payload)
+    taken = event.payload
+    return Checkpoint(
+        seq=event.seq,
+        why=taken["why"],
+        phase=taken["phase"],
+        attempt=taken["attempt"],
+        commit=taken["commit"],
+        tree=taken["tree"],
+        skipped=taken["skipped"],
+        note=taken["note"],
+        event=event,
+    )

@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,7 +268,14 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
                 c.BeginRollback(
                     commit=commit,
                     holder=going.holder,
-                    **{each.name: getattr(begin, each.name) for each in fields(begin)},
+                    to=begin.to,
+                    then=begin.then,
+                    kind=begin.kind,
+                    people=begin.people,
+                    files=True,
+                    safety=begin.safety,
+                    by=by,
+                    at=current.at,
                 )
             )
         began = current.state.going_back
