@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from bench.figures import Figure, median
 from bench.scene import Scene, scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bench.scene import Server
 
@@ -35,6 +35,7 @@ _LEFT_AT = ("started", "planning", "planned", "fixing", "asked")
 """The states of the open runs, in equal parts."""
 _TABLES = ("run", "attempt", "event", "revision", "evidence", "request", "job")
 _RATIO = 1.3
+_BATCH = 5
 
 
 def _template(name: str, *more_gates: dict[str, str]) -> dict[str, Any]:
@@ -66,32 +67,81 @@ def _template(name: str, *more_gates: dict[str, str]) -> dict[str, Any]:
 
 
 @dataclass
-class _Costs:
-    """CPU milliseconds of the server per call, and milliseconds until the answer, by the name of the call."""
+class _Side:
+    """One database and its server, with the costs of each call so far: CPU milliseconds, and milliseconds until the answers."""
 
+    place: Scene
+    server: Server
+    runs: list[str] = field(default_factory=list[str])
     cpu_ms: dict[str, float] = field(default_factory=dict[str, float])
-    answer_ms: dict[str, float] = field(default_factory=dict[str, float])
+    answers_ms: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+
+    def spend(self, name: str, numbers: Iterable[int], call: Callable[[_Side, int], object]) -> None:
+        """Add what ``call`` costs, once for each number."""
+        before = _cpu_ms(self.server)
+        for number in numbers:
+            began = time.perf_counter()
+            call(self, number)
+            self.answers_ms.setdefault(name, []).append((time.perf_counter() - began) * 1000)
+        self.cpu_ms[name] = self.cpu_ms.get(name, 0.0) + _cpu_ms(self.server) - before
+
+    def cpu_per_call(self, name: str) -> float:
+        """CPU milliseconds of one call."""
+        return self.cpu_ms[name] / len(self.answers_ms[name])
+
+    def answer(self, tool: str, **arguments: object) -> dict[str, Any]:
+        """The answer of a tool."""
+        return _answer(self.server, tool, **arguments)
+
+    def started(self) -> _Side:
+        """This side, when its server is idle: what that takes, and the time until the first answer, are its start."""
+        began = self.server.spawned_at
+        self.server.hello()
+        self.answer("status")
+        self.answers_ms[_START] = [(time.perf_counter() - began) * 1000]
+        _until_idle(self.server)
+        self.cpu_ms[_START] = _cpu_ms(self.server)
+        return self
+
+    def forget_calls(self) -> None:
+        """Forget all costs but those of the start."""
+        self.runs.clear()
+        self.cpu_ms = {_START: self.cpu_ms[_START]}
+        self.answers_ms = {_START: self.answers_ms[_START]}
 
 
 def measure(place: Scene, calls: int, few: int, many: int) -> list[Figure]:
-    """CPU per call at ``few`` and ``many`` open runs, and their ratios; first answer; p50 with real gates."""
-    prepare(place)
-    open_runs(place.database, few)
-    light = _costs(place, calls)
+    """CPU per call at ``few`` and ``many`` open runs, and their ratios; first answer; p50 with real gates.
+
+    Both servers run side by side and are called in turns, a few calls each, so that a machine that becomes faster or slower
+    changes both alike.
+    """
     with scene() as other:
-        prepare(other)
-        open_runs(other.database, many)
-        heavy = _costs(other, calls)
+        for each, count in ((place, few), (other, many)):
+            prepare(each)
+            open_runs(each.database, count)
+        with ExitStack() as servers:
+            light, heavy = sides = [
+                _Side(each, servers.enter_context(each.server())).started() for each in (place, other)
+            ]
+            _play(sides, rounds=1)  # loads what each call needs
+            for side in sides:
+                _until_idle(side.server)  # the first anchor names the copied runs, which none named before
+                side.forget_calls()
+            _play(sides, rounds=calls // _BATCH)
+        for command in ("list", "status"):
+            for side in sides:
+                _spend_cli(side, command)
     figures: list[Figure] = []
-    for name, before in light.cpu_ms.items():
-        after = heavy.cpu_ms[name]
-        note = f"{before:.2f} → {after:.2f} ms"
+    for name in light.cpu_ms:
+        before, after = light.cpu_per_call(name), heavy.cpu_per_call(name)
         budget = None if name == _START else _RATIO
+        note = f"{before:.2f} → {after:.2f} ms"
         figures.append(Figure(f"CPU of {name}, {many:,} ÷ {few:,} open runs", after / before, "×", budget, note))
-    budgets = {"spawn → first tool result": 700.0}
-    for name, after in heavy.answer_ms.items():
-        note = f"{light.answer_ms[name]:.1f} ms at {few:,}"
-        figures.append(Figure(f"{name}, {many:,} open runs", after, "ms", budgets.get(name), note))
+    for name, answers in heavy.answers_ms.items():
+        what, budget = ("spawn → first tool result", 700.0) if name == _START else (f"{name}, p50", None)
+        note = f"{median(light.answers_ms[name]):.1f} ms at {few:,}"
+        figures.append(Figure(f"{what}, {many:,} open runs", median(answers), "ms", budget, note))
     return figures
 
 
@@ -162,98 +212,58 @@ def _copy(connection: sqlite3.Connection, table: str, source: str, count: int) -
 _START = "a server's start, until it is idle"
 
 
-def _costs(place: Scene, calls: int) -> _Costs:
-    found = _Costs()
-    with place.server() as server:
-        server.hello()
-        _answer(server, "status")
-        found.answer_ms["spawn → first tool result"] = (time.perf_counter() - server.spawned_at) * 1000
-        _until_idle(server)
-        found.cpu_ms[_START] = _cpu_ms(server)
-        target = str(_answer(server, "start_run", template="gated")["run"])
-        for warm in (True, False):
-            times = 5 if warm else calls
-            runs: list[str] = []
-            _spend(found, "status of a run", server, times * 5, lambda _: _answer(server, "status", run=target))
-            _spend(found, "status without a run", server, times, lambda _: _answer(server, "status"))
-            _spend(
-                found,
-                "start_run",
-                server,
-                times,
-                lambda _, runs=runs: runs.append(str(_answer(server, "start_run", template="gated")["run"])),
-            )
-            for name, tool, phase in (
-                ("start_phase", "start_phase", "plan"),
-                ("submit_artifact, an expr gate", "submit_artifact", "plan"),
-            ):
-                more = _SUBMITS if tool == "submit_artifact" else {}
-                _spend(
-                    found,
-                    name,
-                    server,
-                    times,
-                    lambda at, tool=tool, phase=phase, more=more, runs=runs: _answer(
-                        server, tool, run=runs[at], phase=phase, **more
-                    ),
-                )
-            ready = runs[0]  # its next phase needs the working tree
-            _spend(
-                found,
-                "status of a run, files gates",
-                server,
-                times * 5,
-                lambda _, ready=ready: _answer(server, "status", run=ready),
-            )
-            few = max(3, times // 4)
-            _gated(found, place, server, runs[:few])
-    _spend_cli(found, place, "wfe-mcp list", "list")
-    _spend_cli(found, place, "wfe-mcp status", "status")
-    return found
+def _play(sides: list[_Side], rounds: int) -> None:
+    """Each call ``_BATCH`` times a round on each side; the runs of a round come to their end in it."""
+    for number in range(rounds):
+        batch = range(number * _BATCH, (number + 1) * _BATCH)
+        for name, times, call in _CALLS:
+            for side in sides:
+                side.spend(name, [*batch] * times, call)
+        for at in batch:  # one run at a time works in a folder
+            for side in sides:
+                for name, call in _GATED:
+                    side.spend(name, [at], call)
 
 
-def _gated(found: _Costs, place: Scene, server: Server, runs: list[str]) -> None:
-    """Claim and submit a phase with ``files`` and ``command`` gates, each run after an edit."""
-    cpu: dict[str, list[float]] = {"start_phase, files gates": [], "submit_artifact, files and command gates": []}
-    answered: dict[str, list[float]] = {name: [] for name in cpu}
-    for number, run in enumerate(runs):
-        for name in cpu:
-            tool = name.partition(",")[0]
-            more = _SUBMITS if tool == "submit_artifact" else {}
-            if more:
-                (place.root / "src" / "part" / "f9.py").write_text(f"value = {run!r} {number}\n", encoding="utf-8")
-            before, began = _cpu_ms(server), time.perf_counter()
-            answer = _answer(server, tool, run=run, phase="fix", **more)
-            answered[name].append((time.perf_counter() - began) * 1000)
-            cpu[name].append(_cpu_ms(server) - before)
-            assert not more or answer["run_state"] == "completed", answer
-    for name, values in cpu.items():
-        found.cpu_ms[name] = sum(values) / len(values)
-        found.answer_ms[f"{name}, p50"] = median(answered[name])
+def _start_run(side: _Side, _number: int) -> None:
+    side.runs.append(str(side.answer("start_run", template="gated")["run"]))
 
 
-def _spend(found: _Costs, name: str, server: Server, times: int, call: Callable[[int], object]) -> None:
-    answered: list[float] = []
-    before = _cpu_ms(server)
-    for number in range(times):
-        began = time.perf_counter()
-        call(number)
-        answered.append((time.perf_counter() - began) * 1000)
-    found.cpu_ms[name] = (_cpu_ms(server) - before) / times
-    found.answer_ms[f"{name}, p50"] = median(answered)
+def _submit(side: _Side, at: int, phase: str) -> dict[str, Any]:
+    return side.answer("submit_artifact", run=side.runs[at], phase=phase, **_SUBMITS)
 
 
-def _spend_cli(found: _Costs, place: Scene, name: str, *words: str) -> None:
-    argv = [sys.executable, "-m", "wfe_mcp", *words]
-    environment = place.environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
-    spent: list[float] = []
+def _submit_change(side: _Side, at: int) -> None:
+    (side.place.root / "src" / "part" / "f9.py").write_text(f"value = {side.runs[at]!r}\n", encoding="utf-8")
+    answer = _submit(side, at, "fix")
+    assert answer["run_state"] == "completed", answer
+
+
+_CALLS: tuple[tuple[str, int, Callable[[_Side, int], object]], ...] = (
+    ("start_run", 1, _start_run),
+    ("status without a run", 1, lambda side, _: side.answer("status")),
+    ("start_phase", 1, lambda side, at: side.answer("start_phase", run=side.runs[at], phase="plan")),
+    ("status of a run", 20, lambda side, at: side.answer("status", run=side.runs[at])),
+    ("submit_artifact, an expr gate", 1, lambda side, at: _submit(side, at, "plan")),
+    ("status of a run, files gates", 20, lambda side, at: side.answer("status", run=side.runs[at])),
+)
+"""Name, how often for each run, and the call. The cheapest are made more often: CPU time has ticks of 10 ms."""
+_GATED: tuple[tuple[str, Callable[[_Side, int], object]], ...] = (
+    ("start_phase, files gates", lambda side, at: side.answer("start_phase", run=side.runs[at], phase="fix")),
+    ("submit_artifact, files and command gates", _submit_change),
+)
+
+
+def _spend_cli(side: _Side, command: str) -> None:
+    argv = [sys.executable, "-m", "wfe_mcp", command]
+    environment = side.place.environment | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     for _ in range(5):
-        before = os.times()
-        subprocess.run(argv, cwd=place.root, env=environment, capture_output=True, check=True)
-        after = os.times()
+        before, began = os.times(), time.perf_counter()
+        subprocess.run(argv, cwd=side.place.root, env=environment, capture_output=True, check=True)
+        after, name = os.times(), f"wfe-mcp {command}"
+        side.answers_ms.setdefault(name, []).append((time.perf_counter() - began) * 1000)
         used = after.children_user + after.children_system - before.children_user - before.children_system
-        spent.append(used * 1000)
-    found.cpu_ms[name] = median(spent)
+        side.cpu_ms[name] = side.cpu_ms.get(name, 0.0) + used * 1000
 
 
 def _cpu_ms(server: Server) -> float:
