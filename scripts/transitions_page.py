@@ -53,12 +53,12 @@ def transitions() -> Iterator[str]:
     )
     yield from ("", "## Commands", "")
     known = sorted((each.__name__, str(each.__doc__)) for each in HANDLERS)
-    told = [
+    rows = [
         *known,
         ("goto", "A rule or a person goes back to this phase or an earlier one: iteration n+1."),
         ("rollback", "The run goes back to a checkpoint, see `Rollback`."),
     ]
-    yield from md.table(("command", "meaning"), [(name, md.first_sentence(meaning)) for name, meaning in told])
+    yield from md.table(("command", "meaning"), [(name, md.first_sentence(meaning)) for name, meaning in rows])
 
 
 def _led(rows: Mapping[str, str]) -> str:

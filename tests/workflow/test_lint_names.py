@@ -24,8 +24,8 @@ def test_what_is_known_is_not_hidden() -> None:
 
 
 def test_nothing_takes_the_place_of_a_whole_template() -> None:
-    work = recovery.Mended(None, {"name": "x"}, [])
-    recovery._mend(work, (), 0, Detail("", "wrong"))  # pyright: ignore[reportPrivateUsage]
+    work = recovery.Recovered(None, {"name": "x"}, [])
+    recovery._recover(work, (), 0, Detail("", "wrong"))  # pyright: ignore[reportPrivateUsage]
     assert work.definition == {"name": "x"}
 
 

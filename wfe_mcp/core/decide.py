@@ -97,18 +97,16 @@ def _edit(state: RunState, command: c.Edit) -> list[e.Event]:
     attempt = state.current(command.phase)
     if command.prompt is None:
         return [*_reopened(state), _revision(state, command, edited=True)]
-    on = attempt.on
-    return [*_reopened(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **on)]
+    return [*_reopened(state), e.PromptEdited(sha256=command.sha256, prompt=command.prompt, **attempt.on)]
 
 
 def _revision(state: RunState, command: c.Submit | c.Edit, *, edited: bool = False) -> e.RevisionSubmitted:
     return e.RevisionSubmitted(
-        phase=command.phase,
-        attempt=state.current(command.phase).number,
         revision=command.revision,
         sha256=command.sha256,
         tree=command.tree,
         edited=edited,
+        **state.current(command.phase).on,
     )
 
 

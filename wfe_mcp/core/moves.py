@@ -217,23 +217,27 @@ def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
 
 
 _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.PhaseCommand]] = {
-    c.StartPhase: lambda on, of: c.StartPhase(holder=on.holder or "holder", **of),
-    c.Submit: lambda on, of: c.Submit(revision=on.revision + 1, sha256="1" * 64, **of),
+    c.StartPhase: lambda attempt, of: c.StartPhase(holder=attempt.holder or "holder", **of),
+    c.Submit: lambda attempt, of: c.Submit(revision=attempt.revision + 1, sha256="1" * 64, **of),
     c.AskApproval: lambda _, of: c.AskApproval(request="request", **of),
-    c.Approve: lambda on, of: c.Approve(sha256=on.sha256 or "", **of),
+    c.Approve: lambda attempt, of: c.Approve(sha256=attempt.sha256 or "", **of),
     c.Reject: lambda _, of: c.Reject(feedback="", **of),
     c.Withdraw: lambda _, of: c.Withdraw(**of),
     c.Retry: lambda _, of: c.Retry(**of),
     c.Skip: lambda _, of: c.Skip(reason="skipped", **of),
-    c.ForceAccept: lambda on, of: (
+    c.ForceAccept: lambda attempt, of: (
         c.ForceAccept(reason="forced", revision=1, sha256="3" * 64, **of)
-        if _is_drafted(on)
+        if _is_drafted(attempt)
         else c.ForceAccept(reason="forced", **of)
     ),
     c.Overrule: lambda _, of: c.Overrule(reason="overruled", **of),
     c.OpenGates: lambda _, of: c.OpenGates(sha256="0" * 64, **of),
-    c.RecordVerdict: lambda on, of: c.RecordVerdict(
-        stage=on.stage or Stage.AFTER, gate=on.gate, verdict=VerdictKind.PASS, sha256=on.sha256 or "", **of
+    c.RecordVerdict: lambda attempt, of: c.RecordVerdict(
+        stage=attempt.stage or Stage.AFTER,
+        gate=attempt.gate,
+        verdict=VerdictKind.PASS,
+        sha256=attempt.sha256 or "",
+        **of,
     ),
     c.RefuseSubmission: lambda _, of: c.RefuseSubmission(reason="invalid", **of),
     c.TimeOut: lambda _, of: c.TimeOut(**of),
@@ -241,9 +245,9 @@ _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.Phas
     c.Wake: lambda _, of: c.Wake(**of),
     c.EndCompensation: lambda _, of: c.EndCompensation(**of),
     c.LoseLease: lambda _, of: c.LoseLease(**of),
-    c.TreeChange: lambda on, of: c.TreeChange(tree=on.tree, **of),
-    c.Edit: lambda on, of: c.Edit(
-        revision=on.revision + 1, sha256="2" * 64, prompt="2" * 64 if on.stage is Stage.BEFORE else None, **of
+    c.TreeChange: lambda attempt, of: c.TreeChange(tree=attempt.tree, **of),
+    c.Edit: lambda attempt, of: c.Edit(
+        revision=attempt.revision + 1, sha256="2" * 64, prompt="2" * 64 if attempt.stage is Stage.BEFORE else None, **of
     ),
 }
 """Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""

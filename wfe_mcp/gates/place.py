@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.git.objects import Node
 
-_MEND = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
+_CORRECT_IT = "ask the user to correct this check in .wfe/config.toml and to run `wfe-mcp trust`."
 
 _TOOL_HOMES = {
     "ASDF_DATA_DIR": ".asdf",
@@ -59,7 +59,7 @@ _READ_ABOVE = words(
 class NotPossibleError(Exception):
     """The check cannot run where its configuration says. ``next_step``: what to do."""
 
-    def __init__(self, reason: str, next_step: str = _MEND) -> None:
+    def __init__(self, reason: str, next_step: str = _CORRECT_IT) -> None:
         super().__init__(reason)
         self.next_step = next_step
 
@@ -131,7 +131,7 @@ def _not_possible(check: FrozenCheck, exc: Exception) -> NotPossibleError:
     if isinstance(exc, Refused):
         return NotPossibleError(f"Check {check.name!r} could not be given its checkout. {exc.message}", exc.hint or "")
     if isinstance(exc, NotBroughtError):
-        return NotPossibleError(f"Check {check.name!r}: {exc}.", f"create it, or {_MEND}")
+        return NotPossibleError(f"Check {check.name!r}: {exc}.", f"create it, or {_CORRECT_IT}")
     why = f"Check {check.name!r} could not be given its checkout: {exc}."
     return NotPossibleError(why, "ask the user to make room there, or to set TMPDIR to a folder on a larger disk.")
 

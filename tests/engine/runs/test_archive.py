@@ -44,7 +44,7 @@ def test_putting_away_cancels_and_archives_what_is_stale_and_nothing_else(scene:
     scene.clock.advance(days=8)
     fresh = scene.start(phase("plan"))
 
-    gone = stale.put_away(scene.engine, HUMAN, "spring cleaning")
+    gone = stale.archive_stale(scene.engine, HUMAN, "spring cleaning")
 
     assert {record.id for record in gone} == {old, other}
     assert [scene.state(run).status for run in (old, other, fresh)] == [
@@ -60,7 +60,7 @@ def test_putting_away_cancels_and_archives_what_is_stale_and_nothing_else(scene:
     assert [run_row(record).archived for record in records] == [True, False]
     assert answers.read_artifact(scene.engine, AGENT, other, "plan").data["content"]["title"] == "A good title"
     assert refused(answers.start_phase, scene.engine, AGENT, old).code == "illegal_transition"
-    assert stale.put_away(scene.engine, HUMAN) == []
+    assert stale.archive_stale(scene.engine, HUMAN) == []
 
 
 def test_a_worktree_that_a_stale_run_held_is_free_again(scene: Scene) -> None:
@@ -70,7 +70,7 @@ def test_a_worktree_that_a_stale_run_held_is_free_again(scene: Scene) -> None:
     scene.clock.advance(days=8)
     wants = scene.start(phase("plan", command("test")), name="other")
     assert refused(answers.start_phase, scene.engine, AGENT, wants, "plan").code == "leased"
-    stale.put_away(scene.engine, HUMAN)
+    stale.archive_stale(scene.engine, HUMAN)
     assert scene.begin(wants, "plan").state == "running"
 
 

@@ -248,12 +248,12 @@ def test_the_default_comes_first_and_there_is_one(scene: Scene) -> None:
     assert (listed.data["templates"][0]["default"], listed.next[0].args) == (True, {"template": "tiny"})
 
 
-@pytest.mark.parametrize(("put_away", "state"), [(versions.disable, "disabled"), (versions.archive, "archived")])
-def test_a_template_out_of_use_is_not_listed_and_does_not_start(scene: Scene, put_away: Any, state: str) -> None:
+@pytest.mark.parametrize(("take_out", "state"), [(versions.disable, "disabled"), (versions.archive, "archived")])
+def test_a_template_out_of_use_is_not_listed_and_does_not_start(scene: Scene, take_out: Any, state: str) -> None:
     save(scene)
     run = start(scene)
     versions.make_default(scene.engine, HUMAN, "tiny")
-    put_away(scene.engine, HUMAN, "tiny")
+    take_out(scene.engine, HUMAN, "tiny")
 
     assert "tiny" not in names(scene)
     assert "tiny" in names(scene, all_states=True)

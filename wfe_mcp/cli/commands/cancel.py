@@ -23,7 +23,7 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
     if bool(run) == stale:
         raise typer.BadParameter("name a run or give --stale, not both", param_hint="RUN")
     if stale:
-        _put_away(invocation, reason)
+        _archive_stale(invocation, reason)
         return
     from wfe_mcp.views.tool_answers import control_run
 
@@ -37,10 +37,10 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
     invocation.controlled(control_run(invocation.engine, invocation.by, run, "cancel", reason=reason), "Cancelled")
 
 
-def _put_away(invocation: Invocation, reason: str) -> None:
-    from wfe_mcp.engine.runs.archive import put_away
+def _archive_stale(invocation: Invocation, reason: str) -> None:
+    from wfe_mcp.engine.runs.archive import archive_stale
     from wfe_mcp.views.run_models import RunList
     from wfe_mcp.views.runs import run_row
 
-    gone = tuple(run_row(record) for record in put_away(invocation.engine, invocation.by, reason))
+    gone = tuple(run_row(record) for record in archive_stale(invocation.engine, invocation.by, reason))
     invocation.answer(f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))

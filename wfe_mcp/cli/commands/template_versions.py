@@ -99,9 +99,9 @@ def archive(invocation: Invocation, name: TemplateName) -> None:
 
     Nothing is deleted, and open runs continue.
     """
-    from wfe_mcp.engine.templates.versions import archive as put_away
+    from wfe_mcp.engine.templates.versions import archive as archive_template
 
-    found = put_away(invocation.engine, invocation.by, name)
+    found = archive_template(invocation.engine, invocation.by, name)
     _render_state(invocation, found, f"Archived {found}. To enable it: wfe-mcp templates enable {found}", "archived")
 
 

@@ -5,10 +5,10 @@ A command can hide what it does (a script, an alias, a variable), so this is no 
 
 import os
 
-from .words import words
+from .words import word_set
 
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh", "fish"})
-_WRAPPERS = words(
+_WRAPPERS = word_set(
     """
     sudo doas env command exec nohup time nice ionice timeout xargs builtin stdbuf setsid then do else elif
     if while until ! { } fi done script unbuffer chronic

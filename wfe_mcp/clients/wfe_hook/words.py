@@ -1,7 +1,7 @@
 """The tools of the clients and the commands of the shell, by what they do."""
 
 
-def words(text: str) -> "frozenset[str]":
+def word_set(text: str) -> "frozenset[str]":
     """The words of ``text``."""
     return frozenset(text.split())
 
@@ -17,7 +17,7 @@ _NAMES = {
 KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 """The clients' names of tools, in small letters → wfe-mcp's name of the same tool in ``tools_allowed``."""
 
-FREE = words(
+FREE = word_set(
     """
     todowrite todoread task agent taskcreate taskget tasklist taskoutput taskstop taskupdate askuserquestion
     enterplanmode exitplanmode toolsearch skill slashcommand bashoutput killshell listmcpresourcestool
@@ -29,7 +29,7 @@ FREE = words(
 )
 """Tools that plan, ask and look up; they change nothing in the project."""
 
-DECISIONS = words(
+DECISIONS = word_set(
     """
     approve reject retry skip edit force-accept proceed resume trust pin approvers init auto token templates
     restore prune vacuum uninstall install
@@ -38,7 +38,7 @@ DECISIONS = words(
 
 DECIDING_PARTS = {"templates": frozenset({"default", "enable", "disable", "archive"})}
 
-READERS = words(
+READERS = word_set(
     """
     cat ls head tail grep egrep fgrep rg ag find fd wc sort uniq diff cmp file stat tree pwd echo printf
     true false test [ [[ cd pushd popd which type whoami date du df basename dirname realpath readlink cut
@@ -47,7 +47,7 @@ READERS = words(
     """
 )
 
-GIT_READS = words(
+GIT_READS = word_set(
     """
     status diff log show blame rev-parse ls-files ls-tree grep describe cat-file shortlog rev-list
     merge-base name-rev check-ignore whatchanged for-each-ref help version
@@ -56,14 +56,14 @@ GIT_READS = words(
 
 GIT_LISTS = frozenset({"branch", "tag", "remote", "stash", "worktree", "reflog"})
 
-GIT_WRITES = words(
+GIT_WRITES = word_set(
     """
     apply am checkout switch restore reset clean mv rm stash merge rebase pull cherry-pick revert
     filter-branch sparse-checkout submodule
     """
 )
 
-WRITERS = words(
+WRITERS = word_set(
     """
     tee cp mv rm rmdir unlink mkdir touch ln install truncate patch rsync unzip chmod chown ed ex vi vim
     nvim nano emacs sponge apply_patch shred

@@ -50,7 +50,7 @@ class ChangedFile:
     path: str
     what: str = "artifact"
 
-    def mend(self, run: str) -> str:
+    def remedy(self, run: str) -> str:
         """The commands that repair it."""
         place = f"{run} {typed(self.phase)}"
         return f"Restore it: wfe-mcp artifact restore {place}. Or accept the edit, which restarts {self.phase} with it: wfe-mcp artifact accept {place}"
@@ -91,7 +91,7 @@ def refuse_changed(current: RunChange, path: PhasePath) -> None:
         raise Refused(
             "conflict",
             f"Phase {path!r} cannot start: {found.path} differs from the accepted artifact of {found.phase!r}.",
-            f"{found.mend(current.run.id)}.",
+            f"{found.remedy(current.run.id)}.",
             run=current.run.id,
             phase=path,
         )

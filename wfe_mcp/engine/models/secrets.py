@@ -42,7 +42,7 @@ def key_of(engine: Engine, provider: str, place: str) -> str:
     """The key of ``provider``, which is at ``place``. Refuses ``unavailable``: it is not there, or cannot be read."""
     found = _look(engine, provider, place)
     if not found:
-        raise Refused("unavailable", f"Provider '{provider}' has no key: {_missing(place)}.", _mend(provider, place))
+        raise Refused("unavailable", f"Provider '{provider}' has no key: {_missing(place)}.", _remedy(provider, place))
     hide(found)
     return found
 
@@ -202,7 +202,7 @@ def _missing(place: str) -> str:
     return where.get(place) or f"the variable {place.removeprefix('env:')} is not set"
 
 
-def _mend(provider: str, place: str) -> str:
+def _remedy(provider: str, place: str) -> str:
     if place.startswith("env:"):
         return f"Set {place.removeprefix('env:')} where wfe-mcp starts, or keep a key: wfe-mcp providers key {provider}"
     return f"Keep one: wfe-mcp providers key {provider}"

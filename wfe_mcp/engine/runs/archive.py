@@ -62,7 +62,7 @@ def _unchanged(engine: Engine, runs: Iterable[RunRecord], before: Callable[[Engi
     return frozenset(each.id for each in old if each.updated_at < since)
 
 
-def put_away(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
+def archive_stale(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
     """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays."""
     before = stale_before(engine)
     with engine.store.read() as tx:

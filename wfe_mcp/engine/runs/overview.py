@@ -150,7 +150,7 @@ def _obstacles(engine: Engine, tx: Tx, loaded: LoadedRun, changed: tuple[Changed
     if not changed or not blocks(engine, tx, loaded.record.template):
         return ()
     return tuple(
-        f"No phase can start: {one.path} differs from the accepted artifact. {one.mend(loaded.record.id)}"
+        f"No phase can start: {one.path} differs from the accepted artifact. {one.remedy(loaded.record.id)}"
         for one in changed
     )
 

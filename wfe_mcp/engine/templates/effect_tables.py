@@ -4,7 +4,7 @@ A test walks the models: a key that is in neither table fails it.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal[
     "gates",
@@ -23,23 +23,7 @@ Kind = Literal[
     "sets",
     "asks",
 ]
-KINDS: tuple[Kind, ...] = (
-    "gates",
-    "runs",
-    "starts",
-    "passes",
-    "writes",
-    "calls",
-    "sends",
-    "tools",
-    "roles",
-    "policy",
-    "reads",
-    "skips",
-    "spends",
-    "sets",
-    "asks",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """In the order of a listing."""
 
 HOLDS: frozenset[Kind] = frozenset({"gates", "policy", "runs", "reads", "roles", "spends"})

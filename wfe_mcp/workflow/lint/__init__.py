@@ -22,7 +22,7 @@ from wfe_mcp.workflow.lint.gates import gate_rules
 from wfe_mcp.workflow.lint.jumps import jump_rules
 from wfe_mcp.workflow.lint.locks import lock_rules
 from wfe_mcp.workflow.lint.phases import phase_rules
-from wfe_mcp.workflow.lint.recovery import MENDED_TEMPLATE, mended
+from wfe_mcp.workflow.lint.recovery import NEUTRAL_TEMPLATE, recovered
 from wfe_mcp.workflow.lint.report import EnoughErrors, LintFindings, LintReport, ProjectNames, Requires
 from wfe_mcp.workflow.lint.scope import PhaseView, views
 from wfe_mcp.workflow.lint.size import OF_TEMPLATES, Limits, size_faults
@@ -78,7 +78,7 @@ def checks_needed(definition: object) -> set[str]:
 
 
 def _checks_needed(definition: object) -> set[str]:
-    if (template := mended(definition).template) is None:
+    if (template := recovered(definition).template) is None:
         return set()
     found, seen = LintFindings(ProjectNames()), views(template)
     with suppress(EnoughErrors):
@@ -100,7 +100,7 @@ def _keep(kept: dict[bytes, Any], key: bytes, found: object) -> None:
 
 
 def _report(definition: object, project: ProjectNames | None) -> LintReport:
-    work = mended(definition)
+    work = recovered(definition)
     found = LintFindings(project)
     later: list[Detail] = []
     if work.template is not None:
@@ -111,7 +111,7 @@ def _report(definition: object, project: ProjectNames | None) -> LintReport:
     meaning = [*(_placed(detail, work.definition) for detail in found.errors), *later]
     form = [detail for _, detail in work.faults]
     errors = _first(_once([*form, *(detail for detail in meaning if not work.is_about(detail))]))
-    templates = found.templates - {MENDED_TEMPLATE}
+    templates = found.templates - {NEUTRAL_TEMPLATE}
     needed = (found.checks, found.roles, found.servers, found.context, found.plugins, templates)
     requires = Requires(*(tuple(sorted(names)) for names in needed))
     warnings = _once([_placed(detail, work.definition) for detail in found.warnings])

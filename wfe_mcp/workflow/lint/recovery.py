@@ -15,7 +15,7 @@ from wfe_mcp.workflow.faults import Fault
 from wfe_mcp.workflow.form import read_form
 from wfe_mcp.workflow.model import Template, all_phases
 
-MENDED_TEMPLATE = "mended"
+NEUTRAL_TEMPLATE = "mended"
 """The template that an invalid phase is replaced with, so that the others keep their index."""
 
 _ROUNDS = 12
@@ -30,7 +30,7 @@ _NEUTRAL: dict[str, Any] = {
 
 
 @dataclass(slots=True)
-class Mended:
+class Recovered:
     """A template that can be linted, and the changes made for it."""
 
     template: Template | None
@@ -58,10 +58,10 @@ class Mended:
         return any(place.endswith(("/artifact", "/output")) for place in self.places)
 
 
-def mended(definition: object) -> Mended:
+def recovered(definition: object) -> Recovered:
     """``definition`` as a template: unchanged when it matches the schema, else recovered as far as possible."""
     template, faults = read_form(definition)
-    work = Mended(template, definition, faults)
+    work = Recovered(template, definition, faults)
     if template is not None or not isinstance(definition, dict) or len(faults) > ERRORS.most:
         return work
     if not all(at for at, _ in faults):  # the whole value cannot be kept: nothing in it can be replaced
@@ -70,14 +70,14 @@ def mended(definition: object) -> Mended:
     left = faults
     for number in range(_ROUNDS):
         for at, detail in sorted(left, key=lambda fault: str(fault[0])):
-            _mend(work, at, number, detail)
+            _recover(work, at, number, detail)
         work.template, left = read_form(work.definition)
         if work.template is not None:
             break
     return work
 
 
-def _mend(work: Mended, at: tuple[str | int, ...], number: int, detail: Detail) -> None:
+def _recover(work: Recovered, at: tuple[str | int, ...], number: int, detail: Detail) -> None:
     """Replace the value at ``at`` by a neutral one, or remove it; in later rounds remove the enclosing object."""
     if not at:
         return
@@ -96,14 +96,14 @@ def _mend(work: Mended, at: tuple[str | int, ...], number: int, detail: Detail) 
             _put_neutral(work, members, tuple(above), key, detail)
     elif above[-1:] == ["phases"]:
         _forget(work, parent[key])
-        parent[key] = {"id": f"mended_{len(work.places)}", "kind": "flow", "template": MENDED_TEMPLATE}
+        parent[key] = {"id": f"mended_{len(work.places)}", "kind": "flow", "template": NEUTRAL_TEMPLATE}
     else:
         # The index of the others must not change: remove the whole list.
-        _mend(work, tuple(above), 1, detail)
+        _recover(work, tuple(above), 1, detail)
 
 
 def _put_neutral(
-    work: Mended, members: dict[str | int, Any], above: tuple[str | int, ...], key: str | int, detail: Detail
+    work: Recovered, members: dict[str | int, Any], above: tuple[str | int, ...], key: str | int, detail: Detail
 ) -> None:
     if key in {"id", "artifact"}:
         members[key] = f"mended_{len(work.places)}"
@@ -117,7 +117,7 @@ def _put_neutral(
             work.places.add(pointer(*above))
 
 
-def _forget(work: Mended, value: object) -> None:
+def _forget(work: Recovered, value: object) -> None:
     """Record the removed names in ``value``: references to them are not errors."""
     if isinstance(value, str):
         work.names.add(value)

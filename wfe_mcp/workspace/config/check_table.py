@@ -2,14 +2,14 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from wfe_mcp.workspace.config import node_checks as node
 from wfe_mcp.workspace.config import python_checks as python
 from wfe_mcp.workspace.config.project_listing import Folder, table
 
 Kind = Literal["test", "build", "lint", "types", "security"]
-KINDS: tuple[Kind, ...] = ("test", "build", "lint", "types", "security")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 FINDINGS = frozenset({1})
 NO_FINDINGS = frozenset[int]()
 Condition = Callable[[Folder], bool]
