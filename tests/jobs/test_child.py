@@ -1,5 +1,6 @@
 """A child runs under our eyes, and surely ends."""
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.jobs.conftest import until
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.lines import MAX_LINE_BYTES
@@ -118,9 +120,15 @@ def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path)
         env={**child_env(), MARK: "job-7.2"},
         start_new_session=True,
     )
-    assert [one.pid for one in process_tree(None, None, "job-7.2")] == [process.pid]
-    assert end_process_tree(None, None, "job-7.2") == ()
-    assert process.wait(120) != 0
+    try:
+        until(ready.exists, 120)  # before that, the system may not show its environment yet
+        assert [one.pid for one in process_tree(None, None, "job-7.2")] == [process.pid]
+        assert end_process_tree(None, None, "job-7.2") == ()
+        assert process.wait(120) != 0
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+        process.wait(120)
 
 
 @POSIX
