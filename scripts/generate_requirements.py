@@ -49,14 +49,10 @@ STATES = ("done", "partly", "not yet", "left out")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The requirements, what is left of them in each area, what is left out, and the tests that name each id.
-
-    ``issues``: the issue that brings what is left of an area.
-    """
+    """The requirements, what is left of them in each area, what is left out, and the tests that name each id."""
 
     titles: Mapping[str, str]
     areas: Mapping[str, str]
-    issues: Mapping[str, str]
     left: Mapping[str, Mapping[str, str]]
     left_out: Mapping[str, str]
     tests: Mapping[str, Sequence[str]]
@@ -97,17 +93,12 @@ class Manifest:
             for area in self.left
             if area not in self.areas
         ]
-        nowhere = [
-            f"[areas] has {area}, but [issues] does not name who brings it"
-            for area in self.areas
-            if not self.issues.get(area)
-        ]
-        return [*unknown, *bare, *stray, *twice, *empty, *homeless, *nowhere]
+        return [*unknown, *bare, *stray, *twice, *empty, *homeless]
 
-    def why(self, area: str, reason: str) -> str:
-        """A reason with its area and issue."""
-        issue = self.issues.get(area, "")
-        return f"{reason} ({area}, {issue})" if area else reason
+    @staticmethod
+    def why(area: str, reason: str) -> str:
+        """A reason with the area that completes it."""
+        return f"{reason} ({area})" if area else reason
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
@@ -140,17 +131,16 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
 
 def manifest(root: Path = ROOT) -> Manifest:
     """The manifest and the marks below ``root``."""
-    said = tomllib.loads((root / MANIFEST).read_text(encoding="utf-8"))
+    read = tomllib.loads((root / MANIFEST).read_text(encoding="utf-8"))
     tests: dict[str, list[str]] = {}
     for path in sorted((root / "tests").rglob("test_*.py")):
         for id_, test in _marks(root, path):
             tests.setdefault(id_, []).append(test)
     return Manifest(
-        said["ids"],
-        said.get("areas", {}),
-        said.get("issues", {}),
-        said.get("left", {}),
-        said.get("left_out", {}),
+        read["ids"],
+        read.get("areas", {}),
+        read.get("left", {}),
+        read.get("left_out", {}),
         tests,
     )
 
@@ -214,11 +204,11 @@ def _state_lines(found: Manifest) -> Iterator[str]:
     yield f"{', '.join(f'{counts[state]} {state}' for state in STATES)}. *Partly* and *not yet* say what is missing, and"
     yield "the work that completes it. [Requirements](../reference/requirements.md) lists all tests of each id."
     yield ""
-    yield "| work that is left | issue | what it brings | partly | not yet |"
-    yield "|---|---|---|---|---|"
+    yield "| work that is left | what it brings | partly | not yet |"
+    yield "|---|---|---|---|"
     for area, brings in found.areas.items():
         states = Counter(found.state(id_) for id_ in found.left.get(area, {}) if id_ in ids)
-        yield f"| {area} | {_cell(found.issues[area])} | {_cell(brings)} | {states['partly']} | {states['not yet']} |"
+        yield f"| {area} | {_cell(brings)} | {states['partly']} | {states['not yet']} |"
     reasons = {id_: found.why(area, reason) for id_, area, reason in found.reasons()}
     for system, text in SYSTEMS.items():
         yield ""
@@ -242,9 +232,9 @@ def _table(found: Manifest) -> Iterator[str]:
         yield f"{id_}  {found.state(id_):8}  {title}  [{shown}]{'  ' + reasons[id_] if id_ in reasons else ''}"
     counts = Counter(found.state(id_) for id_ in found.titles)
     yield f"{len(found.titles)}: {', '.join(f'{counts[state]} {state}' for state in STATES)}"
-    for area, issue in found.issues.items():
+    for area in found.areas:
         left = Counter(found.state(id_) for id_ in found.left.get(area, {}))
-        yield f"{issue} ({area}): {left['partly']} partly, {left['not yet']} not yet"
+        yield f"{area}: {left['partly']} partly, {left['not yet']} not yet"
 
 
 def _of(found: Manifest, family: str) -> list[str]:

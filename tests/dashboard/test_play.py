@@ -1,4 +1,4 @@
-"""The application from the first run to the last: one page, one browser, agents in other processes (issue 17, Must show)."""
+"""The application from the first run to the last: one page, one browser, agents in other processes."""
 
 import json
 import os

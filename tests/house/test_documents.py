@@ -57,3 +57,20 @@ def test_the_version_is_the_same_everywhere(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     assert project["version"] == __version__
+
+
+def test_no_page_and_no_module_names_the_number_of_an_issue(pages: list[Path], root: Path) -> None:
+    """A number says nothing to a reader who has not the tracker: a text says what is left, or is there."""
+    number = re.compile(r"\bissue #?[0-9]+", re.IGNORECASE)
+    code = [
+        path for folder in ("wfe_mcp", "scripts", "bench", "web/src") for path in (root / folder).rglob("*.[pt][ys]*")
+    ]
+    texts = [
+        *(page for page in pages if page.name != "CHANGELOG.md"),
+        *(path for path in code if path.suffix != ".pyc"),
+    ]
+
+    found = [path.name for path in texts if number.search(path.read_text(encoding="utf-8"))]
+
+    assert len(texts) > 700
+    assert found == []

@@ -14,8 +14,6 @@ S0-03 = "Three"
 S0-04 = "Four"
 [areas]
 pages = "what a browser shows"
-[issues]
-pages = "issue 7"
 [left_out]
 S0-02 = "no two"
 [left.pages]
@@ -57,7 +55,6 @@ def test_the_pages_are_what_the_tests_say(root: Path, capsys: pytest.CaptureFixt
         (requirements.MANIFEST, "no two", " ", "S0-02 has an empty reason"),
         (requirements.MANIFEST, 'half of three"', 'half of three"\nS0-02 = "later"', "S0-02 has 2 reasons"),
         (requirements.MANIFEST, "[left.pages]", "[left.page]", "[left.page] is no area. [areas] has: pages"),
-        (requirements.MANIFEST, 'pages = "issue 7"', "", "[areas] has pages, but [issues] does not name who brings it"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
@@ -87,9 +84,9 @@ def test_each_promise_of_an_earlier_system_has_a_state_what_is_left_and_the_work
     assert requirements.main([], small) == 0
     written = (small / requirements.STATES_PAGE).read_text()
     assert "1 done, 1 partly, 1 not yet, 1 left out" in written
-    assert "| pages | issue 7 | what a browser shows | 1 | 1 |" in written
-    assert "| S0-03 | Three | partly | half of three (pages, issue 7) | `test_it` |" in written
-    assert "| S0-04 | Four | not yet | no page (pages, issue 7) |  |" in written
+    assert "| pages | what a browser shows | 1 | 1 |" in written
+    assert "| S0-03 | Three | partly | half of three (pages) | `test_it` |" in written
+    assert "| S0-04 | Four | not yet | no page (pages) |  |" in written
 
 
 def test_the_table_is_printed_and_nothing_is_written(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,10 +94,10 @@ def test_the_table_is_printed_and_nothing_is_written(small: Path, capsys: pytest
     assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
         "S0-01  done      One  [test_it.py::test_it]",
         "S0-02  left out  Two  [-]  no two",
-        "S0-03  partly    Three  [test_it.py::test_it]  half of three (pages, issue 7)",
-        "S0-04  not yet   Four  [-]  no page (pages, issue 7)",
+        "S0-03  partly    Three  [test_it.py::test_it]  half of three (pages)",
+        "S0-04  not yet   Four  [-]  no page (pages)",
         "4: 1 done, 1 partly, 1 not yet, 1 left out",
-        "issue 7 (pages): 1 partly, 1 not yet",
+        "pages: 1 partly, 1 not yet",
     ]
     assert not (small / requirements.PAGE).exists()
 
@@ -112,8 +109,8 @@ def test_every_id_of_the_earlier_systems_is_in_the_manifest(found: requirements.
     assert {id_ for id_ in found.titles if id_[0] == "S"} == wanted
 
 
-def test_every_row_that_is_not_whole_names_the_issue_that_completes_it(found: requirements.Manifest) -> None:
+def test_every_row_that_is_not_whole_names_the_area_that_completes_it(found: requirements.Manifest) -> None:
     open_ = {id_ for id_ in found.titles if found.state(id_) in {"partly", "not yet"}}
 
-    assert open_ == {id_ for area in found.issues for id_ in found.left.get(area, {})}
-    assert set(found.issues) == set(found.areas) == set(found.left)
+    assert open_ == {id_ for area in found.areas for id_ in found.left.get(area, {})}
+    assert set(found.areas) == set(found.left)
