@@ -106,7 +106,7 @@ class House:
         ready, _, _ = select.select([terminal], [], [], PATIENCE_S)
         try:
             return os.read(terminal, 65_536) if ready else b""
-        except OSError:  # how Linux says that nobody has it open any more
+        except OSError:  # how Linux says that no one has it open any more
             return b""
 
     def shown(self) -> list[str]:

@@ -49,7 +49,7 @@ def set_up_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
-    """Say whether somebody could be asked. Nobody could, until told otherwise."""
+    """Say whether someone could be asked. No one could, until a test says otherwise."""
 
     def say(there: bool) -> None:
         monkeypatch.setattr("wfe_mcp.cli.terminal.pin.at_terminal", lambda: there)
@@ -91,7 +91,7 @@ def empty(
     capsys: pytest.CaptureFixture[str],
     at_terminal: Callable[[bool], None],
 ) -> Terminal:
-    """A folder nobody initialised, and a database that is not there yet."""
+    """A folder no one initialised, and a database that is not there yet."""
     root, home = scene_folder / "project", scene_folder / "home"
     root.mkdir()
     home.mkdir()

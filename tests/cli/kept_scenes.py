@@ -5,7 +5,7 @@
 
 Rules:
 1. A scene is what commands make of what they find. It is kept under all that they can see: the function and its
-   arguments, every file of project, home and state, the environment and the clock. What differs is played anew.
+   arguments, every file of project, home and state, the environment and the clock. What differs is played again.
 2. After a command that a test typed itself a scene is played: the ids of runs differ from test to test.
 3. Trust names paths, and each test of a process has the same ones, so that a copy is what the commands would have made.
    On Windows, where each test has a folder of its own, every scene is played.

@@ -46,7 +46,7 @@ TEMPLATES = (
 
 @dataclass
 class Clock:
-    """A clock that only moves when told."""
+    """A clock that only moves on request."""
 
     now: datetime = field(default_factory=lambda: datetime(2026, 11, 20, 8, 0, tzinfo=UTC))
 

@@ -305,7 +305,7 @@ def test_at_a_real_terminal_the_pin_is_typed_unseen(cli: Terminal) -> None:
     run = cli.start("wish")
     cli.hand_in(run, "draft")
     master, slave = pty.openpty()
-    # Whoever opens a terminal first in a new session owns it: only then is there a /dev/tty.
+    # The first process of a new session to open a terminal owns it: only then is there a /dev/tty.
     own = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.executable, [sys.executable, '-m', 'wfe_mcp', *sys.argv[2:]])"
     words = [sys.executable, "-c", own, os.ttyname(slave), "approve", run, "draft", "--json"]
     with subprocess.Popen(

@@ -1,6 +1,6 @@
 """The decision view at a terminal of 80 and of 140 columns, piped, and as JSON: snapshots, reviewed by eye.
 
-To write them anew: ``WFE_WRITE_SNAPSHOTS=1``; then read the difference.
+To write them again: ``WFE_WRITE_SNAPSHOTS=1``; then read the difference.
 """
 
 import json

@@ -233,7 +233,7 @@ def test_j6_each_stop_offers_exactly_the_ways_that_are_legal_there(
 def test_j6_each_way_that_a_stop_offers_works(reviewed: Terminal, stop: Callable[[Terminal], str], way: str) -> None:
     cli, run = reviewed, stopped(reviewed, stop)
     said = taken(cli, run, way)
-    if not (way == "edit" and stop in {failed_check, used_up_retries, failed_opinion}):  # the gate says no again
+    if not (way == "edit" and stop in {failed_check, used_up_retries, failed_opinion}):  # the gate fails again
         assert said.code == 0, said.out
     assert state(cli, run) in DONE[way]
     assert cli("verify", run).code == 0

@@ -1,4 +1,4 @@
-"""Work of another tool comes in by ``import`` and ``templates import``, and a run goes on with it."""
+"""Work of another tool comes in by ``import`` and ``templates import``, and a run continues with it."""
 
 import json
 import shutil

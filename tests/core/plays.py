@@ -39,7 +39,7 @@ def played(dice: random.Random, moves: int | None = None) -> Scene:
 
 
 def finish(fork: Scene, most: int = 3_000) -> None:
-    """Say yes to everything until the run is over: whatever waits for somebody has somebody."""
+    """Approve everything until the run is over: whatever waits for a person finds one."""
     for _ in range(most):
         if fork.state.status is RunStatus.COMPLETED:
             return
@@ -75,7 +75,7 @@ def hopeful(fork: Scene) -> list[c.Command]:
     if found:
         return found
     stopped = next(one for one in fork.state.open_attempts if stands_still(fork.state, one))
-    if stopped.status is AttemptStatus.AWAITING:  # a gate waits for something else than a yes: it looks again
+    if stopped.status is AttemptStatus.AWAITING:  # a gate waits for something else than an approval: it looks again
         return [fork.command(c.TreeChange, stopped.phase, SYSTEM, tree=stopped.tree)]
     if stopped.phase in fork.state.loops:
         return [fork.command(c.Skip, stopped.phase, HUMAN, reason="go on")]

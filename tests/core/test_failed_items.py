@@ -1,4 +1,4 @@
-"""Failed items of a loop: the loop blocks, goes on without them or begins anew; a person reopens them."""
+"""Failed items of a loop: the loop blocks, continues without them or restarts; a person reopens them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def forked(scene: Scene, seq: int | None = None, by: By = HUMAN, **more: Any) ->
 
 
 def at_build() -> Scene:
-    """A run whose plan was approved and whose build somebody has."""
+    """A run whose plan was approved and whose build someone has."""
     scene = run_of(PLAN, BUILD)
     scene.work("plan")
     scene.approve("plan")

@@ -172,7 +172,7 @@ SPEC = (
 
 
 def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
-    """A legal command, sometimes with the answer that nobody hopes for."""
+    """A legal command, sometimes with the answer that no one hopes for."""
     if dice.random() < 0.2:
         scene.later(100)
     moves = [
@@ -223,7 +223,7 @@ def test_every_move_leads_where_the_tables_say(seed: int):
 
 
 def run_targets(before: RunState, name: str) -> set[str]:
-    """A run that goes on may wait, pause or end by what follows from the command."""
+    """A run that continues may wait, pause or end by what follows from the command."""
     told = set(RUN_MOVES[before.status][name].split(" | "))
     follows = {str(status) for status in RunStatus} - {RunStatus.PENDING, RunStatus.CANCELLED}
     return told | follows if RunStatus.RUNNING in told else told

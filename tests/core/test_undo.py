@@ -1,4 +1,4 @@
-"""Undo and redo take back one command after another, whatever happened before."""
+"""Undo and redo revert one command after another, whatever happened before."""
 
 from __future__ import annotations
 

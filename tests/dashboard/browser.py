@@ -63,7 +63,7 @@ class _Reader(HTMLParser):
 
 @dataclass
 class Browser:
-    """Somebody's browser."""
+    """Someone's browser."""
 
     port: int
     cookie: str = ""

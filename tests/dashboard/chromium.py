@@ -61,7 +61,7 @@ def launched(home: Path) -> Generator[Browser]:
 
 @dataclass
 class Tab:
-    """A tab of somebody's browser; what it said on its console, and what it could not load."""
+    """A tab of someone's browser; what it said on its console, and what it could not load."""
 
     page: Page
     console: list[str] = field(default_factory=list[str])
@@ -108,7 +108,7 @@ class Tab:
         self.page.add_init_script(FIXED_TIME.replace("AT_MS", str(int(now.timestamp() * 1000))))
 
     def add_key(self) -> str:
-        """Plug in an authenticator whose person says yes to everything; its id."""
+        """Plug in an authenticator whose person approves everything; its id."""
         if self._cdp is None:
             self._cdp = self.page.context.new_cdp_session(self.page)
             self._cdp.send("WebAuthn.enable")

@@ -105,7 +105,7 @@ class Signer:
         return self.browser.send(seen, form, **sent)
 
     def asked(self, request: str, answer: str = "approve", **typed: str) -> tuple[Answer, dict[str, Any]]:
-        """The page of a request, and what the script is told to have signed."""
+        """The page of a request, and what the script is asked to have signed."""
         path = f"/decide/{request}"
         seen = self.browser.get(path)
         status, asked = self.ask(seen, f"{path}/{answer}", f"{path}/{answer}/sign", **typed)

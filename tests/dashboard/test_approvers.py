@@ -113,7 +113,7 @@ def test_a_key_that_was_written_in_by_hand_makes_the_file_void(scene: Scene, per
 
 
 def edited(scene: Scene, edit: Callable[[list[dict[str, Any]]], object]) -> str:
-    """What is said of the file once somebody has edited its changes, spelled as we would."""
+    """What is said of the file once someone has edited its changes, spelled as we would."""
     file = json.loads((scene.root / APPROVERS).read_text(encoding="utf-8"))
     edit(file["changes"])
     raw = json.dumps(file, indent=2, sort_keys=True).encode() + b"\n"

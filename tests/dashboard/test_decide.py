@@ -154,7 +154,7 @@ def test_changed_files_run_the_gates_again_and_the_new_request_is_led_to(scene: 
     assert "gates of 'plan' passed" in stale.words
     until = time.monotonic() + WAIT_S
     while "run again" in (now := browser.get(f"/decide/{request}")).words and time.monotonic() < until:
-        scene.work()  # the page works too; whoever is first
+        scene.work()  # the page works too; the first decision counts
     newer = now.text.partition('href="/decide/')[2].partition('"')[0]
     assert newer not in {"", request}
     assert browser.approve(newer).status == 200

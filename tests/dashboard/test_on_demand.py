@@ -91,7 +91,7 @@ def open_playground(place: Path) -> Generator[Playground]:
 def started(playground: Playground) -> list[psutil.Process]:
     """Every page that was started for this project, also one that came second and is about to leave.
 
-    A page is nobody's child once its server has left, and the first process may collect what ended seconds later. What has
+    A page is no one's child once its server has left, and the first process may collect what ended seconds later. What has
     ended shows no command line.
     """
     own = {"ui", str(playground.root)}

@@ -26,7 +26,7 @@ def key() -> SoftKey:
 
 @pytest.fixture
 def person(scene: Scene, browser: Browser, key: SoftKey) -> Signer:
-    """Somebody whose key is pinned."""
+    """Someone whose key is pinned."""
     made = Signer(browser, "/" + approvers_path(scene.engine))
     assert made.pin(key).status == 200
     return made

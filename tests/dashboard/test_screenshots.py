@@ -46,7 +46,7 @@ PLAIN = """(pairs) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) for (const [from, to] of pairs) texts.currentNode.data = texts.currentNode.data.replaceAll(from, to);
 }"""
-"""Paths of this machine as those of anybody's."""
+"""Paths of this machine as those of anyone's."""
 SIZES = {"desktop": (1280, 900), "phone": (400, 860)}
 
 

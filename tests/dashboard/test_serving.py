@@ -36,7 +36,7 @@ def a_server_lives(scene: Scene) -> None:
 
 
 def quiet(page: Page, seconds: float) -> None:
-    """Nobody has looked for so long."""
+    """No one has looked for so long."""
     page._visited_at = time.monotonic() - seconds  # pyright: ignore[reportPrivateUsage] - in place of waiting
 
 

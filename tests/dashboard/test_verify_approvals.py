@@ -68,7 +68,7 @@ def codes(found: dict[str, Any]) -> list[str]:
 
 
 def changed(file: Path, **change: object) -> None:
-    """Somebody edits the statement of a proof, spelled as we would."""
+    """Someone edits the statement of a proof, spelled as we would."""
     proof = json.loads(file.read_text(encoding="utf-8"))
     proof["statement"] |= change
     file.write_text(json.dumps(proof, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -28,7 +28,7 @@ TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block of a page: its language, text, and where it stands."""
+    """One fenced block of a page: its language, text, and its place."""
 
     language: str
     text: str
@@ -37,7 +37,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who follows a page in a folder of their own."""
+    """Someone who follows a page in a folder of their own."""
 
     folder: Path
     environment: dict[str, str]

@@ -40,7 +40,7 @@ def normal(text: str, project: Playground, home: Path, run: str) -> str:
 
 
 def conversation(model: Follower) -> str:
-    """One line per call of ours: what the model called, what it was told, what it was told to call next."""
+    """One line per call of ours: what the model called, what it was shown, what it was asked to call next."""
     lines: list[str] = []
     for tool, heard in zip(model.called, model.heard, strict=False):
         told = (

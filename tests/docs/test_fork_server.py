@@ -77,7 +77,7 @@ def prepare(reader: Reader, gate: str, makefile: str) -> None:
 def steady(text: str, reader: Reader, run: str) -> str:
     """The text without what differs each time: folders, ids, hashes, times, durations.
 
-    An id is told from a word by its digit; one run in forty has none.
+    An id differs from a word by its digit; one run in forty has none.
     """
     text = text.replace(str(reader.folder.parent), "FOLDER").replace(run, "RUN")
     text = re.sub(r"\b(?=[a-z0-9]{10}\b)(?=[a-z]*\d)[a-z0-9]{10}\b", "RUN", text)

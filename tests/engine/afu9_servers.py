@@ -52,7 +52,7 @@ def create_pull_request(title: str, body: Any, head: str = "", labels: list[str]
 
 @server.tool(name="createIssue")
 def create_issue(title: str, body: str) -> dict[str, Any]:
-    """Somebody must look."""
+    """Someone must look."""
     return answered("createIssue", dict(locals()), {"number": 10})
 
 
@@ -78,7 +78,7 @@ def analyze(logs: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
 
 @server.tool()
 def judge(issue: dict[str, Any]) -> dict[str, Any]:
-    """Whether the work may go on."""
+    """Whether the work may continue."""
     return answered("judge", dict(locals()), {"simpleVerdict": place()["verdict"], "confidence": 90} | CLASS)
 
 

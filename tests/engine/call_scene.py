@@ -61,7 +61,7 @@ def usage(scene: Scene, run: str) -> UsageRecord:
 
 
 def resume(scene: Scene, run: str, **raised: Any) -> None:
-    """A person lets the run go on."""
+    """A person lets the run continue."""
     from wfe_mcp.engine.runs.control import control
 
     control(scene.engine, HUMAN, run, "resume", **raised)
@@ -69,7 +69,7 @@ def resume(scene: Scene, run: str, **raised: Any) -> None:
 
 @contextmanager
 def in_thread(work: Callable[[], object]) -> Generator[threading.Thread]:
-    """``work`` goes on beside the block, and is over at its end."""
+    """``work`` continues beside the block, and is over at its end."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     yield thread

@@ -47,7 +47,7 @@ class Forgetful(Safe):
 
 
 class Locked(Safe):
-    """Nobody unlocked it."""
+    """No one unlocked it."""
 
     def get_password(self, service: str, username: str) -> str | None:
         raise KeyringLocked("Failed to unlock the collection!")

@@ -223,7 +223,7 @@ class Scene:
         return answers.start_phase(engine or self.engine, AGENT, run, name)
 
     def submit(self, run: str, name: str, artifact: dict[str, Any] | None = None, **keys: Any) -> Envelope:
-        """Hand in and let the gates run."""
+        """Submit and let the gates run."""
         engine = keys.pop("engine", self.engine)
         if "path" not in keys:
             keys["artifact"] = GOOD if artifact is None else artifact
@@ -233,7 +233,7 @@ class Scene:
         return answers.submitted(engine, found.run, name, found.data["attempt"], found.data["revision"])
 
     def do(self, run: str, name: str, artifact: dict[str, Any] | None = None, **keys: Any) -> Envelope:
-        """Begin, hand in, let the gates run."""
+        """Begin, submit, let the gates run."""
         self.begin(run, name)
         return self.submit(run, name, artifact, **keys)
 

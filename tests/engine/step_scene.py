@@ -58,7 +58,7 @@ def told(scene: Scene, run: str, name: str = "ci", attempt: int | None = None) -
 
 
 def artifact(scene: Scene, run: str, name: str = "ci") -> Any:
-    """What the phase has handed in."""
+    """What the phase has submitted."""
     with scene.store.read() as tx:
         found = tx.revision(
             tx.find_run(scene.engine.project_id, run).id, PhasePath(name), scene.attempt(run, name).revision

@@ -26,7 +26,7 @@ GATES: dict[str, dict[str, Any]] = {
 
 
 def worked_until_somebody_must_decide(scene: Scene, run: str, artifact: dict[str, Any]) -> int:
-    """Hand in as long as that is legal; how many attempts there were."""
+    """Submit as long as that is legal; how many attempts there were."""
     for _ in range(MOST):
         scene.work()
         if scene.attempt(run, "plan").status == "ready":

@@ -101,7 +101,7 @@ def test_the_next_start_removes_the_checkout_of_a_killed_process_and_no_other(tm
     subprocess.run([PY, "-c", code, str(tmp_path)], check=False)
     left = abandoned(tmp_path)
     assert len(left) == 1
-    (tmp_path / "wfe-checkout-mine").mkdir()  # somebody else's
+    (tmp_path / "wfe-checkout-mine").mkdir()  # someone else's
     (tmp_path / "wfe-checkout-00000000-1-1-other_host").mkdir()
     with checkout_folder(tmp_path) as mine:
         assert not left[0].exists()

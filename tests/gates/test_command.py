@@ -320,7 +320,7 @@ def test_coverage_that_nobody_measured_cannot_be_judged(project: Project) -> Non
 
 @pytest.mark.attack("change a file while a check runs, and change it back", "held", "T15")
 def test_a_file_that_is_changed_and_changed_back_while_the_check_runs_is_named(project: Project) -> None:
-    """The check judged bytes that nobody can name: the tree is the same before and after."""
+    """The check judged bytes that no one can name: the tree is the same before and after."""
     project.write("money.py", "RATE = 1\n")
     swap = (
         "import os, pathlib\nfile = pathlib.Path('money.py')\nfacts = file.stat()\n"

@@ -57,7 +57,7 @@ def test_every_module_says_what_it_is_for(root: Path) -> None:
     ] == []
 
 
-# What each door must not load before it is used: measured, these cost 0.1 to 1.7 s of CPU each.
+# What each interface must not load before it is used: measured, these cost 0.1 to 1.7 s of CPU each.
 @pytest.mark.parametrize(
     ("door", "heavy"),
     [
@@ -140,7 +140,7 @@ def test_a_silent_assert_is_known(written: str, silent: bool) -> None:
 
 
 def requirement_arguments(nodes: Iterable[ast.AST]) -> list[str]:
-    """What stands in the parentheses of each ``pytest.mark.requirement(…)``, as written."""
+    """What is in the parentheses of each ``pytest.mark.requirement(…)``, as written."""
     return [
         str(argument.value) if isinstance(argument, ast.Constant) else ast.unparse(argument)
         for node in nodes

@@ -328,7 +328,7 @@ def test_a_child_reads_what_it_is_given_and_nothing_otherwise(tmp_path: Path) ->
     given = b"\x00prompt \xff" * 500_000  # more than any pipe holds
     assert python(code, tmp_path, stdin=given).output_tail.strip() == hashlib.sha256(given).hexdigest()
     assert python(code, tmp_path).output_tail.strip() == hashlib.sha256(b"").hexdigest()
-    assert python("pass", tmp_path, stdin=given).exit_code == 0  # whoever does not read is not waited for
+    assert python("pass", tmp_path, stdin=given).exit_code == 0  # anyone who does not read is not waited for
 
 
 WRITES_LATE = """

@@ -91,7 +91,7 @@ def test_the_child_of_a_killed_process_ends_even_when_its_pid_was_never_noted(sc
         process.wait(120)
         with scene.store.tx() as tx:
             (job,) = tx.running_jobs()
-            # A pid that is certainly nobody's: what would be there had the owner died before noting it.
+            # A pid that is certainly no one's: what would be there had the owner died before noting it.
             assert tx.set_child(job.id, job.fence, 2**22 + 7, child.create_time())
         assert scene.worker({"endless": done}).work_one()
     assert not lives(child)

@@ -39,7 +39,7 @@ def endless(tmp_path: Path) -> tuple[Handler, Callable[[], bool]]:
 
 
 def deaf(release: threading.Event) -> tuple[Handler, Callable[[], bool]]:
-    """A handler that listens to nobody until ``release``."""
+    """A handler that listens to no one until ``release``."""
     entered = threading.Event()
 
     def handle(_: JobContext) -> Outcome:

@@ -351,7 +351,7 @@ def test_older_tool_results_are_left_out_when_the_context_fills_and_the_task_nev
     assert "x" * 6_000 in sent[-1]  # the newest
     assert "THE LAST ERROR " + "e" * 2_000 in sent[-1]
     assert max(map(len, sent)) < 36_000
-    assert len([what for _, _, what in heard.tools if len(what) > 6_000]) == 5  # the originals were told
+    assert len([what for _, _, what in heard.tools if len(what) > 6_000]) == 5  # the originals were reported
 
 
 def test_no_more_is_left_out_than_must_be_and_it_stays_so(connect: Connect) -> None:

@@ -120,7 +120,7 @@ def arguments(tool: dict[str, Any], known: Mapping[str, Sequence[str]]) -> st.Se
         given["wait_s"] = st.sampled_from([*[0] * 6, None, -1, 46, 10**30, 0.5, "1", True])  # a good one waits
     fixed = {name: given[name] for name in given if name in required}
     chosen = st.fixed_dictionaries(fixed, optional={name: given[name] for name in given if name not in fixed})
-    # Sometimes with one that nobody knows, or without one that is required.
+    # Sometimes with one that no one knows, or without one that is required.
     more = st.dictionaries(TEXT, JSON, max_size=2)
     any_known = st.dictionaries(st.sampled_from(sorted(schema["properties"])), JSON, max_size=4)
     strange: st.SearchStrategy[Any] = st.one_of(st.tuples(chosen, more).map(_both), any_known.map(_no_wait))

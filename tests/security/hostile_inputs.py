@@ -92,7 +92,7 @@ BOMBS: tuple[object, ...] = (
     "@1.0.0",
     "quick_fix@" + "9" * 100,
 )
-"""Values made by hand: too deep, too wide, too long, or with a meaning somewhere else."""
+"""Values made manually: too deep, too wide, too long, or with a meaning somewhere else."""
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)

@@ -181,7 +181,7 @@ class Machine:
         return json.loads(self.run(*self.wfe(*words, "--json"), given=given, env=env).said)
 
     def person(self) -> None:
-        """Somebody chooses a PIN and trusts what lies in the project."""
+        """Someone chooses a PIN and trusts what lies in the project."""
         with self.engine() as engine:
             set_pin(engine, PIN, ADA)
             give_trust(engine, ADA, [])
@@ -225,7 +225,7 @@ class Machine:
 
     @cached_property
     def _watched(self) -> Store:
-        """The database, open for whoever waits: to open it anew for each look costs more than what is waited for."""
+        """The database, open for a caller that waits: to open it again for each look costs more than what is waited for."""
         return self.store()
 
     @contextmanager
@@ -238,7 +238,7 @@ class Machine:
             made.close()
 
     def store(self) -> Store:
-        """The database itself, as whoever has the person's account can open it."""
+        """The database itself, as anyone who has the person's account can open it."""
         return Store.open(f"sqlite:///{self.database.as_posix()}", clock=utc_now)
 
     def close(self) -> None:

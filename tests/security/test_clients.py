@@ -1,4 +1,4 @@
-"""Whoever the agent's client is and however it was started, its own children decide nothing; a terminal beside it does."""
+"""Whichever client the agent has and however it was started, its own children decide nothing; a terminal beside it does."""
 
 import json
 import shlex

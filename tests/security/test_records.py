@@ -21,7 +21,7 @@ STOP = [{"do": "wait_human"}]
 
 @dataclass(frozen=True)
 class Judged:
-    """A project in which a run was judged (``play``), and somebody who writes past its store."""
+    """A project in which a run was judged (``play``), and someone who writes past its store."""
 
     scene: Scene
     run: str

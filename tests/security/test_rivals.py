@@ -140,7 +140,7 @@ def test_a_state_that_was_moved_in_the_database_is_found(scene: Scene) -> None:
 
 @pytest.mark.attack("the token of the request, handed to the agent, answers it", "held", "passed at Lobster")
 def test_the_id_of_a_request_is_no_key(bugged: Playground) -> None:
-    """The agent's client brings along a form that nobody filled in, for the request that approve has named."""
+    """The agent's client brings along a form that no one filled in, for the request that approve has named."""
     with bugged.server() as agent:
         run = signed(agent, bugged)
         asked = agent.call("approve", run=run, phase="fix")

@@ -39,7 +39,7 @@ def shifted(name: str, by: int) -> Bend:
 
 
 def at_the_end(facts: Facts) -> Facts:
-    """The request stands where the decision ends, so nothing lies between them."""
+    """The request is where the decision ends, so nothing lies between them."""
     return {**facts, "request": {**facts["request"], **facts["log"]}}
 
 

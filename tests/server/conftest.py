@@ -36,7 +36,7 @@ NOTE = {
 
 
 def phase(name: str, **keys: Any) -> dict[str, Any]:
-    """A phase that anybody may begin at once."""
+    """A phase that anyone may begin at once."""
     output = {"artifact": f"{name}_note", "schema": NOTE, "editable": True}
     return {"id": name, "needs": [], "prompt": f"Write {name}.", "output": output, **keys}
 
@@ -154,7 +154,7 @@ async def drill(agent: Client, **arguments: Any) -> str:
 
 
 async def submitted(agent: Client, run: str, phase: str, title: str = "A good title") -> dict[str, Any]:
-    """Begin ``phase`` and hand in a note; the answer to that."""
+    """Begin ``phase`` and submit a note; the answer to that."""
     begun = await call(agent, "start_phase", run=run, phase=phase)
     assert begun["ok"], begun
     return await call(agent, "submit_artifact", run=run, phase=phase, artifact={"title": title})

@@ -44,7 +44,7 @@ def browser(engine: Engine) -> Iterator[Browser]:
 
 
 class Person:
-    """Somebody at a client that opens pages; ``decides`` is done there before the client answers."""
+    """Someone at a client that opens pages; ``decides`` is done there before the client answers."""
 
     def __init__(self, action: str, decides: Any = None) -> None:
         self.action, self.decides = action, decides

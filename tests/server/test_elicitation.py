@@ -21,7 +21,7 @@ from wfe_mcp.server import elicitation
 
 
 class Person:
-    """Somebody at the client who answers a form; what they were shown is kept."""
+    """Someone at the client who answers a form; what they were shown is kept."""
 
     def __init__(self, action: str, **content: Any) -> None:
         self.action = action

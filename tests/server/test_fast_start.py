@@ -20,7 +20,7 @@ def hello(**changes: Any) -> dict[str, Any]:
 
 
 class Scene:
-    """A front, what it is told, what it answers and what it hands over."""
+    """A front, what it receives, what it answers and what it hands over."""
 
     def __init__(self, *messages: tuple[str, Any]) -> None:
         self.cache: dict[str, Any] = json.loads(Path(CACHE).read_text(encoding="utf-8"))

@@ -78,7 +78,7 @@ def held(house: House, tmp_path: Path) -> Generator[Held]:
 
 
 def begin_check(house: House, child: Child, phase: dict[str, Any], work: str) -> None:
-    """Hand in what makes the server check an artifact of a schema that explodes."""
+    """Submit what makes the server check an artifact of a schema that explodes."""
     meta: dict[str, Any] = {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}}
 
     def ask(tool: str, **arguments: Any) -> int:

@@ -56,7 +56,7 @@ def watch(client: StdioClient, *uris: str) -> None:
 
 
 def told(client: StdioClient, method: str) -> list[tuple[str, Any]]:
-    """Everything that was told up to the first notification of this kind, as (method, address)."""
+    """Everything that was sent up to the first notification of this kind, as (method, address)."""
     found: list[tuple[str, Any]] = []
     while not found or found[-1][0] != method:
         name, params = client.heard.get(timeout=PATIENCE_S)

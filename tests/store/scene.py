@@ -35,7 +35,7 @@ def raw(url: str) -> Any:
 
 
 def tamper(url: str, *statements: str) -> None:
-    """Write past the store, as somebody with a shell would."""
+    """Write past the store, as someone with a shell would."""
     connection = raw(url)
     for table in ("event", "setting_event"):
         for verb in ("update", "delete"):

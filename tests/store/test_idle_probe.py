@@ -95,6 +95,6 @@ def test_behind_one_who_writes_it_waits_no_longer_than_a_moment(store: Store, ur
         assert writer.stdout.readline().strip() == b"locked"
         locked = nothing_is_open(url, KEY)
         writer.communicate(b"\n", timeout=120)
-    is_wal = store.health().journal_mode == "wal"  # there a reader is in nobody's way, and nobody in a reader's
+    is_wal = store.health().journal_mode == "wal"  # there a reader is in no one's way, and no one in a reader's
     assert locked is is_wal
     assert nothing_is_open(url, KEY)

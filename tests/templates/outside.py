@@ -76,7 +76,7 @@ class ToolServers:
         self._running = ExitStack()
 
     def open(self, folder: Path) -> None:
-        """Where the servers are told which test is running."""
+        """Where the servers read which test is running."""
         self._place = folder / "place"
 
     def serve(self, folder: Path, name: str) -> str:

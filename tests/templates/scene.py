@@ -27,7 +27,7 @@ SPEC: dict[str, Any] = {
 
 
 def changed(what: str, files: dict[str, str] | None = None) -> Work:
-    """A change of these files, told as ``what``."""
+    """A change of these files, reported as ``what``."""
     return Work({"summary": what}, files or {})
 
 
@@ -54,6 +54,6 @@ def told(played: Played, phase: str) -> list[dict[str, Any]]:
 
 
 def count(playground: Playground, run: str, event: str) -> int:
-    """How often ``event`` stands in the run's log."""
+    """How often ``event`` is in the run's log."""
     with playground.engine.store.read() as tx:
         return [each.type for each in tx.events(RunId(run))].count(event)

@@ -1,6 +1,6 @@
 """An agent that changes nothing completes nothing: every shipped template, played with plausible artifacts and no work.
 
-The agent hands in the artifacts of a good play, commits (empty commits) where that is asked, and writes no file. Where the
+The agent submits the artifacts of a good play, commits (empty commits) where that is asked, and writes no file. Where the
 product is code, a person who approves everything does not help it. Where the product is a document, an issue or a comment,
 what stops it is the person, or what the server itself has read.
 """

@@ -1,4 +1,4 @@
-"""Imported work of other tools, gone on with over MCP."""
+"""Imported work of other tools, continued over MCP."""
 
 import json
 import shutil

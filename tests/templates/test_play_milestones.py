@@ -64,7 +64,7 @@ def one_task(**phases: Sequence[Work]) -> Script:
 
 
 class Committer:
-    """An agent that commits before it hands in: per phase the messages, "" to forget it, "amend …" to change the last."""
+    """An agent that commits before it submits: per phase the messages, "" to forget it, "amend …" to change the last."""
 
     def __init__(self, project: Playground, call: Any, commits: Mapping[str, Sequence[str]]) -> None:
         self._project, self._call = project, call

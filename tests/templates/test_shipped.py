@@ -39,7 +39,7 @@ def gates(of: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def working(phases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The phases in which somebody works: those inside loops, and neither the loops nor what the server does itself."""
+    """The phases in which someone works: those inside loops, and neither the loops nor what the server does itself."""
     yield from (each for each in leaves(phases) if each.get("kind") != "steps")
 
 

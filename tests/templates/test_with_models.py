@@ -127,7 +127,7 @@ def made(playgrounds: Playgrounds, name: str) -> AbstractContextManager[Playgrou
 
 
 def play(project: Playground, name: str, script: Script | None = None) -> Played:
-    """The template with its servers around it, and a person who says yes to everything."""
+    """The template with its servers around it, and a person who approves everything."""
     given = PLAYS[name]
     with outside.reach(project, *given.servers) if given.servers else nullcontext() as world, project.agent() as agent:
         if world is not None and given.answers:

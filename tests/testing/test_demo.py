@@ -14,7 +14,7 @@ from wfe_mcp.testing.demo_stage import Stage
 
 
 class Terminal(io.StringIO):
-    """Somebody types these lines."""
+    """Someone types these lines."""
 
     def isatty(self) -> bool:
         return True

@@ -100,7 +100,7 @@ def die() -> dict[str, Any]:
 
 @server.tool()
 def large() -> CallToolResult:
-    """More than anybody wants."""
+    """More than anyone wants."""
     return text("x" * 1_000_001)
 
 

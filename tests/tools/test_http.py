@@ -152,7 +152,7 @@ def test_headers_that_are_ours_or_break_the_line_are_refused(web: Web, headers: 
 
 @pytest.fixture
 def closed() -> Iterator[str]:
-    """An origin where nobody listens, and that nobody else can take meanwhile."""
+    """An origin where no one listens, and that no one else can take meanwhile."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -16,7 +16,7 @@ def diff(scene: Scene, run: str, against: str, **keys: Any) -> dict[str, Any]:
 
 
 def titles(scene: Scene, *given: str) -> str:
-    """A run whose plan was handed in with these titles; ``bad`` is refused by the gate, and tried again."""
+    """A run whose plan was submitted with these titles; ``bad`` is refused by the gate, and tried again."""
     run = scene.start(*TRIED)
     scene.begin(run)
     for title in given:

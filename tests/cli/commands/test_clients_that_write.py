@@ -36,7 +36,7 @@ def with_trust(text: str) -> str:
 
 
 def rewritten(**more: Any) -> Callable[[str], str]:
-    """Claude Code and Gemini CLI write their whole file anew, with keys of their own."""
+    """Claude Code and Gemini CLI rewrite their whole file, with keys of their own."""
     return lambda text: json.dumps(json.loads(text or "{}") | more, indent=2)
 
 

@@ -32,7 +32,7 @@ def enqueue(engine: Engine, queue: str = "llm", **more: Any) -> str:
 
 
 def gating(cli: Terminal, engine: Engine) -> str:
-    """A run whose gate waits for somebody to run it."""
+    """A run whose gate waits for someone to run it."""
     run = cli.start("code")
     phases.start_phase(engine, By(), run, "build")
     answers.submit_artifact(engine, By(), run, "build", artifact={"text": "hello"})

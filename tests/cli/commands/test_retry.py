@@ -17,12 +17,12 @@ def states(cli: Terminal, run: str) -> dict[str, str]:
 
 
 def made(cli: Terminal, run: str, name: str) -> int:
-    """How many revisions the phase has handed in."""
+    """How many revisions the phase has submitted."""
     return [each["phase"] for each in cli.json("artifact", "show", run).data["artifacts"]].count(name)
 
 
 def finish(cli: Terminal, run: str) -> None:
-    """Hand in whatever is open, until the run is over."""
+    """Submit whatever is open, until the run is over."""
     while cli.state(run) != "completed":
         status = cli.json("status", run).document
         submit = next(each for each in status["next"] if each["tool"] in {"start_phase", "submit_artifact"})

@@ -118,7 +118,7 @@ def test_a_run_is_started_or_gone_on_with_never_both(cli: Terminal, words: list[
 def test_a_person_stands_in_for_a_model_and_is_told_where_the_files_are(cli: Terminal) -> None:
     with models():
         run = cli.start("note", "--driver", "me")
-        # The prompt is written by whoever works the job; who is waited for is known before.
+        # The prompt is written by the process that works the job; who is waited for is known before.
         found = cli.json("status", run)
         folder = f".wfe/runs/{run}/draft/1/manual"
         assert found.document["waiting_on"] == "human"

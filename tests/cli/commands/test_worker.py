@@ -91,7 +91,7 @@ def worker(project: Playground, *options: str) -> Generator[subprocess.Popen[str
 
 
 def hand_in(project: Playground, check: str) -> str:
-    """A run whose gate waits for somebody to run it."""
+    """A run whose gate waits for someone to run it."""
     run = answers.start_run(project.engine, AGENT, f"run_{check}").run
     assert run is not None
     phases.start_phase(project.engine, AGENT, run, "build")

@@ -19,7 +19,7 @@ STOP = [{"do": "wait_human"}]
 
 
 def asked(scene: Scene, *gates: dict[str, Any], **keys: Any) -> str:
-    """A run whose phase ``plan`` is handed in."""
+    """A run whose phase ``plan`` is submitted."""
     run = scene.start(phase("plan", *gates, **keys))
     scene.do(run, "plan")
     return run

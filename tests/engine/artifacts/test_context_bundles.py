@@ -336,7 +336,7 @@ def test_each_bundle_is_looked_at_in_each_of_its_scopes(scene: Scene) -> None:
 
 
 def test_a_template_inside_another_names_bundles_by_its_own_artifacts(scene: Scene) -> None:
-    """What the outer template calls ``standards`` is an artifact there, and means nothing to the inner one."""
+    """What the outer template calls ``standards`` is an artifact there, and unknown to the inner one."""
     configure(scene)
     scene.define(phase("inner", context=["standards"]), name="held")
     outer = phase("plan") | {"output": {"artifact": "standards", "schema": NOTE}}

@@ -1,4 +1,4 @@
-"""Gates ask for a level of evidence, and policies ask for more; nothing that nobody signed asks for less."""
+"""Gates ask for a level of evidence, and policies ask for more; nothing that no one signed asks for less."""
 
 import json
 import sys

@@ -16,7 +16,7 @@ EDITED = {"title": "Another title"}
 
 
 def sealed(scene: Scene, *more: dict[str, object], policy: str = "block", **keys: object) -> str:
-    """A run whose plan is accepted, and whose file somebody changed after that."""
+    """A run whose plan is accepted, and whose file someone changed after that."""
     scene.write(".wfe/config.toml", f"[artifacts]\non_mismatch = '{policy}'\n")
     scene.trust_config()
     run = scene.start(phase("plan", **keys), *(more or (phase("build"),)))

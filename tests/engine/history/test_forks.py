@@ -178,7 +178,7 @@ def test_a_forged_origin_is_found(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()), phase("build"))
     made = fork(scene, run)
     assert problems(scene, made) == []
-    with scene.store.tx() as tx:  # whoever writes the database can make the chain fit, with the state that they like
+    with scene.store.tx() as tx:  # anyone who writes the database can make the chain fit, with the state that they like
         for (name,) in tx._connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():  # pyright: ignore[reportPrivateUsage]
             tx._connection.execute(text(f"DROP TRIGGER {name}"))  # pyright: ignore[reportPrivateUsage]
         (payload,) = tx._connection.execute(  # pyright: ignore[reportPrivateUsage]

@@ -258,7 +258,7 @@ def test_what_changes_while_a_phase_is_claimed_is_saved_too(scene: Scene):
     run = scene.start(phase("plan"))
 
     class Late(Snapshots):
-        """Somebody else moves the run between the snapshot and the claim."""
+        """Someone else moves the run between the snapshot and the claim."""
 
         def take(self, root: Path, note: dict[str, str], limits: Limits, at: datetime) -> Snapshot:
             found = super().take(root, note, limits, at)

@@ -148,7 +148,7 @@ def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(killed: tuple
     assert isinstance(scene.state(run).going_back, GoingBack)
     if who == "a server that starts":
         tend_open_runs(scene.engine)
-        assert scene.state(run).status == "completed"  # such runs are left alone until somebody asks
+        assert scene.state(run).status == "completed"  # such runs are left alone until someone asks
     if who == "somebody who looks":
         assert answers.status(scene.engine, AGENT, run).run_state == "running"
     if who == "a checkpoint":

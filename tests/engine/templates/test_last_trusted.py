@@ -1,4 +1,4 @@
-"""Trust is in the bytes trusted last: a file that is put back to looser bytes, trusted before, is asked about anew."""
+"""Trust is in the bytes trusted last: a file that is put back to looser bytes, trusted before, is asked about again."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What strengthens a gate counts from bytes that nobody trusts, and outlives the bytes that were trusted last."""
+"""What strengthens a gate counts from bytes that no one trusts, and outlives the bytes that were trusted last."""
 
 from pathlib import Path
 from typing import Any

@@ -19,7 +19,7 @@ def definition(version: str = "1.0.0", *, name: str = "tiny", prompt: str = "Do 
 
 
 def save(scene: Scene, version: str = "1.0.0", *, trusted: bool = True, **keys: Any) -> Envelope:
-    """Save a version as an agent does; trusted by a person unless told otherwise."""
+    """Save a version as an agent does; trusted by a person unless the test says otherwise."""
     saved = answers.save_template(scene.engine, AGENT, definition(version, **keys))
     if trusted:
         give_trust(scene.engine, HUMAN, [f"{saved.data['template']}@{version}"])

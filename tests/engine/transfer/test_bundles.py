@@ -54,7 +54,7 @@ def bring(scene: Scene, content: bytes) -> Imported:
 
 
 def changed(content: bytes, **more: list[dict[str, Any]]) -> bytes:
-    """The bundle with more rows in some sections; whoever forges it forges the log along."""
+    """The bundle with more rows in some sections; anyone who forges it forges the log along."""
 
     def change(bundle: Bundle) -> None:
         unnamed(bundle)

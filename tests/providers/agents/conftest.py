@@ -73,7 +73,7 @@ class Ear:
 
 
 class Stub:
-    """A program that does what it is told, in place of an agent."""
+    """A program that does as it is asked, in place of an agent."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         folder.mkdir()
@@ -139,6 +139,6 @@ def stub(tmp_path: Path) -> Stub:
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key of whoever runs the tests reaches a stub."""
+    """No key of anyone who runs the tests reaches a stub."""
     for name in [each for each in os.environ if each.endswith(("_API_KEY", "_BASE_URL"))]:
         monkeypatch.delenv(name)

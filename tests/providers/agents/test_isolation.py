@@ -1,4 +1,4 @@
-"""An agent that answers a question is under nobody's rules: its folders, its environment, its login."""
+"""An agent that answers a question is under no one's rules: its folders, its environment, its login."""
 
 import json
 import os

@@ -33,7 +33,7 @@ KEY = "sk-dummy-0123456789"
 
 
 def obedient(asked: RecordedRequest) -> Turn:
-    """A model that obeys whoever gives it an order."""
+    """A model that obeys anyone who gives it an order."""
     verdict = "pass" if ORDER in json.dumps(asked.body) + json.dumps(asked.headers) else "fail"
     return Turn(text=f'I looked.\n\n```json\n{{"summary": "{verdict}"}}\n```')
 

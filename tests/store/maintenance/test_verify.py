@@ -155,7 +155,7 @@ def test_the_database_itself_refuses_to_change_events(url: str, statement: str) 
 
 @pytest.mark.usefixtures("run")
 def test_the_chain_is_the_documented_one(store: Store) -> None:
-    """Anybody can recompute it from the rows with a JSON library and sha256."""
+    """Anyone can recompute it from the rows with a JSON library and sha256."""
     previous = GENESIS
     with store.read() as tx:
         found = tx.events(RUN)

@@ -1,4 +1,4 @@
-"""The listing of a project on disk: nothing of it runs, and what git ignores or nobody wrote is left out."""
+"""The listing of a project on disk: nothing of it runs, and what git ignores or no one wrote is left out."""
 
 import os
 import shlex

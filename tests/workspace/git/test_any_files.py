@@ -24,7 +24,7 @@ Files = dict[str, tuple[bytes | str, int]]
 
 
 def put(root: Path, files: Files) -> None:
-    """Replace every file below the root; where one stands as a folder of another, the first one counts."""
+    """Replace every file below the root; where one is a folder of another, the first one counts."""
     for each in root.iterdir():
         if each.name not in {".git", ".gitignore"}:
             shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
@@ -73,7 +73,7 @@ def test_any_files_come_back_and_so_do_those_that_were_there(
 
     try:
         done = back(root, one)
-    except Refused as refused:  # a folder with an ignored file stands where a file belongs
+    except Refused as refused:  # a folder with an ignored file is where a file belongs
         assert refused.code == "conflict"
         assert files_of(root) == before
         return

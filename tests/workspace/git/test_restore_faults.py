@@ -299,7 +299,7 @@ def test_a_folder_that_turns_into_a_link_meanwhile_leads_nowhere(root: Path, rep
 
     def flip() -> None:
         while not stop.is_set():
-            with suppress(OSError):  # the restore has made the folder anew, or a file in it
+            with suppress(OSError):  # the restore has remade the folder, or a file in it
                 os.rename(root / "folder", root / "aside")
             with suppress(OSError):
                 os.symlink(outside, root / "folder")

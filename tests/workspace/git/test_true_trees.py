@@ -1,4 +1,4 @@
-"""Each way to make a tree lie about what a check reads: by hiding a file, or by telling git another story about it."""
+"""Each way to make a tree lie about what a check reads: by hiding a file, or by a setting that makes git report other bytes."""
 
 import hashlib
 import os

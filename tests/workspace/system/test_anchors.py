@@ -18,7 +18,7 @@ HEAD = "a" * 64
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository without a commit and without anybody's name."""
+    """A repository without a commit and without anyone's name."""
     made = tmp_path / "project"
     made.mkdir()
     git(made, "init", "-q", "-b", "main")
