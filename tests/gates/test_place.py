@@ -16,6 +16,7 @@ from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.core.model import VerdictKind
 from wfe_mcp.jobs import sandbox
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.system.location import data_dir
 
 
 def test_pytest_in_a_checkout_is_counted_from_its_report(project: Project) -> None:
@@ -171,15 +172,47 @@ def test_a_program_that_the_sandbox_hides_is_named(project: Project) -> None:
 
 
 @NEEDS_SANDBOX
-def test_a_hidden_program_that_cannot_be_brought_is_to_be_installed_elsewhere(project: Project) -> None:
+@pytest.mark.parametrize("name", ["env/bin/run", "env/node_modules/.bin/run", "tools/run"])
+def test_a_program_in_a_temporary_folder_is_brought_with_its_environment_and_nothing_beside_it(
+    project: Project, name: str
+) -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as outside:
-        program = Path(outside, "run")
-        program.write_text("#!/bin/sh\n")
+        program = Path(outside, name)
+        program.parent.mkdir(parents=True)
+        library = program.parents[1] if name.startswith("env") else program.parent
+        (library / "data").write_text("shipped")
+        Path(outside, "secret").write_text("of another program")
+        program.write_text(
+            f"#!/bin/sh\ncat '{library}/data'; cat '{outside}/secret'; echo > '{library}/data'; exit 0\n"
+        )
         program.chmod(0o755)
         judgement = judge(project, check(str(program), sandbox=True))
-        assert judge(project, check(str(program))).kind is VerdictKind.PASS
+        seen = printed(judgement)
+        assert (library / "data").read_text() == "shipped"
+
+    assert "shipped" in seen and "of another program" not in seen
+    assert f"{library}: the program's own folder, read-only" in judgement.data["notes"]
+
+
+@NEEDS_SANDBOX
+def test_a_program_beside_the_hidden_project_is_brought_alone(project: Project) -> None:
+    program = project.root.parent / "run"
+    program.write_text(f"#!/bin/sh\nls '{project.root}'; ls '{project.root.parent}'\n")
+    program.chmod(0o755)
+    project.write("kept.txt", "")
+
+    assert "kept.txt" not in printed(judge(project, check(str(program), sandbox=True)))
+
+
+@NEEDS_SANDBOX
+def test_a_program_among_our_own_data_is_to_be_installed_elsewhere(project: Project) -> None:
+    program = data_dir() / "run"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    judgement = judge(project, check(str(program), sandbox=True))
     assert judgement.kind is VerdictKind.ERROR and "`bring`" not in judgement.message
-    assert "outside the folders that a sandbox hides" in judgement.message and "remove `sandbox`" in judgement.message
+    assert "outside the folders of wfe-mcp's own data" in judgement.message and "remove `sandbox`" in judgement.message
 
 
 @NEEDS_SANDBOX

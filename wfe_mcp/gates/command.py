@@ -118,7 +118,9 @@ def _hidden(name: str, program: Path, root: Path) -> Judgement:
         relative = program.relative_to(root).as_posix()
         brought = f"ask the user to write {relative!r} in `argv`, to name its folder in `bring` where git ignores it"
         return undecided(KIND, why, f"{brought}, and to run `wfe-mcp trust`.")
-    elsewhere = "ask the user to install it outside the folders that a sandbox hides (/tmp, /var/tmp, /run)"
+    elsewhere = (
+        "ask the user to install it outside the folders of wfe-mcp's own data and settings, which a sandbox hides"
+    )
     return undecided(KIND, why, f"{elsewhere}, or to remove `sandbox` from the check, and to run `wfe-mcp trust`.")
 
 
@@ -144,13 +146,14 @@ def _run(
     stamped = project.stamps() if is_worktree else {}
     try:
         program = Path(program_path(plan.argv, plan.cwd, place.env))
-        if not place.sees(program.parent.resolve() / program.name):
+        program_file = program.parent.resolve() / program.name
+        if not place.sees(program_file):
             return _hidden(name, program, root)
         started = program_facts(program)
         with ThreadPoolExecutor(1) as pool:  # what is brought is hashed while the check runs
             facts_of_place = pool.submit(place.data, check)
             result = run(
-                place.wrap(plan.argv, plan.cwd),
+                place.wrap(plan.argv, plan.cwd, program_file),
                 cwd=plan.cwd,
                 env=place.env | dict(plan.env),
                 timeout_s=check.timeout_s,

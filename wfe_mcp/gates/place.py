@@ -21,7 +21,7 @@ from wfe_mcp.core.words import words
 from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
 from wfe_mcp.jobs.checkouts import checkout_folder
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.sandbox import is_visible, sandbox_fault, sandboxed
+from wfe_mcp.jobs.sandbox import is_visible, program_folders, sandbox_fault, sandboxed
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.tree_copy import copy_tree
 from wfe_mcp.workspace.system.location import data_dir, user_config_file
@@ -68,13 +68,14 @@ class NotPossibleError(Exception):
 class Place:
     """Where one check runs. ``root``: its project folder there. ``reports``: a folder for reports that it is asked for.
 
-    ``wrap``: the command as it is started. ``has_begun``: False when that command failed before the check began.
+    ``wrap``: the command as it is started, with the file of its program. ``has_begun``: False when that command failed before
+    the check began. ``sees``: whether that file exists there.
     """
 
     root: Path
     reports: Path
     env: dict[str, str]
-    wrap: Callable[[Sequence[str], Path], Sequence[str]]
+    wrap: Callable[[Sequence[str], Path, Path], Sequence[str]]
     has_begun: Callable[[], bool] = lambda: True
     sees: Callable[[Path], bool] = lambda _program: True
     brought: tuple[Brought, ...] = ()
@@ -109,7 +110,7 @@ def place_of(
     """
     env = child_env(check.env, environ)
     if check.where == "worktree":
-        yield Place(root, reports, env, lambda argv, _cwd: argv)
+        yield Place(root, reports, env, lambda argv, _cwd, _program: argv)
         return
     fault = sandbox_fault() if check.sandbox else None
     if fault is not None:
@@ -153,18 +154,31 @@ def _checkout(
         notes += [f"{each}: a file above the checkout, which the check may have read" for each in _above(folder.top)]
     fresh = _fresh_env(env, folder, root, brought)
     if not check.sandbox:
-        return Place(folder.files, folder.reports, fresh, lambda argv, _cwd: argv, brought=brought, notes=notes)
+        return Place(
+            folder.files, folder.reports, fresh, lambda argv, _cwd, _program: argv, brought=brought, notes=notes
+        )
     begun = folder.reports / "begun"
     readable = [each.source for each in brought if each.how == "linked"]
     concealed = [root, data_dir(), user_config_file().parent]  # the database, keys and settings of wfe-mcp
 
-    def wrap(argv: Sequence[str], cwd: Path) -> Sequence[str]:
+    def seen(program: Path) -> list[Path]:
+        """What is readable: what is brought, and the program's own folder where the sandbox empties the one around it."""
+        return [*readable, *program_folders(program, writable=folder.top, hidden=concealed)]
+
+    def wrap(argv: Sequence[str], cwd: Path, program: Path) -> Sequence[str]:
+        notes.extend(f"{each}: the program's own folder, read-only" for each in seen(program) if each not in readable)
         return sandboxed(
-            argv, cwd=cwd, writable=folder.top, begun=begun, readable=readable, hidden=concealed, network=check.network
+            argv,
+            cwd=cwd,
+            writable=folder.top,
+            begun=begun,
+            readable=seen(program),
+            hidden=concealed,
+            network=check.network,
         )
 
     def sees(program: Path) -> bool:
-        return is_visible(program, writable=folder.top, readable=readable, hidden=concealed)
+        return is_visible(program, writable=folder.top, readable=seen(program), hidden=concealed)
 
     return Place(folder.files, folder.reports, fresh, wrap, begun.exists, sees, brought, notes)
 

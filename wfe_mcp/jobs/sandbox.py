@@ -3,6 +3,7 @@
     /                 read-only                      /tmp /var/tmp /run   empty, in memory
     hidden folders    empty, in memory               readable folders     read-only, also inside hidden ones
     the folder        writable                       network              own loopback only, unless asked for
+    the program       its own folder, read-only, where it lies in an emptied one (``program_folders``)
 
 Only on Linux. The rest of the disk stays readable, because programs lie anywhere; a sandbox keeps a check from changing
 things and from sending them anywhere, not from reading what the user can read.
@@ -19,6 +20,12 @@ _PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap")
 """Asked before PATH: an agent can put another program first there."""
 
 _EMPTY = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - hidden, not used
+_NEW = (*_EMPTY, "/dev", "/proc")
+"""What of the disk a sandbox replaces by something of its own."""
+
+_PROGRAMS = ("bin", "Scripts")
+"""The folder of an environment that has its programs."""
+
 _NAMESPACES = ("--unshare-all", "--die-with-parent", "--new-session")
 _RESOLVER = "/run/systemd/resolve"
 _PROBE_S = 20
@@ -88,11 +95,29 @@ def sandboxed(
     return (*words, "--chdir", str(cwd), "--", "sh", "-c", _BEGUN, str(begun), *argv)
 
 
+def program_folders(program: Path, *, writable: Path, hidden: Iterable[Path]) -> list[Path]:
+    """What must be readable for ``program`` to run although it, or the file that it links to, lies in an emptied folder.
+
+    That is its environment (the folder above ``bin``, the outermost ``node_modules``), else its folder, else the file alone:
+    never a folder that contains one of ``hidden``, nor an emptied folder itself. Nothing for a program inside ``hidden``.
+    """
+    kept = [*map(Path, _NEW), writable, *hidden]
+    found: list[Path] = []
+    for file in dict.fromkeys((program, program.resolve())):
+        if not any(file.is_relative_to(each) for each in _NEW) or any(file.is_relative_to(each) for each in hidden):
+            continue
+        outermost = next((each for each in reversed(file.parents) if each.name == "node_modules"), None)
+        environment = file.parents[1] if file.parent.name in _PROGRAMS else None
+        candidates = (outermost, environment, file.parent, file)
+        found += [next(each for each in candidates if each and not any(of.is_relative_to(each) for of in kept))]
+    return list(dict.fromkeys(found))
+
+
 def is_visible(path: Path, *, writable: Path, readable: Iterable[Path], hidden: Iterable[Path]) -> bool:
     """Whether a path exists inside such a sandbox."""
     if any(path.is_relative_to(each) for each in (writable, *readable)):
         return True
-    return not any(path.is_relative_to(each) for each in (*_EMPTY, "/dev", "/proc", *hidden))
+    return not any(path.is_relative_to(each) for each in (*_NEW, *hidden))
 
 
 def _outermost(folders: Iterable[Path]) -> list[Path]:
