@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CLIENT = """#!{python} -IS
+CLIENT = """{first_line}
 # Written by tests/docs/fork_server.py. Imports only what is built into Python: it starts in 15 ms.
 import _signal, _socket, marshal, os, sys
 

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.docs.fork_client import CLIENT
+from tests.first_line import python_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -121,7 +122,12 @@ def running(real: Path) -> Generator[Path]:
                 )
             )
         client = CLIENT.format(
-            python=sys.executable, real=str(real), stays=STAYS, lang=LANG, most=MAX_DESCRIPTORS, socket=address
+            first_line=python_line(options="-IS"),
+            real=str(real),
+            stays=STAYS,
+            lang=LANG,
+            most=MAX_DESCRIPTORS,
+            socket=address,
         )
         program.write_text(client, encoding="utf-8")
         program.chmod(0o755)

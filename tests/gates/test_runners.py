@@ -54,7 +54,7 @@ def played_back(recording: Mapping[str, Any], root: Path) -> Any:
         evidence = log_path.parent
 
         def real(text: str) -> str:
-            text = text.replace("{package}", PACKAGE.as_posix())
+            text = text.replace("file://{package}", PACKAGE.as_uri()).replace("{package}", PACKAGE.as_posix())
             return text.replace("{evidence}", evidence.as_posix()).replace("{root}", root.as_posix())
 
         words = [real(word) for word in recording["argv"]]

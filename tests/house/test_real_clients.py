@@ -1,14 +1,14 @@
 """scripts/real_clients.py: what is installed once, and the reason where it cannot be."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from scripts import real_clients
+from tests.first_line import python_line
 
-NPM = """#!{python}
+NPM = """{first_line}
 import pathlib, sys
 place = pathlib.Path(sys.argv[sys.argv.index("--prefix") + 1])
 pathlib.Path({log!r}).open("a").write(sys.argv[-1] + "\\n")
@@ -34,7 +34,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def npm(tools: Path, *, fails: bool = False, name: str = "claude") -> Path:
     log = tools.parent / "npm.log"
-    script = NPM.format(python=sys.executable, log=str(log), fails=fails, name=name)
+    script = NPM.format(first_line=python_line(), log=str(log), fails=fails, name=name)
     (tools / "npm").write_text(script, encoding="utf-8")
     (tools / "npm").chmod(0o755)
     return log

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.first_line import python_line
 from tests.jobs.conftest import until
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
@@ -259,7 +260,7 @@ def test_children_of_several_threads_do_not_end_each_other(tmp_path: Path) -> No
 @POSIX
 def test_a_program_is_looked_up_in_the_environment_of_the_child(tmp_path: Path) -> None:
     program = tmp_path / "hello"
-    program.write_text(f"#!{sys.executable}\nprint('hello')\n")
+    program.write_text(f"{python_line()}\nprint('hello')\n")
     program.chmod(0o755)
     result = run_child(["hello"], cwd=tmp_path, env={"PATH": str(tmp_path)}, timeout_s=60)
     assert result.output_tail == "hello\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def test_an_attempt_that_failed_by_invalid_artifacts_is_edited_from_a_draft(
     run = refused_twice(cli)
     program = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.write_text(p.read_text().replace('2', '\"two\"'))"
     (cli.root / "editor.py").write_text(program)
-    monkeypatch.setenv("VISUAL", f"{sys.executable} {cli.root / 'editor.py'}")
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, str(cli.root / "editor.py")]))
     assert cli.json("edit", run, "two", "--draft", "1", pin=PIN).document["run_state"] == "completed"
     assert cli.json("artifact", "show", run, "two").data["content"] == {"text": "two"}
 
@@ -61,7 +62,7 @@ def test_an_edit_that_is_invalid_or_changes_nothing_is_refused_and_changes_nothi
     before = cli.json("log", run).data["events"]
     bad = cli.json("edit", run, "two", "--path", write(cli, {"text": 4}), pin=PIN)
     assert (bad.refusal, bad.document["error"]["details"][0]["path"]) == ("invalid_artifact", "/text")
-    monkeypatch.setenv("VISUAL", f"{sys.executable} -c 0")
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, "-c", "0"]))
     assert "You changed nothing" in cli.json("edit", run, "two", pin=PIN).document["error"]["message"]
     monkeypatch.delenv("VISUAL")
     monkeypatch.delenv("EDITOR", raising=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def test_the_editor_opens_the_prompt(cli: Terminal, monkeypatch: pytest.MonkeyPa
         "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.write_text(p.read_text().replace('short', 'brief'))"
     )
     (cli.root / "editor.py").write_text(program)
-    monkeypatch.setenv("VISUAL", f"{sys.executable} {cli.root / 'editor.py'}")
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, str(cli.root / "editor.py")]))
     assert cli.json("edit", run, "draft", pin=PIN).code == 0
     assert prompt(cli, run)["text"] == "Write about owls.\nBe brief."
 

@@ -1,6 +1,7 @@
 """Templates at a terminal: new versions, what is in use, and what comes from elsewhere."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def editor(cli: Terminal, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     ]
     script = cli.root / "editor.py"
     script.write_text("\n".join(lines))
-    monkeypatch.setenv("EDITOR", f"{Path(sys.executable).as_posix()} -S {script.as_posix()}")
+    monkeypatch.setenv("EDITOR", shlex.join([Path(sys.executable).as_posix(), "-S", script.as_posix()]))
 
 
 # versions
@@ -123,6 +124,19 @@ def test_without_an_editor_that_starts_there_is_a_way_by_file(cli: Terminal, mon
     assert "--file FILE" in cli("templates", "edit", "mine").err
     monkeypatch.setenv("VISUAL", "no-such-editor --wait")
     assert "'no-such-editor' cannot be started" in cli("templates", "edit", "mine").err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the editor is a script for sh")
+def test_an_editor_whose_path_has_a_space_needs_no_quotes(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(cli)
+    program = cli.root / "my editors" / "edit"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nsed -i.old 's/Write it/Write it well/' \"$1\"\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", str(program))
+    assert cli.json("templates", "edit", "mine").document["ok"] is True
+    assert len(cli.json("templates", "show", "mine").data["versions"]) == 2
 
 
 # what is in use

@@ -9,6 +9,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, phase, refused, told
 from tests.engine.step_scene import artifact, steps
+from tests.first_line import python_line
 from wfe_mcp.artifacts import ahead
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
@@ -27,7 +28,7 @@ SLOW: dict[str, Any] = {
 FINE = {"x": ["a", {"b": "c"}]}
 WROTE = "the other process wrote\n"
 
-WRITER = f"""#!{sys.executable}
+WRITER = f"""{python_line()}
 import os, sqlite3, sys
 with open({{log!r}}, "a") as log:
     try:
