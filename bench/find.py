@@ -107,7 +107,7 @@ def _index(scene: Scene) -> tuple[float, float]:
     while True:
         step = time.perf_counter()
         with store.tx() as tx:
-            after = tx.index_missing(after)
+            after = tx.search_index.index_missing(after)
         longest = max(longest, time.perf_counter() - step)
         if after is None:
             break

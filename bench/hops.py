@@ -23,7 +23,7 @@ def measure(place: Scene) -> list[Figure]:
 
     path: list[str] = []
     loads: list[str] = []
-    in_thread, load_run = ProjectSession.in_thread, RunRepository.load_run
+    in_thread, load_run = ProjectSession.in_thread, RunRepository.load
 
     async def watched(self: Any, ask: Any) -> Any:
         path.extend(_stack(sys._getframe(1)))  # pyright: ignore[reportPrivateUsage] - the only way to the caller's frame
@@ -37,11 +37,11 @@ def measure(place: Scene) -> list[Figure]:
         run = agent.call("start_run", template="bench")["run"]
         agent.call("start_phase", run=run)
         ProjectSession.in_thread = watched
-        RunRepository.load_run = loaded  # pyright: ignore[reportAttributeAccessIssue] - counted, then put back
+        RunRepository.load = loaded  # pyright: ignore[reportAttributeAccessIssue] - counted, then put back
         try:
             answer = agent.call("submit_artifact", run=run, phase="work", artifact={"front": {}, "body": "Done."})
         finally:
-            ProjectSession.in_thread, RunRepository.load_run = in_thread, load_run
+            ProjectSession.in_thread, RunRepository.load = in_thread, load_run
     assert answer["run_state"] == "completed", answer
     names = " ".join(dict.fromkeys(name.rpartition(":")[2] for name in path))
     return [

@@ -69,13 +69,13 @@ def _call(context: JobContext) -> Outcome:
 def _cancelled(store: Store, worker: Worker, kind: str) -> tuple[float, int | None]:
     """Milliseconds until it ended, and its child process."""
     with store.tx() as tx:
-        job = tx.enqueue(NewJob(kind, _QUEUE, {}))
+        job = tx.jobs.enqueue(NewJob(kind, _QUEUE, {}))
     worker.wake()
     _until(lambda: _is_up(_job(store, job), kind))
     pid = _job(store, job).child_pid
     began = time.perf_counter()
     with store.tx() as tx:  # without a wake-up, like a write by another process
-        tx.request_cancel(job)
+        tx.jobs.request_cancel(job)
     _until(lambda: _job(store, job).status is JobStatus.CANCELLED)
     return (time.perf_counter() - began) * 1000, pid
 
@@ -87,19 +87,19 @@ def _is_up(job: JobRecord, kind: str) -> bool:
 def _claims(store: Store, times: int) -> list[float]:
     with store.tx() as tx:
         for _ in range(times):
-            tx.enqueue(NewJob("nothing", _QUEUE, {}))
+            tx.jobs.enqueue(NewJob("nothing", _QUEUE, {}))
     found: list[float] = []
     for _ in range(times):
         began = time.perf_counter()
         with store.tx() as tx:
-            tx.claim("bench", [_QUEUE], 60, _now())
+            tx.jobs.claim("bench", [_QUEUE], 60, _now())
         found.append((time.perf_counter() - began) * 1000)
     return found
 
 
 def _job(store: Store, job: str) -> JobRecord:
     with store.read() as tx:
-        found = tx.job(job)
+        found = tx.jobs.get(job)
     assert found is not None, "it was just enqueued"
     return found
 

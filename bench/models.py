@@ -119,8 +119,8 @@ def _run_state(engine: Engine, run: str) -> str:
 def _is_over(engine: Engine, run: str) -> bool:
     with engine.store.read() as tx:
         run_id = engine.load(tx, run).record.id
-        at_work = tx.jobs(run_id, statuses=(JobStatus.RUNNING,))
-        return not at_work and all(call.status is not CallStatus.STARTED for call in tx.model_calls(run_id))
+        at_work = tx.jobs.filter(run_id, statuses=(JobStatus.RUNNING,))
+        return not at_work and all(call.status is not CallStatus.STARTED for call in tx.model_calls.filter(run_id))
 
 
 def _until(happens: Callable[[], bool]) -> None:

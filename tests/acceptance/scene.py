@@ -46,7 +46,7 @@ QUICK_FIX: Script = {"reproduce": [Work(PROOF, SHOWN)], "fix": [Work(CHANGE, FIX
 def event_types(playground: Playground, run: str, phase: str | None = None) -> list[str]:
     """The types of a run's events, or of those of one phase."""
     with playground.engine.store.read() as tx:
-        events = tx.events(RunId(run))
+        events = tx.events.of_run(RunId(run))
     return [event.type for event in events if phase is None or event.payload.get("phase") == phase]
 
 
@@ -88,6 +88,6 @@ class Acknowledged:
                 for run, phase, number, sha256 in self._kept
                 if not any(
                     one.revision == number and one.sha256.startswith(sha256)
-                    for one in tx.revisions(RunId(run), PhasePath(phase))
+                    for one in tx.artifacts.revisions(RunId(run), PhasePath(phase))
                 )
             ]

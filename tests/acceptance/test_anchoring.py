@@ -10,7 +10,7 @@ from wfe_mcp.workspace.system.anchors import commits_of
 
 def anchored(play: Playground, run: str) -> bool:
     with play.engine.store.read() as tx:
-        tail = tx.tails([run])[RunId(run)]
+        tail = tx.events.tails([run])[RunId(run)]
     return any(one.runs.get(run) == tail for one in commits_of(play.root) or ())
 
 

@@ -29,7 +29,7 @@ def follower(client: RealClient, project: Playground) -> Follower:
 def servers(project: Playground) -> list[int]:
     """The processes of the project's running servers."""
     with project.engine.store.read() as tx:
-        return [row.pid for row in tx.processes(project.engine.identity.host) if row.kind == "serve"]
+        return [row.pid for row in tx.processes.on_host(project.engine.identity.host) if row.kind == "serve"]
 
 
 @ERAS

@@ -142,13 +142,13 @@ def compound() -> dict[str, Any]:
 
 def calls_of(playground: Playground, run: str) -> list[CallRecord]:
     with playground.engine.store.read() as tx:
-        return tx.model_calls(RunId(run))
+        return tx.model_calls.filter(RunId(run))
 
 
 def under_way(playground: Playground, run: str) -> set[str]:
     """The calls whose answer is not there, or whose job has not yet made anything of it."""
     with playground.engine.store.read() as tx:
-        open_jobs = {job.id for job in tx.jobs(RunId(run)) if job.finished_at is None}
+        open_jobs = {job.id for job in tx.jobs.filter(RunId(run)) if job.finished_at is None}
     return {
         call.id for call in calls_of(playground, run) if call.status is CallStatus.STARTED or call.job_id in open_jobs
     }
@@ -267,7 +267,7 @@ def test_what_is_cancelled_stops_a_call_at_once_and_a_command_with_all_it_starte
 
 def working(playground: Playground) -> list[str]:
     with playground.engine.store.read() as tx:
-        return [job.id for job in tx.jobs(statuses=(JobStatus.RUNNING,))]
+        return [job.id for job in tx.jobs.filter(statuses=(JobStatus.RUNNING,))]
 
 
 def is_ours(child: psutil.Process) -> bool:

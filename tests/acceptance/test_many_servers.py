@@ -67,12 +67,12 @@ def _claim(agent: StdioClient, run: str) -> str:
 
 def _stored(playground: Playground) -> set[str]:
     with playground.engine.store.read() as tx:
-        return {run.id for run in tx.list_runs(playground.engine.project_id, limit=10_000).runs}
+        return {run.id for run in tx.runs.page(playground.engine.project_id, limit=10_000).runs}
 
 
 def _problems(playground: Playground, run: str) -> list[object]:
     with playground.engine.store.read() as tx:
-        return [*tx.verify_run(RunId(run))]
+        return [*tx.verification.problems(RunId(run))]
 
 
 def _all_at_once(agents: list[StdioClient], call: Callable[[StdioClient, int], str], times: int) -> list[str]:

@@ -27,7 +27,7 @@ store = Store.open(sys.argv[1], clock=lambda: datetime.now(UTC))
 print(flush=True)
 sys.stdin.readline()  # until the others have it open too
 with store.tx() as tx:
-    tx.keep_document({"by": sys.argv[2]})
+    tx.documents.keep({"by": sys.argv[2]})
 print(store.health().revision)
 store.close()
 """

@@ -286,7 +286,7 @@ def test_a_terminal_of_the_agents_client_decides_nothing(cli: Terminal, letter: 
         me, client_began = this_process(), started_at(client.pid)
         store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)
         with store.tx() as tx:
-            tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", client.pid, client_began))
+            tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "serve", client.pid, client_began))
         store.close()
         out, _ = client.communicate("go\n", timeout=120)
     assert client.returncode == 1, out

@@ -223,7 +223,7 @@ def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:
     engine = create_engine(project_at(cli.root))
     me = engine.identity
     with engine.store.tx() as tx:
-        tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", project_id=engine.project_id))
+        tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "serve", project_id=engine.project_id))
     engine.close()
     told = {each["topic"]: each["message"] for each in cli.json("doctor").data["findings"]}
     assert told["servers"] == "1 alive, 1 of this project"

@@ -31,7 +31,7 @@ def send(browser: Browser, request: str, **typed: str) -> Answer:
 def told(scene: Scene, request: str) -> str | None:
     """The text of the decision; None before it."""
     with scene.store.read() as tx:
-        found = tx.decision(request)
+        found = tx.approvals.decision(request)
     return None if found is None else found.comment
 
 
@@ -77,7 +77,7 @@ def test_comments_are_sent_back_signed_and_given_to_the_agent(scene: Scene, requ
     assert told(scene, request_id) == said
     run = _run(scene, request_id)
     with scene.store.read() as tx:
-        signed = [one.payload for one in tx.events(run) if one.type == "DecisionSigned"][-1]
+        signed = [one.payload for one in tx.events.of_run(run) if one.type == "DecisionSigned"][-1]
     assert json.loads(signed["statement"])["comment"] == said
     (note,) = scene.begin(run, "plan").data["feedback"]
     assert [(each["file"], each["line"], each["side"]) for each in note["comments"]] == [
@@ -164,6 +164,6 @@ def test_without_a_script_lines_are_commented_and_enter_sends_back(
 
 def _run(scene: Scene, request: str) -> RunId:
     with scene.store.read() as tx:
-        found = tx.request_by_id(request)
+        found = tx.approvals.get(request)
     assert found is not None
     return found.run_id

@@ -23,14 +23,14 @@ def waiting(scene: Scene, *gates: dict[str, object], **keys: object) -> tuple[st
 
 def decision(scene: Scene, request: str) -> tuple[bool, str, Channel, Assurance, str]:
     with scene.store.read() as tx:
-        found = tx.decision(request)
+        found = tx.approvals.decision(request)
     assert found is not None
     return found.approved, found.comment, found.channel, found.assurance, found.ancestors
 
 
 def undecided(scene: Scene, run: str, request: str) -> bool:
     with scene.store.read() as tx:
-        return tx.decision(request) is None and last(scene, run).status == "awaiting"
+        return tx.approvals.decision(request) is None and last(scene, run).status == "awaiting"
 
 
 def test_the_page_shows_what_a_yes_would_be_about(scene: Scene, browser: Browser) -> None:

@@ -33,7 +33,7 @@ def suggest(scene: Scene, run: str, text: str) -> None:
     open_sha256 = last(scene, run).sha256 or ""
     value: dict[str, Any] = {"verdict": "concerns", "findings": [], "summary": "Better so.", "suggestion": text}
     with scene.store.tx() as tx:
-        tx.add_opinion(
+        tx.opinions.add(
             OpinionRecord(
                 "o-1",
                 scene.engine.project_id,
@@ -100,7 +100,7 @@ def test_an_artifact_declared_editable_is_edited_as_json(scene: Scene, browser: 
     assert broken.status == 409
     browser.send(form, path, text=json.dumps({"title": "Mine"}), pin=PIN, note="shorter")
     with scene.store.read() as tx:
-        kept = tx.revision(RunId(run), PhasePath("plan"), 2)
+        kept = tx.artifacts.revision(RunId(run), PhasePath("plan"), 2)
     assert kept is not None
     assert (json.loads(kept.content), kept.note) == ({"title": "Mine"}, "shorter")
 
@@ -110,7 +110,7 @@ def test_a_document_is_edited_as_markdown(scene: Scene, browser: Browser) -> Non
     path = f"/edit/{request}"
     browser.send(browser.get(path), path, text="---\ntitle: Two\n---\n\n# Two\n", pin=PIN)
     with scene.store.read() as tx:
-        kept = tx.revision(RunId(run), PhasePath("plan"), 2)
+        kept = tx.artifacts.revision(RunId(run), PhasePath("plan"), 2)
     assert kept is not None
     assert json.loads(kept.content) == {"body": "# Two\n", "front": {"title": "Two"}}
 

@@ -23,8 +23,8 @@ def request_id(scene: Scene) -> str:
 
 def undecided(scene: Scene, request: str) -> bool:
     with scene.store.read() as tx:
-        stored = tx.request_by_id(request)
-        return stored is not None and stored.status == "open" and tx.decision(request) is None
+        stored = tx.approvals.get(request)
+        return stored is not None and stored.status == "open" and tx.approvals.decision(request) is None
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])

@@ -100,7 +100,7 @@ def started(playground: Playground) -> list[psutil.Process]:
 
 def registered(playground: Playground) -> list[ProcessRecord]:
     with playground.engine.store.read() as tx:
-        rows = tx.processes(playground.engine.identity.host)
+        rows = tx.processes.on_host(playground.engine.identity.host)
     return [row for row in rows if row.kind.startswith("ui")]
 
 
@@ -265,7 +265,7 @@ def test_configuration_may_say_that_no_page_starts(playground: Playground) -> No
 
 def test_without_a_pin_no_page_starts(playground: Playground) -> None:
     with playground.engine.store.tx() as tx:
-        tx.set_secret("pin", None, HUMAN, playground.engine.clock())
+        tx.secrets.set("pin", None, HUMAN, playground.engine.clock())
     with playground.server() as agent:
         answer = agent.call("approve", run=waiting(agent), phase="draft")
     assert "url" not in answer["data"]

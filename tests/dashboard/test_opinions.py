@@ -75,9 +75,10 @@ def test_the_list_leads_to_the_question_and_the_answer_is_judged_and_signed(
     assert scene.state(run).status == "completed"
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        (kept,) = tx.opinions(loaded.record.id)
+        (kept,) = tx.opinions.of_run(loaded.record.id)
         statements = [
-            read_statement(str(one.payload["statement"])) for one in tx.events_of(loaded.record.id, "DecisionSigned")
+            read_statement(str(one.payload["statement"]))
+            for one in tx.events.of_types(loaded.record.id, "DecisionSigned")
         ]
     assert (kept.reviewer, kept.model, kept.value["summary"]) == ("one", MANUAL_MODEL, "I have read it")
     said = next(one for one in statements if one is not None and one.values["kind"] == "opinion")
@@ -107,7 +108,7 @@ def test_the_answer_is_validated_as_at_the_terminal_and_what_was_typed_stays(
     whole = json.dumps({**VALUE, "verdict": "fail", "findings": [{"severity": "high", "title": "It is wrong"}]})
     sent(browser, seen, run, whole=f"So I say:\n```json\n{whole}\n```", pin=PIN)
     with scene.store.read() as tx:
-        (kept,) = tx.opinions(scene.engine.load(tx, run).record.id)
+        (kept,) = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
     assert (kept.verdict, kept.value["findings"][0]["title"]) == ("fail", "It is wrong")
 
 
@@ -152,7 +153,7 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
     asked = open_question(scene.engine, run, "plan").asked
     with change_run(scene.engine, run, by) as current:
         attempt = current.attempt(scene.attempt(run, "plan").phase)
-        current.tx.add_opinion(
+        current.tx.opinions.add(
             OpinionRecord(
                 "op-forged",
                 current.run.project_id,
@@ -170,7 +171,7 @@ def test_an_opinion_in_a_persons_place_that_no_key_signed_is_found(scene: Scene,
                 VALUE,
             )
         )
-        current.tx.keep_opinions(current.run.id, ["op-forged"])
+        current.tx.seals.keep_opinions(current.run.id, ["op-forged"])
     assert "decision_unsigned" in codes(scene)
 
 

@@ -47,7 +47,7 @@ def proofs(scene: Scene) -> list[Path]:
 
 def undecided(scene: Scene, run: str, request: str) -> bool:
     with scene.store.read() as tx:
-        return tx.decision(request) is None and last(scene, run).status == "awaiting" and proofs(scene) == []
+        return tx.approvals.decision(request) is None and last(scene, run).status == "awaiting" and proofs(scene) == []
 
 
 def no(answer: Answer, status: int, words: str) -> bool:
@@ -72,9 +72,11 @@ def test_the_whole_assertion_is_kept_and_the_log_names_it(scene: Scene, person: 
     run, request = waiting(scene)
     person.decide(key, request)
     with scene.store.read() as tx:
-        (event,) = [one for one in tx.events(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"]
-        kept = tx.document(event.payload["proof"])
-        stored, decision = tx.request_by_id(request), tx.decision(request)
+        (event,) = [
+            one for one in tx.events.of_run(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"
+        ]
+        kept = tx.documents.load(event.payload["proof"])
+        stored, decision = tx.approvals.get(request), tx.approvals.decision(request)
     assert (event.channel, event.assurance) == (Channel.PASSKEY, Assurance.PASSKEY)
     assert kept == json.loads(proofs(scene)[0].read_text(encoding="utf-8"))
     assert sha256_of(kept) == event.payload["proof"]
@@ -99,7 +101,7 @@ def test_a_statement_of_an_older_version_keeps_the_text_that_was_signed(
 ) -> None:
     _, request = waiting(scene)
     with scene.store.read() as tx:
-        stored = tx.request_by_id(request)
+        stored = tx.approvals.get(request)
     assert stored is not None
     old = statement_of(scene.engine, stored, "approve")[0].model_dump()
     assert "shown" not in old
@@ -124,9 +126,9 @@ def test_a_person_rejects_with_a_passkey_or_with_the_pin(scene: Scene, person: S
     assert "say more" in str(scene.begin(run, "plan").data["feedback"])
     assert proofs(scene) == [], "nothing is merged on a no"
     with scene.store.read() as tx:
-        stored = tx.request_by_id(request)
+        stored = tx.approvals.get(request)
         assert stored is not None
-        assert tx.document(stored.data["proof"])["statement"]["answer"] == "reject"
+        assert tx.documents.load(stored.data["proof"])["statement"]["answer"] == "reject"
     scene.submit(run, "plan")
     assert "Rejected by" in person.browser.reject(asked(scene, run), PIN).words
 
@@ -266,7 +268,7 @@ def test_of_two_tabs_the_proof_of_the_quicker_one_stays(scene: Scene, person: Si
     run, request = waiting(scene)
     given: list[Given] = []
     with scene.store.read() as tx:
-        stored = tx.request_by_id(request)
+        stored = tx.approvals.get(request)
     assert stored is not None
     for _ in range(2):
         statement, _ = statement_of(scene.engine, stored, "approve")

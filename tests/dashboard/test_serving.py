@@ -32,7 +32,7 @@ def a_server_lives(scene: Scene) -> None:
     pid = int(engine.holder.split(":")[1])
     start = float(engine.holder.split(":")[2])
     with scene.store.tx() as tx:
-        tx.register_process(ProcessRecord(engine.identity.host, pid, start, "serve"))
+        tx.processes.register(ProcessRecord(engine.identity.host, pid, start, "serve"))
 
 
 def quiet(page: Page, seconds: float) -> None:
@@ -59,13 +59,15 @@ def test_a_page_that_something_else_registered_is_never_used(scene: Scene) -> No
             engine.identity.host, gone.process.pid, float(engine.holder.split(":")[2]), "ui", port=port
         )
         with scene.store.tx() as tx:
-            tx.register_process(record)
+            tx.processes.register(record)
         assert pages.living_page(scene.engine) is None, "it is no wfe-mcp, and does not listen there"
         for on_demand in (True, False):
             with served(scene.engine, 0, on_demand=on_demand) as page:
                 assert isinstance(page, Page)
                 with scene.store.read() as tx:
-                    assert [row.port for row in tx.processes(record.host) if row.kind.startswith("ui")] == [page.port]
+                    assert [row.port for row in tx.processes.on_host(record.host) if row.kind.startswith("ui")] == [
+                        page.port
+                    ]
     gone.end()
     scene.neighbours.remove(gone)
 
@@ -175,7 +177,7 @@ def test_the_command_prints_its_address_and_ends_in_order(
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) == 0
         with scene.store.read() as tx:
-            assert [row for row in tx.processes(scene.engine.identity.host) if row.kind == "ui"] == []
+            assert [row for row in tx.processes.on_host(scene.engine.identity.host) if row.kind == "ui"] == []
 
 
 def test_an_idle_page_ends_by_itself(scene: Scene, environment: dict[str, str]) -> None:

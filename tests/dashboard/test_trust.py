@@ -97,7 +97,7 @@ def test_trust_on_the_page_is_signed_for_what_was_shown(scene: Scene, browser: B
     shown = trust_view(scene.engine)
     sign(browser, scene, ticked(opened(scene, browser), scene), pin=PIN)
     with scene.store.read() as tx:
-        signed = [json.loads(one.name)["statement"] for one in tx.setting_events() if one.type == SIGNED]
+        signed = [json.loads(one.name)["statement"] for one in tx.settings_log.events() if one.type == SIGNED]
     said = read_statement(signed[-1])
     assert said is not None
     assert said.values["shown"] == shown.sha256

@@ -277,7 +277,7 @@ def test_an_approval_that_the_agent_has_not_asked_for_is_in_the_inbox_and_openin
     expect(shown.locator("h1")).to_have_text("Inbox")
     expect(shown.locator(".inbox .title")).to_have_text(["Approve plan: Plan it"])
     with scene.store.read() as tx:
-        assert len(tx.open_requests(run_id=RunId(run))) == 1
+        assert len(tx.approvals.open_requests(run_id=RunId(run))) == 1
 
 
 def test_a_stopped_run_says_its_reason_once_in_the_preview(scene: Scene, visit: Visit) -> None:

@@ -30,8 +30,8 @@ def job(scene: Scene, run: str, phase: str = "plan", **more: Any) -> JobContext:
         "work", queue_name("llm", scene.engine.project_id), {}, run_id=RunId(run), phase=PhasePath(phase), attempt=1
     )
     with scene.store.tx() as tx:
-        tx.enqueue(replace(new, **more))
-        found = tx.claim(scene.engine.holder, [new.queue], 600, scene.clock())
+        tx.jobs.enqueue(replace(new, **more))
+        found = tx.jobs.claim(scene.engine.holder, [new.queue], 600, scene.clock())
     assert found is not None
     return JobContext(found, scene.store, Stop())
 
@@ -52,12 +52,12 @@ def budget(scene: Scene, **caps: float) -> None:
 
 def calls(scene: Scene, run: str | None = None) -> list[CallRecord]:
     with scene.store.read() as tx:
-        return tx.model_calls(None if run is None else RunId(run))
+        return tx.model_calls.filter(None if run is None else RunId(run))
 
 
 def usage(scene: Scene, run: str) -> UsageRecord:
     with scene.store.read() as tx:
-        return tx.usage(run_id=RunId(run))
+        return tx.model_calls.usage(run_id=RunId(run))
 
 
 def resume(scene: Scene, run: str, **raised: Any) -> None:

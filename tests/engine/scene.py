@@ -147,7 +147,7 @@ class Scene:
         assert settings.project_file is not None
         assert settings.project_sha256 is not None
         with self.store.tx() as tx:
-            tx.trust(
+            tx.trust.give(
                 self.engine.project_id, str(settings.project_file), settings.project_sha256, self.human, self.clock()
             )
 
@@ -167,7 +167,7 @@ class Scene:
         self.write(f".wfe/templates/{name}/template.json", json.dumps(made))
         if trusted:
             with self.store.tx() as tx:
-                tx.trust(self.engine.project_id, trust_key(name), digest(made), self.human, self.clock())
+                tx.trust.give(self.engine.project_id, trust_key(name), digest(made), self.human, self.clock())
         return made
 
     # processes
@@ -252,7 +252,7 @@ class Scene:
 
     def events(self, run: str) -> list[str]:
         with self.store.read() as tx:
-            return [event.type for event in tx.events(self.engine.load(tx, run).record.id)]
+            return [event.type for event in tx.events.of_run(self.engine.load(tx, run).record.id)]
 
 
 def told(found: Envelope) -> list[tuple[str, str]]:

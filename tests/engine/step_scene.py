@@ -48,7 +48,8 @@ def rows(scene: Scene, run: str, name: str = "ci", attempt: int | None = None) -
     with scene.store.read() as tx:
         number = attempt or scene.attempt(run, name).number
         return {
-            row.step: row for row in tx.steps(tx.find_run(scene.engine.project_id, run).id, PhasePath(name), number)
+            row.step: row
+            for row in tx.steps.of_run(tx.runs.find(scene.engine.project_id, run).id, PhasePath(name), number)
         }
 
 
@@ -60,8 +61,8 @@ def told(scene: Scene, run: str, name: str = "ci", attempt: int | None = None) -
 def artifact(scene: Scene, run: str, name: str = "ci") -> Any:
     """What the phase has submitted."""
     with scene.store.read() as tx:
-        found = tx.revision(
-            tx.find_run(scene.engine.project_id, run).id, PhasePath(name), scene.attempt(run, name).revision
+        found = tx.artifacts.revision(
+            tx.runs.find(scene.engine.project_id, run).id, PhasePath(name), scene.attempt(run, name).revision
         )
         assert found is not None
         return json.loads(found.content)

@@ -30,8 +30,8 @@ def test_every_step_is_an_event_and_the_log_alone_rebuilds_the_run(scene: Scene)
     decide(scene.engine, HUMAN, run, "plan")
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        assert tx.replay(loaded.record.id) == loaded.state
-        assert tx.verify_run(loaded.record.id) == []
+        assert tx.events.replay(loaded.record.id) == loaded.state
+        assert tx.verification.problems(loaded.record.id) == []
     assert loaded.state.status == "completed"
 
 

@@ -88,7 +88,7 @@ def costs(scene: Scene) -> dict[str, int]:
 
     def listed() -> None:
         with scene.store.read() as tx:
-            assert len(tx.list_runs(scene.engine.project_id, limit=20).runs) == 20
+            assert len(tx.runs.page(scene.engine.project_id, limit=20).runs) == 20
 
     calls: tuple[tuple[str, Callable[[], object]], ...] = (
         ("start_run", start),
@@ -161,15 +161,15 @@ def test_a_server_that_starts_looks_only_after_runs_whose_next_step_is_its_own(s
     answers.submit_artifact(scene.engine, AGENT, run, "fix", artifact=GOOD)
 
     with scene.store.read() as tx:
-        assert tx.runs_to_tend(scene.engine.project_id, scene.clock()) == [RunId(run)]
-        assert set(tx.open_tails(scene.engine.project_id)) == {run, *left}
+        assert tx.runs.to_tend(scene.engine.project_id, scene.clock()) == [RunId(run)]
+        assert set(tx.runs.open_tails(scene.engine.project_id)) == {run, *left}
 
 
 def test_a_submission_loads_its_run_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     from wfe_mcp.store.runs.runs import RunRepository
 
     loads: list[RunId] = []
-    load_run = RunRepository.load_run
+    load_run = RunRepository.load
 
     def counted(self: RunRepository, run_id: RunId):
         loads.append(run_id)
@@ -177,7 +177,7 @@ def test_a_submission_loads_its_run_once(scene: Scene, monkeypatch: pytest.Monke
 
     run = scene.start(phase("plan"))
     scene.begin(run, "plan")
-    monkeypatch.setattr(RunRepository, "load_run", counted)
+    monkeypatch.setattr(RunRepository, "load", counted)
 
     found = answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
 

@@ -3,16 +3,21 @@
 import ast
 import importlib
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 LONGEST = 400
+MOST_METHODS = 25
+"""Public, of one class in store/, inherited ones included."""
 MOST_MODULES = 12
 """Of one package below engine/, which a reader takes in at a glance."""
 IMPORT = re.compile(r"^\s*from (wfe_mcp[\w.]*) import ([\w, ]+)$", re.MULTILINE)
@@ -43,6 +48,27 @@ def test_no_package_of_the_engine_has_more_modules_than_a_reader_takes_in(root: 
 
     assert len(sizes) > 10
     assert {name: modules for name, modules in sizes.items() if modules > MOST_MODULES} == {}
+
+
+def test_no_class_of_the_store_has_more_methods_than_a_reader_takes_in(root: Path) -> None:
+    files = [path for path in (root / "wfe_mcp" / "store").rglob("*.py") if "migrations" not in path.parts]
+    names = [".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in files]
+    found = {kind for name in names for kind in vars(importlib.import_module(name)).values() if isinstance(kind, type)}
+    counts = {kind.__qualname__: len(_public_methods(kind)) for kind in found if kind.__module__ in names}
+
+    assert {"Tx", "Store", "RunRepository"} <= counts.keys()
+    assert counts["RunRepository"] > 10
+    assert {name: methods for name, methods in counts.items() if methods > MOST_METHODS} == {}
+
+
+def _public_methods(kind: type) -> list[str]:
+    """The names of methods and properties that are written in this package, inherited ones included."""
+    ours = {
+        name for base in kind.__mro__ if base.__module__.startswith("wfe_mcp") for name in vars(base) if name[0] != "_"
+    }
+    members = {name: inspect.getattr_static(kind, name) for name in ours}
+    kinds = (FunctionType, property, cached_property, classmethod, staticmethod)
+    return [name for name, member in members.items() if isinstance(member, kinds)]
 
 
 def test_every_module_says_what_it_is_for(root: Path) -> None:

@@ -42,11 +42,11 @@ class Scene:
 
     def enqueue(self, kind: str = "work", **more: Any) -> str:
         with self.store.tx() as tx:
-            return tx.enqueue(replace(NewJob(kind, "command", {}), **more))
+            return tx.jobs.enqueue(replace(NewJob(kind, "command", {}), **more))
 
     def job(self, job_id: str) -> JobRecord:
         with self.store.read() as tx:
-            found = tx.job(job_id)
+            found = tx.jobs.get(job_id)
         assert found is not None
         return found
 

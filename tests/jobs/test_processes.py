@@ -72,11 +72,11 @@ class Scene:
 
     def enqueue(self, number: int, limit_key: str | None = None) -> list[str]:
         with self.store.tx() as tx:
-            return [tx.enqueue(NewJob("work", "llm", {}, limit_key=limit_key)) for _ in range(number)]
+            return [tx.jobs.enqueue(NewJob("work", "llm", {}, limit_key=limit_key)) for _ in range(number)]
 
     def are_done(self, jobs: list[str]) -> bool:
         with self.store.read() as tx:
-            found = [tx.job(job) for job in jobs]
+            found = [tx.jobs.get(job) for job in jobs]
         return all(job is not None and job.status is JobStatus.DONE for job in found)
 
     def lines(self) -> list[tuple[str, str, int]]:

@@ -90,9 +90,9 @@ def test_the_child_of_a_killed_process_ends_even_when_its_pid_was_never_noted(sc
         process.kill()
         process.wait(120)
         with scene.store.tx() as tx:
-            (job,) = tx.running_jobs()
+            (job,) = tx.jobs.running()
             # A pid that is certainly no one's: what would be there had the owner died before noting it.
-            assert tx.set_child(job.id, job.fence, 2**22 + 7, child.create_time())
+            assert tx.jobs.set_child(job.id, job.fence, 2**22 + 7, child.create_time())
         assert scene.worker({"endless": done}).work_one()
     assert not lives(child)
 
@@ -113,7 +113,7 @@ def test_what_a_dead_owner_held_is_decided_by_its_effect(
     told: list[str] = []
     job = scene.enqueue(**change)
     with scene.store.tx() as tx:
-        assert tx.claim(dead, ("command",), 3600, scene.now) is not None
+        assert tx.jobs.claim(dead, ("command",), 3600, scene.now) is not None
 
     def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
         told.append(reason)
@@ -127,8 +127,8 @@ def test_a_job_that_was_to_be_cancelled_is_not_started_again(scene: Scene) -> No
     me = this_process()
     job = scene.enqueue()
     with scene.store.tx() as tx:
-        assert tx.claim(f"{me.host}:{2**22 + 7}:1.000", ("command",), 3600, scene.now) is not None
-        tx.request_cancel(job_id=job)
+        assert tx.jobs.claim(f"{me.host}:{2**22 + 7}:1.000", ("command",), 3600, scene.now) is not None
+        tx.jobs.request_cancel(job_id=job)
     assert not scene.worker({"work": done}).work_one()
     assert scene.status(job) is JobStatus.CANCELLED
 
@@ -137,7 +137,7 @@ def test_a_job_that_was_to_be_cancelled_is_not_started_again(scene: Scene) -> No
 def test_a_lease_that_ran_out_frees_what_nobody_here_can_know(scene: Scene, owner: str) -> None:
     job = scene.enqueue()
     with scene.store.tx() as tx:
-        assert tx.claim(owner, ("command",), 30, scene.now) is not None
+        assert tx.jobs.claim(owner, ("command",), 30, scene.now) is not None
     assert not scene.worker({"work": done}).work_one()
     scene.pass_time(31)
     assert scene.worker({"work": done}).work_one()

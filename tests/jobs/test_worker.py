@@ -125,7 +125,7 @@ def test_what_somebody_cancelled_for_a_reason_is_told(scene: Scene, tmp_path: Pa
     told: list[tuple[str | None, str]] = []
 
     def gave_up(tx: Tx, job: JobRecord, reason: str) -> None:
-        found = tx.job(job.id)
+        found = tx.jobs.get(job.id)
         assert found is not None and found.status is JobStatus.CANCELLED
         told.append((job.cancel_reason, reason))
 
@@ -135,7 +135,7 @@ def test_what_somebody_cancelled_for_a_reason_is_told(scene: Scene, tmp_path: Pa
     worker.start()
     until(is_up)
     with scene.store.tx() as tx:
-        tx.request_cancel(job_id=job, reason="it was cancelled by ada")
+        tx.jobs.request_cancel(job_id=job, reason="it was cancelled by ada")
     worker.wake()
     until(lambda: scene.status(job) is JobStatus.CANCELLED)
     assert told == [("it was cancelled by ada", "it was cancelled by ada")]
@@ -178,25 +178,25 @@ def test_what_an_outcome_writes_is_written_with_the_end_of_the_job(scene: Scene)
 
     def apply(tx: Tx) -> None:
         assert after == []
-        tx.project_id("key", "/root")
+        tx.projects.id_of("key", "/root")
 
     scene.enqueue()
     assert scene.worker({"work": answering(Outcome({}, apply, lambda: after.append("told")))}).work_one()
     with scene.store.read() as tx:
-        assert tx.project_id("key", "/root")
+        assert tx.projects.id_of("key", "/root")
     assert after == ["told"]
 
 
 def test_an_outcome_that_cannot_be_written_undoes_the_end_of_the_job(scene: Scene) -> None:
     def apply(tx: Tx) -> None:
-        tx.enqueue(NewJob("other", "command", {}))
+        tx.jobs.enqueue(NewJob("other", "command", {}))
         raise ZeroDivisionError("our bug")
 
     job = scene.enqueue()
     scene.worker({"work": answering(Outcome({}, apply))}).work_one()
     assert scene.status(job) is JobStatus.QUEUED and "our bug" in (scene.job(job).error or "")
     with scene.store.read() as tx:
-        assert len(tx.jobs()) == 1
+        assert len(tx.jobs.filter()) == 1
 
 
 def test_an_answer_that_nobody_waits_for_is_dropped_and_says_why(scene: Scene) -> None:
@@ -254,7 +254,7 @@ def test_used_up_tries_are_told_in_the_transaction_that_ends_the_job(scene: Scen
         raise OSError("gone")
 
     def gave_up(tx: Tx, job: JobRecord, reason: str) -> None:
-        found = tx.job(job.id)
+        found = tx.jobs.get(job.id)
         assert found is not None and found.status is JobStatus.FAILED
         told.append((job.id, reason))
 

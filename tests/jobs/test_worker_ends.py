@@ -26,7 +26,7 @@ def test_cancelling_ends_the_child_of_a_running_job(scene: Scene, tmp_path: Path
     noted = scene.job(job)
     assert noted.child_pid is not None and noted.child_started_at is not None
     with scene.store.tx() as tx:
-        assert tx.request_cancel(job_id=job) == 1
+        assert tx.jobs.request_cancel(job_id=job) == 1
     worker.wake()
     until(lambda: scene.status(job) is JobStatus.CANCELLED)
 
@@ -36,7 +36,7 @@ def test_an_outcome_that_comes_after_a_cancel_is_not_written(scene: Scene) -> No
 
     def slow(context: JobContext) -> Outcome:
         with context.store.tx() as tx:
-            tx.request_cancel(job_id=context.job.id)
+            tx.jobs.request_cancel(job_id=context.job.id)
         return Outcome({}, lambda _tx: written.append("late"))
 
     job = scene.enqueue("slow")
@@ -71,7 +71,7 @@ def test_a_worker_that_lost_its_claim_writes_nothing(scene: Scene) -> None:
     def lose(context: JobContext) -> Outcome:
         scene.pass_time(3600)
         with scene.store.tx() as tx:
-            assert tx.claim("another:1:1.000", ("command",), 30, scene.now) is not None
+            assert tx.jobs.claim("another:1:1.000", ("command",), 30, scene.now) is not None
         return Outcome({"mine": True}, lambda _tx: written.append("mine"))
 
     job = scene.enqueue("lose")
@@ -88,7 +88,7 @@ def test_a_lost_claim_ends_the_child_that_worked_on_it(scene: Scene, tmp_path: P
     until(is_up)
     scene.pass_time(3600)
     with scene.store.tx() as tx:
-        assert tx.claim("another:1:1.000", ("command",), 3600, scene.now) is not None
+        assert tx.jobs.claim("another:1:1.000", ("command",), 3600, scene.now) is not None
     until(lambda: not worker.running)
 
 
@@ -98,7 +98,7 @@ def test_a_child_that_starts_after_the_claim_was_lost_is_ended(scene: Scene, tmp
     def lose(context: JobContext) -> Outcome:
         scene.pass_time(3600)
         with scene.store.tx() as tx:
-            assert tx.claim("another:1:1.000", ("command",), 30, scene.now) is not None
+            assert tx.jobs.claim("another:1:1.000", ("command",), 30, scene.now) is not None
         try:
             context.run_child(ENDLESS, cwd=tmp_path, env=child_env(), timeout_s=600)
         except ChildStopped as stopped:

@@ -202,7 +202,7 @@ class Machine:
         store = self.store()
         try:
             with store.read() as tx:
-                loaded = tx.load_run(RunId(run))
+                loaded = tx.runs.load(RunId(run))
         finally:
             store.close()
         assert loaded is not None
@@ -221,7 +221,7 @@ class Machine:
     def clients(self) -> set[int]:
         """The processes on whose behalf a live server runs."""
         with self._watched.read() as tx:
-            return {row.client_pid for row in tx.processes(this_process().host) if row.client_pid is not None}
+            return {row.client_pid for row in tx.processes.on_host(this_process().host) if row.client_pid is not None}
 
     @cached_property
     def _watched(self) -> Store:

@@ -93,7 +93,7 @@ def test_a_signed_decision_is_counted_under_the_fingerprint_of_its_key(scene: Sc
 def test_the_statement_says_what_was_decided_shown_and_where(scene: Scene, ada: Person) -> None:
     run = signed(scene, ada)
     with scene.store.read() as tx:
-        events = list(tx.all_events(RunId(run)))
+        events = list(tx.events.log(RunId(run)))
     event = [each for each in events if each.type == "DecisionSigned"][-1]
     said = read_statement(event.payload["statement"])
     assert said is not None
@@ -141,11 +141,11 @@ def test_a_prompt_edited_through_our_own_code_is_found(scene: Scene, ada: Person
     with scene.store.tx() as tx:
         loaded = scene.engine.load(tx, run)
         (attempt,) = loaded.state.open_attempts
-        document = tx.keep_document("Ship it.")
+        document = tx.documents.keep("Ship it.")
         event = e.PromptEdited(
             phase=attempt.phase, attempt=attempt.number, sha256=sha256_hex("Ship it."), prompt=document
         )
-        tx.save_run(loaded, evolve(loaded.state, event), [event], by, scene.clock())
+        tx.runs.save(loaded, evolve(loaded.state, event), [event], by, scene.clock())
     assert {(one.code, one.where) for one in found(scene)} == {("decision_unsigned", "PromptEdited of plan")}
 
 
@@ -160,7 +160,7 @@ def test_a_prompt_that_a_person_edited_is_signed(scene: Scene, ada: Person) -> N
 def test_trust_given_through_our_own_code_is_found(scene: Scene, ada: Person) -> None:
     signed(scene, ada)
     with scene.store.tx() as tx:
-        tx.trust(scene.engine.project_id, "template:evil", "0" * 64, HUMAN, scene.clock())
+        tx.trust.give(scene.engine.project_id, "template:evil", "0" * 64, HUMAN, scene.clock())
     assert codes(scene) == {"decision_unsigned"}
 
 

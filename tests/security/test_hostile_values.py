@@ -189,7 +189,7 @@ def test_a_row_that_was_crafted_is_an_answer_and_no_crash(scene: Scene) -> None:
     with scene.store.read() as tx, contextlib.suppress(Refused, ValueError):
         scene.engine.load(tx, run)
     with scene.store.read() as tx:
-        assert tx.verify_run(run) != []  # pyright: ignore[reportArgumentType] - an id is a text
+        assert tx.verification.problems(run) != []  # pyright: ignore[reportArgumentType] - an id is a text
     assert not (scene.root / "pwned").exists()
 
 

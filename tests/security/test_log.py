@@ -107,7 +107,7 @@ def test_a_rewritten_chain_is_found_by_an_anchor(scene: Scene, forger: Forger) -
 def test_a_commit_that_a_run_made_finds_a_rewritten_chain(scene: Scene, forger: Forger) -> None:
     run = scene.start(phase("plan"))
     with scene.store.read() as tx:
-        _, hash_ = tx.tails([run])[run]
+        _, hash_ = tx.events.tails([run])[run]
     scene.git("commit", "-q", "--allow-empty", "-m", f"Work\n\nWfe-Run: {run} {hash_[:16]}")
     scene.git("commit", "-q", "--allow-empty", "-m", "Other work\n\nWfe-Run: somebodys 0123456789abcdef")
     assert found(scene) == []
@@ -166,7 +166,7 @@ def test_a_deleted_run_is_found_by_an_anchor(scene: Scene, forger: Forger) -> No
 def test_a_replaced_pin_is_found(scene: Scene, forger: Forger) -> None:
     played(scene)
     with scene.store.tx() as tx:
-        tx.set_secret("pin", "scrypt:the person's", HUMAN, scene.clock())
+        tx.secrets.set("pin", "scrypt:the person's", HUMAN, scene.clock())
     anchor(scene)
     forger.do("UPDATE secret SET value = 'scrypt:the agent''s' WHERE name = 'pin'")
     (finding,) = found(scene)
@@ -177,7 +177,7 @@ def test_a_replaced_pin_is_found(scene: Scene, forger: Forger) -> None:
 def test_a_settings_log_that_was_cut_is_found_by_an_anchor(scene: Scene, forger: Forger) -> None:
     played(scene)
     with scene.store.tx() as tx:
-        tx.set_secret("pin", "scrypt:the person's", HUMAN, scene.clock())
+        tx.secrets.set("pin", "scrypt:the person's", HUMAN, scene.clock())
     anchor(scene)
     forger.do("DELETE FROM setting_event WHERE name = 'pin'", "DELETE FROM secret WHERE name = 'pin'")
     assert codes(scene) == {"tail_cut"}

@@ -109,7 +109,7 @@ def test_keys_that_are_gone_or_void_prove_nothing(scene: Scene, signer: Signer) 
 def test_keys_that_nobody_trusts_here_prove_nothing(scene: Scene, signer: Signer) -> None:
     signed(scene, signer)
     with scene.store.tx() as tx:
-        tx.withdraw_trust(scene.engine.project_id, trust_key(), HUMAN, scene.clock())
+        tx.trust.withdraw(scene.engine.project_id, trust_key(), HUMAN, scene.clock())
     assert "the key that signed it is not one that you trust in .wfe/approvers.json" in [
         text for _, text in told(scene)
     ]

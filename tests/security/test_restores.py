@@ -45,7 +45,7 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
     from tests.engine.scene import HUMAN
 
     with scene.store.tx() as tx:
-        tx.note_setting(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
+        tx.settings_log.note(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
     scene.clock.advance(hours=1)
     verified = verify(scene.engine)
     assert verified.findings == ()
@@ -53,7 +53,7 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
     pushed = commits_of(scene.root, "refs/wfe/pushed")
     assert pushed is not None
     with scene.store.read() as tx:
-        assert pushed[-1].runs[run][0] > tx.tails([run])[run][0], "a person who compares sees it"
+        assert pushed[-1].runs[run][0] > tx.events.tails([run])[run][0], "a person who compares sees it"
 
 
 def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_server(scene: Scene) -> None:
@@ -68,7 +68,7 @@ def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_ser
     scene.clock.advance(hours=1)
     told: dict[str, object] = {"to": to, "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
     with scene.store.tx() as tx:
-        tx.note_setting(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
+        tx.settings_log.note(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
     for _ in range(2):  # once is enough
         start_anchoring(scene.engine, catch_up=True)
         lines = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []

@@ -133,7 +133,7 @@ def test_a_state_that_was_moved_in_the_database_is_found(scene: Scene) -> None:
         raw.execute("UPDATE run SET status = 'completed' WHERE id = ?", (run,))
     raw.close()
     with scene.store.read() as tx:
-        found = tx.verify_run(scene.engine.load(tx, run).record.id)
+        found = tx.verification.problems(scene.engine.load(tx, run).record.id)
     assert {one.where for one in found} >= {"run"}
     assert any("plan" in one.where for one in found)
 
@@ -181,7 +181,7 @@ def test_a_form_counts_as_the_clients_word_and_the_log_says_so(scene: Scene) -> 
     )
     with scene.store.read() as tx:
         approved = next(
-            each for each in tx.events(scene.engine.load(tx, run).record.id) if each.type == "ApprovalGiven"
+            each for each in tx.events.of_run(scene.engine.load(tx, run).record.id) if each.type == "ApprovalGiven"
         )
     assert (str(approved.channel), int(approved.assurance)) == ("form", 1)
 
@@ -261,7 +261,7 @@ def test_what_two_servers_acknowledge_at_once_is_there(bugged: Playground) -> No
 
         made = [run for runs in pool.map(start, (one, two)) for run in runs]
     with bugged.engine.store.read() as tx:
-        kept = {record.id for record in tx.list_runs(bugged.engine.project_id, limit=100).runs}
+        kept = {record.id for record in tx.runs.page(bugged.engine.project_id, limit=100).runs}
     assert len(set(made)) == 30
     assert set(made) <= kept
 

@@ -143,7 +143,7 @@ from wfe_mcp.workspace.system.process import this_process
 me = this_process()
 store = Store.open(sys.argv[1], clock=utc_now)
 with store.tx() as tx:
-    tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "worker"))
+    tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "worker"))
 store.close()
 sys.exit(subprocess.run(sys.argv[2:]).returncode)
 """

@@ -117,7 +117,7 @@ def test_a_pin_that_nobody_set_through_us_is_found(scene: Scene) -> None:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin'")
     raw.close()
     with scene.store.read() as tx:
-        assert [one.where for one in tx.verify_settings()] != []
+        assert [one.where for one in tx.settings_log.problems()] != []
 
 
 @pytest.mark.attack("the lock-out is reset in the database, to continue guessing", "detected", "T1; T11")
@@ -131,7 +131,7 @@ def test_a_count_of_wrong_pins_that_was_put_back_is_found(scene: Scene) -> None:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin_wrong'")
     raw.close()
     with scene.store.read() as tx:
-        assert [one.where for one in tx.verify_settings()] != []
+        assert [one.where for one in tx.settings_log.problems()] != []
 
 
 # -- T3: secrets at rest ---------------------------------------------------------------------------------------------

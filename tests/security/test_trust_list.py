@@ -80,7 +80,7 @@ def test_a_template_by_a_known_name_needs_trust_of_its_own(scene: Scene) -> None
         from wfe_mcp.engine.templates.catalogue import trust_key
         from wfe_mcp.workflow.load import digest
 
-        tx.trust(scene.engine.project_id, trust_key("outer"), digest(outer), HUMAN, scene.clock())
+        tx.trust.give(scene.engine.project_id, trust_key("outer"), digest(outer), HUMAN, scene.clock())
     assert refused(answers.start_run, scene.engine, AGENT, "outer").code == "needs_trust", "inside another too"
 
 

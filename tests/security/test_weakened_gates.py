@@ -107,8 +107,8 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
             worktree=str(scene.root),
             template="drill",
             template_version="1.0.0",
-            template_sha256=tx.keep_document(made),
-            definition_sha256=tx.keep_document(loose),
+            template_sha256=tx.documents.keep(made),
+            definition_sha256=tx.documents.keep(loose),
             title="x",
             inputs={},
             frozen={},
@@ -116,7 +116,7 @@ def test_verify_fails_for_a_run_that_was_started_with_fewer_gates(
             args_sha256="",
             driver=None,
         )
-        tx.create_run(new, state, events, AGENT, scene.clock())
+        tx.runs.create(new, state, events, AGENT, scene.clock())
     assert {one.code for one in verify(scene.engine).findings} == {"gates_weakened"}
 
 

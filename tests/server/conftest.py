@@ -112,8 +112,8 @@ def house(tmp_path: Path, new_database: Path) -> Iterator[House]:
     engine = made.engine()
     project = engine.project_id
     with engine.store.tx() as tx:
-        tx.trust(project, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
-        tx.trust(project, str(config.resolve()), sha256_hex(config.read_bytes()), HUMAN, utc_now())
+        tx.trust.give(project, trust_key("drill"), digest(DRILL), HUMAN, utc_now())
+        tx.trust.give(project, str(config.resolve()), sha256_hex(config.read_bytes()), HUMAN, utc_now())
     yield made
     for each in made.engines:
         each.close()

@@ -66,7 +66,7 @@ async def test_an_artifact_for_a_schema_that_explodes_is_refused_and_the_attempt
         assert saved["ok"], saved
         engine = house.engine()
         with engine.store.tx() as tx:
-            tx.trust(engine.project_id, trust_key("big"), digest(made), HUMAN, utc_now())
+            tx.trust.give(engine.project_id, trust_key("big"), digest(made), HUMAN, utc_now())
         engine.close()
         run = (await call(agent, "start_run", template="big@1.0.0"))["run"]
         begun = await call(agent, "start_phase", run=run, phase="p0")

@@ -89,7 +89,7 @@ def begin_check(house: House, child: Child, phase: dict[str, Any], work: str) ->
         assert (said := answer(child, ask("save_template", definition=made)))["ok"], said
         engine = house.engine()
         with engine.store.tx() as tx:
-            tx.trust(engine.project_id, trust_key(made["name"]), digest(made), HUMAN, utc_now())
+            tx.trust.give(engine.project_id, trust_key(made["name"]), digest(made), HUMAN, utc_now())
         engine.close()
     run = answer(child, ask("start_run", template="big@1.0.0"))["run"]
     assert (said := answer(child, ask("start_phase", run=run, phase=work)))["ok"], said

@@ -28,7 +28,7 @@ def walk(house: House) -> None:
     (folder / "template.json").write_text(json.dumps(WALK), encoding="utf-8")
     engine = house.engine()
     with engine.store.tx() as tx:
-        tx.trust(engine.project_id, trust_key("walk"), digest(WALK), HUMAN, utc_now())
+        tx.trust.give(engine.project_id, trust_key("walk"), digest(WALK), HUMAN, utc_now())
     engine.close()
 
 

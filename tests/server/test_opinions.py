@@ -184,7 +184,7 @@ async def test_an_agent_at_a_gate_whose_reviewer_does_not_answer_is_refused_with
     file.write_text(json.dumps(REVIEWED), encoding="utf-8")
     engine = house.engine()
     with engine.store.tx() as tx:
-        tx.trust(engine.project_id, trust_key("reviewed"), digest(REVIEWED), HUMAN, utc_now())
+        tx.trust.give(engine.project_id, trust_key("reviewed"), digest(REVIEWED), HUMAN, utc_now())
         note_own_configuration(engine, tx, HUMAN)
     models.said = [Turn(status=429, retry_after="3600")]
     async with connect() as agent:

@@ -104,11 +104,11 @@ async def test_a_server_is_registered_while_it_works_and_forgotten_when_it_ends(
     await place.start()
     engine = await place.engine()
     with engine.store.read() as tx:
-        found = tx.processes(me.host)
+        found = tx.processes.on_host(me.host)
     await place.close()
     after = house.engine()
     with after.store.read() as tx:
-        left = tx.processes(me.host)
+        left = tx.processes.on_host(me.host)
     after.close()
 
     assert [(each.kind, each.pid, each.project_id is not None) for each in found] == [("serve", me.pid, True)]

@@ -134,7 +134,7 @@ def test_all_runs_are_read_for_commits_of_other_processes_alone(
     )
     first = changes.read(served, set())
     with served.store.tx() as tx:
-        tx.keep_document("written by the server")
+        tx.documents.keep("written by the server")
     own = changes.read(served, set())
     run = begun(project)
     others = changes.read(served, set())

@@ -58,7 +58,7 @@ def registered(house: House) -> list[int]:
     engine, ends, found = house.engine(), time.monotonic() + PATIENCE_S, list[int]()
     while not found and time.monotonic() < ends:
         with engine.store.read() as tx:
-            found = [each.pid for each in tx.processes(engine.identity.host)]
+            found = [each.pid for each in tx.processes.on_host(engine.identity.host)]
     return found
 
 

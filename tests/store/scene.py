@@ -87,8 +87,8 @@ def fold(state: RunState, *events: e.Event) -> RunState:
 
 
 def new_run(tx: Tx, run_id: str, *, key: str | None = None, template: str = "tiny", worktree: str = "/w") -> NewRun:
-    definition = tx.keep_document({"format": "wfe/1", "name": template})
-    project = tx.project_id("/p/.git", "/p")
+    definition = tx.documents.keep({"format": "wfe/1", "name": template})
+    project = tx.projects.id_of("/p/.git", "/p")
     return NewRun(
         RunId(run_id),
         project,
@@ -109,21 +109,23 @@ def create(tx: Tx, run_id: str, *, at: datetime = NOW, template: str = "tiny", w
     """A run whose plan is ready."""
     events = (STARTED, PLAN_READY)
     state = fold(RunState(), *events)
-    record = tx.create_run(new_run(tx, run_id, template=template, worktree=worktree), state, events, AGENT, at)
+    record = tx.runs.create(new_run(tx, run_id, template=template, worktree=worktree), state, events, AGENT, at)
     return LoadedRun(record, state)
 
 
 def step(store: Store, loaded: LoadedRun, *events: e.Event, by: By = AGENT, at: datetime = NOW) -> LoadedRun:
     with store.tx() as tx:
-        return tx.save_run(loaded, fold(loaded.state, *events), events, by, at)
+        return tx.runs.save(loaded, fold(loaded.state, *events), events, by, at)
 
 
 def add_plan(tx: Tx, run_id: RunId, text: str = "first", phase: PhasePath = PLAN) -> int:
     content = canonical_json({"steps": [{"title": text}]})
-    made = tx.add_revision(run_id, phase, 1, 1, "plan", "plan@1", content, sha256_hex(content), "mcp", "", NOW)
+    made = tx.artifacts.add_revision(
+        run_id, phase, 1, 1, "plan", "plan@1", content, sha256_hex(content), "mcp", "", NOW
+    )
     return made.revision
 
 
 def lost_jobs(tx: Tx, clock: Clock) -> list[JobRecord]:
     """Claimed jobs whose lease is over."""
-    return [job for job in tx.running_jobs() if job.lease_until is not None and job.lease_until < clock()]
+    return [job for job in tx.jobs.running() if job.lease_until is not None and job.lease_until < clock()]

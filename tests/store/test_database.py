@@ -136,7 +136,7 @@ def test_a_wal_file_goes_back_when_an_unsafe_library_has_it_alone(
     safe.close()
     alone = Store.open(url, clock=clock)
     with alone.read() as tx:
-        assert tx.load_run(RunId("R-1"))
+        assert tx.runs.load(RunId("R-1"))
     alone.close()
 
     assert journal_mode(url) == "delete"
@@ -186,7 +186,7 @@ def test_a_busy_file_is_refused_with_the_advice_to_call_again(
         with pytest.raises(Refused) as on_write, opened.tx():
             pass
         with pytest.raises(Refused) as on_read, opened.read() as tx:
-            tx.find_project("/p")
+            tx.projects.find("/p")
         refused.extend((on_write.value, on_read.value))
 
     with a_writer_elsewhere(url):
@@ -242,7 +242,7 @@ def test_when_all_readers_are_taken_one_more_is_refused(
 
 def test_a_read_cannot_write_and_that_is_our_own_mistake(store: Store) -> None:
     with pytest.raises(exc.OperationalError, match="readonly"), store.read() as tx:
-        tx.project_id("/p/.git", "/p")
+        tx.projects.id_of("/p/.git", "/p")
 
 
 def test_a_read_sees_one_moment(store: Store, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,12 +255,12 @@ def test_a_read_sees_one_moment(store: Store, url: str, clock: Clock, monkeypatc
         project = create(tx, "R-1").record.project_id
 
     with opened.read() as before:
-        assert len(before.list_runs(project).runs) == 1
+        assert len(before.runs.page(project).runs) == 1
         with opened.tx() as tx:
             create(tx, "R-2")
-        assert len(before.list_runs(project).runs) == 1
+        assert len(before.runs.page(project).runs) == 1
     with opened.read() as after:
-        assert len(after.list_runs(project).runs) == 2
+        assert len(after.runs.page(project).runs) == 2
     opened.close()
 
 
@@ -268,10 +268,10 @@ def test_the_data_version_tells_that_somebody_wrote(store: Store, url: str, cloc
     other = Store.open(url, clock=clock)
     seen = [store.data_version(), store.data_version()]
     with store.tx() as tx:
-        tx.project_id("/p/.git", "/p")
+        tx.projects.id_of("/p/.git", "/p")
     seen.append(store.data_version())
     with other.tx() as tx:
-        tx.project_id("/q/.git", "/q")
+        tx.projects.id_of("/q/.git", "/q")
     seen.append(store.data_version())
     other.close()
 
@@ -283,10 +283,10 @@ def test_the_version_of_others_tells_that_another_process_wrote(store: Store, ur
     other = Store.open(url, clock=clock)
     before = store.others_version()
     with store.tx() as tx:
-        tx.project_id("/p/.git", "/p")
+        tx.projects.id_of("/p/.git", "/p")
     own = store.others_version()
     with other.tx() as tx:
-        tx.project_id("/q/.git", "/q")
+        tx.projects.id_of("/q/.git", "/q")
     after = store.others_version()
     other.close()
 
@@ -310,7 +310,7 @@ def test_threads_take_turns(store: Store) -> None:
         thread.join()
 
     with store.read() as tx:
-        assert [head.revision for head in tx.revisions(RunId("R-1"), PLAN)] == list(range(1, 41))
+        assert [head.revision for head in tx.artifacts.revisions(RunId("R-1"), PLAN)] == list(range(1, 41))
 
 
 def test_what_is_to_follow_a_step_follows_once_it_is_durable(store: Store) -> None:
@@ -318,7 +318,7 @@ def test_what_is_to_follow_a_step_follows_once_it_is_durable(store: Store) -> No
 
     def count() -> None:
         with store.read() as tx:
-            told.append(len(tx.list_runs().runs))
+            told.append(len(tx.runs.page().runs))
 
     def interrupted_step() -> None:
         with store.tx() as tx:
@@ -343,7 +343,7 @@ def test_times_come_back_as_the_same_instant(store: Store) -> None:
     in_berlin = datetime(2026, 7, 1, 14, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
     with store.tx() as tx:
         create(tx, "R-1", at=in_berlin)
-        loaded = tx.load_run(RunId("R-1"))
+        loaded = tx.runs.load(RunId("R-1"))
 
     assert loaded is not None
     assert loaded.record.created_at == in_berlin

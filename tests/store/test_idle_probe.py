@@ -25,7 +25,7 @@ def test_it_says_of_every_run_what_the_store_says(store: Store, url: str) -> Non
         for status in RunStatus:
             tamper(url, f"UPDATE run SET status = '{status}'")
             with store.read() as tx:
-                is_open = bool(tx.open_run_ids(project))
+                is_open = bool(tx.runs.open_ids(project))
             assert nothing_is_open(url, KEY) is not is_open, (column, status)
             assert is_open is (status in OPEN_RUNS and column.startswith("status"))
         tamper(url, "UPDATE run SET archived_at = NULL")
@@ -41,10 +41,10 @@ def test_a_project_is_not_asked_about_the_runs_of_another(store: Store, url: str
 
 def test_where_a_page_is_registered_somebody_else_says_so(store: Store, url: str) -> None:
     with store.tx() as tx:
-        tx.register_process(ProcessRecord("host", 1, 1.0, "serve"))
+        tx.processes.register(ProcessRecord("host", 1, 1.0, "serve"))
     assert nothing_is_open(url, KEY)
     with store.tx() as tx:
-        tx.register_process(ProcessRecord("host", 2, 1.0, "ui", port=1))
+        tx.processes.register(ProcessRecord("host", 2, 1.0, "ui", port=1))
     assert not nothing_is_open(url, KEY)
 
 

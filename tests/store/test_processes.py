@@ -54,7 +54,7 @@ def test_six_processes_that_start_at_once_on_a_fresh_file_all_start(start: Start
 
     store = Store.open(url, clock=clock)
     with store.read() as tx:
-        assert len(tx.list_runs().runs) == 6
+        assert len(tx.runs.page().runs) == 6
     store.close()
 
 
@@ -65,8 +65,8 @@ def test_eight_processes_that_create_fifty_runs_each_lose_none(start: Start, url
 
     store = Store.open(url, clock=clock)
     with store.read() as tx:
-        found = {run.id for run in tx.list_runs(limit=1000).runs}
-        assert tx.verify_run(RunId("p7-49")) == []
+        found = {run.id for run in tx.runs.page(limit=1000).runs}
+        assert tx.verification.problems(RunId("p7-49")) == []
     store.close()
     assert found == {f"p{process}-{number}" for process in range(8) for number in range(50)}
 
@@ -75,7 +75,7 @@ def test_eight_processes_that_create_fifty_runs_each_lose_none(start: Start, url
 def test_four_workers_share_the_jobs_without_a_job_given_out_twice(start: Start, url: str, clock: Clock) -> None:
     store = Store.open(url, clock=clock)
     with store.tx() as tx:
-        jobs = {tx.enqueue(NewJob("check", "local", {})) for _ in range(60)}
+        jobs = {tx.jobs.enqueue(NewJob("check", "local", {})) for _ in range(60)}
     store.close()
     together = CONTEXT.Barrier(4, timeout=WAIT_S)
     pipes = [CONTEXT.Pipe() for _ in range(4)]
@@ -103,11 +103,11 @@ def test_a_killed_writer_leaves_whole_steps_and_every_acknowledged_one(start: St
 
     store = Store.open(url, clock=clock)
     with store.read() as tx:
-        runs = tx.list_runs(limit=10_000).runs
+        runs = tx.runs.page(limit=10_000).runs
         assert {run.id for run in runs} >= acknowledged
         for run in runs:
             assert (run.last_seq, run.artifact_count, run.revision) == (3, 1, 2)
-            assert tx.verify_run(run.id) == []
+            assert tx.verification.problems(run.id) == []
     store.close()
 
 
@@ -121,8 +121,8 @@ def test_a_writer_killed_half_way_leaves_nothing_and_holds_nobody_up(start: Star
 
     store = Store.open(url, clock=clock)
     with store.tx() as tx:
-        assert tx.list_runs().runs == ()
+        assert tx.runs.page().runs == ()
         create(tx, "whole")
     with store.read() as tx:
-        assert [run.id for run in tx.list_runs().runs] == ["whole"]
+        assert [run.id for run in tx.runs.page().runs] == ["whole"]
     store.close()

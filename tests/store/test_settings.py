@@ -10,38 +10,38 @@ from wfe_mcp.store.records.runs import ProcessRecord
 
 def troubles(store: Store) -> list[str]:
     with store.read() as tx:
-        return [problem.where for problem in tx.verify_settings()]
+        return [problem.where for problem in tx.settings_log.problems()]
 
 
 @pytest.fixture
 def project(store: Store) -> str:
     """A project with a PIN that was changed once, and two trusted files."""
     with store.tx() as tx:
-        project = tx.project_id("/p/.git", "/p")
-        tx.set_secret("pin", "scrypt:1", ADA, NOW)
-        tx.set_secret("pin", "scrypt:2", ADA, NOW)
-        tx.trust(project, "/p/.wfe/config.toml", "aa", ADA, NOW)
-        tx.trust(project, "template:tiny", "bb", ADA, NOW)
+        project = tx.projects.id_of("/p/.git", "/p")
+        tx.secrets.set("pin", "scrypt:1", ADA, NOW)
+        tx.secrets.set("pin", "scrypt:2", ADA, NOW)
+        tx.trust.give(project, "/p/.wfe/config.toml", "aa", ADA, NOW)
+        tx.trust.give(project, "template:tiny", "bb", ADA, NOW)
     return project
 
 
 def test_a_secret_is_set_changed_and_taken_away(store: Store) -> None:
     with store.tx() as tx:
-        assert tx.get_secret("pin") is None
-        tx.set_secret("pin", "one", ADA, NOW)
-        tx.set_secret("pin", "two", ADA, NOW)
-        assert tx.get_secret("pin") == "two"
-        tx.set_secret("pin", None, ADA, NOW)
-        assert tx.get_secret("pin") is None
-        assert [event.type for event in tx.setting_events()] == ["SecretSet", "SecretSet", "SecretForgotten"]
-        assert tx.verify_settings() == []
+        assert tx.secrets.get("pin") is None
+        tx.secrets.set("pin", "one", ADA, NOW)
+        tx.secrets.set("pin", "two", ADA, NOW)
+        assert tx.secrets.get("pin") == "two"
+        tx.secrets.set("pin", None, ADA, NOW)
+        assert tx.secrets.get("pin") is None
+        assert [event.type for event in tx.settings_log.events()] == ["SecretSet", "SecretSet", "SecretForgotten"]
+        assert tx.settings_log.problems() == []
 
 
 @pytest.mark.usefixtures("project")
 def test_each_change_is_logged_with_its_time_and_without_its_value(store: Store) -> None:
     with store.read() as tx:
-        first, *_ = tx.setting_events()
-        assert tx.verify_settings() == []
+        first, *_ = tx.settings_log.events()
+        assert tx.settings_log.problems() == []
 
     assert (first.name, first.at, first.actor, first.channel) == ("pin", NOW, "ada", "cli")
     assert first.value_sha256 == sha256_hex("scrypt:1")
@@ -49,28 +49,28 @@ def test_each_change_is_logged_with_its_time_and_without_its_value(store: Store)
 
 def test_trust_is_for_exactly_these_bytes_in_this_project(store: Store, project: str) -> None:
     with store.tx() as tx:
-        assert tx.is_trusted(project, "template:tiny", "bb")
-        assert not tx.is_trusted(project, "template:tiny", "cc")
-        assert not tx.is_trusted("p-other", "template:tiny", "bb")
-        assert [record.sha256 for record in tx.trusted(project)] == ["aa", "bb"]
+        assert tx.trust.is_given(project, "template:tiny", "bb")
+        assert not tx.trust.is_given(project, "template:tiny", "cc")
+        assert not tx.trust.is_given("p-other", "template:tiny", "bb")
+        assert [record.sha256 for record in tx.trust.of_project(project)] == ["aa", "bb"]
 
 
 def test_trusting_again_is_not_logged_again(store: Store, project: str) -> None:
     with store.tx() as tx:
-        before = len(tx.setting_events())
-        tx.trust(project, "template:tiny", "bb", ADA, NOW)
-        assert len(tx.setting_events()) == before
+        before = len(tx.settings_log.events())
+        tx.trust.give(project, "template:tiny", "bb", ADA, NOW)
+        assert len(tx.settings_log.events()) == before
 
 
 def test_withdrawn_trust_is_gone_and_logged(store: Store, project: str) -> None:
     with store.tx() as tx:
-        tx.withdraw_trust(project, "template:tiny", ADA, NOW)
-        tx.withdraw_trust(project, "template:tiny", ADA, NOW)
+        tx.trust.withdraw(project, "template:tiny", ADA, NOW)
+        tx.trust.withdraw(project, "template:tiny", ADA, NOW)
 
-        assert not tx.is_trusted(project, "template:tiny", "bb")
-        assert [event.type for event in tx.setting_events()][-1] == "TrustWithdrawn"
-        assert len(tx.setting_events()) == 5
-        assert tx.verify_settings() == []
+        assert not tx.trust.is_given(project, "template:tiny", "bb")
+        assert [event.type for event in tx.settings_log.events()][-1] == "TrustWithdrawn"
+        assert len(tx.settings_log.events()) == 5
+        assert tx.settings_log.problems() == []
 
 
 @pytest.mark.usefixtures("project")
@@ -96,10 +96,10 @@ def test_processes_register_once_and_are_forgotten(store: Store) -> None:
     server = ProcessRecord("host", 12, 1.5, "serve", 7, 1.0, "p-1")
     reused = ProcessRecord("host", 12, 9.5, "cli")
     with store.tx() as tx:
-        tx.register_process(server)
-        tx.register_process(server)
-        tx.register_process(reused)
-        tx.register_process(ProcessRecord("elsewhere", 12, 1.5, "worker"))
-        assert tx.processes("host") == [server, reused]
-        tx.forget_process(server)
-        assert tx.processes("host") == [reused]
+        tx.processes.register(server)
+        tx.processes.register(server)
+        tx.processes.register(reused)
+        tx.processes.register(ProcessRecord("elsewhere", 12, 1.5, "worker"))
+        assert tx.processes.on_host("host") == [server, reused]
+        tx.processes.forget(server)
+        assert tx.processes.on_host("host") == [reused]

@@ -38,9 +38,9 @@ def read_elsewhere(url: str) -> LoadedRun | None:
     """The run as another process finds it in the file."""
     other = Store.open(url, clock=lambda: NOW)
     with other.read() as tx:
-        loaded = tx.load_run(RUN)
-        assert tx.replay(RUN) == (loaded.state if loaded else None)
-        assert tx.verify_run(RUN) == []
+        loaded = tx.runs.load(RUN)
+        assert tx.events.replay(RUN) == (loaded.state if loaded else None)
+        assert tx.verification.problems(RUN) == []
     other.close()
     return loaded
 
@@ -48,7 +48,7 @@ def read_elsewhere(url: str) -> LoadedRun | None:
 def test_a_loop_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store, url: str) -> None:
     state = fold(RunState(), *OPENED)
     with store.tx() as tx:
-        loaded = LoadedRun(tx.create_run(new_run(tx, RUN), state, OPENED, ADA, NOW), state)
+        loaded = LoadedRun(tx.runs.create(new_run(tx, RUN), state, OPENED, ADA, NOW), state)
     closed = e.ItemClosed(phase=LOOP, attempt=1, key="T-10", failed=True)
     loaded = step(store, loaded, closed, e.ItemOpened(phase=LOOP, attempt=1, key="T-1"))
     assert read_elsewhere(url) == loaded
@@ -70,7 +70,7 @@ def test_a_loop_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: Store
 def test_a_rollback_is_loaded_as_it_was_saved_and_any_earlier_moment_is_replayed(store: Store, url: str) -> None:
     then = fold(RunState(), *OPENED)
     with store.tx() as tx:
-        loaded = LoadedRun(tx.create_run(new_run(tx, RUN), then, OPENED, ADA, NOW), then)
+        loaded = LoadedRun(tx.runs.create(new_run(tx, RUN), then, OPENED, ADA, NOW), then)
     loaded = step(store, loaded, e.ItemClosed(phase=LOOP, attempt=1, key="T-10", failed=True))
     command = c.Rollback(to=len(OPENED), then=then, kind="undo", safety="c" * 40, by=ADA, at=NOW)
     begun = e.RollbackBegan(to=command.to, commit="d" * 40, safety="c" * 40, holder="me", kind="undo")
@@ -81,7 +81,7 @@ def test_a_rollback_is_loaded_as_it_was_saved_and_any_earlier_moment_is_replayed
     assert read_elsewhere(url) == loaded
     assert same_standing(loaded.state, then)
     with store.read() as tx:
-        assert tx.replay(RUN, until=len(OPENED)) == then
+        assert tx.events.replay(RUN, until=len(OPENED)) == then
 
 
 def test_a_step_that_is_undone_leaves_no_state_behind(store: Store) -> None:
@@ -91,17 +91,17 @@ def test_a_step_that_is_undone_leaves_no_state_behind(store: Store) -> None:
 
     def undone() -> None:
         with store.tx() as tx:
-            tx.save_run(loaded, fold(loaded.state, claimed), (claimed,), ADA, NOW)
+            tx.runs.save(loaded, fold(loaded.state, claimed), (claimed,), ADA, NOW)
             raise RuntimeError("undone")
 
     with pytest.raises(RuntimeError):
         undone()
     with store.read() as tx:
-        assert tx.load_run(RUN) == loaded
+        assert tx.runs.load(RUN) == loaded
     other = e.PhaseStarted(phase=PLAN, attempt=1, holder="other", started_at=NOW)
     saved = step(store, loaded, other)
     with store.read() as tx:
-        assert tx.load_run(RUN) == saved
+        assert tx.runs.load(RUN) == saved
 
 
 def test_a_step_of_another_process_is_seen(store: Store, url: str) -> None:
@@ -111,7 +111,7 @@ def test_a_step_of_another_process_is_seen(store: Store, url: str) -> None:
     moved = step(other, loaded, e.AutoSwitched(auto=False))
     other.close()
     with store.read() as tx:
-        assert tx.load_run(RUN) == moved
+        assert tx.runs.load(RUN) == moved
 
 
 def test_an_attempt_that_did_not_change_is_not_written(store: Store) -> None:
@@ -127,8 +127,10 @@ def test_the_last_revisions_of_a_run_and_all_of_one_name(store: Store) -> None:
         create(tx, RUN)
         for number in range(3):
             path = PhasePath(f"build[T-{number}].code")
-            tx.add_revision(RUN, path, 1, 1, "change", "change@1", f'{{"n":{number}}}', "a" * 64, "mcp", "", NOW)
-        assert [head.phase for head in tx.last_revisions(RUN, 2)] == ["build[T-1].code", "build[T-2].code"]
-        found = tx.contents(RUN, "change")
+            tx.artifacts.add_revision(
+                RUN, path, 1, 1, "change", "change@1", f'{{"n":{number}}}', "a" * 64, "mcp", "", NOW
+            )
+        assert [head.phase for head in tx.artifacts.last_revisions(RUN, 2)] == ["build[T-1].code", "build[T-2].code"]
+        found = tx.artifacts.contents(RUN, "change")
         assert found[(PhasePath("build[T-1].code"), 1)] == '{"n":1}'
-        assert (len(found), tx.contents(RUN, "nothing")) == (3, {})
+        assert (len(found), tx.artifacts.contents(RUN, "nothing")) == (3, {})

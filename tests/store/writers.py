@@ -27,7 +27,7 @@ def claim_jobs(url: str, name: str, answers: Connection, together: Barrier) -> N
     mine: list[str] = []
     while True:
         with store.tx() as tx:
-            job = tx.claim(name, ["local"], 30, NOW)
+            job = tx.jobs.claim(name, ["local"], 30, NOW)
         if job is None:
             break
         mine.append(job.id)
@@ -45,7 +45,7 @@ def write_for_ever(url: str, name: str, answers: Connection) -> None:
             loaded = create(tx, f"{name}-{number}")
             add_plan(tx, loaded.record.id)
             claimed = e.PhaseStarted(phase=PLAN, attempt=1, holder=name, started_at=NOW)
-            tx.save_run(loaded, fold(loaded.state, claimed), [claimed], By(), NOW)
+            tx.runs.save(loaded, fold(loaded.state, claimed), [claimed], By(), NOW)
         answers.send(loaded.record.id)
 
 
@@ -54,7 +54,7 @@ def stop_half_way(url: str, answers: Connection) -> None:
     store = Store.open(url, clock=Clock())
     with store.tx() as tx:
         create(tx, "half")
-        add_plan(tx, tx.list_runs().runs[0].id)
+        add_plan(tx, tx.runs.page().runs[0].id)
         answers.send("half")
         answers.recv()
 

@@ -56,4 +56,4 @@ def told(played: Played, phase: str) -> list[dict[str, Any]]:
 def count(playground: Playground, run: str, event: str) -> int:
     """How often ``event`` is in the run's log."""
     with playground.engine.store.read() as tx:
-        return [each.type for each in tx.events(RunId(run))].count(event)
+        return [each.type for each in tx.events.of_run(RunId(run))].count(event)

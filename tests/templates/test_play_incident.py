@@ -158,4 +158,4 @@ def test_what_contradicts_the_incident_is_refused(project: Playground, phase: st
 
     assert (played.last["run_state"], played.codes.count("gate_failed")) == ("completed", 1)
     with project.engine.store.read() as tx:
-        assert [each.type for each in tx.events(RunId(played.run))].count("AttemptFailed") == 1
+        assert [each.type for each in tx.events.of_run(RunId(played.run))].count("AttemptFailed") == 1

@@ -51,7 +51,7 @@ def note(milestone: str) -> Work:
 
 
 def one_task(**phases: Sequence[Work]) -> Script:
-    """M2 alone, with other work for its phases ``implement``, ``review``, ``mend`` and ``closeout``."""
+    """M2 alone, with other work for its phases ``implement``, ``review``, ``fix`` and ``closeout``."""
     usual: dict[str, Sequence[Work]] = {"implement": [task("T-3")], "review": [PASS], "closeout": [note("M2")]}
     given = {**usual, **phases}
     return {

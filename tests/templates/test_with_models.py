@@ -166,13 +166,13 @@ def criteria(name: str, phase: str) -> str:
 
 def opinions(project: Playground, run: str) -> list[tuple[str, str]]:
     with project.engine.store.read() as tx:
-        return [(str(each.phase), each.verdict) for each in tx.opinions(RunId(run))]
+        return [(str(each.phase), each.verdict) for each in tx.opinions.of_run(RunId(run))]
 
 
 def notes(project: Playground, run: str) -> list[str]:
     """What the opinion gates of a run said, phase by phase."""
     with project.engine.store.read() as tx:
-        loaded = tx.load_run(RunId(run))
+        loaded = tx.runs.load(RunId(run))
     assert loaded is not None
     tries = [each for attempts in loaded.state.attempts.values() for each in attempts]
     return [one.message for each in tries for one in each.verdicts if "reviewer" in one.message]
@@ -199,7 +199,7 @@ def test_reviewers_are_asked_what_the_template_says_and_what_one_finds_reaches_t
         for phase in looked:
             assert asked_for(models, criteria(name, phase)), phase
         with project.engine.store.read() as tx:
-            loaded = tx.load_run(RunId(played.run))
+            loaded = tx.runs.load(RunId(played.run))
         assert loaded is not None
         second = loaded.state.attempts[PhasePath(first)][1]
         assert "It divides by zero" in second.feedback[0].message
@@ -267,7 +267,7 @@ def test_a_better_version_is_handed_on_the_tries_end_and_a_person_has_the_last_w
             over = resume(agent.call, project.root, played.run, script, person=project.approve)
         assert over.last["run_state"] == "completed"
         with project.engine.store.read() as tx:
-            loaded = tx.load_run(RunId(played.run))
+            loaded = tx.runs.load(RunId(played.run))
         assert loaded is not None
         assert not loaded.state.tainted
         assert project.problems(played.run) == []

@@ -21,7 +21,7 @@ def test_somebody_stands_in_for_a_person_in_a_database_made_to_be_thrown_away(tm
     try:
         by = stand_in(engine)
         with engine.store.read() as tx:
-            problems = tx.verify_settings()
+            problems = tx.settings_log.problems()
     finally:
         engine.close()
 
@@ -45,8 +45,8 @@ def test_a_mark_that_came_later_marks_nothing(tmp_path: Path):
     agent = By()
     try:
         with engine.store.tx() as tx:
-            tx.set_secret("pin", "the person's", agent, engine.clock())
-            tx.set_secret("demo", "made to be thrown away", agent, engine.clock())
+            tx.secrets.set("pin", "the person's", agent, engine.clock())
+            tx.secrets.set("demo", "made to be thrown away", agent, engine.clock())
         with pytest.raises(Refused) as refused:
             stand_in(engine)
     finally:

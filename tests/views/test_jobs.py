@@ -30,7 +30,7 @@ from wfe_mcp.views.jobs import job_rows
 )
 def test_every_kind_of_job_says_what_it_does(scene: Scene, kind: str, payload: dict[str, Any], does: str) -> None:
     with scene.store.tx() as tx:
-        tx.enqueue(NewJob(kind, queue_name("command", scene.engine.project_id), payload))
+        tx.jobs.enqueue(NewJob(kind, queue_name("command", scene.engine.project_id), payload))
     (row,) = job_rows(scene.engine, job_overviews(scene.engine, kinds=QUEUES, statuses=(), run="", limit=5))
     assert (row.does, row.title) == (does, "")
 
@@ -49,7 +49,7 @@ def test_a_gate_is_named_by_what_it_does_and_not_by_its_number(scene: Scene, sta
     run = scene.start(phase("plan", command("ok"), files, prompt_gates=[git]))
     queue = queue_name("command", scene.engine.project_id)
     with scene.store.tx() as tx:
-        job = tx.enqueue(
+        job = tx.jobs.enqueue(
             NewJob("gate", queue, {"stage": stage, "gate": gate}, run_id=RunId(run), phase=PhasePath("plan"))
         )
     rows = job_rows(scene.engine, job_overviews(scene.engine, kinds=QUEUES, statuses=(), run=run, limit=5))

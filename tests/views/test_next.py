@@ -119,7 +119,7 @@ def test_every_offered_call_is_legal_wherever_a_run_may_be(scene: Scene, seed: i
             found = answering.refusal(scene.engine, no, run)
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        assert tx.verify_run(loaded.record.id) == []
+        assert tx.verification.problems(loaded.record.id) == []
 
 
 def _judge(scene: Scene, run: str, found: Envelope) -> None:

@@ -95,7 +95,7 @@ def test_rows_and_events_become_plain_values(scene: Scene) -> None:
     control.retry(scene.engine, HUMAN, run, "plan")
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        log = [runs.event_view(event) for event in tx.events(loaded.record.id)]
+        log = [runs.event_view(event) for event in tx.events.of_run(loaded.record.id)]
     row = runs.run_row(loaded.record)
     assert (row.run, row.state, row.iteration, row.tainted) == (run, "running", 2, False)
     given = next(line for line in log if line.type == "ApprovalGiven")

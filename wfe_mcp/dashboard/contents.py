@@ -55,7 +55,7 @@ class Contents:
         if view is None or all(each.number != number for each in shown):
             return unknown()
         with self._engines.engine.store.read() as tx:
-            found = tx.attachment(view.request.run_id, number)
+            found = tx.attachments.get(view.request.run_id, number)
         if found is None:
             return unknown()
         if found.media_type == "text/plain":

@@ -86,8 +86,8 @@ class Engines:
     def of_request(self, request_id: str) -> Engine | None:
         """The engine of the project that ``request_id`` belongs to; None when there is no such request or folder."""
         with self.engine.store.read() as tx:
-            request = tx.request_by_id(request_id)
-            loaded = None if request is None else tx.load_run(request.run_id)
+            request = tx.approvals.get(request_id)
+            loaded = None if request is None else tx.runs.load(request.run_id)
         return None if loaded is None else self.by_id(loaded.record.project_id)
 
     def of_run(self, run: str) -> Engine | None:
@@ -101,7 +101,7 @@ class Engines:
             if project in self._engines:
                 return self._engines[project]
             with self.engine.store.read() as tx:
-                root = tx.project_roots([project]).get(project)
+                root = tx.projects.roots([project]).get(project)
             if root is None or not Path(root).is_dir():
                 return None
             found = create_beside(self.engine, project_at(Path(root)), self.engine.holder)
@@ -198,13 +198,13 @@ class Engines:
 
     def _newest(self) -> tuple[RunRecord, ...]:
         with self.engine.store.read() as tx:
-            return tx.list_runs(status=OPEN, limit=MOST_RUNS, archived=False).runs
+            return tx.runs.page(status=OPEN, limit=MOST_RUNS, archived=False).runs
 
     def _asked(self) -> list[tuple[RequestRecord, Engine]]:
         found = list[tuple["RequestRecord", Engine]]()
         with self.engine.store.read() as tx:
-            requests = tx.open_requests()
-            projects = tx.projects_of([each.run_id for each in requests])
+            requests = tx.approvals.open_requests()
+            projects = tx.runs.projects([each.run_id for each in requests])
         for request in requests:
             engine = self.by_id(projects[request.run_id])
             found += [(request, engine)] if engine is not None else []

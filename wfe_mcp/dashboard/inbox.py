@@ -81,7 +81,7 @@ def everything_waiting(engines: Engines, only: Engine | None = None) -> InboxVie
 def _stopped(engines: Engines, project: str) -> list[StoppedRun]:
     """The runs that continue only after a user acts, oldest change first."""
     with engines.engine.store.read() as tx:
-        records = tx.list_runs(project or None, status=_STOPPED, limit=_MOST, archived=False).runs
+        records = tx.runs.page(project or None, status=_STOPPED, limit=_MOST, archived=False).runs
     found: list[StoppedRun] = []
     for record in sorted(records, key=lambda each: each.updated_at):
         engine = engines.by_id(record.project_id)

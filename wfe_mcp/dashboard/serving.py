@@ -147,7 +147,7 @@ def served(engine: Engine, port: int | None = None, *, on_demand: bool = False) 
                 yield page
         finally:
             with contextlib.suppress(Refused), engine.store.tx() as tx:  # the database may be removed
-                tx.forget_process(record)
+                tx.processes.forget(record)
     finally:
         for each in sockets:
             each.close()
@@ -160,10 +160,10 @@ def _registered(engine: Engine, record: ProcessRecord, *, on_demand: bool) -> in
         others = [row for row in rows if row.port and serves_page(row.pid, row.port)]
         if others and on_demand:
             return others[-1].port
-        for row in tx.processes(record.host):
+        for row in tx.processes.on_host(record.host):
             if row.kind in {PAGE, ON_DEMAND} and row not in others:
-                tx.forget_process(row)
-        tx.register_process(record)
+                tx.processes.forget(row)
+        tx.processes.register(record)
     return None
 
 

@@ -60,7 +60,7 @@ class Completion:
                 raise
             # The run changed meanwhile (a closed attempt, a cancelled run): the result is obsolete.
             with self.store.tx() as tx:
-                tx.finish(job.id, job.fence, {"dropped": refused.code, "message": refused.message})
+                tx.jobs.finish(job.id, job.fence, {"dropped": refused.code, "message": refused.message})
             return False
 
     def failed(self, job: JobRecord, reason: str, after_s: float | None = None, *, for_good: bool = False) -> bool:
@@ -70,15 +70,15 @@ class Completion:
             return self._given_up(job, reason)
         wait_s = backoff_s(job.tries, self.base_s, self.cap_s, self.random) if after_s is None else after_s
         with self.store.tx() as tx:
-            return tx.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
+            return tx.jobs.fail(job.id, job.fence, reason, self.clock() + timedelta(seconds=wait_s))
 
     def handed_back(self, job: JobRecord, reason: str) -> bool:
         """Return the job to the queue for any worker; park it when a second execution could do harm."""
         if job.effect is Effect.NON_REPEATABLE:
             with self.store.tx() as tx:
-                return self._end_with_effect(tx, job, f"{IN_DOUBT}{reason}", tx.park)
+                return self._end_with_effect(tx, job, f"{IN_DOUBT}{reason}", tx.jobs.park)
         with self.store.tx() as tx:
-            return tx.fail(job.id, job.fence, reason, self.clock())
+            return tx.jobs.fail(job.id, job.fence, reason, self.clock())
 
     def cancelled(self, job: JobRecord) -> bool:
         """End the claim of a job whose cancellation was requested."""
@@ -88,7 +88,7 @@ class Completion:
     def _done(self, job: JobRecord, outcome: Outcome) -> bool:
         try:
             with self.store.tx() as tx:
-                row = tx.job(job.id)
+                row = tx.jobs.get(job.id)
                 if row is not None and row.cancel_requested:
                     self._cancelled(tx, job)
                     return False
@@ -98,18 +98,18 @@ class Completion:
         return True
 
     def _cancelled(self, tx: Tx, job: JobRecord) -> bool:
-        row = tx.job(job.id)
+        row = tx.jobs.get(job.id)
         if row is None or row.cancel_reason is None:  # its attempt is over: no consequence to write
-            return tx.cancel_done(job.id, job.fence)
+            return tx.jobs.cancel_done(job.id, job.fence)
         asked = replace(job, cancel_requested=True, cancel_reason=row.cancel_reason)
         return self._end_with_effect(
-            tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.cancel_done(job_id, fence)
+            tx, asked, row.cancel_reason, lambda job_id, fence, _: tx.jobs.cancel_done(job_id, fence)
         )
 
     def _given_up(self, job: JobRecord, reason: str) -> bool:
         with self.store.tx() as tx:
             return self._end_with_effect(
-                tx, job, reason, lambda job_id, fence, error: tx.fail(job_id, fence, error, None)
+                tx, job, reason, lambda job_id, fence, error: tx.jobs.fail(job_id, fence, error, None)
             )
 
     def _end_with_effect(self, tx: Tx, job: JobRecord, reason: str, end: Callable[[str, int, str], bool]) -> bool:
@@ -125,7 +125,7 @@ class Completion:
 
 
 def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
-    if not tx.finish(job.id, job.fence, outcome.result):
+    if not tx.jobs.finish(job.id, job.fence, outcome.result):
         raise _ClaimLost
     if outcome.apply is None:
         return
@@ -141,4 +141,4 @@ def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
 def _keep_calls(tx: Tx, job: JobRecord) -> None:
     """Link the job's model calls to its run, phase and attempt."""
     if job.run_id is not None:
-        tx.keep_calls(job.run_id, job.phase, job.attempt, job.id)
+        tx.seals.keep_calls(job.run_id, job.phase, job.attempt, job.id)

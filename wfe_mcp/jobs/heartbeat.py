@@ -105,10 +105,10 @@ class Heartbeat:
             stop.ask("overdue")
         if is_due and not stop.is_asked:
             with self._store.tx() as tx:
-                has_news |= not tx.heartbeat(job.id, job.fence, self._clock() + timedelta(seconds=self._lease_s))
+                has_news |= not tx.jobs.heartbeat(job.id, job.fence, self._clock() + timedelta(seconds=self._lease_s))
         if has_news:
             with self._store.read() as tx:
-                row = tx.job(job.id)
+                row = tx.jobs.get(job.id)
             if row is None or row.fence != job.fence or row.lease_owner != job.lease_owner:
                 stop.ask("lost")
             elif row.cancel_requested:

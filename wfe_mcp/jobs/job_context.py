@@ -122,7 +122,7 @@ class JobContext:
 
     def _note_child(self, pid: int, started_at: float) -> None:
         with self.store.tx() as tx:
-            is_ours = tx.set_child(self.job.id, self.job.fence, pid, started_at)
+            is_ours = tx.jobs.set_child(self.job.id, self.job.fence, pid, started_at)
         if not is_ours:
             raise ChildStopped("lost")
 

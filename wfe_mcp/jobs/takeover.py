@@ -37,7 +37,7 @@ def take_over(
     ``queues``: those whose jobs may end finally here; None is all.
     """
     with store.read() as tx:
-        held = tx.running_jobs()
+        held = tx.jobs.running()
     now = clock()
     orphans = [job for job in held if _is_dead(job.lease_owner) or _is_late(job, now)]
     ours = [job for job in orphans if queues is None or job.queue in queues or _is_repeated(job)]

@@ -169,14 +169,14 @@ class Worker:
         now = self._clock()
         with store.read() as tx:
             # Without the write lock: an idle server must not block writers.
-            if not tx.job_is_due(queues, now):
+            if not tx.jobs.is_due(queues, now):
                 return None
         limits = self._limits().claims
         with store.read() as tx:
-            if not tx.job_is_due(queues, now, limits):
+            if not tx.jobs.is_due(queues, now, limits):
                 return None
         with store.tx() as tx:
-            return tx.claim(self._owner, queues, self._lease_s, now, limits)
+            return tx.jobs.claim(self._owner, queues, self._lease_s, now, limits)
 
     def _work(self, job: JobRecord) -> None:
         store, endings, heart = self._parts()

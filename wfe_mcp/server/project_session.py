@@ -176,7 +176,7 @@ class ProjectSession:
             engine.project_id,
         )
         with engine.store.tx() as tx:
-            tx.register_process(record)
+            tx.processes.register(record)
         self._process = record
         remove_left_copies(engine.store.path)
         start_anchoring(engine, catch_up=True)  # including what the last process left undone
@@ -191,7 +191,7 @@ class ProjectSession:
             worker.stop()
         if process is not None:
             with engine.store.tx() as tx:
-                tx.forget_process(process)
+                tx.processes.forget(process)
         engine.close()
 
 

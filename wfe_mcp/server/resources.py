@@ -126,7 +126,7 @@ def _names(
     match argument:
         case "run":
             with engine.store.read() as tx:
-                return [run.id for run in tx.list_runs(engine.project_id, limit=MANY).runs]
+                return [run.id for run in tx.runs.page(engine.project_id, limit=MANY).runs]
         case "phase" if given.get("run"):
             found = views.envelopes.overview_of(engine, given["run"])
             return [attempt.phase for attempt in found.loaded.state.open_attempts]
@@ -144,7 +144,7 @@ def _open_runs(engine: Engine) -> list[Resource]:
     from wfe_mcp.store.runs.run_list import OPEN_RUNS
 
     with engine.store.read() as tx:
-        found = tx.list_runs(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
+        found = tx.runs.page(engine.project_id, status=OPEN_RUNS, limit=LISTED, archived=False).runs
     return [
         Resource(
             uri=f"wfe://runs/{run.id}",
@@ -166,7 +166,7 @@ def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
     if "content" in found:
         return found["content"]
     with engine.store.read() as tx:
-        record = tx.revision(engine.load(tx, run).record.id, found["phase"], found["revision"])
+        record = tx.artifacts.revision(engine.load(tx, run).record.id, found["phase"], found["revision"])
     assert record is not None  # it was listed just before, and revisions are never removed
     return json.loads(record.content)
 

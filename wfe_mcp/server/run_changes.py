@@ -107,13 +107,13 @@ class RunChanges:
             version = engine.store.others_version()  # before the runs: what is committed between is read once more
             if own is None or version != self._version:
                 with engine.store.read() as tx:
-                    found = tx.open_tails(engine.project_id)
+                    found = tx.runs.open_tails(engine.project_id)
                 self._version, self._next_whole = version, time.monotonic() + LOOK_S
                 return found, None
         if not own:
             return {}, set()
         with engine.store.read() as tx:
-            return tx.open_tails(engine.project_id, own), own
+            return tx.runs.open_tails(engine.project_id, own), own
 
     async def _notify(self, moved: set[str], *, is_list: bool) -> None:
         if self._session is not None:

@@ -22,59 +22,76 @@ from sqlalchemy import Connection, text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
+from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.jobs.jobs import JobRepository
 from wfe_mcp.store.jobs.model_calls import ModelCallRepository
+from wfe_mcp.store.jobs.queues import QueueRepository
+from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
 from wfe_mcp.store.maintenance.bundles import BundleRepository
 from wfe_mcp.store.maintenance.retention import RetentionRepository
-from wfe_mcp.store.maintenance.verify import VerifyRepository
+from wfe_mcp.store.maintenance.verify import VerificationRepository
 from wfe_mcp.store.processes import ProcessRepository
+from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
 from wfe_mcp.store.records.runs import Health
-from wfe_mcp.store.repository import Caches
+from wfe_mcp.store.repository import Caches, Part, Repository, Shared
 from wfe_mcp.store.runs.activity import ActivityRepository
 from wfe_mcp.store.runs.approvals import ApprovalRepository
 from wfe_mcp.store.runs.artifacts import ArtifactRepository
 from wfe_mcp.store.runs.attachments import AttachmentRepository
+from wfe_mcp.store.runs.events import EventRepository
 from wfe_mcp.store.runs.evidence import EvidenceRepository
 from wfe_mcp.store.runs.opinions import OpinionRepository
-from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.runs.runs import RunRepository
 from wfe_mcp.store.runs.steps import StepRepository
 from wfe_mcp.store.runs.timeline import TimelineRepository
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
 from wfe_mcp.store.search.find import SearchRepository
-from wfe_mcp.store.settings import SettingRepository
+from wfe_mcp.store.search.index import SearchNoteRepository
+from wfe_mcp.store.search.upkeep import SearchIndexRepository
+from wfe_mcp.store.settings import SecretRepository, SettingsLogRepository, TrustRepository
 from wfe_mcp.store.templates import TemplateRepository
 
 _DATA_VERSION = text("PRAGMA data_version")
 
 
-class Tx(
-    TemplateRepository,
-    TimelineRepository,
-    ActivityRepository,
-    RunRepository,
-    RunListRepository,
-    VerifyRepository,
-    ArtifactRepository,
-    AttachmentRepository,
-    EvidenceRepository,
-    ApprovalRepository,
-    RetentionRepository,
-    SettingRepository,
-    ProcessRepository,
-    OpinionRepository,
-    StepRepository,
-    JobRepository,
-    ModelCallRepository,
-    BundleRepository,
-    SearchRepository,
-):
-    """Everything a transaction can do, one base class per noun."""
+class Tx(Repository):
+    """A transaction: one repository for each noun."""
 
-    def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
-    ) -> None:
-        super().__init__(connection, clock, new_id, caches)
+    projects = Part(ProjectRepository)
+    documents = Part(DocumentRepository)
+    templates = Part(TemplateRepository)
+
+    runs = Part(RunRepository)
+    events = Part(EventRepository)
+    activity = Part(ActivityRepository)
+    timelines = Part(TimelineRepository)
+    artifacts = Part(ArtifactRepository)
+    attachments = Part(AttachmentRepository)
+    evidence = Part(EvidenceRepository)
+    approvals = Part(ApprovalRepository)
+    opinions = Part(OpinionRepository)
+    steps = Part(StepRepository)
+
+    jobs = Part(JobRepository)
+    queues = Part(QueueRepository)
+    model_calls = Part(ModelCallRepository)
+    tool_calls = Part(ToolCallRepository)
+
+    secrets = Part(SecretRepository)
+    trust = Part(TrustRepository)
+    settings_log = Part(SettingsLogRepository)
+    processes = Part(ProcessRepository)
+
+    seals = Part(SealRepository)
+    verification = Part(VerificationRepository)
+    bundles = Part(BundleRepository)
+    retention = Part(RetentionRepository)
+    search = Part(SearchRepository)
+    search_index = Part(SearchIndexRepository)
+    search_notes = Part(SearchNoteRepository)
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
         self.afterwards: list[Callable[[], object]] = []
 
     def after_commit(self, action: Callable[[], object]) -> None:
@@ -153,11 +170,11 @@ class Store:
                 with writer.begin():
                     made = self._of(writer)
                     yield made
-                    made.sign_settings()
-                    made.index_noted()
+                    made.settings_log.sign()
+                    made.search_notes.write()
             finally:
                 self._end_what_is_open(writer)
-        for action in (*made.afterwards, *(self.settings_listeners if made.settings_changed else ())):
+        for action in (*made.afterwards, *(self.settings_listeners if made.settings_log.has_changed else ())):
             action()
 
     @staticmethod
@@ -228,4 +245,4 @@ class Store:
             self._writing.release()
 
     def _of(self, connection: Connection) -> Tx:
-        return Tx(connection, self._clock, self._new_id, self._caches)
+        return Tx(Shared(connection, self._clock, self._new_id, self._caches))

@@ -19,7 +19,7 @@ SELECT (SELECT version_num FROM alembic_version) = :head
         WHERE project.key = :key AND run.status IN ('pending', 'running', 'waiting', 'paused')
           AND run.archived_at IS NULL AND run.origin_sha256 IS NULL)
 """
-"""The same as ``RunListRepository.open_run_ids`` and ``ProcessRepository.processes``; a test compares them."""
+"""The same as ``runs.open_ids`` and ``processes.on_host``; a test compares them."""
 
 
 def nothing_is_open(url: str, project_key: str) -> bool:

@@ -24,18 +24,18 @@ _FORGET = delete(PROCESS).where(
 class ProcessRepository(Repository):
     """Registered processes. Does not check whether they are still alive."""
 
-    def register_process(self, process: ProcessRecord) -> None:
+    def register(self, process: ProcessRecord) -> None:
         """Register a process that has started. Idempotent."""
         self._run(_NEW, row_from(process, PROCESS))
 
-    def processes(self, host: str) -> list[ProcessRecord]:
+    def on_host(self, host: str) -> list[ProcessRecord]:
         """The registered processes of a host, oldest first."""
         return self._all(ProcessRecord, _ON_HOST, {"host": host})
 
-    def forget_process(self, process: ProcessRecord) -> None:
+    def forget(self, process: ProcessRecord) -> None:
         """Remove a process that has ended."""
         self._run(_FORGET, {"host": process.host, "pid": process.pid, "started_at": process.started_at})
 
-    def forget_all_processes(self) -> None:
+    def forget_all(self) -> None:
         """Remove all processes: this database is a copy that no process uses."""
         self._run(_FORGET_ALL)

@@ -21,9 +21,9 @@ _NEW_DOCUMENT = insert_new(DOCUMENT)
 
 
 class ProjectRepository(Repository):
-    """Projects and documents."""
+    """Projects."""
 
-    def project_id(self, key: str, root: str) -> str:
+    def id_of(self, key: str, root: str) -> str:
         """The id of the project ``key``, created when it is new."""
         found = self._connection.execute(_PROJECT, {"key": key}).scalar()
         if found is not None:
@@ -32,35 +32,41 @@ class ProjectRepository(Repository):
         self._run(_NEW_PROJECT, {"id": made, "key": key, "root": root, "created_at": self._clock()})
         return made
 
-    def find_project(self, key: str) -> str | None:
+    def find(self, key: str) -> str | None:
         """The id of the project ``key``, if it is known; writes nothing."""
         found = self._connection.execute(_PROJECT, {"key": key}).scalar()
         return None if found is None else str(found)
 
-    def projects(self) -> list[ProjectRecord]:
+    def all(self) -> list[ProjectRecord]:
         """Every project, oldest first."""
         return self._all(ProjectRecord, _PROJECTS)
 
-    def project_roots(self, ids: Sequence[str]) -> dict[str, str]:
+    def roots(self, ids: Sequence[str]) -> dict[str, str]:
         """The folders of these projects by id, where each was first seen; unknown ids are left out."""
         rows = self._connection.execute(_ROOTS, {"ids": list(ids)}) if ids else ()
         return {str(row.id): str(row.root) for row in rows}
 
-    def keep_document(self, value: object) -> str:
+
+class DocumentRepository(Repository):
+    """JSON values by the sha256 of their canonical text."""
+
+    def keep(self, value: object) -> str:
         """Store a JSON value; its sha256. Idempotent."""
-        return self._keep_texts(canonical_json(value))[0]
+        return self.keep_texts(canonical_json(value))[0]
 
-    def document(self, sha256: str) -> Any:
+    def load(self, sha256: str) -> Any:
         """The JSON value that ``sha256`` names. It is shared: do not change it. KeyError when it was never stored."""
-        return self._caches.documents.get(sha256, lambda: json.loads(self._document_text(sha256)))
+        return self._caches.documents.get(sha256, lambda: json.loads(self.text(sha256)))
 
-    def _document_text(self, sha256: str) -> str:
+    def text(self, sha256: str) -> str:
+        """The canonical text that ``sha256`` names. KeyError when it was never stored."""
         text = self._connection.execute(_DOCUMENT, {"sha256": sha256}).scalar()
         if text is None:
             raise KeyError(sha256)
         return str(text)
 
-    def _keep_texts(self, *texts: str) -> list[str]:
+    def keep_texts(self, *texts: str) -> list[str]:
+        """Store canonical texts; their sha256. Idempotent."""
         now = self._clock()
         named = [(sha256_hex(text), text) for text in texts]
         self._run(_NEW_DOCUMENT, [{"sha256": name, "created_at": now, "content": text} for name, text in named])

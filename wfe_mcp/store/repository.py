@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exists
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 R = TypeVar("R")
 D = TypeVar("D", bound="DataclassInstance")
+P = TypeVar("P")
 
 
 OURS = RUN.c.origin_sha256.is_(None)
@@ -83,16 +84,56 @@ class Caches:
     library: Library = field(default_factory=Library)
 
 
-class Repository:
-    """The base of the groups that make up a transaction."""
+class Shared:
+    """What the repositories of one transaction share, and the repositories themselves, one of each class."""
+
+    __slots__ = ("_repositories", "caches", "clock", "connection", "new_id")
 
     def __init__(
         self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
     ) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._new_id = new_id
-        self._caches = caches
+        self.connection = connection
+        self.clock = clock
+        self.new_id = new_id
+        self.caches = caches
+        self._repositories: dict[type, Any] = {}
+
+    def repository(self, of: Callable[["Shared"], P]) -> P:
+        """The transaction's repository of the class ``of``, created when it is first used."""
+        kind = cast("type", of)
+        found = self._repositories.get(kind)
+        if found is None:
+            found = self._repositories[kind] = of(self)
+        return found
+
+
+class Part(Generic[P]):
+    """A repository as an attribute of another one, or of the transaction.
+
+    It is created on first access: a transaction is on every path, and most use two or three of thirty repositories.
+    """
+
+    def __init__(self, of: Callable[[Shared], P]) -> None:
+        self._of = of
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: "Repository", owner: type) -> P:
+        # Python reads the attribute of the instance before this descriptor: the second access costs nothing.
+        made = instance.__dict__[self._name] = instance.shared.repository(self._of)
+        return made
+
+
+class Repository:
+    """The base of the repositories: what they share, and how they read and write rows."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self._connection = shared.connection
+        self._clock = shared.clock
+        self._new_id = shared.new_id
+        self._caches = shared.caches
 
     def _all(self, record: Callable[..., R], statement: Executable, values: Mapping[str, Any] | None = None) -> list[R]:
         return [record(*row) for row in self._connection.execute(statement, values)]

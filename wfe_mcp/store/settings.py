@@ -1,7 +1,7 @@
 """Secrets, trust, and the log of their changes.
 
 Every change of a secret or of trust is a row of an append-only, hash-chained log, with the value only as sha256. A PIN
-written directly into the database has no such row, and ``verify_settings`` reports it.
+written directly into the database has no such row, and ``settings_log.problems`` reports it.
 """
 
 import json
@@ -15,7 +15,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By, Person
 from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
-from wfe_mcp.store.repository import Repository, columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import SECRET, SETTING_EVENT, TRUST
 
 SIGNED = "DecisionSigned"
@@ -63,96 +63,43 @@ _WITHDRAW = delete(TRUST).where(
 _WITHDRAW_ONE = _WITHDRAW.where(TRUST.c.sha256 == bindparam("sha256_"))
 
 
-class SettingRepository(Repository):
-    """Secrets, trust and their log. ``settings_changed``: this transaction has added to it.
+class SettingsLogRepository(Repository):
+    """The log of changes. ``has_changed``: this transaction has added to it.
 
-    ``settings_seen``: sha256 of what the person saw before the changes of this transaction; empty: nothing is shown first.
+    ``seen``: sha256 of what the person saw before the changes of this transaction; empty: nothing is shown first.
     """
 
-    settings_changed = False
-    settings_seen = ""
+    has_changed = False
+    seen = ""
     _to_sign: tuple[Person, int, str, list[dict[str, object]]] | None = None
 
-    def get_secret(self, name: str) -> str | None:
-        """The value of a secret."""
-        found = self._connection.execute(_SECRET, {"name_": name}).scalar()
-        return None if found is None else str(found)
+    def note(self, type_: str, name: str, by: By, at: datetime, value: str | None = None) -> None:
+        """Log a change. ``value``: a secret, of which the log gets the sha256; of trust, the sha256 that is trusted.
 
-    def secrets_named(self, prefix: str) -> dict[str, str]:
-        """The secrets whose names begin with ``prefix``."""
-        rows = self._connection.execute(_SECRETS_NAMED, {"from_": prefix, "to_": f"{prefix}\uffff"})
-        return {str(row.name): str(row.value) for row in rows}
-
-    def set_secret(self, name: str, value: str | None, by: By, at: datetime) -> None:
-        """Set or remove (None) a secret, and log the change."""
-        if value is None:
-            self._run(_FORGET_SECRET, {"name_": name})
-        elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
-            self._run(_NEW_SECRET, {"name": name, "value": value, "updated_at": at})
-        self._log("SecretSet" if value is not None else "SecretForgotten", name, value, by, at)
-
-    def note_setting(self, type_: str, name: str, by: By, at: datetime) -> None:
-        """Log a change of a setting stored elsewhere, such as a key in the system's keyring."""
-        self._log(type_, name, None, by, at)
-
-    def trust(
-        self,
-        project_id: str,
-        path_key: str,
-        sha256: str,
-        by: By,
-        at: datetime,
-        *,
-        still: Collection[str] = (),
-        everywhere: bool = False,
-    ) -> None:
-        """A person trusts the bytes ``sha256`` of ``path_key`` in this project, in place of other bytes of it.
-
-        ``still``: earlier bytes that stay trusted. ``everywhere``: the file holds in all projects, so in each of them
-        trust in its other bytes ends.
+        None where the setting is stored elsewhere, such as a key in the system's keyring.
         """
-        for one in self._all(TrustRecord, _TRUST_IN_KEY, {"path_key_": path_key}):
-            if one.sha256 not in {sha256, *still} and (everywhere or one.project_id == project_id):
-                key = {"project_id_": one.project_id, "path_key_": path_key, "sha256_": one.sha256}
-                self._run(_WITHDRAW_ONE, key)
-                self._log("TrustWithdrawn", _trust_name(one.project_id, path_key), one.sha256, by, at)
-        if not self.is_trusted(project_id, path_key, sha256):
-            record = TrustRecord(project_id, path_key, sha256, at, by.actor, by.channel, by.assurance)
-            self._run(_NEW_TRUST, row_from(record, TRUST))
-            self._log("TrustGiven", _trust_name(project_id, path_key), sha256, by, at)
+        hidden = value if type_.startswith("Trust") else _sha256(value)
+        if self._to_sign is not None and by is not self._to_sign[0]:
+            self.sign()
+        if isinstance(by, Person):
+            self._to_sign = self._to_sign or (by, *self.tail(), [])
+            self._to_sign[3].append({"do": type_, "name": name, "sha256": hidden})
+        self._add_setting(type_, name, hidden, by, at)
 
-    def withdraw_trust(self, project_id: str, path_key: str, by: By, at: datetime) -> None:
-        """Withdraw all trust in ``path_key``."""
-        if self._run(_WITHDRAW, {"project_id_": project_id, "path_key_": path_key}):
-            self._log("TrustWithdrawn", _trust_name(project_id, path_key), None, by, at)
-
-    def is_trusted(self, project_id: str, path_key: str, sha256: str) -> bool:
-        """True when a person trusts exactly these bytes."""
-        key = {"project_id_": project_id, "path_key_": path_key, "sha256_": sha256}
-        return self._connection.execute(_TRUST_OF, key).first() is not None
-
-    def is_trusted_anywhere(self, path_key: str, sha256: str) -> bool:
-        """True when a person trusts exactly these bytes in a project; for files that hold in all projects."""
-        return self._connection.execute(_TRUST_IN_ANY, {"path_key_": path_key, "sha256_": sha256}).first() is not None
-
-    def trusted(self, project_id: str) -> list[TrustRecord]:
-        """All trust records of a project."""
-        return self._all(TrustRecord, _TRUSTED, {"project_id_": project_id})
-
-    def setting_events(self) -> list[SettingEvent]:
+    def events(self) -> list[SettingEvent]:
         """Every change, oldest first."""
         return self._all(SettingEvent, _EVENTS)
 
-    def sign_settings(self) -> None:
+    def sign(self) -> None:
         """Sign what a person changed in this transaction; called before its commit."""
         if self._to_sign is not None:
             by, seq, hash_, changes = self._to_sign
             self._to_sign = None
-            facts = {"kind": "settings", "decision": changes, "shown": self.settings_seen}
-            signed = by.sign(position(facts, seq, hash_, *self.settings_tail()))
+            facts = {"kind": "settings", "decision": changes, "shown": self.seen}
+            signed = by.sign(position(facts, seq, hash_, *self.tail()))
             self._add_setting(SIGNED, canonical_json(asdict(signed)), None, by, self._clock())
 
-    def settings_tail(self) -> tuple[int, str]:
+    def tail(self) -> tuple[int, str]:
         """The number and the hash of the last change; (0, GENESIS) before the first."""
         last = self._connection.execute(_LAST).first()
         return (int(last.seq), str(last.hash)) if last else (0, GENESIS)
@@ -161,7 +108,7 @@ class SettingRepository(Repository):
         """The time of the first change of this type for ``name``."""
         return self._connection.execute(_NOTED, {"type_": type_, "name_": name}).scalar()
 
-    def verify_settings(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
+    def problems(self, anchors: Sequence[Anchored] = ()) -> list[Problem]:
         """Every difference between secrets or trust and their log; empty when they are intact."""
         problems: list[Problem] = []
         recorded: dict[str, str | None] = {}
@@ -169,7 +116,7 @@ class SettingRepository(Repository):
         times: dict[str, datetime] = {}
         trusted: dict[str, set[str]] = {}
         before = SettingEvent(0, "", "", None, self._clock(), "", *_NO_CALLER, "", GENESIS)
-        for event in self.setting_events():
+        for event in self.events():
             if event.seq != before.seq + 1 or event.prev_hash != before.hash or event.hash != _hash(event):
                 message = f"event {event.seq} was changed, moved or taken out"
                 problems.append(Problem("setting event", message, event.seq, "setting_event_edited", event.at))
@@ -212,20 +159,85 @@ class SettingRepository(Repository):
             Problem(f"trust in '{record.path_key}'", message, None, "trust_forged", record.at) for record in unrecorded
         ]
 
-    def _log(self, type_: str, name: str, value: str | None, by: By, at: datetime) -> None:
-        hidden = value if type_.startswith("Trust") else _sha256(value)
-        if self._to_sign is not None and by is not self._to_sign[0]:
-            self.sign_settings()
-        if isinstance(by, Person):
-            self._to_sign = self._to_sign or (by, *self.settings_tail(), [])
-            self._to_sign[3].append({"do": type_, "name": name, "sha256": hidden})
-        self._add_setting(type_, name, hidden, by, at)
-
     def _add_setting(self, type_: str, name: str, hidden: str | None, by: By, at: datetime) -> None:
-        last, prev_hash = self.settings_tail()
-        self.settings_changed, seq = True, last + 1
+        last, prev_hash = self.tail()
+        self.has_changed, seq = True, last + 1
         event = SettingEvent(seq, type_, name, hidden, at, by.actor, by.channel, by.assurance, prev_hash, "")
         self._run(_NEW_EVENT, {**row_from(event, SETTING_EVENT), "hash": _hash(event)})
+
+
+class SecretRepository(Repository):
+    """Secrets. Every change is logged."""
+
+    _log = Part(SettingsLogRepository)
+
+    def get(self, name: str) -> str | None:
+        """The value of a secret."""
+        found = self._connection.execute(_SECRET, {"name_": name}).scalar()
+        return None if found is None else str(found)
+
+    def named(self, prefix: str) -> dict[str, str]:
+        """The secrets whose names begin with ``prefix``."""
+        rows = self._connection.execute(_SECRETS_NAMED, {"from_": prefix, "to_": f"{prefix}\uffff"})
+        return {str(row.name): str(row.value) for row in rows}
+
+    def set(self, name: str, value: str | None, by: By, at: datetime) -> None:
+        """Set or remove (None) a secret, and log the change."""
+        if value is None:
+            self._run(_FORGET_SECRET, {"name_": name})
+        elif not self._run(_CHANGE_SECRET, {"name_": name, "value_": value, "at_": at}):
+            self._run(_NEW_SECRET, {"name": name, "value": value, "updated_at": at})
+        self._log.note("SecretSet" if value is not None else "SecretForgotten", name, by, at, value)
+
+
+class TrustRepository(Repository):
+    """Trust of people in files, by the sha256 of their bytes. Every change is logged."""
+
+    _log = Part(SettingsLogRepository)
+
+    def give(
+        self,
+        project_id: str,
+        path_key: str,
+        sha256: str,
+        by: By,
+        at: datetime,
+        *,
+        still: Collection[str] = (),
+        everywhere: bool = False,
+    ) -> None:
+        """A person trusts the bytes ``sha256`` of ``path_key`` in this project, in place of other bytes of it.
+
+        ``still``: earlier bytes that stay trusted. ``everywhere``: the file holds in all projects, so in each of them
+        trust in its other bytes ends.
+        """
+        for one in self._all(TrustRecord, _TRUST_IN_KEY, {"path_key_": path_key}):
+            if one.sha256 not in {sha256, *still} and (everywhere or one.project_id == project_id):
+                key = {"project_id_": one.project_id, "path_key_": path_key, "sha256_": one.sha256}
+                self._run(_WITHDRAW_ONE, key)
+                self._log.note("TrustWithdrawn", _trust_name(one.project_id, path_key), by, at, one.sha256)
+        if not self.is_given(project_id, path_key, sha256):
+            record = TrustRecord(project_id, path_key, sha256, at, by.actor, by.channel, by.assurance)
+            self._run(_NEW_TRUST, row_from(record, TRUST))
+            self._log.note("TrustGiven", _trust_name(project_id, path_key), by, at, sha256)
+
+    def withdraw(self, project_id: str, path_key: str, by: By, at: datetime) -> None:
+        """Withdraw all trust in ``path_key``."""
+        if self._run(_WITHDRAW, {"project_id_": project_id, "path_key_": path_key}):
+            self._log.note("TrustWithdrawn", _trust_name(project_id, path_key), by, at)
+
+    def is_given(self, project_id: str, path_key: str, sha256: str) -> bool:
+        """True when a person trusts exactly these bytes."""
+        key = {"project_id_": project_id, "path_key_": path_key, "sha256_": sha256}
+        return self._connection.execute(_TRUST_OF, key).first() is not None
+
+    def is_given_anywhere(self, path_key: str, sha256: str) -> bool:
+        """True when a person trusts exactly these bytes in a project; for files that hold in all projects."""
+        return self._connection.execute(_TRUST_IN_ANY, {"path_key_": path_key, "sha256_": sha256}).first() is not None
+
+    def of_project(self, project_id: str) -> list[TrustRecord]:
+        """All trust records of a project."""
+        return self._all(TrustRecord, _TRUSTED, {"project_id_": project_id})
 
 
 _NO_CALLER = (By().channel, By().assurance)

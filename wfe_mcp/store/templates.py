@@ -11,9 +11,9 @@ from sqlalchemy import bindparam, delete, desc, insert, select
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
-from wfe_mcp.store.projects import ProjectRepository
+from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
-from wfe_mcp.store.repository import columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.sqlite import insert_new
 
@@ -42,10 +42,12 @@ _NO_DEFAULT = delete(TEMPLATE_MARK).where(
 )
 
 
-class TemplateRepository(ProjectRepository):
+class TemplateRepository(Repository):
     """Template versions, and the marks of templates."""
 
-    def save_template(self, new: NewTemplate) -> TemplateRecord:
+    _documents = Part(DocumentRepository)
+
+    def save(self, new: NewTemplate) -> TemplateRecord:
         """Store a version; storing the same content again changes nothing. Refuses ``conflict`` for other content."""
         key = {"project_id": new.project_id, "name": new.name, "version": new.version}
         found = self._first(TemplateRecord, _SAME_VERSION, key)
@@ -60,43 +62,43 @@ class TemplateRepository(ProjectRepository):
             )
         return found
 
-    def template(self, project_id: str, name: str, version: str | None = None) -> TemplateRecord | None:
+    def get(self, project_id: str, name: str, version: str | None = None) -> TemplateRecord | None:
         """The version of ``name`` stored last, or the one named ``version``."""
-        found = self.template_versions(project_id, name)
+        found = self.versions(project_id, name)
         return next((record for record in found if version in {None, record.version}), None)
 
-    def template_versions(self, project_id: str, name: str) -> list[TemplateRecord]:
+    def versions(self, project_id: str, name: str) -> list[TemplateRecord]:
         """The stored versions of ``name``, newest first."""
         return self._all(TemplateRecord, _BY_NAME, {"project_id": project_id, "name": name})
 
-    def templates(self, project_id: str) -> list[TemplateRecord]:
+    def of_project(self, project_id: str) -> list[TemplateRecord]:
         """All versions of a project by name, newest first."""
         return self._all(TemplateRecord, _IN_PROJECT, {"project_id": project_id})
 
-    def template_marks(self, project_id: str) -> dict[str, frozenset[TemplateMark]]:
+    def marks(self, project_id: str) -> dict[str, frozenset[TemplateMark]]:
         """The marks of a project's templates, by name."""
         found: dict[str, frozenset[TemplateMark]] = {}
         for name, mark in self._connection.execute(_MARKS, {"project_id": project_id}):
             found[name] = found.get(name, frozenset()) | {TemplateMark(mark)}
         return found
 
-    def mark_template(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
+    def mark(self, project_id: str, name: str, mark: TemplateMark, by: By) -> None:
         """Mark the template ``name``. Only one is the default."""
         if mark is TemplateMark.DEFAULT:
             self._run(_NO_DEFAULT, {"of_project": project_id})
         row = {"project_id": project_id, "name": name, "mark": mark.value, "at": self._clock(), "actor": by.actor}
         self._run(_NEW_MARK, row)
 
-    def unmark_template(self, project_id: str, name: str, marks: Iterable[TemplateMark]) -> None:
+    def unmark(self, project_id: str, name: str, marks: Iterable[TemplateMark]) -> None:
         """Remove marks from the template ``name``."""
         for mark in marks:
             self._run(_NO_MARK, {"of_project": project_id, "of_name": name, "of_mark": mark.value})
 
     def _add(self, new: NewTemplate, key: dict[str, str]) -> TemplateRecord:
-        self._keep_texts(canonical_json(new.definition))
+        self._documents.keep_texts(canonical_json(new.definition))
         values = {
             **row_from(new, TEMPLATE),
-            "parent_sha256": None if new.parent is None else self.keep_document(new.parent),
+            "parent_sha256": None if new.parent is None else self._documents.keep(new.parent),
             "requires": dict(new.requires),
             "created_at": self._clock(),
         }

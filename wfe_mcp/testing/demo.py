@@ -186,7 +186,7 @@ class _Play:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             with self.project.engine.store.read() as tx:
-                jobs = [job for job in tx.running_jobs() if job.run_id == self.run and job.child_pid is not None]
+                jobs = [job for job in tx.jobs.running() if job.run_id == self.run and job.child_pid is not None]
             if jobs:
                 return jobs[0].child_pid
             if self._fix().status is AttemptStatus.AWAITING:
@@ -266,7 +266,7 @@ class _Play:
         """The log, the files, the verification, and what to try next."""
         self.stage.act("What is left: an append-only log, each row chained to the one before")
         with self.project.engine.store.read() as tx:
-            events = tx.events(self.run)
+            events = tx.events.of_run(self.run)
         problems = self.project.problems(self.run)
         for event in events:
             self.stage.lines(_log_line(event))

@@ -148,7 +148,7 @@ class Playground:
         """Every difference between the run, or the settings, and its log; empty when all is intact. Also after ``close``."""
         try:
             with self.engine.store.read() as tx:
-                return [*tx.verify_run(RunId(run)), *tx.verify_settings()]
+                return [*tx.verification.problems(RunId(run)), *tx.settings_log.problems()]
         finally:
             if self._is_closed:  # the engine has opened the database again
                 self.engine.close()

@@ -32,7 +32,7 @@ def make_database(path: Path) -> str:
     store = Store.open(url, clock=utc_now)
     try:
         with store.tx() as tx:
-            tx.set_secret(_MARK, "made to be thrown away", _demo(Assurance.AGENT), utc_now())
+            tx.secrets.set(_MARK, "made to be thrown away", _demo(Assurance.AGENT), utc_now())
     finally:
         store.close()
     return url
@@ -41,7 +41,7 @@ def make_database(path: Path) -> str:
 def stand_in(engine: Engine) -> By:
     """An actor that may decide like a person. Refuses ``needs_human`` outside a database from ``make_database``."""
     with engine.store.read() as tx:
-        first = next(iter(tx.setting_events()), None)
+        first = next(iter(tx.settings_log.events()), None)
     # A mark that is not the very first setting was added later, to fake an approval.
     if first is None or first.name != _MARK:
         raise Refused(

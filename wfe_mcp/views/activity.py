@@ -152,9 +152,9 @@ def project_view(engine: Engine) -> ProjectView:
     """A project as it is configured now; what is not trusted does not count."""
     settings = engine.settings().settings
     with engine.store.read() as tx:
-        record = next(each for each in tx.projects() if each.id == engine.project_id)
-        page = tx.list_runs(record.id, status=_OPEN, limit=_SHOWN, archived=False)
-        weaker = tx.weakened_gates(run.id for run in page.runs)
+        record = next(each for each in tx.projects.all() if each.id == engine.project_id)
+        page = tx.runs.page(record.id, status=_OPEN, limit=_SHOWN, archived=False)
+        weaker = tx.runs.weakened_gates(run.id for run in page.runs)
     return ProjectView(
         project=project_row(record),
         default_template=catalogue.default_template(engine),

@@ -98,7 +98,7 @@ def _other(
 
 
 def _heads(tx: Tx, run: RunId, path: PhasePath) -> list[RevisionHead]:
-    heads = tx.revisions(run, path)
+    heads = tx.artifacts.revisions(run, path)
     if not heads:
         raise Refused(
             "unknown_artifact", f"Phase {path!r} has no artifact yet.", "It is there once the phase has submitted one."
@@ -121,7 +121,7 @@ def _newest(heads: list[RevisionHead], what: str, number: int) -> RevisionHead:
 
 
 def _read(tx: Tx, head: RevisionHead) -> RevisionRecord:
-    record = tx.revision(head.run_id, head.phase, head.revision)
+    record = tx.artifacts.revision(head.run_id, head.phase, head.revision)
     assert record is not None, "revisions are never deleted"
     return record
 

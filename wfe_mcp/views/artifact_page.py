@@ -46,7 +46,7 @@ def artifact_page(engine: Engine, found: Overview, phase: str, revision: int | N
     path = phase_of(found, phase, "")
     with engine.store.read() as tx:
         record = revision_of(tx, found.loaded.record.id, path, revision)
-        heads = tuple(map(head_view, tx.revisions(record.run_id, path)))
+        heads = tuple(map(head_view, tx.artifacts.revisions(record.run_id, path)))
         drafts = tuple(draft_lines(tx, found, path))
     schema, value = found.plan.schema(path), json.loads(record.content)
     file = to_file(schema, value)

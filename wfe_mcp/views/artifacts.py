@@ -147,7 +147,7 @@ def read(
     run = found.loaded.record.id
     with engine.store.read() as tx:
         if not phase and not artifact:
-            heads = tx.last_revisions(run, _LISTED)
+            heads = tx.artifacts.last_revisions(run, _LISTED)
             drafts = [line for path in found.loaded.state.attempts for line in draft_lines(tx, found, path)]
             attached = attachment_lines(tx, run)
             left = max(0, found.loaded.record.artifact_count - len(heads))

@@ -49,15 +49,15 @@ class AttachmentView:
 
 def attachment_lines(tx: Tx, run: RunId, phase: str = "") -> list[AttachmentLine]:
     """One line per file attached to the run, or to ``phase``; oldest first."""
-    return [attachment_line(each) for each in tx.attachments(run) if phase in {"", each.phase}]
+    return [attachment_line(each) for each in tx.attachments.of_run(run) if phase in {"", each.phase}]
 
 
 def attachment_of(tx: Tx, run: RunId, name: str) -> AttachmentRecord:
     """The attachment called ``name``. Refuses ``unknown_artifact``."""
     number = name.removeprefix(ATTACHMENT)
-    found = tx.attachment(run, int(number)) if number.isdecimal() and len(number) < 7 else None
+    found = tx.attachments.get(run, int(number)) if number.isdecimal() and len(number) < 7 else None
     if found is None:
-        listed = ", ".join(f"{ATTACHMENT}{each.number} ({each.name})" for each in tx.attachments(run))
+        listed = ", ".join(f"{ATTACHMENT}{each.number} ({each.name})" for each in tx.attachments.of_run(run))
         raise Refused("unknown_artifact", f"The run has no {name!r}.", f"Attached files: {listed[:500] or 'none'}.")
     return found
 

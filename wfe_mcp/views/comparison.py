@@ -99,7 +99,7 @@ def comparison(engine: Engine, one: Overview, two: Overview) -> ComparisonView:
 
 
 def _of(tx: Tx, found: Overview, name: str) -> Json:
-    return tx.document(getattr(found.loaded.record, f"{name}_sha256"))
+    return tx.documents.load(getattr(found.loaded.record, f"{name}_sha256"))
 
 
 def _phase(path: PhasePath, first: PhaseSide | NoPhase, second: PhaseSide | NoPhase) -> PhaseComparison:
@@ -123,8 +123,8 @@ class _Side:
         self._seconds: dict[PhasePath, dict[For, float]] = {}
         for task in tasks_of_run(engine, tx, found):
             _add(self._seconds.setdefault(task.path, {}), task.seconds)
-        self._usage: dict[str, UsageRecord] = dict(tx.usage_by("phase", run_id=record.id))
-        self._total = tx.usage(run_id=record.id)
+        self._usage: dict[str, UsageRecord] = dict(tx.model_calls.usage_by("phase", run_id=record.id))
+        self._total = tx.model_calls.usage(run_id=record.id)
 
     def run(self) -> RunSide:
         """The run as a whole."""

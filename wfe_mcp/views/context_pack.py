@@ -229,7 +229,7 @@ def _gate_words(gate: JsonObject) -> str:
 
 def _newest(tx: Tx, found: Overview) -> list[RevisionHead]:
     """Of each phase the newest revision that was judged, oldest first."""
-    newest = {head.phase: head for head in tx.last_revisions(found.loaded.record.id, _REPORTS)}
+    newest = {head.phase: head for head in tx.artifacts.last_revisions(found.loaded.record.id, _REPORTS)}
     known = found.loaded.state.attempts
     return [head for head in sorted(newest.values(), key=lambda head: head.at) if head.phase in known]
 
@@ -240,7 +240,7 @@ def _key(head: RevisionHead) -> tuple[str, int]:
 
 def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
     """The artifact as text: Markdown as it was written, anything else as JSON."""
-    record = tx.revision(found.loaded.record.id, head.phase, head.revision)
+    record = tx.artifacts.revision(found.loaded.record.id, head.phase, head.revision)
     assert record is not None, "it was listed in the same transaction"
     value = json.loads(record.content)
     if head.schema_name == "markdown_doc@1":

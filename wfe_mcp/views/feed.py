@@ -45,10 +45,10 @@ class Feed:
     def news(self) -> list[Happening]:
         """What is new, oldest first."""
         with self._engine.store.read() as tx:
-            events = tx.events(self._run, after=self._after)
-            tools = tx.tool_uses(self._run, self._since)
-            calls = tx.model_calls_from(self._run, self._since)
-            opinions = [one for one in tx.opinions(self._run) if one.at >= self._began]
+            events = tx.events.of_run(self._run, after=self._after)
+            tools = tx.tool_calls.uses(self._run, self._since)
+            calls = tx.model_calls.since(self._run, self._since)
+            opinions = [one for one in tx.opinions.of_run(self._run) if one.at >= self._began]
         self._after = events[-1].seq if events else self._after
         found = [Happening(event.at, event=event_view(event)) for event in events]
         found += [_tool(one) for one in tools if one.ok is not None and self._is_new(one.id)]

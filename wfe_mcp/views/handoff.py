@@ -46,9 +46,9 @@ def run_of(engine: Engine, run: str = "") -> str:
     """The run that is meant: this one, else the newest open one, else the newest. Refuses ``unknown_run``."""
     with engine.store.read() as tx:
         if run:
-            return tx.find_run(engine.project_id, run).id
-        found = tx.open_run_ids(engine.project_id) or [
-            each.id for each in tx.list_runs(engine.project_id, limit=1).runs
+            return tx.runs.find(engine.project_id, run).id
+        found = tx.runs.open_ids(engine.project_id) or [
+            each.id for each in tx.runs.page(engine.project_id, limit=1).runs
         ]
     if not found:
         raise Refused("unknown_run", "This project has no run to hand over.", "Start one: wfe-mcp start TEMPLATE")
@@ -60,7 +60,7 @@ def handoff(engine: Engine, run: str) -> str:
     found = overview_of(engine, run)
     details = details_of(engine, found)
     with engine.store.read() as tx:
-        evidence = {each.id: each for each in tx.evidence(found.loaded.record.id)}
+        evidence = {each.id: each for each in tx.evidence.of_run(found.loaded.record.id)}
     pages = (_page(found, details, evidence, *room) for room in _ROOMS)
     fits = (page for page in pages if len(page.encode()) <= MAX_BYTES)
     return next(

@@ -92,7 +92,7 @@ class QueueState:
 def job_rows(engine: Engine, overviews: Sequence[JobOverview]) -> tuple[JobRow, ...]:
     """The lines of the list, each with the title of its run."""
     with engine.store.read() as tx:
-        titles = tx.run_titles({run for each in overviews if (run := each.job.run_id) is not None})
+        titles = tx.runs.titles({run for each in overviews if (run := each.job.run_id) is not None})
         gates = {each.job.id: _gate(engine, tx, each.job) for each in overviews if each.job.kind == "gate"}
     return tuple(_row(each, titles.get(each.job.run_id or RunId(""), ""), gates.get(each.job.id)) for each in overviews)
 
@@ -143,7 +143,7 @@ def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
     if job.run_id is None or job.phase is None:
         return None
     try:
-        plan = engine.plans.of_run(tx, tx.find_run(engine.project_id, job.run_id))
+        plan = engine.plans.of_run(tx, tx.runs.find(engine.project_id, job.run_id))
     except Refused:
         return None
     phase = plan.phases.get(declared(job.phase))

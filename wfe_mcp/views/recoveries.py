@@ -81,7 +81,7 @@ def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) ->
     Refuses ``unknown_run``.
     """
     with engine.store.read() as tx:
-        named = [tx.find_run(engine.project_id, run).id] if run else tx.open_run_ids(engine.project_id)
+        named = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
         loaded = [engine.load(tx, each) for each in named]
     found = (
         RunBlockers(run=each.record.id, title=each.record.title, blockers=shown)

@@ -139,8 +139,8 @@ def graph_view(engine: Engine, found: Overview) -> GraphView:
     """The phases of a run, those that are not open yet too."""
     state = found.loaded.state
     with engine.store.read() as tx:
-        usage = dict(tx.usage_by("phase", run_id=found.loaded.record.id))
-        models = tx.newest_models(found.loaded.record.id)
+        usage = dict(tx.model_calls.usage_by("phase", run_id=found.loaded.record.id))
+        models = tx.model_calls.newest_models(found.loaded.record.id)
         worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, found)}
     weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
     weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
@@ -183,7 +183,7 @@ def timeline_view(engine: Engine, found: Overview) -> TimelineView:
     record = found.loaded.record
     with engine.store.read() as tx:
         tasks = tasks_of_run(engine, tx, found)
-        usage = dict(tx.usage_by("phase", run_id=record.id))
+        usage = dict(tx.model_calls.usage_by("phase", run_id=record.id))
     return TimelineView(
         since=_exact(record.created_at),
         until=_exact(record.ended_at or engine.clock()),
@@ -271,7 +271,7 @@ def tasks_of_run(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
     """The started tasks of a run, until its end or now."""
     record = found.loaded.record
     until = record.ended_at or engine.clock()
-    return [task for line in tx.timelines(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
+    return [task for line in tx.timelines.filter(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
 
 
 def _exact(moment: datetime) -> str:

@@ -66,10 +66,10 @@ def details_of(engine: Engine, found: Overview, then: Moment | None = None) -> D
     with engine.store.read() as tx:
         if then is None:
             found = with_tools(tx, found)
-        evidence = [each for each in tx.evidence(record.id) if then is None or each.at <= then.event.at]
+        evidence = [each for each in tx.evidence.of_run(record.id) if then is None or each.at <= then.event.at]
         origin = origin_of(tx, record)
         return DetailsView(
-            inputs=tx.document(record.inputs_sha256),
+            inputs=tx.documents.load(record.inputs_sha256),
             manifest=manifest(tx, found.loaded, None if then is None else list(found.steps)),
             attempts=_attempts(found, evidence),
             artifacts=tuple(head_view(head) for head in revisions_then(tx, found.loaded)),
@@ -128,7 +128,7 @@ def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
     decisions = _decided(tx, record.id, record.last_seq)
     while origin is not None:
         decisions = [replace(each, run=origin.run) for each in _decided(tx, origin.run, origin.seq)] + decisions
-        before = tx.load_run(origin.run)
+        before = tx.runs.load(origin.run)
         origin = None if before is None else before.state.origin
     return tuple(replace(each, void=_void(found.loaded.state, each)) for each in decisions)
 
@@ -165,7 +165,7 @@ def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
                 payload.get("reason") or "".join(each["message"] for each in (payload.get("feedback") or ())[-1:])
             ),
         )
-        for each in map(run_views.event_view, tx.events_of(run, _REJECTED, *_DECISIONS))
+        for each in map(run_views.event_view, tx.events.of_types(run, _REJECTED, *_DECISIONS))
         if each.seq <= upto and (decision := _decision(each))
         for payload in (each.payload,)
     ]

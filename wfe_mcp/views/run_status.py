@@ -73,7 +73,7 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
 
 def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
     with engine.store.read() as tx:
-        newest = tx.open_run_ids(engine.project_id, limit=SHOWN + 1)
+        newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
         loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
         found = [overview(engine, tx, each) for each in loaded] if len(loaded) > 1 else []
     if any(end_time(engine, each) for each in loaded):

@@ -127,12 +127,12 @@ def _start(tx: Tx, found: Overview, attempt: Attempt) -> tuple[str, str, tuple[J
     if drafts and drafts[-1].attempt == attempt.number:
         last = drafts[-1]
         return f"draft {len(drafts)}", _formatted(last.raw.decode(errors="replace")), tuple(last.errors[:20])
-    heads = tx.revisions(run, path)
+    heads = tx.artifacts.revisions(run, path)
     return _revision(tx, found, attempt, heads[-1].revision) if heads else ("", "", ())
 
 
 def _revision(tx: Tx, found: Overview, attempt: Attempt, number: int) -> tuple[str, str, tuple[JsonObject, ...]]:
-    record = tx.revision(found.loaded.record.id, attempt.phase, number)
+    record = tx.artifacts.revision(found.loaded.record.id, attempt.phase, number)
     assert record is not None, "the state names a stored revision"
     return f"revision {number}", _formatted(record.content), ()
 

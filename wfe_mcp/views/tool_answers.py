@@ -119,7 +119,7 @@ def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
     answer = status(engine, by, loaded)
     with engine.store.read() as tx:
         definition = engine.plans.of_run(tx, loaded.record).definition
-        frozen = tx.document(loaded.record.frozen_sha256)
+        frozen = tx.documents.load(loaded.record.frozen_sha256)
     view = answer.shown(RunView)
     warnings = start_warnings(engine, definition, frozen["checks"])
     return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
@@ -214,7 +214,7 @@ def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int)
     if not isinstance(schema, str) or schema not in RULED:
         return ()
     with engine.store.read() as tx:
-        record = tx.revision(found.loaded.record.id, phase, revision)
+        record = tx.artifacts.revision(found.loaded.record.id, phase, revision)
     return () if record is None else tuple(each.text for each in questions(schema, json.loads(record.content)))
 
 

@@ -93,7 +93,7 @@ class ToolCallList:
 
 def with_tools(tx: Tx, found: Overview) -> Overview:
     """``found`` with which tools were used, by models that the server called and by the client as far as its hooks record it."""
-    return replace(found, tools=tuple(tx.tool_totals(found.loaded.record.id)))
+    return replace(found, tools=tuple(tx.tool_calls.totals(found.loaded.record.id)))
 
 
 def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> ToolsView | None:
@@ -142,7 +142,7 @@ def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> 
             f"No tool calls are called {name!r} in phase {phase!r}.",
             f"Name the phase and its attempt. Tool calls: {lines[:500]}.",
         )
-    calls = tx.tool_calls(found.loaded.record.id, path, attempt)
+    calls = tx.tool_calls.filter(found.loaded.record.id, path, attempt)
     about = ToolsLine(artifact=name, phase=phase, attempt=attempt, calls=len(calls))
     if pointer:
         return ToolsPart(line=about, part=part_view(plain([tool_call_view(call) for call in calls]), pointer))

@@ -119,7 +119,7 @@ def usage_of_run(engine: Engine, found: Overview, until: datetime | None = None)
     """What a run has used, phase by phase, and its caps; with ``until`` by calls that had begun by then."""
     assert found.spending is not None, "asked where a model was called"
     with engine.store.read() as tx:
-        by_phase = tx.usage_by("phase", run_id=found.loaded.record.id, until=until)
+        by_phase = tx.model_calls.usage_by("phase", run_id=found.loaded.record.id, until=until)
     usage = found.spending.usage
     caps = (
         CapView(cap=cap.name, limit=cap.limit, unit=cap.unit, spent=round(cap.spent(usage), 6))
@@ -173,8 +173,11 @@ def stats(
     """
     project = None if everywhere else engine.project_id
     with engine.store.read() as tx:
-        total = tx.usage(project_id=project, since=since, template=template, run_id=run)
-        groups = {by: tx.usage_by(by, project_id=project, since=since, template=template, run_id=run) for by in GROUPS}
+        total = tx.model_calls.usage(project_id=project, since=since, template=template, run_id=run)
+        groups = {
+            by: tx.model_calls.usage_by(by, project_id=project, since=since, template=template, run_id=run)
+            for by in GROUPS
+        }
     lines = {
         f"by_{by}": tuple(UsageLine(**{by: key}, used=usage_view(used)) for key, used in found)
         for by, found in groups.items()

@@ -41,7 +41,7 @@ def moment(engine: Engine, run: str) -> LoadedRun:
 def has_moved(engine: Engine, before: LoadedRun) -> bool:
     """True when the run differs from ``before``: a checkpoint or a record in its log is nothing to wait for."""
     with engine.store.read() as tx:
-        if tx.run_revision(before.record.id) == before.record.revision:
+        if tx.runs.revision(before.record.id) == before.record.revision:
             return False
         return engine.load(tx, before.record.id).state != before.state
 

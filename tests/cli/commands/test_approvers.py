@@ -118,8 +118,8 @@ def test_keys_that_the_known_ones_let_in_say_so(cli: Terminal, page: Page) -> No
     begun = Pinned(chain_of((cli.root / APPROVERS).read_bytes()).changes[:1])
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
     with engine.store.tx() as tx:  # as someone has it who has not seen the newer key yet
-        tx.withdraw_trust(engine.project_id, trust_key(), ADA, cli.clock())
-        tx.trust(engine.project_id, trust_key(), begun.sha256, ADA, cli.clock())
+        tx.trust.withdraw(engine.project_id, trust_key(), ADA, cli.clock())
+        tx.trust.give(engine.project_id, trust_key(), begun.sha256, ADA, cli.clock())
     engine.close()
     said = cli("trust")
     assert "passkey phone, since" in said.out

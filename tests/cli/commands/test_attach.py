@@ -21,7 +21,7 @@ import os, signal, sys
 from wfe_mcp.cli.app import main
 from wfe_mcp.store.runs.attachments import AttachmentRepository
 
-add, left = AttachmentRepository.add_attachment, [int(sys.argv[1])]
+add, left = AttachmentRepository.add, [int(sys.argv[1])]
 
 def until(self, attachment):
     if not left[0]:
@@ -29,7 +29,7 @@ def until(self, attachment):
     left[0] -= 1
     add(self, attachment)
 
-AttachmentRepository.add_attachment = until
+AttachmentRepository.add = until
 main(["attach", sys.argv[2], "draft", "one.txt", "two.txt"])
 """
 

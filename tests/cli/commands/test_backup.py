@@ -257,7 +257,7 @@ def test_a_live_server_keeps_a_restore_away(cli: Terminal, worked: str) -> None:
     me = this_process()
     store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)
     with store.tx() as tx:
-        tx.register_process(ProcessRecord(me.host, me.pid, me.started_at, "serve", None, None, None, None))
+        tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "serve", None, None, None, None))
     store.close()
     said = cli.json("restore", copy, pin=PIN)
     assert said.refusal == "not_ready"

@@ -51,7 +51,7 @@ def test_the_refusal_shows_the_change_and_the_signature_covers_that(cli: Termina
     assert [(each["key"], each["weakens"]) for each in shown["changes"]] == [("artifacts.on_mismatch", True)]
     assert cli.json(*words, pin=PIN).code == 0
     with closing(create_engine(project_at(cli.root), clock=cli.clock)) as engine, engine.store.read() as tx:
-        signed = [json.loads(each.name)["statement"] for each in tx.setting_events() if each.type == SIGNED]
+        signed = [json.loads(each.name)["statement"] for each in tx.settings_log.events() if each.type == SIGNED]
     assert shown["shown"] in [json.loads(each)["shown"] for each in signed]
 
 

@@ -28,7 +28,7 @@ def engine(cli: Terminal) -> Iterator[Engine]:
 
 def enqueue(engine: Engine, queue: str = "llm", **more: Any) -> str:
     with engine.store.tx() as tx:
-        return tx.enqueue(replace(NewJob("opinion", f"{queue}:{engine.project_id}", {"about": "plan"}), **more))
+        return tx.jobs.enqueue(replace(NewJob("opinion", f"{queue}:{engine.project_id}", {"about": "plan"}), **more))
 
 
 def gating(cli: Terminal, engine: Engine) -> str:
@@ -45,7 +45,7 @@ def called(cli: Terminal, engine: Engine, run: str | None = None, cost: float | 
     if run:
         new = replace(new, run_id=RunId(run), phase=PhasePath("draft"), attempt=1)
     with engine.store.tx() as tx:
-        tx.end_call(tx.begin_call(replace(new, **more)), Used(1, 1000, 200, cost_usd=cost))
+        tx.model_calls.end(tx.model_calls.begin(replace(new, **more)), Used(1, 1000, 200, cost_usd=cost))
 
 
 @pytest.mark.requirement("S4-27")
@@ -83,10 +83,10 @@ def test_jobs_are_listed_newest_first_with_their_turn_and_the_queues(cli: Termin
 def test_a_job_is_shown_with_what_it_was_given_and_what_came_of_it(cli: Terminal, engine: Engine) -> None:
     job = enqueue(engine, priority=10)
     with engine.store.tx() as tx:
-        claimed = tx.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
+        claimed = tx.jobs.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
         assert claimed is not None
         cli.clock.forward(seconds=12)
-        tx.finish(claimed.id, claimed.fence, {"verdict": "pass"})
+        tx.jobs.finish(claimed.id, claimed.fence, {"verdict": "pass"})
     found = cli.json("jobs", "show", job[:14]).data
     assert (found["state"], found["priority"], found["payload"]) == ("done", "critical", {"about": "plan"})
     assert (found["result"], found["ran_s"], found["waited_s"]) == ({"verdict": "pass"}, 12.0, 0.0)
@@ -137,9 +137,11 @@ def test_waiting_for_a_job_tells_how_it_ended(cli: Terminal, engine: Engine) -> 
     jobs = {enqueue(engine) for _ in range(3)}
     with engine.store.tx() as tx:
         for is_good in (True, False):
-            job = tx.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
+            job = tx.jobs.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
             assert job is not None
-            end = tx.finish(job.id, job.fence, {}) if is_good else tx.fail(job.id, job.fence, "no route", None)
+            end = (
+                tx.jobs.finish(job.id, job.fence, {}) if is_good else tx.jobs.fail(job.id, job.fence, "no route", None)
+            )
             assert end
     ended = {each["job"]: each["state"] for each in cli.json("jobs", "list").data["jobs"]}
     assert sorted(ended.values()) == ["done", "failed", "queued"]
@@ -152,10 +154,10 @@ def test_waiting_for_a_job_tells_how_it_ended(cli: Terminal, engine: Engine) -> 
 def test_a_running_job_is_told_to_stop(cli: Terminal, engine: Engine) -> None:
     job = enqueue(engine)
     with engine.store.tx() as tx:
-        tx.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
+        tx.jobs.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
     assert cli.json("jobs", "cancel", job).data["jobs"] == [{"job": job, "state": "cancelling"}]
     with engine.store.read() as tx:
-        found = tx.job(job)
+        found = tx.jobs.get(job)
     assert found is not None and found.status is JobStatus.RUNNING and found.cancel_reason == "it was cancelled by ada"
     assert cli.json("jobs", "show", job).data["cancelling"] is True
 
@@ -183,8 +185,8 @@ def test_stats_add_up_by_template_role_model_and_day(cli: Terminal, engine: Engi
 
 def test_stats_of_all_projects_count_the_others_too(cli: Terminal, engine: Engine) -> None:
     with engine.store.tx() as tx:
-        other = tx.project_id("/other", "/other")
-        tx.begin_call(NewCall(other, CallPurpose.TEST, "openai", "gpt-4o", reserved_usd=0.05))
+        other = tx.projects.id_of("/other", "/other")
+        tx.model_calls.begin(NewCall(other, CallPurpose.TEST, "openai", "gpt-4o", reserved_usd=0.05))
     assert cli.json("stats").data["total"] == {"calls": 0, "cost_usd": 0}
     assert cli.json("stats", "--all").data["total"]["in_flight"] == 1
     assert "up to $0.05" in cli("stats", "--all").out
@@ -241,8 +243,8 @@ def test_a_question_is_a_text_or_a_file_that_can_be_read(cli: Terminal, words: t
 def test_waiting_for_an_answer_prints_it(cli: Terminal, engine: Engine) -> None:
     job = cli.json("jobs", "enqueue", "--role", "codex", "Why?").data["job"]
     with engine.store.tx() as tx:
-        claimed = tx.claim("another:1:1.000", [f"agent:{engine.project_id}"], 60, cli.clock())
+        claimed = tx.jobs.claim("another:1:1.000", [f"agent:{engine.project_id}"], 60, cli.clock())
         assert claimed is not None
-        assert tx.finish(claimed.id, claimed.fence, {"text": "Because.", "provider": "codex", "model": "m"})
+        assert tx.jobs.finish(claimed.id, claimed.fence, {"text": "Because.", "provider": "codex", "model": "m"})
     said = cli("jobs", "wait", job)
     assert (said.code, said.out) == (0, "Because.\n")

@@ -24,7 +24,7 @@ ADA = By("ada", Channel.CLI, Assurance.HUMAN)
 def statements(engine: Engine) -> list[dict[str, Any]]:
     """What was signed in the settings, oldest first."""
     with engine.store.read() as tx:
-        rows = [json.loads(one.name)["statement"] for one in tx.setting_events() if one.type == SIGNED]
+        rows = [json.loads(one.name)["statement"] for one in tx.settings_log.events() if one.type == SIGNED]
     found = [read_statement(each) for each in rows]
     return [each.values for each in found if each is not None]
 
@@ -39,14 +39,14 @@ def test_command_and_page_sign_the_same_statement_for_the_same_bytes(cli: Termin
                 f"trusted:{engine.project_id}:{trust_view(engine).pending[0].key}",
                 f"strict:project:{engine.project_id}",
             )
-            kept = {name: tx.get_secret(name) for name in names}
+            kept = {name: tx.secrets.get(name) for name in names}
         shown = trust_view(engine)
         assert cli("trust", "config", "--yes", pin=PIN).code == 0
         by_command = statements(engine)[-1]
         with engine.store.tx() as tx:  # as it was before
-            tx.trust(engine.project_id, shown.pending[0].key, before, ADA, engine.clock())
+            tx.trust.give(engine.project_id, shown.pending[0].key, before, ADA, engine.clock())
             for name, value in kept.items():
-                tx.set_secret(name, value, ADA, engine.clock())
+                tx.secrets.set(name, value, ADA, engine.clock())
         assert trust_view(engine).sha256 == shown.sha256
         with served(engine, 0) as page:
             assert isinstance(page, Page)

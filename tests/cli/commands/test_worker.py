@@ -101,12 +101,12 @@ def hand_in(project: Playground, check: str) -> str:
 
 def job(project: Playground, run: str) -> JobRecord:
     with project.engine.store.read() as tx:
-        return next(each for each in tx.jobs(RunId(run)) if each.kind == "gate")
+        return next(each for each in tx.jobs.filter(RunId(run)) if each.kind == "gate")
 
 
 def state(project: Playground, run: str) -> str:
     with project.engine.store.read() as tx:
-        loaded = tx.load_run(RunId(run))
+        loaded = tx.runs.load(RunId(run))
     assert loaded is not None
     return str(loaded.state.current(PhasePath("build")).status)
 
@@ -139,7 +139,7 @@ def test_ctrl_c_hands_the_jobs_back_at_once_and_leaves_no_process(project: Playg
     assert (found.status, found.lease_owner) == (JobStatus.QUEUED, None)
     assert child is not None and started_at(child) is None
     with project.engine.store.read() as tx:
-        assert [each.kind for each in tx.processes(project.engine.identity.host)] == []
+        assert [each.kind for each in tx.processes.on_host(project.engine.identity.host)] == []
 
 
 @pytest.mark.requirement("B-27")
@@ -186,11 +186,11 @@ def test_a_worker_takes_only_the_queues_it_is_told(project: Playground) -> None:
     run = hand_in(project, "quick")
     with worker(project, "--queues", "timer,llm"):
         with project.engine.store.tx() as tx:
-            seen = tx.enqueue(NewJob("nothing", f"llm:{project.engine.project_id}", {}, max_attempts=1))
+            seen = tx.jobs.enqueue(NewJob("nothing", f"llm:{project.engine.project_id}", {}, max_attempts=1))
 
         def is_over() -> bool:
             with project.engine.store.read() as tx:
-                found = tx.job(seen)
+                found = tx.jobs.get(seen)
             return found is not None and found.status is JobStatus.FAILED
 
         until(is_over)
@@ -219,8 +219,8 @@ def test_one_worker_serves_all_projects_of_the_database(project: Playground, tmp
         give_trust(other.engine, stand_in(other.engine), [])
         gone = tmp_path / "gone"
         with other.engine.store.tx() as tx:
-            nowhere = tx.project_id(str(gone), str(gone))
-            tx.enqueue(NewJob("gate", f"command:{nowhere}", {}))
+            nowhere = tx.projects.id_of(str(gone), str(gone))
+            tx.jobs.enqueue(NewJob("gate", f"command:{nowhere}", {}))
         with worker(project, "--all"):
             runs = [(each, hand_in(each, "quick")) for each in (project, other)]
             for each, run in runs:

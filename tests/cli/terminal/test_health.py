@@ -121,7 +121,7 @@ def test_jobs_of_processes_that_are_gone_are_told(cli: Terminal) -> None:
 
     store = Store.open(f"sqlite:///{cli.database}", clock=cli.clock)
     with store.tx() as tx:
-        tx.enqueue(NewJob("timer", "local", {}))
-        assert tx.claim(f"{this_process().host}:999999:1.000", ["local"], 30, cli.clock()) is not None
+        tx.jobs.enqueue(NewJob("timer", "local", {}))
+        assert tx.jobs.claim(f"{this_process().host}:999999:1.000", ["local"], 30, cli.clock()) is not None
     store.close()
     assert lines(cli)["jobs"][0][1].startswith("1 job of dead processes; ")

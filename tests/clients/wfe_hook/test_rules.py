@@ -10,7 +10,8 @@ from wfe_mcp.clients.wfe_hook.rules import Place, refusal
 
 
 def work(status: str = "running", *allowed: str, checks: list[list[str]] | None = None) -> Work:
-    row = ("r1", "A title", "t", "", "", "", "plan", 1, status, None, "/srv/shop")
+    row: dict[str, Any] = {"run": "r1", "title": "A title", "template": "t", "worktree": "/srv/shop"}
+    row |= {"phase": "plan", "attempt": 1, "status": status}
     return Work(row, [*allowed], checks or [])
 
 

@@ -61,7 +61,7 @@ def test_a_token_of_one_project_sees_no_other(scene: Scene, connect: Connect) ->
     scene.define(phase("plan"))
     run = connect(name="all").post("/runs", template="drill").body["run"]
     with scene.store.tx() as tx:
-        other = tx.project_id("/elsewhere", "/elsewhere")
+        other = tx.projects.id_of("/elsewhere", "/elsewhere")
     foreign = connect(name="foreign", project=other)
 
     for found in (
@@ -97,18 +97,18 @@ def test_making_and_revoking_a_token_is_in_the_settings_log(scene: Scene, connec
     tokens.revoke_token(scene.engine, AGENT, "ci")
 
     with scene.store.read() as tx:
-        logged = [(each.type, each.name) for each in tx.setting_events() if each.name.startswith("token:")]
-        assert tx.verify_settings() == []
+        logged = [(each.type, each.name) for each in tx.settings_log.events() if each.name.startswith("token:")]
+        assert tx.settings_log.problems() == []
     assert logged == [("SecretSet", "token:ci"), ("SecretForgotten", "token:ci")]
 
 
 def test_a_token_planted_in_the_database_is_found_by_verify(scene: Scene) -> None:
     with scene.store.tx() as tx:
-        tx.set_secret("token:ci", "{}", AGENT, scene.clock())
+        tx.secrets.set("token:ci", "{}", AGENT, scene.clock())
         tx._run(tables.SECRET.update().where(tables.SECRET.c.name == "token:ci").values(value='{"x":1}'))  # pyright: ignore[reportPrivateUsage]
 
     with scene.store.read() as tx:
-        assert [problem.code for problem in tx.verify_settings()] == ["secret_replaced"]
+        assert [problem.code for problem in tx.settings_log.problems()] == ["secret_replaced"]
 
 
 def test_no_scope_approves_for_a_person(scene: Scene, connect: Connect) -> None:

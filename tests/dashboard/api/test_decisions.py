@@ -23,7 +23,7 @@ def request_id(scene: Scene) -> str:
 
 def run_of(scene: Scene, request: str) -> str:
     with scene.store.read() as tx:
-        stored = tx.request_by_id(request)
+        stored = tx.approvals.get(request)
     assert stored is not None
     return stored.run_id
 
@@ -78,7 +78,7 @@ def test_a_person_approves_what_was_shown(scene: Scene, person: Program, request
 
     assert (done.data["state"], done.data["answer"]["assurance"]) == ("answered", "human")
     with scene.store.read() as tx:
-        decided = tx.decision(request_id)
+        decided = tx.approvals.decision(request_id)
     assert decided is not None
     assert (decided.approved, str(decided.channel), decided.comment) == (True, "dashboard", "good")
     assert scene.attempt(run_of(scene, request_id), "plan").status == "completed"
@@ -220,7 +220,7 @@ def test_an_unknown_request_is_refused(person: Program) -> None:
 
 def test_a_program_of_another_project_sees_no_decision(scene: Scene, connect: Connect, request_id: str) -> None:
     with scene.store.tx() as tx:
-        other = tx.project_id("/elsewhere", "/elsewhere")
+        other = tx.projects.id_of("/elsewhere", "/elsewhere")
 
     assert connect("read", "foreign", project=other).get(PATH, {"request": request_id}).code == "forbidden"
     assert connect("read", "own").get(PATH, {"request": request_id}).status == 200

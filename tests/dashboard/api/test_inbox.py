@@ -63,7 +63,7 @@ def ask(scene: Scene, run: str, name: str = "plan") -> str:
     """Ask for the approval of a phase; the id of the request."""
     approvals.ask(scene.engine, AGENT, run, PhasePath(name))
     with scene.store.read() as tx:
-        return tx.open_requests(run_id=RunId(run))[-1].id
+        return tx.approvals.open_requests(run_id=RunId(run))[-1].id
 
 
 def waiting(scene: Scene, count: int) -> None:

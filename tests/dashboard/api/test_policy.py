@@ -30,8 +30,8 @@ def test_only_the_person_changes_the_policy_and_only_as_it_was_shown(
     assert person.post("/settings/policy", pin=PIN, **said).data["in_force"] == STRICT
     assert connect("read", "reader").get("/settings/policy").data["written"] == STRICT
     with scene.store.read() as tx:
-        assert tx.verify_settings() == []
-        signed = [json.loads(each.name)["statement"] for each in tx.setting_events() if each.type == SIGNED]
+        assert tx.settings_log.problems() == []
+        signed = [json.loads(each.name)["statement"] for each in tx.settings_log.events() if each.type == SIGNED]
     assert plan["shown"] in [json.loads(each)["shown"] for each in signed]
 
 

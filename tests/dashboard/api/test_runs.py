@@ -218,4 +218,4 @@ def test_a_program_attaches_files_of_the_project_when_it_submits(scene: Scene, p
     done = program.post("/runs/{run}/submit_artifact", {"run": run}, phase="plan", artifact=GOOD, attach=["log.txt"])
     assert done.status == 200
     with scene.store.read() as tx:
-        assert [each.name for each in tx.attachments(RunId(run))] == ["log.txt"]
+        assert [each.name for each in tx.attachments.of_run(RunId(run))] == ["log.txt"]

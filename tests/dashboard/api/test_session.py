@@ -120,7 +120,7 @@ def test_sessions_that_are_over_are_forgotten_and_the_number_is_bounded(
     scene.clock.advance(seconds=page_sessions.SESSION_S)
     Program(page.port).post("/session", code=code_for(scene, page))
     with scene.store.read() as tx:
-        assert len(tx.secrets_named("session:")) == 1
+        assert len(tx.secrets.named("session:")) == 1
 
 
 def test_the_database_has_only_the_hash_of_a_session(scene: Scene, page: Page, tmp_path: Path) -> None:
@@ -205,9 +205,9 @@ def test_a_session_of_an_earlier_version_only_looks(scene: Scene, page: Page) ->
     token = Program(page.port).post("/session", code=code_for(scene, page)).data["token"]
     name = f"session:{sha256(token.encode()).hexdigest()}"
     with scene.store.tx() as tx:
-        kept = json.loads(str(tx.get_secret(name)))
+        kept = json.loads(str(tx.secrets.get(name)))
         assert kept.pop("scope") == "manage"
-        tx.set_secret(name, json.dumps(kept), AGENT, scene.clock())
+        tx.secrets.set(name, json.dumps(kept), AGENT, scene.clock())
 
     assert Program(page.port, token).get("/session").data["scope"] == "read"
 
@@ -301,9 +301,11 @@ def test_the_session_of_a_page_is_in_the_settings_log(scene: Scene, person: Prog
     del person
     with scene.store.read() as tx:
         logged = [
-            (each.type, each.actor, each.channel) for each in tx.setting_events() if each.name.startswith("session:")
+            (each.type, each.actor, each.channel)
+            for each in tx.settings_log.events()
+            if each.name.startswith("session:")
         ]
-        assert tx.verify_settings() == []
+        assert tx.settings_log.problems() == []
     assert [(type_, channel) for type_, _, channel in logged] == [("SecretSet", "dashboard")]
 
 

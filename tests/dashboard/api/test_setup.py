@@ -56,7 +56,7 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
     assert person.post("/trust", pin=PIN, **other).code == "stale_revision"
     assert person.post("/trust", pin=PIN, **said).data["pending"] == []
     with scene.store.read() as tx:
-        assert tx.verify_settings() == []
+        assert tx.settings_log.problems() == []
 
 
 @pytest.mark.requirement("S1-14")
@@ -93,7 +93,7 @@ def test_activity_is_narrowed_and_exported(scene: Scene, program: Program, conne
     assert [each["seq"] for each in lines] == sorted((each["seq"] for each in lines), reverse=True)
     assert exported.headers["content-type"].startswith("application/x-ndjson")
     with scene.store.tx() as tx:
-        other = tx.project_id("/elsewhere", "/elsewhere")
+        other = tx.projects.id_of("/elsewhere", "/elsewhere")
     assert (
         connect("read", "foreign", project=other).raw("GET", f"/api/v1/activity/export?run={one}").code == "forbidden"
     )

@@ -121,7 +121,7 @@ def test_a_position_past_the_end_starts_over(scene: Scene, program: Program, lis
 def test_a_stream_of_one_project_has_no_events_of_another(scene: Scene, connect: Connect, listen: Listen) -> None:
     scene.define(phase("plan"))
     with scene.store.tx() as tx:
-        other = tx.project_id(str(scene.root.parent), str(scene.root.parent))
+        other = tx.projects.id_of(str(scene.root.parent), str(scene.root.parent))
     everything, one = connect(name="all"), connect(name="one", project=scene.engine.project_id)
     stream, foreign = listen(everything, f"?project={other}&after=0"), listen(one, "?after=0")
     assert foreign.began.event == stream.began.event == "ready"

@@ -54,8 +54,10 @@ def test_a_person_decides_once_and_only_about_the_open_revision(scene: Scene) ->
     approvals.decide(scene.engine, HUMAN, run, "plan", sha256=sha256[:6].upper(), comment="fine")
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").code == "illegal_transition"
     with scene.store.read() as tx:
-        assert tx.open_requests() == []
-        (event,) = [one for one in tx.events(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"]
+        assert tx.approvals.open_requests() == []
+        (event,) = [
+            one for one in tx.events.of_run(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"
+        ]
     assert (event.actor, event.channel, event.assurance) == ("ada", "cli", Assurance.HUMAN)
 
 
@@ -117,7 +119,7 @@ def test_a_rejection_is_a_failed_attempt_with_feedback(scene: Scene) -> None:
     assert begun.data["attempt"] == 2
     assert "too short" in begun.data["feedback"][0]["message"]
     with scene.store.read() as tx:
-        assert tx.open_requests() == []
+        assert tx.approvals.open_requests() == []
 
 
 def test_a_person_sends_the_run_back_to_an_earlier_phase(scene: Scene) -> None:
@@ -275,7 +277,7 @@ def test_a_withdrawal_by_whoever_outlives_the_submitter(scene: Scene) -> None:
 def asked_about(scene: Scene, run: str) -> tuple[str, str | None]:
     """The open request of ``plan``, and the tree that it is about."""
     with scene.store.read() as tx:
-        found = tx.open_request(scene.engine.load(tx, run).record.id, PhasePath("plan"), 1)
+        found = tx.approvals.open_request(scene.engine.load(tx, run).record.id, PhasePath("plan"), 1)
     assert found is not None
     assert scene.attempt(run, "plan").asked == found.id
     return found.id, found.tree

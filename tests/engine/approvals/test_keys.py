@@ -28,7 +28,7 @@ def old_pin(scene: Scene, text: str) -> None:
     salt, cost = b"0123456789abcdef", {"n": 2, "r": 8, "p": 1}
     made = hashlib.scrypt(text.encode(), salt=salt, **cost)
     with scene.store.tx() as tx:
-        tx.set_secret("pin", json.dumps({"salt": salt.hex(), "hash": made.hex(), "cost": cost}), HUMAN, scene.clock())
+        tx.secrets.set("pin", json.dumps({"salt": salt.hex(), "hash": made.hex(), "cost": cost}), HUMAN, scene.clock())
 
 
 def test_a_new_key_costs_a_quarter_gigabyte_and_half_a_second() -> None:
@@ -123,4 +123,4 @@ def test_a_pin_of_before_keys_makes_a_key_at_its_next_right_use(scene: Scene) ->
     pin.change_pin(scene.engine, "1234", PIN, "ada")
     assert "shorter" not in pin.key_health(scene.engine)[1]
     with scene.store.read() as tx:
-        assert tx.events_of(RunId(run), "DecisionSigned") == []
+        assert tx.events.of_types(RunId(run), "DecisionSigned") == []

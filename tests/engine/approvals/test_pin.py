@@ -51,9 +51,9 @@ def test_a_terminal_of_the_agents_client_decides_nothing(scene: Scene) -> None:
     client, me = ancestors()[0], scene.engine.identity
     server = ProcessRecord(me.host, me.pid, me.started_at, "serve", client.pid, client.started_at)
     with scene.store.tx() as tx:
-        tx.register_process(server)
+        tx.processes.register(server)
     no = refused(pin.person, scene.engine, "12345678", "ada")
     assert (no.code, "a terminal that this process did not start" in no.hint) == ("needs_human", True)
     with scene.store.tx() as tx:
-        tx.forget_process(server)
+        tx.processes.forget(server)
     assert pin.person(scene.engine, "12345678", "ada").is_human

@@ -124,8 +124,8 @@ def test_the_same_content_has_the_same_sha256_and_verify_reads_it(scene: Scene) 
     assert frozen == same
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
-        assert frozen["sha256"] == sha256_of(tx.document(frozen["sha256"]))
-        assert tx.verify_run(record.id) == []
+        assert frozen["sha256"] == sha256_of(tx.documents.load(frozen["sha256"]))
+        assert tx.verification.problems(record.id) == []
 
 
 def test_verify_names_a_bundle_that_was_changed_in_the_database(scene: Scene) -> None:
@@ -140,7 +140,7 @@ def test_verify_names_a_bundle_that_was_changed_in_the_database(scene: Scene) ->
     database.close()
 
     with scene.store.read() as tx:
-        problems = tx.verify_run(scene.engine.load(tx, run).record.id)
+        problems = tx.verification.problems(scene.engine.load(tx, run).record.id)
 
     assert [problem.where for problem in problems] == ["context bundle 'standards'"]
 

@@ -41,7 +41,7 @@ def test_the_answer_says_who_gave_it_and_its_cost_is_on_record(scene: Scene) -> 
     assert found.result is not None
     assert (found.result["text"], found.result["provider"]) == ("Because.", "anthropic")
     with scene.store.read() as tx:
-        assert tx.usage(project_id=scene.engine.project_id).calls == 1
+        assert tx.model_calls.usage(project_id=scene.engine.project_id).calls == 1
 
 
 def test_a_model_that_cannot_answer_fails_the_job_with_the_reason(scene: Scene) -> None:
@@ -73,4 +73,4 @@ def test_what_cannot_be_asked_is_refused_with_what_to_do(
         no = refused(enqueue, scene.engine, HUMAN, text, role=role, priority=priority)
     assert (no.code, said in no.message, bool(no.hint)) == (code, True, True)
     with scene.store.read() as tx:
-        assert tx.jobs() == []
+        assert tx.jobs.filter() == []

@@ -42,25 +42,25 @@ def stub(tmp_path: Path) -> Iterator[Stub]:
 
 def enqueue(scene: Scene, kind: str = "llm", **more: Any) -> str:
     with scene.store.tx() as tx:
-        return tx.enqueue(NewJob("opinion", queue_names(scene.engine, [kind])[0], {}, **more))
+        return tx.jobs.enqueue(NewJob("opinion", queue_names(scene.engine, [kind])[0], {}, **more))
 
 
 def claim(scene: Scene) -> JobRecord | None:
     """What a worker of any process would get now."""
     limits = work_limits(scene.engine)().claims
     with scene.store.tx() as tx:
-        return tx.claim("another:1:1.000", queue_names(scene.engine), 600, scene.clock(), limits)
+        return tx.jobs.claim("another:1:1.000", queue_names(scene.engine), 600, scene.clock(), limits)
 
 
 def done(scene: Scene, job: JobRecord | None) -> None:
     assert job is not None
     with scene.store.tx() as tx:
-        assert tx.finish(job.id, job.fence, {})
+        assert tx.jobs.finish(job.id, job.fence, {})
 
 
 def jobs_of(scene: Scene, run: str) -> list[JobRecord]:
     with scene.store.read() as tx:
-        return tx.jobs(RunId(run))
+        return tx.jobs.filter(RunId(run))
 
 
 def cancel(scene: Scene, job: str, reason: str = "") -> JobRecord:
@@ -174,7 +174,7 @@ def test_jobs_are_listed_newest_first_by_queue_status_and_run(scene: Scene) -> N
     scene.clock.advance(seconds=1)
     opinion = enqueue(scene)
     with scene.store.tx() as tx:
-        tx.enqueue(NewJob("opinion", "llm:p-another", {}))
+        tx.jobs.enqueue(NewJob("opinion", "llm:p-another", {}))
 
     def listed(**more: Any) -> list[str]:
         return [each.job.id for each in job_overviews(scene.engine, **more)]
@@ -194,7 +194,7 @@ def test_nobody_reads_within_a_read(scene: Scene, monkeypatch: pytest.MonkeyPatc
     configure(scene, "[budget]", "cost_per_run = 5")
     run, gate = gating(scene)
     with scene.store.tx() as tx:
-        tx.begin_call(NewCall(scene.engine.project_id, CallPurpose.OPINION, "openai", "m", run_id=RunId(run)))
+        tx.model_calls.begin(NewCall(scene.engine.project_id, CallPurpose.OPINION, "openai", "m", run_id=RunId(run)))
     real, depth = Store.read, list[int]()
 
     @contextmanager

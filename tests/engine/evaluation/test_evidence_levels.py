@@ -48,7 +48,7 @@ def state_after(scene: Scene, level: str | None = None) -> str:
 
 def evidence(scene: Scene, run: str, name: str = "plan") -> dict[str, Any]:
     with scene.store.read() as tx:
-        return tx.evidence(RunId(run), PhasePath(name))[-1].data
+        return tx.evidence.of_run(RunId(run), PhasePath(name))[-1].data
 
 
 def test_levels_are_in_order_and_nothing_demanded_is_always_enough() -> None:

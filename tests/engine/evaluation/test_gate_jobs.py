@@ -29,7 +29,7 @@ def test_files_that_change_while_a_person_is_asked_run_the_gates_again_and_ask_a
     asked = scene.attempt(run, "plan").asked
     assert asked not in {None, first}, "the request is reissued by itself"
     with scene.store.read() as tx:
-        assert [one.id for one in tx.open_requests()] == [asked]
+        assert [one.id for one in tx.approvals.open_requests()] == [asked]
     approvals.decide(scene.engine, HUMAN, run, "plan")
     assert scene.state(run).status == "completed"
 
@@ -55,7 +55,7 @@ def test_a_failed_check_after_a_change_voids_the_request(scene: Scene) -> None:
     scene.work()
     assert scene.attempt(run, "plan").status == "failed"
     with scene.store.read() as tx:
-        assert tx.open_requests() == []
+        assert tx.approvals.open_requests() == []
 
 
 def test_a_commit_that_leaves_the_files_equal_voids_nothing(scene: Scene) -> None:
@@ -230,7 +230,7 @@ def test_a_gate_whose_job_is_lost_has_one_again_after_a_crash(scene: Scene) -> N
     scene.begin(run)
     answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
     with scene.store.tx() as tx:
-        assert tx.request_cancel(run_id=scene.engine.load(tx, run).record.id) == 1
+        assert tx.jobs.request_cancel(run_id=scene.engine.load(tx, run).record.id) == 1
     assert scene.work() == 0
     work.tend_open_runs(scene.engine)
     work.tend_open_runs(scene.engine)
@@ -258,10 +258,10 @@ def test_a_job_for_what_is_no_longer_judged_changes_nothing(scene: Scene) -> Non
     scene.begin(run)
     answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
     with scene.store.read() as tx:
-        (job,) = tx.jobs(scene.engine.load(tx, run).record.id)
+        (job,) = tx.jobs.filter(scene.engine.load(tx, run).record.id)
     decisions.reject(scene.engine, AGENT, run, "plan", "mine again")
     with scene.store.read() as tx:
-        assert [one.status for one in tx.jobs(scene.engine.load(tx, run).record.id)] == [JobStatus.CANCELLED]
+        assert [one.status for one in tx.jobs.filter(scene.engine.load(tx, run).record.id)] == [JobStatus.CANCELLED]
 
     from wfe_mcp.engine.evaluation.gate_jobs import Judged, judge, record
     from wfe_mcp.jobs.job_context import JobContext, Stop
@@ -337,4 +337,4 @@ def test_in_a_run_without_a_past_the_first_count_is_the_measure(scene: Scene) ->
 
 def evidence(scene: Scene, run: str) -> list[dict[str, Any]]:
     with scene.store.read() as tx:
-        return [row.data for row in tx.evidence(scene.engine.load(tx, run).record.id)]
+        return [row.data for row in tx.evidence.of_run(scene.engine.load(tx, run).record.id)]

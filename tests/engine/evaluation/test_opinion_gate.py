@@ -36,9 +36,9 @@ def test_a_quorum_of_two_vendors_passes_and_the_dissent_is_in_the_evidence(scene
     assert done.state == "completed"
     assert models.count == 3
     with scene.store.read() as tx:
-        (row,) = tx.evidence(scene.engine.load(tx, run).record.id)
-        said = tx.opinions(scene.engine.load(tx, run).record.id)
-        calls = tx.model_calls(scene.engine.load(tx, run).record.id)
+        (row,) = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
+        said = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
+        calls = tx.model_calls.filter(scene.engine.load(tx, run).record.id)
     assert [each["verdict"] for each in row.data["opinions"]] == ["pass", "pass", "fail"]
     assert "three (llama): fail" in done.data["verdicts"][0]["message"]
     assert {each.reviewer for each in said} == {"one", "two", "three"}
@@ -113,7 +113,7 @@ def test_who_has_answered_is_not_asked_again(scene: Scene) -> None:
     assert scene.state(run).status is RunStatus.COMPLETED
     assert sorted(asked.model for asked in models.asked) == ["claude", "gpt", "gpt"]
     with scene.store.read() as tx:
-        (row,) = tx.evidence(scene.engine.load(tx, run).record.id)
+        (row,) = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
     assert [each.get("cached", False) for each in row.data["opinions"]] == [True, False]
 
 
@@ -204,7 +204,7 @@ def test_a_fallback_answers_when_the_first_model_is_out(scene: Scene) -> None:
         done = scene.do(run, "plan")
     assert done.state == "completed"
     with scene.store.read() as tx:
-        (said,) = tx.opinions(scene.engine.load(tx, run).record.id)
+        (said,) = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
     assert (said.reviewer, said.provider, said.model) == ("main", "openai", "gpt")
 
 
@@ -319,8 +319,8 @@ def test_a_reviewing_agent_obeys_no_file_of_the_project_or_the_user_and_its_mode
     assert no.error is not None
     assert no.error.code == "gate_failed"
     with scene.store.read() as tx:
-        (row,) = tx.evidence(scene.engine.load(tx, run).record.id)
-        (said,) = tx.opinions(scene.engine.load(tx, run).record.id)
+        (row,) = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
+        (said,) = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
     (found,) = row.data["opinions"]
     assert (found["reviewer"], found["verdict"]) == ("four", "fail")
     if kind == "claude-code":  # the other two stand-ins do not say it

@@ -57,7 +57,7 @@ def test_what_was_handed_in_goes_along_as_data_and_a_new_revision_is_a_new_quest
         assert models.count == 1
     assert "My careful plan" in str(models.asked[0].body)
     with scene.store.read() as tx:
-        (said,) = tx.opinions(scene.engine.load(tx, run).record.id)
+        (said,) = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
     assert (said.asked_by, said.phase, said.artifact_sha256) == ("call", "plan", scene.attempt(run, "plan").sha256)
 
 

@@ -186,7 +186,7 @@ def test_an_edit_before_approval_is_what_is_sealed(scene: Scene) -> None:
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").code == "stale_revision"
     approvals.decide(scene.engine, HUMAN, run, "plan")
     with scene.store.read() as tx:
-        first, second = tx.revisions(scene.engine.load(tx, run).record.id, PhasePath("plan"))
+        first, second = tx.artifacts.revisions(scene.engine.load(tx, run).record.id, PhasePath("plan"))
     assert (first.sealed_at, second.source, second.sealed_at) == (None, "edit", scene.clock.now)
 
 
@@ -215,7 +215,7 @@ def test_the_hash_of_a_prompt_is_in_the_log_where_it_was_asked_for(scene: Scene,
     with scene.store.read() as tx:
         started = [
             event.payload
-            for event in tx.all_events(scene.engine.load(tx, run).record.id)
+            for event in tx.events.log(scene.engine.load(tx, run).record.id)
             if event.type == "PhaseStarted"
         ]
     assert started[0]["prompt_sha256"] == (sha256_hex(prompt) if asked else None)

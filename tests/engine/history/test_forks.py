@@ -35,7 +35,7 @@ def ran(scene: Scene) -> int:
 
 def problems(scene: Scene, *runs: str) -> list[Problem]:
     with scene.store.read() as tx:
-        return [problem for run in runs for problem in tx.verify_run(RunId(run))]
+        return [problem for run in runs for problem in tx.verification.problems(RunId(run))]
 
 
 def approved(scene: Scene) -> str:
@@ -54,9 +54,9 @@ def test_what_was_evidenced_and_approved_upstream_stays_so_with_its_origin_named
     made = fork(scene, run)
     assert ran(scene) == 1, "nothing that is complete is judged again"
     with scene.store.read() as tx:
-        (seen,), (was,) = tx.evidence(RunId(made)), tx.evidence(RunId(run))
-        (asked,) = tx.requests(RunId(made))
-        answer = tx.decision(asked.id)
+        (seen,), (was,) = tx.evidence.of_run(RunId(made)), tx.evidence.of_run(RunId(run))
+        (asked,) = tx.approvals.of_run(RunId(made))
+        answer = tx.approvals.decision(asked.id)
     assert scene.attempt(made, "plan").verdicts[0].evidence == seen.id
     assert (seen.log_path or "").replace(made, run) == was.log_path
     assert Path(seen.log_path or "").read_bytes() == Path(was.log_path or "").read_bytes()
@@ -103,8 +103,8 @@ def test_what_an_expression_reads_of_earlier_phases_is_there_and_later_revisions
     scene.do(run, "build", {"title": "built"})
     made = fork(scene, run, "PhaseCompleted", at)
     with scene.store.read() as tx:
-        assert [head.phase for head in tx.last_revisions(RunId(made), 10)] == ["plan"]
-        assert tx.find_run(scene.engine.project_id, made).artifact_count == 1
+        assert [head.phase for head in tx.artifacts.last_revisions(RunId(made), 10)] == ["plan"]
+        assert tx.runs.find(scene.engine.project_id, made).artifact_count == 1
     assert scene.do(made, "build", {"title": "again"}).state == "completed"
     assert scene.mirror(made, "plan", 1, "artifact.json").exists()
 
@@ -136,7 +136,7 @@ def test_steps_that_were_done_are_not_made_again(scene: Scene) -> None:
     scene.work()
     made = fork(scene, run)
     with scene.store.read() as tx:
-        done = {row.step: row.status for row in tx.steps(RunId(made))}
+        done = {row.step: row.status for row in tx.steps.of_run(RunId(made))}
     assert done["count"] is StepStatus.DONE
     for _ in range(3):  # the files are the origin's until it has ended
         scene.clock.advance(minutes=11)
@@ -151,11 +151,11 @@ def test_a_call_under_way_may_have_had_its_effect_and_waits_for_a_person(scene: 
     run = scene.start(steps({"id": "hold", "wait": "10m"}, call))
     scene.work()
     with scene.store.tx() as tx:  # the moment in which the call is made
-        (row,) = (each for each in tx.steps(RunId(run)) if each.step == "hold")
-        tx.save_step(
+        (row,) = (each for each in tx.steps.of_run(RunId(run)) if each.step == "hold")
+        tx.steps.save(
             replace(row, step="post", position=1, does="http POST", status=StepStatus.RUNNING, started_at=scene.clock())
         )
-        tx.save_step(replace(row, status=StepStatus.DONE, started_at=scene.clock(), finished_at=scene.clock()))
+        tx.steps.save(replace(row, status=StepStatus.DONE, started_at=scene.clock(), finished_at=scene.clock()))
     made = fork(scene, run)
     scene.work()
     ci = scene.attempt(made, "ci")
@@ -166,7 +166,7 @@ def test_a_run_that_was_begun_by_a_driver_is_forked_with_it(scene: Scene) -> Non
     run = scene.start(phase("plan"), phase("build"), auto=False)
     made = fork(scene, run)
     with scene.store.read() as tx:
-        one, two = (tx.find_run(scene.engine.project_id, each) for each in (run, made))
+        one, two = (tx.runs.find(scene.engine.project_id, each) for each in (run, made))
     same = ("definition_sha256", "spec_sha256", "inputs_sha256", "frozen_sha256", "driver", "auto", "template_sha256")
     assert [getattr(one, name) for name in same] == [getattr(two, name) for name in same]
 
@@ -196,7 +196,7 @@ def test_a_fork_whose_origin_is_gone_verifies_and_shows_what_it_has(scene: Scene
     run = approved(scene)
     made = fork(scene, run)
     with scene.store.read() as tx:
-        assert tx.revision(RunId(made), PhasePath("plan"), 1) is not None
+        assert tx.artifacts.revision(RunId(made), PhasePath("plan"), 1) is not None
     assert problems(scene, made) == []
 
 
@@ -229,7 +229,7 @@ def test_deploying_from_a_fork_with_changed_files_asks_the_person_again(scene: S
     no = refused(scene.begin, made, "deploy")
     assert (no.code, "'release' (awaiting)" in no.message) == ("not_ready", True)
     with scene.store.read() as tx:
-        assert tx.requests(RunId(made)) == [], "the answer did not come along"
+        assert tx.approvals.of_run(RunId(made)) == [], "the answer did not come along"
     approvals.decide(scene.engine, HUMAN, made, "release", comment="with these files too")
     assert scene.do(made, "deploy").run_state == "completed"
     assert problems(scene, run, made) == []
@@ -265,7 +265,7 @@ def test_a_fork_with_the_same_files_carries_the_decision_and_says_so(scene: Scen
     made = fork(scene, run)
     assert scene.attempt(made, "deploy").status == "ready"
     with scene.store.read() as tx:
-        (asked,) = tx.requests(RunId(made))
+        (asked,) = tx.approvals.of_run(RunId(made))
     assert (asked.status, asked.data["origin"]["run"]) == ("approved", run)
 
 

@@ -86,8 +86,8 @@ def test_files_and_state_go_back_together_and_an_undo_brings_back_every_byte(sce
     going.undo(scene.engine, HUMAN, run)
     assert files(scene) == after
     with scene.store.read() as tx:
-        assert tx.verify_run(RunId(run)) == []
-        assert tx.replay(RunId(run)) == scene.state(run)
+        assert tx.verification.problems(RunId(run)) == []
+        assert tx.events.replay(RunId(run)) == scene.state(run)
 
 
 def test_what_the_index_and_head_say_stays_as_it_is(scene: Scene):
@@ -156,7 +156,7 @@ def test_what_a_person_recorded_and_decided_takes_a_person(scene: Scene):
     going.rollback(scene.engine, HUMAN, run, "plan")
     assert scene.attempt(run, "plan").status is AttemptStatus.READY
     with scene.store.read() as tx:
-        assert tx.open_request(RunId(run), PhasePath("plan"), 1) is None
+        assert tx.approvals.open_request(RunId(run), PhasePath("plan"), 1) is None
 
 
 def test_an_approval_that_was_given_before_is_asked_anew_and_the_open_request_is_closed(scene: Scene):
@@ -222,8 +222,8 @@ def test_a_job_that_works_in_the_files_is_waited_for(scene: Scene):
     scene.begin(run, "build")
     answers.submit_artifact(scene.engine, AGENT, run, "build", artifact=GOOD)
     with scene.store.tx() as tx:
-        queued = tx.jobs(RunId(run))[0]
-        claimed = tx.claim(scene.engine.holder, [queued.queue], 60, scene.clock())
+        queued = tx.jobs.filter(RunId(run))[0]
+        claimed = tx.jobs.claim(scene.engine.holder, [queued.queue], 60, scene.clock())
     assert claimed is not None
     no = refused(going.rollback, scene.engine, HUMAN, run, "build")
     assert (no.code, no.data["job"]) == ("leased", queued.id)
@@ -245,7 +245,7 @@ def test_the_files_are_saved_with_the_claim_and_not_for_one_that_is_refused(scen
     run = scene.start(phase("plan", locks=["everything"]), phase("build", needs=[], locks=["everything"]))
     scene.begin(run, "plan")
     with scene.store.read() as tx:
-        claimed, saved = (tx.events_of(RunId(run), kind)[-1] for kind in ("PhaseStarted", "CheckpointTaken"))
+        claimed, saved = (tx.events.of_types(RunId(run), kind)[-1] for kind in ("PhaseStarted", "CheckpointTaken"))
     assert (saved.at, saved.seq) == (claimed.at, claimed.seq + 1)
     before = kept(scene.root, run)
     scene.write("app.py", "VALUE = 'changed'\n")

@@ -162,7 +162,7 @@ def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(killed: tuple
     going.undo(scene.engine, HUMAN, run)
     assert files(scene) == after
     with scene.store.read() as tx:
-        assert tx.verify_run(RunId(run)) == []
+        assert tx.verification.problems(RunId(run)) == []
         names = {f"{run}/{one.commit}" for one in checkpoints_of(tx, run)}
     assert set(kept(scene.root, run)) <= names
 
@@ -207,7 +207,7 @@ def test_what_somebody_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, 
     going.rollback(scene.engine, HUMAN, run, kept_beside.name)
     assert (files(scene)["old-3.txt"], files(scene)["mine.txt"]) == (b"somebody's\n", b"mine\n")
     with scene.store.read() as tx:
-        assert tx.verify_run(RunId(run)) == []
+        assert tx.verification.problems(RunId(run)) == []
 
 
 @BEFORE_THE_FILES

@@ -15,7 +15,7 @@ def anchors(scene: Scene) -> list[Anchor]:
 
 def tail(scene: Scene, run: str) -> tuple[int, str]:
     with scene.store.read() as tx:
-        return tx.tails([run])[run]
+        return tx.events.tails([run])[run]
 
 
 def test_a_decision_is_anchored_by_itself(scene: Scene) -> None:
@@ -70,11 +70,11 @@ def test_a_repository_that_cannot_be_written_stops_nobody(scene: Scene) -> None:
 def test_a_change_of_what_people_set_is_anchored_too(scene: Scene) -> None:
     start_anchoring(scene.engine)
     with scene.store.tx() as tx:
-        tx.set_secret("pin", "scrypt:…", HUMAN, scene.clock())
+        tx.secrets.set("pin", "scrypt:…", HUMAN, scene.clock())
     assert scene.engine.anchoring is not None
     scene.engine.anchoring.close()
     with scene.store.read() as tx:
-        assert anchors(scene)[-1].settings == tx.settings_tail()
+        assert anchors(scene)[-1].settings == tx.settings_log.tail()
 
 
 def test_two_processes_share_the_ref(scene: Scene) -> None:

@@ -14,7 +14,7 @@ def what_a_check_shows(scene: Scene) -> object:
     run = scene.start(phase("plan", command("test"), on_fail=[{"do": "wait_human"}]))
     state = scene.do(run, "plan").state
     with scene.store.read() as tx:
-        data = tx.evidence(RunId(run), PhasePath("plan"))[-1].data
+        data = tx.evidence.of_run(RunId(run), PhasePath("plan"))[-1].data
     return (
         state,
         data.get("timed_out"),
@@ -41,8 +41,8 @@ def what_is_handed_over(scene: Scene) -> object:
     scene.write("b.md", "third")
     run = scene.start(phase("plan", context=[{"bundle": "standards", "scope": "s"}]))
     with scene.store.read() as tx:
-        (bundle,) = tx.document(scene.engine.load(tx, run).record.frozen_sha256)["context"]
-        return [part["text"] for part in tx.document(bundle["sha256"])]
+        (bundle,) = tx.documents.load(scene.engine.load(tx, run).record.frozen_sha256)["context"]
+        return [part["text"] for part in tx.documents.load(bundle["sha256"])]
 
 
 def bundle(text: str) -> str:
@@ -85,7 +85,7 @@ def what_the_log_says_of_prompts(scene: Scene) -> object:
     run = scene.start(phase("plan"))
     scene.begin(run)
     with scene.store.read() as tx:
-        (started,) = [event for event in tx.all_events(RunId(run)) if event.type == "PhaseStarted"]
+        (started,) = [event for event in tx.events.log(RunId(run)) if event.type == "PhaseStarted"]
     return started.payload["prompt_sha256"] is not None
 
 
@@ -107,7 +107,7 @@ def what_may_go(scene: Scene) -> object:
         scene.do(run, "plan")
         scene.clock.advance(seconds=1)
     with scene.store.tx() as tx:
-        tx.archive_run(RunId(runs[1]), scene.clock())
+        tx.runs.archive(RunId(runs[1]), scene.clock())
     scene.clock.advance(days=2)
     try:
         return [runs.index(record.id) for record in prunable(scene.engine) if record.id in runs]
@@ -133,7 +133,7 @@ def who_fills_the_roles(scene: Scene) -> object:
     run = scene.start(phase("plan", role="maker"), roles={"maker": {"provider": "second"}})
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
-        plan, frozen = scene.engine.plans.of_run(tx, record), tx.document(record.frozen_sha256)
+        plan, frozen = scene.engine.plans.of_run(tx, record), tx.documents.load(record.frozen_sha256)
     role = plan.template.roles[plan.phases["plan"].role or ""].provider
     return connection_of(scene.engine, role or "", frozen=frozen)
 
@@ -141,7 +141,7 @@ def who_fills_the_roles(scene: Scene) -> object:
 def whether_models_get_a_shell(scene: Scene) -> object:
     run = scene.start(phase("plan"))
     with scene.store.read() as tx:
-        return tx.document(scene.engine.load(tx, run).record.frozen_sha256)["shell"]
+        return tx.documents.load(scene.engine.load(tx, run).record.frozen_sha256)["shell"]
 
 
 def what_a_checkpoint_leaves_out(scene: Scene) -> object:

@@ -91,8 +91,8 @@ def test_a_gate_whose_job_was_suspended_is_judged_after_the_run_goes_on(scene: S
     scene.begin(run)
     answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
     with scene.store.tx() as tx:
-        gate = tx.claim("a", [queue_name("command", scene.engine.project_id)], 30, scene.clock())
-        assert gate is not None and tx.finish(gate.id, gate.fence, {"suspended": "over the budget"})
+        gate = tx.jobs.claim("a", [queue_name("command", scene.engine.project_id)], 30, scene.clock())
+        assert gate is not None and tx.jobs.finish(gate.id, gate.fence, {"suspended": "over the budget"})
         pause_over_budget(scene.engine, tx, run, "over the budget")
     assert scene.work() == 0 and scene.attempt(run, "plan").status == "gating"
     resume(scene, run)
@@ -134,8 +134,10 @@ def test_a_project_cap_of_a_day_leaves_other_projects_out_and_a_users_does_not(
 ) -> None:
     budget(scene, cost_per_day=2)
     with scene.store.tx() as tx:
-        other = tx.project_id("/other/.git", "/other")
-        tx.end_call(tx.begin_call(NewCall(other, CallPurpose.TEST, "openai", "m")), Used(1, 1, 1, cost_usd=5.0))
+        other = tx.projects.id_of("/other/.git", "/other")
+        tx.model_calls.end(
+            tx.model_calls.begin(NewCall(other, CallPurpose.TEST, "openai", "m")), Used(1, 1, 1, cost_usd=5.0)
+        )
     run = scene.start(phase("plan"))
     spend(scene, run, 0.5)
 
@@ -160,7 +162,7 @@ def test_a_call_that_was_lost_counts_what_it_may_have_used(scene: Scene) -> None
     context = job(scene, run)
     listener(scene, context).before_call(MODEL, DOLLAR)
     with scene.store.tx() as tx:
-        tx.fail(context.job.id, context.job.fence, "its process is gone", None)
+        tx.jobs.fail(context.job.id, context.job.fence, "its process is gone", None)
     assert [call.status for call in calls(scene, run)] == [CallStatus.LOST]
     assert "$1.00 of $1.50" in over(scene, run)
 

@@ -72,7 +72,7 @@ def test_every_tool_a_model_uses_is_on_record(scene: Scene) -> None:
     heard.tool_ended("a", "read_file", ToolResult("print()"), 0.25)
     heard.tool_ended("c", "never_begun", ToolResult(""), 0.0)
     with scene.store.read() as tx:
-        used = {call.name: call for call in tx.tool_calls(RunId(run))}
+        used = {call.name: call for call in tx.tool_calls.filter(RunId(run))}
     assert set(used) == {"read_file", "run_check"}
     read, ran = used["read_file"], used["run_check"]
     assert (read.input, read.output, read.ok, read.duration_ms) == ({"path": "x.py"}, "print()", True, 250)
@@ -101,7 +101,7 @@ def test_a_cancelled_job_makes_no_other_call(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     context = job(scene, run)
     with scene.store.tx() as tx:
-        tx.request_cancel(context.job.id)
+        tx.jobs.request_cancel(context.job.id)
     with pytest.raises(ChildStopped):
         listener(scene, context).before_call(MODEL, DOLLAR)
     assert calls(scene) == [] and context.stop.reason == "cancelled"
@@ -112,7 +112,7 @@ def test_a_job_that_lost_its_claim_makes_no_other_call(scene: Scene) -> None:
     context = job(scene, run)
     scene.clock.advance(hours=1)
     with scene.store.tx() as tx:
-        assert tx.claim("another:1:1.000", [context.job.queue], 600, scene.clock()) is not None
+        assert tx.jobs.claim("another:1:1.000", [context.job.queue], 600, scene.clock()) is not None
     with pytest.raises(ChildStopped):
         listener(scene, context).before_call(MODEL, DOLLAR)
     assert calls(scene) == [] and context.stop.reason == "lost"

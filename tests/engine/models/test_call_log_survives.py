@@ -71,12 +71,12 @@ def enqueue(scene: Scene, run: str) -> str:
         "work", queue_names(scene.engine, ["llm"])[0], {}, run_id=RunId(run), phase=PhasePath("plan"), attempt=1
     )
     with scene.store.tx() as tx:
-        return tx.enqueue(new)
+        return tx.jobs.enqueue(new)
 
 
 def job(scene: Scene, job_id: str) -> JobRecord:
     with scene.store.read() as tx:
-        found = tx.job(job_id)
+        found = tx.jobs.get(job_id)
     assert found is not None
     return found
 

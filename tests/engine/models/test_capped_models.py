@@ -47,14 +47,14 @@ def test_a_cap_pauses_in_the_middle_of_a_tool_loop_and_the_phase_starts_over_wit
         configure(scene, models, extra="[budget]\ntokens_per_run = 9_500")
         run = scene.start(model_phase(), roles=ROLES)
         with scene.store.read() as tx:
-            (work,) = tx.jobs(RunId(run))
+            (work,) = tx.jobs.filter(RunId(run))
         scene.work()
         assert scene.state(run).status is RunStatus.PAUSED
         assert scene.attempt(run, "plan").status == "running", "nobody failed"
         asked = len(models.asked)
         assert asked == len(calls(scene, run)) > 0
         with scene.store.read() as tx:
-            ended = tx.job(work.id)
+            ended = tx.jobs.get(work.id)
         assert ended is not None and "tokens_per_run" in (ended.result or {})["suspended"]
 
         resume(scene, run, max_tokens=10_000_000)
@@ -69,5 +69,5 @@ def test_the_work_of_a_model_keeps_to_the_limits_of_its_provider(scene: Scene) -
         configure(scene, models)
         run = scene.start(model_phase(), roles=ROLES)
         with scene.store.read() as tx:
-            (work,) = tx.jobs(RunId(run))
+            (work,) = tx.jobs.filter(RunId(run))
     assert (work.queue.partition(":")[0], work.limit_key) == ("llm", provider_key("anthropic"))

@@ -48,7 +48,7 @@ def left(scene: Scene, run: str, name: str = "1-2", text: str | None = None, **e
 
 def rows(scene: Scene, run: str) -> list[ToolCallRecord]:
     with scene.engine.store.read() as tx:
-        return tx.tool_calls(RunId(run))
+        return tx.tool_calls.filter(RunId(run))
 
 
 def test_a_call_becomes_a_row_and_its_file_is_removed(scene: Scene) -> None:

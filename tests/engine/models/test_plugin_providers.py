@@ -63,7 +63,7 @@ def site(tmp_path: Path) -> Iterator[Path]:
 
 def calls(scene: Scene, run: str) -> list[CallRecord]:
     with scene.store.read() as tx:
-        return list(tx.model_calls(scene.engine.load(tx, run).record.id))
+        return list(tx.model_calls.filter(scene.engine.load(tx, run).record.id))
 
 
 @pytest.mark.usefixtures("sample")
@@ -88,7 +88,7 @@ def test_it_reviews_answers_steps_and_works_phases_and_every_call_is_on_record(s
         ("work", "mine", "done"),
     }
     with scene.store.read() as tx:
-        (row,) = tx.steps(scene.engine.load(tx, run).record.id)
+        (row,) = tx.steps.of_run(scene.engine.load(tx, run).record.id)
     assert row.output == {"label": "bug"}
 
 
@@ -102,7 +102,7 @@ def test_one_that_works_reads_the_project_with_our_tools(scene: Scene) -> None:
 
     assert scene.state(run).status is RunStatus.COMPLETED
     with scene.store.read() as tx:
-        (used,) = tx.tool_calls(scene.engine.load(tx, run).record.id)
+        (used,) = tx.tool_calls.filter(scene.engine.load(tx, run).record.id)
     assert (used.name, used.ok, used.input) == ("read", True, {"path": "app.py"})
     (call,) = calls(scene, run)
     assert (call.input_tokens, call.cost_usd) == (100, None)

@@ -54,7 +54,7 @@ def plan_of(*reviewers: str) -> Any:
 def kept(scene: Scene, run: str) -> dict[str, Any]:
     """What the run froze."""
     with scene.store.read() as tx:
-        return tx.document(scene.engine.load(tx, run).record.frozen_sha256)
+        return tx.documents.load(scene.engine.load(tx, run).record.frozen_sha256)
 
 
 def test_a_role_is_a_provider_and_its_model_with_the_key_of_the_kinds_variable(scene: Scene) -> None:

@@ -59,8 +59,8 @@ def test_each_key_that_is_kept_or_goes_is_an_event_without_it(scene: Scene) -> N
     assert secrets.forget_key(scene.engine, HUMAN, "openai", "stored")
     assert not secrets.forget_key(scene.engine, HUMAN, "openai", "stored")
     with scene.store.read() as tx:
-        told = [(each.type, each.name, each.actor) for each in tx.setting_events() if "provider" in each.name]
-        assert tx.verify_settings() == []
+        told = [(each.type, each.name, each.actor) for each in tx.settings_log.events() if "provider" in each.name]
+        assert tx.settings_log.problems() == []
     name = "provider_key:openai"
     assert told == [("SecretSet", name, "ada"), ("SecretSet", name, "ada"), ("SecretForgotten", name, "ada")]
     assert not secrets.is_there(scene.engine, "openai", "stored")

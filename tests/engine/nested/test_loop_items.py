@@ -40,8 +40,8 @@ def walking(
 def intact(scene: Scene, run: str) -> RunState:
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        assert tx.replay(loaded.record.id) == loaded.state
-        assert tx.verify_run(loaded.record.id) == []
+        assert tx.events.replay(loaded.record.id) == loaded.state
+        assert tx.verification.problems(loaded.record.id) == []
     return loaded.state
 
 
@@ -394,5 +394,5 @@ def test_a_second_process_reads_the_same_state(scene: Scene) -> None:
 
     other = Store.open(f"sqlite:///{scene.root.parent / 'wfe.db'}", clock=scene.clock)
     with other.read() as tx, scene.store.read() as here:
-        assert tx.load_run(scene.engine.load(tx, run).record.id) == scene.engine.load(here, run)
+        assert tx.runs.load(scene.engine.load(tx, run).record.id) == scene.engine.load(here, run)
     other.close()

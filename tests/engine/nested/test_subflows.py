@@ -41,7 +41,9 @@ def flow(template: str = "tag", given: str = "${inputs.goal}", **keys: Any) -> d
 
 def made(scene: Scene, run: str, path: str) -> Any:
     with scene.store.read() as tx:
-        found = tx.revision(scene.engine.load(tx, run).record.id, PhasePath(path), scene.attempt(run, path).revision)
+        found = tx.artifacts.revision(
+            scene.engine.load(tx, run).record.id, PhasePath(path), scene.attempt(run, path).revision
+        )
         assert found is not None
         return json.loads(found.content)
 
@@ -63,8 +65,8 @@ def test_its_phases_run_inside_with_inputs_of_its_own_and_its_outputs_come_back(
     assert scene.state(run).status == "completed"
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        assert tx.replay(loaded.record.id) == loaded.state
-        assert tx.verify_run(loaded.record.id) == []
+        assert tx.events.replay(loaded.record.id) == loaded.state
+        assert tx.verification.problems(loaded.record.id) == []
 
 
 def test_names_inside_and_outside_do_not_meet(scene: Scene) -> None:
@@ -300,7 +302,7 @@ def test_what_it_needs_of_the_project_is_frozen_with_the_run(scene: Scene) -> No
     inner(scene, phase("note", {"kind": "command", "check": "ok"}))
     run = scene.start(flow(), **GOAL)
     with scene.store.read() as tx:
-        assert set(tx.document(scene.engine.load(tx, run).record.frozen_sha256)["checks"]) == {"ok"}
+        assert set(tx.documents.load(scene.engine.load(tx, run).record.frozen_sha256)["checks"]) == {"ok"}
     scene.do(run, "release[1].note")
     assert scene.state(run).status == "completed"
 

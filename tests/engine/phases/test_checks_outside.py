@@ -155,7 +155,7 @@ def test_a_check_in_a_job_is_asked_for_once_and_survives_its_process(scene: Scen
         with change_run(scene.engine, run, AGENT):
             pass
     with scene.store.read() as tx:
-        jobs = [job for job in tx.jobs(scene.engine.load(tx, run).record.id) if job.kind == "files"]
+        jobs = [job for job in tx.jobs.filter(scene.engine.load(tx, run).record.id) if job.kind == "files"]
     assert [job.payload["kind"] for job in jobs] == ["outputs"]
     ahead._answers.clear()  # pyright: ignore[reportPrivateUsage] - as in a new process
     scene.work()

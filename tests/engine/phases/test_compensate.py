@@ -37,8 +37,8 @@ def test_a_deploy_that_fails_is_rolled_back_and_then_the_next_rule_applies(scene
     assert {"MendingBegan", "MendingEnded"} <= set(scene.events(run))
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        assert tx.replay(loaded.record.id) == loaded.state
-        assert tx.verify_run(loaded.record.id) == []
+        assert tx.events.replay(loaded.record.id) == loaded.state
+        assert tx.verification.problems(loaded.record.id) == []
 
 
 def test_while_it_is_undone_status_waits_for_a_job_and_show_tells_the_steps(scene: Scene, stub: Stub) -> None:

@@ -32,8 +32,8 @@ def test_a_typed_answer_is_a_value_that_later_steps_use(scene: Scene) -> None:
         scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     with scene.store.read() as tx:
-        rows = {row.step: row for row in tx.steps(scene.engine.load(tx, run).record.id)}
-        (call,) = tx.model_calls(scene.engine.load(tx, run).record.id)
+        rows = {row.step: row for row in tx.steps.of_run(scene.engine.load(tx, run).record.id)}
+        (call,) = tx.model_calls.filter(scene.engine.load(tx, run).record.id)
     assert rows["say"].output == {"found": "bug"}
     assert (str(call.purpose), call.model) == ("step", "claude")
     assert "it crashes" in str(models.asked[0].body)
@@ -45,7 +45,7 @@ def test_without_a_schema_the_answer_is_text(scene: Scene) -> None:
         run = scene.start(triage(), roles=ROLES, inputs={"goal": "it crashes"})
         scene.work()
     with scene.store.read() as tx:
-        (row,) = tx.steps(scene.engine.load(tx, run).record.id)
+        (row,) = tx.steps.of_run(scene.engine.load(tx, run).record.id)
     assert row.output == {"text": "a bug"}
 
 
@@ -57,7 +57,7 @@ def test_what_a_model_says_is_never_evaluated(scene: Scene) -> None:
         run = scene.start(triage(say), roles=ROLES, inputs={"goal": "${1 + 1}"})
         scene.work()
     with scene.store.read() as tx:
-        rows = {row.step: row for row in tx.steps(scene.engine.load(tx, run).record.id)}
+        rows = {row.step: row for row in tx.steps.of_run(scene.engine.load(tx, run).record.id)}
     assert rows["say"].output == {"found": "${inputs.goal} ${1 + 1}"}
     assert "${1 + 1}" in str(models.asked[0].body)
 

@@ -36,7 +36,7 @@ def model_phase(*gates: dict[str, Any], **keys: Any) -> dict[str, Any]:
 def drafts(scene: Scene, run: str) -> list[dict[str, Any]]:
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
-        return [json.loads(each.raw) for each in tx.refused(record.id, scene.attempt(run, "plan").phase, 1)]
+        return [json.loads(each.raw) for each in tx.artifacts.refused(record.id, scene.attempt(run, "plan").phase, 1)]
 
 
 @pytest.mark.requirement("S1-21", "S1-28")
@@ -50,8 +50,8 @@ def test_a_model_works_with_the_tools_of_the_phase_and_each_use_is_on_record(sce
     assert (scene.root / "notes.md").read_text() == "# Notes\n"
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
-        used = tx.tool_calls(record.id)
-        calls = tx.model_calls(record.id)
+        used = tx.tool_calls.filter(record.id)
+        calls = tx.model_calls.filter(record.id)
     assert [(each.name, each.ok) for each in used] == [("read", True), ("write", True)]
     assert used[0].input == {"path": "app.py"}
     assert "VALUE = 1" in str(used[0].output)
@@ -285,7 +285,7 @@ def test_a_cli_agent_works_a_phase_as_a_child_process(scene: Scene) -> None:
     assert scene.state(run).status is RunStatus.COMPLETED, scene.attempt(run, "plan").reason
     assert (scene.root / "made.txt").read_text() == "by the agent"
     with scene.store.read() as tx:
-        (call,) = tx.model_calls(scene.engine.load(tx, run).record.id)
+        (call,) = tx.model_calls.filter(scene.engine.load(tx, run).record.id)
     assert (call.provider, call.cost_usd) == ("claude-code", 0.01)
 
 
@@ -332,7 +332,7 @@ def test_two_cli_agents_wait_for_each_other_in_one_folder(scene: Scene) -> None:
     assert [scene.attempt(first, name).status for name in ("plan", "build")] == ["running", "ready"]
     assert [scene.attempt(second, name).status for name in ("plan", "build")] == ["ready", "ready"]
     with scene.store.tx() as tx:
-        claimed = [tx.claim("somebody", queue_names(scene.engine, ["agent"]), 60, now) for _ in range(2)]
+        claimed = [tx.jobs.claim("somebody", queue_names(scene.engine, ["agent"]), 60, now) for _ in range(2)]
     assert claimed[0] is not None and claimed[1] is None
 
 
@@ -367,6 +367,6 @@ def test_a_commit_of_a_model_says_which_run_made_it_and_where_its_log_stood(scen
         scene.work()
     said, prefix = scene.git("log", "-1", "--format=%(trailers:key=Wfe-Run,valueonly)").split()
     with scene.store.read() as tx:
-        hashes = [event.hash for event in tx.all_events(scene.engine.load(tx, run).record.id)]
+        hashes = [event.hash for event in tx.events.log(scene.engine.load(tx, run).record.id)]
     assert said == run
     assert any(one.startswith(prefix) for one in hashes)

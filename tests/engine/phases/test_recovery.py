@@ -55,8 +55,8 @@ def test_its_phases_are_offered_and_the_phase_is_tried_anew_with_what_was_learnt
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
         assert loaded.state.status == "completed"
-        assert tx.replay(loaded.record.id) == loaded.state
-        assert tx.verify_run(loaded.record.id) == []
+        assert tx.events.replay(loaded.record.id) == loaded.state
+        assert tx.verification.problems(loaded.record.id) == []
     kept = answers.read_artifact(scene.engine, AGENT, run, phase=f"{CODE}.fix")
     assert kept.data["phase"] == f"{CODE}.fix"
 

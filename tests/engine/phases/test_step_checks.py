@@ -98,7 +98,7 @@ def test_a_check_that_runs_as_a_step_leaves_evidence_like_a_gate_each_time(scene
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     with scene.store.read() as tx:
-        first, second = tx.evidence(scene.engine.load(tx, run).record.id)
+        first, second = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
     assert (first.data["verdict"], second.data["verdict"]) == ("fail", "pass")
     assert (second.kind, second.gate, second.data["step"], second.phase) == ("command", NO_GATE, "tests", "ci")
     assert (second.data["check"], second.data["exit_code"]) == ("test", 0)

@@ -35,7 +35,7 @@ def ready(scene: Scene, github: Stub) -> Scene:
     configure(scene, f'[mcp_servers.github]\nurl = "{github.url}"', f'[http]\nallow = ["{github.origin}"]')
     scene.write(f".wfe/templates/{TEMPLATE['name']}/template.json", json.dumps(TEMPLATE))
     with scene.store.tx() as tx:
-        tx.trust(scene.engine.project_id, trust_key(TEMPLATE["name"]), digest(TEMPLATE), HUMAN, scene.clock())
+        tx.trust.give(scene.engine.project_id, trust_key(TEMPLATE["name"]), digest(TEMPLATE), HUMAN, scene.clock())
     return scene
 
 

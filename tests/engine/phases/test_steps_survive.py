@@ -48,7 +48,7 @@ SET: dict[str, Any] = {"id": "set", "builtin": "set", "params": {"n": 1}}
 
 def jobs(scene: Scene, run: str) -> list[JobRecord]:
     with scene.store.read() as tx:
-        return [job for job in tx.jobs(tx.find_run(scene.engine.project_id, run).id) if job.kind == "step"]
+        return [job for job in tx.jobs.filter(tx.runs.find(scene.engine.project_id, run).id) if job.kind == "step"]
 
 
 @pytest.mark.requirement("B-28")
@@ -98,7 +98,7 @@ def test_a_job_that_died_before_its_call_began_simply_begins_again(scene: Scene,
     neighbour, _ = scene.neighbour()
     run = scene.start(steps(tool("say", **HI)))
     with scene.store.tx() as tx:
-        claimed = tx.claim(neighbour.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
+        claimed = tx.jobs.claim(neighbour.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
     assert claimed is not None
     neighbour.process.kill()
     neighbour.process.wait()
@@ -111,7 +111,7 @@ def test_a_worker_of_another_project_leaves_our_calls_to_us(scene: Scene, stub: 
     neighbour, _ = scene.neighbour()
     run = scene.start(steps(tool("say", **HI)))
     with scene.store.tx() as tx:
-        assert tx.claim(neighbour.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock()) is not None
+        assert tx.jobs.claim(neighbour.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock()) is not None
     neighbour.process.kill()
     neighbour.process.wait()
     (tmp_path / "other").mkdir()
@@ -167,9 +167,9 @@ def test_a_server_that_ends_in_the_middle_leaves_the_call_to_a_person(scene: Sce
 def test_a_retry_of_a_phase_whose_call_still_runs_does_not_repeat_it(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(tool("say", **HI)))
     with scene.store.tx() as tx:
-        job = tx.claim("elsewhere:1:1.0", (jobs(scene, run)[0].queue,), 30.0, scene.clock())
+        job = tx.jobs.claim("elsewhere:1:1.0", (jobs(scene, run)[0].queue,), 30.0, scene.clock())
         assert job is not None
-        tx.save_step(replace(rows(scene, run)["say"], status=StepStatus.RUNNING, tries=1))
+        tx.steps.save(replace(rows(scene, run)["say"], status=StepStatus.RUNNING, tries=1))
     control.retry(scene.engine, HUMAN, run, "ci")
     scene.work()
     assert (scene.attempt(run, "ci").number, told(scene, run)) == (2, {"say": "unknown"})
@@ -212,9 +212,9 @@ def test_a_check_of_a_killed_worker_is_run_again(scene: Scene) -> None:
     assert new_worker(scene.engine).work_one(), "the files are read"
     neighbour, _ = scene.neighbour()
     with scene.store.tx() as tx:
-        job = tx.claim(neighbour.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
+        job = tx.jobs.claim(neighbour.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
         assert job is not None
-        tx.save_step(replace(rows(scene, run)["good"], status=StepStatus.RUNNING, tries=1))
+        tx.steps.save(replace(rows(scene, run)["good"], status=StepStatus.RUNNING, tries=1))
     neighbour.process.kill()
     neighbour.process.wait()
     scene.work()
@@ -239,7 +239,7 @@ def test_a_server_that_ends_before_the_call_was_sent_leaves_nothing_in_doubt(sce
 def claimed(scene: Scene, run: str) -> JobContext:
     """The step's job, in the hands of a worker that has not begun."""
     with scene.store.tx() as tx:
-        job = tx.claim(scene.engine.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
+        job = tx.jobs.claim(scene.engine.holder, (jobs(scene, run)[0].queue,), 30.0, scene.clock())
     assert job is not None
     return JobContext(job, scene.store, Stop())
 
@@ -257,7 +257,7 @@ def test_a_call_that_has_begun_is_not_begun_by_a_second_claim(scene: Scene, stub
     run = scene.start(steps(tool("say", **HI)))
     context = claimed(scene, run)
     with scene.store.tx() as tx:
-        tx.save_step(replace(rows(scene, run)["say"], status=StepStatus.RUNNING))
+        tx.steps.save(replace(rows(scene, run)["say"], status=StepStatus.RUNNING))
     assert StepJobs(scene.engine)(context).result == {"stale": True}
     assert stub.called() == []
 

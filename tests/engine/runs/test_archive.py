@@ -54,8 +54,10 @@ def test_putting_away_cancels_and_archives_what_is_stale_and_nothing_else(scene:
     ]
     with scene.store.read() as tx:
         records = [scene.engine.load(tx, run).record for run in (old, fresh)]
-        reason = next(event.payload["reason"] for event in tx.events(records[0].id) if event.type == "RunCancelled")
-        assert tx.verify_run(records[0].id) == []
+        reason = next(
+            event.payload["reason"] for event in tx.events.of_run(records[0].id) if event.type == "RunCancelled"
+        )
+        assert tx.verification.problems(records[0].id) == []
     assert reason == "untouched since 2026-03-01T12:00:00+00:00: spring cleaning"
     assert [run_row(record).archived for record in records] == [True, False]
     assert answers.read_artifact(scene.engine, AGENT, other, "plan").data["content"]["title"] == "A good title"

@@ -108,7 +108,7 @@ def test_the_signature_covers_what_the_person_saw(scene: Scene) -> None:
     by, seen = person(scene), "ab" * 32
     change_policy(scene.engine, by, planned(scene.engine, Policy(None, "checkout")), seen)
     with scene.store.read() as tx:
-        signed = [json.loads(each.name)["statement"] for each in tx.setting_events() if each.type == SIGNED]
+        signed = [json.loads(each.name)["statement"] for each in tx.settings_log.events() if each.type == SIGNED]
     assert seen in [json.loads(each)["shown"] for each in signed]
 
 

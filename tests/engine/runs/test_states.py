@@ -40,10 +40,10 @@ def test_the_row_of_a_run_has_its_state_which_the_log_confirms(scene: Scene) -> 
     other = scene.start(phase("plan"))
     scene.do(run, "build")
     with scene.store.read() as tx:
-        assert [each.id for each in tx.list_runs(scene.engine.project_id, reached=("BUILT", "DONE")).runs] == [run]
-        assert tx.list_runs(scene.engine.project_id, reached=("OPEN",)).runs == ()
-        assert tx.reached_states(scene.engine.project_id) == ["BUILT"]
-        assert tx.verify_run(scene.engine.load(tx, run).record.id) == []
+        assert [each.id for each in tx.runs.page(scene.engine.project_id, reached=("BUILT", "DONE")).runs] == [run]
+        assert tx.runs.page(scene.engine.project_id, reached=("OPEN",)).runs == ()
+        assert tx.runs.reached_states(scene.engine.project_id) == ["BUILT"]
+        assert tx.verification.problems(scene.engine.load(tx, run).record.id) == []
         assert scene.engine.load(tx, other).record.reached is None
     answers.retry_phase(scene.engine, HUMAN, run, "build")
     with scene.store.read() as tx:
@@ -56,5 +56,5 @@ def test_a_state_that_somebody_wrote_into_the_row_is_found(scene: Scene) -> None
     with connect(str(scene.root.parent / "wfe.db")) as database:
         database.execute("UPDATE run SET reached = 'DONE'")
     with scene.store.read() as tx:
-        (problem,) = tx.verify_run(scene.engine.load(tx, run).record.id)
+        (problem,) = tx.verification.problems(scene.engine.load(tx, run).record.id)
     assert "reached" in problem.message

@@ -46,8 +46,8 @@ def test_a_list_of_runs_counts_the_weakened_gates_of_each_and_leaves_out_stricte
     scene.trust_config()
     weak = scene.start(phase("plan", approval()), phase("build"))
     with scene.store.read() as tx:
-        runs = [each.id for each in tx.list_runs(scene.engine.project_id).runs]
-        assert tx.weakened_gates(runs) == {weak: 2}
+        runs = [each.id for each in tx.runs.page(scene.engine.project_id).runs]
+        assert tx.runs.weakened_gates(runs) == {weak: 2}
         assert set(runs) == {plain, weak}
     rows = {each["run"]: each.get("weakened_gates") for each in answers.status(scene.engine, AGENT).data["runs"]}
     assert rows == {plain: None, weak: 2}
@@ -105,7 +105,7 @@ def test_each_difference_names_the_key_of_its_stage(scene: Scene) -> None:
     assert ([gate.kind for gate in spec.gates_before], spec.gates) == (["opinion"], ())
     with scene.store.read() as tx:
         loaded = scene.engine.load(tx, run)
-        frozen = tx.document(loaded.record.frozen_sha256)
+        frozen = tx.documents.load(loaded.record.frozen_sha256)
     assert "large" in [role.get("model") for role in frozen["roles"].values()]
 
 

@@ -200,7 +200,9 @@ def test_verify_finds_a_run_whose_weaker_gates_came_from_bytes_that_were_trusted
     scene.define(phase("plan", approval()))
     configure(scene, SKIP)
     with scene.store.read() as tx:
-        (kept,) = [one for one in tx.trusted(scene.engine.project_id) if one.path_key.startswith(str(scene.root))]
+        (kept,) = [
+            one for one in tx.trust.of_project(scene.engine.project_id) if one.path_key.startswith(str(scene.root))
+        ]
     start_run(scene.engine, AGENT, "drill", {"goal": "x"})
     scene.clock.advance(minutes=1)
     configure(scene, "# nothing\n")
@@ -208,7 +210,7 @@ def test_verify_finds_a_run_whose_weaker_gates_came_from_bytes_that_were_trusted
     scene.write(CONFIG, SKIP)
     record: Any = (kept.project_id, kept.path_key, kept.sha256, AGENT, scene.clock())
     with scene.store.tx() as tx:
-        tx.trust(*record)
+        tx.trust.give(*record)
     start_run(scene.engine, AGENT, "drill", {"goal": "x"})
     assert "gates_weakened" in {one.code for one in verify(scene.engine).findings}
 
@@ -235,5 +237,5 @@ def test_ones_own_configuration_is_one_file_for_all_projects(scene: Scene) -> No
         file.write_text(text, encoding="utf-8")
         trust.give_trust(scene.engine, HUMAN, ["own"])
     with scene.store.read() as tx:
-        assert not tx.is_trusted_anywhere(f"own:{file}", sha256_hex(SKIP.encode()))
+        assert not tx.trust.is_given_anywhere(f"own:{file}", sha256_hex(SKIP.encode()))
     assert trust_view(scene.engine).is_empty

@@ -55,7 +55,7 @@ def start(scene: Scene) -> str:
 
 def evidence(scene: Scene, run: str, name: str) -> dict[str, Any]:
     with scene.store.read() as tx:
-        return tx.evidence(scene.engine.load(tx, run).record.id, PhasePath(name))[-1].data
+        return tx.evidence.of_run(scene.engine.load(tx, run).record.id, PhasePath(name))[-1].data
 
 
 @pytest.mark.requirement("S0-50")
@@ -82,12 +82,12 @@ def test_a_template_of_a_package_runs_to_its_end_with_all_that_the_package_bring
     assert (review["provider"], review["verdict"]) == ("offline", "pass")
     with scene.store.read() as tx:
         record = scene.engine.load(tx, run).record
-        assert tx.document(record.frozen_sha256)["plugins"] == dict.fromkeys(
+        assert tx.documents.load(record.frozen_sha256)["plugins"] == dict.fromkeys(
             ("acme.models", "acme.no_todo", "acme.slug", "acme.ticket@1"), "acme-wfe 1.0.0"
         )
-        (call,) = tx.model_calls(record.id)
+        (call,) = tx.model_calls.filter(record.id)
         assert (call.provider, str(call.purpose), str(call.status)) == ("offline", "opinion", "done")
-        assert tx.verify_run(record.id) == []
+        assert tx.verification.problems(record.id) == []
 
 
 def test_its_gate_says_no_with_evidence_and_its_schema_names_every_fault(scene: Scene, sample: Path) -> None:
@@ -280,7 +280,7 @@ def test_an_action_that_fails_fails_its_step_and_is_never_repeated_by_itself(
     scene.work()
 
     with scene.store.read() as tx:
-        (row,) = tx.steps(scene.engine.load(tx, run).record.id, PhasePath("ci"), 1)
+        (row,) = tx.steps.of_run(scene.engine.load(tx, run).record.id, PhasePath("ci"), 1)
     assert (str(row.status), words in row.error) == (status, True), row.error
 
 

@@ -177,7 +177,7 @@ def test_a_kept_row_that_is_not_ours_is_left_out(scene: Scene) -> None:
     scene.define(phase("plan"))
     for value in ("[]", "{", '{"sha256": 1}', '{"sha256": "x", "values": []}'):
         with scene.store.tx() as tx:
-            tx.set_secret(f"strict:project:{scene.engine.project_id}", value, HUMAN, scene.clock())
+            tx.secrets.set(f"strict:project:{scene.engine.project_id}", value, HUMAN, scene.clock())
         assert gates(scene) == []
 
 

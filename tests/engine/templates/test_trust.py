@@ -60,7 +60,7 @@ def test_evidence_holds_what_ran_and_what_it_said(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok")))
     scene.do(run, "plan")
     with scene.store.read() as tx:
-        (found,) = tx.evidence(scene.engine.load(tx, run).record.id)
+        (found,) = tx.evidence.of_run(scene.engine.load(tx, run).record.id)
     assert found.id == scene.attempt(run, "plan").verdicts[0].evidence
     assert (found.data["exit_code"], found.tree == scene.attempt(run, "plan").tree, bool(found.head)) == (0, True, True)
     assert found.log_path is not None

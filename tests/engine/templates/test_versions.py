@@ -143,7 +143,7 @@ def test_a_run_keeps_its_version_for_ever(scene: Scene) -> None:
     with scene.store.read() as tx:
         kept = scene.engine.load(tx, old).record
         assert kept.template_version == "1"
-        assert tx.document(kept.definition_sha256) == definition("1", prompt="The first way.")
+        assert tx.documents.load(kept.definition_sha256) == definition("1", prompt="The first way.")
 
 
 def test_the_newest_version_of_a_name_starts_and_an_older_one_can_be_named(scene: Scene) -> None:

@@ -67,7 +67,7 @@ def changed(content: bytes, **more: list[dict[str, Any]]) -> bytes:
 KILLED = """
 import os, signal, sys
 from wfe_mcp.store.maintenance.bundles import BundleRepository
-from wfe_mcp.store.settings import SettingRepository
+from wfe_mcp.store.settings import SettingsLogRepository
 
 left = [int(sys.argv[1])]
 
@@ -80,7 +80,7 @@ def dying(write):
     return write_and_die
 
 BundleRepository._in_parts = dying(BundleRepository._in_parts)
-SettingRepository.note_setting = dying(SettingRepository.note_setting)
+SettingsLogRepository.note = dying(SettingsLogRepository.note)
 from wfe_mcp.cli.app import main
 sys.exit(main(["import", sys.argv[2], "--json"]))
 """
@@ -105,11 +105,11 @@ def test_an_import_that_is_killed_leaves_nothing_and_works_the_next_time(
     assert b"Error" not in died.stderr, "it was killed, and did not fail by itself"
     assert died.returncode == (-signal.SIGKILL if os.name == "posix" else signal.SIGTERM), died.stdout
     with other.store.read() as tx:
-        assert tx.list_runs().runs == ()
-        assert tx.verify_settings() == []
+        assert tx.runs.page().runs == ()
+        assert tx.settings_log.problems() == []
     assert bring(other, file.read_bytes()).was_here is False
     with other.store.read() as tx:
-        assert tx.verify_run(other.engine.load(tx, run).record.id) == []
+        assert tx.verification.problems(other.engine.load(tx, run).record.id) == []
 
 
 def large(scene: Scene, events: int, artifacts: int, size: int) -> str:
@@ -121,12 +121,12 @@ def large(scene: Scene, events: int, artifacts: int, size: int) -> str:
         for number in range(events):
             told.append(e.AutoSwitched(auto=bool(number % 2)))
             state = evolve(state, told[-1])
-        tx.save_run(loaded, state, told, AGENT, scene.clock())
+        tx.runs.save(loaded, state, told, AGENT, scene.clock())
     text = "x" * size
     for number in range(artifacts):
         content = canonical_json({"title": f"{number}", "body": text})
         with scene.store.tx() as tx:
-            tx.add_revision(
+            tx.artifacts.add_revision(
                 loaded.record.id,
                 PhasePath("draft"),
                 1,
@@ -187,7 +187,7 @@ def test_what_a_bundle_says_of_tests_moves_no_measure_here(scene: Scene, other: 
     with other.store.read() as tx:
         later = other.clock() + timedelta(hours=1)
         mine = other.engine.load(tx, run).record
-        assert tx.skipped_before(other.engine.project_id, mine.id, "unit", later, mine.created_at) is None
+        assert tx.evidence.skipped_before(other.engine.project_id, mine.id, "unit", later, mine.created_at) is None
 
 
 def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scene) -> None:
@@ -212,8 +212,8 @@ def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scen
 
     with other.store.read() as tx:
         mine = other.engine.load(tx, run).record
-        assert len(tx.opinions(mine.id)) == 1
-        assert tx.known_opinion(other.engine.project_id, "gate", "reviewer", "second", "m", sha256, sha256) is None
+        assert len(tx.opinions.of_run(mine.id)) == 1
+        assert tx.opinions.known(other.engine.project_id, "gate", "reviewer", "second", "m", sha256, sha256) is None
 
 
 def test_calls_in_a_bundle_use_up_no_limit_here(scene: Scene, other: Scene) -> None:
@@ -241,10 +241,10 @@ def test_calls_in_a_bundle_use_up_no_limit_here(scene: Scene, other: Scene) -> N
 
     before = other.clock() - timedelta(days=1)
     with other.store.read() as tx:
-        assert tx.calls_in_flight("second", before) == 0
-        assert tx.calls_since("second", before) == []
-        assert tx.usage(project_id=other.engine.project_id, since=before).calls == 0
-        assert tx.usage(run_id=other.engine.load(tx, run).record.id).calls == 1
+        assert tx.model_calls.in_flight("second", before) == 0
+        assert tx.model_calls.started_since("second", before) == []
+        assert tx.model_calls.usage(project_id=other.engine.project_id, since=before).calls == 0
+        assert tx.model_calls.usage(run_id=other.engine.load(tx, run).record.id).calls == 1
 
 
 def test_an_imported_run_holds_neither_the_working_tree_nor_a_lock(scene: Scene, other: Scene) -> None:
@@ -258,8 +258,8 @@ def test_an_imported_run_holds_neither_the_working_tree_nor_a_lock(scene: Scene,
 
     assert other.begin(own, "build").ok
     with other.store.read() as tx:
-        assert [one.run_id for one in tx.open_attempts()] == [own]
-        assert tx.open_run_ids(other.engine.project_id) == [own]
+        assert [one.run_id for one in tx.runs.open_attempts()] == [own]
+        assert tx.runs.open_ids(other.engine.project_id) == [own]
 
 
 def test_the_loops_steps_and_refused_drafts_of_a_run_come_along(scene: Scene, other: Scene) -> None:
@@ -292,7 +292,7 @@ def test_the_loops_steps_and_refused_drafts_of_a_run_come_along(scene: Scene, ot
     drafts = list[bytes]()
     for each in (scene, other):
         with each.store.read() as tx:
-            drafts += [one.raw for one in tx.refused(RunId(run), PhasePath("build[b].make"), 1)]
+            drafts += [one.raw for one in tx.artifacts.refused(RunId(run), PhasePath("build[b].make"), 1)]
     assert len(drafts) == 2
     assert drafts[0] == drafts[1]
 
@@ -318,6 +318,6 @@ def test_the_person_who_brought_a_run_in_is_in_the_log_of_settings(scene: Scene,
     import_run(other.engine, HUMAN, io.BytesIO(bundle_of(scene, run)))
 
     with other.store.read() as tx:
-        (noted,) = [event for event in tx.setting_events() if event.type == "RunImported"]
+        (noted,) = [event for event in tx.settings_log.events() if event.type == "RunImported"]
     assert noted.name.startswith(run)
     assert noted.actor == "ada"

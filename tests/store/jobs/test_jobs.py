@@ -17,25 +17,25 @@ QUEUES = ["local"]
 
 
 def claimed(tx: Tx, clock: Clock, owner: str = "a") -> JobRecord:
-    job = tx.claim(owner, QUEUES, 30, clock())
+    job = tx.jobs.claim(owner, QUEUES, 30, clock())
     assert job is not None
     return job
 
 
 def test_a_job_is_claimed_worked_on_and_done(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        job_id = tx.enqueue(CHECK)
-        assert tx.job_is_due(QUEUES, clock())
+        job_id = tx.jobs.enqueue(CHECK)
+        assert tx.jobs.is_due(QUEUES, clock())
         job = claimed(tx, clock)
 
         assert (job.id, job.payload, job.fence, job.tries) == (job_id, {"check": "test"}, 1, 1)
         assert (job.lease_owner, job.lease_until) == ("a", NOW + timedelta(seconds=30))
-        assert not tx.job_is_due(QUEUES, clock())
-        assert tx.heartbeat(job.id, job.fence, clock.forward(60))
-        assert tx.set_child(job.id, job.fence, 77, 1.25)
-        assert [item.child_pid for item in tx.running_jobs()] == [77]
-        assert tx.finish(job.id, job.fence, {"exit_code": 0})
-        done = tx.job(job.id)
+        assert not tx.jobs.is_due(QUEUES, clock())
+        assert tx.jobs.heartbeat(job.id, job.fence, clock.forward(60))
+        assert tx.jobs.set_child(job.id, job.fence, 77, 1.25)
+        assert [item.child_pid for item in tx.jobs.running()] == [77]
+        assert tx.jobs.finish(job.id, job.fence, {"exit_code": 0})
+        done = tx.jobs.get(job.id)
 
     assert done is not None
     assert (done.status, done.result, done.lease_owner) == (JobStatus.DONE, {"exit_code": 0}, None)
@@ -45,27 +45,27 @@ def test_a_job_is_claimed_worked_on_and_done(store: Store, clock: Clock) -> None
 @pytest.mark.requirement("B-27")
 def test_two_claimers_never_get_the_same_job(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        tx.enqueue(CHECK)
+        tx.jobs.enqueue(CHECK)
         claimed(tx, clock, "a")
-        assert tx.claim("b", QUEUES, 30, clock()) is None
+        assert tx.jobs.claim("b", QUEUES, 30, clock()) is None
 
 
 @pytest.mark.requirement("B-27")
 def test_the_job_of_a_dead_worker_returns_after_its_lease(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        tx.enqueue(CHECK)
+        tx.jobs.enqueue(CHECK)
         dead = claimed(tx, clock, "dead")
-        tx.set_child(dead.id, dead.fence, 77, 1.25)
+        tx.jobs.set_child(dead.id, dead.fence, 77, 1.25)
         clock.forward(31)
         assert [job.child_pid for job in lost_jobs(tx, clock)] == [77]
         taken = claimed(tx, clock, "alive")
 
         assert (taken.id, taken.fence, taken.tries, taken.child_pid) == (dead.id, 2, 2, None)
-        assert not tx.heartbeat(dead.id, dead.fence, clock())
-        assert not tx.set_child(dead.id, dead.fence, 78, 1.5)
-        assert not tx.finish(dead.id, dead.fence, {})
-        assert not tx.fail(dead.id, dead.fence, "late", clock())
-        assert tx.finish(taken.id, taken.fence, {})
+        assert not tx.jobs.heartbeat(dead.id, dead.fence, clock())
+        assert not tx.jobs.set_child(dead.id, dead.fence, 78, 1.5)
+        assert not tx.jobs.finish(dead.id, dead.fence, {})
+        assert not tx.jobs.fail(dead.id, dead.fence, "late", clock())
+        assert tx.jobs.finish(taken.id, taken.fence, {})
 
 
 @pytest.mark.parametrize("change", [{"effect": Effect.NON_REPEATABLE}, {"max_attempts": 1}])
@@ -73,14 +73,14 @@ def test_a_lost_job_that_must_not_run_again_waits_for_a_decision(
     store: Store, clock: Clock, change: dict[str, int]
 ) -> None:
     with store.tx() as tx:
-        tx.enqueue(replace(CHECK, **change))
+        tx.jobs.enqueue(replace(CHECK, **change))
         claimed(tx, clock)
         clock.forward(31)
 
-        assert tx.claim("b", QUEUES, 30, clock()) is None
+        assert tx.jobs.claim("b", QUEUES, 30, clock()) is None
         (lost,) = lost_jobs(tx, clock)
-        assert tx.park(lost.id, lost.fence, "its worker died")
-        parked = tx.job(lost.id)
+        assert tx.jobs.park(lost.id, lost.fence, "its worker died")
+        parked = tx.jobs.get(lost.id)
 
     assert parked is not None
     assert (parked.status, parked.error) == (JobStatus.PARKED, "its worker died")
@@ -88,94 +88,94 @@ def test_a_lost_job_that_must_not_run_again_waits_for_a_decision(
 
 def test_the_most_urgent_due_job_of_the_own_queues_comes_first(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        tx.enqueue(replace(CHECK, kind="normal"))
-        tx.enqueue(replace(CHECK, kind="urgent", priority=1))
-        tx.enqueue(replace(CHECK, kind="earlier", run_at=NOW - timedelta(seconds=1)))
-        tx.enqueue(replace(CHECK, kind="not yet", priority=0, run_at=NOW + timedelta(seconds=1)))
-        tx.enqueue(replace(CHECK, kind="elsewhere", priority=0, queue="models"))
+        tx.jobs.enqueue(replace(CHECK, kind="normal"))
+        tx.jobs.enqueue(replace(CHECK, kind="urgent", priority=1))
+        tx.jobs.enqueue(replace(CHECK, kind="earlier", run_at=NOW - timedelta(seconds=1)))
+        tx.jobs.enqueue(replace(CHECK, kind="not yet", priority=0, run_at=NOW + timedelta(seconds=1)))
+        tx.jobs.enqueue(replace(CHECK, kind="elsewhere", priority=0, queue="models"))
 
         assert [claimed(tx, clock).kind for _ in range(3)] == ["urgent", "earlier", "normal"]
-        assert tx.claim("a", QUEUES, 30, clock()) is None
+        assert tx.jobs.claim("a", QUEUES, 30, clock()) is None
         clock.forward(1)
         assert claimed(tx, clock).kind == "not yet"
 
 
 def test_a_failed_job_runs_again_at_its_time_or_never(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        tx.enqueue(CHECK)
+        tx.jobs.enqueue(CHECK)
         job = claimed(tx, clock)
-        assert tx.fail(job.id, job.fence, "flaky", NOW + timedelta(seconds=5))
-        assert tx.claim("a", QUEUES, 30, clock()) is None
+        assert tx.jobs.fail(job.id, job.fence, "flaky", NOW + timedelta(seconds=5))
+        assert tx.jobs.claim("a", QUEUES, 30, clock()) is None
         clock.forward(5)
         again = claimed(tx, clock)
         assert (again.error, again.tries) == ("flaky", 2)
-        assert tx.fail(again.id, again.fence, "broken", None)
-        assert [item.status for item in tx.jobs()] == [JobStatus.FAILED]
+        assert tx.jobs.fail(again.id, again.fence, "broken", None)
+        assert [item.status for item in tx.jobs.filter()] == [JobStatus.FAILED]
 
 
 def test_a_known_dedupe_key_gives_the_job_that_has_it(store: Store, clock: Clock) -> None:
     once = replace(CHECK, dedupe_key="gate:R-1:plan:1")
     with store.tx() as tx:
-        first = tx.enqueue(once)
+        first = tx.jobs.enqueue(once)
         job = claimed(tx, clock)
-        tx.finish(job.id, job.fence, {})
+        tx.jobs.finish(job.id, job.fence, {})
 
-        assert tx.enqueue(once) == first
-        assert tx.claim("a", QUEUES, 30, clock()) is None
+        assert tx.jobs.enqueue(once) == first
+        assert tx.jobs.claim("a", QUEUES, 30, clock()) is None
 
 
 def test_cancelling_ends_what_waits_and_asks_what_runs(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, RUN)
         of_plan = replace(CHECK, run_id=RUN, phase=PLAN, attempt=1)
-        tx.enqueue(of_plan)
+        tx.jobs.enqueue(of_plan)
         running = claimed(tx, clock)
-        waiting = tx.enqueue(of_plan)
-        other = tx.enqueue(replace(of_plan, attempt=2))
+        waiting = tx.jobs.enqueue(of_plan)
+        other = tx.jobs.enqueue(replace(of_plan, attempt=2))
 
-        assert tx.request_cancel(run_id=RUN, phase=PLAN, attempt=1) == 2
-        assert tx.request_cancel(run_id=RUN, phase=PLAN, attempt=1) == 0
-        assert [job.id for job in tx.jobs(RUN, PLAN, 1, [JobStatus.CANCELLED])] == [waiting]
-        assert not tx.heartbeat(running.id, running.fence, clock())
-        assert tx.cancel_done(running.id, running.fence)
-        assert tx.request_cancel(other) == 1
-        assert [job.status for job in tx.jobs(RUN)] == [JobStatus.CANCELLED] * 3
+        assert tx.jobs.request_cancel(run_id=RUN, phase=PLAN, attempt=1) == 2
+        assert tx.jobs.request_cancel(run_id=RUN, phase=PLAN, attempt=1) == 0
+        assert [job.id for job in tx.jobs.filter(RUN, PLAN, 1, [JobStatus.CANCELLED])] == [waiting]
+        assert not tx.jobs.heartbeat(running.id, running.fence, clock())
+        assert tx.jobs.cancel_done(running.id, running.fence)
+        assert tx.jobs.request_cancel(other) == 1
+        assert [job.status for job in tx.jobs.filter(RUN)] == [JobStatus.CANCELLED] * 3
         with pytest.raises(ValueError, match="name a job or a run"):
-            tx.request_cancel()
+            tx.jobs.request_cancel()
 
 
 def test_a_cancelled_job_of_a_dead_worker_is_not_given_out_again(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        job_id = tx.enqueue(CHECK)
+        job_id = tx.jobs.enqueue(CHECK)
         claimed(tx, clock)
-        tx.request_cancel(job_id)
+        tx.jobs.request_cancel(job_id)
         clock.forward(31)
 
-        assert tx.claim("b", QUEUES, 30, clock()) is None
+        assert tx.jobs.claim("b", QUEUES, 30, clock()) is None
         assert [job.id for job in lost_jobs(tx, clock)] == [job_id]
 
 
 def test_jobs_are_listed_newest_first(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         for _ in range(3):
-            tx.enqueue(CHECK)
+            tx.jobs.enqueue(CHECK)
             clock.forward(1)
-        found = tx.jobs(limit=2)
+        found = tx.jobs.filter(limit=2)
 
     assert len(found) == 2
     assert all(newer.created_at > older.created_at for newer, older in pairwise(found))
     with store.read() as tx:
-        assert tx.job("job-0") is None
+        assert tx.jobs.get("job-0") is None
 
 
 def test_a_job_is_only_there_when_the_step_that_caused_it_is(store: Store) -> None:
     def interrupted_step() -> None:
         with store.tx() as tx:
-            tx.enqueue(CHECK)
+            tx.jobs.enqueue(CHECK)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         interrupted_step()
 
     with store.read() as tx:
-        assert tx.jobs() == []
+        assert tx.jobs.filter() == []

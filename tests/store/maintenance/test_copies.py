@@ -45,8 +45,8 @@ def runs_of(path: Path, clock: Clock) -> set[str]:
     """The runs in the database; each of them adds up."""
     store = Store.open(f"sqlite:///{path.as_posix()}", clock=clock)
     with store.read() as tx:
-        found = {run.id for run in tx.list_runs(limit=10_000).runs}
-        assert [problem for run in found for problem in tx.verify_run(run)] == []
+        found = {run.id for run in tx.runs.page(limit=10_000).runs}
+        assert [problem for run in found for problem in tx.verification.problems(run)] == []
     store.close()
     return set(found)
 
@@ -60,7 +60,7 @@ def test_copies_made_while_eight_processes_write_have_all_that_was_there_and_hin
     seen: list[tuple[set[str], Path]] = []
     while len(seen) < 4:
         with store.read() as tx:
-            there = {str(run.id) for run in tx.list_runs(limit=10_000).runs}
+            there = {str(run.id) for run in tx.runs.page(limit=10_000).runs}
         copy = tmp_path / f"copy-{len(seen)}.db"
         copies.copy(store.path, copy)
         seen.append((there, copy))
@@ -103,7 +103,7 @@ def test_whoever_has_the_database_open_sees_what_was_put_back(store: Store, cloc
 
     assert store.data_version() != before
     with store.tx() as tx:
-        assert [run.id for run in tx.list_runs().runs] == ["old"]
+        assert [run.id for run in tx.runs.page().runs] == ["old"]
         create(tx, "next")
     assert runs_of(store.path, clock) == {"old", "next"}
 
@@ -152,13 +152,13 @@ def test_vacuum_gives_back_what_nothing_uses(store: Store, clock: Clock) -> None
 
 def test_what_may_not_run_twice_and_waits_in_a_copy_is_left_to_a_person(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
-        once = tx.enqueue(NewJob("step", "local", {}, effect=Effect.NON_REPEATABLE))
-        again = tx.enqueue(NewJob("step", "local", {}))
-        assert tx.hold_unrepeatable_jobs(clock()) == 1
+        once = tx.jobs.enqueue(NewJob("step", "local", {}, effect=Effect.NON_REPEATABLE))
+        again = tx.jobs.enqueue(NewJob("step", "local", {}))
+        assert tx.jobs.hold_unrepeatable(clock()) == 1
     clock.forward(1)
     with store.tx() as tx:
         assert [job.id for job in lost_jobs(tx, clock)] == [once], "so it is parked by the next server"
-        claimed = tx.claim("me", ["local"], 30, clock())
+        claimed = tx.jobs.claim("me", ["local"], 30, clock())
         assert claimed is not None
         assert claimed.id == again
-        assert tx.claim("me", ["local"], 30, clock()) is None
+        assert tx.jobs.claim("me", ["local"], 30, clock()) is None

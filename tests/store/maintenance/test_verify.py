@@ -31,7 +31,7 @@ def run(store: Store) -> RunId:
 
 def problems(store: Store, *anchors: tuple[int, str]) -> list[Problem]:
     with store.read() as tx:
-        return tx.verify_run(RUN, [Anchored(seq, hash_, NOW) for seq, hash_ in anchors])
+        return tx.verification.problems(RUN, [Anchored(seq, hash_, NOW) for seq, hash_ in anchors])
 
 
 def places(found: Sequence[Problem]) -> list[str]:
@@ -41,7 +41,7 @@ def places(found: Sequence[Problem]) -> list[str]:
 @pytest.mark.usefixtures("run")
 def test_an_untouched_run_is_intact(store: Store) -> None:
     with store.read() as tx:
-        third = tx.events(RUN)[2]
+        third = tx.events.of_run(RUN)[2]
 
     assert problems(store) == []
     assert problems(store, (third.seq, third.hash)) == []
@@ -61,7 +61,7 @@ def test_an_edited_event_is_found(store: Store, url: str, column: str) -> None:
 @pytest.mark.usefixtures("run")
 def test_a_rehashed_event_is_found_by_the_next_one(store: Store, url: str) -> None:
     with store.read() as tx:
-        third = tx.events(RUN)[2]
+        third = tx.events.of_run(RUN)[2]
     payload = canonical_json({**third.payload, "holder": "eve"})
     forged = link_hash(third.prev_hash, Link(RUN, 3, third.type, third.at, AGENT, payload))
     tamper(url, f"UPDATE event SET payload = '{payload}', hash = '{forged}' WHERE seq = 3")
@@ -86,8 +86,8 @@ def test_a_cut_tail_is_found_by_the_run_row(store: Store, url: str) -> None:
 @pytest.mark.usefixtures("run")
 def test_a_cut_tail_with_a_fitting_run_row_is_found_by_an_anchor(store: Store, url: str) -> None:
     with store.read() as tx:
-        before, last = tx.events(RUN)[2:]
-        state = tx.replay(RUN)
+        before, last = tx.events.of_run(RUN)[2:]
+        state = tx.events.replay(RUN)
     assert state.reason == "lunch"
     tamper(
         url,
@@ -158,7 +158,7 @@ def test_the_chain_is_the_documented_one(store: Store) -> None:
     """Anyone can recompute it from the rows with a JSON library and sha256."""
     previous = GENESIS
     with store.read() as tx:
-        found = tx.events(RUN)
+        found = tx.events.of_run(RUN)
     for event in found:
         row = {
             "run": RUN,
@@ -178,8 +178,13 @@ def test_the_chain_is_the_documented_one(store: Store) -> None:
 @pytest.mark.usefixtures("run")
 def test_events_are_read_in_order_from_where_one_was(store: Store) -> None:
     with store.read() as tx:
-        assert [event.type for event in tx.events(RUN)] == ["RunStarted", "PhaseReady", "PhaseStarted", "RunPaused"]
-        assert [event.seq for event in tx.events(RUN, after=2, limit=1)] == [3]
+        assert [event.type for event in tx.events.of_run(RUN)] == [
+            "RunStarted",
+            "PhaseReady",
+            "PhaseStarted",
+            "RunPaused",
+        ]
+        assert [event.seq for event in tx.events.of_run(RUN, after=2, limit=1)] == [3]
 
 
 def test_a_run_of_an_older_version_names_no_record_and_stays_verifiable(store: Store, url: str) -> None:
@@ -187,7 +192,7 @@ def test_a_run_of_an_older_version_names_no_record_and_stays_verifiable(store: S
         create(tx, RUN)
     saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {})
     with store.tx() as tx:
-        tx.add_evidence(saw)
+        tx.evidence.add(saw)
     assert problems(store) == []
     tamper(url, "DELETE FROM evidence")
     assert problems(store) == []
@@ -199,22 +204,22 @@ def test_records_are_named_by_the_next_step_of_their_own_run_only(store: Store) 
         saw = EvidenceRecord(
             "ev-1", RunId("R-2"), PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {}
         )
-        tx.add_evidence(saw)
-        assert (tx.has_unnamed(RUN), tx.has_unnamed("R-2")) == (False, True)
-        assert tx.save_run(loaded, loaded.state, (), AGENT, NOW) is loaded
-        other = tx.load_run(RunId("R-2"))
+        tx.evidence.add(saw)
+        assert (tx.seals.has_unnamed(RUN), tx.seals.has_unnamed("R-2")) == (False, True)
+        assert tx.runs.save(loaded, loaded.state, (), AGENT, NOW) is loaded
+        other = tx.runs.load(RunId("R-2"))
         assert other is not None
-        tx.save_run(other, other.state, (), AGENT, NOW)
-        assert [event.type for event in tx.events(RunId("R-2"))][-1] == "RecordsKept"
-        assert not tx.has_unnamed("R-2")
+        tx.runs.save(other, other.state, (), AGENT, NOW)
+        assert [event.type for event in tx.events.of_run(RunId("R-2"))][-1] == "RecordsKept"
+        assert not tx.seals.has_unnamed("R-2")
 
 
 def test_names_that_cannot_be_read_are_an_edited_event_and_no_crash(store: Store, url: str) -> None:
     with store.tx() as tx:
         loaded = create(tx, RUN)
         saw = EvidenceRecord("ev-1", RUN, PLAN, 1, 1, Stage.AFTER, 0, "command", None, None, None, None, NOW, {})
-        tx.add_evidence(saw)
-        tx.save_run(loaded, loaded.state, (), AGENT, NOW)
+        tx.evidence.add(saw)
+        tx.runs.save(loaded, loaded.state, (), AGENT, NOW)
     assert problems(store) == []
     tamper(url, "UPDATE event SET payload = '{\"records\":[7]}' WHERE type = 'RecordsKept'")
     assert {one.code for one in problems(store)} == {"event_edited", "not_replayable"}

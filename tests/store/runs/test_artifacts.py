@@ -27,8 +27,8 @@ def test_revisions_count_up_per_phase(store: Store) -> None:
         numbers = [add_plan(tx, RUN, "one"), add_plan(tx, RUN, "two"), add_plan(tx, RUN, "other", BUILD)]
 
         assert numbers == [1, 2, 1]
-        assert [head.revision for head in tx.revisions(RUN, PLAN)] == [1, 2]
-        loaded = tx.load_run(RUN)
+        assert [head.revision for head in tx.artifacts.revisions(RUN, PLAN)] == [1, 2]
+        loaded = tx.runs.load(RUN)
 
     assert loaded is not None
     assert loaded.record.artifact_count == 3
@@ -38,9 +38,9 @@ def test_revisions_count_up_per_phase(store: Store) -> None:
 def test_a_revision_is_read_with_its_content(store: Store) -> None:
     with store.tx() as tx:
         add_plan(tx, RUN, "eins — größer")
-        found = tx.revision(RUN, PLAN, 1)
-        assert tx.revision(RUN, PLAN, 2) is None
-        (head,) = tx.revisions(RUN, PLAN)
+        found = tx.artifacts.revision(RUN, PLAN, 1)
+        assert tx.artifacts.revision(RUN, PLAN, 2) is None
+        (head,) = tx.artifacts.revisions(RUN, PLAN)
 
     assert found is not None
     assert found.content == '{"steps":[{"title":"eins — größer"}]}'
@@ -51,9 +51,9 @@ def test_a_revision_is_read_with_its_content(store: Store) -> None:
 def test_a_seal_keeps_its_first_time(store: Store) -> None:
     with store.tx() as tx:
         add_plan(tx, RUN)
-        tx.seal(RUN, PLAN, 1, NOW)
-        tx.seal(RUN, PLAN, 1, NOW + timedelta(days=1))
-        (head,) = tx.revisions(RUN, PLAN)
+        tx.artifacts.seal(RUN, PLAN, 1, NOW)
+        tx.artifacts.seal(RUN, PLAN, 1, NOW + timedelta(days=1))
+        (head,) = tx.artifacts.revisions(RUN, PLAN)
 
     assert head.sealed_at == NOW
 
@@ -62,9 +62,9 @@ def test_a_seal_keeps_its_first_time(store: Store) -> None:
 def test_a_refused_submission_is_kept_as_it_came(store: Store, raw: str | bytes) -> None:
     error = Detail("/steps/0", "must be text", expected="text", got="\ud800")
     with store.tx() as tx:
-        added = tx.add_refused(RUN, PLAN, 1, raw, [error], NOW)
-        assert tx.refused(RUN, PLAN, 1) == [added]
-        assert tx.refused(RUN, PLAN, 2) == []
+        added = tx.artifacts.add_refused(RUN, PLAN, 1, raw, [error], NOW)
+        assert tx.artifacts.refused(RUN, PLAN, 1) == [added]
+        assert tx.artifacts.refused(RUN, PLAN, 2) == []
 
     assert added.raw == (raw if isinstance(raw, bytes) else raw.encode(errors="surrogatepass"))
     assert added.errors == [{"path": "/steps/0", "message": "must be text", "expected": "text", "got": "\ud800"}]
@@ -72,7 +72,7 @@ def test_a_refused_submission_is_kept_as_it_came(store: Store, raw: str | bytes)
 
 def test_a_huge_refused_submission_is_cut_and_says_how_long_it_was(store: Store) -> None:
     with store.tx() as tx:
-        added = tx.add_refused(RUN, PLAN, 1, "x" * (MAX_REFUSED_BYTES + 5), [], NOW)
+        added = tx.artifacts.add_refused(RUN, PLAN, 1, "x" * (MAX_REFUSED_BYTES + 5), [], NOW)
 
     assert (len(added.raw), added.size_bytes) == (MAX_REFUSED_BYTES, MAX_REFUSED_BYTES + 5)
 
@@ -87,8 +87,8 @@ def test_evidence_is_found_by_run_phase_attempt_and_id(store: Store) -> None:
     one, two, three = seen("ev-1", PLAN, 1), seen("ev-2", PLAN, 2), seen("ev-3", BUILD, 1)
     with store.tx() as tx:
         for item in (one, two, three):
-            tx.add_evidence(item)
+            tx.evidence.add(item)
 
-        assert tx.evidence(RUN) == [one, two, three]
-        assert tx.evidence(RUN, PLAN) == [one, two]
-        assert tx.evidence(RUN, PLAN, 2) == [two]
+        assert tx.evidence.of_run(RUN) == [one, two, three]
+        assert tx.evidence.of_run(RUN, PLAN) == [one, two]
+        assert tx.evidence.of_run(RUN, PLAN, 2) == [two]

@@ -17,7 +17,7 @@ def seven_runs(store: Store) -> str:
         for number in (3, 0, 6, 2, 5, 1, 4):
             template = "other" if number % 2 else "tiny"
             create(tx, f"R-{number}", at=NOW + timedelta(minutes=min(number, 5)), template=template)
-        return tx.project_id("/p/.git", "/p")
+        return tx.projects.id_of("/p/.git", "/p")
 
 
 @pytest.mark.requirement("B-11")
@@ -27,7 +27,7 @@ def test_pages_are_newest_first_and_leave_nothing_out(store: Store) -> None:
     cursor: str | None = None
     with store.read() as tx:
         while True:
-            page = tx.list_runs(project, limit=3, cursor=cursor)
+            page = tx.runs.page(project, limit=3, cursor=cursor)
             pages.append([run.id for run in page.runs])
             if (cursor := page.cursor) is None:
                 break
@@ -39,9 +39,9 @@ def test_pages_are_newest_first_and_leave_nothing_out(store: Store) -> None:
 def test_a_run_created_between_two_pages_shifts_nothing(store: Store) -> None:
     project = seven_runs(store)
     with store.tx() as tx:
-        first = tx.list_runs(project, limit=2)
+        first = tx.runs.page(project, limit=2)
         create(tx, "R-9", at=NOW + timedelta(hours=1))
-        second = tx.list_runs(project, limit=2, cursor=first.cursor)
+        second = tx.runs.page(project, limit=2, cursor=first.cursor)
 
     assert [run.id for run in second.runs] == ["R-4", "R-3"]
 
@@ -49,33 +49,33 @@ def test_a_run_created_between_two_pages_shifts_nothing(store: Store) -> None:
 def test_filters_narrow_the_list_before_it_is_limited(store: Store) -> None:
     project = seven_runs(store)
     with store.tx() as tx:
-        loaded = tx.load_run(RunId("R-1"))
+        loaded = tx.runs.load(RunId("R-1"))
     assert loaded is not None
     step(store, loaded, e.RunCancelled())
 
     with store.read() as tx:
-        assert [run.id for run in tx.list_runs(project, template="other", limit=2).runs] == ["R-5", "R-3"]
-        assert [run.id for run in tx.list_runs(project, status=[RunStatus.CANCELLED]).runs] == ["R-1"]
-        assert [run.id for run in tx.list_runs(since=NOW + timedelta(minutes=5)).runs] == ["R-6", "R-5"]
-        assert tx.list_runs("p-other").runs == ()
+        assert [run.id for run in tx.runs.page(project, template="other", limit=2).runs] == ["R-5", "R-3"]
+        assert [run.id for run in tx.runs.page(project, status=[RunStatus.CANCELLED]).runs] == ["R-1"]
+        assert [run.id for run in tx.runs.page(since=NOW + timedelta(minutes=5)).runs] == ["R-6", "R-5"]
+        assert tx.runs.page("p-other").runs == ()
 
 
 def test_a_cursor_that_names_no_run_is_refused(store: Store) -> None:
     with store.read() as tx, pytest.raises(Refused, match="bad_argument"):
-        tx.list_runs(cursor="R-77")
+        tx.runs.page(cursor="R-77")
 
 
 def test_open_runs_are_neither_over_nor_archived(store: Store) -> None:
     project = seven_runs(store)
     with store.tx() as tx:
-        over = tx.load_run(RunId("R-1"))
-        tx.archive_run(RunId("R-2"), NOW)
+        over = tx.runs.load(RunId("R-1"))
+        tx.runs.archive(RunId("R-2"), NOW)
     assert over is not None
     step(store, over, e.RunBlocked(reason="limit"))
 
     with store.read() as tx:
-        assert tx.open_run_ids(project) == ["R-6", "R-5", "R-4", "R-3", "R-0"]
-        assert tx.open_run_ids(project, [RunStatus.BLOCKED]) == ["R-1"]
+        assert tx.runs.open_ids(project) == ["R-6", "R-5", "R-4", "R-3", "R-0"]
+        assert tx.runs.open_ids(project, [RunStatus.BLOCKED]) == ["R-1"]
 
 
 def test_a_run_is_found_by_its_id_or_by_the_only_prefix(store: Store) -> None:
@@ -85,14 +85,14 @@ def test_a_run_is_found_by_its_id_or_by_the_only_prefix(store: Store) -> None:
         create(tx, "c3")
 
     with store.read() as tx:
-        assert tx.find_run(project, "ab1").id == "ab1"
-        assert tx.find_run(project, "c").id == "c3"
+        assert tx.runs.find(project, "ab1").id == "ab1"
+        assert tx.runs.find(project, "c").id == "c3"
         with pytest.raises(Refused, match=r"Several runs begin with 'ab': ab1, ab12"):
-            tx.find_run(project, "ab")
+            tx.runs.find(project, "ab")
         with pytest.raises(Refused, match=r"no run 'ab13'.*ab12") as refused:
-            tx.find_run(project, "ab13")
+            tx.runs.find(project, "ab13")
         assert refused.value.code == "unknown_run"
         with pytest.raises(Refused, match=r"no run ''.*c3"):
-            tx.find_run(project, "")
+            tx.runs.find(project, "")
         with pytest.raises(Refused, match="start_run"):
-            tx.find_run("p-other", "c3")
+            tx.runs.find("p-other", "c3")

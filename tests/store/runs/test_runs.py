@@ -37,15 +37,15 @@ def test_a_created_run_is_loaded_as_it_was_created(store: Store) -> None:
         created = create(tx, RUN)
 
     with store.read() as tx:
-        assert tx.load_run(RUN) == created
-        assert tx.document(created.record.inputs_sha256) == {"goal": "größer"}
-        assert tx.document(created.record.frozen_sha256) == {"checks": {}}
+        assert tx.runs.load(RUN) == created
+        assert tx.documents.load(created.record.inputs_sha256) == {"goal": "größer"}
+        assert tx.documents.load(created.record.frozen_sha256) == {"checks": {}}
 
 
 def test_an_unknown_run_is_none(store: Store) -> None:
     with store.read() as tx:
-        assert tx.load_run(RunId("nobody")) is None
-        assert tx.run_revision(RunId("nobody")) == 0
+        assert tx.runs.load(RunId("nobody")) is None
+        assert tx.runs.revision(RunId("nobody")) == 0
 
 
 @pytest.mark.requirement("B-03", "S4-09", "S1-18")
@@ -53,7 +53,7 @@ def test_each_step_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: St
     with store.tx() as tx:
         create(tx, RUN)
         add_plan(tx, RUN)
-        loaded = tx.load_run(RUN)
+        loaded = tx.runs.load(RUN)
     assert loaded is not None
     failed = e.AttemptOpened(
         phase=PLAN, attempt=2, status=AttemptStatus.RUNNING, holder="h", feedback=(Feedback(PLAN, 1, "no", "plan"),)
@@ -62,9 +62,9 @@ def test_each_step_is_loaded_as_it_was_saved_and_as_the_log_replays_it(store: St
         loaded = step(store, loaded, *events, by=ADA)
         other = Store.open(url, clock=lambda: NOW)  # our own store remembers what it wrote
         with other.read() as tx:
-            assert tx.load_run(RUN) == loaded
-            assert tx.replay(RUN) == loaded.state
-            assert tx.verify_run(RUN) == []
+            assert tx.runs.load(RUN) == loaded
+            assert tx.events.replay(RUN) == loaded.state
+            assert tx.verification.problems(RUN) == []
         other.close()
 
     assert loaded.record.revision == 5
@@ -77,7 +77,7 @@ def test_a_run_opened_by_a_second_store_has_its_specification(store: Store, url:
     other = Store.open(url, clock=lambda: NOW)
 
     with other.read() as tx:
-        loaded = tx.load_run(RUN)
+        loaded = tx.runs.load(RUN)
     other.close()
 
     assert loaded is not None
@@ -96,8 +96,8 @@ def test_a_run_that_moved_meanwhile_refuses_the_older_step(store: Store) -> None
     assert refused.value.code == "conflict"
     assert refused.value.run == RUN
     with store.read() as tx:
-        assert len(tx.events(RUN)) == 3
-        assert tx.run_revision(RUN) == 2
+        assert len(tx.events.of_run(RUN)) == 3
+        assert tx.runs.revision(RUN) == 2
 
 
 def test_a_step_that_raises_leaves_nothing_behind(store: Store) -> None:
@@ -106,24 +106,24 @@ def test_a_step_that_raises_leaves_nothing_behind(store: Store) -> None:
 
     def interrupted_step() -> None:
         with store.tx() as tx:
-            tx.save_run(loaded, fold(loaded.state, CLAIMED), [CLAIMED], AGENT, NOW)
+            tx.runs.save(loaded, fold(loaded.state, CLAIMED), [CLAIMED], AGENT, NOW)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         interrupted_step()
 
     with store.read() as tx:
-        assert tx.load_run(RUN) == loaded
-        assert tx.verify_run(RUN) == []
+        assert tx.runs.load(RUN) == loaded
+        assert tx.verification.problems(RUN) == []
 
 
 def test_a_step_without_events_changes_nothing(store: Store) -> None:
     with store.tx() as tx:
         loaded = create(tx, RUN)
 
-        assert tx.save_run(loaded, loaded.state, [], AGENT, NOW) is loaded
+        assert tx.runs.save(loaded, loaded.state, [], AGENT, NOW) is loaded
         with pytest.raises(ValueError, match="by events only"):
-            tx.save_run(loaded, fold(loaded.state, CLAIMED), [], AGENT, NOW)
+            tx.runs.save(loaded, fold(loaded.state, CLAIMED), [], AGENT, NOW)
 
 
 def test_an_ended_run_knows_when_it_ended_and_a_reopened_one_does_not(store: Store) -> None:
@@ -143,12 +143,12 @@ def test_an_ended_run_knows_when_it_ended_and_a_reopened_one_does_not(store: Sto
 def test_an_idempotency_key_leads_to_its_run_and_refuses_other_arguments(store: Store) -> None:
     with store.tx() as tx:
         new = new_run(tx, RUN, key="k")
-        tx.create_run(new, fold(RunState(), STARTED, PLAN_READY), [STARTED, PLAN_READY], AGENT, NOW)
+        tx.runs.create(new, fold(RunState(), STARTED, PLAN_READY), [STARTED, PLAN_READY], AGENT, NOW)
 
-        assert tx.run_for_key(new.project_id, "k", new.args_sha256) == RUN
-        assert tx.run_for_key("p-other", "k", new.args_sha256) is None
+        assert tx.runs.for_key(new.project_id, "k", new.args_sha256) == RUN
+        assert tx.runs.for_key("p-other", "k", new.args_sha256) is None
         with pytest.raises(Refused) as refused:
-            tx.run_for_key(new.project_id, "k", "other")
+            tx.runs.for_key(new.project_id, "k", "other")
 
     assert refused.value.code == "conflict"
 
@@ -157,14 +157,14 @@ def test_open_attempts_are_those_somebody_may_have_to_look_after(store: Store) -
     with store.tx() as tx:
         loaded = create(tx, RUN)
         create(tx, "R-2")
-        tx.archive_run(RunId("R-2"), NOW)
+        tx.runs.archive(RunId("R-2"), NOW)
     step(store, loaded, CLAIMED)
 
     with store.read() as tx:
-        (found,) = tx.open_attempts()
+        (found,) = tx.runs.open_attempts()
         assert (found.run_id, found.phase, found.status, found.holder) == (RUN, PLAN, AttemptStatus.RUNNING, "h")
         assert found.lease_until == NOW + timedelta(minutes=1)
-        assert [item.phase for item in tx.open_attempts([AttemptStatus.PENDING])] == [BUILD]
+        assert [item.phase for item in tx.runs.open_attempts([AttemptStatus.PENDING])] == [BUILD]
 
 
 def test_a_working_tree_belongs_to_the_exclusive_attempt_from_claim_to_completion(store: Store) -> None:
@@ -179,7 +179,7 @@ def test_a_working_tree_belongs_to_the_exclusive_attempt_from_claim_to_completio
     ):
         loaded = step(store, loaded, event)
         with store.read() as tx:
-            holders.append([(item.phase, item.holder) for item in tx.holders("/mine")])
-            assert list(tx.holders("/other")) == list(tx.holders("/mine", besides=RUN)) == []
+            holders.append([(item.phase, item.holder) for item in tx.runs.holders("/mine")])
+            assert list(tx.runs.holders("/other")) == list(tx.runs.holders("/mine", besides=RUN)) == []
 
     assert holders == [[], [(BUILD, "h")], [(BUILD, "h")], []]

@@ -24,17 +24,17 @@ def test_a_step_is_rewritten_in_place_and_the_steps_keep_their_order(store: Stor
     done = replace(FETCH, status=StepStatus.DONE, tries=1, started_at=NOW, finished_at=NOW, output={"title": "größer"})
     with store.tx() as tx:
         for each in (PUSH, FETCH, done, replace(FETCH, attempt=2), replace(FETCH, phase=BUILD)):
-            tx.save_step(each)
+            tx.steps.save(each)
     with store.read() as tx:
-        assert tx.steps(RUN, PLAN, 1) == [done, PUSH]
-        assert len(tx.steps(RUN)) == 4
+        assert tx.steps.of_run(RUN, PLAN, 1) == [done, PUSH]
+        assert len(tx.steps.of_run(RUN)) == 4
 
 
 def test_only_a_finished_step_answers_for_its_idempotency_key(store: Store) -> None:
     done = replace(PUSH, status=StepStatus.DONE, output=None)
     with store.tx() as tx:
-        tx.save_step(PUSH)
-        assert tx.step_with_key(RUN, "k") is None
-        tx.save_step(done)
-        assert tx.step_with_key(RUN, "k") == done
-        assert tx.step_with_key(RUN, "other") is None
+        tx.steps.save(PUSH)
+        assert tx.steps.with_key(RUN, "k") is None
+        tx.steps.save(done)
+        assert tx.steps.with_key(RUN, "k") == done
+        assert tx.steps.with_key(RUN, "other") is None

@@ -117,7 +117,7 @@ def test_a_file_that_lacks_migrations_is_upgraded(url: str, store: Store, clock:
 
     upgraded = Store.open(url, clock=clock)
     with upgraded.tx() as tx:
-        assert tx.project_id("/p/.git", "/p")
+        assert tx.projects.id_of("/p/.git", "/p")
     upgraded.close()
 
     assert definitions(tmp_path / "state.db") == whole

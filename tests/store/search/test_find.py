@@ -41,7 +41,7 @@ def found(store: Store, query: str, **keys: Any) -> list[Hit]:
     cursor = None
     with store.read() as tx:
         while True:
-            page = tx.find(parse_query(query), cursor=cursor, **keys)
+            page = tx.search.find(parse_query(query), cursor=cursor, **keys)
             hits += page.hits
             cursor = page.cursor_after(len(page.hits))
             if not cursor:
@@ -63,10 +63,10 @@ def opinion(tx: Tx, run: str | None, id_: str = "o-1", project: str = "/p/.git")
         "summary": "zephyr overall",
         "findings": [{"severity": "high", "title": "zephyr leaks"}],
     }
-    tx.add_opinion(
+    tx.opinions.add(
         OpinionRecord(
             id_,
-            tx.project_id(project, "/p"),
+            tx.projects.id_of(project, "/p"),
             RunId(run) if run else None,
             PLAN if run else None,
             1 if run else None,
@@ -90,9 +90,11 @@ def everything(store: Store) -> None:
         content = canonical_json(
             {"findings": [{"severity": "low", "title": "zephyr in a review", "file": "src/app.py"}]}
         )
-        tx.add_revision(RunId("R-1"), PLAN, 1, 1, "review", "review@1", content, sha256_hex(content), "mcp", "", NOW)
+        tx.artifacts.add_revision(
+            RunId("R-1"), PLAN, 1, 1, "review", "review@1", content, sha256_hex(content), "mcp", "", NOW
+        )
         report = {"scanner": "bandit", "findings": [{"severity": "high", "title": "zephyr scanned"}]}
-        tx.add_evidence(
+        tx.evidence.add(
             EvidenceRecord(
                 "ev-1",
                 RunId("R-1"),
@@ -110,8 +112,10 @@ def everything(store: Store) -> None:
                 {"security": report},
             )
         )
-        asked = tx.request(NewRequest(RunId("R-1"), PLAN, 1, Stage.AFTER, 1, "ab", Assurance.HUMAN), NOW)
-        tx.decide(asked.id, DecisionRecord(False, "ada", ADA.channel, ADA.assurance, NOW, "zephyr is not what I meant"))
+        asked = tx.approvals.request(NewRequest(RunId("R-1"), PLAN, 1, Stage.AFTER, 1, "ab", Assurance.HUMAN), NOW)
+        tx.approvals.decide(
+            asked.id, DecisionRecord(False, "ada", ADA.channel, ADA.assurance, NOW, "zephyr is not what I meant")
+        )
         opinion(tx, "R-1")
     step(store, loaded, e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason="the zephyr gate said no"))
 
@@ -319,7 +323,7 @@ def test_a_run_and_a_project_bring_only_their_own(store: Store) -> None:
         for run in ("R-1", "R-2"):
             create(tx, run)
             add_plan(tx, RunId(run), "shared words")
-        ours, theirs = tx.project_id("/p/.git", "/p"), tx.project_id("/other/.git", "/other")
+        ours, theirs = tx.projects.id_of("/p/.git", "/p"), tx.projects.id_of("/other/.git", "/other")
 
     assert [hit.run_id for hit in found(store, "shared", run_id=RunId("R-2"))] == ["R-2"]
     assert len(found(store, "shared", project_id=ours)) == 2
@@ -333,7 +337,7 @@ def test_titles_come_first_then_the_newest(store: Store) -> None:
             new = new_run(tx, f"R-{number}")
             create(tx, f"R-{number}", at=NOW + timedelta(minutes=number), template="needle" if number == 0 else "tiny")
             content = canonical_json({"text": text})
-            tx.add_revision(
+            tx.artifacts.add_revision(
                 new.id,
                 PLAN,
                 1,
@@ -364,7 +368,7 @@ def test_paging_finds_everything_once_while_more_is_written(store: Store, limit:
     cursor = None
     while True:
         with store.read() as tx:
-            page = tx.find(parse_query("page"), limit=limit, cursor=cursor)
+            page = tx.search.find(parse_query("page"), limit=limit, cursor=cursor)
         seen += [hit.revision for hit in page.hits]
         submit(store, "R-1", "another page")
         cursor = page.cursor_after(len(page.hits))
@@ -376,13 +380,13 @@ def test_paging_finds_everything_once_while_more_is_written(store: Store, limit:
 
 def test_a_cursor_of_somebody_else_is_refused(store: Store) -> None:
     with store.read() as tx, pytest.raises(Refused, match="no cursor"):
-        tx.find(parse_query("x"), cursor="R-1")
+        tx.search.find(parse_query("x"), cursor="R-1")
 
 
 def test_an_archived_run_is_found_and_marked(store: Store) -> None:
     everything(store)
     with store.tx() as tx:
-        tx.archive_run(RunId("R-1"), NOW)
+        tx.runs.archive(RunId("R-1"), NOW)
 
     assert {hit.is_archived for hit in found(store, "zephyr")} == {True}
 
@@ -390,6 +394,6 @@ def test_an_archived_run_is_found_and_marked(store: Store) -> None:
 def test_what_was_refused_is_not_found(store: Store) -> None:
     with store.tx() as tx:
         create(tx, "R-1")
-        tx.add_refused(RunId("R-1"), PLAN, 1, '{"secret": "zephyr"}', [], NOW)
+        tx.artifacts.add_refused(RunId("R-1"), PLAN, 1, '{"secret": "zephyr"}', [], NOW)
 
     assert found(store, "zephyr") == []

@@ -72,7 +72,7 @@ def index_all(store: Store, most: int = 400) -> int:
     while True:
         steps += 1
         with store.tx() as tx:
-            after = tx.index_missing(after, most)
+            after = tx.search_index.index_missing(after, most)
         if after is None:
             return steps
 
@@ -90,14 +90,14 @@ def test_an_old_database_is_upgraded_at_once_and_indexed_in_short_steps(url: str
 
     upgraded = Store.open(url, clock=clock)
     with upgraded.read() as tx:
-        assert tx.index_is_behind()
-        assert tx.find_health().waiting == 6
+        assert tx.search_index.is_behind()
+        assert tx.search_index.health().waiting == 6
     assert found(upgraded, "zephyr") == []
     submit(upgraded, "R-2", "said since")
     assert index_all(upgraded, most=3) > 1
     with upgraded.read() as tx:
-        assert not tx.index_is_behind()
-        assert (tx.find_health().waiting, tx.find_health().has_fts5) == (0, True)
+        assert not tx.search_index.is_behind()
+        assert (tx.search_index.health().waiting, tx.search_index.health().has_fts5) == (0, True)
 
     assert sorted(kinds(upgraded, "zephyr")) == sorted([*before, "finding", "finding"])
     assert kinds(upgraded, "since") == ["artifact"]
@@ -113,7 +113,7 @@ def test_an_index_without_titles_is_built_anew(url: str, store: Store, clock: Cl
 
     upgraded = Store.open(url, clock=clock)
     with upgraded.read() as tx:
-        assert tx.index_is_behind()
+        assert tx.search_index.is_behind()
     index_all(upgraded)
 
     assert sorted(kinds(upgraded, "zephyr")) == before
@@ -135,12 +135,12 @@ def test_what_was_taken_from_the_index_past_the_store_waits(url: str, store: Sto
     before = sorted(kinds(store, "zephyr"))
     tamper(url, statement)
     with store.read() as tx:
-        assert tx.index_is_behind()
+        assert tx.search_index.is_behind()
 
     index_all(store)
 
     with store.read() as tx:
-        assert not tx.index_is_behind()
+        assert not tx.search_index.is_behind()
     assert sorted(kinds(store, "zephyr")) == before
 
 
@@ -154,7 +154,7 @@ def test_a_run_that_was_copied_past_the_store_waits(url: str, store: Store) -> N
     connection.execute(f"INSERT INTO run SELECT {taken} FROM run WHERE id = 'R-1'")
     connection.close()
     with store.read() as tx:
-        assert tx.index_is_behind()
+        assert tx.search_index.is_behind()
 
     index_all(store)
 
@@ -174,12 +174,12 @@ def test_indexing_anew_changes_nothing_and_dropping_takes_every_word(url: str, s
     everything(store)
     before = found(store, "zephyr")
     with store.tx() as tx:
-        assert tx.index_run(RunId("R-1")) == tx.index_run(RunId("R-1")) == 8
-        assert tx.index_run(RunId("nowhere")) == 0
+        assert tx.search_index.index_run(RunId("R-1")) == tx.search_index.index_run(RunId("R-1")) == 8
+        assert tx.search_index.index_run(RunId("nowhere")) == 0
     assert sorted(found(store, "zephyr"), key=str) == sorted(before, key=str)
 
     with store.tx() as tx:
-        assert tx.drop_found(RunId("R-1")) == 8
+        assert tx.search_index.drop(RunId("R-1")) == 8
     connection = raw(url)
     assert connection.execute("SELECT count(*) FROM find_text WHERE find_text MATCH 'zephyr'").fetchone() == (0,)
     connection.close()
@@ -194,7 +194,7 @@ def test_a_rebuilt_index_says_what_the_tables_say(url: str, store: Store) -> Non
     tamper(url, "DELETE FROM find_entry WHERE kind = 'finding'")
 
     with store.tx() as tx:
-        tx.rebuild_index()
+        tx.search_index.rebuild()
     index_all(store)
 
     assert sorted(map(str, found(store, "zephyr"))) == before
@@ -206,11 +206,11 @@ def test_a_run_that_an_older_process_wrote_to_is_indexed_anew(url: str, store: S
     index_all(store)
     tamper(url, "UPDATE find_run SET last_seq = last_seq - 1 WHERE run_id = 'R-1'")  # an event came that is not indexed
     with store.read() as tx:
-        assert (tx.index_is_behind(), tx.find_health().waiting) == (False, 1)
+        assert (tx.search_index.is_behind(), tx.search_index.health().waiting) == (False, 1)
 
     step(store, loaded, e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason="zephyr"))
     with store.read() as tx:
-        assert tx.index_is_behind()
+        assert tx.search_index.is_behind()
     index_all(store)
 
     assert kinds(store, "zephyr") == ["event"]
@@ -225,15 +225,15 @@ def test_an_index_by_older_rules_is_built_anew_and_one_by_newer_rules_left_alone
 
     tamper(url, "UPDATE find_run SET version = 99")
     with store.read() as tx:
-        assert tx.find_health().waiting == 0
+        assert tx.search_index.health().waiting == 0
 
 
 def test_opinions_outside_runs_are_found_in_their_project(store: Store) -> None:
     with store.tx() as tx:
         opinion(tx, None)
-        ours = tx.project_id("/p/.git", "/p")
+        ours = tx.projects.id_of("/p/.git", "/p")
     with store.read() as tx:
-        assert tx.index_is_behind(), "the first one is indexed with the next question"
+        assert tx.search_index.is_behind(), "the first one is indexed with the next question"
     index_all(store)
     with store.tx() as tx:
         opinion(tx, None, "o-2")
@@ -241,8 +241,8 @@ def test_opinions_outside_runs_are_found_in_their_project(store: Store) -> None:
     hits = found(store, "leaks", project_id=ours)
     assert [(hit.run_id, hit.kind.value) for hit in hits] == [(None, "finding")] * 2
     with store.tx() as tx:
-        assert tx.find_health().waiting == 0
-        assert tx.drop_found(NO_RUN) == 4
+        assert tx.search_index.health().waiting == 0
+        assert tx.search_index.drop(NO_RUN) == 4
 
 
 def test_many_things_of_one_second_have_an_order_and_a_place(store: Store, url: str) -> None:
@@ -252,7 +252,7 @@ def test_many_things_of_one_second_have_an_order_and_a_place(store: Store, url: 
             add_plan(tx, RunId("R-1"), f"same second {number}")
     with store.tx() as tx:
         create(tx, "R-0", at=NOW - timedelta(days=1))
-        tx.index_run(RunId("R-1"))
+        tx.search_index.index_run(RunId("R-1"))
 
     newest = found(store, "second")[0]
     assert newest.revision == 700
@@ -267,7 +267,7 @@ def test_a_row_that_is_gone_is_no_hit(store: Store, url: str) -> None:
 
     assert found(store, "gone") == []
     with store.tx() as tx:
-        assert tx.drop_found(RunId("R-1")) == 2
+        assert tx.search_index.drop(RunId("R-1")) == 2
 
 
 def test_without_fts5_everything_is_written_and_find_says_what_to_install(
@@ -281,14 +281,14 @@ def test_without_fts5_everything_is_written_and_find_says_what_to_install(
         plain = Store.open(url, clock=clock)
         everything(plain)
         with plain.read() as tx:
-            assert not tx.find_health().has_fts5
+            assert not tx.search_index.health().has_fts5
             with pytest.raises(Refused, match="FTS5") as refused:
-                tx.find(parse_query("zephyr"))
+                tx.search.find(parse_query("zephyr"))
         assert refused.value.code == "unavailable"
         with plain.tx() as tx, pytest.raises(Refused, match="FTS5"):
-            tx.index_missing()
+            tx.search_index.index_missing()
         with plain.tx() as tx:
-            assert tx.drop_found(RunId("R-1")) == 0
+            assert tx.search_index.drop(RunId("R-1")) == 0
         plain.close()
 
     store = Store.open(url, clock=clock)
@@ -313,7 +313,7 @@ def test_an_indexed_file_is_written_by_a_library_without_fts5_and_mended_later(
 
     again = Store.open(url, clock=clock)
     with again.read() as tx:
-        assert tx.index_is_behind()
+        assert tx.search_index.is_behind()
     index_all(again)
     assert kinds(again, "late") == ["artifact"]
     again.close()
@@ -325,7 +325,9 @@ def test_the_order_and_the_words_survive_a_json_of_any_shape(store: Store) -> No
     with store.tx() as tx:
         create(tx, "R-1")
         for text in (content, odd):
-            tx.add_revision(RunId("R-1"), PLAN, 1, 1, "plan", "inline", text, sha256_hex(text), "mcp", "a note", NOW)
+            tx.artifacts.add_revision(
+                RunId("R-1"), PLAN, 1, 1, "plan", "inline", text, sha256_hex(text), "mcp", "a note", NOW
+            )
 
     assert [hit.pointer for hit in found(store, "deep needle")] == ["/a~1b~0c/3/x/1"]
     assert kinds(store, '"odd needle"', kind=Kind.FINDING) == ["finding"]
@@ -338,7 +340,7 @@ def test_two_runs_in_one_transaction_are_both_indexed(store: Store) -> None:
         loaded = create(tx, "R-1")
         create(tx, "R-2")
         failed = e.AttemptFailed(phase=PLAN, attempt=1, kind=FailKind.GATE, reason="zephyr")
-        tx.save_run(loaded, fold(loaded.state, failed), [failed], AGENT, NOW)
+        tx.runs.save(loaded, fold(loaded.state, failed), [failed], AGENT, NOW)
 
     assert [hit.run_id for hit in found(store, "zephyr")] == ["R-1"]
     assert len(found(store, "tiny")) == 2
@@ -349,7 +351,7 @@ def test_what_is_copied_from_another_run_is_found_in_both(store: Store) -> None:
         create(tx, "R-1")
         add_plan(tx, RunId("R-1"), "zephyr")
         create(tx, "R-2")
-        tx.take_revisions(RunId("R-1"), RunId("R-2"), {PLAN: 1}, 1)
+        tx.artifacts.copy_revisions(RunId("R-1"), RunId("R-2"), {PLAN: 1}, 1)
     index_all(store)
 
     assert sorted(str(hit.run_id) for hit in found(store, "zephyr")) == ["R-1", "R-2"]
@@ -360,10 +362,10 @@ def test_a_pruned_run_takes_its_words_along(store: Store, url: str) -> None:
     index_all(store)
     tamper(url, "UPDATE run SET ended_at = created_at")
     with store.tx() as tx:
-        tx.prune_run(tx.find_run(tx.project_id("/p/.git", "/p"), "R-1"), (), ADA, NOW)
+        tx.retention.prune(tx.runs.find(tx.projects.id_of("/p/.git", "/p"), "R-1"), (), ADA, NOW)
 
     connection = raw(url)
     assert connection.execute("SELECT count(*) FROM find_text WHERE find_text MATCH 'zephyr'").fetchone() == (0,)
     connection.close()
     with store.read() as tx:
-        assert not tx.index_is_behind()
+        assert not tx.search_index.is_behind()

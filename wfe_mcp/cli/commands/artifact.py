@@ -74,7 +74,7 @@ def show(
     view = answer.view
     if isinstance(view, RevisionView) and view.part.cut:  # only models pay for what they read
         with engine.store.read() as tx:
-            found = tx.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
+            found = tx.artifacts.revision(RunId(run), PhasePath(view.head.phase), view.head.revision)
         assert found is not None, "it has just been read"
         whole: Any = json.loads(found.content)
         for key in pointer.split("/")[1:] if pointer else []:

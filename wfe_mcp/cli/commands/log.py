@@ -39,16 +39,16 @@ def log(
 
     run = invocation.at(run)
     with invocation.engine.store.read() as tx:
-        record = tx.find_run(invocation.engine.project_id, run)
+        record = tx.runs.find(invocation.engine.project_id, run)
         then = moment(invocation.engine, tx, run, at) if at else None
         upto = record.last_seq if then is None else then.event.seq
         events = [
             event_view(event)
-            for event in tx.events(record.id, after=min(after, upto), limit=min(limit, max(0, upto - after)))
+            for event in tx.events.of_run(record.id, after=min(after, upto), limit=min(limit, max(0, upto - after)))
         ]
-        events = _with_calls(events, tx.steps(record.id))
+        events = _with_calls(events, tx.steps.of_run(record.id))
         if step and events:
-            changes = list(_changes(tx.happened(record.id, events[-1].seq), after))
+            changes = list(_changes(tx.events.decoded(record.id, events[-1].seq), after))
             events = [replace(event, changes=tuple(made)) for event, made in zip(events, changes, strict=True)]
     last = events[-1].seq if events else after
     more = {"after": last} if last < upto else {}

@@ -106,7 +106,7 @@ def _run(invocation: Invocation, run: str) -> str:
     if run:
         return invocation.at(run)
     with invocation.engine.store.read() as tx:
-        found = tx.open_run_ids(invocation.engine.project_id)
+        found = tx.runs.open_ids(invocation.engine.project_id)
     if len(found) != 1:
         raise Refused(
             "bad_argument",

@@ -75,7 +75,7 @@ def list_runs(
     engine = invocation.engine
     before = stale_before(engine) if stale else stuck_before(engine) if stuck else None
     with engine.store.read() as tx:
-        page = tx.list_runs(
+        page = tx.runs.page(
             invocation.engine.project_id,
             template or None,
             wanted or None,
@@ -88,8 +88,8 @@ def list_runs(
             archived=archived,
             reached=[name for given in state or [] for name in given.split(",")],
         )
-        weaker = tx.weakened_gates(record.id for record in page.runs)
-        known = tx.reached_states(engine.project_id) if state else []
+        weaker = tx.runs.weakened_gates(record.id for record in page.runs)
+        known = tx.runs.reached_states(engine.project_id) if state else []
     given = {
         "template": template,
         "status": status,

@@ -140,7 +140,7 @@ def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tupl
     from wfe_mcp.views.tool_calls import tool_call_view
 
     with invocation.engine.store.read() as tx:
-        calls = tx.tool_calls(RunId(run), PhasePath(attempt.phase), attempt.attempt)
+        calls = tx.tool_calls.filter(RunId(run), PhasePath(attempt.phase), attempt.attempt)
     return tuple(tool_call_view(call) for call in calls)
 
 

@@ -101,7 +101,7 @@ def _agent_works(invocation: Invocation, found: "Overview") -> bool:
     if any(engine.is_alive(attempt.holder, attempt.lease_until) for attempt in held):
         return True
     with engine.store.read() as tx:
-        servers = [each for each in tx.processes(engine.identity.host) if each.kind == "serve"]
+        servers = [each for each in tx.processes.on_host(engine.identity.host) if each.kind == "serve"]
     return any(
         each.project_id == engine.project_id and is_alive(ProcessIdentity(each.host, each.pid, each.started_at))
         for each in servers

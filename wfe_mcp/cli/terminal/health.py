@@ -98,14 +98,14 @@ def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stuck_of
 
     with engine.store.read() as tx:
-        stale = tx.list_runs(
+        stale = tx.runs.page(
             engine.project_id, status=MAY_BE_STALE, limit=1000, untouched_since=stale_before(engine), archived=False
         )
     if stale.runs:
         message = f"{plural(len(stale.runs), 'stale run')}: wfe-mcp list --stale; to end them: wfe-mcp cancel --stale"
         yield HealthFinding("stale runs", "note", message)
     with engine.store.read() as tx:
-        at_work = tx.list_runs(engine.project_id, status=[MAY_BE_STUCK], limit=1000, archived=False).runs
+        at_work = tx.runs.page(engine.project_id, status=[MAY_BE_STUCK], limit=1000, archived=False).runs
     stuck = stuck_of(engine, at_work) - {each.id for each in stale.runs}
     if stuck:
         message = f"{plural(len(stuck), 'run')} without progress for runs.stuck_after: wfe-mcp list --stuck"
@@ -126,7 +126,7 @@ def _jobs(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.workspace.system.process import is_alive, parse_holder
 
     with engine.store.read() as tx:
-        held = tx.running_jobs()
+        held = tx.jobs.running()
     owners = [parse_holder(job.lease_owner or "") for job in held]
     orphans = sum(1 for owner in owners if owner is not None and not is_alive(owner))
     if orphans:
@@ -145,8 +145,8 @@ def _left(engine: Engine) -> Iterator[HealthFinding]:
         with suppress(Refused):
             refs = {name.partition("/")[0] for name in checkpoints.kept(engine.root)}
     with engine.store.read() as tx:
-        known = tx.tails(sorted(files | refs))
-        pruned = {str(one.run_id) for one in tx.pruned_runs(engine.project_id)}
+        known = tx.events.tails(sorted(files | refs))
+        pruned = {str(one.run_id) for one in tx.retention.pruned(engine.project_id)}
     gone = (files | refs) & pruned
     if gone:
         yield HealthFinding("files of runs", "note", f"leftovers of {plural(len(gone), 'pruned run')}: wfe-mcp prune")

@@ -114,7 +114,7 @@ class Invocation:
     def at(self, run: str, phase: str | None = None) -> str:
         """The full id of ``run``; refusals from now on describe that run and phase. Refuses ``unknown_run``."""
         with self.engine.store.read() as tx:
-            found = tx.find_run(self.engine.project_id, run)
+            found = tx.runs.find(self.engine.project_id, run)
         self.run, self.phase = found.id, phase
         return found.id
 
@@ -123,7 +123,7 @@ class Invocation:
         if run is None:
             return None
         with self.engine.store.read() as tx:
-            return tx.find_run(self.engine.project_id, run)
+            return tx.runs.find(self.engine.project_id, run)
 
     def answer(
         self,
@@ -201,7 +201,7 @@ class Invocation:
 
         is_open = [status for status in RunStatus if status not in {"completed", "cancelled"}]
         with self._engine.store.read() as tx:
-            page = tx.list_runs(self._engine.project_id, status=is_open, limit=3, archived=False)
+            page = tx.runs.page(self._engine.project_id, status=is_open, limit=3, archived=False)
         return [f'  open: {record.id} "{record.title}"' for record in page.runs]
 
     def close(self) -> None:

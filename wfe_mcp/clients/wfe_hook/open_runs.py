@@ -7,30 +7,23 @@ checked. One that is paused or waits for a person does not.
 import os
 import sys
 
+from .statements import DOCUMENT_TEXT, OPEN_WORK, OPEN_WORK_COLUMNS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _WAIT_S = 0.5
 _NAME = "wfe-mcp"
-_OPEN = """
-SELECT r.id, r.title, r.template, r.definition_sha256, r.spec_sha256, r.frozen_sha256,
-       a.phase, a.attempt, a.status, json_extract(a.state, '$.role'), r.worktree
-  FROM run r JOIN attempt a ON a.run_id = r.id
- WHERE r.worktree IN ({marks}) AND r.status IN ('pending', 'running') AND r.archived_at IS NULL AND r.origin_sha256 IS NULL
-   AND a.status IN ('ready', 'running', 'gating') AND (a.stage IS NULL OR a.stage = 'after')
- ORDER BY r.created_at, r.id, a.phase
-"""
-_DOCUMENT = "SELECT content FROM document WHERE sha256 = ?"
 
 
 class Work:
     """An attempt that the client works on. ``status``: ready, running or gating. ``allowed``: the tools that its phase names."""
 
-    def __init__(self, row: "tuple[Any, ...]", allowed: "list[str]", checks: "list[list[str]]") -> None:
-        self.run, self.title, self.template = str(row[0]), str(row[1]), str(row[2])
-        self.phase, self.attempt, self.status = str(row[6]), int(row[7]), str(row[8])
-        self.worktree = str(row[10])
+    def __init__(self, row: "dict[str, Any]", allowed: "list[str]", checks: "list[list[str]]") -> None:
+        self.run, self.title, self.template = str(row["run"]), str(row["title"]), str(row["template"])
+        self.phase, self.attempt, self.status = str(row["phase"]), int(row["attempt"]), str(row["status"])
+        self.worktree = str(row["worktree"])
         self.allowed = allowed
         self.checks = checks
 
@@ -77,31 +70,32 @@ def open_work(file: str, tops: "list[str]") -> "list[Work]":
     place = "file:" + file.replace("\\", "/").replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection: Any = sqlite.connect(f"{place}?mode=ro", uri=True, timeout=_WAIT_S, isolation_level=None)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportAttributeAccessIssue]
     try:
-        rows = connection.execute(_OPEN.format(marks=", ".join("?" * len(tops))), tops).fetchall()
-        nearest = max((row[10] for row in rows), key=len, default="")
-        return _work(connection, [row for row in rows if row[10] == nearest]) if rows else []
+        found = connection.execute(OPEN_WORK.format(marks=", ".join("?" * len(tops))), tops).fetchall()
+        rows: list[dict[str, Any]] = [{name: row[at] for at, name in enumerate(OPEN_WORK_COLUMNS)} for row in found]
+        nearest = max((row["worktree"] for row in rows), key=len, default="")
+        return _work(connection, [row for row in rows if row["worktree"] == nearest]) if rows else []
     finally:
         connection.close()
 
 
-def _work(connection: "Any", rows: "list[tuple[Any, ...]]") -> "list[Work]":
+def _work(connection: "Any", rows: "list[dict[str, Any]]") -> "list[Work]":
     from .plain_json import parsed
 
     texts: dict[str, Any] = {}
 
     def document(sha256: str) -> "dict[str, Any]":
         if sha256 not in texts:
-            texts[sha256] = parsed(connection.execute(_DOCUMENT, (sha256,)).fetchone()[0])
+            texts[sha256] = parsed(connection.execute(DOCUMENT_TEXT, (sha256,)).fetchone()[0])
         return texts[sha256]
 
     found: list[Work] = []
     for row in rows:
-        path = without_items(str(row[6]))
-        spec = next((each for each in document(row[4])["phases"] if each["path"] == path), None)
-        if spec is None or spec["kind"] != "agent" or (spec.get("served") if row[9] is None else row[9] != "client"):
+        path, role = without_items(str(row["phase"])), row["role"]
+        spec = next((each for each in document(row["spec_sha256"])["phases"] if each["path"] == path), None)
+        if spec is None or spec["kind"] != "agent" or (spec.get("served") if role is None else role != "client"):
             continue
-        definition = document(row[3])
-        checks: dict[str, dict[str, Any]] = document(row[5]).get("checks") or {}
+        definition = document(row["definition_sha256"])
+        checks: dict[str, dict[str, Any]] = document(row["frozen_sha256"]).get("checks") or {}
         argvs = [each["argv"] for each in checks.values() if each.get("argv")]
         found.append(Work(row, _allowed(definition, path.split(".")), argvs))
     return found

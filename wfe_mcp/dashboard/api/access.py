@@ -88,7 +88,7 @@ class Caller:
         found = engines.by_id(wanted)
         if found is None:
             with engines.engine.store.read() as tx:
-                hint = nearest_hint(wanted, [each.id for each in tx.projects()], "List them: GET /api/v1/projects")
+                hint = nearest_hint(wanted, [each.id for each in tx.projects.all()], "List them: GET /api/v1/projects")
             raise Refused("bad_argument", f"There is no project {wanted!r}, or its folder is gone.", hint)
         return found
 
@@ -96,7 +96,7 @@ class Caller:
         """The engine of the project of ``run``, a full id. Refuses ``unknown_run`` and ``forbidden``."""
         engines = self.access.engines_of(self.token)
         with engines.engine.store.read() as tx:
-            loaded = tx.load_run(RunId(run))
+            loaded = tx.runs.load(RunId(run))
         if loaded is None:
             raise Refused("unknown_run", f"There is no run {run[:80]!r}.", "List them: GET /api/v1/runs")
         return self.engine(loaded.record.project_id)

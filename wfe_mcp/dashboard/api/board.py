@@ -25,7 +25,7 @@ def show_board(caller: Reads, template: str, project: str = "") -> JSONResponse:
     wanted = project or caller.token.project
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
-        page = tx.list_runs(wanted or None, template, limit=_MOST, archived=False)
+        page = tx.runs.page(wanted or None, template, limit=_MOST, archived=False)
     found = list[Overview]()
     for run in page.runs:
         with suppress(Refused):  # it was removed meanwhile, or its folder is gone

@@ -89,7 +89,7 @@ def save_template(caller: Manages, body: NewTemplate) -> JSONResponse:
 def list_projects(caller: Reads) -> JSONResponse:
     """Every project that the token opens."""
     with caller.engine().store.read() as tx:
-        records = [each for each in tx.projects() if caller.token.project in {"", each.id}]
+        records = [each for each in tx.projects.all() if caller.token.project in {"", each.id}]
     return shown(f"{len(records)} projects", ProjectList(projects=tuple(map(project_row, records))))
 
 

@@ -113,8 +113,8 @@ def _activity(
     wanted = project or caller.token.project
     engine = caller.engine_of(run) if run else caller.engine(wanted)
     with engine.store.read() as tx:
-        at = before or tx.last_position() + 1
-        return tx.activity_before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
+        at = before or tx.activity.last_position() + 1
+        return tx.activity.before(at, project=wanted, run=run, type_=type_, actor=actor, limit=limit)
 
 
 @router.get("/events", tags=["activity"], response_class=EventSourceResponse)
@@ -155,9 +155,9 @@ async def _news(store: Store, project: str, after: int | None) -> AsyncGenerator
 
 def _last(store: Store) -> int:
     with store.read() as tx:
-        return tx.last_position()
+        return tx.activity.last_position()
 
 
 def _after(store: Store, position: int, project: str) -> list[Activity]:
     with store.read() as tx:
-        return tx.activity_after(position, project=project, limit=BATCH)
+        return tx.activity.after(position, project=project, limit=BATCH)

@@ -149,7 +149,7 @@ def list_runs(
     wanted = project or caller.token.project
     engine = caller.engine(wanted)
     with engine.store.read() as tx:
-        page = tx.list_runs(
+        page = tx.runs.page(
             wanted or None,
             template or None,
             status or None,
@@ -161,7 +161,7 @@ def list_runs(
             archived=archived,
             reached=reached or (),
         )
-        weaker = tx.weakened_gates(run.id for run in page.runs)
+        weaker = tx.runs.weakened_gates(run.id for run in page.runs)
     stale = stale_of(engine, page.runs)
     rows = tuple(
         run_row(run, stale=run.id in stale, waiting_on=_waiting_on(caller, run), weakened_gates=weaker.get(run.id, 0))
@@ -196,7 +196,7 @@ def list_events(
     """The log of a run after an event, oldest first."""
     engine = caller.engine_of(run)
     with engine.store.read() as tx:
-        found = tx.events(RunId(run), after, limit)
+        found = tx.events.of_run(RunId(run), after, limit)
     return shown(f"{len(found)} events", EventList(events=tuple(map(event_view, found))))
 
 
@@ -205,7 +205,7 @@ def list_evidence(caller: Reads, run: str, phase: str = "", attempt: int | None 
     """What the gates and steps of a run saw, oldest first."""
     engine = caller.engine_of(run)
     with engine.store.read() as tx:
-        found = tx.evidence(RunId(run), PhasePath(phase) if phase else None, attempt)
+        found = tx.evidence.of_run(RunId(run), PhasePath(phase) if phase else None, attempt)
     return shown(f"{len(found)} pieces of evidence", EvidenceList(evidence=tuple(map(evidence_fact, found))))
 
 

@@ -120,7 +120,7 @@ def list_tool_calls(caller: Reads, run: str, phase: str = "", attempt: int | Non
     """Every use of a tool by a model in a run, with its input and output, oldest first."""
     engine = caller.engine_of(run)
     with engine.store.read() as tx:
-        found = tx.tool_calls(RunId(run), PhasePath(phase) if phase else None, attempt)
+        found = tx.tool_calls.filter(RunId(run), PhasePath(phase) if phase else None, attempt)
     calls = tuple(
         PhaseToolCall(phase=str(each.phase), attempt=each.attempt, call=tool_call_view(each)) for each in found
     )

@@ -125,17 +125,17 @@ def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
     text = _BEGINNING + secrets.token_urlsafe(32)
     given, now = sha256(text.encode()).hexdigest(), engine.clock()
     with engine.store.tx() as tx:
-        known = {name: _times(value) for name, value in tx.secrets_named(_PREFIX).items()}
+        known = {name: _times(value) for name, value in tx.secrets.named(_PREFIX).items()}
         newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
         for name in known:
             if known[name][1] <= now or name not in newest:
-                tx.set_secret(name, None, by, now)
+                tx.secrets.set(name, None, by, now)
         kept = {
             "created_at": now.isoformat(),
             "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
             "scope": scope,
         }
-        tx.set_secret(_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
+        tx.secrets.set(_PREFIX + given, json.dumps(kept, sort_keys=True), by, now)
     return text
 
 
@@ -143,17 +143,19 @@ def confirm_session(engine: Engine, by: Person, text: str) -> None:
     """Let the session of a token do what one that was opened at a terminal may: a person has proven to be there."""
     name = _PREFIX + sha256(text.encode()).hexdigest()
     with engine.store.tx() as tx:
-        value = tx.get_secret(name)
+        value = tx.secrets.get(name)
         if value is not None:
-            tx.set_secret(name, json.dumps(json.loads(value) | {"scope": "manage"}, sort_keys=True), by, engine.clock())
+            tx.secrets.set(
+                name, json.dumps(json.loads(value) | {"scope": "manage"}, sort_keys=True), by, engine.clock()
+            )
 
 
 def end_session(engine: Engine, by: By, text: str) -> None:
     """End the session of a token; from now on it opens nothing."""
     name = _PREFIX + sha256(text.encode()).hexdigest()
     with engine.store.tx() as tx:
-        if tx.get_secret(name) is not None:
-            tx.set_secret(name, None, by, engine.clock())
+        if tx.secrets.get(name) is not None:
+            tx.secrets.set(name, None, by, engine.clock())
 
 
 def session_of(engine: Engine, text: str) -> Token | None:
@@ -162,7 +164,7 @@ def session_of(engine: Engine, text: str) -> Token | None:
         return None
     given = sha256(text.encode()).hexdigest()
     with engine.store.read() as tx:
-        value = tx.get_secret(_PREFIX + given)
+        value = tx.secrets.get(_PREFIX + given)
     if value is None:
         return None
     begun, ends = _times(value)

@@ -72,32 +72,32 @@ def create_token(
     ends = None if expires_s is None else now + timedelta(seconds=expires_s)
     made = Token(name, scope, project, now, ends, _hash(text))
     with engine.store.tx() as tx:
-        known = tx.secrets_named(_PREFIX)
+        known = tx.secrets.named(_PREFIX)
         if _PREFIX + name in known:
             raise Refused(
                 "conflict", f"A token {name!r} exists.", f"Choose another name, or: wfe-mcp token revoke {name}"
             )
         if len(known) >= _MOST:
             raise Refused("bad_argument", f"There are {_MOST} tokens already.", "Revoke one: wfe-mcp token list")
-        tx.set_secret(_PREFIX + name, _written(made), by, now)
+        tx.secrets.set(_PREFIX + name, _written(made), by, now)
     return made, text
 
 
 def tokens(engine: Engine) -> list[Token]:
     """Every token, by name; expired ones too."""
     with engine.store.read() as tx:
-        rows = tx.secrets_named(_PREFIX)
+        rows = tx.secrets.named(_PREFIX)
     return [_read(name.removeprefix(_PREFIX), value) for name, value in sorted(rows.items())]
 
 
 def revoke_token(engine: Engine, by: By, name: str) -> None:
     """Remove a token: from now on it opens nothing. Refuses ``bad_argument`` for an unknown name."""
     with engine.store.tx() as tx:
-        names = [each.removeprefix(_PREFIX) for each in tx.secrets_named(_PREFIX)]
+        names = [each.removeprefix(_PREFIX) for each in tx.secrets.named(_PREFIX)]
         if name not in names:
             hint = nearest_hint(name, names, "List them: wfe-mcp token list")
             raise Refused("bad_argument", f"There is no token {name!r}.", hint)
-        tx.set_secret(_PREFIX + name, None, by, engine.clock())
+        tx.secrets.set(_PREFIX + name, None, by, engine.clock())
 
 
 def token_of(engine: Engine, text: str) -> Token | None:

@@ -227,7 +227,7 @@ def pinned_here(engine: Engine, root: Path, *, needs_passkey: bool = True) -> Pi
     if not (found.passkeys if needs_passkey else found.changes):
         raise Refused("unavailable", "No passkey is pinned in this project.", "Pin one: wfe-mcp approvers add NAME")
     with engine.store.read() as tx:
-        if not tx.is_trusted(engine.project_id, trust_key(), found.sha256):
+        if not tx.trust.is_given(engine.project_id, trust_key(), found.sha256):
             raise Refused(
                 "needs_trust",
                 f"{APPROVERS} has changed and is not trusted.",
@@ -242,7 +242,7 @@ def trusted_chain(tx: Tx, project: str, found: Pinned) -> Pinned:
     Anyone can write the file. Each change but the first is signed by a key before it, so what extends a trusted chain
     was let in by a trusted key.
     """
-    known = {one.sha256 for one in tx.trusted(project) if one.path_key == trust_key()}
+    known = {one.sha256 for one in tx.trust.of_project(project) if one.path_key == trust_key()}
     lengths = range(1, len(found.changes) + 1)
     return found if any(Pinned(found.changes[:length]).sha256 in known for length in lengths) else Pinned()
 
@@ -259,7 +259,7 @@ def pending_approvers(engine: Engine) -> Pinned | None:
     except Refused:
         return None
     with engine.store.read() as tx:
-        known = not found.changes or tx.is_trusted(engine.project_id, trust_key(), found.sha256)
+        known = not found.changes or tx.trust.is_given(engine.project_id, trust_key(), found.sha256)
     return None if known else found
 
 
@@ -272,7 +272,7 @@ def continues(engine: Engine, found: Pinned) -> bool:
 def trusted_before(engine: Engine) -> set[str]:
     """The sha256 of every text of the file that the user has trusted in this project."""
     with engine.store.read() as tx:
-        return {one.sha256 for one in tx.trusted(engine.project_id) if one.path_key == trust_key()}
+        return {one.sha256 for one in tx.trust.of_project(engine.project_id) if one.path_key == trust_key()}
 
 
 def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -> Pinned:
@@ -287,7 +287,7 @@ def pin_change(engine: Engine, by: By, before: Pinned, change: ApproverChange) -
     if (Pinned() if raw is None else chain_of(raw)) != before:
         raise Refused("stale_revision", f"{APPROVERS} has changed meanwhile.", "Load the page and try again.")
     with engine.store.tx() as tx:
-        tx.trust(engine.project_id, trust_key(), made.sha256, by, engine.clock())
+        tx.trust.give(engine.project_id, trust_key(), made.sha256, by, engine.clock())
     write_atomic(engine.root, APPROVERS, made.text)
     return made
 

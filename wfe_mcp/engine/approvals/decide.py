@@ -216,7 +216,7 @@ def _note_facts(current: RunChange, path: PhasePath, request: str, shown: str, c
     if not isinstance(current.by, Person):
         return
     revision = current.attempt(path).revision
-    stored = current.tx.revision(current.run.id, path, revision) if revision else None
+    stored = current.tx.artifacts.revision(current.run.id, path, revision) if revision else None
     files = {} if stored is None else outputs_of(current, path, stored.content)
     hashes = {file: sha256_hex(content) for file, content in files.items()}
     current.facts |= {"request": request, "shown": shown, "files": hashes, "tree": code} | _pinned(current)
@@ -235,7 +235,7 @@ def _pinned(current: RunChange) -> dict[str, object]:
 
 def _keep(current: RunChange, proof: Proof | None) -> str:
     """Store the passkey's proof; returns its sha256, which the log and the answered request name."""
-    return "" if proof is None else current.tx.keep_document(proof.model_dump())
+    return "" if proof is None else current.tx.documents.keep(proof.model_dump())
 
 
 def _close(
@@ -245,7 +245,7 @@ def _close(
 
     by = current.by
     above = current.engine.ancestors if by.channel is Channel.CLI else ""
-    current.tx.decide(
+    current.tx.approvals.decide(
         request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above), proof
     )
 
@@ -265,7 +265,7 @@ def _match_request(current: RunChange, path: PhasePath, request: str | None) -> 
     """An answer to a stored request counts only while exactly that one is open."""
     if request is None:
         return
-    stored = current.tx.open_request(current.run.id, path, current.attempt(path).number)
+    stored = current.tx.approvals.open_request(current.run.id, path, current.attempt(path).number)
     expired = stored is not None and stored.expires_at is not None and stored.expires_at <= current.at
     if stored is None or stored.id != request or current.attempt(path).asked != request or expired:
         raise Refused(

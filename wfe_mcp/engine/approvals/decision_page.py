@@ -60,7 +60,7 @@ def link(engine: Engine, port: int, path: str = "", scope: Scope = "manage") -> 
 
 def living(engine: Engine, tx: Tx, *kinds: str) -> list[ProcessRecord]:
     """The live registered processes of these kinds."""
-    rows = [row for row in tx.processes(engine.identity.host) if row.kind in kinds]
+    rows = [row for row in tx.processes.on_host(engine.identity.host) if row.kind in kinds]
     return [row for row in rows if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
 
 

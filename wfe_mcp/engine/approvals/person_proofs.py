@@ -40,7 +40,7 @@ def write_proofs(engine: Engine, loaded: LoadedRun) -> None:
     if not pinned:
         return
     with engine.store.read() as tx:
-        events = tx.events_of(loaded.record.id, "DecisionSigned")
+        events = tx.events.of_types(loaded.record.id, "DecisionSigned")
     for event in events:
         signature = Signature(str(event.payload["statement"]), str(event.payload["signature"]))
         statement = read_statement(signature.statement)

@@ -50,7 +50,7 @@ class PinnedKey:
 def pin_is_set(engine: Engine) -> bool:
     """True once the user has set a PIN for this database."""
     with engine.store.read() as tx:
-        return tx.get_secret(PIN) is not None
+        return tx.secrets.get(PIN) is not None
 
 
 def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
@@ -58,7 +58,7 @@ def key_health(engine: Engine) -> tuple[Literal["ok", "note", "problem"], str]:
     from wfe_mcp.engine.approvals import keys
 
     with engine.store.read() as tx:
-        is_set, pinned = tx.get_secret(PIN) is not None, pinned_key(tx)
+        is_set, pinned = tx.secrets.get(PIN) is not None, pinned_key(tx)
     if not is_set:
         return "note", "not set; set one before you decide: wfe-mcp init"
     if pinned is None:
@@ -86,7 +86,7 @@ def pinned_key(tx: Tx) -> PinnedKey | None:
     from wfe_mcp.engine.approvals import keys
 
     try:
-        kept: dict[str, Any] = json.loads(tx.get_secret(PIN) or "{}")
+        kept: dict[str, Any] = json.loads(tx.secrets.get(PIN) or "{}")
         return PinnedKey(keys.fingerprint(str(kept["public_key"])), str(kept["public_key"]))
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
@@ -115,7 +115,7 @@ def change_pin(engine: Engine, old: str, new: str, actor: str) -> Person:
     keys.write_key(engine.store.path, key, _line(new))
     by = person_with(engine, key, actor, Channel.CLI)
     with engine.store.tx() as tx:
-        tx.note_setting("PinChanged", by.key, by, engine.clock())
+        tx.settings_log.note("PinChanged", by.key, by, engine.clock())
     return by
 
 
@@ -170,10 +170,10 @@ def begin_signing(engine: Engine, tx: Tx, by: Person, public_key: str) -> None:
     from wfe_mcp.engine.approvals import keys
 
     now = engine.clock()
-    ends = {run: list(end) for run, end in tx.human_tails().items()}
-    payload = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_tail())}
-    tx.set_secret(PIN, canonical_json({"public_key": public_key, "key": keys.fingerprint(public_key)}), by, now)
-    tx.set_secret(BEGAN, canonical_json(payload), by, now)
+    ends = {run: list(end) for run, end in tx.events.human_tails().items()}
+    payload = {"key": keys.fingerprint(public_key), "runs": ends, "settings": list(tx.settings_log.tail())}
+    tx.secrets.set(PIN, canonical_json({"public_key": public_key, "key": keys.fingerprint(public_key)}), by, now)
+    tx.secrets.set(BEGAN, canonical_json(payload), by, now)
 
 
 def _begin(engine: Engine, pin: str, key: Ed25519PrivateKey, actor: str, channel: Channel) -> Person:
@@ -199,7 +199,7 @@ def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519
     pin = _line(pin)
     with engine.store.read() as tx:
         _refuse_locked(tx, engine.clock())
-        kept, pinned = tx.get_secret(PIN), pinned_key(tx)
+        kept, pinned = tx.secrets.get(PIN), pinned_key(tx)
     if kept is None:
         raise Refused("wrong_pin", "No PIN is set yet.", "Run: wfe-mcp init")
     # Outside a transaction: it takes half a second.
@@ -209,7 +209,7 @@ def _unlocked(engine: Engine, pin: str, actor: str, channel: Channel) -> Ed25519
         key = keys.new_key() if _is_old_pin(kept, pin) else None
     refused: Refused | None = None
     with engine.store.read() as tx:
-        has_count = tx.get_secret(_WRONG) not in {None, "{}"}
+        has_count = tx.secrets.get(_WRONG) not in {None, "{}"}
     if key is None or has_count:
         with engine.store.tx() as tx:
             refused = _counted(tx, engine.clock(), is_right=key is not None)
@@ -234,7 +234,7 @@ def _is_old_pin(kept: str, pin: str) -> bool:
 
 def _refuse_locked(tx: Tx, now: datetime) -> dict[str, Any]:
     """Refuse every PIN while too many were wrong; returns the count."""
-    wrong: dict[str, Any] = json.loads(tx.get_secret(_WRONG) or "{}")
+    wrong: dict[str, Any] = json.loads(tx.secrets.get(_WRONG) or "{}")
     until = wrong.get("until")
     if until is not None and now < datetime.fromisoformat(until):
         raise Refused(
@@ -252,14 +252,14 @@ def _counted(tx: Tx, now: datetime, *, is_right: bool) -> Refused | None:
     except Refused as refused:
         return refused
     if is_right:
-        tx.set_secret(_WRONG, "{}", SYSTEM, now)
+        tx.secrets.set(_WRONG, "{}", SYSTEM, now)
         return None
     count = int(wrong.get("count", 0)) + 1
     entry: dict[str, Any] = {"count": count}
     wait_s = _FIRST_WAIT_S * 2 ** max(0, count - _FREE_TRIES)
     if count >= _FREE_TRIES:
         entry["until"] = (now + timedelta(seconds=wait_s)).isoformat()
-    tx.set_secret(_WRONG, json.dumps(entry), SYSTEM, now)
+    tx.secrets.set(_WRONG, json.dumps(entry), SYSTEM, now)
     left = _FREE_TRIES - count
     now_what = f"{plural(left, 'try', 'tries')} left" if left > 0 else f"every PIN is refused for {duration(wait_s)}"
     return Refused("wrong_pin", f"Wrong PIN; {now_what}.", "Nothing changed; run the command again.")
@@ -274,7 +274,7 @@ def refuse_clients_terminal(engine: Engine) -> None:
     from wfe_mcp.workspace.system.process import ProcessIdentity, client_above, is_alive
 
     with engine.store.read() as tx:
-        known = tx.processes(engine.identity.host)
+        known = tx.processes.on_host(engine.identity.host)
     alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     clients = [(row.client_pid, row.client_started_at or 0.0) for row in alive if row.client_pid is not None]
     # A command-line agent that we drive is a child of our server or worker.

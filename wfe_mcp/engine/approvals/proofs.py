@@ -135,7 +135,7 @@ def statement_of(
     with engine.store.read() as tx:
         current = run_as_read(engine, tx, request.run_id)
         attempt, run = current.attempt(request.phase), current.run
-        revision = tx.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
+        revision = tx.artifacts.revision(run.id, request.phase, attempt.revision) if attempt.revision else None
         files = {} if revision is None else outputs_of(current, request.phase, revision.content)
         made = Statement(
             format="wfe-approval/1",
@@ -168,7 +168,7 @@ def statement_of(
 def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int) -> Given:
     """The decision as proven. Refuses ``needs_human``: not signed by a pinned key, or by a clone of one."""
     with engine.store.read() as tx:
-        request = tx.request_by_id(statement.request)
+        request = tx.approvals.get(statement.request)
     assert request is not None, "the statement was made from it"
     pinned = pinned_here(engine, worktree_of(engine, request))
     key = pinned.passkeys.get(assertion.id)
@@ -180,12 +180,12 @@ def prove(engine: Engine, statement: Statement, assertion: Assertion, port: int)
         )
     name = _COUNT + key.id
     with engine.store.read() as tx:
-        last = int(tx.get_secret(name) or 0)
+        last = int(tx.secrets.get(name) or 0)
     count = signed(assertion, statement.model_dump(), key.public_key, port=port, count=last)
     by = by_passkey(key)
     if count:
         with engine.store.tx() as tx:
-            tx.set_secret(name, str(count), by, engine.clock())
+            tx.secrets.set(name, str(count), by, engine.clock())
     return Given(by, Proof(statement=statement, assertion=assertion))
 
 

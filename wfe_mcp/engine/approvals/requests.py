@@ -32,7 +32,7 @@ def request_of(current: RunChange, path: PhasePath, tree: str | None = None) -> 
     attempt = current.attempt(path)
     gate: ApprovalGate = current.plan.gates(attempt)[attempt.gate]  # pyright: ignore[reportAssignmentType] - the guard saw that it is an approval
     expires = None if gate.expires is None else current.at + timedelta(seconds=duration_s(gate.expires))
-    request = current.tx.request(
+    request = current.tx.approvals.request(
         NewRequest(
             current.run.id,
             path,
@@ -57,7 +57,7 @@ def reissue_requests(current: RunChange) -> None:
         is_approval = current_gate(current.state, attempt) == "approval"
         if not waits or not is_approval or attempt in earlier.get(attempt.phase, ()):
             continue
-        before = current.tx.open_request(current.run.id, attempt.phase, attempt.number)
+        before = current.tx.approvals.open_request(current.run.id, attempt.phase, attempt.number)
         if before is not None:
             # Files that changed since are noticed at the decision: no transaction reads them.
             request, _ = request_of(current, attempt.phase, attempt.tree or before.tree)

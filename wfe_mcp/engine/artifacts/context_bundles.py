@@ -105,7 +105,7 @@ def handed_bundle(change: RunChange, attempt: Attempt, ref: BundleRef | str) -> 
     frozen = _frozen(change, wanted)
     if frozen is None:
         return f"Context: {wanted.bundle}\nThis project has no such bundle, so none is handed over."
-    parts: Parts = change.tx.document(frozen["sha256"])
+    parts: Parts = change.tx.documents.load(frozen["sha256"])
     place = f"{_folder(change, attempt)}/{_file_name(frozen)}"
     return render_bundle(
         _heading(frozen), [(part["path"], part["text"]) for part in parts], place=place, nonce=change.run.id
@@ -118,7 +118,7 @@ def cut_bundles(change: RunChange, attempt: Attempt) -> Iterator[tuple[str, str]
 
     for ref in _refs(change.plan, attempt.phase):
         frozen = _frozen(change, ref)
-        parts: Parts = change.tx.document(frozen["sha256"]) if frozen else []
+        parts: Parts = change.tx.documents.load(frozen["sha256"]) if frozen else []
         text = bundle_text([(part["path"], part["text"]) for part in parts])
         if frozen and len(text) > MAX_BUNDLE:
             yield _file_name(frozen), text

@@ -95,8 +95,8 @@ def inputs_at(tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> dict[
     opened = None if flow is None else state.loops.get(flow[0])
     document = None if opened is None else opened.items
     if flow is None or document is None:
-        return tx.document(run.inputs_sha256)
-    return tx.document(document)[flow[1]]["value"]
+        return tx.documents.load(run.inputs_sha256)
+    return tx.documents.load(document)[flow[1]]["value"]
 
 
 def item_roots(name: str | None, key: str, index: int, count: int, value: object, done: object) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class _Seen:
             return {}
         return {
             name: row.output
-            for row in self._turn.tx.steps(self._turn.run.id, attempt.phase, attempt.made_in)
+            for row in self._turn.tx.steps.of_run(self._turn.run.id, attempt.phase, attempt.made_in)
             if (name := names.get(row.step)) is not None and (row.status is StepStatus.DONE or row.output is not None)
         }
 
@@ -204,7 +204,7 @@ class _Seen:
             known = self._state.loops[loop]
             value: object = None
             if known.items is not None:
-                entry = self._turn.tx.document(known.items)[key]
+                entry = self._turn.tx.documents.load(known.items)[key]
                 index, value, count = entry["index"], entry["value"], len(known.keys)
             else:  # passes of ``until``: how many there will be is not known, only how many there may be
                 index, count = known.keys.index(key), self._turn.plan.passes(loop)
@@ -240,7 +240,7 @@ class _Seen:
             return {}
         if judged is None and attempt.status is not AttemptStatus.COMPLETED:
             return {}
-        revision = self._turn.tx.revision(self._turn.run.id, path, attempt.revision)
+        revision = self._turn.tx.artifacts.revision(self._turn.run.id, path, attempt.revision)
         return {} if revision is None else {name: json.loads(revision.content)}
 
     def _of_items(self, loop: PhasePath, phase: PhasePath, *, everything: bool = False) -> dict[str, dict[str, Any]]:
@@ -262,7 +262,7 @@ class _Seen:
         return {name: self._contents(name, {key: inside(loop, key, phase) for key in keys})}
 
     def _contents(self, name: str, paths: Mapping[str, PhasePath]) -> dict[str, Any]:
-        kept = self._turn.tx.contents(self._turn.run.id, name) if paths else {}
+        kept = self._turn.tx.artifacts.contents(self._turn.run.id, name) if paths else {}
         found: dict[str, Any] = {}
         for key, path in paths.items():
             attempt = self._state.current(path)

@@ -23,7 +23,7 @@ def findings_of(change: RunChange, note: Feedback) -> list[Mapping[str, Any]]:
     tries = change.state.attempts.get(note.source, ())
     if note.artifact is None or not 1 <= note.attempt <= len(tries):
         return []
-    record = change.tx.revision(change.run.id, note.source, tries[note.attempt - 1].revision)
+    record = change.tx.artifacts.revision(change.run.id, note.source, tries[note.attempt - 1].revision)
     content: Any = None if record is None or record.sha256 != note.artifact else json.loads(record.content)
     found: Any = cast("dict[str, Any]", content).get("findings") if isinstance(content, dict) else None
     return (

@@ -60,7 +60,7 @@ def stored_prompt(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
     """The stored prompt of ``attempt``; None where its prompt is the rendered one."""
     if attempt.prompt is None:
         return None
-    found = change.tx.document(attempt.prompt)
+    found = change.tx.documents.load(attempt.prompt)
     return StoredPrompt(str(found["text"]), bool(found["edited"]), str(found.get("suggested_by", "")))
 
 
@@ -83,7 +83,7 @@ def prompt_for_gates(change: RunChange, attempt: Attempt) -> tuple[str, str | No
 def keep_prompt(change: RunChange, text: str, *, edited: bool, suggested_by: str = "") -> str:
     """Store a prompt; the sha256 of its document."""
     more = {"suggested_by": suggested_by} if suggested_by else {}
-    return change.tx.keep_document({"text": text, "edited": edited, **more})
+    return change.tx.documents.keep({"text": text, "edited": edited, **more})
 
 
 def prompt_fault(text: str, before: str) -> str | None:
@@ -122,7 +122,7 @@ def _suggestion(change: RunChange, attempt: Attempt) -> StoredPrompt | None:
     gates = change.plan.gates(attempt)
     failed = (gates[verdict.gate] for verdict in attempt.verdicts if verdict.kind is VerdictKind.FAIL)
     reviewers = [name for gate in failed if gate.kind == "opinion" and gate.allow_rewrite for name in gate.reviewers]
-    for opinion in reversed(change.tx.opinions(change.run.id, attempt.phase) if reviewers else []):
+    for opinion in reversed(change.tx.opinions.of_run(change.run.id, attempt.phase) if reviewers else []):
         is_of_gate = opinion.asked_by == "gate" and opinion.artifact_sha256 == attempt.sha256
         text = str(opinion.value.get("suggestion") or "").replace("\r\n", "\n").rstrip("\n")
         is_meant = is_of_gate and opinion.reviewer in reviewers and opinion.verdict != "pass"

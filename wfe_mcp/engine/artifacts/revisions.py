@@ -46,7 +46,7 @@ def store_revision(
 ) -> Receipt:
     """Store ``content`` as the next revision of the open attempt and open its gates. ``by``: default, the change's actor."""
     attempt = current.attempt(phase)
-    kept = current.tx.add_revision(
+    kept = current.tx.artifacts.add_revision(
         current.run.id,
         phase,
         attempt.number,
@@ -61,7 +61,7 @@ def store_revision(
     )
     output = current.plan.phase(phase).output
     if output is not None and output.seal == "on_submit":
-        current.tx.seal(current.run.id, phase, kept.revision, current.at)
+        current.tx.artifacts.seal(current.run.id, phase, kept.revision, current.at)
     kind = c.Edit if edited else c.Submit
     current.give(
         kind(

@@ -56,7 +56,7 @@ class Workers:
     def run_until(self, is_over: Callable[[], bool]) -> int:
         """Work until ``is_over()``, polled often; then return unfinished jobs to their queues and count them."""
         with self._engine.store.tx() as tx:
-            tx.register_process(self._process)
+            tx.processes.register(self._process)
         try:
             next_look = 0.0
             while not is_over():
@@ -67,7 +67,7 @@ class Workers:
         finally:
             handed_back = self._stop()
             with self._engine.store.tx() as tx:
-                tx.forget_process(self._process)
+                tx.processes.forget(self._process)
         return handed_back
 
     def _look(self) -> None:
@@ -77,8 +77,10 @@ class Workers:
                 self._begin(self._engine)
             return
         with self._engine.store.read() as tx:
-            wanted = {queue.partition(":")[2] for queue in tx.open_queues()} - set(self._workers) - self._left_alone
-            roots = tx.project_roots(sorted(wanted))
+            wanted = (
+                {queue.partition(":")[2] for queue in tx.queues.open_names()} - set(self._workers) - self._left_alone
+            )
+            roots = tx.projects.roots(sorted(wanted))
         for project, root in roots.items():
             found = self._engine_of(project, Path(root))
             if found is None:
@@ -112,5 +114,5 @@ class Workers:
                 engine.anchoring.close()
         # A job whose outcome is written is done, even if its thread still runs follow-up work.
         with self._engine.store.read() as tx:
-            rows = [tx.job(job_id) for job_id in running]
+            rows = [tx.jobs.get(job_id) for job_id in running]
         return sum(row is not None and row.status is not JobStatus.DONE for row in rows)

@@ -90,8 +90,8 @@ def tend_open_runs(engine: Engine) -> None:
     """
     remove_abandoned()
     with engine.store.read() as tx:
-        newest = tx.open_run_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
-        runs = tx.runs_to_tend(engine.project_id, engine.clock())
+        newest = tx.runs.open_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
+        runs = tx.runs.to_tend(engine.project_id, engine.clock())
     for run in dict.fromkeys((*newest, *runs)):
         try:
             keep_again(engine, run)

@@ -63,7 +63,7 @@ def enqueue(
     with engine.store.tx() as tx:
         tx.after_commit(engine.wake)
         new = NewJob(JOB, queue, payload, priority=number, max_attempts=TRIES, timeout_s=timeout_s)
-        job = tx.job(tx.enqueue(new))
+        job = tx.jobs.get(tx.jobs.enqueue(new))
     assert job is not None, "it was stored in this transaction"
     return job
 

@@ -84,7 +84,7 @@ def queue_names(engine: Engine, kinds: Sequence[str] = QUEUES) -> tuple[str, ...
 def queues_now(engine: Engine) -> list[QueueRecord]:
     """The status of this project's queues; empty ones are left out."""
     with engine.store.read() as tx:
-        found = tx.queues(queue_names(engine))
+        found = tx.queues.status(queue_names(engine))
     named = [replace(each, queue=each.queue.partition(":")[0]) for each in found]
     return [each for each in named if each.waiting or each.running or each.average_run_s is not None]
 
@@ -94,9 +94,9 @@ def job_overviews(
 ) -> list[JobOverview]:
     """Jobs of this project, newest first."""
     with engine.store.read() as tx:
-        run_id = tx.find_run(engine.project_id, run).id if run else None
+        run_id = tx.runs.find(engine.project_id, run).id if run else None
         queues = queue_names(engine, kinds)
-        found = tx.jobs(run_id, statuses=statuses, limit=limit, queues=queues)
+        found = tx.jobs.filter(run_id, statuses=statuses, limit=limit, queues=queues)
         return _overviews(engine, tx, found)
 
 
@@ -126,11 +126,11 @@ def cancel_job(engine: Engine, by: By, job_id: str, gave_up: GaveUp, reason: str
                 f"Job {job.id} ({job.kind}) maintains run {job.run_id} and cannot be cancelled; cancel the run.",
                 f"Cancel or pause the run: wfe-mcp cancel {job.run_id}",
             )
-        tx.request_cancel(job.id, reason=cancel_reason)
+        tx.jobs.request_cancel(job.id, reason=cancel_reason)
         if job.status is JobStatus.QUEUED:
             _record_effect(gave_up, tx, replace(job, cancel_requested=True, cancel_reason=cancel_reason), cancel_reason)
         tx.after_commit(engine.wake)
-        after = tx.job(job.id)
+        after = tx.jobs.get(job.id)
     assert after is not None, "it was there in this transaction"
     return after
 
@@ -166,11 +166,13 @@ def _limits(loaded: LoadedSettings, project_id: str) -> WorkLimits:
 
 
 def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
-    found = tx.job(job_id)
+    found = tx.jobs.get(job_id)
     ours = queue_names(engine)
     if found is not None and found.queue in ours:
         return found
-    begins = [job for job in tx.jobs(queues=ours) if job.id.startswith((job_id, f"job-{job_id}"))] if job_id else []
+    begins = (
+        [job for job in tx.jobs.filter(queues=ours) if job.id.startswith((job_id, f"job-{job_id}"))] if job_id else []
+    )
     if len(begins) == 1:
         return begins[0]
     if begins:
@@ -180,11 +182,11 @@ def _job(engine: Engine, tx: Tx, job_id: str) -> JobRecord:
 
 def _overviews(engine: Engine, tx: Tx, jobs: Sequence[JobRecord]) -> list[JobOverview]:
     now = engine.clock()
-    queues = {each.queue: each for each in tx.queues(sorted({job.queue for job in jobs}))}
+    queues = {each.queue: each for each in tx.queues.status(sorted({job.queue for job in jobs}))}
     limits = _limits(engine.settings(tx), engine.project_id).claims.queues
     overviews: list[JobOverview] = []
     for job in jobs:
-        position, usual = tx.position(job, now), queues[job.queue].average_run_s
+        position, usual = tx.queues.position(job, now), queues[job.queue].average_run_s
         estimate = None
         if usual is not None and position is not None:
             at_once = limits.get(job.queue, Limit()).concurrency or SLOTS[job.queue.partition(":")[0]]

@@ -99,9 +99,9 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
         judgement = judged.judgement
         evidence = None if judgement is None else _evidence(current, attempt, judged, judgement)
         if evidence is not None:
-            tx.add_evidence(evidence)
+            tx.evidence.add(evidence)
             if evidence.kind == "opinion":
-                tx.keep_opinions(
+                tx.seals.keep_opinions(
                     current.run.id, (opinion["id"] for opinion in evidence.data.get("opinions", ()) if "id" in opinion)
                 )
         moved = attempt.tree is not None and judged.tree != attempt.tree
@@ -251,7 +251,7 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
     run, attempt = scene.change.run, scene.attempt
     with scene.engine.store.read() as tx:
         begun = attempt.started_at or scene.change.at
-        return tx.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
+        return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
 def _judged_artifact(current: RunChange, attempt: Attempt, gate: Gate) -> str:

@@ -119,8 +119,10 @@ def take_opinion(
             current.at,
             value,
         )
-        current.tx.add_opinion(made)
-        current.tx.keep_opinions(current.run.id, [made.id])  # sealed here, by the person, and not only by the gate
+        current.tx.opinions.add(made)
+        current.tx.seals.keep_opinions(
+            current.run.id, [made.id]
+        )  # sealed here, by the person, and not only by the gate
         current.facts |= {
             "kind": "opinion",
             "shown": shown,

@@ -178,7 +178,7 @@ def _known(engine: Engine, reviewer: Reviewer, about: About) -> Reviewed | None:
     question = question_sha256(about.question)
     with engine.store.read() as tx:
         for one in reviewer.connections:
-            found = tx.known_opinion(
+            found = tx.opinions.known(
                 about.project_id, about.asked_by, reviewer.name, one.provider, _model(one), question, about.sha256
             )
             if found is not None:
@@ -247,7 +247,7 @@ def _keep(
 ) -> str:
     made = f"op-{uuid.uuid4().hex[:16]}"
     with engine.store.tx() as tx:
-        tx.add_opinion(
+        tx.opinions.add(
             OpinionRecord(
                 made,
                 about.project_id,

@@ -83,7 +83,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
             return replace(due, keys=keys, items=document)
         if question.kind == "recovery":
             inputs = {attempt.recovery: {"index": 0, "value": recovery_inputs(change, attempt)}}
-            return replace(due, items=change.tx.keep_document(inputs))
+            return replace(due, items=change.tx.documents.keep(inputs))
         if question.kind == "outputs":
             kept = hand_in_outputs(change, attempt)
             return replace(due, revision=kept.revision, sha256=kept.sha256)
@@ -97,7 +97,7 @@ def _answer(change: RunChange, question: Question) -> c.Answer:
 
 def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
     """The blocker that the accepted artifact of a phase of a recovery reports."""
-    record = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
+    record = change.tx.artifacts.revision(change.run.id, attempt.phase, attempt.revision)
     assert record is not None, "a completed phase with an output has a revision"
     report: dict[str, Any] = json.loads(record.content)
     kind, cause, step = (
@@ -249,9 +249,9 @@ def _cancel_judging(change: RunChange, was: Attempt) -> None:
     """Cancel the jobs of a verdict that is no longer needed; jobs enqueued in this change stay."""
     from wfe_mcp.store.records.jobs import JobStatus
 
-    for job in change.tx.jobs(change.run.id, was.phase, was.number, (JobStatus.QUEUED, JobStatus.RUNNING)):
+    for job in change.tx.jobs.filter(change.run.id, was.phase, was.number, (JobStatus.QUEUED, JobStatus.RUNNING)):
         if job.kind == "gate" or job.payload.get("timer") in {"timeout", "wake"}:
-            change.tx.request_cancel(job.id)
+            change.tx.jobs.request_cancel(job.id)
 
 
 def seal_artifacts(change: RunChange) -> None:
@@ -260,9 +260,9 @@ def seal_artifacts(change: RunChange) -> None:
         now = change.attempt(path)
         was = change.loaded.state.attempts.get(path, (now,))[-1]
         if now.status is AttemptStatus.COMPLETED and was.status is not AttemptStatus.COMPLETED and now.revision:
-            change.tx.seal(change.run.id, path, now.revision, change.at)
+            change.tx.artifacts.seal(change.run.id, path, now.revision, change.at)
         if was.status in _JUDGED and not (now.number == was.number and now.status in _JUDGED):
-            change.tx.void_requests(change.run.id, path, was.number, change.at)
+            change.tx.approvals.void(change.run.id, path, was.number, change.at)
 
 
 def enqueue_gates(change: RunChange) -> None:
@@ -286,7 +286,7 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     if not again and persons_asked(change.tx, change.run, change.state, attempt):
         return
     payload = gate_payload(attempt)
-    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, OPEN_JOBS)
+    alive = change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number, OPEN_JOBS)
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
         judge = change.plan.gates(attempt)[attempt.gate]
         asked = getattr(judge, "max_attempts", None)

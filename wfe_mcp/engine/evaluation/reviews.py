@@ -164,7 +164,7 @@ def with_changes(subject: Subject, changes: str) -> Subject:
 
 
 def _handed_in(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
-    revision = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
+    revision = change.tx.artifacts.revision(change.run.id, attempt.phase, attempt.revision)
     if revision is None:  # a loop's own gates judge the artifacts made inside
         return [("What was made", canonical_json(_made_inside(change, attempt)))]
     return [

@@ -82,7 +82,7 @@ def ask(
         tx.after_commit(engine.wake)
         for number in itertools.count(1):
             new = NewJob(JOB, queue, payload, run_id=about["run"], max_attempts=TRIES, dedupe_key=f"{key}:{number}")
-            job = tx.job(tx.enqueue(new))
+            job = tx.jobs.get(tx.jobs.enqueue(new))
             if job is not None and _is_current(job, engine.clock()):
                 return job.id
     raise AssertionError("the loop above has no end")
@@ -91,7 +91,7 @@ def ask(
 def look(engine: Engine, job_id: str) -> OpinionRequest:
     """The current status of the question."""
     with engine.store.read() as tx:
-        job = tx.job(job_id)
+        job = tx.jobs.get(job_id)
     if job is None or job.kind != JOB:
         raise Refused("bad_argument", f"There is no question {job_id!r}.", "Ask again.")
     given, result, status = job.payload, job.result or {}, _status(job)
@@ -136,7 +136,7 @@ def known(engine: Engine, run: str, phase: str | None = None) -> list[dict[str, 
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
         path = _expect_phase(loaded, phase) if phase else None
-        rows = tx.opinions(loaded.record.id, path)
+        rows = tx.opinions.of_run(loaded.record.id, path)
     return [
         {
             "phase": row.phase,
@@ -199,13 +199,13 @@ def _about_run(engine: Engine, run: str, phase: str) -> dict[str, Any]:
         record = current.run
         refuse_change(engine, record)
         if not phase:
-            inputs = canonical_json(tx.document(record.inputs_sha256))
+            inputs = canonical_json(tx.documents.load(record.inputs_sha256))
             parts = [["The run", f"{record.title} ({record.template})"], ["Its inputs", inputs]]
             return _ABOUT_NOTHING | {"run": record.id, "parts": parts}
         path = _expect_phase(current.loaded, phase)
         attempt = current.state.current(path)
         parts = [["What the phase asks for", text] for text in (_asked_in(current, attempt),) if text]
-        revision = tx.revision(record.id, path, attempt.revision) if attempt.revision else None
+        revision = tx.artifacts.revision(record.id, path, attempt.revision) if attempt.revision else None
         compared = changes_of(current, attempt, revision.schema_name) if revision is not None else None
     if revision is not None and compared is not None:
         parts.append([f"What was submitted: {revision.name} ({revision.schema_name})", revision.content])

@@ -91,7 +91,7 @@ def checkpoints_of(tx: Tx, run: str) -> list[Checkpoint]:
     """The checkpoints of a run, oldest first."""
     from wfe_mcp.core.model import RunId
 
-    return [_checkpoint(event) for event in tx.events_of(RunId(run), TAKEN)]
+    return [_checkpoint(event) for event in tx.events.of_types(RunId(run), TAKEN)]
 
 
 def take_checkpoint(engine: Engine, run_id: str, by: By, note: str = "") -> Checkpoint:
@@ -100,7 +100,7 @@ def take_checkpoint(engine: Engine, run_id: str, by: By, note: str = "") -> Chec
         loaded = engine.load(tx, run_id)
     before = _take(engine, loaded, by, "manual", (None,), note).loaded_before.record
     with engine.store.read() as tx:
-        return _checkpoint(tx.events(before.id, after=before.last_seq, limit=1)[0])
+        return _checkpoint(tx.events.of_run(before.id, after=before.last_seq, limit=1)[0])
 
 
 def is_saved_at_start(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) -> bool:
@@ -205,7 +205,7 @@ def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> li
     from wfe_mcp.core.model import RunId
     from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
 
-    loaded = tx.load_run(RunId(run))
+    loaded = tx.runs.load(RunId(run))
     if loaded is None or loaded.record.project_id != engine.project_id:
         return []
     named: dict[str, list[Checkpoint]] = {}

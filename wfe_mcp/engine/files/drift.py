@@ -103,7 +103,7 @@ def kept_back(current: RunChange, attempt: Attempt) -> bool:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
 
-    queued = current.tx.jobs(current.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
+    queued = current.tx.jobs.filter(current.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED,))
     if not any(job.kind == "timer" and job.payload["timer"] == "seals" for job in queued):
         later = current.at + timedelta(seconds=BUSY_S)
         current.set_timer("seals", later, attempt)
@@ -165,7 +165,7 @@ def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, 
 def _is_old(tx: Tx, record: RunRecord, attempt: Attempt, value: Any) -> bool:
     """The mirror of an earlier revision of the same attempt: a crash came before the newer one was written."""
     sha256 = sha256_hex(canonical_json(value))
-    heads = tx.revisions(record.id, attempt.phase)
+    heads = tx.artifacts.revisions(record.id, attempt.phase)
     return any(head.attempt in {attempt.number, attempt.restores} and head.sha256 == sha256 for head in heads)
 
 
@@ -193,10 +193,10 @@ def _changed_prompts(tx: Tx, record: RunRecord) -> list[ChangedFile]:
     from wfe_mcp.workspace.files.mirror import attempt_folder
     from wfe_mcp.workspace.files.project_files import read_if_there
 
-    if not tx.document(record.frozen_sha256).get("hash_prompts"):
+    if not tx.documents.load(record.frozen_sha256).get("hash_prompts"):
         return []
     found: dict[tuple[str, int], ChangedFile] = {}
-    for event in tx.all_events(record.id):
+    for event in tx.events.log(record.id):
         sha256 = event.payload.get("prompt_sha256") if event.type == "PhaseStarted" else None
         if sha256 is None:
             continue

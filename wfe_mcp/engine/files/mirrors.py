@@ -89,7 +89,7 @@ def _mirror_attempt(change: RunChange, attempt: Attempt, old: Attempt | None) ->
         for name, text in cut_bundles(change, attempt):
             files.write_context(*place, name, text)
     if attempt.revision and (old is None or old.revision != attempt.revision):
-        revision = change.tx.revision(change.run.id, attempt.phase, attempt.revision)
+        revision = change.tx.artifacts.revision(change.run.id, attempt.phase, attempt.revision)
         if revision is not None and change.plan.has_artifact(attempt.phase):
             files.write_artifact(*place, to_file(change.plan.schema(attempt.phase), json.loads(revision.content)))
 
@@ -153,7 +153,7 @@ def rendered_artifact(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt
     """The revision of ``attempt`` as its mirror shows it; None when it is not in the database."""
     from wfe_mcp.artifacts.render import to_file
 
-    revision = tx.revision(record.id, attempt.phase, attempt.revision)
+    revision = tx.artifacts.revision(record.id, attempt.phase, attempt.revision)
     return None if revision is None else to_file(plan.schema(attempt.phase), json.loads(revision.content))
 
 

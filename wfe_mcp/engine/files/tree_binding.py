@@ -174,7 +174,7 @@ def ignored_globs(engine: Engine, tx: Tx, loaded: LoadedRun, path: PhasePath) ->
     from wfe_mcp.workspace.config.checks import FrozenCheck
 
     plan: CompiledTemplate = engine.plans.of_run(tx, loaded.record)
-    frozen = tx.document(loaded.record.frozen_sha256).get("checks", {})
+    frozen = tx.documents.load(loaded.record.frozen_sha256).get("checks", {})
     phase = plan.phase(path)
     names = {gate.check for gate in (*phase.prompt_gates, *phase.gates) if gate.kind == "command"}
     checks = [FrozenCheck.model_validate(frozen[name]) for name in sorted(names) if name in frozen]

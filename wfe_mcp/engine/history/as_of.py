@@ -50,12 +50,12 @@ def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
     """The run as it was after event ``at`` (``12``), or at a checkpoint (``cp-12``). Refuses ``bad_argument``."""
     now = engine.load(tx, run)
     event = event_named(tx, now.record, at)
-    state = tx.replay(now.record.id, until=event.seq)
+    state = tx.events.replay(now.record.id, until=event.seq)
     loaded = LoadedRun(_record_then(tx, now.record, state, event), state)
     plan = engine.plans.of_run(tx, loaded.record)
-    steps = tuple(_steps_then(tx.steps(loaded.record.id), event))
-    context = tuple(tx.document(loaded.record.frozen_sha256).get("context", ()))
-    usage = tx.usage(run_id=loaded.record.id, until=event.at)
+    steps = tuple(_steps_then(tx.steps.of_run(loaded.record.id), event))
+    context = tuple(tx.documents.load(loaded.record.frozen_sha256).get("context", ()))
+    usage = tx.model_calls.usage(run_id=loaded.record.id, until=event.at)
     found = Overview(
         loaded,
         plan,
@@ -65,7 +65,7 @@ def moment(engine: Engine, tx: Tx, run: str, at: str) -> Moment:
         steps,
         context,
         spending=Spending(usage, ()) if usage.calls else None,
-        tools=tuple(one for one in tx.tool_totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
+        tools=tuple(one for one in tx.tool_calls.totals(loaded.record.id) if _was_over(state, one.phase, one.attempt)),
     )
     return Moment(found, event, now.record.last_seq)
 
@@ -80,9 +80,9 @@ def event_named(tx: Tx, record: RunRecord, at: str) -> EventRecord:
             f"Give its number (1 to {record.last_seq}) or a checkpoint (as in cp-12): wfe-mcp log {record.id}",
         )
     seq = int(named[2])
-    event = next(iter(tx.events(record.id, after=seq - 1, limit=1)), None) if seq else None
+    event = next(iter(tx.events.of_run(record.id, after=seq - 1, limit=1)), None) if seq else None
     if named[1] and (event is None or event.type != _TAKEN):
-        taken = sorted(tx.events_of(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
+        taken = sorted(tx.events.of_types(record.id, _TAKEN), key=lambda each: abs(each.seq - seq))[:_NEAR]
         near = ", ".join(f"cp-{each}" for each in sorted(each.seq for each in taken))
         hint = f"The nearest: {near}. All of them: wfe-mcp checkpoints {record.id}" if near else _NONE
         raise Refused("bad_argument", f"Run '{record.id}' has no checkpoint cp-{seq}.", hint)
@@ -102,7 +102,7 @@ def is_event_name(at: str) -> bool:
 
 def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
     """The last checkpoint with files at or before ``event``. Refuses ``unavailable`` where there is none."""
-    kept = [one for one in tx.events_of(run, _TAKEN) if one.seq <= event.seq and one.payload.get("commit")]
+    kept = [one for one in tx.events.of_types(run, _TAKEN) if one.seq <= event.seq and one.payload.get("commit")]
     if not kept:
         raise Refused(
             "unavailable",
@@ -115,13 +115,15 @@ def checkpoint_before(tx: Tx, run: RunId, event: EventRecord) -> EventRecord:
 def revisions_then(tx: Tx, then: LoadedRun) -> list[RevisionHead]:
     """The revisions that the run had, oldest first. Numbers rise, so the newest one in the state is the limit."""
     newest = {path: max(one.revision for one in tries) for path, tries in then.state.attempts.items()}
-    return [head for head in tx.last_revisions(then.record.id, -1) if head.revision <= newest.get(head.phase, 0)]
+    return [
+        head for head in tx.artifacts.last_revisions(then.record.id, -1) if head.revision <= newest.get(head.phase, 0)
+    ]
 
 
 def requests_then(tx: Tx, then: LoadedRun) -> list[RequestRecord]:
     """The approval requests as of the last change of ``then``, oldest first."""
     at = then.record.updated_at
-    asked = (each for each in tx.requests(then.record.id) if each.created_at <= at)
+    asked = (each for each in tx.approvals.of_run(then.record.id) if each.created_at <= at)
     return [
         replace(each, status=RequestStatus.OPEN, closed_at=None)
         if each.closed_at is not None and each.closed_at > at

@@ -88,7 +88,7 @@ def fork_run(
     args = sha256_of({"from": record.id, "at": at, "title": title})
     code = tree_hash(engine.root)
     with engine.store.tx() as tx:
-        known = tx.run_for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
+        known = tx.runs.for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
         if known is not None:
             return engine.load(tx, known)
         place = _place(tx, engine.load(tx, record.id).record, at)
@@ -107,14 +107,14 @@ def fork_run(
             template_sha256=record.template_sha256,
             definition_sha256=record.definition_sha256,
             title=title or record.title,
-            inputs=tx.document(record.inputs_sha256),
-            frozen=tx.document(record.frozen_sha256),
+            inputs=tx.documents.load(record.inputs_sha256),
+            frozen=tx.documents.load(record.frozen_sha256),
             driver=record.driver,
             idempotency_key=idempotency_key,
             args_sha256=args,
         )
         made = {"do": "fork", "run": record.id, "seq": place.event.seq, "hash": place.event.hash, "tree": code or ""}
-        tx.create_run(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
+        tx.runs.create(new, state, events, by, command.at, {"kind": "fork", "decision": [made]})
         tx.after_commit(partial(engine.has_changed, (new_id,), events))
         tx.after_commit(partial(engine.tell, new_id))
         _take_along(engine, tx, place, new_id, command)
@@ -157,12 +157,12 @@ def _is_trusted(engine: Engine, by: By, record: RunRecord) -> bool:
     """Whether the definition that a run follows is trusted; for a person: was trusted once."""
     keys = trust_keys(record.template, record.template_version)
     with engine.store.read() as tx:
-        if any(tx.is_trusted(engine.project_id, key, record.template_sha256) for key in keys):
+        if any(tx.trust.is_given(engine.project_id, key, record.template_sha256) for key in keys):
             return True
         names = {json.dumps([engine.project_id, key]) for key in keys}
         return by.is_human and any(
             (one.type, one.value_sha256) == ("TrustGiven", record.template_sha256) and one.name in names
-            for one in tx.setting_events()
+            for one in tx.settings_log.events()
         )
 
 
@@ -172,8 +172,8 @@ def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
         return
     with engine.store.read() as tx:
         for one in weakened(loaded):
-            here = tx.is_trusted(engine.project_id, one.source, one.sha256)
-            if not here and not tx.is_trusted_anywhere(own_key(Path(one.source)), one.sha256):
+            here = tx.trust.is_given(engine.project_id, one.source, one.sha256)
+            if not here and not tx.trust.is_given_anywhere(own_key(Path(one.source)), one.sha256):
                 run = loaded.record.id
                 raise Refused(
                     "needs_human",
@@ -184,16 +184,16 @@ def _refuse_looser(engine: Engine, by: By, loaded: LoadedRun, at: str) -> None:
 
 def _place(tx: Tx, record: RunRecord, at: str) -> _Place:
     named = event_named(tx, record, at or str(record.last_seq))
-    rows = tx.events(record.id, limit=record.last_seq)
+    rows = tx.events.of_run(record.id, limit=record.last_seq)
     log = [
         LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
-        for row, event in zip(rows, tx.happened(record.id), strict=True)
+        for row, event in zip(rows, tx.events.decoded(record.id), strict=True)
     ]
     seq = end_of_decision(log, named.seq)
-    state, event = tx.replay(record.id, until=seq), rows[seq - 1]
+    state, event = tx.events.replay(record.id, until=seq), rows[seq - 1]
     evidence = [
         each
-        for each in tx.evidence(record.id)
+        for each in tx.evidence.of_run(record.id)
         if each.at <= event.at and each.attempt <= len(state.attempts.get(each.phase, ()))
     ]
     revisions = revisions_then(tx, LoadedRun(record, state))
@@ -211,7 +211,7 @@ def _anew(tx: Tx, place: _Place, code: str | None) -> tuple[PhasePath, ...]:
 def _trees(tx: Tx, place: _Place) -> set[str]:
     """The files as the run recorded them there: by its newest checkpoint, and by what a person signed last."""
     seq, found = place.event.seq, set[str]()
-    rows = tx.events(place.record.id, limit=place.record.last_seq)
+    rows = tx.events.of_run(place.record.id, limit=place.record.last_seq)
     for row in reversed(rows[:seq]):
         if row.payload.get("tree") and row.type in {"CheckpointTaken", "RolledBack"}:
             found.add(str(row.payload["tree"]))
@@ -225,7 +225,7 @@ def _trees(tx: Tx, place: _Place) -> set[str]:
 
 
 def _command(tx: Tx, place: _Place, by: By, engine: Engine, new_id: RunId, anew: tuple[PhasePath, ...]) -> ForkRun:
-    used = tx.usage(run_id=place.record.id, until=place.event.at)
+    used = tx.model_calls.usage(run_id=place.record.id, until=place.event.at)
     before = place.state.origin or Origin(place.record.id, 0, "")
     return ForkRun(
         then=place.state,
@@ -252,27 +252,27 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
     newest: dict[PhasePath, int] = {}
     for head in place.revisions:
         newest[head.phase] = max(head.revision, newest.get(head.phase, 0))
-    tx.take_revisions(old, new_id, newest, len(place.revisions))
+    tx.artifacts.copy_revisions(old, new_id, newest, len(place.revisions))
     for each in place.evidence:
         with_origin = each.data | {"origin": {"run": old, "evidence": each.id}}
         log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
-        tx.add_evidence(replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log))
-    for asked in tx.requests(old):
+        tx.evidence.add(replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log))
+    for asked in tx.approvals.of_run(old):
         if asked.phase in command.anew and command.then.is_open(asked.phase):
             continue
-        answer = tx.decision(asked.id) if asked.status in _ANSWERED else None
+        answer = tx.approvals.decision(asked.id) if asked.status in _ANSWERED else None
         if answer is not None and answer.at <= place.event.at:
             with_origin = asked.data | {"origin": {"run": old, "request": asked.id}}
             request = replace(asked, id=f"rq-{sha256_of([new_id, asked.id])[:16]}", run_id=new_id, data=with_origin)
-            tx.take_answer(request, answer)
-    for head in tx.attachments(old):
-        held = tx.attachment(old, head.number) if _is_there(head, place) else None
+            tx.approvals.take_answer(request, answer)
+    for head in tx.attachments.of_run(old):
+        held = tx.attachments.get(old, head.number) if _is_there(head, place) else None
         if held is not None:
-            tx.add_attachment(replace(held, id=f"at-{sha256_of([new_id, held.id])[:16]}", run_id=new_id))
-    for row in tx.steps(old):
+            tx.attachments.add(replace(held, id=f"at-{sha256_of([new_id, held.id])[:16]}", run_id=new_id))
+    for row in tx.steps.of_run(old):
         taken = _step(row, place, command)
         if taken is not None:
-            tx.save_step(replace(taken, run_id=new_id, job_id=None))
+            tx.steps.save(replace(taken, run_id=new_id, job_id=None))
 
 
 def _is_there(head: AttachmentHead, place: _Place) -> bool:

@@ -97,7 +97,7 @@ def prospect(engine: Engine, run_id: str, to: str, *, files: bool = True) -> Pro
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
         aim = _aim(engine, tx, loaded, to, files=files)
-        then = tx.replay(loaded.record.id, until=aim.to)
+        then = tx.events.replay(loaded.record.id, until=aim.to)
     paths: tuple[str, ...] | None = None
     if aim.commit is not None:
         root = Path(loaded.record.worktree)
@@ -147,7 +147,7 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
     else:
         seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)
         what = to
-    event = tx.events(run, after=seq - 1, limit=1)[0]
+    event = tx.events.of_run(run, after=seq - 1, limit=1)[0]
     if not files:
         return Aim(seq, "rollback", None, "the files stay as they are", what, f"{named} --no-files")
     if event.type == TAKEN:
@@ -169,7 +169,7 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     begun = [
         (one.payload["attempt"], one.seq)
         for kind in ("PhaseStarted", "LoopOpened")
-        for one in tx.events_of(run, kind)
+        for one in tx.events.of_types(run, kind)
         if one.payload["phase"] == path
     ]
     origin = loaded.state.origin
@@ -188,7 +188,7 @@ def _start_of(tx: Tx, loaded: LoadedRun, path: PhasePath) -> int:
     wanted = ("start", path, newest)
     taken = [
         one.seq
-        for one in tx.events_of(run, TAKEN)
+        for one in tx.events.of_types(run, TAKEN)
         if (one.payload["why"], one.payload["phase"], one.payload["attempt"]) == wanted
     ]
     return next((seq for seq in taken if seq > first), first)

@@ -89,12 +89,12 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             )
     if not files:
         return
-    for other in current.tx.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):
+    for other in current.tx.runs.open_attempts((AttemptStatus.RUNNING, AttemptStatus.GATING)):
         if other.run_id == run.id or not (
             other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until)
         ):
             continue
-        there = current.tx.load_run(other.run_id)
+        there = current.tx.runs.load(other.run_id)
         if there is not None and there.record.worktree == run.worktree and other.phase not in there.state.loops:
             raise Refused(
                 "leased",
@@ -103,7 +103,7 @@ def _refuse_others(current: RunChange, places: Sequence[PhasePath], *, files: bo
             )
     from wfe_mcp.store.records.jobs import JobStatus
 
-    for job in current.tx.jobs(run.id, statuses=(JobStatus.RUNNING,)):
+    for job in current.tx.jobs.filter(run.id, statuses=(JobStatus.RUNNING,)):
         if job.kind in _WRITES:
             raise Refused(
                 "leased",
@@ -121,7 +121,7 @@ def _effects(current: RunChange, places: Sequence[PhasePath]) -> tuple[str, ...]
     return tuple(
         f"step {row.step!r} of {path} ({row.does})"
         for path in places
-        for row in current.tx.steps(current.run.id, path, current.attempt(path).number)
+        for row in current.tx.steps.of_run(current.run.id, path, current.attempt(path).number)
         if not is_repeatable(row) and row.carried is None and str(row.status) in _HAPPENED
     )
 
@@ -156,7 +156,7 @@ def _refusal(refused: Refused, code: Any, hint: str, data: dict[str, Any]) -> Re
 
 def log_of(tx: Tx, run: str) -> list[LogEntry]:
     """The log of a run as the rules read it."""
-    happened = zip(tx.all_events(RunId(run)), tx.happened(RunId(run)), strict=True)
+    happened = zip(tx.events.log(RunId(run)), tx.events.decoded(RunId(run)), strict=True)
     return [
         steps_back.LogEntry(row.seq, event, By(row.actor, row.channel, row.assurance), row.at)
         for row, event in happened
@@ -175,7 +175,7 @@ def command_back(
 ) -> c.Rollback:
     """The command for the log as of this transaction. ``code``: the tree of the files, where they stay as they are."""
     log = log_of(current.tx, current.run.id)
-    then = current.tx.replay(current.run.id, until=to)
+    then = current.tx.events.replay(current.run.id, until=to)
     people = steps_back.people_since(log, to, whole=kind != "rollback", files=files)
     return c.Rollback(
         to=to,

@@ -103,8 +103,8 @@ def _waited_in_a_backup(engine: Engine, run: RunId) -> bool:
     from wfe_mcp.engine.maintenance.restore_log import set_backs
 
     with engine.store.read() as tx:
-        began = tx.events_of(run, "RollbackBegan")[-1].at
-        return any(began <= one.to for one in set_backs(tx.setting_events()))
+        began = tx.events.of_types(run, "RollbackBegan")[-1].at
+        return any(began <= one.to for one in set_backs(tx.settings_log.events()))
 
 
 def _record_kept(current: RunChange, meanwhile: Restored, note: str) -> None:

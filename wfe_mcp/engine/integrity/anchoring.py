@@ -110,7 +110,7 @@ class Anchoring:
         except OSError as error:
             self._complain(error)
         with engine.store.read() as tx:
-            tails = tx.open_tails(engine.project_id)
+            tails = tx.runs.open_tails(engine.project_id)
         known = {
             run: head
             for line in lines_of(anchor_file(engine.store.path, engine.project_id)) or ()
@@ -161,7 +161,7 @@ class Anchoring:
         engine = self._engine
         self._begin()
         with engine.store.read() as tx:
-            tails, settings, key = tx.tails(runs), tx.settings_tail(), _pinned(tx)
+            tails, settings, key = tx.events.tails(runs), tx.settings_log.tail(), _pinned(tx)
         if not tails and settings == self._settings:
             return
         anchor = Anchor(engine.project_id, engine.clock(), tails, settings, key=key)
@@ -183,18 +183,18 @@ class Anchoring:
             return
         engine = self._engine
         with engine.store.read() as tx:
-            self._is_begun = tx.first_noted(BEGUN, engine.project_id) is not None
+            self._is_begun = tx.settings_log.first_noted(BEGUN, engine.project_id) is not None
         if not self._is_begun:
             from wfe_mcp.engine.kernel.actors import SYSTEM
 
             with engine.store.tx() as tx:
-                tx.note_setting(BEGUN, engine.project_id, SYSTEM, engine.clock())
+                tx.settings_log.note(BEGUN, engine.project_id, SYSTEM, engine.clock())
             self._is_begun = True
 
 
 def _pinned(tx: Tx) -> str:
     """The fingerprint of the person's key; empty where there is none."""
     try:
-        return str(json.loads(tx.get_secret("pin") or "{}").get("key", ""))
+        return str(json.loads(tx.secrets.get("pin") or "{}").get("key", ""))
     except (ValueError, AttributeError):
         return ""

@@ -45,7 +45,7 @@ def unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
     """
     with engine.store.read() as tx:
         loaded = engine.load(tx, run)
-        events = list(tx.all_events(run))
+        events = list(tx.events.log(run))
         given = [event for event in events if event.type == "ApprovalGiven" and _is_meant(loaded, event)]
         kept = [_Kept(event, "approval", _phase_of(event), _proof(tx, event.payload.get("proof"))) for event in given]
         if loaded.record.origin_sha256 is None:
@@ -87,7 +87,7 @@ class _Kept:
 def _rejections(tx: Tx, loaded: LoadedRun, events: Iterable[EventRecord]) -> Iterator[_Kept]:
     """What the log says that a passkey rejected, with the proof that the answered request names."""
     asked: dict[tuple[str, object], str] = {}
-    requests = {one.id: one for one in tx.requests(loaded.record.id)}
+    requests = {one.id: one for one in tx.approvals.of_run(loaded.record.id)}
     for event in events:
         place = (_phase_of(event), event.payload.get("attempt"))
         if event.type == "ApprovalAsked":
@@ -177,6 +177,6 @@ def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:
 def _proof(tx: Tx, sha256: object) -> Proof | None:
     """The stored proof of an answer; None when missing or invalid."""
     try:
-        return Proof.model_validate(tx.document(str(sha256)))
+        return Proof.model_validate(tx.documents.load(str(sha256)))
     except (KeyError, ValidationError):
         return None

@@ -101,11 +101,11 @@ def audit_decisions(
         found.findings += _named(found.pinned, began, approver)
         found.pinned = _only(found.pinned, approver)
     for run in runs:
-        imported = tx.origin_sha256(run) is not None
+        imported = tx.bundles.origin_sha256(run) is not None
         before = began.runs.get(run, (0, "")) if began.is_known else None
         rows = list(_run_rows(tx, run, before))
         found.findings += _judge(rows, before, run, found, found.pinned, is_ours=not imported)
-    events = tx.setting_events()
+    events = tx.settings_log.events()
     rows = list(_setting_rows(events))
     # The settings are those of the whole database, whatever keys this project pins.
     wrong = list(_judge(rows, began.settings if began.is_known else None, "", found, _only(_of_database(tx), approver)))
@@ -121,7 +121,7 @@ def audit_decisions(
 
 def _began(tx: Tx) -> _Began:
     try:
-        stored: dict[str, Any] = json.loads(tx.get_secret(BEGAN) or "{}")
+        stored: dict[str, Any] = json.loads(tx.secrets.get(BEGAN) or "{}")
         runs = {str(run): (int(seq), str(hash_)) for run, (seq, hash_) in stored["runs"].items()}
         seq, hash_ = stored["settings"]
         return _Began(True, str(stored["key"]), runs, (int(seq), str(hash_)))
@@ -190,9 +190,9 @@ def _run_rows(tx: Tx, run: RunId, before: tuple[int, str] | None) -> Iterator[_R
     from wfe_mcp.core.model import RunState
 
     state = RunState()
-    rows = list(tx.all_events(run))
-    by_hand = {one.id for one in tx.opinions(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}
-    events: Iterator[Any] = iter(()) if before is None else tx.happened(run)
+    rows = list(tx.events.log(run))
+    by_hand = {one.id for one in tx.opinions.of_run(run) if one.model == MANUAL_MODEL and one.asked_by == "gate"}
+    events: Iterator[Any] = iter(()) if before is None else tx.events.decoded(run)
     for row in rows:
         needs = False
         if before is not None:
@@ -344,7 +344,7 @@ def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: _Began) -> 
     before = dict(zip(texts[1:], texts, strict=False))
     name, ending = json.dumps([engine.project_id, trust_key()]), json.dumps(trust_key()) + "]"
     trusted = set[str]()
-    for event in tx.setting_events():
+    for event in tx.settings_log.events():
         is_change = event.type in {"TrustGiven", "TrustWithdrawn"} and event.name.endswith(ending)
         goes_on = (
             event.name != name or event.type == "TrustWithdrawn" or before.get(event.value_sha256 or "") in trusted

@@ -68,7 +68,9 @@ def _of_run(
         if since is not None and since < record.created_at:
             yield _fault(loaded, "gates", "the run does not say how its gates differ from its template's")
         return
-    is_forked = state.origin is not None and next(iter(tx.events(record.id, limit=1))).assurance >= Assurance.HUMAN
+    is_forked = (
+        state.origin is not None and next(iter(tx.events.of_run(record.id, limit=1))).assurance >= Assurance.HUMAN
+    )
     trusted = _Trusted(engine.project_id, changes, record.created_at, ever=is_forked)
     for one in weakened(loaded):
         keys = () if not one.key else (one.source, own_key_of(one.source))
@@ -127,7 +129,7 @@ def _template(engine: Engine, tx: Tx, loaded: LoadedRun, effective: CompiledTemp
     from wfe_mcp.workflow.flows import whole
 
     try:
-        definition = tx.document(loaded.record.template_sha256)
+        definition = tx.documents.load(loaded.record.template_sha256)
     except KeyError:
         return None
     embedded = dict(_embedded(effective.definition))
@@ -158,7 +160,7 @@ def _is_known(tx: Tx, loaded: LoadedRun, trusted: _Trusted) -> bool:
     installed = [one for one in (*shipped_templates(), *package_templates()) if one.name == record.template]
     if any(digest(one.read().value) == record.template_sha256 for one in installed):
         return True
-    return bool(installed) and tx.document(record.frozen_sha256).get("engine") != f"wfe-mcp {__version__}"
+    return bool(installed) and tx.documents.load(record.frozen_sha256).get("engine") != f"wfe-mcp {__version__}"
 
 
 def _fault(loaded: LoadedRun, where: str, message: str) -> Discrepancy:

@@ -102,18 +102,18 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
     outside = _read(engine, anchors)
     project = engine.project_id
     with engine.store.read() as tx:
-        restores = set_backs(tx.setting_events())
+        restores = set_backs(tx.settings_log.events())
     ours = outside.of(project, restores)
     signed = signed_commits(engine.root) if engine.project.is_git else []
     findings: list[Discrepancy] = []
     with engine.store.read() as tx:
         runs = _meant(tx, project, run, ours) if run else list(_all_runs(tx, project))
-        tails = tx.tails(runs)
-        changes = tuple(tx.setting_events())
-        findings += _found("", tx.verify_settings([_chain(one.settings, one.at) for one in ours if one.settings]))
+        tails = tx.events.tails(runs)
+        changes = tuple(tx.settings_log.events())
+        findings += _found("", tx.settings_log.problems([_chain(one.settings, one.at) for one in ours if one.settings]))
         for each in runs:
             named = [_chain(one.runs[each], one.at) for one in ours if each in one.runs]
-            findings += _found(each, tx.verify_run(each, named))
+            findings += _found(each, tx.verification.problems(each, named))
         findings += _origins(tx, runs, changes)
         findings += _unlike_commits(tx, set(runs), [one for one in signed if not _is_taken_back(one.at, restores)])
         pruned = _pruned(changes, project)
@@ -122,12 +122,12 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
             Discrepancy(
                 "run_deleted", "run", "the log of settings does not know that it was pruned", one.run_id, one.events
             )
-            for one in tx.pruned_runs(project)
+            for one in tx.retention.pruned(project)
             if pruned.get(one.run_id) != (one.events, one.last_hash)
         ]
         decisions = audit_decisions(engine, tx, runs, {one.key for one in ours}, approver)
         findings += decisions.findings
-        begun = tx.first_noted(BEGUN, project)
+        begun = tx.settings_log.first_noted(BEGUN, project)
         findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
@@ -195,7 +195,7 @@ def _origins(tx: Tx, runs: Iterable[RunId], changes: Iterable[SettingEvent]) -> 
         if event.type == IMPORTED:
             noted.setdefault(event.name.partition(" ")[0], {})[event.name] = event.at
     for run in runs:
-        origin, imports = tx.origin_sha256(run), noted.get(run, {})
+        origin, imports = tx.bundles.origin_sha256(run), noted.get(run, {})
         if origin is None and imports:
             message = "it was imported, and no longer says so"
             yield Discrepancy("origin_edited", "origin", message, run, since=max(imports.values()))
@@ -209,7 +209,7 @@ def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Itera
     """Commits of a run that name a position its log does not have."""
     for one in signed:
         run = RunId(one.run)
-        if run in runs and not tx.has_hash(run, one.hash_begins):
+        if run in runs and not tx.events.has_hash(run, one.hash_begins):
             message = f"it says that it was made at {one.hash_begins}, which is no event of the run"
             yield Discrepancy("commit_disagrees", f"commit {one.commit[:12]}", message, run, since=one.at)
 
@@ -217,9 +217,9 @@ def _unlike_commits(tx: Tx, runs: set[RunId], signed: Iterable[Signed]) -> Itera
 def _meant(tx: Tx, project: str, run: str, ours: Iterable[Anchor]) -> list[RunId]:
     """The run by its id or the beginning of it; none when only an anchor names it."""
     try:
-        return [tx.find_run(project, run).id]
+        return [tx.runs.find(project, run).id]
     except Refused:
-        was_pruned = any(one.run_id.startswith(run) for one in tx.pruned_runs(project))
+        was_pruned = any(one.run_id.startswith(run) for one in tx.retention.pruned(project))
         if not was_pruned and any(name.startswith(run) for one in ours for name in one.runs):
             return []
         raise
@@ -263,7 +263,7 @@ def _files(engine: Engine, run: RunId) -> list[Discrepancy]:
     try:
         with engine.store.read() as tx:
             loaded = engine.load(tx, run)
-            evidence = tx.evidence(loaded.record.id)
+            evidence = tx.evidence.of_run(loaded.record.id)
         changed = changed_files(engine, loaded)
         # Those of an imported run came cut, and without keys: they were compared when it came in.
         logs = [each.log_path for each in evidence if each.log_path and _is_changed(Path(loaded.record.worktree), each)]
@@ -315,7 +315,7 @@ def _notes(outside: _Anchors, project: str) -> Iterator[str]:
 def _all_runs(tx: Tx, project: str) -> Iterator[RunId]:
     cursor: str | None = None
     while True:
-        page = tx.list_runs(project, limit=_PAGE, cursor=cursor)
+        page = tx.runs.page(project, limit=_PAGE, cursor=cursor)
         yield from (record.id for record in page.runs)
         cursor = page.cursor
         if cursor is None:

@@ -124,7 +124,7 @@ class Engine:
             if self._project_id is None:
                 # Read here, never first inside a transaction: there is one writer at a time.
                 with self._store.tx() as tx:
-                    self._project_id = tx.project_id(self.project.key, str(self.project.root))
+                    self._project_id = tx.projects.id_of(self.project.key, str(self.project.root))
                 self._store.settings_listeners.append(self.has_changed)
             return self._store
 
@@ -170,10 +170,10 @@ class Engine:
                 return self.settings(reading)
 
         def trusted(path: Path, sha256: str) -> bool:
-            return tx.is_trusted(self.project_id, str(path), sha256)
+            return tx.trust.is_given(self.project_id, str(path), sha256)
 
         def own_trusted(path: Path, sha256: str) -> bool:
-            return tx.is_trusted_anywhere(own_key(path), sha256)
+            return tx.trust.is_given_anywhere(own_key(path), sha256)
 
         kept = kept_strict(tx, self.project_id)
         return load_settings(self.root, trusted, self.environment, self.overrides, own_trusted=own_trusted, kept=kept)
@@ -186,14 +186,14 @@ class Engine:
         from wfe_mcp.core.model import RunId
 
         if not isinstance(run, str):
-            if tx.run_revision(run.record.id) == run.record.revision:
+            if tx.runs.revision(run.record.id) == run.record.revision:
                 return run
             run = run.record.id
         # Nearly every call names the whole id: that is one query less.
-        loaded = tx.load_run(RunId(run))
+        loaded = tx.runs.load(RunId(run))
         if loaded is None or loaded.record.project_id != self.project_id:
-            loaded = tx.load_run(tx.find_run(self.project_id, run).id)
-        assert loaded is not None, "find_run has just seen it"
+            loaded = tx.runs.load(tx.runs.find(self.project_id, run).id)
+        assert loaded is not None, "runs.find has just seen it"
         return loaded
 
     def close(self) -> None:

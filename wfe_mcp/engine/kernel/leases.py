@@ -32,7 +32,7 @@ def held_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
 def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
     if not state.phase(path).exclusive:
         return None
-    for other in tx.holders(run.worktree, besides=run.id):
+    for other in tx.runs.holders(run.worktree, besides=run.id):
         if other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until):
             return Refused(
                 "leased",
@@ -45,7 +45,7 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
 def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePath) -> Refused | None:
     """Which lock of ``path`` another run holds (``leased``), or None."""
     for name in state.current(path).locks or ():
-        for other in tx.holders(engine.project_id, name, besides=run.id):
+        for other in tx.runs.holders(engine.project_id, name, besides=run.id):
             # Only an open loop has no holder: its lock ends with it.
             works = other.holder is None or other.status is AttemptStatus.GATING
             if not works and not engine.is_alive(other.holder, other.lease_until):

@@ -33,7 +33,7 @@ def imported_name(run_id: str, origin_sha256: str) -> str:
 
 def origin_of(tx: Tx, record: RunRecord) -> dict[str, Any] | None:
     """The source, time and importer of an imported run; None for a local run."""
-    return None if record.origin_sha256 is None else dict(tx.document(record.origin_sha256))
+    return None if record.origin_sha256 is None else dict(tx.documents.load(record.origin_sha256))
 
 
 def refuse_change(engine: Engine, record: RunRecord) -> None:

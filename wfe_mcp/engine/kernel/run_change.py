@@ -64,18 +64,18 @@ class RunChange:
     @property
     def inputs(self) -> dict[str, Any]:
         """The inputs of the run."""
-        return self.tx.document(self.loaded.record.inputs_sha256)
+        return self.tx.documents.load(self.loaded.record.inputs_sha256)
 
     @property
     def frozen_now(self) -> dict[str, Any]:
         """``frozen``, read again through a transaction of its own (a gate runs outside the first one)."""
         with self.engine.store.read() as tx:
-            return tx.document(self.loaded.record.frozen_sha256)
+            return tx.documents.load(self.loaded.record.frozen_sha256)
 
     @property
     def frozen(self) -> dict[str, Any]:
         """Checks, roles, servers, context bundles and allowed environment as they were when the run started."""
-        return self.tx.document(self.loaded.record.frozen_sha256)
+        return self.tx.documents.load(self.loaded.record.frozen_sha256)
 
     def enqueue(self, kind: str, queue: str, **job: Unpack[NewJobValues]) -> str:
         """Put a job of this run into a queue of its project; the worker is woken after the commit."""
@@ -83,7 +83,7 @@ class RunChange:
 
         self.tx.after_commit(self.engine.wake)
         run = self.loaded.record
-        return self.tx.enqueue(NewJob(kind, queue_name(queue, run.project_id), run_id=run.id, **job))
+        return self.tx.jobs.enqueue(NewJob(kind, queue_name(queue, run.project_id), run_id=run.id, **job))
 
     def set_timer(self, timer: str, moment: datetime, attempt: Attempt | None = None) -> None:
         """Look at the run, or at ``attempt``, again at ``moment``; once for the same moment."""

@@ -26,7 +26,7 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
     found: list[KeptStrict] = []
     layers: tuple[FileLayer, FileLayer] = ("user", "project")
     for layer in layers:
-        text = tx.get_secret(_name(layer, project))
+        text = tx.secrets.get(_name(layer, project))
         if text is not None:
             try:
                 stored = json.loads(text)
@@ -39,8 +39,8 @@ def kept_strict(tx: Tx, project: str) -> list[KeptStrict]:
 def keep_strict(tx: Tx, project: str, kept: KeptStrict, by: By, at: datetime) -> None:
     """Keep what strengthens a gate in bytes that a person trusts now, in place of what they trusted before."""
     value = canonical_json({"sha256": kept.sha256, "values": kept.values})
-    if tx.get_secret(_name(kept.layer, project)) != value:
-        tx.set_secret(_name(kept.layer, project), value, by, at)
+    if tx.secrets.get(_name(kept.layer, project)) != value:
+        tx.secrets.set(_name(kept.layer, project), value, by, at)
 
 
 def _name(layer: FileLayer, project: str) -> str:

@@ -260,7 +260,7 @@ class TemplateCache:
         """The frozen compiled template of ``run``."""
         found = self._parsed.get(run.definition_sha256)
         if found is None:
-            made = _of_checked(tx.document(run.definition_sha256))
+            made = _of_checked(tx.documents.load(run.definition_sha256))
             found = self._parsed.setdefault(made.sha256, made)
         return found
 

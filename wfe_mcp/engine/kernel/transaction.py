@@ -59,8 +59,8 @@ def change_run_in(
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
     yield current
     _react(current)
-    if current.events or tx.has_unnamed(current.run.id):
-        current.loaded = tx.save_run(loaded, current.state, current.events, by, current.at, _facts(current))
+    if current.events or tx.seals.has_unnamed(current.run.id):
+        current.loaded = tx.runs.save(loaded, current.state, current.events, by, current.at, _facts(current))
         tx.after_commit(lambda: _announce(current))
 
 

@@ -146,7 +146,7 @@ def _refuse_company(engine: Engine) -> None:
     from wfe_mcp.workspace.system.process import ProcessIdentity, is_alive
 
     with engine.store.read() as tx:
-        known = tx.processes(engine.identity.host)
+        known = tx.processes.on_host(engine.identity.host)
     alive = [row for row in known if is_alive(ProcessIdentity(row.host, row.pid, row.started_at))]
     if alive:
         named = ", ".join(f"{row.kind} {row.pid}" for row in alive)
@@ -177,12 +177,14 @@ def _refuse_logs_that_do_not_add_up(copied: Store, file: Path) -> None:
     """Every chain, state and content of the copy is followed, as ``verify`` does."""
     found: list[Detail] = []
     with copied.read() as tx:
-        found += [Detail("/settings", f"{one.where}: {one.message}") for one in tx.verify_settings()]
+        found += [Detail("/settings", f"{one.where}: {one.message}") for one in tx.settings_log.problems()]
         cursor: str | None = None
         while True:
-            page = tx.list_runs(limit=500, cursor=cursor)
+            page = tx.runs.page(limit=500, cursor=cursor)
             for run in page.runs:
-                found += [Detail(f"/runs/{run.id}", f"{one.where}: {one.message}") for one in tx.verify_run(run.id)]
+                found += [
+                    Detail(f"/runs/{run.id}", f"{one.where}: {one.message}") for one in tx.verification.problems(run.id)
+                ]
             cursor = page.cursor
             if cursor is None:
                 break
@@ -270,10 +272,10 @@ def _note(
             "lost_runs": len(lost),
             "lost_events": events,
         }
-        tx.project_id(engine.project.key, str(engine.project.root))
-        tx.forget_all_processes()
-        tx.hold_unrepeatable_jobs(at)
-        tx.note_setting(RESTORED, canonical_json(payload), by, at)
+        tx.projects.id_of(engine.project.key, str(engine.project.root))
+        tx.processes.forget_all()
+        tx.jobs.hold_unrepeatable(at)
+        tx.settings_log.note(RESTORED, canonical_json(payload), by, at)
         if key is not None and isinstance(by, Person) and pinned_key(tx) is None:  # a copy of before signed decisions
             begin_signing(engine, tx, by, key.public_key)
     return SetBack(at, by.actor, to, file.name, named, len(lost), events)
@@ -282,7 +284,7 @@ def _note(
 def _tails(tx: Any, runs: list[str]) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for start in range(0, len(runs), 500):
-        found |= tx.tails(runs[start : start + 500])
+        found |= tx.events.tails(runs[start : start + 500])
     return found
 
 

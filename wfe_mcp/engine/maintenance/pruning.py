@@ -52,10 +52,10 @@ def prunable(
     from wfe_mcp.workspace.config.checks import seconds
 
     with engine.store.read() as tx:
-        over = tx.runs_over(engine.project_id)
+        over = tx.retention.finished_runs(engine.project_id)
         if runs:
             named = [engine.load(tx, run).record for run in runs]
-            kept = tx.kept_runs()
+            kept = tx.retention.kept()
             for record in named:
                 _refuse_what_stays(record, kept)
             return sorted(named, key=lambda record: (record.ended_at or record.updated_at, record.id))
@@ -83,22 +83,22 @@ def prune(engine: Engine, records: Sequence[RunRecord], by: By) -> Pruned:
     store = engine.store
     ids = {str(record.id) for record in records}
     with store.read() as tx:
-        named = {record.id: tx.documents_of(record) for record in records}
+        named = {record.id: tx.retention.documents(record) for record in records}
         every = set[str]().union(*named.values())
-        mentioned, place = tx.mentioned(every, ids)
+        mentioned, place = tx.retention.mentioned(every, ids)
     last = {document: record.id for record in records for document in named[record.id]}
     gone: list[RunRecord] = []
     for record in records:
         with store.tx() as tx:
             now = engine.load(tx, record.id).record
-            if now.ended_at is None or now.id in tx.kept_runs():
+            if now.ended_at is None or now.id in tx.retention.kept():
                 continue  # it was marked to keep meanwhile
             mine = {document for document in named[record.id] if last[document] == record.id} - mentioned
-            tx.prune_run(now, mine - tx.mentioned(mine, ids, place)[0], by, engine.clock())
+            tx.retention.prune(now, mine - tx.retention.mentioned(mine, ids, place)[0], by, engine.clock())
         gone.append(now)
         _remove_files(Path(now.worktree), now.id)
     with store.read() as tx:
-        documents = len(every) - len(tx.documents_there(every))
+        documents = len(every) - len(tx.retention.existing_documents(every))
     return Pruned(tuple(gone), documents)
 
 
@@ -108,7 +108,7 @@ def remove_leftovers(engine: Engine) -> int:
     from wfe_mcp.workspace.git import checkpoints
 
     with engine.store.read() as tx:
-        pruned = {str(one.run_id) for one in tx.pruned_runs(engine.project_id)}
+        pruned = {str(one.run_id) for one in tx.retention.pruned(engine.project_id)}
     refs = {name.partition("/")[0] for name in checkpoints.kept(engine.root)} if engine.project.is_git else set[str]()
     left = pruned & {*runs_with_files(engine.root), *refs}
     for run in sorted(left):
@@ -120,7 +120,7 @@ def keep(engine: Engine, run: str, by: By) -> RunRecord:
     """Never prune this run."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record
-        tx.keep_run(record.id, by, engine.clock())
+        tx.retention.keep(record.id, by, engine.clock())
         return record
 
 
@@ -128,7 +128,7 @@ def let_go(engine: Engine, run: str) -> RunRecord:
     """Prune this run like others."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record
-        tx.let_run_go(record.id)
+        tx.retention.release(record.id)
         return record
 
 

@@ -72,11 +72,11 @@ def anchor_set_backs(engine: Engine) -> None:
     from wfe_mcp.workspace.system.anchors import BEGUN, Anchor, add_commit, add_line, anchor_file, lines_of
 
     with engine.store.read() as tx:
-        events = tx.setting_events()
+        events = tx.settings_log.events()
         restores = set_backs(events)
         if not restores:
             return
-        settings, begun = tx.settings_tail(), [event.name for event in events if event.type == BEGUN]
+        settings, begun = tx.settings_log.tail(), [event.name for event in events if event.type == BEGUN]
     last = restores[-1]
     for project in begun:
         file = anchor_file(engine.store.path, project)
@@ -84,7 +84,7 @@ def anchor_set_backs(engine: Engine) -> None:
         if any(line.set_back == last.to.isoformat() and line.at >= last.at for line in lines):
             continue
         with engine.store.read() as tx:
-            tails = tx.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
+            tails = tx.events.tails(sorted({run for line in lines if last.took_back(line.at) for run in line.runs}))
         anchor = Anchor(project, last.at, tails, settings, set_back=last.to.isoformat())
         if project == engine.project_id and engine.project.is_git:
             with suppress(Refused):  # the other place still gets it

@@ -85,7 +85,11 @@ def overspend(tx: Tx, call: NewCall, limits: list[Cap]) -> Overspend | None:
         if estimate is None:
             continue
         of_run = cap.since is None
-        usage = tx.usage(run_id=call.run_id) if of_run else tx.usage(project_id=cap.project_id, since=cap.since)
+        usage = (
+            tx.model_calls.usage(run_id=call.run_id)
+            if of_run
+            else tx.model_calls.usage(project_id=cap.project_id, since=cap.since)
+        )
         spent = cap.spent(usage)
         # A call without an estimate is refused too once nothing is left.
         if spent + estimate > cap.limit or spent >= cap.limit:

@@ -73,7 +73,7 @@ class Recording:
             return
         spent = used(connection, fault.usage if fault is not None and not usage.requests else usage)
         failure = None if fault is None else f"{fault.kind}: {fault.message}"
-        self._write(lambda tx: tx.end_call(call, spent, failure))
+        self._write(lambda tx: tx.model_calls.end(call, spent, failure))
 
     def said(self, text: str) -> None:
         """Pieces are not stored: the whole answer is an artifact, an opinion or a partial result."""
@@ -86,7 +86,7 @@ class Recording:
         new = NewToolCall(self._run, self._phase, self._attempt, name, given, job)
 
         def begin(tx: Tx) -> None:
-            self._tools[call_id] = tx.begin_tool_call(new)
+            self._tools[call_id] = tx.tool_calls.begin(new)
 
         self._write(begin)
 
@@ -95,7 +95,7 @@ class Recording:
         row = self._tools.pop(call_id, None)
         if row is not None:
             ms = round(duration_s * 1000)
-            self._write(lambda tx: tx.end_tool_call(row, result.text, ok=result.ok, duration_ms=ms))
+            self._write(lambda tx: tx.tool_calls.end(row, result.text, ok=result.ok, duration_ms=ms))
 
     def _new_call(self, connection: Connection, most: Used) -> NewCall:
         return NewCall(
@@ -125,7 +125,7 @@ class Recording:
             of_run = None if loaded is None else (engine.plans.of_run(tx, loaded.record), loaded.state)
             too_much = overspend(tx, new, caps(settings, engine.project_id, engine.clock(), of_run))
             if too_much is None:
-                self._call = tx.begin_call(new)
+                self._call = tx.model_calls.begin(new)
                 return 0.0
             what = f"The next call of {connection.provider}" + (f" {connection.model}" if connection.model else "")
             reason = too_much.message(what, new.run_id)
@@ -138,7 +138,7 @@ class Recording:
         if self._job is None:
             return
         job, stop = self._job.job, self._job.stop
-        held = tx.job(job.id)
+        held = tx.jobs.get(job.id)
         if held is None or held.fence != job.fence or held.lease_owner != job.lease_owner:
             stop.ask("lost")
         elif held.cancel_requested:
@@ -165,11 +165,11 @@ class Recording:
 
 def _until_free(tx: Tx, name: str, provider: ProviderSettings, now: datetime) -> float:
     """Seconds until the provider may get one more call; 0 when it may now."""
-    if provider.concurrency is not None and tx.calls_in_flight(name, now - _FORGOTTEN) >= provider.concurrency:
+    if provider.concurrency is not None and tx.model_calls.in_flight(name, now - _FORGOTTEN) >= provider.concurrency:
         return _LOOK_S
     if provider.requests_per_minute is None:
         return 0.0
-    recent = tx.calls_since(name, now - _MINUTE)
+    recent = tx.model_calls.started_since(name, now - _MINUTE)
     if len(recent) < provider.requests_per_minute:
         return 0.0
     oldest = recent[-provider.requests_per_minute]

@@ -60,7 +60,7 @@ class Spending:
 
 def spending(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplate) -> Spending | None:
     """What the run has used; None while it has called no model."""
-    usage = tx.usage(run_id=loaded.record.id)
+    usage = tx.model_calls.usage(run_id=loaded.record.id)
     if not usage.calls:
         return None
     return Spending(usage, tuple(_of_run(engine.settings(tx), plan, loaded.state)))

@@ -66,7 +66,9 @@ def _record(tx: Tx, file: Path) -> bool:
         ended = datetime.fromtimestamp(float(found["at"]), UTC)
         started = ended - timedelta(milliseconds=ms or 0)
         text = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
-        known = tx.add_tool_call(f"tool-{file.stem}", new, text, ok=_is_ok(event, response), at=started, duration_ms=ms)
+        known = tx.tool_calls.add(
+            f"tool-{file.stem}", new, text, ok=_is_ok(event, response), at=started, duration_ms=ms
+        )
     except FileNotFoundError:
         return False  # another process has just recorded it
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as fault:

@@ -58,7 +58,7 @@ def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> 
     if attempt.status is not AttemptStatus.GATING or current_gate(state, attempt) != "opinion":
         return ()
     payload = gate_payload(attempt)
-    jobs = [job for job in tx.jobs(run.id, attempt.phase, attempt.number) if job.payload == payload]
+    jobs = [job for job in tx.jobs.filter(run.id, attempt.phase, attempt.number) if job.payload == payload]
     if any(job.status in OPEN_JOBS and not job.cancel_requested for job in jobs):
         return ()
     asking = [job.result["by_hand"] for job in jobs if job.result and "by_hand" in job.result]
@@ -66,7 +66,7 @@ def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> 
     return tuple(
         one
         for one in asked
-        if tx.known_opinion(
+        if tx.opinions.known(
             run.project_id, "gate", one.reviewer, one.provider, MANUAL_MODEL, one.question_sha256, attempt.sha256 or ""
         )
         is None
@@ -81,7 +81,7 @@ def all_persons_asked(tx: Tx, loaded: LoadedRun) -> Mapping[PhasePath, tuple[Ask
 
 def is_left_alone(tx: Tx, loaded: LoadedRun, attempt: Attempt, now: datetime) -> bool:
     """True where waiting for a verdict is of no use: a person is waited for, or the next try is not soon."""
-    jobs = tx.jobs(loaded.record.id, attempt.phase, attempt.number, OPEN_JOBS)
+    jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, OPEN_JOBS)
     payload, soon = gate_payload(attempt), now + _WORTH_WAITING
     if any(
         job.payload == payload and job.error and job.status is JobStatus.QUEUED and job.run_at > soon for job in jobs

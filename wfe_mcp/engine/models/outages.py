@@ -24,7 +24,7 @@ def ends_alone(tx: Tx, run_id: RunId) -> bool:
     """True while a timer is set that resumes the paused run."""
     from wfe_mcp.store.records.jobs import JobStatus
 
-    waiting = tx.jobs(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
+    waiting = tx.jobs.filter(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
     return any(job.kind == "timer" and job.payload["timer"] == "resume" for job in waiting)
 
 

@@ -63,20 +63,20 @@ def keep_key(engine: Engine, by: By, provider: str, key: str, kept_in: KeptIn) -
     if kept_in == "keyring":
         _to_keyring(provider, key)
         with engine.store.tx() as tx:
-            tx.note_setting("KeyPutIntoKeyring", f"keyring:{provider}", by, engine.clock())
+            tx.settings_log.note("KeyPutIntoKeyring", f"keyring:{provider}", by, engine.clock())
         return
     sealed = _fernet(make=True).encrypt(key.encode()).decode()
     with engine.store.tx() as tx:
-        tx.set_secret(_name(provider), sealed, by, engine.clock())
+        tx.secrets.set(_name(provider), sealed, by, engine.clock())
 
 
 def forget_key(engine: Engine, by: By, provider: str, place: str) -> bool:
     """Remove the stored key; True when there was one. A variable is left alone."""
     if place == "stored":
         with engine.store.tx() as tx:
-            if tx.get_secret(_name(provider)) is None:
+            if tx.secrets.get(_name(provider)) is None:
                 return False
-            tx.set_secret(_name(provider), None, by, engine.clock())
+            tx.secrets.set(_name(provider), None, by, engine.clock())
         return True
     if place != "keyring" or not is_there(engine, provider, place):
         return False
@@ -85,7 +85,7 @@ def forget_key(engine: Engine, by: By, provider: str, place: str) -> bool:
     with _refusing_keyring():
         keyring.delete_password(_SERVICE, provider)
     with engine.store.tx() as tx:
-        tx.note_setting("KeyTakenFromKeyring", f"keyring:{provider}", by, engine.clock())
+        tx.settings_log.note("KeyTakenFromKeyring", f"keyring:{provider}", by, engine.clock())
     return True
 
 
@@ -97,7 +97,7 @@ def _look(engine: Engine, provider: str, place: str) -> str | None:
             return keyring.get_password(_SERVICE, provider)
     if place == "stored":
         with engine.store.read() as tx:
-            sealed = tx.get_secret(_name(provider))
+            sealed = tx.secrets.get(_name(provider))
         return None if sealed is None else _opened(provider, sealed)
     return engine.environment.get(place.removeprefix("env:"), "").strip() or None
 

@@ -33,7 +33,7 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
     if loop is not None and loop.flow:
         from wfe_mcp.engine.nested.subflows import flow_inputs
 
-        return (ONLY,), change.tx.keep_document({ONLY: {"index": 0, "value": flow_inputs(change, attempt)}})
+        return (ONLY,), change.tx.documents.keep({ONLY: {"index": 0, "value": flow_inputs(change, attempt)}})
     walk = change.plan.loop(attempt.phase).for_each
     if walk is None:  # ``until``: the first pass
         return (ONLY,), None
@@ -45,7 +45,7 @@ def evaluated_items(change: RunChange, attempt: Attempt) -> tuple[tuple[str, ...
     order = range(len(values)) if walk.order_by is None else _order(walk.order_by, keys, values)
     ordered = [(keys[position], values[position]) for position in order]
     document = {key: {"index": index, "value": value} for index, (key, value) in enumerate(ordered)}
-    return tuple(key for key, _ in ordered), change.tx.keep_document(document)
+    return tuple(key for key, _ in ordered), change.tx.documents.keep(document)
 
 
 def loop_sha256(change: RunChange, attempt: Attempt) -> str:

@@ -35,7 +35,7 @@ def check_outside(change: RunChange, attempt: Attempt, kind: str, due: Unjudged)
     from wfe_mcp.store.records.jobs import JobStatus
 
     payload = {"then": ANSWER, "kind": kind, "sha256": due.sha256}
-    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
+    alive = change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and job.payload == payload and not job.cancel_requested for job in alive):
         change.enqueue("files", queue="step", payload=payload, **attempt.on)
 
@@ -106,7 +106,7 @@ def hand_in_outputs(change: RunChange, attempt: Attempt) -> RevisionHead:
         write_output(change, attempt.phase, content)
     except Refused as refused:
         raise ExpressionError("outputs", f"they could not be written: {refused.message}") from refused
-    return change.tx.add_revision(
+    return change.tx.artifacts.add_revision(
         change.run.id,
         attempt.phase,
         attempt.number,

@@ -84,7 +84,7 @@ def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str
     """Store ``files`` in the transaction of ``current``; their heads, also of those that were there."""
     from dataclasses import replace
 
-    there = current.tx.attachments(current.run.id)
+    there = current.tx.attachments.of_run(current.run.id)
     of_attempt = [each for each in there if (each.phase, each.attempt) == (attempt.phase, attempt.number)]
     kept: list[AttachmentHead] = []
     # A fork may have left some behind, so their count is no number.
@@ -116,7 +116,7 @@ def keep(current: RunChange, attempt: Attempt, files: Sequence[Given], note: str
             current.at,
             file.content,
         )
-        current.tx.add_attachment(made)
+        current.tx.attachments.add(made)
         head = replace(made, content=b"")
         of_attempt.append(head)
         kept.append(head)

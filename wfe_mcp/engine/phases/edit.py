@@ -84,7 +84,7 @@ def suggestion_of(engine: Engine, run_id: str, phase: PhasePath, opinion: str) -
     """
     with engine.store.read() as tx:
         loaded = engine.load(tx, run_id)
-        sha256, opinions = loaded.state.current(phase).sha256, tx.opinions(loaded.record.id, phase)
+        sha256, opinions = loaded.state.current(phase).sha256, tx.opinions.of_run(loaded.record.id, phase)
     given = [each for each in opinions if each.artifact_sha256 == sha256 and each.value.get("suggestion")]
     found = next((each for each in reversed(given) if opinion in {each.id, each.reviewer}), None)
     if found is not None:
@@ -109,7 +109,7 @@ def suggested_artifact(schema: str | dict[str, Any], text: str) -> object:
 def drafts_of(tx: Tx, loaded: LoadedRun, phase: PhasePath) -> list[RefusedSubmission]:
     """The refused submissions of ``phase``, oldest first; draft N is the N-th."""
     tries = (tried for tried in loaded.state.attempts[phase] if tried.invalid or tried.fail_kind)
-    return [draft for tried in tries for draft in tx.refused(loaded.record.id, phase, tried.number)]
+    return [draft for tried in tries for draft in tx.artifacts.refused(loaded.record.id, phase, tried.number)]
 
 
 def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | None) -> tuple[str, str | dict[str, Any]]:
@@ -121,7 +121,7 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
         attempt = loaded.state.current(phase)
         drafts = drafts_of(tx, loaded, phase)
         if draft is None and attempt.revision:
-            found = tx.revision(loaded.record.id, phase, attempt.revision)
+            found = tx.artifacts.revision(loaded.record.id, phase, attempt.revision)
             assert found is not None, "the state names a stored revision"
             return _formatted(found.content), schema
     number = len(drafts) if draft is None else draft

@@ -34,7 +34,9 @@ def waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
         return False
     from wfe_mcp.store.records.jobs import JobStatus
 
-    queued = change.tx.jobs(change.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number)
+    queued = change.tx.jobs.filter(
+        change.run.id, statuses=(JobStatus.QUEUED,), phase=attempt.phase, attempt=attempt.number
+    )
     if not any(job.kind == "timer" and job.payload["timer"] == "locks" for job in queued):
         later = change.at + timedelta(seconds=BUSY_S)
         change.set_timer("locks", later, attempt)

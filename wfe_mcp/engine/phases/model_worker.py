@@ -88,7 +88,7 @@ def _leave(change: RunChange) -> None:
             continue
         now = change.state.attempts[path][-1]
         if now.number != was.number or now.status is not AttemptStatus.RUNNING:
-            change.tx.request_cancel(run_id=change.run.id, phase=path, attempt=was.number)
+            change.tx.jobs.request_cancel(run_id=change.run.id, phase=path, attempt=was.number)
             change.tx.after_commit(change.engine.wake)
 
 
@@ -96,7 +96,7 @@ def _enqueue(change: RunChange, attempt: Attempt) -> None:
     """One job per attempt; another only where a pause ended it."""
     from wfe_mcp.store.records.jobs import Effect
 
-    jobs = [job for job in change.tx.jobs(change.run.id, attempt.phase, attempt.number) if job.kind == JOB]
+    jobs = [job for job in change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number) if job.kind == JOB]
     if any(not was_suspended(job) for job in jobs):
         return
     role = role_of(change, attempt)

@@ -208,7 +208,7 @@ class DrivenJobs:
         from wfe_mcp.workspace.system.anchors import TRAILER
 
         with self._engine.store.read() as tx:
-            _, hash_ = tx.tails([piece.run.id])[piece.run.id]
+            _, hash_ = tx.events.tails([piece.run.id])[piece.run.id]
         return f"{TRAILER}: {piece.run.id} {hash_[:16]}"
 
     def _seconds_left(self, deadline: datetime | None) -> float | None:
@@ -249,7 +249,7 @@ class DrivenJobs:
                 store_revision(current, attempt.phase, content, note, tree=tree, by=SYSTEM)
                 return
             faults = checked.faults or (Detail("", reason),)
-            tx.add_refused(current.run.id, attempt.phase, attempt.number, content, faults, current.at)
+            tx.artifacts.add_refused(current.run.id, attempt.phase, attempt.number, content, faults, current.at)
             current.give(c.FailAttempt(reason=reason, kind=FailKind.INVALID, **current.on(attempt)))
 
     def _keep_partial(self, piece: _Piece, worked: Worked) -> bool:
@@ -259,7 +259,7 @@ class DrivenJobs:
         attempt, why = piece.attempt, worked.why or "it was stopped"
         raw = canonical_json({"ending": worked.ending, "text": worked.text})
         with self._engine.store.tx() as tx:
-            tx.add_refused(
+            tx.artifacts.add_refused(
                 piece.run.id,
                 attempt.phase,
                 attempt.number,

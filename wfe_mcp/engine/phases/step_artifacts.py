@@ -47,7 +47,7 @@ def made_by_steps(tx: Tx, run: RunId, plan: CompiledTemplate, attempt: Attempt) 
     """What the step that assigns the artifact's name answered, else ``{steps: {id: result}}`` of those that ran."""
     phase: StepsPhase = plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
     name = plan.artifact_name(attempt.phase)
-    rows = tx.steps(run, attempt.phase, attempt.number)
+    rows = tx.steps.of_run(run, attempt.phase, attempt.number)
     results = {row.step: row.output for row in rows if row.status is StepStatus.DONE}
     named = [step.id for step in phase.steps if name is not None and step.assign == name and step.id in results]
     return results[named[-1]] if named else {"steps": _in_bounds(results)}

@@ -78,10 +78,10 @@ class StepJobs:
             if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
                 return None
             if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or current.state.going_back:
-                tx.save_step(replace(row, status=StepStatus.READY, not_before=None))
+                tx.steps.save(replace(row, status=StepStatus.READY, not_before=None))
                 return None
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
-            tx.save_step(row)
+            tx.steps.save(row)
             roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}
             return StepCall(current.run, attempt, _step(current, row), row, current.frozen, roles)
 
@@ -91,7 +91,7 @@ class StepJobs:
             current = run_as_read(self._engine, tx, job.of_run)
             row = _row(current, job)
             if row is not None and row.status is StepStatus.RUNNING and _is_held(tx, job):
-                tx.save_step(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
+                tx.steps.save(replace(row, status=StepStatus.QUEUED, tries=row.tries - 1))
 
 
 class FileJobs:
@@ -174,9 +174,9 @@ def _finish(engine: Engine, tx: Tx, job: JobRecord, answer: StepResult) -> None:
         row = _row(current, job)
         if row is not None and row.status is StepStatus.RUNNING:
             if answer.judgement is not None:
-                tx.add_evidence(_evidence(current, row, answer.judgement))
+                tx.evidence.add(_evidence(current, row, answer.judgement))
             row = replace(row, served_by=answer.served_by)
-            tx.save_step(_ended(current, row, _step(current, row), answer))
+            tx.steps.save(_ended(current, row, _step(current, row), answer))
 
 
 def _evidence(current: RunChange, row: StepRecord, found: Judgement) -> EvidenceRecord:
@@ -217,13 +217,13 @@ def _ended(current: RunChange, row: StepRecord, step: Step, answer: StepResult) 
 
 def _is_held(tx: Tx, job: JobRecord) -> bool:
     """The claim that this job came with still holds."""
-    held = tx.job(job.id)
+    held = tx.jobs.get(job.id)
     return held is not None and held.fence == job.fence and held.lease_owner == job.lease_owner
 
 
 def _row(current: RunChange, job: JobRecord) -> StepRecord | None:
     """The row that waits for this very job."""
-    rows = current.tx.steps(current.run.id, PhasePath(job.phase or ""), job.attempt)
+    rows = current.tx.steps.of_run(current.run.id, PhasePath(job.phase or ""), job.attempt)
     return next((row for row in rows if row.step == job.payload["step"] and row.job_id == job.id), None)
 
 

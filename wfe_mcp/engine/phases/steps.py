@@ -114,15 +114,15 @@ def leave(change: RunChange) -> None:
         undone = is_undone(was)
         is_over = now.number != was.number or (undone, is_worked(now)) != (is_undone(now), True)
         if is_worked(was) and is_over and (undone or change.state.phase(path).kind == "steps"):
-            rows = change.tx.steps(change.run.id, path, was.number)
+            rows = change.tx.steps.of_run(change.run.id, path, was.number)
             live = [row for row in rows if row.status in _LIVE and row.step.startswith(_UNDO) == undone]
             for row in live:
                 in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
                 status = StepStatus.UNKNOWN if in_doubt else StepStatus.CANCELLED
                 error = "it was running when its attempt ended" if in_doubt else row.error
-                change.tx.save_step(replace(row, status=status, error=error, finished_at=change.at))
+                change.tx.steps.save(replace(row, status=status, error=error, finished_at=change.at))
             if live:
-                change.tx.request_cancel(run_id=change.run.id, phase=path, attempt=was.number)
+                change.tx.jobs.request_cancel(run_id=change.run.id, phase=path, attempt=was.number)
                 change.tx.after_commit(change.engine.wake)
 
 
@@ -163,9 +163,9 @@ def trust_given(change: RunChange) -> None:
     """Steps that waited for trust are due again."""
     for attempt in change.state.open_attempts:
         if is_worked(attempt) and has_steps(change.state.spec):
-            for row in change.tx.steps(change.run.id, attempt.phase, attempt.number):
+            for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number):
                 if row.status is StepStatus.WAITING:
-                    change.tx.save_step(replace(row, status=StepStatus.READY, error=""))
+                    change.tx.steps.save(replace(row, status=StepStatus.READY, error=""))
 
 
 def claim_by_server(change: RunChange, attempt: Attempt) -> bool:
@@ -189,14 +189,14 @@ def _ask_for_files(change: RunChange, attempt: Attempt, what: str) -> None:
     """A job reads tree and HEAD outside the transaction, then continues with ``what``."""
     from wfe_mcp.store.records.jobs import JobStatus
 
-    alive = change.tx.jobs(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
+    alive = change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number, (JobStatus.QUEUED, JobStatus.RUNNING))
     if not any(job.kind == "files" and not job.cancel_requested for job in alive):
         change.enqueue("files", queue="step", payload={"then": what}, **attempt.on)
 
 
 def _go_on(change: RunChange, attempt: Attempt) -> bool:
     phase: StepsPhase = change.plan.phase(attempt.phase)  # pyright: ignore[reportAssignmentType] - the machine's kind says so
-    rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
+    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number)}
     if not rows:
         rows = _carried(change, attempt, phase)
     rows = {name: _as_its_job_ended(change, row) for name, row in rows.items()}
@@ -241,7 +241,7 @@ def _stopping(rows: dict[str, StepRecord], phase: StepsPhase) -> list[StepRecord
 
 
 def _undo(change: RunChange, attempt: Attempt) -> bool:
-    rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, attempt.number)}
+    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, attempt.number)}
     on = change.on(attempt)
     phase = change.plan.phase(attempt.phase)
     for position, step in enumerate(undoing_steps(phase), len(getattr(phase, "steps", ()))):
@@ -265,7 +265,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
     last = tries[attempt.number - 2] if attempt.number > 1 else None
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
-    rows = {row.step: row for row in change.tx.steps(change.run.id, attempt.phase, last.number)}
+    rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.number)}
     kept: dict[str, StepRecord] = {}
     for step in phase.steps:
         row = rows.get(step.id)
@@ -273,7 +273,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
         if row is None or not (passed(row, step) or in_doubt):
             continue
         kept[step.id] = replace(row, attempt=attempt.number, carried=row.carried or last.number)
-        change.tx.save_step(kept[step.id])
+        change.tx.steps.save(kept[step.id])
     return kept
 
 
@@ -299,7 +299,7 @@ def _new(
                 row = replace(row, input={"prompt": prompt})
     except ExpressionError as exc:
         row = replace(row, status=StepStatus.FAILED, error=str(exc), finished_at=change.at)
-    change.tx.save_step(row)
+    change.tx.steps.save(row)
     return row
 
 
@@ -310,7 +310,7 @@ def _due(change: RunChange, row: StepRecord, step: Step) -> StepRecord:
     row = replace(row, input=given, idempotency_key=step.idempotency_key or None)
     if step.wait is not None:
         row = replace(row, not_before=change.at + timedelta(seconds=duration_s(step.wait)))
-    known = change.tx.step_with_key(change.run.id, row.idempotency_key) if row.idempotency_key else None
+    known = change.tx.steps.with_key(change.run.id, row.idempotency_key) if row.idempotency_key else None
     if known is None:
         return row
     if known.does != row.does:
@@ -336,7 +336,7 @@ def _enqueue(change: RunChange, row: StepRecord) -> None:
         max_attempts=_REPEATABLE_TRIES if safe else 1,
         dedupe_key=f"step:{row.run_id}:{row.phase}:{row.attempt}:{row.step}:{number}",
     )
-    change.tx.save_step(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
+    change.tx.steps.save(replace(row, status=StepStatus.QUEUED, enqueued=number, job_id=job))
 
 
 def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
@@ -345,7 +345,7 @@ def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
 
     if row.status not in {StepStatus.QUEUED, StepStatus.RUNNING} or row.job_id is None:
         return row
-    job = change.tx.job(row.job_id)
+    job = change.tx.jobs.get(row.job_id)
     if job is None or job.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
         return row
     error = (job.error or f"its job was {job.status}").removeprefix(IN_DOUBT).rstrip(".")
@@ -355,7 +355,7 @@ def _as_its_job_ended(change: RunChange, row: StepRecord) -> StepRecord:
         in_doubt = row.status is StepStatus.RUNNING and not is_repeatable(row)
         status = StepStatus.UNKNOWN if in_doubt else StepStatus.FAILED
         row = replace(row, status=status, error=error, finished_at=change.at)
-    change.tx.save_step(row)
+    change.tx.steps.save(row)
     return row
 
 

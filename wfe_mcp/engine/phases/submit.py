@@ -169,7 +169,7 @@ def _answered(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt
     """These bytes have an answer already: the attempt is under judgement or closed with exactly them."""
     same = sha256 is not None and any(
         head.sha256 == sha256 and head.attempt in {meant.number, meant.restores}
-        for head in current.tx.revisions(current.run.id, meant.phase)
+        for head in current.tx.artifacts.revisions(current.run.id, meant.phase)
     )
     newest = meant.number == len(current.state.attempts[meant.phase])
     closed = meant.status not in {AttemptStatus.PENDING, AttemptStatus.READY, AttemptStatus.RUNNING, *_OPEN}
@@ -203,7 +203,7 @@ def _refuse(current: RunChange, phase: PhasePath, value: object, faults: tuple[D
         c.RefuseSubmission(phase=phase, attempt=attempt.number, reason=faults[0].message, by=current.by, at=current.at)
     )
     raw = json.dumps(value, ensure_ascii=True, default=str).encode()
-    current.tx.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
+    current.tx.artifacts.add_refused(current.run.id, phase, attempt.number, raw, faults, current.at)
     left = current.state.spec.max_invalid - current.attempt(phase).invalid
     current.refusal = Refused(
         "invalid_artifact",

@@ -66,7 +66,7 @@ def archive_stale(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
     """Cancel and archive every stale run of the project; they stay readable. One that changed meanwhile stays."""
     before = stale_before(engine)
     with engine.store.read() as tx:
-        found = tx.list_runs(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
+        found = tx.runs.page(engine.project_id, status=MAY_BE_STALE, limit=10_000, untouched_since=before).runs
     gone: list[RunRecord] = []
     for record in found:
         since = f"untouched since {record.updated_at.isoformat(timespec='seconds')}"
@@ -74,7 +74,7 @@ def archive_stale(engine: Engine, by: By, reason: str = "") -> list[RunRecord]:
             if current.run.updated_at >= before or current.state.status not in MAY_BE_STALE:
                 continue
             current.give(c.Cancel(reason=f"{since}: {reason}" if reason else since, by=by, at=current.at))
-            current.tx.archive_run(record.id, current.at)
+            current.tx.runs.archive(record.id, current.at)
         gone.append(current.loaded.record)
     return gone
 
@@ -85,7 +85,7 @@ def archive(engine: Engine, run: str) -> RunRecord:
         record = engine.load(tx, run).record
         refuse_open(record)
         if record.archived_at is None:
-            tx.archive_run(record.id, engine.clock())
+            tx.runs.archive(record.id, engine.clock())
         return engine.load(tx, record.id).record
 
 
@@ -93,5 +93,5 @@ def unarchive(engine: Engine, run: str) -> RunRecord:
     """Put a run back on the lists."""
     with engine.store.tx() as tx:
         record = engine.load(tx, run).record
-        tx.archive_run(record.id, None)
+        tx.runs.archive(record.id, None)
         return engine.load(tx, record.id).record

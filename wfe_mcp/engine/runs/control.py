@@ -126,7 +126,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     attempt = current.state.attempts.get(path, (None,))[-1]
     if attempt is None or attempt.revision:
         return 0, None
-    drafts = current.tx.refused(current.run.id, path, attempt.number)
+    drafts = current.tx.artifacts.refused(current.run.id, path, attempt.number)
     if not drafts:
         return 0, None
     try:
@@ -136,7 +136,7 @@ def _draft(current: RunChange, path: PhasePath) -> tuple[int, str | None]:
     if not isinstance(value, dict):
         return 0, None
     content = canonical_json(cast("dict[str, Any]", value))
-    kept = current.tx.add_revision(
+    kept = current.tx.artifacts.add_revision(
         current.run.id,
         path,
         attempt.number,

@@ -99,7 +99,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     is_history = loaded.record.origin_sha256 is not None
     works = not is_history and loaded.state.status in {RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED}
     startable = claimable(engine, tx, loaded) if works else ()
-    steps = tuple(tx.steps(loaded.record.id)) if has_steps(loaded.state.spec) else ()
+    steps = tuple(tx.steps.of_run(loaded.record.id)) if has_steps(loaded.state.spec) else ()
     untrusted = _untrusted(loaded, steps)
     elsewhere = _elsewhere(engine, tx, loaded, startable) if works else ()
     changed = changed_artifacts(engine, tx, loaded.record, loaded.state, plan)
@@ -120,7 +120,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
             loaded, startable, of_person, needs_person=needs_person, elsewhere=bool(elsewhere), goes_on=goes_on
         )
     )
-    frozen = tx.document(loaded.record.frozen_sha256)
+    frozen = tx.documents.load(loaded.record.frozen_sha256)
     context = tuple(frozen.get("context", ()))
     spent = spending(engine, tx, loaded, plan)
     return Overview(
@@ -138,7 +138,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
         changed=changed,
         origin=origin_of(tx, loaded.record),
         way_on=way_on(engine, loaded.record) if loaded.record.origin_sha256 else "",
-        last_judged=tx.last_judged(loaded.record.id),
+        last_judged=tx.events.last_judged(loaded.record.id),
         outputs=run_outputs(engine, tx, loaded, plan),
         unanswered=_unanswered(tx, loaded) if works else {},
         asked_persons=asked_persons,
@@ -164,7 +164,7 @@ def _by_hand(tx: Tx, loaded: LoadedRun) -> tuple[PhasePath, ...]:
         for attempt in worked
         if any(
             job.kind == JOB and job.queue.startswith("manual:")
-            for job in tx.jobs(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
+            for job in tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
         )
     )
 
@@ -173,7 +173,7 @@ def _unanswered(tx: Tx, loaded: LoadedRun) -> dict[PhasePath, str]:
     found: dict[PhasePath, str] = {}
     for attempt in loaded.state.open_attempts:
         if attempt.status is AttemptStatus.GATING and current_gate(loaded.state, attempt) == "opinion":
-            jobs = tx.jobs(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
+            jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, _OPEN_JOBS)
             errors = [job.error for job in jobs if job.error]
             found |= {attempt.phase: errors[-1]} if errors else {}
     return found

@@ -77,7 +77,7 @@ def start_run(
     args = sha256_of({"template": template, "inputs": inputs, "title": title, "auto": auto, **more})
     if idempotency_key:
         with engine.store.read() as tx:
-            known = tx.run_for_key(engine.project_id, idempotency_key, args)
+            known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
     template = template or default_template(engine)
@@ -106,13 +106,13 @@ def start_run(
 
     with engine.store.tx() as tx:
         if idempotency_key:
-            known = tx.run_for_key(engine.project_id, idempotency_key, args)
+            known = tx.runs.for_key(engine.project_id, idempotency_key, args)
             if known is not None:
                 return engine.load(tx, known)
-        document = tx.keep_document(plan.definition)
-        tx.keep_document(chosen.own)  # verify compares the run's gates with it
+        document = tx.documents.keep(plan.definition)
+        tx.documents.keep(chosen.own)  # verify compares the run's gates with it
         for bundle in bundles:
-            tx.keep_document(bundle.parts)
+            tx.documents.keep(bundle.parts)
         state = RunState()
         events = decide(state, StartRun(spec=spec, auto=goes_on, gates=gates, tree=tree, by=by, at=engine.clock()))
         for event in events:
@@ -137,7 +137,7 @@ def start_run(
             "kind": "start",
             "decision": [{"do": "start", "template": plan.template.name, "sha256": chosen.sha256}],
         }
-        record = tx.create_run(new, state, events, by, engine.clock(), facts)
+        record = tx.runs.create(new, state, events, by, engine.clock(), facts)
         tx.after_commit(partial(engine.has_changed, (record.id,), events))
         tx.after_commit(partial(engine.tell, record.id))
         with change_run_in(engine, tx, record.id, by, loaded=LoadedRun(record, state)) as change:

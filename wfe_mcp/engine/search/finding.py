@@ -63,10 +63,10 @@ def find(
     is_whole = catch_up(engine, within_s=CATCH_UP_S if catch_up_s is None else catch_up_s) == "whole"
     with engine.store.read() as tx:
         project = None if everywhere else engine.project_id
-        one = None if not run else RunId(run) if everywhere else tx.find_run(engine.project_id, run).id
-        page = tx.find(wanted, project, Kind(kind) if kind else None, one, limit, cursor or None)
-        waiting = 0 if is_whole else tx.find_health().waiting
-        roots = tx.project_roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
+        one = None if not run else RunId(run) if everywhere else tx.runs.find(engine.project_id, run).id
+        page = tx.search.find(wanted, project, Kind(kind) if kind else None, one, limit, cursor or None)
+        waiting = 0 if is_whole else tx.search_index.health().waiting
+        roots = tx.projects.roots(sorted({hit.project_id for hit in page.hits})) if everywhere else {}
     return SearchResult(page, waiting, roots)
 
 
@@ -76,14 +76,14 @@ def catch_up(engine: Engine, *, within_s: float) -> CaughtUp:
     Refuses ``unavailable`` where SQLite cannot look for words. A database that takes no writes now is read as it is.
     """
     with engine.store.read() as tx:
-        tx.must_have_fts5()
-        if not tx.index_is_behind():
+        tx.search_index.must_have_fts5()
+        if not tx.search_index.is_behind():
             return "whole"
     until, after = time.monotonic() + within_s, None
     while True:
         try:
             with engine.store.tx() as tx:
-                after = tx.index_missing(after, STEP_EVENTS)
+                after = tx.search_index.index_missing(after, STEP_EVENTS)
         except Refused:
             return "stuck"
         if after is None:
@@ -95,4 +95,4 @@ def catch_up(engine: Engine, *, within_s: float) -> CaughtUp:
 def health(engine: Engine) -> FindHealth:
     """Whether SQLite can look for words, and how many runs are not indexed up to their last event."""
     with engine.store.read() as tx:
-        return tx.find_health()
+        return tx.search_index.health()

@@ -185,7 +185,7 @@ def _in_use(engine: Engine, name: str) -> Offer:
 def unused_versions(engine: Engine) -> list[str]:
     """Versions that an agent saved and no name starts, as ``NAME@VERSION``, which need trust of their own."""
     with engine.store.read() as tx:
-        saved = [one for one in tx.templates(engine.project_id) if one.source == "saved"]
+        saved = [one for one in tx.templates.of_project(engine.project_id) if one.source == "saved"]
     starts = {offer.name: offer.version for offer in offers(engine, all_states=True)}
     return [f"{one.name}@{one.version}" for one in saved if starts.get(one.name) != one.version]
 
@@ -225,7 +225,7 @@ def trust_key_of(offer: Offer) -> str:
 
 def is_trusted(tx: Tx, engine: Engine, offer: Offer) -> bool:
     """True when a person trusts exactly this definition."""
-    return any(tx.is_trusted(engine.project_id, key, offer.sha256) for key in trust_keys(offer.name, offer.version))
+    return any(tx.trust.is_given(engine.project_id, key, offer.sha256) for key in trust_keys(offer.name, offer.version))
 
 
 def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
@@ -239,13 +239,13 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
     for brought in package_templates():
         found[brought.name] = partial(_brought, brought)
     with engine.store.read() as tx:
-        marks = tx.template_marks(engine.project_id)
-        for record in reversed(tx.templates(engine.project_id)):  # the newest comes last, and stays
+        marks = tx.templates.marks(engine.project_id)
+        for record in reversed(tx.templates.of_project(engine.project_id)):  # the newest comes last, and stays
             # What an agent saved takes no name that is in use until the user makes it the default.
             takes = record.source != "saved" or record.name not in found
             if takes and not _state(marks, f"{record.name}@{record.version}"):
                 found[record.name] = partial(_stored, engine, record)
-        for record in tx.templates(engine.project_id):
+        for record in tx.templates.of_project(engine.project_id):
             key = f"{record.name}@{record.version}"
             if TemplateMark.CURRENT in marks.get(key, ()) and not _state(marks, key):
                 found[record.name] = partial(_stored, engine, record)
@@ -257,7 +257,7 @@ def _readers(engine: Engine) -> dict[str, Callable[[], Offer]]:
 def _version(engine: Engine, name: str, version: str, read: Callable[[], Offer] | None) -> Offer:
     """The kept version, else the template of this name when that is its version."""
     with engine.store.read() as tx:
-        kept = tx.template_versions(engine.project_id, name)
+        kept = tx.templates.versions(engine.project_id, name)
     for record in kept:
         if record.version == version:
             return _stored(engine, record)
@@ -277,7 +277,7 @@ def _marked(engine: Engine, found: list[Offer]) -> list[Offer]:
     from wfe_mcp.store.records.templates import TemplateMark
 
     with engine.store.read() as tx:
-        marks = tx.template_marks(engine.project_id)
+        marks = tx.templates.marks(engine.project_id)
     chosen = any(TemplateMark.DEFAULT in given for given in marks.values())
     marked: list[Offer] = []
     for offer in found:
@@ -308,7 +308,7 @@ def _stored(engine: Engine, record: TemplateRecord) -> Offer:
     from wfe_mcp.workflow.load import digest
 
     with engine.store.read() as tx:
-        definition = tx.document(record.sha256)
+        definition = tx.documents.load(record.sha256)
     # Trust is in bytes: what a row of the database says they are does not count.
     return _offer("stored", Definition(definition, digest(definition)))
 

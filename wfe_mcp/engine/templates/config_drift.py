@@ -39,7 +39,7 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
     """The review status of the user's configuration file in this project."""
     file, now = _now()
     with engine.store.read() as tx:
-        seen = [one for one in tx.trusted(engine.project_id) if one.path_key == own_key(file)]
+        seen = [one for one in tx.trust.of_project(engine.project_id) if one.path_key == own_key(file)]
     last = max(seen, key=lambda one: one.at, default=None)
     return OwnConfiguration(file, last.at if last else None, bool(seen) and now not in {one.sha256 for one in seen})
 
@@ -47,13 +47,13 @@ def own_configuration(engine: Engine) -> OwnConfiguration:
 def note_own_configuration(engine: Engine, tx: Tx, by: By, still: Collection[str] = ()) -> None:
     """Record a review: these bytes and the enabled templates are now known. ``still``: earlier bytes that stay trusted."""
     file, now = _now()
-    tx.trust(engine.project_id, own_key(file), now, by, engine.clock(), still=still, everywhere=True)
-    tx.note_setting(_SEEN, _template(engine, ""), by, engine.clock())
+    tx.trust.give(engine.project_id, own_key(file), now, by, engine.clock(), still=still, everywhere=True)
+    tx.settings_log.note(_SEEN, _template(engine, ""), by, engine.clock())
 
 
 def note_template(engine: Engine, tx: Tx, by: By, change: str, name: str) -> None:
     """The template ``name`` was put in or out of use, or first: ``TemplateEnabled`` and its like."""
-    tx.note_setting(change, _template(engine, name), by, engine.clock())
+    tx.settings_log.note(change, _template(engine, name), by, engine.clock())
 
 
 def template_changes(engine: Engine, changes: Iterable[SettingEvent]) -> list[tuple[str, SettingEvent]]:
@@ -65,7 +65,7 @@ def template_changes(engine: Engine, changes: Iterable[SettingEvent]) -> list[tu
 def templates_enabled(engine: Engine) -> list[str]:
     """Templates re-enabled without proof of the user since the last review."""
     with engine.store.read() as tx:
-        changes = tx.setting_events()
+        changes = tx.settings_log.events()
     seen = max((one.seq for one in changes if (one.type, one.name) == (_SEEN, _template(engine, ""))), default=0)
     last = {name: one for name, one in template_changes(engine, changes) if one.seq > seen}
     return sorted(name for name, one in last.items() if one.type == "TemplateEnabled" and not one.assurance)

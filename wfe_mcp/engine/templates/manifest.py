@@ -31,10 +31,10 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
     ``rows``: its steps as they were at another moment.
     """
     record = loaded.record
-    rows = tx.steps(record.id) if rows is None else rows
+    rows = tx.steps.of_run(record.id) if rows is None else rows
     outputs = _outputs_hash(loaded, rows)
     made: dict[str, Any] = {
-        "engine": tx.document(record.frozen_sha256).get("engine", ""),
+        "engine": tx.documents.load(record.frozen_sha256).get("engine", ""),
         "template": {"name": record.template, "version": record.template_version, "sha256": record.template_sha256},
         "definition_sha256": record.definition_sha256,
         "spec_sha256": record.spec_sha256,
@@ -49,7 +49,7 @@ def manifest(tx: Tx, loaded: LoadedRun, rows: list[StepRecord] | None = None) ->
         "outputs_hash": outputs,
     }
     if record.status is RunStatus.COMPLETED:
-        others = [_outputs_hash(each, tx.steps(each.record.id)) for each in _alike(tx, record)]
+        others = [_outputs_hash(each, tx.steps.of_run(each.record.id)) for each in _alike(tx, record)]
         same = others.count(outputs) + 1
         made["score"] = {"runs": len(others) + 1, "same_outputs": same, "share": round(same / (len(others) + 1), 3)}
     return made
@@ -104,7 +104,7 @@ def _answer_hash(row: StepRecord) -> str:
 
 def _alike(tx: Tx, record: RunRecord) -> list[LoadedRun]:
     """The project's newest other completed runs into which the same went."""
-    page = tx.list_runs(record.project_id, template=record.template, status=[RunStatus.COMPLETED], limit=_COMPARED)
+    page = tx.runs.page(record.project_id, template=record.template, status=[RunStatus.COMPLETED], limit=_COMPARED)
     wanted = _inputs_hash(record)
-    found = [tx.load_run(each.id) for each in page.runs if each.id != record.id and _inputs_hash(each) == wanted]
+    found = [tx.runs.load(each.id) for each in page.runs if each.id != record.id and _inputs_hash(each) == wanted]
     return [each for each in found if each is not None]

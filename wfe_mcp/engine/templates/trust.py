@@ -145,10 +145,10 @@ def give_trust(
     texts = [(one, text) for one in kept if (text := trusted_text(engine, one))]
     still = {one.key: still_trusted(engine, one, dict(texts).get(one, "")) for one in kept}
     with engine.store.tx() as tx:
-        tx.settings_seen = seen
+        tx.settings_log.seen = seen
         for one in given:
             if one.name != OWN:
-                tx.trust(engine.project_id, one.key, one.sha256, by, engine.clock(), still=still.get(one.key, ()))
+                tx.trust.give(engine.project_id, one.key, one.sha256, by, engine.clock(), still=still.get(one.key, ()))
         for one, text in texts:
             keep_trusted(engine, tx, one, text, by)
         for one in kept:
@@ -177,7 +177,7 @@ def _refuse_unknown(names: Iterable[str], waiting: list[PendingTrust]) -> None:
 def trusted_policy(engine: Engine) -> list[str] | None:
     """What ``policy.templates`` of the project allowed when a person trusted its configuration last; None: everything."""
     with engine.store.read() as tx:
-        kept = tx.get_secret(f"{_POLICY}{engine.project_id}")
+        kept = tx.secrets.get(f"{_POLICY}{engine.project_id}")
     return None if kept is None else json.loads(kept)
 
 
@@ -190,7 +190,7 @@ def least_evidence(engine: Engine, settings: LoadedSettings) -> Level | None:
     asked: list[Level | None] = [each.policy.evidence for each in (settings.settings, settings.pending) if each]
     if settings.untrusted or settings.project_file is None or not settings.user_is_trusted:
         with engine.store.read() as tx:
-            asked.append(level_named(tx.get_secret(f"{_EVIDENCE}{engine.project_id}")))
+            asked.append(level_named(tx.secrets.get(f"{_EVIDENCE}{engine.project_id}")))
     return strictest(*asked)
 
 
@@ -214,8 +214,8 @@ def _keep_evidence(engine: Engine, by: By) -> None:
     name = f"{_EVIDENCE}{engine.project_id}"
     value = least_evidence(engine, settings)
     with engine.store.tx() as tx:
-        if tx.get_secret(name) != value:
-            tx.set_secret(name, value, by, engine.clock())
+        if tx.secrets.get(name) != value:
+            tx.secrets.set(name, value, by, engine.clock())
 
 
 def _keep_policy(engine: Engine, by: By) -> None:
@@ -224,14 +224,14 @@ def _keep_policy(engine: Engine, by: By) -> None:
     value = None if allowed is None else json.dumps(allowed)
     name = f"{_POLICY}{engine.project_id}"
     with engine.store.tx() as tx:
-        if tx.get_secret(name) != value:
-            tx.set_secret(name, value, by, engine.clock())
+        if tx.secrets.get(name) != value:
+            tx.secrets.set(name, value, by, engine.clock())
 
 
 def _go_on(engine: Engine) -> None:
     """Gates that waited for trust are judged again."""
     with engine.store.read() as tx:
-        runs = tx.open_run_ids(engine.project_id)
+        runs = tx.runs.open_ids(engine.project_id)
     for run in runs:
         with change_run(engine, run, SYSTEM) as current:
             trust_given(current)

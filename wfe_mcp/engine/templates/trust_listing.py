@@ -131,7 +131,7 @@ def keep_trusted(engine: Engine, tx: Tx, one: PendingTrust, text: str, by: By) -
     value: dict[str, Any] = {"at": engine.clock().isoformat(timespec="minutes"), "text": text}
     if one.kind in _FILES:
         value["earlier"] = _earlier(_kept(engine, tx, one), text)
-    tx.set_secret(_name(engine, one), json.dumps(value), by, engine.clock())
+    tx.secrets.set(_name(engine, one), json.dumps(value), by, engine.clock())
 
 
 def is_older(engine: Engine, one: PendingTrust) -> bool:
@@ -139,7 +139,7 @@ def is_older(engine: Engine, one: PendingTrust) -> bool:
     key = (engine.project_id, one.key, one.sha256)
     with engine.store.read() as tx:
         found = _kept(engine, tx, one)
-        is_here = tx.is_trusted(*key) or (one.kind != "configuration" and tx.is_trusted_anywhere(*key[1:]))
+        is_here = tx.trust.is_given(*key) or (one.kind != "configuration" and tx.trust.is_given_anywhere(*key[1:]))
     return is_here and bool(found) and sha256_hex(found["text"].encode()) != one.sha256
 
 
@@ -168,9 +168,9 @@ def _trusted_before(engine: Engine, one: PendingTrust) -> tuple[str | None, str]
 
 def _kept(engine: Engine, tx: Tx, one: PendingTrust) -> dict[str, Any]:
     """What trust in ``one`` left; empty before the first."""
-    kept = tx.get_secret(_name(engine, one))
+    kept = tx.secrets.get(_name(engine, one))
     if kept is None and one.kind == "own configuration":
-        kept = tx.get_secret(f"trusted:{engine.project_id}:{one.key}")  # as an earlier version kept it
+        kept = tx.secrets.get(f"trusted:{engine.project_id}:{one.key}")  # as an earlier version kept it
     return {} if kept is None else json.loads(kept)
 
 

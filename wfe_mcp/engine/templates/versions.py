@@ -80,10 +80,10 @@ def keep_version(
         parent=None if before is None or before.definition == given else before.definition,
     )
     with engine.store.read() as tx:
-        held = tx.template(engine.project_id, new.name, new.version)
+        held = tx.templates.get(engine.project_id, new.name, new.version)
     if not dry_run or held is not None:  # what is held already is only compared
         with engine.store.tx() as tx:
-            tx.save_template(new)
+            tx.templates.save(new)
             if source != "saved":  # the user brought it: its name starts it
                 _clear_current(engine, tx, new.name)
     shadowed = "project" if before is not None and before.name == new.name and before.source == "project" else ""
@@ -132,18 +132,18 @@ def edit(engine: Engine, base: Offer, definition: Mapping[str, Any]) -> KeptVers
 def versions(engine: Engine, name: str) -> list[TemplateRecord]:
     """The kept versions of ``name``, newest first; a shipped or repository template may have none."""
     with engine.store.read() as tx:
-        return tx.template_versions(engine.project_id, name)
+        return tx.templates.versions(engine.project_id, name)
 
 
 def parent_of(engine: Engine, offer: Offer) -> dict[str, Any] | None:
     """The definition that ``offer`` was made from; for one in the repository, what it shadows. None when there is none."""
     with engine.store.read() as tx:
-        kept = tx.template_versions(engine.project_id, offer.name)
+        kept = tx.templates.versions(engine.project_id, offer.name)
         own = next((record for record in kept if record.sha256 == offer.sha256), None)
         if own is not None:
-            return None if own.parent_sha256 is None else tx.document(own.parent_sha256)
+            return None if own.parent_sha256 is None else tx.documents.load(own.parent_sha256)
         if offer.source == "project" and kept:
-            return tx.document(kept[0].sha256)
+            return tx.documents.load(kept[0].sha256)
     return _shipped(offer.name) if offer.source == "project" else None
 
 
@@ -172,8 +172,8 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
         if version:
             _clear_current(engine, tx, offer.name)
         if version and offer.source == "stored":
-            tx.mark_template(engine.project_id, version, TemplateMark.CURRENT, by)
-        tx.mark_template(engine.project_id, offer.name, TemplateMark.DEFAULT, by)
+            tx.templates.mark(engine.project_id, version, TemplateMark.CURRENT, by)
+        tx.templates.mark(engine.project_id, offer.name, TemplateMark.DEFAULT, by)
         note_template(engine, tx, by, "TemplateDefault", version or offer.name)
     return offer
 
@@ -181,9 +181,9 @@ def make_default(engine: Engine, by: By, name: str) -> Offer:
 def _clear_current(engine: Engine, tx: Tx, name: str) -> None:
     from wfe_mcp.store.records.templates import TemplateMark
 
-    for key, given in tx.template_marks(engine.project_id).items():
+    for key, given in tx.templates.marks(engine.project_id).items():
         if TemplateMark.CURRENT in given and key.partition("@")[0] == name:
-            tx.unmark_template(engine.project_id, key, (TemplateMark.CURRENT,))
+            tx.templates.unmark(engine.project_id, key, (TemplateMark.CURRENT,))
 
 
 def enable(engine: Engine, by: By, name: str) -> str:
@@ -196,7 +196,7 @@ def enable(engine: Engine, by: By, name: str) -> str:
 
     known = _name(engine, name)
     with engine.store.tx() as tx:
-        tx.unmark_template(engine.project_id, known, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
+        tx.templates.unmark(engine.project_id, known, (TemplateMark.DISABLED, TemplateMark.ARCHIVED))
         note_template(engine, tx, by, "TemplateEnabled", known)
     return known
 
@@ -226,8 +226,8 @@ def _out_of_use(engine: Engine, by: By, name: str, mark: TemplateMark) -> str:
 
     known = _name(engine, name)
     with engine.store.tx() as tx:
-        tx.mark_template(engine.project_id, known, mark, by)
-        tx.unmark_template(engine.project_id, known, (TemplateMark.DEFAULT,))
+        tx.templates.mark(engine.project_id, known, mark, by)
+        tx.templates.unmark(engine.project_id, known, (TemplateMark.DEFAULT,))
         note_template(engine, tx, by, f"Template{mark.value.capitalize()}", known)
     return known
 

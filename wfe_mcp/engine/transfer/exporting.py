@@ -114,18 +114,18 @@ def _named(value: Any) -> Iterator[str]:
 def place_of(engine: Engine, tx: Tx, record: RunRecord) -> dict[str, str]:
     """Where the run was worked: here, or where it came from."""
     if record.origin_sha256 is not None:
-        return dict(tx.document(record.origin_sha256)["place"])
+        return dict(tx.documents.load(record.origin_sha256)["place"])
     return {"project": engine.project.key, "root": str(engine.root), "worktree": record.worktree}
 
 
 def _rows(tx: Tx, section: str, record: RunRecord) -> Iterator[dict[str, Any]]:
     if section == "documents":
-        events = ((event.type, event.payload) for event in tx.all_events(record.id))
-        frozen = tx.document(record.frozen_sha256)
+        events = ((event.type, event.payload) for event in tx.events.log(record.id))
+        frozen = tx.documents.load(record.frozen_sha256)
         named = dict.fromkeys(named_documents(head_of(record), frozen, events))
-        yield from (tx.document_row(sha256) for sha256 in named)
+        yield from (tx.bundles.document_row(sha256) for sha256 in named)
         return
-    for row in tx.rows_of(section, record.id):
+    for row in tx.bundles.rows(section, record.id):
         yield _placed(record, row) if section == "evidence" else row
 
 
@@ -147,7 +147,7 @@ def head_of(record: RunRecord) -> dict[str, Any]:
 
 
 def _refuse_broken(tx: Tx, record: RunRecord) -> None:
-    found = tx.verify_run(record.id)
+    found = tx.verification.problems(record.id)
     if found:
         raise Refused(
             "conflict",

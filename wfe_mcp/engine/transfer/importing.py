@@ -86,8 +86,8 @@ class _OnlyTried(Exception):
 def _here(engine: Engine, found: Checked) -> dict[str, Any] | None:
     """Where the run comes from that is here already, with the same content. Refuses ``conflict`` for another one."""
     with engine.store.read() as tx:
-        loaded = tx.load_run(found.run)
-        if any(one.run_id == found.run for one in tx.pruned_runs(engine.project_id)):
+        loaded = tx.runs.load(found.run)
+        if any(one.run_id == found.run for one in tx.retention.pruned(engine.project_id)):
             raise Refused(
                 "conflict",
                 f"Run {found.run} was here, and a person removed it: wfe-mcp prune.",
@@ -132,7 +132,7 @@ def _keep(engine: Engine, by: By, found: Checked, origin: dict[str, Any], *, dry
             yield values
 
     with engine.store.tx() as tx:
-        if tx.load_run(found.run) is not None:
+        if tx.runs.load(found.run) is not None:
             raise Refused(
                 "conflict", f"Run {found.run} came in meanwhile.", "Import it again: it says whether it is the same."
             )
@@ -150,14 +150,14 @@ def _write(
 
     here = {"project_id": engine.project_id, "worktree": str(engine.root), "archived_at": None}
     record = record_from(RunRecord, found.head | here | {"origin_sha256": sha256_of(origin)})
-    tx.import_run(record, found.state, rows, origin)
-    tx.note_setting(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
+    tx.bundles.import_run(record, found.state, rows, origin)
+    tx.settings_log.note(IMPORTED, imported_name(record.id, sha256_of(origin)), by, engine.clock())
     tx.after_commit(partial(engine.has_changed, (record.id,)))
 
 
 def _refuse_unlike(tx: Tx, found: Checked) -> None:
     """The final check, as in ``verify``: above all at the records that the log names with their sha256."""
-    problems = tx.verify_run(found.run)
+    problems = tx.verification.problems(found.run)
     if problems:
         kind, _, name = problems[0].where.partition(" ")
         section = _SECTION_OF.get(kind, "events")

@@ -23,7 +23,7 @@ from wfe_mcp.core.model import Kept, RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.repository import Repository
+from wfe_mcp.store.repository import Repository, Shared
 from wfe_mcp.store.schema.columns import JsonText
 from wfe_mcp.store.schema.layout import (
     ATTACHMENT,
@@ -97,40 +97,40 @@ _KEPT = (
 )
 
 
-class SealedRepository(Repository):
+class SealRepository(Repository):
     """The seals of records."""
 
-    def __init__(self, *shared: Any) -> None:
-        super().__init__(*shared)
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
         self._unnamed: dict[str, dict[tuple[str, str], Kept]] = {}
 
     def keep_opinions(self, run_id: RunId, ids: Iterable[str]) -> None:
         """A gate of the run relies on these opinions, whenever they were given."""
         for id_ in ids:
-            self._keep("opinion", run_id, OPINION.c.id == id_)
+            self.keep("opinion", run_id, OPINION.c.id == id_)
 
     def keep_calls(self, run_id: RunId, phase: PhasePath | None, attempt: int | None, job_id: str) -> None:
         """Seal the model calls and tool calls of a job that has ended."""
         ended = MODEL_CALL.c.status.in_((CallStatus.DONE, CallStatus.FAILED))
-        self._keep("model_call", run_id, MODEL_CALL.c.job_id == job_id, ended)
+        self.keep("model_call", run_id, MODEL_CALL.c.job_id == job_id, ended)
         of_attempt = (TOOL_CALL.c.run_id == run_id, TOOL_CALL.c.phase == phase, TOOL_CALL.c.attempt == attempt)
-        self._keep("tool_call", run_id, *of_attempt, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
+        self.keep("tool_call", run_id, *of_attempt, TOOL_CALL.c.job_id == job_id, TOOL_CALL.c.ok.is_not(None))
 
     def has_unnamed(self, run_id: str) -> bool:
         """True while records of the run wait for the event that seals them."""
         return bool(self._unnamed.get(run_id))
 
-    def _named_by_event(self, run_id: str) -> tuple[Kept, ...]:
+    def take(self, run_id: str) -> tuple[Kept, ...]:
         """The records that the next event seals; clears the waiting list."""
         return tuple(self._unnamed.pop(run_id, {}).values())
 
-    def _keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
+    def keep(self, kind: str, run_id: str, *where: ColumnElement[bool]) -> None:
         """Seal the rows that ``where`` finds with the next event of the run."""
         for row in self._read(_ROWS[kind].where(*where)):
             kept = _kept(kind, row)
             self._unnamed.setdefault(run_id, {})[kind, kept.id] = kept
 
-    def _unlike_names(self, run_id: str) -> Iterator[Problem]:
+    def differences(self, run_id: str) -> Iterator[Problem]:
         """The records of a run that differ from their seals."""
         names_all, named = self._named(run_id)
         for kind, of in KINDS.items():

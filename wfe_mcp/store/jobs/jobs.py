@@ -24,7 +24,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.jobs.queues import QueueRepository
 from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
-from wfe_mcp.store.repository import columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import JOB
 
 _COLUMNS = columns_for(JobRecord, JOB)
@@ -97,8 +97,10 @@ _HOLD = (
 )
 
 
-class JobRepository(QueueRepository):
+class JobRepository(Repository):
     """The job table."""
+
+    _queues = Part(QueueRepository)
 
     def enqueue(self, new: NewJob) -> str:
         """Queue a job in this transaction; its id. A known ``dedupe_key`` returns the id of the job that has it."""
@@ -114,7 +116,7 @@ class JobRepository(QueueRepository):
         self._run(_NEW, values)
         return job_id
 
-    def job_is_due(self, queues: Sequence[str], now: datetime, limits: ClaimLimits | None = None) -> bool:
+    def is_due(self, queues: Sequence[str], now: datetime, limits: ClaimLimits | None = None) -> bool:
         """True when ``claim`` would find a job. Does not take the write lock."""
         return self._connection.execute(_DUE, self._within(limits, queues, now)).scalar() is not None
 
@@ -181,19 +183,19 @@ class JobRepository(QueueRepository):
         ended = asked | {"status": JobStatus.CANCELLED, "finished_at": self._clock()}
         return self._run(waiting.values(ended)) + self._run(running.values(asked))
 
-    def hold_unrepeatable_jobs(self, at: datetime) -> int:
+    def hold_unrepeatable(self, at: datetime) -> int:
         """Mark queued jobs that may not run twice as lost at ``at``: in a restored copy it is unknown whether they ran since."""
         return self._run(_HOLD, {"at": at})
 
-    def running_jobs(self) -> list[JobRecord]:
+    def running(self) -> list[JobRecord]:
         """Every claimed job."""
-        return self.jobs(statuses=(JobStatus.RUNNING,))
+        return self.filter(statuses=(JobStatus.RUNNING,))
 
-    def job(self, job_id: str) -> JobRecord | None:
+    def get(self, job_id: str) -> JobRecord | None:
         """One job."""
         return self._first(JobRecord, _BY_ID, {"id_": job_id})
 
-    def jobs(
+    def filter(
         self,
         run_id: RunId | None = None,
         phase: PhasePath | None = None,
@@ -215,8 +217,8 @@ class JobRepository(QueueRepository):
     def _within(self, limits: ClaimLimits | None, queues: Sequence[str], now: datetime) -> dict[str, Any]:
         limits = limits or ClaimLimits()
         # Never an empty list: SQLAlchemy would make a subquery of it, which SQLite runs for each row.
-        full_queues = [*self.full_queues(limits, queues, now)] or [""]
-        full_keys = [*self.full_keys(limits, now)] or [""]
+        full_queues = [*self._queues.full(limits, queues, now)] or [""]
+        full_keys = [*self._queues.full_keys(limits, now)] or [""]
         return {"queues": list(queues), "now": now, "full_queues": full_queues, "full_keys": full_keys}
 
     def _end(

@@ -1,7 +1,7 @@
-"""Model calls and tool calls: what was called, what it used and what it cost.
+"""Model calls: what was called, what it used and what it cost.
 
 Rules:
-1. A row is written before the call (``begin_call``), with the most that it may use: concurrent calls see each other,
+1. A row is written before the call (``begin``), with the most that it may use: concurrent calls see each other,
    and a call that was in flight at a crash is visible and counted.
 2. A call is ``lost`` when its job's claim ends before it does; a late end replaces that.
 3. Sums read only a range of an index: the calls of a run, of a project's day.
@@ -9,54 +9,40 @@ Rules:
 
 from dataclasses import fields
 from datetime import datetime
-from math import isfinite
 from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
-    Text,
     and_,
     bindparam,
     case,
     func,
     insert,
-    literal_column,
     or_,
     select,
-    type_coerce,
     update,
 )
 
-from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.calls import (
     CallRecord,
     CallStatus,
     NewCall,
-    NewToolCall,
-    ToolCallRecord,
-    ToolTotal,
-    ToolUse,
     UsageRecord,
     Used,
 )
 from wfe_mcp.store.repository import Repository, columns_for, is_of_ours, row_from
-from wfe_mcp.store.schema.layout import ATTEMPT, MODEL_CALL, RUN, TOOL_CALL
-from wfe_mcp.store.sqlite import insert_new
+from wfe_mcp.store.schema.layout import MODEL_CALL, RUN
 
 UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
-
-MAX_OUTPUT_CHARS = 200_000
-MAX_INPUT_CHARS = 100_000
 
 _CALL = MODEL_CALL.c
 _OPEN = (CallStatus.STARTED, CallStatus.LOST)
 _SELECT = select(*columns_for(CallRecord, MODEL_CALL))
 _NEW = insert(MODEL_CALL)
-# The keys of the values decide the columns that these set.
+# The keys of the values decide the columns that this sets.
 _END = update(MODEL_CALL).where(_CALL.id == bindparam("id_"), _CALL.status.in_(_OPEN))
-_END_TOOL = update(TOOL_CALL).where(TOOL_CALL.c.id == bindparam("id_"), TOOL_CALL.c.ok.is_(None))
 LOSE_CALLS = (
     update(MODEL_CALL)
     .where(_CALL.job_id == bindparam("job"), _CALL.status == CallStatus.STARTED)
@@ -64,36 +50,6 @@ LOSE_CALLS = (
 )
 """Marks the calls in flight of a job lost when its claim ends (``jobs.py``)."""
 
-_NEW_TOOL = insert(TOOL_CALL)
-_KNOWN_TOOL = insert_new(TOOL_CALL)
-_OF_ATTEMPT = select(ATTEMPT.c.attempt).where(
-    ATTEMPT.c.run_id == bindparam("run_"),
-    ATTEMPT.c.phase == bindparam("phase_"),
-    ATTEMPT.c.attempt == bindparam("attempt_"),
-)
-_TOOLS = select(*columns_for(ToolCallRecord, TOOL_CALL)).order_by(
-    TOOL_CALL.c.started_at, literal_column("tool_call.rowid")
-)
-_GIVEN = func.substr(func.coalesce(type_coerce(TOOL_CALL.c.input, Text), ""), 1, 300).label("given")
-_LIGHT = [_GIVEN if item.name == "given" else TOOL_CALL.c[item.name] for item in fields(ToolUse)]
-_USES = (
-    select(*_LIGHT)
-    .where(TOOL_CALL.c.run_id == bindparam("run_"), TOOL_CALL.c.started_at >= bindparam("since_"))
-    .order_by(TOOL_CALL.c.started_at, literal_column("tool_call.rowid"))
-)
-_TOOL_TOTALS = (
-    select(
-        TOOL_CALL.c.phase,
-        TOOL_CALL.c.attempt,
-        TOOL_CALL.c.name,
-        func.count(TOOL_CALL.c.id),
-        func.coalesce(func.sum(case((TOOL_CALL.c.ok.is_(False), 1), else_=0)), 0),
-        func.coalesce(func.sum(TOOL_CALL.c.duration_ms), 0),
-    )
-    .where(TOOL_CALL.c.run_id == bindparam("run_"))
-    .group_by(TOOL_CALL.c.phase, TOOL_CALL.c.attempt, TOOL_CALL.c.name)
-    .order_by(func.min(TOOL_CALL.c.started_at))
-)
 _CALLS_FROM = _SELECT.where(_CALL.run_id == bindparam("run_"), _CALL.started_at >= bindparam("since_")).order_by(
     _CALL.started_at, _CALL.id
 )
@@ -130,9 +86,9 @@ _GROUPS: dict[UsageBy, ColumnElement[Any]] = {
 
 
 class ModelCallRepository(Repository):
-    """Calls to models, and the tools they used."""
+    """Calls to models."""
 
-    def begin_call(self, new: NewCall) -> str:
+    def begin(self, new: NewCall) -> str:
         """Record that a model is about to be called; the id of the call."""
         call_id = f"call-{self._new_id()}"
         nothing = row_from(Used(), MODEL_CALL) | {"finished_at": None, "fault": None}
@@ -144,13 +100,13 @@ class ModelCallRepository(Repository):
         self._run(_NEW, values)
         return call_id
 
-    def end_call(self, call_id: str, used: Used, fault: str | None = None) -> bool:
+    def end(self, call_id: str, used: Used, fault: str | None = None) -> bool:
         """Record that the call answered, or failed with ``fault``. False when its end is recorded already."""
         status = CallStatus.DONE if fault is None else CallStatus.FAILED
         values = {"id_": call_id, "status": status, "finished_at": self._clock(), "fault": fault}
         return self._run(_END, row_from(used, MODEL_CALL) | values) == 1
 
-    def model_calls(
+    def filter(
         self,
         run_id: RunId | None = None,
         phase: PhasePath | None = None,
@@ -216,65 +172,20 @@ class ModelCallRepository(Repository):
             return sorted(found, key=lambda line: line[0], reverse=True)
         return sorted(found, key=lambda line: (-line[1].spent_usd, -line[1].tokens, line[0]))
 
-    def calls_since(self, provider: str, since: datetime) -> list[datetime]:
+    def started_since(self, provider: str, since: datetime) -> list[datetime]:
         """When the calls to ``provider`` after ``since`` began, oldest first, over all projects: they share one account."""
         query = select(_CALL.started_at).where(_CALL.provider == provider, _CALL.started_at > since, _MADE_HERE)
         return [row[0] for row in self._connection.execute(query.order_by(_CALL.started_at))]
 
-    def calls_in_flight(self, provider: str, since: datetime) -> int:
+    def in_flight(self, provider: str, since: datetime) -> int:
         """Number of calls to ``provider`` in flight: for a job, or begun after ``since``."""
         is_made = (_CALL.provider == provider, _CALL.status == CallStatus.STARTED, _MADE_HERE)
         query = select(func.count(_CALL.id)).where(*is_made, or_(_CALL.job_id.is_not(None), _CALL.started_at > since))
         return int(self._connection.execute(query).scalar_one())
 
-    def begin_tool_call(self, new: NewToolCall) -> str:
-        """Record that a model is about to use a tool; the id of the tool call."""
-        call_id = f"tool-{self._new_id()}"
-        values = row_from(new, TOOL_CALL) | {
-            "id": call_id,
-            "input": _kept_input(new),
-            "started_at": self._clock(),
-            "ok": None,
-        }
-        values |= {"duration_ms": None, "output": None, "output_sha256": None, "output_bytes": None}
-        self._run(_NEW_TOOL, values)
-        return call_id
-
-    def end_tool_call(self, call_id: str, output: str, *, ok: bool, duration_ms: int) -> bool:
-        """Record the tool's output; long output is cut in the middle. False when its end is recorded already."""
-        return self._run(_END_TOOL, {"id_": call_id, **_ended(output, duration_ms, ok=ok)}) == 1
-
-    def add_tool_call(
-        self, call_id: str, new: NewToolCall, output: str, *, ok: bool, at: datetime, duration_ms: int | None
-    ) -> bool:
-        """Record a tool call that has ended, made by a client. Once per id. False where its attempt does not exist."""
-        of_attempt = {"run_": new.run_id, "phase_": new.phase, "attempt_": new.attempt}
-        if self._connection.execute(_OF_ATTEMPT, of_attempt).first() is None:
-            return False
-        values = row_from(new, TOOL_CALL) | {"id": call_id, "input": _kept_input(new), "started_at": at}
-        self._run(_KNOWN_TOOL, values | _ended(output, duration_ms, ok=ok))
-        return True
-
-    def model_calls_from(self, run_id: RunId, since: datetime) -> list[CallRecord]:
+    def since(self, run_id: RunId, since: datetime) -> list[CallRecord]:
         """The calls of a run that began at or after ``since``, oldest first."""
         return self._all(CallRecord, _CALLS_FROM, {"run_": run_id, "since_": since})
-
-    def tool_uses(self, run_id: RunId, since: datetime) -> list[ToolUse]:
-        """The tools used in a run from ``since`` on, oldest first, without their whole input and output."""
-        return self._all(ToolUse, _USES, {"run_": run_id, "since_": since})
-
-    def tool_totals(self, run_id: RunId) -> list[ToolTotal]:
-        """How often each attempt of a run used which tool."""
-        return self._all(ToolTotal, _TOOL_TOTALS, {"run_": run_id})
-
-    def tool_calls(
-        self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None
-    ) -> list[ToolCallRecord]:
-        """The tools used in a run, a phase or an attempt, in their order."""
-        named = ((TOOL_CALL.c.run_id, run_id), (TOOL_CALL.c.phase, phase), (TOOL_CALL.c.attempt, attempt))
-        return self._all(
-            ToolCallRecord, _TOOLS.where(*(column == value for column, value in named if value is not None))
-        )
 
 
 def _which(
@@ -297,42 +208,3 @@ def _which(
     found += [] if since is None else [_CALL.started_at >= since]
     found += [] if template is None else [_CALL.run_id.in_(select(RUN.c.id).where(RUN.c.template == template))]
     return found if until is None else [*found, _CALL.started_at <= until]
-
-
-def _ended(output: str, duration_ms: int | None, *, ok: bool) -> dict[str, Any]:
-    """The columns of a tool call that has ended."""
-    text = _clean(output)
-    whole = {"output_sha256": sha256_hex(text), "output_bytes": len(text.encode())}
-    return {"ok": ok, "duration_ms": duration_ms, "output": _cut(text), **whole}
-
-
-def _kept_input(new: NewToolCall) -> Any:
-    """The tool's input from the model. Characters that JSON or SQLite cannot store are replaced, not refused."""
-    given = _clean_value(dict(new.input or {}))
-    text = canonical_json(given)
-    return given if len(text) <= MAX_INPUT_CHARS else {"cut": _cut(text, MAX_INPUT_CHARS), "sha256": sha256_hex(text)}
-
-
-def _clean_value(value: Any) -> Any:
-    match value:
-        case str():
-            return _clean(value)
-        case dict():
-            return {_clean(str(key)): _clean_value(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
-        case list() | tuple():
-            return [_clean_value(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
-        case bool() | int() | None:
-            return value
-        case float() if isfinite(value):
-            return value
-        case _:
-            return _clean(str(value))
-
-
-def _clean(text: str) -> str:
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
-def _cut(text: str, most: int = MAX_OUTPUT_CHARS) -> str:
-    left_out = len(text) - most
-    return text if left_out <= 0 else f"{text[: most // 2]}\n[… {left_out} characters left out …]\n{text[-most // 2 :]}"

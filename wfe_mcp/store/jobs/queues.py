@@ -60,7 +60,7 @@ _BEFORE = _COUNT.where(
 class QueueRepository(Repository):
     """Queues of jobs."""
 
-    def full_queues(self, limits: ClaimLimits, queues: Sequence[str], now: datetime) -> set[str]:
+    def full(self, limits: ClaimLimits, queues: Sequence[str], now: datetime) -> set[str]:
         """Those of ``queues`` from which no further job may start now."""
         return {queue for queue in queues if queue in limits.queues and self._is_full(queue, limits.queues[queue], now)}
 
@@ -69,12 +69,12 @@ class QueueRepository(Repository):
         busy = {provider_key(name) for name, limit in limits.providers.items() if self._is_busy(name, limit, now)}
         return busy | {str(row[0]) for row in self._connection.execute(_TREES_IN_USE)}
 
-    def queues(self, names: Sequence[str]) -> list[QueueRecord]:
+    def status(self, names: Sequence[str]) -> list[QueueRecord]:
         """The status of these queues, in this order."""
         open_ = {(row[0], row[1]): int(row[2]) for row in self._connection.execute(_OPEN)}
         return [self._queue(name, open_) for name in names]
 
-    def open_queues(self) -> set[str]:
+    def open_names(self) -> set[str]:
         """Every queue in which a job waits or runs."""
         return {str(row[0]) for row in self._connection.execute(_OPEN)}
 

@@ -35,10 +35,10 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store import serialization as codec
+from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import row_from
-from wfe_mcp.store.runs.events import EventRepository
+from wfe_mcp.store.repository import Part, Repository, row_from
 from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word, instant
 from wfe_mcp.store.schema.layout import (
     ATTACHMENT,
@@ -131,10 +131,12 @@ def values_of(section: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: canonical_json(value) if name in as_json else value for name, value in row.items()}
 
 
-class BundleRepository(EventRepository):
+class BundleRepository(Repository):
     """Export and import of whole runs."""
 
-    def rows_of(self, section: str, run_id: RunId) -> Iterator[Row]:
+    _documents = Part(DocumentRepository)
+
+    def rows(self, section: str, run_id: RunId) -> Iterator[Row]:
         """The rows of a section of one run, in the order in which they were written. Not for ``documents``."""
         found = _SECTIONS[section]
         names = [column.name for column in found.columns]
@@ -153,7 +155,7 @@ class BundleRepository(EventRepository):
 
     def document_row(self, sha256: str) -> Row:
         """A stored document as a row of the section ``documents``. KeyError when there is none."""
-        return {"sha256": sha256, "content": json.loads(self._document_text(sha256))}
+        return {"sha256": sha256, "content": json.loads(self._documents.text(sha256))}
 
     def import_run(
         self, record: RunRecord, state: RunState, sections: Mapping[str, Iterable[dict[str, Any]]], origin: Row
@@ -165,7 +167,7 @@ class BundleRepository(EventRepository):
         at = self._clock()
         documents = ({**row, "created_at": at} for row in sections["documents"])
         self._in_parts(_NEW_DOCUMENT, documents, "documents")
-        if record.origin_sha256 != self.keep_document(origin):
+        if record.origin_sha256 != self._documents.keep(origin):
             raise ValueError("an imported run names its origin")
         self._run(_NEW_RUN, row_from(record, RUN) | codec.run_row(state))
         attempts = chain.from_iterable(state.attempts.values())

@@ -19,11 +19,11 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema import layout
 from wfe_mcp.store.schema.layout import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
-from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
-from wfe_mcp.store.settings import SettingRepository
+from wfe_mcp.store.search.upkeep import SearchIndexRepository
+from wfe_mcp.store.settings import SettingsLogRepository
 from wfe_mcp.store.sqlite import insert_new
 
 PRUNED = "RunPruned"
@@ -108,31 +108,34 @@ _LET_GO = delete(KEPT_RUN).where(KEPT_RUN.c.run_id == bindparam("run_"))
 _KEPT = select(KEPT_RUN.c.run_id)
 
 
-class RetentionRepository(SettingRepository, SearchUpkeepRepository):
+class RetentionRepository(Repository):
     """Runs to prune and runs to keep."""
 
-    def runs_over(self, project_id: str) -> list[RunRecord]:
+    _settings_log = Part(SettingsLogRepository)
+    _search_index = Part(SearchIndexRepository)
+
+    def finished_runs(self, project_id: str) -> list[RunRecord]:
         """The finished runs of a project that are not marked to keep, the last one to end first."""
         return self._all(RunRecord, _OVER, {"project": project_id})
 
-    def keep_run(self, run_id: RunId, by: By, at: datetime) -> None:
+    def keep(self, run_id: RunId, by: By, at: datetime) -> None:
         """Mark a run to keep, so that it is never pruned. Idempotent."""
         self._run(_KEEP, {"run_id": run_id, "at": at, "actor": by.actor})
 
-    def let_run_go(self, run_id: RunId) -> None:
+    def release(self, run_id: RunId) -> None:
         """Remove the mark: the run may be pruned."""
         self._run(_LET_GO, {"run_": run_id})
 
-    def kept_runs(self) -> set[str]:
+    def kept(self) -> set[str]:
         """The runs marked to keep."""
         return {str(run) for run in self._connection.execute(_KEPT).scalars()}
 
-    def pruned_runs(self, project_id: str) -> list[PrunedRun]:
+    def pruned(self, project_id: str) -> list[PrunedRun]:
         """The removed runs of a project, oldest removal first."""
         query = _PRUNED.where(PRUNED_RUN.c.project_id == project_id)
         return self._all(PrunedRun, query)
 
-    def documents_of(self, run: RunRecord) -> set[str]:
+    def documents(self, run: RunRecord) -> set[str]:
         """The documents that a run names, in columns or in JSON texts."""
         found = {
             run.template_sha256,
@@ -146,7 +149,7 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
         frozen = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == run.frozen_sha256)
         for text in (*self._connection.execute(query).scalars(), *self._connection.execute(frozen).scalars()):
             found.update(_SHA256.findall(text))
-        return self.documents_there(found)
+        return self.existing_documents(found)
 
     def mentioned(self, wanted: set[str], besides: set[str], after: int = 0) -> tuple[set[str], int]:
         """Those of ``wanted`` named in texts of runs other than ``besides``, and the position of the last event read.
@@ -163,7 +166,7 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
                 found.update(wanted.intersection(_SHA256.findall(text)))
         return found, after
 
-    def prune_run(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
+    def prune(self, run: RunRecord, documents: Iterable[str], by: By, at: datetime) -> PrunedRun:
         """Remove a finished run with all its rows, and those of ``documents`` that no row names any more."""
         assert run.ended_at is not None, "the table refuses it too"
         left = PrunedRun(
@@ -179,17 +182,17 @@ class RetentionRepository(SettingRepository, SearchUpkeepRepository):
             by.actor,
         )
         self._run(_NEW, row_from(left, PRUNED_RUN))
-        self.drop_found(run.id)  # reads the rows again, so it comes before their removal
+        self._search_index.drop(run.id)  # reads the rows again, so it comes before their removal
         self._run(_FORGET_CALLS, {"run_": run.id})
         for statement in (*_DELETES, _DELETE_RUN):
             self._run(statement, {"run_": run.id})
         names = sorted(documents)
         for start in range(0, len(names), 500):
             self._run(_UNNAMED, {"sha256s": names[start : start + 500]})
-        self.note_setting(PRUNED, canonical_json([run.project_id, run.id, run.last_seq, run.last_hash]), by, at)
+        self._settings_log.note(PRUNED, canonical_json([run.project_id, run.id, run.last_seq, run.last_hash]), by, at)
         return left
 
-    def documents_there(self, names: set[str]) -> set[str]:
+    def existing_documents(self, names: set[str]) -> set[str]:
         """Those of these documents that exist."""
         found: set[str] = set()
         ordered: Sequence[str] = sorted(names)

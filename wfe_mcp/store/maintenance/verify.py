@@ -22,8 +22,9 @@ from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import Anchored, Link, link_hash, unlike_anchors
-from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 
@@ -43,10 +44,13 @@ _DOCUMENT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == bindparam("sha
 _OTHER = "the content is not what its sha256 names"
 
 
-class VerifyRepository(EventRepository, SealedRepository):
+class VerificationRepository(Repository):
     """The check that ``wfe-mcp verify`` makes."""
 
-    def verify_run(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
+    _events = Part(EventRepository)
+    _seals = Part(SealRepository)
+
+    def problems(self, run_id: RunId, anchors: Sequence[Anchored] = ()) -> list[Problem]:
         """Every difference between a run and its log; empty when it is intact.
 
         ``anchors``: its anchors outside the database, oldest first.
@@ -62,7 +66,7 @@ class VerifyRepository(EventRepository, SealedRepository):
             message = f"the run says that event {run['last_seq']} is the last, the log ends with {tail.seq}"
             problems.append(Problem("tail", message, tail.seq, "tail_cut", run["updated_at"]))
         problems += unlike_anchors(hashes, anchors)
-        beside = (*self._content(run_id, dict(run)), *self._unlike_names(run_id), *self._unlike_origin(run_id))
+        beside = (*self._content(run_id, dict(run)), *self._seals.differences(run_id), *self._unlike_origin(run_id))
         return [*problems, *self._states(run_id, dict(run)), *beside]
 
     def _chain(self, run_id: RunId, hashes: dict[int, str]) -> Iterator[Problem]:
@@ -84,7 +88,7 @@ class VerifyRepository(EventRepository, SealedRepository):
 
     def _states(self, run_id: RunId, run: dict[str, Any]) -> Iterator[Problem]:
         try:
-            state = self.replay(run_id)
+            state = self._events.replay(run_id)
             wanted_run = codec.run_row(state)
             wanted = {
                 (item.phase, item.number): codec.attempt_row(run_id, state, item)
@@ -107,19 +111,21 @@ class VerifyRepository(EventRepository, SealedRepository):
             yield Problem(where, "the log knows it, the row is missing", code="state_edited")
 
     def _unlike_origin(self, run_id: RunId) -> Iterator[Problem]:
-        first = next(iter(self.events(run_id, limit=1)), None)
+        first = next(iter(self._events.of_run(run_id, limit=1)), None)
         if first is None or first.type != "RunForked":
             return
         try:
             event = codec.event_of(first.type, canonical_json(first.payload))
             assert isinstance(event, RunForked)
             origin = event.state.origin or Origin(RunId(""), 0, "")
-            there = next(iter(self.events(origin.run, after=origin.seq - 1, limit=1)), None)
+            there = next(iter(self._events.of_run(origin.run, after=origin.seq - 1, limit=1)), None)
             if there is None and self._connection.execute(_RUN, {"run_id": origin.run}).first() is None and origin.seq:
                 return  # deleted, pruned, or never here: the anchors show which
             same = there is not None and (there.seq, there.hash) == (origin.seq, origin.hash)
             same = (
-                same and there is not None and begins_as(self.replay(origin.run, origin.seq), there.at, event, first.at)
+                same
+                and there is not None
+                and begins_as(self._events.replay(origin.run, origin.seq), there.at, event, first.at)
             )
         except Exception as error:  # a log that was tampered with can fail in any way
             yield Problem("origin", f"it cannot be compared: {error!r}", 1, "origin_differs")

@@ -87,7 +87,7 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as it was when read; ``Tx.save_run`` refuses when it has changed since."""
+    """A run as it was when read; ``tx.runs.save`` refuses when it has changed since."""
 
     record: RunRecord
     state: RunState

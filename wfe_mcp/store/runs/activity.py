@@ -11,8 +11,8 @@ from sqlalchemy import Integer, bindparam, desc, literal_column, or_, select
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import columns_for
-from wfe_mcp.store.runs.events import EventRepository, event_record
+from wfe_mcp.store.repository import Repository, columns_for
+from wfe_mcp.store.runs.events import event_record
 from wfe_mcp.store.schema.layout import EVENT, RUN
 
 _POSITION = literal_column("event.rowid", Integer)
@@ -43,18 +43,18 @@ class Activity:
     event: EventRecord
 
 
-class ActivityRepository(EventRepository):
+class ActivityRepository(Repository):
     """The log over all runs. ``project``: only its events; empty: those of every project."""
 
     def last_position(self) -> int:
         """The position of the newest event; 0 without one."""
         return int(self._connection.execute(_LAST).scalar() or 0)
 
-    def activity_after(self, position: int, *, project: str = "", limit: int = 500) -> list[Activity]:
+    def after(self, position: int, *, project: str = "", limit: int = 500) -> list[Activity]:
         """The events after a position, oldest first."""
         return self._all(_activity, _AFTER, {"after": position, "project": project, "limit": limit})
 
-    def activity_before(
+    def before(
         self, position: int, *, project: str = "", run: str = "", type_: str = "", actor: str = "", limit: int = 100
     ) -> list[Activity]:
         """The events before a position, newest first; of one run, type or actor where it is named."""

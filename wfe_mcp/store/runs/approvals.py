@@ -14,12 +14,12 @@ from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
-from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
+from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, record_from, row_from
 from wfe_mcp.store.schema.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.search.entries import of_decision
-from wfe_mcp.store.search.index import SearchIndexRepository
+from wfe_mcp.store.search.index import SearchNoteRepository
 
 _SELECT = select(*columns_for(RequestRecord, REQUEST))
 _OF_ATTEMPT = (
@@ -46,8 +46,11 @@ _CLOSE = (
 _DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.request_id == bindparam("id_"))
 
 
-class ApprovalRepository(SearchIndexRepository, SealedRepository):
+class ApprovalRepository(Repository):
     """Requests and decisions."""
+
+    _seals = Part(SealRepository)
+    _search_notes = Part(SearchNoteRepository)
 
     def request(self, new: NewRequest, at: datetime) -> RequestRecord:
         """The open request with this key, created if there is none. An expired request is replaced."""
@@ -56,13 +59,13 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         if found is not None and _key(found) == _key(new) and not _is_expired(found, at):
             return found
         if found is not None:
-            self.void_requests(new.run_id, new.phase, new.attempt, at)
+            self.void(new.run_id, new.phase, new.attempt, at)
         number = self._connection.execute(_ASKED, attempt).scalar_one()
         row = row_from(new, REQUEST) | {"id": f"rq-{sha256_of([*_key(new), number])[:16]}", "data": dict(new.data)}
         row |= {"status": RequestStatus.OPEN, "created_at": at, "closed_at": None}
         self._run(_NEW, row)
         made = record_from(RequestRecord, row)
-        self._keep("request", made.run_id, REQUEST.c.id == made.id)
+        self._seals.keep("request", made.run_id, REQUEST.c.id == made.id)
         return made
 
     def open_request(self, run_id: RunId, phase: PhasePath, attempt: int) -> RequestRecord | None:
@@ -70,7 +73,7 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
         return self._first(RequestRecord, _OPEN_OF_ATTEMPT, key)
 
-    def request_by_id(self, request_id: str) -> RequestRecord | None:
+    def get(self, request_id: str) -> RequestRecord | None:
         """A request in any status."""
         return self._first(RequestRecord, _BY_ID, {"id_": request_id})
 
@@ -83,17 +86,17 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
             query = query.where(REQUEST.c.run_id == run_id)
         return self._all(RequestRecord, query)
 
-    def requests(self, run_id: RunId) -> list[RequestRecord]:
+    def of_run(self, run_id: RunId) -> list[RequestRecord]:
         """Every request of a run in any status, oldest first."""
         return self._all(RequestRecord, _OF_RUN, {"run_id_": run_id})
 
-    def void_requests(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
+    def void(self, run_id: RunId, phase: PhasePath, attempt: int, at: datetime) -> int:
         """Close the open requests of an attempt without a decision; their number."""
         key = {"run_id_": run_id, "phase_": phase, "attempt_": attempt}
         found = self._connection.execute(_ALL_OPEN, key).scalars().all()
         if found:
             self._run(_VOID, {**key, "at_": at})
-            self._keep("request", run_id, REQUEST.c.id.in_(found))
+            self._seals.keep("request", run_id, REQUEST.c.id.in_(found))
         return len(found)
 
     def decide(self, request_id: str, decision: DecisionRecord, proof: str = "") -> RequestRecord:
@@ -101,7 +104,7 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
 
         ``proof``: the document signed by a passkey, stored as ``data.proof`` of the request.
         """
-        found = self.request_by_id(request_id)
+        found = self.get(request_id)
         if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
             raise Refused(
                 "stale_revision",
@@ -114,10 +117,10 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         data = found.data | ({"proof": proof} if proof else {})
         self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at, "data_": data})
         self._run(_NEW_DECISION, {"request_id": request_id, **row_from(decision, DECISION)})
-        self._keep("request", found.run_id, REQUEST.c.id == request_id)
-        self._keep("decision", found.run_id, DECISION.c.request_id == request_id)
-        self._note(found.run_id, of_decision(request_id, found.phase, found.attempt, decision))
-        closed = self.request_by_id(request_id)
+        self._seals.keep("request", found.run_id, REQUEST.c.id == request_id)
+        self._seals.keep("decision", found.run_id, DECISION.c.request_id == request_id)
+        self._search_notes.note(found.run_id, of_decision(request_id, found.phase, found.attempt, decision))
+        closed = self.get(request_id)
         assert closed is not None  # it was read above, in this transaction
         return closed
 
@@ -125,9 +128,9 @@ class ApprovalRepository(SearchIndexRepository, SealedRepository):
         """Store another run's request, as ``request`` of this run, with its decision."""
         self._run(_NEW, row_from(request, REQUEST))
         self._run(_NEW_DECISION, {"request_id": request.id, **row_from(decision, DECISION)})
-        self._keep("request", request.run_id, REQUEST.c.id == request.id)
-        self._keep("decision", request.run_id, DECISION.c.request_id == request.id)
-        self._leave_to_find(request.run_id)
+        self._seals.keep("request", request.run_id, REQUEST.c.id == request.id)
+        self._seals.keep("decision", request.run_id, DECISION.c.request_id == request.id)
+        self._search_notes.leave(request.run_id)
 
     def decision(self, request_id: str) -> DecisionRecord | None:
         """The decision on a request."""

@@ -15,12 +15,12 @@ from sqlalchemy import bindparam, desc, func, insert, select, update
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
-from wfe_mcp.store.repository import columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.search.entries import of_revision
-from wfe_mcp.store.search.index import SearchIndexRepository
+from wfe_mcp.store.search.index import SearchNoteRepository
 
 MAX_REFUSED_BYTES = 100_000
 
@@ -69,8 +69,11 @@ _REFUSED = (
 )
 
 
-class ArtifactRepository(SearchIndexRepository, SealedRepository):
+class ArtifactRepository(Repository):
     """Revisions and refused submissions."""
+
+    _seals = Part(SealRepository)
+    _search_notes = Part(SearchNoteRepository)
 
     def add_revision(
         self,
@@ -105,18 +108,18 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
             content=content,
         )
         row_id = self._connection.execute(_NEW, row_from(made, REVISION)).lastrowid
-        self._note(run_id, of_revision(row_id, made))
+        self._search_notes.note(run_id, of_revision(row_id, made))
         self._run(_COUNT, {"run_id_": run_id})
         return made
 
-    def take_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
+    def copy_revisions(self, origin: RunId, run_id: RunId, newest: Mapping[PhasePath, int], count: int) -> None:
         """Copy the revisions of another run, of each phase up to the number in ``newest``; ``count`` in all."""
         places = [
             {"origin_": origin, "to_": run_id, "phase_": phase, "revision_": number} for phase, number in newest.items()
         ]
         self._run(_TAKEN, places)
         self._run(_COUNTED, {"run_id_": run_id, "count_": count})
-        self._leave_to_find(run_id)
+        self._search_notes.leave(run_id)
 
     def revisions(self, run_id: RunId, phase: PhasePath) -> list[RevisionHead]:
         """The revisions of a phase, oldest first, without their content."""
@@ -152,7 +155,7 @@ class ArtifactRepository(SearchIndexRepository, SealedRepository):
             _NEW_REFUSED, row_from(kept, REFUSED_SUBMISSION) | {"errors": text}
         ).inserted_primary_key
         assert made is not None  # one row was inserted
-        self._keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == made[0])
+        self._seals.keep("refused_submission", run_id, REFUSED_SUBMISSION.c.id == made[0])
         return kept
 
     def refused(self, run_id: RunId, phase: PhasePath, attempt: int) -> list[RefusedSubmission]:

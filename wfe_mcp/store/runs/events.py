@@ -14,12 +14,11 @@ from wfe_mcp.core.model import Assurance, By, Person, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import GENESIS, Facts, Link, link_hash, position
-from wfe_mcp.store.projects import ProjectRepository
 from wfe_mcp.store.records.runs import EventRecord
-from wfe_mcp.store.repository import columns_for, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import EVENT, RUN
 from wfe_mcp.store.search.entries import of_event
-from wfe_mcp.store.search.index import SearchIndexRepository
+from wfe_mcp.store.search.index import SearchNoteRepository
 
 _COLUMNS = columns_for(EventRecord, EVENT)
 _EVENTS = (
@@ -63,19 +62,21 @@ class Tail:
     hash: str = GENESIS
 
 
-class EventRepository(ProjectRepository, SearchIndexRepository):
+class EventRepository(Repository):
     """The log."""
 
-    def events(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
+    _search_notes = Part(SearchNoteRepository)
+
+    def of_run(self, run_id: RunId, after: int = 0, limit: int = 1000) -> list[EventRecord]:
         """The events of a run after number ``after``, oldest first."""
         return self._all(event_record, _EVENTS, {"run_id": run_id, "after": after, "limit": limit})
 
-    def all_events(self, run_id: RunId) -> Iterator[EventRecord]:
+    def log(self, run_id: RunId) -> Iterator[EventRecord]:
         """The whole log of a run, oldest first."""
         rows = self._connection.execute(_EVENTS, {"run_id": run_id, "after": 0, "limit": -1})
         return (event_record(*row) for row in rows)
 
-    def events_of(self, run_id: RunId, *types: str) -> list[EventRecord]:
+    def of_types(self, run_id: RunId, *types: str) -> list[EventRecord]:
         """The events of these types, oldest first."""
         return self._all(event_record, _OF_TYPE, {"run_id": run_id, "types": types})
 
@@ -102,14 +103,14 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
 
     def replay(self, run_id: RunId, until: int | None = None) -> RunState:
         """The state of a run, replayed from its log; with ``until``, as it was after that event."""
-        return replay(self.happened(run_id, until))
+        return replay(self.decoded(run_id, until))
 
-    def happened(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
+    def decoded(self, run_id: RunId, until: int | None = None) -> Iterator[Event]:
         """The events of a run as ``core`` events, oldest first."""
         rows = self._connection.execute(_LOG, {"run_id": run_id, "until": _LAST if until is None else until})
         return (codec.event_of(type_, payload) for type_, payload in rows)
 
-    def _links(
+    def links(
         self, run_id: str, tail: Tail, events: Sequence[Event], by: By, at: datetime, facts: Facts
     ) -> list[dict[str, Any]]:
         """The rows that continue the chain of a run after ``tail``; those of a person end with their signature."""
@@ -134,12 +135,13 @@ class EventRepository(ProjectRepository, SearchIndexRepository):
             tail = Tail(link.seq, hash_)
         return rows, tail
 
-    def _add_links(self, rows: Sequence[dict[str, Any]]) -> None:
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write the rows that ``links`` made."""
         self._run(_NEW, rows)
         for row in rows:
             is_indexed = row["type"] != "RunStarted"  # the template's text; a run's own is its title and inputs
             entries = of_event(row["seq"], row["type"], row["at"], json.loads(row["payload"])) if is_indexed else ()
-            self._note(row["run_id"], entries, events=1)
+            self._search_notes.note(row["run_id"], entries, events=1)
 
 
 def event_record(*row: Any) -> EventRecord:

@@ -6,12 +6,12 @@ from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.integrity.record_seals import SealRepository
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.store.repository import OURS, columns_for, row_from
+from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, row_from
 from wfe_mcp.store.schema.layout import EVIDENCE, RUN
 from wfe_mcp.store.search.entries import of_evidence
-from wfe_mcp.store.search.index import SearchIndexRepository
+from wfe_mcp.store.search.index import SearchNoteRepository
 
 _NEW = insert(EVIDENCE)
 _SELECT = select(*columns_for(EvidenceRecord, EVIDENCE))
@@ -34,18 +34,19 @@ _OF_PROJECT = (
 _IN_RUN = _COUNTED.where(EVIDENCE.c.run_id == bindparam("run")).order_by(EVIDENCE.c.at).limit(1)
 
 
-class EvidenceRepository(SearchIndexRepository, SealedRepository):
+class EvidenceRepository(Repository):
     """Evidence."""
 
-    def add_evidence(self, evidence: EvidenceRecord) -> None:
+    _seals = Part(SealRepository)
+    _search_notes = Part(SearchNoteRepository)
+
+    def add(self, evidence: EvidenceRecord) -> None:
         """Store the evidence of a gate."""
         self._run(_NEW, row_from(evidence, EVIDENCE))
-        self._keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
-        self._note(evidence.run_id, of_evidence(evidence))
+        self._seals.keep("evidence", evidence.run_id, EVIDENCE.c.id == evidence.id)
+        self._search_notes.note(evidence.run_id, of_evidence(evidence))
 
-    def evidence(
-        self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None
-    ) -> list[EvidenceRecord]:
+    def of_run(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[EvidenceRecord]:
         """The evidence of a run, a phase or an attempt, oldest first."""
         query = _OF_RUN
         if phase is not None:

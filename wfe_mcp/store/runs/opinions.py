@@ -5,10 +5,10 @@ from sqlalchemy import bindparam, insert, literal_column, select
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
-from wfe_mcp.store.repository import columns_for, is_of_ours, row_from
+from wfe_mcp.store.repository import Part, Repository, columns_for, is_of_ours, row_from
 from wfe_mcp.store.schema.layout import OPINION
 from wfe_mcp.store.search.entries import of_opinion
-from wfe_mcp.store.search.index import NO_RUN, SearchIndexRepository
+from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
 _NEW = insert(OPINION)
 _SELECT = select(*columns_for(OpinionRecord, OPINION))
@@ -28,15 +28,17 @@ _OF_RUN = _SELECT.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
 _OF_PHASE = _OF_RUN.where(OPINION.c.phase == bindparam("phase_"))
 
 
-class OpinionRepository(SearchIndexRepository):
+class OpinionRepository(Repository):
     """Opinions."""
 
-    def add_opinion(self, opinion: OpinionRecord) -> None:
+    _search_notes = Part(SearchNoteRepository)
+
+    def add(self, opinion: OpinionRecord) -> None:
         """Store a reviewer's opinion."""
         self._run(_NEW, row_from(opinion, OPINION))
-        self._note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
+        self._search_notes.note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
 
-    def known_opinion(
+    def known(
         self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
     ) -> OpinionRecord | None:
         """The stored opinion of this reviewer and model for exactly the same question about the same bytes."""
@@ -51,7 +53,7 @@ class OpinionRepository(SearchIndexRepository):
         }
         return self._first(OpinionRecord, _SAME, values)
 
-    def opinions(self, run_id: RunId, phase: PhasePath | None = None) -> list[OpinionRecord]:
+    def of_run(self, run_id: RunId, phase: PhasePath | None = None) -> list[OpinionRecord]:
         """The opinions of a run or of a phase, oldest first."""
         if phase is None:
             return self._all(OpinionRecord, _OF_RUN, {"run_id_": run_id})

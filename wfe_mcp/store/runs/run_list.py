@@ -94,7 +94,7 @@ _PRUNED = (
 class RunListRepository(Repository):
     """Lists of runs."""
 
-    def list_runs(
+    def page(
         self,
         project_id: str | None = None,
         template: str | None = None,
@@ -146,12 +146,12 @@ class RunListRepository(Repository):
         found = self._connection.execute(_WEAKENED, {"runs": list(runs)})
         return {RunId(row.id): int(row.gates) for row in found}
 
-    def run_titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
+    def titles(self, runs: Iterable[RunId]) -> dict[RunId, str]:
         """The title of each run."""
         found = self._connection.execute(_TITLES, {"runs": list(runs)})
         return {RunId(row.id): str(row.title) for row in found}
 
-    def find_run(self, project_id: str, id_or_prefix: str) -> RunRecord:
+    def find(self, project_id: str, id_or_prefix: str) -> RunRecord:
         """The run of a project with this id, or the only one with this id prefix. Refuses ``unknown_run``."""
         bounds = {"project_id": project_id, "prefix": id_or_prefix, "end": f"{id_or_prefix}\U0010ffff"}
         found = self._all(RunRecord, _PREFIX, bounds) if id_or_prefix else []
@@ -168,7 +168,7 @@ class RunListRepository(Repository):
                 f"Run '{gone.run_id}' was removed by wfe-mcp prune {gone.at.isoformat(timespec='seconds')} ({gone.actor}).",
                 "A backup from before has it, if there is one.",
             )
-        newest = [record.id for record in self.list_runs(project_id, limit=100).runs]
+        newest = [record.id for record in self.page(project_id, limit=100).runs]
         near = nearest(id_or_prefix, newest) or tuple(newest[:3])
         raise Refused(
             "unknown_run",
@@ -176,7 +176,7 @@ class RunListRepository(Repository):
             f"Use one of these: {', '.join(near)}" if near else "Start one with start_run.",
         )
 
-    def open_run_ids(
+    def open_ids(
         self, project_id: str, statuses: Sequence[RunStatus] = OPEN_RUNS, *, limit: int | None = None
     ) -> list[RunId]:
         """The runs of a project in one of ``statuses``, newest first; archived and imported ones are left out.
@@ -201,7 +201,7 @@ class RunListRepository(Repository):
             rows = self._connection.execute(_OPEN_TAILS_OF, {"project_id": project_id, "runs": list(runs)})
         return {str(row.id): (int(row.last_seq), str(row.last_hash)) for row in rows}
 
-    def runs_to_tend(self, project_id: str, now: datetime) -> list[RunId]:
+    def to_tend(self, project_id: str, now: datetime) -> list[RunId]:
         """The open runs whose next step is the server's, newest first: a killed server may have left them unfinished."""
         found = self._connection.execute(_MAY_HAVE_LOST, {"project_id": project_id, "now": now})
         return [RunId(row.id) for row in found]

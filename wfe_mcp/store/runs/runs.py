@@ -2,7 +2,7 @@
 
 Rules:
 1. A change is one transaction: run row, changed attempts and events together, or nothing.
-2. ``save_run`` refuses when the run has changed since it was loaded (``revision``): no update is lost.
+2. ``save`` refuses when the run has changed since it was loaded (``revision``): no update is lost.
 3. A state changes only by events; the log alone rebuilds it.
 4. A change seals the records that its transaction wrote for the run, before its own events (``record_seals.py``).
 """
@@ -22,12 +22,15 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunS
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import NO_FACTS, Facts
-from wfe_mcp.store.integrity.record_seals import SealedRepository
+from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
-from wfe_mcp.store.repository import OURS, columns_for, record_from, row_from
+from wfe_mcp.store.repository import OURS, Part, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
+from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.schema.layout import ATTEMPT, HOLD, IDEMPOTENCY, RUN
 from wfe_mcp.store.search.entries import of_run
+from wfe_mcp.store.search.index import SearchNoteRepository
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
 _COARSE = timedelta(seconds=1)
@@ -85,20 +88,25 @@ _NEWEST_CLAIMS = _HOLDERS.where(HOLD.c.rank < _WITHOUT_LEASE).order_by(HOLD.c.ra
 _ARCHIVE = update(RUN).where(_THIS_RUN).values(archived_at=bindparam("at"))
 
 
-class RunRepository(EventRepository, SealedRepository):
+class RunRepository(RunListRepository):
     """Runs and their attempts."""
 
-    def create_run(
+    _documents = Part(DocumentRepository)
+    _events = Part(EventRepository)
+    _seals = Part(SealRepository)
+    _search_notes = Part(SearchNoteRepository)
+
+    def create(
         self, new: NewRun, state: RunState, events: Sequence[Event], by: By, at: datetime, facts: Facts = NO_FACTS
     ) -> RunRecord:
-        """Write a run that ``events`` brought to ``state``. Its definition must be stored already (``keep_document``).
+        """Write a run that ``events`` brought to ``state``. Its definition must be stored already (``documents.keep``).
 
         ``facts``: what a person decided, for the statement that their key signs.
         """
-        spec, inputs, frozen = self._keep_texts(
+        spec, inputs, frozen = self._documents.keep_texts(
             codec.spec_text(state.spec), canonical_json(new.inputs), canonical_json(new.frozen)
         )
-        links = self._links(new.id, Tail(), events, by, at, facts)
+        links = self._events.links(new.id, Tail(), events, by, at, facts)
         row = row_from(new, RUN) | codec.run_row(state)
         row |= {"spec_sha256": spec, "inputs_sha256": inputs, "frozen_sha256": frozen, "origin_sha256": None}
         row |= {"revision": 1, "last_seq": links[-1]["seq"], "last_hash": links[-1]["hash"], "artifact_count": 0}
@@ -107,15 +115,15 @@ class RunRepository(EventRepository, SealedRepository):
         self._run(_NEW_RUN, row)
         record = record_from(RunRecord, row)
         self._run(_NEW_ATTEMPTS, [codec.attempt_row(new.id, state, item) for item in _attempts(state)])
-        self._add_links(links)
-        noted = self._note(new.id, of_run(record, new.inputs))
+        self._events.add(links)
+        noted = self._search_notes.note(new.id, of_run(record, new.inputs))
         noted.is_new, noted.project_id = True, new.project_id
         if new.idempotency_key is not None:
             key = {"project_id": new.project_id, "key": new.idempotency_key, "args_sha256": new.args_sha256}
             self._run(_NEW_KEY, {**key, "run_id": new.id, "created_at": at})
         return record
 
-    def load_run(self, run_id: RunId) -> LoadedRun | None:
+    def load(self, run_id: RunId) -> LoadedRun | None:
         """The current run, or None when there is none."""
         row = self._connection.execute(_LOAD, {"id_": run_id}).first()
         if row is None:
@@ -125,16 +133,16 @@ class RunRepository(EventRepository, SealedRepository):
 
         def read() -> RunState:
             attempts = self._connection.execute(_LOAD_ATTEMPTS, {"run_id": run_id}).scalars()
-            return codec.state_of(self._spec(record.spec_sha256), run_state, attempts)
+            return codec.state_of(self.spec(record.spec_sha256), run_state, attempts)
 
         return LoadedRun(record, self._caches.states.get(f"{run_id}:{record.last_hash}", read))
 
-    def projects_of(self, run_ids: Sequence[RunId]) -> dict[RunId, str]:
+    def projects(self, run_ids: Sequence[RunId]) -> dict[RunId, str]:
         """The project of each run, by the id of the run; unknown ids are left out."""
         rows = self._connection.execute(_PROJECTS, {"ids": list(dict.fromkeys(run_ids))}) if run_ids else ()
         return {RunId(row.id): str(row.project_id) for row in rows}
 
-    def save_run(
+    def save(
         self, loaded: LoadedRun, after: RunState, events: Sequence[Event], by: By, at: datetime, facts: Facts = NO_FACTS
     ) -> LoadedRun:
         """Write the change that ``events`` made; the updated run. Refuses ``conflict`` when the run changed meanwhile.
@@ -144,13 +152,13 @@ class RunRepository(EventRepository, SealedRepository):
         before = loaded.record
         if not events and after != loaded.state:
             raise ValueError("a state changes by events only")
-        if records := self._named_by_event(before.id):
+        if records := self._seals.take(before.id):
             events = (RecordsKept(records=records), *events)
         if not events:
             return loaded
         if timedelta(0) <= before.updated_at - at < _COARSE:  # each change has its own timestamp: undo relies on it
             at = before.updated_at + timedelta(microseconds=1)
-        links = self._links(before.id, Tail(before.last_seq, before.last_hash), events, by, at, facts)
+        links = self._events.links(before.id, Tail(before.last_seq, before.last_hash), events, by, at, facts)
         record = replace(
             before,
             status=after.status,
@@ -182,14 +190,14 @@ class RunRepository(EventRepository, SealedRepository):
                 run=before.id,
             )
         self._save_attempts(before.id, loaded.state, after)
-        self._add_links(links)
+        self._events.add(links)
         return LoadedRun(record, self._caches.states.keep(f"{before.id}:{record.last_hash}", after))
 
-    def run_revision(self, run_id: RunId) -> int:
+    def revision(self, run_id: RunId) -> int:
         """The change counter of a run. 0 when there is no such run."""
         return self._connection.execute(_REVISION, {"id_": run_id}).scalar() or 0
 
-    def run_for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
+    def for_key(self, project_id: str, key: str, args_sha256: str) -> RunId | None:
         """The run created with this idempotency key. Refuses ``conflict`` when the key was used with other arguments."""
         found = self._connection.execute(_KEY, {"project_id": project_id, "key": key}).first()
         if found is None:
@@ -217,12 +225,13 @@ class RunRepository(EventRepository, SealedRepository):
             values = {"scope": scope, "name": name, "besides": besides}
             yield from self._all(OpenAttempt, statement, values)
 
-    def archive_run(self, run_id: RunId, at: datetime | None) -> None:
+    def archive(self, run_id: RunId, at: datetime | None) -> None:
         """Archive a run (hide it from lists), or restore it (None); it stays readable."""
         self._run(_ARCHIVE, {"id_": run_id, "at": at})
 
-    def _spec(self, sha256: str) -> RunSpec:
-        return self._caches.specs.get(sha256, lambda: codec.spec_of(self._document_text(sha256)))
+    def spec(self, sha256: str) -> RunSpec:
+        """The stored specification of runs. It is shared between transactions."""
+        return self._caches.specs.get(sha256, lambda: codec.spec_of(self._documents.text(sha256)))
 
     def _save_attempts(self, run_id: str, before: RunState, after: RunState) -> None:
         new: list[dict[str, Any]] = []

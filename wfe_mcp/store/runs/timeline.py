@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, case, func, null, select
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.runs.runs import RunRepository
 from wfe_mcp.store.schema.layout import EVENT, MODEL_CALL, RUN
 
@@ -51,10 +52,12 @@ class Timeline:
     events: tuple[Happened, ...]
 
 
-class TimelineRepository(RunRepository):
+class TimelineRepository(Repository):
     """Times over runs."""
 
-    def timelines(
+    _runs = Part(RunRepository)
+
+    def filter(
         self,
         project_id: str | None = None,
         template: str | None = None,
@@ -76,7 +79,7 @@ class TimelineRepository(RunRepository):
         )
         for run, rows in groupby(self._connection.execute(query), key=lambda row: row[0]):
             events = tuple(Happened(type_, at, json.loads(text) if text else {}) for _, type_, at, text in rows)
-            yield Timeline(run, runs[run].template, self._spec(runs[run].spec_sha256), events)
+            yield Timeline(run, runs[run].template, self._runs.spec(runs[run].spec_sha256), events)
 
     def usage_of_phases(
         self,

@@ -21,11 +21,13 @@ from sqlalchemy import Row, bindparam, select, text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.records.search import FindPage, Hit, Kind
+from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.schema.layout import RUN
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, token
 from wfe_mcp.store.search.query import Query
-from wfe_mcp.store.search.upkeep import SearchUpkeepRepository
+from wfe_mcp.store.search.sources import SearchSourceRepository
+from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.search.words import snippet
 
 _WINDOW = 200
@@ -58,8 +60,11 @@ class _Mark:
         return f"{self.top:x}-{self.low:x}-{self.in_text:d}-{self.id:x}"
 
 
-class SearchRepository(SearchUpkeepRepository):
+class SearchRepository(Repository):
     """Full-text search over everything indexed."""
+
+    _index = Part(SearchIndexRepository)
+    _sources = Part(SearchSourceRepository)
 
     def find(
         self,
@@ -72,8 +77,8 @@ class SearchRepository(SearchUpkeepRepository):
     ) -> FindPage:
         """One page of hits. ``project_id`` None: all projects. Refuses ``unavailable`` and the ``cursor`` of another query."""
         mark = None if cursor is None else _mark(cursor)
-        self.must_have_fts5()
-        if not self.can_find():
+        self._index.must_have_fts5()
+        if not self._caches.library.can_find:
             return FindPage()
         place = [
             f'place : "{token(letter, name)}"'
@@ -111,7 +116,7 @@ class SearchRepository(SearchUpkeepRepository):
         """The hit of a row with the text around the match; None when the row was removed meanwhile."""
         run_id = RunId(row.run_id) if row.run_id else NO_RUN
         entry = next(
-            (each for each in self._entries_of_row(run_id, row.source, row.ref) if each.part == row.part), None
+            (each for each in self._sources.of_row(run_id, row.source, row.ref) if each.part == row.part), None
         )
         if entry is None:
             return None

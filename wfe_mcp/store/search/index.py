@@ -14,16 +14,16 @@ Rules:
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.repository import Caches, Repository
+from wfe_mcp.store.repository import Repository, Shared
 from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, RUN
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.words import folded
@@ -67,36 +67,39 @@ class Noted:
     is_left: bool = False
 
 
-class SearchIndexRepository(Repository):
+class SearchNoteRepository(Repository):
     """Notes the searchable text of rows as they are written."""
 
-    def __init__(
-        self, connection: Connection, clock: Callable[[], datetime], new_id: Callable[[], str], caches: Caches
-    ) -> None:
-        super().__init__(connection, clock, new_id, caches)
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
         self._noted: dict[RunId, Noted] = {}
 
-    def index_noted(self) -> None:
+    def write(self) -> None:
         """Write this transaction's notes to the index: the last action before its commit."""
         for run_id, noted in self._noted.items():
             project = self._in_step(run_id, noted)
             if project and noted.entries:
-                self._index(project, run_id, noted.entries)
+                self.add(project, run_id, noted.entries)
         self._noted.clear()
+
+    def forget(self, run_id: RunId) -> None:
+        """Drop what was noted of a run: it is indexed as a whole."""
+        self._noted.pop(run_id, None)
 
     def can_find(self) -> bool:
         """True when this SQLite supports full-text search and the file has the index."""
         return self._caches.library.can_find
 
-    def _note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> Noted:
+    def note(self, run_id: RunId, entries: Iterable[SearchEntry], *, events: int = 0) -> Noted:
+        """Note the entries of rows that were written; ``events``: how many events of the run were."""
         noted = self._noted.setdefault(run_id, Noted())
         noted.entries += entries
         noted.events += events
         return noted
 
-    def _leave_to_find(self, run_id: RunId) -> None:
-        """Rows were copied without ``_note``: the next search indexes the whole run."""
-        self._note(run_id, ()).is_left = True
+    def leave(self, run_id: RunId) -> None:
+        """Rows were copied without ``note``: the next search indexes the whole run."""
+        self.note(run_id, ()).is_left = True
 
     def _in_step(self, run_id: RunId, noted: Noted) -> str:
         """The project of a run whose index is up to date; "" otherwise: the next search then indexes the run."""
@@ -118,7 +121,8 @@ class SearchIndexRepository(Repository):
             return noted.project_id
         return str(self._connection.execute(_PROJECT, {"run_id_": run_id}).scalar_one())
 
-    def _index(self, project: str, run_id: RunId, entries: Sequence[SearchEntry]) -> None:
+    def add(self, project: str, run_id: RunId, entries: Sequence[SearchEntry]) -> None:
+        """Put the words of these rows into the index."""
         rows: list[dict[str, Any]] = []
         texts: list[tuple[int, str, str, str]] = []
         for id_, entry in sorted(self._with_ids(entries), key=lambda each: each[0]):
@@ -140,7 +144,7 @@ class SearchIndexRepository(Repository):
         if texts:
             self._connection.exec_driver_sql(_INSERT_TEXT, texts)
 
-    def _take_out(self, project: str, run_id: RunId, entries: Sequence[tuple[int, SearchEntry]]) -> None:
+    def take_out(self, project: str, run_id: RunId, entries: Sequence[tuple[int, SearchEntry]]) -> None:
         """Take the words of these rows out of the index."""
         texts = [(id_, *_words_of(project, run_id, entry)) for id_, entry in entries]
         if texts:

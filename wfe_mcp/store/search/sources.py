@@ -7,16 +7,16 @@ from typing import Any
 from sqlalchemy import Executable, bindparam, select
 
 from wfe_mcp.core.model import RunId
-from wfe_mcp.store.projects import ProjectRepository
+from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
-from wfe_mcp.store.repository import columns_for
+from wfe_mcp.store.repository import Part, Repository, columns_for
 from wfe_mcp.store.schema.layout import ATTACHMENT, DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
 from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import SearchEntry
-from wfe_mcp.store.search.index import NO_RUN, SearchIndexRepository
+from wfe_mcp.store.search.index import NO_RUN
 
 _RUN = select(*columns_for(RunRecord, RUN)).where(RUN.c.id == bindparam("run_id_"))
 _DECISIONS = select(REQUEST.c.id, REQUEST.c.phase, REQUEST.c.attempt, *columns_for(DecisionRecord, DECISION)).join(
@@ -48,10 +48,12 @@ _ONE: dict[str, Any] = {
 """How to read a source: the rows of a run, and a single row."""
 
 
-class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
+class SearchSourceRepository(Repository):
     """Reads rows as search entries."""
 
-    def _entries_of_row(self, run_id: RunId, source: str, ref: str) -> Iterator[SearchEntry]:
+    _documents = Part(DocumentRepository)
+
+    def of_row(self, run_id: RunId, source: str, ref: str) -> Iterator[SearchEntry]:
         """The search entries of one row."""
         if source == "run":
             yield from self._entry_of_run(run_id)
@@ -59,10 +61,10 @@ class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
         values = {"run_id_": run_id, "ref_": int(ref) if source in {"revision", "event"} else ref}
         yield from _entries(source, self._rows(_ONE[source], values))
 
-    def _entries_in(self, run_id: RunId) -> Iterator[SearchEntry]:
+    def of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
         """The search entries of all rows of a run; for ``NO_RUN``, of the opinions outside runs."""
         if run_id == NO_RUN:
-            yield from (entry for _, entries in self._entries_outside() for entry in entries)
+            yield from (entry for _, entries in self.outside() for entry in entries)
             return
         yield from self._entry_of_run(run_id)
         for source, query in _OF_RUN.items():
@@ -71,7 +73,7 @@ class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
     def _rows(self, query: Executable, values: dict[str, Any]) -> Iterable[Any]:
         return self._connection.execute(query, values)
 
-    def _entries_outside(self) -> Iterator[tuple[str, list[SearchEntry]]]:
+    def outside(self) -> Iterator[tuple[str, list[SearchEntry]]]:
         """The search entries of opinions outside runs, by project."""
         for row in self._connection.execute(_OUTSIDE):
             opinion = OpinionRecord(*row)
@@ -80,7 +82,7 @@ class SearchSourceRepository(ProjectRepository, SearchIndexRepository):
     def _entry_of_run(self, run_id: RunId) -> Iterator[SearchEntry]:
         record = self._first(RunRecord, _RUN, {"run_id_": run_id})
         if record is not None:
-            yield from find_entries.of_run(record, json.loads(self._document_text(record.inputs_sha256)))
+            yield from find_entries.of_run(record, json.loads(self._documents.text(record.inputs_sha256)))
 
 
 def _entries(source: str, rows: Iterable[Any]) -> Iterator[SearchEntry]:

@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.records.search import FindHealth
+from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, FIND_WAITING, OPINION, RUN
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
-from wfe_mcp.store.search.index import NO_RUN
+from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 from wfe_mcp.store.search.sources import SearchSourceRepository
 from wfe_mcp.store.sqlite import FIND_TEXT
 
@@ -45,34 +46,37 @@ _CREATED = select(RUN.c.created_at).where(RUN.c.id == bindparam("run_id_"))
 _WIPE = text("INSERT INTO find_text (find_text) VALUES ('delete-all')")
 
 
-class SearchUpkeepRepository(SearchSourceRepository):
+class SearchIndexRepository(Repository):
     """Indexes whole runs."""
+
+    _notes = Part(SearchNoteRepository)
+    _sources = Part(SearchSourceRepository)
 
     def index_run(self, run_id: RunId) -> int:
         """Index a run again; the number of its entries. ``NO_RUN``: opinions outside runs."""
         self._must_find()
-        self.drop_found(run_id)
-        self._noted.pop(run_id, None)
+        self.drop(run_id)
+        self._notes.forget(run_id)
         if run_id == NO_RUN:
             return self._index_outside()
         row = self._connection.execute(_RUN, {"run_id_": run_id}).first()
         if row is None:
             return 0
-        entries = list(self._entries_in(run_id))
+        entries = list(self._sources.of_run(run_id))
         self._run(_NEW_RUN, {"run_id": run_id, "version": VERSION, "last_seq": row.last_seq})
-        self._index(row.project_id, run_id, entries)
+        self._notes.add(row.project_id, run_id, entries)
         return len(entries)
 
-    def drop_found(self, run_id: RunId) -> int:
+    def drop(self, run_id: RunId) -> int:
         """Remove a run from the index; how many entries it had. Its rows must still exist: rule 2."""
         of_run = _OUTSIDE if run_id == NO_RUN else _OF_RUN
         rows = self._connection.execute(_ENTRIES.where(of_run), {"run_id_": run_id}).all()
-        if rows and self.can_find():
-            entries = {(entry.source, entry.ref, entry.part): entry for entry in self._entries_in(run_id)}
+        if rows and self._notes.can_find():
+            entries = {(entry.source, entry.ref, entry.part): entry for entry in self._sources.of_run(run_id)}
             known = [(row, entries.get((row.source, row.ref, row.part))) for row in rows]
             for project in {row.project_id for row in rows}:
                 taken = [(row.id, entry) for row, entry in known if entry is not None and row.project_id == project]
-                self._take_out(project, run_id, taken)
+                self._notes.take_out(project, run_id, taken)
         self._run(delete(FIND_ENTRY).where(of_run), {"run_id_": run_id})
         self._run(_FORGET, {"run_id_": run_id})
         return len(rows)
@@ -84,7 +88,7 @@ class SearchUpkeepRepository(SearchSourceRepository):
         """
         self._must_find()
         if self._connection.execute(_OLDER).first() is not None:
-            self.rebuild_index()
+            self.rebuild()
         indexed, there = self._outside()
         if after is None and indexed != there:
             self.index_run(NO_RUN)
@@ -99,19 +103,19 @@ class SearchUpkeepRepository(SearchSourceRepository):
             self.index_run(run_id)
         return chosen[-1] if chosen else None
 
-    def rebuild_index(self) -> None:
+    def rebuild(self) -> None:
         """Empty the index: every run waits to be indexed again."""
         self._must_find()
         self._connection.execute(_WIPE)
         self._run(delete(FIND_ENTRY))
         self._run(delete(FIND_RUN))
 
-    def index_is_behind(self) -> bool:
+    def is_behind(self) -> bool:
         """True when a run, or an opinion outside runs, is not indexed, or the whole index has an older version. Counts no runs."""
         indexed, there = self._outside()
         return indexed != there or self._connection.execute(_ANY_WAITS).first() is not None
 
-    def find_health(self) -> FindHealth:
+    def health(self) -> FindHealth:
         """The number of waiting runs. Compares each run."""
         indexed, there = self._outside()
         waiting = self._connection.execute(_WAITING_COUNT).scalar_one() + ((indexed or 0) != there)
@@ -124,12 +128,12 @@ class SearchUpkeepRepository(SearchSourceRepository):
 
     def _index_outside(self) -> int:
         by_project: dict[str, list[SearchEntry]] = {}
-        for project, entries in self._entries_outside():
+        for project, entries in self._sources.outside():
             by_project.setdefault(project, []).extend(entries)
         count = self._connection.execute(_OUTSIDE_COUNT).scalar_one()
         self._run(_NEW_RUN, {"run_id": NO_RUN, "version": VERSION, "last_seq": count})
         for project, entries in by_project.items():
-            self._index(project, NO_RUN, entries)
+            self._notes.add(project, NO_RUN, entries)
         return sum(map(len, by_project.values()))
 
     def _older_than(self, run_id: RunId | None) -> tuple[ColumnElement[bool], ...]:
@@ -149,6 +153,6 @@ class SearchUpkeepRepository(SearchSourceRepository):
 
     def _must_find(self) -> None:
         self.must_have_fts5()
-        if not self.can_find():
+        if not self._notes.can_find():
             self._connection.exec_driver_sql(FIND_TEXT)
             self._caches.library.can_find = True

@@ -88,7 +88,7 @@ def answer_form(
 def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> Envelope:
     """The result of opening the page from the client. That is no decision; one may have been made on the page."""
     with engine.store.read() as tx:
-        stored, decided = tx.request_by_id(request), tx.decision(request)
+        stored, decided = tx.approvals.get(request), tx.approvals.decision(request)
         is_this = stored is not None and (stored.run_id, stored.phase) == (engine.load(tx, run).record.id, phase)
     if decided is None or not is_this:
         return ask_approval(engine, by, run, phase)
@@ -98,7 +98,7 @@ def answer_page(engine: Engine, by: By, run: str, phase: str, request: str) -> E
 def is_closed(engine: Engine, request: str) -> bool:
     """True once ``request`` is closed."""
     with engine.store.read() as tx:
-        found = tx.request_by_id(request)
+        found = tx.approvals.get(request)
     return found is None or found.status != "open"
 
 

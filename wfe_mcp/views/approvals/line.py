@@ -33,7 +33,7 @@ def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[Waitin
     """What waits for a decision in these runs of the project of ``engine``, oldest first; others cost nothing."""
     of_run = {each.loaded.record.id: each for each in standings}
     with engine.store.read() as tx:
-        requests = [request for run in of_run for request in tx.open_requests(run_id=run)]
+        requests = [request for run in of_run for request in tx.approvals.open_requests(run_id=run)]
     around = surroundings(engine)
     lines = (waiting_line(engine, of_run[each.run_id], each, around) for each in requests)
     return tuple(sorted((each for each in lines if each is not None), key=lambda each: (each.asked_at, each.request)))
@@ -48,7 +48,7 @@ def waiting_line(
         return None
     gates = found.plan.gates(attempt)
     with engine.store.read() as tx:
-        recorded, asked = tx.evidence(record.id), tx.opinions(record.id, request.phase)
+        recorded, asked = tx.evidence.of_run(record.id), tx.opinions.of_run(record.id, request.phase)
         decisions = decisions_of(tx, found)
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     of_phase = [each for each in recorded if each.phase == request.phase]

@@ -75,8 +75,8 @@ class DecisionView:
 def decision_view(engine: Engine, request_id: str) -> DecisionView:
     """Everything about a request of this project. Refuses ``stale_revision`` for an unknown id."""
     with engine.store.read() as tx:
-        request = tx.request_by_id(request_id)
-        answer = None if request is None else tx.decision(request_id)
+        request = tx.approvals.get(request_id)
+        answer = None if request is None else tx.approvals.decision(request_id)
     if request is None:
         raise Refused(
             "stale_revision", f"There is no request {request_id[:80]!r}.", "Call approve again for a new request."
@@ -118,7 +118,7 @@ def state_of_request(engine: Engine, request: RequestRecord, attempt: Attempt) -
 
 def _newer(engine: Engine, request: RequestRecord, attempt: Attempt) -> str | None:
     with engine.store.read() as tx:
-        found = tx.open_request(request.run_id, request.phase, attempt.number)
+        found = tx.approvals.open_request(request.run_id, request.phase, attempt.number)
     is_asked = found is not None and found.id != request.id and state_of_request(engine, found, attempt) == "open"
     return found.id if found is not None and is_asked else None
 

@@ -49,13 +49,13 @@ def open_approval(engine: Engine, found: Overview, phase: str) -> ApprovalView |
     made_in = dict.fromkeys((attempt.made_in, attempt.number))
     with engine.store.read() as tx:
         decisions = decisions_of(tx, found)
-        evidence = [each for number in made_in for each in tx.evidence(record.id, path, number)]
-        asked = tx.opinions(record.id, path)
+        evidence = [each for number in made_in for each in tx.evidence.of_run(record.id, path, number)]
+        asked = tx.opinions.of_run(record.id, path)
         inputs: Mapping[str, Any] = inputs_at(tx, record, state, path)
         ignored = ignored_globs(engine, tx, found.loaded, path)
         artifact = _artifact(tx, found, attempt, decisions, is_open=True)
         earlier = _earlier(tx, found, path, decisions)
-        attached = [one for one in tx.attachments(record.id) if one.phase == path and one.attempt in made_in]
+        attached = [one for one in tx.attachments.of_run(record.id) if one.phase == path and one.attempt in made_in]
         stage = attempt.stage or Stage.AFTER
         prompt = _prompt(engine, tx, found, attempt) if stage is Stage.BEFORE else None
     changes = changes_of(Path(record.worktree), state, attempt, ignored)
@@ -146,15 +146,15 @@ def _artifact(
     from wfe_mcp.workspace.files.mirror import artifact_path
 
     run, path = found.loaded.record.id, attempt.phase
-    record = tx.revision(run, path, attempt.revision) if attempt.revision else None
+    record = tx.artifacts.revision(run, path, attempt.revision) if attempt.revision else None
     if record is None:
         return None
     content, against, file = json.loads(record.content), 0, ""
     asked = questions(record.schema_name, content) if is_open else ()
     changes: tuple[Mapping[str, Any], ...] = ()
     if is_open:
-        earlier = [each.revision for each in tx.revisions(run, path) if each.revision < record.revision]
-        old = tx.revision(run, path, earlier[-1]) if earlier else None
+        earlier = [each.revision for each in tx.artifacts.revisions(run, path) if each.revision < record.revision]
+        old = tx.artifacts.revision(run, path, earlier[-1]) if earlier else None
         if old is not None:
             against, changes = old.revision, tuple(difference(json.loads(old.content), content))
         output = found.plan.phase(path).output

@@ -37,7 +37,7 @@ def unusual_things(
 ) -> tuple[Unusual, ...]:
     """Everything that is not as the template, or the person, would expect."""
     with engine.store.read() as tx:
-        recorded = tx.evidence(found.loaded.record.id)
+        recorded = tx.evidence.of_run(found.loaded.record.id)
     of_files = (
         *_of_files(changes),
         *_of_watched(found, changes),
@@ -82,7 +82,7 @@ class Surroundings:
 def surroundings(engine: Engine) -> Surroundings:
     """Those of the project of ``engine``, now."""
     with engine.store.read() as tx:
-        page = tx.list_runs(engine.project_id, status=[RunStatus.CANCELLED], limit=_CANCELLED)
+        page = tx.runs.page(engine.project_id, status=[RunStatus.CANCELLED], limit=_CANCELLED)
     return Surroundings(tuple(_of_configuration(engine)), tuple(page.runs))
 
 

@@ -1,0 +1,59 @@
+"""Writes wfe_mcp/clients/wfe_hook/statements.py: the hook's statements, compiled from store/runs/hook_statements.py.
+
+python scripts/generate_hook_statements.py          write it
+python scripts/generate_hook_statements.py --check  write nothing; exit 1 when it is out of date
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import SelectBase
+from sqlalchemy.dialects import sqlite
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from wfe_mcp.store.runs.hook_statements import DOCUMENT_TEXT, OPEN_WORK  # noqa: E402 - after the path is set
+
+TARGET = ROOT / "wfe_mcp" / "clients" / "wfe_hook" / "statements.py"
+HEAD = '''"""The hook's statements. Written by scripts/generate_hook_statements.py from store/runs/hook_statements.py: change that."""
+'''
+
+
+def text() -> str:
+    """The generated text of the file."""
+    columns = "".join(f'    "{column.name}",\n' for column in OPEN_WORK.selected_columns)
+    return (
+        f"{HEAD}\n"
+        f'OPEN_WORK = """\n{_compiled(OPEN_WORK)}\n"""\n'
+        f'"""``{{marks}}``: one question mark for each folder. A row has these columns."""\n\n'
+        f"OPEN_WORK_COLUMNS = (\n{columns})\n\n"
+        f'DOCUMENT_TEXT = """\n{_compiled(DOCUMENT_TEXT)}\n"""\n'
+    )
+
+
+def _compiled(statement: SelectBase) -> str:
+    """SQL without parameters but those that the statement spells itself, one clause a line."""
+    found = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+    return "\n".join(line.strip() for line in str(found).splitlines())
+
+
+def main(arguments: Sequence[str], path: Path = TARGET) -> int:
+    """Exit code 0 when the file is as generated (now), 1 when ``--check`` found a difference, 2 when misused."""
+    if set(arguments) - {"--check"}:
+        print(__doc__, file=sys.stderr)
+        return 2
+    wanted = text()
+    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
+        return 0
+    if "--check" in arguments:
+        print(f"{path.name} is not what store/ says. Next: python scripts/generate_hook_statements.py", file=sys.stderr)
+        return 1
+    path.write_text(wanted, encoding="utf-8", newline="\n")
+    print(f"wfe_mcp/clients/wfe_hook/{path.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

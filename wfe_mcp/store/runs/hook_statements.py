@@ -1,0 +1,44 @@
+"""The statements of the hook that clients start (``clients/wfe_hook``): the open work of a working tree, and documents.
+
+The hook has 10 ms, so it loads nothing of this package. ``scripts/generate_hook_statements.py`` compiles these statements
+into a module of the hook; a change of the schema shows there.
+"""
+
+from sqlalchemy import ColumnElement, func, literal_column, or_, select
+
+from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
+from wfe_mcp.store.repository import OURS
+from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, RUN
+
+_FOLDERS: ColumnElement[str] = literal_column("{marks}")
+"""The hook writes one ``?`` there for each folder that may be the working tree."""
+
+OPEN_WORK = (
+    select(
+        RUN.c.id.label("run"),
+        RUN.c.title,
+        RUN.c.template,
+        RUN.c.definition_sha256,
+        RUN.c.spec_sha256,
+        RUN.c.frozen_sha256,
+        RUN.c.worktree,
+        ATTEMPT.c.phase,
+        ATTEMPT.c.attempt,
+        ATTEMPT.c.status,
+        func.json_extract(ATTEMPT.c.state, "$.role").label("role"),
+    )
+    .join(ATTEMPT, ATTEMPT.c.run_id == RUN.c.id)
+    .where(
+        RUN.c.worktree.in_([_FOLDERS]),
+        RUN.c.status.in_((RunStatus.PENDING, RunStatus.RUNNING)),
+        RUN.c.archived_at.is_(None),
+        OURS,
+        ATTEMPT.c.status.in_((AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING)),
+        or_(ATTEMPT.c.stage.is_(None), ATTEMPT.c.stage == Stage.AFTER),
+    )
+    .order_by(RUN.c.created_at, RUN.c.id, ATTEMPT.c.phase)
+)
+"""The attempts in a working tree that are ready, running, or have their artifact checked."""
+
+DOCUMENT_TEXT = select(DOCUMENT.c.content).where(DOCUMENT.c.sha256 == literal_column("?"))
+"""The content of one document."""
