@@ -14,6 +14,7 @@ from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.job_handlers import new_worker
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.integrity.anchoring import stop_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.jobs.worker import Worker
@@ -203,8 +204,7 @@ class Scene:
     def close(self) -> None:
         if self._worker is not None:
             self._worker.stop()
-        if self.engine.anchoring is not None:
-            self.engine.anchoring.close()
+        stop_anchoring(self.engine)
         for neighbour in self.neighbours:
             neighbour.end()
         self.store.close()

@@ -298,12 +298,13 @@ def test_an_unchanged_work_file_is_remembered_except_on_windows(
     monkeypatch.setattr(mirror, "artifact_path", always("a.json"))
     for name, given in (("rendered_artifact", "x"), ("changed_on_disk", None)):
         monkeypatch.setattr(drift, name, always(given))
-    engine = SimpleNamespace(seen_files={})
+    seen = drift.SeenFiles()
+    engine = SimpleNamespace(state_of=always(seen))
     record = SimpleNamespace(id="r1", worktree=str(tmp_path))
     attempt = SimpleNamespace(phase="plan", number=1, sha256="0")
     changed: Any = vars(drift)["_changed"]
     assert changed(engine, None, record, None, attempt) is None
-    assert bool(engine.seen_files) is (platform == "darwin")
+    assert bool(seen) is (platform == "darwin")
 
 
 def test_refs_are_read_as_files_except_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.store.scene import raw, tamper
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.integrity.anchoring import Anchoring, start_anchoring
+from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
@@ -29,8 +29,9 @@ def played(scene: Scene) -> str:
 
 def anchor(scene: Scene) -> None:
     """What the thread does half a second after a commit."""
-    assert isinstance(scene.engine.anchoring, Anchoring)
-    assert scene.engine.anchoring.write()
+    anchoring = anchoring_of(scene.engine)
+    assert anchoring is not None
+    assert anchoring.write()
 
 
 def found(scene: Scene, run: str = "", anchors: str = "") -> list[Discrepancy]:

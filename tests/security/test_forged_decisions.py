@@ -21,7 +21,7 @@ from wfe_mcp.engine.approvals import keys, pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS, ApproverChange, ApproverKey, Pinned, pin_person
 from wfe_mcp.engine.approvals.statements import person_with, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
-from wfe_mcp.engine.integrity.anchoring import start_anchoring
+from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.phases.edit import edit_prompt
@@ -74,7 +74,7 @@ def signed(scene: Scene, ada: Person, *, name: str = "drill") -> str:
 
 
 def keep(scene: Scene) -> None:
-    if scene.engine.anchoring is not None:
+    if anchoring_of(scene.engine) is not None:
         anchor(scene)
 
 

@@ -220,8 +220,7 @@ def test_a_pushed_copy_finds_what_was_rewritten_everywhere_here(scene: Scene, fo
     forger.rewrite(run, "UPDATE event SET actor = 'eve' WHERE type = 'ApprovalGiven'")
     scene.git("update-ref", "-d", AUDIT_REF)
     anchor_file(scene.store.path, scene.engine.project_id).unlink()
-    assert scene.engine.anchoring is not None
-    scene.engine.anchoring.note([run])
+    scene.engine.has_changed([run])
     anchor(scene)
     assert found(scene) == []
     assert codes(scene, anchors="refs/wfe/pushed") == {"chain_rewritten"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.engine.kernel.engine import Engine, utc_now
+from wfe_mcp.engine.kernel.reactions import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,15 +33,9 @@ def create_engine(
     holder: str | None = None,
 ) -> Engine:
     """The engine of ``project`` with every capability. ``store``: one that is open already, shared with its owner."""
-    return Engine(
-        project,
-        _composition,
-        environment=environment,
-        clock=clock,
-        store=store,
-        overrides=overrides,
-        holder=holder,
-    )
+    made = Engine(project, environment=environment, clock=clock, store=store, overrides=overrides, holder=holder)
+    compose(made, _composition)
+    return made
 
 
 def create_beside(own: Engine, project: Project, holder: str | None = None) -> Engine:

@@ -12,6 +12,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.factory import create_engine
+from wfe_mcp.engine.integrity.anchoring import stop_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
@@ -23,8 +24,7 @@ def engine(cli: Terminal) -> Iterator[Engine]:
     try:
         yield made
     finally:
-        if made.anchoring is not None:
-            made.anchoring.close()
+        stop_anchoring(made)
         made.store.close()
 
 

@@ -95,4 +95,4 @@ def test_shared_files_that_somebody_else_let_go_are_kept_again(scene: Scene):
 
 def still(scene: Scene) -> None:
     """Nothing in the folder is so new that its time does not tell."""
-    scene.engine.snapshots = Snapshots()
+    scene.engine.states[Snapshots] = Snapshots()

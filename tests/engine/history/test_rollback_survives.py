@@ -19,7 +19,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background.job_handlers import tend_open_runs
 from wfe_mcp.engine.files.checkpoints import at_start, checkpoints_of, prune
 from wfe_mcp.engine.history import rollback as going
-from wfe_mcp.engine.history.rollback_recovery import end_interrupted
+from wfe_mcp.engine.history.rollback_recovery import RestoringRuns, end_interrupted
 from wfe_mcp.engine.maintenance.backups import backup, restore
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
@@ -256,7 +256,7 @@ def test_without_its_folder_a_rollback_is_abandoned_and_said(killed: tuple[Scene
 @BEFORE_THE_FILES
 def test_one_that_goes_on_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked]):
     scene, (run, _, _) = killed
-    scene.engine.going_back.add(run)
+    scene.engine.state_of(RestoringRuns).add(run)
     assert refused(scene.begin, run, "build").code == "leased"
     assert answers.status(scene.engine, AGENT, run).ok
     assert "going back" in str(scene.status(run).data["blockers"])
@@ -266,7 +266,7 @@ def test_one_that_goes_on_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked])
     with at_the_files:
         again = refused(going.rollback, scene.engine, HUMAN, run, f"cp-{going_back.to}")
     assert (again.code, "are being restored" in again.message) == ("leased", True), again.message
-    scene.engine.going_back.clear()
+    scene.engine.state_of(RestoringRuns).clear()
     assert scene.begin(run, "build").ok
 
 

@@ -5,7 +5,7 @@ from tests.jobs.conftest import until
 from wfe_mcp.core import events
 from wfe_mcp.core.event import Event
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.integrity.anchoring import SOON, start_anchoring
+from wfe_mcp.engine.integrity.anchoring import SOON, start_anchoring, stop_anchoring
 from wfe_mcp.workspace.system.anchors import AUDIT_REF, Anchor, anchor_file, commits_of, lines_of
 
 
@@ -30,8 +30,7 @@ def test_what_is_left_is_anchored_at_the_end_once_for_all(scene: Scene) -> None:
     start_anchoring(scene.engine)
     run = scene.start(phase("plan"), phase("build"))
     scene.begin(run, "plan")
-    assert scene.engine.anchoring is not None
-    scene.engine.anchoring.close()
+    stop_anchoring(scene.engine)
     (only,) = anchors(scene)
     assert only.runs == {run: tail(scene, run)}
     assert (lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or [])[0].commit == only.commit
@@ -39,8 +38,7 @@ def test_what_is_left_is_anchored_at_the_end_once_for_all(scene: Scene) -> None:
 
 def test_a_process_that_changed_nothing_anchors_nothing(scene: Scene) -> None:
     start_anchoring(scene.engine, catch_up=True)
-    assert scene.engine.anchoring is not None
-    scene.engine.anchoring.close()
+    stop_anchoring(scene.engine)
     assert anchors(scene) == []
 
 
@@ -48,8 +46,7 @@ def test_after_a_crash_the_next_process_catches_up(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"))
     scene.begin(run, "plan")
     start_anchoring(scene.engine, catch_up=True)
-    assert scene.engine.anchoring is not None
-    scene.engine.anchoring.close()
+    stop_anchoring(scene.engine)
     assert anchors(scene)[-1].runs == {run: tail(scene, run)}
 
 
@@ -60,8 +57,7 @@ def test_a_repository_that_cannot_be_written_stops_nobody(scene: Scene) -> None:
     start_anchoring(scene.engine)
     run = scene.start(phase("plan"))
     assert scene.do(run, "plan").run_state == "completed"
-    assert scene.engine.anchoring is not None
-    scene.engine.anchoring.close()
+    stop_anchoring(scene.engine)
     lines = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []  # on a busy machine more than one
     assert {line.commit for line in lines} == {""}
     assert lines[-1].runs == {run: tail(scene, run)}
@@ -71,8 +67,7 @@ def test_a_change_of_what_people_set_is_anchored_too(scene: Scene) -> None:
     start_anchoring(scene.engine)
     with scene.store.tx() as tx:
         tx.secrets.set("pin", "scrypt:…", HUMAN, scene.clock())
-    assert scene.engine.anchoring is not None
-    scene.engine.anchoring.close()
+    stop_anchoring(scene.engine)
     with scene.store.read() as tx:
         assert anchors(scene)[-1].settings == tx.settings_log.tail()
 
@@ -82,11 +77,9 @@ def test_two_processes_share_the_ref(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"))
     for engine in (scene.engine, other):
         start_anchoring(engine)
-        assert engine.anchoring is not None
-        engine.anchoring.note([run])
+        engine.has_changed([run])
     for engine in (scene.engine, other):
-        assert engine.anchoring is not None
-        engine.anchoring.close()
+        stop_anchoring(engine)
     assert len(anchors(scene)) >= 1
     assert scene.git("rev-list", "--count", AUDIT_REF).strip() == str(len(anchors(scene)))
 

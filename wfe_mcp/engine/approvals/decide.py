@@ -23,6 +23,7 @@ from wfe_mcp.core.graph import meant_by
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, Person, Stage
 from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.approvals.pin import Terminal
 from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
@@ -244,7 +245,7 @@ def _close(
     from wfe_mcp.store.records.approvals import DecisionRecord
 
     by = current.by
-    above = current.engine.ancestors if by.channel is Channel.CLI else ""
+    above = current.engine.state_of(Terminal).ancestors if by.channel is Channel.CLI else ""
     current.tx.approvals.decide(
         request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above), proof
     )

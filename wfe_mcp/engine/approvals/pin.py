@@ -39,6 +39,12 @@ _FREE_TRIES = 5
 _FIRST_WAIT_S = 60
 
 
+class Terminal:
+    """The terminal at which a person has proven themselves. ``ancestors``: the processes above it, for the decision's record."""
+
+    ancestors = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
     """The person's key in this database."""
@@ -126,7 +132,7 @@ def person(engine: Engine, pin: str, actor: str) -> Person:
 
     refuse_clients_terminal(engine)
     key = _unlocked(engine, pin, actor, Channel.CLI)
-    engine.ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
+    engine.state_of(Terminal).ancestors = " < ".join(f"{above.name} {above.pid}" for above in ancestors())
     return person_with(engine, key, actor, Channel.CLI)
 
 

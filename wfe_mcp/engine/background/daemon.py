@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
 from wfe_mcp.engine.background.queues import QUEUES
 from wfe_mcp.engine.factory import create_beside
-from wfe_mcp.engine.integrity.anchoring import start_anchoring
+from wfe_mcp.engine.integrity.anchoring import start_anchoring, stop_anchoring
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
@@ -110,8 +110,7 @@ class Workers:
         for worker in self._workers.values():
             worker.stop()
         for engine in self._engines:
-            if engine.anchoring is not None:
-                engine.anchoring.close()
+            stop_anchoring(engine)
         # A job whose outcome is written is done, even if its thread still runs follow-up work.
         with self._engine.store.read() as tx:
             rows = [tx.jobs.get(job_id) for job_id in running]

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,14 +224,22 @@ def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> li
     return found
 
 
+class _Pruning:
+    """When this process last pruned the project's checkpoints, and how often it saved the files of each run."""
+
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self.saved = Counter[str]()
+
+
 def _prune_now_and_then(engine: Engine, run: str) -> None:
     """Prune automatically: the run's own old files as it proceeds, the project's once an hour of work."""
-    now = engine.clock()
-    engine.files_saved[run] += 1
-    if engine.files_pruned_at is None or now - engine.files_pruned_at >= _PRUNED_EVERY:
-        engine.files_pruned_at = now
+    now, pruning = engine.clock(), engine.state_of(_Pruning)
+    pruning.saved[run] += 1
+    if pruning.at is None or now - pruning.at >= _PRUNED_EVERY:
+        pruning.at = now
         whose = ""
-    elif engine.files_saved[run] % _PRUNED_EACH == 0:
+    elif pruning.saved[run] % _PRUNED_EACH == 0:
         whose = run
     else:
         return
@@ -243,10 +252,13 @@ def _prune_now_and_then(engine: Engine, run: str) -> None:
 def save(engine: Engine, record: RunRecord, why: Why) -> Saved:
     """Save the files of a run as they are and let a ref keep them, outside any transaction; ``note_taken`` names them."""
     from wfe_mcp.workspace.git.checkpoints import keep
+    from wfe_mcp.workspace.git.snapshot import Snapshots
 
     root = Path(record.worktree)
     try:
-        snapshot = engine.snapshots.take(root, {"run": record.id, "why": why}, limits_of(engine), engine.clock())
+        snapshot = engine.state_of(Snapshots).take(
+            root, {"run": record.id, "why": why}, limits_of(engine), engine.clock()
+        )
         keep(root, ref_of(record.id, snapshot.commit), snapshot.commit)
     except Refused as refused:
         return Saved(None, f"the state alone: {refused.message}")

@@ -41,6 +41,10 @@ _FRESH_NS = 50_000_000
 """A file that changed less than this before it was read is read again: the clock of file systems is coarse."""
 
 
+class SeenFiles(dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]]):
+    """The mirrors that were as sealed when they were read: their path and how the file system described them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
     """A mirror that differs from its sealed revision. ``path``: relative to the project."""
@@ -139,7 +143,8 @@ def _blocking_file(current: RunChange) -> ChangedFile | None:
 
 def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> ChangedFile | None:
     key = (record.id, attempt.phase, attempt.number, attempt.sha256 or "")
-    known = engine.seen_files.get(key)
+    seen = engine.state_of(SeenFiles)
+    known = seen.get(key)
     if known is not None and known[1] == _signature(Path(record.worktree, known[0])):
         return None
     from wfe_mcp.workspace.files.mirror import artifact_path
@@ -158,7 +163,7 @@ def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, 
         return ChangedFile(attempt.phase, attempt.number, path)
     # On Windows every change time can be set back: there every call reads the file.
     if os.name != "nt" and not any(time.time_ns() - entry[2] < _FRESH_NS for entry in before):
-        engine.seen_files[key] = (path, before)
+        seen[key] = (path, before)
     return None
 
 

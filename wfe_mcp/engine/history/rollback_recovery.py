@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 _NAMED = 5
 
 
+class RestoringRuns(set[str]):
+    """The runs whose files this process is putting back."""
+
+
 def is_interrupted(engine: Engine, loaded: LoadedRun) -> bool:
     """True when a rollback began here and its process is gone. An imported run touches no file."""
-    return loaded.record.id not in engine.going_back and _is_left(engine, loaded)
+    return loaded.record.id not in engine.state_of(RestoringRuns) and _is_left(engine, loaded)
 
 
 def _is_left(engine: Engine, loaded: LoadedRun) -> bool:
@@ -138,10 +142,11 @@ _asking = threading.Lock()
 def alone(engine: Engine, run: str) -> Generator[bool]:
     """Mark the run as being restored in this process; False when it already is."""
     with _asking:
-        is_first = run not in engine.going_back
-        engine.going_back.add(run)
+        restoring = engine.state_of(RestoringRuns)
+        is_first = run not in restoring
+        restoring.add(run)
     try:
         yield is_first
     finally:
         if is_first:
-            engine.going_back.discard(run)
+            restoring.discard(run)

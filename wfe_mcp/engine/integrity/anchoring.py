@@ -57,11 +57,24 @@ def start_anchoring(engine: Engine, *, catch_up: bool = False) -> None:
 
     ``catch_up``: also the open runs whose newest events no anchor names, as after a crash.
     """
-    anchoring = engine.anchoring
-    if not isinstance(anchoring, Anchoring):
-        engine.anchoring = anchoring = Anchoring(engine)
+    anchoring = anchoring_of(engine)
+    if anchoring is None:
+        anchoring = Anchoring(engine)
+        engine.watchers.append(anchoring)
     if catch_up:
         anchoring.catch_up()
+
+
+def anchoring_of(engine: Engine) -> Anchoring | None:
+    """What anchors the changes of this process; None before ``start_anchoring``, and after ``Engine.close``."""
+    return next((watcher for watcher in engine.watchers if isinstance(watcher, Anchoring)), None)
+
+
+def stop_anchoring(engine: Engine) -> None:
+    """Write the last anchor of this process and end the thread, if anchoring was started. ``Engine.close`` does it too."""
+    anchoring = anchoring_of(engine)
+    if anchoring is not None:
+        anchoring.close()
 
 
 class Anchoring:

@@ -1,7 +1,8 @@
 """The engine: the context of one project in one process (store, settings, identity).
 
 There is one ``Engine`` per process and project. It opens the
-database with the first call that needs it, so that a server answers its handshake before SQL is loaded.
+database with the first call that needs it, so that a server answers its handshake before SQL is loaded. What a capability
+remembers between its calls is a class of that capability (``state_of``): the engine knows none of them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ import gc
 import logging
 import os
 import threading
-from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
 from wfe_mcp.workspace.system.process import holder_id, is_alive, parse_holder, this_process
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
-    from wfe_mcp.workspace.git.snapshot import Snapshots
     from wfe_mcp.workspace.system.location import Project
+
+S = TypeVar("S")
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -62,8 +62,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Changes(Protocol):
-    """A listener to the commits of this process, with an end of its own."""
+class CommitWatcher(Protocol):
+    """Hears of the commits of this process, and has an end of its own."""
 
     def note(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
         """These runs have new events; none given: the settings have changed."""
@@ -80,7 +80,6 @@ class Engine:
     def __init__(
         self,
         project: Project,
-        composition: object,
         *,
         environment: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -89,23 +88,17 @@ class Engine:
         holder: str | None = None,
     ) -> None:
         self.project = project
-        self.composition = (
-            composition  # a kernel.reactions.Composition: its reactions take this class, so it is typed there
-        )
         self.environment = dict(os.environ if environment is None else environment)
         self.clock = clock
         self.overrides = dict(overrides or {})
         self.identity = this_process()
         self.holder = holder or holder_id(self.identity)
         self.plans = TemplateCache()
-        self.ancestors = ""  # the processes above a person's terminal, noted when their PIN was taken
         self.listeners: list[Callable[[str], None]] = []
         self.wakers: list[Callable[[], None]] = []
-        self.seen_files: dict[tuple[str, str, int, str], tuple[str, tuple[tuple[str, int, int, int], ...]]] = {}
-        self.anchoring: Changes | None = None
-        self.files_pruned_at: datetime | None = None
-        self.files_saved = Counter[str]()  # how often this process saved those of each run
-        self.going_back: set[str] = set()  # runs whose files this process is putting back
+        self.watchers: list[CommitWatcher] = []
+        self.states: dict[type, object] = {}
+        """What ``state_of`` has created, by class."""
         self._store = store
         self._project_id: str | None = None
         self._opening = threading.Lock()
@@ -137,12 +130,12 @@ class Engine:
 
         return nothing_is_open(database_url(self.environment), self.project.key)
 
-    @cached_property
-    def snapshots(self) -> Snapshots:
-        """The snapshots of run files, with a cache of the latest."""
-        from wfe_mcp.workspace.git.snapshot import Snapshots
-
-        return Snapshots()
+    def state_of(self, kind: type[S]) -> S:
+        """What a capability remembers for this engine: its one ``kind``, created when it is first asked for."""
+        found = self.states.get(kind)
+        if found is None:
+            found = self.states.setdefault(kind, kind())  # of two threads that create one, both get the first
+        return cast("S", found)
 
     @property
     def project_id(self) -> str:
@@ -197,10 +190,9 @@ class Engine:
         return loaded
 
     def close(self) -> None:
-        """Write the last anchor and close the database."""
-        if self.anchoring is not None:
-            self.anchoring.close()
-            self.anchoring = None
+        """End the watchers of commits and close the database."""
+        while self.watchers:
+            self.watchers.pop().close()
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -222,8 +214,8 @@ class Engine:
 
     def has_changed(self, runs: Iterable[str] = (), events: Sequence[Event] = (), *, by_human: bool = False) -> None:
         """Committed: these runs have new events; none given: the settings have changed."""
-        if self.anchoring is not None:
-            self.anchoring.note(runs, events, by_human=by_human)
+        for watcher in self.watchers:
+            watcher.note(runs, events, by_human=by_human)
 
     def tell(self, run: str) -> None:
         """Call every listener of this process with the id of a run that has changed; one that fails keeps none from the others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 
@@ -38,13 +38,26 @@ class Composition:
     known_templates: Callable[[Engine], Collection[str]]
 
 
+class Capabilities:
+    """How an engine gets its composition. It is loaded at the first change of a run, as it imports every capability."""
+
+    load: Callable[[], Composition] | None = None
+
+
+def compose(engine: Engine, load: Callable[[], Composition]) -> None:
+    """Give ``engine`` the composition that ``load`` returns."""
+    engine.state_of(Capabilities).load = load
+
+
 def composition_of(engine: Engine) -> Composition:
-    """The table that ``engine`` was created with."""
-    return cast("Callable[[], Composition]", engine.composition)()
+    """The table that ``engine`` was composed with."""
+    load = engine.state_of(Capabilities).load
+    assert load is not None, "an engine that changes runs is made by create_engine"
+    return load()
 
 
 def anchor_log(change: RunChange) -> None:
-    """Pass on the committed events to what anchors the log outside the database."""
+    """Pass on the committed events to what watches the commits: it anchors the log outside the database."""
     change.engine.has_changed((change.run.id,), change.events, by_human=change.by.is_human)
 
 

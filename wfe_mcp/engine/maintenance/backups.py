@@ -207,7 +207,6 @@ def _person(engine: Engine, current: Store | None, copied: Store, prove: Callabl
         return prove(engine), False
     beside = Engine(
         engine.project,
-        engine.composition,
         environment=engine.environment,
         clock=engine.clock,
         store=copied,
