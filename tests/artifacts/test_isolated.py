@@ -1,5 +1,6 @@
 """Schemas that could take exponential time are checked in a child process that ends at its limits."""
 
+import json
 import math
 import sys
 import threading
@@ -52,6 +53,14 @@ def test_twenty_branching_definitions_are_refused_unused(keyword: str, monkeypat
     with pytest.raises(Refused) as no:
         validate(branching(20, keyword), {"x": 1})
     assert (no.value.code, no.value.details) == ("invalid_template", (fault,))
+
+
+def test_branching_definitions_in_a_schema_that_is_never_applied_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inline, "_compiled", None)
+    hidden = json.loads(json.dumps(branching(20)).replace("#/$defs", "#/properties/y/contentSchema/$defs"))
+    hidden["properties"]["y"] = {"contentSchema": {"$defs": hidden.pop("$defs")}}
+    (fault,) = check_schema(hidden)
+    assert "has 6,291,453 schemas in one place" in fault.message
 
 
 def test_branches_that_lead_back_are_refused_when_their_check_reaches_a_limit() -> None:
@@ -144,6 +153,12 @@ WEIGHTS: list[tuple[str, Schema, float]] = [
     ("two ways back", {"anyOf": [{"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}]}, math.inf),
     ("overlapping patterns", {"properties": {"a": {"$ref": "#"}}, "patternProperties": {"a": {"$ref": "#"}}}, math.inf),
     ("dynamic", {"items": {"$dynamicRef": "#x"}}, math.inf),
+    ("an anchor at two places", {"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}}, math.inf),
+    (
+        "in what is never applied there",
+        {"items": {"$ref": "#/contentSchema/$defs/x"}, "contentSchema": {"$defs": {"x": {"allOf": [{}, {}]}}}},
+        1 + 1 + 3,
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.scene import Terminal
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
+from wfe_mcp.workspace.config.edits import value_at
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="mode bits, symbolic links and shell scripts")
 EVERY: list[tuple[Client, Scope]] = [(client, scope) for client in CLIENTS for scope in client.scopes]
@@ -46,7 +47,7 @@ def prepare(cli: Terminal, client: Client, scope: Scope, texts: dict[str, str]) 
 def held(cli: Terminal, client: Client, scope: Scope) -> dict[str, Any]:
     """The entry of wfe."""
     found = entry.parsed(file_of(cli, client, scope).read_bytes(), client.format)
-    return entry.at(found, (*client.shapes[0].path, SERVER))
+    return value_at(found, (*client.shapes[0].path, SERVER))
 
 
 def install(cli: Terminal, client: Client, scope: Scope, *words: str) -> Any:

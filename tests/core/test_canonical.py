@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
+from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of, signed_text
 
 
 def test_keys_are_sorted_spaces_left_out_and_text_kept_as_it_is():
@@ -73,3 +73,33 @@ def test_what_is_not_json_at_all_is_a_type_error():
 
 def test_a_text_about_the_nul_character_is_kept():
     assert canonical_json(["\\u0000"]) == '["\\\\u0000"]'
+
+
+SIGNABLE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
+@given(SIGNABLE)
+def test_the_signed_text_reads_back_as_the_value_and_has_no_other_spelling(value: object):
+    text = signed_text({"value": value})
+    assert json.loads(text) == {"value": value}
+    assert signed_text(json.loads(text)) == text
+
+
+def test_a_format_of_before_is_signed_as_canonical_json():
+    assert signed_text({"format": "wfe-decision/1", "s": 1.0}) == '{"format":"wfe-decision/1","s":1.0}'
+    assert signed_text({"format": "wfe-decision/2", "s": 1.0}) == '{"format":"wfe-decision/2","s":1}'
+
+
+@pytest.mark.parametrize(("value", "why"), [({"n": 2**53}, "safe integer"), ({"a": "\x00"}, "NUL")])
+def test_what_readers_could_read_differently_is_not_signed(value: dict[str, object], why: str):
+    with pytest.raises(ValueError, match=why):
+        signed_text(value)

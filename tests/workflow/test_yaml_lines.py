@@ -78,6 +78,11 @@ def test_what_could_grow_run_or_read_two_ways_is_refused_by_line(
     assert words in message
 
 
+def test_a_file_without_a_value_is_null(tmp_path: Path) -> None:
+    assert read_yaml(written(tmp_path, "# nothing\n"))[0] is None
+    assert read_yaml(written(tmp_path, "---\n"))[0] is None
+
+
 def test_a_merge_key_is_a_key_like_any_other(tmp_path: Path) -> None:
     assert read_yaml(written(tmp_path, "<<: {a: 1}"))[0] == {"<<": {"a": 1}}
 

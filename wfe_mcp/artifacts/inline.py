@@ -87,14 +87,10 @@ def _reference_faults(parts: Parts, target: str, root: Schema) -> Iterator[Detai
     if not target.startswith("#"):
         why = "a reference never leaves the schema: it begins with '#'"
         yield Detail(pointer(*parts), why, "#/$defs/…", brief(target))
-    elif target.startswith("#/"):
-        names = [part.replace("~1", "/").replace("~0", "~") for part in target[2:].split("/")]
-        if _at(root, names) is None:
-            valid = [f"#/$defs/{name}" for name in cast("dict[str, object]", root.get("$defs") or {})]
-            meant = near_miss(target[:80], valid)
-            yield Detail(
-                pointer(*parts), f"{target[:80]!r} refers to nothing in this schema{meant}", "#/$defs/…", target[:80]
-            )
+    elif target.startswith("#/") and target_of(root, target) is None:
+        valid = [f"#/$defs/{name}" for name in cast("dict[str, object]", root.get("$defs") or {})]
+        why = f"{target[:80]!r} refers to nothing in this schema{near_miss(target[:80], valid)}"
+        yield Detail(pointer(*parts), why, "#/$defs/…", target[:80])
 
 
 def _engine_faults(parts: Parts, schema: Schema) -> Iterator[Detail]:
@@ -121,12 +117,12 @@ def subschemas(schema: Schema, parts: Parts) -> Iterator[tuple[Parts, Schema]]:
     """``schema`` and every schema object inside it, with its place."""
     yield parts, schema
     for key, value in schema.items():
-        for inner, child in _inside(key, value):
+        for inner, child in inside(key, value):
             if isinstance(child, dict):
                 yield from subschemas(cast("Schema", child), (*parts, key, *inner))
 
 
-def _inside(key: str, value: object) -> list[tuple[Parts, object]]:
+def inside(key: str, value: object) -> list[tuple[Parts, object]]:
     """The schemas that keyword ``key`` holds, each with the rest of its pointer."""
     if key in _IN_MAP and isinstance(value, dict):
         return [((name,), child) for name, child in cast("Schema", value).items()]
@@ -135,9 +131,15 @@ def _inside(key: str, value: object) -> list[tuple[Parts, object]]:
     return [((), value)] if key in _DIRECT else []
 
 
+def target_of(root: Schema, reference: str) -> object | None:
+    """What ``#`` or ``#/…`` names in ``root``; None where there is nothing."""
+    names = [part.replace("~1", "/").replace("~0", "~") for part in reference[2:].split("/")]
+    return _at(root, names if len(reference) > 1 else [])
+
+
 def _without_schemas(key: str, value: object) -> object:
     """The value of a keyword with ``true`` for each schema inside it: those are checked separately."""
-    schemas = [(inner, True if isinstance(child, dict) else child) for inner, child in _inside(key, value)]
+    schemas = [(inner, True if isinstance(child, dict) else child) for inner, child in inside(key, value)]
     match value:
         case dict() if key in _IN_MAP:
             return {inner[0]: child for inner, child in schemas}

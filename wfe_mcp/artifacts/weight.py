@@ -18,31 +18,23 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from wfe_mcp.artifacts.inline import inside, subschemas, target_of
+
 Schema = dict[str, Any]
 Edge = tuple[int, bool]
 """The index of a schema, and whether it applies to a part that no other schema of the same object applies to."""
 
-_MAPS = {"properties": True, "patternProperties": False, "dependentSchemas": False}
-_LISTS = {"allOf": False, "anyOf": False, "oneOf": False, "prefixItems": True}
-_SINGLE = {
-    "items": True,
-    "additionalProperties": True,
-    "unevaluatedItems": True,
-    "unevaluatedProperties": True,
-    "contains": False,
-    "not": False,
-    "if": False,
-    "then": False,
-    "else": False,
-    "propertyNames": False,
-}
-"""Keyword → whether its schemas apply to parts of the value that the others of the same object leave out."""
-_HOLDERS = ("$defs", "definitions")
+_APART = frozenset(
+    {"properties", "prefixItems", "items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties"}
+)
+"""The keywords whose schemas apply to parts of the value that the others of the same object leave out."""
+_NOT_APPLIED = frozenset({"$defs", "definitions", "contentSchema"})
 _REPEATED = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}")
 
 
 def weight_of(schema: Schema, *, patterns: bool = True) -> float:
-    """The weight of ``schema``; infinity where rule 2 gives no limit, or a dynamic reference.
+    """The weight of ``schema``; infinity where rule 2 gives no limit, for a dynamic reference, and for an anchor
+    at two places.
 
     Without ``patterns`` and lists of values it is the number of schemas alone.
     """
@@ -70,16 +62,17 @@ class _Graph:
 
     def __init__(self, root: Schema) -> None:
         self._root = root
-        self._index: dict[int, int] = {}
-        self._schemas: list[Schema] = []
-        self._anchors: dict[str, Schema] = {}
-        self._edges: list[list[Edge]] = []
-        self._is_dynamic = False
-        self._collect(root)
+        self._schemas = [schema for _, schema in subschemas(root, ())]
+        self._index = {id(schema): number for number, schema in enumerate(self._schemas)}
+        names = ("$anchor", "$dynamicAnchor")
+        anchored = [(each[key], each) for each in self._schemas for key in names if isinstance(each.get(key), str)]
+        self._anchors = dict(anchored)
+        is_dynamic = any("$dynamicRef" in schema for schema in self._schemas)
+        self._is_unclear = is_dynamic or len(self._anchors) < len(anchored)
         self._edges = [list(self._applied(schema)) for schema in self._schemas]
 
     def weight(self, own_weight: Callable[[Schema], int]) -> float:
-        if self._is_dynamic:
+        if self._is_unclear:
             return math.inf
         total: list[float] = [0.0] * len(self._schemas)
         for members in _components(self._edges):
@@ -100,61 +93,27 @@ class _Graph:
             (weight for weight, apart in leads if apart), default=0
         )
 
-    def _collect(self, root: Schema) -> None:
-        waiting: list[object] = [root]
-        while waiting:
-            value = waiting.pop()
-            if not isinstance(value, dict) or id(cast("Schema", value)) in self._index:
-                continue
-            schema = cast("Schema", value)
-            self._index[id(schema)] = len(self._schemas)
-            self._schemas.append(schema)
-            self._is_dynamic = self._is_dynamic or "$dynamicRef" in schema
-            for key in ("$anchor", "$dynamicAnchor"):
-                if isinstance(schema.get(key), str):
-                    self._anchors[schema[key]] = schema
-            waiting += (child for key in (*_HOLDERS, *_MAPS) for child in _entries(schema.get(key)))
-            waiting += (child for key in (*_LISTS, *_SINGLE) for child in _entries(schema.get(key), one=True))
-
     def _applied(self, schema: Schema) -> Iterator[Edge]:
-        for key, apart in _MAPS.items():
-            yield from self._to(_entries(schema.get(key)), apart)
-        for key, apart in (_LISTS | _SINGLE).items():
-            yield from self._to(_entries(schema.get(key), one=True), apart)
-        if isinstance(target := schema.get("$ref"), str):
-            yield from self._to([self._target(target)], False)
+        for key, value in schema.items():
+            if key not in _NOT_APPLIED:
+                children = [child for _, child in inside(key, value)]
+                yield from ((self._index[id(each)], key in _APART) for each in children if id(each) in self._index)
+        target = self._target(schema.get("$ref"))
+        if id(target) in self._index:
+            yield self._index[id(target)], False
 
-    def _to(self, schemas: list[object], apart: bool) -> Iterator[Edge]:
-        for each in schemas:
-            if id(each) in self._index:
-                yield self._index[id(each)], apart
-
-    def _target(self, reference: str) -> object:
-        if not reference.startswith("#/"):
-            return self._root if reference == "#" else self._anchors.get(reference[1:])
-        value = cast("object", self._root)
-        for part in reference[2:].split("/"):
-            name = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, dict):
-                value = cast("dict[str, object]", value).get(name)
-            elif isinstance(value, list) and name.isdecimal() and int(name) < len(cast("list[object]", value)):
-                value = cast("list[object]", value)[int(name)]
-            else:
-                return None
-        return value
-
-
-def _entries(value: object, *, one: bool = False) -> list[object]:
-    """The schemas in a list or map of them, or ``value`` itself where it is ``one``."""
-    if isinstance(value, list):
-        return cast("list[object]", value)
-    if isinstance(value, dict):
-        return [cast("object", value)] if one else list(cast("Schema", value).values())
-    return []
+    def _target(self, reference: object) -> object:
+        if not isinstance(reference, str):
+            return None
+        if reference == "#" or reference.startswith("#/"):
+            return target_of(self._root, reference)
+        return self._anchors.get(reference[1:])
 
 
 def _own_weight(schema: Schema) -> int:
-    return 1 + sum(map(pattern_weight, patterns_of(schema))) + len(_entries(schema.get("enum")))
+    values: object = schema.get("enum")
+    listed = len(cast("list[object]", values)) if isinstance(values, list) else 0
+    return 1 + sum(map(pattern_weight, patterns_of(schema))) + listed
 
 
 def _components(edges: list[list[Edge]]) -> list[list[int]]:

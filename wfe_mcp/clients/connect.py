@@ -14,6 +14,7 @@ from wfe_mcp.clients.look import Found, look, read_document, table_of
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.edits import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +163,7 @@ def _permission(found: Found, places: Places) -> list[Change]:
     if row is None or file is None:
         return []
     held, document = read_document(found.client, places, found.scope, file)
-    allowed: Any = entry.at(document, row.path)
+    allowed: Any = value_at(document, row.path)
     missing = [each for each in row.items if not isinstance(allowed, list) or each not in cast("list[Any]", allowed)]
     if not missing:
         return []
@@ -180,7 +181,7 @@ def _without_permission(found: Found, places: Places, records: Records) -> list[
     if row is None or file is None:
         return []
     held, document = read_document(found.client, places, found.scope, file)
-    allowed: Any = entry.at(document, row.path)
+    allowed: Any = value_at(document, row.path)
     if held is None or not isinstance(allowed, list) or not set(row.items) & set(map(str, cast("list[Any]", allowed))):
         return []
     after = _restored(file, held, records, found.client, row.path, row.items[0])

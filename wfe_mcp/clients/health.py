@@ -15,6 +15,7 @@ from wfe_mcp.clients.formats.splice import Unreadable
 from wfe_mcp.clients.table import CLIENTS, SERVER
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.findings import HealthFinding
+from wfe_mcp.workspace.config.edits import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +97,7 @@ def _hook_findings(client: Client, here: Installation, places: Places) -> Iterat
         file = row.file(places, scope)
         document = _document(file, "jsonc")
         held = hooks.ours(document, row)
-        off = document.get("disableAllHooks") is True or entry.at(document, ("hooksConfig", "enabled")) is False
+        off = document.get("disableAllHooks") is True or value_at(document, ("hooksConfig", "enabled")) is False
         good += [scope] if held else []
         if held and off:
             yield HealthFinding(topic, "note", f"{file}: the client has hooks switched off there; fix: switch them on")
@@ -225,10 +226,10 @@ def _claude(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
 
 def _codex(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     config = _document(found.client.user(places)[0], "toml")
-    if found.scope == "user" or entry.at(config, ("projects", str(places.root), "trust_level")) == "trusted":
+    if found.scope == "user" or value_at(config, ("projects", str(places.root), "trust_level")) == "trusted":
         return
     ignored = "Codex ignores it, because it does not trust this project"
-    own: object = entry.at(config, ("mcp_servers", SERVER))
+    own: object = value_at(config, ("mcp_servers", SERVER))
     if own is not None:
         yield "ok", f"{ignored}; the entry in your own file serves it too"
     else:
@@ -237,7 +238,7 @@ def _codex(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
 
 def _gemini(found: Found, places: Places) -> Iterator[tuple[Level, str]]:
     user = found.client.user(places)[0]
-    if entry.at(_document(user, "jsonc"), ("security", "folderTrust", "enabled")) is not True:
+    if value_at(_document(user, "jsonc"), ("security", "folderTrust", "enabled")) is not True:
         return
     trusted = _document(user.with_name("trustedFolders.json"), "jsonc")
     above = {str(each) for each in (places.root, *places.root.parents)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wfe_mcp.clients.formats import entry
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.config.edits import value_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,7 @@ def ours(document: dict[str, Any], row: HookFile) -> dict[str, list[Any]]:
     """Per event the entries that start the script, whichever installation wrote them."""
     found: dict[str, list[Any]] = {}
     for name, _ in row.events:
-        held: Any = entry.at(document, ("hooks", name))
+        held: Any = value_at(document, ("hooks", name))
         every = cast("list[Any]", held) if isinstance(held, list) else []
         mine = [each for each in every if MARK in str(each)]
         if mine:
@@ -138,8 +139,8 @@ def removed(content: bytes, row: HookFile) -> bytes:
     for name, mine in found.items():
         for each in mine:
             text = entry.removed(text, "jsonc", ("hooks", name), each)
-        if not entry.at(entry.parsed(text, "jsonc"), ("hooks", name)):
+        if not value_at(entry.parsed(text, "jsonc"), ("hooks", name)):
             text = entry.removed(text, "jsonc", ("hooks", name))
-    if found and not entry.at(entry.parsed(text, "jsonc"), ("hooks",)):
+    if found and not value_at(entry.parsed(text, "jsonc"), ("hooks",)):
         text = entry.removed(text, "jsonc", ("hooks",))
     return text

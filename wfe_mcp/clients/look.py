@@ -13,6 +13,7 @@ from wfe_mcp.clients.launch import is_ours, printed
 from wfe_mcp.clients.table import CLIENTS, SERVER, Client, Places, Scope, Shape
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.workspace.config.edits import value_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ def look(client: Client, places: Places, scope: Scope) -> Found:
     file = next((each for each in every if each.exists()), every[0])
     held, document = read_document(client, places, scope, file)
     shape = _shape(client, places, document)
-    return Found(client, scope, file, held, document, shape, entry.at(document, (*shape.path, SERVER)))
+    return Found(client, scope, file, held, document, shape, value_at(document, (*shape.path, SERVER)))
 
 
 def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
@@ -83,7 +84,7 @@ def _shape(client: Client, places: Places, document: dict[str, Any]) -> Shape:
     if len(client.shapes) == 1:
         return client.shapes[0]
     older, newer = client.shapes
-    held = entry.at(document, older.path)
+    held = value_at(document, older.path)
     if isinstance(held, dict) and held:
         servers: Any = cast("dict[str, Any]", held).get(newer.path[-1])
         return newer if isinstance(servers, dict) and "command" not in servers else older

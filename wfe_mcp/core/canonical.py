@@ -4,13 +4,19 @@ Rules:
 1. One value has one canonical text: keys sorted, no spaces, non-ASCII kept, no trailing newline.
 2. A value that another reader could read differently is refused: NaN, infinities, NUL, lone surrogates, non-text keys.
 3. The template digest, the event chain and artifact revisions all take their sha256 from this text.
+4. What other programs verify is signed as RFC 8785 (JCS) has it. Its text differs for fractions, and for keys with
+   characters beyond U+FFFF (docs/reference/signed-statements.md, docs/adr/0038). Hashes keep the text of rule 1.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+SIGNED_AS_CANONICAL_JSON = ("wfe-decision/1", "wfe-approval/1", "wfe-approvers/1")
+"""The formats of statements that are signed as ``canonical_json`` writes them."""
 
 
 def canonical_json(value: object) -> str:
@@ -34,6 +40,19 @@ def sha256_hex(content: str | bytes) -> str:
 def sha256_of(value: object) -> str:
     """sha256 of the canonical text of ``value``."""
     return sha256_hex(canonical_json(value))
+
+
+def signed_text(statement: Mapping[str, object]) -> str:
+    """The text of ``statement`` that is signed, by its ``format``. Refuses (ValueError) as ``canonical_json`` does.
+
+    RFC 8785 refuses integers that a double does not hold exactly, too.
+    """
+    text = canonical_json(statement)
+    if statement.get("format") in SIGNED_AS_CANONICAL_JSON:
+        return text
+    import rfc8785  # 4 ms; few processes sign or verify
+
+    return rfc8785.dumps(cast("dict[str, Any]", statement)).decode()
 
 
 def cannot_be_encoded(text: str) -> bool:

@@ -16,9 +16,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
 from wfe_mcp.artifacts.parse import parse_json
@@ -66,24 +66,19 @@ def send(
     end = time.monotonic() + timeout_s
     parts, allowed = _place(request.url, allow)
     headers, body = _headers(request), _body(request)
-    wire = _Wire(parts, end)
-    wire.connect(_addresses(parts, resolve, allowed=allowed))
+    connected = _connected(parts, _addresses(parts, resolve, allowed=allowed), end)
     unsafe = request.method not in _SAFE
     fault: Exception | None = None
     status, answered, content = 0, dict[str, str](), b""
-    with wire.watched(should_stop) as watch:
+    with _watched(connected, end, should_stop) as cut:
         try:
-            status, answered, content = wire.exchange(request.method, headers, body)
+            status, answered, content = _exchange(connected, parts, request.method, headers, body)
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
             fault = exc  # a connection closed while it is read may raise anything; the watch knows why it was closed
-    if watch.reason == "stopped":
+    if "stopped" in cut:
         raise StepStopped(may_have_happened=unsafe)
-    if watch.reason or fault:
-        why = (
-            f"no complete answer within {timeout_s:g} s"
-            if watch.reason
-            else f"the connection broke ({_error_text(fault)})"
-        )
+    if cut or fault:
+        why = f"no complete answer within {timeout_s:g} s" if cut else f"the connection broke ({_error_text(fault)})"
         raise ToolFault(f"{_shown(request)}: {why}", may_have_happened=unsafe) from fault
     if len(content) > MAX_RESULT_BYTES:
         raise ToolFault(
@@ -175,93 +170,74 @@ def _error_text(exc: BaseException | None) -> str:
     return str(exc) or type(exc).__name__
 
 
-class _Watch:
-    """Closes the connection when the time is over or the work must stop; ``reason`` says which."""
-
-    def __init__(self, cut: Callable[[], object], end: float, should_stop: ShouldStop) -> None:
-        self._cut, self._end, self._should_stop = cut, end, should_stop
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="wfe-http", daemon=True)
-        self.reason = ""
-
-    def __enter__(self) -> "_Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(min(_TICK_S, max(0.001, self._end - time.monotonic()))):
-            if self._should_stop():
-                self.reason = "stopped"
-            elif time.monotonic() >= self._end:
-                self.reason = "late"
-            if self.reason:
-                self._cut()
-                return
-
-
-class _Wire:
-    """One connection to one address."""
-
-    def __init__(self, parts: SplitResult, end: float) -> None:
-        self._parts, self._end = parts, end
-        self._socket: socket.socket | None = None
-
-    def connect(self, addresses: list[str]) -> None:
-        """Connect to the first address that answers. Raises ToolFault; then no data was sent."""
-        host, fault = self._parts.hostname or "", "no address answered"
-        for address in addresses:
-            left = self._end - time.monotonic()
-            if left <= 0:
-                break
-            try:
-                plain = socket.create_connection((address, _port(self._parts)), timeout=left)
-            except OSError as exc:
-                fault = f"{address}: {_error_text(exc)}"
-                continue
-            try:
-                self._socket = self._secured(plain, host)
-            except OSError as exc:
-                plain.close()
-                raise ToolFault(f"{host!r} could not be reached safely: {_error_text(exc)}") from exc
-            self._socket.settimeout(None)  # from here on the watch limits the total time
-            return
-        raise ToolFault(f"{host!r} could not be reached: {fault}")
-
-    def _secured(self, plain: socket.socket, host: str) -> socket.socket:
-        if self._parts.scheme == "http":
-            return plain
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
-
-    def watched(self, should_stop: ShouldStop) -> _Watch:
-        """Watch over the exchange."""
-        return _Watch(self._cut, self._end, should_stop)
-
-    def _cut(self) -> None:
-        assert self._socket is not None
-        with contextlib.suppress(OSError):
-            # Not SSLSocket.shutdown: it removes the TLS state while another thread reads.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-    def exchange(
-        self, method: str, headers: Mapping[str, str], body: bytes | None
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Send the request. Returns the status, the headers by lower-case name, and at most ``MAX_RESULT_BYTES`` + 1 bytes."""
-        assert self._socket is not None
-        connection = http.client.HTTPConnection(self._parts.hostname or "", _port(self._parts))
-        # Already connected; the scheme determines which port may be omitted from Host.
-        connection.sock, connection.default_port = self._socket, 443 if self._parts.scheme == "https" else 80
-        target = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
+def _connected(parts: SplitResult, addresses: list[str], end: float) -> socket.socket:
+    """A connection to the first address that answers. Raises ToolFault; then no data was sent."""
+    host, fault = parts.hostname or "", "no address answered"
+    for address in addresses:
+        left = end - time.monotonic()
+        if left <= 0:
+            break
         try:
-            connection.request(method, quote(target, safe=_WRITTEN), body, dict(headers))
-            answer = connection.getresponse()
-            content = answer.read(MAX_RESULT_BYTES + 1)
-            if answer.length and len(content) <= MAX_RESULT_BYTES:
-                raise http.client.IncompleteRead(content, answer.length)
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
-        finally:
-            connection.close()
-            self._socket.close()
+            plain = socket.create_connection((address, _port(parts)), timeout=left)
+        except OSError as exc:
+            fault = f"{address}: {_error_text(exc)}"
+            continue
+        try:
+            is_plain = parts.scheme == "http"
+            made = plain if is_plain else ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        except OSError as exc:
+            plain.close()
+            raise ToolFault(f"{host!r} could not be reached safely: {_error_text(exc)}") from exc
+        made.settimeout(None)  # from here on the watch limits the total time
+        return made
+    raise ToolFault(f"{host!r} could not be reached: {fault}")
+
+
+@contextlib.contextmanager
+def _watched(
+    connected: socket.socket, end: float, should_stop: ShouldStop
+) -> Generator[list[Literal["stopped", "late"]]]:
+    """Cuts the connection when the work must stop or the time is over; the list then says which."""
+    cut: list[Literal["stopped", "late"]] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(min(_TICK_S, max(0.001, end - time.monotonic()))):
+            if should_stop():
+                cut.append("stopped")
+            elif time.monotonic() >= end:
+                cut.append("late")
+            else:
+                continue
+            with contextlib.suppress(OSError):
+                # Not SSLSocket.shutdown: it removes the TLS state while another thread reads.
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
+            return
+
+    thread = threading.Thread(target=look, name="wfe-http", daemon=True)
+    thread.start()
+    try:
+        yield cut
+    finally:
+        over.set()
+        thread.join()
+
+
+def _exchange(
+    connected: socket.socket, parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes | None
+) -> tuple[int, dict[str, str], bytes]:
+    """Send the request. Returns the status, the headers by lower-case name, and at most ``MAX_RESULT_BYTES`` + 1 bytes."""
+    connection = http.client.HTTPConnection(parts.hostname or "", _port(parts))
+    # Already connected; the scheme determines which port may be omitted from Host.
+    connection.sock, connection.default_port = connected, 443 if parts.scheme == "https" else 80
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request(method, quote(target, safe=_WRITTEN), body, dict(headers))
+        answer = connection.getresponse()
+        content = answer.read(MAX_RESULT_BYTES + 1)
+        if answer.length and len(content) <= MAX_RESULT_BYTES:
+            raise http.client.IncompleteRead(content, answer.length)
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
+    finally:
+        connection.close()
+        connected.close()

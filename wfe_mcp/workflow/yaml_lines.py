@@ -4,7 +4,7 @@ Rules:
 1. Plain data only: anchors, aliases, tags, several documents and keys other than text are refused, so that no file can
    expand when it is read or construct an object.
 2. A duplicate key is refused: programs differ in which one counts.
-3. At most ``MAX_BYTES`` and ``MAX_DEPTH``; nothing here recurses.
+3. At most ``MAX_BYTES`` and ``MAX_DEPTH``.
 4. Plain scalars follow YAML 1.1 (``yes`` is true), as the programs that wrote these files read them; a date stays text.
 """
 
@@ -54,9 +54,9 @@ def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
     # 20 ms: loaded only to read YAML.
     import yaml
 
-    reading = _YamlReader()
+    lines = {"": 1}
     try:
-        _read_events(yaml.SafeLoader(text), reading)
+        return _document(yaml.SafeLoader(text), lines), Lines(lines)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         raise _invalid(shown, mark.line + 1 if mark else 1, fault.problem or "it is not YAML") from None
@@ -64,7 +64,6 @@ def yaml_value(text: str, shown: str) -> tuple[object, Lines]:
         raise _invalid(shown, 1, str(fault).splitlines()[0]) from None
     except _Fault as fault:
         raise _invalid(shown, fault.line, fault.message) from None
-    return reading.value, Lines(reading.lines)
 
 
 class _Fault(Exception):
@@ -74,104 +73,81 @@ class _Fault(Exception):
         self.message = message
 
 
-@dataclass(slots=True)
-class _Open:
-    """A list or map that is being read, with its place; ``key``: the map's key whose value comes next."""
-
-    value: dict[str, Any] | list[Any]
-    at: Parts
-    key: str | None = None
-
-
-class _YamlReader:
-    """Builds the value from parser events."""
-
-    def __init__(self) -> None:
-        self.value: object = None
-        self.lines: dict[str, int] = {"": 1}
-        self._open: list[_Open] = []
-
-    def take(self, value: object, line: int) -> None:
-        """Add a scalar, or a list or map that begins: as a key, or under the current key or index."""
-        above = self._open[-1] if self._open else None
-        at: Parts = ()
-        if above is None:
-            self.value = value
-        elif isinstance(above.value, list):
-            at = (*above.at, len(above.value))
-            self.lines[pointer(*at)] = line
-            above.value.append(value)
-        elif above.key is None:
-            self._take_key(above, above.value, value, line)
-            return
-        else:
-            at = (*above.at, above.key)
-            above.value[above.key] = value
-            above.key = None
-        if isinstance(value, dict | list):
-            if len(self._open) == MAX_DEPTH:
-                raise _Fault(line, f"lists and maps are nested deeper than {MAX_DEPTH} levels")
-            self._open.append(_Open(value, at))  # pyright: ignore[reportUnknownArgumentType] - it is empty
-
-    def close(self) -> None:
-        """End the innermost list or map."""
-        self._open.pop()
-
-    def _take_key(self, above: _Open, into: dict[str, Any], key: object, line: int) -> None:
-        if not isinstance(key, str):
-            raise _Fault(line, f"the key {key!r} is not text; put it in quotes")
-        if key in into:
-            raise _Fault(line, f"the key {key!r} is duplicate")
-        self.lines[pointer(*above.at, key)] = line
-        above.key = key
+def _document(loader: Any, lines: dict[str, int]) -> object:
+    """The value of the only document; the line of each value goes into ``lines``."""
+    loader.get_event()  # the stream begins
+    if type(loader.get_event()).__name__ == "StreamEndEvent":
+        return None
+    value = _value(loader, _event(loader), (), lines)
+    loader.get_event()  # the document ends
+    end: Any = loader.get_event()
+    if type(end).__name__ != "StreamEndEvent":
+        raise _Fault(_line(end), "a second document begins; a file may hold only one")
+    return value
 
 
-def _read_events(loader: Any, reading: _YamlReader) -> None:
-    documents = 0
-    while loader.check_event():
-        event: Any = loader.get_event()
-        line: int = event.start_mark.line + 1
-        match type(event).__name__:
-            case "AliasEvent":
-                raise _Fault(line, f"the alias *{event.anchor} is not supported; write the value out")
-            case "DocumentStartEvent":
-                documents += 1
-                if documents > 1:
-                    raise _Fault(line, "a second document begins; a file may hold only one")
-            case "ScalarEvent":
-                _refuse_marks(event, line)
-                reading.take(_scalar(loader, event, line), line)
-            case "MappingStartEvent" | "SequenceStartEvent" as kind:
-                _refuse_marks(event, line)
-                reading.take({} if kind == "MappingStartEvent" else [], line)
-            case "MappingEndEvent" | "SequenceEndEvent":
-                reading.close()
-            case _:  # begin and end of the stream and the document
-                pass
+def _value(loader: Any, event: Any, at: Parts, lines: dict[str, int]) -> object:
+    """The value that begins with ``event``. Each level calls this once more, so the depth is limited first."""
+    if type(event).__name__ == "ScalarEvent":
+        return _scalar(loader, event)
+    if len(at) == MAX_DEPTH:
+        raise _Fault(_line(event), f"lists and maps are nested deeper than {MAX_DEPTH} levels")
+    if type(event).__name__ == "SequenceStartEvent":
+        found: list[object] = []
+        while type(inner := _event(loader)).__name__ != "SequenceEndEvent":
+            place = (*at, len(found))
+            lines[pointer(*place)] = _line(inner)
+            found.append(_value(loader, inner, place, lines))
+        return found
+    named: dict[str, object] = {}
+    while type(inner := _event(loader)).__name__ != "MappingEndEvent":
+        key = _key(loader, inner, named)
+        lines[pointer(*at, key)] = _line(inner)
+        named[key] = _value(loader, _event(loader), (*at, key), lines)
+    return named
 
 
-def _refuse_marks(event: Any, line: int) -> None:
-    if event.anchor is not None:
-        raise _Fault(line, f"the anchor &{event.anchor} is not supported; write the value out")
-    if event.tag is not None:
-        raise _Fault(line, f"the tag {event.tag} is not supported; write plain values")
+def _key(loader: Any, event: Any, named: dict[str, object]) -> str:
+    kind = type(event).__name__
+    key: object = _scalar(loader, event) if kind == "ScalarEvent" else [] if kind == "SequenceStartEvent" else {}
+    if not isinstance(key, str):
+        raise _Fault(_line(event), f"the key {key!r} is not text; put it in quotes")
+    if key in named:
+        raise _Fault(_line(event), f"the key {key!r} is duplicate")
+    return key
 
 
-def _scalar(loader: Any, event: Any, line: int) -> object:
+def _event(loader: Any) -> Any:
+    """The next event. Refuses what is not plain data."""
+    event: Any = loader.get_event()
+    if type(event).__name__ == "AliasEvent":
+        raise _Fault(_line(event), f"the alias *{event.anchor} is not supported; write the value out")
+    if getattr(event, "anchor", None) is not None:
+        raise _Fault(_line(event), f"the anchor &{event.anchor} is not supported; write the value out")
+    if getattr(event, "tag", None) is not None:
+        raise _Fault(_line(event), f"the tag {event.tag} is not supported; write plain values")
+    return event
+
+
+def _line(event: Any) -> int:
+    return event.start_mark.line + 1
+
+
+def _scalar(loader: Any, event: Any) -> object:
     """The value of a scalar: text, a number, true, false or null."""
     import yaml
 
     if "\x00" in event.value or any("\ud800" <= character <= "\udfff" for character in event.value):
-        raise _Fault(line, "an escape means NUL or half a surrogate pair, which text cannot hold")
+        raise _Fault(_line(event), "an escape means NUL or half a surrogate pair, which text cannot hold")
     tag: str = loader.resolve(yaml.ScalarNode, event.value, event.implicit)
     if tag not in _CONSTRUCTED:
         return event.value
     try:
         value: object = loader.construct_object(yaml.ScalarNode(tag, event.value))
     except ValueError:
-        raise _Fault(line, f"{event.value[:40]!r} is not a number; put it in quotes") from None
+        raise _Fault(_line(event), f"{event.value[:40]!r} is not a number; put it in quotes") from None
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Fault(line, f"{event.value[:40]!r} is a number that JSON cannot hold")
+        raise _Fault(_line(event), f"{event.value[:40]!r} is a number that JSON cannot hold")
     return value
 
 

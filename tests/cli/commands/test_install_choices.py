@@ -13,7 +13,7 @@ from tests.cli.client_files import (
     posix,
 )
 from tests.cli.scene import Terminal
-from wfe_mcp.clients.formats import entry
+from wfe_mcp.workspace.config.edits import value_at
 
 
 def test_without_a_name_every_installed_client_is_connected_and_a_refusal_leaves_the_others(empty: Terminal) -> None:
@@ -181,5 +181,5 @@ def test_the_shape_that_opencodes_file_has_is_kept(
     (empty.root / "opencode.jsonc").write_text(text)
     assert empty("install", "--client", "opencode", "--yes").code == 0
     found = json.loads((empty.root / "opencode.jsonc").read_text())
-    assert entry.at(found, path)["type"] == "local"
+    assert value_at(found, path)["type"] == "local"
     assert not (empty.root / "opencode.json").exists()

@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wfe_mcp.clients.formats.entry import Format, added, at, parsed, removed
+from wfe_mcp.clients.formats.entry import Format, added, parsed, removed
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable
+from wfe_mcp.workspace.config.edits import value_at
 
 ENTRY = {"command": "/opt/wfe mcp/bin/wfe-mcp", "args": ["serve"], "timeout": 120, "on": True, "inner": {"a": 1}}
 NAMES = st.text("abcäβ \"\\/*#:{}[],'-", min_size=1, max_size=8)
@@ -176,6 +177,8 @@ def test_an_entry_looks_like_what_is_around_it(form: Format, before: str, after:
         ("yaml", "s: {wfe: {x: 1}}\n", "s: {}\n"),
         ("toml", "[s.wfe]\nx = 1\n[s.wfe.env]\ny = 2\n\n# of b\n[b]\n", "\n# of b\n[b]\n"),
         ("toml", 'a = 1\n[s."wfe"] # here\nx = 1\n', "a = 1\n"),
+        ("toml", "n = '''\n[s.wfe]\n'''\n[s.wfe]\nx = 1\n", "n = '''\n[s.wfe]\n'''\n"),
+        ("toml", "[s.wfe]\nx = 1\n[[b]]\ny = 2\n", "[[b]]\ny = 2\n"),
     ],
 )
 def test_an_entry_that_a_user_wrote_is_cut_out(form: Format, before: str, after: str) -> None:
@@ -242,5 +245,5 @@ def test_a_form_that_cannot_be_spliced_is_refused(
 
 
 def test_the_value_at_a_path_that_is_not_there_is_none() -> None:
-    assert at({"a": {"b": 1}}, ("a", "b")) == 1
-    assert at({"a": 1}, ("a", "b")) is None
+    assert value_at({"a": {"b": 1}}, ("a", "b")) == 1
+    assert value_at({"a": 1}, ("a", "b")) is None

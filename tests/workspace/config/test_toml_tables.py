@@ -57,6 +57,10 @@ def test_a_value_changes_in_place_and_keeps_its_comment() -> None:
     assert with_value(MINE, ("providers", "b"), "kind", "codex") == MINE.replace("'kind' = 'manual'", 'kind = "codex"')
 
 
+def test_a_sign_in_a_string_begins_no_comment() -> None:
+    assert with_value('[a]\nb = "x # y"  # why\n', ("a",), "b", 1) == "[a]\nb = 1  # why\n"
+
+
 def test_a_new_value_stands_after_the_last_one_of_its_table() -> None:
     assert with_value(MINE, ("providers", "b"), "enabled", False) == MINE.replace(
         "'manual'\n", "'manual'\nenabled = false\n"
@@ -101,6 +105,8 @@ def test_what_is_written_in_another_way_is_refused_never_broken(text: str) -> No
         without_table(text, ("providers", "a"))
     with pytest.raises(NotEditable):
         with_value(text, ("providers", "a"), "enabled", False)
+    with pytest.raises(NotEditable):
+        without_value(text, ("providers", "a"), "enabled")
     with pytest.raises(NotEditable):
         with_table(text, ("providers", "a"), {"enabled": False})
 

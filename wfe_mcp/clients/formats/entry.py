@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.clients.formats import json_text, toml_text, yaml_text
 from wfe_mcp.clients.formats.splice import Unreadable, Unsplicable, applied
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.workspace.config.edits import is_edit_at, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +53,6 @@ def parsed(content: bytes, form: Format) -> dict[str, Any]:
     return cast("dict[str, Any]", found)
 
 
-def at(document: Any, path: Sequence[str]) -> Any:
-    """The value at ``path``; None where there is none."""
-    for key in path:
-        document = cast("dict[str, Any]", document).get(key) if isinstance(document, dict) else None
-    return document
-
-
 def added(content: bytes, form: Format, path: Sequence[str], value: Any) -> bytes:
     """The file with ``value`` at ``path``; a list is put before what the list there holds.
 
@@ -67,31 +60,18 @@ def added(content: bytes, form: Format, path: Sequence[str], value: Any) -> byte
     """
     text, document = Text.of(content), parsed(content, form)
     body = applied(text.body, _MODULES[form].insertion(text.body, path, value, text.newline))
-    wanted = copy.deepcopy(document)
-    inner: dict[str, Any] = wanted
-    for key in path[:-1]:
-        held: object = inner.get(key)
-        if held is not None and not isinstance(held, dict):
-            raise Unsplicable(f"{key} is no table")
-        if held is None:
-            inner[key] = {}
-        inner = inner[key]
-    last = inner.get(path[-1])
-    inner[path[-1]] = [*value, *cast("list[Any]", last)] if isinstance(last, list) else value
-    return _checked(text, body, form, wanted, path)
+    last = value_at(document, path)
+    return _checked(text, body, form, document, path, [*value, *last] if isinstance(last, list) else value)
 
 
 def removed(content: bytes, form: Format, path: Sequence[str], element: Any = None) -> bytes:
     """The file without the entry at ``path``, or without ``element`` of the list there. Raises as ``added`` does."""
     text, document = Text.of(content), parsed(content, form)
     body = applied(text.body, _MODULES[form].removal(text.body, path, element))
-    wanted = copy.deepcopy(document)
-    inner = at(wanted, path if element is not None else path[:-1])
-    if element is not None:
-        inner.remove(element)
-    else:
-        del inner[path[-1]]
-    return _checked(text, body, form, wanted, path)
+    left = None if element is None else list(value_at(document, path))
+    if left is not None:
+        left.remove(element)
+    return _checked(text, body, form, document, path, left)
 
 
 def cut(
@@ -108,7 +88,7 @@ def cut(
     original = parsed(before[0] or b"", form)
     for depth in range(len(path) - (element is None), 0, -1):
         around = path[:depth]
-        if at(parsed(text, form), around) not in ({}, []) or at(original, around) is not None:
+        if value_at(parsed(text, form), around) not in ({}, []) or value_at(original, around) is not None:
             break
         text = removed(text, form, around)
     return rest_of(text, before)
@@ -119,19 +99,11 @@ def rest_of(text: bytes, before: tuple[bytes | None] | None) -> bytes | None:
     return None if before == (None,) and text.split() in ([], [b"{}"], [b"{", b"}"]) else text
 
 
-def _checked(text: Text, body: str, form: Format, wanted: Any, path: Sequence[str]) -> bytes:
+def _checked(text: Text, body: str, form: Format, before: Any, path: Sequence[str], value: Any) -> bytes:
     try:
-        found = _without_empty(_MODULES[form].read(body))
+        is_only_that = is_edit_at(path, before, _MODULES[form].read(body), value)
     except Unreadable:
-        found = None
-    if found != _without_empty(wanted):
+        is_only_that = False
+    if not is_only_that:
         raise Unsplicable(f"{'.'.join(path)} cannot be changed without changing the rest")
     return text.with_body(body)
-
-
-def _without_empty(value: Any) -> Any:
-    """``value`` with an empty table as nothing: YAML and TOML drop a table that lost its only entry."""
-    if not isinstance(value, dict):
-        return value
-    inner = {key: _without_empty(each) for key, each in cast("dict[Any, Any]", value).items()}
-    return {key: each for key, each in inner.items() if each not in (None, {})}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
-from wfe_mcp.core.canonical import canonical_json, sha256_hex, sha256_of
+from wfe_mcp.core.canonical import sha256_hex, sha256_of, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
@@ -186,7 +186,7 @@ def _refuse_misnamed(key: ApproverKey, what: str) -> None:
 
 def _refuse_wrong_signature(statement: dict[str, Any], change: ApproverChange, signer: ApproverKey, what: str) -> None:
     if change.assertion is None:
-        if not signature_holds(signer.public_key, change.signature or "", canonical_json(statement)):
+        if not signature_holds(signer.public_key, change.signature or "", signed_text(statement)):
             raise _broken(f"{what} is not signed by {signer.name!r}")
         return
     try:
@@ -308,7 +308,7 @@ def pin_person(engine: Engine, by: Person, key: ApproverKey, do: Literal["add", 
             f"Your key {by.key[:16]} is not pinned in this project, so it cannot change the pinned keys.",
             "Ask one whose key is pinned: wfe-mcp approvers list",
         )
-    signature = by.sign_text(canonical_json(change_statement(before, do, key, at)))
+    signature = by.sign_text(signed_text(change_statement(before, do, key, at)))
     return pin_change(engine, by, before, ApproverChange(do=do, key=key, at=at, signed_by=by.key, signature=signature))
 
 

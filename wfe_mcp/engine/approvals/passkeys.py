@@ -1,7 +1,7 @@
 """WebAuthn passkeys: what a browser is asked to create or sign, and what its answer proves.
 
-A statement is a JSON value; what is
-signed is the sha256 of its canonical text. The page and the relying party are ``localhost``.
+A statement is a JSON object; what is
+signed is the sha256 of its text (``signed_text``). The page and the relying party are ``localhost``.
 
 Rules:
 1. A signature counts only with user verification by the authenticator.
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wfe_mcp.core.canonical import sha256_of
+from wfe_mcp.core.canonical import sha256_hex, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 INSTALL = "Install it beside wfe-mcp: uv tool install 'wfe-mcp[passkey]', or pip install 'wfe-mcp[passkey]'."
 
@@ -89,9 +89,9 @@ def passkeys_are_installed() -> bool:
     return find_spec("webauthn") is not None
 
 
-def challenge(statement: object) -> bytes:
+def challenge(statement: Mapping[str, object]) -> bytes:
     """The challenge for ``statement``: the bytes a passkey signs."""
-    return bytes.fromhex(sha256_of(statement))
+    return bytes.fromhex(sha256_hex(signed_text(statement)))
 
 
 def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def asking_for_key(name: str, user: bytes, once: bytes, others: Iterable[str]) -
     return options_to_json_dict(made)
 
 
-def asking_for_signature(statement: object, keys: Iterable[str]) -> dict[str, Any]:
+def asking_for_signature(statement: Mapping[str, object], keys: Iterable[str]) -> dict[str, Any]:
     """Browser options to have ``statement`` signed by one of ``keys``."""
     require_library()
     from webauthn import generate_authentication_options
@@ -153,7 +153,9 @@ def created_key(given: str, once: bytes, port: int) -> Created:
     return Created(bytes_to_base64url(made.credential_id), bytes_to_base64url(made.credential_public_key))
 
 
-def signed(assertion: Assertion, statement: object, public_key: str, *, port: int | None = None, count: int = 0) -> int:
+def signed(
+    assertion: Assertion, statement: Mapping[str, object], public_key: str, *, port: int | None = None, count: int = 0
+) -> int:
     """The authenticator's counter, after checking that the key signed ``statement``. Refuses ``needs_human``.
 
     ``count``: the last one known. One that does not grow indicates a cloned key; 0: the authenticator has no counter.

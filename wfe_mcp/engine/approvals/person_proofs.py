@@ -5,7 +5,7 @@
 Rules:
 1. They are written where the project pins the key, beside the proofs of passkeys. The log has each of them too, so a file
    that a crash kept from being written is written with the next approval of the run.
-2. ``statement`` is the signed JSON value; the signature is over its canonical text.
+2. ``statement`` is the signed JSON value; the signature is over its text by RFC 8785 (``signed_text``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Signature
 from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys
@@ -79,8 +79,8 @@ def read_proof(value: object) -> tuple[ParsedStatement, Signature] | None:
     if found.keys() != {"format", "statement", "signature"} or found["format"] != FORMAT:
         return None
     try:
-        text = canonical_json(found["statement"])
-    except ValueError:
+        text = signed_text(found["statement"])
+    except (ValueError, AttributeError):
         return None
     statement = read_statement(text)
     return None if statement is None else (statement, Signature(text, str(found["signature"])))

@@ -4,7 +4,8 @@
                                                      └──► signature, in the event ``DecisionSigned`` that follows them
 
 Rules:
-1. A statement is canonical JSON with every key of ``FIELDS``. The signature is over its UTF-8 bytes.
+1. A statement is JSON as RFC 8785 writes it (``signed_text``), with every key of ``FIELDS``. The signature is over its UTF-8
+   bytes.
 2. ``request`` names the log's position and hash before the decision, ``log`` those after it: the hash chain binds every
    event in between, so a statement proves nothing in another run, place or tree.
 3. CLI and page sign here alone: the caller who unlocks the key is a ``Person``, and the store has them sign what they change.
@@ -16,7 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.artifacts.parse import parse_json
-from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel, Person, Signature
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
 
-FORMAT = "wfe-decision/1"
+FORMAT = "wfe-decision/2"
+_READ = (FORMAT, "wfe-decision/1")  # the first format is not RFC 8785: signed_text
 FIELDS: dict[str, Any] = {
     "format": FORMAT,
     "kind": "",
@@ -67,7 +69,12 @@ def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Cha
 
     def sign(facts: Mapping[str, object]) -> Signature:
         more = {"project": project, "time": engine.clock().isoformat(timespec="seconds"), "key": name}
-        text = canonical_json(FIELDS | dict(facts) | more)
+        try:
+            text = signed_text(FIELDS | dict(facts) | more)
+        except ValueError as error:
+            raise Refused(
+                "bad_argument", f"This cannot be signed: {error}.", "Change that value, then decide again."
+            ) from error
         return Signature(text, sign_text(text))
 
     return Person(actor, channel, Assurance.HUMAN, key=name, sign=sign, sign_text=sign_text)
@@ -97,7 +104,7 @@ def read_statement(text: str) -> ParsedStatement | None:
     """The statement in ``text``; None for anything else."""
     try:
         found = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
-        if canonical_json(found) != text or found.keys() != FIELDS.keys():
+        if signed_text(found) != text or found.keys() != FIELDS.keys():
             return None
         statement = ParsedStatement(found)
         is_typed = all(type(found[name]) is type(empty) for name, empty in FIELDS.items())
@@ -105,7 +112,7 @@ def read_statement(text: str) -> ParsedStatement | None:
         datetime.fromisoformat(str(found["time"]))
     except (Refused, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return statement if is_typed and is_placed and found["format"] == FORMAT else None
+    return statement if is_typed and is_placed and found["format"] in _READ else None
 
 
 def signature_fault(statement: ParsedStatement, signature: Signature, public_key: str | None) -> str:

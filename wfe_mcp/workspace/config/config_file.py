@@ -8,6 +8,7 @@ from typing import Any
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.checks import CheckSettings
+from wfe_mcp.workspace.config.toml_tables import appended
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
@@ -47,11 +48,12 @@ def with_checks(root: Path, checks: Mapping[str, CheckSettings]) -> bytes:
     """The bytes that ``write_config`` would write. Refuses as it does."""
     content = read_if_there(root, CONFIG_FILE)
     missing = _missing(content, checks)
-    text = NEW_CONFIG.encode() if content is None else content
-    if missing:
-        text = b"\n".join([text if text.endswith(b"\n") or not text else text + b"\n", _tables(missing)])
-    _parsed(text)
-    return text
+    text = NEW_CONFIG if content is None else content.decode()
+    for name, check in missing.items():
+        text = appended(text, ("checks", name), check.model_dump(exclude_unset=True))
+    made = text.encode()
+    _parsed(made)
+    return made
 
 
 def table_lines(name: str, check: CheckSettings) -> list[str]:
@@ -63,14 +65,6 @@ def table_lines(name: str, check: CheckSettings) -> list[str]:
 def _missing(content: bytes | None, checks: Mapping[str, CheckSettings]) -> dict[str, CheckSettings]:
     held: object = _parsed(content or b"").get("checks")
     return {name: check for name, check in checks.items() if not isinstance(held, dict) or name not in held}
-
-
-def _tables(checks: Mapping[str, CheckSettings]) -> bytes:
-    import tomli_w  # only `init` writes TOML
-
-    return tomli_w.dumps(
-        {"checks": {name: check.model_dump(exclude_unset=True) for name, check in checks.items()}}
-    ).encode()
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
