@@ -65,7 +65,7 @@ def measure(scene: Scene, times: int) -> list[Figure]:
 
 
 def _checked(root: Path, keys: dict[str, object]) -> float:
-    from wfe_mcp.core.model import VerdictKind
+    from wfe_mcp.core.outcomes import VerdictKind
     from wfe_mcp.gates.command import run_check
     from wfe_mcp.workspace.config.checks import FrozenCheck
 

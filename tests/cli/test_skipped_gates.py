@@ -60,7 +60,7 @@ def test_the_list_calls_no_run_passed_whose_reviewer_was_skipped(cli: Terminal):
 def test_a_command_gate_without_its_check_is_called_skipped_too(cli: Terminal):
     run = unreviewed(cli, UNCHECKED)
     (verdict,) = cli.json("show", run).data["attempts"][0]["verdicts"]
-    assert (verdict["verdict"], verdict["message"]) == ("skipped", "skipped: The project has no check 'lint'.")
+    assert (verdict["verdict"], verdict["message"]) == ("skipped", "The project has no check 'lint'.")
 
 
 @pytest.mark.requirement("E-11")

@@ -14,7 +14,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event
 from wfe_mcp.core.evolve import evolve, replay
 from wfe_mcp.core.forking import end_of_decision
-from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, TakesBack, VerdictKind
+from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState, Stage, TakesBack
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import LoopSpec, PhaseSpec, RunSpec
 from wfe_mcp.core.undo import LogEntry, people_since, redo, undo
@@ -80,7 +81,7 @@ class Scene:
         return self.give(self.command(c.Submit, phase, sha256=sha256, revision=revision, tree=tree))
 
     def judge(
-        self, phase: str, verdict: VerdictKind = VerdictKind.PASS, message: str = "", *, alive: bool = True
+        self, phase: str, outcome: GateOutcome = GateOutcome.PASS, message: str = "", *, alive: bool = True
     ) -> list[str]:
         attempt = self.attempt(phase)
         return self.give(
@@ -89,7 +90,7 @@ class Scene:
                 phase,
                 stage=attempt.stage or Stage.AFTER,
                 gate=attempt.gate,
-                verdict=verdict,
+                outcome=outcome,
                 sha256=attempt.sha256 or "",
                 message=message,
                 holder_alive=alive,

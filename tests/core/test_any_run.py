@@ -14,8 +14,9 @@ from tests.core.test_flows import SYSTEM
 from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, By, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, By, RunStatus
 from wfe_mcp.core.moves import legal_moves, refusal
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
@@ -108,8 +109,8 @@ class AnyRun(RuleBasedStateMachine):
         if refusal(self.scene.state, command) is None:
             self.scene.give(command)
 
-    @rule(kind=st.sampled_from([VerdictKind.FAIL, VerdictKind.ERROR, VerdictKind.AWAITING]))
-    def a_gate_says_no(self, kind: VerdictKind) -> None:
+    @rule(kind=st.sampled_from([GateOutcome.FAIL, GateOutcome.ERROR, GateOutcome.NEEDS_TRUST]))
+    def a_gate_says_no(self, kind: GateOutcome) -> None:
         for attempt in self.scene.state.open_attempts:
             if attempt.status is AttemptStatus.GATING and attempt.sha256:
                 self.scene.judge(attempt.phase, kind, "no")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wfe_mcp.core.errors import CODES, TURN, Refused, nearest, nearest_hint, pointer
+from wfe_mcp.core.errors import CODES, TURN, Refused, Suggestion, nearest, nearest_hint, pointer
 from wfe_mcp.core.model import RunStatus
 
 RELIED_ON = [
@@ -67,6 +67,13 @@ def test_a_hint_quotes_the_nearest_name_and_says_something_else_without_one():
     assert nearest_hint("runing", RunStatus) == "Did you mean 'running'?"
     assert nearest_hint("zzz", ["plan"], "One of: plan.") == "One of: plan."
     assert nearest_hint("zzz", []) == ""
+    assert nearest_hint("plam", ["plan"], then="List them.") == "Did you mean 'plan'? List them."
+    assert nearest_hint("zzz", ["plan"], then="List them.") == "List them."
+
+
+def test_only_a_hint_that_names_what_was_meant_is_a_suggestion():
+    assert isinstance(nearest_hint("plam", ["plan"]), Suggestion)
+    assert not isinstance(nearest_hint("zzz", ["plan"], "Did you mean it?"), Suggestion)
 
 
 @pytest.mark.parametrize(

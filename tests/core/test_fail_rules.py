@@ -10,8 +10,9 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.model import Feedback, RunStatus, VerdictKind
+from wfe_mcp.core.model import Feedback, RunStatus
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
@@ -23,7 +24,7 @@ def fail(scene: Scene, path: str, message: str = "no", *, alive: bool = True) ->
     if scene.attempt(path).status == "ready":
         scene.start(path)
     scene.submit(path, revision=scene.attempt(path).number)
-    scene.judge(path, VerdictKind.FAIL, message, alive=alive)
+    scene.judge(path, GateOutcome.FAIL, message, alive=alive)
 
 
 def at_build(*rules: FailRule, **limits: Any) -> Scene:
@@ -79,7 +80,7 @@ def test_a_retry_keeps_the_tree_of_the_first_start():
     scene = run_of(phase("build", gates=EXPR))
     scene.start("build", tree="t1")
     scene.submit("build", tree="t2")
-    scene.judge("build", VerdictKind.FAIL)
+    scene.judge("build", GateOutcome.FAIL)
     assert scene.attempt("build").tree_at_start == "t1"
 
 
@@ -184,7 +185,7 @@ def test_nobody_wakes_a_phase_before_its_time():
 def test_a_woken_phase_passes_its_prompt_gates_again():
     scene = run_of(phase("build", gates_before=EXPR, on_fail=(FailRule("backoff", 2),)))
     scene.give(scene.command(c.OpenGates, "build", sha256="p"))
-    scene.judge("build", VerdictKind.FAIL)
+    scene.judge("build", GateOutcome.FAIL)
     scene.later(2)
     assert scene.give(scene.command(c.Wake, "build")) == ["GatesOpened"]
     assert (scene.attempt("build").status, scene.attempt("build").sha256) == ("gating", None)

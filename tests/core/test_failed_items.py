@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.core.conftest import AGENT, HUMAN, phase
 from tests.core.test_loops import CHECKED, WAIT, building, fail, finish
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
 
@@ -14,7 +15,7 @@ def test_a_failed_gate_of_the_loop_lets_its_rules_apply_and_a_retry_begins_all_i
     scene = building("a", gates=(GateSpec("expr"),))
     finish(scene, "a")
     scene.give(scene.command(c.OpenGates, "build", sha256="e" * 64))
-    scene.judge("build", VerdictKind.FAIL, "too little")
+    scene.judge("build", GateOutcome.FAIL, "too little")
     assert (scene.attempt("build").number, scene.attempt("build").status) == (2, "ready")
     assert scene.attempt("build[a].code").status is AttemptStatus.SUPERSEDED
     assert PhasePath("build") not in scene.state.loops
@@ -28,7 +29,7 @@ def test_feedback_to_a_loop_reaches_the_phases_of_its_items():
     finish(scene, "a")
     finish(scene, "b")
     scene.give(scene.command(c.OpenGates, "build", sha256="e" * 64))
-    scene.judge("build", VerdictKind.FAIL, "too little")
+    scene.judge("build", GateOutcome.FAIL, "too little")
     scene.items("build", "a", "b")
     assert [note.message for note in scene.attempt("build[a].code").feedback] == ["too little"]
     assert [note.message for note in scene.attempt("build[a].test").feedback] == ["too little"]

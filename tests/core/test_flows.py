@@ -8,7 +8,8 @@ from typing import Any
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import By, Channel, RunStatus, VerdictKind
+from wfe_mcp.core.model import By, Channel, RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec
 
@@ -127,5 +128,5 @@ def test_what_fails_inside_waits_for_a_person_there():
     )
     scene.start("release[1].note")
     scene.submit("release[1].note")
-    scene.judge("release[1].note", VerdictKind.FAIL)
+    scene.judge("release[1].note", GateOutcome.FAIL)
     assert (scene.state.status, scene.statuses["release"]) == (RunStatus.WAITING, "running")

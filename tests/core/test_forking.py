@@ -19,7 +19,8 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import Completed
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.forking import approved_by_people, begins_as, end_of_decision, stops_since
-from wfe_mcp.core.model import By, Channel, Origin, RunId, RunStatus, Submission, Verdict, VerdictKind
+from wfe_mcp.core.model import By, Channel, Origin, RunId, RunStatus, Submission, Verdict
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
@@ -117,7 +118,7 @@ def test_a_fork_stands_where_a_person_stopped_the_origin():
     scene = run_of(phase("plan", gates=(GateSpec("expr"),), on_fail=(FailRule("wait_human"),)))
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     fork = forked(scene, by=AGENT)
     assert fork.state.status is RunStatus.WAITING
     assert fork.refused(fork.command(c.Retry, "plan")).code == "needs_human"
@@ -145,7 +146,7 @@ def stop(kind: str) -> Scene:
         case _:
             scene.start("plan")
             scene.submit("plan")
-            scene.judge("plan", VerdictKind.FAIL)
+            scene.judge("plan", GateOutcome.FAIL)
     return scene
 
 
@@ -198,7 +199,7 @@ def test_a_decision_is_not_torn_apart(torn: str):
     scene.answer("left", "when", value=False)
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     scene.give(scene.command(c.ForceAccept, "plan", HUMAN, reason="I know better"))
     scene.answer("plan", "next", value=True)
     assert scene.state.status is RunStatus.COMPLETED
@@ -222,7 +223,7 @@ def test_verdicts_name_the_evidence_as_it_is_called_in_the_fork():
         "gate": 0,
         "sha256": plan.sha256,
         "evidence": "ev-1",
-        "verdict": VerdictKind.PASS,
+        "outcome": GateOutcome.PASS,
     }
     scene.give(scene.command(c.RecordVerdict, "plan", **told))
     scene.approve("plan")
@@ -245,7 +246,7 @@ def test_a_fork_that_claims_what_its_origin_never_had_is_found():
     }
     forged = replace(event, state=replace(event.state, attempts=done))
     claimed = replace(event, state=replace(event.state, origin=None))
-    verdict = Verdict(scene.attempt("plan").verdicts[0].stage, 0, VerdictKind.PASS, "a" * 64, evidence="ev-9")
+    verdict = Verdict(scene.attempt("plan").verdicts[0].stage, 0, GateOutcome.PASS, "a" * 64, evidence="ev-9")
     passed = {
         **event.state.attempts,
         PhasePath("plan"): (replace(scene.attempt("plan"), submission=Submission(1, "a" * 64, verdicts=(verdict,))),),

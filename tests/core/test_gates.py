@@ -10,7 +10,8 @@ from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.model import RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import RunStatus, Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
 EXPR, APPROVAL, COMMAND = GateSpec("expr"), GateSpec("approval"), GateSpec("command", binds_tree=True)
@@ -23,7 +24,7 @@ def verdict(scene: Scene, path: str, **more: Any) -> c.Command:
         "stage": Stage.AFTER,
         "gate": attempt.gate,
         "sha256": attempt.sha256,
-        "verdict": VerdictKind.PASS,
+        "outcome": GateOutcome.PASS,
     }
     return scene.command(c.RecordVerdict, path, **(told | more))
 
@@ -51,7 +52,7 @@ def test_the_first_gate_that_fails_ends_the_attempt():
     scene = run_of(phase("plan", gates=(EXPR, COMMAND), on_fail=WAIT))
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL, "no steps")
+    scene.judge("plan", GateOutcome.FAIL, "no steps")
     attempt = scene.attempt("plan")
     assert (attempt.status, attempt.fail_kind, attempt.reason) == ("failed", FailKind.GATE, "no steps")
     assert [given.gate for given in attempt.verdicts] == [0]
@@ -61,7 +62,7 @@ def test_a_gate_that_cannot_judge_is_an_error_and_no_pass():
     scene = run_of(phase("plan", gates=(EXPR,), on_fail=WAIT))
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.ERROR, "no such name")
+    scene.judge("plan", GateOutcome.ERROR, "no such name")
     assert scene.attempt("plan").fail_kind is FailKind.ERROR
 
 
@@ -156,7 +157,7 @@ def test_a_gate_that_needs_trust_waits_and_burns_no_attempt():
     scene = run_of(phase("build", gates=(COMMAND,)))
     scene.start("build")
     scene.submit("build", tree="t1")
-    scene.judge("build", VerdictKind.AWAITING, "check 'test' is not trusted")
+    scene.judge("build", GateOutcome.NEEDS_TRUST, "check 'test' is not trusted")
     assert (scene.attempt("build").number, scene.attempt("build").status) == (1, "awaiting")
     assert scene.state.status is RunStatus.WAITING
     scene.give(scene.command(c.TreeChange, "build", tree="t1"))
@@ -168,7 +169,7 @@ def test_a_gate_that_waits_for_trust_takes_no_approval():
     scene = run_of(phase("build", gates=(COMMAND,)))
     scene.start("build")
     scene.submit("build")
-    scene.judge("build", VerdictKind.AWAITING)
+    scene.judge("build", GateOutcome.NEEDS_TRUST)
     assert scene.refused(scene.command(c.AskApproval, "build", request="q")).code == "needs_trust"
     refused = scene.refused(scene.command(c.Approve, "build", HUMAN, sha256="a" * 64))
     assert refused.code == "needs_trust"
@@ -176,9 +177,9 @@ def test_a_gate_that_waits_for_trust_takes_no_approval():
 
 
 @pytest.mark.requirement("B-07")
-@pytest.mark.parametrize("kind", [VerdictKind.FAIL, VerdictKind.ERROR])
+@pytest.mark.parametrize("kind", [GateOutcome.FAIL, GateOutcome.ERROR])
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_retries_are_bounded_for_every_gate_after_work(kind: VerdictKind, failing: int):
+def test_retries_are_bounded_for_every_gate_after_work(kind: GateOutcome, failing: int):
     scene = run_of(phase("build", gates=(EXPR, COMMAND, GateSpec("report"))))
     scene.start("build")
     for number in (1, 2, 3):
@@ -197,6 +198,6 @@ def test_retries_are_bounded_for_gates_before_work():
     for number in (1, 2, 3):
         assert scene.attempt("build").number == number
         scene.give(scene.command(c.OpenGates, "build", sha256="p" * 64))
-        scene.judge("build", VerdictKind.FAIL, "no")
+        scene.judge("build", GateOutcome.FAIL, "no")
     assert (scene.attempt("build").number, scene.attempt("build").status) == (3, "failed")
     assert scene.state.status is RunStatus.WAITING

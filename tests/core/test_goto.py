@@ -8,7 +8,8 @@ import pytest
 
 from tests.core.conftest import HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import RunStatus, VerdictKind
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule
 
@@ -161,7 +162,7 @@ def test_proceeding_a_blocked_run_passes_over_no_rule_of_another_phase():
     scene.work("a")
     scene.start("b")
     scene.submit("b")
-    scene.judge("b", VerdictKind.FAIL)
+    scene.judge("b", GateOutcome.FAIL)
     assert scene.state.status is RunStatus.BLOCKED
     scene.give(scene.command(c.Proceed, by=HUMAN))
     assert (scene.attempt("a").held, scene.attempt("a").judged) == (False, False)

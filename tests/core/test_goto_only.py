@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.conftest import HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
@@ -70,7 +70,7 @@ def test_a_rule_of_on_fail_leads_to_it_too():
     scene = written(gates=(GateSpec("expr"),), on_fail=(FailRule("goto", 1, PhasePath("revise")),), next=())
     scene.start("review")
     scene.submit("review")
-    scene.judge("review", VerdictKind.FAIL)
+    scene.judge("review", GateOutcome.FAIL)
     assert scene.statuses["revise"] == "ready"
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from tests.core.conftest import HUMAN, NOW, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 EXPR = (GateSpec("expr"),)
@@ -41,7 +41,7 @@ def test_a_lease_lost_under_gates_leaves_the_judgement_going():
     scene.submit("plan")
     scene.give(scene.command(c.LoseLease, "plan"))
     assert (scene.attempt("plan").status, scene.attempt("plan").holder) == ("gating", None)
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     assert (scene.attempt("plan").number, scene.attempt("plan").status) == (2, "ready")
 
 
@@ -77,7 +77,7 @@ def test_a_retry_by_the_same_holder_has_a_deadline_of_its_own():
     scene.later(50)
     scene.submit("plan")
     assert scene.attempt("plan").deadline is None
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     assert scene.attempt("plan").deadline == NOW + timedelta(seconds=110)
 
 

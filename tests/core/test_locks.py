@@ -9,7 +9,7 @@ import pytest
 from tests.core.conftest import HUMAN, Scene, each, loop, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.leases import holds_locks, lock_holder
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec
 
@@ -90,12 +90,12 @@ def test_a_try_that_fails_for_good_lets_go_and_one_that_waits_for_its_rules_does
     scene.start("a")
     scene.submit("a")
     scene.give(scene.command(c.Pause))
-    scene.judge("a", VerdictKind.FAIL)
+    scene.judge("a", GateOutcome.FAIL)
     assert lock_holder(scene.state, PhasePath("b")) == ("a", "db")
     scene.give(scene.command(c.Resume))
     assert (scene.statuses["a"], scene.attempt("a").locks) == ("running", ("api", "db"))
     scene.submit("a", revision=2)
-    scene.judge("a", VerdictKind.FAIL)
+    scene.judge("a", GateOutcome.FAIL)
     assert lock_holder(scene.state, PhasePath("b")) is None
 
 
@@ -103,7 +103,7 @@ def test_an_edit_waits_for_the_lock_too():
     scene = two(first={"gates": (GateSpec("expr"),), "on_fail": (FailRule("wait_human"),)})
     scene.start("a")
     scene.submit("a")
-    scene.judge("a", VerdictKind.FAIL)
+    scene.judge("a", GateOutcome.FAIL)
     scene.start("b", "h2")
     assert scene.refused(scene.command(c.Edit, "a", HUMAN, revision=2, sha256="e" * 64)).code == "leased"
 

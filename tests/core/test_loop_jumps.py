@@ -7,7 +7,8 @@ import pytest
 from tests.core.conftest import HUMAN, Scene, each, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.graph import downstream, meant_by, outwards, upstream
-from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath, beside, declared, inside, item_of, name_of, seen_from
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
 
@@ -130,7 +131,7 @@ def test_a_rule_of_on_fail_leads_to_a_sibling_or_outwards(target: str, anew: str
     scene = scene_with(on_fail=(FailRule("goto", 1, PhasePath(target)), FailRule("wait_human")))
     scene.start("build[a].test")
     scene.submit("build[a].test")
-    scene.judge("build[a].test", VerdictKind.FAIL, "red")
+    scene.judge("build[a].test", GateOutcome.FAIL, "red")
     assert (scene.attempt(anew).number, scene.attempt(anew).status) == (2, "ready")
 
 
@@ -177,7 +178,7 @@ def test_a_phase_in_an_item_of_a_loop_that_is_over_is_not_open():
     scene.start(path)
     scene.submit(path)
     scene.work("outer[m1].tasks[t1].docs")
-    scene.judge(path, VerdictKind.FAIL, "red")
+    scene.judge(path, GateOutcome.FAIL, "red")
     assert scene.state.loops[PhasePath("outer")].failed == ("m1",)
     assert not scene.state.is_open(PhasePath(path))
     refused = scene.refused(scene.command(c.Retry, path, HUMAN))

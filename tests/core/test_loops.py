@@ -9,7 +9,8 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.loops import MAX_ITEMS
-from wfe_mcp.core.model import AttemptStatus, LoopState, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, LoopState, RunStatus, Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.core.spec import FailRule, GateSpec, NextRule
@@ -42,7 +43,7 @@ def finish(scene: Scene, key: str) -> None:
 def fail(scene: Scene, path: str) -> None:
     scene.start(path)
     scene.submit(path, revision=scene.attempt(path).revision + 1)
-    scene.judge(path, VerdictKind.FAIL, "tests fail")
+    scene.judge(path, GateOutcome.FAIL, "tests fail")
 
 
 def test_the_items_are_asked_once_what_the_loop_needs_is_settled():

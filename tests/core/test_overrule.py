@@ -6,7 +6,8 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import RunStatus, VerdictKind
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 OPINION, EXPR = GateSpec("opinion"), GateSpec("expr")
@@ -16,7 +17,7 @@ def refused_by_models(*after: GateSpec, rule: str = "wait_human") -> Scene:
     scene = run_of(phase("plan", gates=(OPINION, *after), on_fail=(FailRule(rule),)), phase("build", "plan"))  # pyright: ignore[reportArgumentType]
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL, "the second model says no")
+    scene.judge("plan", GateOutcome.FAIL, "the second model says no")
     return scene
 
 
@@ -27,9 +28,9 @@ def test_a_person_overrules_an_opinion_and_the_run_is_not_tainted():
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="the model misread the plan"))
     plan = scene.attempt("plan")
     assert (plan.status, plan.human_only, plan.fail_kind, plan.forced) == ("completed", False, None, False)
-    assert plan.verdicts[-1].kind is VerdictKind.PASS
+    assert plan.verdicts[-1].outcome is GateOutcome.OVERRULED
     assert plan.verdicts[-1].message == "overruled: the model misread the plan"
-    assert [verdict.kind for verdict in plan.verdicts] == [VerdictKind.FAIL, VerdictKind.PASS]
+    assert [verdict.outcome for verdict in plan.verdicts] == [GateOutcome.FAIL, GateOutcome.OVERRULED]
     assert not scene.state.tainted
     assert scene.attempt("build").status == "ready"
 
@@ -38,7 +39,7 @@ def test_the_gates_after_an_overruled_one_judge_as_ever():
     scene = refused_by_models(EXPR)
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="so be it"))
     assert (scene.attempt("plan").status, scene.attempt("plan").gate) == ("gating", 1)
-    scene.judge("plan", VerdictKind.FAIL, "not true")
+    scene.judge("plan", GateOutcome.FAIL, "not true")
     assert scene.attempt("plan").status == "failed"
     refused = scene.refused(scene.command(c.Overrule, "plan", HUMAN, reason="this too"))
     assert refused.code == "illegal_transition"
@@ -77,6 +78,6 @@ def test_a_phase_that_stands_at_no_gate_has_nothing_to_overrule():
 def test_an_opinion_on_the_prompt_is_overruled_before_work():
     scene = run_of(phase("plan", gates_before=(OPINION,), on_fail=(FailRule("wait_human"),)))
     scene.give(scene.command(c.OpenGates, "plan", sha256="p" * 64))
-    scene.judge("plan", VerdictKind.FAIL, "unclear")
+    scene.judge("plan", GateOutcome.FAIL, "unclear")
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="clear enough"))
     assert scene.attempt("plan").status == "ready"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.core.conftest import AGENT, HUMAN, phase, run_of
 from tests.core.test_people import APPROVAL, EXPR, awaiting
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import Assurance, By, Channel, RunStatus, VerdictKind
+from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule
 
 
@@ -89,7 +90,7 @@ def test_a_failure_in_a_paused_run_waits_for_its_rules_and_no_agent_walks_round_
     scene.start("a")
     scene.give(scene.command(c.Pause, by=AGENT))
     scene.submit("a")
-    scene.judge("a", VerdictKind.FAIL)
+    scene.judge("a", GateOutcome.FAIL)
     assert (scene.attempt("a").status, scene.attempt("a").human_only) == ("failed", False)
     for command in (
         scene.command(c.Retry, "a", AGENT),
@@ -133,7 +134,7 @@ def test_an_agent_does_not_reopen_a_blocked_run_through_another_phase():
     scene.work("a")
     scene.start("b")
     scene.submit("b")
-    scene.judge("b", VerdictKind.FAIL)
+    scene.judge("b", GateOutcome.FAIL)
     assert scene.state.status is RunStatus.BLOCKED
     edit = {"revision": 2, "sha256": "b" * 64}
     assert scene.refused(scene.command(c.Edit, "a", AGENT, **edit)).code == "needs_human"

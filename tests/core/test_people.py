@@ -9,7 +9,8 @@ import pytest
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.model import Assurance, By, Channel, RunStatus, VerdictKind
+from wfe_mcp.core.model import Assurance, By, Channel, RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 APPROVAL, EXPR = GateSpec("approval"), GateSpec("expr")
@@ -28,7 +29,7 @@ def failed(*, skip: str = "human") -> Scene:
     scene = run_of(phase("plan", gates=(EXPR,), on_fail=(FailRule("wait_human"),), skip=skip), phase("build", "plan"))
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL, "no")
+    scene.judge("plan", GateOutcome.FAIL, "no")
     return scene
 
 
@@ -40,7 +41,16 @@ def test_approving_the_open_revision_completes_the_phase():
     assert scene.state.status is RunStatus.WAITING
     scene.approve("plan")
     assert scene.state.status is RunStatus.COMPLETED
-    assert scene.attempt("plan").verdicts[-1].kind is VerdictKind.PASS
+    assert scene.attempt("plan").verdicts[-1].outcome is GateOutcome.PASS
+
+
+@pytest.mark.parametrize("comment", ["skipped: what I did not read", "overruled: the reviewer", "fine"])
+def test_a_comment_says_nothing_about_the_outcome_of_an_approval(comment: str):
+    scene = awaiting()
+    scene.ask("plan")
+    scene.give(scene.command(c.Approve, "plan", HUMAN, sha256="a" * 64, comment=comment))
+    (verdict,) = scene.attempt("plan").verdicts
+    assert (verdict.outcome, verdict.message) == (GateOutcome.PASS, comment)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.core.conftest import AGENT, HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import RunStatus, Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.prompts import is_rejected_prompt
 from wfe_mcp.core.spec import FailRule, GateSpec
 
@@ -90,7 +91,7 @@ def test_a_prompt_that_was_rejected_for_good_is_opened_again_by_an_edit_with_ano
 def test_a_prompt_is_rejected_by_a_person_or_a_reviewer_but_not_by_a_condition():
     by_model, by_condition = waiting(OPINION), waiting(EXPR)
     for scene in (by_model, by_condition):
-        scene.judge("plan", VerdictKind.FAIL)
+        scene.judge("plan", GateOutcome.FAIL)
     found = [is_rejected_prompt(each.state, each.state.attempts["plan"][0]) for each in (by_model, by_condition)]  # pyright: ignore[reportArgumentType] - a plain name
     assert found == [True, False]
 

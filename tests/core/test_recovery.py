@@ -12,8 +12,9 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.blockers import BlockerFound, status_of
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.moves import legal_moves
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.questions import blocker_is_due, questions
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec
@@ -43,7 +44,7 @@ def failed(*phases: PhaseSpec, **limits: Any) -> Scene:
 def fail(scene: Scene) -> None:
     scene.start("code")
     scene.submit("code", revision=scene.attempt("code").revision + 1)
-    scene.judge("code", VerdictKind.FAIL, "red")
+    scene.judge("code", GateOutcome.FAIL, "red")
     if scene.attempt("code").repair:
         begin(scene)
 
@@ -94,7 +95,7 @@ def test_a_recovery_that_leaves_a_phase_to_a_person_has_failed_and_the_next_rule
     scene = failed()
     scene.start("code[recovery-1].diagnose")
     scene.submit("code[recovery-1].diagnose")
-    scene.judge("code[recovery-1].diagnose", VerdictKind.FAIL, "no idea")
+    scene.judge("code[recovery-1].diagnose", GateOutcome.FAIL, "no idea")
     assert (scene.statuses, scene.attempt("code").human_only) == ({"code": "failed", "end": "pending"}, True)
     assert "'code[recovery-1].diagnose' no idea" in scene.attempt("code").reason
     assert scene.state.status is RunStatus.WAITING
@@ -107,7 +108,7 @@ def test_what_is_at_work_beside_it_is_waited_for():
     scene.start("code[recovery-1].log", "h2")
     scene.start("code[recovery-1].diagnose")
     scene.submit("code[recovery-1].diagnose")
-    scene.judge("code[recovery-1].diagnose", VerdictKind.FAIL)
+    scene.judge("code[recovery-1].diagnose", GateOutcome.FAIL)
     assert not scene.attempt("code").human_only
     scene.submit("code[recovery-1].log")
     assert scene.attempt("code").human_only
@@ -117,7 +118,7 @@ def test_a_recovery_without_inputs_has_failed():
     scene = run_of(*mended("code", body=BODY))
     scene.start("code")
     scene.submit("code")
-    scene.judge("code", VerdictKind.FAIL)
+    scene.judge("code", GateOutcome.FAIL)
     begin(scene, error="no such key")
     assert scene.attempt("code").human_only
     assert "could not begin: no such key" in scene.attempt("code").reason
@@ -163,7 +164,7 @@ def test_what_a_person_decides_of_the_failed_phase_ends_what_is_inside(
     assert scene.attempt("code[recovery-1].diagnose").status == inside
     assert not scene.state.loops
     if command is c.Edit:
-        scene.judge("code", VerdictKind.FAIL)
+        scene.judge("code", GateOutcome.FAIL)
         begin(scene)
         assert scene.statuses["code[recovery-2].diagnose"] == "ready"
 
@@ -223,11 +224,11 @@ def test_in_a_loop_it_belongs_to_the_item():
     path = "build[a].code"
     scene.start(path)
     scene.submit(path)
-    scene.judge(path, VerdictKind.FAIL)
+    scene.judge(path, GateOutcome.FAIL)
     scene.give(scene.command(c.Answer, path, kind="recovery", items="d" * 64))
     scene.start(f"{path}[recovery-1].diagnose")
     scene.submit(f"{path}[recovery-1].diagnose")
-    scene.judge(f"{path}[recovery-1].diagnose", VerdictKind.FAIL)
+    scene.judge(f"{path}[recovery-1].diagnose", GateOutcome.FAIL)
     assert scene.state.loops[PhasePath("build")].failed == ("a",)
     assert scene.statuses["build[b].code"] == "ready"
 

@@ -14,18 +14,21 @@ from tests.examples import seeds
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core.evolve import evolve, replay
-from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Kept, RunState, RunStatus
 from wfe_mcp.core.moves import legal_moves, refusal
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import COMPLETE, FailRule, GateSpec, NextRule
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, RUN_MOVES
+
+ONE_OF_EACH_KIND = (GateOutcome.PASS, GateOutcome.FAIL, GateOutcome.NEEDS_TRUST, GateOutcome.ERROR)
 
 
 @pytest.mark.requirement("B-03", "S0-13", "S4-36")
 def test_every_transition_leaves_an_event_and_replaying_them_yields_the_state():
     scene = run_of(phase("plan", gates=(GateSpec("expr"),)), phase("build", "plan"))
     moments = [scene.state]
-    events = [scene.start("plan"), scene.submit("plan"), scene.judge("plan", VerdictKind.FAIL)]
+    events = [scene.start("plan"), scene.submit("plan"), scene.judge("plan", GateOutcome.FAIL)]
     events += [scene.submit("plan", "b" * 64, 2), scene.judge("plan")]
     moments.append(scene.state)
     assert all(events)
@@ -199,7 +202,7 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
         return scene.command(c.Answer, move.phase, **told)
     if isinstance(move, c.RecordVerdict):
         told = {"stage": move.stage, "gate": move.gate, "sha256": move.sha256}
-        return scene.command(c.RecordVerdict, move.phase, verdict=dice.choice(list(VerdictKind)), **told)
+        return scene.command(c.RecordVerdict, move.phase, outcome=dice.choice(ONE_OF_EACH_KIND), **told)
     return move
 
 

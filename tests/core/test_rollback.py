@@ -11,8 +11,9 @@ from tests.core.test_flows import SYSTEM
 from tests.core.test_recovery import mended
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.evolve import replay
-from wfe_mcp.core.model import AttemptStatus, RunStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.moves import legal_moves
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec
 from wfe_mcp.core.undo import people_since
@@ -82,7 +83,7 @@ def test_a_completed_phase_that_a_jump_superseded_is_completed_again_with_its_re
     planned = len(scene.log)
     scene.start("build")
     scene.submit("build")
-    scene.judge("build", VerdictKind.FAIL)
+    scene.judge("build", GateOutcome.FAIL)
     assert (tries(scene, "plan"), scene.state.iteration) == (["superseded", "ready"], 2)
     scene.back(planned, AGENT)
     assert tries(scene, "plan") == ["superseded", "rolled_back", "completed"]
@@ -173,7 +174,7 @@ def test_a_recovery_that_ran_then_runs_again():
     )
     scene.start("code")
     scene.submit("code")
-    scene.judge("code", VerdictKind.FAIL)
+    scene.judge("code", GateOutcome.FAIL)
     scene.give(scene.command(c.Answer, "code", kind="recovery", items="d" * 64))
     begun = len(scene.log)
     scene.work("code[recovery-1].diagnose")
@@ -205,7 +206,7 @@ def test_a_stop_for_a_person_is_not_gone_round_by_going_back():
     scene = run_of(phase("plan", gates=(GateSpec("expr"),), on_fail=(FailRule("wait_human"),)), phase("build", "plan"))
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     assert scene.refused(scene.going_back(2, AGENT)).code == "needs_human"
 
 
@@ -215,7 +216,7 @@ def test_a_run_that_a_rule_ended_is_opened_again_by_a_person(rule: Any):
     scene.start("plan")
     before = len(scene.log)
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     ended = len(scene.log)
     refused = scene.refused(scene.going_back(before, AGENT))
     assert (refused.code, scene.state.is_over) == ("needs_human", True)
@@ -301,7 +302,7 @@ def test_nothing_else_happens_while_files_are_put_back():
     assert scene.refused(scene.going_back(1)).code == "leased"
     attempt = scene.attempt("build")
     verdict = scene.command(
-        c.RecordVerdict, "build", SYSTEM, stage=attempt.stage, gate=0, verdict=VerdictKind.PASS, sha256="a" * 64
+        c.RecordVerdict, "build", SYSTEM, stage=attempt.stage, gate=0, outcome=GateOutcome.PASS, sha256="a" * 64
     )
     assert scene.give(verdict) == ["GateJudged"]
     ends: dict[str, Any] = told | {"by": SYSTEM, "safety": "c2", "tree": "t1"}

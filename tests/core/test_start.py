@@ -8,7 +8,8 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, NOW, phase, run_of
 from wfe_mcp.core import commands as c
-from wfe_mcp.core.model import RunStatus, VerdictKind
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import FailRule, GateSpec, RunSpec
 
@@ -90,7 +91,7 @@ def test_a_phase_that_waits_for_its_next_try_names_the_time():
     scene = run_of(phase("plan", gates=(GateSpec("expr"),), on_fail=(FailRule("backoff", 2),)))
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     refused = scene.refused(scene.command(c.StartPhase, "plan", holder="h"))
     assert refused.code == "not_ready"
     assert (NOW + timedelta(seconds=2)).isoformat() in refused.message

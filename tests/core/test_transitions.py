@@ -18,8 +18,9 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.decide import HANDLERS, decide
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.model import By, Origin, RunId, RunState, RunStatus, VerdictKind
+from wfe_mcp.core.model import By, Origin, RunId, RunState, RunStatus
 from wfe_mcp.core.moves import action, caller, example, legal_moves, refusal
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
 from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES, Change
 
@@ -217,7 +218,7 @@ def overruled() -> Scene:
     )
     scene.start("plan")
     scene.submit("plan")
-    scene.judge("plan", VerdictKind.FAIL)
+    scene.judge("plan", GateOutcome.FAIL)
     scene.give(scene.command(c.Overrule, "plan", HUMAN, reason="read it"))
     scene.give(scene.command(c.Retry, "plan", HUMAN))
     scene.start("plan")

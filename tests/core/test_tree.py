@@ -7,7 +7,7 @@ from typing import Any
 from tests.core.conftest import HUMAN, Scene, phase, run_of
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
 
 COMMAND, APPROVAL = GateSpec("command", binds_tree=True), GateSpec("approval")
@@ -60,7 +60,7 @@ def test_a_failed_phase_holds_no_tree():
     scene = two(COMMAND)
     scene.start("left")
     scene.submit("left")
-    scene.judge("left", VerdictKind.FAIL)
+    scene.judge("left", GateOutcome.FAIL)
     scene.start("right", "h2")
     assert scene.attempt("right").status == "running"
 
@@ -69,7 +69,7 @@ def test_an_edit_does_not_put_gates_on_a_tree_that_another_phase_holds():
     scene = two(COMMAND)
     scene.start("left")
     scene.submit("left")
-    scene.judge("left", VerdictKind.FAIL)
+    scene.judge("left", GateOutcome.FAIL)
     scene.start("right", "h2")
     edit = scene.command(c.Edit, "left", HUMAN, revision=2, sha256="b")
     assert scene.refused(edit).code == "leased"

@@ -19,8 +19,9 @@ from tests.examples import examples
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evolve import replay
-from wfe_mcp.core.model import RunStatus, VerdictKind
+from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import NextRule, RunSpec
 from wfe_mcp.core.undo import redo, undo
 
@@ -84,7 +85,7 @@ def test_what_followed_from_a_command_goes_with_it():
     claimed = scene.state
     scene.submit("build", tree="t2")
     attempt = scene.attempt("build")
-    told: dict[str, Any] = {"stage": attempt.stage, "gate": 0, "sha256": "a" * 64, "verdict": VerdictKind.PASS}
+    told: dict[str, Any] = {"stage": attempt.stage, "gate": 0, "sha256": "a" * 64, "outcome": GateOutcome.PASS}
     scene.give(scene.command(c.RecordVerdict, "build", SYSTEM, **told))
     scene.give(c.TakeCheckpoint(by=HUMAN, at=scene.at))
     assert scene.state.status is RunStatus.COMPLETED

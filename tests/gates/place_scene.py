@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gates.conftest import Project
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workspace.config.checks import FrozenCheck

@@ -11,7 +11,7 @@ import pytest
 from tests.gates.conftest import Project
 from tests.gates.place_scene import LIST, PY, abandoned, check, environment, hashlib_of, judge, printed, removed, told
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates import brought
 from wfe_mcp.gates.brought import bring
 from wfe_mcp.gates.command import run_check

@@ -11,7 +11,7 @@ import pytest
 
 from tests.gates.conftest import Project
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workspace.config.checks import CheckSettings, FrozenCheck

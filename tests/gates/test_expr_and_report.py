@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.expr import judge_expr
 from wfe_mcp.gates.judgement import Judgement, failed, shortened
 from wfe_mcp.gates.report import judge_report

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.gates.conftest import Project
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workflow.model import FilesGate

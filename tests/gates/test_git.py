@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.gates.conftest import Project
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.git import judge_git
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workflow.model import GitGate

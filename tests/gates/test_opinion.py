@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.gates.opinion import Reviewed, judge_opinions, no_reviewer
 from wfe_mcp.workflow.model import OpinionGate
 
@@ -76,8 +76,8 @@ def test_a_reviewer_who_cannot_be_reached_is_an_error_where_its_vote_decides():
     assert blocked.kind is VerdictKind.ERROR
     assert "b (rate limited)" in blocked.message
     warned = judge_opinions(gate("a", "b", quorum=2, on_provider_error="warn"), [said("a", "pass"), unreachable("b")])
-    assert warned.kind is VerdictKind.PASS
-    assert "passed with a warning: b (rate limited) could not be reached" in warned.message
+    assert (warned.outcome, warned.kind) == (GateOutcome.WARNING, VerdictKind.PASS)
+    assert warned.message.startswith("b (rate limited) could not be reached")
 
 
 def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides_nothing():
@@ -88,7 +88,7 @@ def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides
 
 
 def test_a_gate_without_any_configured_reviewer_is_a_note_or_an_error():
-    assert no_reviewer(gate("a", if_missing="note"), ["a"]).kind is VerdictKind.PASS
+    assert no_reviewer(gate("a", if_missing="note"), ["a"]).outcome is GateOutcome.SKIPPED
     error = no_reviewer(gate("a"), ["a"])
     assert error.kind is VerdictKind.ERROR
     assert "wfe-mcp providers add" in error.message

@@ -13,7 +13,7 @@ import pytest
 from tests.gates.conftest import Project
 from tests.gates.place_scene import BASE_PY, PY, check, environment, hashlib_of, judge, printed, with_pytest
 from tests.sandboxes import NEEDS_SANDBOX
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.jobs import sandbox
 from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.system.location import data_dir

@@ -19,7 +19,7 @@ from tests.gates.record_runners import prepare, recording_of
 from tests.gates.runner_projects import CASES, PROJECTS
 from tests.gates.runner_results import EXPECTED, LIVE
 from tests.packages import has_program
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, run_child

@@ -45,7 +45,15 @@ def tamper(url: str, *statements: str) -> None:
     connection.close()
 
 
+AS_OF_0010 = (
+    "ALTER TABLE run DROP COLUMN going_back",
+    "ALTER TABLE attempt DROP COLUMN repair",
+    "UPDATE alembic_version SET version_num = '0010'",
+)
+"""What makes a file one of a version whose verdicts had no outcome."""
+
 AS_OF_0005 = (
+    *AS_OF_0010,
     "ALTER TABLE run DROP COLUMN reached",
     "DROP TABLE attachment",
     "ALTER TABLE opinion DROP COLUMN answered_by",

@@ -275,8 +275,9 @@ def _misused(wrong: Exception, *, as_json: bool) -> int:
         print(json.dumps({"ok": False, "summary": message, "error": error}, ensure_ascii=False))
     else:
         context: Any = getattr(wrong, "ctx", None)
-        lines = [message if message.startswith("Usage:") else f"error: {message} [bad_argument]"]
-        if context is not None and not message.startswith("Usage:"):
+        is_help = type(wrong).__name__ == "NoArgsIsHelpError"  # it has no public name either
+        lines = [message if is_help else f"error: {message} [bad_argument]"]
+        if context is not None and not is_help:
             lines += [context.get_usage(), f"Next: {context.command_path} --help"]
         print("\n".join(lines), file=sys.stderr)
     return MISUSED

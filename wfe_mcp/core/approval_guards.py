@@ -3,7 +3,8 @@
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import Assurance, Attempt, Channel, RunState, Stage, VerdictKind
+from wfe_mcp.core.model import Assurance, Attempt, Channel, RunState, Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.refusals import illegal, needs_user, unknown_phase
 
 _NEEDS = {
@@ -28,7 +29,7 @@ def verdict_refused(state: RunState, command: c.RecordVerdict) -> Refused | None
     """Why a verdict does not count."""
     attempt = state.current(command.phase)
     # A prompt that cannot be rendered has no sha256; its only verdict is an error.
-    sha256 = "" if attempt.sha256 is None and command.verdict is VerdictKind.ERROR else attempt.sha256
+    sha256 = "" if attempt.sha256 is None and command.outcome is GateOutcome.ERROR else attempt.sha256
     if (attempt.stage, attempt.gate, sha256) != (command.stage, command.gate, command.sha256):
         return Refused("stale_revision", f"The verdict on phase {command.phase!r} is for an older revision or gate.")
     return None

@@ -14,7 +14,8 @@ from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
-from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack, VerdictKind
+from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.rollback_events import Why
 from wfe_mcp.core.spec import RunSpec
@@ -147,7 +148,7 @@ class RecordVerdict(PhaseCommand):
 
     stage: Stage
     gate: int
-    verdict: VerdictKind
+    outcome: GateOutcome
     sha256: str
     message: str = ""
     evidence: str | None = None

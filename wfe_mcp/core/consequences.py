@@ -247,7 +247,6 @@ def _rule(
     tries = _tries(state, attempt, rule)
     if tries == 0:
         return []
-    reason = f"{attempt.phase!r} failed: {attempt.reason}"
     match rule.do:
         case "retry" | "backoff" if tries >= rule.max_uses or passes_are_used_up(state, attempt):
             return []
@@ -264,7 +263,12 @@ def _rule(
             target = seen_from(attempt.phase, PhasePath(rule.goto or ""))
             return [] if used_up else [go_to(state, attempt, target, attempt.reason, key)]
         case _:
-            return [_stop(attempt), *_ENDS[rule.do](reason)]
+            return [_stop(attempt), *_ENDS[rule.do](failure_of(attempt))]
+
+
+def failure_of(attempt: Attempt) -> str:
+    """The reason of a run that a rule stopped because of ``attempt``."""
+    return f"{attempt.phase!r} failed: {attempt.reason}"
 
 
 def _tries(state: RunState, attempt: Attempt, rule: FailRule) -> int:

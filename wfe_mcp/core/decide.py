@@ -18,8 +18,9 @@ from wfe_mcp.core.consequences import completed, deadline, following_events, go_
 from wfe_mcp.core.evolve import evolve
 from wfe_mcp.core.forking import forked
 from wfe_mcp.core.guards import stopped_phases
-from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict
 from wfe_mcp.core.moves import refusal, with_the_users_ways
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.rollback import rolled_back
 from wfe_mcp.core.units import duration
 
@@ -124,12 +125,12 @@ def _record_verdict(state: RunState, command: c.RecordVerdict) -> list[e.Event]:
     attempt = state.current(command.phase)
     on = attempt.on
     verdict = Verdict(
-        command.stage, command.gate, command.verdict, command.sha256, command.message, command.evidence, command.level
+        command.stage, command.gate, command.outcome, command.sha256, command.message, command.evidence, command.level
     )
     judged = e.GateJudged(verdict=verdict, **on)
-    if command.verdict in {VerdictKind.PASS, VerdictKind.AWAITING}:
+    if verdict.kind in {VerdictKind.PASS, VerdictKind.AWAITING}:
         return [judged]
-    kind = FailKind.GATE if command.verdict is VerdictKind.FAIL else FailKind.ERROR
+    kind = FailKind.GATE if verdict.kind is VerdictKind.FAIL else FailKind.ERROR
     return [judged, e.AttemptFailed(kind=kind, reason=command.message, **on)]
 
 
@@ -168,7 +169,7 @@ def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
     if not (command.by_check and attempt.tree_changes):
         return [e.TreeChanged(tree=command.tree, paths=command.paths, by_check=command.by_check, **on)]
     reason = f"The check itself changes files, twice in a row: {', '.join(command.paths)}. Name them in the check's `writes`, or make it clean."
-    verdict = Verdict(attempt.stage or Stage.AFTER, attempt.gate, VerdictKind.ERROR, attempt.sha256 or "", reason)
+    verdict = Verdict(attempt.stage or Stage.AFTER, attempt.gate, GateOutcome.ERROR, attempt.sha256 or "", reason)
     return [e.GateJudged(verdict=verdict, **on), e.AttemptFailed(kind=FailKind.ERROR, reason=reason, **on)]
 
 

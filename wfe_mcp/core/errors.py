@@ -101,10 +101,21 @@ def nearest(found: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]
     return tuple(difflib.get_close_matches(found, names, limit, 0.55))
 
 
-def nearest_hint(found: str, valid: Iterable[str], otherwise: str = "") -> str:
-    """``Did you mean 'plan'?`` for the valid name most like ``found``; ``otherwise`` when none is near."""
+class Suggestion(str):
+    """A hint that begins with what was probably meant: a terminal shows it beside the message."""
+
+    __slots__ = ()
+
+
+def nearest_hint(found: str, valid: Iterable[str], otherwise: str = "", then: str = "") -> str:
+    """``Did you mean 'plan'?`` for the valid name most like ``found``; ``otherwise`` when none is near.
+
+    ``then``: what follows in both cases.
+    """
     near = nearest(found, valid, 1)
-    return f"Did you mean {str(near[0])!r}?" if near else otherwise  # str: a name may be an enum's
+    if not near:
+        return f"{otherwise}{then}"
+    return Suggestion(f"Did you mean {str(near[0])!r}?{then and f' {then}'}")  # str: a name may be an enum's
 
 
 def near_miss(found: str, valid: Iterable[str], otherwise: str = "") -> str:

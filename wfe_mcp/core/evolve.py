@@ -40,17 +40,8 @@ from wfe_mcp.core.items import (
     taken_back,
     with_attempts,
 )
-from wfe_mcp.core.model import (
-    Attempt,
-    AttemptStatus,
-    GoingBack,
-    RunState,
-    RunStatus,
-    Stage,
-    Submission,
-    Verdict,
-    VerdictKind,
-)
+from wfe_mcp.core.model import Attempt, AttemptStatus, GoingBack, RunState, RunStatus, Stage, Submission, Verdict
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 
 S = TypeVar("S", bound=AttemptState)
 
@@ -214,10 +205,10 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             return replace(attempt, state=replace(_in(attempt, Awaiting), asked=request, asked_tree=tree))
         case e.ApprovalGiven(gate=gate, sha256=sha256, comment=comment):
             approved = replace(attempt, approved_tree=attempt.asked_tree or attempt.tree)
-            return _judged(approved, _passed(attempt, gate, sha256, comment))
+            return _judged(approved, _passed(attempt, gate, GateOutcome.PASS, sha256, comment))
         case e.OpinionOverruled(gate=gate, sha256=sha256, reason=reason):
             reopened = replace(attempt, reason="")
-            return _judged(reopened, _passed(attempt, gate, sha256, f"overruled: {reason}"))
+            return _judged(reopened, _passed(attempt, gate, GateOutcome.OVERRULED, sha256, f"overruled: {reason}"))
         case e.TreeChanged(tree=tree, by_check=by_check):
             changes = attempt.tree_changes + 1 if by_check else 0
             submission = replace(attempt.submission, tree=tree, verdicts=(), tree_changes=changes)
@@ -268,8 +259,8 @@ def _gating(attempt: Attempt, gate: int) -> Gating:
     return Gating(attempt.stage or Stage.AFTER, gate, attempt.claim, attempt.deadline)
 
 
-def _passed(attempt: Attempt, gate: int, sha256: str, message: str) -> Verdict:
-    return Verdict(attempt.stage or Stage.AFTER, gate, VerdictKind.PASS, sha256, message)
+def _passed(attempt: Attempt, gate: int, outcome: GateOutcome, sha256: str, message: str) -> Verdict:
+    return Verdict(attempt.stage or Stage.AFTER, gate, outcome, sha256, message)
 
 
 def _judged(attempt: Attempt, verdict: Verdict) -> Attempt:

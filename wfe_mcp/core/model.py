@@ -17,6 +17,7 @@ from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec
 
@@ -34,15 +35,6 @@ class RunStatus(StrEnum):
     FAILED = "failed"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
-
-
-class VerdictKind(StrEnum):
-    """The verdict of a gate. ``awaiting``: the user must decide."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, not a password
-    FAIL = "fail"
-    AWAITING = "awaiting"
-    ERROR = "error"
 
 
 class Channel(StrEnum):
@@ -117,11 +109,16 @@ class Verdict:
 
     stage: Stage
     gate: int
-    kind: VerdictKind
+    outcome: GateOutcome
     sha256: str
     message: str = ""
     evidence: str | None = None
     level: str = ""
+
+    @property
+    def kind(self) -> VerdictKind:
+        """How the run goes on after it."""
+        return self.outcome.kind
 
 
 @dataclass(frozen=True, slots=True)

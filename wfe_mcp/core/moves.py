@@ -15,7 +15,8 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
-from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.refusals import illegal, unknown_phase
@@ -235,7 +236,7 @@ _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.Phas
     c.RecordVerdict: lambda attempt, of: c.RecordVerdict(
         stage=attempt.stage or Stage.AFTER,
         gate=attempt.gate,
-        verdict=VerdictKind.PASS,
+        outcome=GateOutcome.PASS,
         sha256=attempt.sha256 or "",
         **of,
     ),

@@ -3,7 +3,8 @@
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage, VerdictKind
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Stage
+from wfe_mcp.core.outcomes import VerdictKind
 
 
 def is_rejected_prompt(state: RunState, attempt: Attempt) -> bool:

@@ -22,7 +22,7 @@ from wfe_mcp.engine.templates.trust import pending_trust
 from wfe_mcp.views.approvals.line import waiting_line
 from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
 from wfe_mcp.views.approvals.unusual import Surroundings, surroundings
-from wfe_mcp.views.blockers import blockers
+from wfe_mcp.views.blockers import blocker_of, sentences
 from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.inbox import WaitingTrust
 from wfe_mcp.views.model import view_of
@@ -53,7 +53,7 @@ MOST_RUNS = 30
 @dataclass(frozen=True, slots=True)
 class OpenRun:
     """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
-    opinion gate that a person may overrule. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
+    opinion gate that a person may overrule, each with why it stops. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
     ``tasks``: phases that a person works now, or can begin, with their titles; ``updated_at``: of the run.
     ``awaiting``: phases whose approval only a person gives.
     """
@@ -64,7 +64,7 @@ class OpenRun:
     waits_for: str
     project: str
     blockers: tuple[str, ...] = ()
-    overrulable: tuple[str, ...] = ()
+    overrulable: tuple[tuple[str, str], ...] = ()
     asked: tuple[tuple[str, str], ...] = ()
     tasks: tuple[tuple[str, str], ...] = ()
     template: str = ""
@@ -220,9 +220,9 @@ def _open_run(engine: Engine, stands: Overview) -> OpenRun:
         status=str(state.status),
         waits_for=waits_for(stands),
         project=str(engine.root),
-        blockers=blockers(stands),
+        blockers=sentences(stands),
         overrulable=tuple(
-            str(one.phase)
+            (str(one.phase), _why(stands, one))
             for one in state.open_attempts
             if any(isinstance(move, Overrule) for move in user_moves(stands, one))
         ),
@@ -234,6 +234,11 @@ def _open_run(engine: Engine, stands: Overview) -> OpenRun:
         ),
         awaiting=tuple(str(one.phase) for one in state.open_attempts if _asks_a_person(stands, one)),
     )
+
+
+def _why(stands: Overview, attempt: Attempt) -> str:
+    blocker = blocker_of(stands, attempt)
+    return "" if blocker is None else blocker.sentence
 
 
 def _asks_a_person(stands: Overview, attempt: Attempt) -> bool:

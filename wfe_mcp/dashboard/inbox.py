@@ -89,6 +89,7 @@ def _stopped(engines: Engines, project: str) -> list[StoppedRun]:
             continue  # its folder is gone
         with suppress(Refused):  # it was removed meanwhile
             stands = overview_of(engine, record.id)
+            stops = blockers(stands)
             state = "failed" if stands.loaded.state.status is RunStatus.FAILED else "blocked"
             found.append(
                 view_of(
@@ -97,7 +98,8 @@ def _stopped(engines: Engines, project: str) -> list[StoppedRun]:
                     run=record.id,
                     state=state,
                     project=str(engine.root),
-                    blockers=blockers(stands),
+                    blockers=tuple(each.sentence for each in stops),
+                    why=next((each.why or each.sentence for each in stops), ""),
                     command=f"wfe-mcp status {typed(record.id)}",
                 )
             )

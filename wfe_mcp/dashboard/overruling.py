@@ -55,12 +55,12 @@ class Overruling:
 
 def _forms(runs: Sequence[OpenRun], token: Callable[[str], str]) -> Iterator[Html]:
     for run in runs:
-        for phase in run.overrulable:
+        for phase, why in run.overrulable:
             where = f"{run.id}-{phase}"
             yield tag(
                 "form",
                 tag("h2", f"Overrule the opinion gate of {phase} in {run.title} ({run.id})"),
-                *(tag("p", text) for text in run.blockers if text.startswith(f"{phase} ")),
+                tag("p", why) if why else None,
                 tag("p", "The reason stays visible. The gates after this one judge as usual."),
                 hidden("token", token(run.id)),
                 hidden("phase", phase),

@@ -23,16 +23,24 @@ from typing import Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evidence_levels import Level, is_enough
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.check import Execution, execution, written_by
 from wfe_mcp.gates.counts import Count, count_of
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
-from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, skipped, undecided
 from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
 from wfe_mcp.gates.program import program_facts
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import origin
-from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildNotStarted, ChildResult, RunChild, program_path, run_child
+from wfe_mcp.jobs.child import (
+    MAX_OUTPUT_BYTES,
+    ChildNotStarted,
+    ChildResult,
+    ProgramMissing,
+    RunChild,
+    program_path,
+    run_child,
+)
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
 from wfe_mcp.workspace.files.changed_meanwhile import Stamp, changed_meanwhile, file_stamps
 from wfe_mcp.workspace.git.repository import head
@@ -161,7 +169,8 @@ def _run(
                 linger_s=plan.runner.reporter.linger_s if plan.runner and plan.runner.reporter else 0.0,
             )
     except ChildNotStarted as exc:
-        return _missing(name, if_missing, f"Check {name!r} could not start. {exc}")
+        fault = {"no_program": isinstance(exc, ProgramMissing), "fault": str(exc)}
+        return _missing(name, if_missing, f"Check {name!r} could not start. {exc}", fault)
     if not place.has_begun() and result.exit_code is not None:
         why = f"The sandbox of check {name!r} could not be made: {result.output_tail.strip()[-500:]}"
         return undecided(KIND, why, "ask the user whether this works: `bwrap --unshare-all --ro-bind / / true`.")
@@ -224,10 +233,13 @@ def _log(evidence_dir: Path, name: str) -> Path:
     return log.absolute()
 
 
-def _missing(name: str, if_missing: Literal["fail", "note"], what: str) -> Judgement:
-    data = {"check": name, "missing": True, "reason": what}
+def _missing(
+    name: str, if_missing: Literal["fail", "note"], what: str, fault: Mapping[str, Any] | None = None
+) -> Judgement:
+    """``fault``: why its program did not start, as data."""
+    data = {"check": name, "missing": True, "reason": what, **(fault or {})}
     if if_missing == "note":
-        return passed(KIND, f"skipped: {what}", data | {"skipped": True})
+        return skipped(KIND, what, data)
     return failed(KIND, what, "ask the user to add the check with `wfe-mcp init` (or to install its program).", data)
 
 
@@ -277,9 +289,14 @@ def _shown(facts: _Facts) -> str:
     return "".join(f"; {word} as named: {shortened(list(names), 5)}" for word, names in parts if names)
 
 
-def _last_lines(facts: _Facts) -> str:
+def _tail(facts: _Facts) -> str:
+    """The last lines that the check printed."""
     readable = facts.plan.runner.readable if facts.plan.runner else str
-    tail = readable(facts.result.output_tail).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
+    return readable(facts.result.output_tail).strip().encode()[-TAIL_BYTES:].decode(errors="ignore")
+
+
+def _last_lines(facts: _Facts) -> str:
+    tail = _tail(facts)
     return f"\nLast lines of its output:\n{tail}" if tail else "\nIt printed no output."
 
 
@@ -303,7 +320,7 @@ def _data(facts: _Facts, root: Path, touched: list[str], notes: list[str]) -> di
         "timed_out": result.timed_out,
         "cancelled": result.cancelled,
         "duration_s": result.duration_s,
-        "output": {"sha256": result.output_sha256, "bytes": result.output_bytes, "tail": _last_lines(facts).strip()},
+        "output": {"sha256": result.output_sha256, "bytes": result.output_bytes, "tail": _tail(facts)},
         "tests": facts.count.tests.as_data() if facts.count.tests else None,
         "no_test": facts.count.no_test,
         "coverage_percent": facts.reports.coverage_percent,

@@ -4,11 +4,12 @@ The message says what happened, then what to do next. It has at most ``MAX_MESSA
 to the agent contains it.
 """
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 
 MAX_MESSAGE_CHARS = 4_000
 
@@ -17,26 +18,46 @@ MAX_MESSAGE_CHARS = 4_000
 class Judgement:
     """``evidence_kind``: the gate's kind. ``log_path``: the file with the whole output; None without output."""
 
-    kind: VerdictKind
+    outcome: GateOutcome
     message: str
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     evidence_kind: str = ""
     log_path: str | None = None
 
+    @property
+    def kind(self) -> VerdictKind:
+        """How the run goes on after it."""
+        return self.outcome.kind
+
 
 def passed(gate: str, message: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate passes; ``data`` is its evidence."""
-    return Judgement(VerdictKind.PASS, message, data or {}, gate)
+    return Judgement(GateOutcome.PASS, message, data or {}, gate)
+
+
+def skipped(gate: str, message: str, data: dict[str, Any]) -> Judgement:
+    """The template lets the revision through without a judgement; ``message`` says why there is none."""
+    return Judgement(GateOutcome.SKIPPED, message, data | {"skipped": True}, gate)
+
+
+def passed_with_warning(gate: str, warning: str, lines: Sequence[str], data: dict[str, Any]) -> Judgement:
+    """The gate passes, although something was not judged: ``warning`` says what. ``lines``: what was judged."""
+    return Judgement(GateOutcome.WARNING, "\n".join([warning, *lines]), data | {"warning": warning}, gate)
 
 
 def failed(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate fails; ``next_step`` is what the agent should do."""
-    return Judgement(VerdictKind.FAIL, _with_next(message, next_step), data or {}, gate)
+    return Judgement(GateOutcome.FAIL, _with_next(message, next_step), data or {}, gate)
 
 
 def undecided(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
     """The gate could not judge: the configuration is wrong, or a fact is missing."""
-    return Judgement(VerdictKind.ERROR, _with_next(message, next_step), data or {}, gate)
+    return Judgement(GateOutcome.ERROR, _with_next(message, next_step), data or {}, gate)
+
+
+def needs_trust(gate: str, message: str, next_step: str, data: dict[str, Any] | None = None) -> Judgement:
+    """The gate waits until a person trusts the configuration that it needs."""
+    return Judgement(GateOutcome.NEEDS_TRUST, _with_next(message, next_step), data or {}, gate)
 
 
 def shortened(names: list[str], limit: int = 10) -> str:

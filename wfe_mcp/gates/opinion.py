@@ -10,12 +10,11 @@ Rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import VerdictKind
-from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.core.outcomes import VerdictKind
+from wfe_mcp.gates.judgement import Judgement, failed, passed, passed_with_warning, shortened, skipped, undecided
 from wfe_mcp.workflow.model import OpinionGate
 
 KIND = "opinion"
@@ -71,10 +70,8 @@ def judge_opinions(gate: OpinionGate, reviews: Sequence[Reviewed]) -> Judgement:
     if missing and count + len(missing) >= gate.quorum:
         who = shortened([f"{each.reviewer} ({each.fault})" for each in missing])
         if gate.on_provider_error == "warn":
-            warning = f"passed with a warning: {who} could not be reached"
-            return passed(
-                KIND, "\n".join([warning, *(_review_text(each) for each in dissent)]), data | {"warning": warning}
-            )
+            warning = f"{who} could not be reached"
+            return passed_with_warning(KIND, warning, [_review_text(each) for each in dissent], data)
         return undecided(
             KIND,
             f"Reviewers could not be reached: {who}.",
@@ -98,7 +95,7 @@ def no_reviewer(gate: OpinionGate, missing: Sequence[str]) -> Judgement:
     """The judgement when no reviewer of the gate is configured: skipped with a note, or undecided."""
     who, data = shortened(list(missing)), {"reviewers": list(gate.reviewers), "missing": list(missing)}
     if gate.if_missing == "note":
-        return passed(KIND, f"skipped: no reviewer is configured ({who})", data | {"skipped": True})
+        return skipped(KIND, f"no reviewer is configured ({who})", data)
     step = "ask the user to configure the role (wfe-mcp providers add), then to retry the phase."
     return undecided(KIND, f"No role is configured for reviewer {who}.", step, data)
 
@@ -107,11 +104,8 @@ def with_warning(judgement: Judgement, missing: Sequence[str]) -> Judgement:
     """The judgement of the configured reviewers; where it is a pass, a warning names those that are not configured."""
     if judgement.kind is not VerdictKind.PASS:
         return judgement
-    warning = f"passed with a warning: no reviewer is configured ({shortened(list(missing))})"
-    data = judgement.data | {"warning": warning, "missing": list(missing)}
-    return replace(
-        judgement, message=f"{warning}\n{judgement.message.removeprefix('passed with a warning: ')}", data=data
-    )
+    warning = f"no reviewer is configured ({shortened(list(missing))})"
+    return passed_with_warning(KIND, warning, [judgement.message], judgement.data | {"missing": list(missing)})
 
 
 def _passes(count: int, reviews: Sequence[Reviewed]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.judgement import MAX_MESSAGE_CHARS, Judgement, undecided
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild
 from wfe_mcp.jobs.environment import child_env
@@ -87,7 +87,7 @@ def _judged(plugin: PlugIn, judge: Callable[[Any], object], scene: GateScene) ->
     if size > MAX_EVIDENCE_CHARS:
         return _wrong(plugin, scene, f"its evidence is longer than {MAX_EVIDENCE_CHARS:,} characters")
     message = str(found.message)[:MAX_MESSAGE_CHARS]
-    return Judgement(found.kind, message, _about(plugin, scene) | {"found": found.data}, KIND, found.log_path)
+    return Judgement(found.outcome, message, _about(plugin, scene) | {"found": found.data}, KIND, found.log_path)
 
 
 def _wrong(plugin: PlugIn, scene: GateScene, why: str) -> Judgement:

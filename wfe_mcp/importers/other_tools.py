@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Detail, Refused, nearest
+from wfe_mcp.core.errors import Detail, Refused, nearest, nearest_hint
 from wfe_mcp.importers.backlog_md import read_backlog_md
 from wfe_mcp.importers.folders import Folder
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
@@ -43,9 +43,8 @@ def work_in(source: Path, wanted: str = "") -> ImportedWork | None:
     Refuses: bad_argument (no such tool; several pieces of work; nothing of the wanted tool), invalid_artifact.
     """
     if wanted and wanted not in TOOLS:
-        near = nearest(wanted, TOOLS)
-        more = f"Did you mean {near[0]!r}? " if near else ""
-        raise Refused("bad_argument", f"There is no format {wanted!r}.", f"{more}Formats: {', '.join(TOOLS)}")
+        hint = nearest_hint(wanted, TOOLS, then=f"Formats: {', '.join(TOOLS)}")
+        raise Refused("bad_argument", f"There is no format {wanted!r}.", hint)
     names = [wanted] if wanted else list(TOOLS)
     pieces = [(name, path) for name in names for path in dict.fromkeys(TOOLS[name].found(source))]
     if len(pieces) > 1:

@@ -38,6 +38,10 @@ class ChildNotStarted(Exception):
     """The program could not be started; the text says why and is shown to the user."""
 
 
+class ProgramMissing(ChildNotStarted):
+    """There is no such program."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildResult:
     """How a child ended. ``exit_code``: None when it was ended from here. ``survivors``: pids that could not be ended."""
@@ -162,11 +166,11 @@ def program_path(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> str:
     if os.path.dirname(name):  # noqa: PTH120 - "./run" and "run" differ here, and are the same to pathlib
         path = cwd / name
         if not path.is_file():
-            raise ChildNotStarted(f"There is no program {name!r} in {str(cwd)!r}.")
+            raise ProgramMissing(f"There is no program {name!r} in {str(cwd)!r}.")
         return str(path)
     found = shutil.which(name, path=env.get("PATH", os.defpath))
     if found is None:
-        raise ChildNotStarted(f"There is no program {name!r} on PATH.")
+        raise ProgramMissing(f"There is no program {name!r} on PATH.")
     return found
 
 

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wfe_mcp.core.attempt_states import STATES
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.events import EVENTS, Event, RolledBack, RunForked, RunStarted
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Submission
+from wfe_mcp.core.events import EVENTS, Event, GateJudged, RolledBack, RunForked, RunStarted
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunState, Submission, Verdict
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.old_verdicts import with_outcome, with_outcomes
 from wfe_mcp.store.plain_values import Unread, of_fields, reader
 
 if TYPE_CHECKING:
@@ -113,7 +114,9 @@ def payload_of(event: Event) -> str:
     from pydantic_core import to_jsonable_python  # loaded with the adapter
 
     values = _adapter(type(event)).dump_python(event, mode="json", exclude=_LEFT_OUT.get(type(event)))
-    if isinstance(event, RolledBack):
+    if isinstance(event, GateJudged):
+        values["verdict"]["kind"] = event.verdict.kind.value
+    elif isinstance(event, RolledBack):
         values["opened"] = [to_jsonable_python(attempt_values(one)) for one in event.opened]
     elif isinstance(event, RunForked):
         tries = event.state.attempts.items()
@@ -128,12 +131,14 @@ def event_of(type_: str, payload: str) -> Event:
     if type_ not in EVENTS:
         raise ValueError(f"no event is called {type_!r}")
     adapter = _adapter(EVENTS[type_])
-    if EVENTS[type_] not in {RolledBack, RunForked}:
+    if EVENTS[type_] not in {GateJudged, RolledBack, RunForked}:
         return adapter.validate_json(payload)
     from pydantic_core import from_json  # loaded with the adapter
 
     values = from_json(payload)
-    if EVENTS[type_] is RolledBack:
+    if EVENTS[type_] is GateJudged:
+        values["verdict"] = with_outcome(values["verdict"])
+    elif EVENTS[type_] is RolledBack:
         values["opened"] = [_attempt(one) for one in values["opened"]]
     else:
         tries = values["state"]["attempts"].items()
@@ -149,6 +154,7 @@ def run_row(state: RunState) -> dict[str, Any]:
         "auto": state.auto,
         "tainted": state.tainted,
         "reached": state.reached or None,
+        "going_back": None if state.going_back is None else state.going_back.to,
         "state": _adapter(RunState)
         .dump_json(
             state, exclude={"spec", "attempts"} | {name for name in ("anew", "blockers") if not getattr(state, name)}
@@ -171,6 +177,7 @@ def attempt_row(run_id: str, state: RunState, attempt: Attempt) -> dict[str, Any
         "lease_until": attempt.lease_until,
         "deadline": attempt.deadline,
         "not_before": attempt.not_before,
+        "repair": attempt.repair or None,
         "state": _text(attempt),
     }
 
@@ -207,7 +214,13 @@ def state_of(spec: RunSpec, run_state: str, attempt_states: Iterable[str]) -> Ru
 
 def attempt_values(attempt: Attempt) -> dict[str, object]:
     """The values of an attempt by their stored names."""
-    return {name: getattr(attempt, of) for name, of in _FLAT.items()}
+    values: dict[str, object] = {name: getattr(attempt, of) for name, of in _FLAT.items()}
+    return values | {"verdicts": [_verdict_values(one) for one in attempt.verdicts]}
+
+
+def _verdict_values(verdict: Verdict) -> dict[str, object]:
+    """The values of a verdict; an older process that has the file open still reads its kind."""
+    return {each.name: getattr(verdict, each.name) for each in fields(verdict)} | {"kind": verdict.kind}
 
 
 def _text(attempt: Attempt) -> str:
@@ -229,7 +242,7 @@ def _short(text: str) -> Any:
 def _plain_attempt(text: str) -> Attempt | None:
     """The attempt whose row has this state text; None where Pydantic has to read it."""
     try:
-        flat = _short(text)
+        flat = with_outcomes(_short(text))
         parts = _parts(flat)
         state, submission = reader(STATES[AttemptStatus(flat["status"])])(parts), reader(Submission)(flat)
         return Attempt(**of_fields(Attempt, _own_fields(Attempt))(flat), state=state, submission=submission)
@@ -239,6 +252,7 @@ def _plain_attempt(text: str) -> Attempt | None:
 
 def _attempt(flat: dict[str, Any]) -> Attempt:
     """The attempt with these stored values; each part takes its own."""
+    flat = with_outcomes(flat)
     state = _adapter(STATES[AttemptStatus(flat["status"])]).validate_python(_parts(flat))
     submission = _adapter(Submission).validate_python(flat)
     values: dict[str, Any] = _adapter(_row_of(Attempt)).validate_python(flat).__dict__

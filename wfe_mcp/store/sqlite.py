@@ -221,9 +221,10 @@ def insert_new(table: Table) -> Insert:
     return insert(table).on_conflict_do_nothing()
 
 
+_BUSY = ("The database is busy: other processes are writing to it.", "Call again in a moment.")
 _REFUSALS: dict[str, tuple[str, str]] = {
-    "SQLITE_BUSY": ("The database is busy: other processes are writing to it.", "Call again in a moment."),
-    "SQLITE_LOCKED": ("The database is busy: other processes are writing to it.", "Call again in a moment."),
+    "SQLITE_BUSY": _BUSY,
+    "SQLITE_LOCKED": _BUSY,
     "SQLITE_FULL": ("The disk is full: the database cannot grow.", "Free some space, then call again."),
     "SQLITE_READONLY": ("The database file cannot be written.", "Make the file and its folder writable."),
     "SQLITE_CANTOPEN": ("The database file cannot be opened.", "Make the file and its folder readable and writable."),
@@ -248,9 +249,7 @@ def refusals(path: Path, *, reads_only: bool = False) -> Generator[None]:
         if found is None or (reads_only and name == "SQLITE_READONLY"):
             raise
         message, hint = found
-        raise Refused(
-            "unavailable", f"{message} File: {path}", hint, data={"retry": message.endswith("to it.")}
-        ) from error
+        raise Refused("unavailable", f"{message} File: {path}", hint, data={"retry": found is _BUSY}) from error
 
 
 def _error_name(error: Exception) -> str:

@@ -289,7 +289,7 @@ class _Play:
 
 def _log_line(event: EventRecord) -> str:
     verdict: Any = event.payload.get("verdict")
-    what = f"{event.type} {verdict['kind']}" if isinstance(verdict, dict) else event.type
+    what = f"{event.type} {verdict['outcome']}" if isinstance(verdict, dict) else event.type
     where = f"{event.payload['phase']} #{event.payload['attempt']}" if "attempt" in event.payload else ""
     sure = f", {event.assurance.name.lower()}" if event.channel is not Channel.SYSTEM else ""
     return f"{event.seq:>3}  {event.hash[:8]}  {what:<20}{where:<15}{event.actor} ({event.channel}{sure})"

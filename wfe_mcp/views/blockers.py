@@ -1,11 +1,17 @@
-"""Why a run does not move, as sentences; each ends with the command that is legal for the user, where there is one."""
+"""Why a run does not move: what stops it as values, and the sentence about each.
+
+A sentence ends with the command that is legal for the user, where there is one.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.consequences import failure_of
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.core.paths import typed
@@ -25,87 +31,163 @@ _STOPPED = {RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED}
 _DECISIONS = c.Retry | c.Skip | c.ForceAccept | c.Overrule | c.Edit
 
 
-def blockers(found: Overview) -> tuple[str, ...]:
+class Stop(StrEnum):
+    """What keeps a run from moving."""
+
+    IMPORTED = "imported"
+    STOPPED = "stopped"
+    OUT_OF_TIME = "out_of_time"
+    GOING_BACK = "going_back"
+    REPAIRED = "repaired"
+    FAILED = "failed"
+    FAILED_WITH_RUN = "failed_with_run"
+    HELD = "held"
+    PERSONS_OPINION = "persons_opinion"
+    NO_OPINION = "no_opinion"
+    HUMAN_TASK = "human_task"
+    NEEDS_TRUST = "needs_trust"
+    APPROVAL = "approval"
+    MANUAL = "manual"
+    OBSTACLE = "obstacle"
+
+
+_SENTENCES: dict[Stop, tuple[str, str]] = {
+    Stop.IMPORTED: ("Imported, so it cannot continue here", ". Start a new run: "),
+    Stop.STOPPED: ("The run is {what}: {why}", ""),
+    Stop.OUT_OF_TIME: ("Extend its time", ": "),
+    Stop.GOING_BACK: ("The run is going back to event {what}; its files are being restored", ""),
+    Stop.REPAIRED: ("{phase} failed ({why}); {what}", ""),
+    Stop.FAILED: ("{phase} failed ({why})", "; decide: "),
+    Stop.FAILED_WITH_RUN: ("{phase} failed", "; decide: "),
+    Stop.HELD: ("{phase} is completed and held", "; continue: "),
+    Stop.PERSONS_OPINION: ("{phase} waits for the opinion of a person. {what}", "; decide without it: "),
+    Stop.NO_OPINION: (
+        "{phase} waits for reviewers that did not answer ({why}); they are asked again",
+        "; decide without them: ",
+    ),
+    Stop.HUMAN_TASK: ("{phase} is the user's task", ": "),
+    Stop.NEEDS_TRUST: ("{phase} needs trust ({why}): wfe-mcp init or wfe-mcp trust, in a browser wfe-mcp ui", ""),
+    Stop.APPROVAL: ("{phase} awaits approval ({why}) of {what}", ": "),
+    Stop.MANUAL: ("{phase} is manual: {what}", ", or: "),
+    Stop.OBSTACLE: ("{what}", ""),
+}
+"""The sentence about each, and what comes before its command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One thing that stops a run. ``phase``: the one that it is about. ``what``, ``why``: what its sentence says beside.
+
+    ``command``: what the user can call. ``next``: the one command that is proposed to the user.
+    """
+
+    stop: Stop
+    phase: PhasePath | None = None
+    what: str = ""
+    why: str = ""
+    command: str = ""
+    next: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The sentence, with the command at its end."""
+        text, leads_to = _SENTENCES[self.stop]
+        filled = text.format(phase=self.phase, what=self.what, why=self.why)
+        return f"{filled}{leads_to}{self.command}" if self.command else filled
+
+    @property
+    def is_by_hand(self) -> bool:
+        """True where a person may use its files or its command in place of a model."""
+        return self.stop in {Stop.MANUAL, Stop.PERSONS_OPINION, Stop.NO_OPINION}
+
+
+def blockers(found: Overview) -> tuple[Blocker, ...]:
     """What stops the run: its own state, then each phase, then what is outside it."""
     if found.origin is not None:
         if found.loaded.state.status in {RunStatus.COMPLETED, RunStatus.CANCELLED}:
             return ()
-        return (f"Imported, so it cannot continue here. Start a new run: {found.way_on}",)
-    of_phases = (_of_phase(found, attempt) for attempt in found.loaded.state.open_attempts)
+        return (Blocker(Stop.IMPORTED, command=found.way_on),)
+    of_phases = (blocker_of(found, attempt) for attempt in found.loaded.state.open_attempts)
     manual = (manual_prompt(found, path) for path in found.by_hand)
-    return (*_of_run(found), *(text for text in of_phases if text), *manual, *found.obstacles)
+    outside = (Blocker(Stop.OBSTACLE, what=text) for text in found.obstacles)
+    return (*_of_run(found), *(each for each in of_phases if each is not None), *manual, *outside)
 
 
-def manual_prompt(found: Overview, path: PhasePath) -> str:
+def sentences(found: Overview) -> tuple[str, ...]:
+    """What stops the run, in sentences."""
+    return tuple(each.sentence for each in blockers(found))
+
+
+def manual_prompt(found: Overview, path: PhasePath) -> Blocker:
     """Where the prompt of a phase is that a person works in place of a model, and where the answer goes."""
     attempt, run = found.loaded.state.current(path), found.loaded.record.id
     prompt, answers = places_of(attempt_folder(run, path, attempt.number))
-    return (
-        f"{path} is manual: its prompt is in {prompt} ; save the output to {answers[0]} (it is picked up by itself), "
-        f"or: wfe-mcp submit {run} {typed(path)} --path FILE"
-    )
+    what = f"its prompt is in {prompt} ; save the output to {answers[0]} (it is picked up by itself)"
+    return Blocker(Stop.MANUAL, path, what, command=f"wfe-mcp submit {run} {typed(path)} --path FILE")
 
 
-def _of_run(found: Overview) -> Iterator[str]:
-    state = found.loaded.state
-    if state.status in _STOPPED:
-        yield f"The run is {state.status}: {state.reason or 'stopped'}"
-        if state.time_is_over(found.loaded.record.updated_at):
-            yield f"Extend its time: wfe-mcp resume {found.loaded.record.id} --timeout 1h"
-    if state.going_back is not None:
-        yield f"The run is going back to event {state.going_back.to}; its files are being restored"
-
-
-def _of_phase(found: Overview, attempt: Attempt) -> str:
-    state, run = found.loaded.state, found.loaded.record.id
+def blocker_of(found: Overview, attempt: Attempt) -> Blocker | None:
+    """What stops one phase; None where nothing does."""
+    state, phase = found.loaded.state, attempt.phase
     match attempt.status:
         case AttemptStatus.AWAITING:
             return _awaiting(found, attempt)
         case AttemptStatus.FAILED if attempt.repair:
             now = f"{attempt.recovery} runs inside it" if attempt.repair == "recover" else "it is being undone"
-            return f"{attempt.phase} failed ({_first_line(attempt.reason)}); {now}"
+            return Blocker(Stop.REPAIRED, phase, now, _first_line(attempt.reason))
         case AttemptStatus.FAILED:
-            decide = _command(found, attempt, _DECISIONS)
-            why = _first_line(attempt.reason)
-            if state.status in _STOPPED and why in state.reason:  # the sentence about the run says it
-                return decide and f"{attempt.phase} failed; decide: {decide}"
-            return f"{attempt.phase} failed ({why}){decide and f'; decide: {decide}'}"
+            return _failed(found, attempt)
         case AttemptStatus.COMPLETED if attempt.held:
-            proceed = c.Proceed(phase=attempt.phase, by=USER, at=found.loaded.record.updated_at)
-            command = "" if refusal(state, proceed) else f"; continue: wfe-mcp proceed {run}"
-            return f"{attempt.phase} is completed and held{command}"
-        case AttemptStatus.GATING if attempt.phase in found.asked_persons:
+            proceed = c.Proceed(phase=phase, by=USER, at=found.loaded.record.updated_at)
+            command = "" if refusal(state, proceed) else f"wfe-mcp proceed {found.loaded.record.id}"
+            return Blocker(Stop.HELD, phase, command=command)
+        case AttemptStatus.GATING if phase in found.asked_persons:
             return _opinion_by_hand(found, attempt)
-        case AttemptStatus.GATING if attempt.phase in found.unanswered:
+        case AttemptStatus.GATING if phase in found.unanswered:
             overrule = _command(found, attempt, c.Overrule)
-            why = _first_line(found.unanswered[attempt.phase])
-            message = f"{attempt.phase} waits for reviewers that did not answer ({why}); they are asked again"
-            return f"{message}{overrule and f'; decide without them: {overrule}'}"
-        case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(attempt.phase).kind == "human":
-            submit = _command(found, attempt, c.StartPhase)
-            return f"{attempt.phase} is the user's task{submit and f': {submit}'}"
+            return Blocker(Stop.NO_OPINION, phase, why=_first_line(found.unanswered[phase]), command=overrule)
+        case AttemptStatus.READY | AttemptStatus.RUNNING if state.phase(phase).kind == "human":
+            return Blocker(Stop.HUMAN_TASK, phase, command=_command(found, attempt, c.StartPhase))
         case _:
-            return ""
+            return None
 
 
-def _opinion_by_hand(found: Overview, attempt: Attempt) -> str:
+def _of_run(found: Overview) -> Iterator[Blocker]:
+    state = found.loaded.state
+    if state.status in _STOPPED:
+        yield Blocker(Stop.STOPPED, what=state.status, why=state.reason or "stopped")
+        if state.time_is_over(found.loaded.record.updated_at):
+            command = f"wfe-mcp resume {found.loaded.record.id} --timeout 1h"
+            yield Blocker(Stop.OUT_OF_TIME, command=command, next=command)
+    if state.going_back is not None:
+        yield Blocker(Stop.GOING_BACK, what=str(state.going_back.to))
+
+
+def _failed(found: Overview, attempt: Attempt) -> Blocker | None:
+    state, decide = found.loaded.state, _command(found, attempt, _DECISIONS)
+    # Where the run stopped for the same reason, the sentence about the run says it.
+    if state.status in _STOPPED and (state.reason == attempt.reason or state.reason == failure_of(attempt)):
+        return Blocker(Stop.FAILED_WITH_RUN, attempt.phase, command=decide) if decide else None
+    return Blocker(Stop.FAILED, attempt.phase, why=_first_line(attempt.reason), command=decide)
+
+
+def _opinion_by_hand(found: Overview, attempt: Attempt) -> Blocker:
     answer = f"wfe-mcp opinion answer {found.loaded.record.id} {typed(attempt.phase)} --reviewer"
+    persons = found.asked_persons[attempt.phase]
     asked = "; ".join(
         f"As {one.reviewer}: read {one.question} , save the opinion to {one.answer} , then: {answer} {one.reviewer}"
-        for one in found.asked_persons[attempt.phase]
+        for one in persons
     )
-    overrule = _command(found, attempt, c.Overrule)
-    return (
-        f"{attempt.phase} waits for the opinion of a person. {asked}{overrule and f'; decide without it: {overrule}'}"
-    )
+    overrule, first = _command(found, attempt, c.Overrule), next(iter(persons)).reviewer
+    return Blocker(Stop.PERSONS_OPINION, attempt.phase, asked, command=overrule, next=f"{answer} {first}")
 
 
-def _awaiting(found: Overview, attempt: Attempt) -> str:
+def _awaiting(found: Overview, attempt: Attempt) -> Blocker:
     if current_gate(found.loaded.state, attempt) != "approval":
-        return f"{attempt.phase} needs trust ({_first_line(attempt.reason)}): wfe-mcp init or wfe-mcp trust, in a browser wfe-mcp ui"
+        return Blocker(Stop.NEEDS_TRUST, attempt.phase, why=_first_line(attempt.reason))
     assurance = getattr(found.plan.gates(attempt)[attempt.gate], "assurance", "human")
     approve = _command(found, attempt, c.AskApproval)
-    return f"{attempt.phase} awaits approval ({assurance}) of {str(attempt.sha256)[:12]}{approve and f': {approve}'}"
+    return Blocker(Stop.APPROVAL, attempt.phase, str(attempt.sha256)[:12], assurance, approve, approve)
 
 
 def _command(found: Overview, attempt: Attempt, kinds: type[c.PhaseCommand] | UnionType) -> str:

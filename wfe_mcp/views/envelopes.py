@@ -87,10 +87,10 @@ def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) ->
     """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
     if refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
         return refused
-    from wfe_mcp.views.blockers import blockers
+    from wfe_mcp.views.blockers import blocker_of
 
-    (why,) = (text for text in blockers(found) if text.startswith(f"{phase} waits for "))
-    return replace(refused, hint=f"{refused.hint} Or tell the user: {why}".strip())
+    blocker = blocker_of(found, found.loaded.state.current(PhasePath(phase)))
+    return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip()) if blocker else refused
 
 
 def _with_the_holders_machine(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:

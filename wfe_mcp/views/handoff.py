@@ -14,14 +14,13 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.templates.effective_gates import weakened
-from wfe_mcp.views.blockers import blockers
+from wfe_mcp.views.blockers import sentences
 from wfe_mcp.views.envelopes import overview_of
 from wfe_mcp.views.next_moves import next_moves
 from wfe_mcp.views.plain import clean
 from wfe_mcp.views.run_report import details_of, void_words
 from wfe_mcp.views.runs import summary
 from wfe_mcp.views.usage import usage_lines
-from wfe_mcp.views.verdict_words import verdict_reason
 from wfe_mcp.workspace.system.redaction import without_hidden
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def files(engine: Engine, run: str) -> dict[str, str]:
         "",
         f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
         "",
-        *_limited([f"- {_quoted(text, 300)}" for text in blockers(found)] or ["No blockers."], 15),
+        *_limited([f"- {_quoted(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
         "",
         *_limited(
             [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
@@ -114,7 +113,7 @@ def _page(
         "Evidenced": _limited([f"- {text}" for text in _evidenced(details, evidence, chars)], lines),
         "Open": [
             f"Waiting for {found.waiting_on}.",
-            *_limited([f"- {_quoted(text, 2 * chars)}" for text in blockers(found)], lines),
+            *_limited([f"- {_quoted(text, 2 * chars)}" for text in sentences(found)], lines),
         ],
         "Next": _next(found),
         "Budget": [f"- {text}" for text in _budget(found, details)],
@@ -169,11 +168,7 @@ def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars:
         for verdict in attempt.verdicts:
             seen = evidence.get(verdict.evidence)
             what = "".join(_seen(seen)) if seen is not None else ""
-            words = (
-                f": {_quoted(verdict_reason(verdict.message), chars)}"
-                if verdict.message and verdict.verdict != "pass"
-                else ""
-            )
+            words = f": {_quoted(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
             yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
 
 
@@ -197,7 +192,7 @@ def _next(found: Overview) -> list[str]:
         f"- `{move.tool}({', '.join(f'{name}={value!r}' for name, value in move.args.items())})`"
         for move in next_moves(found)
     ]
-    return calls or ["Nothing an agent can do: see Open." if blockers(found) else "The run is over."]
+    return calls or ["Nothing an agent can do: see Open." if sentences(found) else "The run is over."]
 
 
 def _budget(found: Overview, details: DetailsView) -> Iterator[str]:

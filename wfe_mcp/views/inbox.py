@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.views.model import view_model
+from wfe_mcp.views.model import INTERNAL, view_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +106,8 @@ class StoppedRun:
     blockers: tuple[str, ...]
     updated_at: str
     command: str
+    why: str = field(default="", metadata=INTERNAL)
+    """The first of them in short."""
 
 
 @view_model
@@ -167,5 +170,5 @@ def _lines(view: InboxView) -> Iterator[InboxLine]:
 
 
 def _stopped(run: StoppedRun) -> str:
-    first = next(iter(run.blockers), "").partition("\n")[0].removeprefix(f"The run is {run.state}: ")
+    first = run.why.partition("\n")[0]
     return f'"{run.title}" is {run.state}' + (f": {first}" if first else "")

@@ -34,6 +34,10 @@ INLINE = {"inline": True}
 """``metadata`` of a field whose own fields are keys of the view that has it."""
 
 
+INTERNAL = {"internal": True}
+"""``metadata`` of a field that is no part of the JSON: our own interfaces read it."""
+
+
 def second(moment: datetime | None) -> str:
     """A time to the second; empty for None."""
     return "" if moment is None else moment.isoformat(timespec="seconds")
@@ -80,7 +84,8 @@ def _keys(kind: Any) -> tuple[tuple[str, str, object, bool], ...]:
             each.name,
             each.name.removesuffix("_"),
             each.default if each.default_factory is MISSING else each.default_factory(),
-            bool(each.metadata),
+            "inline" in each.metadata,
         )
         for each in fields(kind)
+        if "internal" not in each.metadata
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, Suggestion
 from wfe_mcp.views.model import Json, view_model
 
 _WHOLE_BYTES = 6_000
@@ -45,7 +45,7 @@ def _part(value: Any, pointer: str) -> Any:
         raise Refused(
             "bad_argument",
             f"{pointer!r:.80} is no JSON pointer: one begins with '/'.",
-            f"Did you mean '/{pointer:.80}'?",
+            Suggestion(f"Did you mean '/{pointer:.80}'?"),
         )
     for raw in pointer.split("/")[1:] if pointer else []:
         key = raw.replace("~1", "/").replace("~0", "~")

@@ -230,7 +230,7 @@ def _gates(
     judged: Mapping[tuple[Stage, int], str] = {}
     now: tuple[Stage, int] | None = None
     if attempt is not None:
-        judged = {(one.stage, one.gate): verdict_word(one.kind, one.message) for one in attempt.verdicts}
+        judged = {(one.stage, one.gate): verdict_word(one.outcome) for one in attempt.verdicts}
         now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
     for stage, gates in ((Stage.BEFORE, spec.gates_before), (Stage.AFTER, spec.gates)):
         for number, gate in enumerate(gates):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from wfe_mcp.views.model import INLINE, Json, JsonObject, view_model
+from wfe_mcp.views.model import INLINE, INTERNAL, Json, JsonObject, view_model
 
 if TYPE_CHECKING:
     from wfe_mcp.views.attachments import AttachmentLine
+    from wfe_mcp.views.blockers import Blocker
     from wfe_mcp.views.checkpoints import NewestCheckpoints
     from wfe_mcp.views.decisions import DecisionLine, RequestView
     from wfe_mcp.views.drafts import DraftLine
@@ -231,6 +232,8 @@ class RunView:
     warnings: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     page: str = ""
+    stops: tuple[Blocker, ...] = field(default=(), metadata=INTERNAL)
+    marks: str = field(default="", metadata=INTERNAL)
 
 
 @view_model

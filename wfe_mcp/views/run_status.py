@@ -47,18 +47,18 @@ def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "bri
     if detail == "full":
         with engine.store.read() as tx:
             view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
-    summary = run_views.summary(found)
     stale = bool(stale_of(engine, (found.loaded.record,)))
     stuck = not stale and bool(stuck_of(engine, (found.loaded.record,)))
-    summary += f", STALE (untouched since {_day(found)})" if stale else ""
-    summary += (
+    idle = f", STALE (untouched since {_day(found)})" if stale else ""
+    idle += (
         f", STUCK (no progress since {found.loaded.record.updated_at.isoformat(timespec='minutes')})" if stuck else ""
     )
     return envelope_of(
         found,
-        summary,
+        f"{run_views.summary(found)}{idle}",
         replace(
             view,
+            marks=f"{view.marks}{idle}",
             stale=stale,
             stuck=stuck,
             unproved=tuple(unproved(found.loaded.state)),

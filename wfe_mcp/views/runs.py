@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.runs import EventRecord, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.views.blockers import Blocker
     from wfe_mcp.views.model import JsonObject
 
 
@@ -61,9 +62,15 @@ def summary(overview: Overview) -> str:
     run, state = overview.loaded.record, overview.loaded.state
     top = [state.current(phase.path) for phase in state.spec.body(None)]
     done = sum(1 for attempt in top if attempt.is_settled)
-    text = f"{run.title}: {state.status}, {done} of {len(top)} phases done"
+    return f"{run.title}: {state.status}, {done} of {len(top)} phases done{marks(overview)}"
+
+
+def marks(overview: Overview) -> str:
+    """What is remarkable about a run, each with a comma before it: loops at work, its iteration, WEAKENED, IMPORTED, TAINTED."""
+    state = overview.loaded.state
+    top = [state.current(phase.path) for phase in state.spec.body(None)]
     at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(overview, attempt)]
-    text += "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
+    text = "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
     if state.iteration > 1:
         text += f", iteration {state.iteration}"
     text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(overview.loaded)) else ""
@@ -82,7 +89,7 @@ def brief(overview: Overview) -> RunView:
     return next(fits, _brief(overview, stops, *_ROOMS[-1]))
 
 
-def _brief(overview: Overview, stops: tuple[str, ...], phases: int, shown_stops: int, chars: int) -> RunView:
+def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> RunView:
     state = overview.loaded.state
     shown = [attempt for attempt in state.open_attempts if attempt.status not in _INACTIVE or attempt.held]
     # What is at work comes first: a loop alone says little of what to do.
@@ -92,7 +99,9 @@ def _brief(overview: Overview, stops: tuple[str, ...], phases: int, shown_stops:
         iteration=state.iteration,
         phases=tuple(_short(overview, attempt) for attempt in shown[:phases]),
         more_phases=max(0, len(shown) - phases),
-        blockers=tuple(_clipped(text, chars) for text in stops[:shown_stops]),
+        blockers=tuple(_clipped(stop.sentence, chars) for stop in stops[:shown_stops]),
+        stops=stops[:shown_stops],
+        marks=marks(overview),
         more_blockers=max(0, len(stops) - shown_stops),
         tainted=state.tainted,
         gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
@@ -311,7 +320,7 @@ def _last_verdict(overview: Overview, chars: int) -> LastVerdict | None:
 
 
 def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
-    kind, word = gate_kind(overview.loaded.state, attempt, verdict), verdict_word(verdict.kind, verdict.message)
+    kind, word = gate_kind(overview.loaded.state, attempt, verdict), verdict_word(verdict.outcome)
     level = "" if word == "skipped" else level_of(kind, {"level": verdict.level}) or ""
     return VerdictView(
         gate=kind, verdict=word, message=_clipped(verdict.message, chars), evidence=verdict.evidence or "", level=level

@@ -23,7 +23,7 @@ from wfe_mcp.engine.templates import catalogue as templates
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.views import artifacts as artifact_views
 from wfe_mcp.views import runs as run_views
-from wfe_mcp.views.blockers import blockers
+from wfe_mcp.views.blockers import sentences
 from wfe_mcp.views.envelope import Envelope, Next
 from wfe_mcp.views.envelopes import after_move, envelope_of, overview_of
 from wfe_mcp.views.model import second
@@ -202,7 +202,7 @@ def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, re
         view = replace(view, verdicts=tuple(replace(verdict, message="") for verdict in verdicts))
         return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
     # by the time of the answer, steps that follow may have stopped the run
-    stopped = () if found.loaded.state.status is RunStatus.RUNNING else blockers(found)[:1]
+    stopped = () if found.loaded.state.status is RunStatus.RUNNING else sentences(found)[:1]
     return envelope_of(found, ". ".join((f"{phase}: {newest.status}", *stopped)), view, phase=phase)
 
 

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.model import AttemptStatus, VerdictKind
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.store.old_verdicts import with_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wfe_mcp.core.model import Attempt, RunState, Verdict
     from wfe_mcp.core.paths import PhasePath
 
-_WORDS = {"skipped: ": "skipped", "passed with a warning: ": "warning", "overruled: ": "warning"}
-"""How the message of a gate begins that let a revision through → the word for it."""
-_ALLOWED = "The template allows that."
-"""How the message of a command gate ends whose check is missing, in records of earlier versions."""
+_WORDS = {GateOutcome.OVERRULED: "warning", GateOutcome.NEEDS_TRUST: "awaiting"}
+"""The outcomes that have another word; that of every other one is its value."""
+_UNPROVED = {
+    GateOutcome.SKIPPED: "skipped: ",
+    GateOutcome.WARNING: "passed with a warning: ",
+    GateOutcome.OVERRULED: "",  # its message says so
+}
 
 
-def verdict_word(kind: str, message: str) -> str:
+def verdict_word(outcome: GateOutcome) -> str:
     """``pass``, ``fail``, ``awaiting``, ``error``, ``skipped`` or ``warning``."""
-    if kind != VerdictKind.PASS:
-        return str(kind)
-    if message.endswith(_ALLOWED):
-        return "skipped"
-    return next((word for begins, word in _WORDS.items() if message.startswith(begins)), str(kind))
+    return _WORDS.get(outcome, outcome.value)
 
 
-def verdict_reason(message: str) -> str:
-    """The message without the word at its beginning."""
-    begins = next((begins for begins in _WORDS if message.startswith(begins)), "")
-    return message.removeprefix(begins)
+def logged_verdict(values: Mapping[str, Any]) -> str:
+    """The word and the message of a verdict in the log, of any version."""
+    found = with_outcome(values)
+    return f"{verdict_word(GateOutcome(found['outcome']))}: {found.get('message', '')}"
 
 
 def unproved(state: RunState) -> Iterator[str]:
     """The gates of current attempts that let something through without judging it, as phrases."""
     for attempt in state.open_attempts:
         for verdict in attempt.verdicts:
-            word = verdict_word(verdict.kind, verdict.message)
-            if word in {"skipped", "warning"}:
-                yield f"{attempt.phase}: {gate_kind(state, attempt, verdict)} gate {_HOW[word]}: {verdict_reason(verdict.message).partition(chr(10))[0]}"
-
-
-_HOW = {"skipped": "skipped", "warning": "passed with a warning"}
+            if verdict.outcome in _UNPROVED:
+                why = f"{_UNPROVED[verdict.outcome]}{verdict.message.partition(chr(10))[0]}"
+                yield f"{attempt.phase}: {gate_kind(state, attempt, verdict)} gate {why}"
 
 
 def gate_kind(state: RunState, attempt: Attempt, verdict: Verdict) -> str:

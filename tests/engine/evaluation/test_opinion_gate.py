@@ -12,6 +12,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.providers.agents import stand_in
 from tests.providers.agents.hostile import hostile
 from wfe_mcp.core.model import RunStatus
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.gates.opinion import who_answered
@@ -71,7 +72,8 @@ def test_a_reviewer_from_configuration_that_you_have_not_trusted_decides_nothing
         run = scene.start(phase("plan", gate()), roles={"one": {"provider": role}})
         told = scene.do(run, "plan")
         assert (scene.attempt(run, "plan").status, models.count) == ("awaiting", 0)
-        assert "needs_trust" in told.data["verdicts"][0]["message"]
+        assert scene.attempt(run, "plan").verdicts[0].outcome is GateOutcome.NEEDS_TRUST
+        assert told.data["verdicts"][0]["message"].endswith("Next: ask the user to run: wfe-mcp trust")
         assert [one.name for one in trust.pending_trust(scene.engine)] == ["own"]
         trust.give_trust(scene.engine, HUMAN, ["own"])
         scene.work()
@@ -215,7 +217,8 @@ def test_a_gate_may_go_on_with_a_warning_when_a_reviewer_is_out(scene: Scene) ->
         run = scene.start(phase("plan", gate(max_attempts=1, on_provider_error="warn"), approval()), roles=ROLES)
         scene.do(run, "plan")
     assert scene.attempt(run, "plan").status == "awaiting"
-    assert "passed with a warning" in scene.attempt(run, "plan").verdicts[0].message
+    (verdict,) = scene.attempt(run, "plan").verdicts
+    assert (verdict.outcome, "could not be reached" in verdict.message) == (GateOutcome.WARNING, True)
 
 
 @pytest.mark.requirement("S0-30")
@@ -234,7 +237,8 @@ def test_a_gate_without_a_configured_reviewer_is_a_note_where_the_template_says_
     lonely = {"nobody": {"provider": "nobody"}}
     run = scene.start(phase("plan", gate("nobody", if_missing="note")), roles=lonely)
     assert scene.do(run, "plan").state == "completed"
-    assert "skipped: no reviewer is configured" in scene.attempt(run, "plan").verdicts[0].message
+    (verdict,) = scene.attempt(run, "plan").verdicts
+    assert (verdict.outcome, "no reviewer is configured" in verdict.message) == (GateOutcome.SKIPPED, True)
     strict = scene.start(phase("plan", gate("nobody"), on_fail=STOP), roles=lonely, name="strict")
     no = scene.do(strict, "plan")
     assert no.error is not None

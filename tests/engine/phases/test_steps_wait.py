@@ -19,7 +19,7 @@ def test_a_step_waits_for_trust_and_burns_no_try(scene: Scene, stub: Stub) -> No
     assert (str(row.status), row.tries, stub.called()) == ("waiting", 0, [])
     found = scene.status(run)
     assert (found.waiting_on, scene.attempt(run, "ci").status) == ("human", AttemptStatus.RUNNING)
-    assert "needs_trust" in found.data["blockers"][0]
+    assert "step say needs trust: the project's configuration changed" in found.data["blockers"][0]
     give_trust(scene.engine, HUMAN, [])
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED

@@ -152,14 +152,14 @@ def test_without_the_package_a_run_does_not_start_and_a_gate_that_lost_it_is_an_
 
 
 BROKEN = """
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.gates.judgement import Judgement, passed
 
 def raises(scene): raise KeyError("words")
 def leaves(scene): raise SystemExit(0)
 def says_nothing(scene): return None
 def says_true(scene): return True
-def awaits(scene): return Judgement(VerdictKind.AWAITING, "later")
+def awaits(scene): return Judgement(GateOutcome.NEEDS_TRUST, "later")
 def no_json(scene): return passed("x", "yes", {"when": object()})
 def too_much(scene): return passed("x", "yes", {"all": "x" * 300_000})
 def no_program(scene): return scene.run(["no-such-program-anywhere"])

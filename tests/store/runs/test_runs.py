@@ -22,14 +22,15 @@ from tests.store.scene import (
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Feedback, RunId, RunState, RunStatus, Stage, Verdict, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Feedback, RunId, RunState, RunStatus, Stage, Verdict
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.store import Store
 
 RUN = RunId("R-1")
 CLAIMED = e.PhaseStarted(phase=PLAN, attempt=1, holder="h", started_at=NOW, lease_until=NOW + timedelta(minutes=1))
 FIRST = sha256_hex(canonical_json({"steps": [{"title": "first"}]}))
 SUBMITTED = e.RevisionSubmitted(phase=PLAN, attempt=1, revision=1, sha256=FIRST, tree="t1")
-PASSED = e.GateJudged(phase=PLAN, attempt=1, verdict=Verdict(Stage.AFTER, 0, VerdictKind.PASS, FIRST, "fine", "ev-1"))
+PASSED = e.GateJudged(phase=PLAN, attempt=1, verdict=Verdict(Stage.AFTER, 0, GateOutcome.PASS, FIRST, "fine", "ev-1"))
 
 
 def test_a_created_run_is_loaded_as_it_was_created(store: Store) -> None:

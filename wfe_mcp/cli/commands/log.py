@@ -168,10 +168,9 @@ def _row(event: "EventView") -> tuple[str, ...]:
     if event.type == "BlockerFound":
         detail = f"{payload['fingerprint']}, time {payload['times']}: {payload['cause']}"
     if "verdict" in payload:
-        from wfe_mcp.views.verdict_words import verdict_reason, verdict_word
+        from wfe_mcp.views.verdict_words import logged_verdict
 
-        message = payload["verdict"].get("message", "")
-        detail = f"{verdict_word(payload['verdict']['kind'], message)}: {verdict_reason(message)}"
+        detail = logged_verdict(payload["verdict"])
     if "records" in payload:
         detail = ", ".join(f"{one['kind'].replace('_', ' ')} {one['id']}" for one in payload["records"])
     by = f"{event.actor} ({event.channel}, {event.assurance})" if event.channel != "system" else ""

@@ -86,7 +86,7 @@ def _ask_by_hand(invocation: Invocation, found: "Overview", asked: list[str]) ->
     """Report once, on standard error, where the prompt for a manual answer is."""
     from wfe_mcp.views.blockers import manual_prompt
 
-    for text in (manual_prompt(found, path) for path in found.by_hand):
+    for text in (manual_prompt(found, path).sentence for path in found.by_hand):
         if text not in asked:
             asked.append(text)
             invocation.screen.talk(text)

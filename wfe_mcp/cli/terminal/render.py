@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.cli.terminal.text import shortened
 from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.units import about, duration, plural
 from wfe_mcp.views.envelope import Next
 from wfe_mcp.views.move_calls import TOOL_COMMANDS, command_line
 from wfe_mcp.views.recoveries import blocker_line
 from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
-from wfe_mcp.views.verdict_words import verdict_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
+    from wfe_mcp.views.blockers import Blocker
     from wfe_mcp.views.board import BoardView
     from wfe_mcp.views.envelope import Envelope
     from wfe_mcp.views.inbox import UnusualLine
@@ -36,11 +37,6 @@ _WAITING = {
     "reviewer": "waiting for a reviewer",
 }
 
-_YOURS = re.compile(
-    r"wfe-mcp (?:(?:approve \S+ \S+|resume \S+ --timeout \S+)$|opinion answer \S+ \S+ --reviewer [^\s;]+)"
-)
-_BY_HAND = re.compile(r" (?:is manual: |waits for the opinion of |waits for reviewers that did not answer)")
-"""Blockers with files or commands that a person may use in place of a model."""
 _ASK = re.compile(r"Ask the user to run(?: this)?(?: in a terminal of their own)?: ")
 _TOOL = re.compile(rf"\b({'|'.join(name for name in TOOL_COMMANDS if '_' in name)})\b(\([^)]*\))?")
 _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
@@ -49,7 +45,7 @@ _STATES: dict[str, str] = {"awaiting": "awaiting approval"}
 def render(screen: Screen, answer: Envelope, record: RunRecord | None, now: datetime) -> None:
     """Show any answer: its result, the run it is about, and what comes next."""
     if answer.error is not None:
-        blockers = [f"  ! {text}" for text in _blockers(answer)]
+        blockers = [f"  ! {text}" for text, _ in _blockers(answer)]
         first, *rest = refusal_lines(answer)
         screen.talk("\n".join([first, *blockers, *rest]))
         return
@@ -83,7 +79,7 @@ def render_status(screen: Screen, answer: Envelope, record: RunRecord, now: date
         screen.line(f"  {blocker_line(found)}", "yellow")
     outputs_lines(screen, view.outputs, record.id)
     if answer.waiting_on in {"agent", "job", "reviewer"} and _is_worked(answer):
-        if not any(_BY_HAND.search(text) for text in _blockers(answer)):
+        if not any(stop.is_by_hand for _, stop in _blockers(answer)):
             screen.line("You have nothing to do.")
     elif answer.waiting_on == "agent" and answer.run_state != "paused":
         screen.next(AGENT_GOES_ON)
@@ -105,7 +101,8 @@ def outputs_lines(screen: Screen, outputs: OutputsView | None, run: str) -> None
 
 def headline(answer: Envelope, record: RunRecord, now: datetime) -> str:
     """Who acts next and for how long, or how the run ended."""
-    more = answer.summary.partition(" phases done")[2]  # loops, iteration, TAINTED, IMPORTED, STALE
+    view = run_view(answer.view)
+    more = "" if view is None else view.marks
     if answer.run_state == "completed":
         took = duration(((record.ended_at or record.updated_at) - record.created_at).total_seconds())
         return f"completed in {took}{more}"
@@ -134,16 +131,17 @@ def _is_worked(answer: Envelope) -> bool:
     return view is not None and any(phase.state in {"running", "gating"} for phase in view.phases)
 
 
-def _blockers(answer: Envelope) -> tuple[str, ...]:
+def _blockers(answer: Envelope) -> tuple[tuple[str, Blocker], ...]:
+    """What stops the run, each with its sentence as it is shown."""
     view = run_view(answer.view)
-    return () if view is None else view.blockers
+    return () if view is None else tuple(zip(view.blockers, view.stops, strict=True))
 
 
 def next_lines(answer: Envelope) -> list[str]:
     """The commands that make sense now, best first."""
     # An agent waits for the user with status; the user decides instead.
     moves = [move for move in answer.next if not (move.tool == "status" and answer.waiting_on == "human")]
-    asked = [found[0] for text in _blockers(answer) if (found := _YOURS.search(text))]
+    asked = [stop.next for _, stop in _blockers(answer) if stop.next]
     return list(dict.fromkeys([*(command_line(move) for move in moves), *asked]))
 
 
@@ -153,7 +151,7 @@ def refusal_lines(answer: Envelope) -> list[str]:
     assert error is not None, "only refusals come here"
     hint = _TOOL.sub(lambda found: command_line(Next(found[1], {})), _ASK.sub("", error.hint))
     first, _, rest = error.message.strip().partition("\n")
-    near = f" {hint}" if hint.startswith("Did you mean") else ""
+    near = f" {hint}" if isinstance(error.hint, Suggestion) else ""
     lines = [f"error: {first}{near} [{error.code}]"]
     lines += [f"  {line}" for line in rest.splitlines()]
     lines += [
@@ -183,7 +181,7 @@ def origin_lines(origin: OriginView | None) -> Iterator[str]:
 
 def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
     """A gate with the level of its evidence, its verdict, and why."""
-    message = shortened(verdict_reason(verdict.message), 300)
+    message = shortened(verdict.message, 300)
     return f"{verdict.gate} ({verdict.level})" if verdict.level else verdict.gate, verdict.verdict, message
 
 
@@ -268,7 +266,7 @@ def unusual(screen: Screen, answer: Envelope) -> None:
     weaker = () if view is None else view.gates_weakened
     if weaker:
         screen.line(f"  ! {plural(len(weaker), 'gate')} weakened: {'; '.join(weaker)}", "red")
-    blockers = (text for text in _blockers(answer) if not any(text.endswith(each) for each in commands))
+    blockers = (text for text, stop in _blockers(answer) if stop.command not in commands)
     for text in (*blockers, *(() if view is None else view.warnings)):
         screen.line(f"  ! {text}", "yellow")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal.invocation import Invocation
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
@@ -35,12 +35,10 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
     }
     there = checkpoints.files(root, commit)
     if file and file not in there:
-        near = nearest(file, there)
         raise Refused(
             "bad_argument",
             f"There is no file {file!r} at cp-{taken.seq}.",
-            (f"Did you mean {near[0]!r}? " if near else "")
-            + f"All of them: wfe-mcp show {run} --at {taken.seq} --files",
+            nearest_hint(file, there, then=f"All of them: wfe-mcp show {run} --at {taken.seq} --files"),
         )
     if file:
         text = checkpoints.content(root, commit, file).decode(errors="replace")

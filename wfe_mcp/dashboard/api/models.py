@@ -83,7 +83,10 @@ def model_of(kind: type) -> type[BaseModel]:
     keys: dict[str, Any] = {}
     hints = get_type_hints(kind, vars(sys.modules[kind.__module__]), _names())
     for each in fields(cast("Any", kind)):
-        keys |= _inlined(hints[each.name]) if each.metadata else {each.name.removesuffix("_"): _key(each, hints)}
+        if "inline" in each.metadata:
+            keys |= _inlined(hints[each.name])
+        elif "internal" not in each.metadata:
+            keys[each.name.removesuffix("_")] = _key(each, hints)
     return create_model(kind.__name__, __doc__=kind.__doc__, **dict(map(_named, keys.items())))
 
 

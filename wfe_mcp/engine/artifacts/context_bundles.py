@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.workspace.config.context_bundles import files_matching
 from wfe_mcp.workspace.files.project_files import read_file
@@ -144,12 +144,11 @@ def _settings_of(ref: BundleRef, plan: CompiledTemplate, settings: LoadedSetting
         )
     if ref.optional:
         return None
-    near = nearest(ref.bundle, known, 1)
+    add = f"Ask the user to name its files in .wfe/config.toml ([context.{ref.bundle}]) and to run: wfe-mcp trust"
     raise Refused(
         "invalid_template",
         f"Template {plan.template.name!r} needs the context bundle {ref.bundle!r}, which this project does not have.",
-        (f"Did you mean {near[0]!r}? " if near else "")
-        + f"Ask the user to name its files in .wfe/config.toml ([context.{ref.bundle}]) and to run: wfe-mcp trust",
+        nearest_hint(ref.bundle, known, then=add),
     )
 
 

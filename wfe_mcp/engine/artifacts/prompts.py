@@ -21,7 +21,8 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.line_comments import split_comments
-from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.prompts import is_rejected_prompt
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
 from wfe_mcp.engine.artifacts.findings import findings_of, in_short

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Stage, VerdictKind
+from wfe_mcp.core.model import Stage
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.background import questions
 from wfe_mcp.engine.background.questions import QuestionJobs
@@ -179,7 +180,7 @@ class _GaveUp:
                     c.RecordVerdict(
                         stage=attempt.stage or Stage.AFTER,
                         gate=attempt.gate,
-                        verdict=VerdictKind.ERROR,
+                        outcome=GateOutcome.ERROR,
                         sha256=attempt.sha256 or "",
                         message=f"The gate could not run: {reason}",
                         **current.on(attempt),

@@ -132,7 +132,7 @@ def _tried(
         output = "" if judged.log_path is None else Path(judged.log_path).read_text(errors="replace")
     facts = judged.data
     if facts.get("missing") or "exit_code" not in facts:
-        return Trial(check, "not_found", _not_started(check, str(facts.get("reason", judged.message)))), None
+        return Trial(check, "not_found", _not_started(check, facts, judged.message)), None
     seconds = float(facts["duration_s"])
     outcome, message, tests = _outcome(check, facts, output, limit_s)
     tail = "" if outcome in WORKS else "\n".join(output.strip().splitlines()[-_LAST_LINES:])
@@ -188,11 +188,11 @@ def _summary(counts: _Counts | None) -> str:
     return ", ".join(parts) + (f" (exit code {code})" if code else "")
 
 
-def _not_started(check: FoundCheck, reason: str) -> str:
+def _not_started(check: FoundCheck, facts: Mapping[str, Any], message: str) -> str:
     """Why the program did not start, without paths of this machine where it is just missing."""
-    if "There is no program" in reason:
+    if facts.get("no_program"):
         return f"{check.settings.argv[0]} is not installed"
-    return reason.partition(" could not start. ")[2] or reason
+    return str(facts.get("fault") or facts.get("reason") or message)
 
 
 def _outcome(

@@ -14,7 +14,8 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.evidence_levels import strictest
-from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import bound_tree, first_tree, ignored_globs
@@ -25,7 +26,7 @@ from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.gates.files import judge_files
 from wfe_mcp.gates.git import judge_git
-from wfe_mcp.gates.judgement import Judgement, failed, undecided
+from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.filled import filled
@@ -116,7 +117,7 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
             c.RecordVerdict(
                 stage=attempt.stage or Stage.AFTER,
                 gate=attempt.gate,
-                verdict=judgement.kind,
+                outcome=judgement.outcome,
                 sha256=attempt.sha256 or "",
                 message=judgement.message,
                 evidence=evidence.id,
@@ -175,10 +176,9 @@ def _review(
 
     def asked(context: JobContext) -> Judgement:
         reviewers = reviewers_of(engine, roles, frozen, decides=True)
-        untrusted = next((each for each in reviewers if each.needs_trust), None)
-        if untrusted is not None:
-            judgement = undecided("opinion", f"needs_trust: {untrusted.fault}", "ask the user to run: wfe-mcp trust")
-            return Judgement(VerdictKind.AWAITING, judgement.message, judgement.data, judgement.evidence_kind)
+        waiting = next((each for each in reviewers if each.needs_trust), None)
+        if waiting is not None:
+            return needs_trust("opinion", waiting.fault, "ask the user to run: wfe-mcp trust")
         root = Path(run.worktree)
         changes = compared.text() if compared is not None else ""
         try:
@@ -228,7 +228,7 @@ def _judge_command(gate: CommandGate, scene: _Scene, run: RunChild, exact: froze
     if frozen is None and gate.check in settings.settings.checks:
         frozen = settings.settings.checks[gate.check].frozen(gate.check).model_dump(mode="json")
     if settings.untrusted or (frozen is None and gate.if_missing == "fail" and settings.project_file is None):
-        return Judged(_needs_trust(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
+        return Judged(_untrusted(gate.check, trusted_before=frozen is not None), scene.attempt.tree)
     folder = evidence_folder(scene.root, scene.change.run.id, scene.attempt.phase, scene.attempt.number)
     judgement = run_check(
         None if frozen is None else FrozenCheck.model_validate(frozen),
@@ -286,15 +286,14 @@ def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
     return Judged(judgement, tree, head(root), changed)
 
 
-def _needs_trust(check: str, *, trusted_before: bool) -> Judgement:
+def _untrusted(check: str, *, trusted_before: bool) -> Judgement:
     if trusted_before:
-        message = f"needs_trust: the project's configuration changed, so check {check!r} waits for a person."
+        message = f"The project's configuration changed, so check {check!r} waits for a person."
         step = "ask the user to look at it and run: wfe-mcp trust"
     else:
-        message = f"needs_trust: this project has no trusted check {check!r} yet."
+        message = f"This project has no trusted check {check!r} yet."
         step = "ask the user to run: wfe-mcp init (or wfe-mcp trust)"
-    asked = undecided("command", message, step, {"check": check})
-    return Judgement(VerdictKind.AWAITING, asked.message, asked.data, asked.evidence_kind)
+    return needs_trust("command", message, step, {"check": check})
 
 
 def _evidence(current: RunChange, attempt: Attempt, judged: Judged, found: Judgement) -> EvidenceRecord:
@@ -310,7 +309,7 @@ def _evidence(current: RunChange, attempt: Attempt, judged: Judged, found: Judge
         sha256=attempt.sha256,
         tree=judged.tree,
         head=judged.head,
-        data=found.data,
+        data=found.data | {"outcome": found.outcome.value},
         log_path=found.log_path,
         at=current.at,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, Suggestion, nearest
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
@@ -169,7 +169,7 @@ def _asked(current: RunChange, attempt: Attempt, reviewer: str, command: str) ->
         raise Refused(
             "bad_argument",
             f"No opinion of {name!r} is waited for. Waited for: {', '.join(waiting)}.",
-            f"Did you mean: {command} --reviewer {near}",
+            Suggestion(f"Did you mean: {command} --reviewer {near}"),
         )
     return waiting[name]
 

@@ -19,8 +19,9 @@ from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage, VerdictKind
+from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.moves import refusal
+from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.prompts import prompt_for_gates
@@ -135,7 +136,7 @@ def judge_inline_gate(change: RunChange) -> bool:
                     stage=attempt.stage or Stage.AFTER,
                     gate=attempt.gate,
                     sha256=attempt.sha256,
-                    verdict=judgement.kind,
+                    outcome=judgement.outcome,
                     message=judgement.message,
                     holder_alive=change.engine.is_alive(attempt.holder, attempt.lease_until),
                     **change.on(attempt),
@@ -185,7 +186,7 @@ def _open_gates(change: RunChange, attempt: Attempt) -> None:
                 stage=Stage.BEFORE,
                 gate=0,
                 sha256="",
-                verdict=VerdictKind.ERROR,
+                outcome=GateOutcome.ERROR,
                 message=refused.message,
                 holder_alive=False,
                 **on,

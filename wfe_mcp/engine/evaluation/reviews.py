@@ -184,7 +184,7 @@ def _made_inside(change: RunChange, attempt: Attempt) -> dict[str, Any]:
 def _found_before(change: RunChange, attempt: Attempt) -> list[tuple[str, str]]:
     gates = change.plan.gates(attempt)
     lines = [
-        f"{gates[verdict.gate].kind}: {verdict.kind}. {verdict.message}"
+        f"{gates[verdict.gate].kind}: {verdict.outcome}. {verdict.message}"
         for verdict in attempt.verdicts
         if verdict.sha256 == attempt.sha256 and verdict.gate < attempt.gate
     ]

@@ -20,7 +20,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
 from wfe_mcp.core import undo as steps_back
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.forking import end_of_decision
 from wfe_mcp.core.model import AttemptStatus, By, GoingBack, TakesBack
 from wfe_mcp.core.moves import refusal
@@ -138,11 +138,10 @@ def _aim(engine: Engine, tx: Tx, loaded: LoadedRun, to: str, *, files: bool) -> 
     if PhasePath(to) in loaded.state.attempts:
         seq, what = _start_of(tx, loaded, PhasePath(to)), f"the last start of {to}"
     elif not is_event_name(to):
-        near = nearest(to, loaded.state.attempts)
         raise Refused(
             "bad_argument",
             f"{to!r:.80} is neither a checkpoint nor a phase of this run.",
-            (f"Did you mean {near[0]!r}? " if near else "") + _WHERE.format(run=run),
+            nearest_hint(to, loaded.state.attempts, then=_WHERE.format(run=run)),
         )
     else:
         seq = end_of_decision(log_of(tx, run), event_named(tx, loaded.record, to).seq)

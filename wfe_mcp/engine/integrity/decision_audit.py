@@ -279,8 +279,8 @@ def _judge(
     for row in rows:
         if row.type != SIGNED:
             continue
-        statement, fault = _signed(row, by_seq, run, pinned)
-        if statement is not None and not is_ours and fault.endswith("not pinned"):
+        statement, fault, is_pinned = _signed(row, by_seq, run, pinned)
+        if statement is not None and not is_pinned and not is_ours:
             found.foreign[statement.key] += 1
         elif statement is None or fault or (began is None and is_ours):
             reason = fault or "it is signed, and the database knows of no signing"
@@ -309,20 +309,22 @@ def _unproven(
         yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)
 
 
-def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]) -> tuple[ParsedStatement | None, str]:
-    """The statement in ``row``, and why it does not count."""
+def _signed(
+    row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]
+) -> tuple[ParsedStatement | None, str, bool]:
+    """The statement in ``row``, why it does not count, and False where that is because its key is not pinned."""
     signature = _signature(row)
     statement = None if signature is None else read_statement(signature.statement)
     if signature is None or statement is None:
-        return None, "it holds no statement"
+        return None, "it holds no statement", True
     seq, hash_ = statement.position("request")
     last, last_hash = statement.position("log")
     if statement.values["run"] != run:
-        return statement, f"its statement is about run {statement.values['run'] or 'none'}"
+        return statement, f"its statement is about run {statement.values['run'] or 'none'}", True
     before = by_seq[seq].hash if seq in by_seq else ""
     if (seq and before != hash_) or last != row.seq - 1 or by_seq[last].hash != last_hash or seq >= last:
-        return statement, "its statement is about another place of the log"
-    return statement, signature_fault(statement, signature, pinned.get(statement.key))
+        return statement, "its statement is about another place of the log", True
+    return statement, signature_fault(statement, signature, pinned.get(statement.key)), statement.key in pinned
 
 
 def _signature(row: _Row) -> Signature | None:

@@ -274,9 +274,11 @@ def _refuse_faults(what: str, name: str, table: Mapping[str, Any]) -> None:
 
     faults = table_faults(what, name, table)
     if faults:
-        message = faults[0].message.removeprefix("this: ")
         raise Refused(
-            "bad_argument", f"That is no table [{what}.{name}]: {message}.", "See: wfe-mcp config show", tuple(faults)
+            "bad_argument",
+            f"That is no table [{what}.{name}]: {faults[0].message}.",
+            "See: wfe-mcp config show",
+            tuple(faults),
         )
 
 

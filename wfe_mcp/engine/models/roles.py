@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused, nearest
+from wfe_mcp.core.errors import Refused, Suggestion, nearest, nearest_hint
 from wfe_mcp.workspace.config.provider_tables import FrozenProvider, FrozenRole, builtin_provider
 
 if TYPE_CHECKING:
@@ -172,13 +172,12 @@ def _unknown(loaded: LoadedSettings, name: str) -> Refused:
     waiting = loaded.pending
     if waiting is not None and (name in waiting.roles or name.partition("/")[0] in waiting.providers):
         return _untrusted(f"Role '{name}'" if name in waiting.roles else f"Provider '{name.partition('/')[0]}'")
-    near = nearest(name, known_names(loaded.settings))
     roles = ", ".join(list(loaded.settings.roles)[:_NAMED])
-    hint = f"Did you mean '{near[0]}'? " if near else f"Configured: {roles}. " if roles else ""
+    named = f"A person names one: wfe-mcp providers role {name} PROVIDER MODEL"
     return Refused(
         "bad_argument",
         f"No role or provider '{name}' is configured.",
-        f"{hint}A person names one: wfe-mcp providers role {name} PROVIDER MODEL",
+        nearest_hint(name, known_names(loaded.settings), f"Configured: {roles}. " if roles else "", named),
     )
 
 
@@ -189,11 +188,14 @@ def _provider(loaded: LoadedSettings, role: FrozenRole) -> FrozenProvider:
     if loaded.pending is not None and role.provider in loaded.pending.providers:
         raise _untrusted(f"Provider '{role.provider}'")
     near = nearest(role.provider, provider_names(loaded.settings))
-    hint = f"Did you mean '{near[0]}'? Fix [roles.{role.name}], or add it" if near else "Add it"
+    add = f"wfe-mcp providers add {role.provider}"
+    hint = (
+        Suggestion(f"Did you mean '{near[0]}'? Fix [roles.{role.name}], or add it: {add}") if near else f"Add it: {add}"
+    )
     raise Refused(
         "unavailable",
         f"Role '{role.name}' names provider '{role.provider}', which is not configured.",
-        f"{hint}: wfe-mcp providers add {role.provider}",
+        hint,
     )
 
 

@@ -171,7 +171,7 @@ def _http(call: StepCall, context: JobContext) -> dict[str, Any]:
 
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.core.evidence_levels import strictest
-    from wfe_mcp.core.model import VerdictKind
+    from wfe_mcp.core.outcomes import VerdictKind
     from wfe_mcp.gates.command import run_check
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.files.mirror import evidence_folder
@@ -203,12 +203,10 @@ def _configured(engine: Engine, call: StepCall, what: str, name: str) -> dict[st
         frozen = now[name].frozen(name).model_dump(mode="json") if name in now else None
     kind = "check" if what == "checks" else "MCP server"
     if loaded.untrusted and frozen is not None:
-        fault = (
-            f"needs_trust: the project's configuration changed, so {kind} {name!r} waits for a person: wfe-mcp trust"
-        )
+        fault = f"the project's configuration changed, so {kind} {name!r} waits for a person: wfe-mcp trust"
         return StepResult(fault=fault, needs_trust=True)
     if frozen is None and (loaded.untrusted or loaded.project_file is None):
-        fault = f"needs_trust: this project has no trusted {kind} {name!r} yet; a person names it in .wfe/config.toml and runs: wfe-mcp trust"
+        fault = f"this project has no trusted {kind} {name!r} yet; a person names it in .wfe/config.toml and runs: wfe-mcp trust"
         return StepResult(fault=fault, needs_trust=True)
     return StepResult(fault=f"no {kind} {name!r} is configured") if frozen is None else frozen
 

@@ -206,7 +206,7 @@ def _untrusted(loaded: LoadedRun, steps: tuple[StepRecord, ...]) -> tuple[str, .
     """Steps that need trust, as sentences."""
     running = {(attempt.phase, attempt.number) for attempt in loaded.state.open_attempts if is_worked(attempt)}
     return tuple(
-        f"{row.phase} step {row.step} {row.error}"
+        f"{row.phase} step {row.step} needs trust: {row.error}"
         for row in steps
         if row.status is StepStatus.WAITING and (row.phase, row.attempt) in running
     )

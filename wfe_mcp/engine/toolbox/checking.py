@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wfe_mcp.core.model import VerdictKind
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.engine.toolbox.reach import Given, Reach, tool, whole_log
 from wfe_mcp.gates.command import run_check
 from wfe_mcp.providers.call import Tool, ToolResult

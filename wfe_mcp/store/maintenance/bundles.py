@@ -103,7 +103,7 @@ _SECTIONS: dict[str, _Section] = {
     "attachments": _section(ATTACHMENT, ATTACHMENT.c.number, left_out=_HERE),
 }
 
-_RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "state"})
+_RUN_LEFT_OUT = frozenset({"project_id", "worktree", "archived_at", "origin_sha256", "going_back", "state"})
 RUN_COLUMNS = tuple(column.name for column in RUN.columns if column.name not in _RUN_LEFT_OUT)
 
 _ORIGIN = select(RUN.c.origin_sha256).where(RUN.c.id == bindparam("id_"))

@@ -46,7 +46,7 @@ class NewRun:
 class RunRecord:
     """One row of the run list. Each ``…_sha256`` except the template's names a document; only imported runs have an origin."""
 
-    # generated: Run, without state
+    # generated: Run, without state, going_back
     id: RunId
     project_id: str
     worktree: str
@@ -97,7 +97,7 @@ class LoadedRun:
 class OpenAttempt:
     """An attempt that may need action: its holder died, its time is over, its wait has ended."""
 
-    # generated: Attempt, without iteration, state
+    # generated: Attempt, without iteration, repair, state
     run_id: RunId
     phase: PhasePath
     attempt: int

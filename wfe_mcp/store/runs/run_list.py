@@ -45,13 +45,13 @@ _MAY_HAVE_LOST = (
     .where(
         *_ARE_OPEN,
         or_(
-            RUN.c.state.not_like('%"going_back":null%'),
+            RUN.c.going_back.is_not(None),
             exists().where(
                 ATTEMPT.c.run_id == RUN.c.id,
                 or_(
                     ATTEMPT.c.status == AttemptStatus.GATING,
                     and_(ATTEMPT.c.status == AttemptStatus.RUNNING, ATTEMPT.c.lease_until.is_(None)),
-                    and_(ATTEMPT.c.status == AttemptStatus.FAILED, ATTEMPT.c.state.not_like('%"mending":""%')),
+                    and_(ATTEMPT.c.status == AttemptStatus.FAILED, ATTEMPT.c.repair.is_not(None)),
                     and_(
                         ATTEMPT.c.status.not_in((AttemptStatus.COMPLETED, AttemptStatus.SUPERSEDED)),
                         ATTEMPT.c.not_before <= bindparam("now"),

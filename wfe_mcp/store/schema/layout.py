@@ -207,14 +207,14 @@ RUN = Table(
     Column("triggered_by", String, nullable=False), Column("external_id", String, nullable=False),
     Column("status", Word(RunStatus), nullable=False), Column("iteration", Integer, nullable=False),
     Column("auto", Boolean, nullable=False), Column("tainted", Boolean, nullable=False),
-    Column("reached", String, nullable=True), Column("revision", Integer, nullable=False),
-    Column("last_seq", Integer, nullable=False), Column("last_hash", String, nullable=False),
-    Column("artifact_count", Integer, nullable=False), Column("created_at", UtcDateTime, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False), Column("ended_at", UtcDateTime, nullable=True),
-    Column("archived_at", UtcDateTime, nullable=True), Column("origin_sha256", String, nullable=True),
-    Column("state", Text, nullable=False), Index(None, "created_at", "id"),
-    Index(None, "project_id", "created_at", "id"), Index(None, "project_id", "status", "created_at", "id"),
-    Index(None, "worktree", "status"),
+    Column("reached", String, nullable=True), Column("going_back", Integer, nullable=True),
+    Column("revision", Integer, nullable=False), Column("last_seq", Integer, nullable=False),
+    Column("last_hash", String, nullable=False), Column("artifact_count", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=True), Column("archived_at", UtcDateTime, nullable=True),
+    Column("origin_sha256", String, nullable=True), Column("state", Text, nullable=False),
+    Index(None, "created_at", "id"), Index(None, "project_id", "created_at", "id"),
+    Index(None, "project_id", "status", "created_at", "id"), Index(None, "worktree", "status"),
 )
 
 IDEMPOTENCY = Table(
@@ -233,8 +233,8 @@ ATTEMPT = Table(
     Column("status", Word(AttemptStatus), nullable=False), Column("stage", Word(Stage), nullable=True),
     Column("holder", String, nullable=True), Column("exclusive", Boolean, nullable=False),
     Column("lease_until", UtcDateTime, nullable=True), Column("deadline", UtcDateTime, nullable=True),
-    Column("not_before", UtcDateTime, nullable=True), Column("state", Text, nullable=False),
-    Index(None, "status", "run_id"),
+    Column("not_before", UtcDateTime, nullable=True), Column("repair", String, nullable=True),
+    Column("state", Text, nullable=False), Index(None, "status", "run_id"),
 )
 
 HOLD = Table(

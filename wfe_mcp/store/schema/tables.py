@@ -101,7 +101,10 @@ class TemplateMark(Row, table=True):
 
 
 class Run(Row, table=True):
-    """A run: its start arguments, its state, its counters and the tail of its chain."""
+    """A run: its start arguments, its state, its counters and the tail of its chain.
+
+    ``going_back``: the event whose state a rollback is restoring.
+    """
 
     __table_args__ = (
         Index(None, "project_id", "created_at", "id"),
@@ -129,6 +132,7 @@ class Run(Row, table=True):
     auto: bool = Filled()
     tainted: bool = Filled()
     reached: str | None = Filled(default=None)
+    going_back: int | None = Filled(default=None)
     revision: int = Filled()
     last_seq: int = Filled()
     last_hash: str = Filled()
@@ -152,7 +156,7 @@ class Idempotency(Row, table=True):
 
 
 class Attempt(Row, table=True):
-    """One attempt at a phase."""
+    """One attempt at a phase. ``repair``: what runs after its failure, a recovery or its compensation."""
 
     __table_args__ = (Index(None, "status", "run_id"),)
 
@@ -167,6 +171,7 @@ class Attempt(Row, table=True):
     lease_until: datetime | None = Field(sa_type=UtcDateTime)
     deadline: datetime | None = Field(sa_type=UtcDateTime)
     not_before: datetime | None = Field(sa_type=UtcDateTime)
+    repair: str | None = None
     state: str = Field(sa_type=Text)
 
 

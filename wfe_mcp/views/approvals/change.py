@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.model import AttemptStatus, Stage, VerdictKind
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.engine.files.tree_binding import first_tree
 from wfe_mcp.views.approvals.model import Change, Named
 

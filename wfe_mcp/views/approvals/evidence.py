@@ -10,22 +10,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.evidence_levels import level_of
-from wfe_mcp.core.model import Stage, VerdictKind
+from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.results import origin
 from wfe_mcp.views.approvals.model import Finding, GateEvidence, Named, OpinionShown
-from wfe_mcp.views.verdict_words import verdict_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wfe_mcp.core.model import Attempt, Verdict
+    from wfe_mcp.core.model import Attempt, Stage, Verdict
     from wfe_mcp.store.records.opinions import OpinionRecord
     from wfe_mcp.store.records.runs import EvidenceRecord
     from wfe_mcp.views.approvals.model import GateState
     from wfe_mcp.workflow.model import Gate
 
-_SKIPPED = "skipped: "
+_STATES: dict[GateOutcome, GateState] = {
+    GateOutcome.PASS: "pass",
+    GateOutcome.FAIL: "fail",
+    GateOutcome.ERROR: "not run",
+    GateOutcome.SKIPPED: "skipped",
+    GateOutcome.WARNING: "warning",
+    GateOutcome.OVERRULED: "warning",
+    GateOutcome.NEEDS_TRUST: "not run",
+}
+"""Rule 1."""
 _CONDITION_CHARS = 160
 """A longer condition is cut in its line; the details have all of it."""
 _OPINIONS: dict[str, GateState] = {"pass": "pass", "concerns": "warning", "fail": "fail", "missing": "not run"}
@@ -58,22 +66,12 @@ def gate_name(gate: Gate) -> str:
     return gate.check if gate.kind == "command" else gate.kind
 
 
-def state_of(verdict: Verdict, data: Mapping[str, Any]) -> GateState:
-    """The state of a judged gate. Rule 1."""
-    if verdict.kind is not VerdictKind.PASS:
-        return "fail" if verdict.kind is VerdictKind.FAIL else "not run"
-    word = verdict_word(verdict.kind, verdict.message)
-    if word == "skipped" or data.get("skipped") is True or data.get("missing") is True:
-        return "skipped"
-    return "warning" if word == "warning" or data.get("warning") else "pass"
-
-
 def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
     if verdict is None:
         waits = gate.kind == "approval" and is_open
         return GateEvidence(gate_name(gate), "awaiting" if waits else "not run", _asks(gate) if waits else "")
     data: Mapping[str, Any] = {} if found is None else found.data
-    state = state_of(verdict, data)
+    state = _STATES[verdict.outcome]
     level = "" if state == "skipped" else level_of(gate.kind, data) or ""
     return GateEvidence(
         gate_name(gate),
@@ -92,7 +90,6 @@ def _asks(gate: Gate) -> str:
 
 def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
     """The result in one line; of a command its tests, of others the gate's message."""
-    message = verdict.message.removeprefix(_SKIPPED).strip()
     if gate.kind == "command" and verdict.kind is VerdictKind.PASS and data.get("exit_code") is not None:
         code = data["exit_code"]
         outcome = "" if code == 0 else f"failed, as this gate requires (exit {code}); "
@@ -101,9 +98,9 @@ def _text(gate: Gate, verdict: Verdict, data: Mapping[str, Any]) -> str:
         condition = gate.assert_.strip().removeprefix("${").removesuffix("}").strip()
         cut = condition if len(condition) <= _CONDITION_CHARS else f"{condition[: _CONDITION_CHARS - 1]}…"
         return f"True: {' '.join(cut.split())}"
-    if data.get("skipped") is True and data.get("missing"):
-        return message.partition(" (")[0]  # the line of each reviewer names who is missing, and why
-    return message.partition("\n")[0]
+    if gate.kind == "opinion" and verdict.outcome is GateOutcome.SKIPPED:
+        return "no reviewer is configured"  # the line of each reviewer names who is missing, and why
+    return verdict.message.strip().partition("\n")[0]
 
 
 def _counted(data: Mapping[str, Any]) -> str:
@@ -129,8 +126,8 @@ def _details(gate: Gate, found: EvidenceRecord | None) -> Iterator[Named]:
     if origin(tests):
         yield Named("counted from", origin(tests))
     output: dict[str, Any] = data.get("output") or {}
-    if output.get("tail"):
-        yield Named("output", str(output["tail"]).partition("Last lines of its output:\n")[2] or output["tail"])
+    if "tail" in output:
+        yield Named("output", output["tail"] or "It printed no output.")
     if found is not None and found.log_path:
         yield Named("log", found.log_path)
     if found is not None and found.tree:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Stage
+from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.views.approvals.change import changes_of
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
@@ -112,7 +113,7 @@ def _effect(found: Overview, attempt: Attempt) -> str:
 
 
 def _reason(attempt: Attempt) -> str:
-    failed = [each.message for each in attempt.verdicts if str(each.kind) != "pass"]
+    failed = [each.message for each in attempt.verdicts if each.kind is not VerdictKind.PASS]
     text = attempt.reason or (failed[-1] if failed else "")
     return text.strip().partition("\n")[0][:300]
 

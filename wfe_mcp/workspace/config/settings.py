@@ -202,7 +202,7 @@ def table_faults(what: str, name: str, table: Mapping[str, Any]) -> list[Detail]
     faults: list[Detail] = []
     values: Document = {}
     merge(values, {what: {name: table}})
-    _valid(values, "this", faults)
+    _valid(values, "", faults)
     return faults
 
 
@@ -251,7 +251,7 @@ def _from_environment(env: Mapping[str, str], problems: list[Detail]) -> _Layer:
         where[key] = variable
         one: Document = {}
         put(one, key.split("."), value)
-        merge(values, _valid(one, variable, problems))
+        merge(values, _valid(one, f"{variable}: ", problems))
     return _Layer("environment", where, values)
 
 
@@ -259,7 +259,7 @@ def _from_flags(flags: Mapping[str, object], problems: list[Detail]) -> _Layer:
     values: Document = {}
     for key, value in flags.items():
         put(values, key.split("."), value)
-    return _Layer("flag", {key: f"--{key}" for key in flags}, _valid(values, "the command line", problems))
+    return _Layer("flag", {key: f"--{key}" for key in flags}, _valid(values, "the command line: ", problems))
 
 
 def _layer(name: LayerName, where: str, content: bytes | None, problems: list[Detail]) -> _Layer:
@@ -271,7 +271,7 @@ def _layer(name: LayerName, where: str, content: bytes | None, problems: list[De
     except ValueError as exc:
         problems.append(Detail("", f"{where} is no valid TOML, so none of it counts: {exc}"))
         values = {}
-    return _Layer(name, {"": where}, without_nul(_valid(values, where, problems), where, problems))
+    return _Layer(name, {"": where}, without_nul(_valid(values, f"{where}: ", problems), where, problems))
 
 
 def _read(root: Path, relative: str, problems: list[Detail]) -> bytes | None:
@@ -356,7 +356,7 @@ def _leave_keys_at_home(layers: list[_Layer], problems: list[Detail]) -> None:
 
 
 def _valid(values: Document, where: str, problems: list[Detail]) -> Document:
-    """``values`` without its faulty keys, each of which is a problem. A missing key may come from another layer."""
+    """``values`` without its faulty keys, each a problem that begins with ``where``. A missing key may come from another layer."""
     try:
         Settings.model_validate(values)
     except ValidationError as exc:
@@ -375,12 +375,12 @@ def _problem(path: list[str | int], where: str, error: ErrorDetails) -> Detail:
         valid = _keys_at(path[:-1])
         near = nearest(str(path[-1]), valid)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        return Detail(pointer(*path), f"{where}: unknown key '{shown}'.{hint}", expected=valid)
+        return Detail(pointer(*path), f"{where}unknown key '{shown}'.{hint}", expected=valid)
     constraint = context.get("error") or context.get("expected") or error["msg"]
     expected = EXPECTED.get(error["type"], str(constraint))
     # A wrong value for a provider's key or address may itself be a key.
     got = None if path[0] == "providers" else _short(error["input"])
-    return Detail(pointer(*path), f"{where}: '{shown}' does not count: {expected}", expected, got)
+    return Detail(pointer(*path), f"{where}'{shown}' does not count: {expected}", expected, got)
 
 
 def _keys_at(path: list[str | int]) -> list[str]:

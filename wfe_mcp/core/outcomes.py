@@ -1,0 +1,41 @@
+"""What a gate found, and how the run goes on after it."""
+
+from enum import StrEnum
+
+
+class VerdictKind(StrEnum):
+    """How a run goes on after a gate. ``awaiting``: the user must decide."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    AWAITING = "awaiting"
+    ERROR = "error"
+
+
+class GateOutcome(StrEnum):
+    """What a gate found. The sentence beside it is for people; only the outcome decides anything.
+
+    ``skipped``: let through without being judged. ``warning``: let through, although something was not judged.
+    ``overruled``: a person let it through. ``needs_trust``: the configuration it needs is not trusted yet.
+    """
+
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    WARNING = "warning"
+    OVERRULED = "overruled"
+    NEEDS_TRUST = "needs_trust"
+
+    @property
+    def kind(self) -> VerdictKind:
+        """How the run goes on after it."""
+        match self:
+            case GateOutcome.FAIL:
+                return VerdictKind.FAIL
+            case GateOutcome.ERROR:
+                return VerdictKind.ERROR
+            case GateOutcome.NEEDS_TRUST:
+                return VerdictKind.AWAITING
+            case _:
+                return VerdictKind.PASS
