@@ -1,17 +1,12 @@
-"""Generates plain tables and record fields from the SQLModel classes of tables.py.
+"""Generates the plain tables and the records of the store from the SQLModel classes of tables.py.
 
 python scripts/generate_layout.py [--check]
 
-    class Job(Row, table=True) ─┬─→ layout.py: JOB = Table("job", …)
-                                └─→ the lines below each comment like these, in any module of store/
+    class Job(Row, table=True) ─┬─→ store/layout/tables.py        JOB = Table("job", …)
+                                └─→ store/layout/*_records.py     a frozen dataclass for each record of store_records.py
 
-    # generated: Job                                    a field for each column
-    # generated: Job, without payload                   … except these
-    # generated: Job, only id, status                   … for these alone
-    # generated: Job, given[, without …]                … for what the caller gives: without ``Filled`` columns
-
-A field has the type and the default of its column; fields with a default come last. The name of a record, its docstring
-and its other fields are written manually around these lines.
+A field has the type and the default of its column; fields with a default come last. Nothing in ``store/layout`` is written
+manually: properties and fields that are no columns are in a subclass in ``store/records``.
 """
 
 import ast
@@ -22,20 +17,26 @@ import textwrap
 from pathlib import Path
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint
+from store_records import RECORDS, Record
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from wfe_mcp.store.schema import tables  # noqa: E402 - after the path is set
+from wfe_mcp.store import enums  # noqa: E402 - after the path is set
+from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402
+from wfe_mcp.store.schema import tables  # noqa: E402
 from wfe_mcp.store.schema.base_table import METADATA, Row  # noqa: E402
-from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word  # noqa: E402
 
-LAYOUT = Path(tables.__file__).with_name("layout.py")
-STORE = LAYOUT.parent.parent
-HEAD = '''"""The tables that statements name. Written by scripts/generate_layout.py from tables.py: change that, not this.
+LAYOUT = ROOT / "wfe_mcp" / "store" / "layout"
+CLASSES = {each.__name__: each for each in Row.__subclasses__()}
+PACKAGE = '"""Tables and records, all written by scripts/generate_layout.py: nothing here is edited manually."""\n'
+RECORDS_HEAD = '''"""Records of the tables. Written by scripts/generate_layout.py from tables.py and store_records.py: change those, not this."""
+
+{imports}'''
+TABLES_HEAD = '''"""The tables that statements name. Written by scripts/generate_layout.py from tables.py: change that, not this.
 
 The classes of tables.py declare the schema. Every process uses these plain tables instead: SQLModel and the mapper
-behind it cost 150 ms and 10 MB a start, and only migrations need them.
+behind it cost 300 ms and 17 MB a start, and only migrations need them.
 """
 
 # fmt: off
@@ -57,23 +58,19 @@ from sqlalchemy import (
 {imports}
 METADATA = MetaData(naming_convention=NAMING)
 '''
-MARK = re.compile(
-    r"^(?P<mark>    # generated: (?P<name>\w+)(?P<given>, given)?(?:, (?P<how>only|without) (?P<names>\w+(?:, \w+)*))?\n)"
-    r"(?:    \w+: .*\n)*",
-    re.MULTILINE,
-)
 
 
 def main(argv: list[str]) -> int:
     if argv not in ([], ["--check"]):
         print("usage: generate_layout.py [--check]", file=sys.stderr)
         return 2
-    made = {LAYOUT: HEAD.format(imports=_imports()) + "".join(_table(table) for table in METADATA.tables.values())}
-    classes = {each.__name__: each for each in Row.__subclasses__()}
-    for path in sorted(STORE.rglob("*.py")):
-        if path != LAYOUT:
-            text = path.read_text(encoding="utf-8")
-            made[path] = MARK.sub(lambda found: found["mark"] + "".join(_fields(classes, found)), text)
+    made = {LAYOUT / f"{name}.py": _records(records) for name, records in RECORDS.items()}
+    all_tables = "".join(_table(table) for table in METADATA.tables.values())
+    made[LAYOUT / "tables.py"] = TABLES_HEAD.format(imports=_imports()) + all_tables
+    made[LAYOUT / "__init__.py"] = PACKAGE
+    if others := sorted(path.name for path in LAYOUT.glob("*.py") if path not in made):
+        print(f"Not generated, so it belongs elsewhere: {', '.join(others)} in {LAYOUT.relative_to(ROOT)}")
+        return 1
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if argv:
@@ -83,28 +80,71 @@ def main(argv: list[str]) -> int:
     return 1 if argv and stale else 0
 
 
-def _fields(classes: dict[str, type[Row]], found: re.Match[str]) -> list[str]:
+def _records(records: tuple[Record, ...]) -> str:
+    classes = "".join(
+        f"\n\n@dataclass(frozen=True, slots=True)\nclass {each.name}{f'({each.base})' if each.base else ''}:\n"
+        + textwrap.indent(f'"""{each.doc}"""' if "\n" not in each.doc else f'"""{each.doc}\n"""', "    ")
+        + "\n\n"
+        + "".join(_fields(each))
+        for each in records
+    )
+    named = set(re.findall(r"^    \w+: (.*)$", classes, re.MULTILINE))
+    words = {"dataclass"} | {word for line in named for word in re.findall(r"[A-Za-z]\w+", line)}
+    return RECORDS_HEAD.format(imports=_imports_of(words)) + classes
+
+
+def _imports_of(words: set[str]) -> str:
+    modules: dict[str, set[str]] = {}
+    for word in words:
+        module = _module_of(word)
+        if module is not None:
+            modules.setdefault(module, set()).add(word)
+    ours = sorted(module for module in modules if module.startswith("wfe_mcp."))
+    library = sorted(modules.keys() - set(ours))
+    return "\n".join("".join(_import(module, modules[module]) for module in group) for group in (library, ours))
+
+
+def _module_of(word: str) -> str | None:
+    """Where a name in the line of a field is imported from; None for a builtin, and for what is no name of a type."""
+    known = {
+        "Any": "typing",
+        "Mapping": "collections.abc",
+        "datetime": "datetime",
+        "field": "dataclasses",
+        "dataclass": "wfe_mcp.core.dataclass",
+    }
+    if word in known or hasattr(enums, word):
+        return known.get(word, enums.__name__)
+    found = getattr(tables, word, None)
+    return found.__module__ if word[0].isupper() and found is not None else None
+
+
+def _import(module: str, names: set[str]) -> str:
+    return f"from {module} import {', '.join(sorted(names, key=lambda name: (not name.isupper(), name)))}\n"
+
+
+def _fields(record: Record) -> list[str]:
     """The fields of a record, one line each."""
-    declared = ast.parse(textwrap.dedent(inspect.getsource(classes[found["name"]]))).body[0]
+    declared = ast.parse(textwrap.dedent(inspect.getsource(CLASSES[record.table]))).body[0]
     assert isinstance(declared, ast.ClassDef)
     columns = {
         each.target.id: each
         for each in declared.body
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
     }
-    named = set((found["names"] or "").split(", ")) - {""}
+    named = set((record.only or record.without).split(", ")) - {""}
     if unknown := named - columns.keys():
-        raise ValueError(f"'{found[0].splitlines()[0].strip()}' names no column: {', '.join(sorted(unknown))}")
+        raise ValueError(f"'{record.name}' names no column of {record.table}: {', '.join(sorted(unknown))}")
     required: list[str] = []
     optional: list[str] = []
     for name, column in columns.items():
-        if (name in named) is (found["how"] != "only") and named:
+        if named and (name in named) is not bool(record.only):
             continue
         how = column.value.func if isinstance(column.value, ast.Call) else None
-        if found["given"] and isinstance(how, ast.Name) and how.id == "Filled":
+        if record.given and isinstance(how, ast.Name) and how.id == "Filled":
             continue
         kind, default = ast.unparse(column.annotation), _default(column.value)
-        if found["given"]:
+        if record.given:
             kind = re.sub(r"^dict\b", "Mapping", kind)
         (required if default is None else optional).append(f"    {name}: {kind}{default or ''}\n")
     return required + optional
@@ -129,18 +169,13 @@ def _source(value: ast.expr) -> str:
 
 def _imports() -> str:
     """Imports of the columns' enums and of our column types."""
-    modules: dict[str, set[str]] = {
-        "wfe_mcp.store.schema.columns": {"NAMING", "JsonText", "Number", "UtcDateTime", "Word"}
-    }
+    modules: dict[str, set[str]] = {"wfe_mcp.store.columns": {"NAMING", "JsonText", "Number", "UtcDateTime", "Word"}}
     for table in METADATA.tables.values():
         for column in table.columns:
             if isinstance(column.type, Word | Number):
                 members = column.type.members
                 modules.setdefault(members.__module__, set()).add(members.__name__)
-    return "".join(
-        f"from {module} import {', '.join(sorted(names, key=lambda name: (not name.isupper(), name)))}\n"
-        for module, names in sorted(modules.items())
-    )
+    return "".join(_import(module, names) for module, names in sorted(modules.items()))
 
 
 def _table(table: Table) -> str:

@@ -1,6 +1,6 @@
 """The database: the only package that uses SQL.
 
-``Store`` is loaded on first use: SQLModel costs 270 ms, and many importers need only the records.
+``Store`` is loaded on first use: SQLAlchemy costs 200 ms, and many importers need only the records.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -20,7 +20,9 @@ def with_outcome(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """The stored values of a verdict, with the outcome that an old one has in its words."""
     if "outcome" in verdict:
         return dict(verdict)
-    outcome, message = _read(verdict["kind"], verdict.get("evidence") is not None, verdict.get("message", ""))
+    outcome, message = _read(
+        str(verdict.get("kind")), verdict.get("evidence") is not None, str(verdict.get("message", ""))
+    )
     return {**verdict, "outcome": outcome.value, "message": message}
 
 

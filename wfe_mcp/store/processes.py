@@ -2,9 +2,9 @@
 
 from sqlalchemy import bindparam, delete, select
 
+from wfe_mcp.store.layout.tables import PROCESS
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.store.repository import Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import PROCESS
 from wfe_mcp.store.sqlite import insert_new
 
 _NEW = insert_new(PROCESS)

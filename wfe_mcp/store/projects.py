@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.store.layout.tables import DOCUMENT, PROJECT
 from wfe_mcp.store.records.runs import ProjectRecord
 from wfe_mcp.store.repository import Repository, columns_for
-from wfe_mcp.store.schema.layout import DOCUMENT, PROJECT
 from wfe_mcp.store.sqlite import insert_new
 
 _PROJECT = select(PROJECT.c.id).where(PROJECT.c.key == bindparam("key"))

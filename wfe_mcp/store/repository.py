@@ -16,7 +16,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Executable, Table, exi
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunState
 from wfe_mcp.core.spec import RunSpec
-from wfe_mcp.store.schema.layout import RUN
+from wfe_mcp.store.layout.tables import RUN
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -11,10 +11,10 @@ from sqlalchemy import bindparam, delete, desc, insert, select
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By
+from wfe_mcp.store.layout.tables import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.templates import NewTemplate, TemplateMark, TemplateRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import TEMPLATE, TEMPLATE_MARK
 from wfe_mcp.store.sqlite import insert_new
 
 _SELECT = select(*columns_for(TemplateRecord, TEMPLATE))

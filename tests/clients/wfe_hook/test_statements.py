@@ -7,7 +7,7 @@ from sqlalchemy import Column, MetaData, Table, Text, select
 
 from scripts import generate_hook_statements
 from wfe_mcp.clients.wfe_hook.statements import DOCUMENT_TEXT, OPEN_WORK, OPEN_WORK_COLUMNS
-from wfe_mcp.store.schema.layout import DOCUMENT
+from wfe_mcp.store.layout.tables import DOCUMENT
 
 
 def test_the_statements_of_the_hook_are_generated_from_the_store(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.tokens import create_token
 from wfe_mcp.store import Store
-from wfe_mcp.store.schema import layout as tables
+from wfe_mcp.store.layout import tables
 
 
 def test_without_a_token_every_path_is_refused(page: Page) -> None:

@@ -10,7 +10,7 @@ from tests.store.runs.test_runs import CLAIMED, FIRST, RUN, SUBMITTED
 from tests.store.scene import AS_OF_0010, NOW, PLAN, add_plan, create, raw, step, tamper
 from wfe_mcp.core import events as e
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.model import Stage, Verdict
+from wfe_mcp.core.model import Attempt, Stage, Verdict
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.store import Store, serialization
 from wfe_mcp.store.old_verdicts import with_outcome
@@ -37,9 +37,16 @@ FOUND = (
 def earlier(url: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store over a file whose verdicts an earlier version wrote, opened by this one."""
     payload_of, attempt_values = serialization.payload_of, serialization.attempt_values
+
+    def payload_before(event: e.Event) -> str:
+        return _before(payload_of(event))
+
+    def row_before(attempt: Attempt) -> dict[str, Any]:
+        return _row_before(attempt_values(attempt))
+
     with monkeypatch.context() as patch:
-        patch.setattr(serialization, "payload_of", lambda event: _before(payload_of(event)))
-        patch.setattr(serialization, "attempt_values", lambda attempt: _row_before(attempt_values(attempt)))
+        patch.setattr(serialization, "payload_of", payload_before)
+        patch.setattr(serialization, "attempt_values", row_before)
         with store.tx() as tx:
             loaded = create(tx, RUN)
             add_plan(tx, RUN)

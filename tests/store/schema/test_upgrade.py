@@ -20,8 +20,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.store.scene import Clock, raw
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import Store
+from wfe_mcp.store.layout import tables as layout
 from wfe_mcp.store.records.jobs import JobRecord, NewJob
-from wfe_mcp.store.schema import layout
 from wfe_mcp.store.schema import upgrade as schema
 from wfe_mcp.store.schema.tables import METADATA
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By
+from wfe_mcp.store.columns import instant
 from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.schema.columns import instant
 
 GENESIS = "0" * 64
 

@@ -21,11 +21,8 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Kept, RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.records.calls import CallStatus
-from wfe_mcp.store.records.runs import Problem
-from wfe_mcp.store.repository import Repository, Shared
-from wfe_mcp.store.schema.columns import JsonText
-from wfe_mcp.store.schema.layout import (
+from wfe_mcp.store.columns import JsonText
+from wfe_mcp.store.layout.tables import (
     ATTACHMENT,
     DECISION,
     EVENT,
@@ -37,6 +34,9 @@ from wfe_mcp.store.schema.layout import (
     STEP_RUN,
     TOOL_CALL,
 )
+from wfe_mcp.store.records.calls import CallStatus
+from wfe_mcp.store.records.runs import Problem
+from wfe_mcp.store.repository import Repository, Shared
 
 _MOST_FIELDS = 40
 """A JSON value with more keys is one field: it is a tool's answer, and its keys belong to no schema."""

@@ -23,9 +23,9 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.jobs.model_calls import LOSE_CALLS
 from wfe_mcp.store.jobs.queues import QueueRepository
+from wfe_mcp.store.layout.tables import JOB
 from wfe_mcp.store.records.jobs import ClaimLimits, Effect, JobRecord, JobStatus, NewJob
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import JOB
 
 _COLUMNS = columns_for(JobRecord, JOB)
 _SELECT = select(*_COLUMNS)

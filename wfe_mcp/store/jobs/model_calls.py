@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.layout.tables import MODEL_CALL, RUN
 from wfe_mcp.store.records.calls import (
     CallRecord,
     CallStatus,
@@ -33,7 +34,6 @@ from wfe_mcp.store.records.calls import (
     Used,
 )
 from wfe_mcp.store.repository import Repository, columns_for, is_of_ours, row_from
-from wfe_mcp.store.schema.layout import MODEL_CALL, RUN
 
 UsageBy = Literal["template", "phase", "role", "provider", "model", "purpose", "day"]
 

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, bindparam, func, or_, select
 
+from wfe_mcp.store.layout.tables import JOB, MODEL_CALL
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import TREE_KEYS, ClaimLimits, JobRecord, JobStatus, Limit, QueueRecord, provider_key
 from wfe_mcp.store.repository import Repository
-from wfe_mcp.store.schema.layout import JOB, MODEL_CALL
 
 _MINUTE = timedelta(minutes=1)
 _AVERAGED = 50

@@ -13,9 +13,9 @@ from sqlalchemy import Text, bindparam, case, func, insert, literal_column, sele
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.layout.tables import ATTEMPT, TOOL_CALL
 from wfe_mcp.store.records.calls import NewToolCall, ToolCallRecord, ToolTotal, ToolUse
 from wfe_mcp.store.repository import Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import ATTEMPT, TOOL_CALL
 from wfe_mcp.store.sqlite import insert_new
 
 MAX_OUTPUT_CHARS = 200_000

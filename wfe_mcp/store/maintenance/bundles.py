@@ -35,12 +35,8 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.core.model import RunId, RunState
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.projects import DocumentRepository
-from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
-from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.store.repository import Part, Repository, row_from
-from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word, instant
-from wfe_mcp.store.schema.layout import (
+from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word, instant
+from wfe_mcp.store.layout.tables import (
     ATTACHMENT,
     ATTEMPT,
     DECISION,
@@ -56,6 +52,10 @@ from wfe_mcp.store.schema.layout import (
     STEP_RUN,
     TOOL_CALL,
 )
+from wfe_mcp.store.projects import DocumentRepository
+from wfe_mcp.store.records.bundles import ColumnKind, ColumnOf, Row
+from wfe_mcp.store.records.runs import RunRecord
+from wfe_mcp.store.repository import Part, Repository, row_from
 from wfe_mcp.store.sqlite import insert_new
 
 _AT_A_TIME = {"documents": 2, "revisions": 2, "attachments": 2}

@@ -16,12 +16,12 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Integer, Table, bindparam, delete, desc, insert, literal_column, select, update
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import By, RunId
+from wfe_mcp.store.layout import tables as layout
+from wfe_mcp.store.layout.run_records import PrunedRun
+from wfe_mcp.store.layout.tables import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema import layout
-from wfe_mcp.store.schema.layout import DOCUMENT, EVENT, KEPT_RUN, MODEL_CALL, PRUNED_RUN, RUN
 from wfe_mcp.store.search.upkeep import SearchIndexRepository
 from wfe_mcp.store.settings import SettingsLogRepository
 from wfe_mcp.store.sqlite import insert_new
@@ -30,23 +30,6 @@ PRUNED = "RunPruned"
 """Recorded in the settings log: [project, run, number of its last event, that event's hash]."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class PrunedRun:
-    """The record of a removed run. ``events``: how many it had; ``at``: when it was removed."""
-
-    # generated: PrunedRun
-    run_id: RunId
-    project_id: str
-    template: str
-    title: str
-    events: int
-    last_hash: str
-    created_at: datetime
-    ended_at: datetime
-    at: datetime
-    actor: str
 
 
 def _of_run(table: Table) -> ColumnElement[bool] | None:

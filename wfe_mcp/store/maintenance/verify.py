@@ -23,10 +23,10 @@ from wfe_mcp.core.model import By, Origin, RunId
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import Anchored, Link, link_hash, unlike_anchors
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.runs.events import EventRepository, Tail
-from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 
 _EVENTS = select(EVENT).where(EVENT.c.run_id == bindparam("run_id")).order_by(EVENT.c.seq)
 _RUN = select(RUN).where(RUN.c.id == bindparam("run_id"))

@@ -3,141 +3,28 @@
 started ──→ done | failed          lost: the caller ended first, and its use is unknown
 """
 
-from collections.abc import Mapping
-from datetime import datetime
-from enum import StrEnum
-from typing import Any
-
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.enums import CallPurpose, CallStatus
+from wfe_mcp.store.layout.job_records import CallRecord, NewCall, NewToolCall, ToolCallRecord, ToolUseColumns, Used
 
-
-class CallPurpose(StrEnum):
-    """The purpose of a model call: an opinion, the work of a phase, a step, a user's question, or a connection test."""
-
-    OPINION = "opinion"
-    WORK = "work"
-    STEP = "step"
-    QUESTION = "question"
-    TEST = "test"
-
-
-class CallStatus(StrEnum):
-    """Status of a call. ``lost``: its process or job ended first; the most that it may have used counts."""
-
-    STARTED = "started"
-    DONE = "done"
-    FAILED = "failed"
-    LOST = "lost"
+__all__ = [
+    "CallPurpose",
+    "CallRecord",
+    "CallStatus",
+    "NewCall",
+    "NewToolCall",
+    "ToolCallRecord",
+    "ToolTotal",
+    "ToolUse",
+    "UsageRecord",
+    "Used",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class NewCall:
-    """A call about to be made. ``reserved_…``: the most that it may use; ``reserved_usd`` None: no known price."""
-
-    # generated: ModelCall, given
-    project_id: str
-    purpose: CallPurpose
-    provider: str
-    model: str
-    run_id: RunId | None = None
-    phase: PhasePath | None = None
-    attempt: int | None = None
-    job_id: str | None = None
-    role: str = ""
-    reserved_tokens: int = 0
-    reserved_usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """The use of a call, as counted by the provider; ``cost_usd`` None without a known price."""
-
-    # generated: ModelCall, only requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cost_usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One call to a model."""
-
-    # generated: ModelCall
-    id: str
-    project_id: str
-    purpose: CallPurpose
-    provider: str
-    model: str
-    status: CallStatus
-    started_at: datetime
-    finished_at: datetime | None
-    fault: str | None
-    run_id: RunId | None = None
-    phase: PhasePath | None = None
-    attempt: int | None = None
-    job_id: str | None = None
-    role: str = ""
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cost_usd: float | None = None
-    reserved_tokens: int = 0
-    reserved_usd: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewToolCall:
-    """A tool call about to be made."""
-
-    # generated: ToolCall, given
-    run_id: RunId
-    phase: PhasePath
-    attempt: int
-    name: str
-    input: Mapping[str, Any] | None
-    job_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCallRecord:
-    """One use of a tool. ``ok`` None: it never ended. ``output`` may be cut; ``output_bytes`` and the hash are of the whole."""
-
-    # generated: ToolCall
-    id: str
-    run_id: RunId
-    phase: PhasePath
-    attempt: int
-    name: str
-    ok: bool | None
-    started_at: datetime
-    duration_ms: int | None
-    output_sha256: str | None
-    output_bytes: int | None
-    input: dict[str, Any] | None
-    output: str | None
-    job_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToolUse:
+class ToolUse(ToolUseColumns):
     """One use of a tool without its full input and output. ``given``: the beginning of its input, in JSON."""
-
-    # generated: ToolCall, only id, phase, attempt, name, ok, started_at, duration_ms, output_bytes
-    id: str
-    phase: PhasePath
-    attempt: int
-    name: str
-    ok: bool | None
-    started_at: datetime
-    duration_ms: int | None
-    output_bytes: int | None
 
     given: str
 

@@ -3,57 +3,39 @@
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Required, TypedDict
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.enums import Effect, JobStatus
+from wfe_mcp.store.layout.job_records import JobRecordColumns, NewJobColumns
+
+__all__ = [
+    "TREE_KEYS",
+    "ClaimLimits",
+    "Effect",
+    "JobRecord",
+    "JobStatus",
+    "Limit",
+    "NewJob",
+    "NewJobValues",
+    "QueueRecord",
+    "provider_key",
+    "tree_key",
+]
 
 TREE_KEYS = "tree:"
 """Prefix of the keys of ``tree_key``."""
 
 
-class JobStatus(StrEnum):
-    """Status of a job. ``parked``: it may not run twice, so a person decides."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    PARKED = "parked"
-
-
-class Effect(StrEnum):
-    """The effect of a second execution: none, none with the same key, or harm."""
-
-    PURE = "pure"
-    IDEMPOTENT = "idempotent"
-    NON_REPEATABLE = "non_repeatable"
-
-
 @dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(NewJobColumns):
     """Work to do later. A lower ``priority`` runs first; ``dedupe_key`` makes a second enqueue a no-op, for ever.
 
     ``limit_key`` (``llm:openai``): the limit that it shares besides its queue's, over all projects. ``timeout_s``: its
     time limit, None for its queue's.
     """
-
-    # generated: Job, given, without run_at
-    kind: str
-    queue: str
-    payload: Mapping[str, Any]
-    limit_key: str | None = None
-    priority: int = 100
-    max_attempts: int = 5
-    effect: Effect = Effect.IDEMPOTENT
-    timeout_s: float | None = None
-    dedupe_key: str | None = None
-    run_id: RunId | None = None
-    phase: PhasePath | None = None
-    attempt: int | None = None
 
     run_at: datetime | None = None
 
@@ -73,41 +55,11 @@ class NewJobValues(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobRecord(JobRecordColumns):
     """A job. ``attempt`` is the phase's, ``tries`` the job's own; ``fence`` rises with each claim.
 
     ``started_at``: its last claim. ``cancel_reason``: the user's reason for cancelling; None where its attempt was over.
     """
-
-    # generated: Job
-    id: str
-    kind: str
-    queue: str
-    status: JobStatus
-    run_at: datetime
-    tries: int
-    fence: int
-    lease_owner: str | None
-    lease_until: datetime | None
-    cancel_requested: bool
-    cancel_reason: str | None
-    child_pid: int | None
-    child_started_at: float | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    payload: dict[str, Any]
-    result: dict[str, Any] | None
-    error: str | None
-    limit_key: str | None = None
-    priority: int = 100
-    max_attempts: int = 5
-    effect: Effect = Effect.IDEMPOTENT
-    timeout_s: float | None = None
-    dedupe_key: str | None = None
-    run_id: RunId | None = None
-    phase: PhasePath | None = None
-    attempt: int | None = None
 
     @property
     def of_run(self) -> RunId:

@@ -1,24 +1,13 @@
 """Search hits and pages as plain values, free of SQL."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.enums import Kind
 
-
-class Kind(StrEnum):
-    """The kind of a hit. A finding comes from a reviewer, an artifact (``findings``) or a scanner; a blocker from a recovery."""
-
-    RUN = "run"
-    ARTIFACT = "artifact"
-    EVENT = "event"
-    DECISION = "decision"
-    FINDING = "finding"
-    BLOCKER = "blocker"
-    ATTACHMENT = "attachment"
-    WORK_ITEM = "work_item"
+__all__ = ["FindHealth", "FindPage", "Hit", "Kind"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from sqlalchemy import Integer, bindparam, desc, literal_column, or_, select
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
+from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import Repository, columns_for
 from wfe_mcp.store.runs.events import event_record
-from wfe_mcp.store.schema.layout import EVENT, RUN
 
 _POSITION = literal_column("event.rowid", Integer)
 _FILTERS = {"run": EVENT.c.run_id, "type": EVENT.c.type, "actor": EVENT.c.actor}

@@ -15,9 +15,9 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import DECISION, REQUEST, RUN
 from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest, RequestRecord, RequestStatus
 from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, record_from, row_from
-from wfe_mcp.store.schema.layout import DECISION, REQUEST, RUN
 from wfe_mcp.store.search.entries import of_decision
 from wfe_mcp.store.search.index import SearchNoteRepository
 

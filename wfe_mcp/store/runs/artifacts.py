@@ -16,9 +16,9 @@ from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import REFUSED_SUBMISSION, REVISION, RUN
 from wfe_mcp.store.search.entries import of_revision
 from wfe_mcp.store.search.index import SearchNoteRepository
 

@@ -4,9 +4,9 @@ from sqlalchemy import bindparam, insert, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import ATTACHMENT
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import ATTACHMENT
 from wfe_mcp.store.search.entries import of_attachment
 from wfe_mcp.store.search.index import SearchNoteRepository
 

@@ -14,9 +14,9 @@ from wfe_mcp.core.model import Assurance, By, Person, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import GENESIS, Facts, Link, link_hash, position
+from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import EVENT, RUN
 from wfe_mcp.store.search.entries import of_event
 from wfe_mcp.store.search.index import SearchNoteRepository
 

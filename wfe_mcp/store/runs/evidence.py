@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, func, insert, literal_column, select
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import EVIDENCE, RUN
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import EVIDENCE, RUN
 from wfe_mcp.store.search.entries import of_evidence
 from wfe_mcp.store.search.index import SearchNoteRepository
 

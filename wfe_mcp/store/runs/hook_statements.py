@@ -7,8 +7,8 @@ into a module of the hook; a change of the schema shows there.
 from sqlalchemy import ColumnElement, func, literal_column, or_, select
 
 from wfe_mcp.core.model import AttemptStatus, RunStatus, Stage
+from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, RUN
 from wfe_mcp.store.repository import OURS
-from wfe_mcp.store.schema.layout import ATTEMPT, DOCUMENT, RUN
 
 _FOLDERS: ColumnElement[str] = literal_column("{marks}")
 """The hook writes one ``?`` there for each folder that may be the working tree."""

@@ -4,9 +4,9 @@ from sqlalchemy import bindparam, insert, literal_column, select
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.layout.tables import OPINION
 from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, is_of_ours, row_from
-from wfe_mcp.store.schema.layout import OPINION
 from wfe_mcp.store.search.entries import of_opinion
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 

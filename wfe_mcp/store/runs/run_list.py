@@ -11,9 +11,9 @@ from sqlalchemy import Select, and_, bindparam, desc, exists, func, or_, select
 
 from wfe_mcp.core.errors import Refused, nearest
 from wfe_mcp.core.model import AttemptStatus, RunId, RunStatus
+from wfe_mcp.store.layout.tables import ATTEMPT, PRUNED_RUN, RUN
 from wfe_mcp.store.records.runs import RunPage, RunRecord
 from wfe_mcp.store.repository import OURS, Repository, columns_for
-from wfe_mcp.store.schema.layout import ATTEMPT, PRUNED_RUN, RUN
 
 OPEN_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED)
 """The statuses in which a run can still change by itself or by a decision."""

@@ -23,12 +23,12 @@ from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
 from wfe_mcp.store.integrity.chain import NO_FACTS, Facts
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
 from wfe_mcp.store.repository import OURS, Part, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.runs.run_list import RunListRepository
-from wfe_mcp.store.schema.layout import ATTEMPT, HOLD, IDEMPOTENCY, RUN
 from wfe_mcp.store.search.entries import of_run
 from wfe_mcp.store.search.index import SearchNoteRepository
 

@@ -5,9 +5,9 @@ from sqlalchemy import bindparam, delete, insert, select
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.layout.tables import STEP_RUN
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.schema.layout import STEP_RUN
 
 _SELECT = select(*columns_for(StepRecord, STEP_RUN))
 _ORDER = (STEP_RUN.c.phase, STEP_RUN.c.attempt, STEP_RUN.c.position)

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, case, func, null, select
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
+from wfe_mcp.store.layout.tables import EVENT, MODEL_CALL, RUN
 from wfe_mcp.store.repository import Part, Repository
 from wfe_mcp.store.runs.runs import RunRepository
-from wfe_mcp.store.schema.layout import EVENT, MODEL_CALL, RUN
 
 _SILENT = (
     "RunStarted",

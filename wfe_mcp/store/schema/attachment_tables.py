@@ -7,8 +7,8 @@ from sqlmodel import Field
 
 from wfe_mcp.core.model import Channel, RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.store.columns import UtcDateTime, Word
 from wfe_mcp.store.schema.base_table import Row
-from wfe_mcp.store.schema.columns import UtcDateTime, Word
 
 
 class Attachment(Row, table=True):

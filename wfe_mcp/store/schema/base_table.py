@@ -4,7 +4,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import declared_attr
 from sqlmodel import Field, SQLModel
 
-from wfe_mcp.store.schema.columns import NAMING
+from wfe_mcp.store.columns import NAMING
 
 METADATA = MetaData(naming_convention=NAMING)
 

@@ -13,10 +13,9 @@ from sqlmodel import Field
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.store.records.calls import CallPurpose, CallStatus
-from wfe_mcp.store.records.opinions import AskedBy
+from wfe_mcp.store.columns import JsonText, UtcDateTime, Word
+from wfe_mcp.store.enums import AskedBy, CallPurpose, CallStatus
 from wfe_mcp.store.schema.base_table import Filled, Row
-from wfe_mcp.store.schema.columns import JsonText, UtcDateTime, Word
 
 
 class ModelCall(Row, table=True):

@@ -8,9 +8,9 @@ from sqlmodel import Field
 
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.store.records.jobs import Effect, JobStatus
+from wfe_mcp.store.columns import JsonText, UtcDateTime, Word
+from wfe_mcp.store.enums import Effect, JobStatus
 from wfe_mcp.store.schema.base_table import Filled, Row
-from wfe_mcp.store.schema.columns import JsonText, UtcDateTime, Word
 
 
 class Process(Row, table=True):

@@ -6,8 +6,8 @@ from sqlalchemy import String
 from sqlmodel import Field
 
 from wfe_mcp.core.model import RunId
+from wfe_mcp.store.columns import UtcDateTime
 from wfe_mcp.store.schema.base_table import Row
-from wfe_mcp.store.schema.columns import UtcDateTime
 
 
 class PrunedRun(Row, table=True):

@@ -6,9 +6,9 @@ The indexed text is in ``find_text``, an FTS5 table that ``sqlite.py`` creates a
 from sqlalchemy import Column
 from sqlmodel import Field
 
-from wfe_mcp.store.records.search import Kind
+from wfe_mcp.store.columns import Word
+from wfe_mcp.store.enums import Kind
 from wfe_mcp.store.schema.base_table import Row
-from wfe_mcp.store.schema.columns import Word
 
 
 class FindRun(Row, table=True):

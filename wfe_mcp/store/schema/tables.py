@@ -17,9 +17,9 @@
 Rules:
 1. A column that repeats a value of ``state`` (JSON) is for searching; ``verify`` compares both.
 2. Nothing is counted with count(*): counters live on the run. Every list has an index in its order.
-3. A class here is the only place where a record is typed: ``scripts/generate_layout.py`` writes ``layout.py`` and the fields of
-   the records from it, and a change needs a migration with the same effect. A test compares both.
-4. ``Filled``: the store sets the value; every other column is given (``docs/adr/0021-a-record-is-typed-once.md``).
+3. A class here is the only place where a column is typed: ``scripts/generate_layout.py`` writes ``store/layout`` from it, and
+   a change needs a migration with the same effect. A test compares both.
+4. ``Filled``: the store sets the value; every other column is given (``docs/adr/0035-one-generated-package.md``).
 """
 
 from datetime import datetime
@@ -30,12 +30,11 @@ from sqlmodel import Field
 
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, RunId, RunStatus, Stage
 from wfe_mcp.core.spec import PhasePath
-from wfe_mcp.store.records.approvals import RequestStatus
-from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.store.columns import JsonText, Number, UtcDateTime, Word
+from wfe_mcp.store.enums import RequestStatus, StepStatus
 from wfe_mcp.store.schema.attachment_tables import Attachment
 from wfe_mcp.store.schema.base_table import METADATA, Filled, Row
 from wfe_mcp.store.schema.call_tables import ModelCall, ToolCall
-from wfe_mcp.store.schema.columns import JsonText, Number, UtcDateTime, Word
 from wfe_mcp.store.schema.job_tables import Job, Process
 from wfe_mcp.store.schema.retention_tables import KeptRun, PrunedRun
 from wfe_mcp.store.schema.search_tables import FindEntry, FindRun, FindWaiting

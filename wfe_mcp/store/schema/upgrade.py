@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.store.driver import HEAD
-from wfe_mcp.store.schema import layout as tables
+from wfe_mcp.store.layout import tables
 from wfe_mcp.store.sqlite import FIND_TEXT, HOLDS, WAITING_FOR_INDEX, append_only, has_fts5, only_over
 
 _VERSION = Table(

@@ -20,9 +20,9 @@ from sqlalchemy import Row, bindparam, select, text
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
+from wfe_mcp.store.layout.tables import RUN
 from wfe_mcp.store.records.search import FindPage, Hit, Kind
 from wfe_mcp.store.repository import Part, Repository
-from wfe_mcp.store.schema.layout import RUN
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, token
 from wfe_mcp.store.search.query import Query

@@ -23,8 +23,8 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
+from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, RUN
 from wfe_mcp.store.repository import Repository, Shared
-from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, RUN
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.words import folded
 

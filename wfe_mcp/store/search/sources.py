@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Executable, bindparam, select
 
 from wfe_mcp.core.model import RunId
+from wfe_mcp.store.layout.tables import ATTACHMENT, DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.approvals import DecisionRecord
 from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for
-from wfe_mcp.store.schema.layout import ATTACHMENT, DECISION, EVENT, EVIDENCE, OPINION, REQUEST, REVISION, RUN
 from wfe_mcp.store.search import entries as find_entries
 from wfe_mcp.store.search.entries import SearchEntry
 from wfe_mcp.store.search.index import NO_RUN

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import RunId
+from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, FIND_WAITING, OPINION, RUN
 from wfe_mcp.store.records.search import FindHealth
 from wfe_mcp.store.repository import Part, Repository
-from wfe_mcp.store.schema.layout import FIND_ENTRY, FIND_RUN, FIND_WAITING, OPINION, RUN
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
 from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 from wfe_mcp.store.search.sources import SearchSourceRepository
