@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.figures import Figure, median
+from tests.fake_models.process import models_running
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import JobStatus
-from wfe_mcp.testing.models.process import models_running
 from wfe_mcp.workspace.system.process import started_at
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.scene import Scene, Server
+    from tests.fake_models.process import ModelProcess
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.testing.models.process import ModelProcess
 
 
 _HANGS = (

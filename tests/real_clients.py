@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from scripts import real_clients
-from wfe_mcp.testing.models.script import Call, Turn
-from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
+from tests.fake_models.script import Call, Turn
+from tests.fake_models.server import ModelServer, RecordedRequest
 
 if TYPE_CHECKING:
     from wfe_mcp.testing.agent import Script

@@ -9,11 +9,11 @@ import pytest
 from tests import real_clients
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import BUGGED, PROBLEM, PROOF, QUICK_FIX, UNITTEST
+from tests.fake_models.script import Turn
+from tests.fake_models.server import RecordedRequest
 from tests.real_clients import CLAUDE, CODEX, Follower, RealClient, program, prompt
 from wfe_mcp.core.model import By
 from wfe_mcp.engine.phases.claim import start_phase
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import RecordedRequest
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
 from wfe_mcp.views import tool_answers as answers

@@ -17,11 +17,11 @@ import pytest
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import BUGGED, PROBLEM, event_types, whole_only
 from tests.acceptance.test_role_pipeline import GOAL, TEAM
+from tests.fake_models.process import ModelProcess, models_running
 from wfe_mcp.core.model import RunId
 from wfe_mcp.resources import shipped
 from wfe_mcp.store.records.calls import CallRecord, CallStatus
 from wfe_mcp.store.records.jobs import JobStatus
-from wfe_mcp.testing.models.process import ModelProcess, models_running
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import StdioClient
 from wfe_mcp.workflow.load import load_definition

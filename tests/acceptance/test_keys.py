@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer
 from wfe_mcp.testing.stdio_client import StdioClient
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.scene import Terminal
-    from wfe_mcp.testing.models.server import ModelServer
+    from tests.fake_models.server import ModelServer
 
 __all__ = ["models"]
 

@@ -14,10 +14,10 @@ from tests.cli.commands.test_opinion import GATE, KEY, fill_roles, opinion
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import CHECK, HUMAN, PIN, phase, template
 from tests.engine.scene import Neighbour
+from tests.fake_models.server import ModelServer
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 

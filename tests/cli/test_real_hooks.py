@@ -16,9 +16,9 @@ import pytest
 
 from scripts import real_clients
 from tests.cli.scene import PIN, Terminal, phase, template
+from tests.fake_models.script import Call, Turn
+from tests.fake_models.server import ModelServer, RecordedRequest
 from tests.real_clients import CLAUDE, CODEX, GEMINI, OPENCODE, RealClient, connect, offered, program, prompt
-from wfe_mcp.testing.models.script import Call, Turn
-from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
 
 Shell = Callable[[str], Call]
 PATCH = "apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: {0}\n+x\n*** End Patch\nEOF"

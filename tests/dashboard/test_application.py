@@ -18,9 +18,9 @@ from tests.dashboard.browser import PIN, WRONG, asked
 from tests.dashboard.chromium import Tab, comment_on
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, command, phase
+from tests.fake_models.server import ModelServer
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.testing.models.server import ModelServer
 
 ROOT = Path(__file__).resolve().parents[2]
 

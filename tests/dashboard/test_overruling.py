@@ -7,7 +7,7 @@ import pytest
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import Scene, phase
-from wfe_mcp.testing.models.script import Turn
+from tests.fake_models.script import Turn
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -16,9 +16,9 @@ from tests.dashboard.chromium import comment_on
 from tests.dashboard.play import Play, played
 from tests.engine.conftest import blank
 from tests.engine.scene import approval, command, phase
+from tests.fake_models.server import ModelServer
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.templates.catalogue import template_definition
-from wfe_mcp.testing.models.server import ModelServer
 
 __all__ = ["blank"]
 

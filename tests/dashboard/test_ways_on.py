@@ -12,11 +12,11 @@ from tests.dashboard.browser import PIN, asked
 from tests.dashboard.chromium import Tab
 from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import GOOD, Scene, approval, command, phase
+from tests.fake_models.script import Turn
 from wfe_mcp.core.model import RunId
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.access.page_sessions import CODE_S
 from wfe_mcp.engine.approvals.decision_page import link
-from wfe_mcp.testing.models.script import Turn
 
 Visit = Callable[[str], Tab_]
 

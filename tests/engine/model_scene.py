@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.engine.scene import Scene
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer
 
 KEY = "sk-canary-0123456789"
 

@@ -20,6 +20,8 @@ MOST_METHODS = 25
 """Public, of one class in store/, inherited ones included."""
 MOST_MODULES = 12
 """Of one package below engine/, which a reader takes in at a glance."""
+IMPORT_SHARE = 0.088
+"""Of all lines of wfe_mcp/, those of import statements: what grows with the number of modules, not with what they do."""
 IMPORT = re.compile(r"^\s*from (wfe_mcp[\w.]*) import ([\w, ]+)$", re.MULTILINE)
 REQUIREMENT = re.compile(r"S[0-4]-\d{2}|[BE]-\d{2}")
 
@@ -69,6 +71,27 @@ def _public_methods(kind: type) -> list[str]:
     members = {name: inspect.getattr_static(kind, name) for name in ours}
     kinds = (FunctionType, property, cached_property, classmethod, staticmethod)
     return [name for name, member in members.items() if isinstance(member, kinds)]
+
+
+def test_imports_stay_a_small_part_of_the_code(root: Path) -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (root / "wfe_mcp").rglob("*.py")]
+    lines = sum(len(source.splitlines()) for source in sources)
+
+    assert sum(import_lines(source) for source in sources) / lines <= IMPORT_SHARE
+
+
+def import_lines(source: str) -> int:
+    """Physical lines of import statements, wherever they are: at the top, for types only, or inside functions."""
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
+    return sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in nodes)
+
+
+def test_an_import_counts_with_all_its_lines_wherever_it_is() -> None:
+    source = (
+        "import a\nfrom b import (\n    c,\n)\nif TYPE_CHECKING:\n    import d\n\n\ndef f():\n    from e import g\n"
+    )
+
+    assert import_lines(source) == 6
 
 
 def test_every_module_says_what_it_is_for(root: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.fake_models.server import ModelServer
 from wfe_mcp.providers.call import Connection, Estimate, ProviderFault, ToolResult, Usage
-from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 KEY = "sk-canary-0123456789"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer
 from tests.providers.certificate import self_signed
 from tests.providers.conftest import KEY, VERDICT, Connect, Heard
 from wfe_mcp.providers.call import FAULTS, Connection, Estimate, ProviderFault, Question
 from wfe_mcp.providers.faults import retry_after_s, status_fault
 from wfe_mcp.providers.questions import ask
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer
 
 SDK_WORDS = ("anthropic.", "openai.", "httpx", "pydantic", "Error(", "APIStatus", "status_code")
 

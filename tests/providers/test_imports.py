@@ -21,7 +21,7 @@ def test_importing_what_asks_a_model_loads_no_sdk_yet(module: str) -> None:
 
 def test_each_kind_loads_its_own_vendor_only() -> None:
     program = (
-        "from wfe_mcp.testing.models.server import ModelServer\n"
+        "from tests.fake_models.server import ModelServer\n"
         "from wfe_mcp.providers.call import Connection, Question\n"
         "from wfe_mcp.providers.questions import ask\n"
         "with ModelServer() as server:\n"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer
 from tests.providers.conftest import KEY, Connect, Heard
 from wfe_mcp.providers import probing
 from wfe_mcp.providers.call import Connection, ProviderFault
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 

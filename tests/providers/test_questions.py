@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from tests.fake_models.script import Call, Turn
+from tests.fake_models.server import ModelServer
 from tests.providers.conftest import KEY, VERDICT, Connect, Heard
 from wfe_mcp.providers.call import Connection, Estimate, Image, ProviderFault, Question
 from wfe_mcp.providers.questions import ask
-from wfe_mcp.testing.models.script import Call, Turn
-from wfe_mcp.testing.models.server import ModelServer
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.fake_models.script import Call, Turn
+from tests.fake_models.server import ModelServer, RecordedRequest
 from tests.providers.conftest import VERDICT, Connect, Heard
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.providers.call import Connection, Estimate, Limits, ProviderFault, Task, Tool, ToolResult
 from wfe_mcp.providers.tasks import work
-from wfe_mcp.testing.models.script import Call, Turn
-from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
 
 DONE = Turn(text="It is good.", calls=(Call("hand_in", {"verdict": "pass"}),))
 PATH = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}

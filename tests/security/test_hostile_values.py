@@ -135,7 +135,7 @@ def test_an_artifact_reaches_its_reviewer_as_data_and_the_answer_keeps_its_form(
 @pytest.mark.attack("a tool's answer tells the model what to do", "held", "T10")
 @pytest.mark.usefixtures("home")
 def test_what_a_tool_answers_is_no_message_of_the_engine(scene: Scene) -> None:
-    from wfe_mcp.testing.models.script import Call, Turn
+    from tests.fake_models.script import Call, Turn
 
     scene.write("evil.txt", INJECTION)
     script = [Turn(calls=(Call("read", {"path": "evil.txt"}),)), Turn(value=GOOD)]
@@ -153,7 +153,7 @@ def test_what_a_tool_answers_is_no_message_of_the_engine(scene: Scene) -> None:
 @pytest.mark.usefixtures("home")
 def test_a_key_that_comes_back_is_hidden_everywhere(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     from tests.engine.model_scene import KEY
-    from wfe_mcp.testing.models.script import Turn
+    from tests.fake_models.script import Turn
     from wfe_mcp.views import opinions
 
     with server([Turn(status=400, message=f"what is {KEY}?")]) as models:

@@ -10,10 +10,10 @@ from tests.engine.kept import KeptScenes
 from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from tests.engine.step_scene import steps
+from tests.fake_models.script import Call, Turn
 from tests.security.forger import Forger, found
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.views import tool_answers as answers
 
 STOP = [{"do": "wait_human"}]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer, RecordedRequest
 from tests.server.conftest import HUMAN, Connect, House, call, drill, phase, submitted
 from wfe_mcp.engine.kernel.engine import utc_now
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.engine.templates.config_drift import note_own_configuration
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
 from wfe_mcp.workflow.load import digest
 from wfe_mcp.workspace.system.location import user_config_file
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer
 from wfe_mcp.testing.playground import Playground
 
 KEY = "sk-canary-0123456789"

@@ -24,7 +24,20 @@ __all__ = [
 ]
 
 
+_MODULES = {
+    "approval_answers": "wfe_mcp.views.approvals.answers",
+    "envelopes": "wfe_mcp.views.envelopes",
+    "find": "wfe_mcp.views.find",
+    "opinions": "wfe_mcp.views.opinions",
+    "reading": "wfe_mcp.views.reading",
+    "rollback": "wfe_mcp.views.rollback",
+    "run_models": "wfe_mcp.views.run_models",
+    "tool_answers": "wfe_mcp.views.tool_answers",
+    "waiting": "wfe_mcp.views.waiting",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return import_module(f"{__name__}.{'approvals.answers' if name == 'approval_answers' else name}")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,13 +11,13 @@ import pytest
 from tests.cli.commands.test_opinion import GATE, models, opinion
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import HUMAN, PIN, phase, template
-from wfe_mcp.testing.models.script import Turn
+from tests.fake_models.script import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.scene import Terminal
-    from wfe_mcp.testing.models.server import ModelServer
+    from tests.fake_models.server import ModelServer
 
 __all__ = ["models"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.cli.scene import HUMAN, PIN, Terminal, phase, template
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer
 from wfe_mcp.workspace.system.location import user_config_file
 
 KEY = "sk-canary-0123456789abcdef"

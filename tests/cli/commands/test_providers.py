@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.cli.scene import PIN, Said, Terminal
+from tests.fake_models.server import ModelServer
 from tests.providers.certificate import self_signed
-from wfe_mcp.testing.models.server import ModelServer
 from wfe_mcp.workspace.system.location import user_config_file
 
 AGENTS = Path(__file__).resolve().parents[2] / "providers" / "agents" / "recorded"

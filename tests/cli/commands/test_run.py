@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.cli.scene import PIN, Clock, Terminal, phase, template
-from wfe_mcp.testing.models.script import Call, Turn
-from wfe_mcp.testing.models.server import ModelServer
+from tests.fake_models.script import Call, Turn
+from tests.fake_models.server import ModelServer
 from wfe_mcp.workspace.system.location import user_config_file
 
 DONE = Turn(value={"text": "made by a model"})

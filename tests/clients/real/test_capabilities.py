@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.acceptance.scene import BUGGED, UNITTEST
+from tests.fake_models.script import Turn
 from tests.real_clients import REAL_CLIENTS, RealClient, connect, environment, program, prompt
 from wfe_mcp.clients.look import client_named
-from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.testing.playground import Playground
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "mcp.md"

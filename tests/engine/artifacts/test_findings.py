@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.model_scene import ROLES, configure, server
 from tests.engine.scene import GOOD, Scene, phase
-from wfe_mcp.testing.models.script import Turn
+from tests.fake_models.script import Turn
 
 pytestmark = pytest.mark.usefixtures("home")
 DONE = Turn(value=GOOD)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
+from tests.fake_models.script import Call, Turn
 from tests.providers.agents import stand_in
 from tests.providers.agents.hostile import hostile
 from wfe_mcp.core.model import RunStatus
@@ -17,7 +18,6 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.gates.opinion import who_answered
 from wfe_mcp.providers.agents import AGENT_KINDS
-from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.views import tool_answers as answers
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.system.location import user_config_file

@@ -4,10 +4,10 @@ import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, Scene, approval, command, phase, refused
+from tests.fake_models.script import Turn
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.engine.evaluation import second_opinion
-from wfe_mcp.testing.models.script import Turn
 from wfe_mcp.views import opinions
 from wfe_mcp.views.envelope import Envelope
 

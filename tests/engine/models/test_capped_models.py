@@ -7,11 +7,11 @@ import pytest
 from tests.engine.call_scene import calls, resume, usage
 from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, Scene, phase
+from tests.fake_models.script import Call, Turn
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import provider_key
-from wfe_mcp.testing.models.script import Call, Turn
 from wfe_mcp.views import tool_answers as answers
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -6,8 +6,8 @@ import pytest
 
 from tests.engine.model_scene import ROLES, configure, server
 from tests.engine.scene import Scene
+from tests.fake_models.script import Turn
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.testing.models.script import Turn
 
 pytestmark = pytest.mark.usefixtures("home")
 

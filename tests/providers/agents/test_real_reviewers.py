@@ -17,14 +17,14 @@ import pytest
 
 from scripts.real_clients import node_for
 from tests import real_clients
+from tests.fake_models.script import Turn
+from tests.fake_models.server import ModelServer, RecordedRequest
 from tests.providers.agents.conftest import PLACE, SCHEMA
 from tests.providers.agents.hostile import ORDER, hostile, names
 from wfe_mcp.jobs.child import run_child
 from wfe_mcp.jobs.environment import child_env
 from wfe_mcp.providers.agents import AGENT_KINDS, AGENTS, Surroundings, ask_agent, run_agent
 from wfe_mcp.providers.call import Connection, Question, Task
-from wfe_mcp.testing.models.script import Turn
-from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 
 kinds = pytest.mark.parametrize("kind", AGENT_KINDS)

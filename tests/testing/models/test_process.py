@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wfe_mcp.testing.models.process import models_running
+from tests.fake_models.process import models_running
 
 
 def post(origin: str, model: str = "m", key: str = "k") -> tuple[int, str]:
@@ -54,8 +54,8 @@ def test_a_script_that_is_wrong_ends_the_program_and_says_so(capfd: pytest.Captu
 
 def test_the_program_logs_every_request(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    argv = [sys.executable, "-m", "wfe_mcp.testing.models", "--log", str(log)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+    argv = [sys.executable, "-m", "tests.fake_models", "--log", str(log)]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         origin = json.loads(child.stdout.readline())["origin"]
         post(origin)

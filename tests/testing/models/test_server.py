@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from wfe_mcp.testing.models.script import Call, Turn, turns_of
-from wfe_mcp.testing.models.server import ModelServer, RecordedRequest
+from tests.fake_models.script import Call, Turn, turns_of
+from tests.fake_models.server import ModelServer, RecordedRequest
 
 SCHEMA = {"type": "object", "properties": {"verdict": {"enum": ["pass", "fail"]}}, "required": ["verdict"]}
 READ = {"type": "object", "properties": {"path": {"type": "string"}}}

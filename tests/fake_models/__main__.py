@@ -1,4 +1,4 @@
-"""The models as a program: ``python -m wfe_mcp.testing.models [--script FILE] [--port N] [--key KEY] [--model NAME]``."""
+"""The models as a program: ``python -m tests.fake_models [--script FILE] [--port N] [--key KEY] [--model NAME]``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.testing.models.script import turns_of
-from wfe_mcp.testing.models.server import ModelServer
+from tests.fake_models.script import turns_of
+from tests.fake_models.server import ModelServer
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until interrupted or terminated. The first line on stdout is JSON: ``{"origin": …, "v1": …}``."""
-    parser = argparse.ArgumentParser(prog="python -m wfe_mcp.testing.models", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.fake_models", description=__doc__)
     parser.add_argument("--script", type=Path, help="JSON: [turn, …], or {model: [turn, …]} with * for all others")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--key", help="the only key that is right; without it any is")
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_end, over))
     with ModelServer(turns, key=given.key, models=given.model, port=given.port, log=given.log) as server:
-        print(json.dumps({"origin": server.origin, "v1": server.v1}), flush=True)  # noqa: T201 - the answer
+        print(json.dumps({"origin": server.origin, "v1": server.v1}), flush=True)
         # With a time-out: a wait without one cannot be interrupted on Windows.
         while not over.wait(0.5):
             pass

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.testing.models.script import Reply, Wanted
-from wfe_mcp.testing.models.words import part, pieces
+from tests.fake_models.script import Reply, Wanted
+from tests.fake_models.words import part, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

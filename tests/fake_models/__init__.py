@@ -3,7 +3,7 @@
     server    the HTTP server in a thread: assigns a scripted reply to each request, and records the requests
     script    the scripted replies, also read from JSON
     anthropic, responses, chat, gemini    the format of each API
-    process   the same server as a child process, which outlives its callers: python -m wfe_mcp.testing.models
+    process   the same server as a child process, which outlives its callers: python -m tests.fake_models
 
 Standard library only. Nothing is imported here: each module loads on use.
 """

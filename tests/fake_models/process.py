@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _ANSWER_S = 30.0
 
+_ROOT = Path(__file__).parents[2]
+"""A child finds this package from here."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelProcess:
@@ -31,7 +34,7 @@ class ModelProcess:
     def asked(self) -> list[dict[str, Any]]:
         """Every request for an answer so far, with the keys of ``server.RecordedRequest``."""
         # A child process on loopback.
-        with urllib.request.urlopen(f"{self.origin}/_asked", timeout=_ANSWER_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.origin}/_asked", timeout=_ANSWER_S) as answer:
             return json.load(answer)["asked"]
 
     @property
@@ -51,10 +54,10 @@ def models_running(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.json"
         path.write_text(json.dumps(script), encoding="utf-8")
-        argv = [sys.executable, "-m", "wfe_mcp.testing.models", "--script", str(path)]
+        argv = [sys.executable, "-m", "tests.fake_models", "--script", str(path)]
         argv += [] if key is None else ["--key", key]
         argv += [word for name in models for word in ("--model", name)]
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen(argv, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as child:
             try:
                 assert child.stdout is not None
                 line = child.stdout.readline()

@@ -21,9 +21,9 @@ from dataclasses import asdict, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from tests.fake_models import anthropic, chat, gemini, responses
+from tests.fake_models.script import AUTO, Turn, Wanted, reply_to
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.testing.models import anthropic, chat, gemini, responses
-from wfe_mcp.testing.models.script import AUTO, Turn, Wanted, reply_to
 
 if TYPE_CHECKING:
     import ssl
