@@ -102,5 +102,5 @@ def test_renamed_binary_and_deleted_files_are_named_as_such(cli: Terminal) -> No
     cli.hand_in(run, "send")
     shown = cli("show", run, "--decision").out
     lines = [line for line in shown.splitlines() if line[:2] in ("R ", "M ", "D ", "A ")]
-    assert lines == ["A draft.json +1", "D gone.txt -2", "R old.txt -> new.txt", "M picture.bin (binary)"]
+    assert lines == ["A draft.json +1", "D gone.txt -2", "R old.txt → new.txt", "M picture.bin (binary)"]
     assert "line 1" not in shown, "what only moved is not shown as new lines"

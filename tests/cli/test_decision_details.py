@@ -32,7 +32,7 @@ def test_a_revision_that_is_the_same_again_is_called_unchanged(cli: Terminal):
     cli("retry", run, "send", pin=PIN)
     cli.hand_in(run, "send")
     shown = cli("show", run, "--decision").out
-    assert "unchanged since revision 1" in shown
+    assert "Unchanged since revision 1" in shown
     assert "0 parts" not in shown
 
 

@@ -189,8 +189,8 @@ def test_approve_shows_which_files_that_define_the_checks_changed(cli: Terminal)
     cli.hand_in(run, "second")
     said = cli("approve", run, "second", pin=PIN)
     assert said.code == 0, said.err
-    assert "! pyproject.toml changed since the run began. It defines what the checks run.\n" in said.out
-    assert f"! Cancelled before this run: {old}" in said.out
+    assert "! warning: pyproject.toml changed since the run began. It defines what the checks run.\n" in said.out
+    assert f"! warning: Cancelled before this run: {old}" in said.out
 
 
 def test_nothing_that_an_agent_wrote_can_move_the_cursor(cli: Terminal) -> None:

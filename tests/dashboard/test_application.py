@@ -284,11 +284,56 @@ def test_a_comment_on_a_line_becomes_the_feedback_of_a_rejection(scene: Scene, s
     shown.get_by_label("What should be different?").fill("Nearly.")
     shown.get_by_label("PIN").fill(PIN)
     shown.get_by_role("button", name="Sign and send back").click()
-    expect(shown.get_by_role("status").filter(has_text="Sent back")).to_be_visible()
+    expect(shown.get_by_role("status").filter(has_text="Rejected by")).to_be_visible()
     told = " ".join(each.message for each in scene.attempt(stage.waiting, "fix").feedback)
     assert "Nearly." in told
     assert "src/lists.py" in told
     assert "Say that None is skipped." in told
+
+
+TEXTS = """() => [...document.querySelectorAll(".decision *")].filter(each => !each.children.length)
+  .map(each => each.textContent.trim()).filter(each => each)"""
+"""Every text of the decision that is shown, without its forms."""
+
+
+def test_the_application_shows_all_that_the_plain_page_shows(stage: Stage, page: Page, visit: Visit, tab: Tab) -> None:
+    shown = visit(f"/inbox/{stage.request}")
+    expect(shown.locator(".viewed")).to_have_count(2)
+    mounted = shown.evaluate(TEXTS)
+    shown.goto(f"{page.url}decide/{stage.request}")
+    plain = shown.evaluate(TEXTS)
+    assert len(plain) > 100
+    assert [each for each in plain if each not in mounted] == []
+    assert tab.console == []
+
+
+def test_links_of_the_plain_page_lead_to_the_same_in_the_application(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/inbox/{stage.request}")
+    comment_on(shown.locator("#f-src-lists-py tr.add").first, "Say that None is skipped.")
+    shown.get_by_role("link", name="Side by side").click()
+    expect(shown.locator(".diff.beside")).to_have_count(2)
+    expect(shown.locator(".say.mine")).to_contain_text("Say that None is skipped.")
+    shown.get_by_role("navigation", name="On this page").get_by_role("link", name="Evidence").click()
+    expect(shown.locator("#evidence")).to_be_in_viewport()
+    assert shown.url.endswith(f"#/inbox/{stage.request}")
+    shown.get_by_role("link", name=f"run {stage.waiting}").click()
+    expect(shown.locator("h1")).to_contain_text("Fix one bug")
+    shown.go_back()
+    shown.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="Inbox").click()
+    expect(shown.locator(".inbox .title")).not_to_have_count(0)
+
+
+def test_keys_go_through_the_files_comment_and_mark_them_as_viewed(stage: Stage, visit: Visit) -> None:
+    shown = visit(f"/inbox/{stage.request}")
+    expect(shown.locator(".viewed")).to_have_count(2)
+    for key in ("n", "n", "v"):
+        shown.keyboard.press(key)
+    expect(shown.get_by_label("Viewed tests/test_lists.py")).to_be_checked()
+    expect(shown.locator("#f-tests-test_lists-py, #f-tests-test-lists-py")).not_to_have_attribute("open", "")
+    expect(shown.locator(".decide .facts")).to_contain_text("1 of 2 files viewed")
+    shown.keyboard.press("p")
+    shown.keyboard.press("c")
+    expect(shown.locator("#f-src-lists-py").get_by_role("textbox", name="Comment")).to_be_focused()
 
 
 def test_markup_in_an_artifact_is_text(stage: Stage, visit: Visit, tab: Tab) -> None:

@@ -127,7 +127,7 @@ def test_a_revision_that_came_meanwhile_is_shown_and_not_what_was_on_the_page(sc
     assert last(scene, run).status == "awaiting"
     now = browser.get(f"/decide/{newer}")
     assert "Something else" in now.words
-    assert "Changed since revision 1" in now.words
+    assert "changed since revision 1" in now.words
     assert "A good title" in now.words, "what it was before"
 
 
@@ -186,7 +186,7 @@ def test_an_answer_counts_once_over_two_tabs(scene: Scene, browser: Browser) -> 
 def test_a_request_that_has_expired_takes_no_answer(scene: Scene, browser: Browser) -> None:
     run, request = waiting(scene, approval(expires="10m"))
     seen = browser.get(f"/decide/{request}")
-    assert "Valid until" in seen.words
+    assert "valid until" in seen.words
     scene.clock.advance(minutes=11)
     assert browser.send(seen, f"/decide/{request}/approve", pin=PIN).status == 409
     assert "has expired" in browser.get(f"/decide/{request}").words

@@ -106,7 +106,7 @@ def test_a_line_is_commented_and_sent_back_to_the_agent_and_what_comes_next_is_a
         shown.get_by_label("What should be different?").fill("Nearly.")
         shown.get_by_label("PIN").fill("correct horse")
         shown.get_by_role("button", name="Sign and send back").click()
-        expect(shown.get_by_role("status").filter(has_text="Sent back")).to_be_visible()
+        expect(shown.get_by_role("status").filter(has_text="Rejected by")).to_be_visible()
 
         again = agent.call("start_phase", run=run, phase="fix")
         told = json.dumps(again["data"]["feedback"])

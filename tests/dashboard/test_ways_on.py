@@ -140,7 +140,7 @@ def test_an_artifact_that_waits_is_edited_and_the_decision_is_about_the_edit(sce
     shown.evaluate("(to) => { location.hash = to; }", f"/inbox/{request}")
     shown.get_by_role("link", name="Show the open request").click()
     expect(shown.locator("#artifact")).to_contain_text("Draft")
-    shown.locator("#artifact").get_by_role("button", name="Difference").click()
+    expect(shown.locator("#artifact")).to_contain_text("1 part changed since revision 1")
     expect(shown.locator("#artifact")).to_contain_text("Draught")
     shown.get_by_role("button", name="Approve", exact=True).click()
     shown.get_by_label("PIN").fill(PIN)
@@ -232,7 +232,8 @@ def test_the_change_side_by_side_takes_the_width_of_its_file(scene: Scene, visit
     scene.write("app.py", "VALUE = 2\n")
     scene.submit(run, "plan")
     shown = visit(f"/inbox/{asked(scene, run)}")
-    shown.get_by_role("button", name="Split").click()
+    shown.get_by_role("link", name="Side by side").click()
+    expect(shown.locator("table.beside")).to_be_visible()
     around, table = shown.locator(".diff-scroll").bounding_box(), shown.locator("table.beside").bounding_box()
     assert around is not None
     assert table is not None

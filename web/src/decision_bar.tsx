@@ -1,8 +1,7 @@
 // The bar that decides: PIN, comment or feedback, always in reach.
 import { useState } from "react";
 import { ask, useAct } from "./api";
-import { type DecisionData, type Shown } from "./decision";
-import { type Comment } from "./diff";
+import type { DecisionData, Shown } from "./decision_data";
 import { useDraft } from "./draft";
 import { Icon } from "./icons";
 import { Cli } from "./parts";
@@ -17,7 +16,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
   shown: Shown;
   choice: Choice;
   setChoice: (choice: Choice) => void;
-  comments: Comment[];
+  comments: { file: string; side: string; line: number; text: string }[];
   viewed: number;
   files: number;
   reload: () => void;
@@ -68,7 +67,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
           <div className={`pane ${choice === "approve" ? "yes" : "back"}`}>
             <p className="then">
               {choice === "approve"
-                ? `${shown.effect} Your decision is signed over the change, the evidence and everything else on this page.`
+                ? `${shown.effect} Your decision covers everything on this page.`
                 : `A new attempt begins with your text${comments.length ? ` and ${count(comments.length, "line comment")}` : ""}.`}
             </p>
             {choice === "approve" ? (
@@ -154,7 +153,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
         <span className="facts">
           {files > 0 && <span>{viewed} of {count(files, "file")} viewed</span>}
           {comments.length > 0 && <span>{count(comments.length, "line comment")}</span>}
-          <span title="sha256 of everything on this page">
+          <span title={`sha256 of everything on this page: ${data.shown_sha256}`}>
             signs <code>{data.shown_sha256.slice(0, 8)}</code>
           </span>
         </span>

@@ -1,7 +1,7 @@
 // What waits for you: decisions, opinions, runs that stopped, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
-import type { DecisionData } from "./decision";
+import type { DecisionData } from "./decision_data";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
@@ -296,7 +296,7 @@ export function Inbox({ data }: { data: InboxData | null }) {
 }
 
 const WEIGHTS: Record<string, Look> = { weakened: "weak", weak: "weak", failed: "failed", warning: "warning", skipped: "skipped" };
-export const weightLook = (weight: string): Look => WEIGHTS[weight] ?? "warning";
+const weightLook = (weight: string): Look => WEIGHTS[weight] ?? "warning";
 
 function Flags({ unusual }: { unusual: Unusual[] }) {
   const kinds = [...new Set(unusual.map((each) => weightLook(each.weight)))];

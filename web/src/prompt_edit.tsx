@@ -1,7 +1,7 @@
 // The prompt that waits for an approval, as a person edits it: its gates run again, and a new request follows.
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
-import type { DecisionData } from "./decision";
+import type { DecisionData } from "./decision_data";
 import { useDraft } from "./draft";
 import { Problem } from "./parts";
 

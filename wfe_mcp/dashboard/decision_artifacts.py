@@ -1,4 +1,4 @@
-"""The parts of the decision page about artifacts."""
+"""The sections of a decision about its prompt and its artifacts."""
 
 from __future__ import annotations
 
@@ -6,66 +6,82 @@ import json
 from typing import TYPE_CHECKING
 
 from wfe_mcp.dashboard.html import Html, panel, table, tag
-from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html
+from wfe_mcp.dashboard.prose import CUT, SHOWN_CHARS, parts_html, shortened
 from wfe_mcp.dashboard.result_sections import section
+from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.content import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from wfe_mcp.views.approvals.model import ArtifactShown
+    from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, Prompt
 
-_SHOWN_CHANGES = 60
+_MOST = 60
+"""Differences that are shown."""
 _VALUE_CHARS, _DIFF_CHARS = 600, 4_000
 
 
-def artifact_section(artifact: ArtifactShown | None, whole: str, edit_at: str) -> Html | None:
-    """The artifact that is decided about, what it leaves open, and how it differs from the last one."""
-    if artifact is None:
-        return None
-    about = tag(
-        "span",
-        f"{artifact.name} ({artifact.schema}), revision {artifact.revision}, sha256 ",
-        tag("code", artifact.sha256),
-        class_="muted small",
+def prompt_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
+    """The prompt as the agent gets it, and how it differs from what the template makes."""
+    prompt = shown.prompt
+    assert prompt is not None, "it is a part of the view"
+    if prompt.text is None:
+        about = tag("p", f"{words.TITLES['prompt']} {words.prompt_about(prompt)}.", class_="note warn")
+        return section("prompt", (), about, *_edits(prompt))
+    about = tag("span", words.prompt_about(prompt), class_="muted small")
+    links = [tag("a", "As text", href=whole, class_="small")]
+    links += [tag("a", "Edit the prompt", href=edit_at, class_="small")] if edit_at else []
+    text = tag("pre", shortened(prompt.text), class_="block prompt")
+    return section("prompt", (about, *links), text, *_edits(prompt))
+
+
+def _edits(prompt: Prompt) -> list[Html]:
+    origin = words.prompt_origin(prompt)
+    return (
+        [_changed(origin, prompt.changes)] if prompt.changes else [tag("p", origin, class_="quiet")] if origin else []
     )
+
+
+def artifact_section(shown: ApprovalView, whole: str, edit_at: str) -> Html:
+    """The artifact that is decided about, what it leaves open, and how it differs from the last one."""
+    artifact = shown.artifact
+    assert artifact is not None, "it is a part of the view"
+    about = tag("span", words.artifact_about(artifact), class_="muted small")
     parts = parts_html(parts_of(artifact.schema, artifact.content))
-    size = sum(len(each) for each in parts)
     is_cut = any(CUT in each for each in parts)
-    all_of_it = tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")
-    file = tag("p", f"To change it, edit it here, or edit {artifact.file} and reload.", class_="muted small")
-    change = [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
-    shown = tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if size > SHOWN_CHARS else "panel")
+    links = [tag("a", "The whole, as JSON" if is_cut else "JSON", href=whole, class_="small")]
+    links += [tag("a", "Edit", href=edit_at, class_="small")] if edit_at else []
+    return section("artifact", (about, *links), *_body(artifact, parts))
+
+
+def _body(artifact: ArtifactShown, parts: Sequence[Html]) -> list[Html | None]:
+    """An artifact below its title: what it leaves open, its ``parts``, how it is edited, and how it differs."""
     left_open = None
     if artifact.questions:
         asked = tag("ul", *(tag("li", each) for each in artifact.questions), class_="stack body")
-        left_open = tag("div", tag("p", tag("b", "It leaves open"), class_="body"), asked, class_="panel")
-    return section(
-        "artifact",
-        "Artifact",
-        (about, all_of_it, *change),
+        left_open = tag("div", tag("p", tag("b", words.LEFT_OPEN), class_="body"), asked, class_="panel")
+    is_long = sum(len(each) for each in parts) > SHOWN_CHARS
+    return [
         left_open,
-        shown,
-        file if change else None,
-        *_differences(artifact),
-    )
-
-
-def _differences(artifact: ArtifactShown) -> list[Html]:
-    if not artifact.against:
-        return []
-    if not artifact.changes:
-        return [tag("p", f"Unchanged since revision {artifact.against}.", class_="quiet")]
-    title = f"Changed since revision {artifact.against}"
-    rows = [
-        tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each))
-        for each in artifact.changes[:_SHOWN_CHANGES]
+        tag("div", tag("div", *parts, class_="body stack"), class_="panel doc" if is_long else "panel"),
+        tag("p", words.artifact_to_edit(artifact), class_="muted small") if artifact.file else None,
+        _differences(artifact),
     ]
-    left = len(artifact.changes) - _SHOWN_CHANGES
+
+
+def _differences(artifact: ArtifactShown) -> Html | None:
+    title = words.artifact_changed(artifact)
+    return _changed(title, artifact.changes) if artifact.changes else tag("p", title, class_="quiet") if title else None
+
+
+def _changed(title: str, changes: Sequence[Mapping[str, Any]]) -> Html:
+    """How a value differs, field by field."""
+    rows = [tag("tr", tag("th", tag("code", each["path"] or "(whole)")), *_sides(each)) for each in changes[:_MOST]]
+    left = len(changes) - _MOST
     more = tag("p", f"{left} more", class_="quiet") if left > 0 else None
     summary = tag("summary", title, class_="fold row")
-    return [panel(summary, table(("Where", "Before", "Now"), rows, "records"), more, is_open=True)]
+    return panel(summary, table(("Where", "Before", "Now"), rows, "records"), more, is_open=True)
 
 
 def _sides(change: Mapping[str, Any]) -> list[Html]:
@@ -87,17 +103,12 @@ def _value(change: Mapping[str, Any], key: str) -> Html:
     return tag("code", text if len(text) <= _VALUE_CHARS else text[:_VALUE_CHARS] + "…")
 
 
-def earlier_section(artifacts: Sequence[ArtifactShown]) -> Html | None:
+def earlier_section(shown: ApprovalView) -> Html:
     """The artifacts of earlier phases, folded."""
-    if not artifacts:
-        return None
-    folded = [_earlier(each) for each in artifacts]
-    return section("earlier", "Earlier artifacts of this run", (), *folded)
+    return section("earlier", (), *map(_earlier, shown.earlier))
 
 
 def _earlier(artifact: ArtifactShown) -> Html:
-    about = f"phase {artifact.phase}, revision {artifact.revision}"
-    about += f", {artifact.approved}" if artifact.approved else ""
-    named = (tag("b", artifact.name), tag("span", about, class_="muted small"))
-    body = tag("div", *parts_html(parts_of(artifact.schema, artifact.content)), class_="body stack")
-    return tag("details", tag("summary", *named, class_="fold row wrap"), body, class_="panel")
+    summary = tag("summary", tag("span", words.artifact_about(artifact), class_="words"), class_="fold row")
+    parts = parts_html(parts_of(artifact.schema, artifact.content))
+    return panel(summary, *_body(artifact, parts))

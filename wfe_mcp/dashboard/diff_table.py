@@ -6,7 +6,6 @@ each line.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.highlight import coloured
 from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.views.approvals.page import by_line
+from wfe_mcp.views.approvals import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,13 +26,7 @@ if TYPE_CHECKING:
 MOST_OF_FILE, MOST_OPEN = 400, 800
 """Lines of one file on the page; lines over all files that are unfolded when the page opens."""
 _CLASSES = {"+": "add", "-": "del"}
-_TAGS = {"added": "new file", "deleted": "deleted", "renamed": "renamed", "mode": "mode changed"}
-_NO_LINES = {
-    "binary": "binary",
-    "large": "too large to compare here",
-    "submodule": "commit of a nested repository",
-    "unknown": "content no longer stored",
-}
+_SQUARES = 5
 
 
 def change_html(
@@ -50,11 +43,8 @@ def change_html(
     ``split``: the old lines beside the new ones. ``holders``: files that are folded because they hold an artifact that is shown, and its name.
     ``talk``: the comments on lines; None where none can be made.
     """
-    if change.note:
-        return [tag("p", change.note, class_="note warn")]
-    if not change.files:
-        return [tag("p", "No file changed.", class_="quiet")]
-    found: list[Html] = []
+    found = [tag("p", change.note, class_="note warn")] if change.note else []
+    found += [tag("p", each, class_="note") for each in words.watched(change)]
     shown = 0
     for number, file in enumerate(change.files):
         size = sum(len(hunk.lines) for hunk in file.hunks)
@@ -62,14 +52,17 @@ def change_html(
         shown += 0 if holds else size
         unfolds = (is_open and not holds and shown <= MOST_OPEN) or (talk is not None and talk.in_file(file.path))
         found.append(_file(file, f"{where}&file={number}", holds, talk, is_open=unfolds, split=split))
-    return found
+    trees = words.trees(change)
+    return [*found, tag("p", trees, class_="muted small")] if trees else found
 
 
 def stat_html(added: int, removed: int) -> Html:
-    """``+4 −1``."""
-    return tag(
-        "span", tag("span", f"+{added}", class_="plus"), tag("span", f"−{removed}", class_="minus"), class_="stat"
-    )
+    """``+4 −1``, and five squares in that proportion."""
+    green = round(_SQUARES * added / (added + removed)) if added + removed else 0
+    looks = ["a" if number < green else "d" for number in range(_SQUARES)] if added + removed else [""] * _SQUARES
+    squares = tag("span", *(tag("i", class_=each or None) for each in looks), class_="squares", aria_hidden="true")
+    plus, minus = tag("span", f"+{added}", class_="plus"), tag("span", f"−{removed}", class_="minus")
+    return tag("span", plus, minus, squares, class_="stat")
 
 
 def anchor(file: FileDiff) -> str:
@@ -78,14 +71,12 @@ def anchor(file: FileDiff) -> str:
 
 
 def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_open: bool, split: bool) -> Html:
-    name = f"{file.old_path} → {file.path}" if file.old_path else file.path
-    marks = [_TAGS.get(file.status, ""), _NO_LINES.get(file.kind, ""), f"artifact {holds}" if holds else ""]
-    if file.old_mode and file.new_mode and file.old_mode != file.new_mode:
-        marks.append(f"mode {file.old_mode} → {file.new_mode}")
+    status = words.STATUS.get(file.status)
+    marks = [*([status] if status else []), *words.file_notes(file, holds)]
     summary = tag(
         "summary",
-        tag("span", name, class_="path"),
-        *(tag("span", each, class_="tag") for each in marks if each),
+        tag("span", words.file_name(file), class_="path"),
+        *(tag("span", each, class_="tag") for each in marks),
         tag("span", stat_html(file.added, file.removed) if file.hunks else None, class_="end row"),
         class_="fold",
     )
@@ -96,12 +87,10 @@ def _file(file: FileDiff, whole: str, holds: str, talk: Fields | None, *, is_ope
         if left > 0
         else None
     )
-    body = (
-        [tag("div", _table(file, rows[:MOST_OF_FILE], "diff beside" if split else "diff"), class_="diff-scroll"), more]
-        if rows
-        else []
-    )
-    return tag("details", summary, *body, class_="file", id=anchor(file), open=is_open)
+    lines = _table(file, rows[:MOST_OF_FILE], "diff beside" if split else "diff") if rows else None
+    body = [tag("div", lines, class_="diff-scroll") if lines else None, more]
+    ids = tag("p", words.file_ids(file), class_="muted small ids")
+    return tag("details", summary, *body, ids, class_="file", id=anchor(file), open=is_open)
 
 
 def _table(file: FileDiff, rows: Sequence[Html], class_: str) -> Html:
@@ -127,11 +116,21 @@ def _lines(path: str, hunk: Hunk) -> list[_Line]:
     """The lines of a hunk with their numbers and colours."""
     found: list[_Line] = []
     old, new = hunk.old_start, hunk.new_start
-    for line, pieces in zip(hunk.lines, by_line(hunk.lines, partial(coloured, path)), strict=True):
+    for line, pieces in zip(hunk.lines, _by_line(path, hunk.lines), strict=True):
         found.append(_Line(line[0], old, new, pieces))
         old += line[0] != "+"
         new += line[0] != "-"
     return found
+
+
+def _by_line(path: str, lines: Sequence[str]) -> Iterator[list[Html | str]]:
+    """Each line of a hunk in colours; its lines before and after the change are each read as one text."""
+    olds, news = (iter(coloured(path, [line[1:] for line in lines if line[0] in signs])) for signs in (" -", " +"))
+    for line in lines:
+        was = next(olds) if line[0] != "+" else None
+        now = next(news) if line[0] != "-" else was
+        assert now is not None, "a line is on one of the sides"
+        yield now
 
 
 def _button(line: _Line, path: str, talk: Fields | None) -> Html | None:
@@ -212,7 +211,7 @@ def unified(files: Sequence[FileDiff]) -> str:
             f"+++ {file.path if file.new_oid else '/dev/null'}",
         ]
         if file.kind != "text":
-            lines.append(f"({_NO_LINES[file.kind]}: {file.old_oid or 'none'} -> {file.new_oid or 'none'})")
+            lines.append(f"({words.NO_LINES[file.kind]}: {words.file_ids(file)})")
         for hunk in file.hunks:
             lines += [hunk.header, *hunk.lines]
     return "\n".join(lines) + "\n"

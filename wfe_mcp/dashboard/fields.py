@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.html import Child, Html, tag
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
 
 NO_PIN = (
     "A server started this page, and you did not open it yourself, so it takes no PIN. To decide in the browser, run "
@@ -94,8 +90,3 @@ def passkey_button(label: str, class_: str = "") -> list[Html]:
         tag("noscript", tag("p", "A passkey needs JavaScript on this page.", class_="quiet")),
         tag("p", "", class_="report no", role="status"),
     ]
-
-
-def second(moment: datetime) -> str:
-    """A time to the second, in UTC."""
-    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")

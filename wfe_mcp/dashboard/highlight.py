@@ -31,11 +31,11 @@ def coloured(path: str, lines: Sequence[str]) -> list[list[Html | str]]:
     """Each of ``lines`` as pieces of HTML or text. Plain where the language of ``path`` is unknown or the text too long."""
     return [
         [tag("span", text, class_=f"syn-{name}") if name else text for name, text in pieces]
-        for pieces in classed(path, lines)
+        for pieces in _classed(path, lines)
     ]
 
 
-def classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
+def _classed(path: str, lines: Sequence[str]) -> list[list[tuple[str, str]]]:
     """Each of ``lines`` as pieces: a class (``c`` comment, ``k`` keyword, ``s`` text, ``m`` number, ``f`` name; empty) and text."""
     plain = [[("", line)] for line in lines]
     text = "\n".join(lines)

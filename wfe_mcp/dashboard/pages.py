@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.dashboard.document import document
-from wfe_mcp.dashboard.fields import Notice, hidden, note, pin_field, second, submit
+from wfe_mcp.dashboard.fields import Notice, hidden, note, pin_field, submit
 from wfe_mcp.dashboard.html import Html, named_row, table, tag
+from wfe_mcp.views.approvals.words import second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

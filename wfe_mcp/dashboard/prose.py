@@ -9,10 +9,12 @@ from wfe_mcp.views import markdown as md
 from wfe_mcp.views.approvals import content
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SHOWN_CHARS = 20_000
 CUT = "… (shortened)"
+_TOP = 3
+"""The level of the first heading of a text: a page has ``h1``, its sections ``h2``."""
 
 
 def parts_html(parts: Sequence[content.Part]) -> list[Html]:
@@ -41,7 +43,7 @@ def _part(part: content.Part) -> Html:
         case content.Words():
             return tag("p", shortened(part.text), class_="words")
         case content.Document():
-            return tag("article", *map(_block, md.parsed(shortened(part.text))), class_="prose")
+            return _article(md.parsed(shortened(part.text)))
         case content.Listing():
             return tag("ul", *(tag("li", each) for each in part.items), class_="listing")
         case content.Records():
@@ -59,20 +61,34 @@ def shortened(text: str) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}\n{CUT}"
 
 
-def _block(block: md.Block) -> Html:
+def _article(blocks: Sequence[md.Block]) -> Html:
+    """A text whose headings begin one level below that of the section they are in, whatever level it begins with."""
+    up = min(_levels(blocks), default=1) - _TOP
+    return tag("article", *(_block(each, up) for each in blocks), class_="prose")
+
+
+def _levels(blocks: Sequence[md.Block]) -> Iterator[int]:
+    for each in blocks:
+        if isinstance(each, md.Heading):
+            yield each.level
+        elif isinstance(each, md.Quote):
+            yield from _levels(each.blocks)
+
+
+def _block(block: md.Block, up: int) -> Html:
     match block:
         case md.Heading():
-            return tag(f"h{min(6, block.level + 1)}", *_spans(block.spans))
+            return tag(f"h{min(6, block.level - up)}", *_spans(block.spans))
         case md.Paragraph():
             return tag("p", *_spans(block.spans))
         case md.Code():
             about = tag("p", block.info, class_="muted small") if block.info else None
             return tag("div", about, tag("pre", block.text, class_="block"))
         case md.Bullets():
-            items = [tag("li", *(_block(each) for each in item)) for item in block.items]
+            items = [tag("li", *(_block(each, up) for each in item)) for item in block.items]
             return tag("ul", *items) if block.start is None else tag("ol", *items, start=block.start)
         case md.Quote():
-            return tag("blockquote", *map(_block, block.blocks))
+            return tag("blockquote", *(_block(each, up) for each in block.blocks))
         case md.Grid():
             head = tag("thead", tag("tr", *(tag("th", *_spans(cell)) for cell in block.header)))
             rows = [tag("tr", *(tag("td", *_spans(cell)) for cell in row)) for row in block.rows]

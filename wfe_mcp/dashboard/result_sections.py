@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wfe_mcp.dashboard.html import Html, tag
 from wfe_mcp.dashboard.icons import icon
 from wfe_mcp.dashboard.prose import shortened
+from wfe_mcp.views.approvals import words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,31 +27,28 @@ STATES = {
 _SEVERITY = {"critical": "major", "high": "major", "major": "major", "medium": "minor", "minor": "minor"}
 
 
-def section(where: str, title: str, about: Sequence[str | None], *body: Html | None) -> Html:
-    """A section with its title, its description, and its body. ``where``: its anchor."""
-    return tag("section", tag("header", tag("h2", title), *about), *body, class_="section", id=where)
+def section(part: str, about: Sequence[str | None], *body: Html | None) -> Html:
+    """A part of the decision with its title, its description, and its body; its name is its anchor."""
+    header = tag("header", tag("h2", words.TITLES[part]), *about)
+    return tag("section", header, *body, class_="section", id=part)
 
 
 def evidence_section(shown: ApprovalView) -> Html:
-    """One line per gate; its details unfold."""
-    tree = (
-        tag("span", "gathered by the server for tree ", tag("code", shown.tree[:12]), class_="muted small")
-        if shown.tree
-        else None
-    )
-    return section("evidence", "Evidence", (tree,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"))
+    """One line per gate; its facts unfold."""
+    about = tag("span", words.evidence_about(shown), class_="muted small")
+    return section("evidence", (about,), tag("div", *map(_gate, shown.evidence), class_="panel ledger"))
 
 
 def _gate(line: GateEvidence) -> Html:
-    at = line.at[11:19]
-    details = [row for each in line.details for row in _detail(each)]
-    body = tag("div", tag("dl", *details, class_="kv tight"), class_="detail") if details else None
-    return _row(line.gate, line.state, f"{line.level}: {line.text}" if line.level else line.text, at, body)
+    facts = [row for each in words.gate_facts(line) for row in _fact(each)]
+    body = tag("div", tag("dl", *facts, class_="kv tight"), class_="detail") if facts else None
+    text = f"{line.level}: {line.text}" if line.level else line.text
+    return _row(line.gate, line.state, line.state, text, line.at[11:19], body)
 
 
-def _row(name: str, state: str, text: str, at: str, body: Html | None, *, is_open: bool = False) -> Html:
-    """One line of a ledger, with what unfolds below it."""
-    mark = STATES.get(state, ("old", ""))[0]
+def _row(name: str, state: str, looks: str, text: str, at: str, body: Html | None, *, is_open: bool = False) -> Html:
+    """One line of a ledger, with what unfolds below it. ``looks``: the state of a gate whose icon it has."""
+    mark = STATES.get(looks, ("old", ""))[0]
     summary = tag(
         "summary",
         tag("span", icon(mark), class_=f"s-{mark}"),
@@ -62,20 +60,16 @@ def _row(name: str, state: str, text: str, at: str, body: Html | None, *, is_ope
     return tag("details", summary, body, open=is_open)
 
 
-def _detail(fact: Named) -> list[Html]:
-    value = fact.value
+def _fact(fact: Named) -> list[Html]:
     if fact.name == "output":
-        return [tag("dt", fact.name), tag("dd", tag("pre", shortened(str(value)), class_="block"))]
-    text = ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else str(value)
-    return [tag("dt", fact.name), tag("dd", tag("code", text))]
+        return [tag("dt", fact.name), tag("dd", tag("pre", shortened(str(fact.value)), class_="block"))]
+    return [tag("dt", fact.name), tag("dd", tag("code", words.fact_text(fact)))]
 
 
-def opinions_section(opinions: Sequence[OpinionShown], edit: str) -> Html | None:
+def opinions_section(shown: ApprovalView, edit: str) -> Html:
     """What each reviewer says. ``edit``: the address of the form that takes a suggestion; empty: none."""
-    if not opinions:
-        return None
     return section(
-        "opinions", "Opinions", (), tag("div", *(_opinion(each, edit) for each in opinions), class_="panel ledger")
+        "opinions", (), tag("div", *(_opinion(each, edit) for each in shown.opinions), class_="panel ledger")
     )
 
 
@@ -84,49 +78,43 @@ def _opinion(opinion: OpinionShown, edit: str) -> Html:
     if opinion.findings:
         body.append(tag("ul", *map(_finding, opinion.findings), class_="stack"))
     if opinion.suggestion:
-        body.append(tag("pre", shortened(opinion.suggestion), class_="block diff-text"))
+        text = tag("pre", shortened(opinion.suggestion), class_="block diff-text")
+        body += [tag("p", words.SUGGESTS, class_="soft"), text]
         if edit:
             take = f"{edit}?take={quote(opinion.reviewer)}"
-            body.append(tag("a", "Take this suggestion", href=take, class_="btn"))
-    name = f"{opinion.reviewer} ({opinion.model})" if opinion.model else opinion.reviewer
+            body.append(tag("p", tag("a", "Take this suggestion", href=take, class_="btn")))
     detail = tag("div", *body, class_="detail") if body else None
-    return _row(name, opinion.state, opinion.summary, "", detail, is_open=bool(opinion.findings))
+    name = words.reviewer(opinion)
+    return _row(name, opinion.state, opinion.state, opinion.summary, "", detail, is_open=bool(opinion.findings))
 
 
 def _finding(found: Finding) -> Html:
     place = [tag("code", found.place), " "] if found.place else []
-    text = " ".join(filter(None, (found.title, found.detail, found.recommendation)))
     severity = tag("span", found.severity or "note", class_=f"sev {_SEVERITY.get(found.severity, 'note')}")
-    return tag("li", severity, tag("span", *place, text), class_="row top")
+    return tag("li", severity, tag("span", *place, words.finding(found)), class_="row top")
 
 
-def attachments_section(shown: ApprovalView, request: str) -> Html | None:
+def attachments_section(shown: ApprovalView, request: str) -> Html:
     """The files attached to the attempt: pictures as pictures, others as links."""
-    if not shown.attachments:
-        return None
     rows: list[Html] = []
     for each in shown.attachments:
         where = f"/attachment/{request}/{each.number}"
         picture = tag("img", src=where, alt=each.note or each.name, loading="lazy", class_="attached")
-        about = f"{each.media_type}, {each.size_bytes:,} bytes, sha256 {each.sha256}, by {each.by}"
         rows.append(
             tag(
                 "li",
-                tag("p", tag("a", each.name, href=where), " ", tag("span", about, class_="muted small")),
-                tag("p", each.note) if each.note else None,
+                tag("p", tag("a", words.attachment(each), href=where)),
                 tag("a", picture, href=where) if each.media_type.startswith("image/") else None,
             )
         )
-    return section("attached", "Attached files", (), tag("div", tag("ul", *rows, class_="stack body"), class_="panel"))
+    return section("attached", (), tag("div", tag("ul", *rows, class_="stack body"), class_="panel"))
 
 
-def attempts_section(shown: ApprovalView) -> Html | None:
+def attempts_section(shown: ApprovalView) -> Html:
     """How earlier attempts ended."""
-    if not shown.attempts:
-        return None
-    states = {"failed": "fail", "rejected": "fail", "completed": "pass", "skipped": "skipped"}
+    looks = {"failed": "fail", "rejected": "fail", "completed": "pass", "skipped": "skipped"}
     rows = [
-        _row(f"Attempt {each.number}", states.get(each.state, each.state.replace("_", " ")), each.reason, "", None)
+        _row(f"Attempt {each.number}", each.state.replace("_", " "), looks.get(each.state, ""), each.reason, "", None)
         for each in shown.attempts
     ]
-    return section("attempts", "Earlier attempts", (), tag("div", *rows, class_="panel ledger"))
+    return section("attempts", (), tag("div", *rows, class_="panel ledger"))

@@ -74,7 +74,7 @@ def test_the_decision_view_says_that_it_was_edited_and_how_it_differs(cli: Termi
     edited(cli, run, "Write about owls.\nBe long.")
     shown = cli("show", run, "--decision", "--phase", "draft").out
     assert "You edited it. Against the prompt that the template makes:" in shown
-    assert "  -Be short.\n  +Be long.\n" in shown
+    assert "    -Be short.\n      +Be long.\n" in shown
     assert f"wfe-mcp edit {run} draft" in shown
     assert prompt(cli, run)["edited"] is True
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
-from tests.dashboard.browser import PIN, WRONG, asked
+from tests.dashboard.browser import PIN, WRONG, Browser, asked
 from tests.dashboard.test_diff_page import request_about_files
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.views.approvals import open_approval, shown_sha256
@@ -40,37 +40,51 @@ def test_the_page_sees_what_the_terminal_shows(scene: Scene, person: Program, re
 
     data = person.get(PATH, {"request": request_id}).data
 
-    shown = data["shown"]
-    for change in shown["changes"]:
-        for file in change["files"]:
-            for hunk in file.get("hunks", []):
-                pieces = hunk.pop("pieces")
-                assert ["".join(text for _, text in line) for line in pieces] == [line[1:] for line in hunk["lines"]]
-    shown["artifact"].pop("parts")
-    assert shown == plain(view)
+    assert data["shown"] == plain(view)
     assert data["shown_sha256"] == shown_sha256(view)
     assert data["buttons"] == ["Approve", "Reject"]
 
 
-def test_code_comes_in_colours_and_an_artifact_in_parts(person: Program, request_id: str) -> None:
-    shown = person.get(PATH, {"request": request_id}).data["shown"]
+@pytest.mark.parametrize("split", [0, 1])
+def test_the_application_mounts_the_sections_of_the_plain_page(
+    person: Program, browser: Browser, request_id: str, split: int
+) -> None:
+    found = person.get(f"{PATH}/page", {"request": request_id}, split=split).data
 
-    kept = next(file for file in shown["changes"][0]["files"] if file["path"] == "kept.py")
-    assert ["k", "def"] in [piece for line in kept["hunks"][0]["pieces"] for piece in line]
-    assert {part["kind"] for part in shown["artifact"]["parts"]} == {"fieldshown"}
+    assert found["html"] in browser.get(f"/decide/{request_id}?split={split}").text
+    assert found["decision"] == person.get(PATH, {"request": request_id}).data
+    assert '<span class="syn-k">def</span>' in found["html"]
+    assert all(f"<{name}" not in found["html"] for name in ("script", "style", "form", "input", "link", "iframe"))
 
 
-def test_markdown_comes_as_blocks_never_as_html(scene: Scene, person: Program) -> None:
+def test_the_sections_stay_the_same_until_what_they_show_changes(person: Program, request_id: str) -> None:
+    once, again = (person.get(f"{PATH}/page", {"request": request_id}).data for _ in range(2))
+    assert once == again
+
+
+def test_what_an_answered_request_says_is_mounted_too(person: Program, browser: Browser, request_id: str) -> None:
+    person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, comment="good", **seen(person, request_id))
+
+    html = person.get(f"{PATH}/page", {"request": request_id}).data["html"]
+
+    assert "Approved by" in html
+    assert html in browser.get(f"/decide/{request_id}").text
+
+
+@pytest.mark.attack("an artifact brings markup of its own to the decision", "held", "T2")
+def test_text_of_an_agent_is_never_markup_in_the_sections(scene: Scene, person: Program) -> None:
     document = {"artifact": "plan_doc", "schema": "markdown_doc@1"}
     run = scene.start(phase("plan", approval(), output=document))
-    scene.do(run, "plan", {"front": {}, "body": "# Title\n\n<script>x</script> **bold**\n"})
+    active = "<script>x</script> <img src=x onerror=y> [a](javascript:z)"
+    scene.do(run, "plan", {"front": {}, "body": f"# Title\n\n{active} **bold**\n"})
 
-    parts = person.get(PATH, {"request": asked(scene, run)}).data["shown"]["artifact"]["parts"]
+    html = person.get(f"{PATH}/page", {"request": asked(scene, run)}).data["html"]
 
-    (shown,) = [part for part in parts if part["kind"] == "document"]
-    assert [block["kind"] for block in shown["blocks"]] == ["heading", "paragraph"]
-    texts = [span["text"] for span in shown["blocks"][1]["spans"]]
-    assert texts == ["<script>x</script> ", "bold"]
+    assert "<h3>Title</h3>" in html
+    assert "<strong>bold</strong>" in html
+    assert "&lt;script&gt;x&lt;/script&gt; &lt;img src=x onerror=y&gt;" in html
+    assert "<script" not in html
+    assert 'href="javascript' not in html
 
 
 def test_a_person_approves_what_was_shown(scene: Scene, person: Program, request_id: str) -> None:

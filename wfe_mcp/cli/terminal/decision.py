@@ -1,7 +1,7 @@
 """The decision view at a terminal: the question, what is unusual, the change, the artifact, the evidence.
 
     --stat      the files that changed, without their lines
-    --full      every line, also of long files and texts
+    --full      everything: every line of long files and texts, earlier artifacts, the facts of each gate, every id
     --raw       the artifact as JSON
 
 1. A long file or text is cut with the number of lines that are left, and the command that shows them.
@@ -13,9 +13,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal import pin
+from wfe_mcp.cli.terminal.changes import render_changes
 from wfe_mcp.cli.terminal.pager import paged
 from wfe_mcp.cli.terminal.prose import part_lines, wrapped
 from wfe_mcp.cli.terminal.screen import Screen
@@ -23,11 +24,12 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
+from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.content import parts_of
 from wfe_mcp.views.plain import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wfe_mcp.cli.terminal.invocation import Invocation
     from wfe_mcp.views.approvals.model import (
@@ -42,15 +44,10 @@ if TYPE_CHECKING:
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 _MOST_LINES, _MOST_OF_FILE, _MOST_IN_ALL = 400, 200, 1_500
+_MOST_OF_SUGGESTION, _MOST_CHANGES, _VALUE_CHARS = 40, 20, 200
 _LETTER = {"added": "A", "deleted": "D", "modified": "M", "renamed": "R", "mode": "M"}
 _STYLE = {"weakened": "red", "failed": "red", "warning": "yellow", "skipped": "dim"}
 _LINES = {"+": "green", "-": "red"}
-_NO_LINES = {
-    "binary": "binary",
-    "large": "too large to compare here",
-    "submodule": "another commit of a nested repository",
-    "unknown": "content no longer stored",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,8 @@ class _Lines:
     def show(self) -> None:
         view = self._view
         self._text(f"{view.question.removesuffix('?')} ({view.run}, attempt {view.attempt})?", style="bold")
+        if self._detail.full:
+            self._text(f"{view.title}: {words.about(view)}")
         for each in view.inputs:
             self._cut(list(self._wrapped(f"{each.name}: {as_text(each.value)}", "  ")), 12)
         self._text(view.effect)
@@ -130,42 +129,42 @@ class _Lines:
         if view.prompt is not None:
             self._prompt(view.prompt)
         if view.artifact is not None:
-            self._artifact(view.artifact)
+            self._artifact("artifact", view.artifact)
         for each in view.earlier:
-            about = "; ".join(filter(None, (each.phase if each.phase != each.name else "", each.approved)))
-            named = f"{each.name} ({about})" if about else each.name
-            # A command is never wrapped: it is there to be pasted.
-            self._screen.line(f"  earlier: {named}")
-            self._screen.line(f"    wfe-mcp artifact show {view.run} {typed(each.phase)}")
+            self._earlier(each)
         self._evidence(view.evidence)
         self._opinions(view.opinions)
         self._attached()
         self._attempts()
+        if self._detail.full:
+            self._text(words.binds(view))
         if view.phrase:
-            self._text(f"This gate asks for the phrase: {view.phrase}")
+            self._text(words.phrase(view))
+        if not self._detail.full:
+            self._screen.line(f"Every line, id and fact: {self._again} --full", "dim")
+
+    def _title(self, part: str, about: str = "") -> None:
+        self._screen.line(f"{words.TITLES[part].upper()}{about}", "bold")
 
     def _unusual(self, found: Sequence[Unusual]) -> None:
         if not found:
-            self._screen.line("Nothing unusual.")
+            self._screen.line(words.NOTHING_UNUSUAL)
             return
         self._screen.line("UNUSUAL", "bold")
         for each in found:
-            mark = f"{each.weight}: " if each.weight in {"weakened", "failed"} else ""
-            self._text(f"  ! {mark}{each.text} {each.why}".rstrip(), "    ", _STYLE[each.weight])
+            self._text(f"  ! {each.weight}: {each.text} {each.why}".rstrip(), "    ", _STYLE[each.weight])
 
     def _changes(self, changes: Sequence[Change]) -> None:
         wanted = 1 if self._detail.since == "approval" and len(changes) > 1 else 0
         for number, change in enumerate(changes):
+            size = f", +{change.added} -{change.removed}" if change.files else ""
+            self._title("change", f" {words.change_about(self._view, change)}{size}")
             if change.note:
-                self._screen.line(f"CHANGE since {change.since}: unknown", "bold")
                 self._text(f"  {change.note}", "  ")
-                continue
-            first = " (no earlier approval)" if len(changes) == 1 and "approval" not in change.since else ""
-            if not change.files:
-                self._screen.line(f"CHANGE since {change.since}{first}: no files", "bold")
-                continue
-            size = f"{plural(len(change.files), 'file')}, +{change.added} -{change.removed}"
-            self._screen.line(f"CHANGE since {change.since}{first}: {size}", "bold")
+            if self._detail.full and words.trees(change):
+                self._screen.line(f"  {words.trees(change)}")
+            for each in words.watched(change):
+                self._text(f"  {each}", "    ")
             if self._detail.stat or number != wanted:
                 self._stat(change.files)
             else:
@@ -182,10 +181,11 @@ class _Lines:
         shown = 0
         for each in files:
             holds = next((one.name for one in self._artifacts if each.path in one.written), "")
-            if holds and not self._detail.full:
-                self._screen.line(f"{_head(each)} (artifact {holds}, see below)", "bold")
+            self._screen.line(_head(each, holds), "bold")
+            if self._detail.full:
+                self._screen.line(f"  {words.file_ids(each)}")
+            elif holds:
                 continue
-            self._screen.line(_head(each), "bold")
             lines = [line for hunk in each.hunks for line in (hunk.header, *hunk.lines)]
             room = len(lines) if self._detail.full else max(0, min(_MOST_OF_FILE, _MOST_IN_ALL - shown))
             for line in lines[:room]:
@@ -194,82 +194,94 @@ class _Lines:
             self._more(len(lines) - room)
 
     def _prompt(self, prompt: Prompt) -> None:
-        if prompt.text is None:
-            self._screen.line("PROMPT", "bold")
-            self._text(f"  ! {prompt.file} is not what the gates judged. Reject it.", "    ", "red")
-            return
-        lines = prompt.text.rstrip("\n").split("\n")
-        self._screen.line(
-            f"PROMPT, exactly as the agent gets it, {plural(len(lines), 'line')}, sha256 {prompt.sha256}", "bold"
-        )
+        self._text(f"PROMPT, {words.prompt_about(prompt)}", "  ", "bold" if prompt.text is not None else "red")
+        lines = [] if prompt.text is None else prompt.text.rstrip("\n").split("\n")
         self._cut([each for line in lines for each in wrapped(f"  {line}", self._screen.width)], _MOST_LINES)
-        if prompt.changes:
-            self._text(f"  {prompt.origin}. Against the prompt that the template makes:")
-            lines = "\n".join(str(each.get("diff", each.get("new", ""))) for each in prompt.changes).split("\n")
-            room = len(lines) if self._detail.full else _MOST_OF_FILE
-            for line in lines[:room]:
-                self._screen.line(f"  {line}", _LINES.get(line[:1], ""))
-            self._more(len(lines) - room)
+        if words.prompt_origin(prompt):
+            self._text(f"  {words.prompt_origin(prompt)}")
+        self._differences(prompt.changes)
         if prompt.editable:
             self._screen.line(f"  To change it: wfe-mcp edit {self._view.run} {typed(self._view.phase)}")
 
-    def _artifact(self, artifact: ArtifactShown) -> None:
-        self._screen.line(f"ARTIFACT {artifact.name}, revision {artifact.revision}, sha256 {artifact.sha256}", "bold")
+    def _artifact(self, part: str, artifact: ArtifactShown) -> None:
+        about = words.artifact_about(artifact)
+        self._text(f"{'ARTIFACT' if part == 'artifact' else 'EARLIER ARTIFACT'} {about}", "  ", "bold")
         if self._detail.raw:
             lines = json.dumps(artifact.content, indent=2, ensure_ascii=False).split("\n")
         else:
             width = None if self._screen.width is None else self._screen.width - 2
             lines = list(part_lines(parts_of(artifact.schema, artifact.content), width))
         self._cut([f"  {line}".rstrip() for line in lines], _MOST_LINES)
+        if artifact.questions:
+            self._screen.line(f"  {words.LEFT_OPEN}:")
         for each in artifact.questions:
             self._text(f"  ? {each}", "    ", "yellow")
         if artifact.against:
-            self._since_revision(artifact)
+            self._screen.line(f"  {words.artifact_changed(artifact)}")
+        if artifact.changes and not self._detail.full:
+            self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}")
+        elif artifact.changes:
+            self._differences(artifact.changes)
         if artifact.file:
-            self._text(f"  To change it, edit {artifact.file} and run this again.", "    ")
+            self._text(f"  {words.artifact_to_edit(artifact)}", "    ")
 
-    def _since_revision(self, artifact: ArtifactShown) -> None:
-        if not artifact.changes:
-            self._screen.line(f"  unchanged since revision {artifact.against}")
+    def _earlier(self, artifact: ArtifactShown) -> None:
+        """One that was accepted before: its line and the command that shows it, or with ``--full`` itself."""
+        if self._detail.full:
+            self._artifact("earlier", artifact)
             return
-        self._screen.line(f"  {plural(len(artifact.changes), 'part')} changed since revision {artifact.against}")
-        self._screen.line(f"    wfe-mcp artifact diff {self._view.run} {typed(artifact.phase)}")
+        about = "; ".join(filter(None, (artifact.phase if artifact.phase != artifact.name else "", artifact.approved)))
+        # A command is never wrapped: it is there to be pasted.
+        self._screen.line(f"  earlier: {artifact.name} ({about})" if about else f"  earlier: {artifact.name}")
+        self._screen.line(f"    wfe-mcp artifact show {self._view.run} {typed(artifact.phase)}")
+
+    def _differences(self, changes: Sequence[Mapping[str, Any]]) -> None:
+        """How a value differs; without ``--full`` its first lines."""
+        if self._detail.full:
+            render_changes(self._screen, changes, before="  ")
+            return
+        for each in changes[:_MOST_CHANGES]:
+            lines = str(each.get("diff", "")).split("\n")
+            cut = {**each, "diff": "\n".join(lines[:_MOST_OF_FILE])} if "diff" in each else each
+            render_changes(self._screen, (cut,), _VALUE_CHARS, "  ")
+            self._more(len(lines) - _MOST_OF_FILE)
+        self._more(len(changes) - _MOST_CHANGES)
 
     def _evidence(self, evidence: Sequence[GateEvidence]) -> None:
-        shown = [each for each in evidence if each.state != "awaiting"]
-        if shown:
-            self._screen.line(f"EVIDENCE, {self._gates()}", "bold")
-            self._screen.table((), [(each.gate, each.state, each.level, each.text) for each in shown], "  ")
-
-    def _gates(self) -> str:
-        weaker = sum(each.weight == "weakened" for each in self._view.unusual)
-        return f"{plural(weaker, 'gate')} weakened" if weaker else "gates as in the template"
+        shown = [each for each in evidence if self._detail.full or each.state != "awaiting"]
+        if not shown:
+            return
+        self._title("evidence", f", {words.evidence_about(self._view)}")
+        self._screen.table((), [(each.gate, each.state, each.level, each.text) for each in shown], "  ")
+        for each in shown if self._detail.full else ():
+            self._screen.line(f"  {each.gate}:")
+            for fact in words.gate_facts(each):
+                self._text(f"    {fact.name}: {words.fact_text(fact)}", "      ")
 
     def _opinions(self, opinions: Sequence[OpinionShown]) -> None:
-        if all(each.state == "skipped" for each in opinions):  # the gate's line says so
+        if all(each.state == "skipped" for each in opinions) and not self._detail.full:  # the gate's line says so
             return
-        self._screen.line("OPINIONS", "bold")
+        if opinions:
+            self._title("opinions")
         for each in opinions:
-            model = f" ({each.model})" if each.model else ""
-            self._screen.table((), [(f"{each.reviewer}{model}", each.state, each.summary)], "  ")
+            self._screen.table((), [(words.reviewer(each), each.state, each.summary)], "  ")
             for one in each.findings:
                 where = f"{one.place}: " if one.place else ""
-                more = "; ".join(filter(None, (one.detail, one.recommendation)))
-                self._text(f"    - {one.severity}: {where}{one.title}" + (f" ({more})" if more else ""), "      ")
+                self._text(f"    - {one.severity}: {where}{words.finding(one)}", "      ")
+            if each.suggestion:
+                self._screen.line(f"    {words.SUGGESTS}:")
+                self._cut([f"      {line}".rstrip() for line in each.suggestion.split("\n")], _MOST_OF_SUGGESTION)
 
     def _attempts(self) -> None:
         if self._view.attempts:
-            self._screen.line("EARLIER ATTEMPTS", "bold")
+            self._title("attempts")
             self._screen.table((), [(str(each.number), each.state, each.reason) for each in self._view.attempts], "  ")
 
     def _attached(self) -> None:
         if self._view.attachments:
-            self._screen.line("ATTACHED FILES", "bold")
+            self._title("attached")
         for each in self._view.attachments:
-            about = (
-                f"{each.name}, {each.media_type}, {each.size_bytes:,} bytes, sha256 {each.sha256[:12]}, by {each.by}"
-            )
-            self._text(f"  {about}" + (f": {each.note}" if each.note else ""), "    ")
+            self._text(f"  {words.attachment(each)}", "    ")
             self._screen.line(f"    wfe-mcp artifact show {self._view.run} attachment:{each.number} --save FILE")
 
     def _cut(self, lines: Sequence[str], most: int) -> None:
@@ -297,15 +309,8 @@ class _Lines:
             self._screen.line(line, style)
 
 
-def _head(file: FileDiff) -> str:
-    """One file: ``M slug.py +1 -1``."""
-    name = f"{file.old_path} -> {file.path}" if file.old_path else file.path
-    mode = (
-        f" mode {file.old_mode} -> {file.new_mode}"
-        if file.old_mode and file.new_mode and file.old_mode != file.new_mode
-        else ""
-    )
-    if file.kind != "text":
-        return f"{_LETTER[file.status]} {name}{mode} ({_NO_LINES[file.kind]})"
+def _head(file: FileDiff, holds: str = "") -> str:
+    """One file: ``M slug.py +1 -1``. ``holds``: the artifact, shown below, that is exactly its text."""
     counts = "".join(f" {sign}{count}" for sign, count in (("+", file.added), ("-", file.removed)) if count)
-    return f"{_LETTER[file.status]} {name}{mode}{counts}"
+    notes = "; ".join(words.file_notes(file, holds))
+    return f"{_LETTER[file.status]} {words.file_name(file)}{counts}{f' ({notes})' if notes else ''}"

@@ -24,7 +24,12 @@ NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open a bro
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason; kept in the log.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Stat = Annotated[bool, typer.Option("--stat", help="Of the change only the files, without their lines.")]
-Full = Annotated[bool, typer.Option("--full", help="Every line, also of long files and texts.")]
+Full = Annotated[
+    bool,
+    typer.Option(
+        "--full", help="Every line of long files and texts, earlier artifacts, the facts of each gate, every id."
+    ),
+]
 Raw = Annotated[bool, typer.Option("--raw", help="The artifact as JSON.")]
 
 

@@ -20,13 +20,14 @@ from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
+from wfe_mcp.dashboard.comment_fields import Fields
 from wfe_mcp.dashboard.deciding import record_answer, refuse_unseen
+from wfe_mcp.dashboard.decision_page import decision_body
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
-from wfe_mcp.dashboard.highlight import classed
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.views.approvals.comments import MOST_COMMENTS, rejection
-from wfe_mcp.views.approvals.page import DecisionData, decision_data
+from wfe_mcp.views.approvals.page import DecisionData, DecisionPage, decision_data
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.envelopes import refusal
 from wfe_mcp.views.model import plain, view_model
@@ -87,6 +88,17 @@ def show_decision(caller: Reads, request: str) -> JSONResponse:
     if view.gating:
         caller.access.engines_of(caller.token).judge_again(view.request.id)
     return shown(f"{view.request.phase}: {view.state}", _data(view))
+
+
+@router.get("/page", response_model=answer_of(DecisionPage))
+def decision_as_page(caller: Reads, request: str, *, split: bool = False) -> JSONResponse:
+    """What a request asks, as HTML to be shown: with `split` the old lines of the change beside the new ones."""
+    view, _ = _found(caller, request)
+    if view.gating:
+        caller.access.engines_of(caller.token).judge_again(view.request.id)
+    talk = Fields() if "Reject" in view.buttons else None
+    html = decision_body(view, talk=talk, split=split)
+    return shown(f"{view.request.phase}: {view.state}", DecisionPage(decision=_data(view), html=html))
 
 
 @router.post("/approve", response_model=answer_of(DecisionData))
@@ -203,4 +215,4 @@ def _found(caller: Caller, request: str) -> tuple[DecisionView, Engine]:
 
 
 def _data(view: DecisionView) -> DecisionData:
-    return decision_data(view, classed, what_is_editable(view))
+    return decision_data(view, what_is_editable(view))

@@ -2,6 +2,7 @@
 
 model      the view as one value, its JSON and its sha256
 shown      makes it: ``change``, ``evidence`` and ``unusual`` are its parts
+words      its titles and sentences, for the terminal and the pages
 request    a stored request with its view, for the page
 answers    what approve and reject return
 """

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
 Weight = Literal["weakened", "failed", "warning", "skipped"]
 """How unusual something is, worst first."""
+_REPORTS = {"change@1", "failing_test@1", "report"}
+"""The schemas of artifacts that say what was done to the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,6 @@ class Prompt:
     suggested_by: str = ""
     changes: tuple[Mapping[str, Any], ...] = ()
 
-    @property
-    def origin(self) -> str:
-        """Whose text it is, where it is not what the template makes."""
-        if self.edited:
-            return "You edited it"
-        return f"{self.suggested_by} rewrote it" if self.suggested_by else "It carries what was said about it before"
-
 
 @dataclass(frozen=True, slots=True)
 class ArtifactShown:
@@ -116,6 +111,11 @@ class ArtifactShown:
     approved: str = ""
     written: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is read for itself: before the files that hold it, where other artifacts report about the files."""
+        return self.schema not in _REPORTS
 
 
 @dataclass(frozen=True, slots=True)

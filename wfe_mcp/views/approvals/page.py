@@ -1,25 +1,19 @@
-"""A decision as the browser application shows it: the decision view, its code in colours, its artifact in parts."""
+"""A decision as the API answers it, and artifacts in parts as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.views import markdown
 from wfe_mcp.views.approvals import content
 from wfe_mcp.views.model import JsonObject, plain, view_model, view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.model import ApprovalView
     from wfe_mcp.views.approvals.request import DecisionView
-
-    Colours = Callable[[str, Sequence[str]], list[list[tuple[str, str]]]]
-
-T = TypeVar("T")
 
 
 @view_model
@@ -53,9 +47,7 @@ class AnswerGiven:
 class DecisionData:
     """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
 
-    In it, each hunk has ``pieces`` beside its ``lines``: of each line, classes (``c`` comment, ``k`` keyword, ``s`` text,
-    ``m`` number, ``f`` name) and texts. The artifact has ``parts``, as its type wants to be read. ``shown_sha256`` names
-    what is shown, without these two. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit.
+    ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit.
     """
 
     request: AskedView
@@ -77,15 +69,26 @@ class DecisionData:
     shown: JsonObject | None = None
 
 
-def decision_data(view: DecisionView, colours: Colours, editable: str = "") -> DecisionData:
-    """``view`` as JSON. ``colours``: how a language's lines are split into pieces."""
+@view_model
+class DecisionPage:
+    """A request, and what is shown of it as HTML: the sections of its plain page, which name the same ``shown_sha256``.
+
+    Text of agents and files is escaped in it; it has no script, no style and no form.
+    """
+
+    decision: DecisionData
+    html: str
+
+
+def decision_data(view: DecisionView, editable: str = "") -> DecisionData:
+    """``view`` as JSON."""
     return view_of(
         DecisionData,
         view,
         request=view_of(AskedView, view.request),
         answer=None if view.answer is None else _answer(view.answer),
         editable=editable,
-        shown=None if view.shown is None else _shown(view.shown, colours),
+        shown=None if view.shown is None else plain(view.shown),
     )
 
 
@@ -93,31 +96,9 @@ def _answer(given: DecisionRecord) -> AnswerGiven:
     return view_of(AnswerGiven, given, assurance=given.assurance.name.lower())
 
 
-def _shown(view: ApprovalView, colours: Colours) -> dict[str, Any]:
-    found: dict[str, Any] = plain(view)
-    for change in found.get("changes", ()):
-        for file in change.get("files", ()):
-            for hunk in file.get("hunks", ()):
-                hunk["pieces"] = plain(list(by_line(hunk["lines"], partial(colours, file["path"]))))
-    for place in (found.get("artifact"), *found.get("earlier", ())):
-        if place is not None:
-            place["parts"] = parts_json(place["schema"], place.get("content"))
-    return found
-
-
 def parts_json(schema: str, value: object) -> tuple[Any, ...]:
     """The parts of an artifact as JSON, each with its ``kind``; Markdown as blocks."""
     return tuple(_kind(part) for part in content.parts_of(schema, value))
-
-
-def by_line(lines: Sequence[str], coloured: Callable[[list[str]], list[T]]) -> Iterator[T]:
-    """Each line of a hunk ``coloured``; its lines before and after the change are each read as one text."""
-    olds, news = (iter(coloured([line[1:] for line in lines if line[0] in signs])) for signs in (" -", " +"))
-    for line in lines:
-        was = next(olds) if line[0] != "+" else None
-        now = next(news) if line[0] != "-" else was
-        assert now is not None, "a line is on one of the sides"
-        yield now
 
 
 def _kind(value: object) -> Any:

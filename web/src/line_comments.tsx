@@ -1,0 +1,104 @@
+// Comments on lines of the change, kept as drafts: a row of their own below the line, in the server's table.
+import { useLayoutEffect, useReducer, useRef, useState, type RefObject } from "react";
+import { createPortal } from "react-dom";
+import { Icon } from "./icons";
+
+/** Drafts by the name that the line's button has: `new:12:src/a%20file.py`. */
+export type Drafts = Record<string, string>;
+
+const NAME = /^(old|new):(\d+):(.+)$/;
+
+/** What is sent of the drafts: with the path as it is. */
+export const comments = (drafts: Drafts) =>
+  Object.entries(drafts).flatMap(([name, text]) => {
+    const [, side, line, file] = NAME.exec(name) ?? [];
+    return side && file ? [{ side, line: Number(line), file: decodeURIComponent(file), text }] : [];
+  });
+
+/** The cells below the lines that have a comment, made where they are missing. `html`: what `root` shows. */
+function useCells(root: RefObject<HTMLElement | null>, html: string, names: string[]): [string, HTMLElement][] {
+  const cells = useRef(new Map<string, HTMLElement>());
+  const [, show] = useReducer((count: number) => count + 1, 0);
+  const wanted = names.join("\n");
+  useLayoutEffect(() => {
+    for (const [name, cell] of cells.current) {
+      if (names.includes(name) && cell.isConnected) continue;
+      cell.parentElement?.remove();
+      cells.current.delete(name);
+    }
+    for (const name of names) {
+      const line = root.current?.querySelector(`button.talk[value="${CSS.escape(name)}"]`)?.closest("tr");
+      if (!line || cells.current.has(name)) continue;
+      const row = document.createElement("tr");
+      row.className = "talked";
+      const cell = row.insertCell();
+      cell.colSpan = line.cells.length;
+      line.after(row);
+      line.closest("details")?.setAttribute("open", "");
+      cells.current.set(name, cell);
+    }
+    show();
+  }, [html, wanted]);
+  return [...cells.current];
+}
+
+export function LineComments({ root, html, drafts, save, open, setOpen }: {
+  root: RefObject<HTMLElement | null>;
+  html: string;
+  drafts: Drafts;
+  save: (name: string, text: string) => void;
+  open: string;
+  setOpen: (name: string) => void;
+}) {
+  const cells = useCells(root, html, [...new Set([...Object.keys(drafts), ...(open ? [open] : [])])]);
+  return cells.map(([name, cell]) =>
+    createPortal(
+      <div className="say mine">
+        <header>
+          <Icon name="person" />
+          <b>You</b> on line {NAME.exec(name)?.[2]}, a draft: it goes along when you send this back
+          {name !== open && (
+            <span className="end row">
+              <button type="button" className="btn slim bare" onClick={() => setOpen(name)}>
+                Edit
+              </button>
+              <button type="button" className="btn slim bare" onClick={() => save(name, "")}>
+                Delete
+              </button>
+            </span>
+          )}
+        </header>
+        {name === open ? <Write start={drafts[name] ?? ""} done={(text) => save(name, text)} cancel={() => setOpen("")} /> : <p className="words">{drafts[name]}</p>}
+      </div>,
+      cell,
+      name,
+    ),
+  );
+}
+
+function Write({ start, done, cancel }: { start: string; done: (text: string) => void; cancel: () => void }) {
+  const [text, setText] = useState(start);
+  return (
+    <div className="stack">
+      <textarea
+        autoFocus
+        rows={3}
+        aria-label="Comment"
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") cancel();
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) done(text);
+        }}
+      />
+      <span className="row">
+        <button type="button" className="btn slim" disabled={!text.trim()} onClick={() => done(text)}>
+          Keep the comment
+        </button>
+        <button type="button" className="btn slim bare" onClick={cancel}>
+          Cancel
+        </button>
+      </span>
+    </div>
+  );
+}

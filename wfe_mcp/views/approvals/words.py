@@ -1,0 +1,250 @@
+"""What the decision view says in words: the titles, sentences and lines that the terminal and the pages lay out.
+
+Rules:
+1. They follow from the facts in ``model``, so they are no part of the sha256 that a decision names.
+2. An interface adds signs, order, colours, cuts and commands, and no sentence about a fact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.core.model import Stage
+from wfe_mcp.core.units import plural
+from wfe_mcp.views.approvals.model import Named
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wfe_mcp.store.records.approvals import DecisionRecord
+    from wfe_mcp.views.approvals.model import (
+        ApprovalView,
+        ArtifactShown,
+        AttachmentShown,
+        Change,
+        Finding,
+        GateEvidence,
+        OpinionShown,
+        Prompt,
+    )
+    from wfe_mcp.views.approvals.request import DecisionView
+    from wfe_mcp.workspace.git.file_diffs import FileDiff
+
+TITLES = {
+    "prompt": "Prompt",
+    "change": "Change",
+    "artifact": "Artifact",
+    "earlier": "Earlier artifacts",
+    "evidence": "Evidence",
+    "opinions": "Opinions",
+    "attached": "Attached files",
+    "attempts": "Earlier attempts",
+}
+"""The parts of a decision and their titles, in the order in which they are read; see ``parts``."""
+NOTHING_UNUSUAL = "Nothing unusual."
+LEFT_OPEN = "It leaves open"
+SUGGESTS = "It suggests"
+STATUS = {"added": "new file", "deleted": "deleted", "renamed": "renamed"}
+"""What happened to a file, where its lines do not say it."""
+NO_LINES = {
+    "binary": "binary",
+    "large": "too large to compare here",
+    "submodule": "another commit of a nested repository",
+    "unknown": "content no longer stored",
+}
+"""Why a file has no lines, by its kind."""
+
+
+def parts(view: ApprovalView) -> tuple[str, ...]:
+    """The names of the parts that ``view`` has. A document is read before the files that hold it, other artifacts after."""
+    has = {
+        "prompt": view.prompt is not None,
+        "change": True,
+        "artifact": view.artifact is not None,
+        "earlier": bool(view.earlier),
+        "evidence": True,
+        "opinions": bool(view.opinions),
+        "attached": bool(view.attachments),
+        "attempts": bool(view.attempts),
+    }
+    names = [name for name in TITLES if has[name]]
+    if view.artifact is not None and view.artifact.is_document:
+        names.remove("artifact")
+        names.insert(names.index("change"), "artifact")
+    return tuple(names)
+
+
+def heading(stage: str, phase: str, title: str) -> str:
+    """What a request is about, as a title."""
+    return f"{'Let work start on' if stage == Stage.BEFORE else 'Approve'} {phase}: {title}"
+
+
+def about(view: ApprovalView) -> str:
+    """Where in which template the decision is, and what its gate asks for."""
+    return f"{view.template}, phase {view.phase}, attempt {view.attempt}, {view.stage} its work; assurance {view.assurance}"
+
+
+def binds(view: ApprovalView) -> str:
+    """What an approval is bound to."""
+    return f"An approval binds sha256 {view.sha256}" + (f" and tree {view.tree}." if view.tree else ".")
+
+
+def unusual_title(view: ApprovalView) -> str:
+    """How many things are unusual."""
+    count = len(view.unusual)
+    return "1 thing is unusual here" if count == 1 else f"{count} things are unusual here"
+
+
+def change_about(view: ApprovalView, change: Change) -> str:
+    """Since when the files of a change differ, and how many."""
+    alone = len(view.changes) == 1 and "approval" not in change.since and not change.note
+    size = "unknown" if change.note else plural(len(change.files), "file") if change.files else "no files"
+    return f"since {change.since}{' (no earlier approval)' if alone else ''}: {size}"
+
+
+def trees(change: Change) -> str:
+    """The trees that a change compares; empty where none is known."""
+    return f"tree {change.before} → {change.after}" if change.before or change.after else ""
+
+
+def watched(change: Change) -> list[str]:
+    """A sentence for each file that git ignores and a check may read."""
+    return [
+        f"{each.name} is ignored by git and {each.value}; a check may read it. Its content is not shown."
+        for each in change.watched
+    ]
+
+
+def file_name(file: FileDiff) -> str:
+    """The path of a file; of a renamed one also the old path."""
+    return f"{file.old_path} → {file.path}" if file.old_path else file.path
+
+
+def file_notes(file: FileDiff, holds: str = "") -> list[str]:
+    """What else is to know about a file. ``holds``: the name of an artifact that is exactly its text."""
+    modes = " → ".join(filter(None, (file.old_mode, file.new_mode)))
+    is_changed = file.status == "mode"
+    says_mode = is_changed or (bool(file.old_mode and file.new_mode) and file.old_mode != file.new_mode)
+    notes = (
+        NO_LINES.get(file.kind, ""),
+        f"artifact {holds}" if holds else "",
+        f"mode {'changed: ' if is_changed else ''}{modes}" if says_mode else "",
+    )
+    return [each for each in notes if each]
+
+
+def file_ids(file: FileDiff) -> str:
+    """The ids of a file's content before and after the change."""
+    return f"blob {file.old_oid or 'none'} → {file.new_oid or 'none'}"
+
+
+def prompt_about(prompt: Prompt) -> str:
+    """Which text a prompt is; of one whose file changed, what to do."""
+    where = f"sha256 {prompt.sha256}, in {prompt.file}"
+    if prompt.text is None:
+        return f"not shown: its file changed after its gates ran. Reject it ({where})"
+    return f"exactly as the agent gets it, {plural(len(prompt.text.rstrip(chr(10)).split(chr(10))), 'line')}, {where}"
+
+
+def prompt_origin(prompt: Prompt) -> str:
+    """Whose text a prompt is; empty where it is what the template makes."""
+    who = f"{prompt.suggested_by} rewrote it" if prompt.suggested_by else ""
+    if prompt.edited:
+        who = f"{who}, then you edited it" if who else "You edited it"
+    text = who or ("It carries what was said about it before" if prompt.changes else "")
+    return f"{text}. Against the prompt that the template makes:" if prompt.changes else text
+
+
+def artifact_about(artifact: ArtifactShown) -> str:
+    """Which revision of which artifact is shown."""
+    of = f" of {artifact.phase}" if artifact.phase != artifact.name else ""
+    written = f", in {', '.join(artifact.written)}" if artifact.written else ""
+    approved = f", {artifact.approved}" if artifact.approved else ""
+    return (
+        f"{artifact.name}{of}, attempt {artifact.attempt}, revision {artifact.revision}, "
+        f"schema {artifact.schema}, sha256 {artifact.sha256}{written}{approved}"
+    )
+
+
+def artifact_changed(artifact: ArtifactShown) -> str:
+    """How it differs from the revision before; empty where there is none."""
+    if not artifact.against:
+        return ""
+    if not artifact.changes:
+        return f"Unchanged since revision {artifact.against}"
+    return f"{plural(len(artifact.changes), 'part')} changed since revision {artifact.against}"
+
+
+def artifact_to_edit(artifact: ArtifactShown) -> str:
+    """How the artifact is edited; empty where the template does not allow it."""
+    return f"To change it, edit {artifact.file} and show this again." if artifact.file else ""
+
+
+def evidence_about(view: ApprovalView) -> str:
+    """Who gathered the evidence, and whether the gates are those of the template."""
+    weaker = sum(each.weight == "weakened" for each in view.unusual)
+    gates = f"{plural(weaker, 'gate')} weakened" if weaker else "gates as in the template"
+    return f"gathered by the server, {gates}"
+
+
+def gate_facts(line: GateEvidence) -> tuple[Named, ...]:
+    """The facts of a gate's evidence, from the time on."""
+    return (*((Named("at", line.at),) if line.at else ()), *line.details)
+
+
+def fact_text(fact: Named) -> str:
+    """The value of a fact as text."""
+    value = fact.value
+    return ", ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
+
+
+def reviewer(opinion: OpinionShown) -> str:
+    """Who says it: the reviewer, and the model that answered."""
+    return f"{opinion.reviewer} ({opinion.model})" if opinion.model else opinion.reviewer
+
+
+def finding(found: Finding) -> str:
+    """What a finding says, after its severity and place."""
+    more = "; ".join(filter(None, (found.detail, found.recommendation)))
+    return f"{found.title} ({more})" if more else found.title
+
+
+def attachment(file: AttachmentShown) -> str:
+    """Which file was attached, and by whom; its note."""
+    about_it = (
+        f"attachment {file.number}, {file.media_type}, {file.size_bytes:,} bytes, sha256 {file.sha256}, by {file.by}"
+    )
+    return f"{file.name}, {about_it}" + (f": {file.note}" if file.note else "")
+
+
+def phrase(view: ApprovalView) -> str:
+    """What has to be typed besides; empty for nothing."""
+    return f"This gate asks for the phrase: {view.phrase}" if view.phrase else ""
+
+
+def ended(view: DecisionView) -> str:
+    """Why a request takes no answer, or what was answered; empty while it is open."""
+    match view.state:
+        case "open":
+            return ""
+        case "answered":
+            return _answer(view.answer)
+        case "expired":
+            return f"This request has expired. Ask again: {view.command}"
+        case _ if view.gating:
+            return "The files have changed, and the gates run again. Wait for them here."
+        case _:
+            return "This request is closed: its revision is not open any more."
+
+
+def _answer(answer: DecisionRecord | None) -> str:
+    if answer is None:
+        return "It was answered."
+    outcome = "Approved" if answer.approved else "Rejected" + (f", back to {answer.to}" if answer.to else "")
+    summary = f"{outcome} by {answer.actor} ({answer.channel}, {answer.assurance.name.lower()}), {second(answer.at)}."
+    return f"{summary} {answer.comment}".strip()
+
+
+def second(moment: datetime) -> str:
+    """A time to the second, in UTC."""
+    return moment.isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
