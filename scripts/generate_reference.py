@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts import markdown as md  # noqa: E402 - after the path is set
-from scripts import runners_page, transitions_page  # noqa: E402
+from scripts import runners_page, template_page, transitions_page  # noqa: E402
 
 REFERENCE = "docs/reference"
 BEGIN, END = "<!-- tools: begin, by scripts/generate_reference.py -->\n", "<!-- tools: end -->"
@@ -143,29 +143,6 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     if "$ref" in found:
         found = _resolved(root["$defs"][found["$ref"].rsplit("/", 1)[1]], root)
     return {**found, **{key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}}
-
-
-def template_keys() -> Lines:
-    from wfe_mcp.workflow.reference import reference
-
-    yield "# Templates: wfe/1"
-    yield ""
-    yield "Every key of the format. Unknown keys are errors; `wfe-mcp templates lint FILE` reports all faults at once. Editors"
-    yield "take [the JSON Schema](../../schemas/template.schema.json). What is marked *not available yet* is known to the"
-    yield "format and refused by lint. An example shows the key with what it needs beside it; each is linted by a test."
-    for section in reference():
-        yield from ("", f"## {section.title}", "", section.meaning, "")
-        rows = [
-            (
-                md.code(key.name) + (" (required)" if key.required else ""),
-                key.type,
-                md.code(key.default) if key.default else "",
-                key.meaning + (f" *{key.not_yet[0].upper()}{key.not_yet[1:]}.*" if key.not_yet else ""),
-                md.code(key.example),
-            )
-            for key in section.keys
-        ]
-        yield from md.table(("key", "type", "default", "meaning", "example"), rows)
 
 
 def schemas() -> Lines:
@@ -333,7 +310,7 @@ PAGES: dict[str, tuple[str, Callable[[], Lines]]] = {
     "configuration.md": ("wfe_mcp/workspace/config/settings_tables.py", configuration),
     "error-codes.md": ("wfe_mcp/core/errors.py", error_codes),
     "limits.md": ("wfe_mcp/core/limits.py", limit_table),
-    "templates.md": ("wfe_mcp/workflow/model and examples.py", template_keys),
+    "templates.md": ("wfe_mcp/workflow/model", template_page.page),
     "transitions.md": ("wfe_mcp/core/transitions.py", transitions_page.transitions),
     "artifact-schemas.md": ("wfe_mcp/artifacts/models", schemas),
     "test-runners.md": ("wfe_mcp/gates/runners.py", runners_page.page),

@@ -8,8 +8,9 @@ from scripts import markdown as md
 def transitions() -> Iterator[str]:
     """The lines of the page."""
     from wfe_mcp.core.decide import HANDLERS
-    from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES
+    from wfe_mcp.core.transitions import ATTEMPT_MOVES, EVENT_CHANGES, RUN_MOVES
 
+    calls = {kind.__name__: kind.call for kind in HANDLERS if kind.call.verb}
     yield "# Transitions"
     yield ""
     yield "Which command is possible for an attempt and for a run in which status, and where it can lead. Every other one is"
@@ -31,7 +32,7 @@ def transitions() -> Iterator[str]:
                 md.code(f"{call.tool} {call.action}".strip()) if call.tool else "",
                 md.code(f"wfe-mcp {call.command}") if call.command else "",
             )
-            for name, call in CALLS.items()
+            for name, call in calls.items()
         ],
     )
     for title, moves in (("Attempts", ATTEMPT_MOVES), ("Runs", RUN_MOVES)):

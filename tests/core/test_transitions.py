@@ -22,7 +22,7 @@ from wfe_mcp.core.model import By, Origin, RunId, RunState, RunStatus
 from wfe_mcp.core.moves import action, caller, example, legal_moves, refusal
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.spec import FailRule, GateSpec
-from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, EVENT_CHANGES, RUN_MOVES, Change
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, EVENT_CHANGES, RUN_MOVES, Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +50,9 @@ NOT_OF_A_CALLER = {
 def test_every_command_is_a_callers_or_the_servers() -> None:
     of_history = {"StartRun", "ForkRun", "TakeCheckpoint", "BeginRollback", "AbandonRollback", "Rollback"}
     commands = {each.__name__ for each in HANDLERS}
-    assert set(CALLS) | NOT_OF_A_CALLER | of_history == commands
-    assert not set(CALLS) & NOT_OF_A_CALLER
+    called = {each.__name__ for each in HANDLERS if each.call.verb}
+    assert called | NOT_OF_A_CALLER | of_history == commands
+    assert not called & NOT_OF_A_CALLER
 
 
 def moments(seed: int) -> Iterator[RunState]:
@@ -72,7 +73,7 @@ def test_each_listed_move_succeeds_and_every_other_is_refused_with_a_hint_of_leg
             continue
         listed = legal_moves(state, by, scene.at)
         for move in listed:
-            assert caller(by) in CALLS[type(move).__name__].callers
+            assert caller(by) in move.call.callers
             assert decide(state, move) or is_idempotent(move), move
         for command in all_commands(state, by, scene):
             if command in listed:
@@ -84,8 +85,8 @@ def test_each_listed_move_succeeds_and_every_other_is_refused_with_a_hint_of_leg
 
 def all_commands(state: RunState, by: By, scene: Scene) -> Iterator[c.Command]:
     """Every command of a caller, for every phase of the run, legal or not."""
-    for name in CALLS:
-        if issubclass(kind := getattr(c, name), c.PhaseCommand):
+    for kind in c.COMMANDS:
+        if kind.call.verb and issubclass(kind, c.PhaseCommand):
             yield from (example(kind, tries[-1], by, scene.at) for tries in state.attempts.values())
     yield from (c.Proceed(by=by, at=scene.at), c.Resume(by=by, at=scene.at), c.Pause(by=by, at=scene.at))
     yield from (c.SetAuto(auto=not state.auto, by=by, at=scene.at), c.Cancel(by=by, at=scene.at))
@@ -105,14 +106,14 @@ def names_in(hint: str) -> set[str]:
 
 
 def legal_names(moves: tuple[c.Command, ...], by: By) -> set[str]:
-    calls = [(CALLS[type(move).__name__], action(move)) for move in moves]
+    calls = [(move.call, action(move)) for move in moves]
     if by is HUMAN:
         return {call.command for call, _ in calls}
     return {f"{call.tool} {what}".strip() for call, what in calls} | {"start_phase"}
 
 
 def test_no_list_and_no_hint_for_a_caller_names_a_command_of_the_server() -> None:
-    names = {CALLS[name].verb for name in CALLS}
+    names = {kind.call.verb for kind in c.COMMANDS if kind.call.verb}
     for state in moments(3):
         for by in (AGENT, HUMAN):
             assert not {type(move).__name__ for move in legal_moves(state, by, Scene().at)} & NOT_OF_A_CALLER

@@ -2,30 +2,22 @@
 
 import pytest
 
+from tests.gates.scenes import Submitted
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.gates.expr import judge_expr
+from wfe_mcp.gates.expr import judge as judge_expr
 from wfe_mcp.gates.judgement import Judgement, failed, shortened
-from wfe_mcp.gates.report import judge_report
-from wfe_mcp.workflow.expressions import ExpressionError, Expressions
+from wfe_mcp.gates.report import judge
 from wfe_mcp.workflow.model import ExprGate, ReportGate
-
-CONDITION = ExprGate.model_validate({"kind": "expr", "assert": "${size(artifacts.plan.steps) > 0}"})
-
-
-def nothing(_: str) -> object:
-    return None
 
 
 def judged(condition: str, message: str | None = None, **inputs: object) -> Judgement:
     """The judgement of a condition about ``inputs``."""
     gate = ExprGate.model_validate({"kind": "expr", "assert": f"${{{condition}}}", "message": message})
-    known, roots = Expressions(), {"inputs": inputs}
-    return judge_expr(
-        gate,
-        lambda text: known.is_true(text, roots),
-        lambda source: known.value(source, roots),
-        lambda text: str(known.evaluate(text, roots)),
-    )
+    return judge_expr(gate, Submitted(values={"inputs": inputs}))
+
+
+def judge_report(gate: ReportGate, report: object, *, phase_role: str | None = None) -> Judgement:
+    return judge(gate, Submitted(report, phase_role))
 
 
 STEPS = [{"id": "a", "title": "x"}, {"id": "b", "title": ""}, {"id": "c", "title": ""}]
@@ -86,24 +78,14 @@ def report_gate(**rules: object) -> ReportGate:
 
 @pytest.mark.parametrize(("value", "kind"), [(True, VerdictKind.PASS), (False, VerdictKind.FAIL)])
 def test_a_condition_decides(value: bool, kind: VerdictKind) -> None:
-    seen: list[str] = []
-
-    def is_true(text: str) -> bool:
-        seen.append(text)
-        return value
-
-    judgement = judge_expr(CONDITION, is_true, nothing, str)
+    judgement = judged("inputs.ready", ready=value)
     assert judgement.kind is kind
-    assert seen == [CONDITION.assert_]
-    assert judgement.data == {"assert": CONDITION.assert_, "value": value}
+    assert judgement.data == {"assert": "${inputs.ready}", "value": value}
 
 
 def test_a_condition_without_a_value_is_an_error_never_false() -> None:
-    def is_true(_: str) -> bool:
-        raise ExpressionError("size(artifacts.plan.steps) > 0", "no such key: steps")
-
-    judgement = judge_expr(CONDITION, is_true, nothing, str)
-    assert judgement.kind is VerdictKind.ERROR and "no such key: steps" in judgement.message
+    judgement = judged("size(inputs.steps) > 0")
+    assert judgement.kind is VerdictKind.ERROR and "steps" in judgement.message
 
 
 def test_a_report_of_the_right_role_and_status_passes() -> None:

@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from tests.gates.conftest import Project
+from tests.gates.scenes import gate_scene
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.gates.files import judge_files
+from wfe_mcp.gates.files import judge as judge_files
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.git.working_tree import tree_hash
 
 
 def judge(project: Project, start: str | None = None, **rules: object) -> Judgement:
-    return judge_files(FilesGate.model_validate({"kind": "files", **rules}), root=project.root, tree_at_start=start)
+    return judge_files(
+        FilesGate.model_validate({"kind": "files", **rules}), gate_scene(project.root, tree=start, run=start)
+    )
 
 
 def test_files_that_must_exist_do(project: Project) -> None:
@@ -108,7 +111,7 @@ def test_what_a_check_writes_is_no_change_although_the_start_did_not_know_it(pro
     start = tree_hash(project.root)
     project.write("report.xml", "<new/>")
     gate = FilesGate.model_validate({"kind": "files", "changed": ["**"], "since": "run"})
-    judgement = judge_files(gate, root=project.root, tree_at_start=start, ignored=("report.xml",))
+    judgement = judge_files(gate, gate_scene(project.root, run=start, ignored="report.xml"))
     assert (judgement.kind, judgement.data["changed"]) == (VerdictKind.FAIL, [])
 
 

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from tests.gates.conftest import Project
+from tests.gates.scenes import gate_scene
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.gates.git import judge_git
+from wfe_mcp.gates.git import judge as judge_git
 from wfe_mcp.gates.judgement import Judgement
 from wfe_mcp.workflow.model import GitGate
 
 
 def judge(project: Project, start: str | None = None, **rules: object) -> Judgement:
-    return judge_git(GitGate.model_validate({"kind": "git", **rules}), root=project.root, head_at_start=start)
+    return judge_git(GitGate.model_validate({"kind": "git", **rules}), gate_scene(project.root, head=start))
 
 
 def test_a_clean_tree_passes_and_an_uncommitted_file_does_not(project: Project) -> None:

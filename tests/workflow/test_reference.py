@@ -1,4 +1,4 @@
-"""The schema for editors and the data of the reference come from the model."""
+"""The schema for editors and the page of the template format come from the models."""
 
 import json
 import runpy
@@ -8,18 +8,18 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from scripts.template_page import Key, sections
 from wfe_mcp.workflow.not_yet import NOT_YET
-from wfe_mcp.workflow.reference import ReferenceKey, reference
 from wfe_mcp.workflow.schema import template_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 Document = dict[str, Any]
 
 
-SECTIONS = reference()
+SECTIONS = sections()
 
 
-def key(section: str, name: str) -> ReferenceKey:
+def key(section: str, name: str) -> Key:
     return next(key for part in SECTIONS if part.title == section for key in part.keys if key.name == name)
 
 

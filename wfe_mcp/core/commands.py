@@ -7,10 +7,11 @@ events that follow are in the past tense (``events.py``).
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.calls import Call
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
 from wfe_mcp.core.gate_difference import GateDifference
@@ -34,8 +35,13 @@ class OnAttempt(OfAttempt, Given):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """The base: caller and time."""
+    """The base: caller and time.
 
+    ``call``: how a caller names it; without one the server alone gives it. Commands that need more than the state of one
+    run (inputs, a moment of the log) have none: no list of legal moves has them.
+    """
+
+    call: ClassVar[Call] = Call("", "", "", callers=("server",))
     by: By = field(default_factory=By)
     at: datetime
 
@@ -114,6 +120,7 @@ class OpenGates(PhaseCommand):
 class StartPhase(PhaseCommand):
     """Claim a ready phase, or a running one again by its holder."""
 
+    call = Call("start", "start_phase", "submit", ("agent", "human", "server"))
     holder: str
     lease_until: datetime | None = None
     tree: str | None = None
@@ -130,6 +137,7 @@ class LoseLease(PhaseCommand):
 class Submit(PhaseCommand):
     """A valid artifact arrived as ``revision``."""
 
+    call = Call("submit", "submit_artifact", "submit", ("agent", "human", "server"))
     revision: int
     sha256: str
     tree: str | None = None
@@ -160,6 +168,7 @@ class RecordVerdict(PhaseCommand):
 class AskApproval(PhaseCommand):
     """The request ``request`` for an approval is stored. ``tree``: the files that it is about, None without git."""
 
+    call = Call("approve", "approve", "approve")
     request: str
     tree: str | None = None
 
@@ -168,6 +177,7 @@ class AskApproval(PhaseCommand):
 class Approve(PhaseCommand):
     """Approve exactly these bytes. ``proof``: the sha256 of what a passkey signed; empty without one."""
 
+    call = Call("approve", "approve", "approve")
     sha256: str
     comment: str = ""
     proof: str = ""
@@ -177,6 +187,7 @@ class Approve(PhaseCommand):
 class Reject(PhaseCommand):
     """Reject the submission. ``to`` names an earlier phase to go back to."""
 
+    call = Call("reject", "reject", "reject", ("human",))
     feedback: str
     sha256: str | None = None
     to: PhasePath | None = None
@@ -187,6 +198,7 @@ class Reject(PhaseCommand):
 class Withdraw(PhaseCommand):
     """The submitter withdraws its own submission."""
 
+    call = Call("withdraw", "reject", "reject")
     feedback: str = ""
     holder_alive: bool = True
 
@@ -198,6 +210,7 @@ class Edit(PhaseCommand):
     ``prompt``: before work it is the prompt that was edited, and this is the document with its text; ``revision`` is 0.
     """
 
+    call = Call("edit", "", "edit")
     revision: int
     sha256: str
     tree: str | None = None
@@ -218,6 +231,7 @@ class TreeChange(PhaseCommand):
 class Retry(PhaseCommand):
     """Open a new attempt. ``role``: the worker from now on, a configured role or ``client``; None: as before."""
 
+    call = Call("retry", "retry_phase", "retry")
     feedback: str = ""
     role: str | None = None
 
@@ -226,6 +240,7 @@ class Retry(PhaseCommand):
 class Skip(PhaseCommand):
     """Skip the phase."""
 
+    call = Call("skip", "skip_phase", "skip")
     reason: str
 
 
@@ -233,6 +248,7 @@ class Skip(PhaseCommand):
 class ForceAccept(PhaseCommand):
     """Overrule the gates; the run is tainted. ``revision`` 0 keeps the open one."""
 
+    call = Call("force-accept", "", "force-accept", ("human",))
     reason: str
     revision: int = 0
     sha256: str | None = None
@@ -242,6 +258,7 @@ class ForceAccept(PhaseCommand):
 class Overrule(PhaseCommand):
     """Overrule the models of an opinion gate; the gates after it run as usual (design §4)."""
 
+    call = Call("overrule", "", "opinion overrule", ("human",))
     reason: str
 
 
@@ -275,6 +292,7 @@ class Wake(PhaseCommand):
 class Proceed(Command):
     """Continue after held phases: all of them, or ``phase``."""
 
+    call = Call("proceed", "control_run", "proceed", ("human",), "proceed")
     phase: PhasePath | None = None
 
 
@@ -282,6 +300,7 @@ class Proceed(Command):
 class SetAuto(Command):
     """Switch automatic mode: whether the run continues after a completed phase."""
 
+    call = Call("switch automatic mode", "control_run", "auto", action="auto_on")
     auto: bool
 
 
@@ -289,6 +308,7 @@ class SetAuto(Command):
 class Pause(Command):
     """Start nothing new. ``for_human``: only the user can resume, no matter who paused it."""
 
+    call = Call("pause", "control_run", "pause", action="pause")
     reason: str = ""
     for_human: bool = False
 
@@ -299,6 +319,7 @@ class Resume(Command):
     ``ends_at``: when its time ends now. None keeps what there is.
     """
 
+    call = Call("resume", "control_run", "resume", action="resume")
     max_cost_usd: float | None = None
     max_tokens: int | None = None
     ends_at: datetime | None = None
@@ -313,6 +334,7 @@ class TimeOutRun(Command):
 class Cancel(Command):
     """End the run for good."""
 
+    call = Call("cancel", "control_run", "cancel", action="cancel")
     reason: str = ""
 
 
@@ -362,3 +384,11 @@ class AbandonRollback(Command):
     """End a rollback whose files could not be restored; they are as they were before."""
 
     reason: str
+
+
+COMMANDS = tuple(
+    kind
+    for kind in list(vars().values())
+    if isinstance(kind, type) and issubclass(kind, Command) and kind not in {Command, PhaseCommand}
+)
+"""Every command."""

@@ -21,7 +21,9 @@ from wfe_mcp.core.guards import stopped_phases
 from wfe_mcp.core.model import AttemptStatus, Channel, RunState, RunStatus, Stage, Verdict
 from wfe_mcp.core.moves import refusal, with_the_users_ways
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
+from wfe_mcp.core.parts import require_parts
 from wfe_mcp.core.rollback import rolled_back
+from wfe_mcp.core.transitions import RUN_MOVES
 from wfe_mcp.core.units import duration
 
 
@@ -341,3 +343,7 @@ HANDLERS: Mapping[type[c.Command], Callable[[RunState, Any], list[e.Event]]] = {
     c.Rollback: _rollback,
 }
 """Every command, and what it causes."""
+
+require_parts("command", ((kind.__name__, "its handler") for kind in c.COMMANDS if kind not in HANDLERS))
+_POSSIBLE = {name for row in RUN_MOVES.values() for name in row}
+require_parts("command", ((kind.__name__, "its moves") for kind in c.COMMANDS if kind.__name__ not in _POSSIBLE))

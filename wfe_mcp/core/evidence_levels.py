@@ -9,8 +9,9 @@
 A gate, or the policy of a project or user, demands a minimum of the checks that gates run.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from wfe_mcp.core.spec import GateSpec
 
 Level = Literal["claimed", "worktree", "checkout", "sandbox", "runner"]
 
@@ -18,7 +19,6 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 """From the least to the most."""
 
 _BY_NAME: dict[str, Level] = {each: each for each in LEVELS}
-_READS_FILES = frozenset({"command", "files", "git", "plugin"})
 
 
 def is_enough(level: Level, minimum: Level | None) -> bool:
@@ -32,14 +32,14 @@ def strictest(*minima: Level | None) -> Level | None:
     return LEVELS[max(asked)] if asked else None
 
 
-def level_of(kind: str, data: Mapping[str, Any]) -> Level | None:
-    """The level of stored evidence of a gate of ``kind``. None for an approval, which is a decision.
+def level_of(gate: GateSpec, stored: str) -> Level | None:
+    """The level of a gate's evidence with this ``stored`` name. None for an approval, which is a decision.
 
-    Evidence from before levels were kept has the level of its kind.
+    Evidence from before levels were kept has the level of its kind of gate.
     """
-    if kind == "approval":
+    if gate.kind == "approval":
         return None
-    return level_named(data.get("level")) or ("worktree" if kind in _READS_FILES else "claimed")
+    return level_named(stored) or ("worktree" if gate.binds_tree else "claimed")
 
 
 def level_named(name: object) -> Level | None:

@@ -13,22 +13,24 @@ from datetime import datetime, timedelta
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.blockers import BlockerFound
+from wfe_mcp.core.calls import Caller
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.guards import GUARDS, missing, not_of_a_loop, time_is_over
 from wfe_mcp.core.model import Assurance, Attempt, AttemptStatus, By, Channel, RunState, RunStatus, Stage
 from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.parts import require_parts
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.questions import questions
 from wfe_mcp.core.refusals import illegal, unknown_phase
 from wfe_mcp.core.rollback_guards import HISTORY_GUARDS, rollback_refusal
-from wfe_mcp.core.transitions import ATTEMPT_MOVES, CALLS, RECORDING, REOPENING, RUN_MOVES, Caller
+from wfe_mcp.core.transitions import ATTEMPT_MOVES, RECORDING, REOPENING, RUN_MOVES
 
 _WORK = frozenset({"StartPhase", "LoseLease", "Submit", "RefuseSubmission", "Withdraw", "Edit"})
 """What a worker does with a phase. A loop itself has no worker."""
 
 
 def caller(by: By) -> Caller:
-    """The column of ``CALLS`` that holds for ``by``. A caller at a terminal without a PIN is no more than an agent."""
+    """Whose calls hold for ``by``. A caller at a terminal without a PIN is no more than an agent."""
     if by.channel is Channel.SYSTEM:
         return "server"
     return "human" if by.assurance else "agent"
@@ -79,7 +81,7 @@ def with_the_users_ways(state: RunState, command: c.Command, refused: Refused) -
     if attempt.status is not AttemptStatus.FAILED or refused.code not in {"needs_human", "illegal_transition"}:
         return refused
     user = By("user", Channel.CLI, Assurance.PASSKEY)
-    names = [CALLS[type(move).__name__].command for move in phase_moves(state, attempt, user, command.at)]
+    names = [move.call.command for move in phase_moves(state, attempt, user, command.at)]
     hint = f"The user decides in a terminal: wfe-mcp {'|'.join(dict.fromkeys(names))} RUN {typed(command.phase)}"
     return replace(refused, hint=hint) if names else refused
 
@@ -88,7 +90,7 @@ def action(move: c.Command) -> str:
     """The argument ``action`` of ``control_run`` that gives ``move``; empty for other tools."""
     if isinstance(move, c.SetAuto):
         return "auto_on" if move.auto else "auto_off"
-    return CALLS[type(move).__name__].action
+    return move.call.action
 
 
 def example(kind: type[c.PhaseCommand], attempt: Attempt, by: By, at: datetime) -> c.PhaseCommand:
@@ -150,7 +152,8 @@ def _phase_refusal(state: RunState, command: c.PhaseCommand, name: str) -> Refus
 def _cannot(name: str, phase: PhasePath | None = None) -> str:
     what = f" {phase!r}" if phase else ""
     name = "Submit" if name == "RefuseSubmission" else name  # what the caller did
-    return f"You cannot {CALLS[name].verb}{what}" if name in CALLS else f"{name}{what} is not possible"
+    verb = getattr(c, name).call.verb
+    return f"You cannot {verb}{what}" if verb else f"{name}{what} is not possible"
 
 
 def _while(state: RunState, attempt: Attempt, by: By) -> str:
@@ -182,7 +185,7 @@ def _hint(state: RunState, attempt: Attempt, by: By, at: datetime) -> str:
 def _possible(legal: Iterable[c.Command], by: By) -> str:
     """``Possible now: approve, reject.`` in the names of the caller's interface; empty when nothing is."""
     is_agent = by.channel in {Channel.MCP, Channel.HTTP}
-    calls = [(CALLS[type(move).__name__], action(move)) for move in legal]
+    calls = [(move.call, action(move)) for move in legal]
     names = [f"{call.tool} {what}".strip() if is_agent else call.command for call, what in calls]
     return f"Possible now: {', '.join(dict.fromkeys(filter(None, names)))}." if any(names) else ""
 
@@ -197,8 +200,7 @@ def _of_phase(state: RunState, attempt: Attempt, by: By, at: datetime) -> Iterat
                 blocker = found if due.kind == "blocker" else None
                 yield c.Answer(kind=due.kind, rule=due.rule, value=True, blocker=blocker, by=by, at=at, **attempt.on)
     for kind in _EXAMPLES:
-        name = kind.__name__
-        if name in possible and who in (CALLS[name].callers if name in CALLS else ("server",)):
+        if kind.__name__ in possible and who in kind.call.callers:
             yield example(kind, attempt, by, at)
 
 
@@ -212,9 +214,7 @@ def _of_run(state: RunState, by: By, at: datetime) -> Iterator[c.Command]:
         c.Cancel(by=by, at=at),
     )
     possible = RUN_MOVES[state.status]
-    return (
-        move for move in moves if type(move).__name__ in possible and caller(by) in CALLS[type(move).__name__].callers
-    )
+    return (move for move in moves if type(move).__name__ in possible and caller(by) in move.call.callers)
 
 
 _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.PhaseCommand]] = {
@@ -252,6 +252,9 @@ _EXAMPLES: Mapping[type[c.PhaseCommand], Callable[[Attempt, c.OnAttempt], c.Phas
     ),
 }
 """Command of a phase → an example of it. ``Answer`` comes from the conditions that are due."""
+
+_OF_PHASES = [kind for kind in c.COMMANDS if issubclass(kind, c.PhaseCommand) and kind is not c.Answer]
+require_parts("command", ((kind.__name__, "an example") for kind in _OF_PHASES if kind not in _EXAMPLES))
 
 
 def _is_drafted(attempt: Attempt) -> bool:

@@ -1,17 +1,16 @@
-"""Tables of the state machine: which command is possible in which status, how callers name it, what each event changes.
+"""Tables of the state machine: which command is possible in which status, what each event changes.
 
 Data only. ``moves.py`` reads the tables of commands, ``docs/reference/transitions.md`` is generated from all of them, and
 ``tests/core/test_transitions.py`` compares them with random runs.
 
 Rules:
 1. A command that is in no row of the current status is refused (``illegal_transition``).
-2. A command with a row in ``CALLS`` can be given by an agent or a person. The server alone gives every other one: no list
-   for a caller and no hint names it.
+2. A command says how a caller names it (``Command.call``). The server alone gives one that does not: no list for a caller
+   and no hint names it.
 """
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
 
@@ -171,44 +170,6 @@ RUN_MOVES: Mapping[str, Mapping[str, str]] = {
     "cancelled": {},
 }
 """Run status × command → where it leads. ``running``: the run continues, and what follows may let it wait or end."""
-
-Caller = Literal["agent", "human", "server"]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """How a caller names a command: ``verb`` in a sentence, the MCP ``tool`` (empty: none), the CLI ``command``.
-
-    ``callers``: who may ever give it; the guards say when. ``action``: the argument of ``control_run``.
-    """
-
-    verb: str
-    tool: str
-    command: str
-    callers: tuple[Caller, ...] = ("agent", "human")
-    action: str = ""
-
-
-CALLS: Mapping[str, Call] = {
-    "StartPhase": Call("start", "start_phase", "submit", ("agent", "human", "server")),
-    "Submit": Call("submit", "submit_artifact", "submit", ("agent", "human", "server")),
-    "AskApproval": Call("approve", "approve", "approve"),
-    "Approve": Call("approve", "approve", "approve"),
-    "Reject": Call("reject", "reject", "reject", ("human",)),
-    "Withdraw": Call("withdraw", "reject", "reject"),
-    "Retry": Call("retry", "retry_phase", "retry"),
-    "Skip": Call("skip", "skip_phase", "skip"),
-    "ForceAccept": Call("force-accept", "", "force-accept", ("human",)),
-    "Edit": Call("edit", "", "edit"),
-    "Overrule": Call("overrule", "", "opinion overrule", ("human",)),
-    "Proceed": Call("proceed", "control_run", "proceed", ("human",), "proceed"),
-    "Resume": Call("resume", "control_run", "resume", action="resume"),
-    "SetAuto": Call("switch automatic mode", "control_run", "auto", action="auto_on"),
-    "Pause": Call("pause", "control_run", "pause", action="pause"),
-    "Cancel": Call("cancel", "control_run", "cancel", action="cancel"),
-}
-"""Command → its names. ``start_run``, ``rollback``, ``undo`` and checkpoints need more than the state of one run (inputs,
-a moment of the log), so no list of legal moves has them. A changed file in ``.wfe/runs`` gives ``Edit`` too."""
 
 
 @dataclass(frozen=True, slots=True)

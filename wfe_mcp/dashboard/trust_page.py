@@ -19,7 +19,7 @@ from wfe_mcp.views.trust import NOT_CONTINUED, OWN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from wfe_mcp.engine.templates.effect_tables import Kind
+    from wfe_mcp.core.effects import Kind
     from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
     from wfe_mcp.views.trust import TrustView

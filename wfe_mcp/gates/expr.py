@@ -1,14 +1,14 @@
 """The ``expr`` gate: a verdict from the value of its condition.
 
-The caller evaluates the condition. A condition that cannot be evaluated is an error of the gate, never false
+A condition that cannot be evaluated is an error of the gate, never false
 (design §5). A false condition is explained: the gate's own message first, then the first item that breaks a condition
 over a list.
 """
 
 import json
-from collections.abc import Callable
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
+from wfe_mcp.gates.scene import Submission
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.failed_item import FailedItem, failed_item
 from wfe_mcp.workflow.model import ExprGate
@@ -18,16 +18,11 @@ KIND = "expr"
 _ITEM_CHARS = 200
 
 
-def judge_expr(
-    gate: ExprGate, is_true: Callable[[str], bool], value_of: Callable[[str], object], text_of: Callable[[str], str]
-) -> Judgement:
-    """Judge the artifact by the gate's condition.
-
-    With the run's values, ``is_true`` evaluates a condition, ``value_of`` CEL source, ``text_of`` a text with ``${…}``.
-    """
+def judge(gate: ExprGate, submission: Submission) -> Judgement:
+    """Judge the artifact by the gate's condition."""
     condition = gate.assert_
     try:
-        value = is_true(condition)
+        value = submission.is_true(condition)
     except ExpressionError as exc:
         why = f"Rule could not be evaluated: {condition}: {exc}"
         return undecided(
@@ -39,21 +34,21 @@ def judge_expr(
     data = {"assert": condition, "value": value}
     if value:
         return passed(KIND, f"Rule holds: {condition}", data)
-    item = failed_item(condition, value_of)
+    item = failed_item(condition, submission.value)
     named = {} if item is None else {"item": {"of": item.of, "index": item.index, "value": _short(item.value)}}
     return failed(
         KIND,
-        f"{_own_message(gate, text_of)}Rule failed: {condition}{_about(item)}",
+        f"{_own_message(gate, submission)}Rule failed: {condition}{_about(item)}",
         "change the artifact so that the rule holds, then submit again.",
         data | named,
     )
 
 
-def _own_message(gate: ExprGate, text_of: Callable[[str], str]) -> str:
+def _own_message(gate: ExprGate, submission: Submission) -> str:
     if gate.message is None:
         return ""
     try:
-        message = text_of(gate.message)
+        message = submission.text(gate.message)
     except ExpressionError:  # the message must not decide: it stays as it is written
         message = gate.message
     return f"{message.rstrip()}\n"

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, undecided
+from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import FilesGate
 from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.watched import is_of_environment
@@ -23,11 +24,10 @@ _NAMED = 2
 """The globs that a message about a gate that passed names."""
 
 
-def judge_files(gate: FilesGate, *, root: Path, tree_at_start: str | None, ignored: tuple[str, ...] = ()) -> Judgement:
-    """Judge the files below ``root``. ``tree_at_start``: git tree at the start that the gate counts from, None without git.
-
-    ``ignored``: globs left out of both trees: the files that the phase's own checks write.
-    """
+def judge(gate: FilesGate, scene: GateScene) -> Judgement:
+    """Judge the files of the project. What the phase's own checks write is left out."""
+    root, ignored = scene.root, scene.ignored
+    tree_at_start = scene.tree_at_run_start if gate.since == "run" else scene.tree_at_start
     changed: list[str] | None = None
     ignored_paths: set[str] = set()
     tree: str | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
+from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.workflow.model import GitGate
 from wfe_mcp.workspace.git import repository as git
 
@@ -33,8 +34,9 @@ class _Fault:
     next_step: str
 
 
-def judge_git(gate: GitGate, *, root: Path, head_at_start: str | None) -> Judgement:
-    """Judge the repository at ``root``. ``head_at_start``: commit at the attempt's start, None before the first one."""
+def judge(gate: GitGate, scene: GateScene) -> Judgement:
+    """Judge the repository of the project."""
+    root, head_at_start = scene.root, scene.head_at_start
     head = git.head(root)
     if head is None:
         why = "Git gate: the project is not a git repository, or has no commit yet."

@@ -5,19 +5,21 @@ other result, and any exception, is an error of the gate: never a pass, never a 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates.judgement import MAX_MESSAGE_CHARS, Judgement, undecided
-from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, RunChild
-from wfe_mcp.jobs.environment import child_env
+from wfe_mcp.gates.scene import GateScene
+from wfe_mcp.jobs.child import ChildNotStarted
 from wfe_mcp.jobs.job_context import ChildStopped
 from wfe_mcp.resources import PlugIn, PlugInFault, plugins
+from wfe_mcp.workflow.model import PluginGate
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
+
+__all__ = ["GateScene", "judge"]
 
 KIND = "plugin"
 MAX_EVIDENCE_CHARS = 200_000
@@ -25,52 +27,26 @@ _DOCTOR = "ask the user to fix or install the package; wfe-mcp doctor reports wh
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class GateScene:
-    """What a gate may read.
-
-    ``root``: the project. ``settings``: the gate's ``with``, expressions evaluated. ``artifact``: the submitted
-    revision, None before work. ``tree_at_start``, ``head_at_start``: git at the attempt's start, None without git.
-    ``evidence``: the folder for its logs. Programs run through ``run``, which ends them with the gate.
-    """
-
-    root: Path
-    settings: Mapping[str, Any]
-    artifact: Mapping[str, Any] | None
-    tree_at_start: str | None
-    head_at_start: str | None
-    evidence: Path
-    environ: Mapping[str, str]
-    run_child: RunChild
-
-    def run(self, argv: Sequence[str], *, timeout_s: float = 600.0, log: str = "gate.log") -> ChildResult:
-        """Run a program in the project, with the environment of a check. ``log``: file name for its whole output."""
-        self.evidence.mkdir(parents=True, exist_ok=True)
-        place = self.evidence / Path(log).name
-        return self.run_child(
-            argv, cwd=self.root, env=child_env((), self.environ), timeout_s=timeout_s, log_path=place.absolute()
-        )
-
-
-def judge_plugin(name: str, scene: GateScene) -> Judgement:
-    """Judge by the gate ``name`` of an installed package."""
+def judge(gate: PluginGate, scene: GateScene) -> Judgement:
+    """Judge by a gate of an installed package."""
+    name, scene = gate.use, replace(scene, settings=gate.with_)
     plugin = plugins("gates").get(name)
     if plugin is None:
         return undecided(KIND, f"No installed package provides the gate {name!r}.", _DOCTOR, {"gate": name})
     try:
-        judge = judge_of(plugin)
+        function = judge_of(plugin)
     except PlugInFault as fault:
         return undecided(KIND, f"The gate cannot judge: {fault}.", _DOCTOR, _about(plugin, scene))
-    if faults := with_faults(judge, scene.settings):
+    if faults := with_faults(function, scene.settings):
         details = "; ".join(f"{fault.path or '/'} {fault.message}" for fault in faults)
         message = f"Invalid settings for the gate {name!r}: {details}."
         return undecided(KIND, message, "correct the template.", _about(plugin, scene))
-    return _judged(plugin, judge, scene)
+    return _judged(plugin, function, scene)
 
 
-def _judged(plugin: PlugIn, judge: Callable[[Any], object], scene: GateScene) -> Judgement:
+def _judged(plugin: PlugIn, function: Callable[[Any], object], scene: GateScene) -> Judgement:
     try:
-        found = judge(scene)
+        found = function(scene)
     except ChildStopped:  # the job must end: this is no verdict
         raise
     except ChildNotStarted as fault:

@@ -8,14 +8,15 @@ Rules:
 from collections.abc import Mapping
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed
+from wfe_mcp.gates.scene import Submission
 from wfe_mcp.workflow.model import ReportGate
 
 KIND = "report"
 
 
-def judge_report(gate: ReportGate, report: object, *, phase_role: str | None = None) -> Judgement:
-    """Judge the submitted ``report``. ``phase_role``: the required role where the gate names none."""
-    wanted = gate.role or phase_role
+def judge(gate: ReportGate, submission: Submission) -> Judgement:
+    """Judge the submitted report; where the gate names no role, that of the phase is required."""
+    report, wanted = submission.artifact, gate.role or submission.phase_role
     found = _text(report, "role"), _text(report, "status") or _text(report, "verdict")
     role, status = found
     data = {"role": role, "status": status, "wanted": {"role": wanted, "status": gate.status}}

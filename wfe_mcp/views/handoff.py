@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.evidence_levels import level_of
 from wfe_mcp.core.model import AttemptStatus
 from wfe_mcp.engine.templates.effective_gates import weakened
 from wfe_mcp.views.blockers import sentences
@@ -167,12 +166,12 @@ def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars:
     for attempt in newest.values():
         for verdict in attempt.verdicts:
             seen = evidence.get(verdict.evidence)
-            what = "".join(_seen(seen)) if seen is not None else ""
+            what = "".join(_seen(seen, verdict.level)) if seen is not None else ""
             words = f": {_quoted(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
             yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
 
 
-def _seen(evidence: EvidenceRecord) -> Iterator[str]:
+def _seen(evidence: EvidenceRecord, level: str) -> Iterator[str]:
     """Which check, its counts, the files it saw."""
     data = evidence.data
     if "check" in data:
@@ -183,7 +182,6 @@ def _seen(evidence: EvidenceRecord) -> Iterator[str]:
         yield ", tests " + _quoted(canonical_json(data["tests"]), 120)
     if evidence.tree:
         yield f", tree {evidence.tree[:12]}"
-    level = level_of(evidence.kind, data)
     yield f", level {level}" if level else ""
 
 

@@ -1,6 +1,6 @@
 """Legal moves in the names of each interface: the MCP call, the line for a terminal, the label of a button.
 
-The names are those of ``CALLS`` in ``core/transitions.py``; this module adds arguments and options.
+The names are those of the commands (``Command.call``); this module adds arguments and options.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.moves import action, phase_moves
 from wfe_mcp.core.paths import typed
-from wfe_mcp.core.transitions import CALLS
 from wfe_mcp.views.envelope import Next
 
 if TYPE_CHECKING:
@@ -58,13 +57,13 @@ def tool_call(run: str, move: c.Command, why: str = "") -> Next:
         args["phase"] = move.phase
     if action(move):
         args["action"] = action(move)
-    return Next(CALLS[type(move).__name__].tool, args, why=why)
+    return Next(move.call.tool, args, why=why)
 
 
 def submit_call(run: str, phase: str, attempt: int) -> Next:
     """Submit the artifact that the schema in ``data.output`` describes."""
     args: dict[str, Any] = {"run": run, "phase": phase, "attempt": attempt}
-    return Next(CALLS["Submit"].tool, args, {"artifact": "/data/output/schema"})
+    return Next(c.Submit.call.tool, args, {"artifact": "/data/output/schema"})
 
 
 def command_line(call: Next) -> str:
@@ -86,7 +85,7 @@ def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
 
 def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
     """Commands of one phase in one line: ``wfe-mcp retry|skip RUN PHASE``; empty for no moves."""
-    commands = dict.fromkeys(CALLS[type(move).__name__].command for move in moves)
+    commands = dict.fromkeys(move.call.command for move in moves)
     names = [name for name in commands if name]
     options = _OPTIONS.get(names[0], "") if len(names) == 1 else ""
     run = found.loaded.record.id
@@ -95,4 +94,4 @@ def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
 
 def button(move: c.Command) -> str:
     """The label of the button that gives ``move``."""
-    return CALLS[type(move).__name__].verb.capitalize()
+    return move.call.verb.capitalize()

@@ -35,7 +35,7 @@ from wfe_mcp.views.run_models import (
 from wfe_mcp.views.step_calls import STEPS, clipped_json, has_failed, took
 from wfe_mcp.views.tool_calls import tools_of
 from wfe_mcp.views.usage import spent_line, usage_view
-from wfe_mcp.views.verdict_words import gate_kind, last_verdict, verdict_word
+from wfe_mcp.views.verdict_words import gate_spec, last_verdict, verdict_word
 
 if TYPE_CHECKING:
     from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
@@ -320,8 +320,12 @@ def _last_verdict(overview: Overview, chars: int) -> LastVerdict | None:
 
 
 def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
-    kind, word = gate_kind(overview.loaded.state, attempt, verdict), verdict_word(verdict.outcome)
-    level = "" if word == "skipped" else level_of(kind, {"level": verdict.level}) or ""
+    gate, word = gate_spec(overview.loaded.state, attempt, verdict), verdict_word(verdict.outcome)
+    level = "" if word == "skipped" else level_of(gate, verdict.level) or ""
     return VerdictView(
-        gate=kind, verdict=word, message=_clipped(verdict.message, chars), evidence=verdict.evidence or "", level=level
+        gate=gate.kind,
+        verdict=word,
+        message=_clipped(verdict.message, chars),
+        evidence=verdict.evidence or "",
+        level=level,
     )

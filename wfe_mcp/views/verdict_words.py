@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.model import Attempt, RunState, Verdict
     from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.core.spec import GateSpec
 
 _WORDS = {GateOutcome.OVERRULED: "warning", GateOutcome.NEEDS_TRUST: "awaiting"}
 """The outcomes that have another word; that of every other one is its value."""
@@ -45,8 +46,13 @@ def unproved(state: RunState) -> Iterator[str]:
 
 def gate_kind(state: RunState, attempt: Attempt, verdict: Verdict) -> str:
     """The kind of the gate that gave ``verdict``."""
+    return gate_spec(state, attempt, verdict).kind
+
+
+def gate_spec(state: RunState, attempt: Attempt, verdict: Verdict) -> GateSpec:
+    """The gate that gave ``verdict``."""
     spec = state.phase(attempt.phase)
-    return (spec.gates_before if verdict.stage == "before" else spec.gates)[verdict.gate].kind
+    return (spec.gates_before if verdict.stage == "before" else spec.gates)[verdict.gate]
 
 
 def last_verdict(state: RunState, place: tuple[PhasePath, int] | None) -> tuple[Attempt, Verdict] | None:

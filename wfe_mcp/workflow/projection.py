@@ -3,9 +3,9 @@
 ``project`` returns the frozen ``RunSpec`` (``core/spec.py``): ids, needs, limits, rules and gates, durations in seconds,
 conditions as opaque text.
 
-    exclusive     a command, git or package gate, or a step that runs a check: the phase needs the working tree alone
+    exclusive     a gate that needs the working tree alone or runs programs in it, or a step that runs a check
     served        the phase has steps, a model (``llm``), or a role that names a provider: the server does its work
-    binds_tree    a command, git, files or package gate: its evidence becomes void when the files change
+    binds_tree    a gate that uses the working tree: its evidence becomes void when the files change
     retry         becomes the first rule of ``on_fail``
     loops         the phases inside follow their loop, ``build.code``; a goto is resolved from the inside outwards
     recovery      the phases of a rule ``subflow``, ``code.diagnose``; no phase inside jumps out of it
@@ -38,10 +38,8 @@ from wfe_mcp.workflow.model import (
 )
 from wfe_mcp.workflow.not_yet import not_yet
 
-_BINDS_TREE = frozenset({"command", "git", "files", "plugin"})
 BLOCKER = "blocker@1"
 """The schema of what a phase of a recovery reports to be in the way."""
-_EXCLUSIVE = frozenset({"command", "git", "plugin"})
 
 
 def project(template: Template) -> RunSpec:
@@ -94,7 +92,7 @@ def _phases(
             timeout_s=_seconds(phase.timeout or _inner_timeout(phase)),
             skip=phase.skip,
             auto_proceed=phase.auto_proceed,
-            exclusive=any(gate.kind in _EXCLUSIVE for gate in gates) or _runs_checks(phase),
+            exclusive=any(gate.tree in {"alone", "runs"} for gate in gates) or _runs_checks(phase),
             served=_is_served(phase, roles),
             goto_only=phase.enter == "goto_only",
             locks=phase.locks,
@@ -142,7 +140,7 @@ def _runs_checks(phase: Phase) -> bool:
 def _gate(gate: Gate) -> GateSpec:
     if isinstance(gate, ApprovalGate):
         return GateSpec(gate.kind, gate.assurance, _seconds(gate.expires))
-    return GateSpec(gate.kind, binds_tree=gate.kind in _BINDS_TREE)
+    return GateSpec(gate.kind, binds_tree=gate.tree != "unused")
 
 
 def _on_fail(retry: Retry | None, rules: Sequence[OnFail] | None, seen: dict[str, PhasePath]) -> tuple[FailRule, ...]:

@@ -13,7 +13,9 @@ from tests.sandboxes import NEEDS_SANDBOX
 from wfe_mcp.core.evidence_levels import LEVELS, is_enough, level_of, strictest
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.spec import GateSpec
 from wfe_mcp.engine.templates import trust
+from wfe_mcp.workflow.model import GATES
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"
@@ -59,24 +61,23 @@ def test_levels_are_in_order_and_nothing_demanded_is_always_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "data", "level"),
+    ("kind", "stored", "level"),
     [
-        ("approval", {}, None),
-        ("expr", {}, "claimed"),
-        ("report", {}, "claimed"),
-        ("opinion", {}, "claimed"),
-        ("command", {}, "worktree"),
-        ("files", {}, "worktree"),
-        ("git", {}, "worktree"),
-        ("plugin", {}, "worktree"),
-        ("command", {"level": "sandbox"}, "sandbox"),
-        ("command", {"level": "unheard of"}, "worktree"),
+        ("approval", "", None),
+        ("expr", "", "claimed"),
+        ("report", "", "claimed"),
+        ("opinion", "", "claimed"),
+        ("command", "", "worktree"),
+        ("files", "", "worktree"),
+        ("git", "", "worktree"),
+        ("plugin", "", "worktree"),
+        ("command", "sandbox", "sandbox"),
+        ("command", "unheard of", "worktree"),
     ],
 )
-def test_evidence_from_before_levels_has_the_level_of_its_kind(
-    kind: str, data: dict[str, Any], level: str | None
-) -> None:
-    assert level_of(kind, data) == level
+def test_evidence_from_before_levels_has_the_level_of_its_kind(kind: str, stored: str, level: str | None) -> None:
+    assert level_of(GateSpec(kind, binds_tree=GATES[kind].tree != "unused"), stored) == level
+    assert GATES[kind].evidence_level() == (level_of(GateSpec(kind, binds_tree=GATES[kind].tree != "unused"), ""))
 
 
 @pytest.mark.usefixtures("home")

@@ -24,13 +24,13 @@ from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
 from wfe_mcp.gates.command import run_check
-from wfe_mcp.gates.files import judge_files
-from wfe_mcp.gates.git import judge_git
 from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
+from wfe_mcp.gates.judges import judge_of
+from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.workflow.expressions import ExpressionError
 from wfe_mcp.workflow.filled import filled
-from wfe_mcp.workflow.model import CommandGate, FilesGate, Gate, GitGate, OpinionGate, PluginGate
+from wfe_mcp.workflow.model import CommandGate, Gate, OpinionGate
 from wfe_mcp.workspace.files.mirror import evidence_folder
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         if attempt is None or current.state.going_back is not None:
             return None
         gate = current.plan.gates(attempt)[attempt.gate]
-        named = f"{gate.model_dump_json()} {_judged_artifact(current, attempt, gate)}"
+        artifact = current.plan.artifact_name(attempt.phase)
+        named = f"{gate.model_dump_json()} artifacts.{artifact}"
         values = roots(current, attempt, named, own=attempt.stage is Stage.AFTER)
         scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
@@ -81,9 +82,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         gate = filled(gate, values, current.plan.expressions)
         if isinstance(gate, CommandGate):
             return _judge_command(gate, scene, context.run_child, exact)
-        if isinstance(gate, PluginGate):
-            return _judge_plugin(gate, scene, context.run_child)
-        return Judged(_judge_quickly(gate, scene), scene.tree_now())
+        return _judge_by_kind(gate, scene, context.run_child)
     except ExpressionError as exc:
         step = "ask the user to fix the template, or to skip the phase."
         return Judged(undecided(gate.kind, f"The {gate.kind} gate could not be evaluated: {exc}.", step), tree)
@@ -203,14 +202,6 @@ def _review(
     return asked
 
 
-def _judge_quickly(gate: Gate, scene: _Scene) -> Judgement:
-    if isinstance(gate, FilesGate):
-        began = first_tree(scene.change.state) if gate.since == "run" else scene.attempt.tree_at_start
-        return judge_files(gate, root=scene.root, tree_at_start=began, ignored=scene.ignored)
-    assert isinstance(gate, GitGate)
-    return judge_git(gate, root=scene.root, head_at_start=scene.attempt.head_at_start)
-
-
 def _names_from_expressions(gate: Gate) -> frozenset[str]:
     """The keys of ``expect`` whose test names come from an expression: an agent's text is no glob."""
     if not isinstance(gate, CommandGate):
@@ -254,33 +245,30 @@ def _skipped_before(gate: CommandGate, scene: _Scene) -> int | None:
         return tx.evidence.skipped_before(run.project_id, run.id, gate.check, run.created_at, begun)
 
 
-def _judged_artifact(current: RunChange, attempt: Attempt, gate: Gate) -> str:
-    """The artifact that a plug-in gate sees without naming it in ``with``."""
-    name = current.plan.artifact_name(attempt.phase) if isinstance(gate, PluginGate) else None
-    return "" if name is None else f"artifacts.{name}"
-
-
-def _judge_plugin(gate: PluginGate, scene: _Scene, run: RunChild) -> Judged:
-    from wfe_mcp.gates.plugin import GateScene, judge_plugin
+def _judge_by_kind(gate: Gate, scene: _Scene, run: RunChild) -> Judged:
     from wfe_mcp.workspace.git.repository import head
     from wfe_mcp.workspace.git.working_tree import changed_paths
 
     attempt, root = scene.attempt, scene.root
     name = scene.change.plan.artifact_name(attempt.phase)
-    judgement = judge_plugin(
-        gate.use,
+    judgement = judge_of(gate.kind)(
+        gate,
         GateScene(
             root,
-            gate.with_,
+            {},
             scene.values["artifacts"].get(name) if attempt.stage is Stage.AFTER else None,
             attempt.tree_at_start,
             attempt.head_at_start,
             evidence_folder(root, scene.change.run.id, attempt.phase, attempt.number),
             scene.engine.environment,
             run,
+            first_tree(scene.change.state),
+            scene.ignored,
         ),
     )
     tree = scene.tree_now()
+    if gate.tree != "runs":
+        return Judged(judgement, tree)
     moved = attempt.tree is not None and tree is not None and tree != attempt.tree
     changed = tuple(changed_paths(root, attempt.tree or "", tree or "")) if moved else ()
     return Judged(judgement, tree, head(root), changed)

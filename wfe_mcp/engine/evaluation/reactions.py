@@ -1,7 +1,7 @@
 """Reactions inside a change: conditions, gates that need no IO, due back-offs, and the jobs that the state asks for.
 
     due conditions ──► Answer        prompt under gates ──► OpenGates (its sha256)
-    expr, report   ──► RecordVerdict files, git, command, plugin, opinion ──► a job (they read the world outside)
+    inline gates   ──► RecordVerdict gates that read the world outside ──► a job
     deadlines      ──► timer jobs    attempts that left a gate ──► their jobs are cancelled
 
 Only what needs no IO beyond the database runs here; everything else is a durable job.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.artifacts.ahead import Unjudged
@@ -29,12 +30,9 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
-    from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store.records.jobs import NewJobValues
+    from wfe_mcp.workflow.model import Gate
 
-_QUICK = {"expr", "report"}
-_IN_JOBS = {"files": "command", "git": "command", "command": "command", "plugin": "command", "opinion": "llm"}
-"""Gates that read the world outside, and the queue of the jobs that do."""
 _JUDGED = {AttemptStatus.GATING, AttemptStatus.AWAITING}
 
 
@@ -118,7 +116,7 @@ def _reported(change: RunChange, attempt: Attempt) -> BlockerFound:
 
 
 def judge_inline_gate(change: RunChange) -> bool:
-    """Open the gates of the first attempt that has none open yet, or judge its ``expr`` or ``report`` gate."""
+    """Open the gates of the first attempt that has none open yet, or judge its gate where that is judged inline."""
     if change.state.is_over:
         return False
     for attempt in change.state.open_attempts:
@@ -129,8 +127,11 @@ def judge_inline_gate(change: RunChange) -> bool:
         if attempt.sha256 is None:
             _open_gates(change, attempt)
             return True
-        if current_gate(change.state, attempt) in _QUICK:
-            judgement = _quick(change, attempt)
+        gate = _current_gate(change, attempt)
+        if gate is not None and gate.judged == "inline":
+            from wfe_mcp.gates.judges import judge_of
+
+            judgement = judge_of(gate.kind)(gate, _Submission(change, attempt, gate))
             change.give(
                 c.RecordVerdict(
                     stage=attempt.stage or Stage.AFTER,
@@ -144,6 +145,11 @@ def judge_inline_gate(change: RunChange) -> bool:
             )
             return True
     return False
+
+
+def _current_gate(change: RunChange, attempt: Attempt) -> Gate | None:
+    """The gate that judges ``attempt`` now; None when it is under no gate or past the last one."""
+    return change.plan.gates(attempt)[attempt.gate] if current_gate(change.state, attempt) else None
 
 
 def end_time(change: RunChange) -> bool:
@@ -194,25 +200,36 @@ def _open_gates(change: RunChange, attempt: Attempt) -> None:
         )
 
 
-def _quick(change: RunChange, attempt: Attempt) -> Judgement:
-    from wfe_mcp.gates.expr import judge_expr
-    from wfe_mcp.gates.report import judge_report
-    from wfe_mcp.workflow.expressions import as_text
+class _Submission:
+    """What a gate reads that is judged inline. The values of its expressions are read with the first of them."""
 
-    gate = change.plan.gates(attempt)[attempt.gate]
-    own, name = attempt.stage is Stage.AFTER, change.plan.artifact_name(attempt.phase)
-    if gate.kind == "report":
-        report = roots(change, attempt, f"artifacts.{name}", own=own)["artifacts"].get(name)
-        return judge_report(gate, report, phase_role=change.plan.phase(attempt.phase).role)
-    assert gate.kind == "expr", "the only other quick gate"
-    values = roots(change, attempt, canonical_json(gate.model_dump(mode="json")), own=own)
-    expressions = change.plan.expressions
-    return judge_expr(
-        gate,
-        lambda text: expressions.is_true(text, values),
-        lambda source: expressions.value(source, values),
-        lambda text: as_text(expressions.evaluate(text, values)),
-    )
+    def __init__(self, change: RunChange, attempt: Attempt, gate: Gate) -> None:
+        self._change, self._attempt, self._gate = change, attempt, gate
+        self._expressions = change.plan.expressions
+        self.phase_role = change.plan.phase(attempt.phase).role
+
+    @cached_property
+    def artifact(self) -> object:
+        name = self._change.plan.artifact_name(self._attempt.phase)
+        return self._roots(f"artifacts.{name}")["artifacts"].get(name)
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return self._roots(canonical_json(self._gate.model_dump(mode="json")))
+
+    def _roots(self, named: str) -> dict[str, Any]:
+        return roots(self._change, self._attempt, named, own=self._attempt.stage is Stage.AFTER)
+
+    def is_true(self, condition: str) -> bool:
+        return self._expressions.is_true(condition, self._values)
+
+    def value(self, source: str) -> object:
+        return self._expressions.value(source, self._values)
+
+    def text(self, text: str) -> str:
+        from wfe_mcp.workflow.expressions import as_text
+
+        return as_text(self._expressions.evaluate(text, self._values))
 
 
 def synchronize_jobs(change: RunChange) -> None:
@@ -281,18 +298,17 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     """
     from wfe_mcp.engine.models.gate_waits import OPEN_JOBS, gate_payload, persons_asked
 
-    gate = current_gate(change.state, attempt)
-    if gate not in _IN_JOBS or change.state.status is RunStatus.CANCELLED:
+    judge = _current_gate(change, attempt)
+    if judge is None or judge.judged not in {"command", "llm"} or change.state.status is RunStatus.CANCELLED:
         return
     if not again and persons_asked(change.tx, change.run, change.state, attempt):
         return
     payload = gate_payload(attempt)
     alive = change.tx.jobs.filter(change.run.id, attempt.phase, attempt.number, OPEN_JOBS)
     if not any(job.kind == "gate" and job.payload == payload and not job.cancel_requested for job in alive):
-        judge = change.plan.gates(attempt)[attempt.gate]
         asked = getattr(judge, "max_attempts", None)
         job: NewJobValues = {"payload": payload, **attempt.on}
         if asked is not None:
             job["max_attempts"] = asked
-        queue = "vision" if getattr(judge, "images", ()) else _IN_JOBS[gate]
+        queue = "vision" if getattr(judge, "images", ()) else judge.judged
         change.enqueue("gate", queue=queue, **job)

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.parts import require_parts
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater, mark_of
 from wfe_mcp.tools.fault import ToolFault
+from wfe_mcp.workflow.step_kinds import STEP_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
@@ -75,27 +77,10 @@ class StepResult:
 def make(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """Make the call. Raises StepStopped or ChildStopped when the job must end."""
     try:
-        answer = _made(engine, call, context)
+        answer = _CALLS[call.step.kind](engine, call, context)
     except ToolFault as fault:
         return StepResult(None, str(fault), fault.may_have_happened)
     return answer if answer.fault else _checked(call, answer)
-
-
-def _made(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
-    step = call.step
-    if step.tool is not None:
-        return _tool(engine, call, context)
-    if step.check is not None:
-        return _check(engine, call, context)
-    if step.http is not None:
-        return StepResult(_http(call, context))
-    if step.llm is not None:
-        return _llm(engine, call, context, step.llm.role)
-    if step.builtin is not None:
-        from wfe_mcp.tools.builtins import act
-
-        return StepResult(act(step.builtin, call.row.input or {}))
-    return StepResult({"waited": step.wait})
 
 
 def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -123,7 +108,7 @@ def _tool(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     return StepResult(value, served_by="".join(served))
 
 
-def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> StepResult:
+def _llm(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     """One question to a model: its text, or the value that the step's ``output`` asks for."""
     from wfe_mcp.artifacts.registry import json_schema
     from wfe_mcp.engine.models.ask import answer
@@ -133,6 +118,7 @@ def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> Step
     from wfe_mcp.store.records.calls import CallPurpose
 
     schema = None if call.step.output is None else json_schema(call.step.output.schema_)
+    role = call.step.llm.role if call.step.llm is not None else ""
     named = call.roles.get(role) or role
     try:
         connections = connections_of(engine, named, frozen=call.frozen, declared=True)
@@ -154,19 +140,31 @@ def _llm(engine: Engine, call: StepCall, context: JobContext, role: str) -> Step
     return StepResult(None, fault)
 
 
-def _http(call: StepCall, context: JobContext) -> dict[str, Any]:
+def _http(_engine: Engine, call: StepCall, context: JobContext) -> StepResult:
     from wfe_mcp.tools.http import Request, send
 
     given = cast("dict[str, Any]", call.row.input)
     headers = dict(given["headers"])
     if call.row.idempotency_key:
         headers = {"Idempotency-Key": call.row.idempotency_key} | headers
-    return send(
+    answer = send(
         Request(given["url"], given["method"], headers, given["body"], given["status"]),
         allow=call.frozen.get("http_allow", ()),
         timeout_s=call.limit_s(HTTP_TIMEOUT_S),
         should_stop=lambda: context.stop.is_asked,
     )
+    return StepResult(answer)
+
+
+def _builtin(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
+    from wfe_mcp.tools.builtins import act
+
+    return StepResult(act(call.step.builtin or "", call.row.input or {}))
+
+
+def _wait(_engine: Engine, call: StepCall, _context: JobContext) -> StepResult:
+    """The job was due when the time was over."""
+    return StepResult({"waited": call.step.wait})
 
 
 def _check(engine: Engine, call: StepCall, context: JobContext) -> StepResult:
@@ -225,3 +223,16 @@ def _checked(call: StepCall, answer: StepResult) -> StepResult:
     safe = is_repeatable(call.row) or (call.step.http is not None and call.step.http.method in _SAFE_METHODS)
     fault = f"the result does not match its schema{where}: {first.message}"
     return replace(answer, value=None, fault=fault, may_have_happened=not safe)
+
+
+_CALLS: dict[str, Callable[[Engine, StepCall, JobContext], StepResult]] = {
+    "tool": _tool,
+    "check": _check,
+    "http": _http,
+    "builtin": _builtin,
+    "wait": _wait,
+    "llm": _llm,
+}
+"""The call of each kind of step."""
+
+require_parts("step kind", ((kind, "its call") for kind in STEP_KINDS if kind not in _CALLS))

@@ -30,6 +30,7 @@ from wfe_mcp.engine.files.drift import kept_back, prompt_hash
 from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import hand_in
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
+from wfe_mcp.workflow.step_kinds import STEP_KINDS
 from wfe_mcp.workflow.step_order import needed, results_seen
 
 if TYPE_CHECKING:
@@ -136,21 +137,10 @@ def begin_phase(change: RunChange, attempt: Attempt, tree: str | None = None, he
     return True
 
 
-def does(step: Step) -> str:
-    """What a step calls, as text."""
-    if step.tool is not None:
-        return f"tool {step.tool}"
-    if step.http is not None:
-        return f"http {step.http.method}"
-    if step.llm is not None:
-        return f"llm {step.llm.role}"
-    return next(f"{kind} {getattr(step, kind)}" for kind in ("check", "builtin", "wait") if getattr(step, kind))
-
-
 def is_repeatable(row: StepRecord) -> bool:
     """False for calls to the outside, and for actions of installed packages: a second one could do harm."""
     kind, _, name = row.does.partition(" ")
-    return kind not in {"tool", "http"} and not (kind == "builtin" and "." in name)
+    return STEP_KINDS[kind].is_repeatable and not (kind == "builtin" and "." in name)
 
 
 def passed(row: StepRecord, step: Step) -> bool:
@@ -285,7 +275,7 @@ def _new(
     from wfe_mcp.workflow.filled import filled
     from wfe_mcp.workflow.prompts import render
 
-    row = StepRecord(change.run.id, attempt.phase, attempt.number, step.id, position, does(step), StepStatus.READY)
+    row = StepRecord(change.run.id, attempt.phase, attempt.number, step.id, position, step.does, StepStatus.READY)
     values = roots(change, attempt, canonical_json(step.model_dump(mode="json", by_alias=True)), own=own, after=after)
     try:
         if step.if_ is not None and not change.plan.expressions.is_true(step.if_, values):

@@ -1,10 +1,7 @@
 """The effects of a configuration or a template: everything that trust in its bytes allows.
 
-    EFFECTS     (model, key) → the kind of its effect
-    NO_EFFECT   (model, key) → why it has none
-
-One function walks the Pydantic models, templates inside templates too. Each key of each model is in one of the tables,
-and a key that is in neither is shown as a setting: nothing is left out.
+Each key of a Pydantic model states its effect beside its type, or why it has none (``core/effects.py``). One function
+walks the models, templates inside templates too. A key that states nothing is shown as a setting: nothing is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pydantic import BaseModel
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.engine.templates.effect_tables import ALLOWS, EFFECTS, HOLDS, KINDS, NAMED_BY, NO_EFFECT, WEAKENS, Kind
+from wfe_mcp.core.effects import ALLOWS, HOLDS, KINDS, KeyEffect, Kind
 from wfe_mcp.workflow.model.phases import FlowPhase, LoopPhase, PhaseBase
 from wfe_mcp.workflow.model.rules import SubflowRule
 
@@ -112,14 +109,21 @@ def _walk(model: BaseModel, subject: str, at: str) -> Iterator[Effect]:
         if isinstance(model, FlowPhase | SubflowRule) and name == "definition":
             yield from _inside(model, subject, key)
             continue
-        inner = list(_models(value, subject, key, _owner(model, name), name))
+        mark = key_effect(type(model), name)
+        is_weaker = mark.weakens is not None and mark.weakens(value)
+        inner = list(_models(value, subject, key, name if mark.noun is None else mark.noun))
         for each, inner_subject, inner_at in inner:
-            effects = _walk(each, inner_subject, inner_at)
-            replaces_reviewers = (_owner(model, name), name) == ("TemplateSettings", "roles")
-            yield from (replace(one, weakens=one.weakens or replaces_reviewers) for one in effects)
-        if not inner:
-            yield from _leaf(model, name, value, subject, key)
+            yield from (replace(one, weakens=one.weakens or is_weaker) for one in _walk(each, inner_subject, inner_at))
+        kind = _KINDS.get(mark.kind or "sets")
+        if inner or kind is None:
+            continue
+        if value not in ((), [], {}, ""):
+            yield Effect(kind, subject.strip() or name, _detail(name, value), is_weaker, key)
+        elif kind == "policy":  # an empty list of what is allowed allows nothing
+            yield Effect("policy", subject or "policy", f"{name}: none", False, key)
 
+
+_KINDS: dict[str, Kind] = {kind: kind for kind in KINDS}
 
 _ALWAYS = frozenset({"kind", "assurance"})
 """Keys that count without being written."""
@@ -132,51 +136,36 @@ def _inside(model: FlowPhase | SubflowRule, subject: str, at: str) -> Iterator[E
     yield from _walk(held_template(model), f"{subject}, inside: " if subject else "", at)
 
 
-def _leaf(model: BaseModel, name: str, value: Any, subject: str, at: str) -> Iterator[Effect]:
-    owner = _owner(model, name)
-    if (owner, name) in NO_EFFECT:
-        return
-    if value in ((), [], {}, ""):
-        if (owner, name) == ("PolicySettings", "templates"):
-            yield Effect("policy", subject or "policy", "templates: none", False, at)
-        return
-    kind = EFFECTS.get((owner, name), "sets")
-    is_weaker = WEAKENS.get((owner, name), lambda _value: False)(value)
-    yield Effect(kind, subject.strip() or name, _detail(name, value), is_weaker, at)
+def key_effect(model: type[BaseModel], name: str) -> KeyEffect:
+    """What the key states of its effect; its kind is that of its table where the key has none of its own."""
+    mark = model.model_fields[name].json_schema_extra
+    mark = mark if isinstance(mark, KeyEffect) else KeyEffect()
+    return mark if mark.kind is not None else replace(mark, kind=getattr(model, "effect", None))
 
 
-def _owner(model: BaseModel, name: str) -> str:
-    """The class that declares the key: phases of every kind share those of ``PhaseKeys``."""
-    for base in reversed(type(model).__mro__):
-        if name in getattr(base, "__annotations__", {}):
-            return base.__name__
-    return type(model).__name__
-
-
-def _models(value: Any, subject: str, at: str, owner: str, name: str) -> Iterator[tuple[BaseModel, str, str]]:
+def _models(value: Any, subject: str, at: str, noun: str) -> Iterator[tuple[BaseModel, str, str]]:
     """The models in ``value``, each with its subject and its pointer."""
     if isinstance(value, BaseModel):
-        yield value, _subject(subject, owner, name, _id(value), value), at
+        yield value, _subject(subject, noun, _id(value), value), at
     elif isinstance(value, dict):
         for key, inner in cast("Mapping[str, Any]", value).items():
             if isinstance(inner, BaseModel):
-                yield inner, _subject(subject, owner, name, key, inner), f"{at}/{key}"
+                yield inner, _subject(subject, noun, key, inner), f"{at}/{key}"
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(cast("list[Any]", value)):
             if isinstance(inner, BaseModel):
-                yield inner, _subject(subject, owner, name, _id(inner) or str(index + 1), inner), f"{at}/{index}"
+                yield inner, _subject(subject, noun, _id(inner) or str(index + 1), inner), f"{at}/{index}"
 
 
 def _id(model: BaseModel) -> str:
     return str(getattr(model, "id", ""))
 
 
-def _subject(subject: str, owner: str, name: str, key: str, model: BaseModel) -> str:
+def _subject(subject: str, noun: str, key: str, model: BaseModel) -> str:
     """``check test``, ``drill, plan``, ``build[*].ship, step write``."""
     if isinstance(model, PhaseBase):
         joined = f"{subject}." if subject and not subject.endswith(": ") else subject
         return f"{joined}{key}{'[*]' if isinstance(model, LoopPhase) else ''}"
-    noun = NAMED_BY.get((owner, name), name)
     if noun == "gate":
         noun = f"{getattr(model, 'kind', '')} gate"
     label = f"{noun} {key}".strip() if noun else key

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.evidence_levels import level_of
+from wfe_mcp.core.evidence_levels import level_named
+from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.units import duration, plural
 from wfe_mcp.gates.results import origin
@@ -62,17 +63,17 @@ def gate_lines(
 
 
 def gate_name(gate: Gate) -> str:
-    """What a gate is called: its check's name, else its kind."""
-    return gate.check if gate.kind == "command" else gate.kind
+    """What a gate is called, as its kind says."""
+    return gate.label.format_map(dict(gate))
 
 
 def _line(gate: Gate, verdict: Verdict | None, found: EvidenceRecord | None, *, is_open: bool) -> GateEvidence:
     if verdict is None:
-        waits = gate.kind == "approval" and is_open
+        waits = gate.judged == "person" and is_open
         return GateEvidence(gate_name(gate), "awaiting" if waits else "not run", _asks(gate) if waits else "")
     data: Mapping[str, Any] = {} if found is None else found.data
     state = _STATES[verdict.outcome]
-    level = "" if state == "skipped" else level_of(gate.kind, data) or ""
+    level = "" if state == "skipped" else level_named(data.get("level")) or gate.evidence_level() or ""
     return GateEvidence(
         gate_name(gate),
         state,

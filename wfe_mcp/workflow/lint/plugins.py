@@ -4,6 +4,7 @@ Names with a namespace (``acme.no_todo``) come from packages. Without a project 
 the package must be installed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from wfe_mcp.artifacts.registry import check_schema, known_schemas
@@ -11,7 +12,7 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.resources import Group, PlugInFault, plugins
 from wfe_mcp.workflow.faults import did_you_mean
 from wfe_mcp.workflow.lint.report import LintFindings
-from wfe_mcp.workflow.model import BUILTINS, PluginGate
+from wfe_mcp.workflow.model import BUILTINS
 from wfe_mcp.workflow.plugin_gates import judge_of, with_faults
 
 
@@ -32,24 +33,22 @@ def builtin_is_known(name: str, at: str, found: LintFindings) -> None:
         found.error(at, f"no built-in action {name!r}{did_you_mean(name, BUILTINS)}", list(BUILTINS), name)
 
 
-def plugin_gate(gate: PluginGate, at: str, found: LintFindings) -> None:
+def plugin_gate(use: str, settings: Mapping[str, Any], at: str, found: LintFindings) -> None:
     """Check that the gate is installed and accepts its settings; values of expressions are checked when it runs."""
-    if "." not in gate.use:
+    if "." not in use:
         valid = list(plugins("gates"))
-        hint = did_you_mean(gate.use, valid) or "; its name has the form namespace.name"
-        found.error(
-            f"{at}/use", f"no package provides the gate {gate.use!r}{hint}", valid or "namespace.name", gate.use
-        )
+        hint = did_you_mean(use, valid) or "; its name has the form namespace.name"
+        found.error(f"{at}/use", f"no package provides the gate {use!r}{hint}", valid or "namespace.name", use)
         return
-    if not _is_installed("gates", gate.use, f"{at}/use", found):
+    if not _is_installed("gates", use, f"{at}/use", found):
         return
     try:
-        judge = judge_of(plugins("gates")[gate.use])
+        judge = judge_of(plugins("gates")[use])
     except PlugInFault as fault:
-        found.error(f"{at}/use", str(fault), None, gate.use)
+        found.error(f"{at}/use", str(fault), None, use)
         return
-    if "${" not in canonical_json(gate.with_):
-        for detail in with_faults(judge, gate.with_):
+    if "${" not in canonical_json(settings):
+        for detail in with_faults(judge, settings):
             found.error(f"{at}/with{detail.path}", detail.message, detail.expected, detail.got)
 
 

@@ -8,8 +8,7 @@ from wfe_mcp.workflow.lint.plugins import builtin_is_known, schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
 from wfe_mcp.workflow.model import CompensateRule, Step, StepsPhase, Template
-
-_DOES = ("tool", "check", "http", "builtin", "wait", "llm")
+from wfe_mcp.workflow.step_kinds import STEP_KINDS
 
 
 def step_rules(template: Template, views: tuple[PhaseView, ...], found: LintFindings) -> None:
@@ -64,10 +63,15 @@ def _steps(steps: Sequence[Step], at: str, template: Template, found: LintFindin
         if step.id in ids:
             found.error(f"{here}/id", f"step id {step.id!r} is used twice in this phase", "another id", step.id)
         ids.add(step.id)
-        given = [name for name in _DOES if getattr(step, name) is not None]
+        given = [name for name in STEP_KINDS if getattr(step, name) is not None]
         if len(given) != 1:
             present = " and ".join(repr(name) for name in given) or "none"
-            found.error(here, f"a step needs exactly one of {', '.join(_DOES)}; this has {present}", list(_DOES), given)
+            found.error(
+                here,
+                f"a step needs exactly one of {', '.join(STEP_KINDS)}; this has {present}",
+                list(STEP_KINDS),
+                given,
+            )
         if step.check:
             check_is_known(step.check, f"{here}/check", found)
         if step.llm:

@@ -4,10 +4,12 @@ Source: design §5. ``schemas/template.schema.json`` and the reference are gener
 """
 
 from wfe_mcp.workflow.model.base import LOOP_KEY, Shape, duration_s
+from wfe_mcp.workflow.model.expect import Expect
+from wfe_mcp.workflow.model.gate_kind import GateLint, GateShape
 from wfe_mcp.workflow.model.gates import (
+    GATES,
     ApprovalGate,
     CommandGate,
-    Expect,
     ExprGate,
     FilesGate,
     Gate,
@@ -17,7 +19,6 @@ from wfe_mcp.workflow.model.gates import (
     ReportGate,
 )
 from wfe_mcp.workflow.model.phases import (
-    BUILTINS,
     SERVER_TOOLS,
     AgentPhase,
     BundleRef,
@@ -29,7 +30,6 @@ from wfe_mcp.workflow.model.phases import (
     LlmPhase,
     LoopPhase,
     Phase,
-    Step,
     StepsPhase,
 )
 from wfe_mcp.workflow.model.rules import (
@@ -46,10 +46,12 @@ from wfe_mcp.workflow.model.rules import (
     SubflowRule,
     WaitHumanRule,
 )
+from wfe_mcp.workflow.model.steps import BUILTINS, Step
 from wfe_mcp.workflow.model.template import Role, Template, all_phases
 
 __all__ = [
     "BUILTINS",
+    "GATES",
     "LOOP_KEY",
     "SERVER_TOOLS",
     "AgentPhase",
@@ -67,6 +69,8 @@ __all__ = [
     "FlowPhase",
     "ForEach",
     "Gate",
+    "GateLint",
+    "GateShape",
     "GitGate",
     "GotoRule",
     "Handed",

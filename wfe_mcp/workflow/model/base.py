@@ -8,7 +8,7 @@ Rules:
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.effects import KeyEffect, KeyKind
 from wfe_mcp.core.words import word_set
 
 T = TypeVar("T")
@@ -65,14 +66,38 @@ class Takes:
 
 
 class Shape(BaseModel):
-    """One object of a template: closed, frozen, strict."""
+    """One object of a template: closed, frozen, strict. ``effect``: of the keys that state none of their own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+    effect: ClassVar[KeyKind | None] = None
 
 
-def optional(default: T, meaning: str, **limits: Any) -> T:
-    """A key that a template may leave out. ``meaning``: the text of the reference page."""
-    return Field(default=default, description=meaning, **limits)
+def required(
+    meaning: str, *, example: object = ..., effect: KeyKind | None = None, noun: str | None = None, **limits: Any
+) -> Any:
+    """A key that a template must have. ``meaning``, ``example``: as the reference page and editors show them.
+
+    ``effect``: what trust in the key allows, or why it allows nothing (``core/effects.py``). ``noun``: what stands
+    before a name below this key in a listing of effects.
+    """
+    examples = None if example is ... else [example]
+    return Field(description=meaning, examples=examples, json_schema_extra=KeyEffect(effect, noun=noun), **limits)
+
+
+def optional(
+    default: T,
+    meaning: str,
+    *,
+    example: object = ...,
+    effect: KeyKind | None = None,
+    weakens: Callable[[Any], bool] | None = None,
+    noun: str | None = None,
+    **limits: Any,
+) -> T:
+    """A key that a template may leave out; its default, then as for ``required``. ``weakens``: which values weaken a gate."""
+    examples = None if example is ... else [example]
+    mark = KeyEffect(effect, weakens, noun)
+    return Field(default=default, description=meaning, examples=examples, json_schema_extra=mark, **limits)
 
 
 Many = Annotated[tuple[T, ...], Field(strict=False)]

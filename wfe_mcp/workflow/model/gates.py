@@ -1,8 +1,12 @@
-"""The models of gates."""
+"""The kinds of gates: each is a model of its keys, with all that a template and a listing need to know of it.
 
-from typing import Annotated, Any, Literal, cast
+A kind states where it is judged, how it uses the working tree, what it is called, and its rules of lint; each key has its
+meaning and an example. ``gates/KIND.py`` has the judge. A kind that lacks a part fails when this module is imported.
+"""
 
-from pydantic import Field, Tag
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Tag
 
 from wfe_mcp.workflow.model.base import (
     Condition,
@@ -11,83 +15,98 @@ from wfe_mcp.workflow.model.base import (
     Label,
     Many,
     Prompt,
-    Shape,
     Text,
     choice,
     optional,
+    required,
     tagged,
 )
-
-
-def _is_exit_code(value: object) -> bool:
-    return value == "nonzero" or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _is_failing_tests(value: object) -> bool:
-    if isinstance(value, list):
-        return all(isinstance(entry, str) and entry.strip() for entry in cast("list[object]", value))
-    if isinstance(value, str):
-        return bool(value.strip())
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _are_test_names(value: object) -> bool:
-    names = cast("list[object]", value) if isinstance(value, list) else [value]
-    return all(isinstance(name, str) and name.strip() for name in names)
-
-
-_TEST_NAMES = choice(
-    "must be the id of a test, a list of ids, or one expression that gives them",
-    _are_test_names,
-    {
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            {"type": "array", "items": {"type": "string", "minLength": 1}},
-        ]
-    },
-)
+from wfe_mcp.workflow.model.expect import Expect, names_tests
+from wfe_mcp.workflow.model.gate_kind import GateLint, GateShape, by_kind
 
 
 def _is_fast_forward(value: object) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and bool(value))
 
 
-class ExprGate(Shape):
+class ExprGate(GateShape):
     """An expression must be true."""
 
-    kind: Literal["expr"] = Field(description="`expr`: an expression must be true.")
-    assert_: Condition = Field(
-        alias="assert", description="The condition, exactly one `${…}`. It sees the revision under judgement."
+    judged = "inline"
+    tree = "unused"
+    label = "expr"
+
+    kind: Literal["expr"] = required("`expr`: an expression must be true.")
+    assert_: Condition = required(
+        "The condition, exactly one `${…}`. It sees the revision under judgement.",
+        example="${size(artifacts.change.files) > 0}",
+        alias="assert",
     )
-    message: Text | None = optional(None, "What the agent reads when the condition is false.")
+    message: Text | None = optional(
+        None,
+        "What the agent reads when the condition is false.",
+        example="List every file that you changed, not ${size(artifacts.change.files)}.",
+        effect="text",
+    )
+
+    def lint(self, lint: GateLint) -> None:
+        """None of its own: its condition is linted as every expression."""
 
 
-class FilesGate(Shape):
+class FilesGate(GateShape):
     """Files must exist, must be changed or unchanged, or must be the only changed ones."""
 
-    kind: Literal["files"] = Field(
-        description="`files`: compares the project's files with those at the start; `.wfe/` never counts."
+    judged = "command"
+    tree = "reads"
+    label = "files"
+
+    kind: Literal["files"] = required(
+        "`files`: compares the project's files with those at the start; `.wfe/` never counts."
     )
-    exist: Many[Text] = optional((), "Globs; each must match at least one file.")
-    unchanged: Many[Text] = optional((), "Globs; no matching file may be modified, created or deleted.")
+    exist: Many[Text] = optional((), "Globs; each must match at least one file.", example=["docs/*.md"])
+    unchanged: Many[Text] = optional(
+        (), "Globs; no matching file may be modified, created or deleted.", example=["tests/**"]
+    )
     within: Many[Text] = optional(
-        (), "Globs; every changed file must match one of them. Where it is empty, no file may change."
+        (),
+        "Globs; every changed file must match one of them. Where it is empty, no file may change.",
+        example=["src/**", "tests/**"],
     )
-    changed: Many[Text] = optional((), "Globs; at least one changed file must match one of them. `**` is any file.")
-    changed_outside: Many[Text] = optional((), "Globs; at least one changed file must match none of them.")
+    changed: Many[Text] = optional(
+        (), "Globs; at least one changed file must match one of them. `**` is any file.", example=["src/**"]
+    )
+    changed_outside: Many[Text] = optional(
+        (), "Globs; at least one changed file must match none of them.", example=["tests/**"]
+    )
     since: Literal["phase", "run"] = optional(
-        "phase", "The start that changes count from: of this `phase` (retries included), or of the `run`."
+        "phase",
+        "The start that changes count from: of this `phase` (retries included), or of the `run`.",
+        example="run",
     )
 
+    def lint(self, lint: GateLint) -> None:
+        """At least one rule; globs stay in the project."""
+        rules = {key: getattr(self, key) for key in ("exist", "unchanged", "within", "changed", "changed_outside")}
+        if not any(rules.values()):
+            lint.error("", f"a files gate needs at least one of {', '.join(rules)}", list(rules))
+        for rule, globs in rules.items():
+            lint.needs_inside(f"/{rule}", globs)
 
-class GitGate(Shape):
+
+class GitGate(GateShape):
     """The repository must be in a certain state."""
 
-    kind: Literal["git"] = Field(description="`git`: the state of the repository.")
-    clean: bool = optional(False, "Nothing is uncommitted; `.wfe/` does not count.")
-    branch: Text | None = optional(None, "The branch that must be checked out; globs are allowed.")
-    one_commit: bool = optional(False, "Exactly one commit was added since the attempt's start.")
-    message: Text | None = optional(None, "The first line of the newest commit must begin with this text.")
+    judged = "command"
+    tree = "alone"
+    label = "git"
+
+    kind: Literal["git"] = required("`git`: the state of the repository.")
+    clean: bool = optional(False, "Nothing is uncommitted; `.wfe/` does not count.", example=True)
+    branch: Text | None = optional(None, "The branch that must be checked out; globs are allowed.", example="ai/*")
+    one_commit: bool = optional(False, "Exactly one commit was added since the attempt's start.", example=True)
+    message: Text | None = optional(
+        None, "The first line of the newest commit must begin with this text.", example="fix: "
+    )
     fast_forward: Annotated[
         bool | str,
         *choice(
@@ -96,128 +115,183 @@ class GitGate(Shape):
             {"anyOf": [{"type": "boolean"}, {"type": "string", "minLength": 1}]},
         ),
     ] = optional(
-        False, "`true`: HEAD descends from the commit at the attempt's start. A branch name: HEAD descends from it."
+        False,
+        "`true`: HEAD descends from the commit at the attempt's start. A branch name: HEAD descends from it.",
+        example=True,
     )
 
+    def lint(self, lint: GateLint) -> None:
+        """At least one rule."""
+        rules = ["clean", "branch", "one_commit", "message", "fast_forward"]
+        if not any(getattr(self, rule) for rule in rules):
+            lint.error("", f"a git gate needs at least one of {', '.join(rules)}", rules)
 
-class ReportGate(Shape):
+
+class ReportGate(GateShape):
     """The submitted report must have a certain status."""
 
-    kind: Literal["report"] = Field(description="`report`: judges the `status` and `role` of the submitted report.")
-    role: Label | None = optional(None, "The role the report must come from, one of the template's `roles`.")
-    status: str = optional("pass", "The status the report must have.", min_length=1)
+    judged = "inline"
+    tree = "unused"
+    label = "report"
 
-
-class Expect(Shape):
-    """The required result of a check."""
-
-    exit_code: Annotated[
-        int | str | None,
-        *choice(
-            'must be a number or "nonzero"',
-            _is_exit_code,
-            {"anyOf": [{"type": "integer"}, {"const": "nonzero"}]},
-        ),
-    ] = optional(None, 'A number or `"nonzero"`. Default: 0; any exit code where `fails` or `failing_tests` is given.')
-    fails: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = optional(
-        None,
-        "Ids or globs of tests; each must be among the failing tests. Other tests may fail too. In a name "
-        "from an expression, `*` is an ordinary character.",
+    kind: Literal["report"] = required("`report`: judges the `status` and `role` of the submitted report.")
+    role: Label | None = optional(
+        None, "The role the report must come from, one of the template's `roles`.", example="qa"
     )
-    passes: Annotated[str | tuple[Text, ...] | None, *_TEST_NAMES] = optional(
-        None,
-        "Ids or globs of tests; each must be among the tests that passed. In a name from an expression, `*` "
-        "is an ordinary character.",
-    )
-    failing_tests: Annotated[
-        int | str | tuple[Text, ...] | None,
-        *choice(
-            'must be a number of tests, a list of test ids, "some", or one expression that gives the list',
-            _is_failing_tests,
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 0},
-                    {"type": "string", "minLength": 1},
-                    {"type": "array", "items": {"type": "string", "minLength": 1}},
-                ]
-            },
-        ),
-    ] = optional(None, 'Tests that must fail: exactly this number, the ones with these ids or globs, or `"some"`.')
-    min_tests: int | None = optional(None, "At least this many tests must have run; skipped ones did not.", ge=1)
-    no_new_skips: bool = optional(
-        False,
-        "No more tests are skipped than when this check last passed before the run, else first ran in it; "
-        "without an earlier result, that is noted.",
-    )
-    coverage_floor: float | None = optional(None, "Least line coverage in percent.", ge=0, le=100)
-    max_duration: Duration | None = optional(None, "The check may take at most this long.")
+    status: str = optional("pass", "The status the report must have.", example="pass", min_length=1)
+
+    def lint(self, lint: GateLint) -> None:
+        """The artifact is a report."""
+        lint.needs_role("/role", self.role)
+        if lint.is_before_work:
+            lint.error("", "a report gate judges the submitted report: put it into 'gates'", "gates")
+        elif not lint.can_have("status") and not lint.can_have("verdict"):
+            lint.error("", "the artifact has no 'status' or 'verdict' that a report gate could judge", "role_report@1")
+        if self.role and not lint.is_before_work and not lint.can_have("role"):
+            what = "the artifact has no 'role' that a report gate could judge"
+            lint.error("/role", what, "role_report@1", self.role)
 
 
-class CommandGate(Shape):
+class CommandGate(GateShape):
     """A check of the project's configuration must have the expected result."""
 
-    kind: Literal["command"] = Field(description="`command`: runs a check of the project's configuration.")
-    check: Label = Field(description="The name of the check; its command line is in trusted configuration.")
+    judged = "command"
+    tree = "runs"
+    label = "{check}"
+
+    kind: Literal["command"] = required("`command`: runs a check of the project's configuration.")
+    check: Label = required("The name of the check; its command line is in trusted configuration.", example="test")
     if_missing: Literal["fail", "note"] = optional(
-        "fail", "When the project has no such check: `fail`, or only `note` it in the evidence."
+        "fail", "When the project has no such check: `fail`, or only `note` it in the evidence.", example="note"
     )
     level: Literal["worktree", "checkout", "sandbox", "runner"] | None = optional(
         None,
         "The least level of evidence: where the check must have run. `worktree` says that the agent's own folder "
         "is enough; `checkout`, `sandbox`, `runner` ask for more.",
+        example="checkout",
     )
-    expect: Expect = optional(Expect(), "The required result; by default exit code 0.")
+    expect: Expect = optional(
+        Expect(),
+        "The required result; by default exit code 0.",
+        example={"exit_code": "nonzero", "fails": "${artifacts.change.tests}"},
+        noun="",
+    )
+
+    def lint(self, lint: GateLint) -> None:
+        """The check exists; a failure that is required names its tests."""
+        lint.needs_check("/check", self.check, optional=self.if_missing == "note")
+        expect = self.expect
+        for key, names in (("fails", expect.fails), ("passes", expect.passes)):
+            if names == ():
+                lint.error(f"/expect/{key}", f"{key!r} names no test", "the id of a test")
+        failing = expect.failing_tests
+        fails_somehow = expect.exit_code not in {None, 0} or failing == "some"
+        if not fails_somehow:
+            fails_somehow = isinstance(failing, int) and failing > 0
+        if fails_somehow and expect.fails is None and not names_tests(failing):
+            lint.warn(
+                "/expect",
+                "any failure of this check satisfies the gate; name the test that must fail in 'fails', for example with "
+                "an expression on the phase's artifact",
+            )
 
 
-class OpinionGate(Shape):
+class OpinionGate(GateShape):
     """Other models review the revision."""
 
-    kind: Literal["opinion"] = Field(description="`opinion`: typed reviews by other models.")
-    reviewers: Many[Label] = Field(min_length=1, description="Roles of the template, each one review.")
-    quorum: int = optional(1, "How many reviews must say `pass`; `concerns` does not count.", ge=1)
+    judged = "llm"
+    tree = "unused"
+    label = "opinion"
+
+    kind: Literal["opinion"] = required("`opinion`: typed reviews by other models.")
+    reviewers: Many[Label] = required(
+        "Roles of the template, each one review.", example=["builder", "qa"], min_length=1
+    )
+    quorum: int = optional(1, "How many reviews must say `pass`; `concerns` does not count.", example=1, ge=1)
     if_missing: Literal["fail", "note"] = optional(
-        "fail", "When no reviewer is configured in the project: `fail`, or only `note` it in the evidence."
+        "fail",
+        "When no reviewer is configured in the project: `fail`, or only `note` it in the evidence.",
+        example="note",
     )
     criteria: Prompt | None = optional(
-        None, 'What the reviewers should check: a text, or `{"file": "prompts/review.md"}`.'
+        None,
+        'What the reviewers should check: a text, or `{"file": "prompts/review.md"}`.',
+        example="Is it as small as it can be?",
+        effect="asks",
     )
     images: Many[Text] = optional(
         (),
         "Globs of images in the project that the reviewers also get, such as screenshots: "
         '`["shots/*.png"]`; at most 8, of 5 MB each. The model of the reviewer must accept images.',
+        example=["shots/*.png"],
+        effect="sends",
     )
     allow_rewrite: bool = optional(
         False,
         "Use what a reviewer suggests: before work it becomes the prompt of the next attempt, after work the next "
         "attempt gets it as feedback.",
+        example=True,
     )
     on_provider_error: Literal["warn", "block"] = optional(
-        "block", "When a reviewer cannot be reached: continue with a warning, or stop."
+        "block", "When a reviewer cannot be reached: continue with a warning, or stop.", example="warn"
     )
-    max_attempts: int = optional(3, "Attempts to reach a reviewer, in total.", ge=1, le=20)
+    max_attempts: int = optional(3, "Attempts to reach a reviewer, in total.", example=2, ge=1, le=20)
+
+    def lint(self, lint: GateLint) -> None:
+        """Reviewers are models, each once; the quorum can be reached."""
+        for position, reviewer in enumerate(self.reviewers):
+            at = f"/reviewers/{position}"
+            lint.needs_role(at, reviewer, of_model=True)
+            if reviewer in self.reviewers[:position]:
+                lint.error(at, f"reviewer {reviewer!r} is listed twice", None, reviewer)
+        lint.needs_inside("/images", self.images)
+        if self.quorum > len(self.reviewers):
+            what = f"quorum {self.quorum} can never be reached with reviewers: {len(self.reviewers)}"
+            lint.error("/quorum", what, len(self.reviewers), self.quorum)
 
 
-class ApprovalGate(Shape):
+class ApprovalGate(GateShape):
     """The user approves, bound to the sha256 of the revision."""
 
-    kind: Literal["approval"] = Field(description="`approval`: the user must approve exactly these bytes.")
+    judged = "person"
+    tree = "unused"
+    label = "approval"
+
+    kind: Literal["approval"] = required("`approval`: the user must approve exactly these bytes.")
     assurance: Literal["agent", "client", "human", "passkey"] = optional(
-        "human", "The least assurance of the approval's channel."
+        "human",
+        "The least assurance of the approval's channel.",
+        example="client",
+        weakens=lambda value: value in {"agent", "client"},
     )
-    expires: Duration | None = optional(None, "An approval is void after this time.")
-    phrase: str | None = optional(None, "A phrase the user must type.", min_length=1)
+    expires: Duration | None = optional(None, "An approval is void after this time.", example="24h")
+    phrase: str | None = optional(None, "A phrase the user must type.", example="YES MERGE", min_length=1)
+
+    def lint(self, lint: GateLint) -> None:
+        """None: its form says it all."""
 
 
-class PluginGate(Shape):
+class PluginGate(GateShape):
     """A gate of an installed package."""
 
-    kind: Literal["plugin"] = Field(
-        description="`plugin`: a gate of an installed package (`wfe-mcp doctor` lists them)."
+    effect = "runs"
+    judged = "command"
+    tree = "runs"
+    label = "plugin"
+
+    kind: Literal["plugin"] = required(
+        "`plugin`: a gate of an installed package (`wfe-mcp doctor` lists them).", effect="gates"
     )
-    use: str = Field(
-        min_length=1, description="Its name, `namespace.name`, from the entry-point group `wfe_mcp.gates`."
+    use: str = required(
+        "Its name, `namespace.name`, from the entry-point group `wfe_mcp.gates`.", example="acme.no_todo", min_length=1
     )
-    with_: Json[dict[str, Any]] = optional({}, "The gate's settings, defined by the package.", alias="with")
+    with_: Json[dict[str, Any]] = optional(
+        {}, "The gate's settings, defined by the package.", example={"words": ["TODO", "FIXME"]}, alias="with"
+    )
+
+    def lint(self, lint: GateLint) -> None:
+        """The package is installed and accepts the settings."""
+        lint.needs_package(self.use, self.with_)
 
 
 Gate = Annotated[
@@ -231,3 +305,7 @@ Gate = Annotated[
     | Annotated[PluginGate, Tag("<plugin>")],
     tagged("kind"),
 ]
+
+
+GATES = by_kind(get_args(member)[0] for member in get_args(get_args(Gate)[0]))
+"""Every kind of gate by its name."""

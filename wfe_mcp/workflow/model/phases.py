@@ -1,11 +1,11 @@
-"""The models of phases and steps.
+"""The models of phases.
 
 Every kind has the keys of ``PhaseKeys``; ``defaults`` has the same keys and supplies those that a phase omits.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Tag
 
 from wfe_mcp.workflow.model.base import (
     Condition,
@@ -21,95 +21,63 @@ from wfe_mcp.workflow.model.base import (
     Shape,
     Text,
     optional,
+    required,
     tagged,
 )
 from wfe_mcp.workflow.model.gates import Gate
-from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry, StepRetry
+from wfe_mcp.workflow.model.rules import NextStep, OnFail, Retry
+from wfe_mcp.workflow.model.steps import Step
 
 
 class Output(Shape):
     """The artifact a phase produces."""
 
-    artifact: Ident = Field(
-        description="The artifact's name, unique in the template; expressions use `artifacts.<name>`."
+    artifact: Ident = required(
+        "The artifact's name, unique in the template; expressions use `artifacts.<name>`.",
+        example="change",
+        effect="name",
     )
-    schema_: SchemaRef = Field(
+    schema_: SchemaRef = required(
+        "A schema name such as `plan@1`, or an inline JSON Schema 2020-12; its root is an object.",
+        example="change@1",
+        effect="form",
         alias="schema",
-        description="A schema name such as `plan@1`, or an inline JSON Schema 2020-12; its root is an object.",
     )
-    editable: bool = optional(False, "The user may edit the mirror file before approval, which creates a new revision.")
-    seal: Literal["on_approval", "on_submit"] = optional("on_approval", "When the sha256 of the artifact is sealed.")
+    editable: bool = optional(
+        False,
+        "The user may edit the mirror file before approval, which creates a new revision.",
+        example=True,
+        effect="sets",
+    )
+    seal: Literal["on_approval", "on_submit"] = optional(
+        "on_approval", "When the sha256 of the artifact is sealed.", example="on_submit", effect="gates"
+    )
     write_to: Text | None = optional(
-        None, "A folder of the project that a file bundle (or file that a document) is also written to."
+        None,
+        "A folder of the project that a file bundle (or file that a document) is also written to.",
+        example="docs/change.json",
+        effect="writes",
     )
-
-
-BUILTINS = ("fail", "log", "set")
-"""The built-in actions of steps, implemented in ``tools/builtins.py``."""
 
 
 SERVER_TOOLS = ("read", "list", "search", "write", "edit", "run_check", "git", "git_commit", "bash")
 """The tools of a model that the server runs, implemented in ``engine/toolbox``."""
 
 
-class LlmCall(Shape):
-    """One model call of a step."""
-
-    role: Label = Field(description="The role that answers, one of the template's `roles`.")
-    prompt: Prompt = Field(description="What to ask.")
-
-
-class HttpCall(Shape):
-    """One HTTP request of a step."""
-
-    url: Text = Field(description="The address; plain http only to origins that configuration allows.")
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] = optional("GET", "The HTTP method.")
-    headers: Json[dict[str, Any]] = optional({}, "Headers by name.")
-    body: Json[Any] = optional(None, "The JSON body.")
-    status: int | None = optional(None, "The required status; default any 2xx.", ge=100, le=599)
-
-
-class StepOutput(Shape):
-    """The required form of a step's result."""
-
-    schema_: SchemaRef = Field(alias="schema", description="A schema name or an inline JSON Schema for the result.")
-
-
-class Step(Shape):
-    """One action of the server: exactly one of ``tool``, ``check``, ``http``, ``builtin``, ``wait``, ``llm``."""
-
-    id: PhaseId = Field(description="The step's id, unique in its phase.")
-    tool: str | None = optional(None, "`server.tool`: a tool of a configured MCP server.")
-    check: Label | None = optional(None, "A check of the project's configuration.")
-    http: HttpCall | None = optional(None, "An HTTP request.")
-    builtin: str | None = optional(
-        None, "A built-in action (`set`, `fail`, `log`), or `namespace.name` of an installed package.", min_length=1
-    )
-    wait: Duration | None = optional(None, "Wait this long.")
-    llm: LlmCall | None = optional(None, "A model call.")
-    params: Json[dict[str, Any]] = optional({}, "Parameters of the tool or built-in action.")
-    needs: Many[PhaseId] | None = optional(
-        None, "Earlier steps of the phase that must end first; absent: the one before, `[]`: none."
-    )
-    assign: Ident | None = optional(None, "The result becomes `vars.<name>` for the steps that need this one.")
-    if_: Condition | None = optional(None, "The step runs only when this is true.", alias="if")
-    retry: StepRetry | None = optional(None, "Retries of this step.")
-    timeout: Duration | None = optional(None, "The step may take at most this long.")
-    continue_on_error: bool = optional(False, "The next step runs although this one failed.")
-    idempotency_key: Text | None = optional(None, "A key sent with the call, so that a repeated call has one effect.")
-    output: StepOutput | None = optional(None, "The schema of the result.")
-
-
 class BundleRef(Shape):
     """A standards bundle of the project's configuration, given with the prompt."""
 
-    bundle: Label = Field(
-        description="The name of the bundle; its files are listed in trusted configuration (`[context.NAME]`)."
+    effect = "sends"
+
+    bundle: Label = required(
+        "The name of the bundle; its files are listed in trusted configuration (`[context.NAME]`).", example="java"
     )
     scope: Text | None = optional(
-        None, "One of the bundle's scopes. `${…}` can use only `inputs`: the bundle is frozen when the run starts."
+        None,
+        "One of the bundle's scopes. `${…}` can use only `inputs`: the bundle is frozen when the run starts.",
+        example="api",
     )
-    optional: bool = optional(False, "The run also starts in a project without such a bundle.")
+    optional: bool = optional(False, "The run also starts in a project without such a bundle.", example=True)
 
 
 def _context_kind(entry: object) -> str:
@@ -126,128 +94,229 @@ Handed = Annotated[
 class PhaseKeys(Shape):
     """The keys of every kind of phase."""
 
-    title: str = optional("", "One line for readers.")
-    role: Label | None = optional(None, "Who works, one of the template's `roles`.")
+    effect = "skips"
+
+    title: str = optional("", "One line for readers.", example="Build what was planned", effect="text")
+    role: Label | None = optional(None, "Who works, one of the template's `roles`.", example="builder", effect="roles")
     needs: Many[str] | None = optional(
-        None, "Phases of the same list that must end first; absent: the one before, `[]`: none."
+        None,
+        "Phases of the same list that must end first; absent: the one before, `[]`: none.",
+        example=["plan"],
+        effect="order",
     )
-    when: Condition | None = optional(None, "False skips the phase. Exactly one `${…}`.")
-    prompt: Prompt | None = optional(None, "What to do; `${…}` is evaluated once. Absent: built from title and output.")
+    when: Condition | None = optional(
+        None, "False skips the phase. Exactly one `${…}`.", example="${size(artifacts.plan.steps) > 1}"
+    )
+    prompt: Prompt | None = optional(
+        None,
+        "What to do; `${…}` is evaluated once. Absent: built from title and output.",
+        example="Build this, first ${artifacts.plan.steps[0].title}",
+        effect="asks",
+    )
     context: Many[Handed] = optional(
-        (), "Earlier artifacts and standards bundles by name, given with the prompt as data."
+        (),
+        "Earlier artifacts and standards bundles by name, given with the prompt as data.",
+        example=["plan"],
+        effect="sends",
+        noun="context",
     )
-    output: Output | None = optional(None, "The artifact to produce; agent, llm and human phases need it.")
-    prompt_gates: Many[Gate] = optional((), "Gates before work, in order.")
-    gates: Many[Gate] = optional((), "Gates on a submitted revision, in order; the schema is checked first.")
+    output: Output | None = optional(
+        None,
+        "The artifact to produce; agent, llm and human phases need it.",
+        example={"artifact": "change", "schema": "change@1"},
+        noun="output",
+    )
+    prompt_gates: Many[Gate] = optional(
+        (), "Gates before work, in order.", example=[{"kind": "approval", "assurance": "human"}], noun="gate"
+    )
+    gates: Many[Gate] = optional(
+        (),
+        "Gates on a submitted revision, in order; the schema is checked first.",
+        example=[{"kind": "command", "check": "test"}, {"kind": "git", "clean": True}],
+        noun="gate",
+    )
     on_fail: Many[OnFail] | None = optional(
-        None, "What to do when an attempt fails: the first rule that applies. Default: retry 3, wait_human."
+        None,
+        "What to do when an attempt fails: the first rule that applies. Default: retry 3, wait_human.",
+        example=[{"do": "retry", "max_attempts": 3}, {"do": "wait_human"}],
+        noun="recovery",
     )
-    next: Many[NextStep] = optional((), "Jumps, evaluated once when the attempt completes; no match: dependants.")
-    timeout: Duration | None = optional(None, "A running attempt fails after this time.")
-    retry: Retry | None = optional(None, "Attempts before the rules of `on_fail`.")
+    next: Many[NextStep] = optional(
+        (),
+        "Jumps, evaluated once when the attempt completes; no match: dependants.",
+        example=[{"if": "${size(artifacts.change.files) == 0}", "goto": "plan", "max": 2}],
+        noun="jump",
+    )
+    timeout: Duration | None = optional(None, "A running attempt fails after this time.", example="30m", effect="limit")
+    retry: Retry | None = optional(None, "Attempts before the rules of `on_fail`.", example={"max_attempts": 2})
     tools_allowed: Many[str] = optional(
         (),
         "Tools the worker should use; empty: no limit. Where the server does the work, its own tools: "
         "`read` `list` `search` `write` `edit` `run_check` `git` `git_commit` `bash`; empty: all but the last two.",
+        example=["Read", "Grep"],
+        effect="tools",
     )
     auto_proceed: bool | None = optional(
-        None, "Whether the run continues automatically after this phase; absent: as set for the run."
+        None,
+        "Whether the run continues automatically after this phase; absent: as set for the run.",
+        example=False,
+        effect="sets",
     )
-    skip: Literal["never", "human", "agent"] = optional("human", "Who may skip the phase.")
-    checkpoint: bool = optional(True, "Keep a checkpoint when the phase completes.")
+    skip: Literal["never", "human", "agent"] = optional(
+        "human", "Who may skip the phase.", example="never", effect="gates", weakens=lambda value: value == "agent"
+    )
+    checkpoint: bool = optional(True, "Keep a checkpoint when the phase completes.", example=False, effect="limit")
     locks: Many[Text] = optional(
-        (), "Names that no two phases of the project hold at once, from claim to completion; a list names several."
+        (),
+        "Names that no two phases of the project hold at once, from claim to completion; a list names several.",
+        example=["database"],
+        effect="order",
     )
     enter: Literal["needs", "goto_only"] = optional(
-        "needs", "`needs`: starts when its needs have ended; `goto_only`: skipped unless a jump leads to it."
+        "needs",
+        "`needs`: starts when its needs have ended; `goto_only`: skipped unless a jump leads to it.",
+        example="goto_only",
     )
-    compensate: Many[Step] = optional((), "Steps that undo the phase.")
+    compensate: Many[Step] = optional(
+        (),
+        "Steps that undo the phase.",
+        example=[{"id": "undo", "builtin": "log", "params": {"message": "undone"}}],
+        noun="undo step",
+    )
 
 
 class Defaults(PhaseKeys):
     """Defaults of phase keys."""
 
     kind: Literal["agent", "llm", "steps", "human", "loop", "flow"] | None = optional(
-        None, "The kind of phases without one."
+        None, "The kind of phases without one.", effect="name"
     )
 
 
 class PhaseBase(PhaseKeys):
     """A phase of any kind."""
 
-    id: PhaseId = Field(description="The phase's id, unique in its list: letters, digits, `_` and `-`.")
+    effect = "name"
+
+    id: PhaseId = required("The phase's id, unique in its list: letters, digits, `_` and `-`.", example="build")
     reaches: Label | None = optional(
-        None, "The one of the template's `states` that the run is in once this phase has completed."
+        None, "The one of the template's `states` that the run is in once this phase has completed.", example="BUILT"
     )
 
 
 class AgentPhase(PhaseBase):
     """The connected client works."""
 
-    kind: Literal["agent"] = optional("agent", "`agent`: the connected client works.")
+    kind: Literal["agent"] = optional("agent", "`agent`: the connected client works.", effect="name")
 
 
 class LlmPhase(PhaseBase):
     """The server runs a model with tools."""
 
-    kind: Literal["llm"] = Field(description="`llm`: the server runs a model with tools.")
+    kind: Literal["llm"] = required("`llm`: the server runs a model with tools.", effect="name")
 
 
 class HumanPhase(PhaseBase):
     """The user supplies the artifact."""
 
-    kind: Literal["human"] = Field(description="`human`: the user supplies the artifact through a form.")
+    kind: Literal["human"] = required("`human`: the user supplies the artifact through a form.", effect="name")
 
 
 class StepsPhase(PhaseBase):
     """The server calls tools, checks and HTTP."""
 
-    kind: Literal["steps"] = Field(description="`steps`: the server calls tools, checks and HTTP.")
-    steps: Many[Step] = Field(min_length=1, description="What to do, in order, or by the `needs` of each step.")
-    max_parallel: int = optional(4, "Steps that run at the same time, where `needs` allow it.", ge=1, le=16)
+    kind: Literal["steps"] = required("`steps`: the server calls tools, checks and HTTP.", effect="name")
+    steps: Many[Step] = required(
+        "What to do, in order, or by the `needs` of each step.",
+        example=[{"id": "issue", "tool": "github.get_issue", "params": {"number": "${inputs.number}"}}],
+        noun="step",
+        min_length=1,
+    )
+    max_parallel: int = optional(
+        4, "Steps that run at the same time, where `needs` allow it.", example=2, effect="limit", ge=1, le=16
+    )
 
 
 class ForEach(Shape):
     """Iterate over items; they are evaluated once when the loop opens."""
 
-    in_: Expression = Field(alias="in", description="The list of items, exactly one `${…}`.")
+    in_: Expression = required(
+        "The list of items, exactly one `${…}`.", example="${artifacts.plan.steps}", effect="order", alias="in"
+    )
     as_: Ident | None = optional(
-        None, "The name of the item's value; `item.value` is always there. `item.index` counts from 0.", alias="as"
+        None,
+        "The name of the item's value; `item.value` is always there. `item.index` counts from 0.",
+        example="step",
+        effect="name",
+        alias="as",
     )
     key: Expression | None = optional(
-        None, "The item's key, exactly one `${…}`; unique. Default: the item's `id`, else its index."
+        None,
+        "The item's key, exactly one `${…}`; unique. Default: the item's `id`, else its index.",
+        example="${step.id}",
+        effect="order",
     )
-    order_by: Ident | None = optional(None, "A field of the items that orders them; a list of keys means after those.")
-    max_parallel: int = optional(1, "Items worked at the same time.", ge=1)
-    on_item_fail: Literal["block", "continue"] = optional("block", "Stop the loop, or continue with the others.")
+    order_by: Ident | None = optional(
+        None,
+        "A field of the items that orders them; a list of keys means after those.",
+        example="depends_on",
+        effect="order",
+    )
+    max_parallel: int = optional(1, "Items worked at the same time.", example=2, effect="limit", ge=1)
+    on_item_fail: Literal["block", "continue"] = optional(
+        "block", "Stop the loop, or continue with the others.", example="continue", effect="order"
+    )
 
 
 class Until(Shape):
     """Repeat the body until a condition holds."""
 
-    if_: Condition = Field(
-        alias="if", description="Evaluated after each pass; true ends the loop. `item.index` counts from 0."
+    if_: Condition = required(
+        "Evaluated after each pass; true ends the loop. `item.index` counts from 0.",
+        example="${item.index > 1}",
+        effect="order",
+        alias="if",
     )
-    max: int = Field(ge=1, description="Passes at most.")
+    max: int = required("Passes at most.", example=3, effect="limit", ge=1)
 
 
 class LoopPhase(PhaseBase):
     """Phases for each item, or until a condition holds: exactly one of ``for_each`` and ``until``."""
 
-    kind: Literal["loop"] = Field(description="`loop`: `for_each` or `until`, over `phases`.")
-    for_each: ForEach | None = optional(None, "Iterate over items.")
-    until: Until | None = optional(None, "Repeat until a condition holds.")
-    phases: "Many[Phase]" = Field(min_length=1, description="The body of the loop.")
+    kind: Literal["loop"] = required("`loop`: `for_each` or `until`, over `phases`.", effect="name")
+    for_each: ForEach | None = optional(
+        None, "Iterate over items.", example={"in": "${artifacts.plan.steps}", "as": "step"}
+    )
+    until: Until | None = optional(
+        None, "Repeat until a condition holds.", example={"if": "${size(artifacts.change.files) > 0}", "max": 3}
+    )
+    phases: "Many[Phase]" = required(
+        "The body of the loop.",
+        example=[{"id": "code", "prompt": "Do it.", "output": {"artifact": "change", "schema": "change@1"}}],
+        min_length=1,
+    )
 
 
 class FlowPhase(PhaseBase):
     """An embedded template."""
 
-    kind: Literal["flow"] = Field(description="`flow`: runs another template inside.")
-    template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
-    with_: Json[dict[str, Any]] = optional({}, "Its inputs.", alias="with")
+    kind: Literal["flow"] = required("`flow`: runs another template inside.", effect="name")
+    template: str = required(
+        "The template to run, `name` or `name@version`.", example="quick_fix", effect="runs", min_length=1
+    )
+    with_: Json[dict[str, Any]] = optional(
+        {}, "Its inputs.", example={"problem": "${inputs.goal}"}, effect="passes", alias="with"
+    )
     definition: dict[str, Any] | None = optional(
-        None, "The template itself; embedded when a run starts, so that no later version changes it."
+        None,
+        "The template itself; embedded when a run starts, so that no later version changes it.",
+        example={
+            "format": "wfe/1",
+            "name": "quick_fix",
+            "version": "1.0.0",
+            "phases": [{"id": "build", "prompt": "Build it.", "output": {"artifact": "change", "schema": "change@1"}}],
+        },
+        effect="inner",
     )
 
 

@@ -2,113 +2,139 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import Tag
 
-from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, optional, tagged
+from wfe_mcp.workflow.model.base import Condition, Duration, Json, PhaseId, Shape, optional, required, tagged
 
 
 class Retry(Shape):
     """Attempts before the rules of ``on_fail``."""
 
-    max_attempts: int = optional(3, "Attempts in total, of this iteration.", ge=1)
-    backoff: Literal["none", "exponential"] = optional("none", "Wait between attempts, longer each time.")
-    initial: Duration = optional("2s", "The first wait.")
-    max: Duration = optional("60s", "The longest wait.")
+    effect = "order"
+
+    max_attempts: int = optional(3, "Attempts in total, of this iteration.", example=2, ge=1)
+    backoff: Literal["none", "exponential"] = optional(
+        "none", "Wait between attempts, longer each time.", example="exponential"
+    )
+    initial: Duration = optional("2s", "The first wait.", example="5s")
+    max: Duration = optional("60s", "The longest wait.", example="2m")
 
 
 class StepRetry(Shape):
     """Retries of one step, within one attempt of its phase, also when the effect is uncertain."""
 
-    max_attempts: int = optional(3, "Attempts in total.", ge=1, le=100)
+    effect = "order"
+
+    max_attempts: int = optional(3, "Attempts in total.", example=5, ge=1, le=100)
     backoff: Literal["none", "fixed", "linear", "exponential"] = optional(
-        "exponential", "How the wait between attempts grows: not at all, by `initial`, or doubling."
+        "exponential", "How the wait between attempts grows: not at all, by `initial`, or doubling.", example="linear"
     )
-    initial: Duration = optional("1s", "The first wait.")
-    max: Duration = optional("60s", "The longest wait.")
+    initial: Duration = optional("1s", "The first wait.", example="500ms")
+    max: Duration = optional("60s", "The longest wait.", example="30s")
 
 
-FailedStage = Annotated[
-    Literal["before", "after"] | None,
-    Field(
-        description="Only for failures at gates before work (`before`), or only for all others (`after`); "
-        "`max_attempts` counts those alone.",
-    ),
-]
+FailedStage = Literal["before", "after"] | None
+_STAGE = (
+    "Only for failures at gates before work (`before`), or only for all others (`after`); "
+    "`max_attempts` counts those alone."
+)
 
 
 class RetryRule(Shape):
     """Open a new attempt."""
 
-    do: Literal["retry"] = Field(description="`retry`: a new attempt with feedback.")
-    max_attempts: int = optional(3, "Attempts in total, of this iteration.", ge=1)
-    stage: FailedStage = None
+    effect = "order"
+
+    do: Literal["retry"] = required("`retry`: a new attempt with feedback.")
+    max_attempts: int = optional(3, "Attempts in total, of this iteration.", example=2, ge=1)
+    stage: FailedStage = optional(None, _STAGE, example="before")
 
 
 class GotoRule(Shape):
     """Jump back to an earlier phase: iteration n+1."""
 
-    do: Literal["goto"] = Field(description="`goto`: back to an earlier phase, as the next iteration.")
-    phase: PhaseId = Field(description="The phase itself or an earlier one.")
-    max: int = optional(1, "Jumps by this rule in the whole run.", ge=1)
+    effect = "order"
+
+    do: Literal["goto"] = required("`goto`: back to an earlier phase, as the next iteration.")
+    phase: PhaseId = required("The phase itself or an earlier one.", example="plan")
+    max: int = optional(1, "Jumps by this rule in the whole run.", example=2, ge=1)
 
 
 class WaitHumanRule(Shape):
     """Stop until the user reopens the phase."""
 
-    do: Literal["wait_human"] = Field(description="`wait_human`: only the user reopens the phase.")
+    do: Literal["wait_human"] = required("`wait_human`: only the user reopens the phase.", effect="order")
 
 
 class SubflowRule(Shape):
     """Run another template inside the failed phase, then retry; when it fails, the next rule applies."""
 
-    do: Literal["subflow"] = Field(description="`subflow`: run another template, then retry.")
-    template: str = Field(min_length=1, description="The template to run, `name` or `name@version`.")
-    with_: Json[dict[str, Any]] = optional(
-        {}, "Its inputs; `phase.feedback` ends with why the phase failed.", alias="with"
+    do: Literal["subflow"] = required("`subflow`: run another template, then retry.", effect="order")
+    template: str = required(
+        "The template to run, `name` or `name@version`.", example="quick_fix", effect="runs", min_length=1
     )
-    max_attempts: int = optional(1, "How often, in this iteration.", ge=1)
+    with_: Json[dict[str, Any]] = optional(
+        {},
+        "Its inputs; `phase.feedback` ends with why the phase failed.",
+        example={"problem": "${phase.feedback[0].message}"},
+        effect="passes",
+        alias="with",
+    )
+    max_attempts: int = optional(1, "How often, in this iteration.", example=2, effect="order", ge=1)
     same_blocker: int = optional(
         2,
         "How often it may report the same blocker (`blocker@1`) in the run; once more, and the next rule applies.",
+        example=1,
+        effect="order",
         ge=1,
     )
     definition: dict[str, Any] | None = optional(
-        None, "The template itself; embedded when a run starts, so that no later version changes it."
+        None,
+        "The template itself; embedded when a run starts, so that no later version changes it.",
+        example={
+            "format": "wfe/1",
+            "name": "quick_fix",
+            "version": "1.0.0",
+            "phases": [{"id": "build", "prompt": "Build it.", "output": {"artifact": "change", "schema": "change@1"}}],
+        },
+        effect="inner",
     )
 
 
 class CompensateRule(Shape):
     """Run the phase's ``compensate`` steps, then apply the next rule."""
 
-    do: Literal["compensate"] = Field(description="`compensate`: run the phase's `compensate` steps.")
+    do: Literal["compensate"] = required("`compensate`: run the phase's `compensate` steps.", effect="order")
 
 
 class BackoffRule(Shape):
     """Retry after a growing wait."""
 
-    do: Literal["backoff"] = Field(description="`backoff`: a new attempt after a wait that doubles.")
-    max_attempts: int = optional(3, "Attempts in total, of this iteration.", ge=1)
-    initial: Duration = optional("2s", "The first wait.")
-    max: Duration = optional("5m", "The longest wait.")
-    stage: FailedStage = None
+    effect = "order"
+
+    do: Literal["backoff"] = required("`backoff`: a new attempt after a wait that doubles.")
+    max_attempts: int = optional(3, "Attempts in total, of this iteration.", example=4, ge=1)
+    initial: Duration = optional("2s", "The first wait.", example="10s")
+    max: Duration = optional("5m", "The longest wait.", example="10m")
+    stage: FailedStage = optional(None, _STAGE, example="before")
 
 
 class PauseRule(Shape):
     """Pause the run."""
 
-    do: Literal["pause"] = Field(description="`pause`: the run pauses.")
+    do: Literal["pause"] = required("`pause`: the run pauses.", effect="order")
 
 
 class BlockRule(Shape):
     """Block the run; the user can reopen it."""
 
-    do: Literal["block"] = Field(description="`block`: the run is blocked; the user can reopen it.")
+    do: Literal["block"] = required("`block`: the run is blocked; the user can reopen it.", effect="order")
 
 
 class FailureRule(Shape):
     """End the run as failed."""
 
-    do: Literal["fail"] = Field(description="`fail`: the run ends as failed.")
+    do: Literal["fail"] = required("`fail`: the run ends as failed.", effect="order")
 
 
 OnFail = Annotated[
@@ -128,10 +154,19 @@ OnFail = Annotated[
 class NextStep(Shape):
     """The next phase when this one completes; the first matching rule applies."""
 
+    effect = "skips"
+
     if_: Condition | None = optional(
-        None, "The condition, exactly one `${…}`; without it the rule always matches.", alias="if"
+        None,
+        "The condition, exactly one `${…}`; without it the rule always matches.",
+        example="${size(artifacts.change.files) == 0}",
+        alias="if",
     )
-    goto: str = Field(description="The phase itself, an earlier phase, or `$complete` (top level only).")
+    goto: str = required("The phase itself, an earlier phase, or `$complete` (top level only).", example="plan")
     max: int | None = optional(
-        None, "Jumps by this rule; beyond it, the run is blocked. Absent: `max_iterations` limits it.", ge=1
+        None,
+        "Jumps by this rule; beyond it, the run is blocked. Absent: `max_iterations` limits it.",
+        example=2,
+        effect="limit",
+        ge=1,
     )

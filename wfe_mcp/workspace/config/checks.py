@@ -8,9 +8,9 @@ Rules:
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
-from wfe_mcp.workspace.config.table import Frozen, Table, optional
+from wfe_mcp.workspace.config.table import Frozen, Table, optional, required
 from wfe_mcp.workspace.files.paths import path_fault
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -84,17 +84,21 @@ class FrozenCheck(Frozen):
 class CheckSettings(Table):
     """One ``[checks.<name>]`` table."""
 
-    argv: list[Word] = Field(
-        min_length=1, description='The command as a list of words, run without a shell: `["pytest", "-q"]`.'
+    effect = "reads"
+
+    argv: list[Word] = required(
+        'The command as a list of words, run without a shell: `["pytest", "-q"]`.', effect="runs", min_length=1
     )
     cwd: ProjectPath | None = optional(
-        None, 'The folder to run it in, inside the project: `"backend"`. Else the project\'s own.'
+        None, 'The folder to run it in, inside the project: `"backend"`. Else the project\'s own.', effect="runs"
     )
     env: list[Variable] = optional(
-        [], 'Names of variables that pass to it, never values: `["CI"]`. PATH, HOME and their like always pass.'
+        [],
+        'Names of variables that pass to it, never values: `["CI"]`. PATH, HOME and their like always pass.',
+        effect="passes",
     )
     timeout: Duration = optional(
-        "10m", 'The longest it may run: a number and `ms`, `s`, `m`, `h` or `d`, as in `"5m"`.'
+        "10m", 'The longest it may run: a number and `ms`, `s`, `m`, `h` or `d`, as in `"5m"`.', effect="limit"
     )
     junit: ProjectPath | None = optional(
         None, "The JUnit XML report that it writes: which tests ran, which failed. pytest is asked for one anyway."
@@ -106,12 +110,15 @@ class CheckSettings(Table):
         None, "The scanner's report that it writes, SARIF or the tool's JSON; `\"-\"`: it prints it."
     )
     writes: list[str] = optional(
-        [], 'Further files that it writes, as globs: `["build/**"]`. They do not count as a change of the files.'
+        [],
+        'Further files that it writes, as globs: `["build/**"]`. They do not count as a change of the files.',
+        effect="writes",
     )
     where: Where = optional(
         "worktree",
         "Where it runs: `worktree`, the folder that the agent works in, or `checkout`, a new folder with a copy of "
         "exactly the hashed tree, an empty HOME and no file that git ignores.",
+        effect="gates",
     )
     bring: list[ProjectPath] = optional(
         [], 'What else a checkout gets, as paths: `[".venv"]`, `["node_modules"]`. Folders are linked, files copied.'
@@ -119,8 +126,9 @@ class CheckSettings(Table):
     sandbox: bool = optional(
         False,
         "Whether a checkout is also a sandbox (bubblewrap, Linux only): no network, and nothing else can be written.",
+        effect="gates",
     )
-    network: bool = optional(False, "Whether the sandbox has the network.")
+    network: bool = optional(False, "Whether the sandbox has the network.", effect="calls")
 
     def fault(self) -> str:
         """Why the check cannot be used; empty when it can. Its keys may come from several files."""

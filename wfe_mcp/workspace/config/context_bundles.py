@@ -56,6 +56,8 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 class ContextSettings(Table):
     """One ``[context.<name>]`` table: a bundle of files and rules that templates give to a worker."""
 
+    effect = "sends"
+
     files: list[Glob] = optional([], 'Files that are always handed over, as paths or globs: `["docs/standards/*.md"]`.')
     layers: dict[Layer, list[Glob]] = optional(
         {}, "Files of one layer, handed over in the scopes that name it; `_universal`: in each."

@@ -48,6 +48,8 @@ Size = Annotated[str, AfterValidator(_size)]
 class QueueSettings(Table):
     """One ``[queues.<name>]`` table: how many jobs of one kind this project runs at once."""
 
+    effect = "limit"
+
     concurrency: Count | None = optional(None, "Jobs at the same time, over all servers and workers.")
     per_minute: Count | None = optional(None, "Jobs that may begin in any minute.")
     timeout: Duration | None = optional(
@@ -58,6 +60,8 @@ class QueueSettings(Table):
 
 class BudgetSettings(Table):
     """``[budget]``: the caps on model calls. A call that could exceed a cap is not made; a person decides."""
+
+    effect = "spends"
 
     cost_per_run: Amount | None = optional(
         None, "US dollars that one run may cost. The smaller of this and the template's `limits.max_cost` counts."
@@ -75,11 +79,14 @@ class OutageSettings(Table):
     wait: Duration = optional(
         "2m",
         'How long a run is paused then before it continues automatically: `"2m"`. A provider\'s own retry time takes precedence.',
+        effect="limit",
     )
 
 
 class CheckpointSettings(Table):
     """``[checkpoints]``: the size limits of checkpoints, and how long they are kept."""
+
+    effect = "limit"
 
     keep: Count = optional(50, "Checkpoints of one run whose files are kept; older ones go first.")
     keep_for: Duration = optional(

@@ -14,7 +14,7 @@ from wfe_mcp.resources import plugins
 from wfe_mcp.workspace.config.checks import Duration, Name, Word, seconds
 from wfe_mcp.workspace.config.origins import is_loopback, origin_fault, origin_of
 from wfe_mcp.workspace.config.provider_kinds import KINDS, FsAbility, ProviderKind, as_kind, facts_of, shipped_kind
-from wfe_mcp.workspace.config.table import Frozen, Table, optional
+from wfe_mcp.workspace.config.table import Frozen, Table, optional, required
 
 _SECRET_OPTION = re.compile(r"(?i)(api_?key|secret|password|authorization|(^|_)token)$")
 
@@ -68,38 +68,49 @@ class ProviderSettings(Table):
         None,
         f"One of {', '.join(f'`{kind}`' for kind in KINDS)}, or the name of a provider that an installed package "
         "brings, such as `acme.models`; absent: the table's name says it.",
+        effect="roles",
     )
-    enabled: bool = optional(True, "`false`: no model of this provider is called.")
+    enabled: bool = optional(True, "`false`: no model of this provider is called.", effect="roles")
     base_url: Annotated[str, AfterValidator(_address)] | None = optional(
         None,
         "Another address than the vendor's: https, or http on this machine or to an origin that `[http] allow` "
         "names. That of a provider with a key counts in your own file only.",
+        effect="calls",
     )
     key: Annotated[str, AfterValidator(_key)] | None = optional(
         None,
         'Where the key is, never the key: `"env:NAME"`, `"keyring"`, `"stored"` (encrypted in the database). '
         "Absent: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` or `GEMINI_API_KEY`, by kind.",
+        effect="passes",
     )
-    connect_timeout: Duration = optional("10s", 'The longest to wait for a connection: `"10s"`.')
-    response_timeout: Duration = optional("5m", 'The longest silence while an answer comes: `"5m"`.')
-    total_timeout: Duration = optional("30m", 'The longest one call may take, however much it says: `"30m"`.')
-    max_tokens: Count = optional(8_192, "The longest answer, in tokens.")
+    connect_timeout: Duration = optional("10s", 'The longest to wait for a connection: `"10s"`.', effect="limit")
+    response_timeout: Duration = optional("5m", 'The longest silence while an answer comes: `"5m"`.', effect="limit")
+    total_timeout: Duration = optional(
+        "30m", 'The longest one call may take, however much it says: `"30m"`.', effect="limit"
+    )
+    max_tokens: Count = optional(8_192, "The longest answer, in tokens.", effect="limit")
     temperature: Annotated[float, AfterValidator(_share)] | None = optional(
-        None, "How much answers vary, from `0` to `2`; absent: the model's own."
+        None, "How much answers vary, from `0` to `2`; absent: the model's own.", effect="limit"
     )
     argv: list[Word] | None = optional(
-        None, 'The program of a command-line agent, with what comes before our arguments: `["claude"]`.', min_length=1
+        None,
+        'The program of a command-line agent, with what comes before our arguments: `["claude"]`.',
+        effect="runs",
+        min_length=1,
     )
     fs_ability: FsAbility | None = optional(
         None,
         "What it can do with files of the project: "
         f"{', '.join(f'`{each}`' for each in get_args(FsAbility))}; decides how prompts say where the output goes.",
+        effect="limit",
     )
     options: Annotated[dict[str, Any], AfterValidator(_options)] = optional(
-        {}, "What only one kind understands, such as `permission_mode`, `allowed_tools`, `sandbox`, `max_turns`."
+        {},
+        "What only one kind understands, such as `permission_mode`, `allowed_tools`, `sandbox`, `max_turns`.",
+        effect="runs",
     )
-    concurrency: Count | None = optional(None, "Calls at the same time, over all runs.")
-    requests_per_minute: Count | None = optional(None, "Calls in any minute, over all runs.")
+    concurrency: Count | None = optional(None, "Calls at the same time, over all runs.", effect="limit")
+    requests_per_minute: Count | None = optional(None, "Calls in any minute, over all runs.", effect="limit")
 
     def needs_key(self, kind: ProviderKind) -> bool:
         """Whether a key is sent to the provider's address; a package's provider may have a key that we do not know of."""
@@ -175,15 +186,17 @@ class FrozenProvider(Frozen):
 class RoleSettings(Table):
     """One ``[roles.<name>]`` table: a provider and its model."""
 
-    provider: Name = Field(
-        description='Who answers: the name of a `[providers]` table, or of a kind that needs none, such as `"openai"`.'
+    effect = "roles"
+
+    provider: Name = required(
+        'Who answers: the name of a `[providers]` table, or of a kind that needs none, such as `"openai"`.'
     )
     model: str | None = optional(None, "The provider's name of the model; command-line agents have one of their own.")
     fallback: list[Target] = optional(
         [],
         'Who answers when this one is out, in order: roles, or a provider and its model, as in `["openai/gpt-5.5"]`.',
     )
-    fs_ability: FsAbility | None = optional(None, "Instead of the provider's.")
+    fs_ability: FsAbility | None = optional(None, "Instead of the provider's.", effect="limit")
 
     def frozen(self, name: str, *, from_project: bool = False, is_unsigned: bool = False) -> "FrozenRole":
         """The role as a run freezes it."""

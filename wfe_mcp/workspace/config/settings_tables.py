@@ -27,11 +27,17 @@ class McpServerSettings(Table):
     ``env``: names of variables that the command may see.
     """
 
+    effect = "starts"
+
     command: str | None = optional(None, "The program of the server; it is started for each call.")
     args: list[str] = optional([], "Its arguments.")
-    env: list[Variable] = optional([], 'Names of variables that it may see, never values: `["GITHUB_TOKEN"]`.')
+    env: list[Variable] = optional(
+        [], 'Names of variables that it may see, never values: `["GITHUB_TOKEN"]`.', effect="passes"
+    )
     url: str | None = optional(
-        None, "Instead of `command`: the address of a server that runs, https or an origin that `[http] allow` names."
+        None,
+        "Instead of `command`: the address of a server that runs, https or an origin that `[http] allow` names.",
+        effect="calls",
     )
 
     def fault(self, allow: list[str]) -> str:
@@ -61,39 +67,65 @@ class StageSettings(Table):
     ``prompt``: the gates before work; ``response``: the gates on the artifact.
     """
 
+    effect = "gates"
+
     approver: str | None = optional(
         None,
         "Who approves at this stage: `skip` (no approval), `human`, or the name of a role that gives its opinion "
         "instead. Before work, one is added where there is none.",
+        weakens=lambda value: value != "human",
     )
-    model: str | None = optional(None, "The model of the role that is the `approver` here, instead of its own.")
-    max_retries: int | None = optional(None, "Attempts after the first one that failed at this stage; `0`: none.", ge=0)
+    model: str | None = optional(
+        None,
+        "The model of the role that is the `approver` here, instead of its own.",
+        effect="roles",
+        weakens=lambda _value: True,
+    )
+    max_retries: int | None = optional(
+        None, "Attempts after the first one that failed at this stage; `0`: none.", effect="sets", ge=0
+    )
     allow_rewrite: bool | None = optional(
         None,
         "Whether what a reviewer suggests is used: before work it becomes the prompt of the next attempt, after "
         "work the next attempt gets it as feedback.",
+        weakens=lambda value: value is True,
     )
     criteria: str | None = optional(
-        None, "What the reviewers of this stage check, instead of the gate's own.", max_length=20_000
+        None,
+        "What the reviewers of this stage check, instead of the gate's own.",
+        weakens=lambda _value: True,
+        max_length=20_000,
     )
 
 
 class PhaseSettings(Table):
     """One ``[templates.<template>.phases.<phase>]`` table: what this project changes in a phase."""
 
+    effect = "sets"
+
     approver: str | None = optional(
-        None, "Who approves: `skip` (no approval), `human`, or the name of a role that gives its opinion instead."
+        None,
+        "Who approves: `skip` (no approval), `human`, or the name of a role that gives its opinion instead.",
+        effect="gates",
+        weakens=lambda value: value != "human",
     )
     max_retries: int | None = optional(None, "Attempts after the first one; `0`: none.", ge=0)
     same_blocker: int | None = optional(
         None, "How often a recovery of this phase may report the same blocker in a run; once more ends it.", ge=1
     )
-    allow_rewrite: bool | None = optional(None, "Whether a reviewer of an opinion gate may suggest a better version.")
-    timeout: Duration | None = optional(None, 'The longest that one attempt may run: `"1h"`.')
+    allow_rewrite: bool | None = optional(
+        None,
+        "Whether a reviewer of an opinion gate may suggest a better version.",
+        effect="gates",
+        weakens=lambda value: value is True,
+    )
+    timeout: Duration | None = optional(None, 'The longest that one attempt may run: `"1h"`.', effect="limit")
     auto_proceed: bool | None = optional(None, "Whether the run continues automatically after this phase.")
-    role: Name | None = optional(None, "Who works in this phase: a role of the template, else one of `[roles]`.")
-    provider: Name | None = optional(None, "Instead of a role: a provider, with `model`.")
-    model: str | None = optional(None, "The model in this phase; alone: another one of the same role.")
+    role: Name | None = optional(
+        None, "Who works in this phase: a role of the template, else one of `[roles]`.", effect="roles"
+    )
+    provider: Name | None = optional(None, "Instead of a role: a provider, with `model`.", effect="roles")
+    model: str | None = optional(None, "The model in this phase; alone: another one of the same role.", effect="roles")
     prompt: StageSettings = optional(
         StageSettings(), "What changes at the gates before work alone; wins over the phase's keys."
     )
@@ -105,10 +137,17 @@ class PhaseSettings(Table):
 class TemplateSettings(Table):
     """One ``[templates.<template>]`` table."""
 
-    phases: dict[str, PhaseSettings] = optional({}, "What changes, by the phase's id, inside a loop `build.code`.")
-    roles: dict[Name, RoleSettings] = optional({}, "Who fills a role of this template, instead of what it names.")
+    phases: dict[str, PhaseSettings] = optional(
+        {}, "What changes, by the phase's id, inside a loop `build.code`.", noun=""
+    )
+    roles: dict[Name, RoleSettings] = optional(
+        {}, "Who fills a role of this template, instead of what it names.", weakens=lambda _value: True, noun="role"
+    )
     on_mismatch: Literal["warn", "block"] | None = optional(
-        None, "`artifacts.on_mismatch` for the runs of this template; a variable never loosens it."
+        None,
+        "`artifacts.on_mismatch` for the runs of this template; a variable never loosens it.",
+        effect="gates",
+        weakens=lambda value: value == "warn",
     )
 
 
@@ -116,7 +155,9 @@ class ToolSettings(Table):
     """``bash``: a tool for the server's model workers besides those for project files."""
 
     bash: bool = optional(
-        False, "Whether phases whose `tools_allowed` names `bash` get it: any command, as you, in the project."
+        False,
+        "Whether phases whose `tools_allowed` names `bash` get it: any command, as you, in the project.",
+        effect="tools",
     )
 
 
@@ -124,7 +165,7 @@ class HttpSettings(Table):
     """``allow``: origins that may be reached over plain http, or at an address that is not public."""
 
     allow: list[str] = optional(
-        [], 'Origins that may be reached over plain http, or inside: `["http://localhost:8080"]`.'
+        [], 'Origins that may be reached over plain http, or inside: `["http://localhost:8080"]`.', effect="calls"
     )
 
 
@@ -132,12 +173,16 @@ class EnvSettings(Table):
     """``allow``: names of variables that expressions may read as ``env``."""
 
     allow: list[Variable] = optional(
-        [], 'Names of variables, such as `["CI"]`; a run stores their values when it starts, so name no secret.'
+        [],
+        'Names of variables, such as `["CI"]`; a run stores their values when it starts, so name no secret.',
+        effect="passes",
     )
 
 
 class PolicySettings(Table):
     """``templates``: what an agent may start; None is everything. ``evidence``: the least level of checks; None: any."""
+
+    effect = "policy"
 
     templates: list[str] | None = optional(
         None, 'Names of templates that an agent may start: `["quick_fix"]`; a person may start any.'
@@ -156,14 +201,20 @@ class ArtifactSettings(Table):
         "block",
         "What happens when the file of an accepted artifact is changed later: `block`, nothing new starts in the "
         "run until it is put back or the edit is accepted; `warn`, it is reported.",
+        effect="gates",
+        weakens=lambda value: value == "warn",
     )
     hash_prompts: bool = optional(
-        False, "Whether the log of new runs keeps the sha256 of each prompt; `verify` compares the files then."
+        False,
+        "Whether the log of new runs keeps the sha256 of each prompt; `verify` compares the files then.",
+        effect="limit",
     )
 
 
 class RunSettings(Table):
     """``stale_after``: how long an untouched open run counts as fresh. ``stuck_after``: one that is being worked on."""
+
+    effect = "limit"
 
     stale_after: Duration = optional(
         "7d", 'How long an open run may lie untouched before it shows as stale, at least a minute: `"7d"`.'
@@ -178,6 +229,8 @@ class RunSettings(Table):
 class RetentionSettings(Table):
     """Which runs ``wfe-mcp prune`` may remove; without ``runs`` it removes none."""
 
+    effect = "limit"
+
     runs: Duration | None = optional(
         None,
         'How long a run is kept after its end: `"90d"`. Without it, for ever. Nothing goes by itself: a person '
@@ -191,32 +244,40 @@ class UiSettings(Table):
     """``auto``: whether the decision page starts automatically."""
 
     auto: bool = optional(
-        True, "Whether a server starts the decision page when a person is needed and none lives; it ends by itself."
+        True,
+        "Whether a server starts the decision page when a person is needed and none lives; it ends by itself.",
+        effect="starts",
     )
 
 
 class Settings(Table):
     """All settings of a configuration."""
 
-    checks: dict[Name, CheckSettings] = optional({}, "Named commands; command gates name them.")
+    checks: dict[Name, CheckSettings] = optional({}, "Named commands; command gates name them.", noun="check")
     providers: dict[Name, ProviderSettings] = optional(
         {},
         "Where models are reached. The kinds `anthropic`, `openai`, `gemini`, `claude-code`, `codex`, "
         "`gemini-cli` and `manual` are providers of these names without a table.",
+        noun="provider",
     )
     roles: dict[Name, RoleSettings] = optional(
         {},
         "Named models; the roles of templates name them. `[roles.default]` fills the roles of templates that "
         "have no table.",
+        noun="role",
     )
-    mcp_servers: dict[Name, McpServerSettings] = optional({}, "Named MCP servers; the steps of templates name them.")
+    mcp_servers: dict[Name, McpServerSettings] = optional(
+        {}, "Named MCP servers; the steps of templates name them.", noun="MCP server"
+    )
     context: dict[Name, ContextSettings] = optional(
-        {}, "Bundles of standards and knowledge; the phases of templates name them in `context`."
+        {}, "Bundles of standards and knowledge; the phases of templates name them in `context`.", noun="context"
     )
     templates: dict[str, TemplateSettings] = optional(
-        {}, "What this project changes in a template, by the template's name."
+        {}, "What this project changes in a template, by the template's name.", noun=""
     )
-    queues: dict[LimitedQueue, QueueSettings] = optional({}, "How much background work is done at once, by its queue.")
+    queues: dict[LimitedQueue, QueueSettings] = optional(
+        {}, "How much background work is done at once, by its queue.", noun="queue"
+    )
     budget: BudgetSettings = optional(BudgetSettings(), "What calls to models may use.")
     outage: OutageSettings = optional(OutageSettings(), "Providers that do not answer.")
     checkpoints: CheckpointSettings = optional(
@@ -228,7 +289,9 @@ class Settings(Table):
     tools: ToolSettings = optional(ToolSettings(), "What models get that the server drives.")
     env: EnvSettings = optional(EnvSettings(), "What expressions see as `env`: `${env.CI}` in a template.")
     auto: bool = optional(
-        True, "Whether a new run continues automatically; `false`: each completed phase waits for `proceed`."
+        True,
+        "Whether a new run continues automatically; `false`: each completed phase waits for `proceed`.",
+        effect="sets",
     )
     policy: PolicySettings = optional(PolicySettings(), "What agents may do.")
     artifacts: ArtifactSettings = optional(ArtifactSettings(), "Files of artifacts.")

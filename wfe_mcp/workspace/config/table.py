@@ -1,16 +1,20 @@
 """The form of the tables of config.toml, and of their copies in a run."""
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from wfe_mcp.core.effects import KeyEffect, KeyKind
 
 T = TypeVar("T")
 
 
 class Table(BaseModel):
-    """A table: closed, frozen, strict."""
+    """A table: closed, frozen, strict. ``effect``: of the keys that state none of their own (``core/effects.py``)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    effect: ClassVar[KeyKind | None] = None
 
 
 class Frozen(BaseModel):
@@ -19,6 +23,23 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def optional(default: T, meaning: str, **limits: Any) -> T:
-    """A key that a table may leave out. ``meaning``: the text of the reference page."""
-    return Field(default=default, description=meaning, **limits)
+def required(meaning: str, *, effect: KeyKind | None = None, **limits: Any) -> Any:
+    """A key that a table must have. ``meaning``: the text of the reference page. ``effect``: what trust in it allows."""
+    return Field(description=meaning, json_schema_extra=KeyEffect(effect), **limits)
+
+
+def optional(
+    default: T,
+    meaning: str,
+    *,
+    effect: KeyKind | None = None,
+    weakens: Callable[[Any], bool] | None = None,
+    noun: str | None = None,
+    **limits: Any,
+) -> T:
+    """A key that a table may leave out; its default, then as for ``required``.
+
+    ``weakens``: which values weaken a gate. ``noun``: what stands before a name below this key in a listing of effects.
+    """
+    mark = KeyEffect(effect, weakens, noun)
+    return Field(default=default, description=meaning, json_schema_extra=mark, **limits)
