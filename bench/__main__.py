@@ -3,6 +3,7 @@
 python -m bench            all figures, about two minutes
 python -m bench --quick    fewer repetitions, 10,000 artifacts at most
 python -m bench startup calls open-runs hooks hops find loops memory tokens fleet jobs models fuzz checkpoints rooms git bounds dashboard first-change   some of it
+python -m bench mutants …  which small changes of the program its tests find: hours, or --quick (bench/mutants.py)
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from bench import (
     loops,
     memory,
     models,
+    mutants,
     open_runs,
     rooms,
     startup,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     """Exit code 0 always: people judge the figures, because the machine may be busy."""
+    if argv[:1] == ["mutants"]:
+        return mutants.main(argv[1:])
     quick = "--quick" in argv
     wanted = [word for word in argv if not word.startswith("-")]
     runs, count, many = (5, 30, 10_000) if quick else (15, 200, 100_000)

@@ -311,63 +311,6 @@ def test_an_end_of_the_run_ends_open_items():
     assert scene.attempt("build[a].test").status is AttemptStatus.CANCELLED
 
 
-def nested(**more: Any) -> Scene:
-    """milestones[…] → tasks[…] → code, then a note per milestone."""
-    inner = each("tasks", body=(phase("code", gates=CHECKED, on_fail=WAIT),), **more.pop("inner", {}))
-    scene = run_of(*each("milestones", body=(*inner, phase("note", "tasks")), **more), max_parallel=9)
-    scene.items("milestones", "m1", "m2")
-    scene.items("milestones[m1].tasks", "t1", "t2")
-    return scene
-
-
-def test_loops_stand_in_loops():
-    scene = nested()
-    assert "milestones[m1].tasks[t1].code" in scene.statuses
-    scene.work("milestones[m1].tasks[t1].code")
-    scene.work("milestones[m1].tasks[t2].code")
-    assert scene.attempt("milestones[m1].tasks").status is AttemptStatus.COMPLETED
-    scene.work("milestones[m1].note")
-    assert questions(scene.state) == (Question("items", PhasePath("milestones[m2].tasks"), 1, 0, "the items"),)
-    scene.items("milestones[m2].tasks")
-    scene.work("milestones[m2].note")
-    assert scene.state.status is RunStatus.COMPLETED
-
-
-def test_an_inner_loop_that_blocks_lets_the_item_around_it_fail_once_nothing_is_at_work():
-    scene = nested(on_item_fail="continue", inner={"max_parallel": 2})
-    fail(scene, "milestones[m1].tasks[t1].code")
-    assert scene.state.loops[PhasePath("milestones")].failed == ()
-    scene.work("milestones[m1].tasks[t2].code")
-    assert scene.state.loops[PhasePath("milestones")].failed == ("m1",)
-    assert scene.attempt("milestones[m1].tasks").status is AttemptStatus.FAILED
-    assert scene.attempt("milestones[m1].tasks[t1].code").status is AttemptStatus.FAILED
-    assert scene.attempt("milestones[m1].note").status is AttemptStatus.SKIPPED
-    assert scene.state.loops[PhasePath("milestones[m1].tasks")].open == ()
-
-
-def test_an_inner_loop_that_continues_is_no_stop_for_the_one_around_it():
-    scene = nested(inner={"on_item_fail": "continue"}, on_item_fail="continue")
-    fail(scene, "milestones[m1].tasks[t1].code")
-    fail(scene, "milestones[m1].tasks[t2].code")
-    assert scene.state.loops[PhasePath("milestones[m1].tasks")].failed == ("t1", "t2")
-    assert scene.attempt("milestones[m1].note").status is AttemptStatus.READY
-
-
-def test_reopening_a_phase_deep_inside_reopens_every_item_around_it():
-    scene = nested()
-    for path in ("tasks[t1].code", "tasks[t2].code", "note"):
-        scene.work(f"milestones[m1].{path}")
-    scene.items("milestones[m2].tasks")
-    scene.work("milestones[m2].note")
-    scene.give(scene.command(c.Retry, "milestones[m1].tasks[t2].code", HUMAN))
-    assert scene.statuses == {
-        "milestones": "running",
-        "milestones[m1].tasks": "running",
-        "milestones[m1].tasks[t2].code": "ready",
-        "milestones[m1].note": "pending",
-    }
-
-
 @pytest.mark.parametrize("answer", ["$complete", "again"])
 def test_next_rules_of_the_loop_itself_are_judged_when_it_completes(answer: str):
     rules = (NextRule("plan" if answer == "again" else answer, "go", 2),)

@@ -11,7 +11,7 @@ from tests.core.test_flows import SYSTEM
 from tests.core.test_recovery import mended
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.evolve import replay
-from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
 from wfe_mcp.core.moves import legal_moves
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath
@@ -285,6 +285,13 @@ def test_what_a_person_recorded_goes_back_with_a_person_where_files_do():
     seq = len(scene.log)
     assert people_since(scene.entries, ready, whole=False) == ()
     assert people_since(scene.entries, ready, whole=False, files=True) == (f"CheckpointTaken (event {seq})",)
+
+
+def test_a_checkpoint_that_an_agent_took_over_http_goes_back_without_a_person():
+    scene, ready = at_build()
+    agent = By("script", Channel.HTTP, Assurance.AGENT)
+    scene.give(c.TakeCheckpoint(commit="c1", tree="t2", by=agent, at=scene.at))
+    assert people_since(scene.entries, ready, whole=False, files=True) == ()
 
 
 # While files are put back

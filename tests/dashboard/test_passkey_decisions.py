@@ -9,12 +9,14 @@ from webauthn.helpers import bytes_to_base64url as text
 from tests.dashboard.browser import PIN, Answer, Browser, asked, last
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
-from wfe_mcp.core.canonical import sha256_of
-from wfe_mcp.core.model import Assurance, Channel
+from wfe_mcp.core.model import Assurance, Channel, Person
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals.approvers import APPROVERS
+from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
-from wfe_mcp.engine.approvals.proofs import Given, Proof, Statement, kept, prove, statement_of
+from wfe_mcp.engine.approvals.proof_files import read_proof
+from wfe_mcp.engine.approvals.statements import PASSKEY, Statement
+from wfe_mcp.engine.background.job_handlers import tend_open_runs
 from wfe_mcp.views.approvals.request import decision_view
 from wfe_mcp.views.approvers import approvers_path
 
@@ -45,6 +47,14 @@ def proofs(scene: Scene) -> list[Path]:
     return sorted((scene.root / ".wfe" / "approvals").rglob("*.json"))
 
 
+def said_in(file: Path) -> Statement:
+    """The statement in a proof."""
+    proof = read_proof(file.read_bytes())
+    assert proof is not None
+    assert proof.is_by_passkey
+    return proof.statement
+
+
 def undecided(scene: Scene, run: str, request: str) -> bool:
     with scene.store.read() as tx:
         return tx.approvals.decision(request) is None and last(scene, run).status == "awaiting" and proofs(scene) == []
@@ -62,27 +72,44 @@ def test_a_gate_for_a_passkey_is_approved_with_one(scene: Scene, person: Signer,
     assert last(scene, run).status == "completed"
     (file,) = proofs(scene)
     assert file.relative_to(scene.root).as_posix() == f".wfe/approvals/{run}/plan/1-{request}.json"
-    proof = Proof.model_validate_json(file.read_bytes())
-    said = proof.statement
-    assert (said.answer, said.run, said.phase, said.attempt, said.request) == ("approve", run, "plan", 1, request)
-    assert (said.sha256, said.comment, said.template.name) == (last(scene, run).sha256, "well done", "drill")
+    said = said_in(file).values
+    (decision,) = said["decision"]
+    assert (said["kind"], said["run"], said["project"], said["key"]) == (
+        "approve",
+        run,
+        scene.engine.project_id,
+        PASSKEY,
+    )
+    assert (decision["do"], decision["phase"], decision["attempt"], decision["gate"]) == ("approve", "plan", 1, 0)
+    assert (said["request"]["id"], said["artifact"], said["comment"]) == (request, last(scene, run).sha256, "well done")
+    assert [gate["assurance"] for gate in said["gates"]] == ["passkey"]
 
 
-def test_the_whole_assertion_is_kept_and_the_log_names_it(scene: Scene, person: Signer, key: SoftKey) -> None:
+def test_the_signed_statement_names_the_log_as_it_was_when_it_was_shown(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    run, request = waiting(scene)
+    with scene.store.read() as tx:
+        before = scene.engine.load(tx, run).record
+    person.decide(key, request)
+    (file,) = proofs(scene)
+    assert said_in(file).position("request") == (before.last_seq, before.last_hash)
+    assert said_in(file).values["log"] == {}, "a passkey signs before the decision"
+
+
+def test_the_log_has_the_whole_signature_and_the_file_is_the_same(scene: Scene, person: Signer, key: SoftKey) -> None:
     run, request = waiting(scene)
     person.decide(key, request)
     with scene.store.read() as tx:
-        (event,) = [
-            one for one in tx.events.of_run(scene.engine.load(tx, run).record.id) if one.type == "ApprovalGiven"
-        ]
-        kept = tx.documents.load(event.payload["proof"])
-        stored, decision = tx.approvals.get(request), tx.approvals.decision(request)
-    assert (event.channel, event.assurance) == (Channel.PASSKEY, Assurance.PASSKEY)
-    assert kept == json.loads(proofs(scene)[0].read_text(encoding="utf-8"))
-    assert sha256_of(kept) == event.payload["proof"]
-    assert set(kept["assertion"]) == {"id", "client_data", "authenticator_data", "signature"}
-    assert stored is not None
-    assert stored.data == {"proof": event.payload["proof"]}
+        events = list(tx.events.log(scene.engine.load(tx, run).record.id))
+        decision = tx.approvals.decision(request)
+    (given,) = [one for one in events if one.type == "ApprovalGiven"]
+    (signed,) = [one for one in events if one.type == "DecisionSigned"]
+    assert {(one.channel, one.assurance) for one in (given, signed)} == {(Channel.PASSKEY, Assurance.PASSKEY)}
+    kept = json.loads(proofs(scene)[0].read_text(encoding="utf-8"))
+    assert kept["statement"] == json.loads(signed.payload["statement"])
+    assert kept["signature"] == json.loads(signed.payload["signature"])
+    assert set(kept["signature"]) == {"id", "client_data", "authenticator_data", "signature"}
     assert decision is not None
     assert (decision.actor, decision.channel) == ("laptop", Channel.PASSKEY)
 
@@ -94,18 +121,6 @@ def test_the_signed_statement_names_what_was_shown(scene: Scene, person: Signer,
     person.decide(key, request)
     (kept_file,) = proofs(scene)
     assert json.loads(kept_file.read_text())["statement"]["shown"] == shown != ""
-
-
-def test_a_statement_of_an_older_version_keeps_the_text_that_was_signed(
-    scene: Scene, person: Signer, key: SoftKey
-) -> None:
-    _, request = waiting(scene)
-    with scene.store.read() as tx:
-        stored = tx.approvals.get(request)
-    assert stored is not None
-    old = statement_of(scene.engine, stored, "approve")[0].model_dump()
-    assert "shown" not in old
-    assert Statement.model_validate(old).model_dump() == old
 
 
 def test_a_pin_alone_is_not_enough(scene: Scene, person: Signer) -> None:
@@ -126,9 +141,8 @@ def test_a_person_rejects_with_a_passkey_or_with_the_pin(scene: Scene, person: S
     assert "say more" in str(scene.begin(run, "plan").data["feedback"])
     assert proofs(scene) == [], "nothing is merged on a no"
     with scene.store.read() as tx:
-        stored = tx.approvals.get(request)
-        assert stored is not None
-        assert tx.documents.load(stored.data["proof"])["statement"]["answer"] == "reject"
+        (signed,) = tx.events.of_types(scene.engine.load(tx, run).record.id, "DecisionSigned")
+    assert json.loads(signed.payload["statement"])["kind"] == "reject"
     scene.submit(run, "plan")
     assert "Rejected by" in person.browser.reject(asked(scene, run), PIN).words
 
@@ -258,36 +272,61 @@ def test_who_was_interrupted_between_proof_and_decision_signs_again(scene: Scene
     scene.write(f".wfe/approvals/{run}/plan/1-{request}.json", "half of a pro")
     assert last(scene, run).status == "awaiting"
     assert person.decide(key, request).status == 200
-    assert Proof.model_validate_json(proofs(scene)[0].read_bytes()).statement.request == request
+    assert said_in(proofs(scene)[0]).values["request"]["id"] == request
     again = person.send(seen, request, question["ceremony"], key.get(question["options"], person.origin))
     assert no(again, 409, "Nothing was decided")
     assert len(proofs(scene)) == 1, "the proof of the decision that counts stays"
 
 
-def test_of_two_tabs_the_proof_of_the_quicker_one_stays(scene: Scene, person: Signer, key: SoftKey) -> None:
+def test_of_two_tabs_the_quicker_one_decides_and_its_proof_stays(scene: Scene, person: Signer, key: SoftKey) -> None:
     run, request = waiting(scene)
-    given: list[Given] = []
+    late, quick = (signed_for(scene, person, key, request)[0] for _ in range(2))
+    answer = {"comment": "well done", "request": request}
+    approvals.decide(scene.engine, quick, run, "plan", **answer)
+    before = proofs(scene)[0].read_bytes()
+    assert refused(approvals.decide, scene.engine, late, run, "plan", **answer).code == "illegal_transition"
+    assert [file.read_bytes() for file in proofs(scene)] == [before]
+
+
+def signed_for(scene: Scene, person: Signer, key: SoftKey, request: str) -> tuple[Person, Statement]:
+    """Who signed an approval of ``request``, not recorded yet."""
     with scene.store.read() as tx:
         stored = tx.approvals.get(request)
     assert stored is not None
-    for _ in range(2):
-        statement, _ = statement_of(scene.engine, stored, "approve")
-        signature = key.get({"challenge": text(challenge(statement.model_dump()))}, person.origin)
-        given.append(prove(scene.engine, statement, Assertion.of_browser(json.loads(signature)), person.browser.port))
-    late, quick = given
+    statement, _ = statement_to_sign(scene.engine, stored, "approve", comment="well done")
+    signature = key.get({"challenge": text(challenge(statement.values))}, person.origin)
+    assertion = Assertion.of_browser(json.loads(signature))
+    return person_by_passkey(scene.engine, statement, assertion, person.browser.port), statement
 
-    def decide(given: Given) -> None:
-        with kept(scene.engine, given.proof):
-            approvals.decide(scene.engine, given.by, run, "plan", request=request, proof=given.proof)
 
-    def both() -> None:
-        with kept(scene.engine, late.proof):
-            decide(quick)
-            decide(late)
+@pytest.mark.attack("the signature of a passkey is used for another decision than the signed one", "held", "T1")
+def test_whoever_signed_one_decision_decides_nothing_else(scene: Scene, person: Signer, key: SoftKey) -> None:
+    run, request = waiting(scene)
+    other, _ = waiting(scene)
+    by, _ = signed_for(scene, person, key, request)
+    for decided in (
+        refused(approvals.decide, scene.engine, by, run, "plan", comment="ship it all"),
+        refused(approvals.decide, scene.engine, by, other, "plan", comment="well done"),
+    ):
+        assert (decided.code, "not what the passkey signed" in decided.message) == ("stale_revision", True)
+    assert undecided(scene, run, request)
+    assert last(scene, other).status == "awaiting"
+    assert refused(by.sign_text, "another text").code == "needs_human"
+    approvals.decide(scene.engine, by, run, "plan", comment="well done")
+    assert last(scene, run).status == "completed"
 
-    for tries in (both, lambda: decide(late)):
-        assert refused(tries).code == "illegal_transition"
-        assert proofs(scene)[0].read_text(encoding="utf-8") == quick.proof.text
+
+def test_a_proof_that_a_crash_kept_from_being_written_is_written_when_the_run_is_looked_after(
+    scene: Scene, person: Signer, key: SoftKey
+) -> None:
+    run = scene.start(phase("plan", approval("passkey")), phase("build"))
+    scene.do(run, "plan")
+    person.decide(key, asked(scene, run))
+    (file,) = proofs(scene)
+    before = file.read_bytes()
+    file.unlink()
+    tend_open_runs(scene.process())
+    assert file.read_bytes() == before
 
 
 def test_the_proof_names_the_files_that_the_revision_wrote(scene: Scene, person: Signer, key: SoftKey) -> None:
@@ -299,7 +338,7 @@ def test_the_proof_names_the_files_that_the_revision_wrote(scene: Scene, person:
     more = scene.start(phase("site", approval("passkey"), output=bundle))
     scene.do(more, "site", {"files": [{"path": "a/b.txt", "content": "x"}, {"path": "c.txt", "content": "y"}]})
     assert person.decide(key, asked(scene, more, "site")).status == 200
-    named = [set(Proof.model_validate_json(file.read_bytes()).statement.files) for file in proofs(scene)]
+    named = [set(said_in(file).values["files"]) for file in proofs(scene)]
     assert {frozenset(each) for each in named} == {
         frozenset({f"docs/{run}.md"}),
         frozenset({"out/a/b.txt", "out/c.txt"}),
@@ -311,8 +350,8 @@ def test_a_prompt_is_signed_before_the_work(scene: Scene, person: Signer, key: S
     request = asked(scene, run)
     assert person.decide(key, request).status == 200
     assert last(scene, run).status == "ready"
-    said = Proof.model_validate_json(proofs(scene)[0].read_bytes()).statement
-    assert (said.stage, said.revision, said.files) == ("before", 0, {})
+    said = said_in(proofs(scene)[0]).values
+    assert (said["decision"][0]["stage"], said["files"]) == ("before", {})
 
 
 def test_words_that_nothing_can_keep_are_not_signed(scene: Scene, person: Signer) -> None:

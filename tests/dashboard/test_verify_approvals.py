@@ -15,7 +15,7 @@ from tests.dashboard.soft_key import Signer, SoftKey
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
-from wfe_mcp.engine.approvals.proofs import APPROVALS
+from wfe_mcp.engine.approvals.proof_files import APPROVALS
 from wfe_mcp.views.approvers import approvers_path
 
 DOC = {"artifact": "doc", "schema": "markdown_doc@1", "write_to": "docs/plan.md", "editable": True}
@@ -135,7 +135,7 @@ def test_a_signature_that_was_made_for_another_place_proves_nothing(scene: Scene
     question = {"challenge": text(challenge(proof["statement"]))}
     for origin in ("https://example.org", "http://localhost:7333.example.org"):
         made = Assertion.of_browser(json.loads(key.get(question, origin)))
-        proof["assertion"] = made.model_dump()
+        proof["signature"] = made.model_dump()
         the_proof(there).write_text(json.dumps(proof, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         code, found = verified(there)
         assert (code, codes(found)) == (1, ["signature_wrong"])
@@ -149,7 +149,7 @@ def test_a_proof_by_a_key_that_was_not_pinned_then_is_found(scene: Scene, person
     there = clone(scene)
     proof = json.loads(the_proof(there).read_text(encoding="utf-8"))
     robot = SoftKey("robot")
-    proof["assertion"]["id"] = json.loads(robot.get({"challenge": "AAAA"}, "http://localhost:1"))["id"]
+    proof["signature"]["id"] = json.loads(robot.get({"challenge": "AAAA"}, "http://localhost:1"))["id"]
     the_proof(there).write_text(json.dumps(proof, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     code, found = verified(there)
     assert (code, codes(found)) == (1, ["key_unknown"])

@@ -169,52 +169,6 @@ def test_nothing_ready_says_so(scene: Scene) -> None:
     assert refused(scene.begin, run, "nope").code == "unknown_phase"
 
 
-def two_runs(scene: Scene) -> tuple[str, str]:
-    scene.check("ok", "pass")
-    tests = phase("tests", command("ok"), needs=[])
-    first = scene.start(tests, phase("notes", needs=[]), limits={"max_parallel": 2})
-    found = answers.start_run(scene.engine, AGENT, "drill")
-    assert found.run is not None
-    return first, found.run
-
-
-def test_the_working_tree_is_one_runs_until_its_phase_is_over(scene: Scene) -> None:
-    first, second = two_runs(scene)
-    scene.begin(first, "tests")
-    no = refused(scene.begin, second, "tests")
-    assert (no.code, first in no.message) == ("leased", True)
-    assert told(scene.status(second)) == [("start_phase", "notes"), ("status", "")]
-    assert scene.begin(second).phase == "notes", "what reads no files goes on"
-    answers.submit_artifact(scene.engine, AGENT, first, "tests", artifact=GOOD)
-    assert refused(scene.begin, second, "tests").code == "leased"
-    scene.work()
-    assert scene.begin(second, "tests").ok
-
-
-@pytest.mark.requirement("B-21")
-def test_the_lock_on_the_tree_dies_with_the_lease(scene: Scene) -> None:
-    first, second = two_runs(scene)
-    neighbour, other = scene.neighbour()
-    scene.begin(first, "tests", other)
-    assert refused(scene.begin, second, "tests").code == "leased"
-    neighbour.end()
-    assert scene.begin(second, "tests").ok
-    assert refused(scene.begin, first, "tests").code == "leased", "now the tree is the other run's"
-    assert refused(answers.submit_artifact, scene.engine, AGENT, first, "tests", artifact=GOOD).code == "leased"
-    assert ("start_phase", "tests") not in told(scene.status(first))
-
-
-def test_a_terminal_waits_for_the_tree_too(scene: Scene) -> None:
-    from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-    from wfe_mcp.engine.phases.submit import submit
-
-    first, second = two_runs(scene)
-    scene.begin(first, "tests")
-    assert refused(submit, scene.engine, HUMAN, second, "tests", artifact=GOOD, holder=CLI_HOLDER).code == "leased"
-    scene.submit(first, "tests")
-    assert submit(scene.engine, HUMAN, second, "tests", artifact=GOOD, holder=CLI_HOLDER).revision == 1
-
-
 def test_a_time_out_fails_the_attempt_and_the_rules_go_on(scene: Scene) -> None:
     run = scene.start(phase("plan", timeout="10m"))
     begun = scene.begin(run)

@@ -4,16 +4,20 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from webauthn.helpers import bytes_to_base64url as text
 
 from tests.dashboard.browser import PIN, Browser, asked
 from tests.dashboard.soft_key import Signer, SoftKey, nothing_installed
 from tests.engine.scene import HUMAN, Scene, approval, phase
 from tests.security.forger import Forger, found
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.approvals.approvers import APPROVERS, trust_key
+from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
+from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
@@ -47,14 +51,14 @@ def signed(scene: Scene, signer: Signer) -> str:
     return run
 
 
-def told(scene: Scene) -> list[tuple[str, str]]:
+def told(scene: Scene, about: str = "appro") -> list[tuple[str, str]]:
     """What a process that has read nothing yet finds."""
     url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
     engine = create_engine(
         project_at(scene.root), environment=scene.environment | {"WFE_DATABASE_URL": url}, clock=scene.clock
     )
     try:
-        return [(one.code, one.message) for one in verify(engine).findings if one.code.startswith("appro")]
+        return [(one.code, one.message) for one in verify(engine).findings if one.code.startswith(about)]
     finally:
         engine.close()
 
@@ -63,33 +67,99 @@ def told(scene: Scene) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"proof": ""}, "nothing that a passkey signed is kept"),
-        ({"sha256": "0" * 64}, "what was signed is another decision"),
+        ("DELETE FROM event WHERE type = 'DecisionSigned'", "nothing that a passkey signed is kept"),
+        (
+            "UPDATE event SET payload = json_set(payload, '$.signature', 'x') WHERE type = 'DecisionSigned'",
+            "nothing that a passkey signed is kept",
+        ),
+        (
+            "UPDATE event SET payload = json_set(payload, '$.comment', 'ship it all') WHERE type = 'ApprovalGiven'",
+            "what was signed is another decision",
+        ),
+        (
+            "UPDATE event SET payload = json_set(payload, '$.sha256', printf('%064d', 0)) WHERE type = 'ApprovalGiven'",
+            "what was signed is another decision",
+        ),
     ],
+    ids=["removed", "made up", "other words", "other bytes"],
 )
 def test_an_approval_without_its_signature_is_found(
-    scene: Scene, signer: Signer, forger: Forger, change: dict[str, str], why: str
+    scene: Scene, signer: Signer, forger: Forger, change: str, why: str
 ) -> None:
     run = signed(scene, signer)
-    ((payload,),) = forger.read("SELECT payload FROM event WHERE type = 'ApprovalGiven'")
-    forged = json.dumps(json.loads(payload) | change, sort_keys=True, separators=(",", ":"))
     # As if the PIN had been enough: the gate says otherwise.
-    forger.rewrite(
-        run, f"UPDATE event SET payload = '{forged}', channel = 'cli', assurance = 2 WHERE type = 'ApprovalGiven'"
-    )
+    forger.do("UPDATE event SET channel = 'cli', assurance = 2 WHERE type = 'ApprovalGiven'")
+    forger.rewrite(run, change)
     ((code, message),) = told(scene)
     assert (code, why in message) == ("approval_unproven", True)
 
 
 @pytest.mark.attack("what a passkey signed is exchanged in the database", "detected", "T1")
 def test_a_signature_that_does_not_fit_is_found(scene: Scene, signer: Signer, forger: Forger) -> None:
-    signed(scene, signer)
-    ((sha256,),) = forger.read("SELECT json_extract(payload, '$.proof') FROM event WHERE type = 'ApprovalGiven'")
-    ((text,),) = forger.read(f"SELECT content FROM document WHERE sha256 = '{sha256}'")
-    kept = json.loads(text)
-    kept["statement"]["comment"] = "ship it, whatever the tests say"
-    forger.do(f"UPDATE document SET content = '{json.dumps(kept)}' WHERE sha256 = '{sha256}'")
-    assert [code for code, _ in told(scene)] == ["approval_unproven"]
+    run = signed(scene, signer)
+    payload = forger.payload(run, "DecisionSigned")
+    statement = json.loads(payload["statement"])
+    statement["comment"] = "ship it, whatever the tests say"
+    forged = canonical_json(payload | {"statement": canonical_json(statement)}).replace("'", "''")
+    forger.do(f"UPDATE event SET payload = '{forged}' WHERE type = 'DecisionSigned'")
+    forger.rewrite(
+        run,
+        f"UPDATE event SET payload = json_set(payload, '$.comment', '{statement['comment']}') WHERE type = 'ApprovalGiven'",
+    )
+    ((code, message),) = told(scene)
+    assert (code, "signature of the passkey does not hold" in message) == ("approval_unproven", True)
+
+
+@pytest.mark.attack(
+    "what a passkey signed is taken to another run, or to a history that was changed", "detected", "T1; T11"
+)
+def test_a_passkeys_signature_proves_nothing_in_another_place(scene: Scene, signer: Signer, forger: Forger) -> None:
+    first = signed(scene, signer)
+    second = scene.start(phase("plan", approval("passkey")), phase("build"))
+    scene.do(second, "plan")
+    asked(scene, second)
+    approvals.decide(scene.engine, PASSKEY, second, "plan")
+    paste(forger, second, forger.payload(first, "DecisionSigned"))
+    assert ("approval_unproven", "what was signed is another decision") in told(scene)
+    forger.rewrite(second, f"DELETE FROM event WHERE run_id = '{second}' AND type = 'DecisionSigned'")
+    assert ("approval_unproven", "nothing that a passkey signed is kept for it") in told(scene)
+    forger.rewrite(first, f"UPDATE event SET actor = 'another' WHERE run_id = '{first}' AND type = 'RevisionSubmitted'")
+    assert told(scene).count(("approval_unproven", "what was signed is another decision")) == 1
+
+
+@pytest.mark.attack(
+    "a decision of a person is hidden between a passkey's statement and its signature", "detected", "T1; T11"
+)
+def test_a_passkeys_signature_proves_no_decision_but_its_own(scene: Scene, signer: Signer) -> None:
+    key = SoftKey("laptop")
+    signer.pin(key)
+    run = scene.start(phase("plan", approval("passkey")), phase("notes", needs=[]), limits={"max_parallel": 2})
+    scene.do(run, "plan")
+    request = asked(scene, run)
+    with scene.store.read() as tx:
+        stored = tx.approvals.get(request)
+    assert stored is not None
+    statement, _ = statement_to_sign(scene.engine, stored, "approve")
+    signature = key.get({"challenge": text(challenge(statement.values))}, signer.origin)
+    control.skip(scene.engine, HUMAN, run, "notes", "because")
+    by = person_by_passkey(
+        scene.engine, statement, Assertion.of_browser(json.loads(signature)), port=signer.browser.port
+    )
+    approvals.decide(scene.engine, by, run, "plan", request=request)
+    assert ("decision_unsigned", "PhaseSkipped of notes") in {(one.code, one.where) for one in found(scene)}
+    assert told(scene) == []
+
+
+def paste(forger: Forger, run: str, payload: dict[str, object]) -> None:
+    """Add a signature from elsewhere to the end of the run."""
+    (last,) = forger.read(f"SELECT max(seq) FROM event WHERE run_id = '{run}'")
+    quoted = canonical_json(payload).replace("'", "''")
+    forger.rewrite(
+        run,
+        "INSERT INTO event (run_id, seq, type, at, actor, channel, assurance, prev_hash, hash, payload)"
+        f" SELECT run_id, {last[0] + 1}, 'DecisionSigned', at, actor, channel, assurance, hash, 'x', '{quoted}'"
+        f" FROM event WHERE run_id = '{run}' AND seq = {last[0]}",
+    )
 
 
 def test_keys_that_are_gone_or_void_prove_nothing(scene: Scene, signer: Signer) -> None:
@@ -146,15 +216,24 @@ def test_a_rejection_that_a_passkey_signed_is_proven(scene: Scene, signer: Signe
 
 @pytest.mark.attack("a passkey's rejection is written into the database, with hashes that fit", "detected", "T1")
 @pytest.mark.parametrize("typed", [{}, {"to": "spec"}])
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("type != 'DecisionSigned'", "what was signed is another decision"),
+        ("true", "The signature of the passkey does not hold"),
+    ],
+    ids=["the event", "the statement too"],
+)
 def test_a_rejection_whose_words_were_changed_is_found(
-    scene: Scene, signer: Signer, forger: Forger, typed: dict[str, str]
+    scene: Scene, signer: Signer, forger: Forger, typed: dict[str, str], where: str, why: str
 ) -> None:
     run = rejected(scene, signer, **typed)
     forger.rewrite(
         run,
-        "UPDATE event SET payload = replace(payload, 'say more', 'drop the tests') WHERE assurance = 3",
+        f"UPDATE event SET payload = replace(payload, 'say more', 'drop the tests') WHERE assurance = 3 AND {where}",
     )
-    assert ("rejection_unproven", "what was signed is another decision") in unproven(scene)
+    ((code, message),) = told(scene, "rejection")
+    assert (code, message.startswith(why)) == ("rejection_unproven", True)
 
 
 @pytest.mark.attack("a passkey's rejection is appended through our own code", "detected", "T1")
@@ -172,11 +251,10 @@ def test_a_rejection_in_the_name_of_a_passkey_is_found(scene: Scene, signer: Sig
 @pytest.mark.attack("the proof of a passkey's approval is kept for a rejection", "detected", "T1")
 def test_a_proof_of_another_attempt_proves_no_rejection(scene: Scene, signer: Signer, forger: Forger) -> None:
     run = rejected(scene, signer)
-    ((data,),) = forger.read("SELECT data FROM request WHERE status = 'rejected'")
     scene.do(run, "plan")
-    request = asked(scene, run)
+    asked(scene, run)
     approvals.reject(scene.engine, PASSKEY, run, "plan", "say more")
-    forger.do(f"UPDATE request SET data = '{data}' WHERE id = '{request}'")
+    paste(forger, run, forger.payload(run, "DecisionSigned"))
     assert ("rejection_unproven", "what was signed is another decision") in unproven(scene)
 
 

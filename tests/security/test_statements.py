@@ -23,7 +23,7 @@ Bend = Callable[[Facts], Facts]
 def bent(person: Person, bend: Bend) -> Person:
     """The same person and key; what is signed is bent before."""
 
-    def sign(facts: Mapping[str, object]) -> Signature:
+    def sign(facts: Mapping[str, object]) -> Signature | None:
         return person.sign(bend(facts))
 
     return replace(person, sign=sign)

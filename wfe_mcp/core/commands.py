@@ -175,12 +175,11 @@ class AskApproval(PhaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(PhaseCommand):
-    """Approve exactly these bytes. ``proof``: the sha256 of what a passkey signed; empty without one."""
+    """Approve exactly these bytes."""
 
     call = Call("approve", "approve", "approve")
     sha256: str
     comment: str = ""
-    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

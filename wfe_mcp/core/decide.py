@@ -145,11 +145,7 @@ def _ask_approval(state: RunState, command: c.AskApproval) -> list[e.Event]:
 
 def _approve(state: RunState, command: c.Approve) -> list[e.Event]:
     attempt = state.current(command.phase)
-    return [
-        e.ApprovalGiven(
-            gate=attempt.gate, sha256=command.sha256, comment=command.comment, proof=command.proof, **attempt.on
-        )
-    ]
+    return [e.ApprovalGiven(gate=attempt.gate, sha256=command.sha256, comment=command.comment, **attempt.on)]
 
 
 def _reject(state: RunState, command: c.Reject) -> list[e.Event]:

@@ -135,7 +135,7 @@ class ApprovalAsked(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalGiven(AttemptEvent):
-    """``sha256`` was approved with enough assurance. ``proof``: the sha256 of what a passkey signed."""
+    """``sha256`` was approved with enough assurance. ``proof``: of earlier versions, the document that a passkey signed."""
 
     gate: int
     sha256: str

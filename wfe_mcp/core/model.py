@@ -75,7 +75,7 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signed statement: its canonical text, and the signature of the key that it names, base64url."""
+    """A signed statement: its canonical text, and the signature: base64url, or the JSON of a passkey's assertion."""
 
     statement: str
     signature: str
@@ -83,13 +83,14 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Person(By):
-    """A person whose key, of the fingerprint ``key``, is unlocked.
+    """A person whose key, of the fingerprint or id ``key``, is unlocked.
 
-    ``sign`` makes the statement of one transaction from its facts; ``sign_text`` signs a text as it is.
+    ``sign``: the statement of one transaction from its facts; None for what a passkey was not asked to sign. ``sign_text``
+    signs a text as it is.
     """
 
     key: str = field(kw_only=True)
-    sign: Callable[[Mapping[str, object]], Signature] = field(kw_only=True, compare=False, repr=False)
+    sign: Callable[[Mapping[str, object]], Signature | None] = field(kw_only=True, compare=False, repr=False)
     sign_text: Callable[[str], str] = field(kw_only=True, compare=False, repr=False)
 
 

@@ -54,7 +54,6 @@ from wfe_mcp.dashboard.sessions import Sessions
 from wfe_mcp.dashboard.signing import Signing
 from wfe_mcp.dashboard.trust import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import pin as pins
-from wfe_mcp.engine.approvals.proofs import kept
 from wfe_mcp.views.approvals.comments import MOST_COMMENTS
 from wfe_mcp.workspace.system.user import user_name
 
@@ -298,20 +297,19 @@ class _Page:
         refuse_unseen(view, form)
         comment = comment_in(view, answer, form)
         if form.get("assertion"):
-            given = self._signing.given(engine, stored, answer, form, session)
-            proof, signed = given.proof, given.proof.statement  # what was signed counts, not the form
-            with kept(engine, proof):
-                record_answer(
-                    engine,
-                    given.by,
-                    stored,
-                    answer,
-                    signed.comment,
-                    sha256=signed.sha256,
-                    phrase=phrase,
-                    to=signed.to,
-                    proof=proof,
-                )
+            by, statement = self._signing.given(engine, stored, answer, form, session)
+            signed = statement.values  # what was signed counts, not the form
+            record_answer(
+                engine,
+                by,
+                stored,
+                answer,
+                str(signed["comment"]),
+                sha256=str(signed["artifact"]),
+                shown=str(signed["shown"]),
+                phrase=phrase,
+                to=str(signed["decision"][0].get("to", "")),
+            )
             return
         if answer == "approve" and view.shown is not None and view.shown.assurance == "passkey":
             raise Refused("needs_human", "This gate needs a passkey signature; a PIN alone is not enough.", "")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.core.model import By
-    from wfe_mcp.engine.approvals.proofs import Proof
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.approvals.request import DecisionView
@@ -48,15 +47,12 @@ def record_answer(
     shown: str = "",
     phrase: str = "",
     to: str = "",
-    proof: Proof | None = None,
 ) -> None:
     """Record the answer. ``comment``: what ``comment_in`` returns; ``shown``: the sha256 of what the person saw."""
     run, phase, id_ = request.run_id, request.phase, request.id
     if answer == "approve":
         approvals.decide(
-            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, proof=proof, shown=shown
+            engine, by, run, phase, sha256=sha256, comment=comment, phrase=phrase, request=id_, shown=shown
         )
     else:
-        approvals.reject(
-            engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, proof=proof, shown=shown
-        )
+        approvals.reject(engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, shown=shown)

@@ -13,15 +13,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
-from wfe_mcp.engine.approvals.proofs import Statement, prove, statement_of
+from wfe_mcp.engine.approvals.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wfe_mcp.core.model import Person
     from wfe_mcp.dashboard.challenges import Challenges
     from wfe_mcp.dashboard.deciding import Answer
-    from wfe_mcp.engine.approvals.proofs import Given
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
 
@@ -42,19 +43,20 @@ class Signing:
         session: str,
     ) -> dict[str, Any]:
         """The options with which the browser signs the statement. ``comment``: the comment, or the text of the rejection."""
-        statement, keys = statement_of(
-            engine, request, answer, comment=comment, to=form.get("to", ""), shown=form.get("shown")
+        statement, keys = statement_to_sign(
+            engine, request, answer, comment=comment, to=form.get("to", ""), shown=form.get("shown", "")
         )
-        options = asking_for_signature(statement.model_dump(), [key.id for key in keys])
+        options = asking_for_signature(statement.values, [key.id for key in keys])
         return {"ceremony": self._ceremonies.begin(session, f"{answer} {request.id}", statement), "options": options}
 
     def given(
         self, engine: Engine, request: RequestRecord, answer: Answer, form: Mapping[str, str], session: str
-    ) -> Given:
-        """The signed decision in the form, verified. Refuses ``stale_revision``, ``needs_human``, ``bad_argument``."""
+    ) -> tuple[Person, Statement]:
+        """Who signed the decision in the form, verified, and what. Refuses ``stale_revision``, ``needs_human``, ``bad_argument``."""
         form_name = f"{answer} {request.id}"
         statement = self._ceremonies.take(session, form_name, form.get("ceremony", ""), Statement)
-        return prove(engine, statement, Assertion.of_browser(read_json(form.get("assertion", ""))), self._port)
+        assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
+        return person_by_passkey(engine, statement, assertion, self._port), statement
 
 
 def read_json(text: str) -> Any:

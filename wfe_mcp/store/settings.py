@@ -97,7 +97,8 @@ class SettingsLogRepository(Repository):
             self._to_sign = None
             facts = {"kind": "settings", "decision": changes, "shown": self.seen}
             signed = by.sign(position(facts, seq, hash_, *self.tail()))
-            self._add_setting(SIGNED, canonical_json(asdict(signed)), None, by, self._clock())
+            if signed is not None:
+                self._add_setting(SIGNED, canonical_json(asdict(signed)), None, by, self._clock())
 
     def tail(self) -> tuple[int, str]:
         """The number and the hash of the last change; (0, GENESIS) before the first."""

@@ -85,7 +85,7 @@ def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str
 
 def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) -> Refused:
     """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
-    if refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
+    if phase is None or refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
         return refused
     from wfe_mcp.views.blockers import blocker_of
 

@@ -22,8 +22,9 @@ from wfe_mcp.core.canonical import sha256_hex, sha256_of, signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
-from wfe_mcp.engine.approvals.keys import fingerprint, signature_holds
-from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict, signed
+from wfe_mcp.engine.approvals.keys import fingerprint
+from wfe_mcp.engine.approvals.passkeys import Assertion, Base64, Strict
+from wfe_mcp.engine.approvals.statements import signature_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,7 +172,10 @@ def _refuse_unsigned(before: Pinned, change: ApproverChange, what: str) -> None:
     named = None if change.assertion is None else change.assertion.id
     if signer is None or (change.signature is None) == is_persons or named != (None if is_persons else signer.id):
         raise _broken(f"{what} is not signed by a key that was pinned before it")
-    _refuse_wrong_signature(change_statement(before, change.do, change.key, change.at), change, signer, what)
+    statement = change_statement(before, change.do, change.key, change.at)
+    fault = signature_fault(statement, change.assertion or change.signature or "", signer.public_key)
+    if fault:
+        raise _broken(f"{what} is not signed by {signer.name!r}: {fault}")
 
 
 def _refuse_misnamed(key: ApproverKey, what: str) -> None:
@@ -182,19 +186,6 @@ def _refuse_misnamed(key: ApproverKey, what: str) -> None:
         except ValueError:
             pass
         raise _broken(f"{what} names a key by another fingerprint")
-
-
-def _refuse_wrong_signature(statement: dict[str, Any], change: ApproverChange, signer: ApproverKey, what: str) -> None:
-    if change.assertion is None:
-        if not signature_holds(signer.public_key, change.signature or "", signed_text(statement)):
-            raise _broken(f"{what} is not signed by {signer.name!r}")
-        return
-    try:
-        signed(change.assertion, statement, signer.public_key)
-    except Refused as refused:
-        if refused.code == "unavailable":
-            raise
-        raise _broken(f"{what} is not signed by {signer.name!r}: {refused.message}") from refused
 
 
 def _broken(why: str) -> Refused:

@@ -32,7 +32,6 @@ from wfe_mcp.engine.kernel.actors import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.approvals.proofs import Proof
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store.records.approvals import RequestRecord
@@ -86,13 +85,12 @@ def decide(
     comment: str = "",
     phrase: str = "",
     request: str | None = None,
-    proof: Proof | None = None,
     shown: str = "",
 ) -> LoadedRun:
     """Approve the open revision. Raises ``stale_revision`` when what would be approved has changed meanwhile.
 
-    ``request``: the stored request that is answered, where the answer comes from a form. ``proof``: what a passkey signed.
-    ``shown``: the sha256 of what the user saw.
+    ``request``: the stored request that is answered, where the answer comes from a form. ``shown``: the sha256 of what the
+    user saw.
     """
     path = PhasePath(phase)
     now, code = files_now(engine, run_id, path), _code(engine, by, run_id)
@@ -110,12 +108,13 @@ def decide(
                     "Type it exactly so; at a terminal it is given with --phrase.",
                 )
             current.give(c.AskApproval(phase=path, request=stored.id, tree=stored.tree, by=by, at=current.at))
-            _note_facts(current, path, stored.id, shown, code)
-            _give_decision(current, path, stored, comment, proof)
+            if isinstance(by, Person):
+                note_facts(current, path, stored.id, shown, code)
+            _give_decision(current, path, stored, comment)
     if isinstance(by, Person):
-        from wfe_mcp.engine.approvals.person_proofs import write_proofs
+        from wfe_mcp.engine.approvals.proof_files import write_proofs
 
-        write_proofs(engine, current.loaded)
+        write_proofs(engine, current.run.id)
     return current.loaded
 
 
@@ -129,7 +128,6 @@ def reject(
     to: str | None = None,
     sha256: str | None = None,
     request: str | None = None,
-    proof: Proof | None = None,
     shown: str = "",
 ) -> LoadedRun:
     """Reject the revision: the attempt fails, or the run returns to the earlier phase ``to``. ``shown``: see ``decide``."""
@@ -151,8 +149,9 @@ def reject(
         _match_request(current, path, request)
         if current_gate(current.state, current.attempt(path)) == "approval":
             stored, _ = request_of(current, path)
-            _note_facts(current, path, stored.id, shown, code)
-            _close(current, stored, feedback, _keep(current, proof), approved=False, to=command.to)
+            if isinstance(by, Person):
+                note_facts(current, path, stored.id, shown, code)
+            _close(current, stored, feedback, approved=False, to=command.to)
         current.give(command)
     return current.loaded
 
@@ -197,14 +196,9 @@ def _question(current: RunChange, path: PhasePath) -> str:
     return f"Approve {what} of phase {str(path)!r} (attempt {attempt.number}) in run {run.id}: {run.title}?"
 
 
-def _give_decision(
-    current: RunChange, path: PhasePath, request: RequestRecord, comment: str, proof: Proof | None = None
-) -> None:
-    proof_sha256 = _keep(current, proof)
-    current.give(
-        c.Approve(phase=path, sha256=request.sha256, comment=comment, proof=proof_sha256, by=current.by, at=current.at)
-    )
-    _close(current, request, comment, proof_sha256, approved=True)
+def _give_decision(current: RunChange, path: PhasePath, request: RequestRecord, comment: str) -> None:
+    current.give(c.Approve(phase=path, sha256=request.sha256, comment=comment, by=current.by, at=current.at))
+    _close(current, request, comment, approved=True)
 
 
 def _code(engine: Engine, by: By, run_id: str) -> str:
@@ -212,10 +206,8 @@ def _code(engine: Engine, by: By, run_id: str) -> str:
     return code_tree(engine, run_id) if isinstance(by, Person) else ""
 
 
-def _note_facts(current: RunChange, path: PhasePath, request: str, shown: str, code: str) -> None:
+def note_facts(current: RunChange, path: PhasePath, request: str, shown: str, code: str) -> None:
     """What the signed statement says besides the command: the request, what was shown, the files of the revision and the code."""
-    if not isinstance(current.by, Person):
-        return
     revision = current.attempt(path).revision
     stored = current.tx.artifacts.revision(current.run.id, path, revision) if revision else None
     files = {} if stored is None else outputs_of(current, path, stored.content)
@@ -234,20 +226,15 @@ def _pinned(current: RunChange) -> dict[str, object]:
     return {"approvers": chain.head} if chain.changes else {}
 
 
-def _keep(current: RunChange, proof: Proof | None) -> str:
-    """Store the passkey's proof; returns its sha256, which the log and the answered request name."""
-    return "" if proof is None else current.tx.documents.keep(proof.model_dump())
-
-
 def _close(
-    current: RunChange, request: RequestRecord, comment: str, proof: str, *, approved: bool, to: PhasePath | None = None
+    current: RunChange, request: RequestRecord, comment: str, *, approved: bool, to: PhasePath | None = None
 ) -> None:
     from wfe_mcp.store.records.approvals import DecisionRecord
 
     by = current.by
     above = current.engine.state_of(Terminal).ancestors if by.channel is Channel.CLI else ""
     current.tx.approvals.decide(
-        request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above), proof
+        request.id, DecisionRecord(approved, by.actor, by.channel, by.assurance, current.at, comment, to, above)
     )
 
 

@@ -1,14 +1,17 @@
-"""Signed decisions: the statement that a person's key signs for each transaction of that person.
+"""Signed decisions: the one statement of what a person decided, and the two kinds of keys that sign it.
 
-    a command of a person ──► events, chained ──► statement: what was decided, shown, and the log before and after it
+    a command of a person ──► events, chained ──► statement: what was decided, shown, and where in the log
                                                      └──► signature, in the event ``DecisionSigned`` that follows them
 
+    person's key   unlocked here, signs within the transaction     its ``log`` is the end of the log after the decision
+    passkey        signs on the page, before the transaction       ``log`` is empty: it proves the decision that it names
+
 Rules:
-1. A statement is JSON as RFC 8785 writes it (``signed_text``), with every key of ``FIELDS``. The signature is over its UTF-8
-   bytes.
+1. A statement is canonical JSON with every key of ``FIELDS``. An Ed25519 key signs its UTF-8 bytes; a passkey signs a
+   challenge, the sha256 of these bytes.
 2. ``request`` names the log's position and hash before the decision, ``log`` those after it: the hash chain binds every
    event in between, so a statement proves nothing in another run, place or tree.
-3. CLI and page sign here alone: the caller who unlocks the key is a ``Person``, and the store has them sign what they change.
+3. CLI and page sign here alone: the caller is a ``Person``, and the store has them sign what they change.
 """
 
 from __future__ import annotations
@@ -16,12 +19,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import ValidationError
+
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import signed_text
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Channel, Person, Signature
 from wfe_mcp.engine.approvals.keys import as_text, fingerprint, public_half, signature_holds
+from wfe_mcp.engine.approvals.passkeys import Assertion, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 
 FORMAT = "wfe-decision/2"
 _READ = (FORMAT, "wfe-decision/1")  # the first format is not RFC 8785: signed_text
+PASSKEY = "passkey"
+"""The ``key`` of a statement for passkeys: the signature says which of those pinned by ``approvers`` it was."""
 FIELDS: dict[str, Any] = {
     "format": FORMAT,
     "kind": "",
@@ -57,7 +65,6 @@ person saw. ``artifact``: sha256 of the revision; ``files``: of each file that i
 of the phase, as frozen in the run. ``approvers``: the chain of pinned keys then. ``key``: the fingerprint.
 """
 _MOST_BYTES = 1_000_000
-_SCALARS = (str, int, float, bool)
 
 
 def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Channel) -> Person:
@@ -84,14 +91,19 @@ def person_with(engine: Engine, key: Ed25519PrivateKey, actor: str, channel: Cha
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedStatement:
+class Statement:
     """A statement as read. ``values`` has every key of ``FIELDS``."""
 
     values: dict[str, Any]
 
     @property
+    def run(self) -> str:
+        """The run that it is about; empty for settings."""
+        return str(self.values["run"])
+
+    @property
     def key(self) -> str:
-        """The fingerprint of the key that it names."""
+        """The fingerprint of the key that it names, or ``PASSKEY``."""
         return str(self.values["key"])
 
     def position(self, name: str) -> tuple[int, str]:
@@ -100,27 +112,75 @@ class ParsedStatement:
         return int(place["seq"]), str(place["hash"])
 
 
-def read_statement(text: str) -> ParsedStatement | None:
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """A statement with its signature, not yet verified. ``signed``: the JSON value whose canonical text was signed."""
+
+    statement: Statement
+    signature: str | Assertion
+    signed: Mapping[str, object]
+
+    @property
+    def key(self) -> str:
+        """The id of the key that is said to have signed: a fingerprint, or a passkey's id."""
+        return self.signature.id if isinstance(self.signature, Assertion) else self.statement.key
+
+    @property
+    def is_by_passkey(self) -> bool:
+        """A passkey is said to have signed."""
+        return isinstance(self.signature, Assertion)
+
+    def fault(self, public_key: str | None) -> str:
+        """Why the signature does not count; empty when it does. ``public_key``: of the pinned key that it names."""
+        if public_key is None:
+            return f"the key {self.key[:16]} that signed it is not pinned"
+        if not self.is_by_passkey and fingerprint(public_key) != self.key:
+            return f"the signature is not by the key {self.key[:16]}"
+        return signature_fault(self.signed, self.signature, public_key)
+
+
+def signature_fault(value: Mapping[str, object], signature: str | Assertion, public_key: str) -> str:
+    """Why ``signature`` is not by that key over the canonical text of ``value``; empty when it is.
+
+    Refuses ``unavailable``: a passkey's, without the package that checks it.
+    """
+    if not isinstance(signature, Assertion):
+        is_by_key = signature_holds(public_key, signature, signed_text(value))
+        return "" if is_by_key else f"the signature is not by the key {fingerprint(public_key)[:16]}"
+    try:
+        signed(signature, value, public_key)
+    except Refused as refused:
+        if refused.code == "unavailable":
+            raise
+        return refused.message
+    return ""
+
+
+def read_statement(text: str) -> Statement | None:
     """The statement in ``text``; None for anything else."""
     try:
         found = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
         if signed_text(found) != text or found.keys() != FIELDS.keys():
             return None
-        statement = ParsedStatement(found)
+        statement = Statement(found)
         is_typed = all(type(found[name]) is type(empty) for name, empty in FIELDS.items())
-        is_placed = all(statement.position(name)[0] >= 0 for name in ("request", "log"))
+        places = ("request",) if statement.key == PASSKEY and not found["log"] else ("request", "log")
+        is_placed = all(statement.position(name)[0] >= 0 for name in places)
         datetime.fromisoformat(str(found["time"]))
     except (Refused, ValueError, KeyError, TypeError, AttributeError):
         return None
     return statement if is_typed and is_placed and found["format"] in _READ else None
 
 
-def signature_fault(statement: ParsedStatement, signature: Signature, public_key: str | None) -> str:
-    """Why the signature does not count; empty when it does. ``public_key``: of the pinned key with that fingerprint."""
-    if public_key is None:
-        return f"the key {statement.key[:16]} that signed it is not pinned"
-    if fingerprint(public_key) != statement.key or not signature_holds(
-        public_key, signature.signature, signature.statement
-    ):
-        return f"the signature is not by the key {statement.key[:16]}"
-    return ""
+def read_signed(signature: Signature) -> SignedStatement | None:
+    """The statement and signature of a ``DecisionSigned``; None for anything else."""
+    statement = read_statement(signature.statement)
+    if statement is None:
+        return None
+    made: str | Assertion = signature.signature
+    if statement.key == PASSKEY:
+        try:
+            made = Assertion.model_validate_json(signature.signature)
+        except ValidationError:
+            return None
+    return SignedStatement(statement, made, statement.values)

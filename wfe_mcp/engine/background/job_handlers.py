@@ -84,7 +84,7 @@ def gave_up_of(engine: Engine) -> GaveUp:
 
 
 def tend_open_runs(engine: Engine) -> None:
-    """Repair after a crash: fire due timers, enqueue lost gate jobs and remove what checks left behind.
+    """Repair after a crash: fire due timers, enqueue lost gate jobs, write lost proofs and remove what checks left behind.
 
     Runs that wait for an agent or the user need no repair. The newest checkpoints get their refs back now, older
     ones at a rollback to them.
@@ -93,15 +93,24 @@ def tend_open_runs(engine: Engine) -> None:
     with engine.store.read() as tx:
         newest = tx.runs.open_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
         runs = tx.runs.to_tend(engine.project_id, engine.clock())
+    has_keys = (engine.root / ".wfe" / "approvers.json").is_file()
     for run in dict.fromkeys((*newest, *runs)):
         try:
             keep_again(engine, run)
+            if has_keys:
+                _write_proofs(engine, run)
             if run not in runs:
                 continue
             with change_run(engine, run, SYSTEM) as current:
                 enqueue_gates(current)
         except Refused as refused:  # a rollback that cannot be finished now: the next call retries
             log.warning("run %s is left alone: %s", run, refused.message)
+
+
+def _write_proofs(engine: Engine, run: str) -> None:
+    from wfe_mcp.engine.approvals.proof_files import write_proofs  # what checks signatures loads where keys are pinned
+
+    write_proofs(engine, run)
 
 
 class _Gates:

@@ -1,163 +1,94 @@
-"""Audit of passkeys: approvals and rejections in the log that need a passkey's signature and lack it.
+"""Audit of passkeys: approvals and rejections in a log that need a passkey's signature and lack it.
 
-    approval   the event names its proof
-    rejection  ``AttemptFailed`` (or ``WentTo``, back to an earlier phase): the answered request names the proof, so that
-               rejections of before this audit are checked too
+    approval   ``ApprovalGiven``, where the event claims a passkey or its gate requires one
+    rejection  ``AttemptFailed``, or ``WentTo`` back to an earlier phase, where the event claims a passkey
 
-Hashes show that the log is unchanged, anchors that it was not rewritten. A signature proves more: an attacker
-who can write the database still has no key.
+The next ``DecisionSigned`` proves the event; in logs of earlier versions the document that the event, or the answered
+request, names. Hashes show that the log is unchanged, anchors that it was not rewritten. A signature proves more: an
+attacker who can write the database still has no key.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import meant_by
-from wfe_mcp.core.model import Assurance
+from wfe_mcp.core.model import Assurance, Signature
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.approvers import approvers_here, trusted_chain
-from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed, signed
-from wfe_mcp.engine.approvals.proofs import Proof
+from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
+from wfe_mcp.engine.approvals.passkeys import passkeys_are_installed
+from wfe_mcp.engine.approvals.statements import read_signed
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
-    from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.approvals.approvers import Pinned
-    from wfe_mcp.engine.approvals.proofs import Statement
+    from wfe_mcp.engine.approvals.statements import SignedStatement
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun
 
 
-def unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
-    """The approvals of ``run`` without a pinned key's signature although their gate or their event requires one.
-
-    So are the rejections that the log ascribes to a passkey; bundles bring none of their proofs, so those of an
-    imported run were judged where it was made.
-    """
-    with engine.store.read() as tx:
-        loaded = engine.load(tx, run)
-        events = list(tx.events.log(run))
-        given = [event for event in events if event.type == "ApprovalGiven" and _is_meant(loaded, event)]
-        kept = [_Kept(event, "approval", _phase_of(event), _proof(tx, event.payload.get("proof"))) for event in given]
-        if loaded.record.origin_sha256 is None:
-            kept += _rejections(tx, loaded, events)
-    if not kept:
-        return []
-    if not passkeys_are_installed():
-        return [
-            Discrepancy(
-                "approval_unproven", "approvals by passkeys", "the package that checks them is not installed", run
-            )
-        ]
-    try:
-        pinned = approvers_here(Path(loaded.record.worktree))
-    except Refused as refused:
-        return [Discrepancy("approvers_void", "approvals by passkeys", refused.message, run)]
-    if loaded.record.origin_sha256 is None:
-        with engine.store.read() as tx:
-            pinned = trusted_chain(tx, engine.project_id, pinned)
-    return list(_unproven(loaded, kept, pinned))
-
-
-def _phase_of(event: EventRecord) -> str:
-    """The phase whose gate was answered."""
-    return str(event.payload.get("source" if event.type == "WentTo" else "phase"))
-
-
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Answer:
     """An answer in the log and its proof. ``request``: of a rejection, if the log says that it was asked."""
 
     event: EventRecord
     what: Literal["approval", "rejection"]
     phase: str
-    proof: Proof | None
+    proof: SignedStatement | None
     request: str = ""
 
 
-def _rejections(tx: Tx, loaded: LoadedRun, events: Iterable[EventRecord]) -> Iterator[_Kept]:
-    """What the log says that a passkey rejected, with the proof that the answered request names."""
+def unproven_by_passkey(engine: Engine, tx: Tx, loaded: LoadedRun, events: Sequence[EventRecord]) -> list[Discrepancy]:
+    """The answers in the log of a run without a pinned passkey's signature although their gate or their event requires one.
+
+    The rejections of an imported run were judged where it was made: earlier versions exported no proof of them.
+    """
+    is_ours = loaded.record.origin_sha256 is None
+    answers = list(_answers(tx, loaded, events, is_ours=is_ours))
+    if not answers:
+        return []
+    run, where = loaded.record.id, "approvals by passkeys"
+    if not passkeys_are_installed():
+        return [Discrepancy("approval_unproven", where, "the package that checks them is not installed", run)]
+    try:
+        pinned = approvers_here(Path(loaded.record.worktree))
+    except Refused as refused:
+        return [Discrepancy("approvers_void", where, refused.message, run)]
+    if is_ours:
+        pinned = trusted_chain(tx, engine.project_id, pinned)
+    hashes = {event.seq: event.hash for event in events}
+    found = ((one, _fault(loaded, one, pinned, hashes)) for one in answers)
+    return [
+        Discrepancy(f"{one.what}_unproven", f"{one.what} of {one.phase}", why, run, one.event.seq, one.event.at)
+        for one, why in found
+        if why
+    ]
+
+
+def _answers(tx: Tx, loaded: LoadedRun, events: Sequence[EventRecord], *, is_ours: bool) -> Iterator[_Answer]:
+    """What passkeys answered, or had to answer, with what proves it."""
     asked: dict[tuple[str, object], str] = {}
     requests = {one.id: one for one in tx.approvals.of_run(loaded.record.id)}
-    for event in events:
-        place = (_phase_of(event), event.payload.get("attempt"))
+    for index, event in enumerate(events):
+        phase = str(event.payload.get("source" if event.type == "WentTo" else "phase"))
+        place = (phase, event.payload.get("attempt"))
         if event.type == "ApprovalAsked":
             asked[place] = str(event.payload.get("request"))
-        elif event.assurance is Assurance.PASSKEY and _is_rejection(event):
+        elif event.type == "ApprovalGiven" and _is_meant(loaded, event):
+            document = event.payload.get("proof")
+            yield _Answer(event, "approval", phase, _proof(tx, document, events[index:]))
+        elif is_ours and event.assurance is Assurance.PASSKEY and _is_rejection(event):
             request = asked.get(place, "")
-            proof = _proof(tx, requests[request].data.get("proof")) if request in requests else None
-            yield _Kept(event, "rejection", place[0], proof, request)
-
-
-def _is_rejection(event: EventRecord) -> bool:
-    """True when the event is what a person's rejection causes: the attempt fails, or the run goes back."""
-    if event.type == "WentTo":
-        return not event.payload.get("rule")
-    return event.type == "AttemptFailed" and event.payload.get("kind") == FailKind.REJECTED
-
-
-def _unproven(loaded: LoadedRun, kept: Iterable[_Kept], pinned: Pinned) -> Iterator[Discrepancy]:
-    run = loaded.record.id
-    for one in kept:
-        why = _fault(loaded, one, pinned)
-        if why:
-            where = f"{one.what} of {one.phase}"
-            yield Discrepancy(f"{one.what}_unproven", where, why, run, one.event.seq, one.event.at)
-
-
-def _fault(loaded: LoadedRun, kept: _Kept, pinned: Pinned) -> str:
-    """Why the proof does not prove the event; empty when it does."""
-    proof = kept.proof
-    if proof is None:
-        return "nothing that a passkey signed is kept for it"
-    statement = proof.statement
-    if statement.run != loaded.record.id or not (
-        _approves(statement, kept.event) if kept.what == "approval" else _rejects(statement, kept, loaded)
-    ):
-        return "what was signed is another decision"
-    then = pinned.at(statement.approvers)
-    key = None if then is None else then.passkeys.get(proof.assertion.id)
-    if key is None:
-        return "the key that signed it is not one that you trust in .wfe/approvers.json"
-    try:
-        signed(proof.assertion, statement.model_dump(), key.public_key)
-    except Refused as refused:
-        return refused.message
-    return ""
-
-
-def _approves(statement: Statement, event: EventRecord) -> bool:
-    named = tuple(event.payload.get(name) for name in ("phase", "attempt", "gate", "sha256"))
-    return (statement.answer, statement.phase, statement.attempt, statement.gate, statement.sha256) == (
-        "approve",
-        *named,
-    )
-
-
-def _rejects(statement: Statement, kept: _Kept, loaded: LoadedRun) -> bool:
-    """An attempt is rejected once, so its number and the request that the log asked name the one rejection."""
-    payload = kept.event.payload
-    if (statement.answer, statement.phase, statement.attempt, statement.request) != (
-        "reject",
-        kept.phase,
-        payload.get("attempt"),
-        kept.request,
-    ):
-        return False
-    if kept.event.type == "AttemptFailed":
-        return not statement.to and payload.get("reason") == statement.comment
-    target = meant_by(loaded.state.spec, PhasePath(statement.phase), statement.to) if statement.to else None
-    (note, *_) = payload["feedback"]
-    return target == payload.get("target") and note["message"] == statement.comment
+            document = requests[request].data.get("proof") if request in requests else None
+            yield _Answer(event, "rejection", phase, _proof(tx, document, events[index:]), request)
 
 
 def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:
@@ -174,9 +105,67 @@ def _is_meant(loaded: LoadedRun, event: EventRecord) -> bool:
     )
 
 
-def _proof(tx: Tx, sha256: object) -> Proof | None:
-    """The stored proof of an answer; None when missing or invalid."""
-    try:
-        return Proof.model_validate(tx.documents.load(str(sha256)))
-    except (KeyError, ValidationError):
+def _is_rejection(event: EventRecord) -> bool:
+    """True when the event is what a person's rejection causes: the attempt fails, or the run goes back."""
+    if event.type == "WentTo":
+        return not event.payload.get("rule")
+    return event.type == "AttemptFailed" and event.payload.get("kind") == FailKind.REJECTED
+
+
+def _proof(tx: Tx, document: object, events: Sequence[EventRecord]) -> SignedStatement | None:
+    """What a passkey signed: the earlier form, where a document is named, else the next signature; None without one."""
+    if document:
+        try:
+            return read_earlier_proof(tx.documents.load(str(document)))
+        except KeyError:
+            return None
+    event = next((one for one in events if one.type == "DecisionSigned"), None)
+    if event is None:
         return None
+    proof = read_signed(Signature(str(event.payload.get("statement")), str(event.payload.get("signature"))))
+    return proof if proof is not None and proof.is_by_passkey else None
+
+
+def _fault(loaded: LoadedRun, answer: _Answer, pinned: Pinned, hashes: dict[int, str]) -> str:
+    """Why the proof does not prove the event; empty when it does."""
+    if answer.proof is None:
+        return "nothing that a passkey signed is kept for it"
+    statement = answer.proof.statement
+    request: dict[str, Any] = statement.values["request"]
+    # Statements of earlier versions name no place in the log.
+    is_placed = "hash" not in request or (
+        request["seq"] < answer.event.seq and hashes.get(request["seq"]) == request["hash"]
+    )
+    is_answer = _approves if answer.what == "approval" else _rejects
+    if statement.run != loaded.record.id or not is_placed or not is_answer(statement.values, answer, loaded):
+        return "what was signed is another decision"
+    then = pinned.at(str(statement.values["approvers"]))
+    key = None if then is None else then.passkeys.get(answer.proof.key)
+    if key is None:
+        return "the key that signed it is not one that you trust in .wfe/approvers.json"
+    return answer.proof.fault(key.public_key)
+
+
+def _approves(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:
+    del loaded
+    (decision,), payload = values["decision"], answer.event.payload
+    same = all(decision[name] == payload.get(name) for name in ("phase", "attempt", "gate", "sha256"))
+    return same and (values["kind"], values["comment"]) == ("approve", payload.get("comment"))
+
+
+def _rejects(values: dict[str, Any], answer: _Answer, loaded: LoadedRun) -> bool:
+    """An attempt is rejected once, so its number and the request that the log asked name the one rejection."""
+    (decision,), payload = values["decision"], answer.event.payload
+    if (values["kind"], decision["phase"], decision["attempt"], values["request"]["id"]) != (
+        "reject",
+        answer.phase,
+        payload.get("attempt"),
+        answer.request,
+    ):
+        return False
+    comment, to = values["comment"], decision.get("to", "")
+    if answer.event.type == "AttemptFailed":
+        return not to and payload.get("reason") == comment
+    target = meant_by(loaded.state.spec, PhasePath(answer.phase), to) if to else None
+    (note, *_) = payload["feedback"]
+    return target == payload.get("target") and note["message"] == comment

@@ -2,6 +2,7 @@
 
     keys      the key that the database pins, against the file beside it, the anchors, and ``approvers.json``
     run       each transaction of a person ends with ``DecisionSigned``; other events need a person by what they do
+    passkeys  sign one approval or rejection each: ``approval_audit.py``
     settings  the same for trust, PIN, policy and approvers
 
 Rules:
@@ -24,7 +25,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, AttemptStatus, Channel, Signature, Stage
 from wfe_mcp.engine.approvals.approvers import approvers_here, person_keys, trust_key, trusted_chain
 from wfe_mcp.engine.approvals.pin import BEGAN, PIN, pinned_key
-from wfe_mcp.engine.approvals.statements import read_statement, signature_fault
+from wfe_mcp.engine.approvals.statements import read_signed
+from wfe_mcp.engine.integrity.approval_audit import unproven_by_passkey
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.store.records.opinions import MANUAL_MODEL
 from wfe_mcp.store.settings import SIGNED
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.core.spec import GateSpec
     from wfe_mcp.engine.approvals.approvers import Pinned
-    from wfe_mcp.engine.approvals.statements import ParsedStatement
+    from wfe_mcp.engine.approvals.statements import SignedStatement
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import SettingEvent
@@ -105,6 +107,7 @@ def audit_decisions(
         before = began.runs.get(run, (0, "")) if began.is_known else None
         rows = list(_run_rows(tx, run, before))
         found.findings += _judge(rows, before, run, found, found.pinned, is_ours=not imported)
+        found.findings += _passkeys_of(engine, tx, run, rows)
     events = tx.settings_log.events()
     rows = list(_setting_rows(events))
     # The settings are those of the whole database, whatever keys this project pins.
@@ -279,16 +282,18 @@ def _judge(
     for row in rows:
         if row.type != SIGNED:
             continue
-        statement, fault, is_pinned = _signed(row, by_seq, run, pinned)
-        if statement is not None and not is_pinned and not is_ours:
-            found.foreign[statement.key] += 1
-        elif statement is None or fault or (began is None and is_ours):
+        signed, fault = _signed(row, by_seq, run, pinned)
+        if signed is not None and signed.is_by_passkey:  # the answer that it proves is judged, not what lies before it
+            continue
+        if signed is not None and not is_ours and fault == signed.fault(None):
+            found.foreign[signed.key] += 1
+        elif signed is None or fault or (began is None and is_ours):
             reason = fault or "it is signed, and the database knows of no signing"
             yield Discrepancy("signature_wrong", row.where, reason, run, row.seq, row.source.at)
             continue
         else:
-            found.signed[statement.key] += 1
-        proven.update(range(statement.position("request")[0] + 1, row.seq + 1))
+            found.signed[signed.key] += 1
+        proven.update(range(signed.statement.position("request")[0] + 1, row.seq + 1))
     if began is not None and began[0] and (began[0] not in by_seq or by_seq[began[0]].hash != began[1]):
         message = f"event {began[0]} is not the one at which signing began"
         yield Discrepancy("chain_rewritten", "DecisionSigned", message, run, began[0])
@@ -309,22 +314,23 @@ def _unproven(
         yield Discrepancy("decision_unsigned", row.where, message, run, row.seq, row.source.at)
 
 
-def _signed(
-    row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]
-) -> tuple[ParsedStatement | None, str, bool]:
-    """The statement in ``row``, why it does not count, and False where that is because its key is not pinned."""
+def _signed(row: _Row, by_seq: dict[int, _Row], run: str, pinned: dict[str, str]) -> tuple[SignedStatement | None, str]:
+    """The statement in ``row``, and why it does not count; a passkey's counts for the answer that it proves."""
     signature = _signature(row)
-    statement = None if signature is None else read_statement(signature.statement)
-    if signature is None or statement is None:
-        return None, "it holds no statement", True
+    signed = None if signature is None else read_signed(signature)
+    if signed is None:
+        return None, "it holds no statement"
+    if signed.is_by_passkey:
+        return signed, ""
+    statement = signed.statement
     seq, hash_ = statement.position("request")
     last, last_hash = statement.position("log")
-    if statement.values["run"] != run:
-        return statement, f"its statement is about run {statement.values['run'] or 'none'}", True
+    if statement.run != run:
+        return signed, f"its statement is about run {statement.run or 'none'}"
     before = by_seq[seq].hash if seq in by_seq else ""
     if (seq and before != hash_) or last != row.seq - 1 or by_seq[last].hash != last_hash or seq >= last:
-        return statement, "its statement is about another place of the log", True
-    return statement, signature_fault(statement, signature, pinned.get(statement.key)), statement.key in pinned
+        return signed, "its statement is about another place of the log"
+    return signed, signed.fault(pinned.get(signed.key))
 
 
 def _signature(row: _Row) -> Signature | None:
@@ -335,7 +341,15 @@ def _signature(row: _Row) -> Signature | None:
         return None
 
 
-# what passkeys decided besides approvals
+# what passkeys decided
+
+
+def _passkeys_of(engine: Engine, tx: Tx, run: RunId, rows: Sequence[_Row]) -> list[Discrepancy]:
+    """The approvals and rejections of a run that no passkey signed although one must have."""
+    try:
+        return unproven_by_passkey(engine, tx, engine.load(tx, run), [row.source for row in rows])
+    except Exception:  # rows that were tampered with can fail in any way; the log has named them
+        return []
 
 
 def _by_passkey(engine: Engine, tx: Tx, chain: Pinned | None, began: _Began) -> Iterator[Discrepancy]:

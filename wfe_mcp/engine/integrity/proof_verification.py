@@ -17,17 +17,11 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_file, approvers_here, chain_of
-from wfe_mcp.engine.approvals.passkeys import signed
-from wfe_mcp.engine.approvals.person_proofs import file_of, read_proof, text_of
-from wfe_mcp.engine.approvals.proofs import APPROVALS, Proof
-from wfe_mcp.engine.approvals.statements import signature_fault
+from wfe_mcp.engine.approvals.proof_files import APPROVALS, file_of, is_as_written, read_proof
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.workspace.files.project_files import read_folder, read_if_there
 from wfe_mcp.workspace.git.command import run_git
@@ -38,9 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wfe_mcp.core.model import Signature
     from wfe_mcp.engine.approvals.approvers import ApproverKey
-    from wfe_mcp.engine.approvals.statements import ParsedStatement
+    from wfe_mcp.engine.approvals.statements import SignedStatement
 
 CODE = "."
 """What ``require`` names for the code as it is now."""
@@ -146,62 +139,24 @@ def _proofs(root: Path) -> Iterator[tuple[str, bytes]]:
 
 def _judged(file: str, raw: bytes, pinned: Pinned, before: _Base) -> Proven | Discrepancy:
     """A valid proof, or its fault."""
-    try:
-        value = parse_json(raw, max_bytes=_FILE_BYTES)
-    except Refused:
-        value = None
-    signed_by_person = read_proof(value)
-    if signed_by_person is not None:
-        return _judged_person(file, raw, *signed_by_person, pinned, before)
-    try:
-        proof = Proof.model_validate_json(raw)
-    except ValidationError:
+    proof = read_proof(raw)
+    if proof is None:
         return Discrepancy("proof_unreadable", file, "it is no proof of an approval")
-    statement = proof.statement
-    if proof.file != file or proof.text.encode() != raw.replace(b"\r\n", b"\n") or statement.answer != "approve":
-        return _not_ours(file, statement.run)
-    key = _key_then(file, statement.run, statement.approvers, proof.assertion.id, pinned, before)
+    statement, values = proof.statement, proof.statement.values
+    if file_of(statement) != file or values["kind"] != "approve" or not is_as_written(raw):
+        message = "it is not the file that wfe-mcp writes for this approval"
+        return Discrepancy("proof_unreadable", file, message, statement.run)
+    key = _key_then(file, proof, pinned, before)
     if isinstance(key, Discrepancy):
         return key
-    try:
-        signed(proof.assertion, statement.model_dump(), key.public_key)
-    except Refused as refused:
-        if refused.code == "unavailable":
-            raise
-        return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {refused.message}", statement.run)
+    fault = proof.fault(key.public_key)
+    if fault:
+        return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", statement.run)
     return Proven(
         file,
         statement.run,
-        statement.phase,
-        statement.attempt,
-        statement.sha256,
-        statement.at,
-        statement.files,
-        statement.tree or "",
-        key,
-    )
-
-
-def _judged_person(
-    file: str, raw: bytes, statement: ParsedStatement, signature: Signature, pinned: Pinned, before: _Base
-) -> Proven | Discrepancy:
-    values = statement.values
-    run = str(values["run"])
-    text = text_of(statement, signature.signature).encode()
-    if file_of(statement) != file or text != raw.replace(b"\r\n", b"\n") or values["kind"] != "approve":
-        return _not_ours(file, run)
-    key = _key_then(file, run, str(values["approvers"]), statement.key, pinned, before)
-    if isinstance(key, Discrepancy):
-        return key
-    fault = signature_fault(statement, signature, key.public_key)
-    if fault:
-        return Discrepancy("signature_wrong", file, f"{key.name!r} did not sign this: {fault}", run)
-    decision = values["decision"][0]
-    return Proven(
-        file,
-        run,
-        str(decision["phase"]),
-        int(decision["attempt"]),
+        str(values["decision"][0]["phase"]),
+        int(values["decision"][0]["attempt"]),
         str(values["artifact"]),
         str(values["time"]),
         {str(path): str(sha256) for path, sha256 in values["files"].items()},
@@ -210,19 +165,13 @@ def _judged_person(
     )
 
 
-def _not_ours(file: str, run: str) -> Discrepancy:
-    return Discrepancy("proof_unreadable", file, "it is not the file that wfe-mcp writes for this approval", run)
-
-
-def _key_then(
-    file: str, run: str, approvers: str, key_id: str, pinned: Pinned, before: _Base
-) -> ApproverKey | Discrepancy:
+def _key_then(file: str, proof: SignedStatement, pinned: Pinned, before: _Base) -> ApproverKey | Discrepancy:
     """The key that was pinned when the approval was signed, or why none was."""
-    then = pinned.at(approvers)
+    run, then = proof.statement.run, pinned.at(str(proof.statement.values["approvers"]))
     if then is None:
         return Discrepancy("key_unknown", file, f"it was signed under keys that {APPROVERS} does not continue", run)
-    key = then.keys.get(key_id)
-    if key is None:
+    key = then.keys.get(proof.key)
+    if key is None or (key.kind is None) != proof.is_by_passkey:
         return Discrepancy("key_unknown", file, "the key that signed it was not pinned then", run)
     known = before.pinned.keys | pinned.keys
     if before.is_given and file not in before.proofs and key.id not in known:

@@ -131,7 +131,7 @@ def verify(engine: Engine, run: str = "", anchors: str = "", approver: str = "")
         findings += _missing(outside, project, begun, is_git=engine.project.is_git, restored=bool(restores))
     newest = {name: head for one in ours for name, head in one.runs.items()}
     behind = tuple(each for each in runs if newest.get(each) != tails.get(each))
-    findings += [finding for each in runs for finding in (*_files(engine, each), *_unproven(engine, each))]
+    findings += [finding for each in runs for finding in _files(engine, each)]
     findings += weaker_gates(engine, runs, decisions.settings)
     last = ours[-1].at if ours else None
     notes = tuple(_notes(outside, project))
@@ -294,16 +294,6 @@ def _is_changed(root: Path, evidence: EvidenceRecord) -> bool:
     except Refused:  # a link, a folder, something too large: no log that we wrote
         return True
     return found is not None and sha256_hex(found) != wanted
-
-
-def _unproven(engine: Engine, run: RunId) -> list[Discrepancy]:
-    """Approvals that lack a required passkey signature."""
-    from wfe_mcp.engine.integrity.approval_audit import unproven
-
-    try:
-        return unproven(engine, run)
-    except Exception:  # rows that were tampered with can fail in any way; the log has named them
-        return []
 
 
 def _notes(outside: _Anchors, project: str) -> Iterator[str]:

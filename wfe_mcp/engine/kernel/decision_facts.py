@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
 
 _SCALARS = (str, int, float, bool)
+_ENGINES = {"holder_alive"}
+"""What a command says of the engine's own knowledge: the person does not decide it, and it may change while they sign."""
 
 
 def facts_of(change: RunChange) -> dict[str, object]:
@@ -52,7 +54,7 @@ def _word(command: c.Command) -> str:
 
 def _described(command: c.Command) -> dict[str, object]:
     """The command and its plain values."""
-    values = {each.name: getattr(command, each.name) for each in fields(command)}
+    values = {each.name: getattr(command, each.name) for each in fields(command) if each.name not in _ENGINES}
     described: dict[str, object] = {"do": _word(command)}
     return described | {name: value for name, value in values.items() if isinstance(value, _SCALARS) and value != ""}
 

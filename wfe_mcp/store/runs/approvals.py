@@ -41,7 +41,7 @@ _VOID = update(REQUEST).where(*_OF_ATTEMPT, _IS_OPEN).values(status=RequestStatu
 _CLOSE = (
     update(REQUEST)
     .where(REQUEST.c.id == bindparam("id_"), _IS_OPEN)
-    .values(status=bindparam("status_"), closed_at=bindparam("at_"), data=bindparam("data_"))
+    .values(status=bindparam("status_"), closed_at=bindparam("at_"))
 )
 _DECISION = select(*columns_for(DecisionRecord, DECISION)).where(DECISION.c.request_id == bindparam("id_"))
 
@@ -99,11 +99,8 @@ class ApprovalRepository(Repository):
             self._seals.keep("request", run_id, REQUEST.c.id.in_(found))
         return len(found)
 
-    def decide(self, request_id: str, decision: DecisionRecord, proof: str = "") -> RequestRecord:
-        """Record the one decision on a request; the updated request. Refuses ``stale_revision``.
-
-        ``proof``: the document signed by a passkey, stored as ``data.proof`` of the request.
-        """
+    def decide(self, request_id: str, decision: DecisionRecord) -> RequestRecord:
+        """Record the one decision on a request; the updated request. Refuses ``stale_revision``."""
         found = self.get(request_id)
         if found is None or found.status is not RequestStatus.OPEN or _is_expired(found, decision.at):
             raise Refused(
@@ -114,8 +111,7 @@ class ApprovalRepository(Repository):
                 phase=found.phase if found else None,
             )
         status = RequestStatus.APPROVED if decision.approved else RequestStatus.REJECTED
-        data = found.data | ({"proof": proof} if proof else {})
-        self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at, "data_": data})
+        self._run(_CLOSE, {"id_": request_id, "status_": status, "at_": decision.at})
         self._run(_NEW_DECISION, {"request_id": request_id, **row_from(decision, DECISION)})
         self._seals.keep("request", found.run_id, REQUEST.c.id == request_id)
         self._seals.keep("decision", found.run_id, DECISION.c.request_id == request_id)

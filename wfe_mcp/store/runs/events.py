@@ -117,9 +117,9 @@ class EventRepository(Repository):
         rows, last = self._chained(run_id, tail, events, by, at)
         if isinstance(by, Person):
             signed = by.sign(position(facts, tail.seq, tail.hash, last.seq, last.hash) | {"run": run_id})
-            rows += self._chained(
-                run_id, last, [DecisionSigned(statement=signed.statement, signature=signed.signature)], by, at
-            )[0]
+            if signed is not None:
+                event = DecisionSigned(statement=signed.statement, signature=signed.signature)
+                rows += self._chained(run_id, last, [event], by, at)[0]
         return rows
 
     @staticmethod

@@ -1,0 +1,95 @@
+"""Signed approvals as files of the project: for git, and for ``verify --approvals`` without a database.
+
+    DecisionSigned of an approval ──► .wfe/approvals/<run>/<phase path>/<attempt>-<request>.json
+
+Rules:
+1. They are written where the project pins the key that signed. The log has each of them too, so a file that a crash kept
+   from being written is written when a process next looks after the run, or with its next approval.
+2. ``statement`` is the signed JSON value; ``signature`` a text, or the answer of a passkey's authenticator.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.artifacts.parse import parse_json
+from wfe_mcp.core.canonical import canonical_json, signed_text
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Signature
+from wfe_mcp.engine.approvals.approvers import approvers_here
+from wfe_mcp.engine.approvals.earlier_proofs import read_earlier_proof
+from wfe_mcp.engine.approvals.statements import SignedStatement, Statement, read_signed
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+
+APPROVALS = ".wfe/approvals"
+FORMAT = "wfe-signed/1"
+_MOST_BYTES = 50_000_000
+
+
+def write_proofs(engine: Engine, run: str) -> None:
+    """Write the signed approvals of a run that the project has no file of. Nothing where it pins none of their keys."""
+    from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+
+    with engine.store.read() as tx:
+        record = engine.load(tx, run).record
+        root = Path(record.worktree)
+        try:
+            pinned = {change.key.id for change in approvers_here(root).changes}
+        except Refused:  # a void file is named wherever it matters
+            return
+        events = tx.events.of_types(record.id, "DecisionSigned") if pinned else []
+    for event in events:
+        proof = read_signed(Signature(str(event.payload["statement"]), str(event.payload["signature"])))
+        if proof is None or proof.key not in pinned:
+            continue
+        if (proof.statement.run, proof.statement.values["kind"]) != (record.id, "approve"):
+            continue
+        file, text = file_of(proof.statement), _text(_document(proof))
+        before = None if file is None else read_if_there(root, file)
+        if file is not None and (before is None or not _is_spelled(before, text)):
+            write_atomic(root, file, text)
+
+
+def file_of(statement: Statement) -> str | None:
+    """The path of its file, relative to the project's root; None for a statement that approves nothing."""
+    try:
+        decision, request = statement.values["decision"][0], statement.values["request"]["id"]
+        return f"{APPROVALS}/{statement.run}/{decision['phase']}/{int(decision['attempt'])}-{request}.json"
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def read_proof(raw: bytes) -> SignedStatement | None:
+    """The statement and signature in the bytes of a file; None for anything else."""
+    try:
+        value = cast("dict[str, Any]", parse_json(raw, max_bytes=_MOST_BYTES))
+        if value.keys() != {"format", "statement", "signature"} or value["format"] != FORMAT:
+            return read_earlier_proof(value)
+        made = value["signature"]
+        return read_signed(
+            Signature(signed_text(value["statement"]), made if isinstance(made, str) else canonical_json(made))
+        )
+    except (Refused, ValueError, AttributeError):
+        return None
+
+
+def is_as_written(raw: bytes) -> bool:
+    """True when ``raw`` spells its JSON as this program does; git may have given it the line ends of the system."""
+    return _is_spelled(raw, _text(parse_json(raw, max_bytes=_MOST_BYTES)))
+
+
+def _document(proof: SignedStatement) -> dict[str, Any]:
+    made = proof.signature if isinstance(proof.signature, str) else proof.signature.model_dump()
+    return {"format": FORMAT, "statement": proof.statement.values, "signature": made}
+
+
+def _text(document: object) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _is_spelled(raw: bytes, text: str) -> bool:
+    return raw.replace(b"\r\n", b"\n") == text.encode()
