@@ -32,7 +32,7 @@ def measure(scene: Scene, times: int) -> list[Figure]:
     from wfe_mcp.workspace.git.checkpoints import keep
     from wfe_mcp.workspace.git.restore import Restored, restore
     from wfe_mcp.workspace.git.snapshot import Snapshot, Snapshots, take
-    from wfe_mcp.workspace.git.snapshot_limits import Limits
+    from wfe_mcp.workspace.git.snapshot_files import Limits
 
     root, limits = scene.root, Limits()
     many_files(root)

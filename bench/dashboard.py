@@ -44,7 +44,7 @@ def _in_browser(scene: Scene, program: str) -> list[Figure]:
     from wfe_mcp.dashboard.serving import Page, served
     from wfe_mcp.engine.approvals.decision_page import link
     from wfe_mcp.engine.factory import create_engine
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.workspace.system.location import project_at
 
     scene.add_template(_template())

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from wfe_mcp.workflow.schema import template_schema
+from wfe_mcp.workflow.form import template_schema
 
 TARGET = Path(__file__).resolve().parent.parent / "schemas" / "template.schema.json"
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from tests.templates.scene import SPEC
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.testing.agent import Script, Work, drive, resume
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.playground import Playground, stand_in
 from wfe_mcp.workspace.config.checks import CheckSettings
 
 SLUG = "def slug(text):\n    return text.lower().replace(' ', '-')\n"

@@ -16,7 +16,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.engine.phases.claim import start_phase
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 COLLEAGUE = "ada-laptop:4711:1767225600.000"

@@ -7,8 +7,7 @@ import pytest
 
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import UNITTEST, template
-from wfe_mcp.testing.agent import Script, Work, drive, resume
-from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.agent import Script, Work, drive, follow, resume
 from wfe_mcp.testing.playground import Playground
 
 STEPS: dict[str, Any] = {

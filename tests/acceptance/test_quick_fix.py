@@ -8,8 +8,7 @@ import pytest
 from tests.acceptance.conftest import MakePlayground
 from tests.acceptance.scene import BUGGED, CHANGE, FIXED, PROBLEM, PROOF, QUICK_FIX, SHOWN, UNITTEST, event_types
 from tests.sandboxes import NEEDS_SANDBOX
-from wfe_mcp.testing.agent import Work, drive
-from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.agent import Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era
 from wfe_mcp.workspace.config.checks import CheckSettings

@@ -15,11 +15,11 @@ from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.background import job_handlers as work
+from wfe_mcp.engine.background import daemon as work
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 NOTE: dict[str, Any] = {
     "type": "object",

@@ -2,9 +2,8 @@
 
 import pytest
 
-from wfe_mcp.artifacts.paths import normal_path, path_fault
-from wfe_mcp.artifacts.render import to_file
-from wfe_mcp.artifacts.validate import validate
+from wfe_mcp.artifacts.parse import normal_path, path_fault
+from wfe_mcp.artifacts.validate import to_file, validate
 
 
 def bundle(*paths: str) -> dict[str, object]:

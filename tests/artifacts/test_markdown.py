@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wfe_mcp.artifacts.parse import parse_json, parse_markdown, read_artifact
 from wfe_mcp.artifacts.registry import json_schema, schema_names
-from wfe_mcp.artifacts.render import TextFile, to_file
+from wfe_mcp.artifacts.validate import TextFile, to_file
 from wfe_mcp.core.errors import Refused
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)

@@ -73,7 +73,7 @@ def test_a_schema_is_a_name_or_an_object(schema: object) -> None:
 
 def test_importing_the_package_loads_neither_pydantic_nor_the_schema_engine() -> None:
     code = """
-import sys, wfe_mcp.artifacts, wfe_mcp.artifacts.registry, wfe_mcp.artifacts.validate, wfe_mcp.artifacts.render
+import sys, wfe_mcp.artifacts, wfe_mcp.artifacts.registry, wfe_mcp.artifacts.validate, wfe_mcp.artifacts.validate
 print(sorted({'pydantic', 'pydantic_core', 'jsonschema_rs'} & set(sys.modules)))
 wfe_mcp.artifacts.validate.validate('plan@1', {})
 print(sorted(name for name in sys.modules if name.startswith('wfe_mcp.artifacts.models.')), 'jsonschema_rs' in sys.modules)

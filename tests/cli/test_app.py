@@ -15,8 +15,8 @@ import pytest
 from tests.cli.scene import PIN, Terminal, phase, template
 from wfe_mcp import __version__
 from wfe_mcp.cli.app import COMMANDS, GROUPS, function_of, main
-from wfe_mcp.views.envelope import Next
-from wfe_mcp.views.move_calls import command_line
+from wfe_mcp.views.moves.calls import command_line
+from wfe_mcp.views.moves.envelope import Next
 
 HERE = str(Path(__file__).parents[2])
 
@@ -130,7 +130,7 @@ def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("wfe_mcp.views.idle_status.idle_status", fail)
+    monkeypatch.setattr("wfe_mcp.views.moves.envelope.idle_status", fail)
     said = cli.json("status")
     assert (said.code, said.refusal) == (1, "internal")
     assert "RuntimeError: a bug" in said.document["error"]["message"]
@@ -151,7 +151,7 @@ def test_help_loads_neither_rich_nor_the_engine() -> None:
 def test_where_nothing_is_open_status_loads_neither_sql_nor_models(cli: Terminal) -> None:
     code = (
         "import sys; from wfe_mcp.cli.app import main; main(['status']);"
-        "heavy = {'rich', 'mcp', 'alembic', 'sqlalchemy', 'pydantic', 'wfe_mcp.views.tool_answers', 'wfe_mcp.core.events'};"
+        "heavy = {'rich', 'mcp', 'alembic', 'sqlalchemy', 'pydantic', 'wfe_mcp.views.answers.tool_answers', 'wfe_mcp.core.events'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     assert cli("status").code == 0  # the database is there
@@ -188,7 +188,7 @@ def test_in_a_pipe_status_loads_neither_rich_nor_the_server(cli: Terminal) -> No
         "import sys; from datetime import datetime; from wfe_mcp.cli.app import main;"
         # A run that has not changed for a minute may be stale: that needs the settings, and they need Pydantic.
         f"main(['status', '{run}'], clock=lambda: datetime.fromisoformat('{cli.clock().isoformat()}'));"
-        "heavy = {'rich', 'mcp', 'alembic', 'http.client', 'wfe_mcp.views.tool_answers', 'wfe_mcp.engine.runs.start',"
+        "heavy = {'rich', 'mcp', 'alembic', 'http.client', 'wfe_mcp.views.answers.tool_answers', 'wfe_mcp.engine.runs.start',"
         "'wfe_mcp.workflow.lint', 'wfe_mcp.providers.manual', 'pydantic', 'pydantic_core', 'wfe_mcp.workflow.model',"
         "'wfe_mcp.workflow.expressions', 'wfe_mcp.cli.commands.doctor'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
@@ -333,5 +333,5 @@ def test_an_interrupt_ends_with_130(cli: Terminal, monkeypatch: pytest.MonkeyPat
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wfe_mcp.views.idle_status.idle_status", interrupt)
+    monkeypatch.setattr("wfe_mcp.views.moves.envelope.idle_status", interrupt)
     assert main(["status"]) == 130

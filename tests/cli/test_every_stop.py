@@ -18,7 +18,7 @@ from tests.fake_models.server import ModelServer
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from wfe_mcp.core.attempt_states import Gating, Running
-from wfe_mcp.core.items import GONE
+from wfe_mcp.core.loops import GONE
 from wfe_mcp.core.model import Attempt, RunState, RunStatus
 from wfe_mcp.core.rollback import taken_up
 

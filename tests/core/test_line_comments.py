@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.core.line_comments import LineComment, split_comments, with_comments
+from wfe_mcp.core.prompts import LineComment, split_comments, with_comments
 
 TWO = (
     LineComment("src/app.py", 12, "Name the unit."),

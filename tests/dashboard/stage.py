@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from tests.dashboard.browser import asked
 from tests.engine.scene import AGENT, Scene, approval, command, expr, phase
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 LISTS = '''"""Lists as people write them."""
 

@@ -10,7 +10,7 @@ from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.dashboard.soft_key import PRESENT, Signer, SoftKey, nothing_installed
 from tests.engine.scene import HUMAN, Scene, refused
 from wfe_mcp.engine.approvals.approvers import APPROVERS, Pinned, approvers_here, chain_of, pin_change, pinned_here
-from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.approvals.approvers import approvers_path
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.dashboard.test_diff_page import request_about_files
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.core.model import RunId
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.approvals.approvers import approvers_path
 
 NEW, OLD = "new:2:kept.py", "old:2:kept.py"
 

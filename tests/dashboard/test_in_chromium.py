@@ -12,8 +12,8 @@ from tests.dashboard.chromium import Tab
 from tests.engine.scene import Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.approvers import pinned_here
-from wfe_mcp.views.approvers import approvers_path
-from wfe_mcp.views.trust import trust_path
+from wfe_mcp.views.approvals.approvers import approvers_path
+from wfe_mcp.views.approvals.trust import trust_path
 
 LONG = {"title": "A title that goes on " * 8, "body": "/a/path/without/any/space/" * 40 + "\nx = 1\n" * 30}
 

@@ -27,7 +27,7 @@ from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import HANDSHAKE, MODERN, Era, StdioClient
-from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.approvals.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at
 
 ERAS = pytest.mark.parametrize("era", [HANDSHAKE, MODERN])

@@ -15,7 +15,7 @@ from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.evaluation.opinion_by_hand import open_question, take_opinion
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord

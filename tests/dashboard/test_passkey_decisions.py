@@ -16,9 +16,9 @@ from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statem
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
 from wfe_mcp.engine.approvals.proof_files import read_proof
 from wfe_mcp.engine.approvals.statements import PASSKEY, Statement
-from wfe_mcp.engine.background.job_handlers import tend_open_runs
+from wfe_mcp.engine.background.daemon import tend_open_runs
+from wfe_mcp.views.approvals.approvers import approvers_path
 from wfe_mcp.views.approvals.request import decision_view
-from wfe_mcp.views.approvers import approvers_path
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.versions import disable, enable
 from wfe_mcp.store.settings import SIGNED
-from wfe_mcp.views.approvers import approvers_path
-from wfe_mcp.views.trust import trust_path, trust_view, view_data
+from wfe_mcp.views.approvals.approvers import approvers_path
+from wfe_mcp.views.approvals.trust import trust_path, trust_view, view_data
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"

@@ -16,7 +16,7 @@ from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.engine.approvals.approvers import APPROVERS
 from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
 from wfe_mcp.engine.approvals.proof_files import APPROVALS
-from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.approvals.approvers import approvers_path
 
 DOC = {"artifact": "doc", "schema": "markdown_doc@1", "write_to": "docs/plan.md", "editable": True}
 

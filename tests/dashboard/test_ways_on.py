@@ -15,7 +15,7 @@ from tests.engine.scene import GOOD, Scene, approval, command, phase
 from tests.fake_models.script import Turn
 from wfe_mcp.core.model import RunId
 from wfe_mcp.dashboard.serving import Page
-from wfe_mcp.engine.access.page_sessions import CODE_S
+from wfe_mcp.engine.access.tokens import CODE_S
 from wfe_mcp.engine.approvals.decision_page import link
 
 Visit = Callable[[str], Tab_]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tests.docs.conftest import ROOT, Reader, blocks_of
 from tests.fake_models.process import models_running
 from wfe_mcp.server.tools import tools
-from wfe_mcp.views.envelope import ENVELOPE_SCHEMA
+from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA
 from wfe_mcp.workflow.model import Gate
 from wfe_mcp.workspace.config.settings_tables import Settings
 

@@ -12,15 +12,15 @@ from typing import Any
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, Attempt, By, Channel, RunState
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.background.job_handlers import new_worker
+from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import stop_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.catalogue import trust_key
 from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store import Store
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.workflow.load import digest
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id, started_at

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, NOTE, Scene, approval, command, expr, phase, refused, told
-from wfe_mcp.engine.background import job_handlers as work
+from wfe_mcp.engine.background import daemon as work
 from wfe_mcp.engine.phases.claim import start_phase
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.views.reports import envelopes as answering
 
 STOP = [{"do": "wait_human"}]
 NEVER = expr("${false}")

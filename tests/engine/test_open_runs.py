@@ -10,7 +10,7 @@ from tests.engine.scene import AGENT, GOOD, Scene, approval, command, phase
 from tests.store.scene import raw
 from wfe_mcp.core.model import RunId
 from wfe_mcp.store.database import Store
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 FEW, MANY = 20, 2_000
 TABLES = ("run", "attempt", "event", "request", "job")

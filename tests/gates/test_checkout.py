@@ -15,10 +15,10 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates import brought
 from wfe_mcp.gates.brought import bring
 from wfe_mcp.gates.command import run_check
-from wfe_mcp.jobs import checkouts
-from wfe_mcp.jobs.checkouts import checkout_folder, remove_abandoned
+from wfe_mcp.jobs import sandbox
+from wfe_mcp.jobs.sandbox import checkout_folder, remove_abandoned
 from wfe_mcp.workspace.git.objects import Node
-from wfe_mcp.workspace.git.tree_copy import copy_tree
+from wfe_mcp.workspace.git.trees import copy_tree
 from wfe_mcp.workspace.git.working_tree import hashed_tree, tree_hash
 
 
@@ -94,7 +94,7 @@ def test_a_checkout_is_removed_after_the_check_with_its_read_only_folders(projec
 
 def test_the_next_start_removes_the_checkout_of_a_killed_process_and_no_other(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys, pathlib; from wfe_mcp.jobs.checkouts import checkout_folder;"
+        "import os, signal, sys, pathlib; from wfe_mcp.jobs.sandbox import checkout_folder;"
         "manager = checkout_folder(pathlib.Path(sys.argv[1])); (manager.__enter__().files / 'f').write_text('x');"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -124,7 +124,7 @@ def test_another_users_folder_and_one_that_is_gone_are_left_alone(
     other = tmp_path / "wfe-checkout-00000000-1-1-x"
     other.mkdir()
     os.utime(other, (1, 1))
-    monkeypatch.setattr(checkouts.os, "getuid", lambda: os.geteuid() + 1)
+    monkeypatch.setattr(sandbox.os, "getuid", lambda: os.geteuid() + 1)
     assert remove_abandoned(tmp_path) == [] and other.exists()
     assert remove_abandoned(tmp_path / "absent") == []
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wfe_mcp.gates.coverage import parse_coverage
 from wfe_mcp.gates.markup import UnreadableReport
+from wfe_mcp.gates.reports import parse_coverage
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from wfe_mcp.gates.json_reports import parse_go, parse_jest, parse_mocha, parse_node, parse_playwright, parse_rspec
-from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.markup import UnreadableReport
 from wfe_mcp.gates.printed import results_printed
 from wfe_mcp.gates.results import FailedTest, TestResults, is_named, merged, named_in, origin, spellings
-from wfe_mcp.gates.trx import parse_trx
+from wfe_mcp.gates.xml_reports import parse_junit, parse_trx
 
 PYTEST_XUNIT1 = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="0" failures="0" skipped="0" tests="99">

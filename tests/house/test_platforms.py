@@ -32,9 +32,9 @@ from wfe_mcp.jobs import child, process_tree
 from wfe_mcp.server import stdio, wire
 from wfe_mcp.testing import demo
 from wfe_mcp.workspace.config import project_listing
-from wfe_mcp.workspace.files import changed_meanwhile, mirror
-from wfe_mcp.workspace.git import loose_refs, names, restore, snapshot, working_tree
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.files import mirror, staging
+from wfe_mcp.workspace.git import names, objects, restore, snapshot, working_tree
+from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.system import location
 
 HERE = "tests/house/test_platforms.py"
@@ -61,9 +61,9 @@ BRANCHES = {
     "server/wire.py": HERE,
     "testing/demo.py": HERE,
     "workspace/config/project_listing.py": HERE,
-    "workspace/files/changed_meanwhile.py": HERE,
+    "workspace/files/staging.py": HERE,
     "workspace/files/paths.py": "tests/workspace/files/test_paths.py",
-    "workspace/git/loose_refs.py": HERE,
+    "workspace/git/objects.py": HERE,
     "workspace/git/names.py": HERE,
     "workspace/git/restore.py": HERE,
     "workspace/git/snapshot.py": HERE,
@@ -253,9 +253,9 @@ def test_a_read_only_file_is_refused_on_windows_too(monkeypatch: pytest.MonkeyPa
 
 def test_the_change_time_of_windows_is_no_evidence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
-    stamp: Any = vars(changed_meanwhile)["_stamp"]
+    stamp: Any = vars(staging)["_stamp"]
     assert stamp(str(tmp_path / "a"))[2] != 0 or os.name == "nt"
-    on(monkeypatch, changed_meanwhile, "win32")
+    on(monkeypatch, staging, "win32")
     assert stamp(str(tmp_path / "a"))[2] == 0
 
 
@@ -309,9 +309,9 @@ def test_an_unchanged_work_file_is_remembered_except_on_windows(
 
 def test_refs_are_read_as_files_except_on_windows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    plain: Any = vars(loose_refs)["_plain"]
+    plain: Any = vars(objects)["_plain"]
     assert (plain(tmp_path) is None) is (os.name == "nt")
-    on(monkeypatch, loose_refs, "win32")
+    on(monkeypatch, objects, "win32")
     assert plain(tmp_path) is None
 
 

@@ -40,36 +40,36 @@ OF_FILES = "the text of a file, not a sentence"
 OF_LOGS = "a mark in a stored log, which has no other place for it"
 OLD = "the one place that reads the verdicts of earlier versions"
 ALLOWED = {
-    "copies.py: str(row[0]).removeprefix('*** in database main ***')": "SQLite wrote it",
-    "editing.py: text.find(old)": OF_FILES,
-    "editing.py: text.find(old, at + len(old))": OF_FILES,
-    "editing.py: text.index(old)": OF_FILES,
-    "entry.py: text.startswith(_BOM)": OF_FILES,
-    "exporting.py: SHOWN in text": OF_LOGS,
-    "exporting.py: text.startswith(_CUT)": OF_LOGS,
-    "expressions.py: text.startswith(quote, position)": "the source of an expression",
-    "failures.py: 'JSON' in error.message": OF_SDK,
-    "failures.py: 'decode' in error.message": OF_SDK,
-    "failures.py: 'without content' in error.message": OF_SDK,
-    "junit.py: message.startswith('collection failure')": "pytest wrote it",
-    "loose_refs.py: text.removeprefix('ref: ')": OF_GIT,
-    "node_checks.py: 'no test specified' not in text": "npm wrote it",
-    "old_verdicts.py: message.endswith(_ALLOWED)": OLD,
-    "old_verdicts.py: message.removeprefix(beginning)": OLD,
-    "old_verdicts.py: message.startswith(_OVERRULED)": OLD,
-    "old_verdicts.py: message.startswith(beginning)": OLD,
-    "page_sessions.py: text.startswith(_BEGINNING)": OF_FILES,
-    "render.py: re.compile('Ask the user to run(?: this)?(?: in a terminal of their own)?: ')": (
+    "str(row[0]).removeprefix('*** in database main ***')": "SQLite wrote it",
+    "text.find(old)": OF_FILES,
+    "text.find(old, at + len(old))": OF_FILES,
+    "text.index(old)": OF_FILES,
+    "text.startswith(_BOM)": OF_FILES,
+    "SHOWN in text": OF_LOGS,
+    "text.startswith(_CUT)": OF_LOGS,
+    "text.startswith(quote, position)": "the source of an expression",
+    "'JSON' in error.message": OF_SDK,
+    "'decode' in error.message": OF_SDK,
+    "'without content' in error.message": OF_SDK,
+    "message.startswith('collection failure')": "pytest wrote it",
+    "text.removeprefix('ref: ')": OF_GIT,
+    "'no test specified' not in text": "npm wrote it",
+    "message.endswith(_ALLOWED)": OLD,
+    "message.removeprefix(beginning)": OLD,
+    "message.startswith(_OVERRULED)": OLD,
+    "message.startswith(beginning)": OLD,
+    "text.startswith(_BEGINNING)": OF_FILES,
+    "re.compile('Ask the user to run(?: this)?(?: in a terminal of their own)?: ')": (
         "a hint for an agent is worded for the user at the terminal; nothing is decided by it"
     ),
-    "rules.py: text.startswith(f'{prefix} ')": "a command of the shell",
-    "snapshot.py: words in no.message": OF_GIT,
-    "spec_kit.py: section.text.split('**Why this priority**')": OF_FILES,
-    "tasks.py: 'retries' in error.message": OF_SDK,
-    "tasks.py: 'token' in error.message": OF_SDK,
-    "toml_text.py: str(fault).partition(' (at ')": "Python's TOML reader wrote it",
+    "text.startswith(f'{prefix} ')": "a command of the shell",
+    "words in no.message": OF_GIT,
+    "section.text.split('**Why this priority**')": OF_FILES,
+    "'retries' in error.message": OF_SDK,
+    "'token' in error.message": OF_SDK,
+    "str(fault).partition(' (at ')": "Python's TOML reader wrote it",
 }
-"""``file: expression`` → why it may stay."""
+"""Expression → why it may stay."""
 
 ONCE = {
     "message.endswith(_ALLOWED)": "views",
@@ -102,7 +102,7 @@ ONCE = {
 
 def test_no_logic_reads_a_sentence_of_our_own(root: Path) -> None:
     found = {
-        f"{path.name}: {ast.unparse(node)}"
+        ast.unparse(node)
         for path in sorted((root / "wfe_mcp").rglob("*.py"))
         for node in read_sentences(path.read_text(encoding="utf-8"), path.relative_to(root).parts[1])
     }

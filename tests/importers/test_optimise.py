@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from wfe_mcp.importers.milestones import read_milestones
-from wfe_mcp.importers.optimise import as_markdown, optimised, shape_of
+from wfe_mcp.importers.plan_prompt import as_markdown, optimised, shape_of
 
 
 def plan(*milestones: str) -> dict[str, Any]:

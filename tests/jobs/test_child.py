@@ -16,7 +16,7 @@ from tests.first_line import python_line
 from tests.jobs.conftest import until
 from wfe_mcp.jobs.child import ChildNotStarted, ChildResult, run_child
 from wfe_mcp.jobs.environment import MARK, child_env
-from wfe_mcp.jobs.lines import MAX_LINE_BYTES
+from wfe_mcp.jobs.output import MAX_LINE_BYTES
 from wfe_mcp.jobs.process_tree import end_process_tree, process_tree
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sessions and process groups are POSIX")

@@ -13,8 +13,8 @@ import pytest
 from tests.jobs.conftest import Scene, until
 from wfe_mcp.jobs.completion import Completion
 from wfe_mcp.jobs.environment import MARK, child_env
+from wfe_mcp.jobs.heartbeat import take_over
 from wfe_mcp.jobs.job_context import JobContext, Outcome, mark_of
-from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord, JobStatus
 from wfe_mcp.workspace.system.process import this_process

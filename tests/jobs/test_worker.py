@@ -8,11 +8,9 @@ from pathlib import Path
 
 from tests.jobs.conftest import Scene, until
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.jobs.backend import JobBackend
-from wfe_mcp.jobs.backoff import PRIORITY, backoff_s
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.job_context import Handler, JobContext, Outcome, RetryLater, Suspended
-from wfe_mcp.jobs.limits import WorkLimits
+from wfe_mcp.jobs.job_context import Handler, JobBackend, JobContext, Outcome, RetryLater, Suspended
+from wfe_mcp.jobs.limits import PRIORITY, WorkLimits, backoff_s
 from wfe_mcp.store import Tx
 from wfe_mcp.store.records.jobs import ClaimLimits, JobRecord, JobStatus, Limit, NewJob
 

@@ -13,7 +13,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
+from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
 
 
 def played(scene: Scene) -> str:

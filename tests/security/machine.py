@@ -23,7 +23,7 @@ from wfe_mcp.engine.kernel.engine import Engine, utc_now
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store import Store
 from wfe_mcp.testing.stdio_client import StdioClient
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
 

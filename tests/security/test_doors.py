@@ -11,7 +11,7 @@ from tests.engine.scene import AGENT, Scene, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.importers import read_workflow
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 TITLE: dict[str, Any] = {"type": "object", "properties": {"goal": {}}}
 DEEP: Any = json.loads("[" * 900 + "]" * 900)

@@ -23,10 +23,10 @@ from wfe_mcp.engine.approvals.statements import person_with, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
 from wfe_mcp.engine.integrity.anchoring import anchoring_of, start_anchoring
 from wfe_mcp.engine.integrity.verification import verify
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.edit import edit_prompt
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 PIN = "correct horse"
 

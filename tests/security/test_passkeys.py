@@ -21,7 +21,7 @@ from wfe_mcp.engine.approvals.passkeys import Assertion, challenge
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.approvals.approvers import approvers_path
 from wfe_mcp.workspace.system.location import project_at
 
 PASSKEY = By("laptop", Channel.PASSKEY, Assurance.PASSKEY)

@@ -18,7 +18,7 @@ from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.integrity.proof_verification import verify_approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.store import Store
-from wfe_mcp.views.approvers import approvers_path
+from wfe_mcp.views.approvals.approvers import approvers_path
 
 ARCHIVE = Path(__file__).parent / "fixtures" / "passkeys-0019.tar.gz"
 PLACE = "/tmp/wfe-passkeys/project"

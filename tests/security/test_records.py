@@ -14,7 +14,7 @@ from tests.fake_models.script import Call, Turn
 from tests.security.forger import Forger, found
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 STOP = [{"do": "wait_human"}]
 

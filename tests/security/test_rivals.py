@@ -14,7 +14,7 @@ from tests.engine.model_scene import ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.testing.playground import Playground
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 
 STOP = [{"do": "wait_human"}]
@@ -220,7 +220,7 @@ def test_evidence_of_another_iteration_counts_for_nothing(scene: Scene) -> None:
 @pytest.mark.attack("the reviewer is named by the agent that is reviewed", "held", "seen at pal")
 @pytest.mark.usefixtures("home")
 def test_whom_the_agent_asks_says_nothing_at_the_gate(scene: Scene) -> None:
-    from wfe_mcp.views import opinions
+    from wfe_mcp.views.answers import opinions
 
     with server([opinion("fail")], [opinion("pass")]) as models:
         configure(scene, models)

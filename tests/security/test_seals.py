@@ -11,7 +11,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.phases import claim as phases
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 EDITED = json.dumps({"title": "What nobody approved"})
 

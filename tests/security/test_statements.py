@@ -14,7 +14,7 @@ from tests.security.forger import found
 from wfe_mcp.core.model import Person, RunId, Signature
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 Facts = Mapping[str, Any]
 Bend = Callable[[Facts], Facts]

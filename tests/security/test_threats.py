@@ -17,9 +17,9 @@ from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.views.reports import envelopes as answering
 from wfe_mcp.workspace.system.location import project_at
 
 STOP = [{"do": "wait_human"}]

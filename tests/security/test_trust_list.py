@@ -12,8 +12,8 @@ from wfe_mcp.engine.approvals.pin import set_pin
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.catalogue import template_definition
 from wfe_mcp.engine.templates.versions import keep_version
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.reports import envelopes as answering
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"

@@ -9,8 +9,8 @@ from tests.cli.scene import PIN, Terminal
 from tests.engine.scene import AGENT, Scene, approval, phase
 from wfe_mcp.core.commands import StartRun
 from wfe_mcp.core.decide import decide
+from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.evolve import evolve
-from wfe_mcp.core.gate_difference import GateDifference
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.integrity.verification import verify
 from wfe_mcp.engine.runs.start import new_run_id

@@ -20,8 +20,8 @@ from wfe_mcp.server.early_calls import EARLY, STEPS, EarlyCalls
 from wfe_mcp.server.fast_start import CACHE, CAPABILITIES_KEY, CLIENT_KEY, MODERN, VERSION_KEY, FastStart
 from wfe_mcp.server.served_project import ServedProject
 from wfe_mcp.server.wire import Wire
-from wfe_mcp.views import reading
-from wfe_mcp.views.tool_answers import start_run
+from wfe_mcp.views.answers import reading
+from wfe_mcp.views.answers.tool_answers import start_run
 
 HELLO: dict[str, Any] = {
     "protocolVersion": "2025-06-18",
@@ -218,7 +218,7 @@ NEVER = {
     "typer",
     "rich",
     "http.client",
-    "wfe_mcp.views.tool_answers",
+    "wfe_mcp.views.answers.tool_answers",
     "wfe_mcp.engine.runs.start",
     "wfe_mcp.engine.composition",
     "wfe_mcp.workflow.lint",

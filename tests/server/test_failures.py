@@ -8,9 +8,9 @@ import pytest
 from mcp_types import TextContent
 
 from tests.server.conftest import Connect, House, call, drill, said
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.templates.versions import make_default
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 BAD_CALLS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no_such_tool", {}, [""]),

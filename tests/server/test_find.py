@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.conftest import Connect, House, call, drill, said, submitted
 from tests.store.scene import AS_OF_0004, tamper
-from wfe_mcp.server.tools import finding
+from wfe_mcp.server.tools import artifacts
 
 
 @pytest.mark.requirement("S1-07")
@@ -157,7 +157,7 @@ async def test_what_takes_longer_is_indexed_while_nobody_asks(
     async with connect() as agent:
         runs = [await drill(agent, title=f"Old words {number}") for number in range(3)]
     without_index(house)
-    monkeypatch.setattr(finding, "PAUSE_S", 0)
+    monkeypatch.setattr(artifacts, "PAUSE_S", 0)
     monkeypatch.setattr("wfe_mcp.engine.search.finding.CATCH_UP_S", 0)
     monkeypatch.setattr("wfe_mcp.engine.search.finding.STEP_EVENTS", 1)
     async with connect() as agent:

@@ -13,7 +13,7 @@ from scripts import generate_front, generate_toolsnaps
 from tests.server.conftest import Connect
 from wfe_mcp import __version__
 from wfe_mcp.server.app import INSTRUCTIONS
-from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
+from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
 
 # Design §6, the part that is built: tool → arguments (* = required).
 DESIGN = {

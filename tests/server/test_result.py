@@ -7,7 +7,7 @@ import pytest
 
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.server.result import fitting, tool_result
-from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope
 
 LONG = [
     {"prompt": "word " * 20_000},

@@ -17,7 +17,12 @@ from tests.server.conftest import House, drill, submitted
 from wfe_mcp.server.fast_start import CAPABILITIES_KEY, MODERN, VERSION_KEY
 
 HEAVY = {"sqlmodel", "sqlalchemy", "alembic", "anthropic", "openai", "typer", "rich", "pydantic_settings"}
-OURS = {"wfe_mcp.core.events", "wfe_mcp.views.tool_answers", "wfe_mcp.views.run_models", "wfe_mcp.workflow.model"}
+OURS = {
+    "wfe_mcp.core.events",
+    "wfe_mcp.views.answers.tool_answers",
+    "wfe_mcp.views.runs.models",
+    "wfe_mcp.workflow.model",
+}
 """What a first call needs when a run is open, and a server that only answers a handshake does not."""
 
 PATIENCE_S = 120

@@ -9,8 +9,7 @@ from tests.templates import test_play_compound as compound
 from tests.templates import test_play_plan_generate_review as revised
 from wfe_mcp.engine.history.forks import fork_run
 from wfe_mcp.testing.agent import Script, drive, resume
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.playground import Playground, stand_in
 
 PLAYS: dict[str, tuple[dict[str, object], Script]] = {
     "compound": (dict(compound.GOAL), compound.SCRIPT),

@@ -8,8 +8,7 @@ import pytest
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import count, messages, started, told
-from wfe_mcp.testing.agent import Played, Script, Work, drive
-from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
 INPUTS = {**REPO, "run_id": 4711}

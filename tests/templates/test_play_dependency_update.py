@@ -9,10 +9,8 @@ from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import messages, started, told
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.testing.agent import Played, Script, Work, drive
-from wfe_mcp.testing.bot import follow
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
+from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {**REPO, "ecosystem": "pip", "workflow": "ci.yml"}
 ATTRS: dict[str, Any] = {"name": "attrs", "from": "24.1.0", "to": "24.2.0", "kind": "minor", "why": "Mends a leak"}

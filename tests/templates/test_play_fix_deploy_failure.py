@@ -11,8 +11,7 @@ from tests.templates.scene import started
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {**REPO, "cluster": "blue", "service": "shop", "failure_time": "2026-01-01T08:00:00Z"}
 SEEN: dict[str, Any] = {"description": "It ends at once", "root_cause": "No memory", "evidence": ["MemoryError"]}

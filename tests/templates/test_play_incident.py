@@ -8,9 +8,8 @@ from tests.templates.scene import BROKEN, FILES, changed, messages, started, tol
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
-from wfe_mcp.views.tool_answers import submitted
+from wfe_mcp.testing.playground import Playground, stand_in
+from wfe_mcp.views.answers.tool_answers import submitted
 
 INPUTS: dict[str, Any] = {"service": "shop", "report": "Checkout adds up wrongly since 08:00"}
 MARK = "shop:wrong_sum"

@@ -9,10 +9,8 @@ from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
 from tests.templates.scene import started, told
 from wfe_mcp.engine.runs import control
-from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
-from wfe_mcp.testing.bot import follow
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.agent import Played, Script, Work, drive, follow, resume
+from wfe_mcp.testing.playground import Playground, stand_in
 
 INPUTS = {**REPO, "issue_number": 7}
 OPEN: dict[str, Any] = {"number": 7, "title": "sub() ${1 + 1} is missing", "state": "open", "labels": ["bug"]}

@@ -6,8 +6,7 @@ import pytest
 
 from tests.templates.outside import REPO, Outside, reach
 from tests.templates.scene import started
-from wfe_mcp.testing.agent import Played, Script, Work, drive
-from wfe_mcp.testing.bot import follow
+from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
 INPUTS = {**REPO, "issue_number": 7, "milestones": {"3": "1.4: nothing but fixes"}}

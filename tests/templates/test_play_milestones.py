@@ -10,8 +10,7 @@ from tests.templates.outside import CHECK, CHECKS
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Envelope, Played, Script, Work, drive, resume
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.playground import Playground, stand_in
 
 ARCHIVE: dict[str, Any] = {
     "id": "M1",

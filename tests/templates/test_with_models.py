@@ -33,8 +33,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.runs import control
 from wfe_mcp.resources import shipped
 from wfe_mcp.testing.agent import Played, Script, Work, drive, resume
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
+from wfe_mcp.testing.playground import Playground, stand_in
 
 FINDING = {"severity": "high", "title": "It divides by zero", "file": "calc.py", "line": 1}
 NO = opinion("fail", findings=[FINDING])

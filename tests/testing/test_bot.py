@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wfe_mcp.testing.bot import follow, next_call
+from wfe_mcp.testing.agent import follow, next_call
 from wfe_mcp.testing.playground import Playground
 
 

@@ -8,7 +8,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.testing.throwaway import make_database, stand_in
+from wfe_mcp.testing.playground import make_database, stand_in
 from wfe_mcp.workspace.system.location import project_at
 
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from wfe_mcp.tools.addresses import is_public
+from wfe_mcp.tools.http import is_public
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, pha
 from wfe_mcp.core.model import RunState
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.tree_binding import first_tree
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import ApprovalView, open_approval, shown_sha256
-from wfe_mcp.views.approvals.change import NO_GIT
 from wfe_mcp.views.approvals.model import Named
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.model import plain
-from wfe_mcp.views.run_report import details_of
+from wfe_mcp.views.approvals.unusual import NO_GIT
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.report import details_of
+from wfe_mcp.views.values.model import plain
 
 
 def shown(scene: Scene, run: str, name: str = "plan") -> ApprovalView:

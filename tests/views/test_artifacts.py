@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, Scene, expr, phase, refused
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 ANY = {"artifact": "plan_note", "schema": {"type": "object"}}
 VALUE = {"steps": [{"title": "one"}, {"title": "two"}], "a/b": {"~": 1}}

@@ -30,11 +30,11 @@ from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord, Reque
 from wfe_mcp.views.approvals import open_approval, shown_sha256
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.views.approvals.model import ApprovalView
-from wfe_mcp.views.approvals.page import decision_data
 from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.words import second
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.model import plain
+from wfe_mcp.views.pages.decision import decision_data
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 Options = Mapping[str, object]
@@ -49,7 +49,7 @@ def text_of(path: str) -> str:
 
 
 def differences(path: str) -> tuple[dict[str, str], ...]:
-    """Of each kind that ``views/diff.py`` makes."""
+    """Of each kind that ``views/values/diff.py`` makes."""
     forms = (("old", "new"), ("moved",), ("diff",))
     return tuple({key: text_of(f"{path}.{form}.{key}") for key in ("path", *form)} for form in forms)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.views.approvals import open_approval
-from wfe_mcp.views.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import overview_of
 
 OUTPUT = {"artifact": "plan_note", "schema": "plan@1"}
 STEP: dict[str, Any] = {"id": "S-1", "title": "Guard the average", "acceptance": []}

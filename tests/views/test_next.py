@@ -12,10 +12,10 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
-from wfe_mcp.views.envelope import LIMIT_BYTES, Envelope, Next
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
+from wfe_mcp.views.reports import envelopes as answering
 
 LONG_ENOUGH = "${size(artifacts.%s_note.title) > 3}"
 TITLES = ("A good title", "no", "again")

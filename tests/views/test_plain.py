@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.views.plain import as_text
+from wfe_mcp.views.values.model import as_text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from tests.engine.conftest import blank, scene
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.store.layout.tables import PROJECT
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 __all__ = ["blank", "scene"]
 

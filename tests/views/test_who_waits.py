@@ -7,9 +7,9 @@ from tests.engine.model_scene import ROLES, configure, gate, server
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import pin
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.who_waits import waits_for
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.moves.blockers import waits_for
+from wfe_mcp.views.reports.envelopes import overview_of
 
 STEPS = {"id": "go", "kind": "steps", "steps": [{"id": "one", "builtin": "set", "params": {"a": "b"}}]}
 

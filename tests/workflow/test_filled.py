@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from wfe_mcp.workflow.expressions import ExpressionError, Expressions
-from wfe_mcp.workflow.filled import filled
+from wfe_mcp.workflow.expressions import ExpressionError, Expressions, filled
 from wfe_mcp.workflow.load import parse
 
 Document = dict[str, Any]

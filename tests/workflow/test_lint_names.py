@@ -4,7 +4,7 @@ import pytest
 
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.workflow.catalogue import CatalogueEntry, shipped_templates
-from wfe_mcp.workflow.failed_item import failed_item
+from wfe_mcp.workflow.expressions import failed_item
 from wfe_mcp.workflow.lint import ProjectNames, checks_needed, lint, recovery, scope
 
 

@@ -9,8 +9,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workflow.flows import whole
 from wfe_mcp.workflow.lint import expressions as lint_expressions
 from wfe_mcp.workflow.lint import lint
-from wfe_mcp.workflow.lint.order import Order
-from wfe_mcp.workflow.lint.size import OF_TEMPLATES, sizes_of
+from wfe_mcp.workflow.lint.report import OF_TEMPLATES, sizes_of
+from wfe_mcp.workflow.lint.scope import Order
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import LoopPhase
 

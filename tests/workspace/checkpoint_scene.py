@@ -12,7 +12,7 @@ from pathlib import Path
 from wfe_mcp.workspace.git.checkpoints import changes, keep, kept
 from wfe_mcp.workspace.git.restore import Restored, restore
 from wfe_mcp.workspace.git.snapshot import Snapshot, take
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 
 Git = Callable[..., str]
 AT = datetime(2026, 11, 20, tzinfo=UTC)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.durable import replace_file
+from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

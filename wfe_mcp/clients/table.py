@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.calls import Call
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
-from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import By, Origin, RunState, Stage, TakesBack
 from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.paths import PhasePath

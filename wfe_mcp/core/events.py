@@ -10,12 +10,10 @@ from typing import Literal
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.event import AttemptEvent, Event
-from wfe_mcp.core.gate_difference import GateDifference
-from wfe_mcp.core.loop_events import ItemClosed, ItemOpened, LoopFinished, LoopOpened
+from wfe_mcp.core.event import AttemptEvent, Event, ItemClosed, ItemOpened, LoopFinished, LoopOpened, PromptEdited
+from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.model import AttemptStatus, Feedback, Stage, Verdict
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.core.prompt_events import PromptEdited
 from wfe_mcp.core.record_events import DecisionSigned, RecordsKept
 from wfe_mcp.core.rollback_events import CheckpointTaken, RollbackAbandoned, RollbackBegan, RolledBack, RunForked
 from wfe_mcp.core.spec import RunSpec

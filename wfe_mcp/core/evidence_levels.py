@@ -1,4 +1,4 @@
-"""Levels of evidence: how much of what a gate saw could have been arranged for it.
+"""What the gates of a run are worth: levels of evidence, and differences to the template's gates.
 
     claimed    the submission says so; nothing was read or run
     worktree   files were read, or a check ran, in the folder that the agent works in
@@ -11,6 +11,7 @@ A gate, or the policy of a project or user, demands a minimum of the checks that
 
 from typing import Literal, get_args
 
+from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.spec import GateSpec
 
 Level = Literal["claimed", "worktree", "checkout", "sandbox", "runner"]
@@ -45,3 +46,27 @@ def level_of(gate: GateSpec, stored: str) -> Level | None:
 def level_named(name: object) -> Level | None:
     """The level of this name; None for anything else."""
     return _BY_NAME.get(name) if isinstance(name, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class GateDifference:
+    """One difference. ``phase``: empty where it concerns every phase. ``weakens``: the run's gate asks for less.
+
+    ``key``: the dotted configuration key, in ``source`` (a file, a variable or a flag); ``sha256``: the bytes of that file.
+    """
+
+    phase: str
+    gate: str
+    what: str
+    weakens: bool
+    was: str = ""
+    now: str = ""
+    key: str = ""
+    source: str = ""
+    sha256: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """``fix: your approval is no longer required (templates.quick_fix.phases.fix.approver in …/config.toml)``."""
+        place = f"{self.phase}: " if self.phase else ""
+        return f"{place}{self.what}" + (f" ({self.key} in {self.source})" if self.key else "")

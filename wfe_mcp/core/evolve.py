@@ -26,7 +26,7 @@ from wfe_mcp.core.attempt_states import (
     Running,
     Skipped,
 )
-from wfe_mcp.core.items import (
+from wfe_mcp.core.loops import (
     close_items,
     drop_items,
     end_recovery,

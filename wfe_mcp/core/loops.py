@@ -8,15 +8,21 @@ Rules:
 2. ``block``: an item that waits for the user after a failure keeps further items closed; open ones continue.
    ``continue``: once nothing else of the item is at work, it is closed as failed, and the next one opens.
 3. Keys are unique and fit into a path; else the loop has failed, and its ``on_fail`` decides.
+
+Rules:
+1. An item's phases get their attempts when it opens; numbers continue those of earlier passes and iterations.
+2. A loop that restarts supersedes the attempts of all its items; one that ends early closes the open ones.
+3. Feedback to a loop reaches every phase of its items.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from wfe_mcp.core import events as e
-from wfe_mcp.core.attempt_states import FailKind
-from wfe_mcp.core.model import Attempt, AttemptStatus, RunState
-from wfe_mcp.core.paths import KEY
+from wfe_mcp.core.attempt_states import Cancelled, Failed, FailKind, Failure, RolledBack, Running, Skipped, Superseded
+from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState
+from wfe_mcp.core.paths import KEY, PhasePath, inside
 from wfe_mcp.core.questions import items_are_over, needs_are_met
 
 MAX_ITEMS = 10_000
@@ -121,3 +127,154 @@ def _is_at_work(state: RunState, attempt: Attempt) -> bool:
             return not state.loops[attempt.phase].open
         case _:
             return not attempt.is_settled and not _waits_for_person(attempt)
+
+
+LoopEvent = e.LoopOpened | e.ItemOpened | e.ItemClosed | e.LoopFinished
+
+_SKIPPED = Skipped()
+_OPEN = {AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING}
+
+
+GONE = {AttemptStatus.SUPERSEDED, AttemptStatus.CANCELLED, AttemptStatus.ROLLED_BACK}
+"""Statuses of attempts that are over and left behind."""
+
+
+def loop_event(state: RunState, event: LoopEvent) -> RunState:
+    """The state after an event about a loop's items."""
+    path = event.phase
+    match event:
+        case e.LoopOpened():
+            running = Running(deadline=event.deadline)
+            opened = replace(state.current(path), state=running, started_at=event.started_at)
+            state = with_attempts(state, (opened,))
+            return _with_loop(state, path, LoopState(event.attempt, event.keys, items=event.items))
+        case e.ItemOpened(key=key):
+            return _open_item(state, path, key)
+        case e.ItemClosed(key=key, failed=failed):
+            if not failed:
+                return close_items(state, path, (key,))
+            inner = state.attempts_in(path, (key,))
+            stopped = (_stopped(other) for other in inner if other.phase in state.loops and not other.is_settled)
+            state = close_items(with_attempts(state, tuple(stopped)), path, (key,))
+            loop = state.loops[path]
+            return _with_loop(state, path, replace(loop, failed=(*loop.failed, key)))
+        case _:
+            return _with_loop(state, path, replace(state.loops[path], finished=True))
+
+
+def close_items(state: RunState, loop: PhasePath, keys: Iterable[str]) -> RunState:
+    """Close items: their open attempts end; failed ones stay failed."""
+    keys = tuple(keys)
+    inner = tuple(state.attempts_in(loop, keys))
+    state = with_attempts(state, (ended(attempt) for attempt in inner if attempt.status is not AttemptStatus.FAILED))
+    loops = dict(state.loops)
+    for attempt in inner:
+        if attempt.phase in loops:
+            loops[attempt.phase] = replace(loops[attempt.phase], open=())
+    loops[loop] = replace(loops[loop], open=tuple(key for key in loops[loop].open if key not in keys))
+    return replace(state, loops=loops)
+
+
+def open_recovery(state: RunState, event: e.RecoveryOpened) -> RunState:
+    """The phases of a recovery begin inside the failed phase, with the failure as feedback."""
+    with_feedback = replace(state.current(event.phase), feedback=event.feedback)
+    attempts = dict(state.attempts)
+    for phase in state.spec.body(event.phase):
+        path = inside(event.phase, event.key, phase.path)
+        attempts[path] = (*state.attempts.get(path, ()), fresh(state, path, state.iteration, with_feedback))
+    opened = LoopState(event.attempt, (event.key,), begun=1, open=(event.key,), items=event.items)
+    return _with_loop(replace(state, attempts=attempts), event.phase, opened)
+
+
+def end_recovery(state: RunState, phase: PhasePath) -> RunState:
+    """The recovery of a failed phase ends; its artifacts stay."""
+    state = close_items(state, phase, state.loops[phase].open)
+    return replace(state, loops={path: loop for path, loop in state.loops.items() if path != phase})
+
+
+def drop_items(state: RunState, loop: PhasePath) -> RunState:
+    """The loop restarts: the attempts of all its items are superseded, and it has no items until it opens."""
+    if loop not in state.loops:
+        return state
+    place = f"{loop}["
+    inner = (tries[-1] for path, tries in state.attempts.items() if path.startswith(place))
+    state = with_attempts(state, (superseded(attempt) for attempt in inner))
+    loops = {path: other for path, other in state.loops.items() if path != loop and not path.startswith(place)}
+    return replace(state, loops=loops)
+
+
+def open_again(state: RunState, loop: PhasePath, key: str, iteration: int) -> RunState:
+    """Reopen a closed item; a loop that had ended continues as a new attempt."""
+    found, attempt = state.loops[loop], state.current(loop)
+    if attempt.status is not AttemptStatus.RUNNING:
+        tries = (*state.attempts[loop][:-1], superseded(attempt), fresh(state, loop, iteration, attempt))
+        goes_on = replace(tries[-1], state=Running(), started_at=attempt.started_at, locks=attempt.locks)
+        state = replace(state, attempts={**state.attempts, loop: (*tries[:-1], goes_on)})
+    failed = tuple(other for other in found.failed if other != key)
+    again = replace(found, attempt=state.current(loop).number, open=(*found.open, key), failed=failed, finished=False)
+    return _with_loop(state, loop, again)
+
+
+def fresh(state: RunState, path: PhasePath, iteration: int, source: Attempt | None = None) -> Attempt:
+    """The first attempt of ``path`` in this iteration; it has the feedback of ``source``."""
+    tried = len(state.attempts.get(path, ()))
+    return Attempt(path, tried + 1, iteration, tried, feedback=() if source is None else source.feedback)
+
+
+def superseded(attempt: Attempt) -> Attempt:
+    """``attempt`` after another one replaced it."""
+    return replace(attempt, state=Superseded(attempt.stage, attempt.not_before, attempt.failure))
+
+
+def taken_back(attempt: Attempt) -> Attempt:
+    """``attempt`` after a rollback."""
+    failure = attempt.failure
+    if failure is not None and attempt.repair:
+        failure = replace(failure, then="rules")
+    return replace(attempt, state=RolledBack(attempt.stage, failure=failure))
+
+
+def ended(attempt: Attempt, pending: Cancelled | Skipped = _SKIPPED) -> Attempt:
+    """``attempt`` after its end; itself when it is over already. ``pending``: what a pending one becomes."""
+    if attempt.status is AttemptStatus.PENDING:
+        return replace(attempt, state=pending)
+    if attempt.status not in _OPEN and attempt.status is not AttemptStatus.FAILED:
+        return attempt
+    return replace(attempt, state=Cancelled(attempt.stage, attempt.not_before, attempt.failure))
+
+
+def failed(attempt: Attempt, failure: Failure) -> Failed:
+    """The state of ``attempt`` after a failure; its holder can get the next attempt."""
+    return Failed(failure, attempt.stage, attempt.gate, attempt.claim, attempt.not_before)
+
+
+def with_attempts(state: RunState, newest: Iterable[Attempt]) -> RunState:
+    """The state with these as the newest attempts of their phases; what is the same object stays."""
+    changed = {
+        attempt.phase: (*state.attempts[attempt.phase][:-1], attempt)
+        for attempt in newest
+        if attempt is not state.current(attempt.phase)
+    }
+    return replace(state, attempts={**state.attempts, **changed}) if changed else state
+
+
+def _stopped(loop: Attempt) -> Attempt:
+    """A loop inside an item that failed and is closed: the user can restart it."""
+    reason = "A phase in it waited for a person, and the loop around it went on."
+    return replace(loop, state=failed(loop, Failure(FailKind.ERROR, "user", loop.fail_rule)), reason=reason)
+
+
+def _open_item(state: RunState, path: PhasePath, key: str) -> RunState:
+    loop = state.loops[path]
+    keys = loop.keys if loop.begun < len(loop.keys) else (*loop.keys, key)
+    attempt = state.current(path)
+    attempts = dict(state.attempts)
+    for phase in state.spec.body(path):
+        inner = inside(path, key, phase.path)
+        attempts[inner] = (*attempts.get(inner, ()), fresh(state, inner, state.iteration, attempt))
+    state = replace(state, attempts=attempts)
+    return _with_loop(state, path, replace(loop, keys=keys, begun=loop.begun + 1, open=(*loop.open, key)))
+
+
+def _with_loop(state: RunState, path: PhasePath, loop: LoopState) -> RunState:
+    return replace(state, loops={**state.loops, path: loop})

@@ -16,7 +16,7 @@ from wfe_mcp.core.attempt_states import AttemptState, AttemptStatus, Pending, St
 from wfe_mcp.core.blockers import BlockerFound
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.event import OfAttempt
-from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.evidence_levels import GateDifference
 from wfe_mcp.core.outcomes import GateOutcome, VerdictKind
 from wfe_mcp.core.paths import PhasePath, inside, item_of, seen_from
 from wfe_mcp.core.spec import CLIENT_ROLE, PhaseSpec, RunSpec

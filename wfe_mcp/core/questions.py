@@ -1,4 +1,4 @@
-"""Questions: the conditions that the engine must evaluate before a run can continue.
+"""Questions: the conditions that the engine must evaluate before a run can continue, and the events that their answers cause.
 
     when     a pending phase's needs are met       items    a for_each loop may open, or one that takes locks
     locks    … and it is not skipped               until    a pass of the loop is over

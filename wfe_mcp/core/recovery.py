@@ -1,4 +1,4 @@
-"""Recovery from a failed attempt: the rules ``compensate`` and ``subflow``.
+"""Recovery from a failed attempt: the rules ``compensate`` and ``subflow``, and the blockers they found.
 
     compensate   the server's steps undo what the attempt did, then the following rule applies
     subflow      another template runs inside the failed phase, ``code[recovery-1].diagnose``; then a new try

@@ -23,7 +23,7 @@ from wfe_mcp.core import events as e
 from wfe_mcp.core.attempt_states import Awaiting, Failed, Gating, Pending, Ready, Running
 from wfe_mcp.core.consequences import deadline
 from wfe_mcp.core.graph import around
-from wfe_mcp.core.items import GONE
+from wfe_mcp.core.loops import GONE
 from wfe_mcp.core.model import Attempt, AttemptStatus, LoopState, RunState, RunStatus, Stage, Submission
 from wfe_mcp.core.paths import PhasePath
 

@@ -1,4 +1,7 @@
-"""Counts, durations and sizes as people read them."""
+"""Counts, durations and sizes as people read them.
+
+Tables of names, written as text.
+"""
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -43,3 +46,13 @@ def ordinal(count: int) -> str:
         return names[count - 1]
     ending = "th" if 10 < count % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
     return f"{count}{ending}"
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of ``text``, in their order."""
+    return tuple(text.split())
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of ``text``."""
+    return frozenset(text.split())

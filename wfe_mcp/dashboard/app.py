@@ -36,26 +36,22 @@ from starlette.routing import Mount, Route
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import json_no, not_ours, page_no, status_of, unknown
 from wfe_mcp.dashboard.application import application, opened
-from wfe_mcp.dashboard.approvers import Approvers
-from wfe_mcp.dashboard.approvers_routes import ApproverPages
-from wfe_mcp.dashboard.challenges import Challenges
+from wfe_mcp.dashboard.approvers import ApproverPages, Approvers
 from wfe_mcp.dashboard.comment_fields import ADD
 from wfe_mcp.dashboard.contents import Contents
-from wfe_mcp.dashboard.deciding import comment_in, record_answer, refuse_unseen
+from wfe_mcp.dashboard.deciding import Signing, comment_in, record_answer, refuse_unseen
 from wfe_mcp.dashboard.decision_page import decision_page
 from wfe_mcp.dashboard.edits import MOST_FORM_BYTES, Edits
 from wfe_mcp.dashboard.engines import needs_trust
 from wfe_mcp.dashboard.fields import NO_PIN, Notice, refuse_pin
 from wfe_mcp.dashboard.guard import SCRIPTED, App, Guard
-from wfe_mcp.dashboard.opinions import Opinions
-from wfe_mcp.dashboard.overruling import Overruling
+from wfe_mcp.dashboard.opinions import Opinions, Overruling
 from wfe_mcp.dashboard.pages import login_page, plain_page, requests_page
-from wfe_mcp.dashboard.sessions import Sessions
-from wfe_mcp.dashboard.signing import Signing
-from wfe_mcp.dashboard.trust import MOST_FIELDS, Trusting
+from wfe_mcp.dashboard.sessions import Challenges, Sessions
+from wfe_mcp.dashboard.trust_page import MOST_FIELDS, Trusting
 from wfe_mcp.engine.approvals import pin as pins
-from wfe_mcp.views.approvals.comments import MOST_COMMENTS
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.views.approvals.answers import MOST_COMMENTS
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,7 +62,7 @@ if TYPE_CHECKING:
     from wfe_mcp.dashboard.engines import Engines
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.views.inbox import WaitingTrust
+    from wfe_mcp.views.runs.requests import WaitingTrust
 
 MAX_FORM_BYTES = 64_000
 MAX_FIELDS = 20

@@ -1,4 +1,4 @@
-"""Pinning and removal of a project's passkeys in the browser.
+"""A project's passkeys in the browser: their page, its routes, pinning and removal.
 
     GET  /approvers/<project>                  the pinned keys, and a form to add one
     POST /approvers/<project>/add/key          options for the browser to create a key
@@ -16,12 +16,19 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from pydantic import ValidationError
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.signing import read_json
+from wfe_mcp.dashboard.answers import json_no, not_ours, status_of, unknown
+from wfe_mcp.dashboard.deciding import read_json
+from wfe_mcp.dashboard.decision_page import SCRIPT
+from wfe_mcp.dashboard.fields import Notice, hidden, note, passkey_button, pin_field, refuse_pin
+from wfe_mcp.dashboard.guard import SCRIPTED
+from wfe_mcp.dashboard.html import Html, document, tag
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.approvals.approvers import (
     ApproverChange,
@@ -35,13 +42,18 @@ from wfe_mcp.engine.approvals.approvers import (
     pinned_here,
 )
 from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_key, asking_for_signature, created_key, signed
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.views.approvals.approvers import pinned_view
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.dashboard.challenges import Challenges
+    from starlette.requests import Request
+
+    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.dashboard.sessions import Challenges, Sessions
     from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.views.approvals.approvers import PinnedView
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +146,131 @@ def _key(id_: str, name: str, public_key: str) -> ApproverKey:
 
 def _now(engine: Engine) -> str:
     return engine.clock().isoformat(timespec="seconds")
+
+
+def approvers_page(view: PinnedView, tokens: Mapping[str, str], name: str, notice: Notice | None = None) -> Html:
+    """The pinned keys, with forms to add and remove one. ``tokens``: of the forms ``add`` and ``remove``."""
+    body = [tag("h1", "Passkeys of this project"), _place(view), note(notice)]
+    body += (
+        [note(Notice("no", view.fault))]
+        if view.fault
+        else [*_lost(view), *_keys(view, tokens), *_add(view, tokens, name)]
+    )
+    return document("Passkeys", *body, script=SCRIPT)
+
+
+def _place(view: PinnedView) -> Html:
+    rows = [("Project", view.folder), ("Pinned in", view.file)]
+    lines = (tag("tr", tag("th", what), tag("td", tag("code", where))) for what, where in rows)
+    return tag("table", tag("tbody", *lines))
+
+
+def _lost(view: PinnedView) -> list[Html]:
+    text = "Keys were pinned here before, and their file is missing. If you did not remove it, restore it from git instead."
+    return [tag("p", text, class_="note warn")] if view.lost else []
+
+
+def _keys(view: PinnedView, tokens: Mapping[str, str]) -> list[Html]:
+    if not view.keys:
+        return [tag("p", "No key is pinned yet.", class_="quiet")]
+    found = [tag("h2", "Pinned keys")]
+    for key in view.keys:
+        remove = tag(
+            "form",
+            hidden("token", tokens["remove"]),
+            hidden("id", key["id"]),
+            *passkey_button(f"Remove {key['name']}", "no"),
+            method="post",
+            action=_path(view, "remove"),
+            data_sign=_path(view, "remove/sign"),
+        )
+        text = f"{key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}"
+        found += [
+            tag("p", tag("strong", text)),
+            tag("p", tag("code", key["id"])),
+            *([remove] if len(view.keys) > 1 else []),
+        ]
+    return found
+
+
+def _add(view: PinnedView, tokens: Mapping[str, str], name: str) -> list[Html]:
+    first = not any(key["kind"] == "passkey" for key in view.keys)
+    how = (
+        "This is the first passkey: your PIN pins it. After that, only a pinned key can pin another."
+        if first
+        else "Your browser creates the new key; then a pinned key signs for it."
+    )
+    form = tag(
+        "form",
+        hidden("token", tokens["add"]),
+        hidden("key", ""),
+        tag("label", "Name", for_="name"),
+        tag("input", type="text", id="name", name="name", value=name, required=True, maxlength=64, autocomplete="off"),
+        *([pin_field("pin-add")] if first else []),
+        *passkey_button("Pin a passkey", "yes"),
+        method="post",
+        action=_path(view, "add"),
+        autocomplete="off",
+        data_key=_path(view, "add/key"),
+        data_sign=_path(view, "add/sign"),
+        data_pin=first,
+    )
+    after = tag("p", f"Then commit {view.file}: the keys in it verify approvals.", class_="quiet")
+    return [tag("h2", "Pin a passkey"), tag("p", how), form, after]
+
+
+def _path(view: PinnedView, step: str) -> str:
+    return f"/approvers/{view.project}/{step}?in={quote(view.folder, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApproverPages:
+    """The handlers of the three routes."""
+
+    engines: Engines
+    sessions: Sessions
+    approvers: Approvers
+    asks_pin: bool = True
+
+    def show(self, request: Request, session: str) -> Response:
+        """The pinned keys, and forms to change them."""
+        engine = self._project(request)
+        return unknown() if engine is None else self._shown(engine, request, session)
+
+    def ask(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """What the browser does next to add or remove a key."""
+        engine, do, step = self._project(request), request.path_params["do"], request.path_params["step"]
+        if (
+            engine is None
+            or do not in {"add", "remove"}
+            or not self.sessions.accepts(session, f"{do} {engine.project_id}", form)
+        ):
+            return json_no("This browser was not shown this form. Reload the page.", 403)
+        if step == "key":
+            return JSONResponse(self.approvers.make(engine, form, session))
+        return JSONResponse(self.approvers.ask(engine, do, form, session))
+
+    def change(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """Add or remove a key."""
+        engine, do = self._project(request), request.path_params["do"]
+        if engine is None or do not in {"add", "remove"}:
+            return unknown()
+        if not self.sessions.accepts(session, f"{do} {engine.project_id}", form):
+            return not_ours()
+        try:
+            self.approvers.change(engine, do, form, session)
+        except Refused as refused:
+            notice = Notice("no", f"Nothing has changed. {refused.message} {refused.hint}")
+            return self._shown(engine, request, session, notice, status_of(refused))
+        return RedirectResponse(f"{request.url.path.rpartition('/')[0]}?{request.url.query}", 303)
+
+    def _project(self, request: Request) -> Engine | None:
+        refuse_pin(asks_pin=self.asks_pin)
+        return self.engines.of_project(request.path_params["project"], request.query_params.get("in", ""))
+
+    def _shown(
+        self, engine: Engine, request: Request, session: str, notice: Notice | None = None, status: int = 200
+    ) -> Response:
+        tokens = {do: self.sessions.token(session, f"{do} {engine.project_id}") for do in ("add", "remove")}
+        page = approvers_page(pinned_view(engine), tokens, request.query_params.get("name", ""), notice)
+        return HTMLResponse(page, status, headers=SCRIPTED)

@@ -1,21 +1,34 @@
-"""A person's answer to a stored request: what it says, and its recording; for the page and the API."""
+"""A person's answer to a stored request, with the PIN or signed by a passkey, and its recording.
+
+    the completed form ──► statement, to be signed ──► the form again, with the signature ──► a proven decision
+
+Rules:
+1. The statement is built here from the stored request; from the form it takes only what the user typed.
+2. The signature must answer the open challenge of this browser and form, and counts once.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import json
+from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.comment_fields import comments_in
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.views.approvals.comments import rejection
+from wfe_mcp.engine.approvals.passkey_decisions import person_by_passkey, statement_to_sign
+from wfe_mcp.engine.approvals.passkeys import Assertion, asking_for_signature
+from wfe_mcp.engine.approvals.statements import Statement
+from wfe_mcp.views.approvals.answers import rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wfe_mcp.core.model import By
+    from wfe_mcp.core.model import By, Person
+    from wfe_mcp.dashboard.sessions import Challenges
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.views.approvals.request import DecisionView
+
 
 Answer = Literal["approve", "reject"]
 
@@ -56,3 +69,43 @@ def record_answer(
         )
     else:
         approvals.reject(engine, by, run, phase, comment, to=to or None, sha256=sha256, request=id_, shown=shown)
+
+
+class Signing:
+    """Signatures for decisions, for the page at ``port``."""
+
+    def __init__(self, ceremonies: Challenges, port: int) -> None:
+        self._ceremonies, self._port = ceremonies, port
+
+    def ask(
+        self,
+        engine: Engine,
+        request: RequestRecord,
+        answer: Answer,
+        comment: str,
+        form: Mapping[str, str],
+        session: str,
+    ) -> dict[str, Any]:
+        """The options with which the browser signs the statement. ``comment``: the comment, or the text of the rejection."""
+        statement, keys = statement_to_sign(
+            engine, request, answer, comment=comment, to=form.get("to", ""), shown=form.get("shown", "")
+        )
+        options = asking_for_signature(statement.values, [key.id for key in keys])
+        return {"ceremony": self._ceremonies.begin(session, f"{answer} {request.id}", statement), "options": options}
+
+    def given(
+        self, engine: Engine, request: RequestRecord, answer: Answer, form: Mapping[str, str], session: str
+    ) -> tuple[Person, Statement]:
+        """Who signed the decision in the form, verified, and what. Refuses ``stale_revision``, ``needs_human``, ``bad_argument``."""
+        form_name = f"{answer} {request.id}"
+        statement = self._ceremonies.take(session, form_name, form.get("ceremony", ""), Statement)
+        assertion = Assertion.of_browser(read_json(form.get("assertion", "")))
+        return person_by_passkey(engine, statement, assertion, self._port), statement
+
+
+def read_json(text: str) -> Any:
+    """The JSON that the page's script put into a field. Refuses ``bad_argument``: not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused("bad_argument", "The browser sent no passkey.", "Reload the page and try again.") from error

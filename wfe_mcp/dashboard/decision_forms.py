@@ -12,8 +12,7 @@ from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.fields import NO_PIN, buttons, field, hidden, passkey_button, pin_field, submit, text_field
-from wfe_mcp.dashboard.html import Child, Html, tag
-from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.dashboard.html import Child, Html, icon, tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

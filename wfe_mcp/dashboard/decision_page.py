@@ -12,11 +12,9 @@ from wfe_mcp.dashboard.comment_fields import FORM, Fields
 from wfe_mcp.dashboard.decision_artifacts import artifact_section, earlier_section, prompt_section
 from wfe_mcp.dashboard.decision_forms import decision_bar
 from wfe_mcp.dashboard.diff_table import anchor, change_html, stat_html
-from wfe_mcp.dashboard.document import document, headline
 from wfe_mcp.dashboard.edits import what_is_editable
 from wfe_mcp.dashboard.fields import Notice, note
-from wfe_mcp.dashboard.html import Html, panel, tag
-from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.dashboard.html import Html, document, headline, icon, panel, tag
 from wfe_mcp.dashboard.prose import shortened
 from wfe_mcp.dashboard.result_sections import (
     STATES,
@@ -28,14 +26,14 @@ from wfe_mcp.dashboard.result_sections import (
 )
 from wfe_mcp.views.approvals import words
 from wfe_mcp.views.approvals.words import second
-from wfe_mcp.views.plain import as_text
+from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from wfe_mcp.views.approvals.model import ApprovalView
     from wfe_mcp.views.approvals.request import DecisionView
-    from wfe_mcp.views.inbox import WaitingTrust
+    from wfe_mcp.views.runs.requests import WaitingTrust
 
 SCRIPT = "/passkey.js"
 _LOOK_AGAIN_S = 3

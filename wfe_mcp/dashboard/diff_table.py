@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.units import plural
-from wfe_mcp.dashboard.highlight import coloured
 from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.prose import coloured
 from wfe_mcp.views.approvals import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wfe_mcp.core.line_comments import Side
+    from wfe_mcp.core.prompts import Side
     from wfe_mcp.dashboard.comment_fields import Fields
     from wfe_mcp.views.approvals.model import Change
     from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk

@@ -14,12 +14,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.dashboard.document import crumbs, document, headline
 from wfe_mcp.dashboard.fields import Notice, buttons, hidden, note, pin_field, refuse_pin, submit, text_area, text_field
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.phases import edit as edits
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

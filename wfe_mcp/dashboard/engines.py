@@ -19,16 +19,14 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.templates.trust import pending_trust
-from wfe_mcp.views.approvals.line import waiting_line
-from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer
+from wfe_mcp.views.approvals.request import DecisionView, decision_view, takes_answer, waiting_line
+from wfe_mcp.views.approvals.trust import trust_path, trust_view
 from wfe_mcp.views.approvals.unusual import Surroundings, surroundings
-from wfe_mcp.views.blockers import blocker_of, sentences
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.inbox import WaitingTrust
-from wfe_mcp.views.model import view_of
-from wfe_mcp.views.move_calls import user_moves
-from wfe_mcp.views.trust import trust_path, trust_view
-from wfe_mcp.views.who_waits import waits_for
+from wfe_mcp.views.moves.blockers import blocker_of, sentences, waits_for
+from wfe_mcp.views.moves.calls import user_moves
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.runs.requests import WaitingTrust
+from wfe_mcp.views.values.model import view_of
 from wfe_mcp.workspace.system.location import project_at
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import RequestRecord
     from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.views.inbox import WaitingDecision
+    from wfe_mcp.views.runs.requests import WaitingDecision
 
 log = logging.getLogger("wfe_mcp.dashboard")
 
@@ -180,7 +178,7 @@ class Engines:
         self._ends.set()
 
     def _judge(self, engine: Engine, request_id: str) -> None:
-        from wfe_mcp.engine.background.job_handlers import start_worker
+        from wfe_mcp.engine.background.daemon import start_worker
 
         try:
             worker = start_worker(engine, _GATES)

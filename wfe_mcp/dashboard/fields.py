@@ -1,4 +1,4 @@
-"""The fields and notices that forms of several pages share."""
+"""The fields and notices of forms, and comments on lines of the change, without a script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds HTML with all text escaped.
+"""Builds HTML with all text escaped: elements, icons, whole pages.
 
 Every child and attribute is escaped unless ``tag`` built it, and characters that change the reading direction are
 shown as codes. ``Html`` is created nowhere else in this package.
@@ -7,7 +7,7 @@ shown as codes. ``Html`` is created nowhere else in this package.
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from wfe_mcp.views.plain import clean
+from wfe_mcp.views.values.model import clean
 
 
 class Html(str):
@@ -54,3 +54,90 @@ def _attribute(name: str, value: str | bool | int | None) -> str:
     if value is None or value is False:
         return ""
     return f" {name}" if value is True else f' {name}="{escape(clean(str(value)), quote=True)}"'
+
+
+_CIRCLE = ("circle", {"cx": "8", "cy": "8", "r": "6.25"})
+_ICONS: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
+    "waiting": (
+        ("path", {"d": "M8 1.6 14.4 8 8 14.4 1.6 8Z", "fill": "currentColor", "fill_opacity": ".22"}),
+        ("path", {"d": "M8 5v3.4M8 10.7v.1"}),
+    ),
+    "passed": (_CIRCLE, ("path", {"d": "m5.2 8.2 2 2 3.7-4.2"})),
+    "failed": (_CIRCLE, ("path", {"d": "m5.8 5.8 4.4 4.4m0-4.4-4.4 4.4"})),
+    "skipped": (_CIRCLE, ("path", {"d": "M3.8 12.2 12.2 3.8"})),
+    "warning": (("path", {"d": "M8 1.9 14.6 13.6H1.4Z"}), ("path", {"d": "M8 6.2v3.4M8 11.6v.1"})),
+    "weak": (
+        ("path", {"d": "M8 1.5 13.5 3.6v4.2c0 3.3-2.3 5.6-5.5 6.7C4.8 13.4 2.5 11.1 2.5 7.8V3.6Z"}),
+        ("path", {"d": "m5 11 6-6"}),
+    ),
+    "old": (
+        ("circle", {"cx": "8", "cy": "8", "r": "6.25", "stroke_dasharray": "2.2 2.2"}),
+        ("path", {"d": "M10.5 6 8 8.5l-2-2"}),
+    ),
+    "pending": (("circle", {"cx": "8", "cy": "8", "r": "6.25", "stroke_dasharray": "1 2.6"}),),
+    "back": (("path", {"d": "M6.5 3 2.5 7l4 4"}), ("path", {"d": "M2.5 7h7a4 4 0 0 1 4 4v2"})),
+    "right": (("path", {"d": "m6 4 4 4-4 4"}),),
+    "edit": (("path", {"d": "m3 13 .7-3L10.5 3.2l2.3 2.3L6 12.3Z"}),),
+    "model": (
+        ("path", {"d": "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z"}),
+        ("circle", {"cx": "8", "cy": "8", "r": "2"}),
+    ),
+}
+
+
+def icon(name: str) -> Html:
+    """The icon ``name``."""
+    shapes = (tag(kind, **attributes) for kind, attributes in _ICONS[name])
+    return tag("svg", *shapes, class_="icon", viewBox="0 0 16 16", aria_hidden="true")
+
+
+def brand() -> Html:
+    """The mark of the product."""
+    return tag(
+        "svg",
+        tag("rect", x="1", y="5", width="6", height="6", rx="1", fill="currentColor"),
+        tag(
+            "path",
+            d="m15 2 6 6-6 6-6-6Z",
+            fill="none",
+            stroke="currentColor",
+            stroke_width="1.8",
+            stroke_linejoin="round",
+        ),
+        viewBox="0 0 22 16",
+        aria_hidden="true",
+    )
+
+
+def document(
+    title: str, *body: Child, refresh_s: int = 0, script: str = "", class_: str = "plain-page", bar: Child = None
+) -> Html:
+    """A whole page. ``refresh_s``: seconds until it reloads, 0: never; ``script``: the path of its script; ``bar``: below all."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="refresh", content=refresh_s) if refresh_s else None,
+        tag("title", title),
+        tag("link", rel="icon", href="/icon.svg"),
+        tag("link", rel="stylesheet", href="/tokens.css"),
+        tag("link", rel="stylesheet", href="/common.css"),
+        tag("link", rel="stylesheet", href="/style.css"),
+        tag("script", src=script, defer=True) if script else None,
+    )
+    top = tag("header", tag("a", brand(), "wfe", class_="brand", href="/"), class_="topbar")
+    return Html(
+        "<!doctype html>\n"
+        + tag("html", head, tag("body", top, tag("main", *body, class_=class_ or None), bar), lang="en")
+    )
+
+
+def crumbs(*steps: Html) -> Html:
+    """Where the page is, from the inbox on."""
+    behind = (each for step in steps for each in (icon("right"), step))
+    return tag("nav", tag("a", "Inbox", href="/"), *behind, class_="crumbs", aria_label="Breadcrumb")
+
+
+def headline(title: str, about: Sequence[Child], *below: Child) -> Html:
+    """The title of a page, and in a line below it what it is about."""
+    return tag("header", tag("h1", title), tag("p", *about, class_="who"), *below, class_="headline")

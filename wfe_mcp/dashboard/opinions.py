@@ -4,6 +4,10 @@
     POST /opinion/<run>/<reviewer>?phase=<path>     with the PIN: the opinion, signed; then the list again
 
 It is ``wfe-mcp opinion answer``: the same validation and effect. What was typed survives a refusal.
+
+The forms with which a person overrules an opinion gate: its reviewers rejected, or have not answered.
+
+POST /overrule/<run>     with phase, reason and PIN; then the list again
 """
 
 from __future__ import annotations
@@ -16,22 +20,34 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.answers import status_of
-from wfe_mcp.dashboard.document import crumbs, document, headline
-from wfe_mcp.dashboard.fields import Notice, buttons, field, hidden, note, pin_field, refuse_pin, submit, text_area
-from wfe_mcp.dashboard.html import Html, tag
+from wfe_mcp.dashboard.fields import (
+    Notice,
+    buttons,
+    field,
+    hidden,
+    note,
+    pin_field,
+    refuse_pin,
+    submit,
+    text_area,
+    text_field,
+)
+from wfe_mcp.dashboard.html import Html, crumbs, document, headline, tag
 from wfe_mcp.dashboard.pages import login_page, opinion_path
 from wfe_mcp.engine.approvals import pin as pins
 from wfe_mcp.engine.evaluation.opinion_by_hand import AskedQuestion, open_question, take_opinion
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.engine.runs import control
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.requests import Request
 
-    from wfe_mcp.dashboard.engines import Engines
+    from wfe_mcp.dashboard.engines import Engines, OpenRun
     from wfe_mcp.dashboard.sessions import Sessions
     from wfe_mcp.engine.kernel.engine import Engine
+
 
 VERDICTS = ("pass", "concerns", "fail")
 
@@ -176,3 +192,50 @@ def _answer(form: Mapping[str, str]) -> str:
     suggestion = form.get("suggestion", "").strip()
     value: dict[str, object] = {"verdict": verdict, "findings": [], "summary": form.get("summary", "").strip()}
     return json.dumps(value | ({"suggestion": suggestion} if suggestion else {}))
+
+
+_FORM = "overrule"
+
+
+@dataclass(frozen=True, slots=True)
+class Overruling:
+    """The handler of the route, and the forms that lead to it."""
+
+    engines: Engines
+    sessions: Sessions
+    asks_pin: bool = True
+
+    def forms(self, runs: Sequence[OpenRun], session: str) -> list[Html]:
+        """One form per phase whose opinion gate a person may overrule; none without such a phase."""
+        return list(_forms(runs, lambda run: self.sessions.token(session, f"{_FORM} {run}")))
+
+    def take(self, request: Request, form: Mapping[str, str], session: str) -> Response:
+        """Overrule. Refuses what the engine refuses, and ``bad_argument`` for a run that is not shown."""
+        refuse_pin(asks_pin=self.asks_pin)
+        run = request.path_params["run"]
+        self.sessions.expect(session, f"{_FORM} {run}", form, "decided")
+        engine = self.engines.of_run(run)
+        if engine is None:
+            raise Refused("bad_argument", f"This database has no open run {run!r}.", "Reload the page.")
+        by = pins.person_at_page(engine, form.get("pin", ""), user_name())
+        control.overrule(engine, by, run, form.get("phase", ""), form.get("reason", ""))
+        return RedirectResponse("/", 303)
+
+
+def _forms(runs: Sequence[OpenRun], token: Callable[[str], str]) -> Iterator[Html]:
+    for run in runs:
+        for phase, why in run.overrulable:
+            where = f"{run.id}-{phase}"
+            yield tag(
+                "form",
+                tag("h2", f"Overrule the opinion gate of {phase} in {run.title} ({run.id})"),
+                tag("p", why) if why else None,
+                tag("p", "The reason stays visible. The gates after this one judge as usual."),
+                hidden("token", token(run.id)),
+                hidden("phase", phase),
+                text_field("Reason", "reason", required=True),
+                pin_field(f"pin-{where}"),
+                tag("button", "Overrule", type="submit", class_="btn"),
+                method="post",
+                action=f"/overrule/{run.id}",
+            )

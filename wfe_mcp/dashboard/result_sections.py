@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wfe_mcp.dashboard.html import Html, tag
-from wfe_mcp.dashboard.icons import icon
+from wfe_mcp.dashboard.html import Html, icon, tag
 from wfe_mcp.dashboard.prose import shortened
 from wfe_mcp.views.approvals import words
 

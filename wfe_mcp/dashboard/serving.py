@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.dashboard.api.lazy import LazyApi
 from wfe_mcp.dashboard.engines import Engines
-from wfe_mcp.engine.access.page_sessions import Codes, Entry, begin_page, end_page
+from wfe_mcp.engine.access.tokens import Codes, Entry, begin_page, end_page
 from wfe_mcp.engine.approvals.decision_page import ON_DEMAND, PAGE, address, living, living_page
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.process import serves_page

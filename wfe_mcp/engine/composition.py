@@ -18,7 +18,7 @@ from wfe_mcp.engine.files.checkpoints import save_completed_files
 from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.history.rollback_recovery import end_interrupted
 from wfe_mcp.engine.kernel.reactions import Composition, anchor_log, notify_listeners
-from wfe_mcp.engine.models.client_calls import record_after_commit
+from wfe_mcp.engine.models.call_log import record_after_commit
 from wfe_mcp.engine.phases.model_worker import start_model_work
 from wfe_mcp.engine.phases.steps import start_compensation, start_steps
 from wfe_mcp.engine.templates.catalogue import known_templates

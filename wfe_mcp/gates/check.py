@@ -5,17 +5,23 @@ Rules (B-20):
 2. A recognised runner is asked for a machine-readable report (``runners.py``) unless the check names its own (``junit``).
    The evidence holds both the configured argv and the one that ran.
 3. Paths that the check writes (junit, coverage, sarif, its ``writes`` globs) do not count as changes of the tree.
+
+The program that a check starts: its path and the sha256 of its bytes, so that another program of its name is seen.
 """
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.gates.invocation import asked
-from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.results import CountedFrom, TestResults
 from wfe_mcp.gates.runners import Runner
+from wfe_mcp.gates.xml_reports import parse_junit
 from wfe_mcp.workspace.config.checks import FrozenCheck
 
 STDOUT = "-"
@@ -93,3 +99,28 @@ def written_by(check: FrozenCheck) -> tuple[str, ...]:
 def _reports(check: FrozenCheck) -> dict[str, str]:
     named = {"junit": check.junit, "coverage": check.coverage, "sarif": check.sarif}
     return {kind: path for kind, path in named.items() if path and path != STDOUT}
+
+
+def program_facts(program: Path) -> dict[str, Any]:
+    """``path``: as it was found. ``real``: where links lead, when elsewhere. ``sha256``: of its bytes; None: unreadable.
+
+    A script's interpreter is not named, nor what the program starts.
+    """
+    real = program.resolve()
+    facts: dict[str, Any] = {"path": str(program), "sha256": _hashed(real)}
+    return facts if real == program else facts | {"real": str(real)}
+
+
+def _hashed(program: Path) -> str | None:
+    try:
+        facts = program.stat()
+        return _hash(str(program), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+    except OSError:
+        return None
+
+
+@lru_cache(64)
+def _hash(program: str, *_signature: int) -> str:
+    """Cached, since interpreters are large: the same path, size, times and inode are the same bytes."""
+    with open(os.fspath(program), "rb") as file:  # noqa: PTH123 - the key of the cache is a text
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,12 +24,11 @@ from typing import Any, Literal
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.evidence_levels import Level, is_enough
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.gates.check import Execution, execution, written_by
+from wfe_mcp.gates.check import Execution, execution, program_facts, written_by
 from wfe_mcp.gates.counts import Count, count_of
 from wfe_mcp.gates.expectation import Expectation, Observed, unmet
 from wfe_mcp.gates.judgement import Judgement, failed, passed, shortened, skipped, undecided
 from wfe_mcp.gates.place import NotPossibleError, Place, level_of_check, place_of
-from wfe_mcp.gates.program import program_facts
 from wfe_mcp.gates.reports import Reports, read_reports, stamps
 from wfe_mcp.gates.results import origin
 from wfe_mcp.jobs.child import (
@@ -42,7 +41,7 @@ from wfe_mcp.jobs.child import (
     run_child,
 )
 from wfe_mcp.workspace.config.checks import FrozenCheck, Where
-from wfe_mcp.workspace.files.changed_meanwhile import Stamp, changed_meanwhile, file_stamps
+from wfe_mcp.workspace.files.staging import Stamp, changed_meanwhile, file_stamps
 from wfe_mcp.workspace.git.repository import head
 from wfe_mcp.workspace.git.working_tree import HashedTree, changed_paths, hashed_tree
 

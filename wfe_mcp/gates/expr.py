@@ -9,8 +9,7 @@ import json
 
 from wfe_mcp.gates.judgement import Judgement, failed, passed, undecided
 from wfe_mcp.gates.scene import Submission
-from wfe_mcp.workflow.expressions import ExpressionError
-from wfe_mcp.workflow.failed_item import FailedItem, failed_item
+from wfe_mcp.workflow.expressions import ExpressionError, FailedItem, failed_item
 from wfe_mcp.workflow.model import ExprGate
 
 KIND = "expr"

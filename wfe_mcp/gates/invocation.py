@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.words import word_set
+from wfe_mcp.core.units import word_set
 from wfe_mcp.gates.runners import RUNNERS, Reporter, Runner, node_reporter_url
 
 _LAUNCHERS = word_set(

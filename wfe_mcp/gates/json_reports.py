@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import cast
 
-from wfe_mcp.gates.cases import Case, Outcome, results_of
 from wfe_mcp.gates.findings import Json, items, number, text, under
 from wfe_mcp.gates.markup import MAX_DEPTH, UnreadableReport, read_json
-from wfe_mcp.gates.results import TestResults
+from wfe_mcp.gates.results import Case, Outcome, TestResults, results_of
 
 _NOT_INSTALLED = re.compile(r"Executable doesn't exist at|Host system is missing dependencies")
 

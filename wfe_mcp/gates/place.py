@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 from wfe_mcp.gates.brought import NotBroughtError, bring, import_folders, listed
-from wfe_mcp.jobs.checkouts import checkout_folder
 from wfe_mcp.jobs.environment import child_env
-from wfe_mcp.jobs.sandbox import is_visible, program_folders, sandbox_fault, sandboxed
+from wfe_mcp.jobs.sandbox import checkout_folder, is_visible, program_folders, sandbox_fault, sandboxed
 from wfe_mcp.workspace.git.command import require_repository
-from wfe_mcp.workspace.git.tree_copy import copy_tree
+from wfe_mcp.workspace.git.trees import copy_tree
 from wfe_mcp.workspace.system.location import data_dir, user_config_file
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.core.evidence_levels import Level
     from wfe_mcp.gates.brought import Brought
-    from wfe_mcp.jobs.checkouts import CheckoutFolder
+    from wfe_mcp.jobs.sandbox import CheckoutFolder
     from wfe_mcp.workspace.config.checks import FrozenCheck
     from wfe_mcp.workspace.git.objects import Node
 

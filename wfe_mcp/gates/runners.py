@@ -22,9 +22,8 @@ from wfe_mcp.gates.json_reports import (
     parse_playwright,
     parse_rspec,
 )
-from wfe_mcp.gates.junit import parse_junit
 from wfe_mcp.gates.results import TestResults
-from wfe_mcp.gates.trx import parse_trx
+from wfe_mcp.gates.xml_reports import parse_junit, parse_trx
 
 REPORT = "{report}"
 """Stands for the path of the report in words and variables; ``{node_reporter}`` for that of ``node_reporter.mjs``."""

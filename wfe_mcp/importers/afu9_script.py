@@ -18,9 +18,21 @@ from dataclasses import field
 from typing import Protocol
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.importers.afu9_methods import FUNCTIONS, METHODS, MILLISECONDS, NOW, OF_DATES, OF_ITEMS, Kind
-from wfe_mcp.importers.afu9_nodes import Node, pieces_of, text_of
-from wfe_mcp.importers.afu9_tokens import UnreadableError, end_of_script, tokens
+from wfe_mcp.importers.afu9_tokens import (
+    FUNCTIONS,
+    METHODS,
+    MILLISECONDS,
+    NOW,
+    OF_DATES,
+    OF_ITEMS,
+    Kind,
+    Node,
+    UnreadableError,
+    end_of_script,
+    pieces_of,
+    text_of,
+    tokens,
+)
 from wfe_mcp.importers.imported import identifier
 
 _MOST_NESTED = 50

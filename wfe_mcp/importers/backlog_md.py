@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from wfe_mcp.importers.folders import Folder, natural
-from wfe_mcp.importers.imported import ImportedWork, ImportReport
-from wfe_mcp.importers.markdown import checkboxes, front_matter, sections, yaml_keys
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, checkboxes, front_matter, sections, yaml_keys
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, priority_of, status_of
 
 FORMAT = "Backlog.md"

@@ -1,6 +1,179 @@
-"""The prompt with which a chat model writes a plan that can be imported (S3-30)."""
+"""Proposes a better order and size for the tasks and milestones of a plan (S3-08). Deterministic and pure.
 
-from wfe_mcp.importers.quality import RULES
+    1. reorder   a task that sets something up comes before one that uses it, as far as dependencies allow
+    2. merge     neighbouring small steps of one domain and the same conflict scopes become one task, one commit
+    3. split     a milestone of more than ten tasks, or of more than two domains, becomes several
+    4. join      neighbouring milestones of at most four tasks and four scopes together become one
+
+Nothing is invented: every acceptance, note and conflict scope of the plan is in the result, once.
+
+The prompt with which a chat model writes a plan that can be imported (S3-30).
+"""
+
+from dataclasses import field
+from typing import Any, Literal
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.importers.quality import MOST_DOMAINS, MOST_TASKS, RULES, domains_of, is_vague, order_of
+
+Shape = Literal["commit_shaped", "checklist_substep", "vague"]
+
+JOIN_TASKS, JOIN_SCOPES, PART_TASKS = 4, 4, 4
+
+_STEPS = frozenset({"adjust", "bump", "check", "delete", "fix", "move", "remove", "rename", "rerun", "run", "update"})
+
+
+@dataclass(slots=True)
+class Optimised:
+    """The proposed plan, and every change in the order in which it was made."""
+
+    plan: dict[str, Any]
+    changes: list[str] = field(default_factory=list[str])
+
+
+def shape_of(task: dict[str, Any]) -> Shape:
+    """What a task is by its size: one commit, a step within one, or too vague to say."""
+    if is_vague(task["title"]):
+        return "vague"
+    small = len(task["acceptance"]) <= 1 and (
+        len(task["title"].split()) <= 3 or task["title"].split()[0].lower() in _STEPS
+    )
+    return "checklist_substep" if small else "commit_shaped"
+
+
+def optimised(plan: dict[str, Any]) -> Optimised:
+    """The proposal for ``plan``; without changes where there is nothing to do. The quality is left out of it."""
+    made = Optimised({})
+    milestones = [
+        dict(milestone, tasks=[dict(task) for task in milestone["tasks"]]) for milestone in plan["milestones"]
+    ]
+    replaced: dict[str, str] = {}
+    for milestone in milestones:
+        milestone["tasks"] = _merged(milestone, _reordered(milestone, made), made, replaced)
+    for milestone in milestones:
+        for task in milestone["tasks"]:
+            needed = (replaced.get(each, each) for each in task["depends_on"])
+            task["depends_on"] = [each for each in dict.fromkeys(needed) if each != task["id"]]
+    split = [part for milestone in milestones for part in _split(milestone, made)]
+    made.plan = {**{key: value for key, value in plan.items() if key != "quality"}, "milestones": _joined(split, made)}
+    return made
+
+
+def _reordered(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any]]:
+    """The tasks, what sets up first. The order of the file breaks ties; a task never comes before one it depends on."""
+    left, placed = list(milestone["tasks"]), list[dict[str, Any]]()
+    while left:
+        waiting = {task["id"] for task in left}
+        ready = [task for task in left if waiting.isdisjoint(task["depends_on"])]
+        # A plan whose tasks wait for each other keeps its order; reading it names the cycle.
+        task = min(ready or left[:1], key=lambda each: order_of(each["title"]))
+        left.remove(task)
+        placed.append(task)
+    if placed != milestone["tasks"]:
+        made.changes.append(f"{milestone['id']}: order is now {', '.join(task['id'] for task in placed)}")
+    return placed
+
+
+def _merged(
+    milestone: dict[str, Any], tasks: list[dict[str, Any]], made: Optimised, replaced: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The tasks, small neighbouring steps merged. ``replaced``: the id of a task that is gone → the task it is part of."""
+    kept: list[dict[str, Any]] = []
+    for task in tasks:
+        before = kept[-1] if kept else None
+        if before is not None and _same_kind(before, task):
+            made.changes.append(f"{milestone['id']}: {task['id']} {task['title']!r} becomes part of {before['id']}")
+            replaced[task["id"]] = before["id"]
+            before["title"] = f"{before['title']}; {task['title'][:1].lower()}{task['title'][1:]}"
+            before["acceptance"] = [*before["acceptance"], *task["acceptance"]]
+            before["depends_on"] = [*before["depends_on"], *task["depends_on"]]
+            before |= {key: task[key] for key in ("notes",) if key in task}
+        else:
+            kept.append(task)
+    return kept
+
+
+def _same_kind(before: dict[str, Any], task: dict[str, Any]) -> bool:
+    return (
+        shape_of(task) == "checklist_substep"
+        and len(before["acceptance"]) < PART_TASKS
+        and not ("notes" in before and "notes" in task)  # a task comes from one item of the backlog
+        and set(before["conflict_scopes"]) == set(task["conflict_scopes"])
+        and domains_of(before["title"]) == domains_of(task["title"])
+        and shape_of(dict(before, acceptance=before["acceptance"][:1])) == "checklist_substep"
+    )
+
+
+def _split(milestone: dict[str, Any], made: Optimised) -> list[dict[str, Any]]:
+    tasks = milestone["tasks"]
+    mixed = len({domain for task in tasks for domain in domains_of(task["title"])}) > MOST_DOMAINS
+    if not mixed and len(tasks) <= MOST_TASKS:
+        return [milestone]
+    parts: list[list[dict[str, Any]]] = []
+    for task in tasks:
+        if parts and _fits(parts[-1], task):
+            parts[-1].append(task)
+        else:
+            parts.append([task])
+    if len(parts) == 1:
+        return [milestone]
+    made.changes.append(f"{milestone['id']}: {len(tasks)} tasks become {len(parts)} milestones")
+    return [
+        milestone | {"tasks": part}
+        if index == 0
+        else {"title": f"{milestone['title']}, part {index + 1}", "goal": milestone.get("goal", ""), "tasks": part}
+        for index, part in enumerate(parts)
+    ]
+
+
+def _fits(part: list[dict[str, Any]], task: dict[str, Any]) -> bool:
+    domains = {domain for each in [*part, task] for domain in domains_of(each["title"])}
+    return len(part) < PART_TASKS and len(domains) <= MOST_DOMAINS
+
+
+def _joined(milestones: list[dict[str, Any]], made: Optimised) -> list[dict[str, Any]]:
+    kept: list[dict[str, Any]] = []
+    for milestone in milestones:
+        before = kept[-1] if kept else None
+        if (
+            before is not None
+            and "id" in before
+            and "id" in milestone
+            and _tiny([*before["tasks"], *milestone["tasks"]])
+        ):
+            made.changes.append(f"{milestone['id']} {milestone['title']!r} becomes part of {before['id']}")
+            kept[-1] = before | {
+                "title": f"{before['title']}; {milestone['title'][:1].lower()}{milestone['title'][1:]}",
+                "goal": "; ".join(filter(None, [before.get("goal", ""), milestone.get("goal", "")])),
+                "tasks": [*before["tasks"], *milestone["tasks"]],
+            }
+        else:
+            kept.append(milestone)
+    return kept
+
+
+def _tiny(tasks: list[dict[str, Any]]) -> bool:
+    scopes = {scope for task in tasks for scope in task["conflict_scopes"]}
+    domains = {domain for task in tasks for domain in domains_of(task["title"])}
+    return len(tasks) <= JOIN_TASKS and len(scopes) <= JOIN_SCOPES and len(domains) <= MOST_DOMAINS
+
+
+def as_markdown(plan: dict[str, Any]) -> str:
+    """The plan as milestones.md. Tasks are numbered in its order, as they are when it is read."""
+    tasks = [task["id"] for milestone in plan["milestones"] for task in milestone["tasks"]]
+    ids = {each: f"TASK-{number:03}" for number, each in enumerate(tasks, 1)}
+    lines = [f"# {plan.get('title') or 'Milestones'}"]
+    for milestone in plan["milestones"]:
+        name = f"{milestone['id']} - " if "id" in milestone else ""
+        lines += ["", f"## {name}{milestone['title']}"]
+        lines += [f"Goal: {milestone['goal']}"] if milestone.get("goal") else []
+        lines += ["Tasks:"]
+        for task in milestone["tasks"]:
+            lines += [f"- {task['title']}", *(f"  Acceptance: {text}" for text in task["acceptance"])]
+            lines += [f"  Conflict: {', '.join(task['conflict_scopes'])}"] if task["conflict_scopes"] else []
+            lines += [f"  Depends: {', '.join(ids[each] for each in task['depends_on']) or 'none'}"]
+            lines += [f"  {task['notes']}"] if task.get("notes") else []
+    return "\n".join(lines) + "\n"
 
 
 def plan_prompt(goal: str, context: str = "") -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from wfe_mcp.core.errors import pointer
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 from wfe_mcp.importers.folders import Folder, JsonFile
 from wfe_mcp.importers.imported import ImportedWork, ImportReport
 from wfe_mcp.importers.work_items import WorkItem, plan_of, plan_work, status_of

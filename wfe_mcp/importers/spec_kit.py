@@ -13,8 +13,7 @@ import re
 from pathlib import Path
 
 from wfe_mcp.importers.folders import Folder
-from wfe_mcp.importers.imported import ImportedWork, ImportReport
-from wfe_mcp.importers.markdown import Section, bullets, checkboxes, sections
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, Section, bullets, checkboxes, sections
 from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
 
 FORMAT = "spec-kit"

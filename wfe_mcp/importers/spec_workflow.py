@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.importers.folders import Folder
-from wfe_mcp.importers.imported import ImportedWork, ImportReport
-from wfe_mcp.importers.markdown import bullets, checkboxes, sections
+from wfe_mcp.importers.imported import ImportedWork, ImportReport, bullets, checkboxes, sections
 from wfe_mcp.importers.spec_work import SpecDocuments, SpecTask, spec_work
 
 FORMAT = "spec-workflow"

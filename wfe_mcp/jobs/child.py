@@ -23,8 +23,7 @@ from typing import IO, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.environment import MARK
-from wfe_mcp.jobs.lines import Lines
-from wfe_mcp.jobs.output import CappedLog
+from wfe_mcp.jobs.output import CappedLog, Lines
 from wfe_mcp.jobs.process_tree import end_process_tree
 from wfe_mcp.workspace.system.process import started_at
 

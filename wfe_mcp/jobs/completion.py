@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.jobs.backoff import backoff_s
 from wfe_mcp.jobs.job_context import Outcome
+from wfe_mcp.jobs.limits import backoff_s
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.jobs import Effect, JobRecord
 from wfe_mcp.store.records.steps import IN_DOUBT

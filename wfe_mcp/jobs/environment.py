@@ -9,7 +9,7 @@ Rules (docs/explanation, threat T4):
 import os
 from collections.abc import Iterable, Mapping
 
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 
 MARK = "WFE_JOB"
 """The variable that names the job a process belongs to. Children of children inherit it."""

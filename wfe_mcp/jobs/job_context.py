@@ -8,13 +8,18 @@ job, after the fence check: a worker that lost its claim writes nothing.
     raise Refused(...)               failed: a retry would not change it (but `unavailable` is retried)
     raise Suspended(reason)          the run was paused meanwhile: resuming it starts the work again
     raise ChildStopped               the job must stop; ``context.run_child`` raises it
+
+The interface of a job backend, behind which another job engine can be used (design §1, §9).
+
+Jobs are rows: ``Tx`` enqueues them in the transaction that causes them, and they outlive the process that runs them. A
+backend only runs them.
 """
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.jobs.child import MAX_OUTPUT_BYTES, ChildResult, never, run_child
@@ -128,3 +133,19 @@ class JobContext:
 
 
 Handler = Callable[[JobContext], Outcome]
+
+
+class JobBackend(Protocol):
+    """Runs the jobs of the job table. ``jobs.worker.Worker`` implements it."""
+
+    def start(self) -> None:
+        """Start. Never raises because of the database: a failed access is retried."""
+        ...
+
+    def wake(self) -> None:
+        """Check for jobs now: this process has just enqueued or cancelled one."""
+        ...
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the running jobs and return them to the queue, so that another process can claim them at once."""
+        ...

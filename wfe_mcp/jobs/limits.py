@@ -1,4 +1,4 @@
-"""Limits on concurrent jobs and on their duration.
+"""Limits on concurrent jobs and on their duration, and retry delays: exponential with full jitter.
 
 slots       per process and queue: a long job of one queue never blocks another queue
 claims      over all processes (``store.job_records.ClaimLimits``)
@@ -6,8 +6,9 @@ timeouts    per job, by queue; a job's own limit takes precedence
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from typing import Literal
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.store.records.jobs import ClaimLimits
@@ -46,3 +47,17 @@ class Slots:
 
     def _number(self, queue: str) -> int:
         return self._of if isinstance(self._of, int) else self._of.get(queue, 1)
+
+
+Priority = Literal["critical", "high", "normal", "low"]
+
+PRIORITY: dict[Priority, int] = {"critical": 10, "high": 50, "normal": 100, "low": 200}
+"""Name → number in the job table. The lowest number runs first; among equals, the oldest job."""
+
+
+def backoff_s(tries: int, base_s: float, cap_s: float, random: Callable[[], float]) -> float:
+    """Seconds to wait after attempt ``tries`` (1-based). Full jitter: from 0 to ``base_s`` doubled per attempt, at most
+    ``cap_s``. ``random`` returns 0 to 1.
+    """
+    # The exponent is limited too: 2.0 ** 1100 is an OverflowError.
+    return random() * min(cap_s, base_s * 2.0 ** min(tries - 1, 60))

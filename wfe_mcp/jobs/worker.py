@@ -22,11 +22,10 @@ from typing import Any
 from wfe_mcp.artifacts.isolated import CheckAbandoned
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.jobs.completion import ApplyFailed, Completion, GaveUp
-from wfe_mcp.jobs.heartbeat import Heartbeat, Running
+from wfe_mcp.jobs.heartbeat import Heartbeat, Running, take_over
 from wfe_mcp.jobs.job_context import ChildStopped, Handler, JobContext, Outcome, RetryLater, Suspended, mark_of
 from wfe_mcp.jobs.limits import Slots, WorkLimits
 from wfe_mcp.jobs.process_tree import end_process_tree
-from wfe_mcp.jobs.takeover import take_over
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id

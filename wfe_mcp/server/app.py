@@ -27,15 +27,14 @@ from mcp_types import CallToolResult, InputRequiredResult, ListRootsRequest, Lis
 from wfe_mcp import __version__, views
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.server.arguments import checked, unknown_tool
-from wfe_mcp.server.icon import ICONS
 from wfe_mcp.server.project_session import AskRoots, ProjectSession, no_roots
-from wfe_mcp.server.prompts import add_prompts
+from wfe_mcp.server.prompts import ICONS, add_prompts
 from wfe_mcp.server.resources import add_completions, add_resources, open_runs
 from wfe_mcp.server.result import tool_result
 from wfe_mcp.server.run_changes import RunChanges
 from wfe_mcp.server.tool_request import Ctx, ToolRequest, by_client, is_modern, roots_of
 from wfe_mcp.server.tools import tools
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.moves.envelope import Envelope
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

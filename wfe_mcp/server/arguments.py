@@ -1,4 +1,4 @@
-"""Validates the arguments of tool calls.
+"""Tool declarations as the SDK's tools with slim schemas, and the validation of their arguments.
 
 Rules:
 1. Unknown names and wrong types are refused, all at once, each with a JSON pointer and what was expected.

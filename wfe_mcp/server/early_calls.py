@@ -25,7 +25,7 @@ EARLY = {"status": {"run"}, "list_templates": {"query", "name"}}
 
 STEPS = (
     "wfe_mcp.server.result",
-    "wfe_mcp.views.reading",
+    "wfe_mcp.views.answers.reading",
     "wfe_mcp.engine.factory",
     "asyncio",
     "anyio",
@@ -78,7 +78,7 @@ class EarlyCalls:
         from wfe_mcp.core.texts import refuse_unkept
         from wfe_mcp.server.actor import by_name
         from wfe_mcp.server.result import wire_result
-        from wfe_mcp.views import reading
+        from wfe_mcp.views.answers import reading
 
         try:
             refuse_unkept(call.arguments)

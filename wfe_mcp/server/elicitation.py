@@ -24,7 +24,7 @@ from mcp_types import (
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.server.tool_request import Ctx
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.moves.envelope import Envelope
 
 KEY = "wfe-approval:"
 """Prefix of the id of the stored request, which outlives this process, so the client carries no state."""

@@ -159,8 +159,8 @@ class ProjectSession:
         self._change = anyio.Event()
 
     def _start_in(self, engine: Engine) -> None:
-        from wfe_mcp.engine.background.job_handlers import start_worker, tend_open_runs
-        from wfe_mcp.engine.maintenance.left_copies import remove_left_copies
+        from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
+        from wfe_mcp.engine.maintenance.restore_log import remove_left_copies
         from wfe_mcp.store.records.runs import ProcessRecord
         from wfe_mcp.workspace.system.process import client_of_server, stream, this_process
 

@@ -1,21 +1,26 @@
-"""MCP prompts: ready sentences for the user, which clients show as slash commands."""
+"""MCP prompts: ready sentences for the user, which clients show as slash commands.
+
+The icon of the server and its prompts: the one of the decision page, as a data address.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 from mcp.server.mcpserver.prompts import Prompt
+from mcp_types import Icon
 from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.server.icon import ICONS
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.server.project_session import ProjectSession
+
 
 _LOOP = (
     "Then follow next[0] of every answer: start_phase, do the work, submit_artifact. When an answer says needs_human, "
@@ -47,7 +52,7 @@ _HANDOFF = (
 
 
 def _page(engine: Engine, run: str) -> str:
-    from wfe_mcp.views.handoff import handoff, run_of
+    from wfe_mcp.views.reports.handoff import handoff, run_of
 
     return handoff(engine, run_of(engine, run))
 
@@ -91,3 +96,15 @@ def review(
         "me briefly: what was requested, what is delivered, what the gates found, what is risky or missing. Do not "
         "approve or reject: I decide. At the end give the command or call that asks me."
     )
+
+
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -3 22 22"><rect x="1" y="5" width="6" height="6" rx="1" '
+    'fill="#5b6cf0"/><path d="m15 2 6 6-6 6-6-6Z" fill="none" stroke="#5b6cf0" stroke-width="1.8" '
+    'stroke-linejoin="round"/></svg>'
+)
+"""Kept here too: reading the page's file would cost the start of the server a file. A test keeps both equal."""
+
+ICONS = [
+    Icon(src=f"data:image/svg+xml;base64,{b64encode(SVG.encode()).decode()}", mime_type="image/svg+xml", sizes=["any"])
+]

@@ -172,8 +172,8 @@ def _artifact(engine: Engine, run: str, phase: str, artifact: str) -> object:
 
 
 def _context(engine: Engine, run: str) -> str:
-    from wfe_mcp.views.context_pack import context_pack
-    from wfe_mcp.views.context_text import context_text
+    from wfe_mcp.views.artifacts.context_pack import context_pack
+    from wfe_mcp.views.artifacts.context_text import context_text
 
     return context_text(context_pack(engine, views.envelopes.overview_of(engine, run), whole=True))
 
@@ -183,8 +183,8 @@ def _template(engine: Engine, name: str) -> object:
 
 
 def _project(engine: Engine) -> object:
-    from wfe_mcp.views.model import plain
-    from wfe_mcp.views.project import project_view
+    from wfe_mcp.views.project.project import project_view
+    from wfe_mcp.views.values.model import plain
 
     return plain(project_view(engine))
 

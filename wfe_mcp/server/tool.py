@@ -11,7 +11,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.views.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
+from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES
 
 ALWAYS: dict[str, Any] = {"anthropic/alwaysLoad": True}
 SIZE: dict[str, Any] = {"anthropic/maxResultSizeChars": 2 * LIMIT_BYTES}

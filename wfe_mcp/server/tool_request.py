@@ -16,7 +16,7 @@ from wfe_mcp.core.model import By
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.server.actor import by_name
 from wfe_mcp.server.project_session import ProjectSession
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.moves.envelope import Envelope
 
 Ctx = Context[None, Any]
 

@@ -23,9 +23,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.store import sqlite
 from wfe_mcp.store.driver import HEAD, driver
 from wfe_mcp.store.integrity.record_seals import SealRepository
-from wfe_mcp.store.jobs.jobs import JobRepository
+from wfe_mcp.store.jobs.jobs import JobRepository, QueueRepository
 from wfe_mcp.store.jobs.model_calls import ModelCallRepository
-from wfe_mcp.store.jobs.queues import QueueRepository
 from wfe_mcp.store.jobs.tool_calls import ToolCallRepository
 from wfe_mcp.store.maintenance.bundles import BundleRepository
 from wfe_mcp.store.maintenance.retention import RetentionRepository
@@ -34,16 +33,12 @@ from wfe_mcp.store.processes import ProcessRepository
 from wfe_mcp.store.projects import DocumentRepository, ProjectRepository
 from wfe_mcp.store.records.runs import Health
 from wfe_mcp.store.repository import Caches, Part, Repository, Shared
-from wfe_mcp.store.runs.activity import ActivityRepository
 from wfe_mcp.store.runs.approvals import ApprovalRepository
-from wfe_mcp.store.runs.artifacts import ArtifactRepository
-from wfe_mcp.store.runs.attachments import AttachmentRepository
+from wfe_mcp.store.runs.artifacts import ArtifactRepository, AttachmentRepository
 from wfe_mcp.store.runs.events import EventRepository
-from wfe_mcp.store.runs.evidence import EvidenceRepository
-from wfe_mcp.store.runs.opinions import OpinionRepository
-from wfe_mcp.store.runs.runs import RunRepository
-from wfe_mcp.store.runs.steps import StepRepository
-from wfe_mcp.store.runs.timeline import TimelineRepository
+from wfe_mcp.store.runs.evidence import EvidenceRepository, OpinionRepository
+from wfe_mcp.store.runs.runs import RunRepository, StepRepository
+from wfe_mcp.store.runs.timeline import ActivityRepository, TimelineRepository
 from wfe_mcp.store.schema.upgrade import bring_to_head, stored_revision
 from wfe_mcp.store.search.find import SearchRepository
 from wfe_mcp.store.search.index import SearchNoteRepository

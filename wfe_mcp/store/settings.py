@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, desc, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import By, Person
-from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
+from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash, position, unlike_anchors
 from wfe_mcp.store.layout.tables import SECRET, SETTING_EVENT, TRUST
 from wfe_mcp.store.records.runs import Problem, SettingEvent, TrustRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from

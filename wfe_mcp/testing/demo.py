@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, Channel, RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.testing.demo_project import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, check
-from wfe_mcp.testing.demo_stage import Stage
+from wfe_mcp.testing.demo_stage import ENVIRONMENT, FAILING_TEST, FILES, FIXED, PROBLEM, TEST_NAME, Stage, check
 from wfe_mcp.testing.playground import Playground
 from wfe_mcp.testing.stdio_client import NoAnswer, ProtocolError, ServerGone
 

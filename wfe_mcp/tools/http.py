@@ -7,10 +7,18 @@ Rules (docs/explanation, threat T6):
 2. The name is resolved once and the connection goes to that address: a later answer of the name server has no effect.
    The Host header and the TLS name are those of the URL.
 3. Redirects are not followed and proxies not used; the answer has at most 1 MB, the exchange takes at most ``timeout_s``.
+
+Tells public internet addresses from all others.
+
+Rules (docs/explanation, threat T6):
+1. ``is_global`` alone is not enough: NAT64 (64:ff9b::/96), 6to4 (2002::/16) and Teredo (2001::/32) are global and lead
+   to the IPv4 address embedded in them.
+2. A mapped address (::ffff:127.0.0.1) is judged by the IPv4 address in it.
 """
 
 import contextlib
 import http.client
+import ipaddress
 import json
 import socket
 import ssl
@@ -24,7 +32,6 @@ from urllib.parse import SplitResult, quote, urlsplit
 from wfe_mcp.artifacts.parse import parse_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.tools.addresses import is_public
 from wfe_mcp.tools.fault import MAX_RESULT_BYTES, ShouldStop, StepStopped, ToolFault, never
 from wfe_mcp.workspace.config.origins import origin_fault, origin_of
 
@@ -241,3 +248,26 @@ def _exchange(
     finally:
         connection.close()
         connected.close()
+
+
+_WRAPPERS = tuple(
+    ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+)
+_SPECIAL = tuple(ipaddress.IPv4Network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))
+"""Protocol assignments and 6to4 relays: older Python versions classify parts of them as global."""
+
+
+def is_public(text: str) -> bool:
+    """True for a public internet address; False for any other text."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(str(address.ipv4_mapped))
+        if any(address in wrapper for wrapper in _WRAPPERS):
+            return False
+    elif any(address in network for network in _SPECIAL):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

@@ -8,8 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wfe_mcp.views import envelopes, find, opinions, reading, rollback, run_models, tool_answers, waiting
+    from wfe_mcp.views.answers import find, opinions, reading, rollback, tool_answers
     from wfe_mcp.views.approvals import answers as approval_answers
+    from wfe_mcp.views.reports import envelopes
+    from wfe_mcp.views.reports import envelopes as waiting
+    from wfe_mcp.views.runs import models as run_models
 
 __all__ = [
     "approval_answers",
@@ -26,14 +29,14 @@ __all__ = [
 
 _MODULES = {
     "approval_answers": "wfe_mcp.views.approvals.answers",
-    "envelopes": "wfe_mcp.views.envelopes",
-    "find": "wfe_mcp.views.find",
-    "opinions": "wfe_mcp.views.opinions",
-    "reading": "wfe_mcp.views.reading",
-    "rollback": "wfe_mcp.views.rollback",
-    "run_models": "wfe_mcp.views.run_models",
-    "tool_answers": "wfe_mcp.views.tool_answers",
-    "waiting": "wfe_mcp.views.waiting",
+    "envelopes": "wfe_mcp.views.reports.envelopes",
+    "find": "wfe_mcp.views.answers.find",
+    "opinions": "wfe_mcp.views.answers.opinions",
+    "reading": "wfe_mcp.views.answers.reading",
+    "rollback": "wfe_mcp.views.answers.rollback",
+    "run_models": "wfe_mcp.views.runs.models",
+    "tool_answers": "wfe_mcp.views.answers.tool_answers",
+    "waiting": "wfe_mcp.views.reports.envelopes",
 }
 
 

@@ -1,4 +1,4 @@
-"""Evaluates the expressions ``${…}`` of templates.
+"""Evaluates the expressions ``${…}`` of templates: alone, in an object, and over the items of a list.
 
 Rules:
 1. A text that is exactly one ``${…}`` keeps the type of its value; inside other text a value becomes text:
@@ -9,16 +9,29 @@ Rules:
 5. CEL's extension for texts is there: ``join``, ``split``, ``replace``, ``substring``, ``lowerAscii``, ``trim`` …
 6. Conditions see the roots as maps, so ``has(artifacts.plan)`` tests for a key. Lint uses another environment, with
    dotted names (``naming.py``): there ``has`` would return the value itself.
+
+``filled`` evaluates the fields that take text or JSON with ``${…}``. Conditions, single expressions and prompts stay
+unevaluated: their users evaluate them.
+
+    ${artifacts.plan.steps.all(s, s.title != '')}         the first item where the inner condition is false
+    ${!artifacts.plan.steps.exists(s, s.title == '')}     the first item where it is true
+
+Conditions joined by ``&&`` are looked at one after the other. For any other form there is no item to name: the gate's
+verdict does not depend on this module.
 """
 
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from pydantic import ValidationError
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.workflow.model.base import ROOTS
+from wfe_mcp.workflow.faults import faults_of
+from wfe_mcp.workflow.model import Shape
+from wfe_mcp.workflow.model.base import ROOTS, takes
 from wfe_mcp.workflow.model.phases import LoopPhase
 from wfe_mcp.workflow.model.template import all_phases
 
@@ -26,6 +39,7 @@ if TYPE_CHECKING:
     import cel_expr_python.cel as cel
 
     from wfe_mcp.workflow.model.template import Template
+
 
 _RAW_PREFIX = re.compile(r"(?<![A-Za-z0-9_])[bB]?[rR][bB]?$")
 
@@ -211,3 +225,142 @@ def _plain(value: object, source: str) -> object:
             return {key: _plain(item, source) for key, item in cast("dict[str, object]", value).items()}
         case _:
             raise ExpressionError(source, f"its value ({type(value).__name__}) is not JSON; convert it, e.g. string(…)")
+
+
+S = TypeVar("S", bound=Shape)
+
+
+def filled(shape: S, roots: Mapping[str, object], expressions: Expressions) -> S:
+    """``shape`` with values. A list inside a list is flattened into it. Raises ExpressionError."""
+    document = _document(shape, roots, expressions)
+    try:
+        return type(shape).model_validate(document)
+    except ValidationError as exc:
+        (at, detail), *_ = faults_of(exc)
+        raise ExpressionError(
+            str(_written(shape, at)), f"its value does not fit {detail.path}: {detail.message}"
+        ) from exc
+
+
+def _document(shape: Shape, roots: Mapping[str, object], expressions: Expressions) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for name, info in type(shape).model_fields.items():
+        if name not in shape.model_fields_set:
+            continue
+        value = cast("object", getattr(shape, name))
+        if isinstance(value, Shape):
+            value = _document(value, roots, expressions)
+        elif isinstance(value, tuple):
+            value = _entries(cast("tuple[object, ...]", value), roots, expressions)
+        elif takes(info) in {"text", "json"}:
+            value = expressions.evaluate_json(value, roots)
+        document[info.alias or name] = value
+    return document
+
+
+def _entries(values: tuple[object, ...], roots: Mapping[str, object], expressions: Expressions) -> list[object]:
+    found: list[object] = []
+    for value in values:
+        one = expressions.evaluate_json(value, roots)
+        found += cast("list[object]", one) if isinstance(one, list) else [one]
+    return found
+
+
+def _written(shape: Shape, at: tuple[str | int, ...]) -> object:
+    node: object = shape.model_dump(by_alias=True)
+    for part in at:
+        if isinstance(node, dict):
+            node = cast("dict[str | int, object]", node)[part]
+    return node
+
+
+_CALL = re.compile(r"(?P<list>.+)\.\s*(?P<macro>all|exists)\s*\Z", re.DOTALL)
+_VARIABLE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """``index``: from 0, in the list that the expression ``of`` names; for a map, ``value`` is the key, in order."""
+
+    of: str
+    index: int
+    value: object
+
+
+def failed_item(condition: str, value_of: Callable[[str], object]) -> FailedItem | None:
+    """The first item for which ``condition`` (``${…}``, found false) does not hold; None when it names none.
+
+    ``value_of``: evaluates CEL source; it may raise ExpressionError.
+    """
+    for part in _conjuncts(source_of(condition) or ""):
+        parsed = _comprehension(part)
+        if parsed is None:
+            continue
+        listed, variable, inner, breaks = parsed
+        try:
+            looked = value_of(f"{listed}.map({variable}, [{variable}, {inner}])")
+            of_map = isinstance(value_of(listed), dict)
+        except ExpressionError:  # an item has no value; ``all`` takes no notice where another one decides
+            continue
+        pairs = cast("list[list[object]]", looked)
+        if of_map:  # its keys come in any order
+            pairs = sorted(pairs, key=lambda pair: str(pair[0]))
+        found = next(((index, item) for index, (item, held) in enumerate(pairs) if held is breaks), None)
+        if found is not None:
+            return FailedItem(listed, *found)
+    return None
+
+
+def _comprehension(part: str) -> tuple[str, str, str, bool] | None:
+    """List, variable, inner condition, and the value of it that breaks the condition."""
+    part = part.strip()
+    while part.startswith("(") and _is_enclosed(part):
+        part = part[1:-1].strip()
+    negated = part.startswith("!")
+    part = part.removeprefix("!").strip()
+    opening = next((at for at, char, depth in _signs(part) if char == "(" and depth == 0 and _closes(part, at)), None)
+    call = None if opening is None else _CALL.match(part[:opening])
+    if opening is None or call is None or negated != (call["macro"] == "exists"):
+        return None
+    inside = part[opening + 1 : -1]
+    comma = next((at for at, char, depth in _signs(inside) if char == "," and depth == 0), None)
+    variable = None if comma is None else _VARIABLE.match(inside[:comma])
+    if comma is None or variable is None:
+        return None
+    return call["list"].strip(), variable[1], inside[comma + 1 :].strip(), negated
+
+
+def _conjuncts(source: str) -> list[str]:
+    """The parts that ``&&`` joins; the whole where another operator binds them."""
+    cuts = [at for at, char, depth in _signs(source) if char == "&" and depth == 0 and source.startswith("&&", at)]
+    if any(char in "|?" and depth == 0 for _, char, depth in _signs(source)):
+        return [source]
+    starts, ends = [0, *(at + 2 for at in cuts)], [*cuts, len(source)]
+    return [source[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def _is_enclosed(part: str) -> bool:
+    return _closes(part, 0)
+
+
+def _closes(part: str, opening: int) -> bool:
+    """True when the bracket at ``opening`` is closed by the last character."""
+    depth_there = next(depth for at, _, depth in _signs(part) if at == opening)
+    closing = next(
+        (at for at, char, depth in _signs(part) if at > opening and char == ")" and depth == depth_there), None
+    )
+    return closing == len(part) - 1
+
+
+def _signs(source: str) -> Iterator[tuple[int, str, int]]:
+    """Each character outside texts, with its position and the number of brackets around it."""
+    depth = position = 0
+    while position < len(source):
+        char = source[position]
+        if char in "'\"":
+            position = string_end(source, position, 0)
+            continue
+        depth -= char in ")]}"
+        yield position, char, depth
+        depth += char in "([{"
+        position += 1

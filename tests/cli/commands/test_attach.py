@@ -19,7 +19,7 @@ PICTURE = base64.b64decode(
 DIES = """
 import os, signal, sys
 from wfe_mcp.cli.app import main
-from wfe_mcp.store.runs.attachments import AttachmentRepository
+from wfe_mcp.store.runs.artifacts import AttachmentRepository
 
 add, left = AttachmentRepository.add, [int(sys.argv[1])]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.kept_scenes import scene
 from tests.cli.scene import PIN, Terminal
-from wfe_mcp.engine.maintenance import left_copies
+from wfe_mcp.engine.maintenance import restore_log
 from wfe_mcp.store.driver import driver
 
 
@@ -329,7 +329,7 @@ def test_copies_of_processes_that_still_run_are_kept(tmp_path: Path) -> None:
         (tmp_path / f"{name}-wal").touch()
     (tmp_path / ".wfe.db.mine.new").touch()
 
-    left_copies.remove_left_copies(file)
+    restore_log.remove_left_copies(file)
 
     kept = names[f"{os.getpid()}-"]
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted([kept, f"{kept}-wal", ".wfe.db.mine.new"])

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.scene import CHECK, HUMAN, PIN, Terminal, phase, template
 from tests.engine.scene import AGENT
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals.answers import ask_approval
 from wfe_mcp.workspace.system.location import project_at
 

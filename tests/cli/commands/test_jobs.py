@@ -14,7 +14,7 @@ from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.store.records.calls import CallPurpose, NewCall, Used
 from wfe_mcp.store.records.jobs import JobStatus, NewJob
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 
 

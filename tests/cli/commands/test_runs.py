@@ -327,7 +327,7 @@ def test_two_revisions_are_compared_field_by_field(cli: Terminal) -> None:
 def test_a_submission_under_its_gates_is_taken_back_without_a_pin(cli: Terminal) -> None:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.workspace.system.location import project_at
 
     run = cli.start("code")

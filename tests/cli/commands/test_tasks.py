@@ -14,7 +14,7 @@ from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.integrity.anchoring import stop_anchoring
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 
 

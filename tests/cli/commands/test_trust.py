@@ -13,7 +13,7 @@ from wfe_mcp.engine.approvals.statements import read_statement
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.store.settings import SIGNED
-from wfe_mcp.views.trust import trust_path, trust_view
+from wfe_mcp.views.approvals.trust import trust_path, trust_view
 from wfe_mcp.workspace.system.location import project_at
 
 CONFIG = ".wfe/config.toml"

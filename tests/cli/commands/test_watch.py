@@ -26,7 +26,7 @@ def test_watch_ends_when_nobody_is_there_to_work(cli: Terminal) -> None:
 def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> None:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import CLI_HOLDER
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
     from wfe_mcp.workspace.system.location import project_at
 
     (cli.root / "ok").touch()

@@ -18,9 +18,8 @@ from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, NewJob
-from wfe_mcp.testing.playground import Playground
-from wfe_mcp.testing.throwaway import stand_in
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.testing.playground import Playground, stand_in
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.system.process import started_at
 

@@ -13,7 +13,7 @@ from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.git.snapshot import take
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.system.location import project_at
 
 pytestmark = pytest.mark.usefixtures("in_git")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wfe_mcp.cli.terminal.table import laid_out, width_of
+from wfe_mcp.cli.terminal.text import laid_out, width_of
 
 HEADER = ("RUN", "STATE", "TITLE")
 ROWS = (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from wfe_mcp.cli.terminal.times import ago, exact
+from wfe_mcp.cli.terminal.text import ago, exact
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

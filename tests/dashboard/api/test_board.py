@@ -5,7 +5,7 @@ from typing import Any
 from tests.dashboard.api.client import Program
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 
 def board(program: Program, template: str = "drill") -> dict[str, Any]:

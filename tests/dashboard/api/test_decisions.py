@@ -10,8 +10,8 @@ from tests.dashboard.browser import PIN, WRONG, Browser, asked
 from tests.dashboard.test_diff_page import request_about_files
 from tests.engine.scene import Scene, approval, phase
 from wfe_mcp.views.approvals import open_approval, shown_sha256
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.model import plain
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.values.model import plain
 
 PATH = "/decisions/{request}"
 

@@ -9,7 +9,7 @@ from tests.dashboard.api.client import Program
 from tests.dashboard.api.conftest import Connect
 from tests.engine.scene import AGENT, Scene, phase, refused
 from wfe_mcp.engine.templates.catalogue import offers
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 SOURCES = Path(__file__).resolve().parents[2] / "importers"
 

@@ -17,7 +17,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.kernel.engine import Engine as OfProject
 from wfe_mcp.engine.runs import control
 from wfe_mcp.store import Tx
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 MANY = 50
 QUERIES_A_LINE = 12

@@ -14,7 +14,7 @@ from tests.dashboard.api.conftest import Connect
 from tests.dashboard.browser import PIN, WRONG, Browser
 from tests.engine.scene import AGENT, GOOD, Scene, approval, phase
 from wfe_mcp.dashboard.serving import Page, served
-from wfe_mcp.engine.access import page_sessions
+from wfe_mcp.engine.access import tokens as page_sessions
 from wfe_mcp.engine.approvals.decision_page import link
 from wfe_mcp.views.approvals.answers import ask_approval
 

@@ -11,7 +11,7 @@ from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files import tree_binding
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 from wfe_mcp.workspace.git.working_tree import tree_hash
 

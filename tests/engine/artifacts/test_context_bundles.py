@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, NOTE, Scene, phase, refused
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.engine.artifacts.context_bundles import bundles_here
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 CONFIG = """
 [context.standards]

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, Scene, expr, refused
 from wfe_mcp.artifacts.registry import json_schema
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.views.find import found
+from wfe_mcp.views.answers.find import found
 
 VERDICT: dict[str, Any] = json_schema("verdict@1")["examples"][0]
 SURE = expr("${artifacts.verdict.confidence >= 50 && artifacts.verdict.proposed_action != 'ABORT'}")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import Scene
-from wfe_mcp.engine.background.job_handlers import tend_open_runs
+from wfe_mcp.engine.background.daemon import tend_open_runs
 
 KILLED = """
 import os, pathlib, signal, sys
-from wfe_mcp.jobs.checkouts import checkout_folder
+from wfe_mcp.jobs.sandbox import checkout_folder
 manager = checkout_folder(pathlib.Path(sys.argv[1]))
 (manager.__enter__().files / "kept").write_text("x")
 os.kill(os.getpid(), signal.SIGKILL)

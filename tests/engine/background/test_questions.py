@@ -5,8 +5,7 @@ import pytest
 from tests.engine.model_scene import configure, server
 from tests.engine.scene import HUMAN, Scene, refused
 from tests.fake_models.script import Turn
-from wfe_mcp.engine.background.questions import enqueue
-from wfe_mcp.engine.background.queues import find_job
+from wfe_mcp.engine.background.queues import enqueue, find_job
 from wfe_mcp.store.records.jobs import JobStatus
 
 pytestmark = pytest.mark.usefixtures("home")

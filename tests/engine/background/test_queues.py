@@ -14,8 +14,8 @@ from tests.engine.step_scene import configure, reopen, steps, tool, until, with_
 from tests.engine.step_scene import told as steps_told
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.core.model import RunId, RunStatus
-from wfe_mcp.engine.background.job_handlers import gave_up_of, new_worker
-from wfe_mcp.engine.background.job_handlers import start_worker as start
+from wfe_mcp.engine.background.daemon import gave_up_of, new_worker
+from wfe_mcp.engine.background.daemon import start_worker as start
 from wfe_mcp.engine.background.queues import (
     QUEUES,
     cancel_job,
@@ -29,7 +29,7 @@ from wfe_mcp.engine.runs.control import control
 from wfe_mcp.store import Store, Tx
 from wfe_mcp.store.records.calls import CallPurpose, NewCall
 from wfe_mcp.store.records.jobs import JobRecord, JobStatus, Limit, NewJob, provider_key
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 ENDLESS = "print('up', flush=True); import time; time.sleep(600)"
 

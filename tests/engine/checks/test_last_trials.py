@@ -12,7 +12,7 @@ from wfe_mcp.engine.checks.last_trials import FILE, LastTrial, last_trial, last_
 from wfe_mcp.engine.checks.outcomes import Outcome
 from wfe_mcp.engine.checks.trial import Trial, not_tried
 from wfe_mcp.engine.history.forks import fork_run
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings
 from wfe_mcp.workspace.config.found_checks import FoundCheck
 

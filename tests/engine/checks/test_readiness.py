@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.scene import AGENT, Scene, phase
 from wfe_mcp.engine.checks.readiness import check_fault, missing_checks, required_checks
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.checks import CheckSettings
 
 CHECK = {"kind": "command", "check": "test"}

@@ -8,9 +8,9 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.background import job_handlers as work
+from wfe_mcp.engine.background import daemon as work
 from wfe_mcp.store.records.jobs import JobStatus
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 
 STOP = [{"do": "wait_human"}]

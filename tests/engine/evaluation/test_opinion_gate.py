@@ -18,7 +18,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.gates.opinion import who_answered
 from wfe_mcp.providers.agents import AGENT_KINDS
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.provider_kinds import ProviderKind
 from wfe_mcp.workspace.system.location import user_config_file
 

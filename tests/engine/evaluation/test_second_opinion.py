@@ -8,8 +8,8 @@ from tests.fake_models.script import Turn
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, RunId
 from wfe_mcp.engine.evaluation import second_opinion
-from wfe_mcp.views import opinions
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.answers import opinions
+from wfe_mcp.views.moves.envelope import Envelope
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -14,7 +14,7 @@ from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.checkpoints import checkpoints_of, keep_again, prune, take_checkpoint
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.runs.control import control, retry
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.git.checkpoints import drop, kept
 from wfe_mcp.workspace.git.snapshot import Snapshots
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wfe_mcp.workspace.git.snapshot import Snapshot
-    from wfe_mcp.workspace.git.snapshot_limits import Limits
+    from wfe_mcp.workspace.git.snapshot_files import Limits
 
 
 def names(scene: Scene, run: str) -> list[tuple[str, str, str | None]]:

@@ -16,7 +16,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, GoingBack, RunId
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.background.job_handlers import tend_open_runs
+from wfe_mcp.engine.background.daemon import tend_open_runs
 from wfe_mcp.engine.files.checkpoints import at_start, checkpoints_of, prune
 from wfe_mcp.engine.history import rollback as going
 from wfe_mcp.engine.history.rollback_recovery import RestoringRuns, end_interrupted
@@ -24,8 +24,8 @@ from wfe_mcp.engine.maintenance.backups import backup, restore
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.importing import import_run
 from wfe_mcp.store import Store
-from wfe_mcp.views import rollback as history
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import rollback as history
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.git import restore as restoring
 from wfe_mcp.workspace.git.checkpoints import kept
 from wfe_mcp.workspace.git.snapshot import require_available

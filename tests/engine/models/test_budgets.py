@@ -16,7 +16,7 @@ from wfe_mcp.engine.models.budgets import OverBudget, pause_over_budget
 from wfe_mcp.engine.runs.control import control
 from wfe_mcp.providers.call import Connection, Estimate
 from wfe_mcp.store.records.calls import CallPurpose, CallStatus, NewCall, Used
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.config.settings import LoadedSettings, load_settings
 
 

@@ -12,7 +12,7 @@ from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.store.records.calls import CallStatus
 from wfe_mcp.store.records.jobs import provider_key
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.scene import Scene, phase
 from wfe_mcp.core.model import RunId
-from wfe_mcp.engine.models.client_calls import record_client_calls
+from wfe_mcp.engine.models.call_log import record_client_calls
 from wfe_mcp.store.records.calls import ToolCallRecord
 from wfe_mcp.workspace.system.redaction import hide
 

@@ -13,7 +13,7 @@ from tests.engine.scene import AGENT, GOOD, Scene, phase, refused
 from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.models import discovery, providers
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:

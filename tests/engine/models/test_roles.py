@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, Scene, phase, refused
 from wfe_mcp.engine.models.connections import connection_of, connections_of
 from wfe_mcp.engine.templates.trust import give_trust
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 KEY = "sk-canary-0123456789"
 SECOND = '[roles.second]\nprovider = "openai"\nmodel = "gpt-5.5"\n'

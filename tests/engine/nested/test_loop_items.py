@@ -10,7 +10,7 @@ from wfe_mcp.core.model import RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import decide, reject
 from wfe_mcp.engine.runs.control import force_accept, retry
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 
 STOP = [{"do": "wait_human"}]

@@ -9,7 +9,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase,
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs.control import retry
 from wfe_mcp.engine.templates.catalogue import linted
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 TITLED = {
     "type": "object",

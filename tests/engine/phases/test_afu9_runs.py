@@ -21,8 +21,8 @@ from wfe_mcp.engine.templates.trust import give_trust
 from wfe_mcp.engine.templates.versions import keep_version
 from wfe_mcp.importers import ImportedTemplate, read_workflow
 from wfe_mcp.importers.afu9 import from_afu9
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.find import found
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers.find import found
 
 SERVERS = Path(__file__).parents[1] / "afu9_servers.py"
 TABLE_SERVERS = SERVERS.with_name("afu9_table_servers.py")

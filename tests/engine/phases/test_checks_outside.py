@@ -15,7 +15,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.files.mirrors import edited_artifact
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 _BACK = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/v"}}, {"$ref": "#/$defs/o"}]}
 SLOW: dict[str, Any] = {

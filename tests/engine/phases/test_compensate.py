@@ -15,7 +15,7 @@ from tests.engine.step_scene import rows as step_rows
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 UNDO: dict[str, Any] = {"id": "say", "tool": "stub.say", "params": {"words": "undo ${vars.version} of ${phase.path}"}}
 SET: dict[str, Any] = {"id": "say", "builtin": "set", "params": {"value": "v7"}, "assign": "version"}

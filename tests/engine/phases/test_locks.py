@@ -8,7 +8,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refus
 from tests.engine.step_scene import steps
 from tests.engine.step_scene import told as step_states
 from wfe_mcp.engine.approvals.decide import decide
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 
 LOG = {"id": "say", "builtin": "log", "params": {"message": "done"}}

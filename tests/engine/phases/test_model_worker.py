@@ -11,13 +11,13 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, 
 from tests.fake_models.script import Call, Turn
 from tests.fake_models.server import ModelServer
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.background.job_handlers import new_worker
+from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.background.queues import queue_names
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 pytestmark = pytest.mark.usefixtures("home")
 

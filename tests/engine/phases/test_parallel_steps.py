@@ -12,7 +12,7 @@ from tests.engine.scene import HUMAN, Scene
 from tests.engine.step_scene import artifact, reopen, rows, steps, told, tool, until, with_child
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.background.job_handlers import new_worker
+from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.runs import control
 
 HI: dict[str, Any] = {"params": {"words": "hi"}, "needs": []}

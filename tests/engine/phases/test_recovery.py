@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, expr, phase, refused, told
 from wfe_mcp.engine.runs.control import retry
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 GIVEN = {
     "type": "object",

@@ -13,7 +13,7 @@ from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.engine.phases import claim as phases
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 SET = {"id": "set", "builtin": "set", "params": {"n": 1}, "assign": "one"}
 

@@ -13,7 +13,7 @@ from tests.engine.step_scene import configure, rows, told
 from tests.tools.stub import Stub
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.templates.catalogue import trust_key
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workflow.load import digest
 from wfe_mcp.workspace.config.settings_tables import Settings
 

@@ -15,7 +15,7 @@ from tests.engine.step_scene import configure, reopen, rows, steps, told, tool, 
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
+from wfe_mcp.engine.background.daemon import new_worker, tend_open_runs
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import step_calls
@@ -33,7 +33,7 @@ import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.engine.factory import create_engine
-from wfe_mcp.engine.background.job_handlers import start_worker
+from wfe_mcp.engine.background.daemon import start_worker
 from wfe_mcp.store import Store
 from wfe_mcp.workspace.system.location import project_at
 

@@ -9,9 +9,9 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, exp
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import envelopes as answering
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
+from wfe_mcp.views.reports import envelopes as answering
 
 OTHER = {"title": "Another title"}
 WRONG: dict[str, Any] = {"titel": "?"}

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused, told
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 
 def two_runs(scene: Scene) -> tuple[str, str]:

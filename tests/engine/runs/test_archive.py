@@ -7,10 +7,10 @@ import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, command, phase, refused
 from wfe_mcp.core.model import RunStatus
-from wfe_mcp.engine.runs import archive as stale
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.runs import run_row
+from wfe_mcp.engine.runs import control as stale
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.runs.run import run_row
 
 
 def test_an_open_run_is_stale_when_nobody_touched_it_for_a_week(scene: Scene) -> None:

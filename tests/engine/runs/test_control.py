@@ -6,10 +6,10 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
 from wfe_mcp.engine.approvals import decide as approvals
-from wfe_mcp.engine.background.job_handlers import new_worker
+from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
 from wfe_mcp.engine.runs import control
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import project_at
 
 STOP = [{"do": "wait_human"}]

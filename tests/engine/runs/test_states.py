@@ -5,8 +5,8 @@ from sqlite3 import connect
 import pytest
 
 from tests.engine.scene import HUMAN, Scene, expr, phase
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.run_models import RunView
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.runs.models import RunView
 
 LIFE = {"OPEN": ["BUILT"], "BUILT": ["OPEN", "DONE"], "DONE": []}
 

@@ -8,7 +8,7 @@ from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.effective_gates import weakened
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from wfe_mcp.core.effects import KINDS
 from wfe_mcp.engine.templates.effects import Effect, EffectChange, changed_effects, effects_of, key_effect
+from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.load import parse
 from wfe_mcp.workflow.model import Gate, Template
-from wfe_mcp.workflow.schema import template_schema
 from wfe_mcp.workspace.config.settings_tables import Settings
 
 

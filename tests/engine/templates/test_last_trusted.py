@@ -14,8 +14,8 @@ from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.config_drift import own_configuration
 from wfe_mcp.engine.templates.versions import keep_version
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.trust import trust_view
+from wfe_mcp.views.approvals.trust import trust_view
+from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"

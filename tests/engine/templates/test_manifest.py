@@ -10,7 +10,7 @@ from tests.engine.step_scene import steps, tool, with_stub
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp import __version__
 from wfe_mcp.engine.templates.manifest import manifest
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 
 @pytest.fixture

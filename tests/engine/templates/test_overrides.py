@@ -7,7 +7,7 @@ import pytest
 from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, approval, expr, phase, refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs import start as runs
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 
 BAD = {"title": "no"}
 PICKY = expr(LONG_ENOUGH["assert"] % "plan")

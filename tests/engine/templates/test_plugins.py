@@ -17,9 +17,9 @@ from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, phase, refused
 from tests.packages import install, install_sample, on_the_path
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.engine.templates.plugins import plugins_seen
 from wfe_mcp.engine.templates.trust import pending_trust
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.engine.templates.versions import plugins_seen
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.workspace.system.location import user_config_file
 
 if TYPE_CHECKING:

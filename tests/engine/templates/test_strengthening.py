@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from wfe_mcp.engine.runs.start import start_run
 from wfe_mcp.engine.templates import trust
-from wfe_mcp.views.envelopes import overview_of
+from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG = ".wfe/config.toml"

@@ -8,7 +8,7 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, pha
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.versions import keep_version
-from wfe_mcp.views import tool_answers as answers
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 
 

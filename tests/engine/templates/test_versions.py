@@ -9,8 +9,8 @@ from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, expr, phase, refused
 from wfe_mcp.engine.templates import versions
 from wfe_mcp.engine.templates.catalogue import linted, offers, project_names, template_definition
 from wfe_mcp.engine.templates.trust import give_trust, pending_trust
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.moves.envelope import Envelope
 
 
 def definition(version: str = "1.0.0", *, name: str = "tiny", prompt: str = "Do it.", **keys: Any) -> dict[str, Any]:

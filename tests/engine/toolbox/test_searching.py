@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.toolbox.conftest import EVIDENCE, Worker, write
 from wfe_mcp.engine.toolbox.reach import Reach
-from wfe_mcp.engine.toolbox.searching import search_tool
+from wfe_mcp.engine.toolbox.reading import search_tool
 
 
 @pytest.mark.requirement("S1-28")

@@ -11,7 +11,7 @@ from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.model import RunId, Stage
 from wfe_mcp.store import Store
 from wfe_mcp.store.driver import driver
-from wfe_mcp.store.integrity.chain import GENESIS, Anchored, Link, link_hash
+from wfe_mcp.store.integrity.record_seals import GENESIS, Anchored, Link, link_hash
 from wfe_mcp.store.records.runs import EvidenceRecord, Problem
 
 RUN = RunId("R-1")

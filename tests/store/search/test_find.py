@@ -27,8 +27,7 @@ from wfe_mcp.store.records.approvals import DecisionRecord, NewRequest
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
 from wfe_mcp.store.records.search import Kind
-from wfe_mcp.store.search.query import MAX_TERMS, parse_query
-from wfe_mcp.store.search.words import SNIPPET_CHARS, folded, snippet, words
+from wfe_mcp.store.search.query import MAX_TERMS, SNIPPET_CHARS, folded, parse_query, snippet, words
 
 if TYPE_CHECKING:
     from wfe_mcp.store import Store, Tx

@@ -8,8 +8,8 @@ import pytest
 from tests.workspace.config.test_settings import load, problem
 from wfe_mcp.workspace.config.checks import seconds
 from wfe_mcp.workspace.config.limit_tables import size_bytes
-from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint, to_drop
-from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped, chosen
+from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint, to_drop
+from wfe_mcp.workspace.git.snapshot_files import Limits, Skipped, chosen
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

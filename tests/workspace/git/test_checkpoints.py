@@ -25,7 +25,7 @@ from wfe_mcp.workspace.git import restore as restoring
 from wfe_mcp.workspace.git.checkpoints import changes, content, diff, diffstat, drop, keep, kept, kept_at
 from wfe_mcp.workspace.git.restore import prepare, restore
 from wfe_mcp.workspace.git.snapshot import available, read_snapshot, take
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 
 
 @pytest.mark.requirement("S1-08", "S1-22")

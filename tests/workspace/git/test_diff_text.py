@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.workspace.conftest import Git, tree
-from wfe_mcp.workspace.git.diff_text import diff_text
+from wfe_mcp.workspace.git.file_diffs import diff_text
 
 
 def test_each_change_is_shown_with_its_lines_or_named(root: Path, repo: Git) -> None:

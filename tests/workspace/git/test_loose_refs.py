@@ -9,7 +9,7 @@ import pytest
 
 from tests.workspace.checkpoint_scene import AT, LIMITS, Git, user_state, write
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.git import loose_refs
+from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.checkpoints import REFS, keep, kept
 from wfe_mcp.workspace.git.snapshot import take
 
@@ -30,7 +30,7 @@ def test_no_process_of_git_is_needed(root: Path, repo: Git, commit: str, monkeyp
         nothing.setenv("PATH", "")
         keep(root, NAME, commit)
         keep(root, NAME, commit)
-        assert loose_refs.commit_at(root, REF) == commit
+        assert objects.commit_at(root, REF) == commit
     assert kept(root) == {NAME: commit}
     assert user_state(root, repo) == mine
     assert repo("fsck", "--strict", "--no-dangling").strip() == ""
@@ -84,12 +84,12 @@ def test_what_is_not_plain_is_left_to_git(
     odd(root, repo)
     git = root / ".git"
     before = sorted(each for each in git.rglob("*") if each.is_file())
-    assert not loose_refs.create(root, REF, commit)
+    assert not objects.create(root, REF, commit)
     assert sorted(each for each in git.rglob("*") if each.is_file()) == before
 
 
 def test_a_ref_to_an_object_that_is_not_there_is_left_to_git_which_refuses_it(root: Path, repo: Git) -> None:
-    assert not loose_refs.create(root, REF, "1" * 40)
+    assert not objects.create(root, REF, "1" * 40)
     with pytest.raises(Refused) as refused:
         keep(root, NAME, "1" * 40)
     assert "nonexistent object" in refused.value.message
@@ -99,7 +99,7 @@ def test_a_ref_to_an_object_that_is_not_there_is_left_to_git_which_refuses_it(ro
 def test_a_ref_to_an_object_in_a_pack_is_left_to_git(root: Path, repo: Git, commit: str) -> None:
     keep(root, NAME, commit)
     repo("repack", "-q", "-a", "-d")
-    assert not loose_refs.create(root, f"{REFS}/r/two", commit)
+    assert not objects.create(root, f"{REFS}/r/two", commit)
     keep(root, "r/two", commit)
     assert kept(root) == {NAME: commit, "r/two": commit}
 
@@ -108,11 +108,11 @@ def test_in_a_linked_worktree_and_after_packing_git_keeps_it(
     root: Path, repo: Git, commit: str, tmp_path: Path
 ) -> None:
     repo("worktree", "add", "-q", str(tmp_path / "linked"))
-    assert not loose_refs.create(tmp_path / "linked", REF, commit)
+    assert not objects.create(tmp_path / "linked", REF, commit)
     keep(tmp_path / "linked", NAME, commit)
-    assert loose_refs.commit_at(tmp_path / "linked", REF) == ""
+    assert objects.commit_at(tmp_path / "linked", REF) == ""
     repo("pack-refs", "--all")
-    assert loose_refs.commit_at(root, REF) == ""
+    assert objects.commit_at(root, REF) == ""
     keep(root, NAME, commit)
     keep(root, "r/two", commit)
     assert kept(root) == {NAME: commit, "r/two": commit}
@@ -134,6 +134,6 @@ def test_a_disk_that_says_no_leaves_no_lock(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(loose_refs.os, "fsync", full)
-    assert not loose_refs.create(root, REF, commit)
+    monkeypatch.setattr(objects.os, "fsync", full)
+    assert not objects.create(root, REF, commit)
     assert list((root / ".git" / "refs").rglob("*.lock")) == []

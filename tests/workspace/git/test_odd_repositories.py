@@ -11,7 +11,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.git.checkpoints import content, keep
 from wfe_mcp.workspace.git.restore import restore
 from wfe_mcp.workspace.git.snapshot import take
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 
 MIXED = b"one\r\ntwo\nthree\r\n"
 

@@ -225,7 +225,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from wfe_mcp.workspace.files import staging
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.git.command import require_repository
 from wfe_mcp.workspace.git.restore import restore
 

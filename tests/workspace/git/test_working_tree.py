@@ -14,7 +14,7 @@ from wfe_mcp.workspace.git import names
 from wfe_mcp.workspace.git.command import repository
 from wfe_mcp.workspace.git.objects import trees_of
 from wfe_mcp.workspace.git.snapshot import Snapshots, take
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 from wfe_mcp.workspace.git.working_tree import WorkingTree, tree_hash
 
 AT = datetime(2026, 11, 20, 8, tzinfo=UTC)

@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from wfe_mcp.artifacts.consistency import repeated, unmatched
+from wfe_mcp.artifacts.completeness import repeated, unmatched
 from wfe_mcp.artifacts.explain import ID_PATTERN, NOT_BLANK
-from wfe_mcp.artifacts.paths import normal_path
+from wfe_mcp.artifacts.parse import normal_path
 from wfe_mcp.core.errors import Detail
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]

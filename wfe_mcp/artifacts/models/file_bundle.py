@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import Field
 
-from wfe_mcp.artifacts.consistency import select
+from wfe_mcp.artifacts.completeness import select
 from wfe_mcp.artifacts.models.base import Artifact, BundlePath, Part, example
-from wfe_mcp.artifacts.paths import clash_key
+from wfe_mcp.artifacts.parse import clash_key
 from wfe_mcp.core.errors import Detail, pointer
 
 

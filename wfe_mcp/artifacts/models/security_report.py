@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from wfe_mcp.artifacts.consistency import select
+from wfe_mcp.artifacts.completeness import select
 from wfe_mcp.artifacts.models.base import SEVERITIES, Artifact, Count, Part, Severity, Text, example
 from wfe_mcp.core.errors import Detail, pointer
 

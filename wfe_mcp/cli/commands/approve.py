@@ -40,9 +40,9 @@ def approve(
     from wfe_mcp.cli.terminal.decision import Detail, show_first
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.approvals import decide as approvals
-    from wfe_mcp.views import envelopes as answering
     from wfe_mcp.views.approvals import open_approval, shown_sha256
-    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.reports import envelopes as answering
+    from wfe_mcp.views.values.model import plain
 
     engine, run = invocation.engine, invocation.at(run, phase)
     with _gates_again(invocation, run, phase):
@@ -93,7 +93,7 @@ def approve(
 def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalView") -> Refused:
     """The refusal that names the page where a passkey signs."""
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.values.model import plain
 
     url = page_at(invocation.engine, f"decide/{request}", opened=True)
     at = f"Open {url}" if url else f"Run wfe-mcp ui in another terminal and open /decide/{request} of its address"
@@ -112,7 +112,7 @@ def _at_page(invocation: Invocation, phase: str, request: str, view: "ApprovalVi
 def _gates_again(invocation: Invocation, run: str, phase: str) -> Generator[None]:
     """Run the gates of a stale revision again at once, so that the refusal says how they ended."""
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     try:
         yield

@@ -21,7 +21,7 @@ Key = Annotated[
 
 def list_all(invocation: Invocation) -> None:
     """List the pinned keys of this project, and who pinned each."""
-    from wfe_mcp.views.approvers import data_of, pinned_view
+    from wfe_mcp.views.approvals.approvers import data_of, pinned_view
 
     view = pinned_view(invocation.engine)
     data = data_of(view)
@@ -96,7 +96,7 @@ def _open(invocation: Invocation, name: str, no_browser: bool, pin_fd: int | Non
     from wfe_mcp.cli.commands.ui import browse
     from wfe_mcp.engine.approvals.decision_page import page_at
     from wfe_mcp.engine.approvals.passkeys import require_library
-    from wfe_mcp.views.approvers import approvers_path
+    from wfe_mcp.views.approvals.approvers import approvers_path
 
     require_library()
     if pin_fd is not None:

@@ -8,14 +8,13 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Phase, PinFd, Run
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.workspace.files.named import named_file
+from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.views.attachments import AttachmentLine
-    from wfe_mcp.views.drafts import DraftLine
-    from wfe_mcp.views.run_models import HeadView
+    from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+    from wfe_mcp.views.runs.models import HeadView
 
 Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The artifact or its phase; without it the list.")]
 Which = Annotated[str, typer.Argument(metavar="NAME", help="The artifact, or its phase.")]
@@ -52,9 +51,9 @@ def show(
 
     from wfe_mcp.core.model import RunId
     from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.views import tool_answers as answers
-    from wfe_mcp.views.artifacts import ArtifactList, RevisionView
-    from wfe_mcp.views.pointer_view import PartView
+    from wfe_mcp.views.answers import tool_answers as answers
+    from wfe_mcp.views.artifacts.artifacts import ArtifactList, RevisionView
+    from wfe_mcp.views.values.model import PartView
 
     engine, run = invocation.engine, invocation.at(run)
     phase, artifact = _named(invocation, run, name)
@@ -89,7 +88,7 @@ def _save(invocation: Invocation, run: str, artifact: str, save: str) -> None:
     from pathlib import Path
 
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.views.attachments import ATTACHMENT, attachment_of
+    from wfe_mcp.views.runs.attachments import ATTACHMENT, attachment_of
 
     if not artifact.startswith(ATTACHMENT):
         raise typer.BadParameter(f"takes an attached file, for example {ATTACHMENT}1", param_hint="--save")
@@ -112,9 +111,8 @@ def diff(
     """Compare an artifact with another revision, attempt or run."""
     from wfe_mcp.cli.terminal.changes import render_changes
     from wfe_mcp.core.errors import Refused
-    from wfe_mcp.views import tool_answers as answers
-    from wfe_mcp.views.artifact_diff import DifferenceView
-    from wfe_mcp.views.artifacts import RevisionView
+    from wfe_mcp.views.answers import tool_answers as answers
+    from wfe_mcp.views.artifacts.artifacts import DifferenceView, RevisionView
 
     engine, run = invocation.engine, invocation.at(run)
     phase, artifact = _named(invocation, run, name)
@@ -158,7 +156,7 @@ def accept(invocation: Invocation, run: Run, phase: Phase, pin_fd: PinFd = None)
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.runs.sealed_file_repair import accept_edit
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
 
     run = invocation.at(run, phase)
     by = invocation.person(pin_fd, f"accept the edited artifact of {phase}")
@@ -192,7 +190,7 @@ def _revision_then(invocation: Invocation, run: str, newest: "HeadView", at: str
 
 def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, ...]":
     from wfe_mcp.engine.history.as_of import moment, revisions_then
-    from wfe_mcp.views.artifacts import head_view
+    from wfe_mcp.views.artifacts.artifacts import head_view
 
     with invocation.engine.store.read() as tx:
         then = moment(invocation.engine, tx, run, at)
@@ -201,17 +199,16 @@ def _listed_then(invocation: Invocation, run: str, at: str) -> "tuple[HeadView, 
 
 def _named(invocation: Invocation, run: str, name: str) -> tuple[str, str]:
     """``name`` as (phase, artifact): a phase's id where the run has such a phase."""
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     is_phase = name in overview_of(invocation.engine, run).loaded.state.attempts
     return (name, "") if is_phase else ("", name)
 
 
 def _render(screen: Screen, view: object) -> None:
-    from wfe_mcp.views.artifacts import ArtifactList, OutputsPart, RevisionView
-    from wfe_mcp.views.attachments import AttachmentView
-    from wfe_mcp.views.drafts import DraftView
-    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.artifacts.artifacts import ArtifactList, OutputsPart, RevisionView
+    from wfe_mcp.views.runs.attachments import AttachmentView, DraftView
+    from wfe_mcp.views.values.model import plain
 
     if isinstance(view, ArtifactList):
         screen.table(

@@ -20,8 +20,8 @@ def attach(invocation: Invocation, run: Run, phase: Phase, files: Files, note: N
     """
     from wfe_mcp.engine.phases.attach import attach as keep
     from wfe_mcp.engine.phases.attach import from_anywhere
-    from wfe_mcp.views.attachments import attachment_line
-    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.runs.attachments import attachment_line
+    from wfe_mcp.views.values.model import plain
 
     engine, run = invocation.engine, invocation.at(run, phase)
     kept = keep(engine, invocation.by, run, phase, from_anywhere(files), note)

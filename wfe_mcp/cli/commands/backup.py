@@ -8,7 +8,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import PinFd
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.cli.terminal.text import exact
 from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
     if stale:
         _archive_stale(invocation, reason)
         return
-    from wfe_mcp.views.tool_answers import control_run
+    from wfe_mcp.views.answers.tool_answers import control_run
 
     run = invocation.at(run)
     if not yes and not invocation.screen.as_json and sys.stdin.isatty() and sys.stdout.isatty():
@@ -38,9 +38,9 @@ def cancel(invocation: Invocation, run: Run = "", stale: Stale = False, reason: 
 
 
 def _archive_stale(invocation: Invocation, reason: str) -> None:
-    from wfe_mcp.engine.runs.archive import archive_stale
-    from wfe_mcp.views.run_models import RunList
-    from wfe_mcp.views.runs import run_row
+    from wfe_mcp.engine.runs.control import archive_stale
+    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.runs.run import run_row
 
     gone = tuple(run_row(record) for record in archive_stale(invocation.engine, invocation.by, reason))
     invocation.answer(f"Cancelled and archived {plural(len(gone), 'stale run')}", view=RunList(runs=gone))

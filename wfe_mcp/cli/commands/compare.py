@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.comparison import ComparisonView, PhaseComparison, PhaseSide, RunSide
+    from wfe_mcp.views.history.comparison import ComparisonView, PhaseComparison, PhaseSide, RunSide
 
 Other = Annotated[str, typer.Argument(metavar="RUN2", help="The run to compare with.")]
 _VALUE_CHARS = 160
@@ -19,8 +19,8 @@ _VALUE_CHARS = 160
 
 def compare(invocation: Invocation, run: Run, other: Other) -> None:
     """Compare two runs: inputs, phases, times, costs and artifacts."""
-    from wfe_mcp.views.comparison import comparison
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.history.comparison import comparison
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     found = [overview_of(invocation.engine, invocation.at(named)) for named in (run, other)]
     view = comparison(invocation.engine, *found)
@@ -80,7 +80,7 @@ _RUN_ROWS: tuple[tuple[str, Callable[["RunSide"], str]], ...] = (
 
 def _sides(phase: "PhaseComparison") -> list[str]:
     """Each run's attempts at the phase, its state unless completed, its time, gates and artifact."""
-    from wfe_mcp.views.comparison import NoPhase
+    from wfe_mcp.views.history.comparison import NoPhase
 
     shown: list[str] = []
     for side in phase.sides:

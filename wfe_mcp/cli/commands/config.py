@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.policy import Policy
-    from wfe_mcp.views.policy import PlannedPolicyView, PolicyRules
+    from wfe_mcp.views.project.project import PlannedPolicyView, PolicyRules
 
 Templates = Annotated[
     str, typer.Option("--templates", metavar="NAMES", help="What agents may start: names with commas, any, or none.")
@@ -64,7 +64,7 @@ def project(invocation: Invocation) -> None:
 
     Nothing of the project runs. Agents read the same as the resource wfe://project.
     """
-    from wfe_mcp.views.project import project_view
+    from wfe_mcp.views.project.project import project_view
 
     view = project_view(invocation.engine)
     names = ", ".join(each.name for each in view.languages) or "no known language"
@@ -112,8 +112,8 @@ def policy(
     from wfe_mcp.core.errors import Refused
     from wfe_mcp.core.units import plural
     from wfe_mcp.engine.runs.policy import change_policy, planned, policy_written
-    from wfe_mcp.views.model import plain
-    from wfe_mcp.views.policy import planned_view, policy_view
+    from wfe_mcp.views.project.project import planned_view, policy_view
+    from wfe_mcp.views.values.model import plain
 
     engine = invocation.engine
     if not (templates or evidence or on_mismatch):

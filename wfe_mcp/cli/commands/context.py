@@ -17,9 +17,9 @@ def context(invocation: Invocation, run: Run, phase: OfPhase = "") -> None:
     Its task and role, the goal, the reports of earlier phases, why the run came back, commits and changed files since the
     run began, open blockers and attached files. Agents read the same with read_artifact, artifact context:pack.
     """
-    from wfe_mcp.views.context_pack import context_pack
-    from wfe_mcp.views.context_text import context_text
-    from wfe_mcp.views.envelopes import envelope_of, overview_of
+    from wfe_mcp.views.artifacts.context_pack import context_pack
+    from wfe_mcp.views.artifacts.context_text import context_text
+    from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
 
     run = invocation.at(run, phase or None)
     found = overview_of(invocation.engine, run)

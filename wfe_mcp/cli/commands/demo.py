@@ -15,7 +15,7 @@ Folder = Annotated[str, typer.Option("--folder", metavar="DIR", help="The folder
 def demo(invocation: Invocation, yes: Yes = False, folder: Folder = "") -> None:
     """Watch a bug get fixed in a throw-away project, with every gate."""
     from wfe_mcp.testing.demo import main as play
-    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.moves.envelope import Envelope
 
     words = [*(["--yes"] if yes else []), *(["--folder", folder] if folder else [])]
     if not invocation.screen.as_json:

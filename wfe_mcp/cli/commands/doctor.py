@@ -246,7 +246,7 @@ def _context(invocation: Invocation) -> Iterator[HealthFinding]:
 
 
 def _mcp_servers(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.engine.phases.mcp_servers import servers
+    from wfe_mcp.engine.phases.step_calls import servers
 
     for server in servers(invocation.engine):
         if not server.trusted:
@@ -297,7 +297,7 @@ def _models_here(invocation: Invocation) -> Iterator[HealthFinding]:
 
 def _plugins() -> Iterator[HealthFinding]:
     """Extensions of installed packages; their code is loaded."""
-    from wfe_mcp.engine.templates.plugins import plugins_seen
+    from wfe_mcp.engine.templates.versions import plugins_seen
     from wfe_mcp.resources import plugin_faults
 
     for seen in plugins_seen():
@@ -314,7 +314,7 @@ def _people(invocation: Invocation) -> Iterator[HealthFinding]:
 
 
 def _passkeys(invocation: Invocation) -> Iterator[HealthFinding]:
-    from wfe_mcp.views.approvers import pinned_view
+    from wfe_mcp.views.approvals.approvers import pinned_view
 
     view = pinned_view(invocation.engine)
     names = ", ".join(key["name"] for key in view.keys)

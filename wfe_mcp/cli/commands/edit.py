@@ -9,7 +9,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Note, Phase, PinFd, Run
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.named import named_file
+from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath
@@ -84,7 +84,7 @@ def _edit_artifact(
     from wfe_mcp.artifacts.parse import parse_json, read_artifact
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
     from wfe_mcp.engine.phases import edit as edits
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
 
     engine, (draft, path, take) = invocation.engine, source
     text, schema = edits.text_to_edit(engine, run, spot, draft)
@@ -106,7 +106,7 @@ def _read(path: str, hint: str) -> bytes:
 
 
 def _in_editor(text: str, name: str, run: str, spot: "PhasePath") -> str:
-    from wfe_mcp.cli.terminal.editor import edit_file
+    from wfe_mcp.cli.terminal.confirm import edit_file
     from wfe_mcp.core.paths import typed
 
     with tempfile.TemporaryDirectory() as folder:

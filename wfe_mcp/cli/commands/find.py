@@ -10,7 +10,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused, nearest_hint
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.find import HitView
+    from wfe_mcp.views.answers.find import HitView
 
 Query = Annotated[str, typer.Argument(metavar="QUERY", help='Words, "a phrase", a beginning*; OR and NOT in capitals.')]
 OfKind = Annotated[
@@ -35,7 +35,7 @@ def find(
 ) -> None:
     """Search runs, artifacts, events, decisions, blockers and attachments."""
     from wfe_mcp.store.records.search import Kind
-    from wfe_mcp.views.find import FoundView, found_everywhere
+    from wfe_mcp.views.answers.find import FoundView, found_everywhere
 
     if kind and kind not in set(Kind):
         hint = nearest_hint(kind, set(Kind), f"One of: {', '.join(Kind)}.")

@@ -1,4 +1,4 @@
-"""``wfe-mcp handoff``: the state of a run on one page, for the next session."""
+"""``wfe-mcp handoff`` and ``context``: what the next worker of a run or phase must know."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,8 +20,8 @@ Write = Annotated[
 
 def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
     """Summarize what is done, decided and open in a run."""
-    from wfe_mcp.views.handoff import handoff as page_of
-    from wfe_mcp.views.handoff import run_of
+    from wfe_mcp.views.reports.handoff import handoff as page_of
+    from wfe_mcp.views.reports.handoff import run_of
 
     run = run_of(invocation.engine, run)
     page = page_of(invocation.engine, run)
@@ -38,7 +38,7 @@ def handoff(invocation: Invocation, run: Run = "", write: Write = "") -> None:
 
 def _write(invocation: Invocation, run: str, folder: str) -> list[str]:
     """Write all three files or none. Other files are not replaced, and nothing is written outside the project."""
-    from wfe_mcp.views.handoff import MARK, files
+    from wfe_mcp.views.reports.handoff import MARK, files
     from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
 
     root = invocation.engine.root

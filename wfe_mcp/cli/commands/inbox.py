@@ -12,7 +12,7 @@ from wfe_mcp.core.units import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wfe_mcp.views.inbox import InboxLine
+    from wfe_mcp.views.runs.requests import InboxLine
 
 
 def inbox(invocation: Invocation) -> None:
@@ -22,8 +22,8 @@ def inbox(invocation: Invocation) -> None:
     the same. Nothing is decided here.
     """
     from wfe_mcp.dashboard.engines import Engines
-    from wfe_mcp.dashboard.inbox import everything_waiting
-    from wfe_mcp.views.inbox import inbox_lines
+    from wfe_mcp.dashboard.pages import everything_waiting
+    from wfe_mcp.views.runs.requests import inbox_lines
 
     engine = invocation.engine
     view = everything_waiting(Engines(engine))

@@ -42,7 +42,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.engine.checks.last_trials import remember
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
-    from wfe_mcp.views.trust import listing_data
+    from wfe_mcp.views.approvals.trust import listing_data
     from wfe_mcp.workspace.config.config_file import with_checks, write_config
     from wfe_mcp.workspace.config.found_checks import find_checks
 

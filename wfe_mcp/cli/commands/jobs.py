@@ -11,7 +11,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.jobs import JobRow
+    from wfe_mcp.views.project.jobs import JobRow
 
 _LOOK_S = 0.5
 
@@ -41,7 +41,7 @@ def list_all(
 ) -> None:
     """List the jobs of this project, newest first, and its queues."""
     from wfe_mcp.engine.background.queues import QUEUES, job_overviews, queues_now
-    from wfe_mcp.views.jobs import job_rows, queue_view
+    from wfe_mcp.views.project.jobs import job_rows, queue_view
 
     found = job_overviews(
         invocation.engine, kinds=_words(queue) or QUEUES, statuses=_statuses(status), run=run, limit=limit
@@ -79,9 +79,9 @@ def enqueue(
     `wfe-mcp jobs wait JOB` waits for the answer.
     """
     from wfe_mcp.core.errors import Refused
-    from wfe_mcp.engine.background.questions import enqueue as put
+    from wfe_mcp.engine.background.queues import enqueue as put
     from wfe_mcp.engine.background.queues import find_job
-    from wfe_mcp.views.jobs import job_view
+    from wfe_mcp.views.project.jobs import job_view
 
     if bool(text) == bool(path):
         raise Refused("bad_argument", "Give either a text or --path FILE.", "wfe-mcp jobs enqueue --role ROLE TEXT")
@@ -112,8 +112,8 @@ def _read(path: str) -> str:
 def show(invocation: Invocation, job: Job) -> None:
     """Show one job: its state, position, estimate, input and result."""
     from wfe_mcp.engine.background.queues import find_job
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.jobs import job_view
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.project.jobs import job_view
 
     view = job_view(invocation.engine, find_job(invocation.engine, job))
     answer = Envelope(True, summary=f"Job {view.row.job} ({view.row.kind}): {view.row.state}", view=view)
@@ -134,8 +134,8 @@ def wait(invocation: Invocation, job: Job, timeout: Timeout = 120.0) -> None:
     """
     from wfe_mcp.engine.background.queues import find_job
     from wfe_mcp.store.records.jobs import JobStatus
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.jobs import job_view
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.project.jobs import job_view
 
     end = time.monotonic() + timeout
     with invocation.screen.busy(f"Job {job} is running; Ctrl-C leaves it running"):
@@ -159,7 +159,7 @@ def cancel(
     A cancelled gate has the verdict error; a phase whose other work was cancelled waits for you.
     """
     from wfe_mcp.core.errors import Refused
-    from wfe_mcp.engine.background.job_handlers import gave_up_of
+    from wfe_mcp.engine.background.daemon import gave_up_of
     from wfe_mcp.engine.background.queues import cancel_job, job_overviews
     from wfe_mcp.store.records.jobs import JobStatus
 

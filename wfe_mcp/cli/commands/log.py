@@ -10,13 +10,12 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Limit, Run
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import shortened
-from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.cli.terminal.text import exact, shortened
 
 if TYPE_CHECKING:
     from wfe_mcp.core.events import Event
     from wfe_mcp.store.records.steps import StepRecord
-    from wfe_mcp.views.run_models import EventView, StepView
+    from wfe_mcp.views.runs.models import EventView, StepView
 
 _VALUE_CHARS = 160
 _CALL_CHARS = 400
@@ -33,9 +32,9 @@ def log(
 ) -> None:
     """List the events of a run, oldest first."""
     from wfe_mcp.engine.history.as_of import moment
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.run_report import moment_line
-    from wfe_mcp.views.runs import event_view
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.reports.report import moment_line
+    from wfe_mcp.views.runs.run import event_view
 
     run = invocation.at(run)
     with invocation.engine.store.read() as tx:
@@ -89,8 +88,8 @@ def log(
 
 def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[EventView]":
     """The events, with the calls of a phase of steps at the event of its failure."""
-    from wfe_mcp.views.runs import step_view
-    from wfe_mcp.views.step_calls import has_failed
+    from wfe_mcp.views.runs.calls import has_failed
+    from wfe_mcp.views.runs.run import step_view
 
     def calls_of(event: "EventView") -> "tuple[StepView, ...]":
         on = (event.payload.get("phase"), event.payload.get("attempt"))
@@ -101,7 +100,7 @@ def _with_calls(events: "list[EventView]", steps: "list[StepRecord]") -> "list[E
 
 
 def _call_rows(event: "EventView") -> Iterator[tuple[str, ...]]:
-    from wfe_mcp.views.step_calls import call_lines
+    from wfe_mcp.views.runs.calls import call_lines
 
     for step in event.steps:
         took = f", {step.took}" if step.took else ""
@@ -112,7 +111,7 @@ def _call_rows(event: "EventView") -> Iterator[tuple[str, ...]]:
 
 def _changes(happened: "Iterable[Event]", after: int) -> Iterator[list[dict[str, Any]]]:
     """What each event after number ``after`` changed."""
-    from wfe_mcp.views.state_diff import stepped
+    from wfe_mcp.views.history.comparison import stepped
 
     for seq, (_, made) in enumerate(stepped(happened), 1):
         if seq > after:
@@ -168,7 +167,7 @@ def _row(event: "EventView") -> tuple[str, ...]:
     if event.type == "BlockerFound":
         detail = f"{payload['fingerprint']}, time {payload['times']}: {payload['cause']}"
     if "verdict" in payload:
-        from wfe_mcp.views.verdict_words import logged_verdict
+        from wfe_mcp.views.runs.verdicts import logged_verdict
 
         detail = logged_verdict(payload["verdict"])
     if "records" in payload:

@@ -11,14 +11,14 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.engine.phases.mcp_servers import ServerReply
+    from wfe_mcp.engine.phases.step_calls import ServerReply
 
 Server = Annotated[str, typer.Argument(metavar="[NAME]", help="One server; without it all trusted ones.")]
 
 
 def list_all(invocation: Invocation) -> None:
     """List the MCP servers of the configuration; none is started."""
-    from wfe_mcp.engine.phases.mcp_servers import servers
+    from wfe_mcp.engine.phases.step_calls import servers
 
     found = servers(invocation.engine)
     summary = plural(len(found), "MCP server") if found else "No MCP server is configured in .wfe/config.toml."
@@ -37,7 +37,7 @@ def list_all(invocation: Invocation) -> None:
 
 def try_out(invocation: Invocation, name: Server = "") -> None:
     """Start or reach each server, list its tools, and stop it."""
-    from wfe_mcp.engine.phases.mcp_servers import ask, ask_each, servers
+    from wfe_mcp.engine.phases.step_calls import ask, ask_each, servers
 
     with invocation.screen.busy("Asking MCP servers"):
         trusted = [line.name for line in servers(invocation.engine) if line.trusted]

@@ -44,7 +44,7 @@ def ask(
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_opinions
     from wfe_mcp.engine.evaluation.second_opinion import ask as put
-    from wfe_mcp.views.opinions import answered
+    from wfe_mcp.views.answers.opinions import answered
 
     engine, run = invocation.engine, invocation.at(run, phase) if run else ""
     job = put(engine, invocation.by, run=run, phase=phase, question=question, reviewers=reviewer or ())

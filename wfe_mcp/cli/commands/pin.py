@@ -24,7 +24,7 @@ def set_pin(invocation: Invocation, pin_fd: PinFd = None, new_pin_fd: NewPinFd =
     from wfe_mcp.cli.terminal.pin import new_pin, read_pin, settle_pin
     from wfe_mcp.engine.approvals import keys
     from wfe_mcp.engine.approvals import pin as pins
-    from wfe_mcp.workspace.system.user import user_name
+    from wfe_mcp.workspace.system.process import user_name
 
     engine = invocation.engine
     changes = pins.pin_is_set(engine)

@@ -10,7 +10,7 @@ from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.named import named_file
+from wfe_mcp.workspace.files.project_files import named_file
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md or backlog.md.")]
 Milestones = Annotated[str, typer.Argument(metavar="FILE", help="A milestones.md.")]
@@ -75,7 +75,7 @@ def optimize(invocation: Invocation, source: Milestones, dry_run: DryRun = False
     """Propose a better order and size of the tasks of a milestones.md."""
     from wfe_mcp.importers import read_plan
     from wfe_mcp.importers.milestones import FORMAT, read_milestones
-    from wfe_mcp.importers.optimise import as_markdown, optimised
+    from wfe_mcp.importers.plan_prompt import as_markdown, optimised
 
     if not dry_run and not to:
         raise Refused(

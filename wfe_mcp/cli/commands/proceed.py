@@ -15,7 +15,7 @@ def proceed(invocation: Invocation, run: Run, phase: Phase = "", pin_fd: PinFd =
 
     It asks for your PIN.
     """
-    from wfe_mcp.views.tool_answers import control_run
+    from wfe_mcp.views.answers.tool_answers import control_run
 
     run = invocation.at(run)
     by = invocation.person(pin_fd, "continue the run")

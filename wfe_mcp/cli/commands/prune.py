@@ -1,4 +1,4 @@
-"""``wfe-mcp prune``, ``keep`` and ``vacuum``: delete old runs, protect runs, shrink the database."""
+"""``wfe-mcp prune`` and ``wfe-mcp archive``: put old runs aside, or remove them for good."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from wfe_mcp.core.units import plural, size
 
 if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import RunRecord
+
 
 ChosenRuns = Annotated[
     list[str] | None, typer.Argument(metavar="[RUN]...", help="These runs, instead of the old ones.")
@@ -79,8 +80,8 @@ def prune(
 def keep(invocation: Invocation, runs: Runs, off: Off = False) -> None:
     """Protect runs from prune, however old they get."""
     from wfe_mcp.engine.maintenance import pruning
-    from wfe_mcp.views.run_models import RunList
-    from wfe_mcp.views.runs import run_row
+    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.runs.run import run_row
 
     found = [
         pruning.let_go(invocation.engine, run) if off else pruning.keep(invocation.engine, run, invocation.by)
@@ -125,3 +126,26 @@ def _refuse_no_duration(text: str) -> None:
         seconds(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a duration, such as 90d or 12h", param_hint="--older-than") from None
+
+
+def archive(invocation: Invocation, runs: Runs) -> None:
+    """Hide finished runs from list.
+
+    They stay readable.
+    """
+    from wfe_mcp.engine.runs import control as stale
+    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.runs.run import run_row
+
+    rows = tuple(run_row(stale.archive(invocation.engine, run)) for run in runs)
+    invocation.answer(f"Archived {plural(len(rows), 'run')}", view=RunList(runs=rows))
+
+
+def unarchive(invocation: Invocation, runs: Runs) -> None:
+    """Show archived runs in list again."""
+    from wfe_mcp.engine.runs import control as stale
+    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.runs.run import run_row
+
+    rows = tuple(run_row(stale.unarchive(invocation.engine, run)) for run in runs)
+    invocation.answer(f"Unarchived {plural(len(rows), 'run')}", view=RunList(runs=rows))

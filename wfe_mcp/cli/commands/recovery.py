@@ -12,7 +12,7 @@ from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.recoveries import BlockerView
+    from wfe_mcp.views.runs.recoveries import BlockerView
 
 OfRun = Annotated[str, typer.Argument(metavar="[RUN]", help="A run; without it every open run of the project.")]
 Everything = Annotated[bool, typer.Option("--all", help="Also blockers that are resolved or ignored.")]
@@ -21,7 +21,7 @@ How = Annotated[str, typer.Option("--reason", metavar="TEXT", help="What you did
 
 def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = False) -> None:
     """List the blockers that recoveries reported, with fingerprint."""
-    from wfe_mcp.views.recoveries import open_blockers
+    from wfe_mcp.views.runs.recoveries import open_blockers
 
     if run:
         run = invocation.at(run, None)
@@ -41,8 +41,8 @@ def list_all(invocation: Invocation, run: OfRun = "", everything: Everything = F
 
 def show(invocation: Invocation, run: Run, phase: Phase) -> None:
     """Show every blocker that the recoveries of a phase reported."""
-    from wfe_mcp.views.envelopes import envelope_of, overview_of
-    from wfe_mcp.views.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
+    from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
+    from wfe_mcp.views.runs.recoveries import RunBlockers, blocker_line, blocker_views, recovered_phase
 
     engine, run = invocation.engine, invocation.at(run, phase)
     found = overview_of(engine, run)
@@ -84,8 +84,8 @@ def _open_again(
     from wfe_mcp.cli.terminal.authorize import authorize
     from wfe_mcp.core.commands import Retry
     from wfe_mcp.engine.runs import control
-    from wfe_mcp.views.envelopes import overview_of
-    from wfe_mcp.views.recoveries import blocker_views, recovered_phase
+    from wfe_mcp.views.reports.envelopes import overview_of
+    from wfe_mcp.views.runs.recoveries import blocker_views, recovered_phase
 
     engine, run = invocation.engine, invocation.at(run, phase)
     state = overview_of(engine, run).loaded.state

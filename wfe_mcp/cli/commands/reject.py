@@ -41,8 +41,8 @@ def reject(
     from wfe_mcp.core.model import AttemptStatus
     from wfe_mcp.engine.approvals import decide as approvals
     from wfe_mcp.views.approvals import open_approval, shown_sha256
-    from wfe_mcp.views.approvals.comments import rejection, typed_comments
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.approvals.answers import rejection, typed_comments
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     if not feedback and not comment:
         raise typer.BadParameter("say what should change: --feedback TEXT, or --comment FILE:LINE=TEXT")
@@ -71,6 +71,6 @@ def reject(
 
 def _open_attempt(engine: "Engine", run: str, phase: str) -> int:
     """The number of the phase's newest attempt."""
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     return overview_of(engine, run).loaded.state.current(PhasePath(phase)).number

@@ -1,5 +1,6 @@
-"""``wfe-mcp rollback``, ``undo`` and ``redo``: restore an earlier state of a run and its files."""
+"""``wfe-mcp rollback``, ``undo``, ``redo`` and ``checkpoints``: return a run to an earlier state."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +11,12 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wfe_mcp.core.model import By
-    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.runs.checkpoints import CheckpointView
+
 
 To = Annotated[str, typer.Argument(metavar="TO", help="A checkpoint (cp-12), or a phase: its last start.")]
 MaybeRun = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it the only open one.")]
@@ -42,7 +47,7 @@ def rollback(
 
     It asks for your PIN where that reverses your decision. The present state is saved as a checkpoint first; wfe-mcp undo restores it.
     """
-    from wfe_mcp.views import rollback as history
+    from wfe_mcp.views.answers import rollback as history
 
     run = invocation.at(run)
     if dry_run:
@@ -63,7 +68,7 @@ def undo(
 
     Your own decisions need your PIN. The undo of a rollback restores its files too; after any other command files change only with --files.
     """
-    from wfe_mcp.views import rollback as history
+    from wfe_mcp.views.answers import rollback as history
 
     run = _run(invocation, run)
 
@@ -77,7 +82,7 @@ def redo(
     invocation: Invocation, run: MaybeRun = "", files: Files = False, discard: Discard = False, pin_fd: PinFd = None
 ) -> None:
     """Redo what was undone last in a run."""
-    from wfe_mcp.views import rollback as history
+    from wfe_mcp.views.answers import rollback as history
 
     run = _run(invocation, run)
 
@@ -88,7 +93,7 @@ def redo(
 
 
 def _foreseen(screen: Screen, answer: "Envelope") -> None:
-    from wfe_mcp.views.run_models import RollbackPreview
+    from wfe_mcp.views.runs.models import RollbackPreview
 
     view = answer.shown(RollbackPreview)
     screen.line(answer.summary)
@@ -114,3 +119,54 @@ def _run(invocation: Invocation, run: str) -> str:
             "Name the run: wfe-mcp list",
         )
     return invocation.at(found[0])
+
+
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What it is for.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove files that need not be kept ([checkpoints]).")]
+
+
+def checkpoint(invocation: Invocation, run: Run, note: Note = "") -> None:
+    """Take a checkpoint of a run and its files now."""
+    from wfe_mcp.views.answers import rollback as history
+
+    run = invocation.at(run)
+    invocation.render(history.checkpoint(invocation.engine, invocation.by, run, note))
+
+
+def checkpoints(invocation: Invocation, run: Run, prune: Prune = False) -> None:
+    """List the checkpoints of a run, newest first."""
+    from wfe_mcp.engine.files import checkpoints as engine_checkpoints
+    from wfe_mcp.views.answers import rollback as history
+    from wfe_mcp.views.runs.checkpoints import CheckpointList
+
+    run = invocation.at(run)
+    engine_checkpoints.keep_again(invocation.engine, run)
+    gone = engine_checkpoints.prune(invocation.engine, run) if prune else None
+    answer = history.checkpoint_list(invocation.engine, run)
+    view = answer.shown(CheckpointList)
+    if gone is not None:
+        summary = f"{answer.summary}; removed the files of {len(gone)}"
+        answer = replace(answer.showing(replace(view, pruned=tuple(gone))), summary=summary)
+
+    def render(screen: Screen) -> None:
+        now = invocation.engine.clock()
+        screen.line(answer.summary, "bold")
+        screen.table(
+            ("checkpoint", "taken at", "phase", "time", "holds"),
+            [_row(screen, each, now) for each in view.checkpoints],
+        )
+
+        without = next((each for each in view.checkpoints if each.files and each.skipped), None)
+        if without is not None:
+            screen.line(f"What a checkpoint leaves out: wfe-mcp show {run} --at {without.checkpoint} --files", "dim")
+
+    invocation.render(answer, render)
+
+
+def _row(screen: Screen, each: "CheckpointView", now: "datetime") -> tuple[str, ...]:
+    place = f"{each.phase} #{each.attempt}" if each.phase else ""
+    holds = "state and files" if each.files else "state"
+    if each.skipped:
+        holds += f", without {plural(each.skipped, 'file')}"
+    holds += f" ({each.note})" if each.note else ""
+    return each.checkpoint, each.why, place, screen.time(each.at, now), holds

@@ -39,7 +39,7 @@ def run(
     Exit code 0: completed or waiting for you. 1: something failed. 130: Ctrl-C.
     """
     from wfe_mcp.cli.commands.watch import follow
-    from wfe_mcp.cli.terminal.signals import stop_requested
+    from wfe_mcp.cli.terminal.waiting import stop_requested
 
     if bool(template) == bool(resume):
         raise typer.BadParameter("give a template, or --resume with a run", param_hint="TEMPLATE")
@@ -64,7 +64,7 @@ def run(
 def _go_on(invocation: Invocation, run: str) -> None:
     """Resume a run that no person paused."""
     from wfe_mcp.engine.runs.control import control
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     state = overview_of(invocation.engine, run).loaded.state
     if state.status == "paused" and not state.paused_by_human:
@@ -73,7 +73,7 @@ def _go_on(invocation: Invocation, run: str) -> None:
 
 def _render(invocation: Invocation, run: str, found: "Overview", *, interrupted: bool) -> None:
     """The answer: the state of the run, and who acts next."""
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
 
     answer = answers.status(invocation.engine, invocation.by, run)
     over = found.loaded.state.is_over or not (found.goes_on or found.by_hand)

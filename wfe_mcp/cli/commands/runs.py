@@ -60,9 +60,9 @@ def list_runs(
     cursor: Cursor = "",
 ) -> None:
     """List the runs of this project, newest first."""
-    from wfe_mcp.engine.runs.archive import stale_before, stale_of, stuck_before, stuck_of
-    from wfe_mcp.views.run_models import RunList
-    from wfe_mcp.views.runs import run_row
+    from wfe_mcp.engine.runs.control import stale_before, stale_of, stuck_before, stuck_of
+    from wfe_mcp.views.runs.models import RunList
+    from wfe_mcp.views.runs.run import run_row
 
     if by_phase and not template:
         raise Refused(
@@ -145,7 +145,7 @@ def _words(given: "Mapping[str, object]") -> list[str]:
 def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunStatus]":
     """The statuses that the options leave; empty: every one. Refuses an unknown one, and options without a run in common."""
     from wfe_mcp.core.model import RunStatus
-    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK
+    from wfe_mcp.engine.runs.control import MAY_BE_STALE, MAY_BE_STUCK
 
     names = [name for given in status for name in given.split(",")]
     for name in names:
@@ -166,8 +166,8 @@ def _statuses(status: "Sequence[str]", stale: bool, stuck: bool) -> "list[RunSta
 
 def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", following: str) -> None:
     """The runs of ``page`` as the board shows them. ``following``: the command for the next page."""
-    from wfe_mcp.views.board import board
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.history.board import board
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     view = board(template, [overview_of(invocation.engine, record.id) for record in page.runs])
     summary = f"{template}: {plural(len(page.runs), 'run')}"
@@ -185,8 +185,8 @@ def _show_by_phase(invocation: Invocation, template: str, page: "RunPage", follo
 
 def _waits_for(invocation: Invocation, record: "RunRecord") -> tuple[str, str]:
     """Who a run waits for: as in ``waiting_on``, and in words."""
-    from wfe_mcp.views.envelopes import overview_of
-    from wfe_mcp.views.who_waits import WAITS, waits_for
+    from wfe_mcp.views.moves.blockers import WAITS, waits_for
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     if record.status in {"completed", "cancelled"}:
         return "none", WAITS["none"]

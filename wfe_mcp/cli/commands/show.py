@@ -7,8 +7,7 @@ import typer
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import Full, Raw, Run, Stat
 from wfe_mcp.cli.terminal.screen import Screen
-from wfe_mcp.cli.terminal.text import indented, shortened
-from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.cli.terminal.text import exact, indented, shortened
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.core.units import plural
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.views.attachments import AttachmentLine
-    from wfe_mcp.views.drafts import DraftLine
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.model import JsonObject
-    from wfe_mcp.views.run_models import DetailsView, GateView, PhaseView, ReportView, StepView
-    from wfe_mcp.views.tool_calls import ToolCallView
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+    from wfe_mcp.views.runs.models import DetailsView, GateView, PhaseView, ReportView, StepView
+    from wfe_mcp.views.runs.tool_calls import ToolCallView
+    from wfe_mcp.views.values.model import JsonObject
 
 _CALL_CHARS = 400
 
@@ -82,11 +80,11 @@ def show(
         return
 
     from wfe_mcp.engine.history.as_of import moment
-    from wfe_mcp.engine.models.client_calls import record_client_calls
-    from wfe_mcp.views import envelopes as answering
-    from wfe_mcp.views import tool_answers as answers
-    from wfe_mcp.views.run_models import ReportView, RunView
-    from wfe_mcp.views.run_report import details_of, past
+    from wfe_mcp.engine.models.call_log import record_client_calls
+    from wfe_mcp.views.answers import tool_answers as answers
+    from wfe_mcp.views.reports import envelopes as answering
+    from wfe_mcp.views.reports.report import details_of, past
+    from wfe_mcp.views.runs.models import ReportView, RunView
 
     engine, run = invocation.engine, invocation.at(run, phase or None)
     record_client_calls(engine)
@@ -116,7 +114,7 @@ def show(
 
 def _drafts(invocation: Invocation, found: "Overview", phase: str) -> "tuple[DraftLine, ...]":
     """The refused submissions of the run, or of ``phase``."""
-    from wfe_mcp.views.drafts import draft_lines
+    from wfe_mcp.views.runs.attachments import draft_lines
 
     with invocation.engine.store.read() as tx:
         paths = [path for path in found.loaded.state.attempts if phase in {"", path}]
@@ -125,7 +123,7 @@ def _drafts(invocation: Invocation, found: "Overview", phase: str) -> "tuple[Dra
 
 def _attached(invocation: Invocation, found: "Overview", phase: str) -> "tuple[AttachmentLine, ...]":
     """The files that were attached by then, to the run or to ``phase``."""
-    from wfe_mcp.views.attachments import attachment_lines
+    from wfe_mcp.views.runs.attachments import attachment_lines
 
     with invocation.engine.store.read() as tx:
         lines = attachment_lines(tx, found.loaded.record.id, phase)
@@ -137,7 +135,7 @@ def _tool_calls(invocation: Invocation, run: str, attempt: "PhaseView") -> "tupl
     """Every tool call of a model in the attempt, with input and output."""
     from wfe_mcp.core.model import RunId
     from wfe_mcp.core.paths import PhasePath
-    from wfe_mcp.views.tool_calls import tool_call_view
+    from wfe_mcp.views.runs.tool_calls import tool_call_view
 
     with invocation.engine.store.read() as tx:
         calls = tx.tool_calls.filter(RunId(run), PhasePath(attempt.phase), attempt.attempt)
@@ -167,7 +165,7 @@ def _attempt_rows(attempt: "PhaseView") -> list[tuple[str, str, str]]:
 
 def _step_rows(step: "StepView") -> list[tuple[str, str, str]]:
     """A step in a row; the input and the answer of its call below it."""
-    from wfe_mcp.views.step_calls import call_lines
+    from wfe_mcp.views.runs.calls import call_lines
 
     return [
         (f"  step {step.step}", step.state, _step_text(step)),
@@ -185,7 +183,7 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
     """What a model did: in a line, or call by call with --tools."""
     if attempt.tools is None:
         return
-    from wfe_mcp.views.tool_calls import tools_words
+    from wfe_mcp.views.runs.tool_calls import tools_words
 
     screen.line(f"{attempt.phase} {attempt.attempt}: {tools_words(attempt.tools)}")
     for number, call in enumerate(attempt.tool_calls or (), 1):
@@ -200,7 +198,7 @@ def _render_tools(screen: Screen, attempt: "PhaseView") -> None:
 def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: "ReportView") -> None:
     from wfe_mcp.cli.commands.artifact import drafts_table
     from wfe_mcp.cli.terminal.render import headline, next_lines, origin_lines, outputs_lines, unusual
-    from wfe_mcp.views.usage import usage_lines
+    from wfe_mcp.views.runs.usage import usage_lines
 
     details, record, now = report.details, invocation.record(answer.run), invocation.engine.clock()
     assert record is not None, "it is about a run"
@@ -234,7 +232,7 @@ def _render(invocation: Invocation, screen: Screen, answer: "Envelope", report: 
     _render_people(screen, details, now)
     _render_manifest(screen, details.manifest)
     if details.checkpoints is not None:
-        from wfe_mcp.views.checkpoints import checkpoints_words
+        from wfe_mcp.views.runs.checkpoints import checkpoints_words
 
         screen.line(checkpoints_words(details.checkpoints, str(answer.run)))
     outputs_lines(screen, report.run.outputs, str(answer.run))
@@ -251,7 +249,7 @@ def _attachment_rows(report: "ReportView") -> list[str]:
 
 
 def _blocker_rows(report: "ReportView") -> list[str]:
-    from wfe_mcp.views.recoveries import blocker_line
+    from wfe_mcp.views.runs.recoveries import blocker_line
 
     return [f"  {blocker_line(each)}" for each in report.run.recoveries]
 
@@ -268,7 +266,7 @@ def _render_gates(screen: Screen, gates: "tuple[GateView, ...] | None") -> None:
 
 def _render_people(screen: Screen, details: "DetailsView", now: "datetime") -> None:
     """Open requests, and every decision with its whole comment: no later attempt shows it again."""
-    from wfe_mcp.views.run_report import void_words
+    from wfe_mcp.views.reports.report import void_words
 
     for one in details.requests:
         if one.state == "open":

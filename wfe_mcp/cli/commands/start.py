@@ -14,7 +14,7 @@ from wfe_mcp.core.errors import Refused
 if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.store.records.runs import LoadedRun
-    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.moves.envelope import Envelope
 
 Template = Annotated[
     str,
@@ -108,8 +108,8 @@ def start(
 def _render(invocation: Invocation, screen: Screen, answer: "Envelope") -> None:
     """The run, its phases and their gates."""
     from wfe_mcp.cli.terminal.render import AGENT_GOES_ON, next_lines, unusual
-    from wfe_mcp.views.envelopes import overview_of
-    from wfe_mcp.views.run_models import RunView
+    from wfe_mcp.views.reports.envelopes import overview_of
+    from wfe_mcp.views.runs.models import RunView
 
     record = invocation.record(answer.run)
     if record is None or answer.run is None:
@@ -145,7 +145,7 @@ def _gate(gate: Mapping[str, Any]) -> str:
 def fork(invocation: Invocation, origin: str, title: str, *, key: str, pin_fd: int | None) -> "Envelope":
     """Create a run from the state of another one. ``origin``: ``RUN``, ``RUN@12`` or ``RUN@cp-12``."""
     from wfe_mcp.engine.history.forks import fork_run
-    from wfe_mcp.views.steering import forked
+    from wfe_mcp.views.answers.tool_answers import forked
 
     run, _, at = origin.partition("@")
     run = invocation.at(run)
@@ -182,7 +182,7 @@ def begin(
     """Create the run that a command line describes. ``origin``: its trigger and external id."""
     from wfe_mcp.engine.runs.start import is_for_people
     from wfe_mcp.engine.templates.catalogue import default_template
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
 
     template = template or default_template(invocation.engine)  # once: the PIN below is for this one
     given = _object(inputs) | _pairs(invocation, template, pairs or [])

@@ -10,9 +10,9 @@ from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.units import duration, plural
 
 if TYPE_CHECKING:
-    from wfe_mcp.views.phase_timing import For
-    from wfe_mcp.views.stats import PhaseStats, Rate, Spread
-    from wfe_mcp.views.usage import UsageView
+    from wfe_mcp.views.history.stats import PhaseStats, Rate, Spread
+    from wfe_mcp.views.history.timing import For
+    from wfe_mcp.views.runs.usage import UsageView
 
 Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Only runs and calls started at or after: 2h, 7d, or 2026-11-20.")
@@ -35,8 +35,8 @@ def stats(
     from wfe_mcp.cli.commands.runs import moment
     from wfe_mcp.core.model import RunId
     from wfe_mcp.engine.models.caps import dollars
-    from wfe_mcp.views import stats as figures
-    from wfe_mcp.views import usage
+    from wfe_mcp.views.history import stats as figures
+    from wfe_mcp.views.runs import usage
 
     begun = moment(since, invocation.engine.clock()) if since else None
     one = RunId(invocation.at(run)) if run else None

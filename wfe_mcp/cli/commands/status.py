@@ -14,15 +14,15 @@ Full = Annotated[bool, typer.Option("--full", help="With --json: every phase, no
 
 def status(invocation: Invocation, run: Run = "", full: Full = False) -> None:
     """Show open runs and who acts next."""
-    from wfe_mcp.views.idle_status import idle_status
+    from wfe_mcp.views.moves.envelope import idle_status
 
     idle = None if run else idle_status(invocation.engine)
     if idle is not None:
         invocation.render(idle, lambda screen: _nothing_open(invocation, screen))
         return
     from wfe_mcp.engine.approvals.decision_page import page_at
-    from wfe_mcp.views import run_status
-    from wfe_mcp.views.run_models import RunList, RunView
+    from wfe_mcp.views.answers import run_status
+    from wfe_mcp.views.runs.models import RunList, RunView
 
     wanted = invocation.at(run) if run else ""
     # A person sees every phase, an agent pays by the token.

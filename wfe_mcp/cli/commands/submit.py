@@ -1,4 +1,4 @@
-"""``wfe-mcp submit``: submit an artifact and wait for its gates."""
+"""``wfe-mcp submit`` and ``attach``: hand an artifact or a file to a phase."""
 
 import os
 from pathlib import Path
@@ -33,9 +33,9 @@ def submit(
     A free phase is claimed first.
     """
     from wfe_mcp.cli.terminal.waiting import wait_for_gates
-    from wfe_mcp.views import envelopes as answering
-    from wfe_mcp.views import tool_answers as answers
-    from wfe_mcp.views.run_models import SubmittedView
+    from wfe_mcp.views.answers import tool_answers as answers
+    from wfe_mcp.views.reports import envelopes as answering
+    from wfe_mcp.views.runs.models import SubmittedView
 
     engine, run = invocation.engine, invocation.at(run, phase)
     found = answering.overview_of(engine, run).loaded

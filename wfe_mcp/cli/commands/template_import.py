@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wfe_mcp.cli.commands.import_work import Format, write_work
-from wfe_mcp.cli.commands.template_versions import render_kept
+from wfe_mcp.cli.commands.import_run import Format, write_work
+from wfe_mcp.cli.commands.templates import render_kept
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
-from wfe_mcp.workspace.files.named import named_file
+from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from wfe_mcp.core.errors import Detail
@@ -108,7 +108,7 @@ def write_plan(invocation: Invocation, imported: "ImportedPlan", source: Path, t
 
 def _render_settings(invocation: Invocation, imported: "ImportedSettings") -> None:
     """Show the configuration; the user decides where it goes."""
-    from wfe_mcp.views.template_import import start_command
+    from wfe_mcp.views.templates.imports import start_command
 
     start = start_command(imported)
     lost, toml = _views(imported.not_carried), imported.toml()

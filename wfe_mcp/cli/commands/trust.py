@@ -27,7 +27,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.templates.trust import give_trust
-    from wfe_mcp.views.trust import listing_data, trust_view, view_data
+    from wfe_mcp.views.approvals.trust import listing_data, trust_view, view_data
 
     wanted = names or []
     view = trust_view(invocation.engine, wanted)

@@ -7,7 +7,7 @@ import typer
 
 from wfe_mcp.cli.terminal.invocation import Invocation
 from wfe_mcp.cli.terminal.options import NoBrowser, seconds_of
-from wfe_mcp.cli.terminal.signals import stop_requested
+from wfe_mcp.cli.terminal.waiting import stop_requested
 
 Port = Annotated[
     int | None,

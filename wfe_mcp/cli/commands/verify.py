@@ -1,4 +1,7 @@
-"""``wfe-mcp verify``: check logs, state, anchors and signatures against each other."""
+"""``wfe-mcp verify``: check logs, state, anchors and signatures against each other.
+
+``wfe-mcp verify --approvals``: check the approvals in the repository against its pinned passkeys, without a database.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +14,11 @@ from wfe_mcp.core.units import plural
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.integrity.discrepancy import Discrepancy
+    from wfe_mcp.engine.integrity.proof_verification import Proven
     from wfe_mcp.engine.integrity.verification import Verified
     from wfe_mcp.engine.maintenance.restore_log import SetBack
     from wfe_mcp.store.records.runs import SettingEvent
+
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run; without it every run of this project.")]
 Anchors = Annotated[
@@ -70,8 +75,6 @@ def verify(
     from wfe_mcp.engine.integrity.verification import verify as verified
 
     if approvals:
-        from wfe_mcp.cli.commands.verify_approvals import verify_approvals
-
         verify_approvals(invocation, run, require or [], base)
         return
     if require or base:
@@ -238,3 +241,62 @@ _DONE = {
     "TemplateArchived": "archived",
     "TemplateDefault": "made the default",
 }
+
+
+def verify_approvals(invocation: Invocation, run: str, require: list[str], base: str) -> None:
+    """Report which approvals are proven; exit code 1 names each that is not."""
+    from wfe_mcp.engine.integrity.proof_verification import verify_approvals as verified
+
+    found = verified(invocation.project.root, run, require, base)
+    problems: list[dict[str, Any]] = [
+        {"code": one.code} | ({"run": one.run} if one.run else {}) | {"where": one.where, "message": one.message}
+        for one in found.findings
+    ]
+    summary = f"{plural(len(found.approvals), 'approval')} proven" + (
+        f", {plural(len(problems), 'problem')}" if problems else ""
+    )
+    error = None
+    if problems:
+        error = Refused(
+            "conflict",
+            f"{summary}: {problems[0]['where']}: {problems[0]['message']}.",
+            "Have it approved again, or restore what was approved.",
+        )
+    data: dict[str, Any] = {
+        "approvals": [_view_verify_approvals(one) for one in found.approvals],
+        "keys": [{"id": key.id, "name": key.name, "kind": key.kind or "passkey"} for key in found.keys],
+        "problems": problems,
+    }
+    data["code"] = {"tree": found.code, "proof": None if found.of_code is None else found.of_code.file}
+    data |= {"notes": list(found.notes)} if found.notes else {}
+    invocation.answer(summary, lambda screen: _show_verify_approvals(screen, summary, data), error=error, data=data)
+
+
+def _view_verify_approvals(one: "Proven") -> dict[str, Any]:
+    return {
+        "run": one.run,
+        "phase": one.phase,
+        "attempt": one.attempt,
+        "sha256": one.sha256,
+        "key": one.key.name,
+        "kind": one.key.kind or "passkey",
+        "at": one.at,
+        "files": sorted(one.files),
+        "tree": one.tree,
+        "proof": one.file,
+    }
+
+
+def _show_verify_approvals(screen: Screen, summary: str, data: dict[str, Any]) -> None:
+    screen.line(summary, "red" if data["problems"] else "green")
+    for one in data["approvals"]:
+        files = f": {', '.join(one['files'])}" if one["files"] else ""
+        screen.line(f"  {one['run']} {one['phase']}, attempt {one['attempt']}, by {one['key']} {one['at']}{files}")
+    for one in data["problems"]:
+        screen.line(f"  {one['where']}: {one['message']} [{one['code']}]", "red")
+    if data["code"]["tree"] and data["approvals"]:
+        proof = data["code"]["proof"]
+        screen.line(f"The code as it is now: {f'approved in {proof}' if proof else 'not approved as it is'}")
+    screen.line(f"Keys: {', '.join(key['name'] for key in data['keys']) or 'none'}")
+    for note in data.get("notes", ()):
+        screen.line(f"Note: {note}")

@@ -9,7 +9,7 @@ from wfe_mcp.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.runs.overview import Overview
-    from wfe_mcp.views.feed import Happening
+    from wfe_mcp.views.history.board import Happening
 
 _LOOKS = 10
 
@@ -19,7 +19,7 @@ def watch(invocation: Invocation, run: Run) -> None:
 
     Its gates, steps and models run in this process too. Ctrl-C stops watching; unfinished gates return to the queue.
     """
-    from wfe_mcp.views import tool_answers as answers
+    from wfe_mcp.views.answers import tool_answers as answers
 
     run = invocation.at(run)
     follow(invocation, run, shows_all=False)
@@ -43,9 +43,9 @@ def follow(
     ``shows_all``: from the run's first event on, else only what is new.
     """
     from wfe_mcp.cli.terminal.waiting import at_work
-    from wfe_mcp.engine.background.job_handlers import tend_open_runs
-    from wfe_mcp.views import envelopes as answering
-    from wfe_mcp.views.feed import Feed
+    from wfe_mcp.engine.background.daemon import tend_open_runs
+    from wfe_mcp.views.history.board import Feed
+    from wfe_mcp.views.reports import envelopes as answering
 
     engine, by_hand = invocation.engine, list[str]()
     began = engine.clock()
@@ -84,7 +84,7 @@ def _needs_the_user(invocation: Invocation, found: "Overview") -> bool:
 
 def _ask_by_hand(invocation: Invocation, found: "Overview", asked: list[str]) -> None:
     """Report once, on standard error, where the prompt for a manual answer is."""
-    from wfe_mcp.views.blockers import manual_prompt
+    from wfe_mcp.views.moves.blockers import manual_prompt
 
     for text in (manual_prompt(found, path).sentence for path in found.by_hand):
         if text not in asked:
@@ -112,8 +112,7 @@ def _show(invocation: Invocation, news: "list[Happening]") -> None:
     if invocation.screen.as_json or not news:
         return
     from wfe_mcp.cli.commands.log import event_line
-    from wfe_mcp.cli.terminal.text import shortened
-    from wfe_mcp.cli.terminal.times import exact
+    from wfe_mcp.cli.terminal.text import exact, shortened
 
     for one in news:
         if one.event is not None:

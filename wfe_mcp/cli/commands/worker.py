@@ -20,7 +20,7 @@ def worker(invocation: Invocation, queues: Queues = "", everywhere: Everywhere =
     """
     import gc
 
-    from wfe_mcp.cli.terminal.signals import stop_requested
+    from wfe_mcp.cli.terminal.waiting import stop_requested
     from wfe_mcp.engine.background.daemon import Workers
     from wfe_mcp.engine.background.queues import QUEUES, queue_names
 

@@ -16,7 +16,7 @@ def authorize(invocation: Invocation, run: str, probe: Command, pin_fd: int | No
     A given PIN is always checked. The engine refuses what is illegal for every caller.
     """
     from wfe_mcp.core.moves import refusal
-    from wfe_mcp.views.envelopes import overview_of
+    from wfe_mcp.views.reports.envelopes import overview_of
 
     refused = refusal(overview_of(invocation.engine, run).loaded.state, probe)
     if pin_fd is None and (refused is None or refused.code != "needs_human"):

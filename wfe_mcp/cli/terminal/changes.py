@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.cli.terminal.screen import Screen
-    from wfe_mcp.views.model import JsonObject
+    from wfe_mcp.views.values.model import JsonObject
 
 _SIGNS = (("-", "old", "red"), ("+", "new", "green"))
 

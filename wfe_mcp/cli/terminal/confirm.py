@@ -1,9 +1,26 @@
-"""Confirmation at the terminal."""
+"""Dialogue at the terminal: confirmation, the user's editor, and the pager of long answers.
 
+What was printed stays on the screen when the pager ends, so a prompt comes right below it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from wfe_mcp.cli.terminal.screen import Screen
 
 
 def confirmed(question: str, word: str = "") -> None:
@@ -31,3 +48,56 @@ def typed(prompt: str) -> str:
         with Path("/dev/tty").open(encoding="utf-8") as terminal:
             line = terminal.readline()
     return line.strip()
+
+
+def edit_file(file: Path, instead: str) -> None:
+    """Open ``file`` in the user's editor until it is closed. ``instead``: what to do where no editor is set."""
+    words = _editor(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+    if not words:
+        raise Refused("bad_argument", "No editor is set.", f"Set EDITOR, or edit a file: {instead}")
+    try:
+        ended = subprocess.run([*words, str(file)], check=False).returncode
+    except OSError as error:
+        raise Refused(
+            "bad_argument",
+            f"The editor {words[0]!r} cannot be started: {error.strerror}.",
+            "Set EDITOR to an installed program.",
+        ) from None
+    if ended != 0:
+        raise Refused("bad_argument", f"The editor ended with exit code {ended}. Nothing was stored.", "Edit again.")
+
+
+def _editor(setting: str) -> list[str]:
+    """The words of the setting. One that names a program as a whole is one word: its path may have spaces."""
+    if shutil.which(setting):
+        return [setting]
+    words = shlex.split(setting, posix=os.name != "nt")  # Windows: a backslash is part of a path
+    return [word.strip('"') for word in words] if os.name == "nt" else words
+
+
+@contextlib.contextmanager
+def paged(screen: Screen) -> Generator[None]:
+    """Show what the block prints, through the pager if it does not fit on the terminal."""
+    if not screen.is_terminal or not sys.stdin.isatty():
+        yield
+        return
+    kept = io.StringIO()
+    with contextlib.redirect_stdout(kept):
+        yield
+    text = kept.getvalue()
+    if text.count("\n") < shutil.get_terminal_size().lines or not _through_pager(text):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _through_pager(text: str) -> bool:
+    """False where there is no pager."""
+    words = shlex.split(os.environ.get("PAGER", "") or "less")
+    program = shutil.which(words[0]) if words else None
+    if program is None:
+        return False
+    # LESSOPEN names a program that less would run on its input.
+    env = {name: value for name, value in os.environ.items() if name not in {"LESSOPEN", "LESSCLOSE"}}
+    env |= {"LESS": os.environ.get("LESS", "FRX"), "LESSSECURE": "1"}
+    done = subprocess.run([program, *words[1:]], input=text.encode(errors="replace"), env=env, check=False)
+    return done.returncode == 0

@@ -9,9 +9,16 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.client_changes import change_view, show_change, shown
+from wfe_mcp.cli.terminal.client_changes import (
+    change_view,
+    hook_changes,
+    hook_command,
+    hook_note,
+    show_change,
+    shown,
+    wants_hooks,
+)
 from wfe_mcp.cli.terminal.confirm import agreed, confirmed, typed
-from wfe_mcp.cli.terminal.hook_choices import hook_changes, hook_command, hook_note, wants_hooks
 from wfe_mcp.clients import connect, files, launch, look
 from wfe_mcp.clients.table import CLIENTS, Client, Places, Scope
 from wfe_mcp.core.dataclass import dataclass

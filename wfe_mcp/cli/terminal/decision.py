@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wfe_mcp.cli.terminal import pin
 from wfe_mcp.cli.terminal.changes import render_changes
-from wfe_mcp.cli.terminal.pager import paged
+from wfe_mcp.cli.terminal.confirm import paged
 from wfe_mcp.cli.terminal.prose import part_lines, wrapped
 from wfe_mcp.cli.terminal.screen import Screen
 from wfe_mcp.core.dataclass import dataclass
@@ -25,8 +25,8 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import typed
 from wfe_mcp.core.units import plural
 from wfe_mcp.views.approvals import words
-from wfe_mcp.views.approvals.content import parts_of
-from wfe_mcp.views.plain import as_text
+from wfe_mcp.views.artifacts.content import parts_of
+from wfe_mcp.views.values.model import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,9 +63,9 @@ class Detail:
 def show_open(invocation: Invocation, run: str, phase: str, detail: Detail) -> None:
     """Show what waits for an approval in ``run``; without ``phase`` the first. Refuses where nothing does."""
     from wfe_mcp.views.approvals import open_approval, shown_sha256
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.envelopes import overview_of
-    from wfe_mcp.views.model import plain
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.reports.envelopes import overview_of
+    from wfe_mcp.views.values.model import plain
 
     run = invocation.at(run, phase or None)
     found = overview_of(invocation.engine, run)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.engine.templates.effects import EffectChange
     from wfe_mcp.engine.templates.trust_listing import TrustListing
-    from wfe_mcp.views.trust import TrustView
+    from wfe_mcp.views.approvals.trust import TrustView
 
 _MARKS = {"new": "+", "changed": "~", "gone": "-", "same": " "}
 _TEXT_CHARS = 200
@@ -56,7 +56,7 @@ def show_trust(screen: Screen, view: TrustView) -> None:
 
 def _show_keys(screen: Screen, view: TrustView) -> None:
     """The keys whose signatures would count, and whether keys that were trusted before pinned them."""
-    from wfe_mcp.views.trust import NOT_CONTINUED
+    from wfe_mcp.views.approvals.trust import NOT_CONTINUED
 
     for key in view.keys:
         screen.line(f"  {key['kind']} {key['name']}, since {key['added_at']}, pinned by {key['let_in_by']}")

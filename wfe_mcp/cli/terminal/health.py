@@ -95,7 +95,7 @@ def _backups(engine: Engine) -> Iterator[HealthFinding]:
 
 def _old_runs(engine: Engine) -> Iterator[HealthFinding]:
     from wfe_mcp.engine.maintenance.pruning import prunable
-    from wfe_mcp.engine.runs.archive import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stuck_of
+    from wfe_mcp.engine.runs.control import MAY_BE_STALE, MAY_BE_STUCK, stale_before, stuck_of
 
     with engine.store.read() as tx:
         stale = tx.runs.page(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By, Person
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.model import JsonObject
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.values.model import JsonObject
     from wfe_mcp.workspace.system.location import Project
 
 DONE, REFUSED = 0, 1
@@ -85,7 +85,7 @@ class Invocation:
     def by(self) -> By:
         """The caller, without a proof: may do no more than an agent."""
         from wfe_mcp.core.model import Assurance, By, Channel
-        from wfe_mcp.workspace.system.user import user_name
+        from wfe_mcp.workspace.system.process import user_name
 
         return By(user_name(), Channel.CLI, Assurance.AGENT)
 
@@ -136,7 +136,7 @@ class Invocation:
         error: Refused | None = None,
     ) -> None:
         """Answer with ``data``, or the JSON of ``view``; with ``error`` it is a refusal. ``show`` as in ``render``."""
-        from wfe_mcp.views.envelope import Envelope
+        from wfe_mcp.views.moves.envelope import Envelope
 
         self.render(Envelope(error is None, run, summary=summary, data=data or {}, view=view, error=error), show)
 
@@ -145,9 +145,9 @@ class Invocation:
         from wfe_mcp.cli.terminal.render import run_is
         from wfe_mcp.core.model import By
         from wfe_mcp.core.paths import PhasePath
-        from wfe_mcp.views.envelopes import overview_of
-        from wfe_mcp.views.run_models import RunOutcome, RunView
-        from wfe_mcp.views.run_status import status
+        from wfe_mcp.views.answers.run_status import status
+        from wfe_mcp.views.reports.envelopes import overview_of
+        from wfe_mcp.views.runs.models import RunOutcome, RunView
 
         assert self.run is not None, "the command has named its run"
         answer, found = status(self.engine, By(), self.run), overview_of(self.engine, self.run).loaded
@@ -177,11 +177,11 @@ class Invocation:
 
     def refuse(self, refused: Refused) -> None:
         """Refuse: what happened, why, and what to do next, on standard error."""
-        from wfe_mcp.views.envelope import Envelope
+        from wfe_mcp.views.moves.envelope import Envelope
 
         envelope = Envelope(False, summary=refused.message, data=refused.data, error=refused)
         if self._engine is not None:
-            from wfe_mcp.views.envelopes import refusal
+            from wfe_mcp.views.reports.envelopes import refusal
 
             envelope = refusal(self._engine, refused, self.run, self.phase)
         self.exit_code = REFUSED

@@ -1,4 +1,4 @@
-"""Input of PINs and provider keys.
+"""Input of PINs and provider keys, and the caller of a command: the user with their PIN where the run requires it, else anyone.
 
 They come from the terminal itself (never from standard input by accident, an argument or a variable), or from the file
 descriptor of ``--pin-fd`` or ``--key-fd``. Without either the command is refused.
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import By, Channel, Person
 from wfe_mcp.engine.approvals.keys import LONGEST, SHORTEST
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.engine import Engine
+
 
 _MOST_BYTES = 16_384
 

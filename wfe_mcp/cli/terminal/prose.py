@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.table import laid_out, width_of
-from wfe_mcp.views import markdown as md
-from wfe_mcp.views.approvals import content
+from wfe_mcp.cli.terminal.text import laid_out, width_of
+from wfe_mcp.views.artifacts import content
+from wfe_mcp.views.values import markdown as md
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,14 +7,13 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from wfe_mcp.cli.terminal.text import shortened
-from wfe_mcp.cli.terminal.times import exact
+from wfe_mcp.cli.terminal.text import exact, shortened
 from wfe_mcp.core.errors import Suggestion
 from wfe_mcp.core.units import about, duration, plural
-from wfe_mcp.views.envelope import Next
-from wfe_mcp.views.move_calls import TOOL_COMMANDS, command_line
-from wfe_mcp.views.recoveries import blocker_line
-from wfe_mcp.views.run_models import RunList, RunView, SubmittedView, run_view
+from wfe_mcp.views.moves.calls import TOOL_COMMANDS, command_line
+from wfe_mcp.views.moves.envelope import Next
+from wfe_mcp.views.runs.models import RunList, RunView, SubmittedView, run_view
+from wfe_mcp.views.runs.recoveries import blocker_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
     from wfe_mcp.cli.terminal.screen import Screen
     from wfe_mcp.store.records.runs import RunRecord
-    from wfe_mcp.views.blockers import Blocker
-    from wfe_mcp.views.board import BoardView
-    from wfe_mcp.views.envelope import Envelope
-    from wfe_mcp.views.inbox import UnusualLine
-    from wfe_mcp.views.run_models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
+    from wfe_mcp.views.history.board import BoardView
+    from wfe_mcp.views.moves.blockers import Blocker
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.runs.models import OriginView, OutputsView, PhaseView, RunRow, VerdictView
+    from wfe_mcp.views.runs.requests import UnusualLine
 
 AGENT_GOES_ON = "tell your agent: Continue with wfe."
 
@@ -187,7 +186,7 @@ def verdict_row(verdict: VerdictView) -> tuple[str, str, str]:
 
 def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Mapping[str, str] | None = None) -> None:
     """Runs, one a row. ``waits``: run → who it waits for, where more than ``waiting_on`` is known."""
-    from wfe_mcp.views.who_waits import WAITS
+    from wfe_mcp.views.moves.blockers import WAITS
 
     known, listed = waits or {}, list(runs)
     has_states = any(run.reached for run in listed)  # most templates name none
@@ -210,7 +209,7 @@ def runs_table(screen: Screen, runs: Iterable[RunRow], now: datetime, waits: Map
 
 def board_table(screen: Screen, view: BoardView, now: datetime) -> None:
     """The board of a template: its phases in their order with the runs at each, then the runs that are over."""
-    from wfe_mcp.views.who_waits import WAITS
+    from wfe_mcp.views.moves.blockers import WAITS
 
     columns = [(each.title, each.runs) for each in view.columns] + ([("ended", view.ended)] if view.ended else [])
     screen.table(

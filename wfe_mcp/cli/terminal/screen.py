@@ -17,10 +17,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.cli.terminal.table import laid_out
-from wfe_mcp.cli.terminal.times import ago, clock_time, exact
+from wfe_mcp.cli.terminal.text import ago, clock_time, exact, laid_out
 from wfe_mcp.core.units import duration
-from wfe_mcp.views.plain import clean
+from wfe_mcp.views.values.model import clean
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -19,8 +19,8 @@ def show_files(invocation: Invocation, run: str, at: str, file: str, to: str) ->
     Refuses ``unavailable`` (none were kept, or they were removed), ``bad_argument``, ``conflict`` (the folder is not empty).
     """
     from wfe_mcp.engine.history.as_of import checkpoint_before, event_named
-    from wfe_mcp.views.checkpoints import not_kept, not_kept_words
-    from wfe_mcp.views.envelope import Envelope
+    from wfe_mcp.views.moves.envelope import Envelope
+    from wfe_mcp.views.runs.checkpoints import not_kept, not_kept_words
     from wfe_mcp.workspace.git import checkpoints
 
     engine, run = invocation.engine, invocation.at(run)

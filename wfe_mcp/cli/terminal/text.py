@@ -1,4 +1,14 @@
-"""Short forms of text for a terminal."""
+"""Values as a person reads them at a terminal: short forms, times, tables, differences.
+
+1. A pipe (no width) has one line per row, its columns padded and nothing shortened.
+2. On a terminal the last column gives way: it is wrapped between words. No other column is wrapped, no word is broken.
+3. Below 60 columns, or where the last column would have no room, each field has a line of its own.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 
 def shortened(text: str, most: int) -> str:
@@ -11,3 +21,93 @@ def shortened(text: str, most: int) -> str:
 def indented(text: str) -> str:
     """Each line of ``text``, indented below what it belongs to."""
     return "\n".join(f"     {line}".rstrip() for line in text.rstrip().splitlines())
+
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def exact(at: datetime | str) -> str:
+    """UTC to the second: ``2026-11-20T23:18:01Z``."""
+    return _utc(at).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ago(at: datetime | str, now: datetime) -> str:
+    """``4 min ago``; after a day this machine's date and time, ``20 Nov 23:18``."""
+    then = _utc(at)
+    seconds = max(0, int((now - then).total_seconds()))
+    for length, unit in ((_HOUR, "h"), (_MINUTE, "min"), (1, "s")):
+        if length <= seconds < _DAY:
+            return f"{seconds // length} {unit} ago"
+    if not seconds:
+        return "now"
+    here = then.astimezone()
+    year = "" if here.year == now.astimezone().year else f" {here.year}"
+    return f"{here.day} {here:%b}{year} {here:%H:%M}"
+
+
+def clock_time(at: datetime | str) -> str:
+    """The time of day on this machine, to the second."""
+    return f"{_utc(at).astimezone():%H:%M:%S}"
+
+
+def _utc(at: datetime | str) -> datetime:
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+NARROW = 60
+_LEAST = 20
+_GAP = "  "
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+
+
+def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """``rows`` under ``header`` (empty: none) as lines; ``width`` is the terminal's, None in a pipe."""
+    lines = [header, *rows] if header else list(rows)
+    widths = [max(width_of(line[column]) for line in lines) for column in range(len(lines[0]))]
+    if width is None:
+        return [_padded(line, widths) for line in lines]
+    room = width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    if len(widths) > 1 and (width < NARROW or room < min(widths[-1], _LEAST)):
+        return [text for row in rows for text in _fields(header, row)]
+    return [text for line in lines for text in _wrapped_row(line, widths, room)]
+
+
+def width_of(text: str) -> int:
+    """The columns that a terminal uses for ``text``: two for a wide character, none for a combining one or a colour."""
+    if text.isascii() and "\x1b" not in text:
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in _COLOURS.sub("", text)
+    )
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
+    return _GAP.join(cell + " " * (width - width_of(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _wrapped_row(line: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
+    first, *more = _wrapped(line[-1], room)
+    below = [""] * (len(line) - 1)
+    return [_padded([*line[:-1], first], widths), *(_padded([*below, text], widths) for text in more)]
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and width_of(lines[-1]) + 1 + width_of(word) > room:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return lines
+
+
+def _fields(header: Sequence[str], row: Sequence[str]) -> list[str]:
+    """A record, one field a line: named by the header where there is one, else below the first."""
+    if not header:
+        return [row[0], *(f"  {cell}" for cell in row[1:] if cell.strip())]
+    wide = max(len(name) for name in header)
+    return [f"{name.ljust(wide)}  {cell}".rstrip() for name, cell in zip(header, row, strict=True) if cell.strip()] + [
+        ""
+    ]

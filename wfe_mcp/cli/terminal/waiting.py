@@ -1,4 +1,4 @@
-"""Waiting for background work at a terminal.
+"""Waiting for background work at a terminal, and the signals that stop this process.
 
 No server is needed: while it waits, this process works the queue itself. It polls the state and relies on no message, so
 a lost wake-up costs one period.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import signal
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
     from wfe_mcp.cli.terminal.invocation import Invocation
+
 
 POLL_S = 0.2
 
@@ -25,7 +29,7 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
 
     It returns whether this process itself has changed one.
     """
-    from wfe_mcp.engine.background.job_handlers import start_worker
+    from wfe_mcp.engine.background.daemon import start_worker
 
     changed = threading.Event()
 
@@ -49,7 +53,7 @@ def at_work(invocation: Invocation) -> Generator[Callable[[], bool]]:
 
 def wait_for_gates(invocation: Invocation, run: str, phase: str, attempt: int) -> None:
     """Return once the gates of ``attempt`` have ended, or wait for the user. They run here unless a server runs them."""
-    from wfe_mcp.views.waiting import gates_are_done
+    from wfe_mcp.views.reports.envelopes import gates_are_done
 
     if gates_are_done(invocation.engine, run, phase, attempt):
         return
@@ -63,10 +67,30 @@ def wait_for_gates(invocation: Invocation, run: str, phase: str, attempt: int) -
 
 def wait_for_opinions(invocation: Invocation, job: str) -> None:
     """Return once every reviewer has answered or failed."""
-    from wfe_mcp.views.opinions import is_done
+    from wfe_mcp.views.answers.opinions import is_done
 
     if is_done(invocation.engine, job):
         return
     with at_work(invocation) as wait, invocation.screen.busy("Asking other models; Ctrl-C leaves the job in the queue"):
         while not is_done(invocation.engine, job):
             wait()
+
+
+@contextmanager
+def stop_requested() -> Generator[list[int]]:
+    """The stop signals that this process has received; empty until then."""
+    # A list and no threading.Event: its lock may be held by the very code that the signal interrupts.
+    received: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    before = {
+        number: signal.signal(number, end) for name in names if (number := getattr(signal, name, None)) is not None
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

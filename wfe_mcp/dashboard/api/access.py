@@ -21,17 +21,16 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.model import Assurance, By, Channel, RunId
 from wfe_mcp.dashboard.engines import Engines
 from wfe_mcp.dashboard.fields import refuse_pin
-from wfe_mcp.engine.access import page_sessions
+from wfe_mcp.engine.access import tokens
 from wfe_mcp.engine.access.tokens import token_of
 from wfe_mcp.engine.factory import create_beside
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.workspace.system.process import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wfe_mcp.core.model import Person
-    from wfe_mcp.engine.access.page_sessions import Entry
-    from wfe_mcp.engine.access.tokens import Scope, Token
+    from wfe_mcp.engine.access.tokens import Entry, Scope, Token
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.jobs.worker import Worker
 
@@ -134,20 +133,20 @@ class Access:
         """The token of a new session for a code from a link, and its scope. Refuses ``unauthorized``."""
         scope = self._entry.codes.take(code, self._engine.clock())
         self._visited()
-        return page_sessions.begin_session(self._engine, page_sessions.sender(user_name()), scope), scope
+        return tokens.begin_session(self._engine, tokens.sender(user_name()), scope), scope
 
     def sender(self, authorization: str) -> Caller:
         """The sender of a request with this header. Refuses ``unauthorized``."""
         scheme, _, given = authorization.partition(" ")
         given = given.strip() if scheme.lower() == "bearer" else ""
-        session = page_sessions.session_of(self._engine, given)
+        session = tokens.session_of(self._engine, given)
         token = session or (token_of(self._engine, given) if given else None)
         if token is None:
             what = "is unknown, revoked or expired" if given else "is missing"
             raise Refused("unauthorized", f"The access token {what}.", _HINT)
         self._visited()
         by = By(token.name, Channel.HTTP, Assurance.AGENT)
-        return Caller(token, by if session is None else page_sessions.sender(user_name()), self)
+        return Caller(token, by if session is None else tokens.sender(user_name()), self)
 
     def engines_of(self, token: Token) -> Engines:
         """The engines that act for ``token``."""
@@ -159,7 +158,7 @@ class Access:
 
     def work(self, engine: Engine) -> None:
         """Work the jobs of the project of ``engine`` in this process. Idempotent."""
-        from wfe_mcp.engine.background.job_handlers import start_worker, tend_open_runs
+        from wfe_mcp.engine.background.daemon import start_worker, tend_open_runs
 
         with self._lock:
             if engine.project_id not in self._workers:

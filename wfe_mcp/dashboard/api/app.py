@@ -16,7 +16,6 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api import (
     authoring,
-    board,
     decisions,
     forms,
     graphs,
@@ -52,11 +51,10 @@ names the calls that are legal now, by the names of the operations.
 _ROUTERS = (
     session.router,
     inbox.router,
-    board.router,
+    graphs.router,
     decisions.router,
     runs.router,
     forms.router,
-    graphs.router,
     steering.router,
     authoring.router,
     library.router,

@@ -13,10 +13,9 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done
-from wfe_mcp.views import authoring
-from wfe_mcp.views.authoring import LintView, TemplateDiff, TemplateUse, VersionList
-from wfe_mcp.views.template_import import ImportReport, import_text
-from wfe_mcp.views.templates import KeptView
+from wfe_mcp.views.templates import templates
+from wfe_mcp.views.templates.imports import ImportReport, import_text
+from wfe_mcp.views.templates.templates import KeptView, LintView, TemplateDiff, TemplateUse, VersionList
 
 router = APIRouter(tags=["templates"])
 
@@ -60,7 +59,7 @@ class Use(OfProject):
 @router.post("/templates/lint", response_model=answer_of(LintView))
 def lint_template(caller: Reads, body: Definition) -> JSONResponse:
     """Every fault of a definition, with its place; nothing is stored."""
-    return done(caller, caller.engine(body.project), authoring.lint, definition=body.definition)
+    return done(caller, caller.engine(body.project), templates.lint, definition=body.definition)
 
 
 @router.post("/templates/import", response_model=answer_of(ImportReport))
@@ -73,13 +72,13 @@ def import_template(caller: Manages, body: Imported) -> JSONResponse:
 @router.get("/templates/{name}/diff", response_model=answer_of(TemplateDiff))
 def diff_template(caller: Reads, name: str, against: str = "", project: str = "") -> JSONResponse:
     """How a template differs from the one it was made from, or from another."""
-    return done(caller, caller.engine(project), authoring.diff, name=name, against=against)
+    return done(caller, caller.engine(project), templates.diff, name=name, against=against)
 
 
 @router.get("/templates/{name}/versions", response_model=answer_of(VersionList))
 def list_versions(caller: Reads, name: str, project: str = "") -> JSONResponse:
     """The kept versions of a template, newest first."""
-    return done(caller, caller.engine(project), authoring.kept_versions, name=name)
+    return done(caller, caller.engine(project), templates.kept_versions, name=name)
 
 
 @router.post("/templates/{name}/edit", response_model=answer_of(KeptView))
@@ -87,7 +86,7 @@ def edit_template(caller: Manages, name: str, body: EditedTemplate) -> JSONRespo
     """Store the next version of a template, with the PIN; its name starts it once it is trusted."""
     caller.refuse_program()
     return done(
-        caller, caller.engine(body.project), authoring.edit, name=name, definition=body.definition, pin=body.pin
+        caller, caller.engine(body.project), templates.edit, name=name, definition=body.definition, pin=body.pin
     )
 
 
@@ -95,7 +94,7 @@ def edit_template(caller: Manages, name: str, body: EditedTemplate) -> JSONRespo
 def clone_template(caller: Manages, name: str, body: Copy) -> JSONResponse:
     """Copy a template under a name of its own."""
     return done(
-        caller, caller.engine(body.project), authoring.clone, name=name, new_name=body.new_name, version=body.version
+        caller, caller.engine(body.project), templates.clone, name=name, new_name=body.new_name, version=body.version
     )
 
 
@@ -103,4 +102,4 @@ def clone_template(caller: Manages, name: str, body: Copy) -> JSONResponse:
 def use_template(caller: Manages, name: str, body: Use) -> JSONResponse:
     """Make a template the default, enable, disable or archive it. Nothing is deleted."""
     caller.refuse_program()
-    return done(caller, caller.engine(body.project), authoring.use, name=name, action=body.action, pin=body.pin)
+    return done(caller, caller.engine(body.project), templates.use, name=name, action=body.action, pin=body.pin)

@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.line_comments import LineComment, Side
 from wfe_mcp.core.model import Person
+from wfe_mcp.core.prompts import LineComment, Side
 from wfe_mcp.dashboard.api.access import Caller, Reads
 from wfe_mcp.dashboard.api.bodies import Body
 from wfe_mcp.dashboard.api.models import answer_of
@@ -26,11 +26,11 @@ from wfe_mcp.dashboard.decision_page import decision_body
 from wfe_mcp.dashboard.edits import nothing_to_edit, open_text, store_edit, what_is_editable
 from wfe_mcp.engine.files.tree_binding import files_now
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.views.approvals.comments import MOST_COMMENTS, rejection
-from wfe_mcp.views.approvals.page import DecisionData, DecisionPage, decision_data
+from wfe_mcp.views.approvals.answers import MOST_COMMENTS, rejection
 from wfe_mcp.views.approvals.request import DecisionView
-from wfe_mcp.views.envelopes import refusal
-from wfe_mcp.views.model import plain, view_model
+from wfe_mcp.views.pages.decision import DecisionData, DecisionPage, decision_data
+from wfe_mcp.views.reports.envelopes import refusal
+from wfe_mcp.views.values.model import plain, view_model
 
 router = APIRouter(prefix="/decisions/{request}", tags=["decisions"])
 

@@ -14,11 +14,11 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.engine.kernel.engine import Engine
 from wfe_mcp.engine.phases import edit as edits
-from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.run_models import SubmittedView
-from wfe_mcp.views.submission_form import FormView, submission_form
-from wfe_mcp.views.tool_answers import submitted
+from wfe_mcp.views.answers.tool_answers import submitted
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.pages.submission import FormView, submission_form
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.runs.models import SubmittedView
 
 router = APIRouter(tags=["artifacts"])
 

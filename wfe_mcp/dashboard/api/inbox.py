@@ -7,8 +7,8 @@ from wfe_mcp.core.units import plural
 from wfe_mcp.dashboard.api.access import Reads
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
-from wfe_mcp.dashboard.inbox import everything_waiting
-from wfe_mcp.views.inbox import InboxView, inbox_lines
+from wfe_mcp.dashboard.pages import everything_waiting
+from wfe_mcp.views.runs.requests import InboxView, inbox_lines
 
 router = APIRouter(tags=["inbox"])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.dashboard.api.access import Access
     from wfe_mcp.dashboard.guard import App, Receive, Scope, Send
-    from wfe_mcp.engine.access.page_sessions import Entry
+    from wfe_mcp.engine.access.tokens import Entry
     from wfe_mcp.engine.kernel.engine import Engine
 
 

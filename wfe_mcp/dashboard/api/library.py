@@ -11,15 +11,15 @@ from wfe_mcp.dashboard.api.access import Manages, Reads
 from wfe_mcp.dashboard.api.bodies import OfProject
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views.activity import ProjectList, ProjectView, project_row, project_view
-from wfe_mcp.views.artifact_page import ArtifactPage, artifact_page
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.find import FoundView, found
-from wfe_mcp.views.project import ProjectContents
-from wfe_mcp.views.project import project_view as contents
-from wfe_mcp.views.stats import StatsList, phases
-from wfe_mcp.views.templates import KeptView, TemplateList, TemplateView
+from wfe_mcp.views.answers import tool_answers as answers
+from wfe_mcp.views.answers.find import FoundView, found
+from wfe_mcp.views.history.stats import StatsList, phases
+from wfe_mcp.views.pages.artifact import ArtifactPage, artifact_page
+from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row, project_view
+from wfe_mcp.views.project.project import ProjectContents
+from wfe_mcp.views.project.project import project_view as contents
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.templates.templates import KeptView, TemplateList, TemplateView
 
 router = APIRouter()
 

@@ -23,10 +23,10 @@ from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.background.queues import QUEUES, cancel_job, find_job, job_overviews, queues_now
 from wfe_mcp.store import Store
 from wfe_mcp.store.records.jobs import JobStatus
-from wfe_mcp.store.runs.activity import Activity
-from wfe_mcp.views.activity import ActivityList, activity_view
-from wfe_mcp.views.jobs import JobView, QueueState, job_rows, job_view, queue_view
-from wfe_mcp.views.model import plain
+from wfe_mcp.store.runs.timeline import Activity
+from wfe_mcp.views.project.activity import ActivityList, activity_view
+from wfe_mcp.views.project.jobs import JobView, QueueState, job_rows, job_view, queue_view
+from wfe_mcp.views.values.model import plain
 
 router = APIRouter()
 
@@ -71,7 +71,7 @@ def show_job(caller: Reads, job: str, project: str = "") -> JSONResponse:
 @router.post("/queue/{job}/cancel", response_model=answer_of(JobView), tags=["queue"])
 def cancel(caller: Manages, job: str, body: Cancellation, project: str = "") -> JSONResponse:
     """Cancel a job; a running one ends with every process that it started."""
-    from wfe_mcp.engine.background.job_handlers import gave_up_of
+    from wfe_mcp.engine.background.daemon import gave_up_of
 
     engine = caller.engine(project)
     ended = cancel_job(engine, caller.by, job, gave_up_of(engine), body.reason)

@@ -12,7 +12,7 @@ from wfe_mcp.dashboard.api.bodies import OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
 from wfe_mcp.engine.runs.policy import Policy, change_policy, planned
-from wfe_mcp.views.policy import PlannedPolicyView, PolicyView, planned_view, policy_view
+from wfe_mcp.views.project.project import PlannedPolicyView, PolicyView, planned_view, policy_view
 
 router = APIRouter(tags=["settings"])
 

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.core.limits import MESSAGE_BYTES
 from wfe_mcp.dashboard.api.models import Refusal
-from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import refusal
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.reports.envelopes import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,19 +19,19 @@ from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.engine.kernel.engine import Engine
-from wfe_mcp.engine.runs.archive import stale_of
+from wfe_mcp.engine.runs.control import stale_of
 from wfe_mcp.store.records.runs import RunRecord
-from wfe_mcp.views import rollback as history
-from wfe_mcp.views import tool_answers as answers
-from wfe_mcp.views import waiting
-from wfe_mcp.views.activity import EventList, EvidenceList, evidence_fact
+from wfe_mcp.views.answers import rollback as history
+from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
-from wfe_mcp.views.artifacts import ClaimView
-from wfe_mcp.views.context_pack import ContextPack, context_pack
-from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.envelopes import envelope_of, overview_of, refusal
-from wfe_mcp.views.run_models import RollbackView, RunList, RunView, SubmittedView
-from wfe_mcp.views.runs import event_view, run_row
+from wfe_mcp.views.artifacts.artifacts import ClaimView
+from wfe_mcp.views.artifacts.context_pack import ContextPack, context_pack
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.project.activity import EventList, EvidenceList, evidence_fact
+from wfe_mcp.views.reports import envelopes
+from wfe_mcp.views.reports.envelopes import envelope_of, overview_of, refusal
+from wfe_mcp.views.runs.models import RollbackView, RunList, RunView, SubmittedView
+from wfe_mcp.views.runs.run import event_view, run_row
 
 router = APIRouter(tags=["runs"])
 
@@ -184,8 +184,8 @@ async def show_run(
     """A run: its phases, what it waits for, and the calls that are legal now."""
     engine = await run_in_threadpool(caller.engine_of, run)
     if wait_s:
-        before = await run_in_threadpool(waiting.moment, engine, run)
-        await _until(lambda: waiting.has_moved(engine, before) or not waiting.sleeps(engine, run), wait_s)
+        before = await run_in_threadpool(envelopes.moment, engine, run)
+        await _until(lambda: envelopes.has_moved(engine, before) or not envelopes.sleeps(engine, run), wait_s)
     return await run_in_threadpool(done, caller, engine, answers.status, run, detail=detail)
 
 
@@ -230,7 +230,7 @@ async def submit_artifact(caller: Works, run: str, body: Submission) -> JSONResp
         found = await run_in_threadpool(answers.submit_artifact, engine, by, run, **body.model_dump(exclude={"pin"}))
         if found.state == "gating":
             made = found.shown(SubmittedView)
-            await _until(partial(waiting.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
+            await _until(partial(envelopes.gates_are_done, engine, run, body.phase, made.attempt), GATES_WAIT_S)
             found = await run_in_threadpool(answers.submitted, engine, run, body.phase, made.attempt, made.revision)
     except Refused as refused:
         found = await run_in_threadpool(refusal, engine, refused, run, body.phase)

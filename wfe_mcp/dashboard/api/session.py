@@ -10,10 +10,10 @@ from wfe_mcp.dashboard.api.access import Access, Bearer, Reads
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import shown
-from wfe_mcp.engine.access import page_sessions
-from wfe_mcp.views.model import second
-from wfe_mcp.views.page_session import SessionView
-from wfe_mcp.workspace.system.user import user_name
+from wfe_mcp.engine.access import tokens
+from wfe_mcp.views.pages.session import SessionView
+from wfe_mcp.views.values.model import second
+from wfe_mcp.workspace.system.process import user_name
 
 router = APIRouter(tags=["session"])
 
@@ -56,7 +56,7 @@ def confirm_session(caller: Reads, credentials: Bearer, body: Proof) -> JSONResp
     """Let a session that only looks do what one opened at a terminal may, with the PIN."""
     assert credentials is not None, "the caller has a token"
     engine = caller.engine()
-    page_sessions.confirm_session(engine, caller.person(engine, body.pin), credentials.credentials)
+    tokens.confirm_session(engine, caller.person(engine, body.pin), credentials.credentials)
     view = SessionView(user=caller.by.actor, asks_pin=True, scope="manage")
     return shown("The session may do what one opened at a terminal may.", view)
 
@@ -66,5 +66,5 @@ def end_session(caller: Reads, credentials: Bearer) -> JSONResponse:
     """End this session: its token opens nothing any more."""
     caller.refuse_program()
     assert credentials is not None, "the caller has a token"
-    page_sessions.end_session(caller.engine(), caller.by, credentials.credentials)
+    tokens.end_session(caller.engine(), caller.by, credentials.credentials)
     return shown("The session has ended.", SessionView(user=caller.by.actor, asks_pin=False, scope=caller.token.scope))

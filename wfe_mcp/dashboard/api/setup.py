@@ -15,17 +15,18 @@ from wfe_mcp.dashboard.api.access import Manages, Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, OfProject, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import reply, shown
-from wfe_mcp.engine.background.questions import enqueue as put_question
+from wfe_mcp.engine.background.queues import enqueue as put_question
 from wfe_mcp.engine.background.queues import find_job
 from wfe_mcp.engine.checks.trial import try_checks
 from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.templates.trust import give_trust
-from wfe_mcp.views.activity import ProjectView, project_view
-from wfe_mcp.views.envelope import Envelope
-from wfe_mcp.views.jobs import JobView, job_view
-from wfe_mcp.views.settings import (
+from wfe_mcp.views.approvals.trust import TrustView, trust_view, view_data
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.project.activity import ProjectView, project_view
+from wfe_mcp.views.project.jobs import JobView, job_view
+from wfe_mcp.views.project.settings import (
     CheckTrial,
     ProviderSetting,
     RoleSetting,
@@ -35,7 +36,6 @@ from wfe_mcp.views.settings import (
     role_setting,
     settings_view,
 )
-from wfe_mcp.views.trust import TrustView, trust_view, view_data
 from wfe_mcp.workspace.config.found_checks import FoundCheck
 from wfe_mcp.workspace.system.location import project_at
 

@@ -15,12 +15,12 @@ from wfe_mcp.dashboard.api.access import Reads, Works
 from wfe_mcp.dashboard.api.bodies import Body, Pin
 from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
-from wfe_mcp.views import rollback as history
-from wfe_mcp.views import steering
-from wfe_mcp.views.comparison import comparison
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.run_models import RollbackPreview, RollbackView, RunView
-from wfe_mcp.views.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
+from wfe_mcp.views.answers import rollback as history
+from wfe_mcp.views.answers import tool_answers
+from wfe_mcp.views.history.comparison import comparison
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.runs.models import RollbackPreview, RollbackView, RunView
+from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
 
 router = APIRouter(tags=["runs"])
 
@@ -61,7 +61,7 @@ def force_accept(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Accept a phase although its gates fail, with the PIN; the run is tainted from then on."""
     caller.refuse_program()
     given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), steering.force_accept, run, body.phase, **given)
+    return done(caller, caller.at_work(run), tool_answers.force_accept, run, body.phase, **given)
 
 
 @router.post("/runs/{run}/overrule", response_model=answer_of())
@@ -69,7 +69,7 @@ def overrule(caller: Works, run: str, body: Overruling) -> JSONResponse:
     """Overrule the reviewers of a phase, with the PIN."""
     caller.refuse_program()
     given = body.model_dump(exclude={"phase"})
-    return done(caller, caller.at_work(run), steering.overrule, run, body.phase, **given)
+    return done(caller, caller.at_work(run), tool_answers.overrule, run, body.phase, **given)
 
 
 @router.get("/runs/{run}/rollback", response_model=answer_of(RollbackPreview))
@@ -99,7 +99,7 @@ def take_checkpoint(caller: Works, run: str, body: Note) -> JSONResponse:
 @router.post("/runs/{run}/fork", response_model=answer_of(RunView))
 def fork_run(caller: Works, run: str, body: Fork) -> JSONResponse:
     """Start a new run from the state of this one."""
-    return done(caller, caller.at_work(run), steering.fork, run, **body.model_dump())
+    return done(caller, caller.at_work(run), tool_answers.fork, run, **body.model_dump())
 
 
 @router.get("/compare", response_model=answer_of())

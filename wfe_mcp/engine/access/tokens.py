@@ -1,4 +1,4 @@
-"""Access tokens for the HTTP API.
+"""Access over HTTP: access tokens of the API, and sessions of the page in a browser.
 
     read      look at runs, artifacts, templates, queues and history
     work      read, and do what an agent may: start runs, submit artifacts, ask for approval, pause, roll back
@@ -9,24 +9,44 @@ Rules:
    slow hash are needed.
 2. The holder of a token has the assurance of an agent, never that of a person, whatever its scope.
 3. Making and revoking one are entries of the settings log, which ``verify`` checks.
+
+    a page starts ──► a key of its own, in a file that only its user reads
+    a link is made, by any process of the user ──► a code signed with that key, after # in the address
+    the page's script sends the code once ──► the token of a new session, which it keeps for that tab
+
+Rules:
+1. The fragment of an address is sent to no server, and the token is no cookie: another server on this machine, even one
+   that an agent started, receives neither.
+2. A code counts once, at the page whose key signed it, for ``CODE_S``. When that page ends, its codes end.
+3. The database keeps the sha256 of a token, as for tokens of programs (``tokens.py``); a session survives a page that was
+   killed, for ``SESSION_S``.
+4. A session belongs to the user's browser and proves no identity: what only a person decides needs the PIN or a passkey.
+5. A code in the answer of a tool is read by an agent first: its session only looks, until the PIN is typed into it once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import re
 import secrets
+import threading
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, get_args
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, nearest_hint
+from wfe_mcp.core.model import Assurance, By, Channel
+from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
-    from wfe_mcp.core.model import By
+    from pathlib import Path
+
+    from wfe_mcp.core.model import Person
     from wfe_mcp.engine.kernel.engine import Engine
+
 
 Scope = Literal["read", "work", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -138,3 +158,160 @@ def _read(name: str, value: str) -> Token:
         None if ends is None else datetime.fromisoformat(ends),
         stored["sha256"],
     )
+
+
+CODE_S = 60
+"""Seconds for which a code counts (T2). A link that is opened later leads to the page that names the command."""
+SESSION_S = 12 * 3600
+"""Seconds for which a session counts."""
+
+NAME = "page"
+"""The name of the token that a session acts as; programs hold theirs as ``api:NAME``."""
+
+_PREFIX_PAGE_SESSIONS = "session:"
+_BEGINNING_PAGE_SESSIONS = "wfes_"
+_NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """The key of one page process. ``file``: where other processes of the user read it."""
+
+    file: Path
+    key: bytes
+
+
+def begin_page(engine: Engine, port: int) -> PageKey:
+    """A new key for the page at ``port``; it replaces that of an earlier page there."""
+    file, key = _file(engine, port), secrets.token_bytes(32)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(file, key)
+    return PageKey(file, key)
+
+
+def end_page(page: PageKey) -> None:
+    """Remove the key, unless another page has replaced it."""
+    with contextlib.suppress(OSError):
+        if page.file.read_bytes() == page.key:
+            page.file.unlink()
+
+
+def fresh_code(engine: Engine, port: int, scope: Scope = "manage") -> str:
+    """A code for the page at ``port``, whose session has ``scope``; empty where that page takes none."""
+    try:
+        key = _file(engine, port).read_bytes()
+    except OSError:
+        return ""
+    payload = f"{int(engine.clock().timestamp()) + CODE_S}.{scope}.{secrets.token_urlsafe(_NONCE_BYTES)}"
+    return f"{payload}.{_signed(key, payload)}"
+
+
+class Codes:
+    """The codes that one page takes, each once."""
+
+    def __init__(self, page: PageKey) -> None:
+        self._key = page.key
+        self._used: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def take(self, code: str, now: datetime) -> Scope:
+        """Use ``code``; the scope of its session. Refuses ``unauthorized``: unknown, of another page, too old, or used before."""
+        payload, _, signature = code.rpartition(".")
+        until, _, rest = payload.partition(".")
+        at = int(now.timestamp())
+        is_ours = hmac.compare_digest(_signed(self._key, payload).encode(), signature.encode(errors="replace"))
+        with self._lock:
+            self._used = {each: end for each, end in self._used.items() if end > at}
+            if not is_ours or int(until) <= at or payload in self._used:
+                raise Refused(
+                    "unauthorized",
+                    f"This link was used before, is older than {CODE_S} seconds, or belongs to another page.",
+                    "Open a new one: wfe-mcp ui, or wfe-mcp status where a page runs",
+                )
+            self._used[payload] = int(until)
+        return _scope(rest.partition(".")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How browsers enter: the ``port`` of the page, the ``codes`` it takes, and whether it takes the PIN."""
+
+    port: int
+    codes: Codes
+    asks_pin: bool
+
+
+def begin_session(engine: Engine, by: By, scope: Scope = "manage") -> str:
+    """The token of a new session, stored as its sha256; sessions that are over are removed."""
+    text = _BEGINNING_PAGE_SESSIONS + secrets.token_urlsafe(32)
+    given, now = sha256(text.encode()).hexdigest(), engine.clock()
+    with engine.store.tx() as tx:
+        known = {name: _times(value) for name, value in tx.secrets.named(_PREFIX_PAGE_SESSIONS).items()}
+        newest = sorted(known, key=lambda name: known[name][0])[-(_MOST - 1) :]
+        for name in known:
+            if known[name][1] <= now or name not in newest:
+                tx.secrets.set(name, None, by, now)
+        kept = {
+            "created_at": now.isoformat(),
+            "expires_at": (now + timedelta(seconds=SESSION_S)).isoformat(),
+            "scope": scope,
+        }
+        tx.secrets.set(_PREFIX_PAGE_SESSIONS + given, json.dumps(kept, sort_keys=True), by, now)
+    return text
+
+
+def confirm_session(engine: Engine, by: Person, text: str) -> None:
+    """Let the session of a token do what one that was opened at a terminal may: a person has proven to be there."""
+    name = _PREFIX_PAGE_SESSIONS + sha256(text.encode()).hexdigest()
+    with engine.store.tx() as tx:
+        value = tx.secrets.get(name)
+        if value is not None:
+            tx.secrets.set(
+                name, json.dumps(json.loads(value) | {"scope": "manage"}, sort_keys=True), by, engine.clock()
+            )
+
+
+def end_session(engine: Engine, by: By, text: str) -> None:
+    """End the session of a token; from now on it opens nothing."""
+    name = _PREFIX_PAGE_SESSIONS + sha256(text.encode()).hexdigest()
+    with engine.store.tx() as tx:
+        if tx.secrets.get(name) is not None:
+            tx.secrets.set(name, None, by, engine.clock())
+
+
+def session_of(engine: Engine, text: str) -> Token | None:
+    """The session that ``text`` opens, as a token that may look, or do what an agent may; None for any other text."""
+    if not text.startswith(_BEGINNING_PAGE_SESSIONS):
+        return None
+    given = sha256(text.encode()).hexdigest()
+    with engine.store.read() as tx:
+        value = tx.secrets.get(_PREFIX_PAGE_SESSIONS + given)
+    if value is None:
+        return None
+    begun, ends = _times(value)
+    scope = _scope(json.loads(value).get("scope", ""))
+    return None if ends <= engine.clock() else Token(NAME, scope, "", begun, ends, given)
+
+
+def sender(user: str) -> By:
+    """The user at the page without a proof: no more than an agent."""
+    return By(user, Channel.DASHBOARD, Assurance.AGENT)
+
+
+def _scope(name: str) -> Scope:
+    """``manage`` or ``read``; a session of an earlier version, which says nothing, only looks."""
+    return "manage" if name == "manage" else "read"
+
+
+def _times(value: str) -> tuple[datetime, datetime]:
+    stored = json.loads(value)
+    return datetime.fromisoformat(stored["created_at"]), datetime.fromisoformat(stored["expires_at"])
+
+
+def _signed(key: bytes, payload: str) -> str:
+    return hmac.new(key, payload.encode(errors="replace"), sha256).hexdigest()
+
+
+def _file(engine: Engine, port: int) -> Path:
+    path = engine.store.path
+    return path.with_name(f"{path.name}.pages") / f"{port}.key"

@@ -28,7 +28,7 @@ from wfe_mcp.engine.approvals.requests import request_of
 from wfe_mcp.engine.artifacts.revisions import outputs_of, store_revision, write_output
 from wfe_mcp.engine.files.mirrors import edited_artifact, judge_edit
 from wfe_mcp.engine.files.tree_binding import FilesNow, code_tree, files_now
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run
 
 if TYPE_CHECKING:

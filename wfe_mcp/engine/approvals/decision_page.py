@@ -52,7 +52,7 @@ def link(engine: Engine, port: int, path: str = "", scope: Scope = "manage") -> 
 
     ``scope``: of the session that it begins; ``read`` where an agent reads the link first.
     """
-    from wfe_mcp.engine.access.page_sessions import fresh_code
+    from wfe_mcp.engine.access.tokens import fresh_code
 
     code = fresh_code(engine, port, scope)
     return f"{address(port, f'open/{path}')}#code={code}" if code else address(port, path)

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wfe_mcp.core.canonical import canonical_json, sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.durable import replace_file
+from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path

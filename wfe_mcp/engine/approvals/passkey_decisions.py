@@ -23,8 +23,7 @@ from wfe_mcp.engine.approvals.decide import note_facts
 from wfe_mcp.engine.approvals.passkeys import signed
 from wfe_mcp.engine.approvals.statements import FIELDS, PASSKEY, Statement, read_statement
 from wfe_mcp.engine.files.tree_binding import code_tree
-from wfe_mcp.engine.kernel.decision_facts import facts_of
-from wfe_mcp.engine.kernel.run_change import run_as_read
+from wfe_mcp.engine.kernel.run_change import facts_of, run_as_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

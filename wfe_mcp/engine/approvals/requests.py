@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.approval_guards import current_gate
 from wfe_mcp.core.model import Assurance, AttemptStatus, Stage
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 
 if TYPE_CHECKING:
     from wfe_mcp.core.paths import PhasePath

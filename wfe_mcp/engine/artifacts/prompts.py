@@ -10,29 +10,32 @@ Where a person edited the prompt, or an earlier one was rejected, its text is st
         └──► rejected by a reviewer who suggests another, where its gate has ``allow_rewrite`` ──► the suggestion
 
 A prompt that a person edited is not replaced by a suggestion.
+
+The findings of a report in short, for the next attempt: one line each, the gravest first, within a fixed size.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.core.line_comments import split_comments
 from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.outcomes import VerdictKind
-from wfe_mcp.core.prompts import is_rejected_prompt
+from wfe_mcp.core.prompts import is_rejected_prompt, split_comments
+from wfe_mcp.core.units import plural
 from wfe_mcp.engine.artifacts.expression_scope import feedback_of, roots
-from wfe_mcp.engine.artifacts.findings import findings_of, in_short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wfe_mcp.core.model import Attempt, Feedback
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.workflow.model import Phase, StepsPhase
+
 
 _NEWEST_CHARS, _REMINDER_CHARS = 2_000, 300
 _PLACEHOLDER = re.compile(r"\$\{[^}\n]*\}?")
@@ -260,3 +263,52 @@ def fenced_note(change: RunChange, label: str, message: str, limit: int = _NEWES
     from wfe_mcp.workflow.prompts import fenced
 
     return fenced(message, label, nonce=change.run.id, limit=limit)
+
+
+MOST_LINES, MOST_CHARS = 20, 1_800
+_LINE_CHARS = 240
+_GRAVEST = ("critical", "high", "major", "medium", "minor", "low", "info")
+
+
+def findings_of(change: RunChange, note: Feedback) -> list[Mapping[str, Any]]:
+    """The findings of the artifact that ``note`` is about; empty where it has none."""
+    tries = change.state.attempts.get(note.source, ())
+    if note.artifact is None or not 1 <= note.attempt <= len(tries):
+        return []
+    record = change.tx.artifacts.revision(change.run.id, note.source, tries[note.attempt - 1].revision)
+    content: Any = None if record is None or record.sha256 != note.artifact else json.loads(record.content)
+    found: Any = cast("dict[str, Any]", content).get("findings") if isinstance(content, dict) else None
+    return (
+        [cast("Mapping[str, Any]", each) for each in cast("list[Any]", found) if isinstance(each, dict)]
+        if isinstance(found, list)
+        else []
+    )
+
+
+def in_short(findings: Iterable[Mapping[str, Any]], rest: str) -> str:
+    """A line for each finding: severity, file and line, one sentence. ``rest``: how to read those that are left out."""
+    ordered = sorted(findings, key=lambda each: _rank(str(each.get("severity", ""))))
+    lines: list[str] = []
+    left = MOST_CHARS
+    for each in ordered[:MOST_LINES]:
+        line = _line(each)
+        if len(line) > left:
+            break
+        lines.append(line)
+        left -= len(line) + 1
+    if len(lines) < len(ordered):
+        lines.append(f"and {plural(len(ordered) - len(lines), 'more finding')}: {rest}")
+    return "\n".join(lines)
+
+
+def _rank(severity: str) -> int:
+    return _GRAVEST.index(severity) if severity in _GRAVEST else len(_GRAVEST)
+
+
+def _line(finding: Mapping[str, Any]) -> str:
+    title, advice = (" ".join(str(finding.get(key) or "").split()) for key in ("title", "recommendation"))
+    file, number = finding.get("file") or "", finding.get("line") or 0
+    where = f" {file}:{number}:" if file and number else f" {file}:" if file else ":"
+    text = f"{title.rstrip('.')}. {advice}" if advice else title
+    line = f"- {finding.get('severity') or 'note'}{where} {text}"
+    return line if len(line) <= _LINE_CHARS else f"{line[: _LINE_CHARS - 1]}…"

@@ -16,7 +16,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.engine.artifacts.expression_scope import roots
 
 if TYPE_CHECKING:
-    from wfe_mcp.artifacts.render import TextFile
+    from wfe_mcp.artifacts.validate import TextFile
     from wfe_mcp.core.model import By
     from wfe_mcp.core.paths import PhasePath
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -111,8 +111,8 @@ def _output(current: RunChange, phase: PhasePath, content: str) -> tuple[str, Te
     output = current.plan.phase(phase).output
     if output is None or output.write_to is None:
         return None
-    from wfe_mcp.artifacts.render import to_file
-    from wfe_mcp.workflow.filled import filled
+    from wfe_mcp.artifacts.validate import to_file
+    from wfe_mcp.workflow.expressions import filled
 
     seen = roots(current, current.attempt(phase), output.write_to)
     place = filled(output, seen, current.plan.expressions).write_to

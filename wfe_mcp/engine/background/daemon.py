@@ -1,4 +1,4 @@
-"""The worker process: it runs jobs without serving a client, for its project or for every project of the database.
+"""The worker process and the handlers of its jobs: gates that read files and run checks, steps, timers, model work.
 
 It holds one worker for its project, or one for each project of the database with open work.
 It registers like a server, but its terminal is never taken for an agent's.
@@ -7,19 +7,41 @@ Rules:
 1. Each project uses its own configuration and folder. One whose folder is gone, or now holds another
    project, is skipped and reported once.
 2. At the end every unfinished job returns to its queue at once.
+
+Every server process has one worker; a command line that
+waits for its gates has one for that long.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wfe_mcp.engine.background.job_handlers import new_worker, tend_open_runs
-from wfe_mcp.engine.background.queues import QUEUES
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import Stage
+from wfe_mcp.core.outcomes import GateOutcome
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.background import queues as questions
+from wfe_mcp.engine.background.queues import QUEUES, SLOTS, QuestionJobs, end_for_person, queue_names, work_limits
+from wfe_mcp.engine.evaluation import second_opinion
+from wfe_mcp.engine.evaluation.opinion_jobs import OpinionJobs
+from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.factory import create_beside
+from wfe_mcp.engine.files.checkpoints import keep_again
 from wfe_mcp.engine.integrity.anchoring import start_anchoring, stop_anchoring
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run, change_run_in
+from wfe_mcp.engine.models import waits as outages
+from wfe_mcp.engine.phases import model_worker as driven
+from wfe_mcp.engine.phases.model_worker_jobs import DrivenJobs, driven_gave_up
+from wfe_mcp.engine.phases.step_jobs import FileJobs, StepJobs, step_gave_up
+from wfe_mcp.jobs.job_context import JobContext, Outcome
+from wfe_mcp.jobs.sandbox import remove_abandoned
+from wfe_mcp.jobs.worker import Worker
 from wfe_mcp.store.records.runs import ProcessRecord
 from wfe_mcp.workspace.system.location import project_at
 from wfe_mcp.workspace.system.process import this_process
@@ -28,7 +50,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.jobs.worker import Worker
+    from wfe_mcp.jobs.completion import GaveUp
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -115,3 +140,158 @@ class Workers:
         with self._engine.store.read() as tx:
             rows = [tx.jobs.get(job_id) for job_id in running]
         return sum(row is not None and row.status is not JobStatus.DONE for row in rows)
+
+
+_FILES_KEPT_AGAIN = 3
+
+
+def start_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
+    """A running worker of ``engine``; stop it with ``stop()`` before closing the engine."""
+    worker = new_worker(engine, kinds)
+    worker.start()
+    return worker
+
+
+def new_worker(engine: Engine, kinds: Sequence[str] = QUEUES) -> Worker:
+    """A worker of ``engine`` for queues of these kinds; it runs a job when ``work_one`` is called."""
+    handlers = {
+        "gate": _Gates(engine),
+        "timer": _Timers(engine),
+        "step": StepJobs(engine),
+        "files": FileJobs(engine),
+        second_opinion.JOB: OpinionJobs(engine),
+        questions.JOB: QuestionJobs(engine),
+        driven.JOB: DrivenJobs(engine),
+    }
+    queues = queue_names(engine, kinds)
+    worker = Worker(
+        lambda: engine.store,
+        engine.identity,
+        handlers,
+        engine.clock,
+        queues,
+        slots={queue: SLOTS[kind] for queue, kind in zip(queues, kinds, strict=True)},
+        gave_up=gave_up_of(engine),
+        limits=work_limits(engine),
+    )
+    engine.wakers.append(worker.wake)
+    return worker
+
+
+def gave_up_of(engine: Engine) -> GaveUp:
+    """The effect on its attempt of a job that is cancelled or out of retries."""
+    return _GaveUp(engine)
+
+
+def tend_open_runs(engine: Engine) -> None:
+    """Repair after a crash: fire due timers, enqueue lost gate jobs, write lost proofs and remove what checks left behind.
+
+    Runs that wait for an agent or the user need no repair. The newest checkpoints get their refs back now, older
+    ones at a rollback to them.
+    """
+    remove_abandoned()
+    with engine.store.read() as tx:
+        newest = tx.runs.open_ids(engine.project_id, limit=_FILES_KEPT_AGAIN)
+        runs = tx.runs.to_tend(engine.project_id, engine.clock())
+    has_keys = (engine.root / ".wfe" / "approvers.json").is_file()
+    for run in dict.fromkeys((*newest, *runs)):
+        try:
+            keep_again(engine, run)
+            if has_keys:
+                _write_proofs(engine, run)
+            if run not in runs:
+                continue
+            with change_run(engine, run, SYSTEM) as current:
+                enqueue_gates(current)
+        except Refused as refused:  # a rollback that cannot be finished now: the next call retries
+            log.warning("run %s is left alone: %s", run, refused.message)
+
+
+def _write_proofs(engine: Engine, run: str) -> None:
+    from wfe_mcp.engine.approvals.proof_files import write_proofs  # what checks signatures loads where keys are pinned
+
+    write_proofs(engine, run)
+
+
+class _Gates:
+    """The handler of gate jobs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        from wfe_mcp.engine.evaluation.gate_jobs import judge, record
+        from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
+        from wfe_mcp.engine.evaluation.opinion_gate import Outage
+
+        try:
+            judged = judge(self._engine, context)
+        except Outage as outage:
+            reason, after_s = outage.reason, outage.after_s
+            return Outcome({"outage": reason}, lambda tx: outages.pause(self._engine, tx, context.job, reason, after_s))
+        except WaitsForPerson as waits:
+            return Outcome({"by_hand": [asdict(one) for one in waits.asked]})
+        if judged is None:
+            return Outcome({"stale": True})
+        return Outcome(
+            {"verdict": str(judged.judgement.kind) if judged.judgement else "the files had changed"},
+            lambda tx: record(self._engine, tx, context.job, judged),
+        )
+
+
+class _Timers:
+    """The handler of timer jobs: time-outs of running attempts, and the end of a back-off."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, context: JobContext) -> Outcome:
+        job = context.job
+
+        def apply(tx: Tx) -> None:
+            if job.payload["timer"] == "resume":
+                outages.go_on(self._engine, tx, job)
+                return
+            with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
+                if job.payload["timer"] in {"locks", "seals", "run"}:
+                    return  # the change itself checks again
+                due = c.TimeOut if job.payload["timer"] == "timeout" else c.Wake
+                command = due(phase=PhasePath(job.phase or ""), attempt=job.attempt, by=SYSTEM, at=current.at)
+                try:
+                    current.give(command)
+                except Refused:
+                    return  # the attempt has moved on: nothing is due
+
+        return Outcome({}, apply)
+
+
+class _GaveUp:
+    """A gate whose job cannot run at all is an error of the gate, a step's is in doubt: the attempt must not hang."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, tx: Tx, job: JobRecord, reason: str) -> None:
+        from wfe_mcp.engine.evaluation.gate_jobs import judged_attempt
+
+        if job.cancel_reason is not None and job.kind != "gate":
+            end_for_person(self._engine, tx, job, reason)
+        elif job.kind == "step":
+            step_gave_up(self._engine, tx, job)
+        elif job.kind == driven.JOB:
+            driven_gave_up(self._engine, tx, job, reason)
+        if job.kind != "gate" or job.run_id is None:
+            return
+        with change_run_in(self._engine, tx, job.of_run, SYSTEM) as current:
+            attempt = judged_attempt(current, job)
+            if attempt is not None:
+                current.give(
+                    c.RecordVerdict(
+                        stage=attempt.stage or Stage.AFTER,
+                        gate=attempt.gate,
+                        outcome=GateOutcome.ERROR,
+                        sha256=attempt.sha256 or "",
+                        message=f"The gate could not run: {reason}",
+                        **current.on(attempt),
+                    )
+                )

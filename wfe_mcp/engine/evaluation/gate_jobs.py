@@ -19,7 +19,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.tree_binding import bound_tree, first_tree, ignored_globs
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.engine.templates.trust import least_evidence
@@ -28,8 +28,7 @@ from wfe_mcp.gates.judgement import Judgement, failed, needs_trust, undecided
 from wfe_mcp.gates.judges import judge_of
 from wfe_mcp.gates.scene import GateScene
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.workflow.expressions import ExpressionError
-from wfe_mcp.workflow.filled import filled
+from wfe_mcp.workflow.expressions import ExpressionError, filled
 from wfe_mcp.workflow.model import CommandGate, Gate, OpinionGate
 from wfe_mcp.workspace.files.mirror import evidence_folder
 

@@ -21,7 +21,7 @@ from wfe_mcp.core.errors import Refused, Suggestion, nearest
 from wfe_mcp.core.paths import PhasePath, typed
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run
-from wfe_mcp.engine.models.gate_waits import AskedPerson, persons_asked
+from wfe_mcp.engine.models.waits import AskedPerson, persons_asked
 from wfe_mcp.store.records.opinions import MANUAL_MODEL, OpinionRecord
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.engine.evaluation.opinion_by_hand import WaitsForPerson
 from wfe_mcp.engine.evaluation.reviews import question_sha256
 from wfe_mcp.engine.models.ask import answer
-from wfe_mcp.engine.models.gate_waits import AskedPerson
+from wfe_mcp.engine.models.waits import AskedPerson
 from wfe_mcp.gates.opinion import Reviewed, conflict, judge_opinions, no_reviewer, with_warning
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, RetryLater
 from wfe_mcp.providers.call import ProviderFault

@@ -26,7 +26,7 @@ from wfe_mcp.core.outcomes import GateOutcome
 from wfe_mcp.core.questions import Question, questions
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.artifacts.prompts import prompt_for_gates
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 
 if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
@@ -47,7 +47,7 @@ def answer_condition(change: RunChange) -> bool:
         try:
             answer = _answer(change, question)
         except Unjudged as due:
-            from wfe_mcp.engine.nested.subflows import check_outside
+            from wfe_mcp.engine.nested.nested import check_outside
 
             check_outside(change, change.attempt(question.phase), question.kind, due)
             continue
@@ -66,8 +66,7 @@ def _waits_for_lock(change: RunChange, attempt: Attempt) -> bool:
 
 def _answer(change: RunChange, question: Question) -> c.Answer:
     # CEL is loaded with the first condition of a run.
-    from wfe_mcp.engine.nested.loop_items import evaluated_items
-    from wfe_mcp.engine.nested.subflows import hand_in_outputs, recovery_inputs
+    from wfe_mcp.engine.nested.nested import evaluated_items, hand_in_outputs, recovery_inputs
     from wfe_mcp.engine.phases.locks import lock_names
     from wfe_mcp.workflow.expressions import ExpressionError
 
@@ -179,7 +178,7 @@ def _open_gates(change: RunChange, attempt: Attempt) -> None:
     """
     on = change.on(attempt)
     if attempt.stage is Stage.AFTER:
-        from wfe_mcp.engine.nested.loop_items import loop_sha256
+        from wfe_mcp.engine.nested.nested import loop_sha256
 
         change.give(c.OpenGates(sha256=loop_sha256(change, attempt), **on))
         return
@@ -296,7 +295,7 @@ def enqueue_gate(change: RunChange, attempt: Attempt, *, again: bool = False) ->
     One at a time: no second job while one for the same bytes, gate and tree is open, and none while persons who review
     have not answered. ``again``: one of them has.
     """
-    from wfe_mcp.engine.models.gate_waits import OPEN_JOBS, gate_payload, persons_asked
+    from wfe_mcp.engine.models.waits import OPEN_JOBS, gate_payload, persons_asked
 
     judge = _current_gate(change, attempt)
     if judge is None or judge.judged not in {"command", "llm"} or change.state.status is RunStatus.CANCELLED:

@@ -111,7 +111,7 @@ class Changes:
 
     def text(self) -> str:
         """The diff since then, by the bytes on disk; "" for work without files. Reads the files."""
-        from wfe_mcp.workspace.git.diff_text import diff_text
+        from wfe_mcp.workspace.git.file_diffs import diff_text
         from wfe_mcp.workspace.git.working_tree import tree_hash
 
         if self.began is None:

@@ -1,4 +1,4 @@
-"""Second opinions: advice from other models that an agent or the user requests.
+"""Second opinions: advice from other models that an agent or the user requests, and the jobs that ask for it.
 
     ask ──► a job, the same one for the same question ──► opinions, stored ──► look
 
@@ -23,8 +23,8 @@ from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.evaluation.reviews import changes_of
-from wfe_mcp.engine.kernel.read_only_runs import refuse_change
 from wfe_mcp.engine.kernel.run_change import queue_name, run_as_read
+from wfe_mcp.engine.kernel.transaction import refuse_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.jobs import JobRecord
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings_tables import Settings
+
 
 JOB = "opinion"
 TRIES = 3

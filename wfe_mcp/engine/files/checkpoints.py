@@ -22,7 +22,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import AttemptStatus, RunStatus
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run_in
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from wfe_mcp.engine.kernel.run_change import RunChange
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import EventRecord, LoadedRun, RunRecord
-    from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
+    from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint
     from wfe_mcp.workspace.git.snapshot import Snapshot
-    from wfe_mcp.workspace.git.snapshot_limits import Limits
+    from wfe_mcp.workspace.git.snapshot_files import Limits
 
 TAKEN = "CheckpointTaken"
 _LOOKED_AT = 3
@@ -172,8 +172,7 @@ def prune(engine: Engine, run_id: str = "") -> list[str]:
     Returns the pruned checkpoints (``<run>/cp-12``). Their events stay and hold the state alone.
     """
     from wfe_mcp.workflow.model import duration_s
-    from wfe_mcp.workspace.git.checkpoint_retention import to_drop
-    from wfe_mcp.workspace.git.checkpoints import drop, kept_at
+    from wfe_mcp.workspace.git.checkpoints import drop, kept_at, to_drop
 
     settings = engine.settings().settings.checkpoints
     with engine.store.read() as tx:
@@ -204,7 +203,7 @@ def _kept(tx: Tx, engine: Engine, run: str, times: Mapping[str, datetime]) -> li
     a rollback that was refused or killed: it may be the only copy of a user's work.
     """
     from wfe_mcp.core.model import RunId
-    from wfe_mcp.workspace.git.checkpoint_retention import KeptCheckpoint
+    from wfe_mcp.workspace.git.checkpoints import KeptCheckpoint
 
     loaded = tx.runs.load(RunId(run))
     if loaded is None or loaded.record.project_id != engine.project_id:

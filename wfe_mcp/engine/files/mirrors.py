@@ -75,7 +75,7 @@ def mirror_again(engine: Engine, loaded: LoadedRun, logs: Mapping[str, str], *, 
 
 
 def _mirror_attempt(change: RunChange, attempt: Attempt, old: Attempt | None) -> None:
-    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.artifacts.validate import to_file
     from wfe_mcp.engine.artifacts.context_bundles import cut_bundles
     from wfe_mcp.engine.artifacts.prompts import prompt_of
     from wfe_mcp.workspace.files import mirror as files
@@ -151,7 +151,7 @@ def _edit(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -
 
 def rendered_artifact(tx: Tx, record: RunRecord, plan: CompiledTemplate, attempt: Attempt) -> Rendered | None:
     """The revision of ``attempt`` as its mirror shows it; None when it is not in the database."""
-    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.artifacts.validate import to_file
 
     revision = tx.artifacts.revision(record.id, attempt.phase, attempt.revision)
     return None if revision is None else to_file(plan.schema(attempt.phase), json.loads(revision.content))

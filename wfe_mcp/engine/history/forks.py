@@ -34,8 +34,7 @@ from wfe_mcp.engine.files.mirrors import write_mirrors
 from wfe_mcp.engine.files.tree_binding import is_recorded
 from wfe_mcp.engine.history.as_of import event_named, revisions_then
 from wfe_mcp.engine.kernel.engine import own_key
-from wfe_mcp.engine.kernel.read_only_runs import way_on
-from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.engine.kernel.transaction import change_run_in, way_on
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.engine.runs.start import is_for_people, new_run_id
 from wfe_mcp.engine.templates.catalogue import find_template, template_definition, trust_keys

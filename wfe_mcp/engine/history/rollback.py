@@ -29,8 +29,17 @@ from wfe_mcp.core.rollback import changed_places
 from wfe_mcp.engine.evaluation.reactions import enqueue_gates
 from wfe_mcp.engine.files.checkpoints import TAKEN, keep_again, limits_of, name_of, ref_of
 from wfe_mcp.engine.history.as_of import event_named, is_event_name
-from wfe_mcp.engine.history.rollback_preconditions import Aim, command_back, judge, known_tree, log_of, unrecorded
-from wfe_mcp.engine.history.rollback_recovery import abandon, alone, safety_ref
+from wfe_mcp.engine.history.rollback_recovery import (
+    Aim,
+    abandon,
+    alone,
+    command_back,
+    judge,
+    known_tree,
+    log_of,
+    safety_ref,
+    unrecorded,
+)
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.workspace.system.process import holder_id
 

@@ -198,7 +198,7 @@ class Anchoring:
         with engine.store.read() as tx:
             self._is_begun = tx.settings_log.first_noted(BEGUN, engine.project_id) is not None
         if not self._is_begun:
-            from wfe_mcp.engine.kernel.actors import SYSTEM
+            from wfe_mcp.engine.kernel.engine import SYSTEM
 
             with engine.store.tx() as tx:
                 tx.settings_log.note(BEGUN, engine.project_id, SYSTEM, engine.clock())

@@ -28,7 +28,7 @@ from wfe_mcp.engine.files.drift import changed_files
 from wfe_mcp.engine.integrity.decision_audit import SignedDecisions, audit_decisions
 from wfe_mcp.engine.integrity.discrepancy import Discrepancy
 from wfe_mcp.engine.integrity.gate_audit import weaker_gates
-from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name
+from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name
 from wfe_mcp.engine.maintenance.restore_log import SetBack, set_backs
 from wfe_mcp.workspace.files.project_files import read_if_there
 from wfe_mcp.workspace.system.anchors import (
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.integrity.chain import Anchored
+    from wfe_mcp.store.integrity.record_seals import Anchored
     from wfe_mcp.store.records.runs import EvidenceRecord, Problem, SettingEvent
 
 _PAGE = 500
@@ -317,7 +317,7 @@ def _found(run: str, problems: Iterable[Problem]) -> list[Discrepancy]:
 
 
 def _chain(head: tuple[int, str], at: datetime) -> Anchored:
-    from wfe_mcp.store.integrity.chain import Anchored
+    from wfe_mcp.store.integrity.record_seals import Anchored
 
     return Anchored(*head, at)
 

@@ -3,6 +3,8 @@
 There is one ``Engine`` per process and project. It opens the
 database with the first call that needs it, so that a server answers its handshake before SQL is loaded. What a capability
 remembers between its calls is a class of that capability (``state_of``): the engine knows none of them.
+
+The actors that the engine itself speaks for.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.engine.kernel.template_cache import TemplateCache
 from wfe_mcp.workspace.system.process import holder_id, is_alive, parse_holder, this_process
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store.records.runs import LoadedRun
     from wfe_mcp.workspace.config.settings import LoadedSettings
     from wfe_mcp.workspace.system.location import Project
+
 
 S = TypeVar("S")
 
@@ -229,3 +233,7 @@ class Engine:
         """Wake the worker of this process: a job is queued."""
         for waker in self.wakers:
             waker()
+
+
+SYSTEM = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
+"""The server itself: conditions, gates, timers, approval requests that are issued again."""

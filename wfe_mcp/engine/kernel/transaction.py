@@ -1,4 +1,4 @@
-"""Transactions on runs: one command changes one run.
+"""Transactions on runs: one command changes one run. The types of what follows a command, and what an imported run refuses.
 
     load ──► decide ──► react until nothing is due ──► append ──► commit ──► after-commit hooks
 
@@ -7,19 +7,23 @@ Rules:
 2. What reacts and what runs after the commit is the table of ``engine/composition.py``.
 3. An imported run takes no command (``read_only_runs.py``); an interrupted rollback is finished first.
 4. A refusal that must leave a trace (a refused draft, outdated evidence) is raised after the commit.
+
+    show, verify, hand off, export ──► allowed
+    any command                    ──► refused: its decisions were made elsewhere
+
+To continue, start a new run of a trusted template: every gate asks again. No bundle can import an approval.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.model import Person
-from wfe_mcp.engine.kernel.decision_facts import facts_of
 from wfe_mcp.engine.kernel.reactions import composition_of
-from wfe_mcp.engine.kernel.read_only_runs import refuse_change
-from wfe_mcp.engine.kernel.run_change import RunChange
+from wfe_mcp.engine.kernel.run_change import RunChange, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -27,7 +31,8 @@ if TYPE_CHECKING:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store import Tx
-    from wfe_mcp.store.records.runs import LoadedRun
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+
 
 log = logging.getLogger("wfe_mcp.engine")
 
@@ -87,3 +92,40 @@ def _announce(change: RunChange) -> None:
             hook(change)
         except Exception:
             log.exception("%s failed after the commit", getattr(hook, "__name__", hook))
+
+
+IMPORTED = "RunImported"
+"""The settings event of each import: without it a run would accept commands."""
+
+
+_SUCCESSORS = {"aiwf_session": "plan_generate_review", "hub_reports": "role_pipeline"}
+"""Template of a foreign run → the shipped template that continues its work."""
+
+
+def imported_name(run_id: str, origin_sha256: str) -> str:
+    """The name of an import in the log of settings: the run and its origin."""
+    return f"{run_id} {origin_sha256}"
+
+
+def origin_of(tx: Tx, record: RunRecord) -> dict[str, Any] | None:
+    """The source, time and importer of an imported run; None for a local run."""
+    return None if record.origin_sha256 is None else dict(tx.documents.load(record.origin_sha256))
+
+
+def refuse_change(engine: Engine, record: RunRecord) -> None:
+    """Refuses ``illegal_transition`` for an imported run, with the command that continues its work."""
+    if record.origin_sha256 is not None:
+        raise Refused(
+            "illegal_transition",
+            f"Run {record.id} was imported: it is history, and takes no commands.",
+            f"Continue in a new run, where everything is asked again: {way_on(engine, record)}",
+            run=record.id,
+        )
+
+
+def way_on(engine: Engine, record: RunRecord) -> str:
+    """The command that continues the work of an imported run; one that lists the templates where its own is not here."""
+    name = _SUCCESSORS.get(record.template, record.template)
+    if name in composition_of(engine).known_templates(engine):
+        return f"wfe-mcp start {name} --inputs JSON"
+    return f"wfe-mcp templates list (template {name!r} is not in this project)"

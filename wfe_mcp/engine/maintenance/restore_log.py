@@ -1,8 +1,12 @@
-"""The restores of a database in its log of settings, and in the anchors of its runs."""
+"""Traces of backups and restores: the log of restores, and unfinished copies of a database."""
 
 from __future__ import annotations
 
+import glob
 import json
+import os
+import re
+import secrets
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +16,7 @@ from wfe_mcp.core.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.store.records.runs import SettingEvent
@@ -92,3 +97,23 @@ def anchor_set_backs(engine: Engine) -> None:
 
                 anchor = replace(anchor, commit=add_commit(engine.root, anchor))
         add_line(file, anchor)
+
+
+_COPY = re.compile(r"\.(?:(\d+)-)?[0-9a-f]{16}\.new(?:-wal|-shm|-journal)?\Z")
+"""The process that writes it; earlier versions did not say which."""
+
+
+def name_of_copy(file: Path) -> Path:
+    """A new name beside ``file``, for a copy that this process writes."""
+    return file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(8)}.new")
+
+
+def remove_left_copies(file: Path) -> None:
+    """Remove the unfinished copies beside ``file`` of processes that have ended."""
+    from wfe_mcp.workspace.system.process import started_at
+
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*.new*"):
+        found = _COPY.search(left.name)
+        if found is not None and (found[1] is None or started_at(int(found[1])) is None):
+            with suppress(OSError):
+                left.unlink()

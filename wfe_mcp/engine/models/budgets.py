@@ -17,7 +17,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.transaction import change_run_in
 from wfe_mcp.jobs.job_context import Suspended
 from wfe_mcp.store.records.calls import Used

@@ -1,4 +1,4 @@
-"""Connections to models: the role, provider and key behind a name."""
+"""Connections to models: the role, provider and key behind a name, and one question to such a connection."""
 
 from __future__ import annotations
 

@@ -108,8 +108,8 @@ def add(engine: Engine, by: By, name: str, table: Mapping[str, Any], key: str | 
 
     Refuses ``bad_argument`` for what a table may not hold, and ``conflict`` where the user has one of this name.
     """
+    from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_table
-    from wfe_mcp.workspace.config.user_config import change_user_config
 
     loaded = engine.settings()
     provider = _checked(loaded, name, table)
@@ -155,8 +155,8 @@ def disable(engine: Engine, name: str) -> ProviderLine:
 
 def remove(engine: Engine, by: By, name: str) -> Removed:
     """Take ``[providers.<name>]`` out of the user's own configuration, and its key from where we keep it."""
+    from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import without_table
-    from wfe_mcp.workspace.config.user_config import change_user_config
 
     known = _known(engine, name)
     if known.layer == "built in":
@@ -175,8 +175,8 @@ def set_role(
     engine: Engine, name: str, provider: str, model: str = "", fallback: Sequence[str] | None = None
 ) -> RoleLine:
     """Let ``provider`` and ``model`` fill the role, in the user's own configuration. ``fallback`` None: as it is."""
+    from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_value, without_value
-    from wfe_mcp.workspace.config.user_config import change_user_config
 
     known = _known(engine, provider)
     if not model and needs_model(known.kind):
@@ -316,7 +316,7 @@ def _turn(engine: Engine, name: str, *, on: bool) -> ProviderLine:
 
 
 def _set(name: str, key: str, value: object) -> None:
+    from wfe_mcp.workspace.config.config_file import change_user_config
     from wfe_mcp.workspace.config.toml_tables import with_value
-    from wfe_mcp.workspace.config.user_config import change_user_config
 
     change_user_config(lambda text: with_value(text, ("providers", name), key, value))

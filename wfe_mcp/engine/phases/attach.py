@@ -24,7 +24,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.refusals import unknown_phase
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
-from wfe_mcp.workspace.files.named import named_file
+from wfe_mcp.workspace.files.project_files import named_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

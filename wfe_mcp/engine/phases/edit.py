@@ -136,7 +136,7 @@ def text_to_edit(engine: Engine, run_id: str, phase: PhasePath, draft: int | Non
 
 def file_to_edit(engine: Engine, run_id: str, phase: PhasePath) -> str:
     """The open revision as the file that a person reads: Markdown for a document, else JSON."""
-    from wfe_mcp.artifacts.render import TextFile, to_file
+    from wfe_mcp.artifacts.validate import TextFile, to_file
 
     text, schema = text_to_edit(engine, run_id, phase, None)
     found = to_file(schema, json.loads(text)) if schema == MARKDOWN else None

@@ -24,10 +24,10 @@ from wfe_mcp.engine.artifacts.prompts import fenced_feedback, prompt_of
 from wfe_mcp.engine.artifacts.revisions import store_revision, write_output
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.engine.models import outages
+from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.phases.model_worker import TRIES, is_driven, role_of
 from wfe_mcp.jobs.job_context import ChildStopped, JobContext, Outcome, RetryLater
 from wfe_mcp.providers.call import Connection, Limits, ProviderFault, Task, Worked
@@ -116,7 +116,7 @@ class DrivenJobs:
         if not is_last:
             raise RetryLater(fault.message, fault.retry_after_s)
         job, message, after_s = context.job, fault.message, fault.retry_after_s
-        return Outcome({"outage": message}, lambda tx: outages.pause(self._engine, tx, job, message, after_s))
+        return Outcome({"outage": message}, lambda tx: waits.pause(self._engine, tx, job, message, after_s))
 
     def _piece(self, job: JobRecord) -> _Piece | None:
         """What to work on; None when the job is outdated or must wait."""

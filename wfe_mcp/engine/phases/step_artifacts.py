@@ -9,7 +9,7 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.store.records.steps import StepStatus
 
 if TYPE_CHECKING:

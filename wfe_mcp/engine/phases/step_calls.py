@@ -1,8 +1,10 @@
-"""The call of one step, and its result.
+"""The call of one step and its result, and the MCP servers that steps can call.
 
 tool     an MCP server of frozen, trusted configuration       http      an address, under the rules of tools/http.py
 check    a frozen check, run by the server                       builtin   set, fail, log
 llm      one question to a model                              wait      nothing: the job was due when the time was over
+
+Only servers of trusted configuration are ever started or asked.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.parts import require_parts
 from wfe_mcp.engine.phases.steps import is_repeatable
 from wfe_mcp.jobs.environment import MARK, child_env
@@ -21,14 +23,16 @@ from wfe_mcp.tools.fault import ToolFault
 from wfe_mcp.workflow.step_kinds import STEP_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.gates.judgement import Judgement
     from wfe_mcp.store.records.runs import RunRecord
     from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.tools.client import ServerTools
     from wfe_mcp.workflow.model import Step
+
 
 TOOL_TIMEOUT_S = 300.0
 HTTP_TIMEOUT_S = 10.0
@@ -236,3 +240,76 @@ _CALLS: dict[str, Callable[[Engine, StepCall, JobContext], StepResult]] = {
 """The call of each kind of step."""
 
 require_parts("step kind", ((kind, "its call") for kind in STEP_KINDS if kind not in _CALLS))
+
+
+ASK_TIMEOUT_S = 20.0
+"""How long a server may take to start and to list its tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLine:
+    """A configured server. ``missing``: variables it is to see that are not set; ``trusted`` False: it needs trust."""
+
+    name: str
+    where: str
+    env: tuple[str, ...]
+    missing: tuple[str, ...]
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReply:
+    """What a server answered; ``fault`` when it did not."""
+
+    name: str
+    answer: ServerTools | None
+    fault: str = ""
+
+
+def servers(engine: Engine) -> list[ServerLine]:
+    """Every configured server by name, including those that need trust."""
+    loaded = engine.settings()
+    known = loaded.settings.mcp_servers
+    waiting = {
+        name: each for name, each in (loaded.pending or loaded.settings).mcp_servers.items() if name not in known
+    }
+    return [
+        ServerLine(
+            name,
+            each.url or " ".join((each.command or "", *each.args)),
+            tuple(each.env),
+            tuple(variable for variable in each.env if variable not in engine.environment),
+            name in known,
+        )
+        for name, each in sorted((known | waiting).items())
+    ]
+
+
+def ask(engine: Engine, name: str, timeout_s: float = ASK_TIMEOUT_S) -> ServerReply:
+    """Connect to the server ``name`` and list its tools. Refuses ``bad_argument`` and ``needs_trust``."""
+    from wfe_mcp.jobs.environment import child_env
+    from wfe_mcp.tools.client import list_tools
+    from wfe_mcp.tools.fault import ToolFault
+
+    found = {line.name: line for line in servers(engine)}
+    if name not in found:
+        hint = nearest_hint(name, found, f"Configured: {', '.join(found) or 'none'}.")
+        raise Refused("bad_argument", f"No MCP server {name!r} is configured.", hint)
+    if not found[name].trusted:
+        raise Refused(
+            "needs_trust",
+            f"MCP server {name!r} is defined in configuration that is not trusted yet.",
+            "Ask the user to look at it and run: wfe-mcp trust",
+        )
+    server = engine.settings().settings.mcp_servers[name].frozen(name)
+    try:
+        env = child_env(server.env, engine.environment)
+        return ServerReply(name, list_tools(server, timeout_s=timeout_s, env=env, cwd=engine.root))
+    except ToolFault as fault:
+        return ServerReply(name, None, str(fault))
+
+
+def ask_each(engine: Engine, names: Iterable[str], timeout_s: float = ASK_TIMEOUT_S) -> list[ServerReply]:
+    """Ask those of ``names`` that trusted configuration has; the others are left out."""
+    trusted = {line.name for line in servers(engine) if line.trusted}
+    return [ask(engine, name, timeout_s) for name in names if name in trusted]

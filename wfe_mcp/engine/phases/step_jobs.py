@@ -20,11 +20,11 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus, Stage
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.files.checkpoints import at_start
 from wfe_mcp.engine.files.tree_binding import bound_tree, files_at_start
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.kernel.leases import BUSY_S, held_elsewhere
 from wfe_mcp.engine.kernel.run_change import run_as_read
 from wfe_mcp.engine.kernel.transaction import change_run_in
-from wfe_mcp.engine.nested.subflows import ANSWER, unjudged
+from wfe_mcp.engine.nested.nested import ANSWER, unjudged
 from wfe_mcp.engine.phases.step_artifacts import hand_in, made_by_steps
 from wfe_mcp.engine.phases.step_calls import StepCall, StepResult, make
 from wfe_mcp.engine.phases.steps import begin_phase, is_repeatable, is_worked, step_of

@@ -27,7 +27,7 @@ from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.core.moves import refusal
 from wfe_mcp.engine.artifacts.expression_scope import roots
 from wfe_mcp.engine.files.drift import kept_back, prompt_hash
-from wfe_mcp.engine.kernel.actors import SYSTEM
+from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.phases.step_artifacts import hand_in
 from wfe_mcp.store.records.steps import IN_DOUBT, StepRecord, StepStatus
 from wfe_mcp.workflow.step_kinds import STEP_KINDS
@@ -271,8 +271,7 @@ def _new(
     change: RunChange, attempt: Attempt, position: int, step: Step, *, own: bool = False, after: set[str] | None = None
 ) -> StepRecord:
     """Begin a step: evaluate its condition, parameters and key once. ``after``: the steps whose results it sees."""
-    from wfe_mcp.workflow.expressions import ExpressionError
-    from wfe_mcp.workflow.filled import filled
+    from wfe_mcp.workflow.expressions import ExpressionError, filled
     from wfe_mcp.workflow.prompts import render
 
     row = StepRecord(change.run.id, attempt.phase, attempt.number, step.id, position, step.does, StepStatus.READY)

@@ -1,6 +1,8 @@
 """The status of a run that every interface shows: who acts next, what stops it, which phases can start.
 
 Facts only: views turn them into sentences and commands.
+
+The ``outputs`` of a run's own template: values of the completed run by name (S2-23).
 """
 
 from __future__ import annotations
@@ -9,18 +11,18 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import Attempt, AttemptStatus, RunStatus
 from wfe_mcp.engine.files.drift import ChangedFile, blocks, changed_artifacts
 from wfe_mcp.engine.kernel.leases import held_elsewhere, lock_elsewhere
-from wfe_mcp.engine.kernel.read_only_runs import origin_of, way_on
-from wfe_mcp.engine.models import outages
+from wfe_mcp.engine.kernel.transaction import origin_of, way_on
+from wfe_mcp.engine.models import waits
 from wfe_mcp.engine.models.caps import Spending, spending
-from wfe_mcp.engine.models.gate_waits import AskedPerson, all_persons_asked
+from wfe_mcp.engine.models.waits import AskedPerson, all_persons_asked
 from wfe_mcp.engine.phases.claim import claimable
 from wfe_mcp.engine.phases.model_worker import JOB, is_driven
 from wfe_mcp.engine.phases.steps import has_steps, is_undone, is_worked
-from wfe_mcp.engine.runs.outputs import RunOutputs, run_outputs
 from wfe_mcp.store.records.jobs import JobStatus
 from wfe_mcp.store.records.steps import StepRecord, StepStatus
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.calls import ToolTotal
     from wfe_mcp.store.records.runs import LoadedRun
+
 
 _OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
 
@@ -110,7 +113,7 @@ def overview(engine: Engine, tx: Tx, loaded: LoadedRun) -> Overview:
     asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = all_persons_asked(tx, loaded) if works else {}
     of_person = (*by_hand, *asked_persons)
     is_paused = loaded.state.status is RunStatus.PAUSED
-    moves = outages.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, of_person)
+    moves = waits.ends_alone(tx, loaded.record.id) if is_paused else elsewhere or _goes_on(loaded.state, of_person)
     needs_person = bool(untrusted or obstacles)
     goes_on = works and not needs_person and bool(moves)
     waiting_on = (
@@ -248,3 +251,35 @@ def _asks_reviewers(state: RunState, by_hand: tuple[PhasePath, ...]) -> bool:
 def _is_worked_by_server(state: RunState, attempt: Attempt) -> bool:
     works = {AttemptStatus.READY, AttemptStatus.RUNNING}
     return is_undone(attempt) or (attempt.status in works and state.is_served(attempt.phase))
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutputs:
+    """``values`` by name; ``faults``: why the others have none."""
+
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    faults: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def run_outputs(engine: Engine, tx: Tx, loaded: LoadedRun, plan: CompiledTemplate) -> RunOutputs | None:
+    """The outputs of a completed run; None while it is open, and where its template names none.
+
+    They are a function of what the log holds, so nothing of them is stored. One that cannot be evaluated hides no other.
+    """
+    if loaded.state.status is not RunStatus.COMPLETED:
+        return None
+    outputs = plan.template.outputs
+    if not outputs:
+        return None
+    from wfe_mcp.engine.artifacts.expression_scope import run_roots
+    from wfe_mcp.engine.kernel.run_change import run_as_read
+    from wfe_mcp.workflow.expressions import ExpressionError
+
+    seen = run_roots(run_as_read(engine, tx, loaded), canonical_json(outputs))
+    found = RunOutputs()
+    for name, value in outputs.items():
+        try:
+            found.values[name] = plan.expressions.evaluate_json(value, seen)
+        except ExpressionError as error:
+            found.faults[name] = str(error)
+    return found

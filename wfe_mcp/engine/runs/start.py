@@ -26,8 +26,8 @@ from wfe_mcp.engine.phases.model_worker import is_cli_agent, worker_of
 from wfe_mcp.engine.templates.catalogue import default_template, find_template
 from wfe_mcp.engine.templates.effective_gates import gate_differences
 from wfe_mcp.engine.templates.overrides import configured
-from wfe_mcp.engine.templates.plugins import refuse_absent, versions_of
 from wfe_mcp.engine.templates.trust import least_evidence, trusted_policy
+from wfe_mcp.engine.templates.versions import refuse_absent, versions_of
 from wfe_mcp.workspace.config.provider_kinds import installed_kind
 
 if TYPE_CHECKING:

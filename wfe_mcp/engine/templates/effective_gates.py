@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wfe_mcp.core.gate_difference import GateDifference
+from wfe_mcp.core.evidence_levels import GateDifference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

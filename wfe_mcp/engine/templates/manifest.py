@@ -1,4 +1,4 @@
-"""The manifest of a run: hashes of its inputs and outputs.
+"""Configuration overrides of a template, the roles they make, and the manifest of a run.
 
     inputs_hash     template, inputs, and what was frozen: checks, servers, roles, bundles, environment, our version
     outputs_hash    the artifacts that count, and what each step of the server answered
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import LoadedRun, RunRecord
     from wfe_mcp.store.records.steps import StepRecord
+
 
 _SAME_EACH_TIME = ("check", "verdict", "exit_code", "timed_out")
 _COMPARED = 200

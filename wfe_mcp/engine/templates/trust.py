@@ -19,8 +19,7 @@ from wfe_mcp.core.errors import Refused, nearest_hint
 from wfe_mcp.core.evidence_levels import level_named, strictest
 from wfe_mcp.core.model import AttemptStatus, By
 from wfe_mcp.core.moves import refusal
-from wfe_mcp.engine.kernel.actors import SYSTEM
-from wfe_mcp.engine.kernel.engine import own_key
+from wfe_mcp.engine.kernel.engine import SYSTEM, own_key
 from wfe_mcp.engine.kernel.strict_keys import keep_strict
 from wfe_mcp.engine.kernel.transaction import change_run
 from wfe_mcp.engine.phases.steps import trust_given

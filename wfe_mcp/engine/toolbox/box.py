@@ -9,13 +9,11 @@ Rules:
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from wfe_mcp.engine.toolbox.checking import check_tool
 from wfe_mcp.engine.toolbox.editing import edit_tool, write_tool
 from wfe_mcp.engine.toolbox.git_log import commit_tool, git_tool
 from wfe_mcp.engine.toolbox.reach import Reach
-from wfe_mcp.engine.toolbox.reading import list_tool, read_tool
-from wfe_mcp.engine.toolbox.searching import search_tool
-from wfe_mcp.engine.toolbox.shell import bash_tool
+from wfe_mcp.engine.toolbox.reading import list_tool, read_tool, search_tool
+from wfe_mcp.engine.toolbox.running import bash_tool, check_tool
 from wfe_mcp.jobs.child import RunChild, run_child
 from wfe_mcp.providers.call import Tool
 from wfe_mcp.workspace.config.checks import FrozenCheck

@@ -116,7 +116,7 @@ class _Check:
         return found
 
     def _chain(self) -> Iterator[_LoggedEvent]:
-        from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
+        from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
 
         before = GENESIS
         count = 0

@@ -230,7 +230,7 @@ class _Bundle:
 
     def _chained(self) -> Iterator[dict[str, Any]]:
         from wfe_mcp.store import serialization as codec
-        from wfe_mcp.store.integrity.chain import GENESIS, Link, link_hash
+        from wfe_mcp.store.integrity.record_seals import GENESIS, Link, link_hash
 
         before, by = GENESIS, self._by
         for seq, (at, event) in enumerate(self._events, 1):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused, pointer
-from wfe_mcp.engine.kernel.read_only_runs import IMPORTED, imported_name, origin_of
+from wfe_mcp.engine.kernel.transaction import IMPORTED, imported_name, origin_of
 from wfe_mcp.engine.transfer.checking import check
 from wfe_mcp.engine.transfer.exporting import export_run
 from wfe_mcp.engine.transfer.foreign import lines_of

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 from wfe_mcp.providers.agents.agent import (
     NETWORK,
     Agent,

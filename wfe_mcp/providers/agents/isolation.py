@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.workspace.files.durable import replace_file
+from wfe_mcp.workspace.files.project_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

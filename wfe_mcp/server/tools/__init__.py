@@ -5,14 +5,9 @@ from functools import cache
 from mcp.server.mcpserver.tools import Tool
 
 from wfe_mcp.server.tool import ToolEntry, sdk_tool
-from wfe_mcp.server.tools.artifacts import read_artifact, submit_artifact
-from wfe_mcp.server.tools.decisions import approve, reject
-from wfe_mcp.server.tools.finding import find
-from wfe_mcp.server.tools.opinions import second_opinion
-from wfe_mcp.server.tools.phases import retry_phase, skip_phase, start_phase
-from wfe_mcp.server.tools.rollback import rollback
-from wfe_mcp.server.tools.runs import control_run, start_run, status
-from wfe_mcp.server.tools.templates import list_templates, save_template
+from wfe_mcp.server.tools.artifacts import find, list_templates, read_artifact, save_template, submit_artifact
+from wfe_mcp.server.tools.decisions import approve, reject, second_opinion
+from wfe_mcp.server.tools.runs import control_run, retry_phase, rollback, skip_phase, start_phase, start_run, status
 
 __all__ = ["ENTRIES", "tools"]
 

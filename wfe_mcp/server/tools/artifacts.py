@@ -1,13 +1,14 @@
-"""The tools that submit and read artifacts."""
+"""The tools that submit, read and find artifacts, and that list and save workflow templates."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import anyio
 from pydantic import Field
 
 from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.moves.envelope import Envelope
 
 GATES_WAIT_S = 20.0
 """How long a submission waits for its gates, which saves a call per phase."""
@@ -69,3 +70,48 @@ async def read_artifact(
         pointer=pointer,
         against=against,
     )
+
+
+STEP_S, PAUSE_S = 0.2, 0.1
+
+
+async def find(
+    call: ToolRequest,
+    query: Annotated[str, Field(description='words, "a phrase", pre*; OR, NOT')],
+    kind: Literal["run", "artifact", "event", "decision", "finding", "blocker", "attachment", "work_item"]
+    | None = None,
+    run: str = "",
+    limit: Annotated[int, Field(ge=1, le=50)] = 10,
+    cursor: str = "",
+) -> Envelope:
+    """Full-text search of this project's history: runs, artifacts, events, decisions, findings."""
+    answer = await call.answer(views.find.found, query=query, kind=kind or "", run=run, limit=limit, cursor=cursor)
+    if isinstance(answer.view, views.find.FoundView) and answer.view.not_indexed:
+        call.background(partial(_index_the_rest, call))
+    return answer
+
+
+async def _index_the_rest(call: ToolRequest) -> None:
+    """Index runs that are older than the index, in the background, in small steps."""
+    from wfe_mcp.engine.search.finding import catch_up  # it loads SQL
+
+    while await call.place.in_thread(partial(catch_up, call.engine, within_s=STEP_S)) == "more":  # noqa: ASYNC110 - its own pace, no signal
+        await anyio.sleep(PAUSE_S)
+
+
+async def list_templates(call: ToolRequest, query: str = "", name: str = "") -> Envelope:
+    """List workflow templates with one line and the inputs of each. Use before start_run to choose one; with name: the
+    whole definition.
+    """
+    return await call.answer(views.reading.list_templates, query=query, name=name)
+
+
+async def save_template(
+    call: ToolRequest,
+    definition: Annotated[dict[str, Any], Field(description="wfe/1; list_templates name=quick_fix shows one")],
+    dry_run: Annotated[bool, Field(description="only validate")] = False,
+) -> Envelope:
+    """Create or change a workflow template: validate it and store a new version. Runs start from it once the user
+    trusts it.
+    """
+    return await call.answer(views.tool_answers.save_template, definition=definition, dry_run=dry_run)

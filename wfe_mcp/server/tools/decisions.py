@@ -1,4 +1,4 @@
-"""The tools that ask the user for approval and withdraw a submission.
+"""The tools that ask the user for approval, ask other models for an opinion, and withdraw a submission.
 
     request stored ──► gate accepts an agent's approval: decided
                   ├──► client opens pages: the user decides on the page, with their PIN ──► status(wait_s) reports it
@@ -11,13 +11,15 @@ Rules:
 """
 
 from functools import partial
+from typing import Annotated
 
 from mcp_types import InputRequiredResult
+from pydantic import Field
 
 from wfe_mcp import views
 from wfe_mcp.server.elicitation import Answered, answer_brought, ask_now, asked_in, later, report_decision
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.moves.envelope import Envelope
 
 WATCH_S = 3600.0
 """How long a handshake client is notified of the decision on a page that it opened."""
@@ -76,3 +78,26 @@ async def _watch(call: ToolRequest, request: str) -> None:
     """Wait until the request is closed, then notify the client."""
     if await call.until(partial(views.approval_answers.is_closed, call.engine, request), WATCH_S):
         await report_decision(call.context, request)
+
+
+async def second_opinion(
+    call: ToolRequest,
+    run: str = "",
+    phase: str = "",
+    question: str = "",
+    reviewers: Annotated[
+        list[str] | None, Field(description="configured roles; default: another vendor than you")
+    ] = None,
+    wait_s: Annotated[int, Field(ge=0, le=45)] = 20,
+) -> Envelope:
+    """Ask other models to review a phase's result, or any question. Advice: it never counts for a gate. The same call
+    again waits for the answer.
+    """
+    found = await call.answer(views.opinions.asked, run=run, phase=phase, question=question, reviewers=reviewers)
+    job = views.opinions.waited_for(found)
+    if job is None or not wait_s:
+        return found
+    await call.until(
+        partial(views.opinions.is_done, call.engine, job), wait_s, "The reviewers have been asked and are answering."
+    )
+    return await call.place.in_thread(partial(views.opinions.answered, call.engine, job, question))

@@ -1,4 +1,4 @@
-"""The tools that start, show and control runs."""
+"""The tools that start, show, control and roll back runs, and start, retry and skip their phases."""
 
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from wfe_mcp import views
 from wfe_mcp.server.tool_request import ToolRequest
-from wfe_mcp.views.envelope import Envelope
+from wfe_mcp.views.moves.envelope import Envelope
 
 
 async def start_run(
@@ -67,3 +67,38 @@ async def control_run(
     if action == "checkpoint":
         return await call.answer(views.rollback.checkpoint, run=run, note=reason)
     return await call.answer(views.tool_answers.control_run, run=run, action=action, phase=phase, reason=reason)
+
+
+async def start_phase(call: ToolRequest, run: str, phase: str = "") -> Envelope:
+    """Claim the next ready phase before working on it. Returns prompt, output schema, inputs, gates, feedback,
+    deadline. Safe to repeat: returns the prompt again.
+    """
+    return await call.answer(views.tool_answers.start_phase, run=run, phase=phase)
+
+
+async def retry_phase(
+    call: ToolRequest,
+    run: str,
+    phase: str,
+    role: Annotated[str, Field(description="another model: a configured role, or client (you)")] = "",
+    feedback: str = "",
+) -> Envelope:
+    """Open a new attempt of a failed, running or completed phase, with feedback for it."""
+    return await call.answer(views.tool_answers.retry_phase, run=run, phase=phase, role=role, feedback=feedback)
+
+
+async def skip_phase(call: ToolRequest, run: str, phase: str, reason: str) -> Envelope:
+    """Skip an optional phase, with a reason; where the template requires it, asks the user."""
+    return await call.answer(views.tool_answers.skip_phase, run=run, phase=phase, reason=reason)
+
+
+async def rollback(
+    call: ToolRequest,
+    run: str,
+    to: Annotated[str, Field(description="cp-12, or a phase: its last start")],
+    files: Annotated[bool, Field(description="false: state only")] = True,
+) -> Envelope:
+    """Roll back (restore, revert, undo) run and files to a checkpoint when work went wrong. Unrecorded changes are
+    kept; reversing the user's decision needs the user.
+    """
+    return await call.answer(views.rollback.go_back, run=run, to=to, files=files)

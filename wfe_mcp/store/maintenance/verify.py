@@ -21,8 +21,7 @@ from wfe_mcp.core.events import RunForked
 from wfe_mcp.core.forking import begins_as
 from wfe_mcp.core.model import By, Origin, RunId
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.chain import Anchored, Link, link_hash, unlike_anchors
-from wfe_mcp.store.integrity.record_seals import SealRepository
+from wfe_mcp.store.integrity.record_seals import Anchored, Link, SealRepository, link_hash, unlike_anchors
 from wfe_mcp.store.layout.tables import ATTEMPT, DOCUMENT, EVENT, REVISION, RUN
 from wfe_mcp.store.records.runs import Problem
 from wfe_mcp.store.repository import Part, Repository

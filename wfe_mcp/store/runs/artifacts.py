@@ -1,4 +1,4 @@
-"""Artifact revisions and refused submissions.
+"""Artifact revisions, refused submissions, and files attached to attempts.
 
 Revisions are numbered per (run, phase) over all attempts and are never overwritten. Content is canonical JSON text. A
 refused submission is stored as received, up to 100 kB.
@@ -16,10 +16,11 @@ from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
-from wfe_mcp.store.layout.tables import REFUSED_SUBMISSION, REVISION, RUN
+from wfe_mcp.store.layout.tables import ATTACHMENT, REFUSED_SUBMISSION, REVISION, RUN
+from wfe_mcp.store.records.attachments import AttachmentHead, AttachmentRecord
 from wfe_mcp.store.records.runs import RefusedSubmission, RevisionHead, RevisionRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from
-from wfe_mcp.store.search.entries import of_revision
+from wfe_mcp.store.search.entries import of_attachment, of_revision
 from wfe_mcp.store.search.index import SearchNoteRepository
 
 MAX_REFUSED_BYTES = 100_000
@@ -166,3 +167,32 @@ class ArtifactRepository(Repository):
 def _refused(*row: Any) -> RefusedSubmission:
     *columns, errors = row
     return RefusedSubmission(*columns, errors=json.loads(errors))
+
+
+_NEW_ATTACHMENTS = insert(ATTACHMENT)
+_OF_RUN = ATTACHMENT.c.run_id == bindparam("run_id")
+_HEADS_ATTACHMENTS = select(*columns_for(AttachmentHead, ATTACHMENT)).where(_OF_RUN).order_by(ATTACHMENT.c.number)
+_ONE_ATTACHMENTS = select(*columns_for(AttachmentRecord, ATTACHMENT)).where(
+    _OF_RUN, ATTACHMENT.c.number == bindparam("number")
+)
+
+
+class AttachmentRepository(Repository):
+    """Attachments."""
+
+    _seals = Part(SealRepository)
+    _search_notes = Part(SearchNoteRepository)
+
+    def add(self, attachment: AttachmentRecord) -> None:
+        """Store an attachment; the log seals it with its content."""
+        self._run(_NEW_ATTACHMENTS, row_from(attachment, ATTACHMENT))
+        self._search_notes.note(attachment.run_id, of_attachment(attachment))
+        self._seals.keep("attachment", attachment.run_id, ATTACHMENT.c.id == attachment.id)
+
+    def of_run(self, run_id: RunId) -> list[AttachmentHead]:
+        """The attachments of a run without their content, oldest first."""
+        return self._all(AttachmentHead, _HEADS_ATTACHMENTS, {"run_id": run_id})
+
+    def get(self, run_id: RunId, number: int) -> AttachmentRecord | None:
+        """One attachment with its content; None when the run has no such number."""
+        return self._first(AttachmentRecord, _ONE_ATTACHMENTS, {"run_id": run_id, "number": number})

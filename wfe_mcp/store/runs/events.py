@@ -13,7 +13,7 @@ from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import Assurance, By, Person, RunId, RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.chain import GENESIS, Facts, Link, link_hash, position
+from wfe_mcp.store.integrity.record_seals import GENESIS, Facts, Link, link_hash, position
 from wfe_mcp.store.layout.tables import EVENT, RUN
 from wfe_mcp.store.records.runs import EventRecord
 from wfe_mcp.store.repository import Part, Repository, columns_for, row_from

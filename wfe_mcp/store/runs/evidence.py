@@ -1,4 +1,4 @@
-"""The evidence that gates recorded."""
+"""The evidence that gates recorded, and opinions of reviewing models."""
 
 from datetime import datetime
 
@@ -7,11 +7,12 @@ from sqlalchemy import bindparam, func, insert, literal_column, select
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.store.integrity.record_seals import SealRepository
-from wfe_mcp.store.layout.tables import EVIDENCE, RUN
+from wfe_mcp.store.layout.tables import EVIDENCE, OPINION, RUN
+from wfe_mcp.store.records.opinions import AskedBy, OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord
-from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, row_from
-from wfe_mcp.store.search.entries import of_evidence
-from wfe_mcp.store.search.index import SearchNoteRepository
+from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, is_of_ours, row_from
+from wfe_mcp.store.search.entries import of_evidence, of_opinion
+from wfe_mcp.store.search.index import NO_RUN, SearchNoteRepository
 
 _NEW = insert(EVIDENCE)
 _SELECT = select(*columns_for(EvidenceRecord, EVIDENCE))
@@ -66,3 +67,53 @@ class EvidenceRepository(Repository):
         row = self._connection.execute(_OF_PROJECT, {**on, "project": project_id, "before": begun}).first()
         row = row or self._connection.execute(_IN_RUN, {**on, "run": run_id, "before": before}).first()
         return None if row is None else int(row[0])
+
+
+_NEW_OPINIONS = insert(OPINION)
+_SELECT_OPINIONS = select(*columns_for(OpinionRecord, OPINION))
+_SAME = _SELECT_OPINIONS.where(
+    OPINION.c.project_id == bindparam("project_id_"),
+    OPINION.c.asked_by == bindparam("asked_by_"),
+    OPINION.c.reviewer == bindparam("reviewer_"),
+    OPINION.c.question_sha256 == bindparam("question_"),
+    OPINION.c.artifact_sha256 == bindparam("artifact_"),
+    OPINION.c.provider == bindparam("provider_"),
+    OPINION.c.model == bindparam("model_"),
+    is_of_ours(OPINION.c.run_id),
+).order_by(OPINION.c.at.desc())
+_OF_RUN_OPINIONS = _SELECT_OPINIONS.where(OPINION.c.run_id == bindparam("run_id_")).order_by(
+    OPINION.c.at, literal_column("opinion.rowid")
+)
+_OF_PHASE = _OF_RUN_OPINIONS.where(OPINION.c.phase == bindparam("phase_"))
+
+
+class OpinionRepository(Repository):
+    """Opinions."""
+
+    _search_notes = Part(SearchNoteRepository)
+
+    def add(self, opinion: OpinionRecord) -> None:
+        """Store a reviewer's opinion."""
+        self._run(_NEW_OPINIONS, row_from(opinion, OPINION))
+        self._search_notes.note(opinion.run_id or NO_RUN, of_opinion(opinion)).project_id = opinion.project_id
+
+    def known(
+        self, project_id: str, asked_by: AskedBy, reviewer: str, provider: str, model: str, question: str, artifact: str
+    ) -> OpinionRecord | None:
+        """The stored opinion of this reviewer and model for exactly the same question about the same bytes."""
+        values = {
+            "project_id_": project_id,
+            "asked_by_": asked_by,
+            "reviewer_": reviewer,
+            "provider_": provider,
+            "model_": model,
+            "question_": question,
+            "artifact_": artifact,
+        }
+        return self._first(OpinionRecord, _SAME, values)
+
+    def of_run(self, run_id: RunId, phase: PhasePath | None = None) -> list[OpinionRecord]:
+        """The opinions of a run or of a phase, oldest first."""
+        if phase is None:
+            return self._all(OpinionRecord, _OF_RUN_OPINIONS, {"run_id_": run_id})
+        return self._all(OpinionRecord, _OF_PHASE, {"run_id_": run_id, "phase_": phase})

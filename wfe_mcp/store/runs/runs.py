@@ -1,4 +1,4 @@
-"""Runs and their attempts: creating, loading and saving a state change.
+"""Runs, their attempts and the steps that the server executes: creating, loading and saving a state change.
 
 Rules:
 1. A change is one transaction: run row, changed attempts and events together, or nothing.
@@ -13,20 +13,21 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.events import Event, RecordsKept
 from wfe_mcp.core.model import Attempt, AttemptStatus, By, RunId, RunState, RunStatus
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store import serialization as codec
-from wfe_mcp.store.integrity.chain import NO_FACTS, Facts
-from wfe_mcp.store.integrity.record_seals import SealRepository
-from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN
+from wfe_mcp.store.integrity.record_seals import NO_FACTS, Facts, SealRepository
+from wfe_mcp.store.layout.tables import ATTEMPT, HOLD, IDEMPOTENCY, RUN, STEP_RUN
 from wfe_mcp.store.projects import DocumentRepository
 from wfe_mcp.store.records.runs import LoadedRun, NewRun, OpenAttempt, RunRecord
-from wfe_mcp.store.repository import OURS, Part, columns_for, record_from, row_from
+from wfe_mcp.store.records.steps import StepRecord, StepStatus
+from wfe_mcp.store.repository import OURS, Part, Repository, columns_for, record_from, row_from
 from wfe_mcp.store.runs.events import EventRepository, Tail
 from wfe_mcp.store.runs.run_list import RunListRepository
 from wfe_mcp.store.search.entries import of_run
@@ -253,3 +254,43 @@ class RunRepository(RunListRepository):
 
 def _attempts(state: RunState) -> Iterable[Attempt]:
     return chain.from_iterable(state.attempts.values())
+
+
+_SELECT = select(*columns_for(StepRecord, STEP_RUN))
+_ORDER = (STEP_RUN.c.phase, STEP_RUN.c.attempt, STEP_RUN.c.position)
+_OF_RUN = _SELECT.where(STEP_RUN.c.run_id == bindparam("run_id")).order_by(*_ORDER)
+_OF_ATTEMPT = _OF_RUN.where(STEP_RUN.c.phase == bindparam("phase"), STEP_RUN.c.attempt == bindparam("attempt"))
+_WITH_KEY = _OF_RUN.where(STEP_RUN.c.idempotency_key == bindparam("key"), STEP_RUN.c.status == StepStatus.DONE)
+_THIS = (
+    STEP_RUN.c.run_id == bindparam("run_id_"),
+    STEP_RUN.c.phase == bindparam("phase_"),
+    STEP_RUN.c.attempt == bindparam("attempt_"),
+    STEP_RUN.c.step == bindparam("step_"),
+)
+_GONE = delete(STEP_RUN).where(*_THIS)
+_NEW = insert(STEP_RUN)
+
+
+class StepRepository(Repository):
+    """The steps of attempts."""
+
+    _seals = Part(SealRepository)
+
+    def save(self, step: StepRecord) -> None:
+        """Write the current state of a step, replacing the earlier row."""
+        key = {"run_id_": step.run_id, "phase_": step.phase, "attempt_": step.attempt, "step_": step.step}
+        self._run(_GONE, key)
+        self._run(_NEW, row_from(step, STEP_RUN))
+        if step.finished_at is not None:
+            this = (STEP_RUN.c.phase == step.phase, STEP_RUN.c.attempt == step.attempt, STEP_RUN.c.step == step.step)
+            self._seals.keep("step", step.run_id, STEP_RUN.c.run_id == step.run_id, *this)
+
+    def of_run(self, run_id: RunId, phase: PhasePath | None = None, attempt: int | None = None) -> list[StepRecord]:
+        """The steps of an attempt in order; without an attempt, of the whole run."""
+        if phase is None:
+            return self._all(StepRecord, _OF_RUN, {"run_id": run_id})
+        return self._all(StepRecord, _OF_ATTEMPT, {"run_id": run_id, "phase": phase, "attempt": attempt})
+
+    def with_key(self, run_id: RunId, key: str) -> StepRecord | None:
+        """The finished step of the run that has this idempotency key."""
+        return self._first(StepRecord, _WITH_KEY, {"run_id": run_id, "key": key})

@@ -1,4 +1,8 @@
-"""Event times over many runs, read without building states."""
+"""The log over all runs in the order of its commits, and event times over many runs, read without building states.
+
+The position is SQLite's row number: there is one writer at a time, so no event appears before a position that was read. VACUUM
+may number the rows anew; a position from before is then wrong, and a reader whose position is past the end starts over.
+"""
 
 import json
 from collections.abc import Iterator
@@ -6,13 +10,15 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, null, select
+from sqlalchemy import ColumnElement, Integer, bindparam, case, desc, func, literal_column, null, or_, select
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.model import RunId
 from wfe_mcp.core.spec import RunSpec
 from wfe_mcp.store.layout.tables import EVENT, MODEL_CALL, RUN
-from wfe_mcp.store.repository import Part, Repository
+from wfe_mcp.store.records.runs import EventRecord
+from wfe_mcp.store.repository import Part, Repository, columns_for
+from wfe_mcp.store.runs.events import event_record
 from wfe_mcp.store.runs.runs import RunRepository
 
 _SILENT = (
@@ -110,3 +116,54 @@ def _chosen(
     named = ((RUN.c.project_id, project_id), (RUN.c.template, template), (RUN.c.id, run_id))
     found = [column == value for column, value in named if value is not None]
     return found if since is None else [*found, RUN.c.created_at >= since]
+
+
+_POSITION = literal_column("event.rowid", Integer)
+_FILTERS = {"run": EVENT.c.run_id, "type": EVENT.c.type, "actor": EVENT.c.actor}
+_ROWS = (
+    select(_POSITION, EVENT.c.run_id, RUN.c.project_id, RUN.c.title, *columns_for(EventRecord, EVENT))
+    .join(RUN, RUN.c.id == EVENT.c.run_id)
+    .where(or_(bindparam("project") == "", RUN.c.project_id == bindparam("project")))
+    .limit(bindparam("limit"))
+)
+_AFTER = _ROWS.where(bindparam("after") < _POSITION).order_by(_POSITION)
+_BEFORE = (
+    _ROWS.where(bindparam("before") > _POSITION)
+    .where(*(or_(bindparam(name) == "", column == bindparam(name)) for name, column in _FILTERS.items()))
+    .order_by(desc(_POSITION))
+)
+_LAST = select(_POSITION).select_from(EVENT).order_by(desc(_POSITION)).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One event of one run, and its position in the log over all runs."""
+
+    position: int
+    run: RunId
+    project_id: str
+    title: str
+    event: EventRecord
+
+
+class ActivityRepository(Repository):
+    """The log over all runs. ``project``: only its events; empty: those of every project."""
+
+    def last_position(self) -> int:
+        """The position of the newest event; 0 without one."""
+        return int(self._connection.execute(_LAST).scalar() or 0)
+
+    def after(self, position: int, *, project: str = "", limit: int = 500) -> list[Activity]:
+        """The events after a position, oldest first."""
+        return self._all(_activity, _AFTER, {"after": position, "project": project, "limit": limit})
+
+    def before(
+        self, position: int, *, project: str = "", run: str = "", type_: str = "", actor: str = "", limit: int = 100
+    ) -> list[Activity]:
+        """The events before a position, newest first; of one run, type or actor where it is named."""
+        named = {"run": run, "type": type_, "actor": actor}
+        return self._all(_activity, _BEFORE, {"before": position, "project": project, "limit": limit, **named})
+
+
+def _activity(position: int, run: RunId, project: str, title: str, *event: Any) -> Activity:
+    return Activity(position, run, project, title, event_record(*event))

@@ -1,4 +1,4 @@
-"""Search entries: the searchable text of a stored row.
+"""Search entries: the rows that the index covers, and the searchable text of each.
 
     run        its title, template and inputs             artifact   every text in the revision, and its note
     event      reasons, comments, verdicts, feedback      decision   actor, verdict, comment
@@ -24,7 +24,7 @@ from wfe_mcp.store.records.attachments import AttachmentRecord
 from wfe_mcp.store.records.opinions import OpinionRecord
 from wfe_mcp.store.records.runs import EvidenceRecord, RevisionRecord, RunRecord
 from wfe_mcp.store.records.search import Kind
-from wfe_mcp.store.search.words import PlacedText, texts_of
+from wfe_mcp.store.search.query import PlacedText, texts_of
 
 VERSION = 3
 

@@ -1,4 +1,4 @@
-"""Maintains the search index as rows are written.
+"""The search index: maintained as rows are written, and kept consistent with the tables.
 
     a row is written ──► noted ──► before the commit: written to the index      the same transaction, or neither
     a run missing from the index, or outdated ──► skipped; ``find`` indexes it whole (``upkeep.py``)
@@ -26,7 +26,7 @@ from wfe_mcp.core.model import RunId
 from wfe_mcp.store.layout.tables import FIND_ENTRY, FIND_RUN, RUN
 from wfe_mcp.store.repository import Repository, Shared
 from wfe_mcp.store.search.entries import VERSION, SearchEntry
-from wfe_mcp.store.search.words import folded
+from wfe_mcp.store.search.query import folded
 
 NO_RUN = RunId("")
 """In ``find_run``: the opinions requested outside of any run."""

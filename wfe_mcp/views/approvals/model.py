@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wfe_mcp.core.canonical import sha256_of
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.views.model import plain
+from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class Prompt:
     """The text that the agent gets. ``text`` None: ``file`` no longer holds what the gates judged.
 
     ``editable``: a person can edit it. ``edited``: one did. ``suggested_by``: the reviewer whose text it is.
-    ``changes``: how it differs from what the template makes, where it does (``views/diff.py``).
+    ``changes``: how it differs from what the template makes, where it does (``views/values/diff.py``).
     """
 
     sha256: str
@@ -94,7 +94,7 @@ class Prompt:
 class ArtifactShown:
     """An artifact. ``schema``: a shipped name, or ``inline``. ``file``: the copy that may be edited, if the template allows it.
 
-    ``against``: the revision before, 0 for none; ``changes``: how it differs (``views/diff.py``). ``approved``: the
+    ``against``: the revision before, 0 for none; ``changes``: how it differs (``views/values/diff.py``). ``approved``: the
     decision that accepted it, empty without one. ``written``: changed files with exactly its text. ``questions``: what it leaves open.
     """
 

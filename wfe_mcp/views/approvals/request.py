@@ -1,4 +1,4 @@
-"""One stored approval request: what it shows and which answers it takes.
+"""One stored approval request: what it shows, which answers it takes, and its line in a list.
 
     open        it takes an answer: ``shown`` is what would be approved
     answered    by whom, when, through which channel
@@ -6,6 +6,11 @@
     closed      what it asked about is gone; ``newer`` names the request that is open in its place
 
 Made for the decision page, by the request's id alone; plain values, made once.
+
+Rules:
+1. A line starts no git process and reads no file of the project but the mirrors of sealed artifacts. The change, the
+   artifact, what is unusual about the files, and the sha256 to decide on are in the whole view, made when it is opened.
+2. What the page, the terminal, the tools and the JSON say in a line comes from here.
 """
 
 from __future__ import annotations
@@ -18,21 +23,30 @@ from wfe_mcp.core import commands as c
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.graph import outwards
-from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.model import AttemptStatus, Stage
 from wfe_mcp.core.paths import typed
 from wfe_mcp.store.records.approvals import RequestStatus
+from wfe_mcp.views.approvals.approvers import signers
+from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import shown_sha256
-from wfe_mcp.views.approvals.shown import open_approval
-from wfe_mcp.views.approvers import signers
-from wfe_mcp.views.envelopes import overview_of
-from wfe_mcp.views.move_calls import button, user_moves
+from wfe_mcp.views.approvals.shown import open_approval, question_of
+from wfe_mcp.views.approvals.unusual import known_things, surroundings
+from wfe_mcp.views.moves.calls import button, user_moves
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.report import decisions_of
+from wfe_mcp.views.runs.requests import GateLine, UnusualLine, WaitingDecision
+from wfe_mcp.views.values.model import second, view_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wfe_mcp.core.model import Attempt
     from wfe_mcp.engine.kernel.engine import Engine
     from wfe_mcp.engine.runs.overview import Overview
     from wfe_mcp.store.records.approvals import DecisionRecord, RequestRecord
     from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.unusual import Surroundings
+
 
 RequestState = Literal["open", "answered", "expired", "closed"]
 
@@ -140,3 +154,49 @@ def _with_all(engine: Engine, found: Overview, base: DecisionView, attempt: Atte
 def _back_to(found: Overview, request: RequestRecord) -> tuple[str, ...]:
     state = found.loaded.state
     return tuple(sorted(path for path in outwards(state.spec, request.phase) if path in state.attempts))
+
+
+def waiting_lines(engine: Engine, standings: Sequence[Overview]) -> tuple[WaitingDecision, ...]:
+    """What waits for a decision in these runs of the project of ``engine``, oldest first; others cost nothing."""
+    of_run = {each.loaded.record.id: each for each in standings}
+    with engine.store.read() as tx:
+        requests = [request for run in of_run for request in tx.approvals.open_requests(run_id=run)]
+    around = surroundings(engine)
+    lines = (waiting_line(engine, of_run[each.run_id], each, around) for each in requests)
+    return tuple(sorted((each for each in lines if each is not None), key=lambda each: (each.asked_at, each.request)))
+
+
+def waiting_line(
+    engine: Engine, found: Overview, request: RequestRecord, around: Surroundings
+) -> WaitingDecision | None:
+    """The line of ``request`` of the run ``found``, in the project of ``engine``; None once it takes no answer."""
+    attempt, record = found.loaded.state.current(request.phase), found.loaded.record
+    if state_of_request(engine, request, attempt) != "open":
+        return None
+    gates = found.plan.gates(attempt)
+    with engine.store.read() as tx:
+        recorded, asked = tx.evidence.of_run(record.id), tx.opinions.of_run(record.id, request.phase)
+        decisions = decisions_of(tx, found)
+    made_in = dict.fromkeys((attempt.made_in, attempt.number))
+    of_phase = [each for each in recorded if each.phase == request.phase]
+    of_attempt = [each for number in made_in for each in of_phase if each.attempt == number]
+    lines = gate_lines(attempt, attempt.stage or Stage.AFTER, gates, of_attempt)
+    opinions = opinions_shown(lines, gates, attempt, of_attempt, asked)
+    unusual = known_things(found, recorded, lines, opinions, decisions, around)
+    return WaitingDecision(
+        request=request.id,
+        run=record.id,
+        phase=request.phase,
+        attempt=attempt.number,
+        stage=str(request.stage),
+        title=record.title,
+        project=str(engine.root),
+        template=f"{record.template} {record.template_version}",
+        asked_at=second(request.created_at),
+        expires_at=second(request.expires_at),
+        question=question_of(found, attempt),
+        command=f"wfe-mcp approve {record.id} {typed(request.phase)}",
+        tainted=record.tainted,
+        unusual=tuple(view_of(UnusualLine, each) for each in unusual),
+        evidence=tuple(view_of(GateLine, each) for each in lines),
+    )

@@ -12,13 +12,12 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.model import Stage
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.core.paths import PhasePath
-from wfe_mcp.views.approvals.change import changes_of
 from wfe_mcp.views.approvals.evidence import gate_lines, opinions_shown
 from wfe_mcp.views.approvals.model import ApprovalView, ArtifactShown, AttachmentShown, AttemptShown, Named, Prompt
-from wfe_mcp.views.approvals.unusual import unusual_things
-from wfe_mcp.views.diff import difference
-from wfe_mcp.views.model import view_of
-from wfe_mcp.views.run_report import decisions_of, void_words
+from wfe_mcp.views.approvals.unusual import changes_of, unusual_things
+from wfe_mcp.views.reports.report import decisions_of, void_words
+from wfe_mcp.views.values.diff import difference
+from wfe_mcp.views.values.model import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
     from wfe_mcp.store.records.runs import RevisionRecord
     from wfe_mcp.views.approvals.model import Change
-    from wfe_mcp.views.decisions import DecisionLine
+    from wfe_mcp.views.runs.requests import DecisionLine
     from wfe_mcp.workflow.model import ApprovalGate
 
 _EARLIER = 40
@@ -143,7 +142,7 @@ def _artifact(
 ) -> ArtifactShown | None:
     """The newest revision of ``attempt``; while it is open with its difference to the revision before."""
     from wfe_mcp.artifacts.completeness import questions
-    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.artifacts.validate import to_file
     from wfe_mcp.workspace.files.mirror import artifact_path
 
     run, path = found.loaded.record.id, attempt.phase
@@ -179,7 +178,7 @@ def _artifact(
 
 def _with_files(found: Overview, artifact: ArtifactShown, changes: Sequence[Change]) -> ArtifactShown:
     """``artifact`` with the changed files that hold exactly its text."""
-    from wfe_mcp.artifacts.render import to_file
+    from wfe_mcp.artifacts.validate import to_file
     from wfe_mcp.workspace.git.objects import object_id
 
     rendered = to_file(found.plan.schema(PhasePath(artifact.phase)), artifact.content)

@@ -14,22 +14,27 @@ from typing import Any
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.resources import plugin_names
+from wfe_mcp.workflow.faults import not_yet
 from wfe_mcp.workflow.form import place_of
-from wfe_mcp.workflow.lint.context_bundles import context_rules
 from wfe_mcp.workflow.lint.expressions import expression_faults
-from wfe_mcp.workflow.lint.flows import flow_rules
+from wfe_mcp.workflow.lint.flows import flow_rules, lock_rules
 from wfe_mcp.workflow.lint.gates import gate_rules
-from wfe_mcp.workflow.lint.jumps import jump_rules
-from wfe_mcp.workflow.lint.locks import lock_rules
-from wfe_mcp.workflow.lint.phases import phase_rules
+from wfe_mcp.workflow.lint.jumps import jump_rules, state_rules
+from wfe_mcp.workflow.lint.phases import context_rules, phase_rules
 from wfe_mcp.workflow.lint.recovery import NEUTRAL_TEMPLATE, recovered
-from wfe_mcp.workflow.lint.report import EnoughErrors, LintFindings, LintReport, ProjectNames, Requires
+from wfe_mcp.workflow.lint.report import (
+    OF_TEMPLATES,
+    EnoughErrors,
+    Limits,
+    LintFindings,
+    LintReport,
+    ProjectNames,
+    Requires,
+    size_faults,
+)
 from wfe_mcp.workflow.lint.scope import PhaseView, views
-from wfe_mcp.workflow.lint.size import OF_TEMPLATES, Limits, size_faults
-from wfe_mcp.workflow.lint.states import state_rules
 from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
-from wfe_mcp.workflow.not_yet import not_yet
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
 

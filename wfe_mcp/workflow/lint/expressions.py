@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 
 from wfe_mcp.core.errors import Detail, near_miss, nearest
 from wfe_mcp.core.limits import EXPRESSION_CHARACTERS
-from wfe_mcp.core.words import words
+from wfe_mcp.core.units import words
 from wfe_mcp.workflow.expressions import ExpressionError, scan
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.known import Fields
+from wfe_mcp.workflow.lint.known import Fields, Unknown, used_names
 from wfe_mcp.workflow.lint.scope import PhaseView, Scope, outputs_scope, step_scopes
-from wfe_mcp.workflow.lint.used_names import Unknown, used_names
 from wfe_mcp.workflow.model import LoopPhase, Shape, Step, Template
 from wfe_mcp.workflow.model.base import CEL_TYPES, RESERVED_WORDS, ROOTS, TakesKind
 from wfe_mcp.workflow.set_fields import SetField, set_fields, texts

@@ -4,24 +4,29 @@
 2. ``needs`` names siblings, once each, without a cycle.
 3. Agent, llm and human phases produce an artifact, loops none of their own; artifact names are unique in the template, schemas exist.
 4. Roles are declared in the template.
+
+Lint rules for ``context``: the artifacts and bundles that go with a prompt.
+
+A name is an earlier artifact of the template, else a bundle that the project configures; ``{"bundle": …}`` is always a
+bundle. So a template means the same whatever bundles a project has.
 """
 
 import re
 from typing import cast
 
 from wfe_mcp.artifacts.registry import check_schema
-from wfe_mcp.core.errors import pointer
+from wfe_mcp.core.errors import nearest, pointer
 from wfe_mcp.workflow.expressions import ExpressionError, source_of
 from wfe_mcp.workflow.faults import did_you_mean
-from wfe_mcp.workflow.lint.known import SchemaNode
+from wfe_mcp.workflow.lint.known import Fields, SchemaNode, used_names
 from wfe_mcp.workflow.lint.plugins import schema_is_usable
 from wfe_mcp.workflow.lint.report import LintFindings
 from wfe_mcp.workflow.lint.scope import PhaseView
-from wfe_mcp.workflow.lint.used_names import used_names
 from wfe_mcp.workflow.model import (
     LOOP_KEY,
     SERVER_TOOLS,
     AgentPhase,
+    BundleRef,
     HumanPhase,
     LlmPhase,
     LoopPhase,
@@ -261,3 +266,46 @@ def check_is_known(check: str, at: str, found: LintFindings) -> None:
         valid = tuple(sorted(found.project.checks))
         hint = did_you_mean(check, valid) or "; define it in .wfe/config.toml and run: wfe-mcp trust"
         found.error(at, f"the project has no check {check!r}{hint}", list(valid), check)
+
+
+def context_rules(views: tuple[PhaseView, ...], found: LintFindings) -> None:
+    """Every rule on ``context``, over all phases."""
+    for view in views:
+        named: set[tuple[str, str | None]] = set()
+        for position, entry in enumerate(view.phase.context):
+            at = f"{view.pointer}/context/{position}"
+            if isinstance(entry, BundleRef):
+                _bundle(entry.bundle, f"{at}/bundle", (), found, optional=entry.optional)
+            else:
+                _name(entry, at, cast("Fields", view.before["artifacts"]), found)
+            handed = (entry.bundle, entry.scope) if isinstance(entry, BundleRef) else (entry, None)
+            if handed in named:
+                found.error(at, f"{handed[0]!r} is listed twice", None, handed[0])
+            named.add(handed)
+
+
+def _name(name: str, at: str, artifacts: Fields, found: LintFindings) -> None:
+    if name in artifacts.known:
+        return
+    if name in artifacts.hidden:
+        found.error(at, f"artifact {name!r} is not available: {artifacts.hidden[name]}", list(artifacts.names), name)
+        return
+    if near := nearest(name, artifacts.names, 1):
+        other = f'a standards bundle of that name is {{"bundle": "{name}"}}'
+        found.error(
+            at, f"no artifact is called {name!r}; did you mean {near[0]!r}? ({other})", list(artifacts.names), name
+        )
+        return
+    _bundle(name, at, artifacts.names, found, optional=False)
+
+
+def _bundle(name: str, at: str, artifacts: tuple[str, ...], found: LintFindings, *, optional: bool) -> None:
+    found.context.add(name)
+    if optional or found.project is None or name in found.project.context:
+        return
+    valid = (*artifacts, *sorted(found.project.context))
+    what = "neither an artifact nor a standards bundle is" if artifacts else "no standards bundle is"
+    hint = (
+        did_you_mean(name, valid) or f"; list its files in .wfe/config.toml ([context.{name}]) and run: wfe-mcp trust"
+    )
+    found.error(at, f"{what} called {name!r}{hint}", list(valid), name)

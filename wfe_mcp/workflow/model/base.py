@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.effects import KeyEffect, KeyKind
-from wfe_mcp.core.words import word_set
+from wfe_mcp.core.units import word_set
 
 T = TypeVar("T")
 

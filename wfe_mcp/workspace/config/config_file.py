@@ -1,17 +1,18 @@
-"""Adds missing settings to a project's ``.wfe/config.toml`` without changing the rest."""
+"""Edits the user's and a project's config.toml, one table at a time, without changing the rest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.workspace.config.checks import CheckSettings
-from wfe_mcp.workspace.config.toml_tables import appended
+from wfe_mcp.workspace.config.toml_tables import NotEditable, appended
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.files.mirror import write_gitignore
 from wfe_mcp.workspace.files.project_files import read_if_there, write_atomic
+from wfe_mcp.workspace.system.location import user_config_file
 
 CONFIG_FILE = ".wfe/config.toml"
 
@@ -76,3 +77,33 @@ def _parsed(text: bytes) -> dict[str, Any]:
             f"{CONFIG_FILE} cannot be extended: {exc}. It was left as it is.",
             "Fix the file in an editor (write each check as its own [checks.<name>] table), then try again.",
         ) from exc
+
+
+_HEAD = "# What holds in all your projects; see: wfe-mcp config show --origin\n"
+
+
+def change_user_config(change: Callable[[str], str]) -> Path:
+    """Replace the file's text (``""`` without a file) with ``change(text)``; the file's path.
+
+    Refuses ``conflict``, with the file unchanged, where the text cannot be edited line by line.
+    """
+    path = user_config_file()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            "unavailable", f"{path.parent} cannot be made: {error.strerror}.", "Make its folder writable."
+        ) from error
+    content = read_if_there(path.parent, path.name)
+    try:
+        before = _HEAD if content is None else content.decode()
+        after = change(before)
+    except (NotEditable, UnicodeDecodeError) as exc:
+        raise Refused(
+            "conflict",
+            f"{path} was left as it is: {exc}.",
+            "Change it in an editor: write each provider and role as a table of its own.",
+        ) from exc
+    if after != before:
+        write_atomic(path.parent, path.name, after)
+    return path

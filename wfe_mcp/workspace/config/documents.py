@@ -1,4 +1,7 @@
-"""Nested tables of a configuration: merging, and reading and changing them by the path of a key."""
+"""Nested tables of a configuration: merging, and reading and changing them by the path of a key.
+
+What each kind of validation error expected instead, in words.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -72,3 +75,17 @@ def without_nul(values: Document, where: str, problems: list[Detail]) -> Documen
             problems.append(Detail(pointer(*path), f"{where}: '{shown}' does not count: it holds NUL", "plain text"))
             del table[path[-1]]
     return values
+
+
+EXPECTED = {
+    "string_type": "a text in quotes",
+    "list_type": 'a list, for example ["a", "b"]',
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "greater_than_equal": "a number that is not negative",
+    "too_short": "at least one entry",
+}

@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from wfe_mcp.workspace.config.checks import Duration
 from wfe_mcp.workspace.config.provider_tables import Count
 from wfe_mcp.workspace.config.table import Table, optional
-from wfe_mcp.workspace.git.snapshot_limits import Limits
+from wfe_mcp.workspace.git.snapshot_files import Limits
 
 LimitedQueue = Literal["llm", "agent", "vision", "command", "step", "webhook"]
 """The queues that may be limited. Timers are not: they trigger the deadlines of runs."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.words import word_set
+from wfe_mcp.core.units import word_set
 from wfe_mcp.workspace.config.toml_text import read_toml
 from wfe_mcp.workspace.git.command import run_git
 

@@ -1,4 +1,4 @@
-"""The tables of config.toml for model providers and roles.
+"""The kinds of model providers, and the tables of config.toml for providers and roles.
 
 The descriptions are the reference page's text: docs/reference/configuration.md is made from them.
 """

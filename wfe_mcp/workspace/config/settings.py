@@ -22,8 +22,7 @@ from wfe_mcp.core.canonical import sha256_hex
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Detail, Refused, nearest, pointer
 from wfe_mcp.workspace.config.config_file import CONFIG_FILE
-from wfe_mcp.workspace.config.documents import Document, leaves, merge, put, remove, shown_key, without_nul
-from wfe_mcp.workspace.config.expected import EXPECTED
+from wfe_mcp.workspace.config.documents import EXPECTED, Document, leaves, merge, put, remove, shown_key, without_nul
 from wfe_mcp.workspace.config.gate_keys import model_tables, weakening_keys
 from wfe_mcp.workspace.config.precedence import narrow
 from wfe_mcp.workspace.config.provider_tables import ProviderSettings, kind_of

@@ -1,4 +1,4 @@
-"""Reads and writes project files without following links out of the project; writes are atomic.
+"""Reads and writes project files without following links out of the project; writes are atomic and durable.
 
 Rules:
 1. Every path is relative to the root, obeys ``paths``, and is walked by ``folders``: no link is followed.
@@ -7,9 +7,12 @@ Rules:
    kill in between, writing the same bundle again gives the same files.
 """
 
+import os
+import secrets
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from wfe_mcp.core.errors import Detail, Refused, pointer
 from wfe_mcp.workspace.files.folders import Folder, new_name, open_root, walk
@@ -143,3 +146,45 @@ def _files_in(folder: Folder, above: str = "") -> Iterator[tuple[str, Folder, st
                 yield from _files_in(inner, f"{above}{name}/")
         elif not name.startswith("."):
             yield f"{above}{name}", folder, name
+
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def replace_file(file: Path, content: bytes, mode: int | None = 0o600) -> None:
+    """Write ``file``: a reader sees the old content or the new. ``mode`` None: as the system gives new files."""
+    staged = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    try:
+        new = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+        with os.fdopen(os.open(staged, new, 0o666 if mode is None else 0o600), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if mode is not None:
+            staged.chmod(mode)
+        staged.replace(file)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+def append_line(file: Path, line: str) -> None:
+    """Add a line to a file that its user alone may read, in one write."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
+    try:
+        os.write(number, f"{line}\n".encode())
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def named_file(path: str | Path, use: Literal["read", "written"], hint: str = "Name another file.") -> Generator[None]:
+    """Refuse what the system refuses: ``conflict`` for a new file that exists already, else ``bad_argument``."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileExistsError) and os.path.lexists(path):  # else a file is where a folder is needed
+            raise Refused("conflict", f"{path} exists already.", hint) from None
+        raise Refused("bad_argument", f"{path} cannot be {use}: {error.strerror}.", hint) from None

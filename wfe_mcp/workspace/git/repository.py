@@ -22,7 +22,7 @@ from wfe_mcp.workspace.git.command import (
     setting,
     text_of,
 )
-from wfe_mcp.workspace.git.loose_refs import Head, head_of
+from wfe_mcp.workspace.git.objects import Head, head_of
 
 NOT_OURS = ":(exclude,glob).wfe/**"
 """A pathspec that excludes the project's own ``.wfe`` folder; one below it is as any other."""

@@ -38,8 +38,7 @@ from wfe_mcp.workspace.files.staging import refusing_faults
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, run_git, setting, text_of
 from wfe_mcp.workspace.git.objects import DURABLE, Node, Outbox, commit_content, read_loose, trees_of
 from wfe_mcp.workspace.git.repository import head as head_of
-from wfe_mcp.workspace.git.snapshot_files import Gathered, gather
-from wfe_mcp.workspace.git.snapshot_limits import Limits, Skipped
+from wfe_mcp.workspace.git.snapshot_files import Gathered, Limits, Skipped, gather
 from wfe_mcp.workspace.git.working_tree import working_tree
 
 _SUBJECT = "wfe-mcp: checkpoint of the files"

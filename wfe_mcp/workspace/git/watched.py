@@ -15,7 +15,7 @@ import os
 import re
 from typing import Literal, NamedTuple
 
-from wfe_mcp.core.words import word_set, words
+from wfe_mcp.core.units import word_set, words
 from wfe_mcp.workspace.files.paths import match_globs
 
 

@@ -35,7 +35,7 @@ from wfe_mcp.workspace.files.paths import match_globs
 from wfe_mcp.workspace.git.command import Repository, is_true, repository, require_repository, setting
 from wfe_mcp.workspace.git.names import NameList, Tracked, is_ours
 from wfe_mcp.workspace.git.objects import Node, hash_file, object_id, trees_of, write_loose
-from wfe_mcp.workspace.git.stored_trees import PathChange, compare, kept_trees
+from wfe_mcp.workspace.git.trees import PathChange, compare, kept_trees
 from wfe_mcp.workspace.git.watched import Header, decides_alone, header_of, is_stale, source_of
 
 GRAIN_NS = 2_000_000_000

@@ -23,8 +23,8 @@ from typing import Any, cast
 from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.core.errors import Refused
-from wfe_mcp.workspace.files.durable import append_line
-from wfe_mcp.workspace.git import loose_refs
+from wfe_mcp.workspace.files.project_files import append_line
+from wfe_mcp.workspace.git import objects
 from wfe_mcp.workspace.git.command import require_repository, run_git, text_of
 from wfe_mcp.workspace.git.objects import Outbox, commit_content
 
@@ -83,7 +83,7 @@ def add_commit(root: Path, anchor: Anchor) -> str:
         # The empty tree is written too, so that the commits are whole for `git fsck` and for a push.
         made = outbox.add("commit", commit_content(outbox.add("tree", b""), (tip,), message, anchor.at))
         outbox.send()
-        if loose_refs.create(root, AUDIT_REF, made, tip):
+        if objects.create(root, AUDIT_REF, made, tip):
             return made
         # An empty old value: the ref must not exist yet.
         done = run_git(root, *_DURABLE, "update-ref", "-m", "wfe-mcp", AUDIT_REF, made, tip, ok=None)
@@ -172,7 +172,7 @@ def _head(value: Sequence[Any]) -> Head:
 
 def _tip(root: Path, ref: str) -> str:
     """The commit that a ref names; empty where there is no such ref."""
-    known = loose_refs.commit_at(root, ref)
-    if known or loose_refs.is_absent(root, ref):
+    known = objects.commit_at(root, ref)
+    if known or objects.is_absent(root, ref):
         return known
     return text_of(run_git(root, "rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}", ok=None))

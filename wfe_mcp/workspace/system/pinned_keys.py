@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.workspace.files.durable import append_line
+from wfe_mcp.workspace.files.project_files import append_line
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,8 +4,11 @@ Rules:
 1. A pid alone is ambiguous, because it is reused: an identity is host, pid and start time.
 2. An unknown process (another host, another pid namespace) counts as alive; its lease expires instead.
 3. A zombie counts as dead: it holds no lease and does no work.
+
+The user's name for the log.
 """
 
+import getpass
 import math
 import os
 import re
@@ -17,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wfe_mcp.core.dataclass import dataclass
-from wfe_mcp.core.words import word_set
+from wfe_mcp.core.units import word_set
 
 if TYPE_CHECKING:
     import psutil
+
 
 SAME_START_S = 2.0
 """Start times are computed from the boot time, which clock corrections shift by fractions of a second."""
@@ -252,3 +256,11 @@ def _shell_runs_command(arguments: tuple[str, ...]) -> bool:
         elif not word.startswith(("-", "+")) or (word[:2] != "--" and "c" in word):
             return True
     return False
+
+
+def user_name() -> str:
+    """The system's name of the user; ``user`` where it has none. It is no proof of identity."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no such user, no variable that names one
+        return "user"

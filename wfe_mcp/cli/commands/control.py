@@ -1,0 +1,128 @@
+"""The commands that steer a run: retry, skip, proceed, auto, force-accept, pause, resume and cancel."""
+
+from typing import Annotated
+
+import typer
+
+from wfe_mcp.cli.terminal.invocation import Invocation
+from wfe_mcp.cli.terminal.options import Feedback, Phase, PinFd, Reason, Run, seconds_of
+from wfe_mcp.core.paths import PhasePath
+
+Role = Annotated[
+    str, typer.Option("--role", metavar="NAME", help="Who works it now: a configured role, or client (the agent).")
+]
+
+
+def retry(
+    invocation: Invocation, run: Run, phase: Phase, feedback: Feedback = "", role: Role = "", pin_fd: PinFd = None
+) -> None:
+    """Open a new attempt at a phase.
+
+    It asks for your PIN after a stop.
+    """
+    from wfe_mcp.cli.terminal.authorize import authorize
+    from wfe_mcp.core.commands import Retry
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.runs import control
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    probe = Retry(phase=PhasePath(phase), feedback=feedback, role=role or None, by=invocation.by, at=engine.clock())
+    by = authorize(invocation, run, probe, pin_fd, f"retry {phase}")
+    control.retry(engine, by, run, phase, feedback, role or None)
+    invocation.outcome(phase, f"Opened a new attempt at {phase}")
+
+
+def skip(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+    """Leave out a phase.
+
+    It asks for your PIN unless the template lets agents skip it.
+    """
+    from wfe_mcp.cli.terminal.authorize import authorize
+    from wfe_mcp.core.commands import Skip
+    from wfe_mcp.engine.runs import control
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    probe = Skip(phase=PhasePath(phase), reason=reason, by=invocation.by, at=engine.clock())
+    by = authorize(invocation, run, probe, pin_fd, f"skip {phase}")
+    control.skip(engine, by, run, phase, reason)
+    invocation.outcome(phase, f"Skipped {phase}")
+
+
+First = Annotated[str, typer.Argument(metavar="on|off", help="on: continue after each phase; off: wait for proceed.")]
+
+
+def auto(invocation: Invocation, first: First, second: Run, pin_fd: PinFd = None) -> None:
+    """Continue after each phase, or wait for you.
+
+    'on' asks for your PIN.
+    """
+    from wfe_mcp.views.answers.tool_answers import control_run
+
+    switch, run = (first, second) if first in {"on", "off"} else (second, first)  # both orders are clear
+    if switch not in {"on", "off"}:
+        raise typer.BadParameter(f"on or off is expected, not {first!r}", param_hint="on|off")
+    run = invocation.at(run)
+    by = invocation.by if switch == "off" else invocation.person(pin_fd, "switch automatic mode on")
+    answer = control_run(invocation.engine, by, run, "auto_on" if switch == "on" else "auto_off")
+    invocation.controlled(answer, f"Turned {switch} automatic mode of")
+
+
+def force_accept(invocation: Invocation, run: Run, phase: Phase, reason: Reason, pin_fd: PinFd = None) -> None:
+    """Accept a phase although its gates fail.
+
+    It asks for your PIN. It accepts the open revision, else the last refused draft. The run is tainted from then on, and every view shows it.
+    """
+    from wfe_mcp.engine.runs import control
+
+    engine, run = invocation.engine, invocation.at(run, phase)
+    by = invocation.person(pin_fd, f"overrule the gates of {phase}")
+    control.force_accept(engine, by, run, phase, reason)
+    invocation.outcome(phase, f"Force-accepted {phase}; the run is tainted")
+
+
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", metavar="USD", help="The most that model calls of this run may cost in all."),
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", metavar="N", help="The most tokens that this run may use in all.")
+]
+Timeout = Annotated[
+    str, typer.Option("--timeout", metavar="TIME", help="How long the run may take from now on, such as 2h.")
+]
+
+
+def pause(invocation: Invocation, run: Run, reason: Reason = "", pin_fd: PinFd = None) -> None:
+    """Start nothing new in a run; work under way is still recorded.
+
+    With a PIN (--pin-fd) only a person can resume the run.
+    """
+    from wfe_mcp.views.answers.tool_answers import control_run
+
+    run = invocation.at(run)
+    by = invocation.by if pin_fd is None else invocation.person(pin_fd, "pause the run")
+    invocation.controlled(control_run(invocation.engine, by, run, "pause", reason=reason), "Paused")
+
+
+def resume(
+    invocation: Invocation,
+    run: Run,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    timeout: Timeout = "",
+    pin_fd: PinFd = None,
+) -> None:
+    """Continue a paused run, or one whose time limit is over.
+
+    It asks for your PIN. --max-cost, --max-tokens and --timeout replace the limits of the template and the
+    configuration for this run.
+    """
+    from wfe_mcp.views.answers.tool_answers import control_run
+
+    run = invocation.at(run)
+    timeout_s = seconds_of(timeout)
+    by = invocation.person(pin_fd, "resume the run")
+    answer = control_run(
+        invocation.engine, by, run, "resume", max_cost_usd=max_cost, max_tokens=max_tokens, timeout_s=timeout_s
+    )
+    invocation.controlled(answer, "Resumed")

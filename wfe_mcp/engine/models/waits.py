@@ -1,0 +1,133 @@
+"""What a run waits for while models fail: the end of an outage, a person who reviews, or the time of a retry.
+
+asked a few times ──► fallbacks ──► the run pauses, a timer is set ──► it resumes by itself, or by command
+
+Rules:
+1. A person was asked by a finished job of the same revision, gate and tree, and is waited for until an opinion is stored.
+2. While the question is open, no change of the run asks it again: see ``reactions.enqueue_gate``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.moves import refusal
+from wfe_mcp.engine.kernel.engine import SYSTEM
+from wfe_mcp.engine.kernel.transaction import change_run_in
+from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.store.records.opinions import MANUAL_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from wfe_mcp.core.model import Attempt, RunId, RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord
+    from wfe_mcp.store.records.runs import LoadedRun, RunRecord
+
+
+def ends_alone(tx: Tx, run_id: RunId) -> bool:
+    """True while a timer is set that resumes the paused run."""
+    from wfe_mcp.store.records.jobs import JobStatus
+
+    waiting = tx.jobs.filter(run_id, statuses=(JobStatus.QUEUED, JobStatus.RUNNING))
+    return any(job.kind == "timer" and job.payload["timer"] == "resume" for job in waiting)
+
+
+def pause(engine: Engine, tx: Tx, job: JobRecord, reason: str, after_s: float | None) -> None:
+    """Pause the run of ``job`` and set the time at which it resumes. A run that the user paused stays paused."""
+    from wfe_mcp.workspace.config.checks import seconds
+
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
+        wait_s = seconds(engine.settings(tx).settings.outage.wait) if after_s is None else after_s
+        message = f"A provider does not answer: {reason} The run continues by itself in {round(wait_s)} s, or with: wfe-mcp resume {job.run_id}"
+        command = c.Pause(reason=message, by=SYSTEM, at=current.at)
+        if refusal(current.state, command) is None:
+            current.give(command)
+            current.enqueue(
+                "timer",
+                queue="timer",
+                payload={"timer": "resume", "reason": message},
+                run_at=current.at + timedelta(seconds=wait_s),
+            )
+
+
+def go_on(engine: Engine, tx: Tx, job: JobRecord) -> None:
+    """Resume the run at the set time. Only the pause that set the timer ends; a later pause stays."""
+    with change_run_in(engine, tx, job.of_run, SYSTEM) as current:
+        command = c.Resume(by=SYSTEM, at=current.at)
+        if current.state.reason == job.payload["reason"] and refusal(current.state, command) is None:
+            current.give(command)
+
+
+OPEN_JOBS = (JobStatus.QUEUED, JobStatus.RUNNING)
+_WORTH_WAITING = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPerson:
+    """A person who reviews. ``question_sha256``: the key of the opinion; ``question`` and ``answer``: files, relative to
+    the project root. ``text_sha256``: of the question's file as it was written; empty in jobs of older versions.
+    """
+
+    reviewer: str
+    provider: str
+    question_sha256: str
+    question: str
+    answer: str
+    text_sha256: str = ""
+
+
+def gate_payload(attempt: Attempt) -> dict[str, Any]:
+    """What a gate job is about; its verdict counts only while this is unchanged."""
+    return {
+        "stage": attempt.stage or Stage.AFTER,
+        "gate": attempt.gate,
+        "sha256": attempt.sha256,
+        "tree": attempt.tree,
+    }
+
+
+def persons_asked(tx: Tx, run: RunRecord, state: RunState, attempt: Attempt) -> tuple[AskedPerson, ...]:
+    """The persons that the current gate of ``attempt`` waits for; none while a job of it is open."""
+    if attempt.status is not AttemptStatus.GATING or current_gate(state, attempt) != "opinion":
+        return ()
+    payload = gate_payload(attempt)
+    jobs = [job for job in tx.jobs.filter(run.id, attempt.phase, attempt.number) if job.payload == payload]
+    if any(job.status in OPEN_JOBS and not job.cancel_requested for job in jobs):
+        return ()
+    asking = [job.result["by_hand"] for job in jobs if job.result and "by_hand" in job.result]
+    asked = [AskedPerson(**one) for one in asking[0]] if asking else []
+    return tuple(
+        one
+        for one in asked
+        if tx.opinions.known(
+            run.project_id, "gate", one.reviewer, one.provider, MANUAL_MODEL, one.question_sha256, attempt.sha256 or ""
+        )
+        is None
+    )
+
+
+def all_persons_asked(tx: Tx, loaded: LoadedRun) -> Mapping[PhasePath, tuple[AskedPerson, ...]]:
+    """The phases whose gate waits for persons, with those persons."""
+    found = {one.phase: persons_asked(tx, loaded.record, loaded.state, one) for one in loaded.state.open_attempts}
+    return {path: persons for path, persons in found.items() if persons}
+
+
+def is_left_alone(tx: Tx, loaded: LoadedRun, attempt: Attempt, now: datetime) -> bool:
+    """True where waiting for a verdict is of no use: a person is waited for, or the next try is not soon."""
+    jobs = tx.jobs.filter(loaded.record.id, attempt.phase, attempt.number, OPEN_JOBS)
+    payload, soon = gate_payload(attempt), now + _WORTH_WAITING
+    if any(
+        job.payload == payload and job.error and job.status is JobStatus.QUEUED and job.run_at > soon for job in jobs
+    ):
+        return True
+    return bool(persons_asked(tx, loaded.record, loaded.state, attempt))

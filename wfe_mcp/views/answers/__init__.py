@@ -1,0 +1,1 @@
+"""The answers of tools and commands, made from what was just committed."""

@@ -1,0 +1,61 @@
+"""The answer to an import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.runs.run import origin_view
+from wfe_mcp.views.values.model import view_model
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.transfer.importing import Imported
+    from wfe_mcp.views.runs.models import OriginView
+
+
+@view_model
+class ImportedView:
+    """What came in. ``files``: how many of it were written; a dry run says which run it would be instead."""
+
+    events: int
+    revisions: int
+    was_here: bool
+    imported: OriginView | None = None
+    dry_run: bool = False
+    run: str = ""
+    files: int | None = None
+
+
+def imported_answer(engine: Engine, found: Imported, *, dry_run: bool = False) -> Envelope:
+    """What came in, or would have."""
+    view = ImportedView(
+        events=found.events,
+        revisions=found.revisions,
+        was_here=found.was_here,
+        imported=origin_view(found.origin) if found.origin else None,
+        files=None if dry_run else found.mirrors,
+        dry_run=dry_run,
+        run=found.run if dry_run else "",
+    )
+    counts = f"{found.events} events, {found.revisions} revisions"
+    if dry_run:
+        more = "; it is here already" if found.was_here else ""
+        return Envelope(True, summary=f"Run {found.run} is intact ({counts}){more}. Nothing was stored.", view=view)
+    summary = (
+        f"Run {found.run} is here already, the same"
+        if found.was_here
+        else f"Run {found.run} is here now, as history: {counts}"
+    )
+    stands = overview_of(engine, found.run)
+    return Envelope(
+        True,
+        found.run,
+        None,
+        str(stands.loaded.state.status),
+        str(stands.loaded.state.status),
+        stands.waiting_on,
+        summary,
+        view=view,
+    )

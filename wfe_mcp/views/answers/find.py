@@ -1,0 +1,181 @@
+"""Views of search results."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wfe_mcp.core.model import Channel
+from wfe_mcp.core.paths import typed
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.search.finding import find
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES, Envelope, Next
+from wfe_mcp.views.values.model import plain, second, view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.search.finding import SearchResult
+    from wfe_mcp.store.records.search import Hit
+
+_PLAIN = re.compile(r"[A-Za-z0-9_/-]{1,120}")
+_MOST = 25
+"""No more hits than these ever fit into an answer."""
+_HITS_BYTES = LIMIT_BYTES - 2_200
+"""What is left for hits beside the summary, the calls to make next and the cursor."""
+
+
+@view_model
+class HitView:
+    """A search result. ``open``: the command line that shows its place; ``project``: where it is, in a search of all."""
+
+    kind: str
+    run: str = ""
+    phase: str = ""
+    attempt: int = 0
+    revision: int = 0
+    title: str = ""
+    at: str
+    link: str = ""
+    open: str = ""
+    archived: bool = False
+    text: str = ""
+    project: str | None = None
+
+
+@view_model
+class FoundView:
+    """Search results. ``cursor`` continues after the last; ``not_indexed``: how many older runs were not searched."""
+
+    hits: tuple[HitView, ...]
+    cursor: str = ""
+    not_indexed: int = 0
+
+
+def found(
+    engine: Engine, by: By, query: str, kind: str = "", run: str = "", limit: int = 10, cursor: str = ""
+) -> Envelope:
+    """Hits in this project, as many as an answer holds; the cursor continues after the last one.
+
+    What was found is marked as data for whatever reads it next, but for a person at a page.
+    """
+    asked = {"query": query, "kind": kind, "run": run, "limit": limit}
+    page = find(engine, query, kind, run, min(limit, _MOST), cursor)
+    is_read_by_model = by.channel is not Channel.DASHBOARD
+    hits = [
+        replace(_hit_view(hit), text=_fenced(engine, hit) if is_read_by_model else hit.text) for hit in page.page.hits
+    ]
+    hits = hits[: _fitting(hits)]
+    more = page.page.cursor_after(len(hits))
+    again = {key: value for key, value in asked.items() if value and (key, value) != ("limit", 10)}
+    moves = [_reads(page.page.hits[0])] if hits else []
+    moves += [Next("find", again | {"cursor": more}, why="more")] if more else []
+    return Envelope(True, summary=_summary(page, query, hits), next=tuple(moves), view=_view(page, hits))
+
+
+def found_everywhere(
+    engine: Engine, query: str, kind: str, run: str, limit: int, cursor: str, *, everywhere: bool, catch_up_s: float
+) -> Envelope:
+    """The same for a person at a terminal: nothing is cut, and ``everywhere`` takes in their other projects."""
+    page = find(engine, query, kind, run, limit, cursor, everywhere=everywhere, catch_up_s=catch_up_s)
+    hits = [
+        replace(_hit_view(hit), text=hit.text, project=page.roots.get(hit.project_id, "") if everywhere else None)
+        for hit in page.page.hits
+    ]
+    return Envelope(True, summary=_summary(page, query, hits), view=_view(page, hits))
+
+
+def opens(hit: Hit) -> str:
+    """The command line that shows the place of a hit."""
+    run, phase = hit.run_id or "", typed(hit.phase) if hit.phase else ""
+    match hit.source:
+        case "revision":
+            pointer = _pointer(hit)
+            part = f" --pointer {pointer}" if pointer else ""
+            return f"wfe-mcp artifact show {run} {phase} --revision {hit.revision}{part}"
+        case "event" if hit.kind == "blocker":
+            return f"wfe-mcp artifact show {run} {phase}"
+        case "attachment":
+            return f"wfe-mcp artifact show {run} {hit.name}"
+        case "event":
+            return f"wfe-mcp log {run} --after {(hit.seq or 1) - 1} --limit 1"
+        case "opinion" if run:
+            return f"wfe-mcp opinion show {run} {phase}".rstrip()
+        case "opinion":
+            return ""
+        case _:
+            return f"wfe-mcp show {run}" + (f" --phase {phase}" if phase else "")
+
+
+def _hit_view(hit: Hit) -> HitView:
+    """A hit without its words."""
+    return HitView(
+        kind=str(hit.kind),
+        run=hit.run_id or "",
+        phase=hit.phase or "",
+        attempt=hit.attempt or 0,
+        revision=hit.revision or 0,
+        title=hit.title,
+        at=second(hit.at),
+        link=_link(hit),
+        open=opens(hit),
+        archived=hit.is_archived,
+    )
+
+
+def _link(hit: Hit) -> str:
+    if not hit.run_id:
+        return ""
+    run = f"wfe://runs/{quote(hit.run_id, safe='')}"
+    if hit.source != "revision":
+        return run
+    return f"{run}/artifacts/{quote(str(hit.phase), safe='')}/{quote(hit.name, safe='')}"
+
+
+def _reads(hit: Hit) -> Next:
+    """The call that brings the whole of a hit."""
+    if hit.source == "revision":
+        args = {"run": hit.run_id, "phase": hit.phase, "revision": hit.revision, "pointer": _pointer(hit)}
+        return Next("read_artifact", {key: value for key, value in args.items() if value}, why="the first hit")
+    if hit.source == "attachment":
+        return Next("read_artifact", {"run": hit.run_id, "artifact": hit.name}, why="the first hit")
+    if hit.kind == "blocker":
+        return Next("read_artifact", {"run": hit.run_id, "phase": hit.phase}, why="the first hit")
+    return Next("status", {"run": hit.run_id, "detail": "full"} if hit.run_id else {}, why="its run")
+
+
+def _pointer(hit: Hit) -> str:
+    """The place in the artifact, where its keys are plain names: others could be words to a model, or to a shell."""
+    return hit.pointer if _PLAIN.fullmatch(hit.pointer) else ""
+
+
+def _fenced(engine: Engine, hit: Hit) -> str:
+    from wfe_mcp.workflow.prompts import fenced
+
+    return fenced(hit.text, "found", nonce=hit.run_id or engine.project_id)
+
+
+def _fitting(hits: Sequence[HitView]) -> int:
+    """How many hits an answer holds; measured as text within JSON, every letter escaped. One always."""
+    size = 0
+    for count, hit in enumerate(hits):
+        size += len(json.dumps(json.dumps(plain(hit), ensure_ascii=False))) + 1
+        if size > _HITS_BYTES and count:
+            return count
+    return len(hits)
+
+
+def _summary(found: SearchResult, query: str, hits: Sequence[HitView]) -> str:
+    more = "; there are more" if found.page.cursor_after(len(hits)) else ""
+    shown = f"{plural(len(hits), 'result')} for {query[:80]!r}{more}"
+    waiting = f"; {plural(found.waiting, 'older run')} not indexed yet: search again" if found.waiting else ""
+    return shown + waiting
+
+
+def _view(found: SearchResult, hits: Sequence[HitView]) -> FoundView:
+    return FoundView(hits=tuple(hits), cursor=found.page.cursor_after(len(hits)) or "", not_indexed=found.waiting)

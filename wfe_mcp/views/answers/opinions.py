@@ -1,0 +1,117 @@
+"""Views of second opinions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.engine.evaluation import second_opinion
+from wfe_mcp.views.moves.envelope import Envelope, Next
+from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.evaluation.second_opinion import OpinionRequest
+    from wfe_mcp.engine.kernel.engine import Engine
+
+_ANSWER_BYTES = 7_500
+_SIZES = ((500, 1_000, 10_000), (500, 10, 10_000), (500, 4, 1_000), (200, 2, 200), (60, 1, 60))
+"""What is left of each opinion, step by step: characters of its suggestion, findings, characters of any other text."""
+_WAIT_S = 45
+
+
+def asked(
+    engine: Engine, by: By, run: str = "", phase: str = "", question: str = "", reviewers: list[str] | None = None
+) -> Envelope:
+    """Ask; returns the answer as far as it is known at once."""
+    job = second_opinion.ask(engine, by, run=run, phase=phase, question=question, reviewers=reviewers or ())
+    return answered(engine, job, question)
+
+
+def is_done(engine: Engine, job: str) -> bool:
+    """True once no further answer is expected."""
+    return second_opinion.look(engine, job).status != "waiting"
+
+
+def answered(engine: Engine, job: str, question: str = "") -> Envelope:
+    """The opinions, or whom the request waits for and how to wait."""
+    found = second_opinion.look(engine, job)
+    again = {"run": found.run, "phase": found.phase, "question": question, "reviewers": list(found.reviewers)}
+    repeat = {key: value for key, value in again.items() if value}
+    match found.status:
+        case "waiting":
+            summary = f"{', '.join(found.reviewers)} {'is' if len(found.reviewers) == 1 else 'are'} being asked"
+            move = Next("second_opinion", repeat | {"wait_s": _WAIT_S}, why="waits for it")
+            waits = Envelope(True, waiting_on="reviewer", summary=summary, next=(move,), data={"job": found.job})
+            return _in_run(engine, found, waits)
+        case "failed":
+            refused = Refused(
+                "unavailable",
+                f"No opinion came: {found.error}",
+                "Ask again later, or ask the user to look at: wfe-mcp providers test",
+            )
+            move = Next("second_opinion", repeat, why="asks again")
+            failed = Envelope(False, summary=refused.message, data={"job": found.job}, error=refused)
+            return _in_run(engine, found, failed, move)
+        case _:
+            return _in_run(engine, found, Envelope(True, summary=_summary(found), data={"opinions": _in_bounds(found)}))
+
+
+def _in_run(engine: Engine, found: OpinionRequest, envelope: Envelope, *last: Next) -> Envelope:
+    """The answer with the status of its run; what can be done there comes before ``last``."""
+    if found.run is None:
+        return replace(envelope, next=envelope.next or last)
+    stands = overview_of(engine, found.run)
+    about = envelope_of(stands, envelope.summary, None, phase=found.phase, error=envelope.error)
+    return replace(
+        about,
+        waiting_on=envelope.waiting_on or stands.waiting_on,
+        next=envelope.next or (*about.next[:2], *last),
+        data=envelope.data,
+    )
+
+
+def waited_for(found: Envelope) -> str | None:
+    """The job that an answer still waits for; None when it is whole."""
+    return found.data.get("job") if found.waiting_on == "reviewer" else None
+
+
+def _summary(found: OpinionRequest) -> str:
+    verdicts = [
+        f"{each['reviewer']} says {each['opinion']['verdict']}"
+        if "opinion" in each
+        else f"{each['reviewer']} could not be asked"
+        for each in found.opinions
+    ]
+    return "; ".join(verdicts)
+
+
+def _in_bounds(found: OpinionRequest) -> list[dict[str, Any]]:
+    """The opinions whole; where that is too much: less of the suggestions, then of the findings, then of every text."""
+    shown = [dict(each) for each in found.opinions]
+    for suggestion, findings, chars in _SIZES:
+        if len(canonical_json(shown).encode()) <= _ANSWER_BYTES:
+            break
+        shown = [
+            _shortened(each, chars)
+            | ({"opinion": _cut(each["opinion"], suggestion, findings, chars)} if "opinion" in each else {})
+            for each in found.opinions
+        ]
+    return shown
+
+
+def _cut(opinion: dict[str, Any], suggestion: int, most: int, chars: int) -> dict[str, Any]:
+    findings = [_shortened(each, chars) for each in opinion["findings"][:most]]
+    left_out = len(opinion["findings"]) - most
+    cut = _shortened(opinion, chars) | {"suggestion": _short(opinion.get("suggestion", ""), suggestion)}
+    return cut | {"findings": findings} | ({"more_findings": left_out} if left_out > 0 else {})
+
+
+def _shortened(values: dict[str, Any], chars: int) -> dict[str, Any]:
+    return {key: _short(value, chars) if isinstance(value, str) else value for key, value in values.items()}
+
+
+def _short(text: str, chars: int) -> str:
+    return text if len(text) <= chars else f"{text[:chars]} […]"

@@ -1,0 +1,105 @@
+"""Answers about checkpoints and rollbacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.files import checkpoints
+from wfe_mcp.engine.history import rollback
+from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
+from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.checkpoints import CheckpointList, checkpoint_view, not_kept, not_kept_words
+from wfe_mcp.views.runs.models import FilesRestored, RollbackPreview, RollbackView
+from wfe_mcp.views.values.model import view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.views.moves.envelope import Envelope
+
+_PATHS = 20
+_LISTED = 5
+
+
+def go_back(engine: Engine, by: By, run: str, to: str, files: bool = True, *, discard: bool = False) -> Envelope:
+    """Roll back to a checkpoint, or to the last start of a phase."""
+    return _answer(engine, rollback.rollback(engine, by, run, to, files=files, discard=discard), "Rolled back to")
+
+
+def preview(engine: Engine, run: str, to: str, files: bool = True) -> Envelope:
+    """What a rollback would do now; nothing is changed."""
+    would = rollback.prospect(engine, run, to, files=files)
+    paths = would.paths or ()
+    view = view_of(
+        RollbackPreview,
+        would,
+        phases=would.places[:_PATHS],
+        files=would.paths is not None,
+        paths=paths[:_PATHS],
+        more_paths=max(0, len(paths) - _PATHS),
+    )
+    begin = ", ".join(view.phases) or "no phase"
+    summary = f"A rollback to {would.what} would change the state of {begin}"
+    summary += f" and {plural(len(paths), 'file')}" if view.files else f"; {would.note}" if would.note else ""
+    return envelope_of(overview_of(engine, would.loaded.record.id), summary, view)
+
+
+def undo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
+    """Undo the last command."""
+    return _answer(engine, rollback.undo(engine, by, run, files=files, discard=discard), "Undid")
+
+
+def redo(engine: Engine, by: By, run: str, *, files: bool = False, discard: bool = False) -> Envelope:
+    """Redo the last undo."""
+    return _answer(engine, rollback.redo(engine, by, run, files=files, discard=discard), "Redid")
+
+
+def checkpoint(engine: Engine, by: By, run: str, note: str = "") -> Envelope:
+    """Take a checkpoint now."""
+    overview_of(engine, run)  # an interrupted rollback is completed first
+    taken = checkpoints.take_checkpoint(engine, run, by, note)
+    found = overview_of(engine, run)
+    summary = f"{taken.name}: {'state and files' if taken.commit else taken.note}"
+    left = not_kept(Path(found.loaded.record.worktree), taken.commit) if taken.skipped else ()
+    summary += f"; {not_kept_words(left[:_LISTED], taken.skipped)}" if left else ""
+    return envelope_of(found, summary, {"checkpoint": checkpoint_view(taken, not_kept=left)})
+
+
+def checkpoint_list(engine: Engine, run: str) -> Envelope:
+    """The checkpoints of a run, newest first; ``files``: whether its files are still kept."""
+    from wfe_mcp.workspace.git.checkpoints import kept
+
+    found = overview_of(engine, run)
+    record = found.loaded.record
+    with engine.store.read() as tx:
+        taken = checkpoints.checkpoints_of(tx, record.id)
+    commits = set(kept(engine.root, record.id).values()) if engine.project.is_git else set[str]()
+    rows = tuple(checkpoint_view(one, files=one.commit in commits) for one in reversed(taken))
+    summary = plural(len(rows), "checkpoint")
+    if not engine.project.is_git:
+        summary += "; without git a rollback restores the state alone"
+    return envelope_of(found, summary, CheckpointList(checkpoints=rows))
+
+
+def _answer(engine: Engine, went: rollback.Went, how: str) -> Envelope:
+    found = overview_of(engine, went.loaded.record.id)
+    files = None
+    summary = f"{how} {went.what}"
+    if went.restored is not None:
+        paths = [change.path for change in went.restored.changes]
+        files = FilesRestored(
+            restored=len(paths),
+            paths=tuple(paths[:_PATHS]),
+            before=went.safety,
+            left=tuple(each.path for each in went.restored.left[:_PATHS]),
+        )
+        summary += f": {plural(len(paths), 'file')} restored; the files before are in {went.safety}"
+    else:
+        summary += f"; {went.note}" if went.note else ""
+    summary += f"; not undone: {', '.join(went.effects)}" if went.effects else ""
+    view = RollbackView(
+        to=went.to, changed=went.places[:_PATHS], run=run_views.brief(found), files=files, effects=went.effects
+    )
+    return envelope_of(found, summary, view)

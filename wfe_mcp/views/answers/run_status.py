@@ -1,0 +1,115 @@
+"""The status of a run, and of a project with open runs. Loads nothing that starts, changes or ends a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.engine.runs.control import end_time, stale_of, stuck_of
+from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.views.artifacts import artifacts as artifact_views
+from wfe_mcp.views.moves.blockers import changed_before_work, elsewhere
+from wfe_mcp.views.moves.calls import next_moves
+from wfe_mcp.views.moves.envelope import Envelope, nothing_open
+from wfe_mcp.views.reports.envelopes import envelope_of, overview_of
+from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.checkpoints import newest_checkpoints
+from wfe_mcp.views.runs.models import RunList
+from wfe_mcp.views.runs.tool_calls import with_tools
+from wfe_mcp.views.runs.verdicts import unproved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import By
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
+
+SHOWN = 20
+"""So many of the newest open runs are listed."""
+DECISIONS = 5
+"""So many of the decisions about them have a line."""
+
+
+def status(engine: Engine, by: By, run: str | LoadedRun = "", detail: str = "brief") -> Envelope:
+    """The status of a run; without ``run`` the newest open runs of this project with the next call of each."""
+    if not run:
+        return _open_runs(engine, by, detail)
+    if detail == "full":
+        from wfe_mcp.engine.models.call_log import record_client_calls  # the brief status does without
+
+        record_client_calls(engine)
+    found = overview_of(engine, run)
+    view = run_views.brief(found)
+    if detail == "full":
+        with engine.store.read() as tx:
+            view = replace(run_views.full(with_tools(tx, found)), checkpoints=newest_checkpoints(tx, found))
+    stale = bool(stale_of(engine, (found.loaded.record,)))
+    stuck = not stale and bool(stuck_of(engine, (found.loaded.record,)))
+    idle = f", STALE (untouched since {_day(found)})" if stale else ""
+    idle += (
+        f", STUCK (no progress since {found.loaded.record.updated_at.isoformat(timespec='minutes')})" if stuck else ""
+    )
+    return envelope_of(
+        found,
+        f"{run_views.summary(found)}{idle}",
+        replace(
+            view,
+            marks=f"{view.marks}{idle}",
+            stale=stale,
+            stuck=stuck,
+            unproved=tuple(unproved(found.loaded.state)),
+            warnings=(
+                *elsewhere(engine, found),
+                *artifact_views.warnings(found),
+                *changed_before_work(engine, found),
+            ),
+        ),
+    )
+
+
+def _open_runs(engine: Engine, by: By, detail: str) -> Envelope:
+    with engine.store.read() as tx:
+        newest = tx.runs.open_ids(engine.project_id, limit=SHOWN + 1)
+        loaded = [engine.load(tx, run) for run in newest[:SHOWN]]
+        found = [overview(engine, tx, each) for each in loaded] if len(loaded) > 1 else []
+    if any(end_time(engine, each) for each in loaded):
+        return _open_runs(engine, by, detail)
+    if not loaded:
+        return nothing_open(engine)
+    if len(loaded) == 1:
+        return status(engine, by, loaded[0], detail)
+    from wfe_mcp.engine.templates.effective_gates import weakened  # the status of one run does without
+
+    records = [one.loaded.record for one in found]
+    are_stale, are_stuck = stale_of(engine, records), stuck_of(engine, records)
+    rows = (
+        run_views.run_row(
+            record,
+            stale=record.id in are_stale,
+            stuck=record.id in are_stuck - are_stale,
+            waiting_on=one.waiting_on,
+            weakened_gates=len(weakened(one.loaded)),
+        )
+        for one, record in zip(found, records, strict=True)
+    )
+    moves = [move for one in found for move in next_moves(one)[:1]]
+    more = len(newest) > len(found)
+    what = f"The {len(found)} newest open runs; wfe-mcp list shows the others" if more else f"{len(found)} open runs"
+    view = _with_decisions(engine, found, RunList(runs=tuple(rows)))
+    return Envelope(True, summary=what, next=tuple(moves[:3]), view=view)
+
+
+def _with_decisions(engine: Engine, found: Sequence[Overview], listed: RunList) -> RunList:
+    """``listed`` with the oldest decisions that wait for the user in these runs, each in a line."""
+    asked = [each for each in found if any(one.asked for one in each.loaded.state.open_attempts)]
+    if not asked:
+        return listed
+    from wfe_mcp.views.approvals.request import waiting_lines
+
+    lines = waiting_lines(engine, asked)
+    return replace(listed, decisions=lines[:DECISIONS], more_decisions=max(0, len(lines) - DECISIONS))
+
+
+def _day(found: Overview) -> str:
+    return found.loaded.record.updated_at.date().isoformat()

@@ -1,0 +1,334 @@
+"""The answer of each tool, and of what only a person does to steer a run.
+
+One function for each tool calls the engine, reads the run again and puts both into the envelope. Refusals are raised;
+``envelopes.refusal`` turns them into the same envelope with the legal next calls.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, By, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.checks.readiness import start_warnings
+from wfe_mcp.engine.history.forks import fork_run
+from wfe_mcp.engine.phases import claim as phases
+from wfe_mcp.engine.phases import submit as submissions
+from wfe_mcp.engine.runs import control
+from wfe_mcp.engine.runs import start as runs
+from wfe_mcp.engine.templates import catalogue as templates
+from wfe_mcp.engine.templates import versions
+from wfe_mcp.views.answers.run_status import status
+from wfe_mcp.views.artifacts import artifacts as artifact_views
+from wfe_mcp.views.moves.blockers import sentences
+from wfe_mcp.views.moves.calls import submit_call, user_commands, user_moves
+from wfe_mcp.views.moves.envelope import Envelope, Next
+from wfe_mcp.views.reports.envelopes import after_move, envelope_of, overview_of
+from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.models import RunView, SubmittedView
+from wfe_mcp.views.runs.run import fork_view
+from wfe_mcp.views.templates.templates import TemplateList, inputs_schema, kept_view, template_lines, template_view
+from wfe_mcp.views.values.model import second
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.phases.claim import Claim
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.runs import LoadedRun
+
+
+_SHOWN = 20
+_PROMPT_CHARS = 4_500
+_INPUT_CHARS = 400
+"""An answer stays below 10 kB: a long prompt continues in its file, and long inputs are quoted in the prompt."""
+
+
+def list_templates(engine: Engine, by: By, query: str = "", name: str = "", *, all_states: bool = False) -> Envelope:
+    """The templates of this project; with ``name`` the whole definition. ``all_states``: archived and disabled ones too."""
+    del by
+    if name:
+        offer = templates.template_definition(engine, name)
+        start = Next("start_run", {"template": name}, {"inputs": "/data/template/inputs"})
+        return Envelope(
+            True,
+            summary=f"Template {offer.name} {offer.version}: {offer.title}",
+            next=() if offer.state else (start,),
+            view=template_view(offer),
+        )
+    found = templates.offers(engine, query, all_states=all_states)
+    lines = template_lines(found[:_SHOWN])
+    starts = tuple(
+        Next("start_run", {"template": offer.name}, {"inputs": f"/data/templates/{index}/inputs"})
+        if lines[index].inputs == inputs_schema(offer)
+        else Next("list_templates", {"name": offer.name})
+        for index, offer in enumerate(found[:3])
+        if not offer.state
+    )
+    what = f"{len(found)} template(s)" + (f" for {query!r}" if query else "")
+    return Envelope(True, summary=what, next=starts, view=TemplateList(templates=lines))
+
+
+def save_template(engine: Engine, by: By, definition: dict[str, Any], dry_run: bool = False) -> Envelope:
+    """Store a new version of a template; with ``dry_run`` only check it. A run can start from it once it is trusted."""
+    del by  # only the user's trust lets a run start from it
+    kept = versions.keep_version(engine, definition, "saved", dry_run=dry_run)
+    what = f"{kept.name} {kept.version}"
+    if dry_run:
+        return Envelope(True, summary=f"{what} is valid; nothing was stored.", view=kept_view(kept))
+    named = f"{kept.name}@{kept.version}"
+    summary = f"{what} is stored. A run can start from {named} once the user trusts it: wfe-mcp trust {named}"
+    look = Next("list_templates", {"name": f"{kept.name}@{kept.version}"}, why="the stored version")
+    return Envelope(True, summary=summary, next=(look,), view=kept_view(kept))
+
+
+def start_run(
+    engine: Engine,
+    by: By,
+    template: str = "",
+    inputs: dict[str, Any] | None = None,
+    title: str = "",
+    driver: str = "",
+    auto: bool | None = None,
+    idempotency_key: str = "",
+    triggered_by: str = "",
+    external_id: str = "",
+    roles: Mapping[str, str] | None = None,
+) -> Envelope:
+    """Create a run; the answer names its first phase."""
+    loaded = runs.start_run(
+        engine,
+        by,
+        template,
+        inputs or {},
+        title=title,
+        auto=auto,
+        idempotency_key=idempotency_key or None,
+        driver=driver,
+        triggered_by=triggered_by,
+        external_id=external_id,
+        roles=roles,
+    )
+    return begun(engine, by, loaded)
+
+
+def begun(engine: Engine, by: By, loaded: LoadedRun) -> Envelope:
+    """The status of a run that was just started or forked, with what keeps its checks from passing here."""
+    answer = status(engine, by, loaded)
+    with engine.store.read() as tx:
+        definition = engine.plans.of_run(tx, loaded.record).definition
+        frozen = tx.documents.load(loaded.record.frozen_sha256)
+    view = answer.shown(RunView)
+    warnings = start_warnings(engine, definition, frozen["checks"])
+    return answer.showing(replace(view, warnings=(*view.warnings, *warnings))) if warnings else answer
+
+
+def start_phase(engine: Engine, by: By, run: str, phase: str = "") -> Envelope:
+    """Claim a phase: its prompt, the schema of its artifact, its gates."""
+    claim = phases.start_phase(engine, by, run, phase or None)
+    attempt = claim.attempt
+    submit = submit_call(claim.loaded.record.id, attempt.phase, attempt.number)
+    return Envelope(
+        True,
+        claim.loaded.record.id,
+        attempt.phase,
+        str(attempt.status),
+        str(claim.loaded.state.status),
+        "agent",
+        f"{attempt.phase} is assigned to you (attempt {attempt.number}): do the work, then call submit_artifact",
+        (submit,),
+        view=_claim_view(engine, claim),
+    )
+
+
+def submit_artifact(
+    engine: Engine,
+    by: By,
+    run: str,
+    phase: str,
+    attempt: int | None = None,
+    artifact: dict[str, Any] | None = None,
+    path: str = "",
+    note: str = "",
+    attach: list[str] | None = None,
+) -> Envelope:
+    """Submit an artifact. The answer may be ``gating``; ``submitted`` has the result."""
+    if (artifact is None) == (not path):
+        raise Refused(
+            "bad_argument", "submit_artifact takes either artifact or path.", "Give exactly one of them.", phase=phase
+        )
+    receipt = submissions.submit(
+        engine,
+        by,
+        run,
+        phase,
+        attempt=attempt,
+        artifact=artifact,
+        path=path or None,
+        note=note,
+        attach=attach or (),
+    )
+    return submitted(engine, receipt.loaded, phase, receipt.attempt, receipt.revision)
+
+
+def submitted(engine: Engine, run: str | LoadedRun, phase: str, attempt: int, revision: int) -> Envelope:
+    """The status of the submission ``revision`` of ``attempt``: gating, awaiting, completed, or the gate that failed."""
+    found = overview_of(engine, run)
+    tries = found.loaded.state.attempts[PhasePath(phase)]
+    tried, newest = tries[attempt - 1], tries[-1]
+    verdicts = run_views.attempt_view(found, tried).verdicts
+    view = SubmittedView(
+        attempt=attempt,
+        revision=revision,
+        sha256=(tried.sha256 or "")[:16],
+        verdicts=verdicts,
+        questions=_left_open(engine, found, tried.phase, revision),
+    )
+    failed = tried.status in {AttemptStatus.FAILED, AttemptStatus.SUPERSEDED} and tried.reason
+    if failed:
+        message = f"Revision {revision} of {phase} is stored, but a gate failed. {tried.reason}"
+        hint = (
+            f"Fix it and resubmit. Attempt {newest.number} is already assigned to you."
+            if newest.status is AttemptStatus.RUNNING
+            else "A rule of this phase continues by itself: follow next."
+            if newest.status is AttemptStatus.FAILED and newest.repair
+            else f"No automatic retry is left; the user decides: {user_commands(found, user_moves(found, newest))}"
+            if newest.status is AttemptStatus.FAILED
+            else f"Call start_phase to work on attempt {newest.number}."
+        )
+        refused = Refused("gate_failed", message[:2500], hint)
+        view = replace(view, verdicts=tuple(replace(verdict, message="") for verdict in verdicts))
+        return envelope_of(found, f"{phase}: gate failed", view, phase=phase, error=refused)
+    # by the time of the answer, steps that follow may have stopped the run
+    stopped = () if found.loaded.state.status is RunStatus.RUNNING else sentences(found)[:1]
+    return envelope_of(found, ". ".join((f"{phase}: {newest.status}", *stopped)), view, phase=phase)
+
+
+def _left_open(engine: Engine, found: Overview, phase: PhasePath, revision: int) -> tuple[str, ...]:
+    """What the submitted artifact leaves open, for schemas that have such rules."""
+    from wfe_mcp.artifacts.completeness import RULED, questions
+
+    schema = found.plan.schema(phase)
+    if not isinstance(schema, str) or schema not in RULED:
+        return ()
+    with engine.store.read() as tx:
+        record = tx.artifacts.revision(found.loaded.record.id, phase, revision)
+    return () if record is None else tuple(each.text for each in questions(schema, json.loads(record.content)))
+
+
+def retry_phase(engine: Engine, by: By, run: str, phase: str, role: str = "", feedback: str = "") -> Envelope:
+    """Open a new attempt."""
+    loaded = control.retry(engine, by, run, phase, feedback, role=role or None)
+    return after_move(engine, loaded, phase, "a new attempt is open")
+
+
+def skip_phase(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
+    """Leave a phase out."""
+    loaded = control.skip(engine, by, run, phase, reason)
+    return after_move(engine, loaded, phase, "skipped")
+
+
+def control_run(
+    engine: Engine,
+    by: By,
+    run: str,
+    action: control.Action,
+    phase: str = "",
+    reason: str = "",
+    *,
+    max_cost_usd: float | None = None,
+    max_tokens: int | None = None,
+    timeout_s: float | None = None,
+) -> Envelope:
+    """Pause, resume, cancel, proceed, automatic mode. A person who resumes can raise its limits."""
+    loaded = control.control(
+        engine,
+        by,
+        run,
+        action,
+        phase=phase or None,
+        reason=reason,
+        max_cost_usd=max_cost_usd,
+        max_tokens=max_tokens,
+        timeout_s=timeout_s,
+    )
+    found = overview_of(engine, loaded)
+    return envelope_of(found, f"{action}: {run_views.summary(found)}", run_views.brief(found))
+
+
+def read_artifact(
+    engine: Engine,
+    by: By,
+    run: str,
+    phase: str = "",
+    artifact: str = "",
+    revision: int | None = None,
+    pointer: str = "",
+    against: str = "",
+) -> Envelope:
+    """An artifact, a part of it, or its difference to another revision; without a name the list of artifacts."""
+    del by
+    found = overview_of(engine, run)
+    view = artifact_views.read(
+        engine, found, phase=phase, artifact=artifact, revision=revision, pointer=pointer, against=against
+    )
+    return envelope_of(found, f"read {artifact_views.what_of(view)}", view)
+
+
+def _claim_view(engine: Engine, claim: Claim) -> artifact_views.ClaimView:
+    attempt, plan = claim.attempt, claim.plan
+    phase = plan.phase(attempt.phase)
+    inputs = artifact_views.inputs_of(engine, claim.loaded, claim.attempt.phase)
+    small = {name: value for name, value in inputs.items() if len(canonical_json(value)) <= _INPUT_CHARS}
+    return artifact_views.ClaimView(
+        attempt=attempt.number,
+        iteration=attempt.iteration,
+        prompt=_prompt_view(claim),
+        output=artifact_views.output_view(plan, attempt.phase),
+        inputs=small,
+        gates=tuple(artifact_views.gate_view(gate) for gate in phase.gates),
+        inputs_left_out=tuple(sorted(set(inputs) - set(small))),
+        feedback=tuple(claim.feedback),
+        deadline=second(attempt.deadline),
+        tools_allowed=tuple(phase.tools_allowed),
+    )
+
+
+def _prompt_view(claim: Claim) -> str:
+    """The prompt, or its beginning and the file with the whole: instructions come first, input data last."""
+    if len(claim.prompt) <= _PROMPT_CHARS:
+        return claim.prompt
+    place = f".wfe/runs/{claim.loaded.record.id}/{claim.attempt.phase}/{claim.attempt.number}/prompt.md"
+    return f"{claim.prompt[:_PROMPT_CHARS]}\n[cut: {_PROMPT_CHARS:,} of {len(claim.prompt):,} characters; the whole prompt is in {place}]"
+
+
+def fork(engine: Engine, by: By, run: str, at: str = "", title: str = "", idempotency_key: str = "") -> Envelope:
+    """Create a run from the state of another one at an event (12) or a checkpoint (cp-12)."""
+    return forked(engine, by, fork_run(engine, by, run, at, title=title, idempotency_key=idempotency_key or None))
+
+
+def forked(engine: Engine, by: By, made: LoadedRun) -> Envelope:
+    """The status of a run that was just forked, and where it comes from."""
+    found = made.state.origin
+    assert found is not None, "it was forked"
+    answer = begun(engine, by, made)
+    view = replace(answer.shown(RunView), forked_from=fork_view(found))
+    summary = f"Forked {found.run} at event {found.seq}: run {made.record.id}"
+    return replace(answer.showing(view), summary=f"{summary}. {answer.summary}")
+
+
+def force_accept(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
+    """Accept a phase although its gates fail; the run is tainted."""
+    return after_move(
+        engine, control.force_accept(engine, by, run, phase, reason), phase, "force-accepted; the run is tainted"
+    )
+
+
+def overrule(engine: Engine, by: By, run: str, phase: str, reason: str) -> Envelope:
+    """Overrule the reviewers of a phase; its later gates judge as usual."""
+    return after_move(engine, control.overrule(engine, by, run, phase, reason), phase, "overruled")

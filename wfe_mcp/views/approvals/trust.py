@@ -1,0 +1,144 @@
+"""What a user reviews before they trust: everything that needs it, its effects as a difference, and the pinned passkeys.
+
+pending       configuration, own configuration, keys that may sign, templates; what weakens a gate comes first
+review        the user's own configuration, where it changed since their last review and counts without trust
+sha256        of all that is shown: trust is signed for it, and refused once it is another one
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.engine.approvals.approvers import approvers_here, continues
+from wfe_mcp.engine.templates.config_drift import own_configuration, templates_enabled
+from wfe_mcp.engine.templates.trust import OWN, in_force, own_pending, pending_trust
+from wfe_mcp.engine.templates.trust_listing import trust_listing
+from wfe_mcp.views.approvals.approvers import pinned_view
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.templates.effects import EffectChange
+    from wfe_mcp.engine.templates.pending import PendingTrust
+    from wfe_mcp.engine.templates.trust_listing import TrustListing
+
+
+NOT_CONTINUED = "It does not continue from keys that you trust here; it depends on its first key alone."
+
+
+@dataclass(frozen=True)
+class TrustView:
+    """``pending``: all that needs trust; ``listings``: what of it is shown, with its effects.
+
+    ``review``: the changed own configuration; ``enabled_again``: templates re-enabled since the last review.
+    ``keys``: those of ``.wfe/approvers.json`` where it is pending; ``continues``: keys trusted before pinned them.
+    """
+
+    project: str
+    folder: str
+    pending: tuple[PendingTrust, ...]
+    listings: tuple[TrustListing, ...]
+    review: TrustListing | None
+    own_changed: bool
+    enabled_again: tuple[str, ...]
+    keys: tuple[dict[str, Any], ...] = ()
+    continues: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing needs trust or a review."""
+        return not (self.pending or self.own_changed or self.enabled_again)
+
+    @property
+    def shown(self) -> list[PendingTrust]:
+        """What of ``pending`` is shown."""
+        return [each.pending for each in self.listings]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of everything that is shown."""
+        return sha256_hex(canonical_json(view_data(self)).encode())
+
+
+def trust_view(engine: Engine, names: Sequence[str] = ()) -> TrustView:
+    """What needs trust now. ``names``: show only these; kept versions (``NAME@VERSION``) are pending only when named.
+
+    Refuses ``stale_revision``: a file changed while it was read.
+    """
+    pending = pending_trust(engine, names, again=True)
+    shown = [one for one in pending if not names or one.name in names]
+    own = own_configuration(engine)
+    is_listed = any(one.kind == "own configuration" for one in shown)
+    reviews = not names or OWN in names
+    review = None
+    if reviews and not is_listed and (own.changed or names):
+        review = trust_listing(engine, own_pending(engine))
+    keys, goes_on = (), True
+    if any(one.kind == "approvers" for one in shown):
+        keys, goes_on = pinned_view(engine).keys, continues(engine, approvers_here(engine.root))
+    return TrustView(
+        engine.project_id,
+        str(engine.root),
+        tuple(pending),
+        tuple(trust_listing(engine, one) for one in shown),
+        review,
+        own.changed,
+        tuple(templates_enabled(engine)) if reviews else (),
+        keys,
+        goes_on,
+    )
+
+
+def trusted_listings(engine: Engine) -> list[TrustListing]:
+    """The effects of what is trusted as it is, and of the user's own configuration where it counts."""
+    return [trust_listing(engine, one) for one in in_force(engine)]
+
+
+def trust_path(engine: Engine) -> str:
+    """Where on the page the trust of the engine's folder is."""
+    return f"trust/{engine.project_id}?in={quote(str(engine.root), safe='')}"
+
+
+def view_data(view: TrustView) -> dict[str, Any]:
+    """All that is shown, as plain values."""
+    data: dict[str, Any] = {"pending": [listing_data(each) for each in view.listings]}
+    if view.review is not None:
+        data["review"] = listing_data(view.review)
+    if view.enabled_again:
+        data["enabled_again"] = list(view.enabled_again)
+    if view.keys:
+        data |= {"keys": list(view.keys), "continues": view.continues}
+    return data
+
+
+def listing_data(listing: TrustListing) -> dict[str, Any]:
+    """One listing as plain values."""
+    one = listing.pending
+    data: dict[str, Any] = {
+        "name": one.name,
+        "kind": one.kind,
+        "sha256": one.sha256,
+        "where": one.where,
+        "compared": listing.compared,
+        "weakens_gates": bool(listing.weakening),
+        "effects": [_effect_data(each) for each in listing.changes],
+    }
+    return data | ({"problems": list(listing.problems)} if listing.problems else {})
+
+
+def _effect_data(change: EffectChange) -> dict[str, Any]:
+    effect = change.effect
+    data: dict[str, Any] = {
+        "mark": change.mark,
+        "kind": effect.kind,
+        "subject": effect.subject,
+        "detail": effect.detail,
+        "weakens": effect.weakens,
+        "source": effect.source,
+    }
+    return data | ({"was": change.was} if change.mark == "changed" else {})

@@ -1,0 +1,1 @@
+"""Artifacts as views: the whole, a part, a difference, and the context of a phase."""

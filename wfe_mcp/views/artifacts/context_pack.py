@@ -1,0 +1,344 @@
+"""The context pack of a phase: what who works it next must know, in one answer.
+
+    duty       the role, its task, and what it must submit        goal      the inputs of the run
+    warning    why the run came back to the phase                 reports   what phases handed in, at most 2,000 characters each
+    commits    of the project since the run began                 changes   the files that differ since then
+    blockers   what recoveries found and is open                  attachments  the files that were added to the run
+
+Rules:
+1. The reports that sent the run back come first, then the newest. Where an answer is limited, texts are shortened first,
+   then lines are left out and counted; ``read_artifact`` returns each report whole.
+2. Text of agents and people is data: it is between boundary lines that its authors cannot predict.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.engine.artifacts.expression_scope import inputs_at
+from wfe_mcp.views.moves.envelope import LIMIT_BYTES
+from wfe_mcp.views.runs.attachments import AttachmentLine, attachment_lines
+from wfe_mcp.views.runs.recoveries import BlockerView, blocker_views
+from wfe_mcp.views.values.model import JsonObject, plain, view_model, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.runs import RevisionHead
+
+CONTEXT = "context:pack"
+"""The name under which ``read_artifact`` returns the pack; no artifact can have it."""
+
+REPORT_CHARS = 2_000
+_ANSWER_BYTES = LIMIT_BYTES - 2_400
+_REPORTS, _INPUT_CHARS = 200, 400
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Characters of each text, and how many lines of each list."""
+
+    chars: int
+    lines: int
+
+
+_WHOLE = _Room(REPORT_CHARS, 100)
+_ROOMS = (_Room(2_000, 20), _Room(1_000, 12), _Room(500, 10), _Room(240, 8), _Room(100, 5), _Room(0, 3))
+
+
+@view_model
+class DutyView:
+    """The phase: who works it, the task, what it must submit, and the gates behind it."""
+
+    phase: str
+    title: str
+    role: str = ""
+    role_description: str = ""
+    state: str
+    attempt: int
+    iteration: int
+    artifact: str = ""
+    schema: str = ""
+    gates: tuple[str, ...] = ()
+
+
+@view_model
+class HandedIn:
+    """What a phase handed in. ``text``: its beginning, as data; ``sent_back``: because of it the run came back.
+
+    ``state``: of the attempt that made it.
+    """
+
+    phase: str
+    attempt: int
+    iteration: int
+    artifact: str
+    revision: int
+    schema: str
+    state: str
+    sent_back: bool = False
+    text: str = ""
+
+
+@view_model
+class CommitView:
+    """A commit of the project."""
+
+    commit: str
+    at: str
+    subject: str
+
+
+@view_model
+class FileChanged:
+    """A file that differs from the start of the run."""
+
+    path: str
+    status: str
+    added: int = 0
+    removed: int = 0
+
+
+@view_model
+class FilesChanged:
+    """The files that differ from the start of the run. ``note``: why they are unknown."""
+
+    files: tuple[FileChanged, ...] = ()
+    added: int = 0
+    removed: int = 0
+    note: str = ""
+
+
+@view_model
+class ContextPack:
+    """What who works ``duty.phase`` next must know. ``left_out``: how many lines an answer has no place for, by list."""
+
+    artifact: str = CONTEXT
+    run: str
+    title: str
+    template: str
+    inputs: JsonObject
+    duty: DutyView
+    warning: str = ""
+    feedback: tuple[JsonObject, ...] = ()
+    reports: tuple[HandedIn, ...] = ()
+    commits: tuple[CommitView, ...] = ()
+    changes: FilesChanged = FilesChanged()
+    blockers: tuple[BlockerView, ...] = ()
+    attachments: tuple[AttachmentLine, ...] = ()
+    left_out: JsonObject = field(default_factory=dict[str, int])
+
+
+def context_pack(engine: Engine, found: Overview, phase: str = "", *, whole: bool = False) -> ContextPack:
+    """The pack for ``phase``; without one, for the phase that is next. ``whole``: not limited to the size of an answer.
+
+    Refuses ``unknown_phase``.
+    """
+    attempt = _attempt(found, phase)
+    with engine.store.read() as tx:
+        pack = _pack(tx, found, attempt)
+        heads = _newest(tx, found)
+        texts = {_key(head): _text(tx, found, head) for head in heads}
+    back = {(note.source, note.attempt) for note in attempt.feedback}
+    ordered = sorted(heads, key=lambda head: (head.phase, head.attempt) in back)[::-1]
+    reports = tuple(_report(found, head, sent_back=(head.phase, head.attempt) in back) for head in ordered)
+    pack = replace(pack, reports=reports, commits=_commits(found), changes=_changes(engine, found, attempt))
+    if whole:
+        return _within(found, pack, texts, _WHOLE)
+    fits = (_within(found, pack, texts, room) for room in _ROOMS)
+    return next(
+        (each for each in fits if len(json.dumps(json.dumps(plain(each), ensure_ascii=False))) <= _ANSWER_BYTES),
+        _within(found, replace(pack, inputs={}), texts, _ROOMS[-1]),
+    )
+
+
+def _attempt(found: Overview, phase: str) -> Attempt:
+    """The attempt that is meant: the newest of ``phase``, else of what can start, else of the first that is open."""
+    state = found.loaded.state
+    if phase:
+        if phase not in state.attempts:
+            raise unknown_phase(state, phase)
+        return state.current(PhasePath(phase))
+    if found.startable:
+        return state.current(found.startable[0])
+    work = [attempt for attempt in state.open_attempts if attempt.phase not in state.loops]
+    return next((attempt for attempt in work if not attempt.is_settled), work[-1])
+
+
+def _pack(tx: Tx, found: Overview, attempt: Attempt) -> ContextPack:
+    record, plan = found.loaded.record, found.plan
+    phase = plan.phase(attempt.phase)
+    role = plan.template_of(attempt.phase).roles.get(phase.role or "")
+    duty = DutyView(
+        phase=attempt.phase,
+        title=phase.title or phase.id,
+        role=phase.role or "",
+        role_description=(role.description or "") if role is not None else "",
+        state=str(attempt.status),
+        attempt=attempt.number,
+        iteration=attempt.iteration,
+        artifact=plan.artifact_name(attempt.phase) or "",
+        schema=plan.schema_name(attempt.phase) if phase.output is not None else "",
+        gates=tuple(
+            _gate_words(gate.model_dump(mode="json", by_alias=True, exclude_unset=True)) for gate in phase.gates
+        ),
+    )
+    return ContextPack(
+        run=record.id,
+        title=record.title,
+        template=f"{record.template}@{record.template_version}",
+        inputs=inputs_at(tx, record, found.loaded.state, attempt.phase),
+        duty=duty,
+        warning=_warning(attempt),
+        feedback=tuple(
+            {"from": str(note.source), "attempt": note.attempt, "message": note.message} for note in attempt.feedback
+        ),
+        blockers=blocker_views(found.loaded.state, only_open=True),
+        attachments=tuple(attachment_lines(tx, record.id)),
+    )
+
+
+def _warning(attempt: Attempt) -> str:
+    if not attempt.feedback:
+        return ""
+    last = attempt.feedback[-1]
+    if last.source == attempt.phase:
+        return (
+            f"Attempt {last.attempt} of {attempt.phase} was refused. Its reasons are in feedback: answer each of them."
+        )
+    return (
+        f"The run came back to {attempt.phase}: {last.source} (attempt {last.attempt}) did not pass. "
+        "Its report comes first below; the same work submitted again fails again."
+    )
+
+
+def _gate_words(gate: JsonObject) -> str:
+    """The kind of a gate and what it asks for."""
+    asked = {key: value for key, value in gate.items() if key != "kind"}
+    return f"{gate['kind']} {json.dumps(asked, ensure_ascii=False)}" if asked else str(gate["kind"])
+
+
+def _newest(tx: Tx, found: Overview) -> list[RevisionHead]:
+    """Of each phase the newest revision that was judged, oldest first."""
+    newest = {head.phase: head for head in tx.artifacts.last_revisions(found.loaded.record.id, _REPORTS)}
+    known = found.loaded.state.attempts
+    return [head for head in sorted(newest.values(), key=lambda head: head.at) if head.phase in known]
+
+
+def _key(head: RevisionHead) -> tuple[str, int]:
+    return (head.phase, head.revision)
+
+
+def _text(tx: Tx, found: Overview, head: RevisionHead) -> str:
+    """The artifact as text: Markdown as it was written, anything else as JSON."""
+    record = tx.artifacts.revision(found.loaded.record.id, head.phase, head.revision)
+    assert record is not None, "it was listed in the same transaction"
+    value = json.loads(record.content)
+    if head.schema_name == "markdown_doc@1":
+        return str(value["body"])
+    return json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def _report(found: Overview, head: RevisionHead, *, sent_back: bool) -> HandedIn:
+    made = found.loaded.state.attempts[head.phase][head.attempt - 1]
+    return view_of(
+        HandedIn,
+        head,
+        artifact=head.name,
+        schema=head.schema_name,
+        state=str(made.status),
+        sent_back=sent_back,
+        text="",
+    )
+
+
+def _commits(found: Overview) -> tuple[CommitView, ...]:
+    from wfe_mcp.workspace.git.repository import last_commits
+
+    record, state = found.loaded.record, found.loaded.state
+    began = sorted(
+        (one.started_at, one.head_at_start)
+        for tries in state.attempts.values()
+        for one in tries
+        if one.head_at_start is not None and one.started_at is not None
+    )
+    try:
+        lines = last_commits(Path(record.worktree), began[0][1] if began else None, record.created_at, _WHOLE.lines)
+    except Refused:  # the history was rewritten, or the folder is gone
+        return ()
+    return tuple(view_of(CommitView, each) for each in lines)
+
+
+def _changes(engine: Engine, found: Overview, attempt: Attempt) -> FilesChanged:
+    from wfe_mcp.engine.files.tree_binding import first_tree, ignored_globs
+    from wfe_mcp.workspace.files.paths import match_globs
+    from wfe_mcp.workspace.git.command import repository
+    from wfe_mcp.workspace.git.file_diffs import file_diffs
+    from wfe_mcp.workspace.git.working_tree import tree_hash
+
+    root, began = Path(found.loaded.record.worktree), first_tree(found.loaded.state)
+    with engine.store.read() as tx:
+        ignored = ignored_globs(engine, tx, found.loaded, attempt.phase)
+    if began is None or repository(root) is None:
+        return FilesChanged(note="No files were recorded when the run began, so the changed ones are unknown.")
+    try:
+        now = tree_hash(root, ignored)
+        diffs = () if now is None else file_diffs(root, began, now)
+    except Refused as refused:
+        return FilesChanged(note=refused.message)
+    files = tuple(view_of(FileChanged, each) for each in diffs if not match_globs(each.path, ignored))
+    return FilesChanged(
+        files=files, added=sum(each.added for each in files), removed=sum(each.removed for each in files)
+    )
+
+
+def _within(found: Overview, pack: ContextPack, texts: dict[tuple[str, int], str], room: _Room) -> ContextPack:
+    """``pack`` with texts and lists that fit into ``room``."""
+    from wfe_mcp.workflow.prompts import fenced
+
+    nonce = found.loaded.record.id
+
+    def quoted(text: str, label: str, chars: int) -> str:
+        return fenced(text, label, nonce=nonce, limit=chars) if chars and text else ""
+
+    reports = tuple(
+        replace(each, text=quoted(texts[each.phase, each.revision], f"{each.artifact} of {each.phase}", room.chars))
+        for each in pack.reports[: room.lines]
+    )
+    feedback = tuple(
+        {**note, "message": quoted(str(note["message"]), f"feedback of {note['from']}", max(room.chars, 200))}
+        for note in pack.feedback[-room.lines :]
+    )
+    inputs = {
+        name: value
+        if len(text := json.dumps(value, ensure_ascii=False)) <= _INPUT_CHARS or room is _WHOLE
+        else quoted(text, f"input {name}", _INPUT_CHARS)
+        for name, value in pack.inputs.items()
+    }
+    lists = {
+        "reports": pack.reports,
+        "commits": pack.commits,
+        "files": pack.changes.files,
+        "attachments": pack.attachments,
+    }
+    left = {name: len(lines) - room.lines for name, lines in lists.items() if len(lines) > room.lines}
+    return replace(
+        pack,
+        inputs=inputs,
+        reports=reports,
+        feedback=feedback,
+        commits=pack.commits[: room.lines],
+        changes=replace(pack.changes, files=pack.changes.files[: room.lines]),
+        blockers=pack.blockers[-room.lines :],
+        attachments=pack.attachments[-room.lines :],
+        left_out=left,
+    )

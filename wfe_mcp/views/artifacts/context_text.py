@@ -1,0 +1,81 @@
+"""The context pack as Markdown, for a prompt or a person."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.units import plural
+from wfe_mcp.views.runs.recoveries import blocker_line
+from wfe_mcp.views.values.model import clean
+from wfe_mcp.workspace.system.redaction import without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wfe_mcp.views.artifacts.context_pack import ContextPack, DutyView, HandedIn
+
+
+def context_text(pack: ContextPack) -> str:
+    """The pack as Markdown: a section for each of its parts, those that are empty left out."""
+    sections = {
+        "Sent back": _sent_back(pack),
+        "Your phase": _duty(pack.duty),
+        "Goal": _inputs(pack),
+        "Reports": [line for each in pack.reports for line in _report(pack, each)],
+        "Commits since the run began": [f"- {each.commit} {_line(each.subject)}" for each in pack.commits],
+        "Changed files": _changes(pack),
+        "Blockers": [f"- {_line(blocker_line(each))}" for each in pack.blockers],
+        "Attached files": [
+            f"- {each.artifact} {_line(each.name)} ({each.media_type}), of {each.phase}: {_line(each.note)}".rstrip(
+                ": "
+            )
+            for each in pack.attachments
+        ],
+        "Left out": [f"- {plural(count, 'line')} of {name}" for name, count in pack.left_out.items()],
+    }
+    head = [f"# Context of {pack.duty.phase} in run {pack.run}", "", f"{_line(pack.title)} ({pack.template})"]
+    body = [line for name, lines in sections.items() if lines for line in ("", f"## {name}", "", *lines)]
+    return without_hidden("\n".join([*head, *body]) + "\n")
+
+
+def _sent_back(pack: ContextPack) -> list[str]:
+    notes = [f"{note['from']}, attempt {note['attempt']}:\n{clean(str(note['message']))}" for note in pack.feedback]
+    return [f"**{pack.warning}**", "", *notes] if pack.warning else []
+
+
+def _duty(duty: DutyView) -> Iterator[str] | list[str]:
+    role = f"- role {duty.role}" + (f": {_line(duty.role_description)}" if duty.role_description else "")
+    made = f"- submit the artifact {duty.artifact} ({duty.schema})"
+    return [
+        f"- {_line(duty.title)}: {duty.state}, attempt {duty.attempt}, iteration {duty.iteration}",
+        *([role] if duty.role else []),
+        *([made] if duty.artifact else []),
+        *(f"- gate {_line(gate)}" for gate in duty.gates),
+    ]
+
+
+def _inputs(pack: ContextPack) -> list[str]:
+    return [
+        f"- {name}: {clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"
+        for name, value in pack.inputs.items()
+    ]
+
+
+def _report(pack: ContextPack, found: HandedIn) -> list[str]:
+    back = ", it sent the run back" if found.sent_back else ""
+    named = f"### {found.artifact} of {found.phase}, attempt {found.attempt}: {found.state}{back}"
+    call = f"read_artifact(run={pack.run!r}, phase={found.phase!r}, revision={found.revision})"
+    return [named, "", clean(found.text) if found.text else f"`{call}`", ""]
+
+
+def _changes(pack: ContextPack) -> list[str]:
+    found = pack.changes
+    if found.note:
+        return [found.note]
+    lines = [f"- {each.status} {_line(each.path)} +{each.added} -{each.removed}" for each in found.files]
+    return [*lines, f"{plural(found.added, 'new line')}, {found.removed:,} removed"] if lines else []
+
+
+def _line(text: str) -> str:
+    return " ".join(clean(text).split())

@@ -1,0 +1,1 @@
+"""Runs over time: graph, timing, statistics, comparison, news."""

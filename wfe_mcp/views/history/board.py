@@ -1,0 +1,148 @@
+"""Many runs at a glance: the columns of a board, and news since the last poll.
+
+A run is at the first of its top phases that is open and not settled; a run that is over is in ``ended``.
+
+Events of the log, tools and models that the server works with, and the opinions of reviewers: each once, when it is known how it
+ended. Watchers poll; a poll costs three small queries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.engine.models.caps import dollars
+from wfe_mcp.store.records.calls import CallStatus
+from wfe_mcp.views.runs.models import RunRow
+from wfe_mcp.views.runs.run import event_view, run_row
+from wfe_mcp.views.runs.tool_calls import given_words
+from wfe_mcp.views.values.model import view_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from wfe_mcp.core.model import RunId
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.calls import CallRecord, ToolUse
+    from wfe_mcp.store.records.opinions import OpinionRecord
+    from wfe_mcp.views.runs.models import EventView
+
+
+@view_model
+class BoardColumn:
+    """The runs at a phase, newest first. ``title``: that of the phase in the newest of the runs that have it."""
+
+    phase: str
+    title: str
+    runs: tuple[RunRow, ...] = ()
+
+
+@view_model
+class BoardView:
+    """The board of ``template``: a column for each top phase of its runs, in their order; then the runs that are over."""
+
+    template: str
+    columns: tuple[BoardColumn, ...]
+    ended: tuple[RunRow, ...] = ()
+
+
+def board(template: str, standings: Sequence[Overview]) -> BoardView:
+    """The board of the runs, newest first. Phases that only older runs have come after those of the newest."""
+    titles: dict[PhasePath, str] = {}
+    at = dict["PhasePath", list[RunRow]]()
+    ended = list[RunRow]()
+    for found in standings:
+        for phase in found.loaded.state.spec.body(None):
+            titles.setdefault(phase.path, found.plan.phase(phase.path).title or str(phase.path))
+        row = run_row(found.loaded.record, waiting_on=found.waiting_on)
+        if found.loaded.state.is_over:
+            ended.append(row)
+        else:
+            at.setdefault(_place(found), []).append(row)
+    columns = tuple(
+        BoardColumn(phase=path, title=title, runs=tuple(at.get(path, ()))) for path, title in titles.items()
+    )
+    return BoardView(template=template, columns=columns, ended=tuple(ended))
+
+
+def _place(found: Overview) -> PhasePath:
+    state = found.loaded.state
+    open_now = [state.current(each.path) for each in state.spec.body(None) if not state.current(each.path).is_settled]
+    begun = [each for each in open_now if each.status is not AttemptStatus.PENDING]
+    # A run that is held after its last phase has none open: it is still at that phase.
+    return (*begun, *open_now, state.current(state.spec.body(None)[-1].path))[0].phase
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened. ``event``: the view of a row of the log; else ``phase`` and ``text`` describe it."""
+
+    at: datetime
+    phase: str = ""
+    text: str = ""
+    event: EventView | None = None
+
+
+class Feed:
+    """The news of one run, from event ``after`` on; of tools, models and opinions those since ``since``."""
+
+    def __init__(self, engine: Engine, run: RunId, after: int, since: datetime) -> None:
+        self._engine, self._run = engine, run
+        self._after, self._since, self._began = after, since, since
+        self._reported: set[str] = set()
+
+    def news(self) -> list[Happening]:
+        """What is new, oldest first."""
+        with self._engine.store.read() as tx:
+            events = tx.events.of_run(self._run, after=self._after)
+            tools = tx.tool_calls.uses(self._run, self._since)
+            calls = tx.model_calls.since(self._run, self._since)
+            opinions = [one for one in tx.opinions.of_run(self._run) if one.at >= self._began]
+        self._after = events[-1].seq if events else self._after
+        found = [Happening(event.at, event=event_view(event)) for event in events]
+        found += [_tool(one) for one in tools if one.ok is not None and self._is_new(one.id)]
+        ended = (one for one in calls if one.status is not CallStatus.STARTED)
+        found += [_call(one) for one in ended if self._is_new(one.id)]
+        found += [_opinion(one) for one in opinions if self._is_new(one.id)]
+        # What is still under way is asked for again; what ended before it need not be.
+        under_way = [one.started_at for one in tools if one.ok is None]
+        under_way += [one.started_at for one in calls if one.status is CallStatus.STARTED]
+        begun = [one.started_at for one in (*tools, *calls)]
+        self._since = min(under_way, default=max(begun, default=self._since))
+        return sorted(found, key=lambda one: one.at)
+
+    def _is_new(self, row: str) -> bool:
+        if row in self._reported:
+            return False
+        self._reported.add(row)
+        return True
+
+
+def _tool(one: ToolUse) -> Happening:
+    ended = f"{'ok' if one.ok else 'failed'}, {_span(one.duration_ms or 0)}"
+    return Happening(one.started_at, one.phase, f"{one.name} {given_words(one.given)}: {ended}")
+
+
+def _call(one: CallRecord) -> Happening:
+    at = one.finished_at or one.started_at
+    took = _span(round((at - one.started_at).total_seconds() * 1000))
+    cost = "" if one.cost_usd is None else f", {dollars(one.cost_usd)}"
+    used = f"{one.input_tokens + one.output_tokens:,} tokens{cost}, {took}"
+    who = f"{one.provider} {one.model}".strip()
+    text = f"{who}: {used}" if one.fault is None else f"{who} {one.status}: {one.fault}"
+    return Happening(at, one.phase or "", text)
+
+
+def _opinion(one: OpinionRecord) -> Happening:
+    summary = str(one.value.get("summary", ""))
+    return Happening(
+        one.at, one.phase or "", f"opinion of {one.reviewer}: {one.verdict}" + (f", {summary}" if summary else "")
+    )
+
+
+def _span(ms: int) -> str:
+    return f"{ms} ms" if ms < 1000 else f"{ms / 1000:.1f} s"

@@ -1,0 +1,278 @@
+"""A run as a picture: its phases as a graph, its time as bars, its attempts as lineage. The dashboard draws them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.approval_guards import current_gate
+from wfe_mcp.core.model import AttemptStatus, Stage
+from wfe_mcp.core.paths import declared, item_of, name_of, seen_from
+from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.views.history.timing import For, tasks_of
+from wfe_mcp.views.runs.run import loop_progress
+from wfe_mcp.views.runs.usage import tokens_and_cost
+from wfe_mcp.views.runs.verdicts import verdict_word
+from wfe_mcp.views.values.model import second, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.core.spec import PhaseSpec
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.calls import UsageRecord
+    from wfe_mcp.views.history.timing import PhaseTiming
+
+
+@view_model
+class GateMark:
+    """A gate of a phase in the order gates run: pass, fail, skipped, warning, error, awaiting, running or ``not run``."""
+
+    gate: str
+    state: str
+    weakened: bool = False
+
+
+@view_model
+class NodeView:
+    """A phase of the graph. ``needs``: the phases it begins after; ``parent``: the loop around it.
+
+    ``weakened``: a gate asks for less than that of the template, or was taken out. ``tokens``, ``cost_usd`` and ``model`` are None
+    where no call was reported. ``working_s``: without waiting.
+    """
+
+    phase: str
+    name: str
+    kind: str
+    state: str
+    attempt: int
+    needs: tuple[str, ...]
+    gates: tuple[GateMark, ...]
+    parent: str = ""
+    item: str = ""
+    items: str = ""
+    weakened: bool = False
+    forced: bool = False
+    held: bool = False
+    role: str = ""
+    reason: str = ""
+    started_at: str = ""
+    working_s: float = 0
+    tokens: int | None = None
+    cost_usd: float | None = None
+    model: str | None = None
+
+
+@view_model
+class GraphView:
+    """The phases of a run in declared order, those of a loop after it."""
+
+    nodes: tuple[NodeView, ...]
+
+
+@view_model
+class StretchView:
+    """What the time of a task went to, from … until. ``failed``: in an attempt that failed."""
+
+    what: For
+    since: str
+    until: str
+    attempt: int
+    failed: bool = False
+
+
+@view_model
+class TaskView:
+    """A phase until it was over. ``seconds``: its time by cause."""
+
+    phase: str
+    outcome: str
+    attempts: int
+    stretches: tuple[StretchView, ...]
+    seconds: dict[For, float]
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@view_model
+class TimelineView:
+    """The time of a run. ``until``: its end, or now."""
+
+    since: str
+    until: str
+    is_over: bool
+    tasks: tuple[TaskView, ...]
+
+
+@view_model
+class AttemptLine:
+    """One attempt. ``restores``: the attempt that a rollback restored as this one; ``feedback``: what it was given."""
+
+    phase: str
+    attempt: int
+    iteration: int
+    state: str
+    is_newest: bool
+    reason: str = ""
+    started_at: str = ""
+    revision: int = 0
+    sha256: str = ""
+    artifact: str = ""
+    restores: int = 0
+    recovery: str = ""
+    forced: bool = False
+    feedback: tuple[str, ...] = ()
+
+
+@view_model
+class LineageView:
+    """Every attempt of a run, by phase in declared order, oldest first. None is ever overwritten."""
+
+    attempts: tuple[AttemptLine, ...]
+
+
+def graph_view(engine: Engine, found: Overview) -> GraphView:
+    """The phases of a run, those that are not open yet too."""
+    state = found.loaded.state
+    with engine.store.read() as tx:
+        usage = dict(tx.model_calls.usage_by("phase", run_id=found.loaded.record.id))
+        models = tx.model_calls.newest_models(found.loaded.record.id)
+        worked = {str(task.path): task.seconds.get("working", 0.0) for task in tasks_of_run(engine, tx, found)}
+    weak = {(one.phase, one.gate) for one in weakened(found.loaded)}
+    weak_phases = {phase for phase, _ in weak}  # also those whose gate is gone and has no mark
+    nodes: list[NodeView] = []
+    for path, spec in _paths(found):
+        attempt = next(iter(reversed(state.attempts.get(path, ()))), None)
+        gates = tuple(_gates(found, spec, attempt, weak))
+        loop = state.loops.get(path)
+        item = item_of(path)
+        tokens, cost_usd = tokens_and_cost(usage.get(path))
+        nodes.append(
+            NodeView(
+                phase=path,
+                name=name_of(path),
+                kind="loop" if spec.loop is not None else spec.kind,
+                gates=gates,
+                state="pending" if attempt is None else str(attempt.status),
+                attempt=0 if attempt is None else attempt.number,
+                needs=tuple(seen_from(path, need) for need in spec.needs),
+                parent=spec.parent or "" if item is None else item[0],
+                item="" if item is None else item[1],
+                items=loop_progress(loop) if loop is not None and not (spec.loop and spec.loop.flow) else "",
+                weakened=declared(path) in weak_phases or any(each.weakened for each in gates),
+                tokens=tokens,
+                cost_usd=cost_usd,
+                model=models.get(path),
+                working_s=round(worked.get(path, 0.0), 1),
+                forced=attempt is not None and attempt.forced,
+                held=attempt is not None and attempt.held,
+                role=(attempt and attempt.role) or "",
+                reason="" if attempt is None else attempt.reason,
+                started_at="" if attempt is None else second(attempt.started_at),
+            )
+        )
+    return GraphView(nodes=tuple(nodes))
+
+
+def timeline_view(engine: Engine, found: Overview) -> TimelineView:
+    """What the time of a run went to, phase by phase; work apart from waiting."""
+    record = found.loaded.record
+    with engine.store.read() as tx:
+        tasks = tasks_of_run(engine, tx, found)
+        usage = dict(tx.model_calls.usage_by("phase", run_id=record.id))
+    return TimelineView(
+        since=_exact(record.created_at),
+        until=_exact(record.ended_at or engine.clock()),
+        is_over=record.ended_at is not None,
+        tasks=tuple(_task(task, usage.get(task.path)) for task in tasks),
+    )
+
+
+def lineage_view(found: Overview) -> LineageView:
+    """Every attempt of a run."""
+    state = found.loaded.state
+    return LineageView(
+        attempts=tuple(
+            view_of(
+                AttemptLine,
+                each,
+                attempt=each.number,
+                state=str(each.status),
+                is_newest=each is state.attempts[path][-1],
+                sha256=(each.sha256 or "")[:12] if each.revision else "",
+                artifact=found.plan.artifact_name(path) or "",
+                feedback=tuple(one.message for one in each.feedback),
+            )
+            for path, _ in _paths(found)
+            for each in state.attempts.get(path, ())
+        )
+    )
+
+
+def _paths(found: Overview) -> Iterator[tuple[PhasePath, PhaseSpec]]:
+    """Every phase of the run, in declared order: in the open items of its loop, or once as the template declares it."""
+    opened: dict[PhasePath, list[PhasePath]] = {}
+    for path in found.loaded.state.attempts:
+        opened.setdefault(declared(path), []).append(path)
+    for spec in found.loaded.state.spec.phases:
+        for path in opened.get(spec.path, [spec.path]):
+            yield path, spec
+
+
+def _gates(
+    found: Overview, spec: PhaseSpec, attempt: Attempt | None, weak: Iterable[tuple[str, str]]
+) -> Iterator[GateMark]:
+    """The gates before the work, then those after it."""
+    judged: Mapping[tuple[Stage, int], str] = {}
+    now: tuple[Stage, int] | None = None
+    if attempt is not None:
+        judged = {(one.stage, one.gate): verdict_word(one.outcome) for one in attempt.verdicts}
+        now = (attempt.stage or Stage.AFTER, attempt.gate) if current_gate(found.loaded.state, attempt) else None
+    for stage, gates in ((Stage.BEFORE, spec.gates_before), (Stage.AFTER, spec.gates)):
+        for number, gate in enumerate(gates):
+            place = (stage, number)
+            state = judged.get(place) or (_waits(attempt) if place == now else "not run")
+            is_weak = (declared(spec.path), gate.kind) in weak or ("", gate.kind) in weak
+            yield GateMark(gate=gate.kind, state=state, weakened=is_weak)
+
+
+def _waits(attempt: Attempt | None) -> str:
+    words = {AttemptStatus.AWAITING: "awaiting", AttemptStatus.GATING: "running"}
+    return "not run" if attempt is None else words.get(attempt.status, "not run")
+
+
+def _task(task: PhaseTiming, usage: UsageRecord | None) -> TaskView:
+    tokens, cost_usd = tokens_and_cost(usage)
+    return TaskView(
+        phase=task.path,
+        outcome=task.last,
+        attempts=len(task.tries),
+        tokens=tokens,
+        cost_usd=cost_usd,
+        seconds={name: round(seconds, 3) for name, seconds in task.seconds.items()},
+        stretches=tuple(
+            StretchView(
+                what=one.to,
+                since=_exact(one.since),
+                until=_exact(one.until),
+                attempt=one.attempt,
+                failed=one.to == "working" and task.tries.get(one.attempt) == "failed",
+            )
+            for one in task.stretches
+        ),
+    )
+
+
+def tasks_of_run(engine: Engine, tx: Tx, found: Overview) -> list[PhaseTiming]:
+    """The started tasks of a run, until its end or now."""
+    record = found.loaded.record
+    until = record.ended_at or engine.clock()
+    return [task for line in tx.timelines.filter(run_id=record.id) for task in tasks_of(line.events, line.spec, until)]
+
+
+def _exact(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

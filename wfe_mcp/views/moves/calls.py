@@ -1,0 +1,154 @@
+"""Legal moves in the names of each interface, and ``next``: the calls of an agent, best first (design §6).
+
+The names are those of the commands (``Command.call``); this module adds arguments and options.
+
+Rules:
+1. Every entry is one of ``legal_moves`` for an agent, or waits with ``status``; at most three.
+2. Empty exactly for completed, cancelled and imported runs, and for runs that only the user can reopen.
+3. An agent that follows the first entry finishes any run that needs no person.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
+from wfe_mcp.core.moves import action, legal_moves, phase_moves
+from wfe_mcp.core.paths import typed
+from wfe_mcp.views.moves.envelope import Next
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wfe_mcp.core.model import Attempt, RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.runs.overview import Overview
+
+
+USER = By("user", Channel.CLI, Assurance.PASSKEY)
+"""The user with every proof that a gate can ask for: what is legal for this caller, the user can do."""
+
+_OPTIONS = {
+    "submit": " --path FILE",
+    "reject": " --feedback TEXT",
+    "force-accept": " --reason TEXT",
+    "opinion overrule": " --reason TEXT",
+}
+TOOL_COMMANDS = {
+    "start_phase": "submit {run} {phase} --path FILE",
+    "submit_artifact": "submit {run} {phase} --path FILE",
+    "approve": "approve {run} {phase}",
+    "reject": "reject {run} {phase} --feedback TEXT",
+    "retry_phase": "retry {run} {phase}",
+    "skip_phase": "skip {run} {phase} --reason TEXT",
+    "rollback": "rollback {run} {to}",
+    "control_run": "{action} {run}",
+    "start_run": "start {template} --inputs JSON",
+    "status": "watch {run}",
+    "list_templates": "templates list",
+    "read_artifact": "artifact show {run}",
+    "second_opinion": "opinion ask {run} {phase}",
+    "find": "find QUERY",
+    "save_template": "templates import FILE",
+    "work_items": "work_items",
+}
+"""MCP tool → the command that does the same; names in braces are arguments of the call."""
+_UNNAMED = {"run": "RUN", "phase": "PHASE", "template": "TEMPLATE", "to": "TO", "action": "ACTION"}
+
+
+def tool_call(run: str, move: c.Command, why: str = "") -> Next:
+    """``move`` as an MCP call. The command must have a tool."""
+    args: dict[str, Any] = {"run": run}
+    if isinstance(move, c.PhaseCommand):
+        args["phase"] = move.phase
+    if action(move):
+        args["action"] = action(move)
+    return Next(move.call.tool, args, why=why)
+
+
+def submit_call(run: str, phase: str, attempt: int) -> Next:
+    """Submit the artifact that the schema in ``data.output`` describes."""
+    args: dict[str, Any] = {"run": run, "phase": phase, "attempt": attempt}
+    return Next(c.Submit.call.tool, args, {"artifact": "/data/output/schema"})
+
+
+def command_line(call: Next) -> str:
+    """An MCP call as the command that you type."""
+    if call.tool == "status" and "run" not in call.args:
+        return "wfe-mcp list"
+    given = {
+        name: str(value).replace("_", " ") if name == "action" else str(value) for name, value in call.args.items()
+    }
+    if "phase" in given:
+        given["phase"] = typed(given["phase"])
+    return f"wfe-mcp {TOOL_COMMANDS[call.tool].format_map(_UNNAMED | given)}"
+
+
+def user_moves(found: Overview, attempt: Attempt) -> tuple[c.PhaseCommand, ...]:
+    """What the user can do with ``attempt`` now."""
+    return phase_moves(found.loaded.state, attempt, USER, found.loaded.record.updated_at)
+
+
+def user_commands(found: Overview, moves: Sequence[c.PhaseCommand]) -> str:
+    """Commands of one phase in one line: ``wfe-mcp retry|skip RUN PHASE``; empty for no moves."""
+    commands = dict.fromkeys(move.call.command for move in moves)
+    names = [name for name in commands if name]
+    options = _OPTIONS.get(names[0], "") if len(names) == 1 else ""
+    run = found.loaded.record.id
+    return f"wfe-mcp {'|'.join(names)} {run} {typed(moves[0].phase)}{options}" if names else ""
+
+
+def button(move: c.Command) -> str:
+    """The label of the button that gives ``move``."""
+    return move.call.verb.capitalize()
+
+
+_WAIT_S = 45
+
+
+def next_moves(overview: Overview) -> tuple[Next, ...]:
+    """The calls for an agent in this run."""
+    run, state = overview.loaded.record.id, overview.loaded.state
+    if overview.origin is not None or state.is_over or state.status is RunStatus.PENDING:
+        return ()
+    legal = legal_moves(state, By(), overview.loaded.record.updated_at)
+    if state.status is RunStatus.PAUSED:
+        resume = tuple(tool_call(run, move) for move in legal if isinstance(move, c.Resume))
+        return (_wait(run, "continues by itself"), *resume) if resume and overview.goes_on else resume
+    starts = {move.phase: move for move in legal if isinstance(move, c.StartPhase)}
+    asks = {move.phase: move for move in legal if isinstance(move, c.AskApproval)}
+    moves = [tool_call(run, starts[path], _why(state, path)) for path in overview.startable if path in starts]
+    moves += [tool_call(run, asks[one.phase], "asks the user") for one in overview.unasked if one.phase in asks]
+    if state.going_back is not None or any(_will_move(overview, attempt) for attempt in state.open_attempts):
+        moves.append(_wait(run, "waits for a change"))
+    return tuple(moves[:3])
+
+
+def _wait(run: str, why: str) -> Next:
+    return Next("status", {"run": run, "wait_s": _WAIT_S}, why=why)
+
+
+def _why(state: RunState, path: PhasePath) -> str:
+    is_held = state.current(path).status is AttemptStatus.RUNNING
+    return "already assigned to you; repeats the prompt" if is_held else ""
+
+
+def _will_move(overview: Overview, attempt: Attempt) -> bool:
+    """True when waiting makes sense: a gate runs, a retry is scheduled, a request is open, or others work."""
+    state = overview.loaded.state
+    if attempt.status is AttemptStatus.RUNNING and attempt.phase in state.loops:
+        return False  # its items decide
+    match attempt.status:
+        case AttemptStatus.GATING:
+            return True
+        case AttemptStatus.FAILED:
+            return attempt.repair == "compensate"
+        case AttemptStatus.AWAITING:
+            return attempt not in overview.unasked
+        case AttemptStatus.PENDING:
+            return attempt.not_before is not None
+        case AttemptStatus.READY | AttemptStatus.RUNNING:
+            return attempt.phase not in overview.startable or state.phase(attempt.phase).kind == "human"
+        case _:
+            return False

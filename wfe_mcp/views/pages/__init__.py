@@ -1,0 +1,1 @@
+"""What only the dashboard's pages show."""

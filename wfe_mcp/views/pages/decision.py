@@ -1,0 +1,113 @@
+"""A decision as the API answers it, and artifacts in parts as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from wfe_mcp.views.artifacts import content
+from wfe_mcp.views.values import markdown
+from wfe_mcp.views.values.model import JsonObject, plain, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wfe_mcp.store.records.approvals import DecisionRecord
+    from wfe_mcp.views.approvals.request import DecisionView
+
+
+@view_model
+class AskedView:
+    """A stored request."""
+
+    id: str
+    run_id: str
+    phase: str
+    attempt: int
+    stage: str
+    sha256: str
+    created_at: str
+    expires_at: str = ""
+
+
+@view_model
+class AnswerGiven:
+    """What was decided, by whom."""
+
+    approved: bool
+    actor: str
+    channel: str
+    assurance: str
+    at: str
+    comment: str = ""
+    to: str = ""
+
+
+@view_model
+class DecisionData:
+    """A request as shown to the user; ``shown`` is what ``show --decision --json`` shows, only while it is open.
+
+    ``shown_sha256`` names it. ``editable``: ``prompt`` or ``artifact``, what of it a person can edit.
+    """
+
+    request: AskedView
+    state: str
+    project: str
+    title: str
+    template: str
+    tainted: bool
+    gating: bool
+    command: str
+    newer: str = ""
+    answer: AnswerGiven | None = None
+    back_to: tuple[str, ...] = ()
+    passkeys: tuple[str, ...] = ()
+    no_passkey: str = ""
+    buttons: tuple[str, ...] = ()
+    editable: str = ""
+    shown_sha256: str = ""
+    shown: JsonObject | None = None
+
+
+@view_model
+class DecisionPage:
+    """A request, and what is shown of it as HTML: the sections of its plain page, which name the same ``shown_sha256``.
+
+    Text of agents and files is escaped in it; it has no script, no style and no form.
+    """
+
+    decision: DecisionData
+    html: str
+
+
+def decision_data(view: DecisionView, editable: str = "") -> DecisionData:
+    """``view`` as JSON."""
+    return view_of(
+        DecisionData,
+        view,
+        request=view_of(AskedView, view.request),
+        answer=None if view.answer is None else _answer(view.answer),
+        editable=editable,
+        shown=None if view.shown is None else plain(view.shown),
+    )
+
+
+def _answer(given: DecisionRecord) -> AnswerGiven:
+    return view_of(AnswerGiven, given, assurance=given.assurance.name.lower())
+
+
+def parts_json(schema: str, value: object) -> tuple[Any, ...]:
+    """The parts of an artifact as JSON, each with its ``kind``; Markdown as blocks."""
+    return tuple(_kind(part) for part in content.parts_of(schema, value))
+
+
+def _kind(value: object) -> Any:
+    """A part or a block as JSON, with its ``kind``; Markdown as blocks."""
+    if isinstance(value, tuple):
+        return [_kind(each) for each in cast("tuple[object, ...]", value)]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    named: Mapping[str, Any] = {each.name: _kind(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, content.Document):
+        named = {"blocks": [_kind(block) for block in markdown.parsed(value.text)]}
+    return {"kind": type(value).__name__.lower(), **named}

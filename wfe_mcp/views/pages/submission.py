@@ -1,0 +1,144 @@
+"""What a person may submit for a phase: the schema to fill in, what is there already, and what is wrong with it.
+
+a phase of kind ``human`` that is ready        submit      its artifact, for the first time or again
+an artifact that is judged, awaited or failed  edit        a new revision of the same attempt
+everything else                                ""          and why
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core import commands as c
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import PhasePath, typed
+from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.engine.artifacts.prompts import prompt_of
+from wfe_mcp.engine.kernel.run_change import run_as_read
+from wfe_mcp.engine.phases.edit import drafts_of
+from wfe_mcp.views.artifacts.artifacts import gate_view
+from wfe_mcp.views.moves.calls import user_moves
+from wfe_mcp.views.values.model import Json, JsonObject, view_model
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+
+How = Literal["submit", "edit", ""]
+
+
+@view_model
+class FormView:
+    """What a person may submit for a phase.
+
+    ``how``: by a submission, by an edit of what is there, or not at all now. ``value``: what to start from, where it is
+    JSON; ``text``: the same as it was kept. ``of``: what it is (``revision 2``, ``draft 1``). ``faults``: of that draft.
+    ``artifact`` is empty, and ``schema`` too, where the phase makes none.
+    """
+
+    phase: str
+    title: str
+    kind: str
+    state: str
+    attempt: int
+    how: How
+    artifact: str
+    schema: JsonObject
+    command: str
+    why: str = ""
+    prompt: str = ""
+    of: str = ""
+    value: Json = None
+    text: str = ""
+    faults: tuple[JsonObject, ...] = ()
+    gates: tuple[JsonObject, ...] = ()
+    can_force: bool = False
+    can_overrule: bool = False
+
+
+def submission_form(engine: Engine, found: Overview, phase: str) -> FormView:
+    """The form of ``phase``. Refuses ``unknown_phase``."""
+    from wfe_mcp.artifacts.registry import json_schema
+
+    state, path = found.loaded.state, PhasePath(phase)
+    if path not in state.attempts:
+        raise unknown_phase(state, phase)
+    attempt, spec, meant = state.current(path), state.phase(path), found.plan.phase(path)
+    has_artifact = found.plan.has_artifact(path)
+    moves = {type(move) for move in user_moves(found, attempt)}
+    how = _how(attempt, spec.kind, moves) if has_artifact else ""
+    with engine.store.read() as tx:
+        of, text, faults = _start(tx, found, attempt) if has_artifact else ("", "", ())
+        prompt = ""
+        with suppress(Refused):  # it names what does not exist yet
+            prompt = prompt_of(run_as_read(engine, tx, found.loaded.record.id), attempt)
+    value: Json = None
+    with suppress(ValueError):  # a draft is cut where it was kept
+        value = json.loads(text) if text else None
+    verb = "submit" if how == "submit" else "edit"
+    file = " --path FILE" if how == "submit" else ""
+    return FormView(
+        phase=path,
+        title=meant.title or "",
+        kind=spec.kind,
+        state=str(attempt.status),
+        attempt=attempt.number,
+        how=how,
+        artifact=str(found.plan.artifact_name(path) or ""),
+        schema=json_schema(found.plan.schema(path)) if has_artifact else {},
+        command=f"wfe-mcp {verb} {found.loaded.record.id} {typed(path)}{file}",
+        why="" if how else _why(attempt, has_artifact=has_artifact),
+        prompt=prompt,
+        of=of,
+        value=value,
+        text=text,
+        faults=faults,
+        gates=tuple(gate_view(gate) for gate in meant.gates),
+        can_force=c.ForceAccept in moves,
+        can_overrule=c.Overrule in moves,
+    )
+
+
+def _how(attempt: Attempt, kind: str, moves: set[type[c.PhaseCommand]]) -> How:
+    if kind == "human" and (attempt.status is AttemptStatus.RUNNING or c.StartPhase in moves):
+        return "submit"  # running: a person began it here, and the last artifact was not valid
+    return "edit" if c.Edit in moves and kind != "steps" else ""
+
+
+def _why(attempt: Attempt, *, has_artifact: bool) -> str:
+    if not has_artifact:
+        return "This phase submits no artifact of its own."
+    if attempt.status is AttemptStatus.RUNNING:
+        return "An agent works on it now. Its artifact can be edited once it is submitted."
+    return f"The phase is {attempt.status}: nothing of it can be submitted now."
+
+
+def _start(tx: Tx, found: Overview, attempt: Attempt) -> tuple[str, str, tuple[JsonObject, ...]]:
+    """What a person starts from: the revision of this attempt, else its last draft, else the newest revision of the phase."""
+    run, path = found.loaded.record.id, attempt.phase
+    if attempt.revision:
+        return _revision(tx, found, attempt, attempt.revision)
+    drafts = drafts_of(tx, found.loaded, path)
+    if drafts and drafts[-1].attempt == attempt.number:
+        last = drafts[-1]
+        return f"draft {len(drafts)}", _formatted(last.raw.decode(errors="replace")), tuple(last.errors[:20])
+    heads = tx.artifacts.revisions(run, path)
+    return _revision(tx, found, attempt, heads[-1].revision) if heads else ("", "", ())
+
+
+def _revision(tx: Tx, found: Overview, attempt: Attempt, number: int) -> tuple[str, str, tuple[JsonObject, ...]]:
+    record = tx.artifacts.revision(found.loaded.record.id, attempt.phase, number)
+    assert record is not None, "the state names a stored revision"
+    return f"revision {number}", _formatted(record.content), ()
+
+
+def _formatted(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""The project as views: settings, policy, activity, jobs."""

@@ -1,0 +1,167 @@
+"""Views of logs, evidence and projects."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.model import RunStatus
+from wfe_mcp.engine.templates import catalogue
+from wfe_mcp.views.runs.run import event_view, run_row
+from wfe_mcp.views.templates.templates import template_lines
+from wfe_mcp.views.values.model import INLINE, JsonObject, second, view_model, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import EvidenceRecord, ProjectRecord
+    from wfe_mcp.store.runs.timeline import Activity
+    from wfe_mcp.views.runs.models import EventView, RunRow
+    from wfe_mcp.views.templates.templates import TemplateLine
+    from wfe_mcp.workspace.config.settings_tables import Settings
+
+_OPEN = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.PAUSED, RunStatus.BLOCKED, RunStatus.FAILED)
+_SHOWN = 50
+
+
+@view_model
+class ActivityView:
+    """One event and its run. ``position``: its place in the log over all runs."""
+
+    position: int
+    project: str
+    run: str
+    title: str
+    event: EventView = field(metadata=INLINE)
+
+
+@view_model
+class ActivityList:
+    """Events. ``last``: the position to continue at."""
+
+    events: tuple[ActivityView, ...]
+    last: int = 0
+
+
+@view_model
+class EventList:
+    """Events of one run, oldest first."""
+
+    events: tuple[EventView, ...]
+
+
+@view_model
+class EvidenceFact:
+    """What a gate, or a check that ran as a step, saw. ``facts``: exit code, counts, program, place and the like."""
+
+    id: str
+    phase: str
+    attempt: int
+    iteration: int
+    stage: str
+    gate: int
+    kind: str
+    at: str
+    tree: str = ""
+    head: str = ""
+    log: str = ""
+    facts: JsonObject
+
+
+@view_model
+class EvidenceList:
+    """Evidence of a run, oldest first."""
+
+    evidence: tuple[EvidenceFact, ...]
+
+
+@view_model
+class ProjectRow:
+    """A project; ``root``: the folder in which it was first seen."""
+
+    project: str
+    root: str
+    created_at: str
+
+
+@view_model
+class ProjectList:
+    """Every project of the database, oldest first."""
+
+    projects: tuple[ProjectRow, ...]
+
+
+@view_model
+class CheckLine:
+    """A check that templates of this project may name."""
+
+    check: str
+    argv: tuple[str, ...]
+    where: str
+
+
+@view_model
+class RoleLine:
+    """A role, and the provider and model that fill it."""
+
+    role: str
+    provider: str
+    model: str = ""
+
+
+@view_model
+class ProjectView:
+    """What an orchestrator needs to know of a project: its templates, checks, roles and runs that are not over."""
+
+    project: ProjectRow = field(metadata=INLINE)
+    default_template: str = ""
+    templates: tuple[TemplateLine, ...]
+    checks: tuple[CheckLine, ...]
+    roles: tuple[RoleLine, ...]
+    runs: tuple[RunRow, ...]
+
+
+def activity_view(found: Activity) -> ActivityView:
+    """One event of the log over all runs."""
+    return ActivityView(
+        position=found.position,
+        project=found.project_id,
+        run=found.run,
+        title=found.title,
+        event=event_view(found.event),
+    )
+
+
+def evidence_fact(found: EvidenceRecord) -> EvidenceFact:
+    """One piece of evidence."""
+    return view_of(EvidenceFact, found, log=found.log_path or "", facts=found.data)
+
+
+def project_row(record: ProjectRecord) -> ProjectRow:
+    """One line of the list."""
+    return ProjectRow(project=record.id, root=record.root, created_at=second(record.created_at))
+
+
+def check_lines(settings: Settings) -> tuple[CheckLine, ...]:
+    """The checks of a project."""
+    return tuple(
+        CheckLine(check=name, argv=tuple(check.argv), where=str(check.where)) for name, check in settings.checks.items()
+    )
+
+
+def project_view(engine: Engine) -> ProjectView:
+    """A project as it is configured now; what is not trusted does not count."""
+    settings = engine.settings().settings
+    with engine.store.read() as tx:
+        record = next(each for each in tx.projects.all() if each.id == engine.project_id)
+        page = tx.runs.page(record.id, status=_OPEN, limit=_SHOWN, archived=False)
+        weaker = tx.runs.weakened_gates(run.id for run in page.runs)
+    return ProjectView(
+        project=project_row(record),
+        default_template=catalogue.default_template(engine),
+        templates=template_lines(catalogue.offers(engine)),
+        checks=check_lines(settings),
+        roles=tuple(
+            RoleLine(role=name, provider=role.provider, model=role.model or "") for name, role in settings.roles.items()
+        ),
+        runs=tuple(run_row(run, weakened_gates=weaker.get(run.id, 0)) for run in page.runs),
+    )

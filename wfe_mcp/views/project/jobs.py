@@ -1,0 +1,195 @@
+"""Views of jobs and queues: worker, position, estimate."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import RunId, Stage
+from wfe_mcp.core.paths import declared
+from wfe_mcp.store.records.jobs import JobStatus
+from wfe_mcp.views.approvals.evidence import gate_name
+from wfe_mcp.views.values.model import INLINE, Json, second, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from wfe_mcp.engine.background.queues import JobOverview
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.jobs import JobRecord, QueueRecord
+    from wfe_mcp.workflow.model import Gate
+
+PRIORITIES = {10: "critical", 50: "high", 100: "normal", 200: "low"}
+"""The words for the numbers of ``jobs.backoff.PRIORITY``."""
+
+
+@view_model
+class JobRow:
+    """One line of the list. ``does``: in words; ``title``: of its run."""
+
+    job: str
+    queue: str
+    kind: str
+    state: str
+    priority: str
+    created_at: str
+    run: str | None = None
+    phase: str | None = None
+    attempt: int | None = None
+    position: int | None = None
+    estimate_s: float | None = None
+    run_at: str = ""
+    cancelling: bool = False
+    error: str = ""
+    does: str = ""
+    title: str = ""
+
+
+@view_model
+class JobView:
+    """Everything about one job, its result too; ``error`` whole."""
+
+    row: JobRow = field(metadata=INLINE)
+    effect: str
+    tries: int
+    max_attempts: int
+    timeout_s: float | None = None
+    limit_key: str = ""
+    holder: str = ""
+    child_pid: int | None = None
+    started_at: str = ""
+    finished_at: str = ""
+    waited_s: float | None = None
+    ran_s: float | None = None
+    cancel_reason: str = ""
+    payload: Json = None
+    result: Json = None
+    error: str = ""
+
+
+@view_model
+class QueueView:
+    """The status of one queue."""
+
+    queue: str
+    waiting: int
+    running: int
+    average_wait_s: float | None = None
+    average_run_s: float | None = None
+
+
+@view_model
+class QueueState:
+    """Jobs, newest first, and the queues they are in."""
+
+    jobs: tuple[JobRow, ...]
+    queues: tuple[QueueView, ...]
+
+
+def job_rows(engine: Engine, overviews: Sequence[JobOverview]) -> tuple[JobRow, ...]:
+    """The lines of the list, each with the title of its run."""
+    with engine.store.read() as tx:
+        titles = tx.runs.titles({run for each in overviews if (run := each.job.run_id) is not None})
+        gates = {each.job.id: _gate(engine, tx, each.job) for each in overviews if each.job.kind == "gate"}
+    return tuple(_row(each, titles.get(each.job.run_id or RunId(""), ""), gates.get(each.job.id)) for each in overviews)
+
+
+def _row(overview: JobOverview, title: str, gate: Gate | None) -> JobRow:
+    job = overview.job
+    return JobRow(
+        job=job.id,
+        queue=job.queue.partition(":")[0],
+        kind=job.kind,
+        state=str(job.status),
+        priority=PRIORITIES.get(job.priority, str(job.priority)),
+        created_at=second(job.created_at),
+        run=job.run_id,
+        phase=job.phase,
+        attempt=job.attempt or None,
+        position=overview.position or None,
+        estimate_s=overview.estimate_s or None,
+        run_at=second(job.run_at) if _waits(overview) else "",
+        cancelling=job.cancel_requested and job.status is JobStatus.RUNNING,
+        error=(job.error or "")[:300],
+        does=_does(job, gate),
+        title=title,
+    )
+
+
+def job_view(engine: Engine, overview: JobOverview) -> JobView:
+    """Everything about one job."""
+    job = overview.job
+    return view_of(
+        JobView,
+        job,
+        row=job_rows(engine, (overview,))[0],
+        holder=job.lease_owner or "",
+        child_pid=job.child_pid if job.status is JobStatus.RUNNING else None,
+        waited_s=_between(job.run_at, job.started_at),
+        ran_s=_between(job.started_at, job.finished_at),
+    )
+
+
+def queue_view(queue: QueueRecord) -> QueueView:
+    """The status of one queue."""
+    return view_of(QueueView, queue)
+
+
+def _gate(engine: Engine, tx: Tx, job: JobRecord) -> Gate | None:
+    """The gate that a job judges, as the run's template has it; None when its run is gone."""
+    if job.run_id is None or job.phase is None:
+        return None
+    try:
+        plan = engine.plans.of_run(tx, tx.runs.find(engine.project_id, job.run_id))
+    except Refused:
+        return None
+    phase = plan.phases.get(declared(job.phase))
+    if phase is None:
+        return None
+    gates = phase.prompt_gates if job.payload.get("stage") == Stage.BEFORE else phase.gates
+    number = int(job.payload.get("gate") or 0)
+    return gates[number] if number < len(gates) else None
+
+
+def _does(job: JobRecord, gate: Gate | None) -> str:
+    """What the job does, in words."""
+    given = job.payload
+    match job.kind:
+        case "gate":
+            when = " before work" if given.get("stage") == Stage.BEFORE else ""
+            if gate is None:
+                return f"judges a gate{when}"
+            of_check = gate.kind == "command"
+            return (f"runs check {gate.check}" if of_check else f"judges the {gate_name(gate)} gate") + when
+        case "step":
+            return f"works step {given.get('step', '')}".rstrip()
+        case "work":
+            return f"works the phase as {given.get('role', 'a model')}"
+        case "question":
+            return f"asks {given.get('role', 'a model')} a question"
+        case "timer":
+            return _TIMERS.get(str(given.get("timer")), "waits for a time")
+        case kind:
+            return _DOES.get(kind, kind)
+
+
+_DOES = {"opinion": "asks reviewers for an opinion", "files": "reads the files of the project"}
+_TIMERS = {
+    "run": "ends the run when its time is over",
+    "timeout": "ends the attempt when its time is over",
+    "wake": "continues after a wait",
+    "resume": "resumes the run after an outage",
+}
+
+
+def _waits(overview: JobOverview) -> bool:
+    return overview.job.status is JobStatus.QUEUED and overview.position is None
+
+
+def _between(first: datetime | None, last: datetime | None) -> float | None:
+    if first is None or last is None or last < first:
+        return None
+    return round((last - first).total_seconds(), 3)

@@ -1,0 +1,184 @@
+"""The project as a document: what is configured of it, its settings, and its approval policy. Never the value of a key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import canonical_json, sha256_hex
+from wfe_mcp.engine.runs.policy import policy_in_force, policy_written
+from wfe_mcp.engine.templates import catalogue
+from wfe_mcp.views.values.model import plain, view_model, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.policy import PlannedPolicy
+
+
+@view_model
+class LanguageView:
+    """A language of the project."""
+
+    name: str
+    files: int
+    folders: tuple[str, ...]
+
+
+@view_model
+class PackageView:
+    """A folder with a manifest."""
+
+    path: str
+    manifests: tuple[str, ...]
+
+
+@view_model
+class CheckView:
+    """A check. ``configured``: templates can name it. ``fault``: why it cannot start here."""
+
+    name: str
+    argv: tuple[str, ...]
+    configured: bool
+    cwd: str = "."
+    kind: str = ""
+    fault: str = ""
+
+
+@view_model
+class StackView:
+    """The stack of a folder: language, package manager, test runner with the ``command`` of its ``check``."""
+
+    folder: str
+    language: str
+    manager: str
+    runner: str = ""
+    command: tuple[str, ...] = ()
+    check: str = ""
+
+
+@view_model
+class ProjectContents:
+    """What the project consists of."""
+
+    root: str
+    git: bool
+    languages: tuple[LanguageView, ...]
+    packages: tuple[PackageView, ...]
+    checks: tuple[CheckView, ...]
+    folders_left_out: tuple[str, ...] = ()
+    stack: tuple[StackView, ...] = ()
+
+
+def project_view(engine: Engine) -> ProjectContents:
+    """The project of ``engine`` as its files are now. Nothing of it runs."""
+    from wfe_mcp.engine.checks.readiness import check_fault
+    from wfe_mcp.workspace.config.project_facts import project_facts
+
+    facts, configured = project_facts(engine.root), engine.settings().settings.checks
+    kinds = {each.name: str(each.kind) for each in facts.checks}
+    known = tuple(
+        CheckView(
+            name=name,
+            argv=tuple(check.argv),
+            configured=True,
+            cwd=check.cwd or ".",
+            kind=kinds.get(name, ""),
+            fault=check_fault(engine.root, check, engine.environment),
+        )
+        for name, check in configured.items()
+    )
+    proposed = tuple(
+        CheckView(
+            name=each.name,
+            argv=tuple(each.settings.argv),
+            configured=False,
+            cwd=each.settings.cwd or ".",
+            kind=str(each.kind),
+        )
+        for each in facts.checks
+        if each.name not in configured
+    )
+    return ProjectContents(
+        root=str(engine.root),
+        git=engine.project.is_git,
+        languages=tuple(view_of(LanguageView, each) for each in facts.languages),
+        packages=tuple(view_of(PackageView, each) for each in facts.packages),
+        checks=(*known, *proposed),
+        folders_left_out=facts.left_out,
+        stack=tuple(view_of(StackView, each) for each in facts.stacks),
+    )
+
+
+@view_model
+class PolicyRules:
+    """``templates``: those that an agent may start, null is every one. ``evidence``: the least level of checks, null is any."""
+
+    templates: tuple[str, ...] | None
+    evidence: str | None
+    on_mismatch: str
+
+
+@view_model
+class PolicyView:
+    """``written``: what the project's file says; ``in_force``: after every layer, never looser. ``untrusted``: the file waits."""
+
+    in_force: PolicyRules
+    written: PolicyRules
+    where: str
+    templates: tuple[str, ...]
+    untrusted: bool = False
+
+
+@view_model
+class PolicyChangeView:
+    """One key that changes. ``weakens``: agents may do more, or less proof is asked for."""
+
+    key: str
+    was: str
+    now: str
+    weakens: bool
+
+
+@view_model
+class PlannedPolicyView:
+    """A change as it is shown before it is signed. ``shown``: the sha256 of it with the bytes of the file."""
+
+    project: str
+    changes: tuple[PolicyChangeView, ...]
+    weakens: bool
+    command: str
+    shown: str = ""
+
+
+def policy_view(engine: Engine) -> PolicyView:
+    """The policy of the project of ``engine``."""
+    settings = engine.settings()
+    return PolicyView(
+        in_force=view_of(PolicyRules, policy_in_force(engine)),
+        written=view_of(PolicyRules, policy_written(engine)),
+        where=str(engine.root / ".wfe" / "config.toml"),
+        templates=tuple(offer.name for offer in catalogue.offers(engine)),
+        untrusted=bool(settings.untrusted),
+    )
+
+
+def planned_view(engine: Engine, plan: PlannedPolicy) -> PlannedPolicyView:
+    """What a person sees before they sign ``plan``."""
+    changes = tuple(view_of(PolicyChangeView, each) for each in plan.changes)
+    view = PlannedPolicyView(
+        project=engine.project_id, changes=changes, weakens=any(each.weakens for each in changes), command=command(plan)
+    )
+    shown = {**plain(view), "file": sha256_hex(plan.text.encode())}
+    return replace(view, shown=sha256_hex(canonical_json(shown).encode()))
+
+
+def command(plan: PlannedPolicy) -> str:
+    """The same change at a terminal."""
+    options = {
+        "policy.templates": "--templates",
+        "policy.evidence": "--evidence",
+        "artifacts.on_mismatch": "--on-mismatch",
+    }
+    return " ".join(
+        ["wfe-mcp config policy", *(f"{options[each.key]} {each.now.replace(' ', '')}" for each in plan.changes)]
+    )

@@ -1,0 +1,110 @@
+"""Views of settings: providers, roles, checks, approval policy, the database. Never the value of a key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.engine.models import providers
+from wfe_mcp.views.project.activity import CheckLine, check_lines
+from wfe_mcp.views.values.model import JsonObject, view_model, view_of
+from wfe_mcp.workspace.config.provider_kinds import KINDS
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.checks.trial import Trial
+    from wfe_mcp.engine.kernel.engine import Engine
+
+
+@view_model
+class ProviderSetting:
+    """A provider. ``key_source``: where its key is read from; empty when it takes none."""
+
+    name: str
+    kind: str
+    where: str
+    key_source: str
+    key_set: bool
+    enabled: bool
+    trusted: bool
+    usable: bool
+    layer: str
+    roles: tuple[str, ...] = ()
+
+
+@view_model
+class RoleSetting:
+    """A role, and who fills it. ``fault``: why it cannot be used."""
+
+    role: str
+    provider: str
+    model: str
+    fallback: tuple[str, ...]
+    layer: str
+    trusted: bool
+    fault: str = ""
+
+
+@view_model
+class DatabaseSetting:
+    """The database of this user: its file and the revision of its tables."""
+
+    path: str
+    schema: str
+
+
+@view_model
+class SettingsView:
+    """The settings that hold in a project. ``approvals``: what agents may do; ``page``: that of the decision page.
+
+    ``kinds``: of providers that can be added.
+    """
+
+    providers: tuple[ProviderSetting, ...]
+    roles: tuple[RoleSetting, ...]
+    checks: tuple[CheckLine, ...]
+    approvals: JsonObject
+    page: JsonObject
+    database: DatabaseSetting
+    kinds: tuple[str, ...]
+
+
+@view_model
+class CheckTrial:
+    """How a check ran once, for a trial. ``works``: it may be relied on."""
+
+    check: str
+    outcome: str
+    works: bool
+    message: str
+    seconds: float
+    tests: int | None = None
+    tail: str = ""
+    changed: tuple[str, ...] = ()
+
+
+def settings_view(engine: Engine) -> SettingsView:
+    """The settings that hold in the project of ``engine``."""
+    settings, health = engine.settings().settings, engine.store.health()
+    return SettingsView(
+        providers=tuple(map(provider_setting, providers.listed(engine))),
+        roles=tuple(map(role_setting, providers.roles(engine))),
+        checks=check_lines(settings),
+        approvals=settings.policy.model_dump(mode="json"),
+        page=settings.ui.model_dump(mode="json"),
+        database=DatabaseSetting(path=health.path, schema=health.revision),
+        kinds=KINDS,
+    )
+
+
+def provider_setting(line: providers.ProviderLine) -> ProviderSetting:
+    """One provider."""
+    return view_of(ProviderSetting, line, key_source=line.key, key_set=line.has_key, usable=line.is_usable)
+
+
+def role_setting(line: providers.RoleLine) -> RoleSetting:
+    """One role."""
+    return view_of(RoleSetting, line, role=line.name)
+
+
+def check_trial(trial: Trial) -> CheckTrial:
+    """One trial."""
+    return view_of(CheckTrial, trial, check=trial.check.name, seconds=round(trial.duration_s, 2))

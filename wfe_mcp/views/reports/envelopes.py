@@ -1,0 +1,152 @@
+"""Envelopes about a run: its state, the next calls, why a call was refused, and the conditions that a waiting caller polls.
+
+Level-triggered: a poll reads the state, never a change since a cursor; a lost wake-up costs one period.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus, RunStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.history.rollback_recovery import end_interrupted, is_interrupted
+from wfe_mcp.engine.runs.control import end_time
+from wfe_mcp.engine.runs.overview import Overview, overview
+from wfe_mcp.views.artifacts import artifacts as artifact_views
+from wfe_mcp.views.moves.blockers import elsewhere
+from wfe_mcp.views.moves.calls import next_moves, submit_call
+from wfe_mcp.views.moves.envelope import Envelope, Next
+from wfe_mcp.views.values.model import plain
+
+if TYPE_CHECKING:
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.store.records.runs import LoadedRun
+
+
+def overview_of(engine: Engine, run: str | LoadedRun) -> Overview:
+    """The status of ``run`` as this process sees it. An interrupted rollback, and a time that is over, are ended first."""
+    with engine.store.read() as tx:
+        found = overview(engine, tx, engine.load(tx, run))
+    if end_time(engine, found.loaded):
+        return overview_of(engine, found.loaded.record.id)
+    if found.loaded.state.going_back is None or not is_interrupted(engine, found.loaded):
+        return found
+    with suppress(Refused):  # it cannot be ended now; the blockers name it
+        end_interrupted(engine, found.loaded.record.id)
+    with engine.store.read() as tx:
+        return overview(engine, tx, engine.load(tx, run))
+
+
+def envelope_of(
+    found: Overview, summary: str, view: object, *, phase: str | None = None, error: Refused | None = None
+) -> Envelope:
+    """The answer about a run as it is now, and one of its phases."""
+    state = found.loaded.state
+    of_phase = str(state.current(PhasePath(phase)).status) if phase else None
+    return Envelope(
+        error is None,
+        found.loaded.record.id,
+        phase,
+        of_phase or str(state.status),
+        str(state.status),
+        found.waiting_on,
+        summary,
+        next_moves(found),
+        error=error,
+        view=view,
+    )
+
+
+def after_move(engine: Engine, run: str | LoadedRun, phase: str, what: str) -> Envelope:
+    """The answer to a call that changed a phase: its newest attempt."""
+    found = overview_of(engine, run)
+    return envelope_of(
+        found, f"{phase}: {what}", {"attempt": found.loaded.state.current(PhasePath(phase)).number}, phase=phase
+    )
+
+
+def refusal(engine: Engine, refused: Refused, run: str | None = None, phase: str | None = None) -> Envelope:
+    """The envelope of a refusal, with the state of the run and the legal next calls where the run is known."""
+    run, phase = refused.run or run, refused.phase or phase
+    data = dict(refused.data)
+    starts = {"unknown_template": (Next("list_templates"),), "unknown_run": (Next("status"),)}.get(refused.code, ())
+    found = None
+    with suppress(Refused):
+        found = overview_of(engine, run) if run else None
+    if found is None:
+        return Envelope(False, summary=refused.message, next=starts, data=data, error=refused)
+    if phase not in found.loaded.state.attempts:
+        phase = None
+    error = _with_the_holders_machine(engine, found, _with_the_users_way(found, refused, phase), phase)
+    envelope = envelope_of(found, refused.message, data, phase=phase, error=error)
+    return _resubmit(found, envelope, phase) if refused.code == "invalid_artifact" and phase else envelope
+
+
+def _with_the_users_way(found: Overview, refused: Refused, phase: str | None) -> Refused:
+    """``refused`` with what the user can do at an opinion gate that no reviewer answers: no call of an agent helps there."""
+    if phase is None or refused.code != "illegal_transition" or phase not in {*found.unanswered, *found.asked_persons}:
+        return refused
+    from wfe_mcp.views.moves.blockers import blocker_of
+
+    blocker = blocker_of(found, found.loaded.state.current(PhasePath(phase)))
+    return replace(refused, hint=f"{refused.hint} Or tell the user: {blocker.sentence}".strip()) if blocker else refused
+
+
+def _with_the_holders_machine(engine: Engine, found: Overview, refused: Refused, phase: str | None) -> Refused:
+    """``refused`` with what this machine knows of a holder on another one."""
+    if refused.code != "leased" or not (sentences := elsewhere(engine, found, phase)):
+        return refused
+    return replace(refused, hint=f"{' '.join(sentences)} {refused.hint}".strip())
+
+
+def _resubmit(found: Overview, envelope: Envelope, phase: str) -> Envelope:
+    """After an invalid artifact: submit again, with the schema in the answer when it is small."""
+    attempt = found.loaded.state.current(PhasePath(phase))
+    if attempt.status is not AttemptStatus.RUNNING or PhasePath(phase) not in found.startable:
+        return envelope
+    output = plain(artifact_views.output_view(found.plan, attempt.phase))
+    if len(str(output)) > 2_000:
+        return envelope
+    submit = submit_call(found.loaded.record.id, phase, attempt.number)
+    return replace(envelope, data=envelope.data | {"output": output}, next=(submit, *envelope.next[:2]))
+
+
+def gates_are_done(engine: Engine, run: str, phase: str, attempt: int) -> bool:
+    """True once ``attempt`` is judged, waits for a person, or for a provider that asks for more than half a minute.
+
+    A paused run settles nothing until it is resumed, so there is nothing to wait for: a cap may pause it while its gates run.
+    """
+    from wfe_mcp.engine.models.waits import is_left_alone
+
+    with engine.store.read() as tx:
+        loaded = engine.load(tx, run)
+        if loaded.state.status is RunStatus.PAUSED:
+            return True
+        judged = loaded.state.attempts[PhasePath(phase)][attempt - 1]
+        return judged.status is not AttemptStatus.GATING or is_left_alone(tx, loaded, judged, engine.clock())
+
+
+def moment(engine: Engine, run: str) -> LoadedRun:
+    """The run before the wait."""
+    with engine.store.read() as tx:
+        return engine.load(tx, run)
+
+
+def has_moved(engine: Engine, before: LoadedRun) -> bool:
+    """True when the run differs from ``before``: a checkpoint or a record in its log is nothing to wait for."""
+    with engine.store.read() as tx:
+        if tx.runs.revision(before.record.id) == before.record.revision:
+            return False
+        return engine.load(tx, before.record.id).state != before.state
+
+
+def sleeps(engine: Engine, run: str) -> bool:
+    """True while only a job, a person or a reviewer can move the run, and there is something to wait for.
+
+    False when the user must reopen the run first: the caller then gets the answer at once.
+    """
+    found = overview_of(engine, run)
+    return found.sleeps and bool(next_moves(found))

@@ -1,0 +1,213 @@
+"""The hand-off page: what the next worker of a run must know.
+
+Done, decided, evidenced, open, next, budget: only what the database confirms. At most 8 KiB: the more there is, the less is
+text each has, and what was left out is counted. Text of agents, people and files is quoted or between boundary lines
+that its authors cannot predict; nothing in them moves a cursor or opens a heading.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.views.moves.blockers import sentences
+from wfe_mcp.views.moves.calls import next_moves
+from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.reports.report import details_of, void_words
+from wfe_mcp.views.runs.run import summary
+from wfe_mcp.views.runs.usage import usage_lines
+from wfe_mcp.views.values.model import clean
+from wfe_mcp.workspace.system.redaction import without_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store.records.runs import EvidenceRecord
+    from wfe_mcp.views.runs.models import DetailsView
+
+MAX_BYTES = 8_192
+"""Of a page that is read at the beginning of every session."""
+
+MARK = "<!-- Written by wfe-mcp handoff, which writes over it. -->"
+
+_ROOMS = ((40, 240, 1_500), (20, 160, 800), (10, 100, 400), (5, 60, 200))
+"""How many lines a section has, how many characters a text, how many the inputs."""
+
+
+def run_of(engine: Engine, run: str = "") -> str:
+    """The run that is meant: this one, else the newest open one, else the newest. Refuses ``unknown_run``."""
+    with engine.store.read() as tx:
+        if run:
+            return tx.runs.find(engine.project_id, run).id
+        found = tx.runs.open_ids(engine.project_id) or [
+            each.id for each in tx.runs.page(engine.project_id, limit=1).runs
+        ]
+    if not found:
+        raise Refused("unknown_run", "This project has no run to hand over.", "Start one: wfe-mcp start TEMPLATE")
+    return found[0]
+
+
+def handoff(engine: Engine, run: str) -> str:
+    """The page, in Markdown."""
+    found = overview_of(engine, run)
+    details = details_of(engine, found)
+    with engine.store.read() as tx:
+        evidence = {each.id: each for each in tx.evidence.of_run(found.loaded.record.id)}
+    pages = (_page(found, details, evidence, *room) for room in _ROOMS)
+    fits = (page for page in pages if len(page.encode()) <= MAX_BYTES)
+    return next(
+        fits,
+        _page(found, details, evidence, *_ROOMS[-1]).encode()[: MAX_BYTES - 40].decode(errors="ignore") + "\n[cut]\n",
+    )
+
+
+def files(engine: Engine, run: str) -> dict[str, str]:
+    """The pages that a next session begins with, by their names; each says that it is ours."""
+    found = overview_of(engine, run)
+    record = found.loaded.record
+    start = [
+        "# Start here",
+        "",
+        "An AI coding agent works in this project by wfe-mcp, which keeps the plan and the evidence.",
+        "",
+        "1. Read [current-status.md](current-status.md): the state of the run.",
+        "2. Read [next-handoff.md](next-handoff.md): what was done, decided and shown, and the next call.",
+        f"3. Ask the server itself before you act, these pages may be old: `status(run={record.id!r})`.",
+    ]
+    status = [
+        "# Current status",
+        "",
+        _quoted(summary(found), 300),
+        "",
+        f"Run `{record.id}`, waiting for {found.waiting_on}; last change {_day(record.updated_at)}.",
+        "",
+        *_limited([f"- {_quoted(text, 300)}" for text in sentences(found)] or ["No blockers."], 15),
+        "",
+        *_limited(
+            [f"- {one.phase}: {one.status}, attempt {one.number}" for one in found.loaded.state.open_attempts], 60
+        ),
+    ]
+    pages = {
+        "START_HERE.md": "\n".join(start),
+        "current-status.md": "\n".join(status),
+        "next-handoff.md": handoff(engine, run),
+    }
+    return {name: f"{MARK}\n{text.rstrip()}\n" for name, text in pages.items()}
+
+
+def _page(
+    found: Overview, details: DetailsView, evidence: dict[str, EvidenceRecord], lines: int, chars: int, inputs: int
+) -> str:
+    record = found.loaded.record
+    sections = {
+        "Goal": _goal(found, details, inputs),
+        "Done": _limited([f"- {text}" for text in _done(found)], lines),
+        "Decided": _limited([f"- {text}" for text in _decided(details, chars)], lines),
+        "Evidenced": _limited([f"- {text}" for text in _evidenced(details, evidence, chars)], lines),
+        "Open": [
+            f"Waiting for {found.waiting_on}.",
+            *_limited([f"- {_quoted(text, 2 * chars)}" for text in sentences(found)], lines),
+        ],
+        "Next": _next(found),
+        "Budget": [f"- {text}" for text in _budget(found, details)],
+    }
+    head = [
+        f"# Hand-off of run {record.id}",
+        "",
+        _quoted(summary(found), 300),
+        f"Template {record.template} {record.template_version}; begun {_day(record.created_at)}, last change {_day(record.updated_at)}.",
+        *(f"Weakened gate: {_quoted(one.sentence, 2 * chars)}." for one in weakened(found.loaded)[:lines]),
+    ]
+    body = [
+        line
+        for name, section_lines in sections.items()
+        for line in ("", f"## {name}", "", *(section_lines or ["Nothing."]))
+    ]
+    return without_hidden("\n".join([*head, *body]) + "\n")
+
+
+def _goal(found: Overview, details: DetailsView, chars: int) -> list[str]:
+    from wfe_mcp.workflow.prompts import fenced
+
+    given = "\n".join(
+        f"{name}: {value if isinstance(value, str) else canonical_json(value)}"
+        for name, value in details.inputs.items()
+    )
+    return [fenced(clean(given), "the inputs", nonce=found.loaded.record.id, limit=chars)] if given else []
+
+
+def _done(found: Overview) -> Iterator[str]:
+    for attempt in found.loaded.state.open_attempts:
+        if attempt.status is AttemptStatus.COMPLETED:
+            name = found.plan.artifact_name(attempt.phase)
+            made = (
+                f": {name}, revision {attempt.revision}, sha256 {str(attempt.sha256)[:12]}"
+                if attempt.revision and name
+                else ""
+            )
+            yield f"{attempt.phase} (attempt {attempt.number}){made}" + (" FORCED" if attempt.forced else "")
+
+
+def _decided(details: DetailsView, chars: int) -> Iterator[str]:
+    for one in details.decisions:
+        text = one.comment or one.reason
+        words = f": {_quoted(text, chars)}" if text else ""
+        yield f"{one.at[:16]}Z {one.phase or 'run'} {one.decision} by {_quoted(one.actor, 60)} ({one.channel}, assurance {one.assurance}){void_words(one)}{words}"
+
+
+def _evidenced(details: DetailsView, evidence: dict[str, EvidenceRecord], chars: int) -> Iterator[str]:
+    newest = {one.phase: one for one in details.attempts}
+    for attempt in newest.values():
+        for verdict in attempt.verdicts:
+            seen = evidence.get(verdict.evidence)
+            what = "".join(_seen(seen, verdict.level)) if seen is not None else ""
+            words = f": {_quoted(verdict.message, chars)}" if verdict.message and verdict.verdict != "pass" else ""
+            yield f"{attempt.phase} (attempt {attempt.attempt}) {verdict.gate} {verdict.verdict}{what}{words}"
+
+
+def _seen(evidence: EvidenceRecord, level: str) -> Iterator[str]:
+    """Which check, its counts, the files it saw."""
+    data = evidence.data
+    if "check" in data:
+        yield f", check {_quoted(str(data['check']), 60)}"
+    if data.get("exit_code") is not None:
+        yield f", exit code {data['exit_code']}"
+    if data.get("tests"):
+        yield ", tests " + _quoted(canonical_json(data["tests"]), 120)
+    if evidence.tree:
+        yield f", tree {evidence.tree[:12]}"
+    yield f", level {level}" if level else ""
+
+
+def _next(found: Overview) -> list[str]:
+    calls = [
+        f"- `{move.tool}({', '.join(f'{name}={value!r}' for name, value in move.args.items())})`"
+        for move in next_moves(found)
+    ]
+    return calls or ["Nothing an agent can do: see Open." if sentences(found) else "The run is over."]
+
+
+def _budget(found: Overview, details: DetailsView) -> Iterator[str]:
+    state = found.loaded.state
+    yield f"iteration {state.iteration} of at most {state.spec.max_iterations}"
+    yield from usage_lines(details.usage) or ["no model was called by the server"]
+
+
+def _quoted(text: str, chars: int) -> str:
+    """A text on one line that opens nothing in Markdown; what is longer is cut."""
+    words = " ".join(clean(text).split()).replace("`", "'").replace("<", "‹").replace("](", "] (")
+    return words if len(words) <= chars else f"{words[: chars - 1]}…"
+
+
+def _limited(lines: list[str], most: int) -> list[str]:
+    return lines if len(lines) <= most else [*lines[-most:], f"- … and {len(lines) - most} earlier"]
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.isoformat(timespec='minutes')[:16]}Z"

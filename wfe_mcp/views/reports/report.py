@@ -1,0 +1,171 @@
+"""The full report of a run: every attempt, its evidence, requests and decisions.
+
+It covers the run now or at an earlier event (``Moment``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.engine.history.as_of import requests_then, revisions_then
+from wfe_mcp.engine.kernel.transaction import origin_of
+from wfe_mcp.engine.templates.manifest import manifest
+from wfe_mcp.gates.results import origin
+from wfe_mcp.views.artifacts.artifacts import head_view
+from wfe_mcp.views.moves.envelope import Envelope
+from wfe_mcp.views.runs import run as run_views
+from wfe_mcp.views.runs.checkpoints import newest_checkpoints
+from wfe_mcp.views.runs.models import DetailsView, EventView, EvidenceView, MomentView, PhaseView, ReportView
+from wfe_mcp.views.runs.requests import DecisionLine, RequestView, line_notes
+from wfe_mcp.views.runs.tool_calls import with_tools
+from wfe_mcp.views.runs.usage import usage_of_run
+from wfe_mcp.views.values.model import second, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import RunId, RunState
+    from wfe_mcp.engine.history.as_of import Moment
+    from wfe_mcp.engine.kernel.engine import Engine
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.approvals import RequestRecord
+    from wfe_mcp.store.records.runs import EvidenceRecord
+
+_VOID = {AttemptStatus.ROLLED_BACK, AttemptStatus.SUPERSEDED}
+_COUNTS = {AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
+_REJECTED = "AttemptFailed"
+_DECISIONS = {"ApprovalGiven": "approved", "PhaseForced": "accepted by force", "PhaseSkipped": "skipped"}
+
+
+def past(engine: Engine, then: Moment) -> Envelope:
+    """The run at an earlier moment, whole; nothing is legal in the past, so ``next`` is empty."""
+    state = str(then.found.loaded.state.status)
+    at = MomentView(event=then.event.seq, of=then.of, type=then.event.type, at=second(then.event.at))
+    view = ReportView(run=run_views.full(then.found), as_of=at, details=details_of(engine, then.found, then))
+    return Envelope(True, then.found.loaded.record.id, None, state, state, summary=moment_line(then), view=view)
+
+
+def moment_line(then: Moment) -> str:
+    """One sentence: which event, and how far the run was."""
+    return f"As of event {then.event.seq} of {then.of} ({then.event.type}): {run_views.summary(then.found)}"
+
+
+def details_of(engine: Engine, found: Overview, then: Moment | None = None) -> DetailsView:
+    """What happened in a run, now or at an earlier moment."""
+    record = found.loaded.record
+    spending = None if found.spending is None else usage_of_run(engine, found, None if then is None else then.event.at)
+    with engine.store.read() as tx:
+        if then is None:
+            found = with_tools(tx, found)
+        evidence = [each for each in tx.evidence.of_run(record.id) if then is None or each.at <= then.event.at]
+        origin = origin_of(tx, record)
+        return DetailsView(
+            inputs=tx.documents.load(record.inputs_sha256),
+            manifest=manifest(tx, found.loaded, None if then is None else list(found.steps)),
+            attempts=_attempts(found, evidence),
+            artifacts=tuple(head_view(head) for head in revisions_then(tx, found.loaded)),
+            requests=tuple(_request(each) for each in requests_then(tx, found.loaded)),
+            decisions=decisions_of(tx, found),
+            checkpoints=newest_checkpoints(tx, found),
+            imported=None if origin is None else run_views.origin_view(origin),
+            context=tuple(run_views.context_view(bundle, files=True) for bundle in found.context),
+            usage=spending,
+        )
+
+
+def _attempts(found: Overview, evidence: list[EvidenceRecord]) -> tuple[PhaseView, ...]:
+    """Every attempt, superseded ones too, in the order of the template."""
+    by_attempt: dict[tuple[str, int], list[EvidenceView]] = {}
+    for each in evidence:
+        by_attempt.setdefault((each.phase, each.attempt), []).append(_evidence(each))
+    return tuple(
+        replace(
+            run_views.attempt_view(found, attempt),
+            evidence=tuple(
+                each for n in (attempt.restores, attempt.number) for each in by_attempt.get((attempt.phase, n), ())
+            ),
+        )
+        for tries in found.loaded.state.attempts.values()
+        for attempt in tries
+    )
+
+
+def _evidence(found: EvidenceRecord) -> EvidenceView:
+    return view_of(
+        EvidenceView,
+        found,
+        gate=found.kind,
+        step=found.data.get("step") or "",
+        log=found.log_path or "",
+        counted_from=origin(found.data.get("tests") or {}),
+    )
+
+
+def _request(asked: RequestRecord) -> RequestView:
+    return view_of(
+        RequestView,
+        asked,
+        request=asked.id,
+        sha256=asked.sha256[:12],
+        assurance=asked.assurance.name.lower(),
+        state=str(asked.status),
+        asked_at=second(asked.created_at),
+    )
+
+
+def decisions_of(tx: Tx, found: Overview) -> tuple[DecisionLine, ...]:
+    """What people decided; in a fork also in the runs that it comes from, each with the id of its run."""
+    record, origin = found.loaded.record, found.loaded.state.origin
+    decisions = _decided(tx, record.id, record.last_seq)
+    while origin is not None:
+        decisions = [replace(each, run=origin.run) for each in _decided(tx, origin.run, origin.seq)] + decisions
+        before = tx.runs.load(origin.run)
+        origin = None if before is None else before.state.origin
+    return tuple(replace(each, void=_void(found.loaded.state, each)) for each in decisions)
+
+
+def void_words(decision: DecisionLine) -> str:
+    """What a line about a decision says where that is void."""
+    return f" (void since: {decision.void.replace('_', ' ')})" if decision.void else ""
+
+
+def _void(state: RunState, decision: DecisionLine) -> str:
+    """Why an approval no longer counts: its attempt was rolled back or restarted; empty while it counts."""
+    tries = state.attempts.get(PhasePath(decision.phase), ())
+    if decision.decision == "rejected" or not 1 <= decision.attempt <= len(tries):
+        return ""
+    one, newest = tries[decision.attempt - 1], tries[-1]
+    counts = newest.made_in == one.made_in and newest.status in _COUNTS
+    return "" if counts or one.status not in _VOID else str(one.status)
+
+
+def _decided(tx: Tx, run: RunId, upto: int) -> list[DecisionLine]:
+    return [
+        DecisionLine(
+            decision=decision,
+            at=each.at,
+            actor=each.actor,
+            channel=each.channel,
+            assurance=each.assurance,
+            phase=payload.get("phase") or "",
+            attempt=payload.get("attempt") or 0,
+            sha256=payload.get("sha256") or "",
+            comment=payload.get("comment") or "",
+            reason=payload.get("reason") or "",
+            comments=line_notes(
+                payload.get("reason") or "".join(each["message"] for each in (payload.get("feedback") or ())[-1:])
+            ),
+        )
+        for each in map(run_views.event_view, tx.events.of_types(run, _REJECTED, *_DECISIONS))
+        if each.seq <= upto and (decision := _decision(each))
+        for payload in (each.payload,)
+    ]
+
+
+def _decision(event: EventView) -> str:
+    """The decision in an event; empty for other events."""
+    if event.type == _REJECTED and event.payload.get("kind") == "rejected":
+        return "rejected"
+    return "" if event.channel == "system" else _DECISIONS.get(event.type, "")

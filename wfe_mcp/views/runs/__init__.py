@@ -1,0 +1,1 @@
+"""A run as values: its phases, steps, requests, usage and records."""

@@ -1,0 +1,117 @@
+"""Views of checkpoints: one, and the newest ones of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.files.checkpoints import checkpoints_of
+from wfe_mcp.views.values.model import second, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wfe_mcp.engine.files.checkpoints import Checkpoint
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+
+_NEWEST = 3
+_NOTE_CHARS = 60
+_LEFT_OUT = 20
+
+
+@view_model
+class LeftOut:
+    """A file that a checkpoint leaves out, and why."""
+
+    path: str
+    why: str
+    bytes: int = 0
+
+
+@view_model
+class CheckpointView:
+    """One checkpoint. ``skipped``: how many files it leaves out; ``files``: whether its files are still kept."""
+
+    checkpoint: str
+    why: str
+    phase: str = ""
+    attempt: int = 0
+    at: str
+    commit: str = ""
+    skipped: int = 0
+    note: str = ""
+    not_kept: tuple[LeftOut, ...] = ()
+    files: bool | None = None
+
+
+@view_model
+class CheckpointList:
+    """The checkpoints of a run, newest first. ``pruned``: those whose files were removed just now."""
+
+    checkpoints: tuple[CheckpointView, ...]
+    pruned: tuple[str, ...] | None = None
+
+
+@view_model
+class NewestCheckpoints:
+    """How many checkpoints a run has, and the newest in words, newest first."""
+
+    count: int
+    newest: tuple[str, ...]
+
+
+def checkpoint_view(
+    taken: Checkpoint, *, files: bool | None = None, not_kept: tuple[LeftOut, ...] = ()
+) -> CheckpointView:
+    """One checkpoint."""
+    return view_of(
+        CheckpointView,
+        taken,
+        checkpoint=taken.name,
+        at=second(taken.event.at),
+        commit=(taken.commit or "")[:12],
+        not_kept=not_kept,
+        files=files,
+    )
+
+
+def not_kept(root: Path, commit: str | None) -> tuple[LeftOut, ...]:
+    """What the files of a checkpoint leave out, and why; empty where nothing is left out, or the files are gone."""
+    from wfe_mcp.workspace.git.snapshot import read_snapshot
+
+    try:
+        skipped = read_snapshot(root, commit).skipped if commit else ()
+    except Refused:
+        return ()
+    return tuple(LeftOut(path=one.path, why=one.why, bytes=one.size_bytes or 0) for one in skipped[:_LEFT_OUT])
+
+
+def not_kept_words(left: Sequence[LeftOut], count: int) -> str:
+    """``not_kept`` in words; ``count``: how much there is in all."""
+    sizes = (f", {one.bytes:,} bytes" if one.bytes else "" for one in left)
+    named = (f"{one.path} ({one.why}{size})" for one, size in zip(left, sizes, strict=True))
+    more = f", and {count - len(left)} more" if count > len(left) else ""
+    return f"not kept: {', '.join(named)}{more}"
+
+
+def newest_checkpoints(tx: Tx, found: Overview) -> NewestCheckpoints | None:
+    """The newest checkpoints in words; None where the run has none."""
+    record = found.loaded.record
+    taken = [one for one in checkpoints_of(tx, record.id) if one.seq <= record.last_seq]
+    newest = tuple(_words(one) for one in reversed(taken[-_NEWEST:]))
+    return NewestCheckpoints(count=len(taken), newest=newest) if taken else None
+
+
+def checkpoints_words(checkpoints: NewestCheckpoints, run: str) -> str:
+    """``newest_checkpoints`` in a line that leads to the rest."""
+    return f"checkpoints: {', '.join(checkpoints.newest)}; {checkpoints.count} in all: wfe-mcp checkpoints {run}"
+
+
+def _words(taken: Checkpoint) -> str:
+    place = f" of {taken.phase} #{taken.attempt}" if taken.phase else ""
+    without = f", without {plural(taken.skipped, 'file')}" if taken.skipped else ""
+    note = f": {' '.join(taken.note.split())[:_NOTE_CHARS]}" if taken.note else ""
+    return f"{taken.name} ({taken.why}{place}{without}{note})"

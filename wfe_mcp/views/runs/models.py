@@ -1,0 +1,389 @@
+"""The models of a run: as a whole, its phases, steps and verdicts, a row of a list, a line of the log."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from wfe_mcp.views.values.model import INLINE, INTERNAL, Json, JsonObject, view_model
+
+if TYPE_CHECKING:
+    from wfe_mcp.views.moves.blockers import Blocker
+    from wfe_mcp.views.runs.attachments import AttachmentLine, DraftLine
+    from wfe_mcp.views.runs.checkpoints import NewestCheckpoints
+    from wfe_mcp.views.runs.recoveries import BlockerView
+    from wfe_mcp.views.runs.requests import DecisionLine, RequestView, WaitingDecision
+    from wfe_mcp.views.runs.tool_calls import ToolCallView, ToolsView
+    from wfe_mcp.views.runs.usage import RunUsage, UsageView
+
+
+@view_model
+class HeadView:
+    """A revision without its content."""
+
+    artifact: str
+    phase: str
+    revision: int
+    attempt: int
+    iteration: int
+    schema: str
+    sha256: str
+    source: str
+    at: str
+    sealed: bool = False
+    note: str = ""
+
+
+@view_model
+class VerdictView:
+    """What a gate said. ``evidence``: the id of what it saw. ``level``: how much of that could have been arranged."""
+
+    gate: str
+    verdict: str
+    message: str = ""
+    evidence: str = ""
+    level: str = ""
+
+
+@view_model
+class LastVerdict:
+    """The verdict that was given last; the message of a pass is left out."""
+
+    phase: str
+    attempt: int
+    verdict: VerdictView = field(metadata=INLINE)
+    message: str = ""
+
+
+@view_model
+class StepView:
+    """One step that the server works. ``input``, ``output``: of a failed attempt, as the beginning of their JSON."""
+
+    step: str
+    does: str
+    state: str
+    tries: int = 0
+    error: str = ""
+    carried_from: int | None = None
+    not_before: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    input: str = ""
+    output: str = ""
+    took: str = ""
+
+
+@view_model
+class EvidenceView:
+    """Where the evidence of a gate or a step is, which files it saw, and what its tests were counted from."""
+
+    id: str
+    gate: str
+    step: str = ""
+    log: str = ""
+    tree: str = ""
+    head: str = ""
+    counted_from: str = ""
+
+
+@view_model
+class PhaseView:
+    """A phase and its newest attempt. ``iteration`` and what follows it: in the full form."""
+
+    phase: str
+    state: str
+    attempt: int
+    items: str = ""
+    stage: str = ""
+    mending: str = ""
+    held: bool = False
+    iteration: int = 0
+    reason: str = ""
+    revision: int = 0
+    sha256: str = ""
+    artifact: str = ""
+    holder: str = ""
+    invalid: int = 0
+    deadline: str = ""
+    verdicts: tuple[VerdictView, ...] = ()
+    forced: bool = False
+    steps: tuple[StepView, ...] = ()
+    step_calls: str = ""
+    tools: ToolsView | None = None
+    role: str = ""
+    evidence: tuple[EvidenceView, ...] = ()
+    tool_calls: tuple[ToolCallView, ...] | None = None
+
+
+@view_model
+class NotCarried:
+    """Something that an imported run did not bring."""
+
+    path: str
+    message: str
+
+
+@view_model
+class OriginView:
+    """Where an imported run comes from. What was decided in it was decided there."""
+
+    from_: str
+    at: str
+    by: str
+    channel: str = ""
+    project: str = ""
+    worktree: str = ""
+    sha256: str
+    statements: tuple[str, ...] = ()
+    not_carried: tuple[NotCarried, ...] = ()
+    more_statements: int = 0
+    more_not_carried: int = 0
+
+
+@view_model
+class ForkView:
+    """The event that a run was forked at."""
+
+    run: str
+    event: int
+    hash: str
+
+
+@view_model
+class BundleView:
+    """A bundle of context that the run has frozen: which bytes, and made of what."""
+
+    bundle: str
+    scope: str = ""
+    sha256: str
+    files: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+
+@view_model
+class GateView:
+    """A gate of a run that differs from its template's, and the configuration key that it comes from."""
+
+    phase: str = ""
+    gate: str
+    what: str
+    weakens: bool
+    was: str = ""
+    now: str = ""
+    key: str = ""
+    source: str = ""
+    sha256: str = ""
+
+
+@view_model
+class OutputsView:
+    """The outputs of a run by name. ``left_out``: too long for this answer. ``unknown``: without a value, with the reason."""
+
+    values: JsonObject
+    left_out: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@view_model
+class RunView:
+    """A run. ``title`` and what follows it: in the full form, which names every phase.
+    ``driver``, ``roles``: who works in place of the agent, as the start named them.
+    ``gates``: how they differ from the template's; None in runs of older versions. ``gates_weakened``: those that ask for less.
+
+    ``imported``: where it comes from; True in the brief form. ``page``: the address of the decision page. ``outputs``: of a
+    completed run whose template names some. ``reached``: the state of the template's ``states`` that the run is in.
+    ``recoveries``: what recoveries found to be in the way; in the brief form what is open.
+    """
+
+    template: str
+    iteration: int
+    phases: tuple[PhaseView, ...]
+    more_phases: int = 0
+    blockers: tuple[str, ...] = ()
+    more_blockers: int = 0
+    tainted: bool = False
+    gates_weakened: tuple[str, ...] = ()
+    imported: OriginView | bool = False
+    spent: str = ""
+    last_verdict: LastVerdict | None = None
+    auto: bool = True
+    outputs: OutputsView | None = None
+    reached: str = ""
+    recoveries: tuple[BlockerView, ...] = ()
+    title: str = ""
+    version: str = ""
+    worktree: str = ""
+    started_at: str = ""
+    updated_at: str = ""
+    triggered_by: str = ""
+    external_id: str = ""
+    driver: str = ""
+    roles: JsonObject = field(default_factory=dict[str, str])
+    archived: bool = False
+    gates: tuple[GateView, ...] | None = None
+    forked_from: ForkView | None = None
+    usage: UsageView | None = None
+    context: tuple[BundleView, ...] = ()
+    checkpoints: NewestCheckpoints | None = None
+    stale: bool = False
+    stuck: bool = False
+    warnings: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
+    page: str = ""
+    stops: tuple[Blocker, ...] = field(default=(), metadata=INTERNAL)
+    marks: str = field(default="", metadata=INTERNAL)
+
+
+@view_model
+class RunRow:
+    """One line of a list of runs. ``weakened_gates``: how many ask for less than the template; the run names them."""
+
+    run: str
+    title: str
+    template: str
+    state: str
+    iteration: int
+    tainted: bool
+    started_at: str
+    updated_at: str
+    triggered_by: str = ""
+    external_id: str = ""
+    archived: bool = False
+    imported: bool = False
+    stale: bool = False
+    stuck: bool = False
+    waiting_on: str = ""
+    reached: str = ""
+    weakened_gates: int = 0
+
+
+@view_model
+class RunList:
+    """Runs. ``cursor``: where the next page of them begins; ``kept``: whether prune leaves them alone from now on.
+
+    ``decisions``: the oldest that wait for the user in these runs, where they are the open ones; ``more_decisions``: how
+    many others.
+    """
+
+    runs: tuple[RunRow, ...]
+    decisions: tuple[WaitingDecision, ...] = ()
+    more_decisions: int = 0
+    kept: bool | None = None
+    cursor: str = ""
+    page: str = ""
+
+
+@view_model
+class EventView:
+    """One line of the log. ``changes``: what it changed, where that is wanted."""
+
+    seq: int
+    at: str
+    type: str
+    actor: str
+    channel: str
+    assurance: str
+    payload: JsonObject
+    hash: str
+    changes: tuple[JsonObject, ...] | None = None
+    steps: tuple[StepView, ...] = ()
+
+
+@view_model
+class RunOutcome:
+    """What a command did, in facts of its own, and the run after it."""
+
+    run: RunView = field(metadata=INLINE)
+    more: JsonObject = field(default_factory=dict[str, Json], metadata=INLINE)
+
+
+@view_model
+class FilesRestored:
+    """What a rollback did to the files. ``before``: the name of the snapshot from before it; ``left``: what it kept."""
+
+    restored: int
+    paths: tuple[str, ...]
+    before: str
+    left: tuple[str, ...] = ()
+
+
+@view_model
+class RollbackView:
+    """What a rollback, an undo or a redo did, and the run after it. ``effects``: what is not undone."""
+
+    to: int
+    changed: tuple[str, ...]
+    run: RunView = field(metadata=INLINE)
+    files: FilesRestored | None = None
+    effects: tuple[str, ...] = ()
+
+
+@view_model
+class RollbackPreview:
+    """What a rollback would do now. ``phases``: those whose state would change. ``files``: whether the files would go back,
+    ``paths``: the first that would change, ``more_paths``: how many others. ``note``: why the files stay as they are.
+    """
+
+    to: int
+    what: str
+    phases: tuple[str, ...]
+    files: bool
+    command: str
+    paths: tuple[str, ...] = ()
+    more_paths: int = 0
+    note: str = ""
+
+
+@view_model
+class MomentView:
+    """The event that a report is as of."""
+
+    event: int
+    of: int
+    type: str
+    at: str
+
+
+@view_model
+class DetailsView:
+    """Inputs, every attempt with its evidence, artifacts, requests, decisions, manifest, context and usage."""
+
+    inputs: JsonObject
+    manifest: JsonObject
+    attempts: tuple[PhaseView, ...]
+    artifacts: tuple[HeadView, ...]
+    requests: tuple[RequestView, ...]
+    decisions: tuple[DecisionLine, ...]
+    checkpoints: NewestCheckpoints | None = None
+    imported: OriginView | None = None
+    context: tuple[BundleView, ...] = ()
+    usage: RunUsage | None = None
+
+
+@view_model
+class ReportView:
+    """The full report of a run, now or as of an event."""
+
+    run: RunView = field(metadata=INLINE)
+    as_of: MomentView | None = None
+    details: DetailsView = field(metadata=INLINE)
+    drafts: tuple[DraftLine, ...] = ()
+    attachments: tuple[AttachmentLine, ...] = ()
+
+
+@view_model
+class SubmittedView:
+    """The revision that was submitted, what the gates said of it so far, and what it leaves open."""
+
+    attempt: int
+    revision: int
+    sha256: str
+    verdicts: tuple[VerdictView, ...] = ()
+    questions: tuple[str, ...] = ()
+
+
+def run_view(view: object) -> RunView | None:
+    """The run that ``view`` shows, among other facts; None where it shows none."""
+    if isinstance(view, RunView):
+        return view
+    return view.run if isinstance(view, RunOutcome | RollbackView | ReportView) else None

@@ -1,0 +1,135 @@
+"""Views of blockers: what the recoveries of a run found to be in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.blockers import status_of
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import item_of
+from wfe_mcp.core.refusals import unknown_phase
+from wfe_mcp.core.units import plural
+from wfe_mcp.views.values.model import view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wfe_mcp.core.blockers import BlockerFound
+    from wfe_mcp.core.model import RunState
+    from wfe_mcp.core.paths import PhasePath
+    from wfe_mcp.engine.kernel.engine import Engine
+
+_LISTED = 20
+
+
+@view_model
+class BlockerView:
+    """What keeps ``phase`` from succeeding, as the phase ``reported_by`` of its recovery says. ``state``: ``open``, ``resolved``
+    (the phase has completed since) or ``ignored`` (skipped, or accepted by force).
+
+    ``times``: how often the same fingerprint was reported in the run, this report included.
+    """
+
+    phase: str
+    reported_by: str
+    class_: str
+    fingerprint: str
+    state: str
+    times: int = 1
+    cause: str = ""
+    next_step: str = ""
+    human_required: bool = False
+
+
+@view_model
+class RunBlockers:
+    """The blockers of one run."""
+
+    run: str
+    title: str
+    blockers: tuple[BlockerView, ...]
+
+
+@view_model
+class BlockerList:
+    """Blockers by run, the newest run first."""
+
+    runs: tuple[RunBlockers, ...]
+
+
+def blocker_views(state: RunState, *, chars: int = 400, only_open: bool = False) -> tuple[BlockerView, ...]:
+    """The last blockers, oldest first, at most ``chars`` characters of each text. ``only_open``: of each fingerprint the
+    last report, where it is open.
+    """
+    views = [_view(state, one, chars) for one in state.blockers]
+    if only_open:
+        views = [one for one in {each.fingerprint: each for each in views}.values() if one.state == "open"]
+    return tuple(views[-_LISTED:])
+
+
+def blocker_line(found: BlockerView) -> str:
+    """A blocker in one sentence."""
+    met = f", met {plural(found.times, 'time')}" if found.times > 1 else ""
+    who = ", needs a person" if found.human_required else ""
+    step = f" Next step: {found.next_step}" if found.next_step and found.state == "open" else ""
+    return f"blocker {found.fingerprint} of {found.phase} ({found.state}{met}{who}): {found.cause}{step}"
+
+
+def open_blockers(engine: Engine, run: str = "", *, everything: bool = False) -> BlockerList:
+    """The blockers of ``run``, else of the project's open runs. ``everything``: resolved and ignored ones too.
+
+    Refuses ``unknown_run``.
+    """
+    with engine.store.read() as tx:
+        named = [tx.runs.find(engine.project_id, run).id] if run else tx.runs.open_ids(engine.project_id)
+        loaded = [engine.load(tx, each) for each in named]
+    found = (
+        RunBlockers(run=each.record.id, title=each.record.title, blockers=shown)
+        for each in loaded
+        if (shown := blocker_views(each.state, only_open=not everything))
+    )
+    return BlockerList(runs=tuple(found))
+
+
+def recovered_phase(state: RunState, path: PhasePath) -> PhasePath:
+    """The phase whose recovery is meant: ``path`` itself, or the one that a phase of a recovery lies inside.
+
+    Refuses ``unknown_phase`` and, for a phase without a recovery, ``bad_argument``.
+    """
+    for phase in _outwards(path):
+        if phase in state.attempts and any(attempt.recoveries for attempt in state.attempts[phase]):
+            return phase
+    known = [phase for phase, tries in state.attempts.items() if any(attempt.recoveries for attempt in tries)]
+    hint = f"Phases with a recovery: {', '.join(known[:5])}." if known else "No phase of this run has recovered so far."
+    if path not in state.attempts:
+        raise unknown_phase(state, path)
+    raise Refused("bad_argument", f"No recovery of phase {path!r} has begun.", hint)
+
+
+def _outwards(path: PhasePath) -> Iterable[PhasePath]:
+    yield path
+    item = item_of(path)
+    while item is not None:
+        yield item[0]
+        item = item_of(item[0])
+
+
+def _view(state: RunState, found: BlockerFound, chars: int) -> BlockerView:
+    item = item_of(found.phase)
+    assert item is not None, "a phase of a recovery lies inside the phase that failed"
+    attempt = state.current(item[0])
+    return view_of(
+        BlockerView,
+        found,
+        phase=item[0],
+        reported_by=found.phase,
+        class_=found.kind,
+        state=status_of(attempt.status, forced=attempt.forced),
+        cause=_cut(found.cause, chars),
+        next_step=_cut(found.next_step, chars),
+    )
+
+
+def _cut(text: str, chars: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= chars else f"{line[: chars - 1]}…"

@@ -1,0 +1,227 @@
+"""Requests for a decision, the decisions on them, and what waits for a person over all projects of a database."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Literal
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.prompts import split_comments
+from wfe_mcp.views.values.model import INTERNAL, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@view_model
+class LineNote:
+    """A comment on a line of the change. ``side``: ``old`` or ``new``, before the change or after it."""
+
+    file: str
+    line: int
+    side: str
+    text: str
+
+
+@view_model
+class RequestView:
+    """A request to a person to approve."""
+
+    request: str
+    phase: str
+    attempt: int
+    stage: str
+    sha256: str
+    assurance: str
+    state: str
+    asked_at: str
+    closed_at: str = ""
+
+
+@view_model
+class DecisionLine:
+    """What a person decided. ``run``: in a run that this one was forked from; ``void``: why it no longer counts.
+
+    ``comments``: those on lines, which the text has too.
+    """
+
+    run: str = ""
+    decision: str
+    at: str
+    actor: str
+    channel: str
+    assurance: str
+    attempt: int = 0
+    comment: str = ""
+    phase: str = ""
+    reason: str = ""
+    sha256: str = ""
+    void: str = ""
+    comments: tuple[LineNote, ...] = ()
+
+
+def line_notes(text: str) -> tuple[LineNote, ...]:
+    """The comments on lines in the text of a rejection."""
+    return tuple(view_of(LineNote, each) for each in split_comments(text)[1])
+
+
+@view_model
+class UnusualLine:
+    """Something unusual about a decision. ``weight``: weakened, failed, warning or skipped, worst first."""
+
+    weight: str
+    text: str
+    why: str = ""
+
+
+@view_model
+class GateLine:
+    """What a gate found, in a line."""
+
+    gate: str
+    state: str
+    text: str = ""
+
+
+@view_model
+class WaitingDecision:
+    """A request that takes an answer, in a line. ``project``: its folder; ``command``: the same at a terminal.
+
+    ``unusual``: what the record tells; the change, what is unusual about its files, and the sha256 to decide on are in
+    the decision itself.
+    """
+
+    request: str
+    run: str
+    phase: str
+    attempt: int
+    stage: str
+    title: str
+    project: str
+    template: str
+    asked_at: str
+    question: str
+    command: str
+    expires_at: str = ""
+    tainted: bool = False
+    unusual: tuple[UnusualLine, ...] = ()
+    evidence: tuple[GateLine, ...] = ()
+
+
+@view_model
+class UnaskedDecision:
+    """A phase that awaits an approval which the agent has not asked for, or whose request has expired."""
+
+    run: str
+    phase: str
+    title: str
+    project: str
+    template: str
+    since: str
+    command: str
+
+
+@view_model
+class WaitingOpinion:
+    """A question to a person who reviews. ``path``: its page."""
+
+    run: str
+    phase: str
+    reviewer: str
+    title: str
+    project: str
+    path: str
+
+
+@view_model
+class WaitingTask:
+    """A phase that a person works. ``title``: its own; ``about``: that of the run; ``command``: the same at a terminal."""
+
+    run: str
+    phase: str
+    title: str
+    about: str
+    project: str
+    template: str
+    since: str
+    command: str
+
+
+@view_model
+class StoppedRun:
+    """A run that continues only after a user acts. ``blockers``: why, each with the next step."""
+
+    run: str
+    title: str
+    template: str
+    state: str
+    project: str
+    blockers: tuple[str, ...]
+    updated_at: str
+    command: str
+    why: str = field(default="", metadata=INTERNAL)
+    """The first of them in short."""
+
+
+@view_model
+class WaitingTrust:
+    """A project with something that counts only once it is trusted. ``path``: its page; ``names``: what."""
+
+    folder: str
+    path: str
+    names: tuple[str, ...]
+
+
+@view_model
+class InboxView:
+    """Everything that waits for a person, each kind oldest first."""
+
+    decisions: tuple[WaitingDecision, ...]
+    unasked: tuple[UnaskedDecision, ...] = ()
+    tasks: tuple[WaitingTask, ...] = ()
+    opinions: tuple[WaitingOpinion, ...] = ()
+    stopped: tuple[StoppedRun, ...] = ()
+    trust: tuple[WaitingTrust, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InboxLine:
+    """One thing that waits, in words. ``at``: since when, empty where that is unknown; ``run``: empty for a project."""
+
+    kind: Literal["decision", "task", "opinion", "stopped", "trust"]
+    at: str
+    project: str
+    run: str
+    text: str
+    command: str
+    unusual: tuple[UnusualLine, ...] = ()
+
+
+def inbox_lines(view: InboxView) -> tuple[InboxLine, ...]:
+    """All that waits in one list, oldest first; what has no time comes last."""
+    return tuple(sorted(_lines(view), key=lambda each: (not each.at, each.at)))
+
+
+def _lines(view: InboxView) -> Iterator[InboxLine]:
+    tainted = UnusualLine(weight="weakened", text="The run is tainted.")
+    for each in view.decisions:
+        unusual = (*([tainted] if each.tainted else ()), *each.unusual)
+        yield InboxLine("decision", each.asked_at, each.project, each.run, each.question, each.command, unusual)
+    for each in view.unasked:
+        text = f'Approve {each.phase} of "{each.title}"?'
+        yield InboxLine("decision", each.since, each.project, each.run, text, each.command)
+    for each in view.tasks:
+        yield InboxLine("task", each.since, each.project, each.run, f"Your task: {each.title}", each.command)
+    for each in view.opinions:
+        text = f"Your opinion on {each.phase}, as {each.reviewer}: {each.title}"
+        yield InboxLine("opinion", "", each.project, each.run, text, f"wfe-mcp status {each.run}")
+    for each in view.stopped:
+        yield InboxLine("stopped", each.updated_at, each.project, each.run, _stopped(each), each.command)
+    for each in view.trust:
+        text = f"Trust what changed: {', '.join(each.names)}"
+        yield InboxLine("trust", "", each.folder, "", text, "wfe-mcp trust")
+
+
+def _stopped(run: StoppedRun) -> str:
+    first = run.why.partition("\n")[0]
+    return f'"{run.title}" is {run.state}' + (f": {first}" if first else "")

@@ -1,0 +1,330 @@
+"""Views of a run: brief, full, list row, log line.
+
+The tools, the command line and the pages show the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wfe_mcp.core.canonical import canonical_json
+from wfe_mcp.core.evidence_levels import level_of
+from wfe_mcp.core.model import AttemptStatus
+from wfe_mcp.core.units import plural
+from wfe_mcp.engine.templates.effective_gates import weakened
+from wfe_mcp.store.records.steps import StepStatus
+from wfe_mcp.views.moves.blockers import blockers
+from wfe_mcp.views.runs.calls import STEPS, clipped_json, has_failed, took
+from wfe_mcp.views.runs.models import (
+    BundleView,
+    EventView,
+    ForkView,
+    GateView,
+    LastVerdict,
+    NotCarried,
+    OriginView,
+    OutputsView,
+    PhaseView,
+    RunRow,
+    RunView,
+    StepView,
+    VerdictView,
+)
+from wfe_mcp.views.runs.recoveries import blocker_views
+from wfe_mcp.views.runs.tool_calls import tools_of
+from wfe_mcp.views.runs.usage import spent_line, usage_view
+from wfe_mcp.views.runs.verdicts import gate_spec, last_verdict, verdict_word
+from wfe_mcp.views.values.model import plain, second, view_of
+
+if TYPE_CHECKING:
+    from wfe_mcp.core.model import Attempt, LoopState, Origin, Verdict
+    from wfe_mcp.engine.runs.overview import Overview, RunOutputs
+    from wfe_mcp.store.records.runs import EventRecord, RunRecord
+    from wfe_mcp.store.records.steps import StepRecord
+    from wfe_mcp.views.moves.blockers import Blocker
+    from wfe_mcp.views.values.model import JsonObject
+
+
+_INACTIVE = {AttemptStatus.PENDING, AttemptStatus.COMPLETED, AttemptStatus.SKIPPED}
+_ROOMS = ((8, 3, 400), (6, 2, 220), (4, 2, 150), (3, 1, 120))
+"""How many phases and blockers are shown, and how many characters of each text."""
+_BRIEF_CHARS = 900
+_FULL_CHARS = 7_500
+_BUNDLES = 10
+_CLAIMS = 5
+"""How many bundles of context are named; how many claims of a run from elsewhere, and things it did not bring."""
+
+
+def summary(overview: Overview) -> str:
+    """One sentence: the progress, and what the run waits for."""
+    run, state = overview.loaded.record, overview.loaded.state
+    top = [state.current(phase.path) for phase in state.spec.body(None)]
+    done = sum(1 for attempt in top if attempt.is_settled)
+    return f"{run.title}: {state.status}, {done} of {len(top)} phases done{marks(overview)}"
+
+
+def marks(overview: Overview) -> str:
+    """What is remarkable about a run, each with a comma before it: loops at work, its iteration, WEAKENED, IMPORTED, TAINTED."""
+    state = overview.loaded.state
+    top = [state.current(phase.path) for phase in state.spec.body(None)]
+    at_work = [attempt for attempt in top if attempt.status is AttemptStatus.RUNNING and _walks(overview, attempt)]
+    text = "".join(f", {attempt.phase} {loop_progress(state.loops[attempt.phase])}" for attempt in at_work)
+    if state.iteration > 1:
+        text += f", iteration {state.iteration}"
+    text += f", WEAKENED ({plural(len(weaker), 'gate')})" if (weaker := weakened(overview.loaded)) else ""
+    text += ", IMPORTED" if overview.origin is not None else ""
+    return text + (", TAINTED (a gate was forced)" if state.tainted else "")
+
+
+def brief(overview: Overview) -> RunView:
+    """What fits in 400 tokens: open phases, blockers, the last verdict.
+
+    The more there is, the less text each has; ``more_phases`` and ``more_blockers`` count what is left out.
+    """
+    stops = blockers(overview)
+    views = (_brief(overview, stops, *room) for room in _ROOMS)
+    fits = (view for view in views if len(canonical_json(plain(view))) <= _BRIEF_CHARS)
+    return next(fits, _brief(overview, stops, *_ROOMS[-1]))
+
+
+def _brief(overview: Overview, stops: tuple[Blocker, ...], phases: int, shown_stops: int, chars: int) -> RunView:
+    state = overview.loaded.state
+    shown = [attempt for attempt in state.open_attempts if attempt.status not in _INACTIVE or attempt.held]
+    # What is at work comes first: a loop alone says little of what to do.
+    shown.sort(key=lambda attempt: attempt.phase in state.loops)
+    return RunView(
+        template=overview.loaded.record.template,
+        iteration=state.iteration,
+        phases=tuple(_short(overview, attempt) for attempt in shown[:phases]),
+        more_phases=max(0, len(shown) - phases),
+        blockers=tuple(_clipped(stop.sentence, chars) for stop in stops[:shown_stops]),
+        stops=stops[:shown_stops],
+        marks=marks(overview),
+        more_blockers=max(0, len(stops) - shown_stops),
+        tainted=state.tainted,
+        gates_weakened=tuple(_clipped(one.sentence, chars) for one in weakened(overview.loaded)[:shown_stops]),
+        imported=overview.origin is not None,
+        spent=spent_line(overview.spending),
+        last_verdict=_last_verdict(overview, chars),
+        auto=state.auto,
+        outputs=_outputs(overview.outputs, chars),
+        reached=state.reached,
+        recoveries=blocker_views(state, chars=chars // 2, only_open=True)[-shown_stops:],
+    )
+
+
+def _outputs(found: RunOutputs | None, chars: int) -> OutputsView | None:
+    """The outputs of a run that fit into ``chars`` characters; the others by name."""
+    if found is None:
+        return None
+    shown: JsonObject = {}
+    for name, value in found.values.items():
+        if len(canonical_json({**shown, name: value})) <= chars:
+            shown[name] = value
+    left = tuple(name for name in found.values if name not in shown)
+    unknown = tuple(f"{name}: {why}" for name, why in found.faults.items())
+    return OutputsView(values=shown, left_out=left, unknown=unknown)
+
+
+def _clipped(text: str, chars: int) -> str:
+    """``text`` without its middle: the event comes first in it, the next step last."""
+    return text if len(text) <= chars else f"{text[: chars // 2]} … {text[-chars // 2 :]}"
+
+
+def full(overview: Overview) -> RunView:
+    """Every phase with its newest attempt and verdicts; the more there are, the shorter their messages."""
+    run, state, origin = overview.loaded.record, overview.loaded.state, overview.origin
+    about = replace(
+        brief(overview),
+        more_phases=0,
+        title=run.title,
+        version=run.template_version,
+        worktree=run.worktree,
+        started_at=second(run.created_at),
+        updated_at=second(run.updated_at),
+        triggered_by=run.triggered_by,
+        external_id=run.external_id,
+        archived=run.archived_at is not None,
+        driver=run.driver or "",
+        roles=overview.roles,
+        gates=None
+        if state.gates is None
+        else tuple(view_of(GateView, one, sha256=one.sha256[:12]) for one in state.gates),
+        gates_weakened=tuple(one.sentence for one in weakened(overview.loaded)),
+        forked_from=None if state.origin is None else fork_view(state.origin),
+        imported=run.origin_sha256 is not None if origin is None else _shortened(origin_view(origin)),
+        usage=None if overview.spending is None else usage_view(overview.spending.usage),
+        context=tuple(context_view(bundle) for bundle in overview.context[:_BUNDLES]),
+        recoveries=blocker_views(state),
+    )
+    views = (
+        replace(about, phases=tuple(attempt_view(overview, attempt, chars) for attempt in state.open_attempts))
+        for chars in (1_000, 300, 100)
+    )
+    smallest = replace(about, phases=tuple(_short(overview, attempt) for attempt in state.open_attempts))
+    return next((view for view in views if len(canonical_json(plain(view))) <= _FULL_CHARS), smallest)
+
+
+def fork_view(origin: Origin) -> ForkView:
+    """Where a fork comes from."""
+    return ForkView(run=origin.run, event=origin.seq, hash=origin.hash)
+
+
+def context_view(bundle: JsonObject, *, files: bool = False) -> BundleView:
+    """A bundle that the run has frozen: which bytes, and with ``files`` made of what."""
+    view = BundleView(bundle=bundle["name"], scope=bundle.get("scope", ""), sha256=bundle["sha256"])
+    return replace(view, files=tuple(bundle["files"]), rules=tuple(bundle.get("rules", ()))) if files else view
+
+
+def attempt_view(overview: Overview, attempt: Attempt, chars: int = 1_000) -> PhaseView:
+    """One attempt at a phase with its verdicts, at most ``chars`` of each message."""
+    rows = [row for row in overview.steps if (row.phase, row.attempt) == (attempt.phase, attempt.made_in)]
+    shows = has_failed(rows)
+    is_shown = any(verdict.message == attempt.reason for verdict in attempt.verdicts)
+    return replace(
+        _short(overview, attempt),
+        iteration=attempt.iteration,
+        reason="" if is_shown else _clipped(attempt.reason, chars),
+        revision=attempt.revision,
+        sha256=(attempt.sha256 or "")[:12],
+        artifact=overview.plan.artifact_name(attempt.phase) or "",
+        holder=attempt.holder or "",
+        invalid=attempt.invalid,
+        deadline=second(attempt.deadline),
+        verdicts=tuple(_verdict(overview, attempt, verdict, chars) for verdict in attempt.verdicts),
+        forced=attempt.forced,
+        steps=tuple(step_view(row, chars if shows else 0) for row in rows),
+        step_calls=f"{STEPS}{attempt.made_in}" if rows else "",
+        tools=tools_of(overview.tools, attempt),
+        role=attempt.role or "",
+    )
+
+
+def step_view(row: StepRecord, chars: int = 0) -> StepView:
+    """One step that the server works; with ``chars`` so much of its input and its answer."""
+    return view_of(
+        StepView,
+        row,
+        state=str(row.status),
+        tries=row.tries if row.tries > 1 else 0,
+        error=row.error[:300],
+        carried_from=row.carried,
+        not_before=second(row.not_before if row.status in {StepStatus.READY, StepStatus.QUEUED} else None),
+        input=clipped_json(row.input, chars),
+        output=clipped_json(row.output, chars),
+        took=took(row) if chars else "",
+    )
+
+
+def run_row(
+    run: RunRecord, *, stale: bool = False, stuck: bool = False, waiting_on: str = "", weakened_gates: int = 0
+) -> RunRow:
+    """One line of a list of runs."""
+    return view_of(
+        RunRow,
+        run,
+        run=run.id,
+        state=str(run.status),
+        started_at=second(run.created_at),
+        archived=run.archived_at is not None,
+        imported=run.origin_sha256 is not None,
+        stale=stale,
+        stuck=stuck,
+        waiting_on=waiting_on,
+        weakened_gates=weakened_gates,
+    )
+
+
+def origin_view(origin: JsonObject) -> OriginView:
+    """Where an imported run comes from."""
+    place = origin["place"]
+    return OriginView(
+        from_=origin["kind"],
+        at=origin["at"],
+        by=origin["by"],
+        channel=origin["channel"],
+        project=place.get("root") or place.get("project") or "",
+        worktree=place.get("worktree") or "",
+        sha256=origin["sha256"],
+        statements=tuple(origin.get("statements") or ()),
+        not_carried=tuple(
+            NotCarried(path=one["path"], message=one["message"]) for one in origin.get("not_carried") or ()
+        ),
+    )
+
+
+def _shortened(origin: OriginView) -> OriginView:
+    """The first of what an origin claims and lacks; ``wfe-mcp show`` has all of it."""
+    return replace(
+        origin,
+        statements=tuple(_clipped(one, 200) for one in origin.statements[:_CLAIMS]),
+        not_carried=tuple(
+            NotCarried(path=_clipped(one.path, 200), message=_clipped(one.message, 200))
+            for one in origin.not_carried[:_CLAIMS]
+        ),
+        more_statements=max(0, len(origin.statements) - _CLAIMS),
+        more_not_carried=max(0, len(origin.not_carried) - _CLAIMS),
+    )
+
+
+def event_view(event: EventRecord) -> EventView:
+    """One line of the log."""
+    return view_of(
+        EventView,
+        event,
+        at=event.at.isoformat(timespec="milliseconds"),
+        assurance=event.assurance.name.lower(),
+        changes=None,
+        steps=(),
+    )
+
+
+def _short(overview: Overview, attempt: Attempt) -> PhaseView:
+    loop = overview.loaded.state.loops.get(attempt.phase)
+    walks = loop is not None and loop.attempt == attempt.number and _walks(overview, attempt)
+    staged = attempt.stage is not None and attempt.status in {AttemptStatus.GATING, AttemptStatus.AWAITING}
+    return PhaseView(
+        phase=attempt.phase,
+        state=str(attempt.status),
+        attempt=attempt.number,
+        items=loop_progress(loop) if loop is not None and walks else "",
+        stage=str(attempt.stage) if staged else "",
+        mending=attempt.recovery if attempt.repair == "recover" else attempt.repair or "",
+        held=attempt.held,
+    )
+
+
+def _walks(overview: Overview, attempt: Attempt) -> bool:
+    """True for an opened loop; what a flow runs is one thing, and tells by its own phases how far it is."""
+    spec = overview.loaded.state.phase(attempt.phase).loop
+    return attempt.phase in overview.loaded.state.loops and spec is not None and not spec.flow
+
+
+def loop_progress(loop: LoopState) -> str:
+    """The progress of a loop: ``3/10``, and what was left as it failed."""
+    return f"{loop.done}/{len(loop.keys)}" + (f" ({len(loop.failed)} failed)" if loop.failed else "")
+
+
+def _last_verdict(overview: Overview, chars: int) -> LastVerdict | None:
+    """The verdict that was given last; of one that is a pass the message is left out."""
+    found = last_verdict(overview.loaded.state, overview.last_judged)
+    if found is None:
+        return None
+    attempt, verdict = found
+    view = _verdict(overview, attempt, verdict, chars)
+    if view.verdict == "pass":
+        view = replace(view, message="", evidence="")
+    return LastVerdict(phase=attempt.phase, attempt=attempt.number, verdict=view, message=view.message)
+
+
+def _verdict(overview: Overview, attempt: Attempt, verdict: Verdict, chars: int) -> VerdictView:
+    gate, word = gate_spec(overview.loaded.state, attempt, verdict), verdict_word(verdict.outcome)
+    level = "" if word == "skipped" else level_of(gate, verdict.level) or ""
+    return VerdictView(
+        gate=gate.kind,
+        verdict=word,
+        message=_clipped(verdict.message, chars),
+        evidence=verdict.evidence or "",
+        level=level,
+    )

@@ -1,0 +1,178 @@
+"""Views of the tools that a model or the client used in a phase.
+
+In an attempt's view a line; ``tools:2`` of a phase lists those of its attempt 2, and a pointer such as ``/0`` gives one
+whole. No artifact can have such a name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any
+
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.core.paths import PhasePath
+from wfe_mcp.core.units import plural
+from wfe_mcp.views.values.model import INLINE, JsonObject, PartView, part_view, plain, view_model, view_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wfe_mcp.core.model import Attempt
+    from wfe_mcp.engine.runs.overview import Overview
+    from wfe_mcp.store import Tx
+    from wfe_mcp.store.records.calls import ToolCallRecord, ToolTotal
+
+TOOLS = "tools:"
+_WORD_CHARS = 80
+_LISTED = 60
+
+
+@view_model
+class ToolsView:
+    """The tools of one attempt: how often each, how many calls failed, how long they took."""
+
+    artifact: str
+    calls: int
+    seconds: float
+    names: dict[str, int]
+    failed: int = 0
+
+
+@view_model
+class ToolsLine:
+    """An attempt in which a model used tools."""
+
+    artifact: str
+    phase: str
+    attempt: int
+    calls: int
+
+
+@view_model
+class ToolsPart:
+    """The tool calls of an attempt: as lines, or the part of them that a pointer names."""
+
+    line: ToolsLine = field(metadata=INLINE)
+    part: PartView | None = field(default=None, metadata=INLINE)
+    content: tuple[str, ...] | None = None
+    hint: str = ""
+    left_out: int = 0
+
+
+@view_model
+class ToolCallView:
+    """One use of a tool, whole. ``ok`` absent: it never ended."""
+
+    tool: str
+    input: JsonObject | None
+    ok: bool | None = None
+    ms: int | None = None
+    at: str
+    output: str | None = None
+    output_bytes: int | None = None
+    output_sha256: str | None = None
+
+
+@view_model
+class PhaseToolCall:
+    """One use of a tool, and the attempt that it belongs to."""
+
+    phase: str
+    attempt: int
+    call: ToolCallView = field(metadata=INLINE)
+
+
+@view_model
+class ToolCallList:
+    """Uses of tools in a run, oldest first."""
+
+    calls: tuple[PhaseToolCall, ...]
+
+
+def with_tools(tx: Tx, found: Overview) -> Overview:
+    """``found`` with which tools were used, by models that the server called and by the client as far as its hooks record it."""
+    return replace(found, tools=tuple(tx.tool_calls.totals(found.loaded.record.id)))
+
+
+def tools_of(totals: Iterable[ToolTotal], attempt: Attempt) -> ToolsView | None:
+    """The tools of one attempt; None without any."""
+    own = [one for one in totals if (one.phase, one.attempt) == (attempt.phase, attempt.number)]
+    if not own:
+        return None
+    return ToolsView(
+        artifact=f"{TOOLS}{attempt.number}",
+        calls=sum(one.calls for one in own),
+        failed=sum(one.failed for one in own),
+        seconds=round(sum(one.duration_ms for one in own) / 1000, 1),
+        names={one.name: one.calls for one in own},
+    )
+
+
+def tools_words(view: ToolsView) -> str:
+    """``tools_of`` in words."""
+    names = ", ".join(f"{name} {number}" for name, number in view.names.items())
+    failed = f", {view.failed} failed" if view.failed else ""
+    return f"{plural(view.calls, 'tool call')}{failed}, {view.seconds:g} s: {names}"
+
+
+def tools_listed(found: Overview) -> list[ToolsLine]:
+    """One line for each attempt in which a model used tools, oldest first."""
+    lines: dict[tuple[PhasePath, int], int] = {}
+    for one in found.tools:
+        lines[one.phase, one.attempt] = lines.get((one.phase, one.attempt), 0) + one.calls
+    return [
+        ToolsLine(artifact=f"{TOOLS}{attempt}", phase=phase, attempt=attempt, calls=calls)
+        for (phase, attempt), calls in lines.items()
+    ]
+
+
+def tools_part(tx: Tx, found: Overview, phase: str, name: str, pointer: str) -> ToolsPart:
+    """The tool calls called ``name`` (``tools:2``) of ``phase``: a list of lines, or what ``pointer`` names, whole.
+
+    Refuses ``unknown_artifact``.
+    """
+    number = name.removeprefix(TOOLS)
+    path, attempt = PhasePath(phase), int(number) if number.isdecimal() else 0
+    if path not in found.loaded.state.attempts or not 0 < attempt <= len(found.loaded.state.attempts[path]):
+        lines = ", ".join(f"{line.artifact} of {line.phase}" for line in tools_listed(found)) or "there are none"
+        raise Refused(
+            "unknown_artifact",
+            f"No tool calls are called {name!r} in phase {phase!r}.",
+            f"Name the phase and its attempt. Tool calls: {lines[:500]}.",
+        )
+    calls = tx.tool_calls.filter(found.loaded.record.id, path, attempt)
+    about = ToolsLine(artifact=name, phase=phase, attempt=attempt, calls=len(calls))
+    if pointer:
+        return ToolsPart(line=about, part=part_view(plain([tool_call_view(call) for call in calls]), pointer))
+    return ToolsPart(
+        line=about,
+        content=tuple(_line(call) for call in calls[:_LISTED]),
+        left_out=max(0, len(calls) - _LISTED),
+        hint="one whole: pointer /0, its output: /0/output",
+    )
+
+
+def tool_call_view(call: ToolCallRecord) -> ToolCallView:
+    """One use of a tool."""
+    at = call.started_at.isoformat(timespec="milliseconds")
+    return view_of(ToolCallView, call, tool=call.name, ms=call.duration_ms, at=at)
+
+
+def given_words(text: str) -> str:
+    """What a tool was given, in a few words; ``text`` is the beginning of its input in JSON."""
+    try:
+        given: Any = json.loads(text)
+    except ValueError:  # cut
+        given = text
+    words = text
+    if isinstance(given, dict):
+        words = " ".join(str(value) for value in given.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - any JSON
+    words = " ".join(words.split())
+    return words if len(words) <= _WORD_CHARS else f"{words[: _WORD_CHARS - 1]}…"
+
+
+def _line(call: ToolCallRecord) -> str:
+    ended = "not ended" if call.ok is None else "ok" if call.ok else "failed"
+    ended += "" if call.duration_ms is None else f" {call.duration_ms} ms"
+    return f"{call.name} {given_words(json.dumps(call.input, ensure_ascii=False))}: {ended}"

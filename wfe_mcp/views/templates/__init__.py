@@ -1,0 +1,1 @@
+"""Views of templates, of making them and of importing them."""

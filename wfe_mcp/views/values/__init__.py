@@ -1,0 +1,1 @@
+"""Values as views show them: the form of a view, differences, Markdown."""

@@ -1,0 +1,184 @@
+"""The form of a view: a frozen dataclass made by ``view_model``, its JSON made by ``plain``, and text made safe to show.
+
+1. The fields are the keys, in this order; the underscore at the end of ``from_`` is not part of the key.
+2. A field without a default is always there. One with a default is left out while it has that default.
+3. The fields of an ``inline`` view take its place; a later field of the same key replaces the value, not the place.
+
+Text of agents and files may not move the cursor, change colours, or
+change the reading direction: what the user sees is what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, cast, dataclass_transform
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused, Suggestion
+
+T = TypeVar("T")
+
+Json: TypeAlias = Any
+"""A value that is JSON already: an artifact, a part of one, an input."""
+JsonObject: TypeAlias = Mapping[str, Json]
+"""An object that is JSON already: a schema, the payload of an event, a bundle's record."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def view_model(kind: type[T]) -> type[T]:
+    """``kind`` as a view: a frozen dataclass of named fields."""
+    return dataclass(frozen=True, slots=True, kw_only=True)(kind)
+
+
+INLINE = {"inline": True}
+"""``metadata`` of a field whose own fields are keys of the view that has it."""
+
+
+INTERNAL = {"internal": True}
+"""``metadata`` of a field that is no part of the JSON: our own interfaces read it."""
+
+
+def second(moment: datetime | None) -> str:
+    """A time to the second; empty for None."""
+    return "" if moment is None else moment.isoformat(timespec="seconds")
+
+
+def view_of(kind: type[T], record: object, /, **others: Any) -> T:
+    """A view of ``record``: its fields of the same names, and of the others what is given.
+
+    A time becomes text to the second, a word of an enumeration plain text. What is None takes the default of its field.
+    """
+    for name, _, default, _ in _keys(kind):
+        if name not in others and ((value := getattr(record, name)) is not None or default is MISSING):
+            others[name] = _text(value)
+    return kind(**others)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, datetime):
+        return second(value)
+    return str(value) if isinstance(value, Enum) else value
+
+
+def plain(value: object) -> Any:
+    """``value`` as JSON values; what is JSON already is copied."""
+    if isinstance(value, Mapping):
+        return {key: plain(part) for key, part in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in cast("list[object]", value)]
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    found: dict[str, Any] = {}
+    for name, key, default, inline in _keys(type(value)):
+        part = getattr(value, name)
+        if part != default:
+            found |= plain(part) if inline else {key: plain(part)}
+    return found
+
+
+@cache
+def _keys(kind: Any) -> tuple[tuple[str, str, object, bool], ...]:
+    """Of each field: its name, its key, the default that leaves it out, and whether it is inline."""
+    return tuple(
+        (
+            each.name,
+            each.name.removesuffix("_"),
+            each.default if each.default_factory is MISSING else each.default_factory(),
+            "inline" in each.metadata,
+        )
+        for each in fields(kind)
+        if "internal" not in each.metadata
+    )
+
+
+# Control characters besides tab and line feed, and the marks that turn the reading direction (CVE-2021-42574).
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+_WORD = re.compile(r"(?! )[^,\"\n]+(?<! )")
+
+
+def clean(text: str) -> str:
+    """``text`` with what a terminal would obey written out as Python writes it."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def as_text(value: object) -> str:
+    """A value as a person reads it: a text as it is, a list of words with commas, anything else as JSON.
+
+    A list in which a text has a comma, a quote or space around it stays JSON: no two lists read the same.
+    """
+    if isinstance(value, str):
+        return value
+    parts = cast("list[object]", value) if isinstance(value, list) else []
+    if parts and all(isinstance(each, str) and _WORD.fullmatch(each) for each in parts):
+        return ", ".join(map(str, parts))
+    return json.dumps(value, ensure_ascii=False)
+
+
+_WHOLE_BYTES = 6_000
+
+
+_NONE = object()
+
+
+@view_model
+class PartView:
+    """A part of a value: ``content`` whole, or its beginning as ``text`` with the names of its keys."""
+
+    pointer: str = ""
+    content: Json = _NONE
+    keys: tuple[str, ...] = ()
+    cut: bool = False
+    text: str = ""
+    bytes: int = 0
+    hint: str = ""
+
+
+def part_view(value: Json, pointer: str) -> PartView:
+    """The part of ``value`` that ``pointer`` names, whole or cut."""
+    value = _part(value, pointer)
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text.encode()) <= _WHOLE_BYTES:
+        return PartView(pointer=pointer, content=value)
+    shown = text.encode()[:_WHOLE_BYTES].decode(errors="ignore")
+    keys = tuple(cast("dict[str, Any]", value)) if isinstance(value, dict) else ()
+    return PartView(
+        pointer=pointer, keys=keys, cut=True, text=shown, bytes=len(text.encode()), hint="name a part with pointer"
+    )
+
+
+def _part(value: Any, pointer: str) -> Any:
+    if pointer and not pointer.startswith("/"):
+        raise Refused(
+            "bad_argument",
+            f"{pointer!r:.80} is no JSON pointer: one begins with '/'.",
+            Suggestion(f"Did you mean '/{pointer:.80}'?"),
+        )
+    for raw in pointer.split("/")[1:] if pointer else []:
+        key = raw.replace("~1", "/").replace("~0", "~")
+        try:
+            value = value[_index(key) if isinstance(value, list) else key]
+        except (KeyError, IndexError, ValueError, TypeError):
+            hint = f"There: {_parts_in_words(value)}."
+            raise Refused("bad_argument", f"The pointer {pointer!r} leads nowhere at {key!r}.", hint) from None
+    return value
+
+
+def _index(key: str) -> int:
+    """The place in a list that ``key`` names, counted from 0. Raises ValueError where it names none."""
+    index = int(key)
+    if str(index) != key or index < 0:
+        raise ValueError(key)
+    return index
+
+
+def _parts_in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(list(cast("dict[str, Any]", value))[:10])
+    return f"a list of {len(cast('list[Any]', value))}" if isinstance(value, list) else "no parts"

@@ -1,0 +1,137 @@
+"""Commands of Python projects and of JavaScript and TypeScript projects, through their package managers."""
+
+from wfe_mcp.workspace.config.project_listing import Folder, table
+
+_MANAGERS = (
+    ("uv", "uv.lock", "uv"),
+    ("poetry", "poetry.lock", "poetry"),
+    ("pdm", "pdm.lock", "pdm"),
+    ("pipenv", "Pipfile", ""),
+    ("hatch", "hatch.toml", "hatch"),
+)
+"""Program, the file that shows its use, and its table below ``tool`` in pyproject.toml."""
+
+_SESSIONS = (("nox", "noxfile.py"), ("tox", "tox.ini"))
+
+
+def pytest_or_unittest(folder: Folder) -> list[str] | None:
+    """The command that runs the tests; None where there are none."""
+    wants = _pytest_is_configured(folder)
+    has_tests = folder.has("test_*.py", "*_test.py") or folder.has_below("test*", "test*.py", "*_test.py")
+    session = _session(folder)
+    if not (wants or has_tests or session):
+        return None
+    python, has_pytest = _environment(folder, "pytest")
+    if python and has_pytest:
+        return [python, "-m", "pytest", "-q"]
+    manager = _manager(folder)
+    if manager:
+        uses = wants or folder.mentions(
+            r"\bpytest\b", "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile"
+        )
+        return [*manager, "pytest", "-q"] if uses else [*manager, "python", *_unittest(folder)]
+    if session and folder.listing.installed(session):
+        return [session]
+    if wants or (not python and folder.listing.python_has("pytest")):
+        return [python or _python(folder), "-m", "pytest", "-q"]
+    return [python or _python(folder), *_unittest(folder)]
+
+
+def coverage_files(folder: Folder) -> tuple[str, ...]:
+    """The files that pytest writes where it is configured to measure coverage."""
+    measures = folder.mentions("--cov", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini")
+    return (".coverage", ".coverage.*", "coverage.xml", "htmlcov") if measures else ()
+
+
+def python_tool(folder: Folder, tool: str, *arguments: str) -> list[str]:
+    """``tool`` as the project has it: in its virtual environment, through its manager, or on PATH."""
+    python, has_tool = _environment(folder, tool)
+    if python and has_tool:
+        program = python.rpartition("/")[0] + f"/{tool}"
+        return [program + (".exe" if folder.listing.windows else ""), *arguments]
+    return [*_manager(folder), tool, *arguments]
+
+
+def configures(folder: Folder, tool: str, *files: str) -> bool:
+    """Whether the project configures ``tool``: in one of ``files``, pyproject.toml, setup.cfg or tox.ini."""
+    listed = tool in table(folder.toml("pyproject.toml"), "tool")
+    return listed or folder.has(*files) or folder.mentions(rf"^\[{tool}[\]:]", "setup.cfg", "tox.ini")
+
+
+def mypy(folder: Folder) -> list[str]:
+    """Mypy with its configured files, else on the folder."""
+    configured = table(folder.toml("pyproject.toml"), "tool", "mypy")
+    names = {"files", "packages", "modules"}
+    is_named = bool(names & configured.keys()) or folder.mentions(
+        r"^(files|packages|modules)\s*=", "mypy.ini", ".mypy.ini", "setup.cfg"
+    )
+    return python_tool(folder, "mypy", *([] if is_named else ["."]))
+
+
+def distribution(folder: Folder) -> list[str] | None:
+    """The command that builds a distribution, where a manager is used that needs no further package."""
+    manager = _manager(folder)
+    builds = bool(manager) and "build-system" in folder.toml("pyproject.toml")
+    return [manager[0], "build"] if builds and manager[0] in {"uv", "poetry", "pdm", "hatch"} else None
+
+
+def manager_of(folder: Folder) -> str:
+    """uv, poetry, pdm, pipenv or hatch, as files and pyproject.toml show; else pip."""
+    place: Folder | None = folder
+    while place is not None:
+        if found := _manager(place):
+            return found[0]
+        place = place.above
+    return "pip"
+
+
+def _pytest_is_configured(folder: Folder) -> bool:
+    if folder.has("pytest.ini", "conftest.py") or Folder(folder.listing, folder.at("tests")).has("conftest.py"):
+        return True
+    listed = "pytest" in table(folder.toml("pyproject.toml"), "tool")
+    return listed or folder.mentions(r"^\[tool:pytest\]", "setup.cfg") or folder.mentions(r"^\[pytest\]", "tox.ini")
+
+
+def _session(folder: Folder) -> str:
+    """Nox or tox, where the project has sessions for it."""
+    tool = table(folder.toml("pyproject.toml"), "tool")
+    for program, file in _SESSIONS:
+        if file == "tox.ini" and not (folder.mentions(r"^\[(tox|testenv)", file) or "tox" in tool):
+            continue
+        if folder.has(file) or program in tool:
+            return program
+    return ""
+
+
+def _manager(folder: Folder) -> list[str]:
+    tool = table(folder.toml("pyproject.toml"), "tool")
+    found = (program for program, file, key in _MANAGERS if folder.has(file) or (key and key in tool))
+    program = next(found, None)
+    return [program, "run"] if program else []
+
+
+def _environment(folder: Folder, tool: str) -> tuple[str, bool]:
+    """The Python of the nearest virtual environment, as ``folder`` names it, and whether ``tool`` is beside it."""
+    up, place = "", folder
+    while True:
+        for name in (".venv", "venv"):
+            for programs, end in (("bin", ""), ("Scripts", ".exe")):
+                if folder.listing.exists(place.at(f"{name}/{programs}/python{end}")):
+                    beside = folder.listing.exists(place.at(f"{name}/{programs}/{tool}{end}"))
+                    return f"{up}{name}/{programs}/python{end}", beside
+        if place.above is None:
+            return "", False
+        up, place = f"../{up}", place.above
+
+
+def _python(folder: Folder) -> str:
+    return next((name for name in ("python3", "python") if folder.listing.installed(name)), "python3")
+
+
+def _unittest(folder: Folder) -> list[str]:
+    # Since Python 3.11 unittest looks into packages only, unless it starts in the folder itself.
+    for name in ("tests", "test"):
+        inner = Folder(folder.listing, folder.at(name))
+        if inner.has("test*.py") and not inner.has("__init__.py"):
+            return ["-m", "unittest", "discover", "-s", name]
+    return ["-m", "unittest"]

@@ -1,0 +1,218 @@
+"""Trees that ``tree_hash`` saw: stored for later comparison, and copied exactly into an empty folder.
+
+Rule: a tree counts only while its bytes have its id. An object written under another id is as good as missing.
+
+Rules:
+1. Every byte written was hashed: a file whose content is not what the tree names is refused, never copied.
+2. No git process, so no filter, attribute, hook or configuration takes part. A file that a sparse checkout left out is
+   the exception: its content comes from git's store, and is hashed too.
+3. Files are copied, never linked: what a program does to the copy cannot reach the project.
+4. Links come last, so that no file is written through one.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from wfe_mcp.core.dataclass import dataclass
+from wfe_mcp.core.errors import Refused
+from wfe_mcp.workspace.git.command import Repository, run_git
+from wfe_mcp.workspace.git.objects import Node, entries_in, hash_file, object_id, read_loose
+
+
+class PathChange(NamedTuple):
+    """A path that differs between two trees; None: it does not exist there."""
+
+    path: str
+    old: Node | None
+    new: Node | None
+
+
+def kept_trees(repo: Repository) -> Path:
+    """The folder of the stored trees."""
+    return repo.common / "wfe" / "objects"
+
+
+def compare(repo: Repository, one: str, other: str) -> list[PathChange]:
+    """What differs between two trees, by path; ``""`` is a tree without files. Refuses one that is no longer stored."""
+    changed: list[PathChange] = []
+    try:
+        _compare(repo, one, other, "", changed)
+    except KeyError as missing:
+        raise Refused(
+            "unavailable",
+            f"The files of tree {missing.args[0][:12]} are no longer stored, so they cannot be compared.",
+            "Retry the phase: it records the files afresh.",
+        ) from None
+    return sorted(changed, key=lambda each: each.path)
+
+
+def _compare(repo: Repository, one: str, other: str, above: str, changed: list[PathChange]) -> None:
+    """Add the paths that differ between two trees; ``""`` is a missing folder. KeyError: one is not stored here."""
+    if one == other:
+        return
+    a, b = (_entries(repo, oid) if oid else {} for oid in (one, other))
+    for name in a.keys() | b.keys():
+        old, new = a.get(name), b.get(name)
+        if old == new:
+            continue
+        path = f"{above}{name}"
+        if _is_folder(old) or _is_folder(new):
+            _compare(repo, _folder(old), _folder(new), f"{path}/", changed)
+        files = [None if _is_folder(each) else each for each in (old, new)]
+        if any(files):
+            changed.append(PathChange(path, files[0], files[1]))
+
+
+def _is_folder(node: Node | None) -> bool:
+    return node is not None and node.mode == "040000"
+
+
+def _folder(node: Node | None) -> str:
+    return node.oid if node is not None and _is_folder(node) else ""
+
+
+def _entries(repo: Repository, tree: str) -> dict[str, Node]:
+    kept = read_loose(kept_trees(repo), tree)
+    if kept is None or kept[0] != "tree" or object_id("tree", kept[1], repo.hash_name) != tree:
+        kept = "tree", _from_git(repo, tree)
+    return entries_in(kept[1], repo.hash_name)
+
+
+def _from_git(repo: Repository, tree: str) -> bytes:
+    """The content of a tree of the repository itself, where an earlier version stored it."""
+    quoted = kept_trees(repo).as_posix().replace("\\", "\\\\").replace('"', '\\"')
+    env = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"'}
+    done = run_git(repo.root, "cat-file", "--batch", stdin=f"{tree}\n".encode(), env=env, ok=None)
+    header, _, rest = (b"" if done is None else done.stdout).partition(b"\n")
+    words = os.fsdecode(header).split(" ")
+    content = rest[: int(words[2])] if len(words) == 3 and words[1] == "tree" else None
+    if content is None or object_id("tree", content, repo.hash_name) != tree:
+        raise KeyError(tree)
+    return content
+
+
+_BLOCK_BYTES = 1_048_576
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TreeCopy:
+    """What a copy holds. ``empty``: submodules and nested repositories, as empty folders. ``leading_out``: links whose
+    target is outside the copy, so that what they show is not part of the tree.
+    """
+
+    files: int
+    empty: tuple[str, ...]
+    leading_out: tuple[str, ...]
+
+
+def copy_tree(root: Path, files: Mapping[str, Node], into: Path, hash_name: str) -> TreeCopy:
+    """Copy ``files`` (path to mode and blob id) from ``root`` to the empty folder ``into``.
+
+    Refuses ``conflict`` when a file is no longer what the tree says; OSError when ``into`` cannot be written.
+    """
+    _make_folders(files, into)
+    absent = [
+        path
+        for path, node in files.items()
+        if node.mode.startswith("100") and not _copied(f"{root}/{path}", f"{into}/{path}", node, hash_name)
+    ]
+    stored = (
+        _from_git_tree_copy(root, {path: files[path] for path in absent}, into, hash_name) if absent else set[str]()
+    )
+    links = {path: node for path, node in files.items() if node.mode == "120000"}
+    changed = [path for path in absent if path not in stored]
+    changed += [path for path, node in links.items() if not _linked(root, path, into, node, hash_name)]
+    if changed:
+        raise Refused(
+            "conflict",
+            f"Files changed while they were copied: {', '.join(changed[:_SHOWN])}.",
+            "Wait until nothing writes them, then submit again.",
+        )
+    empty = tuple(path for path, node in files.items() if node.mode == "160000")
+    return TreeCopy(len(files) - len(empty), empty, tuple(path for path in links if _leads_out(into, path)))
+
+
+def _make_folders(files: Mapping[str, Node], into: Path) -> None:
+    folders = {path.rpartition("/")[0] for path in files}
+    folders |= {path for path, node in files.items() if node.mode == "160000"}
+    for folder in sorted(folders):
+        os.makedirs(f"{into}/{folder}", exist_ok=True)  # noqa: PTH103 - thousands of paths: a Path each takes longer
+
+
+def _copied(source: str, target: str, node: Node, hash_name: str) -> bool:
+    """Copy one file. False, with nothing left at ``target``, when its content is not ``node``'s."""
+    try:
+        reading = os.open(source, _READ)
+    except OSError:
+        return False
+    try:
+        size = os.fstat(reading).st_size
+        if size > _BLOCK_BYTES:
+            return _copied_in_blocks(reading, target, node, size, hash_name)
+        content = os.read(reading, size + 1)
+    except OSError:
+        return False
+    finally:
+        os.close(reading)
+    if object_id("blob", content, hash_name) != node.oid:
+        return False
+    _write(target, content, node)
+    return True
+
+
+def _write(target: str, content: bytes, node: Node) -> None:
+    writing = os.open(target, _NEW, 0o755 if node.mode == "100755" else 0o644)
+    try:
+        os.write(writing, content)  # a regular file takes all of it, or the disk is full
+        if os.fstat(writing).st_size != len(content):
+            raise OSError(f"{target} could not be written: the disk is full")
+    finally:
+        os.close(writing)
+
+
+def _copied_in_blocks(reading: int, target: str, node: Node, size: int, hash_name: str) -> bool:
+    """A large file: copied first, then hashed as it was written."""
+    writing = os.open(target, _NEW, 0o755 if node.mode == "100755" else 0o644)
+    with open(writing, "r+b") as file:  # noqa: PTH123 - opened with care
+        while block := os.read(reading, _BLOCK_BYTES):
+            file.write(block)
+        file.flush()
+        os.lseek(writing, 0, os.SEEK_SET)
+        is_same = hash_file(writing, size, hash_name) == node.oid
+    if not is_same:
+        os.unlink(target)  # noqa: PTH108 - a string, as everywhere here
+    return is_same
+
+
+def _from_git_tree_copy(root: Path, files: Mapping[str, Node], into: Path, hash_name: str) -> set[str]:
+    """Write the files whose content git has; their paths."""
+    found: set[str] = set()
+    for path, node in files.items():
+        if os.path.lexists(f"{root}/{path}"):
+            continue  # it is there with other content, so the tree is an older one
+        # `git replace` would show another content under the same id.
+        done = run_git(root, "cat-file", "blob", node.oid, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=None)
+        if done is not None and not done.returncode and object_id("blob", done.stdout, hash_name) == node.oid:
+            _write(f"{into}/{path}", done.stdout, node)
+            found.add(path)
+    return found
+
+
+def _linked(root: Path, path: str, into: Path, node: Node, hash_name: str) -> bool:
+    try:
+        target = os.readlink(os.fsencode(f"{root}/{path}"))  # noqa: PTH115 - a Path would tidy up where it leads
+    except OSError:
+        return False
+    if object_id("blob", target, hash_name) != node.oid:
+        return False
+    os.symlink(target, os.fsencode(f"{into}/{path}"))  # noqa: PTH211 - the bytes of the target stay as they are
+    return True
+
+
+def _leads_out(into: Path, path: str) -> bool:
+    return not (into / path).resolve().is_relative_to(into.resolve())
