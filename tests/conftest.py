@@ -109,9 +109,9 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
     report = yield
     failed = call.excinfo.value if call.excinfo else None
     if isinstance(failed, subprocess.CalledProcessError | subprocess.TimeoutExpired):
-        said = {"stdout": failed.stdout, "stderr": failed.stderr}
+        output = {"stdout": failed.stdout, "stderr": failed.stderr}
         report.sections += [
-            (name, text if isinstance(text, str) else repr(text)) for name, text in said.items() if text
+            (name, text if isinstance(text, str) else repr(text)) for name, text in output.items() if text
         ]
     return report
 

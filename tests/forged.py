@@ -23,9 +23,9 @@ def chained(bundle: Bundle) -> None:
     """Give every event the hash that fits."""
     before = "0" * 64
     for event in bundle["events"]:
-        told = {key: event[key] for key in ("actor", "assurance", "at", "channel", "payload", "seq", "type")}
+        answer = {key: event[key] for key in ("actor", "assurance", "at", "channel", "payload", "seq", "type")}
         event["prev_hash"] = before
-        text = before + canonical_json(told | {"run": bundle["run"]["id"]})
+        text = before + canonical_json(answer | {"run": bundle["run"]["id"]})
         event["hash"] = before = hashlib.sha256(text.encode()).hexdigest()
     bundle["run"] |= {"last_hash": before, "last_seq": len(bundle["events"])}
 

@@ -261,7 +261,7 @@ def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
         if len(head) < 4:
             return None
         request = marshal.loads(connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL))
-        told, tell = os.pipe()
+        answer, tell = os.pipe()
         between = os.fork()
         if not between:
             child = os.fork()
@@ -269,13 +269,13 @@ def serve(connection: socket.socket) -> tuple[Any, list[int]] | None:
                 os.write(tell, child.to_bytes(4, "big"))
                 os._exit(0)
             connection.close()
-            os.close(told)
+            os.close(answer)
             os.close(tell)
             return request, received
         for fd in (*received, tell):
             os.close(fd)
-        pid = os.read(told, 4)
-        os.close(told)
+        pid = os.read(answer, 4)
+        os.close(answer)
         os.waitpid(between, 0)  # from here on the child is the caller's
         connection.sendall(pid)
 

@@ -34,14 +34,14 @@ Entries = Mapping[str, Mapping[str, str]]
 
 def wheel_of(project: Path, folder: Path) -> Path:
     """The wheel of a project whose package lies in ``src``."""
-    told: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    stem = f"{re.sub(r'[-_.]+', '_', told['name'])}-{told['version']}"
+    document: dict[str, Any] = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    stem = f"{re.sub(r'[-_.]+', '_', document['name'])}-{document['version']}"
     wheel = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for file in sorted((project / "src").rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 archive.write(file, file.relative_to(project / "src").as_posix())
-        for name, text in _metadata(told["name"], told["version"], told.get("entry-points", {})).items():
+        for name, text in _metadata(document["name"], document["version"], document.get("entry-points", {})).items():
             archive.writestr(f"{stem}.dist-info/{name}", text)
     return wheel
 

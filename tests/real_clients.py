@@ -254,15 +254,15 @@ def heard_in(text: str) -> Heard | None:
     """The answer in a text: an envelope in JSON or in its form for readers."""
     for start in (at.start() for at in re.finditer(r'\{"ok"\s*:', text)):
         try:
-            told: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0]
+            document: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0]
         except ValueError:
             continue
-        moves: list[dict[str, Any]] = told.get("next") or [{}]
+        moves: list[dict[str, Any]] = document.get("next") or [{}]
         return Heard(
-            told.get("error", {}).get("code", ""),
-            told.get("run_state", ""),
-            told.get("run", ""),
-            told.get("phase", ""),
+            document.get("error", {}).get("code", ""),
+            document.get("run_state", ""),
+            document.get("run", ""),
+            document.get("phase", ""),
             moves[0].get("tool", ""),
             moves[0].get("args", {}),
         )

@@ -65,7 +65,7 @@ def test_a_fork_has_nothing_of_the_commands_that_its_server_has_done(run: Run, f
             "print(json.dumps([len(logging.getLogger().handlers), os.getcwd(), sorted(os.environ), held]))",
         )
     )
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", text],
         cwd=tmp_path,
         env={"HOME": str(tmp_path)},
@@ -73,7 +73,7 @@ def test_a_fork_has_nothing_of_the_commands_that_its_server_has_done(run: Run, f
         capture_output=True,
         check=True,
     )
-    handlers, folder, environment, held = json.loads(said.stdout)
+    handlers, folder, environment, held = json.loads(output.stdout)
     assert (handlers, folder) == (0, str(tmp_path))
     assert set(environment) <= {"HOME", "LC_CTYPE"}
     assert not [each for each in held if "wfe.db" in each or "rehearsal" in each]

@@ -33,11 +33,11 @@ def servers(project: Playground) -> list[int]:
 
 
 @ERAS
-def test_a_client_on_another_machine_is_told_where_the_phase_is_worked_on(bugged: Playground, era: Era) -> None:
+def test_a_client_on_another_machine_learns_where_the_phase_is_worked_on(bugged: Playground, era: Era) -> None:
     started = answers.start_run(bugged.engine, By("ada"), template="quick_fix", inputs=PROBLEM)
     run = str(started.run)
     start_phase(bugged.engine, By("codex"), run, "reproduce", holder=COLLEAGUE)
-    told = "reproduce is held by a server on another machine, ada-laptop: continue there. Its lease ends "
+    answer = "reproduce is held by a server on another machine, ada-laptop: continue there. Its lease ends "
     with bugged.server(era) as agent:
         status = agent.call("status")
         refused = [
@@ -46,9 +46,9 @@ def test_a_client_on_another_machine_is_told_where_the_phase_is_worked_on(bugged
             agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF),
         ]
 
-    assert status["data"]["warnings"][0].startswith(told)
+    assert status["data"]["warnings"][0].startswith(answer)
     assert [each["error"]["code"] for each in refused] == ["leased"] * 3
-    assert all(each["error"]["hint"].startswith(told) for each in refused)
+    assert all(each["error"]["hint"].startswith(answer) for each in refused)
 
 
 def test_a_phase_of_this_machine_is_not_reported_as_another_ones(bugged: Playground) -> None:
@@ -63,7 +63,7 @@ def test_a_phase_of_this_machine_is_not_reported_as_another_ones(bugged: Playgro
     assert "warnings" not in status["data"]
 
 
-def test_a_new_conversation_of_a_real_client_goes_on_in_two_calls(play: MakePlayground, tmp_path: Path) -> None:
+def test_a_new_conversation_of_a_real_client_continues_in_two_calls(play: MakePlayground, tmp_path: Path) -> None:
     program(CODEX.program)
     project = play(BUGGED, {"test": UNITTEST})
     first = follower(CODEX, project)
@@ -85,7 +85,7 @@ def test_a_new_conversation_of_a_real_client_goes_on_in_two_calls(play: MakePlay
     assert second.heard[0].run == first.heard[-1].run
 
 
-def test_claude_code_whose_server_was_killed_goes_on_with_the_same_attempt(
+def test_claude_code_whose_server_was_killed_continues_with_the_same_attempt(
     play: MakePlayground, tmp_path: Path
 ) -> None:
     program(CLAUDE.program)

@@ -91,8 +91,8 @@ def configure(playground: Playground, *tables: str) -> None:
 
 def roles(models: ModelProcess, *names: str) -> str:
     """Roles of these names, each filled by the model of that name."""
-    told = f'[providers.local]\nkind = "openai-compatible"\nbase_url = "{models.v1}"\n'
-    return told + "".join(f'[roles.{name}]\nprovider = "local"\nmodel = "{name}"\n' for name in names)
+    reported = f'[providers.local]\nkind = "openai-compatible"\nbase_url = "{models.v1}"\n'
+    return reported + "".join(f'[roles.{name}]\nprovider = "local"\nmodel = "{name}"\n' for name in names)
 
 
 def save(playground: Playground, definition: dict[str, Any]) -> str:
@@ -175,7 +175,7 @@ def wfe(playground: Playground, *words: str) -> Generator[subprocess.Popen[str]]
             process.kill()
 
 
-def told(playground: Playground, *words: str) -> tuple[int, str]:
+def reported(playground: Playground, *words: str) -> tuple[int, str]:
     with wfe(playground, *words) as process:
         out, _ = process.communicate(timeout=300)
         return process.returncode, out
@@ -190,13 +190,13 @@ def test_a_driver_works_the_role_pipeline_from_one_human_gate_to_the_next(bugged
     argv = json.dumps([sys.executable, str(stub), str(script)])
     configure(bugged, f'[providers.claude-code]\nargv = {argv}\n[roles.coder]\nprovider = "claude-code"\n')
 
-    code, out = told(bugged, "run", "role_pipeline", "--driver", "coder", "--input", f"goal={GOAL['goal']}")
+    code, out = reported(bugged, "run", "role_pipeline", "--driver", "coder", "--input", f"goal={GOAL['goal']}")
     run = out.split()[1].rstrip(".")
     assert code == 0, out
     assert f"wfe-mcp approve {run} pm" in out
     for phase in ("pm", "qa_tests", "deploy"):
         bugged.approve(run, phase)
-        code, out = told(bugged, "run", "--resume", run)
+        code, out = reported(bugged, "run", "--resume", run)
         assert code == 0, out
     assert "completed" in out
     assert bugged.problems(run) == []
@@ -289,7 +289,7 @@ def test_a_cap_pauses_the_run_before_the_call_that_would_go_over_it(bugged: Play
 
 
 @pytest.mark.requirement("S1-10")
-def test_an_outage_pauses_the_run_and_it_goes_on_alone(bugged: Playground) -> None:
+def test_an_outage_pauses_the_run_and_it_continues_alone(bugged: Playground) -> None:
     with models_running({"plan": [{"status": 529}] * 3}) as models:
         configure(bugged, roles(models, "plan"), '[outage]\nwait = "1s"\n')
         with bugged.server() as agent:
@@ -302,7 +302,7 @@ def test_an_outage_pauses_the_run_and_it_goes_on_alone(bugged: Playground) -> No
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking them")
-def test_ctrl_c_hands_the_work_back_and_says_how_to_go_on(bugged: Playground) -> None:
+def test_ctrl_c_hands_the_work_back_and_says_how_to_continue(bugged: Playground) -> None:
     with models_running({"plan": [HOLD]}) as models:
         configure(bugged, roles(models, "plan"))
         with wfe(bugged, "run", save(bugged, one_phase())) as process:
@@ -313,7 +313,7 @@ def test_ctrl_c_hands_the_work_back_and_says_how_to_go_on(bugged: Playground) ->
         assert process.returncode == 130, out
         assert f"wfe-mcp run --resume {run}" in out.partition("Stopped.")[2]
         assert working(bugged) == []
-        assert told(bugged, "run", "--resume", run)[0] == 0
+        assert reported(bugged, "run", "--resume", run)[0] == 0
         assert models.count == 2
 
 

@@ -35,7 +35,7 @@ STORY = {
 
 
 @pytest.fixture
-def told(play: MakePlayground, tmp_path: Path) -> Playground:
+def wrecked_project(play: MakePlayground, tmp_path: Path) -> Playground:
     return play({"a.txt": "one\n"}, templates=[template(tmp_path / "own", STORY)])
 
 
@@ -52,8 +52,8 @@ def wrecked(agent: StdioClient, playground: Playground) -> tuple[str, str]:
 
 def stands(agent: StdioClient, run: str, playground: Playground) -> object:
     """The files, and where the run stands."""
-    said = agent.call("status", run=run)
-    return files_of(playground.root), said["state"], said["data"]["phases"], said["next"]
+    answer = agent.call("status", run=run)
+    return files_of(playground.root), answer["state"], answer["data"]["phases"], answer["next"]
 
 
 @dataclass(frozen=True)
@@ -116,18 +116,18 @@ no_links = pytest.mark.skipif(sys.platform == "win32", reason="a link to git is 
     ],
 )
 def test_files_that_cannot_be_saved_or_put_back_are_said_and_nothing_has_changed(
-    told: Playground, fault: Fault
+    wrecked_project: Playground, fault: Fault
 ) -> None:
-    with fault.place(told), told.server() as agent:
-        run, name = wrecked(agent, told)
-        before = stands(agent, run, told)
-        fault.breaks(told)
-        told.write({"c.txt": "one more, or there would be nothing to save\n"})
+    with fault.place(wrecked_project), wrecked_project.server() as agent:
+        run, name = wrecked(agent, wrecked_project)
+        before = stands(agent, run, wrecked_project)
+        fault.breaks(wrecked_project)
+        wrecked_project.write({"c.txt": "one more, or there would be nothing to save\n"})
         taken = agent.call("control_run", run=run, action="checkpoint")
-        (told.root / "c.txt").unlink()
+        (wrecked_project.root / "c.txt").unlink()
         no = agent.call("rollback", run=run, to=name)
-        after = stands(agent, run, told)
-        fault.mends(told)
+        after = stands(agent, run, wrecked_project)
+        fault.mends(wrecked_project)
         assert (taken["ok"], "the state alone" in taken["summary"], fault.says in taken["summary"]) == (
             True,
             True,
@@ -137,31 +137,31 @@ def test_files_that_cannot_be_saved_or_put_back_are_said_and_nothing_has_changed
         assert fault.says in no["error"]["message"].lower()
         assert after == before
         assert (answer := agent.call("rollback", run=run, to=name))["ok"], answer
-    assert (told.root / "a.txt").read_text() == "one\n"
-    assert not (told.root / "b.txt").exists()
-    assert told.problems(run) == []
+    assert (wrecked_project.root / "a.txt").read_text() == "one\n"
+    assert not (wrecked_project.root / "b.txt").exists()
+    assert wrecked_project.problems(run) == []
 
 
-def test_an_index_that_another_git_has_locked_is_in_nobodys_way(told: Playground) -> None:
-    with told.server() as agent:
-        run, name = wrecked(agent, told)
-        (told.root / ".git/index.lock").touch()
+def test_an_index_that_another_git_has_locked_blocks_no_one(wrecked_project: Playground) -> None:
+    with wrecked_project.server() as agent:
+        run, name = wrecked(agent, wrecked_project)
+        (wrecked_project.root / ".git/index.lock").touch()
         assert agent.call("control_run", run=run, action="checkpoint")["summary"].endswith("state and files")
         assert (answer := agent.call("rollback", run=run, to=name))["ok"], answer
-    assert (told.root / "a.txt").read_text() == "one\n"
-    assert (told.root / ".git/index.lock").exists()
+    assert (wrecked_project.root / "a.txt").read_text() == "one\n"
+    assert (wrecked_project.root / ".git/index.lock").exists()
 
 
-def test_a_phase_that_a_new_session_took_over_goes_back_to_where_it_began(told: Playground) -> None:
-    with told.server() as agent:
-        run, _ = wrecked(agent, told)
+def test_a_phase_that_a_new_session_took_over_goes_back_to_where_it_began(wrecked_project: Playground) -> None:
+    with wrecked_project.server() as agent:
+        run, _ = wrecked(agent, wrecked_project)
         agent.kill()
-    with told.server() as agent:
+    with wrecked_project.server() as agent:
         assert agent.call("start_phase", run=run)["data"]["attempt"] == 1, "the same try goes on"
         back = agent.call("rollback", run=run, to="plan")
     assert back["data"]["files"]["paths"] == ["a.txt", "b.txt"]
-    assert (told.root / "a.txt").read_text() == "one\n"
-    assert told.problems(run) == []
+    assert (wrecked_project.root / "a.txt").read_text() == "one\n"
+    assert wrecked_project.problems(run) == []
 
 
 DIES = """
@@ -183,15 +183,15 @@ runpy.run_module("wfe_mcp", run_name="__main__", alter_sys=True)
 
 @pytest.mark.parametrize(("renames", "tool"), [(0, "status"), (1, "start_phase"), (2, "rollback")])
 def test_a_rollback_whose_server_is_killed_between_two_files_is_ended_by_the_next_call(
-    told: Playground, renames: int, tool: str
+    wrecked_project: Playground, renames: int, tool: str
 ) -> None:
-    argv = [sys.executable, "-c", DIES, str(renames), "serve", "--project", str(told.root)]
-    with StdioClient(argv, cwd=told.root, env=told.environment) as agent:
-        run, name = wrecked(agent, told)
+    argv = [sys.executable, "-c", DIES, str(renames), "serve", "--project", str(wrecked_project.root)]
+    with StdioClient(argv, cwd=wrecked_project.root, env=wrecked_project.environment) as agent:
+        run, name = wrecked(agent, wrecked_project)
         agent.call("submit_artifact", run=run, phase="plan", artifact={"done": True})
         with pytest.raises(ServerGone):
             agent.call("rollback", run=run, to=name)
-    with told.server() as agent:
+    with wrecked_project.server() as agent:
         again = asked(agent, tool, run=run, **({"to": name} if tool == "rollback" else {}))
         assert again["ok"], str(again)
         if tool == "status":
@@ -199,9 +199,9 @@ def test_a_rollback_whose_server_is_killed_between_two_files_is_ended_by_the_nex
             assert is_over or "going back" in str(again["data"]["blockers"]), str(again)
         begun = asked(agent, "start_phase", run=run)
         assert (begun["phase"], begun["data"]["attempt"] > 1) == ("plan", True)
-    assert (told.root / "a.txt").read_text() == "one\n"
-    assert not (told.root / "b.txt").exists()
-    assert told.problems(run) == []
+    assert (wrecked_project.root / "a.txt").read_text() == "one\n"
+    assert not (wrecked_project.root / "b.txt").exists()
+    assert wrecked_project.problems(run) == []
 
 
 def asked(agent: StdioClient, tool: str, **arguments: object) -> dict[str, Any]:

@@ -51,10 +51,10 @@ def steps_of(titles: Sequence[str]) -> dict[str, Any]:
 )
 def test_a_hostile_expression_never_gets_into_a_template(play: MakePlayground, expression: str, words: str) -> None:
     with play().agent() as agent:
-        said = agent.call("save_template", definition=hostile(plan("Plan.", expression)))
+        answer = agent.call("save_template", definition=hostile(plan("Plan.", expression)))
 
-        assert said["error"]["code"] == "invalid_template"
-        details = said["error"]["details"]
+        assert answer["error"]["code"] == "invalid_template"
+        details = answer["error"]["details"]
         assert {detail["path"] for detail in details} == {"/phases/0/gates/0/assert"}
         assert words in " ".join(detail["message"] for detail in details)
         assert agent.call("status")["ok"], "the server goes on"
@@ -67,10 +67,10 @@ def test_a_huge_comprehension_is_stopped_and_is_an_error_of_the_gate(play: MakeP
     with playground.agent() as agent:
         run = agent.call("start_run", template="hostile")["run"]
         agent.call("start_phase", run=run)
-        said = agent.call("submit_artifact", run=run, phase="plan", artifact=steps_of(["x"] * 300))
+        answer = agent.call("submit_artifact", run=run, phase="plan", artifact=steps_of(["x"] * 300))
 
-        assert (said["ok"], said["error"]["code"]) == (False, "gate_failed")
-        assert "Iteration budget exceeded" in json.dumps(said)
+        assert (answer["ok"], answer["error"]["code"]) == (False, "gate_failed")
+        assert "Iteration budget exceeded" in json.dumps(answer)
         assert agent.call("status", run=run)["run_state"] != "completed"
     assert playground.problems(run) == []
 
@@ -121,8 +121,8 @@ def test_what_a_tool_answers_is_never_evaluated(play: MakePlayground, tmp_path: 
         played = drive(agent.call, playground.root, "hostile", {"goal": "the secret"}, script)
 
     assert (played.codes, played.last["run_state"]) == ([], "completed")
-    said = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
-    assert [call["words"] for call in said if call["tool"] == "say"] == [EVIL]
+    document = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
+    assert [call["words"] for call in document if call["tool"] == "say"] == [EVIL]
     prompts = [answer["data"]["prompt"] for tool, answer in played.steps if tool == "start_phase"]
     assert EVIL in prompts[-1]
     assert "the secret" not in prompts[-1]

@@ -112,7 +112,7 @@ class House:
     def shown(self) -> list[str]:
         """Every name of a place where a key is found, in plain or encoded."""
         places = {f"file {file}": file.read_bytes() for file in self.place.rglob("*") if file.is_file()}
-        places |= {f"answer {number}: {said[:80]}": said.encode() for number, said in enumerate(self.said)}
+        places |= {f"answer {number}: {answer[:80]}": answer.encode() for number, answer in enumerate(self.said)}
         forms = [form for key in KEYS.values() for form in (key.encode(), base64.b64encode(key.encode())[:-4])]
         return [place for place, content in places.items() if any(form in content for form in forms)]
 
@@ -210,7 +210,7 @@ def test_a_key_typed_at_a_terminal_is_asked_for_and_not_shown(house: House) -> N
 
 
 @pytest.mark.parametrize(
-    ("backend", "said"),
+    ("backend", "answer"),
     [
         ("Readable", "keeps a key safe"),
         ("Forgetful", "did not keep the key"),
@@ -219,14 +219,14 @@ def test_a_key_typed_at_a_terminal_is_asked_for_and_not_shown(house: House) -> N
     ],
 )
 def test_a_keyring_that_does_not_do_is_refused_and_never_replaced_in_silence(
-    house: House, backend: str, said: str
+    house: House, backend: str, answer: str
 ) -> None:
     house.backend = backend
     words = ("providers", "add", "openai", "--key", "keyring", "--key-fd", "0")
-    told = [house(*words, given=KEYS["keyring"]), house(*words, "--json", given=KEYS["keyring"])]
-    assert [done.returncode for done in told] == [1, 1], told
-    assert said in told[0].stderr
-    error = json.loads(told[1].stdout)["error"]
+    document = [house(*words, given=KEYS["keyring"]), house(*words, "--json", given=KEYS["keyring"])]
+    assert [done.returncode for done in document] == [1, 1], document
+    assert answer in document[0].stderr
+    error = json.loads(document[1].stdout)["error"]
     assert (error["code"], "--key env:NAME" in error["hint"], "--key stored" in error["hint"]) == (
         "unavailable",
         True,

@@ -64,7 +64,7 @@ def steps(play: MakePlayground, tmp_path: Path) -> Playground:
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
-def test_each_step_is_built_in_its_order_and_a_bad_review_builds_them_anew(steps: Playground, era: Any):
+def test_each_step_is_built_in_its_order_and_a_bad_review_builds_them_again(steps: Playground, era: Any):
     twice = {f"build[{key}].code": [did(key), did(key, "better")] for key in ("S-1", "S-2")}
     script: Script = {"plan": [Work(PLAN)], **twice, "review": [review("fail"), review("pass")]}
 
@@ -93,7 +93,7 @@ def test_a_server_that_is_killed_inside_a_loop_loses_nothing(steps: Playground):
     assert steps.problems(run) == []
 
 
-def test_whoever_only_follows_next_finishes_a_loop(play: MakePlayground, tmp_path: Path):
+def test_an_agent_that_only_follows_next_finishes_a_loop(play: MakePlayground, tmp_path: Path):
     items = {"type": "array", "minItems": 2, "items": {"type": "integer"}}
     listed = {"type": "object", "required": ["items"], "properties": {"items": items}}
     loop: dict[str, Any] = {

@@ -61,7 +61,7 @@ MISTAKES = {
 """Pointer → the reason, and the name that was meant."""
 
 
-def told_exactly(errors: list[dict[str, Any]]) -> None:
+def reported_exactly(errors: list[dict[str, Any]]) -> None:
     assert [error["path"] for error in errors] == list(MISTAKES)
     for error in errors:
         reason, meant = MISTAKES[error["path"]]
@@ -87,16 +87,16 @@ def test_twelve_planted_mistakes_are_twelve_errors_of_lint(play: MakePlayground,
 
     assert done.returncode == 1, done
     assert len(MISTAKES) == 12
-    said = json.loads(done.stdout)
-    assert not said["ok"]
-    told_exactly(said["errors"])
+    output = json.loads(done.stdout)
+    assert not output["ok"]
+    reported_exactly(output["errors"])
 
 
 def test_twelve_planted_mistakes_are_twelve_details_of_save_template(play: MakePlayground) -> None:
     with play(checks={"test": [sys.executable, "-c", ""]}).agent() as agent:
-        said = agent.call("save_template", definition=TWELVE)
+        answer = agent.call("save_template", definition=TWELVE)
         listed = agent.call("list_templates", query="twelve")
 
-    assert said["error"]["code"] == "invalid_template"
-    told_exactly(said["error"]["details"])
+    assert answer["error"]["code"] == "invalid_template"
+    reported_exactly(answer["error"]["details"])
     assert listed["data"]["templates"] == [], "nothing was kept"

@@ -88,7 +88,7 @@ SCRIPT: Script = {
 
 
 @pytest.fixture
-def door(play: MakePlayground, tmp_path: Path) -> Playground:
+def gate_file(play: MakePlayground, tmp_path: Path) -> Playground:
     checks = {name: [sys.executable, "-S", f"{name}.py"] for name in CHECKS}
     files = {f"{name}.py": text for name, text in CHECKS.items()}
     return play(files, checks, [template(tmp_path, each) for each in (THINK, REPAIR, RELEASE)])
@@ -98,37 +98,37 @@ def begun(played: Played) -> list[str]:
     return [answer["phase"] for tool, answer in played.steps if tool == "start_phase" and answer["ok"]]
 
 
-def world(door: Playground) -> str:
-    return (door.root / ".wfe/world.txt").read_text(encoding="utf-8")
+def world(gate_file: Playground) -> str:
+    return (gate_file.root / ".wfe/world.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.requirement("S3-22")
 @pytest.mark.requirement("S4-30")
 @pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
-def test_a_flow_a_recovery_and_an_undoing_go_through_one_run(door: Playground, era: Any):
-    with door.server(era) as agent:
-        played = drive(agent.call, door.root, "release", {"goal": "a way in"}, SCRIPT)
+def test_a_flow_a_recovery_and_an_undoing_go_through_one_run(gate_file: Playground, era: Any):
+    with gate_file.server(era) as agent:
+        played = drive(agent.call, gate_file.root, "release", {"goal": "a way in"}, SCRIPT)
 
     assert played.last["run_state"] == "completed"
     assert begun(played) == ["plan[1].idea", "plan[1].doubt", "code", CAUSE, "code", "code"]
     prompts = [answer["data"]["prompt"] for tool, answer in played.steps if tool == "start_phase"]
     assert "a door, but with a lock" in prompts[2]
     assert "Check 'test'" in prompts[3]
-    assert world(door) == "out back out ", "the release that did not live was taken back, once"
-    types = event_types(door, played.run, "live")
+    assert world(gate_file) == "out back out ", "the release that did not live was taken back, once"
+    types = event_types(gate_file, played.run, "live")
     assert types.count("MendingBegan") == types.count("MendingEnded") == 1
-    assert door.problems(played.run) == []
+    assert gate_file.problems(played.run) == []
 
 
-def test_a_server_that_is_killed_inside_a_recovery_loses_nothing(door: Playground):
+def test_a_server_that_is_killed_inside_a_recovery_loses_nothing(gate_file: Playground):
     unready = {phase: works for phase, works in SCRIPT.items() if phase != CAUSE}
-    with door.server() as agent:
+    with gate_file.server() as agent:
         run = agent.call("start_run", template="release", inputs={"goal": "a way in"})["run"]
         with pytest.raises(ScriptEnded, match="cause"):
-            resume(agent.call, door.root, run, unready)
+            resume(agent.call, gate_file.root, run, unready)
         agent.kill()
-    with door.server() as agent:
-        played = resume(agent.call, door.root, run, SCRIPT)
+    with gate_file.server() as agent:
+        played = resume(agent.call, gate_file.root, run, SCRIPT)
     assert played.last["run_state"] == "completed"
-    assert world(door) == "out back out "
-    assert door.problems(run) == []
+    assert world(gate_file) == "out back out "
+    assert gate_file.problems(run) == []

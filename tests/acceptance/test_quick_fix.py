@@ -105,7 +105,7 @@ def test_only_the_named_test_shows_the_bug_and_only_tests_change(
     assert (played.codes, played.last["run_state"]) == (["gate_failed", "needs_human"], "completed")
 
 
-def test_a_bug_that_a_person_sends_back_is_shown_anew_without_the_fix(bugged: Playground):
+def test_a_bug_that_a_person_sends_back_is_shown_again_without_the_fix(bugged: Playground):
     asked: list[str] = []
 
     def person(run: str, phase: str) -> None:
@@ -153,7 +153,7 @@ def test_an_agent_cannot_get_past_a_person(bugged: Playground, era: Era):
 
 
 @ERAS
-def test_whoever_only_follows_next_finishes_a_quick_fix(play: MakePlayground, era: Era):
+def test_an_agent_that_only_follows_next_finishes_a_quick_fix(play: MakePlayground, era: Era):
     test = "import stats\n\n\ndef test_average_of_nothing_is_zero():\n    assert stats.MEAN == 0\n"
     pytest_check = [sys.executable, "-m", "pytest", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider"]
     playground = play({"stats.py": "MEAN = 1\n"}, {"test": pytest_check})

@@ -46,15 +46,15 @@ def wfe(project: Playground, *words: str) -> dict[str, Any]:
 
 def brought(project: Playground, folder: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """The inputs of an import, and its documents by their phase; a second import changes nothing."""
-    said = wfe(project, "import", folder)
-    kept = project.root / said["path"]
+    answer = wfe(project, "import", folder)
+    kept = project.root / answer["path"]
     before = {path.name: path.read_bytes() for path in kept.iterdir()}
     again = wfe(project, "import", folder)
     assert again["written"] == []
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
-    wfe(project, "templates", "lint", said["template"])
+    wfe(project, "templates", "lint", answer["template"])
     read = {name: json.loads(text) for name, text in before.items()}
-    documents = {one["phase"]: read[name] for name, one in said.get("documents", {}).items()}
+    documents = {one["phase"]: read[name] for name, one in answer.get("documents", {}).items()}
     return read["inputs.json"], documents
 
 

@@ -31,8 +31,8 @@ RELEASE = {
 
 def report(role: str, status: str = "pass") -> dict[str, Any]:
     findings = [{"severity": "high", "title": "add(-1, 1) is not tested", "detail": "negative numbers"}]
-    told = {"role": role, "status": status, "summary": f"{role}: {status}"}
-    return told | ({} if status == "pass" else {"findings": findings})
+    answer = {"role": role, "status": status, "summary": f"{role}: {status}"}
+    return answer | ({} if status == "pass" else {"findings": findings})
 
 
 TEAM: Script = {
@@ -107,7 +107,7 @@ def test_qa_names_each_test_that_fails_and_writes_only_tests(bugged: Playground,
 
 
 @whole_only
-def test_a_person_who_says_no_to_the_deployment_is_heard(bugged: Playground):
+def test_a_person_who_rejects_the_deployment_stops_it(bugged: Playground):
     asked: list[str] = []
 
     def strict(run: str, phase: str) -> None:

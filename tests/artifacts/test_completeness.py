@@ -31,12 +31,12 @@ OPEN: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.requirement("S4-19")
-@pytest.mark.parametrize(("schema", "value", "path", "said"), OPEN)
+@pytest.mark.parametrize(("schema", "value", "path", "answer"), OPEN)
 def test_what_is_left_open_is_one_question_at_its_place(
-    schema: str, value: dict[str, Any], path: str, said: str
+    schema: str, value: dict[str, Any], path: str, answer: str
 ) -> None:
     (found,) = questions(schema, value)
-    assert (found.path, said in found.text) == (path, True)
+    assert (found.path, answer in found.text) == (path, True)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def site(tmp_path: Path) -> Iterator[Path]:
         yield found
 
 
-def test_a_schema_whose_package_is_broken_is_unavailable_and_says_who_mends_it(site: Path) -> None:
+def test_a_schema_whose_package_is_broken_is_unavailable_and_names_who_fixes_it(site: Path) -> None:
     install(
         site, "acme-odd", {"wfe_mcp.artifact_schemas": {"acme.odd@1": "odd_schema:Odd"}}, {"odd_schema.py": "x = 1\n"}
     )
@@ -53,7 +53,7 @@ def test_a_schema_whose_package_is_broken_is_unavailable_and_says_who_mends_it(s
     assert "acme-odd 1.0" in refused.value.message
 
 
-def test_a_fault_in_a_form_that_ours_never_have_is_told_all_the_same(site: Path) -> None:
+def test_a_fault_in_a_form_that_ours_never_have_is_reported_all_the_same(site: Path) -> None:
     install(site, "acme-pets", {"wfe_mcp.artifact_schemas": {"acme.pets@1": "acme_pets:Pets"}}, {"acme_pets.py": PETS})
 
     faults = validate("acme.pets@1", {"pets": [{"kind": "cat", "lives": "nine"}, {"kind": "cow"}]}).faults

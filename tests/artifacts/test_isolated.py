@@ -39,7 +39,7 @@ def exploding(count: int) -> Schema:
     return made
 
 
-def told(schema: Schema, value: Any) -> list[str]:
+def reported(schema: Schema, value: Any) -> list[str]:
     assert check_schema(schema) == []
     return [fault.path for fault in validate(schema, value).faults]
 
@@ -65,7 +65,7 @@ def test_branching_definitions_in_a_schema_that_is_never_applied_are_refused(mon
 
 def test_branches_that_lead_back_are_refused_when_their_check_reaches_a_limit() -> None:
     with pytest.raises(Refused) as no:
-        told(exploding(20), {"x": 1})
+        reported(exploding(20), {"x": 1})
     assert no.value.code == "too_large"
     assert "needs more than" in no.value.message
     assert no.value.hint == "Use fewer anyOf, oneOf and allOf inside each other."
@@ -73,11 +73,11 @@ def test_branches_that_lead_back_are_refused_when_their_check_reaches_a_limit() 
 
 def test_a_large_value_without_faults_needs_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
     items = {"type": "object", "properties": {"x": {"type": "array", "items": {"type": "string", "maxLength": 3}}}}
-    assert told(items, {"x": ["a"] * 90_000}) == []
+    assert reported(items, {"x": ["a"] * 90_000}) == []
     monkeypatch.setattr(isolated, "_WAIT_S", 0.001)
-    assert told(items, {"x": ["a"] * 90_000}) == []
+    assert reported(items, {"x": ["a"] * 90_000}) == []
     with pytest.raises(Refused, match="needs more than"):
-        told(items, {"x": ["too long"] * 90_000})
+        reported(items, {"x": ["too long"] * 90_000})
 
 
 def test_the_child_answers_as_this_process_does() -> None:
@@ -99,8 +99,8 @@ def test_what_a_child_checks_within_its_limits_is_answered() -> None:
     }
     assert weight_of(schema) == math.inf
 
-    assert told(schema, {"x": ["a", {"b": "c"}]}) == []
-    assert told(schema, {"x": 3}) == ["/x"]
+    assert reported(schema, {"x": ["a", {"b": "c"}]}) == []
+    assert reported(schema, {"x": 3}) == ["/x"]
 
 
 def test_ordinary_schemas_are_checked_without_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,14 +114,14 @@ def test_ordinary_schemas_are_checked_without_a_child(monkeypatch: pytest.Monkey
         "properties": {f"k{n}": {"oneOf": [{"type": "string"}, {"type": "null"}]} for n in range(100)},
     }
 
-    assert told(tree, {"children": [{"children": []}, {"name": 1}]}) == ["/children/1/name"]
-    assert told(forms, {f"k{n}": "text" for n in range(100)}) == []
+    assert reported(tree, {"children": [{"children": []}, {"name": 1}]}) == ["/children/1/name"]
+    assert reported(forms, {f"k{n}": "text" for n in range(100)}) == []
 
 
 def test_a_child_that_the_machine_does_not_let_run_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "_WAIT_S", 0.001)
     with pytest.raises(Refused, match=r"needs more than 0\.001 seconds"):
-        told(exploding(20), {"x": 1})
+        reported(exploding(20), {"x": 1})
 
 
 def test_large_patterns_of_a_schema_are_compiled_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_the_weight_of_a_pattern_multiplies_its_repetitions() -> None:
     assert [pattern_weight(text) for text in ("", "abc", "a{3}", "(a{2,5}){10,}", "a{0}")] == [1, 3, 12, 13 * 50, 4]
 
 
-def test_a_value_that_nobody_can_send_again_has_the_limit_as_its_fault() -> None:
+def test_a_value_that_no_one_can_send_again_has_the_limit_as_its_fault() -> None:
     (fault,) = judged(exploding(20), {"x": 1}).faults
     assert "needs more than" in fault.message and "Use fewer anyOf" in fault.message
     assert judged(branching(4), {"x": "text"}).ok

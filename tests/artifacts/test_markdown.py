@@ -40,7 +40,7 @@ def test_a_document_looks_like_one_that_a_person_wrote() -> None:
     assert to_file("markdown_doc@1", {"front": {}, "body": "# Why\n"}) == (".md", "# Why\n")
 
 
-def test_a_head_written_by_hand_is_read() -> None:
+def test_a_head_written_manually_is_read() -> None:
     text = "---  \r\n# a comment\r\n\r\ntitle:  It's 5 o'clock: tea \r\nempty:\r\nnumber: NaN\r\n---\r\n\r\nBody\r\n"
     assert parse_markdown(text) == {
         "front": {"title": "It's 5 o'clock: tea", "empty": "", "number": "NaN"},

@@ -66,7 +66,7 @@ def test_what_is_no_json_for_everybody_is_refused(text: str | bytes) -> None:
     assert all(len(detail.message) < 200 for detail in no.details)
 
 
-def test_a_nul_character_is_refused_where_it_stands() -> None:
+def test_a_nul_character_is_refused_at_its_place() -> None:
     no = refusal('{"a": ["x", "\\u0000"], "b\\u0000": 1}')
     assert [(detail.path, detail.message) for detail in no.details] == [
         ("", "an object key holds a NUL character"),

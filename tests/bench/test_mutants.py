@@ -1,4 +1,4 @@
-"""What a mutation run changes, and that it tells a mutant that the tests find from one that survives."""
+"""What a mutation run changes, and that it separates a mutant that the tests find from one that survives."""
 
 import ast
 from pathlib import Path

@@ -25,8 +25,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     terminal: object = getattr(item, "funcargs", {}).get("empty")
     if report.failed and isinstance(terminal, Terminal):
-        for words, said in terminal.typed[-SHOWN:]:
-            report.sections.append((f"$ wfe-mcp {shlex.join(words)}   → {said.code}", said.out + said.err))
+        for words, answer in terminal.typed[-SHOWN:]:
+            report.sections.append((f"$ wfe-mcp {shlex.join(words)}   → {answer.code}", answer.out + answer.err))
     return report
 
 

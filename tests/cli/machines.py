@@ -40,26 +40,26 @@ def finished(cli: Terminal) -> str:
     run = cli.start("deed")
     (cli.root / "draft.json").write_text('{"txt": 1}')
     assert cli.json("submit", run, "sign", "--path", "draft.json").refusal == "invalid_artifact"
-    assert cli.hand_in(run, "sign", "too early").refusal == "gate_failed"
+    assert cli.submit_work(run, "sign", "too early").refusal == "gate_failed"
     (cli.root / "ok").write_text("")
-    assert cli.hand_in(run, "sign", "I sign").code == 0
+    assert cli.submit_work(run, "sign", "I sign").code == 0
     assert cli("reject", run, "sign", "--feedback", "In ink, please.", pin=PIN).code == 0
-    assert cli.hand_in(run, "sign", "I sign in ink").code == 0
+    assert cli.submit_work(run, "sign", "I sign in ink").code == 0
     assert cli("approve", run, "sign", pin=PIN).code == 0
     assert cli.state(run) == "completed"
     return run
 
 
 def exported(cli: Terminal, run: str, name: str = "run.json") -> Path:
-    said = cli.json("export", run, name)
-    assert said.code == 0, said.out
+    document = cli.json("export", run, name)
+    assert document.code == 0, document.out
     return cli.root / name
 
 
 def shown(cli: Terminal, run: str) -> dict[str, Any]:
-    said = cli.json("show", run)
-    assert said.code == 0, said.out
-    data = {key: value for key, value in said.data.items() if key not in PLACES}
+    document = cli.json("show", run)
+    assert document.code == 0, document.out
+    data = {key: value for key, value in document.data.items() if key not in PLACES}
     text = json.dumps(data).replace(str(cli.root), "")
     return json.loads(text)
 

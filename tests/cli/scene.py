@@ -115,11 +115,11 @@ class Terminal:
         return self(*words, "--json", pin=pin)
 
     def start(self, name: str, *words: str) -> str:
-        said = self.json("start", name, *words)
-        assert said.code == 0, said.out
-        return said.document["run"]
+        answer = self.json("start", name, *words)
+        assert answer.code == 0, answer.out
+        return answer.document["run"]
 
-    def hand_in(self, run: str, phase: str, text: str = "hello") -> Said:
+    def submit_work(self, run: str, phase: str, text: str = "hello") -> Said:
         (self.root / "draft.json").write_text(json.dumps({"text": text}))
         return self.json("submit", run, phase, "--path", "draft.json")
 
@@ -130,8 +130,8 @@ class Terminal:
         """Put a template into the project and trust it."""
         path = self.root / ".wfe" / "templates" / f"{definition['name']}.json"
         path.write_text(json.dumps(definition))
-        said = self("trust", definition["name"], "--yes", pin=PIN)
-        assert said.code == 0, said.err
+        answer = self("trust", definition["name"], "--yes", pin=PIN)
+        assert answer.code == 0, answer.err
 
     def git(self, *words: str) -> str:
         return subprocess.run(["git", "-C", self.root, *words], check=True, capture_output=True, text=True).stdout

@@ -76,10 +76,10 @@ FILES = {
 }
 
 
-def laid(cli: Terminal, told: dict[str, Any], files: dict[str, str] = FILES) -> Path:
+def laid(cli: Terminal, answer: dict[str, Any], files: dict[str, str] = FILES) -> Path:
     """The folder of a session, as ai-workflow-engine leaves it."""
     folder = cli.root / ".aiwf" / "sessions" / ID
-    for name, text in (files | {"session.json": json.dumps(told, indent=2)}).items():
+    for name, text in (files | {"session.json": json.dumps(answer, indent=2)}).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())

@@ -42,20 +42,20 @@ def bare_environment(more: Mapping[str, str]) -> dict[str, str]:
 @pytest.mark.requirement("S0-53")
 @pytest.mark.parametrize("words", [name for name, _ in COMMANDS])
 def test_every_command_has_help_and_takes_json_and_project(empty: Terminal, words: str) -> None:
-    said = empty(*words.split(), "--help")
-    assert said.code == 0
-    assert "--json" in said.out
-    assert "--project DIR" in said.out
+    answer = empty(*words.split(), "--help")
+    assert answer.code == 0
+    assert "--json" in answer.out
+    assert "--project DIR" in answer.out
     assert not empty.database.exists()
 
 
 def test_the_help_names_every_command_once_in_groups_of_80_columns(empty: Terminal) -> None:
-    said = empty("--help")
-    assert said.code == 0
+    answer = empty("--help")
+    assert answer.code == 0
     named = [name for described, rest in GROUPS.values() for name in (*described, *rest)]
     assert sorted(named) == sorted({name.split()[0] for name, _ in COMMANDS})
-    assert [name for name in named if f" {name}" not in said.out] == []
-    assert [line for line in said.out.splitlines() if len(line) > 80] == []
+    assert [name for name in named if f" {name}" not in answer.out] == []
+    assert [line for line in answer.out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(("words", "place"), COMMANDS, ids=[words for words, _ in COMMANDS])
@@ -105,12 +105,12 @@ def test_bash_completes_commands_after_the_completion_is_installed(empty: Termin
     ids=" ".join,
 )
 def test_misuse_ends_with_2_and_says_why_also_as_json(empty: Terminal, words: list[str]) -> None:
-    said = empty(*words)
-    assert said.code == 2
-    assert "Usage: wfe-mcp" in said.out + said.err
-    said = empty("--json", *words)
-    assert said.code == 2
-    assert (said.document["ok"], said.refusal) == (False, "bad_argument")
+    document = empty(*words)
+    assert document.code == 2
+    assert "Usage: wfe-mcp" in document.out + document.err
+    document = empty("--json", *words)
+    assert document.code == 2
+    assert (document.document["ok"], document.refusal) == (False, "bad_argument")
 
 
 def test_the_version_is_printed(empty: Terminal) -> None:
@@ -126,14 +126,14 @@ def test_json_and_project_may_stand_before_the_command(cli: Terminal, tmp_path: 
     assert cli("--json", "--project", str(tmp_path / "none"), "list").refusal == "bad_argument"
 
 
-def test_a_fault_of_ours_is_told_as_such_and_logged(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_reported_as_such_and_logged(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("wfe_mcp.views.moves.envelope.idle_status", fail)
-    said = cli.json("status")
-    assert (said.code, said.refusal) == (1, "internal")
-    assert "RuntimeError: a bug" in said.document["error"]["message"]
+    document = cli.json("status")
+    assert (document.code, document.refusal) == (1, "internal")
+    assert "RuntimeError: a bug" in document.document["error"]["message"]
 
 
 def test_help_loads_neither_rich_nor_the_engine() -> None:
@@ -260,10 +260,10 @@ def test_demo_plays_and_its_end_is_the_answer(empty: Terminal, monkeypatch: pyte
         return code
 
     monkeypatch.setattr("wfe_mcp.testing.demo.main", play)
-    said = empty("demo", "--yes", "--folder", "here")
-    assert (said.code, said.out) == (code, "playing --yes --folder here\n")
-    said = empty.json("demo")
-    assert (said.code, said.document["ok"], said.err) == (code, code == 0, "playing\n")
+    document = empty("demo", "--yes", "--folder", "here")
+    assert (document.code, document.out) == (code, "playing --yes --folder here\n")
+    document = empty.json("demo")
+    assert (document.code, document.document["ok"], document.err) == (code, code == 0, "playing\n")
 
 
 def test_on_a_terminal_there_are_colours_and_tables(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +275,8 @@ def test_on_a_terminal_there_are_colours_and_tables(cli: Terminal, monkeypatch: 
     for stream in ("sys.stdout.isatty", "sys.stderr.isatty"):
         monkeypatch.setattr(stream, lambda: True, raising=False)
     (cli.root / "draft.json").write_text('{"text": "x"}')
-    said = cli("submit", run, "build", "--path", "draft.json")
-    assert "\x1b[" in said.out
+    document = cli("submit", run, "build", "--path", "draft.json")
+    assert "\x1b[" in document.out
     shown = cli("list").out
     assert "[red]not markup[/red]" in shown
     assert "\x1b[1mSTATE" in shown
@@ -286,7 +286,7 @@ def test_on_a_terminal_there_are_colours_and_tables(cli: Terminal, monkeypatch: 
     assert "\x1b[" not in (plain := cli("show", run).out) and "✓" not in plain and "pass" in plain
 
 
-def test_next_calls_are_told_as_one_types_them() -> None:
+def test_next_calls_are_reported_as_one_types_them() -> None:
     calls = (
         (Next("control_run", {"run": "r1", "action": "auto_on"}), "wfe-mcp auto on r1"),
         (Next("status", {"run": "r1", "wait_s": 45}), "wfe-mcp watch r1"),
@@ -303,7 +303,7 @@ def test_at_a_real_terminal_the_pin_is_typed_unseen(cli: Terminal) -> None:
 
     cli.save(template("wish", phase("draft", {"kind": "approval", "assurance": "human"})))
     run = cli.start("wish")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     master, slave = pty.openpty()
     # The first process of a new session to open a terminal owns it: only then is there a /dev/tty.
     own = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.executable, [sys.executable, '-m', 'wfe_mcp', *sys.argv[2:]])"

@@ -32,17 +32,17 @@ def everything(cli: Terminal) -> str:
     )
     (cli.root / "größe ✓.txt").write_text("one\n")
     run = cli.start("tale", "--title", NAMES["title"])
-    assert cli.hand_in(run, "plan", "Über alles").code == 0
+    assert cli.submit_work(run, "plan", "Über alles").code == 0
     name = cli.json("checkpoint", run, "--note", NAMES["note"]).data["checkpoint"]["checkpoint"]
     assert cli("skip", run, "extra", "--reason", "nicht nötig — später", pin=PIN).code == 0
     (cli.root / "größe ✓.txt").write_text("two\n")
-    assert cli.hand_in(run, "write", LARGE).refusal == "gate_failed"
+    assert cli.submit_work(run, "write", LARGE).refusal == "gate_failed"
     for words in (("rollback", run, name, "--discard"), ("undo", run), ("redo", run)):
         assert cli.json(*words, pin=PIN).code == 0
         cli.clock.forward(minutes=1)
     assert cli("skip", run, "extra", "--reason", "wieder nicht", pin=PIN).code == 0
     for _ in range(2):
-        assert cli.hand_in(run, "write", LARGE).refusal == "gate_failed"
+        assert cli.submit_work(run, "write", LARGE).refusal == "gate_failed"
     assert cli("force-accept", run, "write", "--reason", "Ich weiß es besser", pin=PIN).code == 0
     assert "TAINTED" in cli.json("status", run).document["summary"]
     return run
@@ -57,7 +57,7 @@ def test_a_run_to_which_everything_happened_and_its_fork_come_back_byte_for_byte
     assert here("trust", "own", "--yes", pin=PIN).code == 0
     run = everything(here)
     fork = here.json("start", "--from", run, "--title", "Gabel ⑂", pin=PIN).document["run"]
-    assert [here.hand_in(each, "check").code for each in (run, fork)] == [0, 0]
+    assert [here.submit_work(each, "check").code for each in (run, fork)] == [0, 0]
     kinds = {each["type"] for each in here.json("log", run, "--limit", "9999").data["events"]}
     assert kinds >= {"RolledBack", "CheckpointTaken", "PhaseSkipped", "PhaseForced", "AttemptFailed", "GateJudged"}
     assert here.json("opinion", "show", run).data["opinions"]

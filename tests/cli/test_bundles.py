@@ -23,10 +23,10 @@ def test_a_run_moves_to_another_machine_with_all_that_was_said_and_seen(machines
     before, file = shown(here, run), exported(here, run)
 
     there = machines.go(machines.there)
-    said = there.json("import", str(file))
+    message = there.json("import", str(file))
 
-    assert said.code == 0, said.out
-    assert said.document["run"] == run
+    assert message.code == 0, message.out
+    assert message.document["run"] == run
     assert there.json("verify", run).code == 0
     assert shown(there, run) == before
     origin = there.json("show", run).data["imported"]
@@ -49,9 +49,9 @@ def test_nothing_is_forked_from_a_run_that_was_worked_elsewhere(machines: Machin
     file = exported(machines.here, run)
     there = machines.go(machines.there)
     assert there.json("import", str(file)).code == 0
-    said = there.json("start", "--from", run, pin=PIN)
-    assert said.refusal == "illegal_transition"
-    assert "wfe-mcp templates list (template 'deed' is not in this project)" in said.document["error"]["hint"]
+    document = there.json("start", "--from", run, pin=PIN)
+    assert document.refusal == "illegal_transition"
+    assert "wfe-mcp templates list (template 'deed' is not in this project)" in document.document["error"]["hint"]
     (there.root / ".wfe" / "templates").mkdir()
     there.save(template("deed", phase("sign")))
     again = there.json("start", "--from", run, pin=PIN)
@@ -66,8 +66,8 @@ def arrived(machines: Machines) -> tuple[Terminal, str]:
     """A run that waits for a person's yes, imported elsewhere."""
     here = machines.here
     run = here.start("letter")
-    assert here.hand_in(run, "draft").code == 0
-    assert here.hand_in(run, "send").code == 0
+    assert here.submit_work(run, "draft").code == 0
+    assert here.submit_work(run, "send").code == 0
     assert here.state(run) == "waiting"
     file = exported(here, run)
     there = machines.go(machines.there)
@@ -95,36 +95,38 @@ MOVES: tuple[tuple[str, ...], ...] = (
 
 
 @pytest.mark.attack("a decision brought along in a bundle", "held", "T1")
-def test_nobody_goes_on_with_an_imported_run_not_even_with_the_pin(arrived: tuple[Terminal, str]) -> None:
+def test_no_one_continues_an_imported_run_not_even_with_the_pin(arrived: tuple[Terminal, str]) -> None:
     there, run = arrived
     (there.root / "draft.json").write_text('{"text": "x"}')
     before = shown(there, run)
     asks = {"approve", "reject", "skip", "retry", "force-accept", "resume", "proceed"}
     wrong = dict[str, Any]()
     for words in MOVES:
-        said = there.json(*(run if word == "RUN" else word for word in words), pin=PIN if words[0] in asks else None)
-        error = said.document.get("error") or {"code": "", "message": "", "hint": ""}
+        document = there.json(
+            *(run if word == "RUN" else word for word in words), pin=PIN if words[0] in asks else None
+        )
+        error = document.document.get("error") or {"code": "", "message": "", "hint": ""}
         is_held = (
-            (said.code, error["code"]) == (1, "illegal_transition")
+            (document.code, error["code"]) == (1, "illegal_transition")
             and "was imported" in error["message"]
             and "wfe-mcp templates list (template 'letter' is not" in error["hint"]
             and shown(there, run) == before
         )
         if not is_held:
-            wrong[" ".join(words)] = said.out + said.err
+            wrong[" ".join(words)] = document.out + document.err
     assert wrong == {}
 
 
-def test_an_imported_run_waits_for_nobody_and_is_in_nobodys_way(arrived: tuple[Terminal, str]) -> None:
+def test_an_imported_run_is_finished_and_blocks_no_one(arrived: tuple[Terminal, str]) -> None:
     there, run = arrived
 
-    said = there.json("status", run)
-    assert said.document["run_state"] == "waiting"
-    assert said.document["waiting_on"] == "none"
-    assert "next" not in said.document
-    assert "IMPORTED" in said.document["summary"]
-    assert "it cannot continue here" in said.data["blockers"][0]
-    assert "template 'letter' is not in this project" in said.data["blockers"][0]
+    document = there.json("status", run)
+    assert document.document["run_state"] == "waiting"
+    assert document.document["waiting_on"] == "none"
+    assert "next" not in document.document
+    assert "IMPORTED" in document.document["summary"]
+    assert "it cannot continue here" in document.data["blockers"][0]
+    assert "template 'letter' is not in this project" in document.data["blockers"][0]
     assert there.json("status").document["summary"] == f"No run is open in this project: {there.root}"
     there.clock.forward(days=400)
     assert there.json("list", "--stale").data["runs"] == []
@@ -145,7 +147,7 @@ def test_what_was_accepted_elsewhere_is_written_where_people_look(arrived: tuple
     assert there.json("verify", run).code == 0
 
 
-def test_the_same_run_again_is_no_fault_and_mends_missing_files(machines: Machines, whole: Path) -> None:
+def test_the_same_run_again_is_no_fault_and_fixes_missing_files(machines: Machines, whole: Path) -> None:
     there = machines.go(machines.there)
     run = there.json("import", str(whole)).document["run"]
     shutil.rmtree(there.root / ".wfe" / "runs" / run)
@@ -159,12 +161,12 @@ def test_the_same_run_again_is_no_fault_and_mends_missing_files(machines: Machin
     assert len(there.json("list").data["runs"]) == 1
 
 
-def test_a_fork_moves_too_and_nobody_forks_what_was_imported(machines: Machines) -> None:
+def test_a_fork_moves_too_and_no_one_forks_what_was_imported(machines: Machines) -> None:
     here = machines.here
     run = here.start("letter")
-    assert here.hand_in(run, "draft").code == 0
+    assert here.submit_work(run, "draft").code == 0
     fork = here.json("start", "--from", run).document["run"]
-    assert here.hand_in(fork, "send").code == 0
+    assert here.submit_work(fork, "send").code == 0
     before, file = shown(here, fork), exported(here, fork)
 
     there = machines.go(machines.there)
@@ -179,21 +181,21 @@ def test_a_fork_moves_too_and_nobody_forks_what_was_imported(machines: Machines)
 def test_a_run_comes_back_where_it_was_worked_without_becoming_history(cli: Terminal) -> None:
     run = finished(cli)
 
-    said = cli.json("import", str(exported(cli, run)))
+    message = cli.json("import", str(exported(cli, run)))
 
-    assert (said.code, said.data["was_here"]) == (0, True)
+    assert (message.code, message.data["was_here"]) == (0, True)
     assert "IMPORTED" not in cli.json("status", run).document["summary"]
 
 
 def test_another_history_of_the_same_run_is_a_conflict(cli: Terminal) -> None:
     run = cli.start("letter")
     older = exported(cli, run)
-    assert cli.hand_in(run, "draft").code == 0
+    assert cli.submit_work(run, "draft").code == 0
 
-    said = cli.json("import", str(older))
+    message = cli.json("import", str(older))
 
-    assert (said.code, said.refusal) == (1, "conflict")
-    assert "another history" in said.document["error"]["message"]
+    assert (message.code, message.refusal) == (1, "conflict")
+    assert "another history" in message.document["error"]["message"]
 
 
 def test_other_rows_in_the_same_history_are_a_conflict(machines: Machines, whole: Path) -> None:
@@ -205,10 +207,10 @@ def test_other_rows_in_the_same_history_are_a_conflict(machines: Machines, whole
     there = machines.go(machines.there)
     assert there.json("import", str(whole)).code == 0
 
-    said = there.json("import", str(signed_again(whole, change)))
+    message = there.json("import", str(signed_again(whole, change)))
 
-    assert (said.code, said.refusal) == (1, "conflict")
-    assert "/revisions" in said.document["error"]["message"]
+    assert (message.code, message.refusal) == (1, "conflict")
+    assert "/revisions" in message.document["error"]["message"]
 
 
 def test_a_run_of_another_project_of_this_database_is_a_conflict(
@@ -218,10 +220,10 @@ def test_a_run_of_another_project_of_this_database_is_a_conflict(
     (tmp_path / "second").mkdir()
     monkeypatch.chdir(tmp_path / "second")
 
-    said = cli.json("import", str(file))
+    message = cli.json("import", str(file))
 
-    assert (said.code, said.refusal) == (1, "conflict")
-    assert "another project" in said.document["error"]["message"]
+    assert (message.code, message.refusal) == (1, "conflict")
+    assert "another project" in message.document["error"]["message"]
 
 
 def test_an_id_that_another_run_has_is_a_conflict_and_leaves_nothing(machines: Machines, whole: Path) -> None:
@@ -235,20 +237,20 @@ def test_an_id_that_another_run_has_is_a_conflict_and_leaves_nothing(machines: M
         bundle["logs"].clear()
         chained(bundle)
 
-    said = there.json("import", str(signed_again(whole, change)))
+    message = there.json("import", str(signed_again(whole, change)))
 
-    assert (said.code, said.refusal) == (1, "conflict")
-    assert said.document["error"]["details"][0]["path"] == "/evidence"
+    assert (message.code, message.refusal) == (1, "conflict")
+    assert message.document["error"]["details"][0]["path"] == "/evidence"
     assert len(there.json("list").data["runs"]) == 1
 
 
 def test_a_dry_run_checks_and_stores_nothing(machines: Machines, whole: Path) -> None:
     there = machines.go(machines.there)
 
-    said = there.json("import", str(whole), "--dry-run")
+    message = there.json("import", str(whole), "--dry-run")
 
-    assert said.code == 0
-    assert (said.data["dry_run"], said.data["was_here"]) == (True, False)
+    assert message.code == 0
+    assert (message.data["dry_run"], message.data["was_here"]) == (True, False)
     assert there.json("list").data["runs"] == []
 
 
@@ -258,10 +260,10 @@ def test_verify_finds_an_imported_run_that_no_longer_says_so(arrived: tuple[Term
         database.execute("UPDATE run SET origin_sha256 = NULL WHERE id = ?", (run,))
     database.close()
 
-    said = there.json("verify", run)
+    document = there.json("verify", run)
 
-    assert said.code == 1
-    codes = [one["code"] for one in said.data["problems"]]
+    assert document.code == 1
+    codes = [one["code"] for one in document.data["problems"]]
     assert codes == ["origin_edited", "gates_weakened"], "its template was never trusted here"
 
 

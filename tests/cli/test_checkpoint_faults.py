@@ -39,8 +39,8 @@ def wrecked(cli: Terminal) -> tuple[str, str]:
 
 def seen(cli: Terminal, run: str) -> object:
     """The files, and where the run stands."""
-    said = cli.json("status", run).document
-    return files_of(cli.root), said["run_state"], said["data"]["phases"]
+    document = cli.json("status", run).document
+    return files_of(cli.root), document["run_state"], document["data"]["phases"]
 
 
 @mounting
@@ -52,9 +52,9 @@ def test_a_full_disk_costs_a_checkpoint_its_files_and_refuses_a_rollback(cli: Te
     assert taken.code == 0
     assert "state alone" in taken.data["checkpoint"]["note"]
     assert "the disk is full" in taken.data["checkpoint"]["note"]
-    said = cli.json("rollback", run, name, "--discard", pin=PIN)
-    assert (said.code, said.refusal) == (1, "unavailable")
-    assert "the disk is full. Nothing was changed." in said.document["error"]["message"]
+    document = cli.json("rollback", run, name, "--discard", pin=PIN)
+    assert (document.code, document.refusal) == (1, "unavailable")
+    assert "the disk is full. Nothing was changed." in document.document["error"]["message"]
     assert seen(cli, run) == before
     (small_git / "fill").unlink()
     assert cli.json("rollback", run, name, "--discard", pin=PIN).code == 0
@@ -71,8 +71,8 @@ def test_a_read_only_repository_is_said(cli: Terminal) -> None:
         mount("-o", "remount,bind,ro", str(git))
         taken = cli.json("checkpoint", run)
         assert "read-only disk" in taken.data["checkpoint"]["note"]
-        said = cli.json("rollback", run, name, "--discard", pin=PIN)
-        assert said.refusal == "unavailable"
+        document = cli.json("rollback", run, name, "--discard", pin=PIN)
+        assert document.refusal == "unavailable"
         assert seen(cli, run) == before
     assert cli.json("rollback", run, name, "--discard", pin=PIN).code == 0
 
@@ -88,14 +88,14 @@ def test_without_git_a_checkpoint_is_of_the_state_and_a_rollback_to_files_is_ref
     taken = cli.json("checkpoint", run)
     assert taken.code == 0
     assert "git" in taken.data["checkpoint"]["note"]
-    said = cli.json("rollback", run, name, "--discard", pin=PIN)
-    assert said.code == 1
-    assert said.refusal in {"unavailable", "bad_argument"}
-    assert said.document["error"]["hint"]
+    document = cli.json("rollback", run, name, "--discard", pin=PIN)
+    assert document.code == 1
+    assert document.refusal in {"unavailable", "bad_argument"}
+    assert document.document["error"]["hint"]
     assert files_of(cli.root) == before
 
 
-def test_an_index_that_another_git_has_locked_is_in_nobodys_way(cli: Terminal) -> None:
+def test_an_index_that_another_git_has_locked_blocks_no_one(cli: Terminal) -> None:
     run, name = wrecked(cli)
     (cli.root / ".git/index.lock").touch()
     assert "note" not in cli.json("checkpoint", run).data["checkpoint"]

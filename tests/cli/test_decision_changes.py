@@ -27,8 +27,8 @@ sys.exit(int(sys.argv[2]))
 def waiting(cli: Terminal) -> str:
     """A run whose artifact waits for a person."""
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send", "hello")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send", "hello")
     return run
 
 
@@ -56,9 +56,9 @@ def look(cli: Terminal, run: str, monkeypatch: pytest.MonkeyPatch, *, output: bo
 def test_what_is_longer_than_the_terminal_is_shown_in_the_pager_of_the_user(
     cli: Terminal, waiting: str, seen: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = look(cli, waiting, monkeypatch)
+    answer = look(cli, waiting, monkeypatch)
     read = seen.read_text(encoding="utf-8")
-    assert (said.code, "text: hello" in said.out, "text: hello" in read) == (0, False, True)
+    assert (answer.code, "text: hello" in answer.out, "text: hello" in read) == (0, False, True)
     assert "{'LESSSECURE': '1', 'LESSOPEN': None}" in read, "nothing that the environment names runs on what is shown"
 
 
@@ -99,7 +99,7 @@ def test_renamed_binary_and_deleted_files_are_named_as_such(cli: Terminal) -> No
     (cli.root / "old.txt").rename(cli.root / "new.txt")
     (cli.root / "gone.txt").unlink()
     (cli.root / "picture.bin").write_bytes(bytes(reversed(range(256))))
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
     shown = cli("show", run, "--decision").out
     lines = [line for line in shown.splitlines() if line[:2] in ("R ", "M ", "D ", "A ")]
     assert lines == ["A draft.json +1", "D gone.txt -2", "R old.txt → new.txt", "M picture.bin (binary)"]

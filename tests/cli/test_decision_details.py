@@ -21,8 +21,8 @@ __all__ = ["models"]
 def waiting(cli: Terminal) -> str:
     """A run whose letter waits for a person."""
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     return run
 
 
@@ -30,7 +30,7 @@ def test_a_revision_that_is_the_same_again_is_called_unchanged(cli: Terminal):
     run = waiting(cli)
     cli("reject", run, "send", "--feedback", "Again.", pin=PIN)
     cli("retry", run, "send", pin=PIN)
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
     shown = cli("show", run, "--decision").out
     assert "Unchanged since revision 1" in shown
     assert "0 parts" not in shown

@@ -75,9 +75,9 @@ def test_at_a_terminal_it_is_as_wide_as_it_can_be_read(
 
 
 def test_in_a_pipe_nothing_is_wrapped_or_coloured(waiting: Waiting, capsys: pytest.CaptureFixture[str]) -> None:
-    said = shown(waiting, capsys)
-    assert "\x1b" not in said
-    same(waiting, "piped", said)
+    answer = shown(waiting, capsys)
+    assert "\x1b" not in answer
+    same(waiting, "piped", answer)
 
 
 def test_as_json_it_has_the_same_facts(waiting: Waiting, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,8 +96,8 @@ def test_the_short_form_names_the_files_alone(waiting: Waiting, capsys: pytest.C
 def test_a_run_at_a_gate_before_work_is_shown(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", prompt_gates=[HUMAN])))
     run = cli.start("slow")
-    said = cli("show", run)
-    assert (said.code, "awaiting approval  prompt " in said.out) == (0, True)
+    answer = cli("show", run)
+    assert (answer.code, "awaiting approval  prompt " in answer.out) == (0, True)
     prompt = cli("show", run, "--decision").out
     assert "PROMPT, exactly as the agent gets it" in prompt
     assert "  Write it." in prompt
@@ -107,8 +107,8 @@ def test_a_run_at_a_gate_before_work_is_shown(cli: Terminal) -> None:
 def test_a_prompt_is_approved_after_it_was_shown(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", prompt_gates=[HUMAN])))
     run = cli.start("slow")
-    said = cli("approve", run, "draft", pin=PIN)
-    assert said.out.index("  Write it.") < said.out.index("Approved draft, prompt ")
+    answer = cli("approve", run, "draft", pin=PIN)
+    assert answer.out.index("  Write it.") < answer.out.index("Approved draft, prompt ")
 
 
 def test_where_nothing_waits_the_refusal_says_so(cli: Terminal) -> None:
@@ -118,8 +118,8 @@ def test_where_nothing_waits_the_refusal_says_so(cli: Terminal) -> None:
 
 def test_the_artifact_is_json_only_where_it_is_wanted(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     assert '"text": "hello"' not in cli("show", run, "--decision").out
     assert '"text": "hello"' in cli("show", run, "--decision", "--raw").out
 
@@ -128,8 +128,8 @@ def test_with_json_at_a_terminal_the_view_comes_before_the_pin_is_asked_for(
     cli: Terminal, at_terminal: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     seen: list[str] = []
 
     def type_in(prompt: str) -> str:
@@ -145,7 +145,7 @@ def test_with_json_at_a_terminal_the_view_comes_before_the_pin_is_asked_for(
 
 def test_reject_shows_what_it_sends_back(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
-    said = cli("reject", run, "send", "--feedback", "Say more.", pin=PIN)
-    assert said.out.index("text: hello") < said.out.index("Rejected send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    answer = cli("reject", run, "send", "--feedback", "Say more.", pin=PIN)
+    assert answer.out.index("text: hello") < answer.out.index("Rejected send")

@@ -18,13 +18,15 @@ def steps(cli: Terminal) -> str:
         )
     )
     run = cli.start("planned")
-    hand_in(cli, run, [("S-1", "Write it"), ("S-2", "Test it")], "# Why\n\nIt is slow.\n")
+    submit_work(cli, run, [("S-1", "Write it"), ("S-2", "Test it")], "# Why\n\nIt is slow.\n")
     cli("reject", run, "plan", "--feedback", "measure first", pin=PIN)
-    hand_in(cli, run, [("S-0", "Measure it"), ("S-1", "Write it"), ("S-2", "Test it twice")], "# Why\n\nIt was slow.\n")
+    submit_work(
+        cli, run, [("S-0", "Measure it"), ("S-1", "Write it"), ("S-2", "Test it twice")], "# Why\n\nIt was slow.\n"
+    )
     return run
 
 
-def hand_in(cli: Terminal, run: str, steps: list[tuple[str, str]], why: str) -> None:
+def submit_work(cli: Terminal, run: str, steps: list[tuple[str, str]], why: str) -> None:
     value = {"why": why, "steps": [{"id": name, "title": title} for name, title in steps]}
     (cli.root / "plan.json").write_text(json.dumps(value))
     assert cli.json("submit", run, "plan", "--path", "plan.json").code == 0
@@ -32,9 +34,9 @@ def hand_in(cli: Terminal, run: str, steps: list[tuple[str, str]], why: str) -> 
 
 @pytest.mark.requirement("S1-03")
 def test_j5_what_changed_is_read_item_by_item_and_text_line_by_line(cli: Terminal, steps: str) -> None:
-    said = cli("artifact", "diff", steps, "plan")
-    assert said.code == 0
-    assert said.out == (
+    answer = cli("artifact", "diff", steps, "plan")
+    assert answer.code == 0
+    assert answer.out == (
         "plan revision 1 -> 2\n"
         '+ /steps/0: {"id": "S-0", "title": "Measure it"}\n'
         '- /steps/2/title: "Test it"\n'
@@ -60,11 +62,11 @@ def test_an_artifact_is_compared_with_an_attempt_a_part_or_itself(cli: Terminal,
 @pytest.mark.requirement("S1-03")
 def test_j7_an_artifact_is_compared_with_that_of_another_run(cli: Terminal, steps: str) -> None:
     other = cli.start("planned")
-    hand_in(
+    submit_work(
         cli, other, [("S-2", "Test it twice"), ("S-0", "Measure it"), ("S-1", "Write it")], "# Why\n\nIt was slow.\n"
     )
-    said = cli("artifact", "diff", other, "plan", "--against", steps)
-    assert said.out == f"plan run {steps}, revision 2 -> 1\n~ /steps/0: moved from /steps/2\n"
+    answer = cli("artifact", "diff", other, "plan", "--against", steps)
+    assert answer.out == f"plan run {steps}, revision 2 -> 1\n~ /steps/0: moved from /steps/2\n"
     assert (
         cli.json("artifact", "diff", other, "plan")
         .document["error"]["hint"]

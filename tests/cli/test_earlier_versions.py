@@ -73,8 +73,8 @@ def test_it_is_intact_and_everything_in_it_is_shown(earlier: Terminal) -> None:
     }
     for run in runs.values():
         for words in (("show", run), ("log", run), ("checkpoints", run), ("handoff", run), ("export", run)):
-            said = earlier.json(*words)
-            assert said.code == 0, f"{words}: {said.out}"
+            document = earlier.json(*words)
+            assert document.code == 0, f"{words}: {document.out}"
     assert "Say it in fewer words" in earlier("log", runs["Waits for an approval"]).out
     assert [each["run"] for each in earlier.json("jobs", "list").data["jobs"] if each["state"] == "queued"] == [
         runs["Its job is queued"]
@@ -86,7 +86,7 @@ def test_it_is_intact_and_everything_in_it_is_shown(earlier: Terminal) -> None:
     assert HEAD in str(health)
 
 
-def test_its_open_runs_go_on_to_their_end(earlier: Terminal) -> None:
+def test_its_open_runs_continue_to_their_end(earlier: Terminal) -> None:
     runs = runs_of(earlier)
     waits, running, paused = (
         runs[title] for title in ("Waits for an approval", "Its second attempt is running", "A reviewed")
@@ -98,12 +98,12 @@ def test_its_open_runs_go_on_to_their_end(earlier: Terminal) -> None:
     (earlier.root / "ok").touch()
     trusted = earlier.json("trust", "--yes", pin=PIN)  # trust is in a file by its path, and the project has moved
     assert trusted.code == 0, trusted.out
-    built = earlier.hand_in(running, "build", "with ok")
+    built = earlier.submit_work(running, "build", "with ok")
     assert (built.code, built.document["state"]) == (0, "completed"), built.out
-    assert earlier.hand_in(running, "tell").code == 0
+    assert earlier.submit_work(running, "tell").code == 0
 
     assert earlier.json("resume", paused, pin=PIN).code == 0
-    assert earlier.hand_in(paused, "send").code == 0
+    assert earlier.submit_work(paused, "send").code == 0
 
     assert [earlier.state(run) for run in (waits, running, paused)] == ["completed"] * 3
     verified = earlier.json("verify")

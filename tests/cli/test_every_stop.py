@@ -37,7 +37,7 @@ def begun(cli: Terminal, *phases: dict[str, Any], **more: Any) -> str:
     """A run whose first phase is done; ``work`` comes next."""
     cli.save(template("stops", phase("draft"), *phases, phase("last"), **more))
     run = cli.start("stops")
-    assert cli.hand_in(run, "draft").code == 0
+    assert cli.submit_work(run, "draft").code == 0
     return run
 
 
@@ -51,13 +51,13 @@ def failed_attempt(cli: Terminal) -> str:
 def used_up_retries(cli: Terminal) -> str:
     run = begun(cli, phase("work", FALSE, on_fail=[{"do": "retry", "max_attempts": 2}, *STOP]))
     for _ in range(2):
-        cli.hand_in(run, "work")
+        cli.submit_work(run, "work")
     return run
 
 
 def failed_check(cli: Terminal) -> str:
     run = begun(cli, phase("work", CHECK, on_fail=STOP))
-    cli.hand_in(run, "work")
+    cli.submit_work(run, "work")
     return run
 
 
@@ -70,14 +70,14 @@ def failed_steps(cli: Terminal) -> str:
 
 def failed_opinion(cli: Terminal) -> str:
     run = begun(cli, phase("work", GATE, on_fail=STOP), roles={"one": {"provider": "first"}})
-    cli.hand_in(run, "work")
+    cli.submit_work(run, "work")
     cli("watch", run)
     return run
 
 
 def rejected_approval(cli: Terminal) -> str:
     run = begun(cli, phase("work", HUMAN, on_fail=STOP))
-    cli.hand_in(run, "work")
+    cli.submit_work(run, "work")
     assert cli("reject", run, "work", "--feedback", "no", pin=PIN).code == 0
     return run
 
@@ -232,17 +232,17 @@ def test_j6_each_stop_offers_exactly_the_ways_that_are_legal_there(
 )
 def test_j6_each_way_that_a_stop_offers_works(reviewed: Terminal, stop: Callable[[Terminal], str], way: str) -> None:
     cli, run = reviewed, stopped(reviewed, stop)
-    said = taken(cli, run, way)
+    answer = taken(cli, run, way)
     if not (way == "edit" and stop in {failed_check, used_up_retries, failed_opinion}):  # the gate fails again
-        assert said.code == 0, said.out
+        assert answer.code == 0, answer.out
     assert state(cli, run) in DONE[way]
     assert cli("verify", run).code == 0
 
 
 @pytest.mark.requirement("S1-03")
 @pytest.mark.parametrize("way", ["submit", "skip", "rollback"])
-def test_j6_work_whose_process_is_gone_goes_on_without_a_restart(cli: Terminal, way: str) -> None:
+def test_j6_work_whose_process_is_gone_continues_without_a_restart(cli: Terminal, way: str) -> None:
     run = interrupted(cli)
-    said = cli.hand_in(run, "work") if way == "submit" else taken(cli, run, way)
-    assert said.code == 0, said.out
+    answer = cli.submit_work(run, "work") if way == "submit" else taken(cli, run, way)
+    assert answer.code == 0, answer.out
     assert state(cli, run) == {"submit": "completed", "skip": "skipped", "rollback": "pending"}[way]

@@ -24,11 +24,11 @@ def test_an_export_goes_to_standard_output_as_it_goes_into_a_file(cli: Terminal)
 def test_an_export_without_a_name_is_called_like_the_run(cli: Terminal) -> None:
     run = cli.start("note")
 
-    said = cli("export", run)
-    assert len(said.out.splitlines()) == 1, "it says nothing of where the run stands"
+    answer = cli("export", run)
+    assert len(answer.out.splitlines()) == 1, "it says nothing of where the run stands"
 
-    assert said.code == 0
-    assert f"to {run}.wfe.json" in said.out
+    assert answer.code == 0
+    assert f"to {run}.wfe.json" in answer.out
     assert (cli.root / f"{run}.wfe.json").is_file()
 
 
@@ -43,10 +43,10 @@ def test_an_export_never_writes_over_a_file(cli: Terminal) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(cli: Terminal) -> None:
-    said = cli.json("import", "nowhere.json")
+    document = cli.json("import", "nowhere.json")
 
-    assert said.refusal == "bad_argument"
-    assert "nowhere.json" in said.document["error"]["message"]
+    assert document.refusal == "bad_argument"
+    assert "nowhere.json" in document.document["error"]["message"]
 
 
 def test_a_run_that_is_not_intact_does_not_leave(cli: Terminal) -> None:
@@ -57,10 +57,10 @@ def test_a_run_that_is_not_intact_does_not_leave(cli: Terminal) -> None:
         )
     database.close()
 
-    said = cli.json("export", run)
+    document = cli.json("export", run)
 
-    assert said.refusal == "conflict"
-    assert f"wfe-mcp verify {run}" in said.document["error"]["hint"]
+    assert document.refusal == "conflict"
+    assert f"wfe-mcp verify {run}" in document.document["error"]["hint"]
 
 
 CANARY = "sk-canary-4711-abcdefgh"
@@ -87,7 +87,7 @@ def test_no_key_leaves_with_a_run(keyed: Terminal) -> None:
     config.write_text(f"[checks.test]\nargv = {json.dumps([sys.executable, 'check.py'])}\n{KEYED}")
     assert keyed("trust", "--yes", pin=PIN).code == 0
     run = keyed.start("code")
-    assert keyed.hand_in(run, "build").code == 0
+    assert keyed.submit_work(run, "build").code == 0
     assert CANARY in next((keyed.root / ".wfe" / "runs" / run).rglob("*.log")).read_text()
 
     file = exported(keyed, run)
@@ -113,13 +113,13 @@ def test_no_key_leaves_with_a_refused_draft(keyed: Terminal) -> None:
 @pytest.mark.attack("a key in an artifact of an exported run", "held", "T12")
 def test_a_run_whose_artifact_holds_a_key_does_not_leave(keyed: Terminal) -> None:
     run = keyed.start("note")
-    assert keyed.hand_in(run, "draft", f"the key is {CANARY}").code == 0
+    assert keyed.submit_work(run, "draft", f"the key is {CANARY}").code == 0
 
-    said = keyed.json("export", run)
+    document = keyed.json("export", run)
 
-    assert said.refusal == "needs_human"
-    assert said.document["error"]["details"][0]["path"] == "/revisions/0"
-    assert CANARY not in said.out
+    assert document.refusal == "needs_human"
+    assert document.document["error"]["details"][0]["path"] == "/revisions/0"
+    assert CANARY not in document.out
     assert not list(keyed.root.glob("*.wfe.json"))
 
 
@@ -130,7 +130,7 @@ def test_a_run_with_a_key_in_an_attached_file_does_not_leave(keyed: Terminal) ->
     (keyed.root / "said.txt").write_text(f"the key is {CANARY}")
     assert keyed.json("attach", run, "draft", "said.txt").code == 0
 
-    said = keyed.json("export", run)
+    document = keyed.json("export", run)
 
-    assert said.refusal == "needs_human"
-    assert said.document["error"]["details"][0]["path"] == "/attachments/0"
+    assert document.refusal == "needs_human"
+    assert document.document["error"]["details"][0]["path"] == "/attachments/0"

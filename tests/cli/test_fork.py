@@ -13,9 +13,9 @@ from tests.cli.scene import PIN, Terminal
 def letter(cli: Terminal) -> str:
     """A letter whose draft is done and whose sending was approved."""
     run = cli.start("letter", "--title", "Thanks")
-    cli.hand_in(run, "draft", "Dear Ada")
+    cli.submit_work(run, "draft", "Dear Ada")
     cli.clock.forward(minutes=1)
-    cli.hand_in(run, "send", "one")
+    cli.submit_work(run, "send", "one")
     cli.clock.forward(minutes=1)
     assert cli("approve", run, "send", "--comment", "well said", pin=PIN).code == 0
     return run
@@ -27,21 +27,21 @@ def seq_of(cli: Terminal, run: str, type_: str, phase: str = "") -> int:
 
 
 def fork(cli: Terminal, origin: str, *words: str, pin: str | None = None) -> str:
-    said = cli.json("start", "--from", origin, *words, pin=pin)
-    assert said.code == 0, said.out
-    return said.document["run"]
+    document = cli.json("start", "--from", origin, *words, pin=pin)
+    assert document.code == 0, document.out
+    return document.document["run"]
 
 
 @pytest.mark.requirement("S1-22")
-def test_a_run_begins_at_an_event_of_another_one_and_goes_on_to_its_end(cli: Terminal, letter: str) -> None:
+def test_a_run_begins_at_an_event_of_another_one_and_continues_to_its_end(cli: Terminal, letter: str) -> None:
     before = cli.json("log", letter).data["events"]
     at = seq_of(cli, letter, "PhaseCompleted", "draft")
-    said = cli("start", "--from", f"{letter}@{at}")
-    assert said.code == 0
+    answer = cli("start", "--from", f"{letter}@{at}")
+    assert answer.code == 0
     made = cli.json("list").data["runs"][0]["run"]
-    assert said.out.startswith(f'Started {made} "Thanks" (letter 1.0.0, forked from {letter} at event {at}).\n')
+    assert answer.out.startswith(f'Started {made} "Thanks" (letter 1.0.0, forked from {letter} at event {at}).\n')
     assert cli.json("artifact", "show", made, "draft").data["content"] == {"text": "Dear Ada"}
-    cli.hand_in(made, "send", "another")
+    cli.submit_work(made, "send", "another")
     assert cli.json("approve", made, "send", pin=PIN).document["run_state"] == "completed"
     assert cli.json("artifact", "diff", made, "send", "--against", letter).data["difference"] == [
         {"path": "/text", "old": "one", "new": "another"}
@@ -71,11 +71,11 @@ def test_a_fork_says_where_it_comes_from_and_who_decided_there(cli: Terminal, le
     assert cli.json("verify").code == 0
 
 
-def test_a_completed_run_is_forked_to_try_a_part_of_it_anew(cli: Terminal, letter: str) -> None:
+def test_a_completed_run_is_forked_to_try_a_part_of_it_again(cli: Terminal, letter: str) -> None:
     made = fork(cli, letter)
     assert cli.json("retry", made, "send", "--feedback", "shorter", pin=PIN).code == 0
     assert (cli.state(letter), cli.state(made)) == ("completed", "running")
-    cli.hand_in(made, "send", "short")
+    cli.submit_work(made, "send", "short")
     assert cli.json("approve", made, "send", pin=PIN).document["run_state"] == "completed"
     assert cli.json("compare", letter, made).data["phases"][0]["artifact"] == "same"
 
@@ -83,7 +83,7 @@ def test_a_completed_run_is_forked_to_try_a_part_of_it_anew(cli: Terminal, lette
 def test_the_time_of_a_fork_counts_from_its_own_beginning(cli: Terminal, letter: str) -> None:
     made = fork(cli, f"{letter}@{seq_of(cli, letter, 'PhaseCompleted', 'draft')}", pin=PIN)
     cli.clock.forward(minutes=3)
-    cli.hand_in(made, "send", "another")
+    cli.submit_work(made, "send", "another")
     sides = [each["sides"][1].get("seconds", {}) for each in cli.json("compare", letter, made).data["phases"]]
     assert sides == [{}, {"agent": 180.0}]
 
@@ -91,7 +91,7 @@ def test_the_time_of_a_fork_counts_from_its_own_beginning(cli: Terminal, letter:
 @pytest.mark.attack("cancel or pause is left behind by a fork from before it", "held")
 def test_behind_what_a_person_stopped_only_a_person_forks(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     at = len(cli.json("log", run).data["events"])
     cli("pause", run, "--reason", "wait for Eve")
     error = cli.json("start", "--from", f"{run}@{at}").document["error"]
@@ -112,7 +112,7 @@ def test_what_the_policy_keeps_from_agents_is_forked_by_a_person(
     assert fork(cli, letter, pin=PIN)
 
 
-def test_a_template_that_nobody_trusts_any_more_is_not_gone_on_with(cli: Terminal, letter: str) -> None:
+def test_a_template_that_no_one_trusts_any_more_is_not_continued(cli: Terminal, letter: str) -> None:
     path = cli.root / ".wfe" / "templates" / "letter.json"
     definition = json.loads(path.read_text())
     path.write_text(json.dumps(definition | {"version": "2.0.0"}))
@@ -143,13 +143,13 @@ def test_a_place_that_is_not_there_is_named(cli: Terminal, letter: str) -> None:
         assert cli.json("start", "--from", origin).refusal == refusal
     note = cli.start("note")
     cli("cancel", note)
-    said = cli.json("start", "--from", note)
-    assert (said.refusal, "cancelled" in said.document["error"]["message"]) == ("illegal_transition", True)
+    document = cli.json("start", "--from", note)
+    assert (document.refusal, "cancelled" in document.document["error"]["message"]) == ("illegal_transition", True)
 
 
 @pytest.mark.parametrize(
     "words", [["note"], ["-i", "a=b"], ["--inputs", "{}"], ["--no-auto"], ["--driver", "x"], ["--external-id", "7"]]
 )
 def test_what_a_fork_takes_from_its_origin_is_not_given_beside_it(cli: Terminal, letter: str, words: list[str]) -> None:
-    said = cli("start", *words, "--from", letter)
-    assert (said.code, "leave it out" in said.err) == (2, True)
+    answer = cli("start", *words, "--from", letter)
+    assert (answer.code, "leave it out" in answer.err) == (2, True)

@@ -114,9 +114,9 @@ def test_an_edit_and_a_redirection_outside_an_open_phase_are_refused_until_the_p
     cli: Terminal, client: str
 ) -> None:
     run = cli.start("note")
-    for told in (writing(cli, client), shell(cli, client, "echo x > a.txt")):
-        assert told.startswith(f"No phase of run {run} is open, so ")
-        assert told.endswith(f"To work without these limits, the user runs: wfe-mcp pause {run}")
+    for lines in (writing(cli, client), shell(cli, client, "echo x > a.txt")):
+        assert lines.startswith(f"No phase of run {run} is open, so ")
+        assert lines.endswith(f"To work without these limits, the user runs: wfe-mcp pause {run}")
     assert shell(cli, client, "cat a.txt") == ""
     begin(cli, run)
     assert (writing(cli, client), shell(cli, client, "echo x > a.txt")) == ("", "")
@@ -162,9 +162,9 @@ def test_a_phase_inside_another_template_has_its_own_tools_or_the_defaults_of_th
         cli.save(template(name, outer, defaults={"tools_allowed": ["edit"]}))
         run = cli.start(name)
         begin(cli, run)
-        told = writing(cli, "claude-code")
-        assert told.startswith(f"Phase {path!r} of run {run} allows only {wanted}: " if wanted else "")
-        assert bool(told) is bool(wanted)
+        answer = writing(cli, "claude-code")
+        assert answer.startswith(f"Phase {path!r} of run {run} allows only {wanted}: " if wanted else "")
+        assert bool(answer) is bool(wanted)
         cli("cancel", run)
 
 
@@ -181,10 +181,10 @@ def test_the_tools_of_a_recovery_are_held(cli: Terminal) -> None:
     cli.save(template("mend", phase("diagnose", tools_allowed=["read"])))
     cli.save(template("careful", phase("code", CHECK, on_fail=[{"do": "subflow", "template": "mend"}])))
     run = cli.start("careful")
-    cli.hand_in(run, "code")
+    cli.submit_work(run, "code")
     begin(cli, run)
-    told = writing(cli, "claude-code")
-    assert (".diagnose'" in told, "allows only read" in told) == (True, True), cli.json("status", run).document
+    answer = writing(cli, "claude-code")
+    assert (".diagnose'" in answer, "allows only read" in answer) == (True, True), cli.json("status", run).document
 
 
 @clients
@@ -207,8 +207,8 @@ def test_paused_or_waiting_for_the_user_a_run_is_silent(cli: Terminal, client: s
     assert (writing(cli, client), hooked(cli, client, "SessionStart", source="startup")) == ("", {})
     waits = cli.start("letter")
     assert writing(cli, client)
-    cli.hand_in(waits, "draft")
-    cli.hand_in(waits, "send")
+    cli.submit_work(waits, "draft")
+    cli.submit_work(waits, "send")
     assert cli.state(waits) == "waiting"
     assert writing(cli, client) == ""
     assert hooked(cli, client, NAMES[client]["stop"], stop_hook_active=False) == {}
@@ -246,8 +246,8 @@ def test_gemini_hears_it_with_the_first_prompt_after_a_compression(cli: Terminal
     cli.start("note")
     assert hooked(cli, "gemini-cli", "BeforeAgent", prompt="go on") == {}
     assert hooked(cli, "gemini-cli", "PreCompress", trigger="auto") == {}
-    told = hooked(cli, "gemini-cli", "BeforeAgent", prompt="go on")["hookSpecificOutput"]
-    assert "is open in this project" in told["additionalContext"]
+    answer = hooked(cli, "gemini-cli", "BeforeAgent", prompt="go on")["hookSpecificOutput"]
+    assert "is open in this project" in answer["additionalContext"]
     assert hooked(cli, "gemini-cli", "BeforeAgent", prompt="go on") == {}
 
 
@@ -256,12 +256,13 @@ def test_at_the_end_of_a_turn_the_client_is_asked_once_to_finish_or_hand_off(cli
     run = cli.start("note")
     stop = NAMES[client]["stop"]
     assert hooked(cli, client, stop, stop_hook_active=True) == {}
-    told = hooked(cli, client, stop, stop_hook_active=False)
-    assert told["decision"] == ("deny" if client == "gemini-cli" else "block")
+    answer = hooked(cli, client, stop, stop_hook_active=False)
+    assert answer["decision"] == ("deny" if client == "gemini-cli" else "block")
     assert (
-        f"Run {run} is still open: phase 'draft', attempt 1, is ready. Finish it with submit_artifact" in told["reason"]
+        f"Run {run} is still open: phase 'draft', attempt 1, is ready. Finish it with submit_artifact"
+        in answer["reason"]
     )
-    assert told["reason"].endswith(f"wfe-mcp pause {run}")
+    assert answer["reason"].endswith(f"wfe-mcp pause {run}")
     assert hooked(cli, client, stop, stop_hook_active=False) == {}
     assert hooked(cli, client, stop, stop_hook_active=False, session_id="another") != {}
 

@@ -38,14 +38,14 @@ def test_the_work_of_a_tool_is_detected_and_a_run_starts_with_it(cli: Terminal, 
     laid(cli, name)
     folder, title, opened, done, called, template = TOOLS[name]
 
-    said = cli.json(*command.split(), folder)
+    document = cli.json(*command.split(), folder)
 
-    assert (said.code, said.data["format"], said.data["template"]) == (0, title, template)
-    assert (said.data["open"], said.data["done"]) == (opened, done)
-    assert said.data["path"] == f".wfe/plans/{called}"
-    assert said.data["not_carried"]
+    assert (document.code, document.data["format"], document.data["template"]) == (0, title, template)
+    assert (document.data["open"], document.data["done"]) == (opened, done)
+    assert document.data["path"] == f".wfe/plans/{called}"
+    assert document.data["not_carried"]
     assert cli.json("templates", "lint", template).code == 0
-    assert cli.json(*said.data["start"].split()[1:]).document["run_state"] == "running"
+    assert cli.json(*document.data["start"].split()[1:]).document["run_state"] == "running"
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -77,37 +77,37 @@ def test_a_second_import_changes_nothing_and_says_so(cli: Terminal, name: str) -
     ],
 )
 def test_the_folder_of_the_tool_or_the_piece_of_work_may_be_named(cli: Terminal, name: str, at: str) -> None:
-    said = cli.json("import", str(laid(cli, name) / at), "--dry-run")
-    assert (said.code, said.data["format"], said.data["open"]) == (0, TOOLS[name][1], TOOLS[name][2])
+    message = cli.json("import", str(laid(cli, name) / at), "--dry-run")
+    assert (message.code, message.data["format"], message.data["open"]) == (0, TOOLS[name][1], TOOLS[name][2])
 
 
 def test_documents_are_written_beside_the_inputs_and_named_with_their_phases(cli: Terminal) -> None:
     laid(cli, "openspec")
-    said = cli("import", "openspec")
+    answer = cli("import", "openspec")
     for name, schema, at in (
         ("requirements", "spec@1", "requirements"),
         ("design", "markdown_doc@1", "design"),
         ("tasks", "task_list@1", "tasks"),
     ):
-        assert f".wfe/plans/add-next-tide/{name}.json: {schema}, for the phase {at}" in said.out
+        assert f".wfe/plans/add-next-tide/{name}.json: {schema}, for the phase {at}" in answer.out
         assert (cli.root / ".wfe" / "plans" / "add-next-tide" / f"{name}.json").is_file()
-    assert "wfe-mcp start spec_driven --inputs @.wfe/plans/add-next-tide/inputs.json" in said.out + said.err
+    assert "wfe-mcp start spec_driven --inputs @.wfe/plans/add-next-tide/inputs.json" in answer.out + answer.err
 
 
 def test_several_features_are_listed_and_one_is_to_be_named(cli: Terminal) -> None:
     specs = laid(cli, "spec-kit") / "specs"
     for number in range(2, 8):
         shutil.copytree(specs / "001-next-tide", specs / f"00{number}-more")
-    said = cli("import", "spec_kit")
-    assert "holds 7 pieces of work" in said.err
-    assert "and 2 more" in said.err
-    assert "Next: name one of them: wfe-mcp import spec_kit" in said.err.replace("\\", "/")
+    answer = cli("import", "spec_kit")
+    assert "holds 7 pieces of work" in answer.err
+    assert "and 2 more" in answer.err
+    assert "Next: name one of them: wfe-mcp import spec_kit" in answer.err.replace("\\", "/")
 
 
 def test_a_dry_run_writes_nothing(cli: Terminal) -> None:
     laid(cli, "task-master")
-    said = cli("import", "task_master", "--dry-run")
-    assert "Nothing was written; it would go to .wfe/plans/task_master." in said.out
+    answer = cli("import", "task_master", "--dry-run")
+    assert "Nothing was written; it would go to .wfe/plans/task_master." in answer.out
     assert not (cli.root / ".wfe" / "plans").exists()
 
 
@@ -126,12 +126,12 @@ def test_what_was_edited_here_is_not_replaced(cli: Terminal) -> None:
         tasks.read_text(encoding="utf-8").replace("Warn of a storm tide", "Warn of a spring tide"), encoding="utf-8"
     )
 
-    said = cli("import", "task_master")
+    answer = cli("import", "task_master")
 
-    assert said.code == 1
-    assert ".wfe/plans/task_master/inputs.json exists already, with other content" in said.err
-    assert "--to" in said.err
-    assert "[conflict]" in said.err
+    assert answer.code == 1
+    assert ".wfe/plans/task_master/inputs.json exists already, with other content" in answer.err
+    assert "--to" in answer.err
+    assert "[conflict]" in answer.err
 
 
 def test_a_half_written_import_is_finished(cli: Terminal) -> None:
@@ -154,19 +154,19 @@ def test_a_target_that_cannot_be_written_is_refused(cli: Terminal) -> None:
 def test_a_long_report_is_cut_in_the_terminal_and_whole_in_json(cli: Terminal) -> None:
     tasks: list[dict[str, Any]] = [{"id": at, "title": f"Task {at}", "dependencies": []} for at in range(1, 30)]
     (cli.root / "tasks.json").write_text(json.dumps({"master": {"tasks": tasks}}), encoding="utf-8")
-    said = cli("import", "tasks.json")
-    assert said.out.count("! not carried") == 20
-    assert "9 more are not carried; --json lists all" in said.out
+    document = cli("import", "tasks.json")
+    assert document.out.count("! not carried") == 20
+    assert "9 more are not carried; --json lists all" in document.out
     assert len(cli.json("import", "tasks.json").data["not_carried"]) == 29
 
 
 @pytest.mark.parametrize("command", ["import", "templates import"])
 def test_a_folder_that_no_tool_wrote_names_what_is_there_and_what_comes_near(cli: Terminal, command: str) -> None:
     (cli.root / "plans" / "backlogs").mkdir(parents=True)
-    said = cli(*command.split(), "plans")
-    assert said.code == 1
-    assert "plans is a folder in no format that can be imported; it holds backlogs." in said.err
-    assert "Next: name a folder that a tool wrote: Backlog.md has backlog/tasks/*.md." in said.err
+    answer = cli(*command.split(), "plans")
+    assert answer.code == 1
+    assert "plans is a folder in no format that can be imported; it holds backlogs." in answer.err
+    assert "Next: name a folder that a tool wrote: Backlog.md has backlog/tasks/*.md." in answer.err
 
 
 def test_a_wrong_format_is_refused_with_the_nearest(cli: Terminal) -> None:
@@ -182,9 +182,9 @@ def test_a_wrong_format_is_refused_with_the_nearest(cli: Terminal) -> None:
 def test_two_tools_in_one_folder_are_both_named(cli: Terminal) -> None:
     for name in ("task-master", "backlog-md"):
         shutil.copytree(FOLDERS / TOOLS[name][0], cli.root, dirs_exist_ok=True)
-    said = cli("import", ".")
-    assert said.code == 1
-    assert "holds 2 pieces of work" in said.err
-    assert "(Task Master)" in said.err
-    assert "(Backlog.md)" in said.err
+    answer = cli("import", ".")
+    assert answer.code == 1
+    assert "holds 2 pieces of work" in answer.err
+    assert "(Task Master)" in answer.err
+    assert "(Backlog.md)" in answer.err
     assert cli.json("import", ".", "--format", "backlog-md").code == 0

@@ -65,10 +65,10 @@ def play(terminal: Terminal, run: Runner) -> list[tuple[tuple[str, ...], int, st
     (terminal.root / "draft.json").write_text('{"text": "hello"}', encoding="utf-8")
     found, made = list[tuple[tuple[str, ...], int, str, str]](), ""
     for words, pin in SCRIPT:
-        said = run(terminal, tuple(made if word == "RUN" else word for word in words), pin)
+        answer = run(terminal, tuple(made if word == "RUN" else word for word in words), pin)
         if words[0] == "start":
-            made = said.document["run"]
-        found.append((words, said.code, steady(said.out, made), steady(said.err, made)))
+            made = answer.document["run"]
+        found.append((words, answer.code, steady(answer.out, made), steady(answer.err, made)))
     return found
 
 

@@ -12,32 +12,32 @@ pytestmark = pytest.mark.usefixtures("in_git")
 def waiting(cli: Terminal) -> str:
     """A run whose letter waits for a person, with a changed file."""
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     (cli.root / "app.py").write_text("def speed():\n    return 3\n", encoding="utf-8")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
     return run
 
 
-def test_a_comment_on_a_line_is_part_of_the_decision_that_show_tells(cli: Terminal) -> None:
+def test_a_comment_on_a_line_is_part_of_the_decision_in_show(cli: Terminal) -> None:
     run = waiting(cli)
 
-    said = cli.json("reject", run, "send", "--comment", "app.py:2=Name the unit.", pin=PIN)
+    document = cli.json("reject", run, "send", "--comment", "app.py:2=Name the unit.", pin=PIN)
 
-    assert said.code == 0, said.out
+    assert document.code == 0, document.out
     (decision,) = [each for each in cli.json("show", run).data["decisions"] if each["decision"] == "rejected"]
     assert decision["comments"] == [{"file": "app.py", "line": 2, "side": "new", "text": "Name the unit."}]
 
 
-def test_show_tells_what_was_said_on_lines_when_the_attempt_is_long_over(cli: Terminal) -> None:
+def test_show_keeps_the_comments_on_lines_when_the_attempt_is_long_over(cli: Terminal) -> None:
     run = waiting(cli)
     words = ("reject", run, "send", "--feedback", "Nearly.", "--comment", "app.py:2=Name the unit.\nIn SI.")
     assert cli(*words, pin=PIN).code == 0
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
 
-    said = cli("show", run).out
+    output = cli("show", run).out
 
-    assert ": Nearly.\n" in said
-    assert "     - app.py:2 (new): Name the unit.\n       In SI.\n" in said
+    assert ": Nearly.\n" in output
+    assert "     - app.py:2 (new): Name the unit.\n       In SI.\n" in output
 
 
 def test_a_comment_elsewhere_is_refused_and_decides_nothing(cli: Terminal) -> None:

@@ -20,11 +20,11 @@ def letter(cli: Terminal) -> str:
     run = cli.start("letter")
     engine = create_engine(project_at(cli.root), clock=cli.clock, holder=CLI_HOLDER)
     for what in (
-        lambda: cli.hand_in(run, "draft", "Dear Ada"),
-        lambda: cli.hand_in(run, "send", "one"),
+        lambda: cli.submit_work(run, "draft", "Dear Ada"),
+        lambda: cli.submit_work(run, "send", "one"),
         lambda: decisions.ask_approval(engine, By(), run, "send"),
         lambda: cli("reject", run, "send", "--feedback", "too short", pin=PIN),
-        lambda: cli.hand_in(run, "send", "two"),
+        lambda: cli.submit_work(run, "send", "two"),
         lambda: cli("approve", run, "send", pin=PIN),
     ):
         cli.clock.forward(minutes=1)
@@ -42,8 +42,8 @@ def seq_of(cli: Terminal, run: str, type_: str, nth: int = 1) -> int:
 @pytest.mark.requirement("S1-03")
 def test_the_log_up_to_an_event_ends_with_how_the_run_stood(cli: Terminal, letter: str) -> None:
     asked = seq_of(cli, letter, "ApprovalAsked")
-    said = cli("log", letter, "--at", str(asked))
-    lines = said.out.splitlines()
+    message = cli("log", letter, "--at", str(asked))
+    lines = message.out.splitlines()
     assert len(lines) == asked + 2, "a header, the events, the state"
     assert lines[-2].lstrip().startswith(f"{asked}  ")
     assert re.fullmatch(
@@ -55,8 +55,8 @@ def test_the_log_up_to_an_event_ends_with_how_the_run_stood(cli: Terminal, lette
 
 
 def test_a_long_log_up_to_an_event_says_how_to_read_on(cli: Terminal, letter: str) -> None:
-    said = cli("log", letter, "--at", "9", "--limit", "3")
-    assert said.err == f"Next: wfe-mcp log {letter} --after 3 --at 9\n"
+    answer = cli("log", letter, "--at", "9", "--limit", "3")
+    assert answer.err == f"Next: wfe-mcp log {letter} --after 3 --at 9\n"
 
 
 @pytest.mark.requirement("S1-03")
@@ -67,13 +67,13 @@ def test_a_log_that_has_nothing_there_says_what_it_has(cli: Terminal, letter: st
     assert cli("log", letter, "--after", "5", "--at", "3").out.startswith("No event after 5 up to 3.\nAs of event 3")
 
 
-def test_a_checkpoint_that_somebody_took_names_no_phase_in_the_log(cli: Terminal, letter: str) -> None:
+def test_a_checkpoint_that_someone_took_names_no_phase_in_the_log(cli: Terminal, letter: str) -> None:
     cli("checkpoint", letter, "--note", "before the rewrite")
     line = cli("log", letter).out.splitlines()[-1]
     assert "CheckpointTaken ada (cli, agent) manual: before the rewrite (" in " ".join(line.split())
 
 
-def test_a_run_is_shown_whole_as_it_was_when_somebody_was_asked(cli: Terminal, letter: str) -> None:
+def test_a_run_is_shown_whole_as_it_was_when_someone_was_asked(cli: Terminal, letter: str) -> None:
     asked = seq_of(cli, letter, "ApprovalAsked")
     then, now = cli.json("show", letter, "--at", str(asked)), cli.json("show", letter)
     assert (then.document["run_state"], now.document["run_state"]) == ("waiting", "completed")
@@ -88,8 +88,8 @@ def test_a_run_is_shown_whole_as_it_was_when_somebody_was_asked(cli: Terminal, l
         ["rejected", "approved"],
     )
     text = cli("show", letter, "--at", str(asked)).out
-    for told in ("waiting at 2026-11-20T08:03:00Z", "awaiting approval", "no decision yet"):
-        assert told in text
+    for lines in ("waiting at 2026-11-20T08:03:00Z", "awaiting approval", "no decision yet"):
+        assert lines in text
     assert "too short" not in text
 
 
@@ -117,9 +117,9 @@ def test_each_moment_of_a_run_is_shown_and_the_last_one_is_how_it_stands(cli: Te
 )
 def test_a_moment_that_never_was_is_named_with_those_that_were(cli: Terminal, letter: str, at: str, hint: str) -> None:
     for command in ("log", "show"):
-        said = cli.json(command, letter, f"--at={at}")
-        assert (said.code, said.refusal) == (1, "bad_argument")
-        assert hint in said.document["error"]["hint"]
+        document = cli.json(command, letter, f"--at={at}")
+        assert (document.code, document.refusal) == (1, "bad_argument")
+        assert hint in document.document["error"]["hint"]
 
 
 def test_an_artifact_is_printed_as_it_was(cli: Terminal, letter: str) -> None:
@@ -156,25 +156,25 @@ def test_each_step_says_what_the_event_changed(cli: Terminal, letter: str) -> No
 
 def test_steps_make_the_state_they_end_with(cli: Terminal, letter: str) -> None:
     """What is added and taken away over all steps is, together, how the run stands."""
-    told: dict[str, object] = {}
+    answer: dict[str, object] = {}
     for event in cli.json("log", letter, "--step").data["events"]:
         for change in event["changes"]:
-            told[change["path"]] = change.get("new")
-    assert told["/run/status"] == "completed"
-    assert (told["/phases/send/attempt"], told["/phases/send/state"]) == (2, "completed")
+            answer[change["path"]] = change.get("new")
+    assert answer["/run/status"] == "completed"
+    assert (answer["/phases/send/attempt"], answer["/phases/send/state"]) == (2, "completed")
 
 
 def test_at_a_terminal_one_goes_through_a_run_forwards_and_backwards(
     cli: Terminal, letter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = iter(["", "p", "n", "5", "what?", "q"])
+    answer = iter(["", "p", "n", "5", "what?", "q"])
     for stream in ("stdin", "stdout"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
 
     def typed(_prompt: str) -> str:
-        return next(said)
+        return next(answer)
 
     monkeypatch.setattr("builtins.input", typed)
     out = cli("log", letter, "--step").out
     assert [int(found) for found in re.findall(r"^\D*1?m? +(\d+)  2026", out, re.MULTILINE)] == [1, 2, 1, 2, 5, 5]
-    assert list(said) == []
+    assert list(answer) == []

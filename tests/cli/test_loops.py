@@ -31,15 +31,15 @@ def walk(cli: Terminal) -> str:
 
 def test_status_shows_how_far_the_loop_is_and_what_to_type_next(cli: Terminal, walk: str) -> None:
     shown = cli("status", walk)
-    said = shown.out
-    assert "build 0/2" in said
-    assert "0/2 items" in said
-    assert "You have nothing to do." in said, "the loop runs: the agent works on it"
+    output = shown.out
+    assert "build 0/2" in output
+    assert "0/2 items" in output
+    assert "You have nothing to do." in output, "the loop runs: the agent works on it"
     assert cli.json("status", walk).document["next"][0]["args"]["phase"] == "build[T-1].code"
 
 
 def test_a_phase_of_an_item_is_worked_approved_and_read_by_its_path(cli: Terminal, walk: str) -> None:
-    assert cli.hand_in(walk, "build[T-1].code", "walls").code == 0
+    assert cli.submit_work(walk, "build[T-1].code", "walls").code == 0
     assert f"wfe-mcp approve {walk} 'build[T-1].code'" in cli("status", walk).err
     assert cli.json("approve", walk, "build[T-1].code", pin=PIN).code == 0
     assert cli.json("artifact", "show", walk, "build[T-1].code").data["content"] == {"text": "walls"}
@@ -48,14 +48,14 @@ def test_a_phase_of_an_item_is_worked_approved_and_read_by_its_path(cli: Termina
 
 
 def test_a_phase_of_an_item_is_sent_back_to_a_phase_around_the_loop(cli: Terminal, walk: str) -> None:
-    cli.hand_in(walk, "build[T-1].code")
+    cli.submit_work(walk, "build[T-1].code")
     assert cli.json("reject", walk, "build[T-1].code", "--feedback", "other steps", "--to", "plan", pin=PIN).code == 0
     phases = cli.json("status", walk, "--full").data["phases"]
     assert [(one["phase"], one["state"]) for one in phases] == [("plan", "ready"), ("build", "pending")]
 
 
 def test_what_happened_in_a_loop_verifies(cli: Terminal, walk: str) -> None:
-    cli.hand_in(walk, "build[T-1].code")
+    cli.submit_work(walk, "build[T-1].code")
     assert cli.json("verify", walk).code == 0
     shown = cli.json("show", walk).data["attempts"]
     assert {one["phase"] for one in shown} == {"plan", "build", "build[T-1].code"}

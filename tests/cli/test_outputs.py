@@ -11,7 +11,7 @@ def letter(cli: Terminal, **outputs: object) -> str:
     cli.save(template("mail", phase("draft"), outputs=outputs))
     run = cli.start("mail")
     assert "outputs" not in cli.json("status", run).data, "it is not done"
-    cli.hand_in(run, "draft", "hello")
+    cli.submit_work(run, "draft", "hello")
     return run
 
 
@@ -30,12 +30,12 @@ def test_outputs_of_a_completed_run_are_in_status_show_and_what_is_read(cli: Ter
 def test_a_long_output_is_named_with_the_way_to_read_it(cli: Terminal) -> None:
     cli.save(template("mail", phase("draft"), outputs={"text": "${artifacts.draft.text}", "short": "yes"}))
     run = cli.start("mail")
-    cli.hand_in(run, "draft", "long " * 500)
+    cli.submit_work(run, "draft", "long " * 500)
 
     assert cli.json("status", run).data["outputs"] == {"values": {"short": "yes"}, "left_out": ["text"]}
     assert f"output text: wfe-mcp artifact show {run} outputs --pointer /text" in cli("status", run).out
-    said = cli("artifact", "show", run, "outputs", "--pointer", "/text")
-    assert said.out.count("long") > 100
+    output = cli("artifact", "show", run, "outputs", "--pointer", "/text")
+    assert output.out.count("long") > 100
 
 
 @pytest.mark.requirement("S2-23")
@@ -50,6 +50,6 @@ def test_an_output_without_a_value_says_why_and_hides_no_other(cli: Terminal) ->
 
 def test_a_run_whose_template_names_none_has_none_to_read(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     assert "outputs" not in cli.json("status", run).data
     assert cli.json("artifact", "show", run, "outputs").refusal == "unknown_artifact"

@@ -27,24 +27,24 @@ ALWAYS_A_PERSONS = [
 def letter(cli: Terminal) -> str:
     """A run that waits for a person at ``send``."""
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    assert cli.hand_in(run, "send").document["state"] == "awaiting"
+    cli.submit_work(run, "draft")
+    assert cli.submit_work(run, "send").document["state"] == "awaiting"
     return run
 
 
 @pytest.mark.requirement("B-23")
 def test_a_persons_command_is_refused_without_a_pin(cli: Terminal, letter: str) -> None:
-    said = [cli.json(*[letter if word == "RUN" else word for word in words]) for words in ALWAYS_A_PERSONS]
-    assert {(each.code, each.refusal) for each in said} == {(1, "needs_human")}
-    assert all("--pin-fd" in each.document["error"]["hint"] for each in said)
+    document = [cli.json(*[letter if word == "RUN" else word for word in words]) for words in ALWAYS_A_PERSONS]
+    assert {(each.code, each.refusal) for each in document} == {(1, "needs_human")}
+    assert all("--pin-fd" in each.document["error"]["hint"] for each in document)
     assert cli.state(letter) == "waiting"
 
 
 @pytest.mark.requirement("B-23")
 def test_a_persons_command_is_refused_with_a_wrong_pin(cli: Terminal, letter: str) -> None:
     for words in ALWAYS_A_PERSONS:
-        said = cli.json(*[letter if word == "RUN" else word for word in words], pin="wrong horse")
-        assert (said.code, said.refusal) == (1, "wrong_pin"), words
+        document = cli.json(*[letter if word == "RUN" else word for word in words], pin="wrong horse")
+        assert (document.code, document.refusal) == (1, "wrong_pin"), words
     assert cli.state(letter) == "waiting"
 
 
@@ -55,7 +55,7 @@ def test_the_pin_is_no_argument_and_no_variable(cli: Terminal, letter: str, monk
     assert cli.json("approve", letter, "send").refusal == "needs_human"
 
 
-def test_without_a_pin_the_request_is_stored_and_told(cli: Terminal, letter: str) -> None:
+def test_without_a_pin_the_request_is_stored_and_named(cli: Terminal, letter: str) -> None:
     answer = cli.json("approve", letter, "send").document
     assert answer["data"]["asked"]["artifact"]["content"] == {"text": "hello"}
     assert answer["data"]["request"].startswith("rq-")
@@ -63,11 +63,11 @@ def test_without_a_pin_the_request_is_stored_and_told(cli: Terminal, letter: str
 
 
 def test_approve_shows_the_bytes_and_decides_exactly_them(cli: Terminal, letter: str) -> None:
-    said = cli("approve", letter, "send", pin=PIN)
-    assert said.code == 0
+    answer = cli("approve", letter, "send", pin=PIN)
+    assert answer.code == 0
     sha256 = cli.json("artifact", "show", letter, "send").data["sha256"]
-    assert said.out.index(f"sha256 {sha256}") < said.out.index("Approved send, send ")
-    assert "text: hello" in said.out
+    assert answer.out.index(f"sha256 {sha256}") < answer.out.index("Approved send, send ")
+    assert "text: hello" in answer.out
     assert cli.state(letter) == "completed"
 
 
@@ -93,32 +93,32 @@ def test_after_five_wrong_pins_every_pin_is_refused_for_a_minute(cli: Terminal, 
     for _ in range(5):
         assert cli.json("approve", letter, "send", pin="wrong horse").refusal == "wrong_pin"
     cli.clock.forward(seconds=59)
-    said = cli.json("approve", letter, "send", pin=PIN)
-    assert said.refusal == "wrong_pin"
-    assert "until" in said.document["error"]["message"]
+    document = cli.json("approve", letter, "send", pin=PIN)
+    assert document.refusal == "wrong_pin"
+    assert "until" in document.document["error"]["message"]
     cli.clock.forward(seconds=2)
     assert cli("approve", letter, "send", pin=PIN).code == 0
 
 
 def test_what_cannot_be_a_pin_is_refused(cli: Terminal, letter: str) -> None:
     for pin in (b"abc", b"x" * 129, b"\xff\xfe\xfd\xfc", b""):
-        said = cli("approve", letter, "send", pin=pin)
-        assert said.code == 1
-        assert said.err.startswith("error: ") and ("[wrong_pin]" in said.err or "[bad_argument]" in said.err)
+        answer = cli("approve", letter, "send", pin=pin)
+        assert answer.code == 1
+        assert answer.err.startswith("error: ") and ("[wrong_pin]" in answer.err or "[bad_argument]" in answer.err)
 
 
 def test_a_descriptor_that_is_not_open_is_named(cli: Terminal, letter: str) -> None:
-    said = cli("approve", letter, "send", "--pin-fd", "977")
-    assert said.code == 1
-    assert "--pin-fd 977 cannot be read" in said.err
+    answer = cli("approve", letter, "send", "--pin-fd", "977")
+    assert answer.code == 1
+    assert "--pin-fd 977 cannot be read" in answer.err
 
 
 def test_without_any_pin_the_way_to_one_is_named(empty: Terminal) -> None:
     (empty.root / ".wfe" / "templates").mkdir(parents=True)
     run = empty.start("quick_fix", "-i", "problem=x")
-    said = empty.json("resume", run, pin=PIN)
-    assert said.refusal == "needs_human"
-    assert "wfe-mcp init" in said.document["error"]["hint"]
+    document = empty.json("resume", run, pin=PIN)
+    assert document.refusal == "needs_human"
+    assert "wfe-mcp init" in document.document["error"]["hint"]
 
 
 @pytest.mark.requirement("S0-34")
@@ -141,7 +141,7 @@ def test_rejecting_a_phase_that_is_not_there_is_refused(cli: Terminal, letter: s
 def test_a_gate_that_takes_an_agents_word_asks_for_no_pin(cli: Terminal) -> None:
     cli.save(template("chat", phase("talk", {"kind": "approval", "assurance": "agent"})))
     run = cli.start("chat")
-    cli.hand_in(run, "talk")
+    cli.submit_work(run, "talk")
     assert cli("approve", run, "talk").code == 0
     assert cli.state(run) == "completed"
 
@@ -149,10 +149,10 @@ def test_a_gate_that_takes_an_agents_word_asks_for_no_pin(cli: Terminal) -> None
 def test_a_phrase_must_be_given_as_the_template_has_it(cli: Terminal) -> None:
     cli.save(template("deploy", phase("live", HUMAN | {"phrase": "ship it"})))
     run = cli.start("deploy")
-    cli.hand_in(run, "live")
-    said = cli("approve", run, "live", pin=PIN)
-    assert said.code == 1
-    assert "This gate asks for the phrase: ship it" in said.out
+    cli.submit_work(run, "live")
+    answer = cli("approve", run, "live", pin=PIN)
+    assert answer.code == 1
+    assert "This gate asks for the phrase: ship it" in answer.out
     assert cli("approve", run, "live", "--phrase", "ship it", pin=PIN).code == 0
 
 
@@ -168,7 +168,7 @@ def test_an_artifact_edited_before_the_decision_is_judged_again(cli: Terminal, l
 def test_files_changed_before_the_decision_are_tested_again(cli: Terminal) -> None:
     (cli.root / "ok").touch()
     run = cli.start("deed")
-    assert cli.hand_in(run, "sign").document["state"] == "awaiting"
+    assert cli.submit_work(run, "sign").document["state"] == "awaiting"
     (cli.root / "more.txt").write_text("changed")
     answer = cli.json("approve", run, "sign", pin=PIN).document
     assert (answer["error"]["code"], answer["state"]) == ("stale_revision", "awaiting")
@@ -183,20 +183,20 @@ def test_approve_shows_which_files_that_define_the_checks_changed(cli: Terminal)
     cli("cancel", old)
     cli.clock.forward(seconds=1)
     run = cli.start("pair")
-    cli.hand_in(run, "first")
+    cli.submit_work(run, "first")
     (cli.root / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--co'\n")
     (cli.root / "notes.txt").write_text("nothing to do with checks")
-    cli.hand_in(run, "second")
-    said = cli("approve", run, "second", pin=PIN)
-    assert said.code == 0, said.err
-    assert "! warning: pyproject.toml changed since the run began. It defines what the checks run.\n" in said.out
-    assert f"! warning: Cancelled before this run: {old}" in said.out
+    cli.submit_work(run, "second")
+    answer = cli("approve", run, "second", pin=PIN)
+    assert answer.code == 0, answer.err
+    assert "! warning: pyproject.toml changed since the run began. It defines what the checks run.\n" in answer.out
+    assert f"! warning: Cancelled before this run: {old}" in answer.out
 
 
 def test_nothing_that_an_agent_wrote_can_move_the_cursor(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send", "evil\x1b[2K\u202eesrever")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send", "evil\x1b[2K\u202eesrever")
     out = cli("approve", run, "send", pin=PIN).out
     assert "\x1b" not in out
     assert "\u202e" not in out
@@ -204,7 +204,7 @@ def test_nothing_that_an_agent_wrote_can_move_the_cursor(cli: Terminal) -> None:
 
 def test_a_failed_phase_is_reopened_by_a_person_only(cli: Terminal) -> None:
     run = cli.start("code")
-    assert cli.hand_in(run, "build").refusal == "gate_failed"
+    assert cli.submit_work(run, "build").refusal == "gate_failed"
     assert cli.state(run) == "waiting"
     assert cli.json("retry", run, "build").refusal == "needs_human"
     assert cli.json("retry", run, "build", "--feedback", "again", pin=PIN).document["state"] == "ready"
@@ -213,7 +213,7 @@ def test_a_failed_phase_is_reopened_by_a_person_only(cli: Terminal) -> None:
 def test_a_phase_that_is_being_worked_on_is_retried_without_a_pin(cli: Terminal) -> None:
     cli.save(template("slow", phase("draft", {"kind": "expr", "assert": "${size(artifacts.draft.text) > 9}"})))
     run = cli.start("slow")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     answer = cli.json("retry", run, "draft").document
     assert answer["ok"], answer
     assert answer["data"]["phases"][0]["attempt"] == 3
@@ -222,7 +222,7 @@ def test_a_phase_that_is_being_worked_on_is_retried_without_a_pin(cli: Terminal)
 @pytest.mark.requirement("B-24", "S4-06")
 def test_force_accept_taints_the_run_for_all_to_see(cli: Terminal) -> None:
     run = cli.start("code")
-    cli.hand_in(run, "build")
+    cli.submit_work(run, "build")
     answer = cli.json("force-accept", run, "build", "--reason", "It is Friday.", pin=PIN).document
     assert (answer["run_state"], answer["data"]["tainted"]) == ("completed", True)
     assert "TAINTED" in cli("status", run).out
@@ -230,7 +230,7 @@ def test_force_accept_taints_the_run_for_all_to_see(cli: Terminal) -> None:
     assert "accepted by force by ada (cli, assurance human): It is Friday." in cli("show", run).out
 
 
-def test_a_template_may_let_anybody_skip_a_phase(cli: Terminal) -> None:
+def test_a_template_may_let_anyone_skip_a_phase(cli: Terminal) -> None:
     cli.save(template("loose", phase("extra", skip="agent"), phase("draft")))
     run = cli.start("loose")
     assert cli.json("skip", run, "extra", "--reason", "not needed").document["state"] == "skipped"
@@ -240,7 +240,7 @@ def test_a_template_may_let_anybody_skip_a_phase(cli: Terminal) -> None:
 
 def test_without_automatic_mode_each_phase_waits_for_proceed(cli: Terminal) -> None:
     run = cli.start("letter", "--no-auto")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     assert "held for you" in cli("status", run).out
     assert cli.json("proceed", run, "draft", pin=PIN).document["run_state"] == "running"
     assert cli.json("auto", "on", run, pin=PIN).document["data"].get("auto", True)
@@ -328,7 +328,7 @@ def test_what_moved_on_while_the_person_thought_is_not_approved(
 ) -> None:
     def think(_prompt: str) -> str:
         cli("reject", letter, "send", "--feedback", "meanwhile", pin=PIN)
-        cli.hand_in(letter, "send", "something else")
+        cli.submit_work(letter, "send", "something else")
         return PIN
 
     at_terminal(True)

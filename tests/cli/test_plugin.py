@@ -24,18 +24,18 @@ def read(folder: Path, name: str) -> Any:
 
 @pytest.fixture
 def folder(cli: Terminal, tmp_path: Path) -> Path:
-    said = cli.json("plugin", str(tmp_path / "made"))
-    assert said.code == 0, said.out
-    assert sorted(said.data["files"]) == sorted(
+    message = cli.json("plugin", str(tmp_path / "made"))
+    assert message.code == 0, message.out
+    assert sorted(message.data["files"]) == sorted(
         each.relative_to(tmp_path / "made").as_posix() for each in (tmp_path / "made").rglob("*") if each.is_file()
     )
     return tmp_path / "made"
 
 
 def test_the_folder_is_a_marketplace_with_one_plugin_and_says_how_to_install_it(cli: Terminal, tmp_path: Path) -> None:
-    said = cli("plugin", str(tmp_path / "made"))
-    assert f"claude plugin marketplace add {tmp_path / 'made'}" in said.out + said.err
-    assert "claude plugin install wfe@wfe-mcp" in said.out + said.err
+    message = cli("plugin", str(tmp_path / "made"))
+    assert f"claude plugin marketplace add {tmp_path / 'made'}" in message.out + message.err
+    assert "claude plugin install wfe@wfe-mcp" in message.out + message.err
     market = read(tmp_path / "made", ".claude-plugin/marketplace.json")
     assert (market["name"], [(each["name"], each["source"]) for each in market["plugins"]]) == (
         "wfe-mcp",
@@ -110,8 +110,8 @@ def test_every_command_has_a_description(folder: Path) -> None:
 
 @pytest.mark.parametrize("form", ["name", "uvx"])
 def test_a_plugin_to_share_holds_no_path_of_this_machine(cli: Terminal, tmp_path: Path, form: str) -> None:
-    said = cli.json("plugin", str(tmp_path / "made"), "--command", form)
-    assert said.data["is_shared"] is True
+    message = cli.json("plugin", str(tmp_path / "made"), "--command", form)
+    assert message.data["is_shared"] is True
     command = read(tmp_path / "made", "wfe/.mcp.json")["mcpServers"]["wfe"]["command"]
     assert command == ("uvx" if form == "uvx" else "wfe-mcp")
     made = read(tmp_path / "made", "wfe/hooks/hooks.json")["hooks"]["Stop"][0]["hooks"][0]["command"]
@@ -130,8 +130,8 @@ def test_a_second_time_it_renews_its_own_folder_and_refuses_any_other(
     assert cli.json("plugin", str(other)).code == 0
     for content in ("mine", "[]", '{"name": "theirs"}'):
         (other / ".claude-plugin/marketplace.json").write_text(content)
-        said = cli.json("plugin", str(other))
-        assert (said.refusal, "no plugin of wfe-mcp" in said.document["error"]["message"]) == ("conflict", True)
+        message = cli.json("plugin", str(other))
+        assert (message.refusal, "no plugin of wfe-mcp" in message.document["error"]["message"]) == ("conflict", True)
         assert (other / ".claude-plugin/marketplace.json").read_text() == content
     (tmp_path / "file").write_text("")
     assert cli.json("plugin", str(tmp_path / "file")).refusal == "conflict"
@@ -140,8 +140,8 @@ def test_a_second_time_it_renews_its_own_folder_and_refuses_any_other(
 
 def test_a_path_with_a_quote_is_refused(cli: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/it's/python")
-    said = cli.json("plugin", str(tmp_path / "made"))
-    assert said.refusal == "unavailable"
+    message = cli.json("plugin", str(tmp_path / "made"))
+    assert message.refusal == "unavailable"
     assert not (tmp_path / "made").exists()
 
 

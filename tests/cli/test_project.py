@@ -18,10 +18,10 @@ def test_trust_shows_what_would_run_and_is_lost_with_the_first_changed_byte(cli:
     waiting = cli.json("trust")
     assert (waiting.code, waiting.refusal) == (1, "needs_human")
     assert waiting.data["pending"][0]["name"] == "config"
-    said = cli("trust", "--yes", pin=PIN)
-    assert said.code == 0
-    assert "  check test: make evil\n" in said.out
-    assert "unknown key 'chekcs'" in said.out
+    answer = cli("trust", "--yes", pin=PIN)
+    assert answer.code == 0
+    assert "  check test: make evil\n" in answer.out
+    assert "unknown key 'chekcs'" in answer.out
     assert "Nothing needs trust." in cli("trust").out
     config.write_text(f"{config.read_text()}\n")
     assert cli.json("config", "show").data["untrusted"] == [str(config)]
@@ -37,11 +37,11 @@ def test_trust_takes_names_and_says_when_one_is_unknown(cli: Terminal) -> None:
     assert cli.json("trust", "fin", "--yes", pin=PIN).refusal == "bad_argument"
 
 
-def test_trust_wants_a_yes_where_nobody_can_be_asked_back(cli: Terminal) -> None:
+def test_trust_needs_yes_where_no_one_can_be_asked(cli: Terminal) -> None:
     (cli.root / ".wfe" / "config.toml").write_text("auto = false\n")
-    said = cli.json("trust", pin=PIN)
-    assert said.refusal == "needs_human"
-    assert "--yes" in said.document["error"]["hint"]
+    document = cli.json("trust", pin=PIN)
+    assert document.refusal == "needs_human"
+    assert "--yes" in document.document["error"]["hint"]
 
 
 def test_what_changes_while_the_person_looks_is_not_trusted(
@@ -72,14 +72,14 @@ def test_templates_are_listed_with_where_they_come_from(cli: Terminal) -> None:
 
 @pytest.mark.requirement("S0-45")
 def test_a_template_is_shown_with_its_inputs_phases_and_gates(cli: Terminal) -> None:
-    said = cli("templates", "show", "quick_fix").out
-    for told in (
+    output = cli("templates", "show", "quick_fix").out
+    for lines in (
         "input problem string, required: What happens",
         "reproduce -> failing_test",
         "command check test must fail",
         "approval you, with your PIN",
     ):
-        assert told in " ".join(said.split())
+        assert lines in " ".join(output.split())
     assert cli.json("templates", "show", "quick_fix").data["template"]["format"] == "wfe/1"
     assert cli.json("templates", "show", "quick_fx").refusal == "unknown_template"
     assert "Next: wfe-mcp templates list" in cli("templates", "show", "quick_fx").err
@@ -87,8 +87,8 @@ def test_a_template_is_shown_with_its_inputs_phases_and_gates(cli: Terminal) -> 
 
 def test_a_clean_template_lints_silently(cli: Terminal) -> None:
     assert cli("templates", "lint", "letter") == cli("templates", "lint", ".wfe/templates/letter.json")
-    said = cli("templates", "lint", "letter")
-    assert (said.code, said.out, said.err) == (0, "", "")
+    answer = cli("templates", "lint", "letter")
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
     assert cli.json("templates", "lint", "quick_fix").document == {
         "ok": True,
         "errors": [],
@@ -107,9 +107,9 @@ def test_a_clean_template_lints_silently(cli: Terminal) -> None:
 def test_lint_names_every_fault_by_its_pointer(cli: Terminal) -> None:
     faulty = template("faulty", phase("draft", {"kind": "command", "check": "tset"}), phase("draft", colour="red"))
     (cli.root / "faulty.json").write_text(json.dumps(faulty))
-    said = cli.json("templates", "lint", "faulty.json")
-    assert (said.code, said.document["ok"]) == (1, False)
-    found = {each["path"] for each in said.document["errors"]}
+    document = cli.json("templates", "lint", "faulty.json")
+    assert (document.code, document.document["ok"]) == (1, False)
+    found = {each["path"] for each in document.document["errors"]}
     assert {"/phases/0/gates/0/check", "/phases/1/id", "/phases/1/colour"} <= found
     assert "/phases/1/colour: " in cli("templates", "lint", "faulty.json").out
 
@@ -125,21 +125,21 @@ def test_lint_has_nothing_to_say_on_what_is_shipped(empty: Terminal) -> None:
     from wfe_mcp.resources import shipped
 
     for folder in sorted(shipped("templates").glob("*/template.json")):
-        said = empty("templates", "lint", folder.parent.name)
-        assert (said.code, said.out, said.err) == (0, "", ""), folder.parent.name
+        answer = empty("templates", "lint", folder.parent.name)
+        assert (answer.code, answer.out, answer.err) == (0, "", ""), folder.parent.name
 
 
 def test_without_a_project_configuration_checks_are_only_listed(empty: Terminal) -> None:
-    said = empty.json("templates", "lint", "quick_fix")
-    assert (said.code, said.document["requires"]["checks"]) == (0, ["test"])
+    document = empty.json("templates", "lint", "quick_fix")
+    assert (document.code, document.document["requires"]["checks"]) == (0, ["test"])
 
 
-def test_an_imported_template_waits_for_trust(cli: Terminal) -> None:
+def test_an_imported_template_needs_trust(cli: Terminal) -> None:
     (cli.root / "mine.json").write_text(
         json.dumps(template("mine", phase("draft", {"kind": "command", "check": "test"})))
     )
-    said = cli.json("templates", "import", "mine.json")
-    assert (said.code, said.data["requires"]["checks"]) == (0, ["test"])
+    document = cli.json("templates", "import", "mine.json")
+    assert (document.code, document.data["requires"]["checks"]) == (0, ["test"])
     assert "Needs checks: test." in cli("templates", "import", "mine.json").out
     assert cli.json("start", "mine").refusal == "needs_trust"
     assert cli("trust", "mine", "--yes", pin=PIN).code == 0
@@ -149,8 +149,8 @@ def test_an_imported_template_waits_for_trust(cli: Terminal) -> None:
 def test_the_same_name_and_version_with_other_content_is_a_conflict(cli: Terminal) -> None:
     for words in ("Write.", "Write more."):
         (cli.root / "mine.json").write_text(json.dumps(template("mine", phase("draft") | {"prompt": words})))
-        said = cli.json("templates", "import", "mine.json")
-    assert said.refusal == "conflict"
+        document = cli.json("templates", "import", "mine.json")
+    assert document.refusal == "conflict"
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_the_same_name_and_version_with_other_content_is_a_conflict(cli: Termina
 )
 def test_other_formats_are_recognised_and_refused(cli: Terminal, name: str, content: str, code: str) -> None:
     (cli.root / name).write_text(content)
-    said = cli.json("templates", "import", name)
-    assert (said.code, said.refusal) == (1, code)
+    document = cli.json("templates", "import", name)
+    assert (document.code, document.refusal) == (1, code)
 
 
 @pytest.mark.parametrize(("content", "code"), [("{", "invalid_template"), ('{"format": "wfe/1"}', "invalid_template")])
@@ -189,16 +189,16 @@ def test_config_show_names_the_origin_of_each_value(cli: Terminal, monkeypatch: 
     assert ["auto", "False"] in [line.split() for line in cli("config", "show").out.splitlines()]
 
 
-def test_faults_in_the_configuration_are_told(cli: Terminal) -> None:
+def test_faults_in_the_configuration_are_reported(cli: Terminal) -> None:
     (cli.root / ".wfe" / "config.toml").write_text("autoo = true\n")
     assert cli.json("config", "show").data["problems"][0]["path"] == "/autoo"
     assert "Did you mean 'auto'?" in cli("config", "show").out
 
 
 def test_doctor_misses_only_the_tests_in_an_empty_folder(empty: Terminal) -> None:
-    said = empty.json("doctor")
-    assert said.code == 1
-    levels = {each["topic"]: each["level"] for each in said.data["findings"]}
+    document = empty.json("doctor")
+    assert document.code == 1
+    levels = {each["topic"]: each["level"] for each in document.data["findings"]}
     assert levels["PIN"] == levels["configuration"] == levels["git"] == levels["servers"] == "note"
     assert [topic for topic, level in levels.items() if level == "problem"] == ["check test"]
 
@@ -207,12 +207,12 @@ def test_doctor_misses_only_the_tests_in_an_empty_folder(empty: Terminal) -> Non
 def test_doctor_names_what_stops_work(cli: Terminal) -> None:
     config = cli.root / ".wfe" / "config.toml"
     config.write_text('autoo = 1\n[checks.test]\nargv = ["no-such-program"]\n[checks.own]\nargv = ["bin/check"]\n')
-    said = cli("doctor")
-    assert said.code == 1
-    assert "no-such-program is not found on PATH; fix: " in said.out
-    assert "bin/check is not found; fix: " in said.out
-    assert "Did you mean 'auto'?" in said.out
-    assert "config needs your review: 2 effects new or changed; fix: wfe-mcp trust" in said.out
+    answer = cli("doctor")
+    assert answer.code == 1
+    assert "no-such-program is not found on PATH; fix: " in answer.out
+    assert "bin/check is not found; fix: " in answer.out
+    assert "Did you mean 'auto'?" in answer.out
+    assert "config needs your review: 2 effects new or changed; fix: wfe-mcp trust" in answer.out
 
 
 def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:
@@ -225,9 +225,9 @@ def test_doctor_in_a_repository_with_a_server(cli: Terminal) -> None:
     with engine.store.tx() as tx:
         tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "serve", project_id=engine.project_id))
     engine.close()
-    told = {each["topic"]: each["message"] for each in cli.json("doctor").data["findings"]}
-    assert told["servers"] == "1 alive, 1 of this project"
-    assert told["git"].endswith("branch main")
+    document = {each["topic"]: each["message"] for each in cli.json("doctor").data["findings"]}
+    assert document["servers"] == "1 alive, 1 of this project"
+    assert document["git"].endswith("branch main")
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@nowhere/wfe", "nonsense"])
@@ -236,22 +236,22 @@ def test_another_database_is_refused_by_every_command_and_named_by_doctor(
 ) -> None:
     monkeypatch.setenv("WFE_DATABASE_URL", url)
     assert empty.json("status").refusal == "unavailable"
-    said = empty.json("doctor")
-    assert (said.code, said.data["findings"][-1]["topic"]) == (1, "database")
+    document = empty.json("doctor")
+    assert (document.code, document.data["findings"][-1]["topic"]) == (1, "database")
 
 
 def test_verify_ends_with_0_and_says_when_the_pin_was_set(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
-    said = cli("verify")
-    assert said.code == 0, said.out
-    assert "PIN: set 2026-11-20T08:00:00+00:00 by" in said.out
+    cli.submit_work(run, "draft")
+    answer = cli("verify")
+    assert answer.code == 0, answer.out
+    assert "PIN: set 2026-11-20T08:00:00+00:00 by" in answer.out
     found = cli.json("verify", run).document
     assert (found["ok"], found["data"]["problems"], found["data"]["runs"]) == (True, [], 1)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "result"),
     [
         ("UPDATE run SET status = 'running'", "'status' is running"),
         ("UPDATE attempt SET status = 'failed'", "'status' is failed"),
@@ -262,22 +262,22 @@ def test_verify_ends_with_0_and_says_when_the_pin_was_set(cli: Terminal) -> None
     ],
     ids=["run row", "attempt row", "event", "tail", "PIN row", "PIN without an event"],
 )
-def test_verify_names_what_somebody_changed_in_the_database(cli: Terminal, change: str, told: str) -> None:
+def test_verify_names_what_someone_changed_in_the_database(cli: Terminal, change: str, result: str) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     with sqlite3.connect(cli.database) as connection:
         connection.executescript(change)
     connection.close()
-    said = cli("verify")
-    assert said.code == 1
-    assert told in said.out
+    answer = cli("verify")
+    assert answer.code == 1
+    assert result in answer.out
     assert cli.json("verify", run).document["ok"] is False
 
 
 @pytest.mark.usefixtures("in_git")
 def test_each_command_anchors_what_it_did_and_verify_says_how_far(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     found = cli.json("verify").data["anchors"]
     assert (found["count"] >= 2, found["behind"]) == (True, [])
     assert run in cli.git("log", "--format=%B", "refs/wfe/audit")
@@ -296,11 +296,11 @@ def test_each_command_anchors_what_it_did_and_verify_says_how_far(cli: Terminal)
 
 def test_a_changed_file_is_put_back_or_accepted_by_a_person(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     place = cli.root / f".wfe/runs/{run}/draft/1/artifact.json"
     place.write_text('{"text": "never said"}')
-    said = cli("submit", run, "send", "--path", "draft.json")
-    assert (said.code, f"wfe-mcp artifact restore {run} draft" in said.err) == (1, True)
+    document = cli("submit", run, "send", "--path", "draft.json")
+    assert (document.code, f"wfe-mcp artifact restore {run} draft" in document.err) == (1, True)
     assert cli.json("artifact", "restore", run, "draft").data["restored"] == [place.relative_to(cli.root).as_posix()]
     assert cli("artifact", "restore", run).out.startswith("No file differs")
     place.write_text('{"text": "better said"}')
@@ -312,12 +312,12 @@ def test_a_changed_file_is_put_back_or_accepted_by_a_person(cli: Terminal) -> No
 
 def test_verify_names_the_file_of_an_accepted_artifact_that_was_changed(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     place = f".wfe/runs/{run}/draft/1/artifact.json"
     (cli.root / place).write_text('{"text": "never said"}')
-    said = cli("verify", run)
-    assert said.code == 1
-    assert place in said.out
+    answer = cli("verify", run)
+    assert answer.code == 1
+    assert place in answer.out
     assert "differs from the accepted artifact" in cli("status", run).out
     (cli.root / place).unlink()
     assert cli("verify", run).code == 0
@@ -346,7 +346,7 @@ def test_doctor_names_a_file_that_others_may_read(cli: Terminal, which: str) -> 
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
     file.chmod(0o644)
-    said = cli.json("doctor")
-    (found,) = [each for each in said.data["findings"] if each["topic"] == "permissions"]
-    assert (said.code, found["level"]) == (1, "problem")
+    document = cli.json("doctor")
+    (found,) = [each for each in document.data["findings"] if each["topic"] == "permissions"]
+    assert (document.code, found["level"]) == (1, "problem")
     assert f"chmod 600 '{file}'" in found["message"]

@@ -147,14 +147,14 @@ def test_a_client_with_hooks_is_held_to_the_open_phase_and_its_calls_are_recorde
         *ours(client, "start_phase", run=run, phase="draft"),
         shell("echo x > c.txt"),
     )
-    for told in (
+    for lines in (
         f"wfe-mcp: run {run} (note: A note) is open in this project",
         "a.txt is not changed. [not_ready]",
         "b.txt is not changed. [not_ready]",
         "wfe-mcp approve is for the user alone. [needs_human]",
         f"Run {run} is still open: phase 'draft', attempt 1, is running.",
     ):
-        assert told in sent, told
+        assert lines in sent, lines
     assert [(cli.root / f"{each}.txt").exists() for each in "abc"] == [False, False, True]
     (shown,) = cli.json("show", run, "--tools").data["attempts"]
     (call,) = shown["tool_calls"]
@@ -188,13 +188,13 @@ def test_no_client_decides_for_the_person_whatever_it_answers_to_our_question(
     run = waiting(cli)
     session(cli, client, tmp_path / "home", *decisions(client, shell, run))
     assert (tmp_path / "asked").exists() is (name == "claude-code")
-    assert_nobody_decided(cli, run)
+    assert_no_one_decided(cli, run)
 
 
 def waiting(cli: Terminal) -> str:
     """A run whose last phase a person approves, before that phase."""
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     return run
 
 
@@ -208,10 +208,10 @@ def decisions(client: RealClient, shell: Shell, run: str) -> list[Call]:
     ]
 
 
-def assert_nobody_decided(cli: Terminal, run: str) -> None:
+def assert_no_one_decided(cli: Terminal, run: str) -> None:
     assert cli.state(run) != "completed"
-    told = cli.json("status", run).document
-    assert told["waiting_on"] == "human", told
+    document = cli.json("status", run).document
+    assert document["waiting_on"] == "human", document
     assert cli("verify", run).code == 0
 
 
@@ -249,16 +249,16 @@ def test_in_opencode_an_edit_outside_a_phase_is_made_and_fails_at_a_gate_and_not
         *decisions(OPENCODE, opencode_shell, letter),
     )
     assert [(cli.root / f"{each}.txt").exists() for each in ("a", "b", "draft")] == [True, True, True]
-    told = cli.json("status", run).document
-    (warning,) = told["data"]["warnings"]
+    document = cli.json("status", run).document
+    (warning,) = document["data"]["warnings"]
     assert "a.txt, b.txt" in warning and warning.endswith(
         "changed after the run started and before its first phase began."
     )
-    verdict = told["data"]["last_verdict"]
-    assert (verdict["phase"], verdict["verdict"], told["waiting_on"]) == ("check", "fail", "human")
+    verdict = document["data"]["last_verdict"]
+    assert (verdict["phase"], verdict["verdict"], document["waiting_on"]) == ("check", "fail", "human")
     assert "changed since the run started outside draft.txt: a.txt, b.txt" in verdict["message"]
     assert cli("verify", run).code == 0
-    assert_nobody_decided(cli, letter)
+    assert_no_one_decided(cli, letter)
 
 
 def test_claude_code_is_held_by_the_plugin_alone(cli: Terminal, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def rewrites_an_artifact_and_its_sha256(bundle: Bundle) -> None:
     }
 
 
-def turns_a_no_into_a_yes(bundle: Bundle) -> None:
+def turns_a_rejection_into_an_approval(bundle: Bundle) -> None:
     event = next(one for one in bundle["events"] if one["type"] == "AttemptFailed" and one["channel"] == "cli")
     event["payload"]["reason"] = "Fine as it is."
 
@@ -48,7 +48,7 @@ def cuts_the_end_off(bundle: Bundle) -> None:
     bundle["events"].pop()
 
 
-def cuts_the_end_off_and_chains_anew(bundle: Bundle) -> None:
+def cuts_the_end_off_and_chains_again(bundle: Bundle) -> None:
     while bundle["events"].pop()["type"] == "DecisionSigned":
         pass
     chained(bundle)
@@ -92,10 +92,10 @@ def leads_a_log_to_the_root(bundle: Bundle) -> None:
 CORRUPTED: tuple[tuple[Callable[[Bundle], object], str], ...] = (
     (rewrites_an_artifact, "/revisions/0/sha256"),
     (rewrites_an_artifact_and_its_sha256, "/revisions/0/sha256"),
-    (turns_a_no_into_a_yes, "/events/{AttemptFailed}/hash"),
+    (turns_a_rejection_into_an_approval, "/events/{AttemptFailed}/hash"),
     (leaves_an_event_out, "/events/4/seq"),
     (cuts_the_end_off, "/run/last_hash"),
-    (cuts_the_end_off_and_chains_anew, "/run/status"),
+    (cuts_the_end_off_and_chains_again, "/run/status"),
     (brings_an_event_of_its_own, "/events/{last}"),
     (replaces_the_specification, "/run/spec_sha256"),
     (leaves_the_evidence_out, "/events/{GateJudged}/payload/verdict/evidence"),
@@ -147,10 +147,10 @@ def test_a_changed_bundle_is_refused_where_it_was_changed(
     places |= {name: len(bundle.get(name, ())) for name in SECTIONS}
 
     there = machines.go(machines.there)
-    said = there.json("import", str(signed_again(whole, change)))
+    message = there.json("import", str(signed_again(whole, change)))
 
-    assert said.code == 1
-    error = said.document["error"]
+    assert message.code == 1
+    error = message.document["error"]
     assert error["code"] == "invalid_artifact"
     assert error["details"][0]["path"] == place.format(**places)
     assert {"expected", "got"} <= set(error["details"][0])
@@ -193,10 +193,10 @@ def test_a_damaged_bundle_is_refused_before_anything_is_kept(
     whole.write_bytes(change(whole.read_bytes()))
 
     there = machines.go(machines.there)
-    said = there.json("import", str(whole))
+    message = there.json("import", str(whole))
 
-    assert (said.code, said.refusal) == (1, code)
-    assert said.document["error"]["details"][0]["path"].startswith(place)
+    assert (message.code, message.refusal) == (1, code)
+    assert message.document["error"]["details"][0]["path"].startswith(place)
     assert there.json("list").data["runs"] == []
 
 
@@ -220,7 +220,7 @@ def test_a_row_that_nothing_could_keep_is_refused(
     sums = json.loads(b"{" + lines[-2])["checksums"] | {"sha256": hashlib.sha256(before).hexdigest()}
     whole.write_bytes(before + b'"checksums":' + canonical_json(sums).encode() + b"}\n")
 
-    said = machines.go(machines.there).json("import", str(whole))
+    message = machines.go(machines.there).json("import", str(whole))
 
-    assert (said.code, said.refusal) == (1, code)
-    assert said.document["error"]["details"][0]["path"].startswith("/run")
+    assert (message.code, message.refusal) == (1, code)
+    assert message.document["error"]["details"][0]["path"].startswith("/run")

@@ -48,9 +48,9 @@ SECURITY: dict[str, Any] = {
 }
 
 
-def reports(cli: Terminal, told: object) -> Path:
+def reports(cli: Terminal, answer: object) -> Path:
     path = cli.root / "reports.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(answer))
     return path
 
 
@@ -87,14 +87,14 @@ NO_REPORT: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.mark.parametrize(("what", "told"), NO_REPORT, ids=[each[0] for each in NO_REPORT])
+@pytest.mark.parametrize(("what", "answer"), NO_REPORT, ids=[each[0] for each in NO_REPORT])
 @pytest.mark.requirement("S4-15", "B-25")
-def test_no_report_is_no_pass(cli: Terminal, what: str, told: dict[str, Any]) -> None:
+def test_no_report_is_no_pass(cli: Terminal, what: str, answer: dict[str, Any]) -> None:
     del what
-    run, origin = come_in(cli, reports(cli, told))
+    run, origin = come_in(cli, reports(cli, answer))
 
     assert "no report in it; that is no pass" in origin["statements"][0]
-    assert json.dumps(told["role" if "role" in told else "to_role"]) in artifact(cli, run, "qa_report")["body"]
+    assert json.dumps(answer["role" if "role" in answer else "to_role"]) in artifact(cli, run, "qa_report")["body"]
 
 
 @pytest.mark.requirement("S4-15")
@@ -107,7 +107,7 @@ def test_a_report_that_was_only_printed_is_found_at_the_end_of_what_was_printed(
 
 
 @pytest.mark.requirement("S4-15")
-def test_a_report_that_does_not_fit_is_kept_as_a_document_and_told(cli: Terminal) -> None:
+def test_a_report_that_does_not_fit_is_kept_as_a_document_and_reported(cli: Terminal) -> None:
     run, origin = come_in(cli, reports(cli, [QA | {"status": "green"}, QA]))
 
     assert "no valid report, kept as a document (/status" in origin["statements"][0]
@@ -116,7 +116,7 @@ def test_a_report_that_does_not_fit_is_kept_as_a_document_and_told(cli: Terminal
 
 
 @pytest.mark.requirement("S4-18")
-def test_a_hand_off_that_was_open_is_accepted_by_nobody(cli: Terminal) -> None:
+def test_a_hand_off_that_was_open_is_accepted_by_no_one(cli: Terminal) -> None:
     waiting: dict[str, Any] = {"from_role": "qa", "to_role": "dev", "status": "in_progress", "context": {}}
 
     run, origin = come_in(cli, reports(cli, [QA, waiting]))
@@ -126,8 +126,8 @@ def test_a_hand_off_that_was_open_is_accepted_by_nobody(cli: Terminal) -> None:
 
 
 def test_reports_without_times_say_so_and_are_the_same_run_again(cli: Terminal) -> None:
-    told = {"role": "docs", "status": "pass", "summary": "Written"}
-    run, origin = come_in(cli, reports(cli, told))
+    answer = {"role": "docs", "status": "pass", "summary": "Written"}
+    run, origin = come_in(cli, reports(cli, answer))
 
     assert "name no times" in origin["statements"][-1]
     assert cli.json("import", "reports.json").data["was_here"] is True
@@ -156,8 +156,8 @@ def test_broken_reports_are_refused_at_their_place_and_nothing_is_kept(
     del what
     (cli.root / "reports.json").write_text(text)
 
-    said = cli.json("import", "reports.json")
+    document = cli.json("import", "reports.json")
 
-    assert (said.code, said.refusal) == (1, code)
-    assert place in [one["path"] for one in said.document["error"]["details"]]
+    assert (document.code, document.refusal) == (1, code)
+    assert place in [one["path"] for one in document.document["error"]["details"]]
     assert cli.json("list").data["runs"] == []

@@ -22,15 +22,15 @@ def phases(cli: Terminal, run: str) -> dict[str, str]:
 
 
 def artifact(cli: Terminal, run: str, phase: str) -> Any:
-    said = cli.json("artifact", "show", run, phase)
-    assert said.code == 0, said.out
-    return said.data["content"]
+    document = cli.json("artifact", "show", run, phase)
+    assert document.code == 0, document.out
+    return document.data["content"]
 
 
 def come_in(cli: Terminal, place: Path) -> tuple[str, dict[str, Any]]:
-    said = cli.json("import", str(place))
-    assert said.code == 0, said.out
-    return said.document["run"], said.data["imported"]
+    message = cli.json("import", str(place))
+    assert message.code == 0, message.out
+    return message.document["run"], message.data["imported"]
 
 
 @pytest.mark.requirement("S0-11", "S0-15", "S0-16")
@@ -53,7 +53,7 @@ def test_a_session_that_was_completed_comes_in_as_a_completed_run(cli: Terminal)
 
 @pytest.mark.requirement("S0-18")
 @pytest.mark.attack("an approval imported in a session of another system", "held", "T1")
-def test_what_was_approved_there_is_a_statement_and_nobodys_decision_here(cli: Terminal) -> None:
+def test_what_was_approved_there_is_a_statement_and_no_ones_decision_here(cli: Terminal) -> None:
     run, origin = come_in(cli, laid(cli, session()))
 
     assert "plan_approved is true (according to session.json; not decided here)" in origin["statements"]
@@ -72,7 +72,7 @@ def test_what_was_approved_there_is_a_statement_and_nobodys_decision_here(cli: T
     assert cli.json("retry", run, "plan", pin=PIN).refusal == "illegal_transition"
 
 
-def test_events_stand_at_the_times_of_the_session(cli: Terminal) -> None:
+def test_events_have_the_times_of_the_session(cli: Terminal) -> None:
     run, _ = come_in(cli, laid(cli, session()))
 
     log = {(one["type"], one["payload"].get("phase")): one["at"] for one in cli.json("log", run).data["events"]}
@@ -81,7 +81,7 @@ def test_events_stand_at_the_times_of_the_session(cli: Terminal) -> None:
 
 
 @pytest.mark.requirement("S0-17", "S0-18")
-def test_a_file_that_was_edited_after_its_approval_is_told(cli: Terminal) -> None:
+def test_a_file_that_was_edited_after_its_approval_is_reported(cli: Terminal) -> None:
     files = FILES | {
         "iteration-1/planning-response.md": "# Another plan\n",
         "iteration-1/code/Tier.java": JAVA + "//\n",
@@ -89,10 +89,10 @@ def test_a_file_that_was_edited_after_its_approval_is_told(cli: Terminal) -> Non
 
     run, origin = come_in(cli, laid(cli, session(), files))
 
-    told = "\n".join(origin["statements"])
-    assert f"plan_hash is {sha256(PLAN)[:12]}…, and iteration-1/planning-response.md is" in told
-    assert "and plan.md is" not in told
-    assert "/artifacts/0/sha256 is" in told
+    text = "\n".join(origin["statements"])
+    assert f"plan_hash is {sha256(PLAN)[:12]}…, and iteration-1/planning-response.md is" in text
+    assert "and plan.md is" not in text
+    assert "/artifacts/0/sha256 is" in text
     assert artifact(cli, run, "plan")["body"] == "# Another plan\n"
 
 
@@ -117,8 +117,8 @@ def test_a_failed_review_is_followed_by_its_revision_in_the_next_iteration(cli: 
 
 
 @pytest.mark.requirement("S0-11")
-def test_an_answer_that_nobody_accepted_there_is_accepted_by_nobody_here(cli: Terminal) -> None:
-    told = session(
+def test_an_answer_that_no_one_accepted_there_is_accepted_by_no_one_here(cli: Terminal) -> None:
+    answer = session(
         phase="generate",
         stage="response",
         status="in_progress",
@@ -126,7 +126,7 @@ def test_an_answer_that_nobody_accepted_there_is_accepted_by_nobody_here(cli: Te
         review_approved=False,
         review_hash=None,
     )
-    run, origin = come_in(cli, laid(cli, told))
+    run, origin = come_in(cli, laid(cli, answer))
 
     assert cli.state(run) == "cancelled"
     assert phases(cli, run) == {"plan": "completed", "generate": "cancelled"}
@@ -169,9 +169,9 @@ def test_a_session_that_ended_early_is_a_cancelled_run(
     cli: Terminal, what: str, more: dict[str, Any], names: tuple[str, ...], found: dict[str, str], reason: str
 ) -> None:
     del what
-    told = session(artifacts=[], **more)
+    answer = session(artifacts=[], **more)
 
-    run, origin = come_in(cli, laid(cli, told, {name: FILES[name] for name in names}))
+    run, origin = come_in(cli, laid(cli, answer, {name: FILES[name] for name in names}))
 
     assert (cli.state(run), phases(cli, run)) == ("cancelled", found)
     assert reason in cli("log", run, "--json").out
@@ -195,9 +195,9 @@ def test_the_same_session_again_is_the_same_run_and_a_later_one_another(cli: Ter
 def test_an_imported_session_is_read_like_any_run(cli: Terminal) -> None:
     run, _ = come_in(cli, laid(cli, session(), FILES | {"notes.txt": "mine"}))
 
-    told = cli("show", run).out
-    assert "its statement: worked by generator claude-code, planner manual" in told
-    assert "not carried: notes.txt: is no known file of a session" in told
+    output = cli("show", run).out
+    assert "its statement: worked by generator claude-code, planner manual" in output
+    assert "not carried: notes.txt: is no known file of a session" in output
     assert "Tier" in cli("artifact", "show", run, "generate").out
     assert run in cli("find", "Tier").out
     assert "ai-workflow-engine" in cli("handoff", run).out
@@ -241,19 +241,19 @@ def test_code_that_no_bundle_can_hold_is_kept_by_name_only(cli: Terminal) -> Non
 def test_two_files_that_are_one_elsewhere_refuse_the_session(cli: Terminal) -> None:
     folder = laid(cli, session(), FILES | {"iteration-1/code/tier.java": JAVA})
 
-    said = cli.json("import", str(folder))
+    message = cli.json("import", str(folder))
 
-    assert (said.refusal, said.document["error"]["message"].startswith("iteration-1 is refused")) == (
+    assert (message.refusal, message.document["error"]["message"].startswith("iteration-1 is refused")) == (
         "invalid_artifact",
         True,
     )
 
 
-def test_a_dry_run_tells_and_stores_nothing(cli: Terminal) -> None:
-    said = cli.json("import", str(laid(cli, session())), "--dry-run")
+def test_a_dry_run_shows_and_stores_nothing(cli: Terminal) -> None:
+    message = cli.json("import", str(laid(cli, session())), "--dry-run")
 
-    assert (said.code, said.data["dry_run"]) == (0, True)
-    assert said.data["imported"]["statements"]
+    assert (message.code, message.data["dry_run"]) == (0, True)
+    assert message.data["imported"]["statements"]
     assert cli.json("list").data["runs"] == []
 
 
@@ -315,12 +315,12 @@ def test_a_broken_session_is_refused_at_its_place_and_nothing_is_kept(
     folder = laid(cli, session())
     change(folder)
 
-    said = cli.json("import", str(folder))
+    message = cli.json("import", str(folder))
 
-    assert (said.code, said.refusal) == (1, code)
-    details = said.document["error"].get("details", [{"path": ""}])
+    assert (message.code, message.refusal) == (1, code)
+    details = message.document["error"].get("details", [{"path": ""}])
     assert place in [one["path"] for one in details]
-    assert said.document["error"]["hint"]
+    assert message.document["error"]["hint"]
     assert cli.json("list").data["runs"] == []
 
 
@@ -331,7 +331,7 @@ def test_a_link_in_a_session_is_not_followed(cli: Terminal) -> None:
     (cli.root / "secret").write_text("mine")
     (folder / "iteration-1" / "code" / "Link.java").symlink_to(cli.root / "secret")
 
-    said = cli.json("import", str(folder))
+    message = cli.json("import", str(folder))
 
-    assert said.refusal == "path_outside_project"
+    assert message.refusal == "path_outside_project"
     assert cli.json("list").data["runs"] == []

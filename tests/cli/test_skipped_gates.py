@@ -23,7 +23,7 @@ def unreviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
     roles = {} if gates else {"roles": {"reviewer": {"provider": "second"}}}
     cli.save(template("reviewed", phase("draft", *(gates or (UNREVIEWED, HUMAN))), **roles))
     run = cli.start("reviewed")
-    assert cli.hand_in(run, "draft").code == 0
+    assert cli.submit_work(run, "draft").code == 0
     return run
 
 
@@ -67,10 +67,10 @@ def test_a_command_gate_without_its_check_is_called_skipped_too(cli: Terminal):
 def test_the_last_verdict_is_the_one_given_last(cli: Terminal):
     cli.save(template("two", phase("build", {"kind": "command", "check": "test"}, HUMAN)))
     run = cli.start("two")
-    cli.hand_in(run, "build")
+    cli.submit_work(run, "build")
     assert cli.json("status", run).data["last_verdict"]["verdict"] == "fail"
     (cli.root / "ok").touch()
-    cli.hand_in(run, "build")
+    cli.submit_work(run, "build")
     assert cli.json("status", run).data["last_verdict"] == {
         "phase": "build",
         "attempt": 2,

@@ -21,7 +21,7 @@ def over(cli: Terminal, *, submitted: bool = True) -> str:
     cli.save(template("timed", phase("draft"), phase("send"), limits=HOUR))
     run = cli.start("timed")
     if submitted:
-        assert cli.hand_in(run, "draft").code == 0
+        assert cli.submit_work(run, "draft").code == 0
     cli.clock.forward(hours=1)
     return run
 
@@ -36,15 +36,15 @@ def test_a_run_whose_time_is_over_is_blocked_and_says_how_to_extend_it(cli: Term
         "The run is blocked: The time limit of this run (1 h) is over.",
         f"Extend its time: wfe-mcp resume {run} --timeout 1h",
     ]
-    said = cli("status", run)
-    assert "! The run is blocked: The time limit of this run (1 h) is over." in said.out
-    assert f"Next: wfe-mcp resume {run} --timeout 1h" in said.err
+    result = cli("status", run)
+    assert "! The run is blocked: The time limit of this run (1 h) is over." in result.out
+    assert f"Next: wfe-mcp resume {run} --timeout 1h" in result.err
 
 
 @pytest.mark.requirement("E-05")
 def test_no_work_is_handed_out_once_the_time_of_a_run_is_over(cli: Terminal):
     run = over(cli, submitted=False)
-    refused = cli.hand_in(run, "draft")
+    refused = cli.submit_work(run, "draft")
     assert refused.code == 1
     assert refused.document["error"]["message"] == "The time limit of this run is over."
     assert refused.document["error"]["hint"] == "Only the user can extend it: wfe-mcp resume RUN --timeout 1h"
@@ -55,14 +55,14 @@ def test_no_work_is_handed_out_once_the_time_of_a_run_is_over(cli: Terminal):
 
 
 @pytest.mark.requirement("E-05", "S1-31")
-def test_a_person_extends_the_time_of_a_run_and_the_work_goes_on(cli: Terminal):
+def test_a_person_extends_the_time_of_a_run_and_the_work_continues(cli: Terminal):
     run = over(cli)
     assert cli.json("status", run).document["run_state"] == "blocked"
     assert cli.json("resume", run, "--timeout", "2h").refusal == "needs_human"
     assert cli.json("resume", run, pin=PIN).refusal == "illegal_transition"
     assert cli.json("resume", run, "--timeout", "2h", pin=PIN).document["run_state"] == "running"
     cli.clock.forward(minutes=119)
-    assert cli.hand_in(run, "send").document["run_state"] == "completed"
+    assert cli.submit_work(run, "send").document["run_state"] == "completed"
     assert cli("verify", run).code == 0
 
 
@@ -86,7 +86,7 @@ def test_a_paused_run_whose_time_is_over_is_resumed_with_more_time_only(cli: Ter
 def test_an_approval_that_waits_when_the_time_is_over_can_be_given_after_more_time(cli: Terminal):
     cli.save(template("timed", phase("send", HUMAN), limits=HOUR))
     run = cli.start("timed")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
     cli.clock.forward(hours=1)
     assert cli.json("approve", run, "send", pin=PIN).document["run_state"] == "blocked"
     cli.json("resume", run, "--timeout", "1h", pin=PIN)

@@ -30,7 +30,7 @@ def test_a_report_of_the_wrong_role_is_refused_and_sends_nothing_back(cli: Termi
     roles = {"qa": {"description": "tests"}, "dev": {"description": "writes"}}
     cli.save(template("team", phase("build"), judged, roles=roles))
     run = cli.start("team")
-    cli.hand_in(run, "build")
+    cli.submit_work(run, "build")
     refused = report(cli, run, "dev")
     assert refused.refusal == "invalid_artifact"
     assert refused.document["error"]["details"] == [

@@ -77,5 +77,5 @@ def test_the_inspector_reads_everything_that_the_server_offers(project: Playgrou
 
 def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     """The result in the Inspector's answer."""
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told.get("result", told)
+    output: dict[str, Any] = json.loads(done.stdout)
+    return output.get("result", output)

@@ -93,7 +93,7 @@ def said_to(fork: Scene, move: c.Command) -> c.Command | None:
             running = fork.state.current(move.phase).status is AttemptStatus.RUNNING
             return None if running else replace(move, holder="h2")
         case c.Answer():
-            told: dict[str, Any] = {
+            output: dict[str, Any] = {
                 "when": {"value": True},
                 "next": {"value": False},
                 "until": {"value": True},
@@ -102,7 +102,7 @@ def said_to(fork: Scene, move: c.Command) -> c.Command | None:
                 "outputs": {"revision": 1, "sha256": "r" * 64},
                 "recovery": {},
             }[move.kind]
-            return fork.command(c.Answer, move.phase, SYSTEM, kind=move.kind, rule=move.rule, **told)
+            return fork.command(c.Answer, move.phase, SYSTEM, kind=move.kind, rule=move.rule, **output)
         case _:
             return move
 

@@ -94,14 +94,14 @@ class AnyRun(RuleBasedStateMachine):
                 return
 
     @rule(data=st.data(), by=st.sampled_from([AGENT, HUMAN]), files=st.booleans())
-    def somebody_goes_back(self, data: st.DataObject, by: By, files: bool) -> None:
+    def a_person_goes_back(self, data: st.DataObject, by: By, files: bool) -> None:
         to = data.draw(st.integers(1, len(self.scene.log)))
         command = self.scene.going_back(to, by, files=files)
         if refusal(self.scene.state, command) is None:
             self.scene.give(command)
 
     @rule(by=st.sampled_from([AGENT, HUMAN]))
-    def somebody_takes_a_command_back(self, by: By) -> None:
+    def a_person_undoes_a_command(self, by: By) -> None:
         try:
             command = self.scene.going_back(undo(self.scene.entries).to, by, "undo")
         except Refused:
@@ -110,7 +110,7 @@ class AnyRun(RuleBasedStateMachine):
             self.scene.give(command)
 
     @rule(kind=st.sampled_from([GateOutcome.FAIL, GateOutcome.ERROR, GateOutcome.NEEDS_TRUST]))
-    def a_gate_says_no(self, kind: GateOutcome) -> None:
+    def a_gate_fails(self, kind: GateOutcome) -> None:
         for attempt in self.scene.state.open_attempts:
             if attempt.status is AttemptStatus.GATING and attempt.sha256:
                 self.scene.judge(attempt.phase, kind, "no")
@@ -122,7 +122,7 @@ class AnyRun(RuleBasedStateMachine):
 
     @precondition(lambda self: self.scene.state.status is not RunStatus.CANCELLED)
     @invariant()
-    def a_person_can_always_go_on(self) -> None:
+    def a_person_can_always_continue(self) -> None:
         assert legal_moves(self.scene.state, HUMAN, self.scene.at)
 
     @invariant()
@@ -156,7 +156,7 @@ class AnyRun(RuleBasedStateMachine):
             assert self.scene.state.attempts[path]
 
     @invariant()
-    def a_run_that_goes_on_never_waits_for_nothing(self) -> None:
+    def a_run_that_continues_never_waits_for_nothing(self) -> None:
         state = self.scene.state
         moving = {"ready", "gating", "awaiting", "failed"}
         assert (

@@ -42,7 +42,7 @@ def test_retry_opens_the_next_attempt_for_the_same_live_holder_with_feedback():
     assert attempt.feedback == (Feedback(PhasePath("build"), 1, "tests are red", "a" * 64),)
 
 
-def test_retry_opens_the_next_attempt_for_anybody_when_the_holder_is_gone():
+def test_retry_opens_the_next_attempt_for_anyone_when_the_holder_is_gone():
     scene = at_build(FailRule("retry", 2))
     fail(scene, "build", alive=False)
     assert (scene.attempt("build").number, scene.attempt("build").status, scene.attempt("build").holder) == (
@@ -59,7 +59,7 @@ def test_retry_counts_total_attempts_of_this_iteration():
     assert (scene.attempt("build").number, scene.attempt("build").status) == (2, "failed")
 
 
-def test_retry_counts_begin_anew_in_the_next_iteration():
+def test_retry_counts_restart_in_the_next_iteration():
     scene = at_build(FailRule("retry", 2), FailRule("goto", 1, PhasePath("plan")), FailRule("wait_human"))
     fail(scene, "build")
     fail(scene, "build")
@@ -174,7 +174,7 @@ def test_backoff_opens_the_next_attempt_later_and_twice_as_late_each_time():
     assert scene.attempt("build").status == "failed"
 
 
-def test_nobody_wakes_a_phase_before_its_time():
+def test_no_one_wakes_a_phase_before_its_time():
     scene = at_build(FailRule("backoff", 2, initial_s=10))
     fail(scene, "build")
     scene.later(9)

@@ -11,7 +11,7 @@ from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import GateSpec
 
 
-def test_a_failed_gate_of_the_loop_lets_its_rules_apply_and_a_retry_begins_all_items_anew():
+def test_a_failed_gate_of_the_loop_lets_its_rules_apply_and_a_retry_restarts_all_items():
     scene = building("a", gates=(GateSpec("expr"),))
     finish(scene, "a")
     scene.give(scene.command(c.OpenGates, "build", sha256="e" * 64))
@@ -35,7 +35,7 @@ def test_feedback_to_a_loop_reaches_the_phases_of_its_items():
     assert [note.message for note in scene.attempt("build[a].test").feedback] == ["too little"]
 
 
-def test_block_keeps_further_items_closed_while_those_at_work_go_on():
+def test_block_keeps_further_items_closed_while_those_at_work_continue():
     scene = building("a", "b", "c", max_parallel=2)
     fail(scene, "build[a].code")
     assert scene.state.status is RunStatus.RUNNING
@@ -68,7 +68,7 @@ def test_an_agent_may_skip_a_loop_where_the_template_says_so_and_nothing_has_sto
     assert scene.refused(scene.command(c.Retry, "build[a].code", HUMAN)).code == "illegal_transition"
 
 
-def test_continue_leaves_a_failed_item_and_goes_on():
+def test_continue_leaves_a_failed_item_and_continues():
     scene = building("a", "b", on_item_fail="continue")
     fail(scene, "build[a].code")
     opened = scene.state.loops[PhasePath("build")]

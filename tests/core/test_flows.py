@@ -31,8 +31,8 @@ def opened(*phases: PhaseSpec, **limits: Any) -> Scene:
     return scene
 
 
-def hand_in(scene: Scene, **told: Any) -> list[str]:
-    return scene.give(scene.command(c.Answer, "release", by=SYSTEM, kind="outputs", **told))
+def submit_work(scene: Scene, **answer: Any) -> list[str]:
+    return scene.give(scene.command(c.Answer, "release", by=SYSTEM, kind="outputs", **answer))
 
 
 def test_its_outputs_are_asked_for_when_all_inside_is_over_and_go_through_its_gates():
@@ -40,16 +40,16 @@ def test_its_outputs_are_asked_for_when_all_inside_is_over_and_go_through_its_ga
     assert scene.refused(scene.command(c.Answer, "release", kind="outputs")).code == "illegal_transition"
     scene.work("release[1].note")
     assert scene.statuses["release"] == "running"
-    hand_in(scene, revision=1, sha256="o" * 64)
+    submit_work(scene, revision=1, sha256="o" * 64)
     assert (scene.statuses["release"], scene.attempt("release").revision) == ("gating", 1)
     scene.judge("release")
     assert scene.statuses == {"release": "completed", "end": "ready"}
 
 
-def test_outputs_that_cannot_be_told_fail_it():
+def test_outputs_that_cannot_be_determined_fail_it():
     scene = opened(*flow("release", body=(phase("note"),), on_fail=(FailRule("wait_human"),)))
     scene.work("release[1].note")
-    hand_in(scene, error="no such key")
+    submit_work(scene, error="no such key")
     assert scene.statuses["release"] == "failed"
     assert "outputs" in scene.attempt("release").reason
 
@@ -68,7 +68,7 @@ def test_outputs_wait_for_the_files_that_their_gates_read():
     assert scene.refused(scene.command(c.Answer, "release", kind="outputs")).code == "illegal_transition"
     scene.submit("other")
     scene.judge("other")
-    hand_in(scene, revision=1, sha256="o" * 64)
+    submit_work(scene, revision=1, sha256="o" * 64)
 
 
 def test_complete_inside_ends_what_runs_inside_and_nothing_around():
@@ -103,18 +103,18 @@ def test_a_person_inside_sends_the_run_back_to_a_phase_around():
     assert scene.attempt("release[1].note").status == "superseded"
 
 
-def test_a_phase_inside_that_is_begun_anew_takes_the_flow_with_it():
+def test_a_phase_inside_that_is_restarted_takes_the_flow_with_it():
     scene = opened(*flow("release", body=(phase("note"),)), phase("end", "release"))
     scene.work("release[1].note")
-    hand_in(scene, revision=1, sha256="o" * 64)
+    submit_work(scene, revision=1, sha256="o" * 64)
     scene.give(scene.command(c.Retry, "release[1].note", HUMAN))
     assert (scene.statuses["release"], scene.attempt("release").revision) == ("running", 0)
     scene.work("release[1].note")
-    hand_in(scene, revision=2, sha256="p" * 64)
+    submit_work(scene, revision=2, sha256="p" * 64)
     assert scene.statuses == {"release": "completed", "end": "ready"}
 
 
-def test_only_a_person_begins_it_anew_and_nobody_works_on_it():
+def test_only_a_person_restarts_it_and_no_one_works_on_it():
     scene = opened(*flow("release", body=(phase("note"),)))
     assert "runs another template" in scene.refused(scene.command(c.StartPhase, "release", holder="h")).message
     assert scene.refused(scene.command(c.Retry, "release", AGENT)).code == "needs_human"

@@ -59,7 +59,7 @@ def at_build() -> Scene:
 
 
 @pytest.mark.requirement("S1-22")
-def test_what_was_approved_stays_so_and_what_somebody_had_is_ready_for_the_next_one():
+def test_what_was_approved_stays_so_and_what_someone_had_is_ready_for_the_next_one():
     scene = at_build()
     before = scene.state
     fork = forked(scene, by=AGENT)
@@ -72,7 +72,7 @@ def test_what_was_approved_stays_so_and_what_somebody_had_is_ready_for_the_next_
     assert fork.state.status is RunStatus.COMPLETED
 
 
-def test_open_gates_judge_anew_and_ask_anew():
+def test_open_gates_judge_again_and_ask_again():
     scene = run_of(PLAN, BUILD)
     scene.work("plan")
     scene.ask("plan")
@@ -108,7 +108,7 @@ def test_the_time_that_the_origin_has_taken_counts():
     assert round((left - fork.at).total_seconds()) == 100
 
 
-def test_a_fork_stands_where_a_person_stopped_the_origin():
+def test_a_fork_is_where_a_person_stopped_the_origin():
     scene = run_of(PLAN, BUILD)
     scene.give(c.Pause(by=HUMAN, at=scene.at, reason="wait for Eve"))
     fork = forked(scene, by=AGENT)
@@ -171,14 +171,14 @@ def test_what_agents_and_rules_did_since_keeps_no_agent_from_forking():
 
 
 @pytest.mark.parametrize("by", [AGENT, HUMAN])
-def test_nothing_goes_on_from_where_a_run_is_cancelled(by: By):
+def test_nothing_continues_from_where_a_run_is_cancelled(by: By):
     scene = run_of(PLAN)
     scene.give(c.Cancel(by=AGENT, at=scene.at))
     no = Scene().refused(fork_of(scene, by=by))
     assert (no.code, "wfe-mcp log origin" in no.hint) == ("illegal_transition", True)
 
 
-def test_a_completed_run_is_forked_to_do_a_part_of_it_anew():
+def test_a_completed_run_is_forked_to_do_a_part_of_it_again():
     scene = at_build()
     scene.submit("build", tree="t2")
     scene.judge("build")
@@ -218,14 +218,14 @@ def test_verdicts_name_the_evidence_as_it_is_called_in_the_fork():
     scene.start("plan")
     scene.submit("plan")
     plan = scene.attempt("plan")
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "stage": plan.stage,
         "gate": 0,
         "sha256": plan.sha256,
         "evidence": "ev-1",
         "outcome": GateOutcome.PASS,
     }
-    scene.give(scene.command(c.RecordVerdict, "plan", **told))
+    scene.give(scene.command(c.RecordVerdict, "plan", **answer))
     scene.approve("plan")
     fork = forked(scene, evidence={"ev-1": "ev-2"}, revisions=((PhasePath("plan"), 1, "a" * 64),))
     assert [one.evidence for one in fork.attempt("plan").verdicts] == ["ev-2", None]
@@ -260,7 +260,7 @@ def test_a_fork_that_claims_what_its_origin_never_had_is_found():
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_a_fork_at_any_event_continues_to_completion(seed: int, data: st.DataObject):
     scene = played(random.Random(seed))
-    goes_on_from(scene, data.draw(st.integers(1, len(scene.log))))
+    continues_from(scene, data.draw(st.integers(1, len(scene.log))))
 
 
 @pytest.mark.requirement("S1-22")
@@ -269,10 +269,10 @@ def test_a_run_is_forked_at_each_of_its_events(seed: int):
     scene = played(random.Random(seed), moves=30)
     assert len(scene.log) > 20
     for seq in range(1, len(scene.log) + 1):
-        goes_on_from(scene, seq)
+        continues_from(scene, seq)
 
 
-def goes_on_from(scene: Scene, seq: int) -> None:
+def continues_from(scene: Scene, seq: int) -> None:
     command = fork_of(scene, seq, HUMAN)
     if command.then.status is RunStatus.CANCELLED:
         assert Scene().refused(command).code == "illegal_transition"

@@ -20,13 +20,13 @@ WAIT = (FailRule("wait_human"),)
 
 def verdict(scene: Scene, path: str, **more: Any) -> c.Command:
     attempt = scene.attempt(path)
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "stage": Stage.AFTER,
         "gate": attempt.gate,
         "sha256": attempt.sha256,
         "outcome": GateOutcome.PASS,
     }
-    return scene.command(c.RecordVerdict, path, **(told | more))
+    return scene.command(c.RecordVerdict, path, **(answer | more))
 
 
 def test_a_submission_without_gates_completes_the_phase():
@@ -111,7 +111,7 @@ def test_a_new_revision_voids_every_verdict_on_the_old_one():
     assert (attempt.status, attempt.gate, attempt.verdicts, attempt.sha256) == ("gating", 0, (), "b" * 64)
 
 
-def test_prompt_gates_judge_before_anybody_may_start():
+def test_prompt_gates_judge_before_anyone_may_start():
     scene = run_of(phase("plan", gates_before=(EXPR, EXPR)))
     assert (scene.attempt("plan").status, scene.attempt("plan").stage) == ("gating", Stage.BEFORE)
     assert scene.refused(scene.command(c.StartPhase, "plan", holder="h")).code == "illegal_transition"
@@ -165,7 +165,7 @@ def test_a_gate_that_needs_trust_waits_and_burns_no_attempt():
     assert scene.attempt("build").status == "completed"
 
 
-def test_a_gate_that_waits_for_trust_takes_no_approval():
+def test_a_gate_that_needs_trust_takes_no_approval():
     scene = run_of(phase("build", gates=(COMMAND,)))
     scene.start("build")
     scene.submit("build")

@@ -53,7 +53,7 @@ def test_a_goto_supersedes_the_target_and_everything_downstream_and_leaves_the_o
     assert (scene.attempt("docs").iteration, scene.attempt("ship").iteration) == (1, 2)
 
 
-def test_the_target_is_told_who_sent_it_back_and_why():
+def test_the_target_learns_who_sent_it_back_and_why():
     scene = reviewed(NextRule("build", "bad"))
     scene.answer("review", "next", value=True)
     (note,) = scene.attempt("build").feedback
@@ -75,7 +75,7 @@ def test_a_submit_to_a_superseded_attempt_is_stale():
     assert "attempt 2" in scene.refused(late).message
 
 
-def test_a_phase_that_jumps_where_it_needs_nothing_begins_anew_too():
+def test_a_phase_that_jumps_where_it_needs_nothing_restarts_too():
     scene = run_of(
         phase("plan"), phase("docs", next=(NextRule("plan", "bad"),)), phase("print", "docs"), max_parallel=2
     )
@@ -111,7 +111,7 @@ def test_the_first_matching_next_rule_wins():
     assert scene.attempt("plan").status == "ready"
 
 
-def test_no_matching_next_rule_lets_the_dependants_go_on():
+def test_no_matching_next_rule_lets_the_dependants_continue():
     scene = reviewed(NextRule("build", "bad"), NextRule("plan", "worse"))
     scene.answer("review", "next", value=False, rule=0)
     assert scene.attempt("ship").status == "pending"
@@ -185,7 +185,7 @@ def test_complete_ends_the_run_open_attempts_are_cancelled_and_the_rest_skipped(
     assert scene.attempt("docs").holder is None
 
 
-def test_what_complete_had_cut_off_begins_anew_when_a_person_reopens_the_run():
+def test_what_complete_had_cut_off_restarts_when_a_person_reopens_the_run():
     scene = reviewed(NextRule(COMPLETE, "good"))
     scene.start("docs", "h2")
     scene.answer("review", "next", value=True)

@@ -30,7 +30,7 @@ def written(**more: Any) -> Scene:
 
 
 @pytest.mark.requirement("S0-06")
-def test_it_is_left_out_as_soon_as_its_needs_are_over_and_its_dependants_go_on():
+def test_it_is_left_out_as_soon_as_its_needs_are_over_and_its_dependants_continue():
     scene = written()
     assert scene.statuses["revise"] == "skipped"
     assert "none did" in scene.attempt("revise").reason
@@ -75,7 +75,7 @@ def test_a_rule_of_on_fail_leads_to_it_too():
 
 
 @pytest.mark.parametrize("needs", [("revise",), ("write",)])
-def test_a_person_sends_the_run_to_it_with_a_no(needs: tuple[str, ...]):
+def test_a_person_sends_the_run_to_it_by_a_rejection(needs: tuple[str, ...]):
     scene = run_of(
         phase("write"),
         phase("revise", "write", goto_only=True),
@@ -98,7 +98,7 @@ def test_a_person_begins_it_with_a_retry_and_its_condition_is_asked_only_then():
     assert scene.statuses["revise"] == "ready"
 
 
-def test_a_try_after_a_failed_one_goes_on():
+def test_a_try_after_a_failed_one_continues():
     scene = written()
     scene.work("review")
     scene.answer("review", "next", value=True)

@@ -63,7 +63,7 @@ def test_a_phase_without_a_limit_never_times_out():
     assert scene.refused(scene.command(c.TimeOut, "plan")).code == "illegal_transition"
 
 
-def test_a_retry_after_a_time_out_is_ready_for_anybody():
+def test_a_retry_after_a_time_out_is_ready_for_anyone():
     scene = run_of(phase("plan", timeout_s=60))
     scene.start("plan")
     scene.later(60)

@@ -43,7 +43,7 @@ def test_names_are_asked_after_the_condition_and_not_for_a_phase_that_is_skipped
     assert scene.statuses == {"a": "ready", "b": "skipped"}
 
 
-def test_names_that_cannot_be_told_fail_the_phase_and_are_asked_again():
+def test_names_that_cannot_be_determined_fail_the_phase_and_are_asked_again():
     scene = run_of(phase("a", **LOCK))
     scene.answer("a", "locks", error="no such key")
     assert (scene.statuses["a"], scene.attempt("a").number) == ("pending", 2)
@@ -53,8 +53,8 @@ def test_names_that_cannot_be_told_fail_the_phase_and_are_asked_again():
 def test_who_comes_second_takes_turns_instead_of_failing():
     scene = two()
     scene.start("a")
-    said = scene.refused(scene.command(c.StartPhase, "b", holder="h2"))
-    assert (said.code, "'db'" in said.message, "'a'" in said.message) == ("leased", True, True)
+    answer = scene.refused(scene.command(c.StartPhase, "b", holder="h2"))
+    assert (answer.code, "'db'" in answer.message, "'a'" in answer.message) == ("leased", True, True)
     scene.start("c", "h2")
     scene.submit("a")
     scene.start("b", "h2")

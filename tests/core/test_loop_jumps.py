@@ -36,7 +36,7 @@ def scene_with(*body_rules: NextRule, on_fail: tuple[FailRule, ...] = WAIT, max_
     return scene
 
 
-def test_paths_tell_where_a_phase_stands():
+def test_a_path_locates_its_phase():
     deep = PhasePath("m[1].tasks[t-2].code")
     assert declared(deep) == "m.tasks.code"
     assert (name_of(deep), name_of(PhasePath("plan"))) == ("code", "plan")
@@ -62,7 +62,7 @@ def test_neighbours_are_those_of_the_same_item():
     assert meant == ["build[a].code", "build[a].test", "build", "plan", "build[b].code", "nothing"]
 
 
-def test_a_jump_to_a_sibling_begins_anew_in_that_item_only():
+def test_a_jump_to_a_sibling_restarts_in_that_item_only():
     scene = scene_with(NextRule("build.code", "bad", 1))
     scene.work("build[a].test")
     scene.answer("build[a].test", "next", value=True)
@@ -105,7 +105,7 @@ def test_a_jump_outwards_supersedes_the_loop_with_all_its_items():
     assert scene.attempt("build[c].code").number == 1
 
 
-def test_a_jump_to_the_loop_itself_begins_it_anew_and_tells_its_phases_why():
+def test_a_jump_to_the_loop_itself_restarts_it_and_its_phases_get_the_reason():
     scene = scene_with(NextRule("build", "bad"))
     scene.work("build[a].test")
     scene.answer("build[a].test", "next", value=True)
@@ -190,7 +190,7 @@ def test_a_phase_in_an_item_of_a_loop_that_is_over_is_not_open():
     assert scene.attempt(path).number == 2
 
 
-def test_what_a_run_that_ended_early_cut_off_begins_anew_with_a_reopened_phase():
+def test_what_a_run_that_ended_early_cut_off_restarts_with_a_reopened_phase():
     scene = run_of(
         *each("build", body=(phase("code"),)),
         phase("enough", "build", next=(NextRule("$complete", "now"),)),

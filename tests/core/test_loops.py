@@ -135,7 +135,7 @@ def test_the_working_tree_is_one_phases_own_inside_loops_too():
     assert "'build[a].code'" in refused.message
 
 
-def test_nobody_works_on_the_loop_itself():
+def test_no_one_works_on_the_loop_itself():
     scene = building("a")
     for command in (
         scene.command(c.StartPhase, "build", holder="h"),
@@ -150,7 +150,7 @@ def test_nobody_works_on_the_loop_itself():
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "answer"),
     [
         (("a", "b", "a"), "Two items have the key 'a'"),
         (("a", "-b"), "Key '-b' is no path"),
@@ -159,11 +159,11 @@ def test_nobody_works_on_the_loop_itself():
         (tuple(map(str, range(MAX_ITEMS + 1))), f"may have {MAX_ITEMS}"),
     ],
 )
-def test_keys_that_are_no_paths_or_not_unique_fail_the_loop(keys: tuple[str, ...], said: str):
+def test_keys_that_are_no_paths_or_not_unique_fail_the_loop(keys: tuple[str, ...], answer: str):
     scene = run_of(*each("build", body=(phase("code"),), on_fail=WAIT))
     scene.items("build", *keys)
     assert (scene.attempt("build").status, scene.attempt("build").fail_kind) == ("failed", "error")
-    assert said in scene.attempt("build").reason
+    assert answer in scene.attempt("build").reason
     assert scene.state.status is RunStatus.WAITING
 
 
@@ -192,7 +192,7 @@ def test_the_loops_own_gates_judge_it_once_all_items_are_done():
     assert scene.attempt("build").status is AttemptStatus.COMPLETED
 
 
-def test_a_loops_gates_wait_until_nobody_else_works_in_the_files():
+def test_a_loops_gates_wait_until_no_one_else_works_in_the_files():
     scene = run_of(
         phase("docs", gates=CHECKED, exclusive=True),
         *each("build", body=(phase("code"),), gates=CHECKED, exclusive=True),

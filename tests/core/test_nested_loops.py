@@ -21,7 +21,7 @@ def nested(**more: Any) -> Scene:
     return scene
 
 
-def test_loops_stand_in_loops():
+def test_loops_nest_in_loops():
     scene = nested()
     assert "milestones[m1].tasks[t1].code" in scene.statuses
     scene.work("milestones[m1].tasks[t1].code")

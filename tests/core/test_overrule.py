@@ -67,7 +67,7 @@ def test_overruling_reopens_a_run_that_the_opinion_had_ended():
     assert scene.state.status is RunStatus.RUNNING
 
 
-def test_a_phase_that_stands_at_no_gate_has_nothing_to_overrule():
+def test_a_phase_that_is_at_no_gate_has_nothing_to_overrule():
     scene = run_of(phase("plan", gates=(OPINION,), on_fail=(FailRule("wait_human"),), timeout_s=60.0))
     scene.start("plan")
     scene.later(61)

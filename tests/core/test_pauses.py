@@ -33,7 +33,7 @@ def test_proceed_may_name_one_phase():
     assert scene.refused(scene.command(c.Proceed, "z", HUMAN)).code == "unknown_phase"
 
 
-def test_proceed_means_nothing_where_nothing_is_held():
+def test_proceed_is_meaningless_where_nothing_is_held():
     scene = run_of(phase("plan"))
     assert scene.refused(scene.command(c.Proceed, by=HUMAN)).code == "illegal_transition"
 
@@ -161,7 +161,7 @@ def test_a_pause_typed_at_a_terminal_is_a_persons_stop_even_without_a_secret():
     assert scene.refused(scene.command(c.Resume)).code == "needs_human"
 
 
-def test_a_stop_for_a_person_is_ended_by_a_person_whoever_made_it():
+def test_a_stop_for_a_person_is_ended_by_a_person_whatever_its_cause():
     scene = run_of(phase("plan"))
     system = By("wfe-mcp", Channel.SYSTEM, Assurance.AGENT)
     scene.give(scene.command(c.Pause, by=system, reason="the budget is used up", for_human=True))

@@ -77,7 +77,7 @@ def test_approving_other_bytes_is_stale():
     assert scene.refused(scene.command(c.Approve, "plan", HUMAN, sha256="b" * 64)).code == "stale_revision"
 
 
-def test_nobody_approves_what_nobody_was_asked():
+def test_an_approval_without_a_request_is_refused():
     scene = awaiting()
     assert scene.refused(scene.command(c.Approve, "plan", HUMAN, sha256="a" * 64)).code == "illegal_transition"
 
@@ -167,7 +167,7 @@ def test_nothing_is_withdrawn_before_work():
     assert scene.refused(scene.command(c.Withdraw, "deploy")).code == "illegal_transition"
 
 
-def test_an_edit_of_a_failed_phase_is_judged_anew():
+def test_an_edit_of_a_failed_phase_is_judged_again():
     scene = failed()
     scene.give(scene.command(c.Edit, "plan", HUMAN, revision=2, sha256="b" * 64))
     assert (scene.attempt("plan").status, scene.state.status) == ("gating", RunStatus.RUNNING)

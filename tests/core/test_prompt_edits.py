@@ -96,7 +96,7 @@ def test_a_prompt_is_rejected_by_a_person_or_a_reviewer_but_not_by_a_condition()
     assert found == [True, False]
 
 
-def test_a_rejection_that_was_taken_back_does_not_count():
+def test_a_rejection_that_was_withdrawn_does_not_count():
     scene = waiting(on_fail=(FailRule("wait_human"),))
     reject(scene)
     scene.undo()

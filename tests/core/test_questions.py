@@ -49,7 +49,7 @@ def test_a_paused_run_asks_nothing():
     assert refused.code == "illegal_transition"
 
 
-def test_an_answer_that_nobody_asked_for_is_refused():
+def test_an_answer_that_no_one_asked_for_is_refused():
     scene = run_of(phase("plan", when="inputs.plan"))
     assert scene.refused(scene.command(c.Answer, "plan", kind="next", value=True)).code == "illegal_transition"
     assert scene.refused(scene.command(c.Answer, "plan", kind="when", rule=1, value=True)).code == "illegal_transition"

@@ -24,7 +24,7 @@ STOP = (FailRule("wait_human"),)
 RULES = (FailRule("retry", 1), FailRule("subflow", 2), FailRule("wait_human"))
 
 
-def mended(path: str, *needs: str, body: tuple[PhaseSpec, ...], **more: Any) -> tuple[PhaseSpec, ...]:
+def recovered_by(path: str, *needs: str, body: tuple[PhaseSpec, ...], **more: Any) -> tuple[PhaseSpec, ...]:
     """A phase with a recovery, and the phases of that."""
     gates: dict[str, Any] = {"gates": (GateSpec("expr"),), "on_fail": RULES}
     first, *inner = each(path, *needs, body=body, **(gates | more))
@@ -36,7 +36,7 @@ BODY = (phase("diagnose", on_fail=STOP, gates=(GateSpec("expr"),)), phase("fix",
 
 def failed(*phases: PhaseSpec, **limits: Any) -> Scene:
     """``code`` has failed and its recovery is open."""
-    scene = run_of(*(phases or (*mended("code", body=BODY), phase("end", "code"))), **limits)
+    scene = run_of(*(phases or (*recovered_by("code", body=BODY), phase("end", "code"))), **limits)
     fail(scene)
     return scene
 
@@ -54,7 +54,7 @@ def begin(scene: Scene, error: str = "") -> None:
 
 
 @pytest.mark.requirement("S3-22")
-def test_its_phases_run_inside_the_failed_phase_which_is_tried_anew_when_they_are_done():
+def test_its_phases_run_inside_the_failed_phase_which_is_tried_again_when_they_are_done():
     scene = failed()
     assert (scene.statuses["code"], scene.statuses["code[recovery-1].diagnose"]) == ("failed", "ready")
     assert scene.state.status is RunStatus.RUNNING
@@ -81,7 +81,7 @@ def test_its_count_bounds_it_for_this_iteration():
 
 
 def test_a_new_iteration_may_recover_again_under_a_new_key():
-    scene = run_of(phase("plan"), *mended("code", "plan", body=BODY, on_fail=(FailRule("subflow", 1), *STOP)))
+    scene = run_of(phase("plan"), *recovered_by("code", "plan", body=BODY, on_fail=(FailRule("subflow", 1), *STOP)))
     scene.work("plan")
     fail(scene)
     scene.give(scene.command(c.Retry, "plan", HUMAN))
@@ -104,7 +104,7 @@ def test_a_recovery_that_leaves_a_phase_to_a_person_has_failed_and_the_next_rule
 
 def test_what_is_at_work_beside_it_is_waited_for():
     beside = (phase("diagnose", on_fail=STOP, gates=(GateSpec("expr"),)), phase("log"))
-    scene = failed(*mended("code", body=beside), max_parallel=3)
+    scene = failed(*recovered_by("code", body=beside), max_parallel=3)
     scene.start("code[recovery-1].log", "h2")
     scene.start("code[recovery-1].diagnose")
     scene.submit("code[recovery-1].diagnose")
@@ -115,7 +115,7 @@ def test_what_is_at_work_beside_it_is_waited_for():
 
 
 def test_a_recovery_without_inputs_has_failed():
-    scene = run_of(*mended("code", body=BODY))
+    scene = run_of(*recovered_by("code", body=BODY))
     scene.start("code")
     scene.submit("code")
     scene.judge("code", GateOutcome.FAIL)
@@ -126,14 +126,14 @@ def test_a_recovery_without_inputs_has_failed():
 
 def test_complete_inside_ends_the_recovery():
     body = (phase("diagnose", next=(NextRule(COMPLETE),)), phase("fix", "diagnose"))
-    scene = failed(*mended("code", body=body))
+    scene = failed(*recovered_by("code", body=body))
     scene.work("code[recovery-1].diagnose")
     assert (scene.statuses["code"], scene.attempt("code").number) == ("ready", 2)
 
 
 def test_a_person_is_waited_for_while_a_phase_inside_asks_one():
     body = (phase("diagnose", gates=(GateSpec("approval"),)),)
-    scene = failed(*mended("code", body=body))
+    scene = failed(*recovered_by("code", body=body))
     scene.work("code[recovery-1].diagnose")
     assert scene.state.status is RunStatus.WAITING
     scene.approve("code[recovery-1].diagnose")
@@ -154,12 +154,12 @@ def test_what_a_person_decides_of_the_failed_phase_ends_what_is_inside(
 ):
     scene = failed()
     assert scene.refused(scene.command(c.Retry, "code", AGENT)).code == "needs_human"
-    told: dict[type[c.Command], dict[str, Any]] = {
+    answer: dict[type[c.Command], dict[str, Any]] = {
         c.Skip: {"reason": "r"},
         c.ForceAccept: {"reason": "r"},
         c.Edit: {"revision": 2, "sha256": "e" * 64},
     }
-    scene.give(scene.command(command, "code", HUMAN, **told.get(command, {})))
+    scene.give(scene.command(command, "code", HUMAN, **answer.get(command, {})))
     assert scene.statuses["code"] == status
     assert scene.attempt("code[recovery-1].diagnose").status == inside
     assert not scene.state.loops
@@ -189,13 +189,13 @@ def test_phases_inside_are_tried_again_while_it_is_open_and_not_after():
     assert (scene.statuses[diagnose], scene.statuses["code"]) == ("ready", "failed")
     scene.work(diagnose)
     scene.work("code[recovery-1].fix")
-    said = scene.refused(scene.command(c.Retry, diagnose, HUMAN))
-    assert (said.code, "'code'" in said.hint) == ("illegal_transition", True)
+    answer = scene.refused(scene.command(c.Retry, diagnose, HUMAN))
+    assert (answer.code, "'code'" in answer.hint) == ("illegal_transition", True)
 
 
 def test_a_person_inside_sends_the_run_back_to_what_failed_or_further():
     body = (phase("diagnose", gates=(GateSpec("approval"),)),)
-    scene = run_of(phase("plan"), *mended("code", "plan", body=body))
+    scene = run_of(phase("plan"), *recovered_by("code", "plan", body=body))
     scene.work("plan")
     fail(scene)
     diagnose = PhasePath("code[recovery-1].diagnose")
@@ -207,7 +207,7 @@ def test_a_person_inside_sends_the_run_back_to_what_failed_or_further():
 
 
 def test_in_a_loop_it_belongs_to_the_item():
-    inner = mended("code", body=BODY)
+    inner = recovered_by("code", body=BODY)
     code, diagnose, fix = inner
     body = tuple(
         replace(
@@ -249,7 +249,7 @@ def reporting(limit: int = 2, *, then: tuple[PhaseSpec, ...] = (phase("fix", "di
     """``plan``, and ``code`` whose recoveries report what is in the way."""
     body = (replace(phase("diagnose"), reports_blocker=True), *then)
     rules = (FailRule("subflow", 9, same_blocker=limit), FailRule("wait_human"))
-    return (phase("plan"), *mended("code", "plan", body=body, on_fail=rules))
+    return (phase("plan"), *recovered_by("code", "plan", body=body, on_fail=rules))
 
 
 def report(scene: Scene, number: int, fingerprint: str = "lint:code") -> None:
@@ -257,8 +257,8 @@ def report(scene: Scene, number: int, fingerprint: str = "lint:code") -> None:
     path = f"code[recovery-{number}].diagnose"
     scene.work(path)
     kind = fingerprint.partition(":")[0]
-    told = BlockerFound(phase=PhasePath(path), attempt=1, kind=kind, fingerprint=fingerprint, cause="It is red")
-    scene.give(scene.command(c.Answer, path, kind="blocker", blocker=told))
+    answer = BlockerFound(phase=PhasePath(path), attempt=1, kind=kind, fingerprint=fingerprint, cause="It is red")
+    scene.give(scene.command(c.Answer, path, kind="blocker", blocker=answer))
 
 
 @pytest.mark.requirement("S3-13", "S3-22")
@@ -307,7 +307,7 @@ def test_a_recovery_that_ends_with_its_report_waits_until_that_is_recorded():
 
 def test_complete_inside_comes_after_the_report():
     body = (replace(phase("diagnose", next=(NextRule(COMPLETE),)), reports_blocker=True), phase("fix", "diagnose"))
-    scene = failed(*mended("code", body=body))
+    scene = failed(*recovered_by("code", body=body))
     report(scene, 1)
     assert (scene.statuses["code"], scene.attempt("code").number) == ("ready", 2)
     assert len(scene.state.blockers) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, NOW, Scene, each, loop, phase, run_of
 from tests.core.test_flows import SYSTEM, flow
-from tests.core.test_recovery import mended
+from tests.core.test_recovery import recovered_by
 from tests.examples import seeds
 from wfe_mcp.core import commands as c
 from wfe_mcp.core import events as e
@@ -46,7 +46,7 @@ class NotAnAttemptEvent(e.AttemptEvent):
     """Nothing in the log is called so."""
 
 
-def test_an_event_that_nobody_knows_is_our_bug():
+def test_an_event_that_no_one_knows_is_our_bug():
     scene = run_of(phase("plan"))
     with pytest.raises(TypeError, match="NotAnEvent"):
         evolve(scene.state, NotAnEvent())
@@ -137,11 +137,11 @@ SPEC = (
             *each("walk", "tag", body=(phase("note"),)),
         ),
     ),
-    *mended(
-        "mended",
+    *recovered_by(
+        "recovered_by",
         "plan",
         gates=(GateSpec("expr"), GateSpec("approval")),
-        next=(NextRule("mended", "again", 1),),
+        next=(NextRule("recovered_by", "again", 1),),
         locks=("c",),
         on_fail=(
             FailRule("compensate"),
@@ -190,7 +190,7 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
     if isinstance(move, c.EndCompensation):
         return scene.command(c.EndCompensation, move.phase, SYSTEM, fault=dice.choice(["", "", "no"]))
     if isinstance(move, c.Answer):
-        told: dict[str, Any] = {
+        answer: dict[str, Any] = {
             "kind": move.kind,
             "rule": move.rule,
             "value": dice.random() < 0.5,
@@ -199,10 +199,10 @@ def any_move(scene: Scene, dice: random.Random) -> c.Command | None:
             "revision": 1,
             "sha256": "r" * 64,
         }
-        return scene.command(c.Answer, move.phase, **told)
+        return scene.command(c.Answer, move.phase, **answer)
     if isinstance(move, c.RecordVerdict):
-        told = {"stage": move.stage, "gate": move.gate, "sha256": move.sha256}
-        return scene.command(c.RecordVerdict, move.phase, outcome=dice.choice(ONE_OF_EACH_KIND), **told)
+        answer = {"stage": move.stage, "gate": move.gate, "sha256": move.sha256}
+        return scene.command(c.RecordVerdict, move.phase, outcome=dice.choice(ONE_OF_EACH_KIND), **answer)
     return move
 
 
@@ -227,9 +227,9 @@ def test_every_move_leads_where_the_tables_say(seed: int):
 
 def run_targets(before: RunState, name: str) -> set[str]:
     """A run that continues may wait, pause or end by what follows from the command."""
-    told = set(RUN_MOVES[before.status][name].split(" | "))
+    answer = set(RUN_MOVES[before.status][name].split(" | "))
     follows = {str(status) for status in RunStatus} - {RunStatus.PENDING, RunStatus.CANCELLED}
-    return told | follows if RunStatus.RUNNING in told else told
+    return answer | follows if RunStatus.RUNNING in answer else answer
 
 
 FOLLOWS = {
@@ -242,8 +242,8 @@ FOLLOWS = {
 
 def attempt_targets(status: AttemptStatus, name: str) -> set[str]:
     """The statuses in the cell, and what follows from each by itself."""
-    told = {AttemptStatus(target.removesuffix(" +new")) for target in ATTEMPT_MOVES[status][name].split(" | ")}
-    return {str(target) for one in told for target in {one} | FOLLOWS.get(one, set[AttemptStatus]())}
+    answer = {AttemptStatus(target.removesuffix(" +new")) for target in ATTEMPT_MOVES[status][name].split(" | ")}
+    return {str(target) for one in answer for target in {one} | FOLLOWS.get(one, set[AttemptStatus]())}
 
 
 def test_a_log_that_ends_anywhere_rebuilds_a_run_that_can_be_judged():

@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.conftest import AGENT, HUMAN, Scene, each, phase, run_of
 from tests.core.test_flows import SYSTEM
-from tests.core.test_recovery import mended
+from tests.core.test_recovery import recovered_by
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.evolve import replay
 from wfe_mcp.core.model import Assurance, AttemptStatus, By, Channel, RunStatus
@@ -36,7 +36,7 @@ def tries(scene: Scene, path: str) -> list[str]:
     return [str(attempt.status) for attempt in scene.state.attempts[PhasePath(path)]]
 
 
-def test_work_that_a_rollback_leaves_behind_is_rolled_back_and_begins_anew_with_the_next_number():
+def test_work_that_a_rollback_leaves_behind_is_rolled_back_and_restarts_with_the_next_number():
     scene, ready = at_build()
     scene.submit("build", tree="t2")
     assert scene.back(ready, AGENT) == ["RolledBack"]
@@ -46,7 +46,7 @@ def test_work_that_a_rollback_leaves_behind_is_rolled_back_and_begins_anew_with_
     assert late.code == "stale_revision"
 
 
-def test_gates_judge_anew_what_was_under_judgement_then():
+def test_gates_judge_again_what_was_under_judgement_then():
     scene, ready = at_build()
     scene.submit("build", "b" * 64, 1, tree="t2")
     judged = len(scene.log)
@@ -63,7 +63,7 @@ def test_gates_judge_anew_what_was_under_judgement_then():
     assert ready < judged
 
 
-def test_what_was_approved_before_work_is_asked_anew():
+def test_what_was_approved_before_work_is_asked_again():
     scene = run_of(phase("deploy", gates_before=(GateSpec("approval"),)))
     scene.give(scene.command(c.OpenGates, "deploy", sha256="f" * 64))
     scene.approve("deploy")
@@ -116,7 +116,7 @@ def test_files_that_stay_as_they_are_stay_changed_for_the_gates_that_compare():
     assert scene.attempt("build").tree_at_start is None
 
 
-def test_who_works_in_files_that_go_back_begins_anew():
+def test_who_works_in_files_that_go_back_restarts():
     scene, _ = at_build()
     here = len(scene.log)
     scene.back(here, AGENT)
@@ -170,7 +170,7 @@ def test_a_phase_that_was_being_undone_waits_for_a_person():
 
 def test_a_recovery_that_ran_then_runs_again():
     scene = run_of(
-        *mended("code", gates=(GateSpec("expr"),), on_fail=(FailRule("subflow", 1),), body=(phase("diagnose"),))
+        *recovered_by("code", gates=(GateSpec("expr"),), on_fail=(FailRule("subflow", 1),), body=(phase("diagnose"),))
     )
     scene.start("code")
     scene.submit("code")
@@ -190,7 +190,7 @@ def test_a_recovery_that_ran_then_runs_again():
 
 
 @pytest.mark.attack("an agent rolls back over a person's approval", "held")
-def test_an_agent_takes_back_its_own_work_and_no_decision_of_a_person():
+def test_an_agent_undoes_its_own_work_and_no_decision_of_a_person():
     scene, ready = at_build()
     refused = scene.refused(scene.going_back(2, AGENT))
     assert refused.code == "needs_human"
@@ -300,8 +300,14 @@ def test_a_checkpoint_that_an_agent_took_over_http_goes_back_without_a_person():
 def test_nothing_else_happens_while_files_are_put_back():
     scene, ready = at_build()
     scene.submit("build", tree="t2")
-    told: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "by": AGENT, "at": scene.at, "files": True}
-    begin = c.BeginRollback(commit="c1", safety="c2", holder="me", **told)
+    answer: dict[str, Any] = {
+        "to": ready,
+        "then": replay(scene.log[:ready]),
+        "by": AGENT,
+        "at": scene.at,
+        "files": True,
+    }
+    begin = c.BeginRollback(commit="c1", safety="c2", holder="me", **answer)
     assert scene.give(begin) == ["RollbackBegan"]
     assert not legal_moves(scene.state, HUMAN, scene.at)
     assert scene.refused(scene.command(c.Cancel)).code == "leased"
@@ -312,7 +318,7 @@ def test_nothing_else_happens_while_files_are_put_back():
         c.RecordVerdict, "build", SYSTEM, stage=attempt.stage, gate=0, outcome=GateOutcome.PASS, sha256="a" * 64
     )
     assert scene.give(verdict) == ["GateJudged"]
-    ends: dict[str, Any] = told | {"by": SYSTEM, "safety": "c2", "tree": "t1"}
+    ends: dict[str, Any] = answer | {"by": SYSTEM, "safety": "c2", "tree": "t1"}
     assert scene.give(c.Rollback(**ends)) == ["RolledBack"]
     assert tries(scene, "build") == ["rolled_back", "ready"]
 
@@ -320,9 +326,15 @@ def test_nothing_else_happens_while_files_are_put_back():
 def test_a_rollback_that_is_abandoned_leaves_the_run_as_it_was():
     scene, ready = at_build()
     before = scene.state
-    told: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "by": AGENT, "at": scene.at, "files": True}
+    answer: dict[str, Any] = {
+        "to": ready,
+        "then": replay(scene.log[:ready]),
+        "by": AGENT,
+        "at": scene.at,
+        "files": True,
+    }
     assert scene.refused(scene.command(c.AbandonRollback, reason="?")).code == "illegal_transition"
-    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", **told))
+    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", **answer))
     scene.give(scene.command(c.AbandonRollback, reason="disk full"))
     assert scene.state == before
 

@@ -31,7 +31,7 @@ def test_only_the_server_starts_a_phase_of_steps(by: By) -> None:
 
 
 @pytest.mark.parametrize("by", [AGENT, HUMAN])
-def test_only_the_server_hands_in_the_result_of_steps_or_fails_them(by: By) -> None:
+def test_only_the_server_submits_the_result_of_steps_or_fails_them(by: By) -> None:
     scene = begun()
     assert scene.refused(scene.command(c.Submit, "ci", by, revision=1, sha256="a")).code == "illegal_transition"
     assert scene.refused(scene.command(c.FailAttempt, "ci", by, reason="no")).code == "illegal_transition"
@@ -88,7 +88,7 @@ def test_a_completed_phase_is_reopened_for_another_role() -> None:
     assert (scene.attempt("plan").role, scene.attempt("plan").iteration) == ("second", 2)
 
 
-def test_somebody_at_a_terminal_hands_in_what_a_model_was_to_make() -> None:
+def test_someone_at_a_terminal_submits_what_a_model_was_to_make() -> None:
     scene = run_of(phase("plan", kind="llm", served=True))
     scene.start("plan", "server", by=SERVER)
     assert scene.refused(scene.command(c.Submit, "plan", AGENT, revision=1, sha256="a")).code == "illegal_transition"

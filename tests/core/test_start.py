@@ -102,7 +102,7 @@ def test_a_phase_whose_condition_is_not_answered_yet_names_it():
     assert "its condition" in scene.refused(scene.command(c.StartPhase, "plan", holder="h")).message
 
 
-def test_a_false_condition_skips_the_phase_and_its_dependants_go_on():
+def test_a_false_condition_skips_the_phase_and_its_dependants_continue():
     scene = run_of(phase("plan", when="inputs.plan"), phase("build", "plan"))
     scene.answer("plan", "when", value=False)
     assert scene.statuses == {"plan": "skipped", "build": "ready"}
@@ -124,7 +124,7 @@ def test_a_persons_own_phase_is_started_and_supplied_by_a_person_only():
     assert scene.state.status is RunStatus.COMPLETED
 
 
-def test_a_run_waits_only_while_nobody_but_people_can_go_on():
+def test_a_run_waits_only_while_no_one_but_people_can_continue():
     scene = run_of(phase("a", gates=(GateSpec("approval"),)), phase("b"), phase("c", "a"))
     scene.work("a")
     assert scene.state.status is RunStatus.RUNNING

@@ -154,12 +154,12 @@ def cells(name: str, change: Change) -> Iterator[Cell]:
             yield from ((name, column, before, one) for one in after.split(" | "))
 
 
-def run_is_as_told(before: str, after: str, told: str) -> bool:
+def run_is_as_reported(before: str, after: str, answer: str) -> bool:
     """``running`` may be ``waiting``: which of both follows from the attempts."""
     goes_on = {"running", "waiting"}
-    if not told:
+    if not answer:
         return after == before or {before, after} == goes_on
-    statuses = set(told.split(" | "))
+    statuses = set(answer.split(" | "))
     return after in (statuses | goes_on if "running" in statuses else statuses)
 
 
@@ -252,7 +252,9 @@ def test_every_change_that_an_event_makes_is_in_the_table(seen: set[Cell]) -> No
     table = {cell for name, change in EVENT_CHANGES.items() for cell in cells(name, change)}
     assert not {cell for cell in seen if cell[1] != "run"} - table
     wrong = [
-        cell for cell in seen if cell[1] == "run" and not run_is_as_told(cell[2], cell[3], EVENT_CHANGES[cell[0]].run)
+        cell
+        for cell in seen
+        if cell[1] == "run" and not run_is_as_reported(cell[2], cell[3], EVENT_CHANGES[cell[0]].run)
     ]
     assert not wrong
 

@@ -27,7 +27,7 @@ def lease(scene: Scene, path: str) -> str:
     return scene.refused(scene.command(c.StartPhase, path, holder="h2")).code
 
 
-def test_phases_that_read_the_tree_never_share_it_but_others_go_on():
+def test_phases_that_read_the_tree_never_share_it_but_others_continue():
     scene = two(COMMAND)
     scene.start("left")
     assert lease(scene, "right") == "leased"
@@ -79,7 +79,7 @@ def test_an_edit_does_not_put_gates_on_a_tree_that_another_phase_holds():
     assert scene.attempt("left").status == "gating"
 
 
-def test_a_change_of_files_while_a_person_is_asked_runs_the_gates_again_and_asks_anew():
+def test_a_change_of_files_while_a_person_is_asked_runs_the_gates_again_and_asks_again():
     scene = two(COMMAND, APPROVAL)
     scene.work("left")
     scene.ask("left")
@@ -119,7 +119,7 @@ def test_a_check_that_changes_files_twice_in_a_row_is_an_error_that_names_them()
     assert "cache/x, out.txt" in attempt.reason
 
 
-def test_a_change_by_somebody_else_in_between_is_no_fault_of_the_check():
+def test_a_change_by_someone_else_in_between_is_no_fault_of_the_check():
     scene = two(COMMAND)
     scene.start("left")
     scene.submit("left")

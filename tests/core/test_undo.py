@@ -26,7 +26,7 @@ from wfe_mcp.core.spec import NextRule, RunSpec
 from wfe_mcp.core.undo import redo, undo
 
 
-def test_undo_takes_back_one_command_after_another_and_redo_brings_them_back():
+def test_undo_reverts_one_command_after_another_and_redo_restores_them():
     scene = run_of(phase("plan"), phase("build", "plan"), phase("ship", "build"))
     moments = [scene.state]
     for path in ("plan", "build"):
@@ -70,12 +70,12 @@ def test_a_run_that_only_the_server_moved_has_nothing_to_undo():
 
 def test_a_rollback_that_another_process_ended_is_undone_whole():
     scene, ready = at_build()
-    told: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "at": scene.at, "files": True}
+    answer: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "at": scene.at, "files": True}
     before = len(scene.log)
-    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", by=AGENT, **told))
+    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", by=AGENT, **answer))
     attempt = scene.attempt("build")
     scene.give(scene.command(c.LoseLease, "build", SYSTEM, attempt=attempt.number))
-    scene.give(c.Rollback(by=SYSTEM, safety="c2", **told))
+    scene.give(c.Rollback(by=SYSTEM, safety="c2", **answer))
     scene.give(c.TakeCheckpoint(by=SYSTEM, at=scene.at))
     assert undo(scene.entries).to == before
 
@@ -85,8 +85,8 @@ def test_what_followed_from_a_command_goes_with_it():
     claimed = scene.state
     scene.submit("build", tree="t2")
     attempt = scene.attempt("build")
-    told: dict[str, Any] = {"stage": attempt.stage, "gate": 0, "sha256": "a" * 64, "outcome": GateOutcome.PASS}
-    scene.give(scene.command(c.RecordVerdict, "build", SYSTEM, **told))
+    answer: dict[str, Any] = {"stage": attempt.stage, "gate": 0, "sha256": "a" * 64, "outcome": GateOutcome.PASS}
+    scene.give(scene.command(c.RecordVerdict, "build", SYSTEM, **answer))
     scene.give(c.TakeCheckpoint(by=HUMAN, at=scene.at))
     assert scene.state.status is RunStatus.COMPLETED
     scene.undo()
@@ -96,9 +96,9 @@ def test_what_followed_from_a_command_goes_with_it():
 def test_an_undo_of_a_rollback_goes_back_to_before_its_files_were_touched():
     scene, ready = at_build()
     claimed = scene.state
-    told: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "at": scene.at, "files": True}
-    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", by=AGENT, **told))
-    scene.give(c.Rollback(by=SYSTEM, safety="c2", **told))
+    answer: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "at": scene.at, "files": True}
+    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", by=AGENT, **answer))
+    scene.give(c.Rollback(by=SYSTEM, safety="c2", **answer))
     step = undo(scene.entries)
     assert (step.to, step.what.event) == (ready + 1, scene.log[-1])
     scene.undo(AGENT)
@@ -107,8 +107,8 @@ def test_an_undo_of_a_rollback_goes_back_to_before_its_files_were_touched():
 
 def test_a_rollback_after_one_that_was_abandoned_is_undone_alone():
     scene, ready = at_build()
-    told: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "by": AGENT, "at": scene.at}
-    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", **told))
+    answer: dict[str, Any] = {"to": ready, "then": replay(scene.log[:ready]), "by": AGENT, "at": scene.at}
+    scene.give(c.BeginRollback(commit="c1", safety="c2", holder="me", **answer))
     scene.give(scene.command(c.AbandonRollback, by=SYSTEM, reason="disk full"))
     scene.back(ready, AGENT)
     assert undo(scene.entries).to == len(scene.log) - 1

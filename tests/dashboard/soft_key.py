@@ -49,9 +49,9 @@ class SoftKey:
         """What ``navigator.credentials.get`` gives."""
         if self.count is not None:
             self.count += 1
-        said, seen = self._said("webauthn.get", options, origin), self._seen()
-        signature = self.secret.sign(seen + hashlib.sha256(said).digest(), ec.ECDSA(hashes.SHA256()))
-        response = {"clientDataJSON": text(said), "authenticatorData": text(seen), "signature": text(signature)}
+        lines, seen = self._said("webauthn.get", options, origin), self._seen()
+        signature = self.secret.sign(seen + hashlib.sha256(lines).digest(), ec.ECDSA(hashes.SHA256()))
+        response = {"clientDataJSON": text(lines), "authenticatorData": text(seen), "signature": text(signature)}
         return json.dumps(self._whole(response))
 
     def _seen(self, more: int = 0) -> bytes:

@@ -164,7 +164,7 @@ def test_every_key_of_a_template_survives_the_form(scene: Scene, visit: Visit) -
     assert found == made
 
 
-def test_a_faulty_template_is_told_while_it_is_typed(scene: Scene, visit: Visit) -> None:
+def test_a_faulty_template_is_reported_while_it_is_typed(scene: Scene, visit: Visit) -> None:
     scene.define(phase("plan"), phase("build", needs=["plan"]))
     shown = visit("/templates/drill/json")
     field = shown.get_by_label("Definition as JSON")
@@ -285,10 +285,10 @@ def test_a_comment_on_a_line_becomes_the_feedback_of_a_rejection(scene: Scene, s
     shown.get_by_label("PIN").fill(PIN)
     shown.get_by_role("button", name="Sign and send back").click()
     expect(shown.get_by_role("status").filter(has_text="Rejected by")).to_be_visible()
-    told = " ".join(each.message for each in scene.attempt(stage.waiting, "fix").feedback)
-    assert "Nearly." in told
-    assert "src/lists.py" in told
-    assert "Say that None is skipped." in told
+    message = " ".join(each.message for each in scene.attempt(stage.waiting, "fix").feedback)
+    assert "Nearly." in message
+    assert "src/lists.py" in message
+    assert "Say that None is skipped." in message
 
 
 TEXTS = """() => [...document.querySelectorAll(".decision *")].filter(each => !each.children.length)
@@ -379,5 +379,5 @@ def test_no_event_is_missed_while_the_server_was_killed(scene: Scene, tab: Tab) 
 def opened(process: subprocess.Popen[str]) -> str:
     """The link that the command printed."""
     assert process.stdout is not None
-    said = json.loads(process.stdout.readline())
-    return str(said["data"].get("link") or said["data"]["url"])
+    output = json.loads(process.stdout.readline())
+    return str(output["data"].get("link") or output["data"]["url"])

@@ -22,7 +22,7 @@ def names(scene: Scene) -> list[str]:
     return [key.name for key in pinned_here(scene.engine, scene.root).keys.values()]
 
 
-def test_the_first_key_is_let_in_by_the_pin(scene: Scene, person: Signer) -> None:
+def test_the_first_key_is_added_with_the_pin(scene: Scene, person: Signer) -> None:
     answer = person.pin(SoftKey("laptop"))
     assert (answer.status, names(scene)) == (200, ["laptop"])
     assert "laptop, since" in answer.words
@@ -37,7 +37,7 @@ def test_a_wrong_pin_lets_no_key_in(scene: Scene, person: Signer) -> None:
     assert not (scene.root / APPROVERS).exists()
 
 
-def test_a_second_key_is_let_in_by_the_first(scene: Scene, person: Signer) -> None:
+def test_a_second_key_is_added_with_the_first(scene: Scene, person: Signer) -> None:
     first = SoftKey("laptop")
     person.pin(first)
     answer = person.pin(SoftKey("phone"), by=first, pin="")
@@ -97,7 +97,7 @@ def test_a_step_counts_once_and_for_the_browser_that_took_it(scene: Scene, perso
 
 
 @pytest.mark.attack("a key is written into the file of approvers without a signature", "held", "T1")
-def test_a_key_that_was_written_in_by_hand_makes_the_file_void(scene: Scene, person: Signer) -> None:
+def test_a_key_that_was_written_in_manually_makes_the_file_void(scene: Scene, person: Signer) -> None:
     person.pin(SoftKey("laptop"))
     robot = SoftKey("robot")
     file = json.loads((scene.root / APPROVERS).read_text(encoding="utf-8"))
@@ -136,7 +136,7 @@ def test_each_change_is_judged_by_the_keys_before_it(scene: Scene, person: Signe
     assert "not spelled as" in refused(chain_of, (scene.root / APPROVERS).read_bytes() + b"\n").message
 
 
-def test_of_two_changes_at_once_the_second_is_told_to_look_again(scene: Scene, person: Signer) -> None:
+def test_of_two_changes_at_once_the_second_is_asked_to_reload(scene: Scene, person: Signer) -> None:
     person.pin(SoftKey("laptop"))
     pinned = pinned_here(scene.engine, scene.root)
     change = pinned.changes[0]
@@ -162,12 +162,12 @@ def test_a_file_that_begins_with_another_key_counts_only_once_it_is_trusted(scen
 @pytest.mark.parametrize(
     "raw", ["{", "[]", '{"format": "wfe-approvers/2", "changes": []}', '{"format": "wfe-approvers/1", "changes": []}']
 )
-def test_a_file_that_is_none_is_told(scene: Scene, raw: str) -> None:
+def test_a_file_that_is_none_is_reported(scene: Scene, raw: str) -> None:
     scene.write(APPROVERS, raw)
     assert refused(approvers_here, scene.root).code == "conflict"
 
 
-def test_a_file_that_is_gone_is_told_before_anybody_begins_anew(scene: Scene, person: Signer) -> None:
+def test_a_file_that_is_gone_is_reported_before_anyone_restarts(scene: Scene, person: Signer) -> None:
     person.pin(SoftKey("laptop"))
     (scene.root / APPROVERS).unlink()
     assert "their file is missing" in person.browser.get(person.place).words

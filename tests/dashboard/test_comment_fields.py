@@ -28,7 +28,7 @@ def send(browser: Browser, request: str, **typed: str) -> Answer:
     return browser.send(browser.get(path), f"{path}/reject", **{"pin": PIN, **typed})
 
 
-def told(scene: Scene, request: str) -> str | None:
+def reported(scene: Scene, request: str) -> str | None:
     """The text of the decision; None before it."""
     with scene.store.read() as tx:
         found = tx.approvals.decision(request)
@@ -52,11 +52,11 @@ def test_the_button_opens_a_field_keeps_what_was_typed_and_decides_nothing(
     scene: Scene, request_id: str, browser: Browser
 ) -> None:
     first = send(browser, request_id, add=NEW, feedback="Nearly.", pin="")
-    assert (first.status, told(scene, request_id)) == (200, None)
+    assert (first.status, reported(scene, request_id)) == (200, None)
     assert "autofocus" in field(first, NEW)
 
     second = send(browser, request_id, add=OLD, feedback="Nearly.", pin=PIN, **{NEW: "Say <why>."})
-    assert (second.status, told(scene, request_id)) == (200, None)
+    assert (second.status, reported(scene, request_id)) == (200, None)
     assert "Say &lt;why&gt;." in field(second, NEW)
     assert "autofocus" not in field(second, NEW)
     assert "autofocus" in field(second, OLD)
@@ -73,12 +73,12 @@ def test_comments_are_sent_back_signed_and_given_to_the_agent(scene: Scene, requ
         **{NEW: "Say why.\r\nIn one line.", OLD: "Keep it.", "new:1:fresh.js": " "},
     )
     assert "Rejected by" in done.words
-    said = "Nearly.\n\nComments on lines:\n- kept.py:2 (new): Say why.\n  In one line.\n- kept.py:2 (old): Keep it."
-    assert told(scene, request_id) == said
+    answer = "Nearly.\n\nComments on lines:\n- kept.py:2 (new): Say why.\n  In one line.\n- kept.py:2 (old): Keep it."
+    assert reported(scene, request_id) == answer
     run = _run(scene, request_id)
     with scene.store.read() as tx:
         signed = [one.payload for one in tx.events.of_run(run) if one.type == "DecisionSigned"][-1]
-    assert json.loads(signed["statement"])["comment"] == said
+    assert json.loads(signed["statement"])["comment"] == answer
     (note,) = scene.begin(run, "plan").data["feedback"]
     assert [(each["file"], each["line"], each["side"]) for each in note["comments"]] == [
         ("kept.py", 2, "new"),
@@ -91,7 +91,7 @@ def test_comments_alone_send_back(scene: Scene, request_id: str, browser: Browse
     asked = send(browser, request_id, add=NEW)
     assert '<textarea id="feedback" name="feedback" rows="3">' in asked.text
     assert "Rejected by" in send(browser, request_id, **{NEW: "Say why."}).words
-    assert told(scene, request_id) == "Comments on lines:\n- kept.py:2 (new): Say why."
+    assert reported(scene, request_id) == "Comments on lines:\n- kept.py:2 (new): Say why."
 
 
 def test_a_comment_on_a_line_that_is_not_shown_decides_nothing_and_is_kept(
@@ -100,7 +100,7 @@ def test_a_comment_on_a_line_that_is_not_shown_decides_nothing_and_is_kept(
     found = send(browser, request_id, **{"new:99:kept.py": "Say why."})
     assert "Nothing was decided. The change does not show line 99 (new) of kept.py." in found.words
     assert "Say why." in field(found, "new:99:kept.py")
-    assert told(scene, request_id) is None
+    assert reported(scene, request_id) is None
 
 
 def test_a_file_name_of_any_kind_takes_a_comment(scene: Scene, browser: Browser) -> None:
@@ -116,7 +116,7 @@ def test_a_file_name_of_any_kind_takes_a_comment(scene: Scene, browser: Browser)
     page = browser.get(f"/decide/{request}")
     (name,) = re.findall(r'value="(new:1:[^"]+)"', page.text)
     assert "Rejected by" in send(browser, request, **{name: "Another name."}).words
-    assert told(scene, request) == "Comments on lines:\n- a \u202e=ü%.txt:1 (new): Another name."
+    assert reported(scene, request) == "Comments on lines:\n- a \u202e=ü%.txt:1 (new): Another name."
 
 
 def test_the_side_by_side_view_stays_while_comments_are_added(request_id: str, browser: Browser) -> None:
@@ -134,7 +134,7 @@ def test_a_passkey_signs_the_comments_too(scene: Scene, request_id: str, browser
     assert person.pin(key).status == 200
     done = person.decide(key, request_id, "reject", **{NEW: "Say why."})
     assert "Rejected by laptop" in done.words
-    assert told(scene, request_id) == "Comments on lines:\n- kept.py:2 (new): Say why."
+    assert reported(scene, request_id) == "Comments on lines:\n- kept.py:2 (new): Say why."
 
 
 def test_a_page_that_takes_no_answer_has_no_buttons_for_comments(scene: Scene, request_id: str) -> None:
@@ -157,7 +157,7 @@ def test_without_a_script_lines_are_commented_and_enter_sends_back(
     tab.press("#pin-reject", "Enter")
     tab.wait_for_selector("text=Rejected by")
     context.close()
-    assert told(scene, request_id) == (
+    assert reported(scene, request_id) == (
         "Comments on lines:\n- kept.py:2 (old): About old:2:kept.py.\n- kept.py:2 (new): About new:2:kept.py."
     )
 

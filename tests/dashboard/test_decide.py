@@ -33,12 +33,12 @@ def undecided(scene: Scene, run: str, request: str) -> bool:
         return tx.approvals.decision(request) is None and last(scene, run).status == "awaiting"
 
 
-def test_the_page_shows_what_a_yes_would_be_about(scene: Scene, browser: Browser) -> None:
+def test_the_page_shows_what_an_approval_would_cover(scene: Scene, browser: Browser) -> None:
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval())
     words = browser.get(f"/decide/{request}").words
-    for told in (run, last(scene, run).sha256, "A good title", "ok", "pass", "exit code", str(scene.root)):
-        assert str(told) in words
+    for message in (run, last(scene, run).sha256, "A good title", "ok", "pass", "exit code", str(scene.root)):
+        assert str(message) in words
 
 
 def test_a_person_approves_with_the_pin(scene: Scene, browser: Browser) -> None:
@@ -51,7 +51,7 @@ def test_a_person_approves_with_the_pin(scene: Scene, browser: Browser) -> None:
     assert decision(scene, request) == (True, "well done", Channel.DASHBOARD, Assurance.HUMAN, "")
 
 
-def test_a_person_rejects_and_the_next_try_is_told_why(scene: Scene, browser: Browser) -> None:
+def test_a_person_rejects_and_the_next_try_gets_the_reason(scene: Scene, browser: Browser) -> None:
     run, request = waiting(scene)
     assert "Rejected by" in browser.reject(request, feedback="say more").words
     assert decision(scene, request)[:2] == (False, "say more")
@@ -59,7 +59,7 @@ def test_a_person_rejects_and_the_next_try_is_told_why(scene: Scene, browser: Br
     assert "say more" in str(scene.begin(run, "plan").data["feedback"])
 
 
-def test_a_no_may_send_the_run_back_to_an_earlier_phase(scene: Scene, browser: Browser) -> None:
+def test_a_rejection_may_send_the_run_back_to_an_earlier_phase(scene: Scene, browser: Browser) -> None:
     run = scene.start(phase("draft"), phase("plan", approval()))
     scene.do(run, "draft")
     scene.do(run, "plan")
@@ -82,7 +82,7 @@ def test_a_stopped_run_has_no_button_for_a_decision(scene: Scene, browser: Brows
     assert undecided(scene, run, request)
 
 
-def test_a_no_without_a_word_decides_nothing(scene: Scene, browser: Browser) -> None:
+def test_a_rejection_without_a_comment_decides_nothing(scene: Scene, browser: Browser) -> None:
     run, request = waiting(scene)
     assert browser.reject(request, feedback=" ").status == 400
     assert undecided(scene, run, request)
@@ -141,8 +141,8 @@ def test_the_page_shows_line_by_line_what_changed_in_a_text_and_what_was_moved(s
     approvals.reject(scene.engine, HUMAN, run, "plan", "longer")
     scene.do(run, "plan", {"text": "one\n2\n3\n4" + "\nless" * 2_000, "items": [second, first]})
     words = browser.get(f"/decide/{asked(scene, run)}").words
-    for told in ("-two", "+2", "(shortened)", "/items/0", "/items/1 moved here"):
-        assert told in words
+    for lines in ("-two", "+2", "(shortened)", "/items/0", "/items/1 moved here"):
+        assert lines in words
 
 
 def test_changed_files_run_the_gates_again_and_the_new_request_is_led_to(scene: Scene, browser: Browser) -> None:
@@ -248,13 +248,13 @@ def test_what_an_agent_wrote_is_text_and_nothing_else(scene: Scene, browser: Bro
     assert "alert(1)" in answer.words
 
 
-def test_what_nobody_asked_is_not_there(scene: Scene, browser: Browser) -> None:
+def test_what_no_one_asked_is_not_there(scene: Scene, browser: Browser) -> None:
     waiting(scene)
     answers: list[Answer] = [browser.get("/decide/rq-0000000000000000"), browser.get("/whole/x"), browser.get("/admin")]
     assert {answer.status for answer in answers} == {404}
 
 
-def test_what_the_person_decided_at_the_terminal_is_told(scene: Scene, browser: Browser) -> None:
+def test_what_the_person_decided_at_the_terminal_is_reported(scene: Scene, browser: Browser) -> None:
     run, request = waiting(scene)
     approvals.decide(scene.engine, HUMAN, run, "plan")
     assert "Approved by ada (cli, human)" in browser.get(f"/decide/{request}").words
@@ -274,7 +274,7 @@ def test_a_page_that_was_opened_in_one_project_decides_in_all(scene: Scene) -> N
     assert last(scene, run).status == "completed"
 
 
-def test_a_failed_gate_before_the_approval_asks_nobody(scene: Scene, browser: Browser) -> None:
+def test_a_failed_gate_before_the_approval_asks_no_one(scene: Scene, browser: Browser) -> None:
     run = scene.start(phase("plan", expr("${size(artifacts.plan_note.title) > 99}"), approval()))
     scene.do(run, "plan")
     assert "Nothing waits for you" in browser.send(browser.get("/"), "/", pin=PIN).words

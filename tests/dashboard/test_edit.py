@@ -74,12 +74,12 @@ def test_the_prompt_is_edited_and_the_agent_gets_it(scene: Scene, browser: Brows
 def test_a_fault_in_a_prompt_is_shown_and_nothing_typed_is_lost(scene: Scene, browser: Browser) -> None:
     run, request = before_work(scene)
     path = f"/edit/{request}"
-    for typed, pin, said in (
+    for typed, pin, lines in (
         ("About ${inputs.topic} & <b>", PIN, "not filled in any more"),
         ("Write it well & <b>", WRONG, "PIN"),
     ):
         refused = browser.send(browser.get(path), path, text=typed, pin=pin)
-        assert (refused.status, said in refused.words, typed in refused.words) == (409, True, True)
+        assert (refused.status, lines in refused.words, typed in refused.words) == (409, True, True)
         assert pin not in refused.text
     assert "PromptEdited" not in scene.events(run)
 

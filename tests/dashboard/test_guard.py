@@ -109,9 +109,7 @@ def test_a_form_of_another_page_decides_nothing_even_with_the_pin(
 
 @pytest.mark.requirement("B-30")
 @pytest.mark.attack("an agent fetches the decision page and answers it without the PIN", "held", "T2")
-def test_whoever_reads_the_page_without_the_pin_decides_nothing(
-    scene: Scene, browser: Browser, request_id: str
-) -> None:
+def test_a_reader_of_the_page_without_the_pin_decides_nothing(scene: Scene, browser: Browser, request_id: str) -> None:
     assert browser.approve(request_id, pin="").status == 403
     for method in ("PUT", "DELETE", "PATCH"):
         connection = http.client.HTTPConnection("127.0.0.1", browser.port, timeout=WAIT_S)
@@ -142,7 +140,7 @@ def test_a_form_has_bounds(browser: Browser, request_id: str) -> None:
 
 
 @pytest.mark.attack("the decision page is shown in a frame, read across origins or kept in a cache", "held", "T2")
-def test_every_answer_tells_the_browser_what_it_must_not_do(browser: Browser, request_id: str) -> None:
+def test_every_answer_shows_the_browser_what_it_must_not_do(browser: Browser, request_id: str) -> None:
     answers = [browser.get(path) for path in (*PATHS, f"/decide/{request_id}", f"/whole/{request_id}")]
     browser.host = "evil.example"
     for answer in [*answers, browser.get("/")]:

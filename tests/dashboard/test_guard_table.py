@@ -48,10 +48,10 @@ FOREIGN: dict[str, tuple[dict[str, str], int]] = {
 
 def status(page: Page, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, dict[str, str]]:
     """What a request gets that says exactly ``headers``."""
-    said = {"Host": f"localhost:{page.port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = {"Host": f"localhost:{page.port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
     connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=WAIT_S)
     try:
-        connection.request(method, path, body, said)
+        connection.request(method, path, body, answer)
         found = connection.getresponse()
         found.read()
         return found.status, {name.lower(): value for name, value in found.getheaders()}
@@ -62,7 +62,7 @@ def status(page: Page, method: str, path: str, body: str | None = None, **header
 @pytest.mark.requirement("B-30")
 @pytest.mark.attack("a page elsewhere reaches any path of the page or its API", "held", "T2")
 @pytest.mark.parametrize("who", FOREIGN)
-def test_no_path_answers_whoever_is_not_this_page(page: Page, who: str) -> None:
+def test_no_path_answers_another_page(page: Page, who: str) -> None:
     headers, refused = FOREIGN[who]
     sent = {name: value.format(port=page.port) for name, value in headers.items()}
 

@@ -59,7 +59,7 @@ def test_a_person_approves_with_the_pin(scene: Scene, page: Page, tab: Tab) -> N
     assert tab.console == [], "no violation of the policy, nothing that does not load"
 
 
-def test_the_list_leads_to_what_waits_and_a_no_goes_back(scene: Scene, page: Page, tab: Tab) -> None:
+def test_the_list_links_to_what_waits_and_a_rejection_returns_to_it(scene: Scene, page: Page, tab: Tab) -> None:
     run, _ = waiting(scene, approval())
     tab.page.goto(page.url)
     tab.page.fill("#pin", PIN)

@@ -155,10 +155,10 @@ def test_the_page_is_there_when_an_agent_needs_a_person(playground: Playground, 
         assert "Approved by" in Browser(port_of(own)).approve(request).words
         assert waits.wait()["run_state"] == "completed"
         if era == HANDSHAKE:
-            method, told = agent.heard.get(timeout=WAIT_S)
+            method, result = agent.heard.get(timeout=WAIT_S)
             while method != "notifications/elicitation/complete":
-                method, told = agent.heard.get(timeout=WAIT_S)
-            assert told["elicitationId"] == request
+                method, result = agent.heard.get(timeout=WAIT_S)
+            assert result["elicitationId"] == request
 
 
 def test_an_agent_that_needs_a_passkey_leads_to_the_page_and_hears_of_the_signature(playground: Playground) -> None:
@@ -279,8 +279,8 @@ def test_a_page_that_cannot_start_leaves_the_command(playground: Playground, mon
 
 @pytest.mark.attack("a project brings modules of its own to the decision page's process", "held", "T2")
 def test_modules_of_the_project_are_not_run_by_the_page(playground: Playground) -> None:
-    said = playground.folder / "said"
-    evil = f"import pathlib; pathlib.Path({str(said)!r}).touch()\n"
+    answer = playground.folder / "said"
+    evil = f"import pathlib; pathlib.Path({str(answer)!r}).touch()\n"
     playground.write({"typer.py": evil, "wfe_mcp/__init__.py": evil, "wfe_mcp/__main__.py": evil, "uvicorn.py": evil})
     (playground.folder / "typer.py").write_text(evil, encoding="utf-8")
     engine = create_engine(project_at(playground.root), environment=playground.environment)
@@ -288,7 +288,7 @@ def test_modules_of_the_project_are_not_run_by_the_page(playground: Playground) 
         assert page_for(engine, "rq-1", may_start=True) is not None
     finally:
         engine.close()
-    assert not said.exists()
+    assert not answer.exists()
 
 
 def test_many_who_ask_at_once_get_the_same_page(playground: Playground) -> None:

@@ -81,10 +81,10 @@ def test_the_list_leads_to_the_question_and_the_answer_is_judged_and_signed(
             for one in tx.events.of_types(loaded.record.id, "DecisionSigned")
         ]
     assert (kept.reviewer, kept.model, kept.value["summary"]) == ("one", MANUAL_MODEL, "I have read it")
-    said = next(one for one in statements if one is not None and one.values["kind"] == "opinion")
-    (decision,) = said.values["decision"]
+    answer = next(one for one in statements if one is not None and one.values["kind"] == "opinion")
+    (decision,) = answer.values["decision"]
     assert (decision["phase"], decision["reviewer"], decision["verdict"]) == ("plan", "one", "pass")
-    assert (said.values["shown"], said.values["artifact"]) == (question.sha256, kept.artifact_sha256)
+    assert (answer.values["shown"], answer.values["artifact"]) == (question.sha256, kept.artifact_sha256)
     assert codes(scene) == set()
 
 

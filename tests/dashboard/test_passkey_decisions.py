@@ -72,17 +72,21 @@ def test_a_gate_for_a_passkey_is_approved_with_one(scene: Scene, person: Signer,
     assert last(scene, run).status == "completed"
     (file,) = proofs(scene)
     assert file.relative_to(scene.root).as_posix() == f".wfe/approvals/{run}/plan/1-{request}.json"
-    said = said_in(file).values
-    (decision,) = said["decision"]
-    assert (said["kind"], said["run"], said["project"], said["key"]) == (
+    result = said_in(file).values
+    (decision,) = result["decision"]
+    assert (result["kind"], result["run"], result["project"], result["key"]) == (
         "approve",
         run,
         scene.engine.project_id,
         PASSKEY,
     )
     assert (decision["do"], decision["phase"], decision["attempt"], decision["gate"]) == ("approve", "plan", 1, 0)
-    assert (said["request"]["id"], said["artifact"], said["comment"]) == (request, last(scene, run).sha256, "well done")
-    assert [gate["assurance"] for gate in said["gates"]] == ["passkey"]
+    assert (result["request"]["id"], result["artifact"], result["comment"]) == (
+        request,
+        last(scene, run).sha256,
+        "well done",
+    )
+    assert [gate["assurance"] for gate in result["gates"]] == ["passkey"]
 
 
 def test_the_signed_statement_names_the_log_as_it_was_when_it_was_shown(
@@ -129,8 +133,8 @@ def test_a_pin_alone_is_not_enough(scene: Scene, person: Signer) -> None:
     seen = person.browser.get(path)
     assert "pin" not in seen.forms[f"{path}/approve"]
     assert no(person.browser.send(seen, f"{path}/approve", pin=PIN), 403, "a PIN alone is not enough")
-    told = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
-    assert (told.code, "A PIN is not enough" in told.hint) == ("needs_human", True)
+    answer = refused(approvals.decide, scene.engine, HUMAN, run, "plan")
+    assert (answer.code, "A PIN is not enough" in answer.hint) == ("needs_human", True)
     assert undecided(scene, run, request)
 
 
@@ -157,8 +161,8 @@ def test_the_page_says_what_a_signature_would_be_about(scene: Scene, person: Sig
     scene.check("ok", "print('fine')")
     run, request = waiting(scene, command("ok"), approval("passkey"))
     answer = person.browser.get(f"/decide/{request}")
-    for told in (run, last(scene, run).sha256, "A good title", "exit code", "the signature of a passkey: laptop"):
-        assert str(told) in answer.words
+    for lines in (run, last(scene, run).sha256, "A good title", "exit code", "the signature of a passkey: laptop"):
+        assert str(lines) in answer.words
     assert answer.headers["content-security-policy"].endswith("script-src 'self'; connect-src 'self'")
     assert '<script src="/passkey.js" defer>' in answer.text
 
@@ -171,7 +175,7 @@ def test_without_a_key_the_page_says_how_to_get_one_and_runs_no_script(scene: Sc
     assert "<script" not in answer.text
 
 
-def test_keys_that_nobody_trusts_as_they_are_sign_nothing(scene: Scene, person: Signer) -> None:
+def test_keys_that_no_one_trusts_as_they_are_sign_nothing(scene: Scene, person: Signer) -> None:
     _, request = waiting(scene)
     scene.write(APPROVERS, (scene.root / APPROVERS).read_text(encoding="utf-8").replace("laptop", "robot"))
     assert "wfe-mcp trust approvers" in person.browser.get(f"/decide/{request}").words
@@ -300,7 +304,7 @@ def signed_for(scene: Scene, person: Signer, key: SoftKey, request: str) -> tupl
 
 
 @pytest.mark.attack("the signature of a passkey is used for another decision than the signed one", "held", "T1")
-def test_whoever_signed_one_decision_decides_nothing_else(scene: Scene, person: Signer, key: SoftKey) -> None:
+def test_anyone_who_signed_one_decision_decides_nothing_else(scene: Scene, person: Signer, key: SoftKey) -> None:
     run, request = waiting(scene)
     other, _ = waiting(scene)
     by, _ = signed_for(scene, person, key, request)
@@ -350,15 +354,15 @@ def test_a_prompt_is_signed_before_the_work(scene: Scene, person: Signer, key: S
     request = asked(scene, run)
     assert person.decide(key, request).status == 200
     assert last(scene, run).status == "ready"
-    said = said_in(proofs(scene)[0]).values
-    assert (said["decision"][0]["stage"], said["files"]) == ("before", {})
+    answer = said_in(proofs(scene)[0]).values
+    assert (answer["decision"][0]["stage"], answer["files"]) == ("before", {})
 
 
 def test_words_that_nothing_can_keep_are_not_signed(scene: Scene, person: Signer) -> None:
     _, request = waiting(scene)
     path = f"/decide/{request}"
-    status, told = person.ask(person.browser.get(path), f"{path}/approve", f"{path}/approve/sign", comment="a\x00b")
-    assert (status, "cannot be signed" in told["error"]) == (400, True)
+    status, answer = person.ask(person.browser.get(path), f"{path}/approve", f"{path}/approve/sign", comment="a\x00b")
+    assert (status, "cannot be signed" in answer["error"]) == (400, True)
 
 
 def test_nothing_is_asked_for_what_takes_no_answer_or_by_a_form_that_is_not_ours(

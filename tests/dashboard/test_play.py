@@ -109,9 +109,9 @@ def test_a_line_is_commented_and_sent_back_to_the_agent_and_what_comes_next_is_a
         expect(shown.get_by_role("status").filter(has_text="Rejected by")).to_be_visible()
 
         again = agent.call("start_phase", run=run, phase="fix")
-        told = json.dumps(again["data"]["feedback"])
-        assert "Three, not two." in told
-        assert "app.py" in told
+        document = json.dumps(again["data"]["feedback"])
+        assert "Three, not two." in document
+        assert "app.py" in document
         scene.write("app.py", "VALUE = 3\n")
         agent.call("submit_artifact", run=run, phase="fix", artifact={"title": "three"})
         request = agent.call("approve", run=run, phase="fix")["data"]["request"]

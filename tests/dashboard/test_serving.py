@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_is_refused_when_it_was_named(scene: Scene, monkeyp
 
 @pytest.mark.attack("another program sits on the other loopback address of the decision page", "held", "T2")
 @pytest.mark.skipif(not socket.has_ipv6, reason="localhost has one address here")
-def test_a_port_of_which_somebody_has_the_other_half_is_not_used(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_of_which_someone_has_the_other_half_is_not_used(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         other = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:

@@ -98,10 +98,10 @@ def test_trust_on_the_page_is_signed_for_what_was_shown(scene: Scene, browser: B
     sign(browser, scene, ticked(opened(scene, browser), scene), pin=PIN)
     with scene.store.read() as tx:
         signed = [json.loads(one.name)["statement"] for one in tx.settings_log.events() if one.type == SIGNED]
-    said = read_statement(signed[-1])
-    assert said is not None
-    assert said.values["shown"] == shown.sha256
-    (given,) = (each for each in said.values["decision"] if each["do"] == "TrustGiven")
+    answer = read_statement(signed[-1])
+    assert answer is not None
+    assert answer.values["shown"] == shown.sha256
+    (given,) = (each for each in answer.values["decision"] if each["do"] == "TrustGiven")
     assert given["sha256"] == shown.pending[0].sha256
     assert verify(scene.engine).findings == ()
 

@@ -110,7 +110,7 @@ def test_line_ends_of_another_system_are_no_change(scene: Scene, person: Signer,
 
 
 @pytest.mark.attack("a proof is made up, or another one is edited to fit", "detected", "T1")
-def test_a_proof_that_nobody_signed_is_found(scene: Scene, person: Signer, key: SoftKey) -> None:
+def test_a_proof_that_no_one_signed_is_found(scene: Scene, person: Signer, key: SoftKey) -> None:
     approved(scene, person, key)
     there = clone(scene)
     file = the_proof(there)
@@ -157,7 +157,7 @@ def test_a_proof_by_a_key_that_was_not_pinned_then_is_found(scene: Scene, person
 
 
 @pytest.mark.attack("a key is added to the repository without a signature, and signs", "detected", "T1")
-def test_keys_that_nobody_let_in_are_found(scene: Scene, person: Signer, key: SoftKey) -> None:
+def test_keys_that_no_one_pinned_are_found(scene: Scene, person: Signer, key: SoftKey) -> None:
     approved(scene, person, key)
     there = clone(scene)
     file = json.loads((there / APPROVERS).read_text(encoding="utf-8"))
@@ -228,7 +228,7 @@ def test_a_key_that_the_base_has_taken_out_signs_nothing_new(scene: Scene, perso
     assert (code, "key_removed" in codes(found)) == (1, True)
 
 
-def test_an_edit_that_was_approved_is_what_stands_in_the_project(scene: Scene, person: Signer, key: SoftKey) -> None:
+def test_an_edit_that_was_approved_is_what_is_in_the_project(scene: Scene, person: Signer, key: SoftKey) -> None:
     run = scene.start(phase("doc", approval("passkey"), output=DOC))
     scene.do(run, "doc", {"front": {}, "body": "Do it.\n"})
     request = asked(scene, run, "doc")

@@ -48,16 +48,16 @@ class Reader:
         typed = [block for block in blocks if block.language == "sh"]
         printed = self._session([block.text for block in typed])
         assert len(printed) == len(typed), f"{typed[len(printed) - 1].place} ended the shell:\n{printed[-1]}"
-        told = dict(zip(typed, printed, strict=True))
+        output = dict(zip(typed, printed, strict=True))
         above: Block | None = None
         for block in blocks:
             if block.language == "sh":
                 above = block
             elif block.language == "text":
                 assert above is not None, f"{block.place} has no sh block above it"
-                missing = first_missing(block.text, told[above])
-                assert missing is None, f"{block.place}: {missing!r} is not in:\n{told[above]}"
-        return list(told.items())
+                missing = first_missing(block.text, output[above])
+                assert missing is None, f"{block.place}: {missing!r} is not in:\n{output[above]}"
+        return list(output.items())
 
     def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """One command, without a terminal."""

@@ -157,7 +157,7 @@ class Request:
             connection.sendall(self.pid.to_bytes(4, "big"))
 
     def finish(self, *, is_abandoned: bool) -> None:
-        """Tell the client how its command ended. ``is_abandoned``: the client is gone, so the command is killed."""
+        """Report to the client how its command ended. ``is_abandoned``: the client is gone, so the command is killed."""
         if is_abandoned:
             os.kill(self.pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -303,13 +303,13 @@ def play(project: Path, command_line: Callable[[list[str]], int]) -> None:
         path.write_text(text, encoding="utf-8")
     subprocess.run(["git", "init", "-q"], check=True)
     for line in REHEARSED:
-        with pin.open(encoding="utf-8") as read, contextlib.redirect_stdout(io.StringIO()) as said:
+        with pin.open(encoding="utf-8") as read, contextlib.redirect_stdout(io.StringIO()) as answer:
             words = [{"RUN": run, "PIN": str(read.fileno())}.get(word, word) for word in line.split()]
-            with contextlib.redirect_stderr(said):
+            with contextlib.redirect_stderr(answer):
                 code = command_line(words)
-        assert code == 0, (line, said.getvalue())
+        assert code == 0, (line, answer.getvalue())
         if words[0] == "start":
-            run = json.loads(said.getvalue())["run"]
+            run = json.loads(answer.getvalue())["run"]
             (project / run).touch()
 
 

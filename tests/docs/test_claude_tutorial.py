@@ -15,9 +15,9 @@ from wfe_mcp.testing.agent import drive
 from wfe_mcp.testing.stdio_client import StdioClient
 
 
-def test_the_first_gated_change_goes_as_the_tutorial_tells_it(reader: Reader, root: Path) -> None:
-    told = dict(reader.follow(root / "docs/tutorial/claude-code.md"))
-    assert len(told) == 2
+def test_the_first_gated_change_goes_as_documented(reader: Reader, root: Path) -> None:
+    result = dict(reader.follow(root / "docs/tutorial/claude-code.md"))
+    assert len(result) == 2
     project = reader.folder / "shop"
     assert {name: (project / name).read_text(encoding="utf-8") for name in BUGGED} == BUGGED
     entry = json.loads((project / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
@@ -53,6 +53,6 @@ def test_the_first_gated_change_goes_as_the_tutorial_tells_it(reader: Reader, ro
         done = prompt(CLAUDE, place, home, model, env={"PATH": path})
         assert (done.code, model.heard[-1].run_state) == (0, "completed"), done.output[-3_000:]
         assert "gate_failed" not in [each.code for each in model.heard]
-    (said,) = approved
-    assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout.endswith(" is completed.\n")
+    (answer,) = approved
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.endswith(" is completed.\n")

@@ -43,11 +43,11 @@ def conversation(model: Follower) -> str:
     """One line per call of ours: what the model called, what it was shown, what it was asked to call next."""
     lines: list[str] = []
     for tool, heard in zip(model.called, model.heard, strict=False):
-        told = (
+        text = (
             f"refused: {heard.code}" if heard.code else " ".join(filter(None, (heard.phase, heard.run_state))) or "ok"
         )
         following = f"next: {heard.tool}" if heard.tool else "nothing is left"
-        lines.append(f"  wfe {tool:<16} {told:<24} {following}")
+        lines.append(f"  wfe {tool:<16} {text:<24} {following}")
     return "\n".join(lines)
 
 
@@ -76,7 +76,7 @@ def test_a_real_client_finishes_a_quick_fix_and_its_page_shows_that_session_as_i
             assert (project.root / name).read_text(encoding="utf-8") == text
         assert [each.code for each in model.heard if each.code] == ["needs_human"]
         assert len(model.called) <= 9
-        told = "\n".join(
+        written = "\n".join(
             [
                 f"$ wfe-mcp install --client {client.name} --scope {client.scope} --allow",
                 installed.rstrip(),
@@ -89,7 +89,7 @@ def test_a_real_client_finishes_a_quick_fix_and_its_page_shows_that_session_as_i
                 "",
             ]
         )
-        found = normal(told, project, home, run)
+        found = normal(written, project, home, run)
     file = RECORDED / f"{client.name}.txt"
     if os.environ.get("WFE_RECORD"):
         file.parent.mkdir(exist_ok=True)

@@ -17,15 +17,15 @@ CONFIGURATION = '[providers.offline]\nkind = "acme.models"\n\n[roles.reader]\npr
 """What the page has a person write; tests/engine/templates/test_plugins.py runs the template with it."""
 
 
-def told(*suffixes: str) -> list[str]:
+def reported(*suffixes: str) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in sorted(SAMPLE.rglob("*")) if path.suffix in suffixes]
 
 
-def test_what_the_page_shows_stands_in_the_sample_package() -> None:
+def test_what_the_page_shows_is_in_the_sample_package() -> None:
     shown = [block for block in blocks_of(PAGE) if block.language in {"python", "toml"} and block.text != CONFIGURATION]
 
     assert len(shown) >= 5
-    assert [block.place for block in shown if not any(block.text in text for text in told(".py", ".toml"))] == []
+    assert [block.place for block in shown if not any(block.text in text for text in reported(".py", ".toml"))] == []
 
 
 def test_the_gate_and_the_step_of_the_page_are_those_of_its_template() -> None:

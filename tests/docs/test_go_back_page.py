@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.requirement("S0-06")
-def test_the_text_is_revised_as_the_page_tells(root: Path, tmp_path: Path) -> None:
+def test_the_text_is_revised_as_documented(root: Path, tmp_path: Path) -> None:
     (template,) = [
         json.loads(block.text) for block in blocks_of(root / "docs/how-to/go-back.md") if block.language == "json"
     ]

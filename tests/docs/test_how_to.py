@@ -55,49 +55,49 @@ EXECUTED = (
 
 
 @pytest.mark.parametrize("page", EXECUTED)
-def test_the_task_is_done_as_the_page_tells_it(reader: Reader, root: Path, page: str) -> None:
-    told = reader.follow(root / f"docs/how-to/{page}.md")
+def test_the_task_is_done_as_documented(reader: Reader, root: Path, page: str) -> None:
+    answer = reader.follow(root / f"docs/how-to/{page}.md")
 
-    assert len(told) >= 3
+    assert len(answer) >= 3
 
 
-def test_jobs_are_watched_and_cancelled_as_the_page_tells_it(real_reader: Reader, root: Path) -> None:
+def test_jobs_are_watched_and_cancelled_as_documented(real_reader: Reader, root: Path) -> None:
     # The real program: the page ends its worker after a command that must take longer than the worker's start.
-    told = real_reader.follow(root / "docs/how-to/watch-and-cancel-jobs.md")
+    answer = real_reader.follow(root / "docs/how-to/watch-and-cancel-jobs.md")
 
-    assert len(told) >= 4
+    assert len(answer) >= 4
 
 
-def test_a_second_model_is_added_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+def test_a_second_model_is_added_as_documented(reader: Reader, root: Path) -> None:
     with models_running(models=("qwen3-coder",)) as models:
         with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
-        told = with_models.follow(root / "docs/how-to/add-a-second-model.md")
+        answer = with_models.follow(root / "docs/how-to/add-a-second-model.md")
         assert models.count == 2, "the page says how many calls a test is"
 
-    assert len(told) == 6
+    assert len(answer) == 6
 
 
-def test_a_model_works_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+def test_a_model_works_as_documented(reader: Reader, root: Path) -> None:
     note: dict[str, Any] = {"front": {}, "body": "app.py holds a value."}
     script: dict[str, list[dict[str, Any]]] = {
         "qwen3-coder": [{"calls": [{"name": "read", "given": {"path": "app.py"}}]}, {"value": note}]
     }
     with models_running(script, models=("qwen3-coder",)) as models:
         with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
-        told = with_models.follow(root / "docs/how-to/let-a-model-work.md")
+        answer = with_models.follow(root / "docs/how-to/let-a-model-work.md")
         assert models.count == 2
 
-    assert len(told) == 4
+    assert len(answer) == 4
 
 
-def test_a_budget_is_set_reached_and_raised_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+def test_a_budget_is_set_reached_and_raised_as_documented(reader: Reader, root: Path) -> None:
     answer: dict[str, Any] = {"verdict": "pass", "summary": "Each can", "findings": []}
     with models_running({"qwen3-coder": [{"value": answer}]}, models=("qwen3-coder",)) as models:
         with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
-        told = with_models.follow(root / "docs/how-to/set-a-budget.md")
+        result = with_models.follow(root / "docs/how-to/set-a-budget.md")
         assert models.count == 1, "the capped call was not made"
 
-    assert len(told) == 4
+    assert len(result) == 4
 
 
 OPINIONS: list[dict[str, Any]] = [
@@ -122,15 +122,15 @@ OPINIONS: list[dict[str, Any]] = [
 ]
 
 
-def test_a_second_opinion_is_asked_read_and_overruled_as_the_page_tells_it(reader: Reader, root: Path) -> None:
+def test_a_second_opinion_is_asked_read_and_overruled_as_documented(reader: Reader, root: Path) -> None:
     script = {"qwen3-coder": [{"value": each} for each in OPINIONS]}
     with models_running(script, models=("qwen3-coder",)) as models:
         with_models = Reader(reader.folder, reader.environment | {"MODELS": models.v1})
-        told = with_models.follow(root / "docs/how-to/get-a-second-opinion.md")
+        answer = with_models.follow(root / "docs/how-to/get-a-second-opinion.md")
         assert models.count == 2
         assert "Can each step be done alone?" in str(models.asked[1]["body"])
 
-    assert len(told) == 5
+    assert len(answer) == 5
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_the_pages_on_models_show_is_valid(block: Any) -> None:
         assert gate.quorum == len(gate.reviewers)
 
 
-def test_each_block_of_the_documentation_is_for_somebody(root: Path) -> None:
+def test_each_block_of_the_documentation_has_a_reader(root: Path) -> None:
     executed = {
         "first-run.md",
         "claude-code.md",

@@ -28,7 +28,7 @@ def shown(root: Path) -> list[dict[str, Any]]:
     return [json.loads(block.text) for block in blocks_of(page) if block.language == "json"]
 
 
-def test_the_list_is_worked_as_the_page_tells(root: Path, tmp_path: Path) -> None:
+def test_the_list_is_worked_as_documented(root: Path, tmp_path: Path) -> None:
     template = shown(root)[0]
     folder = tmp_path / template["name"]
     folder.mkdir()

@@ -19,7 +19,7 @@ TASKS = [
 ]
 
 
-def test_tasks_of_one_scope_take_turns_as_the_page_tells(root: Path, tmp_path: Path) -> None:
+def test_tasks_of_one_scope_take_turns_as_documented(root: Path, tmp_path: Path) -> None:
     (template,) = [
         json.loads(one.text) for one in blocks_of(root / "docs/how-to/share-with-locks.md") if one.language == "json"
     ]

@@ -36,7 +36,7 @@ MORE = {
 
 
 def test_each_command_of_the_readme_works(reader: Reader) -> None:
-    told = [
+    text = [
         shlex.split(line, comments=True)
         for block in blocks_of(README)
         if block.language == "bash"
@@ -45,8 +45,8 @@ def test_each_command_of_the_readme_works(reader: Reader) -> None:
     ]
     (reader.folder / "Makefile").write_text("test:\n\ttrue\n", encoding="utf-8")
 
-    assert len(told) >= 8
-    for words in told:
+    assert len(text) >= 8
+    for words in text:
         more = next((options for word, options in MORE.items() if word in words), list[str]())
         done = subprocess.run(
             [*words, *more],
@@ -63,11 +63,11 @@ def test_each_command_of_the_readme_works(reader: Reader) -> None:
         assert done.stdout, words
 
 
-def test_the_version_is_told(reader: Reader) -> None:
+def test_the_version_is_reported(reader: Reader) -> None:
     assert reader.run("wfe-mcp", "--version").stdout == f"wfe-mcp {__version__}\n"
 
 
-def test_every_client_is_told_to_start_the_same_server(root: Path) -> None:
+def test_every_client_starts_the_same_server(root: Path) -> None:
     pages = [README, root / "docs/how-to/connect-a-client.md"]
     found = [entry for page in pages for block in blocks_of(page) for entry in entries_of(block.language, block.text)]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.requirement("S3-22")
-def test_what_fails_is_mended_as_the_page_tells(root: Path, tmp_path: Path) -> None:
+def test_what_fails_is_fixed_as_documented(root: Path, tmp_path: Path) -> None:
     page = root / "docs/how-to/recover-with-a-subflow.md"
     templates = [json.loads(block.text) for block in blocks_of(page) if block.language == "json"]
     folders = [tmp_path / one["name"] for one in templates]

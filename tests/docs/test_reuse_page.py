@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_inner_template_is_run_as_the_page_tells(root: Path, tmp_path: Path) -> None:
+def test_the_inner_template_is_run_as_documented(root: Path, tmp_path: Path) -> None:
     page = root / "docs/how-to/reuse-a-template.md"
     inner, outer = (json.loads(block.text) for block in blocks_of(page) if block.language == "json")
     folders = [tmp_path / one["name"] for one in (inner, outer)]

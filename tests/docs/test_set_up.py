@@ -79,8 +79,8 @@ def test_the_templates_of_the_pages_are_saved_checked_trusted_and_started_as_the
     page = tmp_path / "page.md"
     page.write_text("".join(f"```sh\n{line}\n```\n" for line in typed), encoding="utf-8")
 
-    told = reader.follow(page)
+    result = reader.follow(page)
 
-    started = [said for block, said in told if "wfe-mcp start" in block.text]
+    started = [answer for block, answer in result if "wfe-mcp start" in block.text]
     assert len(started) == len(made)
-    assert all(said.startswith("Started ") for said in started), started
+    assert all(answer.startswith("Started ") for answer in started), started

@@ -16,7 +16,7 @@ def program(root: Path) -> str:
     return text.split("```python\n")[1].split("```")[0]
 
 
-def test_a_decision_is_checked_as_the_page_tells_it_with_and_without_wfe_mcp(reader: Reader, root: Path) -> None:
+def test_a_decision_is_checked_as_documented_with_and_without_wfe_mcp(reader: Reader, root: Path) -> None:
     assert len(program(root).strip().splitlines()) <= MOST_LINES
     reader.follow(root / PAGE)
     (proof,) = (reader.folder / ".wfe" / "approvals").rglob("*.json")
@@ -25,11 +25,11 @@ def test_a_decision_is_checked_as_the_page_tells_it_with_and_without_wfe_mcp(rea
         command = [sys.executable, "-I", "-c", program(root), str(proof)]
         return subprocess.run(command, cwd=reader.folder, check=False, capture_output=True, text=True)
 
-    told = json.loads(proof.read_text())
+    document = json.loads(proof.read_text())
     done = check()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"approve {told['statement']['run']} send by {told['statement']['key']}\n"
-    told["statement"]["comment"] = "ship it"
-    proof.write_text(json.dumps(told))
+    assert done.stdout == f"approve {document['statement']['run']} send by {document['statement']['key']}\n"
+    document["statement"]["comment"] = "ship it"
+    proof.write_text(json.dumps(document))
     done = check()
     assert (done.returncode, "InvalidSignature" in done.stderr) == (1, True)

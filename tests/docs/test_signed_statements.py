@@ -37,19 +37,19 @@ def test_the_statements_of_today_and_of_before_verify_by_the_text_of_their_forma
     today, before = blocks(root)[1:]
     assert (today["statement"]["format"], before["statement"]["format"]) == (FORMAT, "wfe-decision/1")
     assert rfc8785.dumps(today["statement"]).decode() == signed_text(today["statement"])
-    for told in (today, before):
-        text = signed_text(told["statement"])
+    for lines in (today, before):
+        text = signed_text(lines["statement"])
         assert read_statement(text) is not None
-        assert hashlib.sha256(text.encode()).hexdigest() == told["sha256"]
-        key = Ed25519PublicKey.from_public_bytes(raw(told["public_key"]))
-        assert hashlib.sha256(raw(told["public_key"])).hexdigest() == told["statement"]["key"]
-        key.verify(raw(told["signature"]), text.encode())
+        assert hashlib.sha256(text.encode()).hexdigest() == lines["sha256"]
+        key = Ed25519PublicKey.from_public_bytes(raw(lines["public_key"]))
+        assert hashlib.sha256(raw(lines["public_key"])).hexdigest() == lines["statement"]["key"]
+        key.verify(raw(lines["signature"]), text.encode())
         with pytest.raises(InvalidSignature):
-            key.verify(raw(told["signature"]), text.replace("Fine.", "Good.").encode())
+            key.verify(raw(lines["signature"]), text.replace("Fine.", "Good.").encode())
 
 
 def test_a_statement_in_the_text_of_another_format_is_none(root: Path) -> None:
-    today, before = (told["statement"] for told in blocks(root)[1:])
+    today, before = (answer["statement"] for answer in blocks(root)[1:])
     assert read_statement(canonical_json(today)) is None
     assert read_statement(rfc8785.dumps(before).decode()) is None
 

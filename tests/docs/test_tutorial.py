@@ -28,10 +28,10 @@ REPRODUCED = {
 CHANGE = {"summary": "slug() turns slashes into dashes", "files": ["slug.py"]}
 
 
-def test_the_first_run_goes_as_the_tutorial_tells_it(real_reader: Reader, root: Path) -> None:
-    told = dict(real_reader.follow(root / "docs/tutorial/first-run.md"))
+def test_the_first_run_goes_as_documented(real_reader: Reader, root: Path) -> None:
+    answer = dict(real_reader.follow(root / "docs/tutorial/first-run.md"))
 
-    assert len(told) == 13
+    assert len(answer) == 13
     entry = json.loads((real_reader.folder / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]["wfe"]
     tests, source = (real_reader.folder / name for name in ("tests/test_slug.py", "slug.py"))
     script = {

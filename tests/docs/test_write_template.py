@@ -17,8 +17,8 @@ PAGE = "docs/how-to/write-your-own-template.md"
 
 
 def test_the_template_of_the_page_is_written_linted_started_and_played(reader: Reader, root: Path) -> None:
-    told = reader.follow(root / PAGE)
-    printed = {block.text: said for block, said in told}
+    answer = reader.follow(root / PAGE)
+    printed = {block.text: output for block, output in answer}
     tests = [block for block in blocks_of(root / PAGE) if block.language == "python"]
     (reader.folder / "test_notes.py").write_text(tests[0].text, encoding="utf-8")
     played = subprocess.run(
@@ -34,5 +34,5 @@ def test_the_template_of_the_page_is_written_linted_started_and_played(reader: R
 
     assert len(tests) == 1
     assert {block.language for block in blocks_of(root / PAGE)} == {"sh", "text", "python"}
-    assert [said for text, said in printed.items() if text.endswith("templates lint notes\n")] == ["", ""]
+    assert [output for text, output in printed.items() if text.endswith("templates lint notes\n")] == ["", ""]
     assert (played.returncode, "1 passed" in played.stdout) == (0, True), played.stdout

@@ -255,7 +255,7 @@ class Scene:
             return [event.type for event in tx.events.of_run(self.engine.load(tx, run).record.id)]
 
 
-def told(found: Envelope) -> list[tuple[str, str]]:
+def moves(found: Envelope) -> list[tuple[str, str]]:
     """The next calls, as (tool, phase or action)."""
     return [(move.tool, str(move.args.get("phase") or move.args.get("action") or "")) for move in found.next]
 

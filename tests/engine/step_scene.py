@@ -53,7 +53,7 @@ def rows(scene: Scene, run: str, name: str = "ci", attempt: int | None = None) -
         }
 
 
-def told(scene: Scene, run: str, name: str = "ci", attempt: int | None = None) -> dict[str, str]:
+def step_states(scene: Scene, run: str, name: str = "ci", attempt: int | None = None) -> dict[str, str]:
     """Step → status."""
     return {step: str(row.status) for step, row in rows(scene, run, name, attempt).items()}
 

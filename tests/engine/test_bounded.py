@@ -25,7 +25,7 @@ GATES: dict[str, dict[str, Any]] = {
 }
 
 
-def worked_until_somebody_must_decide(scene: Scene, run: str, artifact: dict[str, Any]) -> int:
+def worked_until_a_person_must_decide(scene: Scene, run: str, artifact: dict[str, Any]) -> int:
     """Submit as long as that is legal; how many attempts there were."""
     for _ in range(MOST):
         scene.work()
@@ -46,7 +46,7 @@ def worked_until_somebody_must_decide(scene: Scene, run: str, artifact: dict[str
 @pytest.mark.parametrize(
     "rules", [None, [{"do": "retry", "max_attempts": 2}, {"do": "wait_human"}]], ids=["default", "two"]
 )
-def test_a_gate_after_work_says_no_three_times_or_as_often_as_its_rules_say(
+def test_a_gate_after_work_fails_three_times_or_as_often_as_its_rules_state(
     scene: Scene, kind: str, rules: Any
 ) -> None:
     scene.check("red", "raise SystemExit(1)")
@@ -55,19 +55,19 @@ def test_a_gate_after_work_says_no_three_times_or_as_often_as_its_rules_say(
     if kind == "report":
         made["output"], artifact = {"artifact": "plan_note", "schema": REPORT}, {"role": "qa", "status": "fail"}
     run = scene.start(made)
-    assert worked_until_somebody_must_decide(scene, run, artifact) == (2 if rules else 3)
+    assert worked_until_a_person_must_decide(scene, run, artifact) == (2 if rules else 3)
 
 
 @pytest.mark.requirement("B-07")
 @pytest.mark.parametrize("kind", [kind for kind in GATES if kind != "report"])
-def test_a_gate_before_work_says_no_three_times(scene: Scene, kind: str) -> None:
+def test_a_gate_before_work_fails_three_times(scene: Scene, kind: str) -> None:
     scene.check("red", "raise SystemExit(1)")
     run = scene.start(phase("plan", prompt_gates=[GATES[kind]]))
-    assert worked_until_somebody_must_decide(scene, run, {"title": "good"}) == 3
+    assert worked_until_a_person_must_decide(scene, run, {"title": "good"}) == 3
 
 
 @pytest.mark.requirement("B-07", "S0-32")
-def test_a_person_says_no_as_often_as_they_like_but_the_agent_tries_three_times(scene: Scene) -> None:
+def test_a_person_rejects_any_number_of_times_but_the_agent_tries_three_times(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     for number in (1, 2, 3):
         scene.do(run, "plan", {"title": f"try {number}"})

@@ -34,7 +34,7 @@ def printed(judgement: Judgement) -> str:
     return Path(judgement.log_path or "").read_text().strip()
 
 
-def told(project: Project, code: str, **more: Any) -> Any:
+def printed_json(project: Project, code: str, **more: Any) -> Any:
     """What ``code`` prints as JSON when it runs as a check."""
     return json.loads(printed(judge(project, check(PY, "-c", code, **more))))
 

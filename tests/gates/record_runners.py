@@ -103,8 +103,10 @@ def main() -> None:
                     (root / ".mvn").mkdir()
                     (root / ".mvn/maven.config").write_text(f"-Dmaven.repo.local={given.maven_repository}")
                 cases[case] = record(runner, case, root, evidence)
-        said = json.dumps({"runner": runner, "version": given.version, "cases": cases}, indent=1, ensure_ascii=False)
-        recording_of(runner).write_text(said + "\n")
+        document = json.dumps(
+            {"runner": runner, "version": given.version, "cases": cases}, indent=1, ensure_ascii=False
+        )
+        recording_of(runner).write_text(document + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.gates.conftest import Project
-from tests.gates.place_scene import LIST, PY, abandoned, check, environment, hashlib_of, judge, printed, removed, told
+from tests.gates.place_scene import (
+    LIST,
+    PY,
+    abandoned,
+    check,
+    environment,
+    hashlib_of,
+    judge,
+    printed,
+    printed_json,
+    removed,
+)
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.outcomes import VerdictKind
 from wfe_mcp.gates import brought
@@ -28,7 +39,7 @@ def test_a_checkout_holds_the_files_of_the_tree_and_no_ignored_one(project: Proj
     project.write("secret.env", "KEY=1")
     project.write("src/__pycache__/calc.cpython-312.pyc", "stale")
     project.write("new.py", "not added yet")
-    assert told(project, LIST) == [".gitignore", "new.py", "src/calc.py"]
+    assert printed_json(project, LIST) == [".gitignore", "new.py", "src/calc.py"]
 
 
 def test_a_checkout_has_modes_links_and_bytes_of_the_tree(project: Project) -> None:
@@ -40,7 +51,7 @@ def test_a_checkout_has_modes_links_and_bytes_of_the_tree(project: Project) -> N
         "hashlib.sha256(open('large.bin', 'rb').read()).hexdigest()]))"
     )
     expected = hashlib_of(project.root / "large.bin")
-    assert told(project, code) == [True, "src/calc.py", expected]
+    assert printed_json(project, code) == [True, "src/calc.py", expected]
 
 
 def test_a_check_in_a_checkout_cannot_change_the_project(project: Project) -> None:
@@ -58,7 +69,9 @@ def test_no_filter_hook_or_attribute_of_git_changes_the_checkout(project: Projec
     project.write("hooks/post-checkout", "#!/bin/sh\ntouch ran\n").chmod(0o755)
     project.write(".gitattributes", "* filter=evil text eol=crlf ident\n")
     project.write("id.txt", "$Id$\n")
-    found = told(project, "import json, os; print(json.dumps([open('id.txt', newline='').read(), os.listdir('.')]))")
+    found = printed_json(
+        project, "import json, os; print(json.dumps([open('id.txt', newline='').read(), os.listdir('.')]))"
+    )
     assert found[0] == "$Id$\n"
     assert "ran" not in found[1] and not (project.root / "ran").exists()
 
@@ -89,7 +102,7 @@ def test_a_checkout_is_removed_after_the_check_with_its_read_only_folders(projec
         "import os, json; os.mkdir(os.environ['HOME'] + '/cache'); open(os.environ['HOME'] + '/cache/f', 'w').close();"
         "os.chmod(os.environ['HOME'] + '/cache', 0o500); print(json.dumps(os.getcwd()))"
     )
-    assert removed(Path(told(project, code)).parent)
+    assert removed(Path(printed_json(project, code)).parent)
 
 
 def test_the_next_start_removes_the_checkout_of_a_killed_process_and_no_other(tmp_path: Path) -> None:
@@ -212,7 +225,7 @@ def test_installed_packages_that_are_links_into_the_project_lead_into_the_checko
     (project.root / "node_modules/own").symlink_to("../packages/own")
     (project.root / "node_modules/@scope/inner").symlink_to("../left")
     code = "import json, os; print(json.dumps({n: os.path.realpath('node_modules/' + n) for n in ('left', 'own', '@scope/right', '@scope/inner')} | {'here': os.getcwd()}))"
-    found = told(project, code, bring=("node_modules",))
+    found = printed_json(project, code, bring=("node_modules",))
     assert found["own"] == f"{found['here']}/packages/own"
     assert found["left"] == str(project.root / "node_modules/left") == found["@scope/inner"]
     assert found["@scope/right"] == str(project.root / "node_modules/@scope/right")

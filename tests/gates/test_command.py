@@ -140,7 +140,7 @@ def test_a_summary_that_names_no_passing_test_proves_none(project: Project) -> N
     assert "which tests passed is unknown" in judgement.message and "JUnit reporter" in judgement.message
 
 
-def test_failing_tests_that_nobody_counted_cannot_be_judged(project: Project) -> None:
+def test_failing_tests_that_no_one_counted_cannot_be_judged(project: Project) -> None:
     judgement = judge(project, script(project, "raise SystemExit(1)"), failing_tests=["a"])
     assert judgement.kind is VerdictKind.ERROR and "`junit`" in judgement.message
 
@@ -312,7 +312,7 @@ def test_enough_tests_coverage_and_speed_are_asked_of_what_the_check_showed(proj
     assert (no.data["passed"], under(no.data, "expect")["min_tests"]) == (False, 3)
 
 
-def test_coverage_that_nobody_measured_cannot_be_judged(project: Project) -> None:
+def test_coverage_that_no_one_measured_cannot_be_judged(project: Project) -> None:
     judgement = judge(project, script(project, "pass"), coverage_floor=50)
     assert judgement.kind is VerdictKind.ERROR
     assert "as `junit` or `coverage`" in judgement.message

@@ -46,7 +46,7 @@ def test_an_expectation_is_read(value: dict[str, object], expectation: Expectati
         {"min_test": 3},
     ],
 )
-def test_an_expectation_that_means_nothing_is_refused(value: dict[str, object]) -> None:
+def test_an_expectation_that_is_meaningless_is_refused(value: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"expect\."):
         Expectation.of(value)
 
@@ -65,7 +65,7 @@ def test_an_expectation_that_means_nothing_is_refused(value: dict[str, object]) 
         ({"exit_code": "nonzero"}, []),
     ],
 )
-def test_each_reason_why_not_is_told(value: dict[str, object], reasons: list[str]) -> None:
+def test_each_reason_why_not_is_reported(value: dict[str, object], reasons: list[str]) -> None:
     assert [fault.reason for fault in unmet(Expectation.of(value), Observed(1, TWO_FAIL))] == reasons
 
 
@@ -213,7 +213,7 @@ def test_what_a_check_shows_besides_its_exit_code(value: dict[str, object], seen
 
 
 @pytest.mark.parametrize("value", [{"min_tests": 1}, {"no_new_skips": True}, {"coverage_floor": 1}])
-def test_what_nobody_counted_cannot_be_judged(value: dict[str, object]) -> None:
+def test_what_no_one_counted_cannot_be_judged(value: dict[str, object]) -> None:
     (fault,) = unmet(Expectation.of(value), Observed(0))
     assert fault.is_unknowable
 

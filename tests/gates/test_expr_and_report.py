@@ -65,8 +65,8 @@ def test_the_item_is_quoted_in_short_form() -> None:
 
 
 def test_a_false_condition_is_explained_by_its_own_message_with_values() -> None:
-    told = judged("size(inputs.steps) > 9", "Nine steps, not ${size(inputs.steps)}.", steps=STEPS).message
-    assert told.startswith("Nine steps, not 3.\nRule failed: ${size(inputs.steps) > 9}")
+    message = judged("size(inputs.steps) > 9", "Nine steps, not ${size(inputs.steps)}.", steps=STEPS).message
+    assert message.startswith("Nine steps, not 3.\nRule failed: ${size(inputs.steps) > 9}")
 
     plain = judged("size(inputs.steps) > 9", "See ${inputs.gone}.", steps=STEPS)
     assert plain.kind is VerdictKind.FAIL and plain.message.startswith("See ${inputs.gone}.\n")
@@ -109,7 +109,7 @@ def test_a_report_of_another_role_is_refused(report: object) -> None:
 
 
 @pytest.mark.requirement("B-26")
-def test_the_role_of_the_phase_must_report_where_the_gate_names_nobody() -> None:
+def test_the_role_of_the_phase_must_report_where_the_gate_names_no_one() -> None:
     report = {"role": "dev", "status": "pass"}
     assert judge_report(report_gate(), report, phase_role="qa").kind is VerdictKind.FAIL
     assert judge_report(report_gate(), report, phase_role="dev").kind is VerdictKind.PASS

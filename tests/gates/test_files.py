@@ -124,7 +124,7 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_glob(project: Project) ->
 @pytest.mark.parametrize(
     "rules", [{"unchanged": ["tests/**"]}, {"within": ["src/**"]}, {"changed": ["**"]}, {"changed_outside": ["a"]}]
 )
-def test_without_git_nobody_knows_what_changed(tmp_path: Path, rules: dict[str, object]) -> None:
+def test_without_git_what_changed_is_unknown(tmp_path: Path, rules: dict[str, object]) -> None:
     judgement = judge(Project(tmp_path), None, **rules)
     assert judgement.kind is VerdictKind.ERROR and "git init" in judgement.message
 

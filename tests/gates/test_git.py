@@ -77,7 +77,7 @@ def test_a_branch_may_have_to_contain_another(project: Project) -> None:
     assert judgement.kind is VerdictKind.FAIL and "rebase onto main" in judgement.message
 
 
-def test_all_faults_are_told_at_once(project: Project) -> None:
+def test_all_faults_are_reported_at_once(project: Project) -> None:
     project.write("new.txt", "x")
     judgement = judge(project, clean=True, branch="release/*", message="x:")
     assert len(judgement.data["faults"]) == 3

@@ -24,7 +24,7 @@ def gate(*reviewers: str, **more: Any) -> OpinionGate:
     return OpinionGate(kind="opinion", reviewers=reviewers or ("a", "b", "c"), **more)
 
 
-def said(reviewer: str, verdict: str, **more: Any) -> Reviewed:
+def reported(reviewer: str, verdict: str, **more: Any) -> Reviewed:
     return Reviewed(reviewer, "openai", "gpt", {"verdict": verdict, "findings": [], **more})
 
 
@@ -33,11 +33,13 @@ def unreachable(reviewer: str) -> Reviewed:
 
 
 def test_a_quorum_of_passes_passes_and_shows_the_dissent():
-    told = judge_opinions(gate(quorum=2), [said("a", "pass"), said("b", "fail", summary="no tests"), said("c", "pass")])
-    assert told.kind is VerdictKind.PASS
-    assert "2 of 3" in told.message
-    assert "b (gpt): fail: no tests" in told.message
-    assert told.data["opinions"][1]["opinion"]["summary"] == "no tests"
+    answer = judge_opinions(
+        gate(quorum=2), [reported("a", "pass"), reported("b", "fail", summary="no tests"), reported("c", "pass")]
+    )
+    assert answer.kind is VerdictKind.PASS
+    assert "2 of 3" in answer.message
+    assert "b (gpt): fail: no tests" in answer.message
+    assert answer.data["opinions"][1]["opinion"]["summary"] == "no tests"
 
 
 @pytest.mark.parametrize(
@@ -52,38 +54,42 @@ def test_a_quorum_of_passes_passes_and_shows_the_dissent():
     ],
 )
 def test_concerns_neither_count_nor_stop(verdicts: str, quorum: int, kind: VerdictKind):
-    reviews = [said(f"r{index}", verdict) for index, verdict in enumerate(verdicts.split())]
+    reviews = [reported(f"r{index}", verdict) for index, verdict in enumerate(verdicts.split())]
     assert judge_opinions(gate(quorum=quorum), reviews).kind is kind
 
 
 def test_a_fail_names_severity_place_and_what_would_make_it_right():
-    told = judge_opinions(gate("a"), [said("a", "fail", findings=[FINDING] * 8)])
-    assert told.kind is VerdictKind.FAIL
-    assert "high: src/stats.py:12: It divides by zero (mean([]); Test it)" in told.message
-    assert "and 2 more in the evidence" in told.message
-    assert "Next: fix what the reviewers found" in told.message
+    answer = judge_opinions(gate("a"), [reported("a", "fail", findings=[FINDING] * 8)])
+    assert answer.kind is VerdictKind.FAIL
+    assert "high: src/stats.py:12: It divides by zero (mean([]); Test it)" in answer.message
+    assert "and 2 more in the evidence" in answer.message
+    assert "Next: fix what the reviewers found" in answer.message
 
 
 @pytest.mark.parametrize(("allowed", "shown"), [(True, True), (False, False)])
 def test_a_rewrite_is_handed_on_only_where_the_gate_allows_it(allowed: bool, shown: bool):
-    told = judge_opinions(gate("a", allow_rewrite=allowed), [said("a", "fail", suggestion="def mean(): …" * 300)])
-    assert ("a suggests instead:\ndef mean" in told.message) is shown
-    assert len(told.message) <= 4_000
+    answer = judge_opinions(gate("a", allow_rewrite=allowed), [reported("a", "fail", suggestion="def mean(): …" * 300)])
+    assert ("a suggests instead:\ndef mean" in answer.message) is shown
+    assert len(answer.message) <= 4_000
 
 
 def test_a_reviewer_who_cannot_be_reached_is_an_error_where_its_vote_decides():
-    blocked = judge_opinions(gate("a", "b", quorum=2), [said("a", "pass"), unreachable("b")])
+    blocked = judge_opinions(gate("a", "b", quorum=2), [reported("a", "pass"), unreachable("b")])
     assert blocked.kind is VerdictKind.ERROR
     assert "b (rate limited)" in blocked.message
-    warned = judge_opinions(gate("a", "b", quorum=2, on_provider_error="warn"), [said("a", "pass"), unreachable("b")])
+    warned = judge_opinions(
+        gate("a", "b", quorum=2, on_provider_error="warn"), [reported("a", "pass"), unreachable("b")]
+    )
     assert (warned.outcome, warned.kind) == (GateOutcome.WARNING, VerdictKind.PASS)
     assert warned.message.startswith("b (rate limited) could not be reached")
 
 
 def test_a_reviewer_who_cannot_be_reached_does_not_matter_where_its_vote_decides_nothing():
-    reached = judge_opinions(gate("a", "b"), [said("a", "pass"), unreachable("b")])
+    reached = judge_opinions(gate("a", "b"), [reported("a", "pass"), unreachable("b")])
     assert reached.kind is VerdictKind.PASS
-    lost = judge_opinions(gate("a", "b", "c", quorum=3), [said("a", "fail"), unreachable("b"), said("c", "pass")])
+    lost = judge_opinions(
+        gate("a", "b", "c", quorum=3), [reported("a", "fail"), unreachable("b"), reported("c", "pass")]
+    )
     assert lost.kind is VerdictKind.FAIL
 
 

@@ -140,7 +140,7 @@ def test_a_sandbox_writes_nothing_but_its_own_folder_and_hides_the_project(proje
 
 
 @NEEDS_SANDBOX
-def test_a_sandbox_shows_what_is_brought_and_lets_nobody_write_into_it(project: Project) -> None:
+def test_a_sandbox_shows_what_is_brought_and_lets_no_one_write_into_it(project: Project) -> None:
     packages = environment(project)
     code = "import helper; print(helper.VALUE); open(helper.__file__, 'w')"
     judgement = judge(project, check(".venv/bin/python", "-c", code, bring=(".venv",), sandbox=True))
@@ -275,5 +275,5 @@ def test_other_systems_say_that_they_have_no_sandbox(
         ({"where": "checkout", "sandbox": True, "network": True, "bring": [".venv"]}, ""),
     ],
 )
-def test_keys_of_a_check_that_mean_nothing_alone_are_a_fault(keys: dict[str, Any], fault: str) -> None:
+def test_keys_of_a_check_that_are_meaningless_alone_are_a_fault(keys: dict[str, Any], fault: str) -> None:
     assert CheckSettings.model_validate({"argv": ["x"], **keys}).fault() == fault

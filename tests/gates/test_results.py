@@ -331,7 +331,7 @@ def test_the_parts_of_a_run_are_added_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tests", "said"),
+    ("tests", "answer"),
     [
         ({"counted_from": "report"}, "a report file of this run"),
         ({"counted_from": "reporter", "runner": "jest"}, "the reporter of jest"),
@@ -341,8 +341,8 @@ def test_the_parts_of_a_run_are_added_up() -> None:
         ({}, ""),
     ],
 )
-def test_evidence_says_where_a_count_comes_from_also_old_evidence(tests: dict[str, str], said: str) -> None:
-    assert origin(tests) == said
+def test_evidence_says_where_a_count_comes_from_also_old_evidence(tests: dict[str, str], answer: str) -> None:
+    assert origin(tests) == answer
 
 
 def test_junit_of_node_names_a_file_in_place_of_its_tests() -> None:

@@ -67,5 +67,5 @@ def test_such_a_place_would_be_found(forbidden: re.Pattern[str], pieces: str) ->
     assert places(forbidden, f"one\n{whole(pieces)}\n") == [(2, whole(pieces))]
 
 
-def test_pointers_and_paths_of_nobody_are_fine() -> None:
+def test_pointers_and_paths_without_an_owner_are_accepted() -> None:
     assert not MACHINE.search("at /work, in https://example.org/work/1, ~/work/x or $HOME/root/a")

@@ -37,9 +37,9 @@ def test_a_failing_step_ends_its_stage(tmp_path: Path, capfd: pytest.CaptureFixt
     ]
 
     assert not check.passes("tried", steps, tmp_path)
-    said = capfd.readouterr().out
-    assert "tried: FAILED" in said
-    assert "b" not in said.splitlines()
+    output = capfd.readouterr().out
+    assert "tried: FAILED" in output
+    assert "b" not in output.splitlines()
 
 
 def test_stages_beside_each_other_print_one_after_the_other(
@@ -58,11 +58,11 @@ def test_stages_beside_each_other_print_one_after_the_other(
     monkeypatch.setattr(check, "stages", stages)
 
     assert check.main([]) == 1
-    said = capfd.readouterr().out
-    lines = [line.split(",")[0] for line in said.splitlines() if line]
+    output = capfd.readouterr().out
+    lines = [line.split(",")[0] for line in output.splitlines() if line]
     for name, end in (("one", ["one of 1", "one of 2", "== one: ok"]), ("two", ["two of 1", "== two: FAILED"])):
         start = lines.index(f"== {name}")
-        assert lines[start + 1 : start + 1 + len(end)] == end, said
+        assert lines[start + 1 : start + 1 + len(end)] == end, output
     assert lines[-1] == "failed: two"
 
 
@@ -105,8 +105,8 @@ def test_the_failed_tests_and_their_errors_are_said_last(
     monkeypatch.setattr(check, "stages", stages)
 
     assert check.main([]) == 1
-    said = capfd.readouterr().out
-    _, end = said.split("== later: ok")
+    output = capfd.readouterr().out
+    _, end = output.split("== later: ok")
     _, blank, title, *tests, last = end.splitlines()
     assert (blank, title, last) == ("", "failed tests:", "failed: tests")
     assert [line.split("/")[-1].strip() for line in tests] == [
@@ -184,16 +184,16 @@ def test_ci_fails_where_it_could_have_a_chromium_and_has_none(root: Path, tmp_pa
     (tmp_path / "apt-get").write_text('#!/bin/sh\necho "$@" >&2\n', encoding="utf-8")
     (tmp_path / "apt-get").chmod(0o755)
 
-    def told(**environment: str) -> subprocess.CompletedProcess[str]:
+    def reported(**environment: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, str(root / "scripts" / "chromium.py")]
         env = {"PATH": str(tmp_path), **environment}
         return subprocess.run(argv, check=False, capture_output=True, encoding="utf-8", env=env)
 
-    away, ci = told(), told(CI="true")
+    away, ci = reported(), reported(CI="true")
     assert (away.returncode, "Next: apt-get install chromium" in away.stdout) == (0, True)
     if os.geteuid() == 0:
         assert (ci.returncode, "chromium" in ci.stderr) == (1, True)
     else:
         assert ci.returncode == 0, f"who cannot install it only says so: {ci}"
-    named = told(CI="true", WFE_CHROMIUM=sys.executable)
+    named = reported(CI="true", WFE_CHROMIUM=sys.executable)
     assert named.returncode == 0, named

@@ -115,7 +115,7 @@ def test_every_module_says_what_it_is_for(root: Path) -> None:
         ("wfe_mcp.core", {"anthropic", "openai", "mcp", "pydantic", "sqlalchemy"}),
     ],
 )
-def test_opening_a_door_loads_nothing_heavy_that_it_does_not_need(door: str, heavy: set[str]) -> None:
+def test_importing_an_interface_loads_nothing_heavy_that_it_does_not_need(door: str, heavy: set[str]) -> None:
     listed = subprocess.run(
         [sys.executable, "-c", f"import {door}, sys; print(*sys.modules)"],
         check=True,

@@ -361,9 +361,9 @@ def test_the_demo_names_commands_of_the_system(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "wfe-mcp.exe").touch()
     for platform, word in (("win32", "set "), ("darwin", "export ")):
         monkeypatch.setattr(demo, "sys", Seen(sys, platform=platform, executable=str(tmp_path / "python.exe")))
-        told = shown(project, "r1")
-        assert told[1].startswith(word)
-        assert ("wfe-mcp.exe" in told[2]) is (platform == "win32")
+        answer = shown(project, "r1")
+        assert answer[1].startswith(word)
+        assert ("wfe-mcp.exe" in answer[2]) is (platform == "win32")
 
 
 # -- what is decided when a module is loaded ----------------------------------------------------------------------------
@@ -385,3 +385,10 @@ def test_names_differ_by_case_on_linux_alone_and_windows_waits_less_for_a_child(
     cases = [decided(names, "_CASE", platform) for platform in ("linux", "darwin", "win32")]
     assert cases == ["core.ignoreCase=false", "core.ignoreCase=true", "core.ignoreCase=true"]
     assert [decided(isolated, "_WAIT_S", platform) for platform in ("darwin", "win32")] == [4.0, 2.0]
+
+
+def test_on_windows_a_backslash_in_the_setting_of_the_editor_is_part_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    words: Any = vars(confirm)["_editor"]
+    assert words(r"no-such/edit\ or --wait") == ["no-such/edit or", "--wait"]
+    monkeypatch.setattr(confirm, "os", Seen(os, name="nt"))
+    assert words(r'"C:\no such\edit.exe" --wait') == [r"C:\no such\edit.exe", "--wait"]

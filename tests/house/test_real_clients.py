@@ -50,14 +50,14 @@ def test_a_program_is_installed_once_in_its_pinned_version(tools: Path, capsys: 
     assert str(real_clients.found("claude")) in capsys.readouterr().out
 
 
-def test_a_folder_that_somebody_prepared_is_used_as_it_is(tools: Path, tmp_path: Path) -> None:
+def test_a_folder_that_someone_prepared_is_used_as_it_is(tools: Path, tmp_path: Path) -> None:
     file = tmp_path / "clients" / "node_modules" / ".bin" / "claude"
     file.parent.mkdir(parents=True)
     file.write_text("")
     assert real_clients.found("claude") == file
 
 
-def test_what_cannot_be_installed_is_told_with_the_reason_and_is_no_failure(
+def test_what_cannot_be_installed_is_reported_with_the_reason_and_is_no_failure(
     tools: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert real_clients.main(["claude"]) == 0

@@ -172,18 +172,18 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_server_json_is_what_the_registry_accepts(root: Path) -> None:
-    told = json.loads((root / "server.json").read_text(encoding="utf-8"))
+    document = json.loads((root / "server.json").read_text(encoding="utf-8"))
 
-    assert faults(SERVER_RULES, told) == []
+    assert faults(SERVER_RULES, document) == []
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("name", "no-namespace"), ("description", "x" * 101), ("version", "latest"), ("extra", 1)]
 )
 def test_what_the_registry_refuses_is_refused_here(root: Path, key: str, value: object) -> None:
-    told = json.loads((root / "server.json").read_text(encoding="utf-8"))
+    document = json.loads((root / "server.json").read_text(encoding="utf-8"))
 
-    assert faults(SERVER_RULES, {**told, key: value}) != []
+    assert faults(SERVER_RULES, {**document, key: value}) != []
 
 
 def test_server_json_has_the_version_of_the_package(root: Path, script: Any) -> None:
@@ -191,14 +191,14 @@ def test_server_json_has_the_version_of_the_package(root: Path, script: Any) -> 
     later = re.sub(r'(?m)^version = ".*"', 'version = "9.8.7"', text, count=1)
 
     assert generator.server_json(text) == (root / "server.json").read_text(encoding="utf-8")
-    told = json.loads(generator.server_json(later))
-    assert (told["version"], told["packages"][0]["version"]) == ("9.8.7", "9.8.7")
+    document = json.loads(generator.server_json(later))
+    assert (document["version"], document["packages"][0]["version"]) == ("9.8.7", "9.8.7")
 
 
 def test_the_readme_proves_to_the_registry_that_the_package_is_that_server(root: Path) -> None:
-    told = json.loads((root / "server.json").read_text(encoding="utf-8"))
+    document = json.loads((root / "server.json").read_text(encoding="utf-8"))
 
-    assert f"<!-- mcp-name: {told['name']} -->" in (root / "README.md").read_text(encoding="utf-8")
+    assert f"<!-- mcp-name: {document['name']} -->" in (root / "README.md").read_text(encoding="utf-8")
 
 
 # -- the bundle ---------------------------------------------------------------------------------------------------------
@@ -210,20 +210,20 @@ def test_the_bundle_starts_its_server_through_its_manifest(script: Any, wheel: P
     place = tmp_path / "installed"
     with zipfile.ZipFile(script("build_mcpb").bundle(wheel, tmp_path / "out")) as archive:
         archive.extractall(place)
-    told = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-    assert faults(BUNDLE_RULES, told) == []
-    assert (place / told["server"]["entry_point"]).is_file()
+    document = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+    assert faults(BUNDLE_RULES, document) == []
+    assert (place / document["server"]["entry_point"]).is_file()
     try:
         uv = script("pins").uv()
-    except SystemExit as said:
-        pytest.skip(str(said))
+    except SystemExit as answer:
+        pytest.skip(str(answer))
     with zipfile.ZipFile(next((place / "server").glob("*.whl"))) as archive:
         archive.extractall(tmp_path / "code")
 
     def filled(text: str) -> str:
         return text.replace("${__dirname}", str(place)).replace("${user_config.project}", str(project))
 
-    config = told["server"]["mcp_config"]
+    config = document["server"]["mcp_config"]
     environment = {
         "PATH": os.pathsep.join([str(Path(uv).parent), os.defpath]),
         "HOME": str(tmp_path),
@@ -238,7 +238,7 @@ def test_the_bundle_starts_its_server_through_its_manifest(script: Any, wheel: P
     found = started([config["command"], *map(filled, config["args"])], tmp_path, environment)
 
     assert (found.fault, found.tools) == ("", TOOLS)
-    assert tuple(each["name"] for each in told["tools"]) == TOOLS
+    assert tuple(each["name"] for each in document["tools"]) == TOOLS
 
 
 def test_the_bundle_installs_its_own_wheel_and_the_pinned_versions(
@@ -308,8 +308,8 @@ def test_the_workflow_runs_only_commands_of_this_repository_that_exist(root: Pat
     for words in ours:
         if words[1] != "-m":
             assert (root / words[1]).is_file()
-            told = (root / words[1]).read_text(encoding="utf-8")
-            assert all(option in told for option in words[2:] if option.startswith("--")), words
+            text = (root / words[1]).read_text(encoding="utf-8")
+            assert all(option in text for option in words[2:] if option.startswith("--")), words
     assert {words[0] for words in map(shlex.split, lines)} == {
         "bash",
         "python",

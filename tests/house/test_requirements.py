@@ -65,8 +65,8 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
 
     code = requirements.main([], small)
 
-    said = capsys.readouterr().err
-    assert (code, fault in said) == (1, True), said
+    output = capsys.readouterr().err
+    assert (code, fault in output) == (1, True), output
     assert not (small / requirements.PAGE).exists()
     assert not (small / requirements.STATES_PAGE).exists()
 

@@ -34,7 +34,7 @@ def test_what_stays_would_be_slow_without_its_exception() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("tests/docs/test_claude_tutorial.py::test_the_first_gated_change_goes_as_the_tutorial_tells_it", True),
+        ("tests/docs/test_claude_tutorial.py::test_the_first_gated_change_goes_as_documented", True),
         ("tests/security/test_terminals.py::test_trust_from_the_clients_shell_is_refused", True),
         ("tests/security/test_terminals.py::test_a_person_at_a_terminal_of_their_own_decides", False),
         ("tests/gates/test_runners.py::test_a_real_run_has_its_verdict_and_count[jest-red]", True),
@@ -43,7 +43,7 @@ def test_what_stays_would_be_slow_without_its_exception() -> None:
         ("tests/clients/test_table.py::test_x", False),
     ],
 )
-def test_a_folder_a_file_a_test_and_an_exception_are_told_apart(name: str, expected: bool) -> None:
+def test_a_folder_a_file_a_test_and_an_exception_are_distinguished(name: str, expected: bool) -> None:
     assert is_slow(name) is expected
 
 

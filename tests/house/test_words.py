@@ -1,7 +1,9 @@
 """Documentation, help and messages use standard terms: a private word has a row here with the term to write instead."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,3 +164,33 @@ def test_names_in_the_code_say_what_they_are(root: Path) -> None:
 
     assert len(files) > 500
     assert found == []
+
+
+NAME_TERMS = whole_words("|".join([*TERMS, "tells?"]))
+
+
+def test_the_names_and_texts_of_tests_use_standard_terms(root: Path) -> None:
+    """Names read as sentences; docstrings and comments as prose. What a test types or compares may be any text."""
+    count, found = 0, list[str]()
+    for path in sorted((root / "tests").rglob("*.py")):
+        if path.name == "test_words.py":
+            continue
+        for line, text in texts_of(path):
+            count += text.startswith("test ")
+            found += [f"{path.relative_to(root)}:{line}: {match[0]!r}" for match in NAME_TERMS.finditer(text)]
+
+    assert count > 4_000
+    assert found == []
+
+
+def texts_of(module: Path) -> Iterator[tuple[int, str]]:
+    """Line and text: each function's name, with spaces, each docstring and each comment."""
+    source = module.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, node.name.replace("_", " ")
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield getattr(node, "lineno", 1), ast.get_docstring(node) or ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string

@@ -185,7 +185,7 @@ def test_a_backoff_comes_in_as_it_is_or_as_near_as_there_is(
     assert [detail.path for detail in imported.not_carried] == lost
 
 
-def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
+def test_what_has_no_place_here_is_reported_with_its_pointer() -> None:
     document = one(timeout=5, retry={"backoffMultiplier": 3, "jitter": 1}, assign="the-result", name="first")
     document |= {"version": 3, "enabled": True, "config": {"maxRetries": 0, "colour": "red"}, "name": "n" * 70}
     document["steps"][1]["params"] = {"x": "${input.issue-number}", "y": "${input.package}"}
@@ -233,11 +233,13 @@ def test_a_file_that_is_no_such_workflow_is_refused_with_every_place(
 
 @pytest.mark.requirement("B-14", "S2-06")
 def test_a_name_that_no_earlier_step_gives_is_an_error_with_the_nearest_one() -> None:
-    told = refusal(one(params={"title": "${isue.title}", "list": ["${later.x}", "${input.x.y z}"]}, assign="later"))
+    answer = refusal(one(params={"title": "${isue.title}", "list": ["${later.x}", "${input.x.y z}"]}, assign="later"))
 
-    assert told["/steps/1/params/title"] == "no earlier step assigns 'isue'; did you mean 'issue'?"
-    assert told["/steps/1/params/list/0"] == "no earlier step assigns 'later'; there are input, repo, variables, issue"
-    assert "'z' is not expected here" in told["/steps/1/params/list/1"]
+    assert answer["/steps/1/params/title"] == "no earlier step assigns 'isue'; did you mean 'issue'?"
+    assert (
+        answer["/steps/1/params/list/0"] == "no earlier step assigns 'later'; there are input, repo, variables, issue"
+    )
+    assert "'z' is not expected here" in answer["/steps/1/params/list/1"]
 
 
 @pytest.mark.requirement("B-14", "S2-07")
@@ -327,13 +329,13 @@ def test_a_condition_means_what_it_meant_and_what_is_not_there_is_false(given: s
         ("(" * 5000, "it nests more than 50 times"),
     ],
 )
-def test_a_condition_that_means_nothing_here_is_refused(given: str, why: str) -> None:
+def test_a_condition_that_is_meaningless_here_is_refused(given: str, why: str) -> None:
     with pytest.raises(UnreadableError) as no:
         condition(given, Names(assigned={"branch": "branch"}))
     assert why in str(no.value)
 
 
-def test_a_workflow_is_told_from_a_template() -> None:
+def test_a_workflow_is_distinguished_from_a_template() -> None:
     assert is_afu9(ISSUE_TO_PR)
     assert not is_afu9({"format": "wfe/1", "phases": [], "steps": []})
     assert not is_afu9([])

@@ -72,15 +72,15 @@ def test_one_row_needs_no_choice_and_its_definition_may_be_text() -> None:
 
 
 @pytest.mark.requirement("S2-22")
-def test_what_a_row_has_besides_is_told_at_its_place() -> None:
+def test_what_a_row_has_besides_is_reported_at_its_place() -> None:
     row = {**rows()[4], "enabled": False, "owner": "ada"}
-    told = {each.path: each.message for each in from_row(row).not_carried}
-    assert told["/enabled"] == "it was disabled there; after its import: wfe-mcp templates disable issue_triage"
-    assert told["/owner"] == "'owner' has no meaning here"
+    message = {each.path: each.message for each in from_row(row).not_carried}
+    assert message["/enabled"] == "it was disabled there; after its import: wfe-mcp templates disable issue_triage"
+    assert message["/owner"] == "'owner' has no meaning here"
 
 
 @pytest.mark.requirement("S2-22", "S2-30")
-def test_a_fault_in_a_row_is_told_at_its_place_in_the_table() -> None:
+def test_a_fault_in_a_row_is_reported_at_its_place_in_the_table() -> None:
     table = rows()
     table[1]["definition"]["steps"][0]["tool"] = "nothing"
     table[2]["name"] = "Not A Name"

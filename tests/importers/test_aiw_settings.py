@@ -142,7 +142,7 @@ def test_what_the_template_does_anyhow_is_no_loss() -> None:
     assert from_aiw_settings({"git": None, "agent": {"checks": None}}).settings() == {}
 
 
-def test_everything_else_is_told() -> None:
+def test_everything_else_is_reported() -> None:
     assert list(
         lost(
             {
@@ -171,7 +171,7 @@ def test_everything_else_is_told() -> None:
     ]
 
 
-def test_further_checks_have_names_of_their_own_and_are_told() -> None:
+def test_further_checks_have_names_of_their_own_and_are_reported() -> None:
     document = {"agent": {"checks": ["pytest", "ruff check .", "ruff format .", "./3.sh", "make a && make b"]}}
     checks = from_aiw_settings(document).checks
     assert {name: check["argv"] for name, check in checks.items()} == {
@@ -228,7 +228,7 @@ def test_what_it_cannot_mean_is_refused_with_its_place(document: dict[str, Any],
     assert words in refusal(document)[place]
 
 
-def test_settings_of_aiw_are_told_from_others() -> None:
+def test_settings_of_aiw_are_distinguished_from_others() -> None:
     assert is_aiw_settings({"agent": {}})
     assert not is_aiw_settings({"name": "x", "steps": []})
     assert not is_aiw_settings([])

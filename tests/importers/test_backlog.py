@@ -70,7 +70,7 @@ def test_a_backlog_becomes_a_valid_plan() -> None:
 
 
 @pytest.mark.requirement("S3-06")
-def test_what_is_no_open_item_is_told_with_its_line() -> None:
+def test_what_is_no_open_item_is_reported_with_its_line() -> None:
     lost = [(detail.path, detail.message) for detail in read_backlog(BACKLOG).imported().not_carried]
     assert lost == [
         ("line 2", "introduction: 'Collected in May.'"),

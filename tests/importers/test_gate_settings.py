@@ -122,15 +122,15 @@ def test_without_an_approver_a_person_is_asked() -> None:
     assert found == {"plan": {"prompt": {"approver": "skip"}, "response": {"approver": "human"}}}
 
 
-def test_what_has_no_place_here_is_told_with_its_pointer() -> None:
+def test_what_has_no_place_here_is_reported_with_its_pointer() -> None:
     response: dict[str, Any] = {
         "approver_config": {"model": "large"},
         "approval_max_retries": 0,
         "approval_allow_rewrite": True,
     }
-    told = lost({"profiles_dir": "x", "other": 1, "workflow": {"plan": {"response": response}}})
+    answer = lost({"profiles_dir": "x", "other": 1, "workflow": {"plan": {"response": response}}})
 
-    assert list(told) == [
+    assert list(answer) == [
         "/profiles_dir",
         "/other",
         "/workflow/plan/response/approval_allow_rewrite",
@@ -165,7 +165,7 @@ def test_a_default_is_lost_only_where_no_stage_uses_it() -> None:
     ]
 
 
-def test_a_criteria_file_is_carried_as_its_text_and_one_that_is_not_there_is_told() -> None:
+def test_a_criteria_file_is_carried_as_its_text_and_one_that_is_not_there_is_reported() -> None:
     def settings(name: object) -> dict[str, Any]:
         return {
             "plan.response": "x",
@@ -184,8 +184,8 @@ def test_a_criteria_file_is_carried_as_its_text_and_one_that_is_not_there_is_tol
         "criteria": 'Is "it" small?\nIs it ✓ \x7f?',
     }
     for name, why in (("gone.md", "cannot be read"), ("long.md", "longer than 20,000")):
-        (told,) = from_gate_settings({"workflow": settings(name)["workflow"]}, given).not_carried
-        assert why in told.message
+        (answer,) = from_gate_settings({"workflow": settings(name)["workflow"]}, given).not_carried
+        assert why in answer.message
     place = "/workflow/plan/response/approver_config/criteria_file"
     assert refusal({"workflow": settings(3)["workflow"]}) == {place: "must be a text"}
 
@@ -209,7 +209,7 @@ def test_settings_of_a_provider(given: dict[str, Any], lost_at: list[str], refus
 
 @pytest.mark.requirement("B-08", "S0-37")
 @pytest.mark.parametrize(("profile", "template"), [("x", "plan_generate_review"), ("jpa-mt", "jpa_mt")])
-def test_each_phase_that_is_told_is_one_of_the_template(profile: str, template: str) -> None:
+def test_each_phase_that_is_reported_is_one_of_the_template(profile: str, template: str) -> None:
     section = {"defaults": {"approval_provider": "manual", "approval_max_retries": 1}}
     imported = from_gate_settings({"profile": profile, "workflow": section})
     settings = Settings.model_validate(tomllib.loads(imported.toml()))
@@ -248,7 +248,7 @@ def test_what_it_cannot_mean_is_refused_with_its_place(document: dict[str, Any],
     assert words in refusal(document)[place]
 
 
-def test_settings_are_told_from_workflows() -> None:
+def test_settings_are_distinguished_from_workflows() -> None:
     assert is_gate_settings({"plan.prompt": "skip"})
     assert is_gate_settings({"workflow": {}})
     assert not is_gate_settings({"name": "x", "steps": []})

@@ -85,7 +85,7 @@ def test_a_file_becomes_a_valid_plan() -> None:
     assert made["quality"] == {"score": 100, "blocking": 0, "problems": []}
 
 
-def test_what_is_no_plan_is_told_with_its_line() -> None:
+def test_what_is_no_plan_is_reported_with_its_line() -> None:
     lost = [(detail.path, detail.message) for detail in read_milestones(EXPORT).imported().not_carried]
     assert lost == [
         ("line 2", "introduction: 'What we do this spring.'"),
@@ -95,10 +95,12 @@ def test_what_is_no_plan_is_told_with_its_line() -> None:
 
 @pytest.mark.requirement("B-19", "S3-04")
 def test_every_line_that_is_not_understood_is_an_error_with_its_number() -> None:
-    told = refusal(plan("  A line of prose", "### Details", "Owner: ada", "| a | table |", "1. numbered", "-no space"))
+    answer = refusal(
+        plan("  A line of prose", "### Details", "Owner: ada", "| a | table |", "1. numbered", "-no space")
+    )
 
-    assert set(told) == {f"line {number}" for number in range(6, 12)}
-    assert told["line 8"] == "'Owner: ada' is not understood"
+    assert set(answer) == {f"line {number}" for number in range(6, 12)}
+    assert answer["line 8"] == "'Owner: ada' is not understood"
 
 
 @pytest.mark.requirement("B-19")

@@ -71,7 +71,7 @@ def test_settings_in_yaml_are_known_by_what_they_say_and_by_their_name(tmp_path:
 
 
 @pytest.mark.requirement("S0-35")
-def test_what_yaml_loses_and_what_is_wrong_in_it_is_told_by_line(tmp_path: Path) -> None:
+def test_what_yaml_loses_and_what_is_wrong_in_it_is_reported_by_line(tmp_path: Path) -> None:
     text = "dev: ada\nworkflow:\n  plan:\n    response:\n      approver_config: {model: x}\n"
     lost = read_workflow(written(tmp_path, "config.yml", text)).not_carried
     assert [(each.path, each.message) for each in lost] == [

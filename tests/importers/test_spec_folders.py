@@ -123,11 +123,11 @@ def test_a_spec_of_spec_workflow_keeps_its_tasks_and_no_approval() -> None:
         work.documents["tasks.json"][2]["items"][2]["description"]
         == "Status there: blocked\nBlocked: the name is not decided"
     )
-    told = losses(work)
-    assert any("requirements.md was approved there; here a person decides again" in each for each in told)
-    assert any("design.md was pending there; here a person decides again" in each for each in told)
-    assert "tasks.md:15: 3 is the heading of the tasks below it, and no task here" in told
-    assert "steering/product.md: a steering document is no part of the spec; hand it over as a standard" in told
+    answer = losses(work)
+    assert any("requirements.md was approved there; here a person decides again" in each for each in answer)
+    assert any("design.md was pending there; here a person decides again" in each for each in answer)
+    assert "tasks.md:15: 3 is the heading of the tasks below it, and no task here" in answer
+    assert "steering/product.md: a steering document is no part of the spec; hand it over as a standard" in answer
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -166,9 +166,9 @@ def test_tasks_that_wait_for_each_other_or_for_none_are_named(tmp_path: Path) ->
         "tasks.md:1: these tasks depend on each other: T001, T002",
     ]
     folder = copied(tmp_path, "spec-kit", tasks="- [ ] T001 [US9] Show a (depends on T009)\n")
-    told = losses(read_spec_kit(folder))
-    assert "tasks.md:1: T001 serves US9, which is not there" in told
-    assert "tasks.md:1: T001 depends on T009, which is not there" in told
+    answer = losses(read_spec_kit(folder))
+    assert "tasks.md:1: T001 serves US9, which is not there" in answer
+    assert "tasks.md:1: T001 depends on T009, which is not there" in answer
 
 
 def test_fences_comments_and_lines_below_a_task_are_read_as_what_they_are(tmp_path: Path) -> None:

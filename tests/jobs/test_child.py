@@ -114,7 +114,7 @@ def test_a_grandchild_in_its_own_session_ends_when_the_child_is_stopped(tmp_path
 
 
 @POSIX
-def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path) -> None:
+def test_a_family_is_found_by_its_mark_when_no_one_noted_the_pid(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = psutil.Popen(
         [sys.executable, "-c", f"open({str(ready)!r}, 'w').write('x'); import time; time.sleep(600)"],
@@ -133,7 +133,7 @@ def test_a_family_is_found_by_its_mark_when_nobody_noted_the_pid(tmp_path: Path)
 
 
 @POSIX
-def test_a_pid_that_now_belongs_to_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_pid_that_now_belongs_to_someone_else_is_left_alone(tmp_path: Path) -> None:
     process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     try:
         assert end_process_tree(process.pid, process.create_time() - 3600, "no-such-mark") == ()
@@ -161,7 +161,7 @@ def test_neither_the_system_nor_ourselves_are_ever_in_a_family(pid: int) -> None
     assert process_tree(0, 0.0, "") == [] and process_tree(pid, None, None) == []
 
 
-def test_pid_and_start_time_are_known_before_anybody_waits(tmp_path: Path) -> None:
+def test_pid_and_start_time_are_known_before_anyone_waits(tmp_path: Path) -> None:
     seen: list[tuple[int, float]] = []
 
     def note(pid: int, started_at: float) -> None:
@@ -305,7 +305,7 @@ def test_a_child_that_never_stops_talking_still_ends_in_time(tmp_path: Path) -> 
     assert result.timed_out and heard
 
 
-def test_a_child_ends_when_whoever_listens_fails(tmp_path: Path) -> None:
+def test_a_child_ends_when_its_listener_fails(tmp_path: Path) -> None:
     pids: list[int] = []
 
     def fail(_line: str) -> None:

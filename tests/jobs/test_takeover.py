@@ -110,17 +110,17 @@ def test_what_a_dead_owner_held_is_decided_by_its_effect(
 ) -> None:
     me = this_process()
     dead = f"{me.host}:{2**22 + 7}:1.000"
-    told: list[str] = []
+    lines: list[str] = []
     job = scene.enqueue(**change)
     with scene.store.tx() as tx:
         assert tx.jobs.claim(dead, ("command",), 3600, scene.now) is not None
 
     def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
-        told.append(reason)
+        lines.append(reason)
 
     assert take_over(scene.store, me, scene.clock, Completion(scene.store, scene.clock, gave_up)) == 1
     assert scene.status(job) is status
-    assert len(told) == (status is not JobStatus.QUEUED)
+    assert len(lines) == (status is not JobStatus.QUEUED)
 
 
 def test_a_job_that_was_to_be_cancelled_is_not_started_again(scene: Scene) -> None:
@@ -134,7 +134,7 @@ def test_a_job_that_was_to_be_cancelled_is_not_started_again(scene: Scene) -> No
 
 
 @pytest.mark.parametrize("owner", ["elsewhere:17:1.000", "cli"])
-def test_a_lease_that_ran_out_frees_what_nobody_here_can_know(scene: Scene, owner: str) -> None:
+def test_a_lease_that_ran_out_frees_what_no_one_here_can_know(scene: Scene, owner: str) -> None:
     job = scene.enqueue()
     with scene.store.tx() as tx:
         assert tx.jobs.claim(owner, ("command",), 30, scene.now) is not None

@@ -119,13 +119,13 @@ def test_a_job_has_the_time_limit_of_its_queue_unless_it_has_one(scene: Scene, t
     assert scene.job(job).error == "it took longer than 0.05 s"
 
 
-def test_what_somebody_cancelled_for_a_reason_is_told(scene: Scene, tmp_path: Path) -> None:
-    told: list[tuple[str | None, str]] = []
+def test_what_someone_cancelled_for_a_reason_is_reported(scene: Scene, tmp_path: Path) -> None:
+    lines: list[tuple[str | None, str]] = []
 
     def gave_up(tx: Tx, job: JobRecord, reason: str) -> None:
         found = tx.jobs.get(job.id)
         assert found is not None and found.status is JobStatus.CANCELLED
-        told.append((job.cancel_reason, reason))
+        lines.append((job.cancel_reason, reason))
 
     handle, is_up = endless(tmp_path)
     job = scene.enqueue("endless")
@@ -136,7 +136,7 @@ def test_what_somebody_cancelled_for_a_reason_is_told(scene: Scene, tmp_path: Pa
         tx.jobs.request_cancel(job_id=job, reason="it was cancelled by ada")
     worker.wake()
     until(lambda: scene.status(job) is JobStatus.CANCELLED)
-    assert told == [("it was cancelled by ada", "it was cancelled by ada")]
+    assert lines == [("it was cancelled by ada", "it was cancelled by ada")]
 
 
 def test_a_job_of_a_paused_run_ends_without_a_result_of_its_own(scene: Scene) -> None:
@@ -197,16 +197,16 @@ def test_an_outcome_that_cannot_be_written_undoes_the_end_of_the_job(scene: Scen
         assert len(tx.jobs.filter()) == 1
 
 
-def test_an_answer_that_nobody_waits_for_is_dropped_and_says_why(scene: Scene) -> None:
+def test_an_answer_that_no_one_waits_for_is_dropped_and_says_why(scene: Scene) -> None:
     def apply(_: Tx) -> None:
         raise Refused("stale_revision", "The attempt is closed.")
 
-    told: list[str] = []
+    lines: list[str] = []
     job = scene.enqueue()
-    outcome = Outcome({}, apply, lambda: told.append("told"))
+    outcome = Outcome({}, apply, lambda: lines.append("told"))
     scene.worker({"work": answering(outcome)}).work_one()
     assert scene.job(job).result == {"dropped": "stale_revision", "message": "The attempt is closed."}
-    assert told == []
+    assert lines == []
 
 
 def test_what_follows_a_job_may_fail_without_harm(scene: Scene) -> None:
@@ -245,8 +245,8 @@ def test_a_job_may_say_itself_when_to_come_back(scene: Scene) -> None:
     assert scene.job(job).run_at == scene.now + timedelta(seconds=90)
 
 
-def test_used_up_tries_are_told_in_the_transaction_that_ends_the_job(scene: Scene) -> None:
-    told: list[tuple[str, str]] = []
+def test_used_up_tries_are_reported_in_the_transaction_that_ends_the_job(scene: Scene) -> None:
+    lines: list[tuple[str, str]] = []
 
     def broken(_: JobContext) -> Outcome:
         raise OSError("gone")
@@ -254,11 +254,11 @@ def test_used_up_tries_are_told_in_the_transaction_that_ends_the_job(scene: Scen
     def gave_up(tx: Tx, job: JobRecord, reason: str) -> None:
         found = tx.jobs.get(job.id)
         assert found is not None and found.status is JobStatus.FAILED
-        told.append((job.id, reason))
+        lines.append((job.id, reason))
 
     job = scene.enqueue("broken", max_attempts=1)
     scene.worker({"broken": broken}, gave_up=gave_up).work_one()
-    assert scene.status(job) is JobStatus.FAILED and told == [(job, "OSError: gone")]
+    assert scene.status(job) is JobStatus.FAILED and lines == [(job, "OSError: gone")]
 
 
 def test_a_refusal_is_never_tried_again_unless_the_setup_is_away(scene: Scene) -> None:
@@ -272,7 +272,7 @@ def test_a_refusal_is_never_tried_again_unless_the_setup_is_away(scene: Scene) -
     assert scene.status(never) is JobStatus.FAILED and scene.status(later) is JobStatus.QUEUED
 
 
-def test_giving_up_on_a_closed_attempt_harms_nobody(scene: Scene) -> None:
+def test_giving_up_on_a_closed_attempt_harms_no_one(scene: Scene) -> None:
     def refuse(_tx: Tx, _job: JobRecord, _reason: str) -> None:
         raise Refused("stale_revision", "The attempt is closed.")
 

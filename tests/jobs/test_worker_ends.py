@@ -111,7 +111,7 @@ def test_a_child_that_starts_after_the_claim_was_lost_is_ended(scene: Scene, tmp
     assert seen == ["lost"]
 
 
-def test_a_handler_may_end_its_child_and_go_on_with_what_it_said(scene: Scene, tmp_path: Path) -> None:
+def test_a_handler_may_end_its_child_and_continue_with_its_output(scene: Scene, tmp_path: Path) -> None:
     heard: list[str] = []
 
     def ask(context: JobContext) -> Outcome:
@@ -160,19 +160,19 @@ def test_stopping_does_not_wait_for_a_handler_that_does_not_listen(scene: Scene)
 
 
 def test_stopping_parks_what_must_not_run_twice(scene: Scene, tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     handle, is_up = endless(tmp_path)
     job = scene.enqueue("endless", effect=Effect.NON_REPEATABLE)
 
     def gave_up(_tx: Tx, _job: JobRecord, reason: str) -> None:
-        told.append(reason)
+        lines.append(reason)
 
     worker = scene.worker({"endless": handle}, gave_up=gave_up)
     worker.start()
     until(is_up)
     worker.stop()
     assert scene.status(job) is JobStatus.PARKED
-    assert "may have had its effect" in told[0]
+    assert "may have had its effect" in lines[0]
 
 
 def test_a_job_claimed_while_stopping_goes_back_too(scene: Scene, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_a_port_where_nothing_listens_is_no_route(connect: Connect) -> None:
     assert f"cannot be reached at {server.origin}" in fault.message
 
 
-def test_a_name_that_nobody_knows_is_no_route() -> None:
+def test_a_name_that_no_one_knows_is_no_route() -> None:
     fault = failed(Connection("second", "openai-compatible", "m", KEY, "https://nowhere.invalid/v1"))
 
     assert fault.kind == "no_route"
@@ -183,7 +183,7 @@ def test_a_machine_that_accepts_no_connection_in_time_is_no_route(connect: Conne
     assert "no connection in 0.5 s" in fault.message
 
 
-def test_a_certificate_that_nobody_trusts_is_a_fault_of_its_own(connect: Connect, tmp_path: Path) -> None:
+def test_a_certificate_that_no_one_trusts_is_a_fault_of_its_own(connect: Connect, tmp_path: Path) -> None:
     with ModelServer(tls=self_signed(tmp_path)) as server:
         fault = failed(connect(server))
 
@@ -202,7 +202,7 @@ def test_plain_text_where_tls_is_expected_is_a_fault_of_tls(connect: Connect) ->
     assert fault.kind == "tls"
 
 
-def test_an_address_that_is_no_api_is_told_apart_from_an_unknown_model(connect: Connect) -> None:
+def test_an_address_that_is_no_api_is_distinguished_from_an_unknown_model(connect: Connect) -> None:
     with ModelServer() as server:
         fault = failed(connect(server, base_url=f"{server.origin}/wrong"))
 

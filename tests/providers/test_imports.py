@@ -10,7 +10,7 @@ HEAVY = {"anthropic", "openai", "pydantic_ai", "genai_prices", "httpx", "httpx2"
 
 # Measured, CPU: pydantic_ai 0.5 s, anthropic 0.9, openai 0.4, genai_prices 0.15; memory 40 MB together.
 @pytest.mark.parametrize("door", ["wfe_mcp.server", "wfe_mcp.providers", "wfe_mcp.providers.call"])
-def test_a_door_to_the_providers_loads_no_sdk(door: str) -> None:
+def test_importing_the_providers_loads_no_sdk(door: str) -> None:
     assert loaded(f"import {door}") & HEAVY == set()
 
 

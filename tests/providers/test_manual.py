@@ -83,7 +83,7 @@ def test_an_answer_survives_that_the_prompt_is_written_again(root: Path) -> None
         ("answer.md", "I am not sure.", "no ```json block"),
     ],
 )
-def test_an_answer_that_cannot_be_read_says_why_and_may_be_mended(root: Path, name: str, text: str, why: str) -> None:
+def test_an_answer_that_cannot_be_read_says_why_and_may_be_fixed(root: Path, name: str, text: str, why: str) -> None:
     answer(root, name, text)
     with pytest.raises(ProviderFault) as raised:
         answer_of(root, ATTEMPT)

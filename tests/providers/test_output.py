@@ -24,8 +24,8 @@ PLACE = ".wfe/runs/r1/plan/1/output.json"
 def test_each_ability_has_its_paragraph(ability: FsAbility, words: list[str], not_there: list[str]) -> None:
     text = output_paragraph(ability, PLACE, {"type": "object", "title": "Plän"})
     assert '{"type":"object","title":"Plän"}' in text
-    told = text.partition("It must be")[0]
-    assert all(word in told for word in words) and not any(word in told for word in not_there)
+    answer = text.partition("It must be")[0]
+    assert all(word in answer for word in words) and not any(word in answer for word in not_there)
 
 
 def test_every_ability_is_spoken_for() -> None:
@@ -58,7 +58,7 @@ def test_the_last_object_in_an_answer_is_its_output(text: str, value: dict[str, 
     assert value_in(text) == value
 
 
-def test_the_place_is_cleared_before_anybody_works(tmp_path: Path) -> None:
+def test_the_place_is_cleared_before_anyone_works(tmp_path: Path) -> None:
     clear_place(tmp_path, PLACE)
     assert (tmp_path / PLACE).parent.is_dir() and value_at(tmp_path, PLACE) is None
     (tmp_path / PLACE).write_text('{"a": "€"}', encoding="utf-8")

@@ -272,7 +272,7 @@ def looking(run: Any) -> Tool:
     return Tool("look", "Looks.", {"type": "object"}, run)
 
 
-def test_its_use_of_our_tools_is_told_by_us_and_bounded() -> None:
+def test_its_use_of_our_tools_is_reported_by_us_and_bounded() -> None:
     heard = Heard()
 
     def sees(given: dict[str, Any]) -> ToolResult:

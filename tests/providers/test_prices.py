@@ -61,7 +61,7 @@ def test_what_a_provider_says_itself_wins() -> None:
         ("openai-compatible", "llama", "http://127.0.0.1:11434/v1"),
     ],
 )
-def test_a_price_that_nobody_knows_is_none_and_not_nothing(
+def test_a_price_that_no_one_knows_is_none_and_not_nothing(
     kind: ProviderKind, model: str, base_url: str | None
 ) -> None:
     assert cost_usd(kind, model, USED, base_url=base_url) is None

@@ -37,15 +37,17 @@ def test_a_question_without_a_schema_gets_text_in_pieces_as_they_come(connect: C
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         '{"verdict": "fail"}',
         'Let me think {so}.\n```json\n{"verdict": "fail"}\n```\nThat is all.',
         'First {"broken": then {"verdict": "fail"} and {"verdict": "pass"}',
     ],
 )
-def test_a_model_that_answers_in_words_still_answers_when_there_is_an_object_in_it(connect: Connect, said: str) -> None:
-    with ModelServer([Turn(text=said)]) as server:
+def test_a_model_that_answers_in_words_still_answers_when_there_is_an_object_in_it(
+    connect: Connect, answer: str
+) -> None:
+    with ModelServer([Turn(text=answer)]) as server:
         assert ask(connect(server), Question("?", schema=VERDICT)).value == {"verdict": "fail"}
 
 
@@ -77,7 +79,7 @@ def test_an_answer_cut_off_at_max_tokens_is_no_answer(connect: Connect) -> None:
     assert "max_tokens" in fault.value.hint
 
 
-def test_a_model_that_declines_is_told_apart_from_one_that_fails(connect: Connect) -> None:
+def test_a_model_that_declines_is_distinguished_from_one_that_fails(connect: Connect) -> None:
     with ModelServer([Turn(text="I cannot.", stop="refusal")]) as server, pytest.raises(ProviderFault) as fault:
         ask(connect(server), Question("?", schema=VERDICT))
 
@@ -153,7 +155,7 @@ def test_a_listener_that_breaks_ends_the_call_and_is_reported_as_stopped(connect
     assert heard.ends == ["stopped"]
 
 
-def test_a_question_that_nobody_waits_for_any_more_is_stopped_while_the_model_talks(connect: Connect) -> None:
+def test_a_question_without_a_waiting_caller_is_stopped_while_the_model_answers(connect: Connect) -> None:
     stop = threading.Event()
     heard = Heard(spoken=lambda _: stop.set())
     server = ModelServer([Turn(text="It goes on and on.", drip_s=0.05, stall=True)])

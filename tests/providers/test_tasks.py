@@ -30,7 +30,7 @@ def reading(*paths: str, text: str = "") -> Turn:
     return Turn(text=text, calls=tuple(Call("read", {"path": path}) for path in paths))
 
 
-def test_a_model_reads_with_its_tools_and_hands_in_its_output(connect: Connect) -> None:
+def test_a_model_reads_with_its_tools_and_submits_its_output(connect: Connect) -> None:
     heard = Heard()
     with ModelServer([reading("a.py", "b.py", text="I look. "), DONE]) as server:
         worked = work(connect(server), Task("Review it", VERDICT, "You review.", (reader(contents),)), heard)
@@ -61,7 +61,7 @@ def test_usage_is_summed_and_every_call_announced_with_what_it_grew_to(connect: 
     assert heard.before[1].input_tokens > heard.before[0].input_tokens > 0
 
 
-def test_a_tool_that_refuses_or_breaks_is_told_to_the_model_which_goes_on(connect: Connect) -> None:
+def test_a_tool_that_refuses_or_breaks_is_reported_to_the_model_which_continues(connect: Connect) -> None:
     def picky(given: dict[str, Any]) -> ToolResult:
         match given["path"]:
             case "gone":
@@ -76,12 +76,12 @@ def test_a_tool_that_refuses_or_breaks_is_told_to_the_model_which_goes_on(connec
         worked = work(connect(server), Task("Review it", VERDICT, tools=(reader(picky),)), heard)
 
     assert worked.ending == "done"
-    said = [
+    lines = [
         "There is no file 'gone'.",
         "'..' leaves the project. Name a file in it. [path_outside_project]",
         "a bug of the tool",
     ]
-    assert [what for _, _, what in heard.tools if what != "started"] == [f"refused: {each}" for each in said]
+    assert [what for _, _, what in heard.tools if what != "started"] == [f"refused: {each}" for each in lines]
     assert all(each in str(server.asked[3].body) for each in ("leaves the project. Name a file", "a bug of the tool"))
 
 

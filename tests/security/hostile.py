@@ -251,7 +251,7 @@ def assault(
     known: Mapping[str, Sequence[str]],
 ) -> Assault:
     """Play ``calls`` calls of ``known`` names, and every line that is no message, on a server of its own."""
-    told = Assault(era)
+    answer = Assault(era)
     talk = _Talk(argv, cwd, env, log, era)
     try:
         talk.ask("tools/call", {"name": "status", "arguments": {}})  # the first call loads what the others find loaded
@@ -274,44 +274,44 @@ def assault(
             name, given_arguments = call
             began = time.perf_counter()
             frame = talk.ask("tools/call", {"name": name, "arguments": given_arguments})
-            _note(told, call, frame, (time.perf_counter() - began) * 1000, tools)
+            _note(answer, call, frame, (time.perf_counter() - began) * 1000, tools)
 
         play()
         for line in BAD_LINES:
             talk.say(line)
         assert "result" in talk.ask("tools/list", {}), "after all lines that are no message"
-        told.faults += [f"unasked: {str(each)[:300]}" for each in talk.unasked if "error" not in each]
+        answer.faults += [f"unasked: {str(each)[:300]}" for each in talk.unasked if "error" not in each]
     finally:
         talk.end()
     words = log.read_text(encoding="utf-8", errors="replace")
     if "Traceback" in words:
-        told.faults.append(f"the log has a traceback: {words[words.index('Traceback') :][:3_000]}")
+        answer.faults.append(f"the log has a traceback: {words[words.index('Traceback') :][:3_000]}")
     if talk.server.returncode != 0:
-        told.faults.append(f"exit code {talk.server.returncode}")
-    return told
+        answer.faults.append(f"exit code {talk.server.returncode}")
+    return answer
 
 
-def _note(told: Assault, call: tuple[str, object], frame: dict[str, Any], ms: float, tools: Mapping[str, Any]) -> None:
-    told.calls += 1
+def _note(lines: Assault, call: tuple[str, object], frame: dict[str, Any], ms: float, tools: Mapping[str, Any]) -> None:
+    lines.calls += 1
     shown = f"{call[0]!r} {str(call[1])[:400]}"
-    if ms > told.worst_ms:
-        told.worst_ms, told.worst = ms, shown
+    if ms > lines.worst_ms:
+        lines.worst_ms, lines.worst = ms, shown
     if "Traceback (most recent" in str(frame):
-        told.faults.append(f"a traceback for the client: {shown}")
+        lines.faults.append(f"a traceback for the client: {shown}")
     if "error" in frame:
-        told.codes["JSON-RPC"] = told.codes.get("JSON-RPC", 0) + 1
+        lines.codes["JSON-RPC"] = lines.codes.get("JSON-RPC", 0) + 1
         if isinstance(call[1], dict) and call[0] in tools:
-            told.faults.append(f"no envelope: {shown}: {frame['error']}")
+            lines.faults.append(f"no envelope: {shown}: {frame['error']}")
         return
     envelope: Any = frame["result"].get("structuredContent")
     text = frame["result"].get("content", [{}])
     is_ok = isinstance(envelope, dict) and cast("dict[str, Any]", envelope).get("ok") is True
     code = "ok" if is_ok else str(_code(envelope))
-    told.codes[code] = told.codes.get(code, 0) + 1
+    lines.codes[code] = lines.codes.get(code, 0) + 1
     if code != "ok" and (code not in CODES or code == "internal"):
-        told.faults.append(f"{code}: {shown}: {json.dumps(envelope)[:600]}")
+        lines.faults.append(f"{code}: {shown}: {json.dumps(envelope)[:600]}")
     if not text or frame["result"].get("isError", False) == (code == "ok"):
-        told.faults.append(f"isError or content does not fit: {shown}")
+        lines.faults.append(f"isError or content does not fit: {shown}")
 
 
 def _code(envelope: Any) -> object:

@@ -165,12 +165,12 @@ class Client:
 
     def child_says(self, *argv: str) -> str:
         """What ``argv`` says when the client runs it; then the client ends."""
-        said, ended = self.place / "said", self.place / "ended"
-        line = f"cd {shlex.quote(str(self.machine.project))}\n{shlex.join(argv)} > {said} 2>&1\ntouch {ended}\n"
+        lines, ended = self.place / "said", self.place / "ended"
+        line = f"cd {shlex.quote(str(self.machine.project))}\n{shlex.join(argv)} > {lines} 2>&1\ntouch {ended}\n"
         (self.place / "ready").write_text(line)
         (self.place / "ready").rename(self.place / "go.sh")
         until(ended.exists, PATIENCE_S)
-        return said.read_text()
+        return lines.read_text()
 
     def approve_beside(self, run: str) -> None:
         """Approve in a terminal beside the client: for tmux, in another window of the same one.
@@ -221,10 +221,10 @@ def test_a_clients_child_decides_nothing_and_a_terminal_beside_it_does(
         (pid,) = machine.clients()
         client.approve_beside(mine)
         assert machine.state(mine) == "completed"
-        said = client.child_says(*typist("PIN to sign", PIN, *machine.wfe("approve", yours, "write")))
+        answer = client.child_says(*typist("PIN to sign", PIN, *machine.wfe("approve", yours, "write")))
         name = Path(f"/proc/{pid}/comm").read_text().strip() if Path(f"/proc/{pid}").exists() else ""
-        assert f"{name} (process {pid}). A decision here does not count." in " ".join(said.split()), said
-        assert "wfe-mcp ui" in said
+        assert f"{name} (process {pid}). A decision here does not count." in " ".join(answer.split()), answer
+        assert "wfe-mcp ui" in answer
         assert machine.state(yours) == "awaiting"
     finally:
         client.close()

@@ -98,7 +98,7 @@ def test_a_long_path_is_refused_before_the_system_hears_of_it(scene: Scene) -> N
 @pytest.mark.attack("configuration of a repository breaks its reader, so that nothing works", "held", "T7")
 @pytest.mark.parametrize("content", CONFIGURATIONS, ids=range(len(CONFIGURATIONS)))
 @pytest.mark.usefixtures("home")
-def test_configuration_that_breaks_its_reader_is_a_problem_and_work_goes_on(scene: Scene, content: bytes) -> None:
+def test_configuration_that_breaks_its_reader_is_a_problem_and_work_continues(scene: Scene, content: bytes) -> None:
     scene.define(phase("plan"))
     (scene.root / ".wfe" / "config.toml").write_bytes(content)
     (scene.root / "package.json").write_bytes(b"[" * 100_000)

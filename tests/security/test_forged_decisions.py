@@ -84,9 +84,9 @@ def codes(scene: Scene, approver: str = "") -> set[str]:
 
 def test_a_signed_decision_is_counted_under_the_fingerprint_of_its_key(scene: Scene, ada: Person) -> None:
     signed(scene, ada)
-    told = verify(scene.engine).decisions
-    assert list(told.signed) == [ada.key]
-    assert (list(told.pinned), told.unsigned) == ([ada.key], 0)
+    answer = verify(scene.engine).decisions
+    assert list(answer.signed) == [ada.key]
+    assert (list(answer.pinned), answer.unsigned) == ([ada.key], 0)
     assert codes(scene, ada.key[:16]) == set()
 
 
@@ -95,19 +95,23 @@ def test_the_statement_says_what_was_decided_shown_and_where(scene: Scene, ada: 
     with scene.store.read() as tx:
         events = list(tx.events.log(RunId(run)))
     event = [each for each in events if each.type == "DecisionSigned"][-1]
-    said = read_statement(event.payload["statement"])
-    assert said is not None
-    told = said.values
-    (decision,) = told["decision"]
+    answer = read_statement(event.payload["statement"])
+    assert answer is not None
+    result = answer.values
+    (decision,) = result["decision"]
     given = next(one for one in events if one.type == "ApprovalGiven")
-    assert (told["kind"], told["run"], told["project"]) == ("approve", run, scene.engine.project_id)
+    assert (result["kind"], result["run"], result["project"]) == ("approve", run, scene.engine.project_id)
     assert (decision["do"], decision["phase"], decision["attempt"]) == ("approve", "plan", 1)
-    assert (told["comment"], told["shown"], told["artifact"]) == ("Looks right.", "ab" * 32, given.payload["sha256"])
-    assert [gate["assurance"] for gate in told["gates"]] == ["human"]
-    assert told["request"]["id"].startswith("rq-")
-    seq, hash_ = said.position("request")
+    assert (result["comment"], result["shown"], result["artifact"]) == (
+        "Looks right.",
+        "ab" * 32,
+        given.payload["sha256"],
+    )
+    assert [gate["assurance"] for gate in result["gates"]] == ["human"]
+    assert result["request"]["id"].startswith("rq-")
+    seq, hash_ = answer.position("request")
     assert events[seq - 1].hash == hash_
-    assert said.position("log") == (event.seq - 1, events[event.seq - 2].hash)
+    assert answer.position("log") == (event.seq - 1, events[event.seq - 2].hash)
 
 
 # appended through the project's own code
@@ -167,14 +171,14 @@ def test_trust_given_through_our_own_code_is_found(scene: Scene, ada: Person) ->
 @pytest.mark.attack(
     "a template is trusted through our own code, without the key, and a run starts from it", "detected", "T4"
 )
-def test_a_run_from_a_template_that_nobody_signed_for_is_found(scene: Scene, ada: Person) -> None:
+def test_a_run_from_a_template_that_no_one_signed_for_is_found(scene: Scene, ada: Person) -> None:
     signed(scene, ada)
     scene.human = HUMAN
     scene.define(phase("plan"), name="evil")
     run = answers.start_run(scene.engine, AGENT, "evil", {}).run
     keep(scene)
-    said = {(one.code, one.run) for one in found(scene)}
-    assert {("gates_weakened", run), ("decision_unsigned", "")} <= said
+    answer = {(one.code, one.run) for one in found(scene)}
+    assert {("gates_weakened", run), ("decision_unsigned", "")} <= answer
 
 
 # by SQL, re-chained
@@ -191,7 +195,7 @@ def test_an_approval_written_by_sql_is_found_under_any_actor(
     sha256 = json.loads(
         forger.read(f"SELECT payload FROM event WHERE run_id = '{run}' AND type = 'RevisionSubmitted'")[0][0]
     )
-    said = canonical_json(
+    document = canonical_json(
         {"phase": "plan", "attempt": 1, "gate": 0, "sha256": sha256["sha256"], "comment": "", "proof": ""}
     )
     level = 2 if actor == "ada" else 0
@@ -199,7 +203,7 @@ def test_an_approval_written_by_sql_is_found_under_any_actor(
     forger.rewrite(
         run,
         "INSERT INTO event (run_id, seq, type, at, actor, channel, assurance, prev_hash, hash, payload)"
-        f" SELECT run_id, {last[0] + 1}, 'ApprovalGiven', at, '{actor}', 'cli', {level}, hash, 'x', '{said}'"
+        f" SELECT run_id, {last[0] + 1}, 'ApprovalGiven', at, '{actor}', 'cli', {level}, hash, 'x', '{document}'"
         f" FROM event WHERE run_id = '{run}' AND seq = {last[0]}",
     )
     assert "decision_unsigned" in codes(scene)
@@ -208,19 +212,19 @@ def test_an_approval_written_by_sql_is_found_under_any_actor(
 @pytest.mark.attack("the gate of a person is passed by SQL, without any decision", "detected", "T1; T11")
 def test_a_phase_completed_by_sql_without_its_approval_is_found(scene: Scene, ada: Person, forger: Forger) -> None:
     run = waiting(scene, ada)
-    said = canonical_json({"phase": "plan", "attempt": 1, "held": False, "judged": True})
+    document = canonical_json({"phase": "plan", "attempt": 1, "held": False, "judged": True})
     (last,) = forger.read(f"SELECT max(seq) FROM event WHERE run_id = '{run}'")
     forger.rewrite(
         run,
         "INSERT INTO event (run_id, seq, type, at, actor, channel, assurance, prev_hash, hash, payload)"
-        f" SELECT run_id, {last[0] + 1}, 'PhaseCompleted', at, 'wfe-mcp', 'system', 0, hash, 'x', '{said}'"
+        f" SELECT run_id, {last[0] + 1}, 'PhaseCompleted', at, 'wfe-mcp', 'system', 0, hash, 'x', '{document}'"
         f" FROM event WHERE run_id = '{run}' AND seq = {last[0]}",
     )
     assert "decision_unsigned" in codes(scene)
 
 
 @pytest.mark.attack("the comment of a signed decision is changed, and the log is chained again", "detected", "T11")
-def test_a_signed_decision_that_was_changed_and_chained_anew_is_found(
+def test_a_signed_decision_that_was_changed_and_chained_again_is_found(
     scene: Scene, ada: Person, forger: Forger
 ) -> None:
     run = signed(scene, ada)
@@ -303,12 +307,12 @@ def test_a_signature_over_another_tree_proves_nothing(scene: Scene, ada: Person,
     first = signed(scene, ada)
     scene.write("app.py", "VALUE = 2\n")
     run = waiting(scene, ada)
-    said = json.loads(signature(forger, first))
-    told = json.loads(said["statement"])
-    assert told["tree"] not in {"", code_tree(scene.engine, run)}
+    document = json.loads(signature(forger, first))
+    answer = json.loads(document["statement"])
+    assert answer["tree"] not in {"", code_tree(scene.engine, run)}
     approvals.decide(scene.engine, HUMAN, run, "plan")
-    moved = canonical_json(told | {"run": run, "tree": code_tree(scene.engine, run)})
-    paste(forger, run, canonical_json(said | {"statement": moved}))
+    moved = canonical_json(answer | {"run": run, "tree": code_tree(scene.engine, run)})
+    paste(forger, run, canonical_json(document | {"statement": moved}))
     assert codes(scene) >= {"signature_wrong", "decision_unsigned"}
 
 
@@ -348,8 +352,8 @@ def test_a_decision_signed_with_another_key_is_found(scene: Scene, ada: Person) 
 @pytest.mark.attack("a signature is edited", "detected", "T11")
 def test_an_edited_signature_is_found(scene: Scene, ada: Person, forger: Forger) -> None:
     run = signed(scene, ada)
-    said = json.loads(signature(forger, run))
-    wrong = said | {"signature": urlsafe_b64encode(b"\0" * 64).decode().rstrip("=")}
+    document = json.loads(signature(forger, run))
+    wrong = document | {"signature": urlsafe_b64encode(b"\0" * 64).decode().rstrip("=")}
     quoted = canonical_json(wrong).replace("'", "''")
     forger.rewrite(run, f"UPDATE event SET payload = '{quoted}' WHERE run_id = '{run}' AND type = 'DecisionSigned'")
     assert "signature_wrong" in codes(scene)
@@ -357,7 +361,7 @@ def test_an_edited_signature_is_found(scene: Scene, ada: Person, forger: Forger)
 
 @pytest.mark.attack("keys pinned in the repository without trust sign a decision", "detected", "T1; T11")
 @pytest.mark.parametrize("comes", ["new", "in place of the person's"])
-def test_keys_that_the_repository_pins_and_nobody_trusts_prove_nothing_here(
+def test_keys_that_the_repository_pins_and_no_one_trusts_prove_nothing_here(
     scene: Scene, ada: Person, comes: str
 ) -> None:
     if comes != "new":

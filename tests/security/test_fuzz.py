@@ -22,11 +22,11 @@ def test_every_call_is_answered_with_an_envelope_and_nothing_comes_out(
 ) -> None:
     argv, cwd, env, known = field_of_play(tmp_path, play)
 
-    told = assault(argv, cwd, env, tmp_path / "serve.log", era=era, calls=CALLS, known=known)
+    answer = assault(argv, cwd, env, tmp_path / "serve.log", era=era, calls=CALLS, known=known)
 
-    assert told.faults == []
-    assert told.calls >= CALLS * 0.9
-    assert {"ok", "bad_argument", "needs_human", "illegal_transition", "invalid_template"} <= set(told.codes), (
-        told.codes
+    assert answer.faults == []
+    assert answer.calls >= CALLS * 0.9
+    assert {"ok", "bad_argument", "needs_human", "illegal_transition", "invalid_template"} <= set(answer.codes), (
+        answer.codes
     )
     assert len(BAD_LINES) > 20

@@ -85,11 +85,11 @@ def clone(cli: Terminal) -> Terminal:
 @pytest.mark.requirement("E-01")
 @pytest.mark.attack("a clone names programs, servers, addresses, variables and approvers", "held", "design §7")
 def test_every_effect_of_a_hostile_clone_is_on_the_screen_and_nothing_of_it_runs(clone: Terminal) -> None:
-    said = clone("trust", "--yes")
-    assert (said.code, "needs_human" in said.err) == (1, True)
-    lines = [line[4:] for line in said.out.splitlines()]
+    answer = clone("trust", "--yes")
+    assert (answer.code, "needs_human" in answer.err) == (1, True)
+    lines = [line[4:] for line in answer.out.splitlines()]
     assert [each for each in (*EVERY_LINE, *WEAKER, *OF_TEMPLATE) if each not in lines] == []
-    assert said.out.index(WEAKER[0]) < said.out.index(EVERY_LINE[1]), "what weakens a gate comes first"
+    assert answer.out.index(WEAKER[0]) < answer.out.index(EVERY_LINE[1]), "what weakens a gate comes first"
     assert clone.json("start", "quick_fix", "-i", "problem=x").refusal == "needs_trust"
     assert clone.json("mcp", "test", "github").code == 1
     assert not list(clone.root.rglob("pwned"))
@@ -99,9 +99,9 @@ def test_every_effect_of_a_hostile_clone_is_on_the_screen_and_nothing_of_it_runs
 @pytest.mark.requirement("E-01")
 @pytest.mark.attack("init trusts what weakens a gate along with the rest", "held", "design §7")
 def test_init_with_yes_never_trusts_what_weakens_a_gate(clone: Terminal) -> None:
-    said = clone("init", "--yes", pin=PIN)
-    assert (said.code, "weakens 2 gates" in said.err) == (1, True)
-    assert all(each in said.out for each in (*EVERY_LINE, *WEAKER)), "it prints what it does not trust too"
+    answer = clone("init", "--yes", pin=PIN)
+    assert (answer.code, "weakens 2 gates" in answer.err) == (1, True)
+    assert all(each in answer.out for each in (*EVERY_LINE, *WEAKER)), "it prints what it does not trust too"
     assert {one["name"] for one in clone.json("trust", "--yes").data["pending"]} == {"config", "quick_fix"}
 
 
@@ -109,10 +109,10 @@ def test_init_with_yes_never_trusts_what_weakens_a_gate(clone: Terminal) -> None
 def test_init_with_yes_prints_everything_that_it_trusts(clone: Terminal) -> None:
     config = clone.root / ".wfe" / "config.toml"
     config.write_text(CONFIG[: CONFIG.index("[templates")])
-    said = clone("init", "--yes", pin=PIN)
-    assert said.code == 0
-    assert all(each in said.out for each in EVERY_LINE)
-    assert not any(each in said.out for each in WEAKER)
+    answer = clone("init", "--yes", pin=PIN)
+    assert answer.code == 0
+    assert all(each in answer.out for each in EVERY_LINE)
+    assert not any(each in answer.out for each in WEAKER)
     assert clone("init", "--yes", pin=PIN).code == 0, "there is nothing to add"
 
 
@@ -128,8 +128,8 @@ def test_at_a_terminal_a_weaker_gate_needs_a_typed_confirmation_even_with_yes(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     for answer, code in (("y\n", 1), ("weaken\n", 0)):
         monkeypatch.setattr("sys.stdin.readline", lambda answer=answer: answer, raising=False)
-        said = clone("trust", "config", "--yes")
-        assert (said.code, "with 2 changes that weaken gates? [type weaken/N]" in said.err) == (code, True)
+        result = clone("trust", "config", "--yes")
+        assert (result.code, "with 2 changes that weaken gates? [type weaken/N]" in result.err) == (code, True)
 
 
 def test_the_next_listing_says_what_is_new_changed_and_gone(clone: Terminal) -> None:
@@ -152,9 +152,9 @@ def test_the_next_listing_says_what_is_new_changed_and_gone(clone: Terminal) -> 
 
 
 def test_doctor_names_what_weakens_gates_in_what_is_pending(clone: Terminal) -> None:
-    said = clone("doctor").out
-    assert "config needs your review" in said
-    assert "WEAKENS GATES: quick_fix, fix: approver: skip; allow_rewrite: true" in said
+    output = clone("doctor").out
+    assert "config needs your review" in output
+    assert "WEAKENS GATES: quick_fix, fix: approver: skip; allow_rewrite: true" in output
 
 
 def test_a_template_is_compared_with_the_installed_one_that_it_replaces(clone: Terminal) -> None:

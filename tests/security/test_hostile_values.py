@@ -116,8 +116,8 @@ def test_feedback_reaches_the_next_attempt_as_data(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     approvals.reject(scene.engine, HUMAN, run, "plan", f"Too short.\n{INJECTION}")
-    (told,) = scene.begin(run, "plan").data["feedback"]
-    assert fence_of(told["message"], INJECTION)
+    (answer,) = scene.begin(run, "plan").data["feedback"]
+    assert fence_of(answer["message"], INJECTION)
 
 
 @pytest.mark.attack("an artifact tells its reviewer to pass it", "held", "T1; T10")
@@ -126,9 +126,9 @@ def test_an_artifact_reaches_its_reviewer_as_data_and_the_answer_keeps_its_form(
     with server([opinion("fail")]) as models:
         configure(scene, models)
         run = scene.start(phase("plan", gate(), on_fail=STOP), roles=ROLES)
-        told = scene.do(run, "plan", {"title": "A plan", "body": f"Text.\n{INJECTION}\nMore text."})
-    assert told.error is not None
-    assert told.error.code == "gate_failed"
+        answer = scene.do(run, "plan", {"title": "A plan", "body": f"Text.\n{INJECTION}\nMore text."})
+    assert answer.error is not None
+    assert answer.error.code == "gate_failed"
     assert fence_of(json.dumps(models.asked[0].body).replace("\\\\n", "\n").replace("\\n", "\n"), INJECTION)
 
 
@@ -160,9 +160,9 @@ def test_a_key_that_comes_back_is_hidden_everywhere(scene: Scene, caplog: pytest
         configure(scene, models)
         found = opinions.asked(scene.engine, AGENT, question="Why?", reviewers=["first"])
         scene.work()
-        told = opinions.answered(scene.engine, opinions.waited_for(found) or "", "Why?")
+        answer = opinions.answered(scene.engine, opinions.waited_for(found) or "", "Why?")
     kept = b"".join(file.read_bytes() for file in scene.root.parent.rglob("*") if file.is_file())
-    assert KEY not in json.dumps(told.to_dict())
+    assert KEY not in json.dumps(answer.to_dict())
     assert KEY.encode() not in kept
     assert KEY not in caplog.text
 

@@ -262,7 +262,7 @@ def test_without_git_the_file_beside_the_database_still_finds_it(scene: Scene, f
     assert codes(scene) == {"chain_rewritten"}
 
 
-def test_a_run_that_nobody_touched_is_intact_and_its_newest_events_may_wait_for_an_anchor(scene: Scene) -> None:
+def test_a_run_that_no_one_touched_is_intact_and_its_newest_events_may_wait_for_an_anchor(scene: Scene) -> None:
     from wfe_mcp.engine.integrity.verification import verify
 
     run = played(scene)

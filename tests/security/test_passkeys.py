@@ -51,7 +51,7 @@ def signed(scene: Scene, signer: Signer) -> str:
     return run
 
 
-def told(scene: Scene, about: str = "appro") -> list[tuple[str, str]]:
+def reported(scene: Scene, about: str = "appro") -> list[tuple[str, str]]:
     """What a process that has read nothing yet finds."""
     url = f"sqlite:///{scene.root.parent / 'wfe.db'}"
     engine = create_engine(
@@ -90,7 +90,7 @@ def test_an_approval_without_its_signature_is_found(
     # As if the PIN had been enough: the gate says otherwise.
     forger.do("UPDATE event SET channel = 'cli', assurance = 2 WHERE type = 'ApprovalGiven'")
     forger.rewrite(run, change)
-    ((code, message),) = told(scene)
+    ((code, message),) = reported(scene)
     assert (code, why in message) == ("approval_unproven", True)
 
 
@@ -106,7 +106,7 @@ def test_a_signature_that_does_not_fit_is_found(scene: Scene, signer: Signer, fo
         run,
         f"UPDATE event SET payload = json_set(payload, '$.comment', '{statement['comment']}') WHERE type = 'ApprovalGiven'",
     )
-    ((code, message),) = told(scene)
+    ((code, message),) = reported(scene)
     assert (code, "signature of the passkey does not hold" in message) == ("approval_unproven", True)
 
 
@@ -120,11 +120,11 @@ def test_a_passkeys_signature_proves_nothing_in_another_place(scene: Scene, sign
     asked(scene, second)
     approvals.decide(scene.engine, PASSKEY, second, "plan")
     paste(forger, second, forger.payload(first, "DecisionSigned"))
-    assert ("approval_unproven", "what was signed is another decision") in told(scene)
+    assert ("approval_unproven", "what was signed is another decision") in reported(scene)
     forger.rewrite(second, f"DELETE FROM event WHERE run_id = '{second}' AND type = 'DecisionSigned'")
-    assert ("approval_unproven", "nothing that a passkey signed is kept for it") in told(scene)
+    assert ("approval_unproven", "nothing that a passkey signed is kept for it") in reported(scene)
     forger.rewrite(first, f"UPDATE event SET actor = 'another' WHERE run_id = '{first}' AND type = 'RevisionSubmitted'")
-    assert told(scene).count(("approval_unproven", "what was signed is another decision")) == 1
+    assert reported(scene).count(("approval_unproven", "what was signed is another decision")) == 1
 
 
 @pytest.mark.attack(
@@ -147,7 +147,7 @@ def test_a_passkeys_signature_proves_no_decision_but_its_own(scene: Scene, signe
     )
     approvals.decide(scene.engine, by, run, "plan", request=request)
     assert ("decision_unsigned", "PhaseSkipped of notes") in {(one.code, one.where) for one in found(scene)}
-    assert told(scene) == []
+    assert reported(scene) == []
 
 
 def paste(forger: Forger, run: str, payload: dict[str, object]) -> None:
@@ -166,22 +166,22 @@ def test_keys_that_are_gone_or_void_prove_nothing(scene: Scene, signer: Signer) 
     signed(scene, signer)
     mine = (scene.root / APPROVERS).read_bytes()
     (scene.root / APPROVERS).unlink()
-    assert [message for _, message in told(scene)] == [
+    assert [message for _, message in reported(scene)] == [
         "the key that signed it is not one that you trust in .wfe/approvers.json"
     ]
     (scene.root / APPROVERS).write_text("{}", encoding="utf-8")
-    assert [code for code, _ in told(scene)] == ["approvers_void"]
+    assert [code for code, _ in reported(scene)] == ["approvers_void"]
     (scene.root / APPROVERS).write_bytes(mine)
-    assert told(scene) == []
+    assert reported(scene) == []
 
 
 @pytest.mark.attack("passkeys pinned in the repository without trust sign a decision", "detected", "T1; T11")
-def test_keys_that_nobody_trusts_here_prove_nothing(scene: Scene, signer: Signer) -> None:
+def test_keys_that_no_one_trusts_here_prove_nothing(scene: Scene, signer: Signer) -> None:
     signed(scene, signer)
     with scene.store.tx() as tx:
         tx.trust.withdraw(scene.engine.project_id, trust_key(), HUMAN, scene.clock())
     assert "the key that signed it is not one that you trust in .wfe/approvers.json" in [
-        text for _, text in told(scene)
+        text for _, text in reported(scene)
     ]
 
 
@@ -190,7 +190,7 @@ def test_without_the_package_nothing_is_called_proven(
 ) -> None:
     signed(scene, signer)
     monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
-    assert [message for _, message in told(scene)] == ["the package that checks them is not installed"]
+    assert [message for _, message in reported(scene)] == ["the package that checks them is not installed"]
 
 
 def rejected(scene: Scene, signer: Signer, **typed: str) -> str:
@@ -232,7 +232,7 @@ def test_a_rejection_whose_words_were_changed_is_found(
         run,
         f"UPDATE event SET payload = replace(payload, 'say more', 'drop the tests') WHERE assurance = 3 AND {where}",
     )
-    ((code, message),) = told(scene, "rejection")
+    ((code, message),) = reported(scene, "rejection")
     assert (code, message.startswith(why)) == ("rejection_unproven", True)
 
 

@@ -65,9 +65,9 @@ def test_every_decision_is_proven(before: Before) -> None:
 
 
 def test_the_repository_alone_proves_the_approvals(before: Before) -> None:
-    said = verify_approvals(before.scene.root, require=["docs/plan.md"])
-    assert said.findings == ()
-    assert {one.run for one in said.approvals} == {
+    answer = verify_approvals(before.scene.root, require=["docs/plan.md"])
+    assert answer.findings == ()
+    assert {one.run for one in answer.approvals} == {
         before.runs["approved"],
         before.runs["approved before what was shown was signed"],
     }
@@ -81,9 +81,9 @@ def test_a_proof_that_was_edited_in_the_repository_proves_nothing(before: Before
     proof = json.loads(file.read_text())
     proof["statement"][field] = "0" * 64
     file.write_text(json.dumps(proof, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    said = verify_approvals(before.scene.root, require=["docs/plan.md"])
-    assert "signature_wrong" in [one.code for one in said.findings]
-    assert [one.run for one in said.approvals] == [before.runs["approved before what was shown was signed"]]
+    answer = verify_approvals(before.scene.root, require=["docs/plan.md"])
+    assert "signature_wrong" in [one.code for one in answer.findings]
+    assert [one.run for one in answer.approvals] == [before.runs["approved before what was shown was signed"]]
 
 
 @pytest.mark.attack("what a passkey signed in the earlier form is exchanged in the database", "detected", "T1")

@@ -41,11 +41,11 @@ def test_a_forged_restore_is_shown_and_a_pushed_copy_still_names_what_is_gone(sc
     scene.git("update-ref", "refs/wfe/pushed", AUDIT_REF)
     copies.write_over(copy, scene.store.path)
     scene.clock.advance(hours=1)
-    told: dict[str, object] = {"to": before.isoformat(), "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
+    answer: dict[str, object] = {"to": before.isoformat(), "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
     from tests.engine.scene import HUMAN
 
     with scene.store.tx() as tx:
-        tx.settings_log.note(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
+        tx.settings_log.note(RESTORED, canonical_json(answer), HUMAN, scene.clock.now)
     scene.clock.advance(hours=1)
     verified = verify(scene.engine)
     assert verified.findings == ()
@@ -66,9 +66,9 @@ def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_ser
     run = played(scene)
     to = scene.clock.now.isoformat()
     scene.clock.advance(hours=1)
-    told: dict[str, object] = {"to": to, "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
+    answer: dict[str, object] = {"to": to, "file": "x.db", "lost": {}, "lost_runs": 0, "lost_events": 0}
     with scene.store.tx() as tx:
-        tx.settings_log.note(RESTORED, canonical_json(told), HUMAN, scene.clock.now)
+        tx.settings_log.note(RESTORED, canonical_json(answer), HUMAN, scene.clock.now)
     for _ in range(2):  # once is enough
         start_anchoring(scene.engine, catch_up=True)
         lines = lines_of(anchor_file(scene.store.path, scene.engine.project_id)) or []
@@ -79,7 +79,7 @@ def test_a_restore_that_was_killed_before_its_anchor_is_anchored_by_the_next_ser
 
 @pytest.mark.attack("remove a run as prune does, without its record", "detected", "T11")
 @pytest.mark.parametrize("record", ["", "pruned_run"])
-def test_a_run_that_nobody_pruned_is_missed(scene: Scene, forger: Forger, record: str) -> None:
+def test_a_run_that_no_one_pruned_is_missed(scene: Scene, forger: Forger, record: str) -> None:
     run = played(scene)
     columns = "id, project_id, template, title, last_seq, last_hash, created_at, created_at, created_at, 'eve'"
     if record:

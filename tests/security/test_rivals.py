@@ -92,16 +92,16 @@ def test_the_server_runs_the_tests_whatever_the_artifact_says(bugged: Playground
     with bugged.agent() as agent:
         run = agent.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
         agent.call("start_phase", run=run)
-        told = agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF)
-        assert told["error"]["code"] == "gate_failed", "there is no such test"
+        result = agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF)
+        assert result["error"]["code"] == "gate_failed", "there is no such test"
         bugged.write(SHOWN)
         assert (answer := agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF))["ok"], answer
         agent.call("start_phase", run=run)
         claimed = CHANGE | {"tests": {"passed": 100, "failed": 0}, "verified": True}
-        told = agent.call("submit_artifact", run=run, phase="fix", artifact=claimed)
-        assert told["error"]["code"] in {"gate_failed", "invalid_artifact"}
-        told = agent.call("submit_artifact", run=run, phase="fix", artifact=CHANGE)
-        assert told["error"]["code"] == "gate_failed", "the bug is still there"
+        result = agent.call("submit_artifact", run=run, phase="fix", artifact=claimed)
+        assert result["error"]["code"] in {"gate_failed", "invalid_artifact"}
+        result = agent.call("submit_artifact", run=run, phase="fix", artifact=CHANGE)
+        assert result["error"]["code"] == "gate_failed", "the bug is still there"
 
 
 @pytest.mark.attack("the agent gives its own work a score of 100", "held", "passed at shrimp")
@@ -147,8 +147,8 @@ def test_the_id_of_a_request_is_no_key(bugged: Playground) -> None:
         content = {"decision": "approve", "sha256": asked["data"]["sha256"][:12]}
         answer = {f"wfe-approval:{asked['data']['request']}": {"action": "accept", "content": content}}
         call = {"name": "approve", "arguments": {"run": run, "phase": "fix"}, "inputResponses": answer}
-        told = agent.request("tools/call", call)["structuredContent"]
-        assert told["error"]["code"] == "needs_human"
+        result = agent.request("tools/call", call)["structuredContent"]
+        assert result["error"]["code"] == "needs_human"
         assert agent.call("status", run=run)["waiting_on"] == "human"
 
 
@@ -212,9 +212,9 @@ def test_evidence_of_another_iteration_counts_for_nothing(scene: Scene) -> None:
     approvals.reject(scene.engine, HUMAN, run, "build", "Start over.", to="plan")
     scene.write("broken")
     scene.do(run, "plan", {"title": "Another plan"})
-    told = scene.do(run, "build")
-    assert told.error is not None
-    assert told.error.code == "gate_failed", "the evidence of iteration 1 is void"
+    answer = scene.do(run, "build")
+    assert answer.error is not None
+    assert answer.error.code == "gate_failed", "the evidence of iteration 1 is void"
 
 
 @pytest.mark.attack("the reviewer is named by the agent that is reviewed", "held", "seen at pal")
@@ -228,9 +228,9 @@ def test_whom_the_agent_asks_says_nothing_at_the_gate(scene: Scene) -> None:
         scene.begin(run, "plan")
         opinions.asked(scene.engine, AGENT, question="Is it good?", reviewers=["second"])
         scene.work()
-        told = scene.submit(run, "plan", GOOD)
-    assert told.error is not None
-    assert told.error.code == "gate_failed"
+        answer = scene.submit(run, "plan", GOOD)
+    assert answer.error is not None
+    assert answer.error.code == "gate_failed"
 
 
 @pytest.mark.attack(
@@ -243,9 +243,9 @@ def test_what_git_sees_counts_however_the_file_was_written(scene: Scene) -> None
     run = scene.start(phase("plan", {"kind": "files", "unchanged": ["tests/**"]}, on_fail=STOP))
     scene.begin(run, "plan")
     (scene.root / "tests" / "test_app.py").write_text("assert True\n")
-    told = scene.submit(run, "plan")
-    assert told.error is not None
-    assert told.error.code == "gate_failed"
+    answer = scene.submit(run, "plan")
+    assert answer.error is not None
+    assert answer.error.code == "gate_failed"
 
 
 @pytest.mark.attack(
@@ -276,8 +276,8 @@ def signed(agent: Any, project: Playground) -> str:
     assert (answer := agent.call("submit_artifact", run=run, phase="reproduce", artifact=PROOF))["ok"], answer
     agent.call("start_phase", run=run)
     project.write(FIXED)
-    told = agent.call("submit_artifact", run=run, phase="fix", artifact=CHANGE)
-    while told.get("waiting_on") == "job":
-        told = agent.call("status", run=run, wait_s=20)
-    assert told["waiting_on"] == "human", told
+    result = agent.call("submit_artifact", run=run, phase="fix", artifact=CHANGE)
+    while result.get("waiting_on") == "job":
+        result = agent.call("status", run=run, wait_s=20)
+    assert result["waiting_on"] == "human", result
     return run

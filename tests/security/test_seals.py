@@ -77,7 +77,7 @@ def test_a_looser_policy_counts_only_once_it_is_trusted(scene: Scene) -> None:
 
 
 @pytest.mark.attack("edit the artifact while a person is asked", "held", "S0-18")
-def test_an_edit_before_the_yes_is_judged_and_asked_about_anew(scene: Scene) -> None:
+def test_an_edit_before_the_approval_is_judged_and_asked_about_again(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()), phase("build"))
     scene.do(run, "plan")
     sha256 = scene.attempt(run, "plan").sha256

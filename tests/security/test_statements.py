@@ -59,7 +59,7 @@ def approved(scene: Scene, ada: Person, by: Person) -> str:
     return run
 
 
-def said(scene: Scene) -> set[str]:
+def reported(scene: Scene) -> set[str]:
     return {one.message for one in found(scene) if one.code == "signature_wrong"}
 
 
@@ -71,7 +71,7 @@ def test_a_statement_as_the_person_signed_it_is_no_finding(scene: Scene, ada: Pe
 @pytest.mark.attack("a statement names another run than that of its log", "detected", "T1; T11")
 def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: Scene, ada: Person) -> None:
     approved(scene, ada, bent(ada, lambda facts: {**facts, "run": RunId("20260101-0000-another")}))
-    assert said(scene) == {"its statement is about run 20260101-0000-another"}
+    assert reported(scene) == {"its statement is about run 20260101-0000-another"}
 
 
 @pytest.mark.attack("a statement names another history before its request, or another end", "detected", "T1; T11")
@@ -96,4 +96,4 @@ def test_a_statement_in_its_place_that_names_another_run_proves_nothing(scene: S
 )
 def test_a_statement_whose_place_differs_in_one_part_proves_nothing(scene: Scene, ada: Person, bend: Bend) -> None:
     approved(scene, ada, bent(ada, bend))
-    assert said(scene) == {"its statement is about another place of the log"}
+    assert reported(scene) == {"its statement is about another place of the log"}

@@ -70,10 +70,10 @@ def test_an_orphan_lacks_the_pin_and_is_locked_out_with_everybody(machine: Machi
     run, shell = machine.letter(), machine.client()
     approve = machine.wfe("approve", run, "write", "--pin-fd", "0")
     guess = f"for pin in 0000 0001; do echo $pin | {shlex.join(approve)}; done"
-    for said in ("first", "last"):
-        assert shell("setsid", "-f", "sh", "-c", f"{guess} > {said}.txt 2>&1; touch {said}.done").code == 0
-        until((machine.project / f"{said}.done").exists, 180)
-        if said == "first":
+    for lines in ("first", "last"):
+        assert shell("setsid", "-f", "sh", "-c", f"{guess} > {lines}.txt 2>&1; touch {lines}.done").code == 0
+        until((machine.project / f"{lines}.done").exists, 180)
+        if lines == "first":
             assert "3 tries left" in (machine.project / "first.txt").read_text(), "an orphan is asked like anybody"
             for number in range(3):
                 machine.run(*approve, given=f"{number:04}")
@@ -103,7 +103,7 @@ def test_init_from_the_clients_shell_sets_no_pin(machine: Machine) -> None:
 
 @needs_setsid
 @pytest.mark.attack("an orphan of the agent's shell sets the PIN before the person does", "detected", "T1")
-def test_a_pin_that_somebody_else_chose_is_listed_with_its_time(machine: Machine) -> None:
+def test_a_pin_that_someone_else_chose_is_listed_with_its_time(machine: Machine) -> None:
     shell = machine.client()
     command = shlex.join(machine.wfe("init", "--yes", "--pin-fd", "0"))
     assert shell("setsid", "-f", "sh", "-c", f"echo the-agents-own | {command}; touch init.done").code == 0

@@ -40,7 +40,7 @@ def test_approve_by_the_agent_only_asks_and_is_logged(scene: Scene) -> None:
 
 
 @pytest.mark.attack("the artifact is exchanged after the yes was asked for", "held", "T1")
-def test_a_yes_is_for_the_bytes_that_were_shown(scene: Scene) -> None:
+def test_an_approval_covers_the_bytes_that_were_shown(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     asked = approvals.ask(scene.engine, AGENT, run, "plan")
@@ -53,7 +53,7 @@ def test_a_yes_is_for_the_bytes_that_were_shown(scene: Scene) -> None:
 
 
 @pytest.mark.attack("other work is submitted after the approval, to pass under it", "held", "T1")
-def test_a_yes_for_one_revision_is_none_for_the_next(scene: Scene) -> None:
+def test_an_approval_of_one_revision_does_not_cover_the_next(scene: Scene) -> None:
     scene.check("ok", "import app; assert app.VALUE == 2")
     run = scene.start(phase("plan", approval(), command("ok")), phase("build"))
     scene.do(run, "plan")
@@ -111,7 +111,7 @@ def test_a_cancelled_run_is_named_at_the_next_approval(scene: Scene) -> None:
 
 
 @pytest.mark.attack("the PIN is exchanged in the database", "detected", "T1; T11")
-def test_a_pin_that_nobody_set_through_us_is_found(scene: Scene) -> None:
+def test_a_pin_that_no_one_set_through_us_is_found(scene: Scene) -> None:
     set_pin(scene.engine, "correct horse", HUMAN)
     with sqlite3.connect(scene.root.parent / "wfe.db") as raw:
         raw.execute("UPDATE secret SET value = '{}' WHERE name = 'pin'")
@@ -159,9 +159,9 @@ def test_a_check_sees_no_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CLAUDE_CODE_MESSAGING_TOKEN", "canary-11111111")
     scene.check("env", "import os; print(dict(os.environ)); raise SystemExit(1)")
     run = scene.start(phase("plan", command("env"), on_fail=STOP))
-    told = scene.do(run, "plan")
+    answer = scene.do(run, "plan")
     kept = b"".join(file.read_bytes() for file in scene.root.parent.rglob("*") if file.is_file())
-    assert "canary" not in json.dumps(told.to_dict())
+    assert "canary" not in json.dumps(answer.to_dict())
     assert b"canary" not in kept
 
 
@@ -169,11 +169,11 @@ def test_a_check_sees_no_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.attack("a repository brings a check that runs a program", "held", "T4")
-def test_a_check_of_the_repository_waits_for_trust_and_one_byte_ends_it(scene: Scene) -> None:
+def test_a_check_of_the_repository_needs_trust_and_one_byte_ends_it(scene: Scene) -> None:
     scene.check("test", "open('pwned', 'w')", trusted=False)
     run = scene.start(phase("plan", command("test")))
-    told = scene.do(run, "plan")
-    assert (told.state, (scene.root / "pwned").exists()) == ("awaiting", False)
+    answer = scene.do(run, "plan")
+    assert (answer.state, (scene.root / "pwned").exists()) == ("awaiting", False)
     scene.check("other", "pass", trusted=True)
     config = scene.root / ".wfe" / "config.toml"
     config.write_text(config.read_text() + "#")
@@ -258,7 +258,7 @@ def test_a_bundle_does_not_lie_where_others_live(scene: Scene) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes of this kind")
 @pytest.mark.attack("a named pipe in place of a template or configuration stops the server", "held", "T5")
-def test_a_named_pipe_is_no_template_and_nobody_waits_for_it(scene: Scene) -> None:
+def test_a_named_pipe_is_no_template_and_no_one_waits_for_it(scene: Scene) -> None:
     folder = scene.root / ".wfe" / "templates"
     folder.mkdir(parents=True)
     os.mkfifo(folder / "pipe.json")

@@ -118,7 +118,7 @@ def test_what_one_layer_keeps_from_agents_no_other_gives_back(scene: Scene) -> N
 
 @pytest.mark.attack("a looser policy is written into your own configuration", "detected", "T1")
 @pytest.mark.usefixtures("home")
-def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_by_verify(scene: Scene) -> None:
+def test_a_change_of_the_persons_own_configuration_is_reported_at_the_approval_and_by_verify(scene: Scene) -> None:
     from wfe_mcp.engine.templates.config_drift import own_configuration
     from wfe_mcp.views.approvals import open_approval
 
@@ -142,15 +142,15 @@ def test_a_change_of_the_persons_own_configuration_is_told_at_the_approval_and_b
 
 
 @pytest.mark.attack("re-enable a template that a person disabled", "detected", "design §7")
-def test_a_template_that_was_put_in_use_again_is_told_at_the_approval_and_by_verify(cli: Terminal) -> None:
+def test_a_template_that_was_enabled_again_is_reported_at_the_approval_and_by_verify(cli: Terminal) -> None:
     cli("templates", "disable", "quick_fix")
     cli("templates", "enable", "quick_fix")
-    said = [(one["template"], one["what"], one["assurance"]) for one in cli.json("verify").data["templates"]]
-    assert said == [("quick_fix", "TemplateDisabled", "agent"), ("quick_fix", "TemplateEnabled", "agent")]
+    document = [(one["template"], one["what"], one["assurance"]) for one in cli.json("verify").data["templates"]]
+    assert document == [("quick_fix", "TemplateDisabled", "agent"), ("quick_fix", "TemplateEnabled", "agent")]
     assert "Template quick_fix: re-enabled" in cli("verify").out
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     assert (
         "Templates re-enabled since your last wfe-mcp trust: quick_fix" in cli("approve", run, "send", pin="wrong").out
     )
@@ -168,8 +168,8 @@ def test_verify_lists_when_the_persons_own_configuration_was_last_looked_at(cli:
     assert "+ sets    auto: auto: true" in shown.out
     assert cli.json("verify").data["own_configuration"]["changed"] is False
     file.write_text(LOOSE)
-    said = cli.json("verify")
-    assert (said.code, said.data["own_configuration"]["changed"]) == (0, True)
+    document = cli.json("verify")
+    assert (document.code, document.data["own_configuration"]["changed"]) == (0, True)
     assert "Your own configuration" in cli("verify").out
 
 
@@ -179,6 +179,6 @@ def test_a_run_keeps_what_it_began_with(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok"), on_fail=[{"do": "wait_human"}]))
     scene.write(CONFIG, '[checks.ok]\nargv = ["true"]\n')
     scene.trust_config()
-    told = scene.do(run, "plan")
-    assert told.error is not None
-    assert told.error.code == "gate_failed"
+    answer = scene.do(run, "plan")
+    assert answer.error is not None
+    assert answer.error.code == "gate_failed"

@@ -41,8 +41,8 @@ def test_a_weakened_gate_is_shown_in_status_show_the_approval_and_the_hand_off(l
     assert (first["phase"], first["weakens"], first["source"]) == ("sign", True, config)
     assert SAID in cli("handoff", run).out
     letter = cli.start("letter")
-    cli.hand_in(letter, "draft")
-    cli.hand_in(letter, "send")
+    cli.submit_work(letter, "draft")
+    cli.submit_work(letter, "send")
     asked = cli("approve", letter, "send", pin="wrong")
     assert "UNUSUAL" in asked.out
     assert "weakened: a changed file of an accepted artifact" in asked.out
@@ -76,9 +76,9 @@ def test_verify_fails_where_the_weaker_gate_was_never_trusted(cli: Terminal) -> 
         )
     database.close()
     run = cli.start("deed")
-    said = cli.json("verify", run)
-    assert said.code == 1
-    weaker = [one for one in said.data["problems"] if one["code"] == "gates_weakened"]
+    document = cli.json("verify", run)
+    assert document.code == 1
+    weaker = [one for one in document.data["problems"] if one["code"] == "gates_weakened"]
     assert {one["where"] for one in weaker} == {"approval gate of sign", "artifact gate of every phase"}
     assert all("not trusted when the run started" in one["message"] for one in weaker)
 
@@ -130,10 +130,10 @@ def test_looser_configuration_that_comes_back_is_asked_about_at_the_terminal(loo
     cli.clock.forward(minutes=1)
     run = cli.start("deed")
     assert "gates_weakened" not in cli.json("status", run).data
-    said = cli("trust")
-    assert said.code == 1
-    assert "WEAKENS GATES" in said.out
-    assert "+ gates   deed, sign: approver: skip" in said.out
+    answer = cli("trust")
+    assert answer.code == 1
+    assert "WEAKENS GATES" in answer.out
+    assert "+ gates   deed, sign: approver: skip" in answer.out
     assert cli("verify").code == 0
     assert cli("trust", "--yes", pin=PIN).code == 0
     assert "WEAKENED" in cli("status", cli.start("deed")).out

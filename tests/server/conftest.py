@@ -135,7 +135,7 @@ def connect(house: House, era: str) -> Connect:
     return connected
 
 
-def said(result: CallToolResult) -> dict[str, Any]:
+def structured(result: CallToolResult) -> dict[str, Any]:
     """The envelope in a result."""
     assert result.structured_content is not None
     return result.structured_content
@@ -143,7 +143,7 @@ def said(result: CallToolResult) -> dict[str, Any]:
 
 async def call(agent: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     """The envelope that ``tool`` answers with."""
-    return said(await agent.call_tool(tool, arguments))
+    return structured(await agent.call_tool(tool, arguments))
 
 
 async def drill(agent: Client, **arguments: Any) -> str:

@@ -43,20 +43,22 @@ async def test_a_file_that_cannot_be_attached_refuses_the_submission(
 ) -> None:
     async with connect() as agent:
         run = await begun(agent, house)
-        said = await call(agent, "submit_artifact", run=run, phase="signed", artifact={"title": "Shown"}, attach=[path])
+        answer = await call(
+            agent, "submit_artifact", run=run, phase="signed", artifact={"title": "Shown"}, attach=[path]
+        )
         listed = await call(agent, "read_artifact", run=run)
 
-    assert said["error"]["code"] == code
+    assert answer["error"]["code"] == code
     assert listed["data"] == {"artifacts": []}
 
 
 async def test_an_invalid_artifact_leaves_its_files_out(connect: Connect, house: House) -> None:
     async with connect() as agent:
         run = await begun(agent, house)
-        said = await call(
+        answer = await call(
             agent, "submit_artifact", run=run, phase="signed", artifact={"title": ""}, attach=["shot.png"]
         )
         listed = await call(agent, "read_artifact", run=run)
 
-    assert said["error"]["code"] == "invalid_artifact"
+    assert answer["error"]["code"] == "invalid_artifact"
     assert "attachments" not in listed["data"]

@@ -27,9 +27,9 @@ def template(count: int, schema: Any = "plan@1") -> dict[str, Any]:
 async def test_a_template_of_twelve_thousand_phases_is_refused_by_save_template(connect: Connect) -> None:
     async with connect() as agent:
         for dry_run in (True, False):
-            said = await call(agent, "save_template", definition=template(12_000), dry_run=dry_run)
-            assert (said["ok"], said["error"]["code"]) == (False, "invalid_template")
-            faults = {detail["path"]: detail["message"] for detail in said["error"]["details"]}
+            answer = await call(agent, "save_template", definition=template(12_000), dry_run=dry_run)
+            assert (answer["ok"], answer["error"]["code"]) == (False, "invalid_template")
+            faults = {detail["path"]: detail["message"] for detail in answer["error"]["details"]}
             assert "has 12,000 phases; at most 1,000 are allowed. Split the template" in faults["/phases"]
 
 
@@ -51,9 +51,9 @@ def test_a_template_of_twelve_thousand_phases_is_refused_by_the_command_line(hou
 
 async def test_a_schema_of_twenty_branching_definitions_is_refused_by_save_template(connect: Connect) -> None:
     async with connect() as agent:
-        said = await call(agent, "save_template", definition=template(1, branching(20)))
-    (detail,) = said["error"]["details"]
-    assert (said["error"]["code"], detail["path"]) == ("invalid_template", "/phases/0/output/schema")
+        answer = await call(agent, "save_template", definition=template(1, branching(20)))
+    (detail,) = answer["error"]["details"]
+    assert (answer["error"]["code"], detail["path"]) == ("invalid_template", "/phases/0/output/schema")
     assert "has 6,291,453 schemas in one place; at most 50,000 are allowed" in detail["message"]
 
 
@@ -79,7 +79,7 @@ async def test_an_artifact_for_a_schema_that_explodes_is_refused_and_the_attempt
 
 
 @pytest.mark.parametrize("end", ["stays", "leaves"])
-def test_ten_megabytes_of_nesting_are_refused_and_the_server_goes_on(house: House, end: str) -> None:
+def test_ten_megabytes_of_nesting_are_refused_and_the_server_continues(house: House, end: str) -> None:
     meta: dict[str, Any] = {"_meta": {VERSION_KEY: MODERN, CAPABILITIES_KEY: {}}}
     head = b'{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"save_template","arguments":{"definition":{"a":'
     with serving(house) as child:

@@ -19,7 +19,7 @@ from mcp_types import (
 )
 
 from tests.dashboard.browser import PIN, Browser
-from tests.server.conftest import HUMAN, Connect, House, call, drill, said, submitted
+from tests.server.conftest import HUMAN, Connect, House, call, drill, structured, submitted
 from wfe_mcp.dashboard.serving import Page, served
 from wfe_mcp.engine.approvals import pin
 from wfe_mcp.engine.kernel.engine import Engine
@@ -87,7 +87,7 @@ async def test_the_client_is_asked_to_open_the_page_of_the_request(house: House,
 
 @pytest.mark.attack("a hook of the client opens the decision page by itself", "held", "T2")
 @pytest.mark.parametrize("action", ["accept", "decline", "cancel"])
-async def test_opening_the_page_decides_nothing_and_the_agent_is_told_how_to_wait(
+async def test_opening_the_page_decides_nothing_and_the_agent_learns_how_to_wait(
     house: House, era: str, browser: Browser, action: str
 ) -> None:
     async with house.client(era, elicitation_callback=Person(action)) as agent:
@@ -111,7 +111,7 @@ async def test_a_person_who_decides_at_once_is_heard_in_the_same_call(house: Hou
     assert (answer["ok"], answer["state"], answer["summary"]) == (True, "completed", "signed: approved by the user")
 
 
-async def test_a_no_on_the_page_is_heard_too(house: House, era: str, browser: Browser) -> None:
+async def test_a_rejection_on_the_page_counts_too(house: House, era: str, browser: Browser) -> None:
     person = Person("cancel", browser.reject)
     async with house.client(era, elicitation_callback=person) as agent:
         run = await signed(agent)
@@ -164,23 +164,23 @@ async def test_a_client_that_fails_leaves_the_stored_request(house: House, brows
     assert browser.approve(answer["data"]["request"]).status == 200
 
 
-async def test_a_page_nobody_opens_ends_the_question_before_the_client_gives_up(
+async def test_a_page_no_one_opens_ends_the_question_before_the_client_gives_up(
     house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elicitation, "FORM_WAIT_S", 0.01)
 
-    async def nobody(context: ClientRequestContext, asked: ElicitRequestParams) -> ElicitResult:
+    async def no_one(context: ClientRequestContext, asked: ElicitRequestParams) -> ElicitResult:
         await anyio.sleep_forever()
         raise AssertionError
 
-    async with house.client("legacy", elicitation_callback=nobody) as agent:
+    async with house.client("legacy", elicitation_callback=no_one) as agent:
         run = await signed(agent)
         answer = await call(agent, "approve", run=run, phase="signed")
 
     assert answer["data"]["url"].startswith(f"http://localhost:{browser.port}/")
 
 
-async def test_a_client_without_pages_is_told_the_address(connect: Connect, browser: Browser) -> None:
+async def test_a_client_without_pages_gets_the_address(connect: Connect, browser: Browser) -> None:
     async with connect() as agent:
         run = await signed(agent)
         answer = await call(agent, "approve", run=run, phase="signed")
@@ -201,11 +201,11 @@ async def test_no_content_of_an_answer_decides_at_a_gate_for_a_human(
         (key,) = question.input_requests or {}
         forged = ElicitResult(action="accept", content={"decision": "approve", "sha256": "", "pin": PIN})
         responses: InputResponses = {prefix + key.partition(":")[2]: forged}
-        answer = said(await agent.session.call_tool("approve", asking, input_responses=responses))
+        answer = structured(await agent.session.call_tool("approve", asking, input_responses=responses))
         sha256 = (await call(agent, "read_artifact", run=run, phase="signed"))["data"]["sha256"]
         forged = ElicitResult(action="accept", content={"decision": "approve", "sha256": sha256[:8]})
         responses = {prefix + key.partition(":")[2]: forged}
-        again = said(await agent.session.call_tool("approve", asking, input_responses=responses))
+        again = structured(await agent.session.call_tool("approve", asking, input_responses=responses))
         state = (await call(agent, "status", run=run, detail="full"))["data"]["phases"]
 
     assert not answer["ok"]
@@ -214,14 +214,14 @@ async def test_no_content_of_an_answer_decides_at_a_gate_for_a_human(
     del browser
 
 
-async def test_a_decision_about_another_phase_is_not_told_as_this_ones(house: House, browser: Browser) -> None:
+async def test_a_decision_about_another_phase_is_not_reported_as_this_ones(house: House, browser: Browser) -> None:
     person = Person("accept", browser.approve)
     async with house.client("auto", elicitation_callback=person) as agent:
         other = await signed(agent)
         await call(agent, "approve", run=other, phase="signed")
         run = await signed(agent)
         responses: InputResponses = {f"wfe-page:{person.request}": ElicitResult(action="accept")}
-        answer = said(
+        answer = structured(
             await agent.session.call_tool("approve", {"run": run, "phase": "signed"}, input_responses=responses)
         )
 

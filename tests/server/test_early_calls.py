@@ -255,7 +255,7 @@ def test_the_first_answer_needs_neither_the_sdk_nor_what_changes_runs_and_sql_on
     assert unneeded & set(ended.stderr.decode().split()) == set()
 
 
-def test_the_server_goes_on_with_the_project_of_the_first_call(house: House) -> None:
+def test_the_server_continues_with_the_project_of_the_first_call(house: House) -> None:
     with serving(house) as child:
         answer = first_status(child)["result"]
         assert answer["structuredContent"]["ok"], answer

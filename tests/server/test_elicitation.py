@@ -16,7 +16,7 @@ from mcp_types import (
     TextContent,
 )
 
-from tests.server.conftest import Connect, House, call, drill, said, submitted
+from tests.server.conftest import Connect, House, call, drill, structured, submitted
 from wfe_mcp.server import elicitation
 
 
@@ -58,7 +58,7 @@ async def test_a_filled_in_form_approves_where_the_gate_takes_a_form(connect: Co
     assert person.seen[0].requested_schema["required"] == ["decision", "sha256"]
 
 
-async def test_a_form_can_say_no(connect: Connect) -> None:
+async def test_a_form_can_reject(connect: Connect) -> None:
     person = Person("accept", decision="reject", sha256=shown, comment="too short")
     async with connect(elicitation_callback=person) as agent:
         run = await drill(agent)
@@ -102,16 +102,16 @@ async def test_a_client_that_fails_leaves_the_stored_request(house: House) -> No
     assert answer["data"]["request"]
 
 
-async def test_a_form_nobody_fills_in_ends_before_the_client_gives_up(
+async def test_a_form_no_one_fills_in_ends_before_the_client_gives_up(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elicitation, "FORM_WAIT_S", 0.01)
 
-    async def nobody(context: ClientRequestContext, asked: ElicitRequestParams) -> ElicitResult:
+    async def no_one(context: ClientRequestContext, asked: ElicitRequestParams) -> ElicitResult:
         await anyio.sleep_forever()
         raise AssertionError
 
-    async with house.client("legacy", elicitation_callback=nobody) as agent:
+    async with house.client("legacy", elicitation_callback=no_one) as agent:
         run = await drill(agent)
         await submitted(agent, run, "asked")
         answer = await call(agent, "approve", run=run, phase="asked")
@@ -119,13 +119,13 @@ async def test_a_form_nobody_fills_in_ends_before_the_client_gives_up(
     assert answer["error"]["code"] == "needs_human"
 
 
-async def test_a_client_without_forms_is_told_the_command(connect: Connect) -> None:
+async def test_a_client_without_forms_gets_the_command(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)
         await submitted(agent, run, "asked")
         result = await agent.call_tool("approve", {"run": run, "phase": "asked"})
 
-    answer, text = said(result), result.content[0]
+    answer, text = structured(result), result.content[0]
     assert isinstance(text, TextContent)
     assert answer["error"]["code"] == "needs_human"
     assert f"wfe-mcp approve {run} asked" in answer["error"]["hint"]
@@ -164,7 +164,7 @@ async def test_an_answer_to_a_revision_that_was_withdrawn_is_stale(house: House,
     assert answer["error"]["code"] == "stale_revision"
 
 
-async def test_an_answer_to_a_request_that_nobody_stored_is_stale(house: House) -> None:
+async def test_an_answer_to_a_request_that_no_one_stored_is_stale(house: House) -> None:
     async with house.client("auto") as agent:
         run = await drill(agent)
         await submitted(agent, run, "asked")
@@ -172,7 +172,7 @@ async def test_an_answer_to_a_request_that_nobody_stored_is_stale(house: House) 
         answer: InputResponses = {"wfe-approval:forged": ElicitResult(action="accept", content=content)}
         result = await agent.session.call_tool("approve", {"run": run, "phase": "asked"}, input_responses=answer)
 
-    assert said(result)["error"]["code"] == "stale_revision"
+    assert structured(result)["error"]["code"] == "stale_revision"
 
 
 async def test_an_answer_counts_on_another_server_and_only_once(house: House) -> None:
@@ -194,5 +194,5 @@ async def test_an_answer_counts_on_another_server_and_only_once(house: House) ->
         approved = await agent.session.call_tool("approve", asking, input_responses=answer)
         again = await agent.session.call_tool("approve", asking, input_responses=answer)
 
-    assert (said(approved)["ok"], said(approved)["state"]) == (True, "completed")
-    assert said(again)["error"]["code"] == "stale_revision"
+    assert (structured(approved)["ok"], structured(approved)["state"]) == (True, "completed")
+    assert structured(again)["error"]["code"] == "stale_revision"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mcp_types import TextContent
 
-from tests.server.conftest import Connect, House, call, drill, said
+from tests.server.conftest import Connect, House, call, drill, structured
 from wfe_mcp.engine.kernel.engine import SYSTEM
 from wfe_mcp.engine.templates.versions import make_default
 from wfe_mcp.views.answers import tool_answers as answers
@@ -34,15 +34,15 @@ async def test_a_bad_argument_is_named_by_its_pointer_in_plain_words(connect: Co
     async with connect() as agent:
         for tool, arguments, pointers in BAD_CALLS:
             result = await agent.call_tool(tool, arguments)
-            answer = said(result)
+            answer = structured(result)
             assert result.is_error, arguments
             assert (answer["ok"], answer["error"]["code"]) == (False, "bad_argument")
             assert sorted(each["path"] for each in answer["error"]["details"]) == sorted(pointers)
-            told = json.dumps(answer)
-            assert not any(word in told for word in ("pydantic", "Input should", "https://", "NoneType")), told
+            document = json.dumps(answer)
+            assert not any(word in document for word in ("pydantic", "Input should", "https://", "NoneType")), document
 
 
-async def test_a_mistyped_argument_is_told_the_name_that_was_meant(connect: Connect) -> None:
+async def test_a_mistyped_argument_is_answered_with_the_intended_name(connect: Connect) -> None:
     async with connect() as agent:
         typo = await call(agent, "start_phase", run="x", phaze="plan")
         tool = await call(agent, "start_fase")
@@ -86,7 +86,7 @@ async def test_what_the_engine_refuses_comes_with_its_code_and_what_to_do(connec
         for tool, arguments, code in REFUSED:
             of_run = {} if tool == "start_run" else {"run": run}
             result = await agent.call_tool(tool, of_run | arguments)
-            answer = said(result)
+            answer = structured(result)
             assert result.is_error
             assert answer["error"]["code"] == code, (tool, arguments)
             assert answer["error"]["message"]
@@ -114,7 +114,7 @@ async def test_a_path_that_leaves_the_project_is_refused(connect: Connect) -> No
     assert refused["error"]["code"] == "path_outside_project"
 
 
-async def test_a_crash_of_ours_is_called_internal_and_tells_nothing_of_the_inside(
+async def test_a_crash_of_ours_is_called_internal_and_shows_nothing_of_the_inside(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def crash(*_: object, **__: object) -> None:
@@ -126,8 +126,8 @@ async def test_a_crash_of_ours_is_called_internal_and_tells_nothing_of_the_insid
             result = await agent.call_tool("list_templates", {})
 
     assert result.is_error
-    assert said(result)["error"]["code"] == "internal"
-    assert "secret" not in json.dumps(said(result))
+    assert structured(result)["error"]["code"] == "internal"
+    assert "secret" not in json.dumps(structured(result))
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -153,7 +153,7 @@ async def test_text_and_structure_carry_the_same_facts(connect: Connect) -> None
         ]
         for tool, arguments in calls:
             result = await agent.call_tool(tool, arguments)
-            text, answer = result.content[0], said(result)
+            text, answer = result.content[0], structured(result)
             assert isinstance(text, TextContent)
             if "data" in answer:
                 assert json.loads(text.text.rsplit("\ndata: ", 1)[1]) == answer["data"]

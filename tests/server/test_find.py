@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.conftest import Connect, House, call, drill, said, submitted
+from tests.server.conftest import Connect, House, call, drill, structured, submitted
 from tests.store.scene import AS_OF_0004, tamper
 from wfe_mcp.server.tools import artifacts
 
@@ -71,7 +71,7 @@ async def test_long_hits_in_many_letters_stay_within_the_limit_and_none_is_left_
             result = await agent.call_tool(
                 "find", {"query": "検索", "limit": 50, **({"cursor": cursor} if cursor else {})}
             )
-            envelope = said(result)
+            envelope = structured(result)
             assert len(json.dumps(envelope)) <= 10_000
             assert len(json.dumps([each.model_dump(mode="json") for each in result.content])) <= 10_400
             assert "cut" not in envelope["data"]
@@ -151,7 +151,7 @@ async def test_an_older_database_is_found_through_at_the_first_question(house: H
     assert "not_indexed" not in found["data"]
 
 
-async def test_what_takes_longer_is_indexed_while_nobody_asks(
+async def test_what_takes_longer_is_indexed_while_no_one_asks(
     house: House, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connect() as agent:

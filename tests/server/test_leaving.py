@@ -116,7 +116,7 @@ def test_cancelled_requests_give_their_places_back_while_their_work_hangs(
 ) -> None:
     with serving(house) as child:
         run = started(child, ask)
-        assert (said := answer(child, ask(child, "start_phase", run=run, phase="checked")))["ok"], said
+        assert (result := answer(child, ask(child, "start_phase", run=run, phase="checked")))["ok"], result
         (house.root / "new.txt").write_text("a file that git must look at", encoding="utf-8")
         hanging.hang.touch()
         requests = [begin(child, ask, run) for _ in range(THREADS)]
@@ -125,7 +125,7 @@ def test_cancelled_requests_give_their_places_back_while_their_work_hangs(
             cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request}}
             child.write(json.dumps(cancel).encode())
 
-        assert (said := answer(child, ask(child, "list_templates", query="drill")))["ok"], said
+        assert (result := answer(child, ask(child, "list_templates", query="drill")))["ok"], result
         hanging.hang.unlink()
 
 
@@ -134,7 +134,7 @@ def test_a_request_that_hangs_does_not_keep_a_server_whose_client_has_left(
 ) -> None:
     with serving(house) as child:
         run = started(child, ask)
-        assert (said := answer(child, ask(child, "start_phase", run=run, phase="checked")))["ok"], said
+        assert (result := answer(child, ask(child, "start_phase", run=run, phase="checked")))["ok"], result
         (house.root / "new.txt").write_text("a file that git must look at", encoding="utf-8")
         hanging.hang.touch()
         begin(child, ask, run)
@@ -169,7 +169,7 @@ def test_all_answers_of_a_client_that_closed_its_end_are_written(house: House) -
         + b"\n"
         for number in range(50)
     )
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "wfe_mcp", "serve", "--project", str(house.root)],
         input=asked,
         capture_output=True,
@@ -178,4 +178,4 @@ def test_all_answers_of_a_client_that_closed_its_end_are_written(house: House) -
         check=True,
     )
 
-    assert [json.loads(line)["id"] for line in told.stdout.splitlines()] == list(range(50))
+    assert [json.loads(line)["id"] for line in output.stdout.splitlines()] == list(range(50))

@@ -86,13 +86,13 @@ def begin_check(house: House, child: Child, phase: dict[str, Any], work: str) ->
 
     big: dict[str, Any] = {"format": "wfe/1", "name": "big", "version": "1.0.0", "phases": [phase]}
     for made in (INNER, big):
-        assert (said := answer(child, ask("save_template", definition=made)))["ok"], said
+        assert (result := answer(child, ask("save_template", definition=made)))["ok"], result
         engine = house.engine()
         with engine.store.tx() as tx:
             tx.trust.give(engine.project_id, trust_key(made["name"]), digest(made), HUMAN, utc_now())
         engine.close()
     run = answer(child, ask("start_run", template="big@1.0.0"))["run"]
-    assert (said := answer(child, ask("start_phase", run=run, phase=work)))["ok"], said
+    assert (result := answer(child, ask("start_phase", run=run, phase=work)))["ok"], result
     made = {"x": 1} if work == "p0" else {"title": "x"}
     ask("submit_artifact", run=run, phase=work, artifact=made)
 

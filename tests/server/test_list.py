@@ -54,7 +54,7 @@ async def test_the_tools_and_their_arguments_are_those_of_the_design(connect: Co
     assert {name: arguments(tool) for name, tool in tools.items()} == DESIGN
 
 
-async def test_every_tool_tells_the_same_result_and_takes_no_unknown_argument(connect: Connect) -> None:
+async def test_every_tool_shows_the_same_result_and_takes_no_unknown_argument(connect: Connect) -> None:
     async with connect() as agent:
         tools = await listed(agent)
 
@@ -116,7 +116,7 @@ async def test_the_front_answers_what_the_live_server_answers() -> None:
     assert live["handshake"]["initialize"]["capabilities"]["tools"] == {"listChanged": True}
 
 
-def test_an_old_cache_of_the_front_is_noticed_and_written_anew(tmp_path: Path) -> None:
+def test_an_old_cache_of_the_front_is_noticed_and_written_again(tmp_path: Path) -> None:
     cache = tmp_path / "front.json"
     cache.write_text("{}", encoding="utf-8")
 

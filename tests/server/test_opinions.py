@@ -124,7 +124,7 @@ async def test_a_question_about_a_run_stays_the_same_when_the_run_moves_on(conne
     assert again["run_state"] == "paused"
 
 
-async def test_a_model_that_cannot_be_asked_is_told_with_what_can_be_done(connect: Connect, models: Models) -> None:
+async def test_a_model_that_cannot_be_asked_is_reported_with_what_can_be_done(connect: Connect, models: Models) -> None:
     models.said = [Turn(status=401)]
     async with connect() as agent:
         run = await drill(agent)
@@ -139,7 +139,7 @@ async def test_a_model_that_cannot_be_asked_is_told_with_what_can_be_done(connec
     assert models.server.count == 1
 
 
-async def test_nobody_configured_is_told_with_what_the_user_can_do(connect: Connect, house: House) -> None:
+async def test_a_missing_reviewer_is_reported_with_what_the_user_can_do(connect: Connect, house: House) -> None:
     del house
     async with connect() as agent:
         no = await call(agent, "second_opinion", question="Why?")

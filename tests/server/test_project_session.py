@@ -62,7 +62,7 @@ async def test_a_client_that_cannot_name_its_folder_is_served_where_it_started_u
     )
 
 
-async def test_nobody_is_asked_where_a_person_has_named_the_project(house: House, era: str, tmp_path: Path) -> None:
+async def test_no_one_is_asked_where_a_person_has_named_the_project(house: House, era: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     folders = Folders(other)
@@ -83,7 +83,7 @@ async def test_without_folders_the_repository_around_us_is_the_project(house: Ho
     assert await served_root(ProjectSession(None, house.environment, deep), era, None) == house.root.resolve()
 
 
-async def test_a_named_folder_that_is_not_there_is_told_by_every_call_until_it_is(
+async def test_a_named_folder_that_is_not_there_is_reported_by_every_call_until_it_is(
     house: House, era: str, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing"

@@ -97,19 +97,19 @@ async def test_the_prompts_name_the_calls_to_make(connect: Connect) -> None:
     }
     async with connect() as agent:
         listed = [prompt.name for prompt in (await agent.list_prompts()).prompts]
-        told = {}
+        text = {}
         for name, arguments in given.items():
             content = (await agent.get_prompt(name, arguments)).messages[0].content
             assert isinstance(content, TextContent)
-            told[name] = content.text
+            text[name] = content.text
         await call(agent, "status")
 
     assert listed == list(given)
-    assert "Mend the clock" in told["start"]
-    assert "start_run(template='drill')" in told["start"]
-    assert "status(run='r1')" in told["continue"]
-    assert "I decide" in told["review"]
-    assert "r1" in told["handoff"]
+    assert "Mend the clock" in text["start"]
+    assert "start_run(template='drill')" in text["start"]
+    assert "status(run='r1')" in text["continue"]
+    assert "I decide" in text["review"]
+    assert "r1" in text["handoff"]
 
 
 async def test_the_prompt_to_hand_over_brings_the_page_itself(connect: Connect) -> None:

@@ -54,7 +54,7 @@ async def test_an_agent_records_a_moment_and_comes_back_to_it(connect: Connect, 
 
 
 @pytest.mark.attack("an agent rolls back over a decision through the tool", "held")
-async def test_a_decision_of_a_person_is_not_taken_back_by_an_agent(connect: Connect, house: House) -> None:
+async def test_a_decision_of_a_person_is_not_withdrawn_by_an_agent(connect: Connect, house: House) -> None:
     from tests.server.conftest import HUMAN
     from wfe_mcp.engine.approvals import decide as approvals
 

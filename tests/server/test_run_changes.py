@@ -1,4 +1,4 @@
-"""A real server tells its client which runs have changed, in both protocol eras."""
+"""A real server notifies its client which runs have changed, in both protocol eras."""
 
 import queue
 from collections.abc import Generator
@@ -55,7 +55,7 @@ def watch(client: StdioClient, *uris: str) -> None:
     assert client.heard.get(timeout=PATIENCE_S)[0] == "notifications/subscriptions/acknowledged"
 
 
-def told(client: StdioClient, method: str) -> list[tuple[str, Any]]:
+def reported(client: StdioClient, method: str) -> list[tuple[str, Any]]:
     """Everything that was sent up to the first notification of this kind, as (method, address)."""
     found: list[tuple[str, Any]] = []
     while not found or found[-1][0] != method:
@@ -65,43 +65,43 @@ def told(client: StdioClient, method: str) -> list[tuple[str, Any]]:
 
 
 @ERAS
-def test_a_change_by_another_process_is_told_to_who_asked_for_its_run(project: Playground, era: Era) -> None:
+def test_a_change_by_another_process_is_reported_to_the_subscriber_of_its_run(project: Playground, era: Era) -> None:
     run, other = begun(project), begun(project)
     with project.server(era) as client:
         client.call("status")
         watch(client, f"wfe://runs/{run}", f"wfe://runs/{run}/context", f"wfe://runs/{other}")
         answers.start_phase(project.engine, By("bob"), run)
-        found = [uri for method, uri in told(client, UPDATED) + told(client, UPDATED) if method == UPDATED]
+        found = [uri for method, uri in reported(client, UPDATED) + reported(client, UPDATED) if method == UPDATED]
 
     assert found == [f"wfe://runs/{run}", f"wfe://runs/{run}/context"]
 
 
-def test_a_run_that_starts_is_told_as_a_changed_list_and_is_in_it(project: Playground) -> None:
+def test_a_run_that_starts_is_reported_as_a_changed_list_and_is_in_it(project: Playground) -> None:
     with project.server(HANDSHAKE) as client:
         client.call("status")
         watch(client)
         run = begun(project)
-        assert told(client, LISTED)[-1] == (LISTED, None)
+        assert reported(client, LISTED)[-1] == (LISTED, None)
         listed = {each["uri"]: each for each in client.request("resources/list")["resources"]}
 
     assert set(listed) == {"wfe://project", f"wfe://runs/{run}"}
     assert listed[f"wfe://runs/{run}"]["description"] == "Run of quick_fix, running"
 
 
-def test_what_the_server_itself_changes_is_told_too(project: Playground) -> None:
+def test_what_the_server_itself_changes_is_reported_too(project: Playground) -> None:
     with project.server(MODERN) as client:
         client.call("status")
         watch(client)
         run = client.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
-        told(client, LISTED)
+        reported(client, LISTED)
         client.call("control_run", run=run, action="cancel", reason="tried")
-        told(client, LISTED)
+        reported(client, LISTED)
         listed = [each["uri"] for each in client.request("resources/list")["resources"]]
 
     assert listed == ["wfe://project"]
 
 
-def test_after_unsubscribing_an_address_is_told_no_more(project: Playground) -> None:
+def test_after_unsubscribing_an_address_gets_no_more(project: Playground) -> None:
     run = begun(project)
     with project.server(HANDSHAKE) as client:
         client.call("status")
@@ -109,12 +109,12 @@ def test_after_unsubscribing_an_address_is_told_no_more(project: Playground) -> 
         client.request("resources/unsubscribe", {"uri": f"wfe://runs/{run}"})
         answers.start_phase(project.engine, By("bob"), run)
         begun(project)
-        found = told(client, LISTED)
+        found = reported(client, LISTED)
 
     assert {method for method, _ in found} == {LISTED}
 
 
-def test_a_stateless_client_that_listens_to_nothing_is_told_nothing(project: Playground) -> None:
+def test_a_stateless_client_that_listens_to_nothing_gets_nothing(project: Playground) -> None:
     with project.server(MODERN) as client:
         run = client.call("start_run", template="quick_fix", inputs=PROBLEM)["run"]
         client.call("start_phase", run=run)

@@ -134,7 +134,7 @@ def test_a_stateless_client_is_served_until_it_closes_its_end(house: House) -> N
         assert child.end() == 0
 
 
-def test_a_stateless_client_that_says_no_more_has_a_worker_all_the_same(house: House) -> None:
+def test_a_stateless_client_that_stays_silent_has_a_worker_all_the_same(house: House) -> None:
     with serving(house) as child:
         child.ask("tools/list", _meta={VERSION_KEY: MODERN, CAPABILITIES_KEY: {}})
         child.read()

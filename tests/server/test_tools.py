@@ -101,7 +101,7 @@ async def test_an_artifact_can_come_from_a_file_of_the_project(connect: Connect,
     assert done["state"] == "completed"
 
 
-async def test_a_failed_gate_is_told_at_once_and_the_next_try_is_open(connect: Connect) -> None:
+async def test_a_failed_gate_is_reported_at_once_and_the_next_try_is_open(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)
         failed = await submitted(agent, run, "plan", "no")
@@ -206,7 +206,7 @@ async def test_waiting_ends_with_the_change_that_is_waited_for(connect: Connect)
     assert found[0]["run_state"] == "cancelled"
 
 
-async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_nobody(connect: Connect) -> None:
+async def test_a_call_that_the_client_gives_up_changes_nothing_and_blocks_no_one(connect: Connect) -> None:
     async with connect() as agent:
         run = await drill(agent)
         for phase in ("agreed", "asked", "signed", "plan", "checked"):

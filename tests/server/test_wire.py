@@ -52,7 +52,7 @@ def test_a_message_is_read_as_it_was_written(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("line", "code", "request_id"), BAD, ids=[str(line[:40]) for line, _, _ in BAD])
-def test_a_line_that_is_no_message_is_told_what_is_wrong(line: bytes, code: int, request_id: object) -> None:
+def test_a_line_that_is_no_message_is_answered_with_its_fault(line: bytes, code: int, request_id: object) -> None:
     with pytest.raises(Malformed) as caught:
         frame_of(line)
 
@@ -74,7 +74,7 @@ def wires() -> Generator[tuple[int, Wire, int]]:
                 continue
 
 
-def test_bad_lines_are_answered_and_good_ones_go_on() -> None:
+def test_bad_lines_are_answered_and_good_ones_continue() -> None:
     with wires() as (client_out, served, client_in):
         os.write(
             client_out, b'nonsense\n\n  \n{"jsonrpc":"2.0","method":"a"}\n{"id":3}\r\n{"jsonrpc":"2.0","method":"b"}'

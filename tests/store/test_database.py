@@ -195,8 +195,8 @@ def test_a_busy_file_is_refused_with_the_advice_to_call_again(
         create(tx, "R-1")
     opened.close()
 
-    for said in refused:
-        assert (said.code, said.hint, said.data) == ("unavailable", "Call again in a moment.", {"retry": True})
+    for answer in refused:
+        assert (answer.code, answer.hint, answer.data) == ("unavailable", "Call again in a moment.", {"retry": True})
 
 
 def test_a_commit_that_a_reader_holds_up_is_refused_and_the_next_one_is_possible(
@@ -264,7 +264,7 @@ def test_a_read_sees_one_moment(store: Store, url: str, clock: Clock, monkeypatc
     opened.close()
 
 
-def test_the_data_version_tells_that_somebody_wrote(store: Store, url: str, clock: Clock) -> None:
+def test_the_data_version_changes_with_every_writer(store: Store, url: str, clock: Clock) -> None:
     other = Store.open(url, clock=clock)
     seen = [store.data_version(), store.data_version()]
     with store.tx() as tx:
@@ -279,7 +279,7 @@ def test_the_data_version_tells_that_somebody_wrote(store: Store, url: str, cloc
     assert len(set(seen)) == 3
 
 
-def test_the_version_of_others_tells_that_another_process_wrote(store: Store, url: str, clock: Clock) -> None:
+def test_the_version_of_others_shows_that_another_process_wrote(store: Store, url: str, clock: Clock) -> None:
     other = Store.open(url, clock=clock)
     before = store.others_version()
     with store.tx() as tx:
@@ -314,11 +314,11 @@ def test_threads_take_turns(store: Store) -> None:
 
 
 def test_what_is_to_follow_a_step_follows_once_it_is_durable(store: Store) -> None:
-    told: list[int] = []
+    lines: list[int] = []
 
     def count() -> None:
         with store.read() as tx:
-            told.append(len(tx.runs.page().runs))
+            lines.append(len(tx.runs.page().runs))
 
     def interrupted_step() -> None:
         with store.tx() as tx:
@@ -331,7 +331,7 @@ def test_what_is_to_follow_a_step_follows_once_it_is_durable(store: Store) -> No
     with pytest.raises(ZeroDivisionError):
         interrupted_step()
 
-    assert told == [1]
+    assert lines == [1]
 
 
 def test_our_own_mistakes_are_not_dressed_up(store: Store) -> None:

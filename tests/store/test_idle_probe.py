@@ -39,7 +39,7 @@ def test_a_project_is_not_asked_about_the_runs_of_another(store: Store, url: str
     assert nothing_is_open(url, "/other/.git")
 
 
-def test_where_a_page_is_registered_somebody_else_says_so(store: Store, url: str) -> None:
+def test_where_a_page_is_registered_someone_else_says_so(store: Store, url: str) -> None:
     with store.tx() as tx:
         tx.processes.register(ProcessRecord("host", 1, 1.0, "serve"))
     assert nothing_is_open(url, KEY)

@@ -112,7 +112,7 @@ def test_a_killed_writer_leaves_whole_steps_and_every_acknowledged_one(start: St
 
 
 @pytest.mark.requirement("B-02")
-def test_a_writer_killed_half_way_leaves_nothing_and_holds_nobody_up(start: Start, url: str, clock: Clock) -> None:
+def test_a_writer_killed_half_way_leaves_nothing_and_holds_no_one_up(start: Start, url: str, clock: Clock) -> None:
     answers, theirs = CONTEXT.Pipe()
     process = start(writers.stop_half_way, url, theirs)
     assert answers.poll(WAIT_S)

@@ -86,7 +86,7 @@ def test_withdrawn_trust_is_gone_and_logged(store: Store, project: str) -> None:
         ("DELETE FROM setting_event WHERE seq = 4", "trust in 'template:tiny'"),
     ],
 )
-def test_what_nobody_set_through_us_is_found(store: Store, url: str, statement: str, where: str) -> None:
+def test_what_no_one_set_through_us_is_found(store: Store, url: str, statement: str, where: str) -> None:
     tamper(url, statement)
 
     assert where in troubles(store)

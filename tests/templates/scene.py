@@ -27,7 +27,7 @@ SPEC: dict[str, Any] = {
 
 
 def changed(what: str, files: dict[str, str] | None = None) -> Work:
-    """A change of these files, reported as ``what``."""
+    """A change of these files, feedback_to as ``what``."""
     return Work({"summary": what}, files or {})
 
 
@@ -38,9 +38,9 @@ def judged(*, passed: bool) -> Work:
     return Work({"passed": passed, "summary": "looked", "criteria": criteria})
 
 
-def messages(told: dict[str, Any]) -> str:
+def messages(answer: dict[str, Any]) -> str:
     """The feedback that came with a phase."""
-    return "\n".join(each["message"] for each in told["feedback"])
+    return "\n".join(each["message"] for each in answer["feedback"])
 
 
 def started(played: Played) -> list[str]:
@@ -48,7 +48,7 @@ def started(played: Played) -> list[str]:
     return [answer["phase"] for tool, answer in played.steps if tool == "start_phase"]
 
 
-def told(played: Played, phase: str) -> list[dict[str, Any]]:
+def feedback_to(played: Played, phase: str) -> list[dict[str, Any]]:
     """What the server said each time ``phase`` was begun."""
     return [answer["data"] for tool, answer in played.steps if tool == "start_phase" and answer["phase"] == phase]
 

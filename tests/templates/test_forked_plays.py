@@ -28,7 +28,7 @@ FORKS = 5
 
 @pytest.mark.requirement("S1-22")
 @pytest.mark.parametrize("name", PLAYS)
-def test_a_fork_of_a_play_goes_on_to_completion(project: Playground, name: str) -> None:
+def test_a_fork_of_a_play_continues_to_completion(project: Playground, name: str) -> None:
     inputs, script = PLAYS[name]
     with project.agent() as agent:
         played = drive(agent.call, project.root, name, inputs, script, person=project.approve)

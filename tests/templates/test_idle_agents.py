@@ -100,10 +100,10 @@ class EmptyCommits(milestones.Committer):
 
 def idle_script(name: str, idle: Idle) -> Script:
     """The artifacts of the good play without its files, as often as they are asked for."""
-    said = {phase: works[0].artifact for phase, works in PLAYS[name].script.items()}
-    said.update(MORE.get(name, {}))
-    said.update(idle.lies or {})
-    return {phase: [Work(artifact)] * TRIES for phase, artifact in said.items()}
+    answer = {phase: works[0].artifact for phase, works in PLAYS[name].script.items()}
+    answer.update(MORE.get(name, {}))
+    answer.update(idle.lies or {})
+    return {phase: [Work(artifact)] * TRIES for phase, artifact in answer.items()}
 
 
 def committing(project: Playground, call: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import count, messages, started, told
+from tests.templates.scene import count, feedback_to, messages, started
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
@@ -47,11 +47,11 @@ def play(project: Playground, script: Script) -> Played:
 
 
 @pytest.mark.requirement("S2-28")
-def test_a_fault_of_the_code_is_mended_on_a_branch_and_proposed(project: Playground, outside: Outside):
+def test_a_fault_of_the_code_is_fixed_on_a_branch_and_proposed(project: Playground, outside: Outside):
     played = play(project, {"diagnose": [Work(CODE)], "fix": [FIX]})
 
     assert (played.last["run_state"], played.codes, started(played)) == ("completed", [], ["diagnose", "fix"])
-    assert "ZeroDivisionError" in told(played, "diagnose")[0]["prompt"]
+    assert "ZeroDivisionError" in feedback_to(played, "diagnose")[0]["prompt"]
     assert outside.called == [
         *LOOK,
         "create_branch",
@@ -88,7 +88,7 @@ def test_what_is_no_fault_of_the_code_is_run_again_or_reported(
     assert project.problems(played.run) == []
 
 
-def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_anew(project: Playground, outside: Outside):
+def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_again(project: Playground, outside: Outside):
     again = CODE | {"description": "calc.py is missing"}
     script = {
         "diagnose": [Work(CODE | {"affected_files": []}), Work(CODE), Work(again)],
@@ -99,7 +99,7 @@ def test_a_diagnosis_whose_fix_never_passes_the_tests_is_made_anew(project: Play
 
     assert (played.last["run_state"], played.codes) == ("completed", ["gate_failed"] * 3)
     assert started(played)[-2:] == ["diagnose", "fix"]
-    assert "check" in messages(told(played, "diagnose")[-1])
+    assert "check" in messages(feedback_to(played, "diagnose")[-1])
     assert count(project, played.run, "WentTo") == 1
     assert outside.called.count("create_branch") == 1
     assert outside.calls("create_pull_request")[0]["title"] == "Fix CI: calc.py is missing"
@@ -129,7 +129,7 @@ def test_a_run_that_did_not_fail_is_left_alone(project: Playground, outside: Out
     assert (played.last["run_state"], outside.called) == ("completed", LOOK)
 
 
-def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outside: Outside):
     with project.agent() as agent:
         call = Committer(project, agent.call, "fix", MESSAGE, FIX.files)
         steps = follow(call, first="start_run", arguments={"template": "ci_failure_handler", "inputs": INPUTS})

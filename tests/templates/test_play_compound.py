@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import BROKEN, MENDED, SPEC, changed, count, judged, messages, started, told
+from tests.templates.scene import BROKEN, MENDED, SPEC, changed, count, feedback_to, judged, messages, started
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -56,10 +56,10 @@ def test_a_goal_is_planned_advised_built_in_order_and_looked_back_on(project: Pl
         "retro",
     ]
     assert asked == ["synthesise", "retro"]
-    assert "name it sub" in told(played, "synthesise")[0]["prompt"]
-    assert "sub() is there" in told(played, "execute[S-2].build")[0]["prompt"]
-    assert "step 2 of 2" in told(played, "execute[S-2].build")[0]["prompt"]
-    assert "README says so" in told(played, "retro")[0]["prompt"]
+    assert "name it sub" in feedback_to(played, "synthesise")[0]["prompt"]
+    assert "sub() is there" in feedback_to(played, "execute[S-2].build")[0]["prompt"]
+    assert "step 2 of 2" in feedback_to(played, "execute[S-2].build")[0]["prompt"]
+    assert "README says so" in feedback_to(played, "retro")[0]["prompt"]
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []
 
@@ -75,7 +75,7 @@ def test_all_specialists_are_asked_at_the_same_time(project: Playground) -> None
         assert project.problems(run) == []
 
 
-def test_a_small_goal_needs_no_specialist_and_a_failing_test_is_mended(project: Playground) -> None:
+def test_a_small_goal_needs_no_specialist_and_a_failing_test_is_fixed(project: Playground) -> None:
     script = {
         **SCRIPT,
         "plan": [Work(SPEC)],
@@ -90,7 +90,7 @@ def test_a_small_goal_needs_no_specialist_and_a_failing_test_is_mended(project: 
     assert project.problems(played.run) == []
 
 
-def test_a_rejected_plan_is_made_anew_with_the_persons_words(project: Playground) -> None:
+def test_a_rejected_plan_is_made_again_with_the_persons_words(project: Playground) -> None:
     answers = iter(["one step is enough"])
 
     def person(run: str, phase: str) -> None:
@@ -102,7 +102,7 @@ def test_a_rejected_plan_is_made_anew_with_the_persons_words(project: Playground
         script = {**SCRIPT, "synthesise": [Work(PLAN), alone]}
         played = drive(agent.call, project.root, "compound", GOAL, script, person=person)
 
-    assert "one step is enough" in messages(told(played, "synthesise")[-1])
+    assert "one step is enough" in messages(feedback_to(played, "synthesise")[-1])
     assert "execute[S-2].build" not in started(played)
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []
@@ -120,7 +120,7 @@ def test_a_look_back_that_finds_something_missing_plans_it_and_keeps_the_advice(
         played = drive(agent.call, project.root, "compound", GOAL, script, person=project.approve)
 
     assert started(played)[-3:] == ["synthesise", "execute[S-3].build", "retro"]
-    assert [one["from"] for one in told(played, "synthesise")[-1]["feedback"]] == ["retro"]
+    assert [one["from"] for one in feedback_to(played, "synthesise")[-1]["feedback"]] == ["retro"]
     assert started(played).count("specialise[api].advise") == 1
     assert count(project, played.run, "WentTo") == 1
     assert played.last["run_state"] == "completed"

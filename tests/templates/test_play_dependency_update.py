@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import messages, started, told
+from tests.templates.scene import feedback_to, messages, started
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground, stand_in
@@ -72,7 +72,7 @@ def test_an_update_that_ci_refuses_goes_back_and_is_pushed_again(project: Playgr
 
     assert played.last["run_state"] == "completed"
     assert outside.called == ["create_branch", *CI, *CI, "create_pull_request"]
-    assert "success" in messages(told(played, "update")[-1])
+    assert "success" in messages(feedback_to(played, "update")[-1])
     assert outside.log(f"deps/pip-{played.run}") == ["Update attrs"] * 2
     assert project.problems(played.run) == []
 
@@ -118,7 +118,7 @@ def test_only_a_person_who_types_the_phrase_merges(project: Playground, outside:
     assert project.problems(played.run) == []
 
 
-def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outside: Outside):
     with project.agent() as agent:
         call = Committer(project, agent.call, "update", "Update attrs", DONE.files)
         steps = follow(call, first="start_run", arguments={"template": "dependency_update", "inputs": INPUTS})

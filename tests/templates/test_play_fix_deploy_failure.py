@@ -54,7 +54,7 @@ def play(project: Playground, script: Script) -> Played:
 
 
 @pytest.mark.requirement("S2-28", "S2-19")
-def test_a_fault_of_the_code_is_rolled_back_with_a_yes_and_mended_meanwhile(project: Playground, outside: Outside):
+def test_a_fault_of_the_code_is_rolled_back_with_an_approval_and_fixed_meanwhile(project: Playground, outside: Outside):
     played = play(project, {"diagnose": [FIX], "fix": [CHANGE]})
 
     assert played.last["run_state"] == "completed"
@@ -71,19 +71,19 @@ def test_a_fault_of_the_code_is_rolled_back_with_a_yes_and_mended_meanwhile(proj
 
 
 def test_without_a_persons_yes_nothing_is_rolled_back(project: Playground, outside: Outside):
-    def nobody(run: str, phase: str) -> None:
+    def no_one(run: str, phase: str) -> None:
         asked.append(phase)
 
     asked: list[str] = []
     with project.agent() as agent:
         call = Committer(project, agent.call, "fix", "")
-        drive(call, project.root, "fix_deploy_failure", INPUTS, {"diagnose": [ISSUE]}, person=nobody, most=7)
+        drive(call, project.root, "fix_deploy_failure", INPUTS, {"diagnose": [ISSUE]}, person=no_one, most=7)
 
     assert asked[0] == "roll_back"
     assert "rollback_service" not in outside.called
 
 
-def test_what_the_code_cannot_mend_becomes_an_issue_for_people(project: Playground, outside: Outside):
+def test_what_the_code_cannot_fix_becomes_an_issue_for_people(project: Playground, outside: Outside):
     played = play(project, {"diagnose": [WAIT, ISSUE]})
 
     assert played.last["run_state"] == "completed"
@@ -106,7 +106,7 @@ def test_red_ends_the_run_at_once_and_touches_nothing(project: Playground, outsi
 
 
 @pytest.mark.requirement("S2-12")
-def test_hold_pauses_the_run_until_a_person_goes_on(project: Playground, outside: Outside):
+def test_hold_pauses_the_run_until_a_person_continues(project: Playground, outside: Outside):
     played = play(project, {"diagnose": [HOLD]})
 
     assert (played.last["run_state"], outside.called) == ("paused", LOOK)
@@ -136,7 +136,7 @@ def test_a_roll_back_that_is_refused_waits_for_a_person_and_is_asked_for_again(p
     assert project.problems(played.run) == []
 
 
-def test_a_change_that_breaks_the_tests_is_not_pushed_before_it_is_mended(project: Playground, outside: Outside):
+def test_a_change_that_breaks_the_tests_is_not_pushed_before_it_is_fixed(project: Playground, outside: Outside):
     broken = Work(CHANGE.artifact, {"broken.txt": ""})
     mended = Work(CHANGE.artifact, {**CHANGE.files, "broken.txt": None})
 

@@ -22,7 +22,7 @@ def project(playgrounds: Playgrounds) -> Generator[Playground]:
 
 
 @pytest.mark.parametrize(
-    ("tool", "first", "said"),
+    ("tool", "first", "answer"),
     [
         ("task_master", "milestone[master].task[2-2].implement", "Print it in the local time"),
         ("backlog_md", "milestone[m-1].task[TASK-2-1].implement", "Print it in the local time"),
@@ -30,7 +30,7 @@ def project(playgrounds: Playgrounds) -> Generator[Playground]:
     ],
 )
 def test_the_first_open_task_of_another_tool_is_what_the_agent_gets(
-    project: Playground, tmp_path: Path, tool: str, first: str, said: str
+    project: Playground, tmp_path: Path, tool: str, first: str, answer: str
 ) -> None:
     folder = tmp_path / "other" / tool
     shutil.copytree(FOLDERS / tool, folder)
@@ -42,7 +42,7 @@ def test_the_first_open_task_of_another_tool_is_what_the_agent_gets(
 
     assert started["ok"], started
     assert phase["ok"], phase
-    assert said in phase["data"]["prompt"]
+    assert answer in phase["data"]["prompt"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_first_open_task_of_another_tool_is_what_the_agent_gets(
         ("spec_workflow", "implement[2].build"),
     ],
 )
-def test_imported_documents_pass_their_gates_are_approved_anew_and_the_open_tasks_follow(
+def test_imported_documents_pass_their_gates_are_approved_again_and_the_open_tasks_follow(
     project: Playground, tmp_path: Path, tool: str, first: str
 ) -> None:
     folder = tmp_path / "other" / tool
@@ -67,8 +67,8 @@ def test_imported_documents_pass_their_gates_are_approved_anew_and_the_open_task
     with project.agent() as agent:
         run = agent.call("start_run", template=work.template, inputs=work.inputs)["run"]
         for name, (phase, _, _) in work.documents.items():
-            told = agent.call("start_phase", run=run, phase=phase)
-            assert phase != "requirements" or f".wfe/plans/{work.name}" in told["data"]["prompt"]
+            answer = agent.call("start_phase", run=run, phase=phase)
+            assert phase != "requirements" or f".wfe/plans/{work.name}" in answer["data"]["prompt"]
             handed = agent.call("submit_artifact", run=run, phase=phase, path=f".wfe/plans/{work.name}/{name}")
             assert handed["state"] == "awaiting", handed
             project.approve(run, phase)

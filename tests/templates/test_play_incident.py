@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import BROKEN, FILES, changed, messages, started, told
+from tests.templates.scene import BROKEN, FILES, changed, feedback_to, messages, started
 from wfe_mcp.core.model import RunId
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive
@@ -104,7 +104,7 @@ def test_red_ends_the_run_before_anything_is_touched(project: Playground):
 
 
 @pytest.mark.requirement("S2-21", "S2-12")
-def test_hold_waits_for_a_person_who_lets_it_go_on(project: Playground):
+def test_hold_waits_for_a_person_who_lets_it_continue(project: Playground):
     asked: list[str] = []
 
     def person(run: str, phase: str) -> object:
@@ -139,7 +139,7 @@ def test_a_playbook_that_does_not_help_sends_the_run_back_to_another_one(project
     )
 
     assert played.last["run_state"] == "completed"
-    assert "Check 'test'" in messages(told(played, "plan")[1])
+    assert "Check 'test'" in messages(feedback_to(played, "plan")[1])
     assert played.last["data"]["outputs"]["values"]["playbook"] == "add-better"
 
 

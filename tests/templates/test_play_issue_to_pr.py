@@ -7,7 +7,7 @@ import pytest
 
 from tests.playgrounds import Playgrounds
 from tests.templates.outside import CHECK, CHECKS, REPO, Committer, Outside, reach
-from tests.templates.scene import started, told
+from tests.templates.scene import feedback_to, started
 from wfe_mcp.engine.runs import control
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow, resume
 from wfe_mcp.testing.playground import Playground, stand_in
@@ -78,7 +78,7 @@ def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(proj
 
     assert played.last["run_state"] == "completed"
     assert played.codes == ["gate_failed"]
-    (back,) = told(played, "fix")[-1]["feedback"]
+    (back,) = feedback_to(played, "fix")[-1]["feedback"]
     assert (back["from"], back["artifact"]) == ("review", "review")
     assert outside.called.count("create_branch") == outside.called.count("create_pull_request") == 1
     assert len(outside.log("fix/7")) == 3
@@ -86,7 +86,7 @@ def test_a_failing_test_and_a_review_that_finds_something_send_the_fix_back(proj
 
 
 @pytest.mark.requirement("S2-12")
-def test_an_issue_on_hold_pauses_the_run_until_a_person_goes_on(project: Playground, outside: Outside):
+def test_an_issue_on_hold_pauses_the_run_until_a_person_continues(project: Playground, outside: Outside):
     outside.answer(issue_read__get=[HELD, OPEN])
 
     played = play(project, HAPPY)
@@ -142,7 +142,7 @@ def test_a_branch_that_is_there_already_waits_for_a_person(project: Playground, 
     assert "already exists" in str(played.last)
 
 
-def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outside: Outside):
     with project.agent() as agent:
         call = Committer(project, agent.call, "fix", "Fix #7: as told", FIX.files)
         steps = follow(call, first="start_run", arguments={"template": "issue_to_pr", "inputs": INPUTS})

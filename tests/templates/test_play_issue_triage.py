@@ -127,7 +127,7 @@ def test_an_answer_that_github_refuses_once_is_given_again_and_the_labels_are_no
     assert project.problems(played.run) == []
 
 
-def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outside: Outside):
     outside.answer(issue_read__get=[ISSUE | {"title": "It crashes"}])
     with project.agent() as agent:
         steps = follow(agent.call, first="start_run", arguments={"template": "issue_triage", "inputs": INPUTS})

@@ -82,7 +82,7 @@ def play(project: Playground, script: Script, **inputs: Any) -> Played:
         return drive(agent.call, project.root, "jpa_mt", INPUTS | inputs, script, person=project.approve)
 
 
-def told(played: Played, phase: str) -> list[dict[str, Any]]:
+def reported(played: Played, phase: str) -> list[dict[str, Any]]:
     """What the agent was handed each time it began ``phase``."""
     return [answer["data"] for tool, answer in played.steps if tool == "start_phase" and answer.get("phase") == phase]
 
@@ -103,7 +103,7 @@ def test_rules_and_conventions_are_given_to_who_writes_and_to_who_judges(project
 
     given = {"plan": ["AuditedEntity"], "generate": ["AuditedEntity", "MT-2"], "review": ["MT-2", PATHS["test"]]}
     for phase, wanted in given.items():
-        (data,) = told(played, phase)
+        (data,) = reported(played, phase)
         assert [text for text in wanted if text not in data["prompt"]] == []
         assert "## If it fails" in data["prompt"], "the answer is too long: the end of the prompt was cut"
 
@@ -122,7 +122,7 @@ def test_a_grave_finding_sends_the_code_back_until_the_review_passes(project: Pl
     played = play(project, script)
 
     assert played.last["run_state"] == "completed"
-    (again,) = told(played, "revise")
+    (again,) = reported(played, "revise")
     assert (again["attempt"], again["iteration"]) == (2, 2)
     assert again["feedback"][0]["from"] == "review"
     assert (project.root / "src" / PATHS["repository"]).read_text(encoding="utf-8") == mended["repository"]
@@ -219,7 +219,7 @@ def test_the_standards_of_the_scope_are_given_to_who_writes_and_to_who_judges(pr
         assert "Web is JSON." not in prompt
 
 
-def test_a_project_without_standards_is_told_so_and_goes_on(project: Playground):
+def test_a_project_without_standards_is_reported_so_and_continues(project: Playground):
     played = play(project, HAPPY)
 
     prompt = (project.root / ".wfe" / "runs" / played.run / "review" / "1" / "prompt.md").read_text(encoding="utf-8")

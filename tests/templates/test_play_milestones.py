@@ -113,8 +113,8 @@ def started(played: Played) -> list[str]:
 
 
 def diagnosis(kind: str, *, human_required: bool = False) -> Work:
-    told = {"cause": "broken.txt is there", "evidence": ["exit code 1"], "next_step": "Take it away"}
-    return Work({"class": kind, "fingerprint": f"{kind}:M2:T-3", "human_required": human_required, **told})
+    answer = {"cause": "broken.txt is there", "evidence": ["exit code 1"], "next_step": "Take it away"}
+    return Work({"class": kind, "fingerprint": f"{kind}:M2:T-3", "human_required": human_required, **answer})
 
 
 def reason(project: Playground, run: str) -> str:
@@ -160,7 +160,7 @@ def test_each_milestone_becomes_a_branch_and_each_task_a_commit_in_the_order_of_
 
 
 @pytest.mark.requirement("S3-19", "S3-18")
-def test_a_task_whose_check_fails_is_mended_in_its_one_commit(project: Playground):
+def test_a_task_whose_check_fails_is_fixed_in_its_one_commit(project: Playground):
     work = [task("T-3", broken="x"), Work({"summary": "mended"}, {"broken.txt": None})]
     commits = {"milestone[M2].task[T-3].implement": ["T-3: read the list", "amend T-3: read the list"]}
 
@@ -199,7 +199,7 @@ def test_a_task_whose_check_keeps_failing_is_tried_again_after_a_recovery(projec
 @pytest.mark.parametrize(
     "kind", ["credentials", "secret", "product_decision", "destructive", "branch_protection", "approval"]
 )
-def test_a_failure_that_is_a_persons_is_never_mended_by_itself(project: Playground, kind: str):
+def test_a_failure_that_is_a_persons_is_never_fixed_by_itself(project: Playground, kind: str):
     script = {
         **one_task(implement=STUCK),
         f"{RECOVERY}.diagnose": [diagnosis(kind), diagnosis(kind, human_required=True)],
@@ -215,7 +215,7 @@ def test_a_failure_that_is_a_persons_is_never_mended_by_itself(project: Playgrou
 
 
 @pytest.mark.requirement("S3-22")
-def test_a_recovery_that_mends_nothing_leaves_the_task_to_a_person(project: Playground):
+def test_a_recovery_that_fixes_nothing_leaves_the_task_to_a_person(project: Playground):
     script = {
         **one_task(implement=[*STUCK, Work({"summary": "did T-3"})]),
         f"{RECOVERY}.diagnose": [diagnosis("failed_checks")],
@@ -254,15 +254,15 @@ def test_a_task_that_is_never_committed_as_it_should_be_waits_for_a_person(proje
     assert project.problems(played.run) == []
 
 
-def test_what_the_review_finds_is_mended_and_looked_at_again(project: Playground):
+def test_what_the_review_finds_is_fixed_and_looked_at_again(project: Playground):
     script = one_task(review=[FAIL, PASS], mend=[Work({"summary": "mended"}, {"empty.txt": ""})])
     commits = {**COMMIT_3, "milestone[M2].accept[2].mend": ["M2: an empty run has a list"]}
 
     played = play(project, [READER], script, commits)
 
     assert played.last["run_state"] == "completed"
-    (told,) = [answer for tool, answer in played.steps if tool == "start_phase" and answer["phase"].endswith(".mend")]
-    assert "T-1: an empty run breaks" in told["data"]["prompt"]
+    (lines,) = [answer for tool, answer in played.steps if tool == "start_phase" and answer["phase"].endswith(".mend")]
+    assert "T-1: an empty run breaks" in lines["data"]["prompt"]
     assert log(project)[1:] == ["T-3: read the list", "M2: an empty run has a list"]
     assert project.problems(played.run) == []
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import count, messages, started, told
+from tests.templates.scene import count, feedback_to, messages, started
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -59,7 +59,7 @@ def test_a_review_that_fails_brings_its_findings_back_and_asks_for_the_go_ahead_
         played = drive(agent.call, project.root, "plan_generate_review", INPUTS, script, person=person)
 
     assert asked == ["plan", "generate", "review", "revise", "review"]
-    again = told(played, "revise")[-1]
+    again = feedback_to(played, "revise")[-1]
     assert (again["iteration"], [one["from"] for one in again["feedback"]]) == (2, ["review"])
     assert count(project, played.run, "WentTo") == 1
     assert (project.root / "more" / "sub.py").read_text(encoding="utf-8").endswith("a - b\n")
@@ -67,7 +67,7 @@ def test_a_review_that_fails_brings_its_findings_back_and_asks_for_the_go_ahead_
     assert project.problems(played.run) == []
 
 
-def test_a_rejected_plan_a_missing_file_and_a_failing_test_are_mended(project: Playground) -> None:
+def test_a_rejected_plan_a_missing_file_and_a_failing_test_are_fixed(project: Playground) -> None:
     answers = ["one file more, please"]
 
     def person(run: str, phase: str) -> None:
@@ -90,7 +90,7 @@ def test_a_rejected_plan_a_missing_file_and_a_failing_test_are_mended(project: P
     with project.agent() as agent:
         played = drive(agent.call, project.root, "plan_generate_review", inputs, script, person=person)
 
-    assert "one file more, please" in messages(told(played, "plan")[-1])
+    assert "one file more, please" in messages(feedback_to(played, "plan")[-1])
     assert played.codes.count("gate_failed") == 2
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []

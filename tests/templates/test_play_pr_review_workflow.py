@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.templates.outside import REPO, Outside, reach
-from tests.templates.scene import started, told
+from tests.templates.scene import feedback_to, started
 from wfe_mcp.testing.agent import Played, Script, Work, drive, follow
 from wfe_mcp.testing.playground import Playground
 
@@ -43,7 +43,7 @@ def test_a_pull_request_is_read_reviewed_and_answered_by_a_comment(project: Play
     played = play(project, HAPPY)
 
     assert (played.last["run_state"], played.codes) == ("completed", [])
-    (data,) = told(played, "review")
+    (data,) = feedback_to(played, "review")
     assert "diff --git a/calc.py" in data["prompt"]
     assert outside.called == [*READ, RECHECK, POST]
     assert outside.calls(POST) == [
@@ -59,7 +59,7 @@ def test_a_pull_request_that_moved_on_meanwhile_is_read_and_reviewed_again(proje
 
     assert played.last["run_state"] == "completed"
     assert outside.called == [*READ, RECHECK, *READ, RECHECK, POST]
-    assert ["Round 1" in data["prompt"] for data in told(played, "review")] == [True, False]
+    assert ["Round 1" in data["prompt"] for data in feedback_to(played, "review")] == [True, False]
     assert [call["commitID"] for call in outside.calls(POST)] == ["bbb"]
     assert project.problems(played.run) == []
 
@@ -108,7 +108,7 @@ def test_one_on_hold_pauses_the_run_and_a_closed_one_ends_it(project: Playground
     assert POST not in outside.called
 
 
-def test_whoever_only_follows_next_finishes_it(project: Playground, outside: Outside):
+def test_an_agent_that_only_follows_next_finishes_it(project: Playground, outside: Outside):
     with project.agent() as agent:
         steps = follow(agent.call, first="start_run", arguments={"template": "pr_review_workflow", "inputs": INPUTS})
 

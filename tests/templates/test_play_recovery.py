@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.templates.scene import BROKEN, FILES, MENDED, changed, messages, started, told
+from tests.templates.scene import BROKEN, FILES, MENDED, changed, feedback_to, messages, started
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.testing.agent import Played, Script, Work, drive
 from wfe_mcp.testing.playground import Playground
@@ -37,7 +37,7 @@ def play(project: Playground, **works: list[Work]) -> Played:
 
 
 @pytest.mark.requirement("S3-22")
-def test_the_cause_is_named_and_mended_until_the_check_passes(project: Playground):
+def test_the_cause_is_named_and_fixed_until_the_check_passes(project: Playground):
     project.write(BROKEN)
 
     played = play(project, mend=[changed("add() is documented", {"README.md": "add() adds\n"}), *SCRIPT["mend"]])
@@ -45,9 +45,9 @@ def test_the_cause_is_named_and_mended_until_the_check_passes(project: Playgroun
     assert played.last["run_state"] == "completed"
     assert played.codes == ["gate_failed"]
     assert started(played) == ["diagnose", "mend", "mend"]
-    assert "-1 != 3" in told(played, "diagnose")[0]["prompt"]
-    assert "Add in add()" in told(played, "mend")[0]["prompt"]
-    assert "Check 'test'" in messages(told(played, "mend")[1])
+    assert "-1 != 3" in feedback_to(played, "diagnose")[0]["prompt"]
+    assert "Add in add()" in feedback_to(played, "mend")[0]["prompt"]
+    assert "Check 'test'" in messages(feedback_to(played, "mend")[1])
     assert project.problems(played.run) == []
 
 
@@ -70,11 +70,11 @@ def test_a_diagnosis_that_contradicts_itself_or_touches_a_file_is_refused(projec
     assert played.codes == ["gate_failed"]
 
 
-def test_what_changes_no_file_mends_nothing(project: Playground):
+def test_what_changes_no_file_fixes_nothing(project: Playground):
     played = play(project, mend=[changed("add() adds")] * 2)
 
     assert (played.last["run_state"], played.last["waiting_on"]) == ("waiting", "human")
-    assert "no file has changed since the phase started" in messages(told(played, "mend")[1])
+    assert "no file has changed since the phase started" in messages(feedback_to(played, "mend")[1])
 
 
 @pytest.mark.requirement("S3-22")
@@ -93,7 +93,7 @@ def test_git_is_put_in_order_and_a_person_agrees_since_no_file_shows_it(project:
 
 @pytest.mark.parametrize("kind", ["failed_checks", "credentials"])
 @pytest.mark.requirement("S3-22")
-def test_what_only_a_person_can_go_on_with_is_not_mended(project: Playground, kind: str):
+def test_what_only_a_person_can_continue_with_is_not_fixed(project: Playground, kind: str):
     asks = diagnosis(**{"class": kind, "fingerprint": f"{kind}:M1:T-1", "human_required": True})
 
     played = play(project, diagnose=[asks])

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.templates.scene import BROKEN, MENDED, SPEC, changed, judged, messages, started, told
+from tests.templates.scene import BROKEN, MENDED, SPEC, changed, feedback_to, judged, messages, started
 from wfe_mcp.testing.agent import Script, Work, drive
 from wfe_mcp.testing.playground import Playground
 
@@ -56,7 +56,7 @@ def test_nothing_is_built_before_a_person_approved_requirements_design_and_tasks
     assert len(json.loads((kept / "tasks.json").read_text(encoding="utf-8"))["items"]) == 2
 
 
-def test_a_rejected_design_and_a_failing_test_are_mended(project: Playground) -> None:
+def test_a_rejected_design_and_a_failing_test_are_fixed(project: Playground) -> None:
     answers = {"design": ["say more"]}
 
     def person(run: str, phase: str) -> None:
@@ -74,8 +74,8 @@ def test_a_rejected_design_and_a_failing_test_are_mended(project: Playground) ->
     with project.agent() as agent:
         played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=person)
 
-    assert "say more" in messages(told(played, "design")[-1])
-    assert "and more" in told(played, "implement[T-1].build")[0]["prompt"]
+    assert "say more" in messages(feedback_to(played, "design")[-1])
+    assert "and more" in feedback_to(played, "implement[T-1].build")[0]["prompt"]
     assert played.codes.count("gate_failed") == 1
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []
@@ -105,8 +105,8 @@ def test_a_design_that_forgets_a_requirement_and_code_that_edits_the_documents_a
     with project.agent() as agent:
         played = drive(call, project.root, "spec_driven", INPUTS, script, person=person)
 
-    assert "all(r" in messages(told(played, "design")[-1])
-    assert "specs/sub/design.md" in messages(told(played, "implement[T-2].build")[-1])
+    assert "all(r" in messages(feedback_to(played, "design")[-1])
+    assert "specs/sub/design.md" in messages(feedback_to(played, "implement[T-2].build")[-1])
     assert played.codes.count("gate_failed") == 2
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []
@@ -124,7 +124,7 @@ def test_an_acceptance_without_all_proofs_adds_tasks_and_keeps_the_design(projec
         played = drive(agent.call, project.root, "spec_driven", INPUTS, script, person=project.approve)
 
     assert started(played)[-3:] == ["tasks", "implement[T-3].build", "accept"]
-    assert [one["from"] for one in told(played, "tasks")[-1]["feedback"]] == ["accept"]
+    assert [one["from"] for one in feedback_to(played, "tasks")[-1]["feedback"]] == ["accept"]
     assert started(played).count("design") == 1
     assert played.last["run_state"] == "completed"
     assert project.problems(played.run) == []

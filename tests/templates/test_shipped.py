@@ -154,7 +154,7 @@ def test_a_template_requires_checks_servers_and_reviewers_that_may_be_missing(
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_a_project_with_what_it_requires_can_start_it_and_one_without_is_told(name: str) -> None:
+def test_a_project_with_what_it_requires_can_start_it_and_one_without_learns_why_not(name: str) -> None:
     servers = report(name).requires.servers
     there = ProjectNames(checks=frozenset({"test", "push"}), servers=frozenset(servers))
     assert lint(template(name), there).errors == ()
@@ -212,7 +212,7 @@ def test_every_prompt_file_is_used_by_one_phase(name: str) -> None:
 def test_another_model_looks_where_one_is_configured_and_nowhere_else(name: str) -> None:
     assert opinions(name)
     asked = {role for _, gate in opinions(name) for role in gate["reviewers"]}
-    assert asked == {role for role, told in template(name)["roles"].items() if "provider" in told}
+    assert asked == {role for role, answer in template(name)["roles"].items() if "provider" in answer}
     assert asked.isdisjoint({each.get("role") for each in leaves(template(name)["phases"])})
     for each, gate in opinions(name):
         assert gate["if_missing"] == "note", each["id"]
@@ -242,7 +242,7 @@ def test_what_reviewers_judge_by_asks_questions_says_what_fails_and_is_short(nam
     ("name", "phases"),
     [("plan_generate_review", {"plan", "generate", "revise", "review"}), ("jpa_mt", {"plan", "generate", "revise"})],
 )
-def test_reviewers_of_what_was_ai_workflow_engine_may_hand_in_a_better_version(name: str, phases: set[str]) -> None:
+def test_reviewers_of_what_was_ai_workflow_engine_may_submit_a_better_version(name: str, phases: set[str]) -> None:
     assert {each["id"] for each, gate in opinions(name) if gate.get("allow_rewrite")} == phases
 
 

@@ -51,7 +51,7 @@ def test_quick_fix_sees_the_named_test_fail_and_then_pass() -> None:
 
 @pytest.mark.parametrize(("name", "wanted"), [("quick_fix", "fix"), ("role_pipeline", "dev")])
 @pytest.mark.requirement("S4-13")
-def test_who_mends_the_code_may_not_touch_a_test(name: str, wanted: str) -> None:
+def test_who_fixes_the_code_may_not_touch_a_test(name: str, wanted: str) -> None:
     from wfe_mcp.workspace.files.paths import match_globs
 
     gate = next(gate for gate in gates(phase(name, wanted), "files") if "unchanged" in gate)

@@ -192,9 +192,9 @@ def test_reviewers_are_asked_what_the_template_says_and_what_one_finds_reaches_t
         assert "reviewer (claude): fail" in refused["error"]["message"]
         assert "high: calc.py:1: It divides by zero" in refused["error"]["message"]
         others = looked.count(first) - 1  # who looked at the refused attempt, too, and found nothing
-        said = [(first, "fail"), *[(first, "pass")] * others, *((phase, "pass") for phase in looked)]
-        assert sorted(opinions(project, played.run)) == sorted(said)
-        assert models.count == len(said)
+        lines = [(first, "fail"), *[(first, "pass")] * others, *((phase, "pass") for phase in looked)]
+        assert sorted(opinions(project, played.run)) == sorted(lines)
+        assert models.count == len(lines)
         for phase in looked:
             assert asked_for(models, criteria(name, phase)), phase
         with project.engine.store.read() as tx:
@@ -215,9 +215,9 @@ def test_without_a_configured_reviewer_the_gates_pass_with_a_note(playgrounds: P
 
         assert played.last["run_state"] == "completed"
         assert models.count == 0
-        said = notes(project, played.run)
-        assert len(said) == len(set(PLAYS[name].looked))
-        assert all(each.startswith("no reviewer is configured") for each in said), said
+        answer = notes(project, played.run)
+        assert len(answer) == len(set(PLAYS[name].looked))
+        assert all(each.startswith("no reviewer is configured") for each in answer), answer
 
 
 def test_where_one_of_two_reviewers_is_configured_the_quorum_is_one(playgrounds: Playgrounds) -> None:

@@ -31,7 +31,7 @@ def test_each_attempt_does_what_the_script_says_for_it(playground: Playground):
     assert not (playground.root / "other.txt").exists()
 
 
-def test_without_a_person_the_agent_stops_where_one_is_needed_and_can_go_on_later(playground: Playground):
+def test_without_a_person_the_agent_stops_where_one_is_needed_and_can_continue_later(playground: Playground):
     with playground.agent() as agent:
         played = drive(agent.call, playground.root, "hello", {"who": "Ada"}, {"draft": [GOOD]})
         assert played.last["error"]["code"] == "needs_human"
@@ -51,12 +51,12 @@ def test_what_a_person_rejects_comes_back_with_their_words(playground: Playgroun
             person=_RejectOnce(playground),
         )
 
-    told = [answer["data"].get("feedback", []) for tool, answer in played.steps if tool == "start_phase"][-1]
-    assert "more polite" in told[0]["message"]
+    result = [answer["data"].get("feedback", []) for tool, answer in played.steps if tool == "start_phase"][-1]
+    assert "more polite" in result[0]["message"]
     assert played.last["run_state"] == "completed"
 
 
-def test_an_attempt_the_script_does_not_have_is_told_with_the_reason(playground: Playground):
+def test_an_attempt_the_script_does_not_have_is_reported_with_the_reason(playground: Playground):
     with playground.agent() as agent, pytest.raises(ScriptEnded, match=r"attempt 2.*other\.txt"):
         drive(
             agent.call, playground.root, "hello", {"who": "Ada"}, {"draft": [Work({"text": "Hi"}, {"other.txt": "x"})]}

@@ -23,8 +23,8 @@ class Terminal(io.StringIO):
 def test_the_demo_plays_to_its_end_and_its_run_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--folder", str(tmp_path / "demo")]) == 0
 
-    told = re.sub(r"\s+", " ", capsys.readouterr().out)
-    for said in (
+    output = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for lines in (
         "invalid_artifact: ",
         "/actual required key 'actual' is missing",
         "1 passed, 1 failed",
@@ -39,8 +39,8 @@ def test_the_demo_plays_to_its_end_and_its_run_verifies(tmp_path: Path, capsys: 
         "Verified: ",
         "verify",
     ):
-        assert said in told
-    assert "\x1b[" not in told
+        assert lines in output
+    assert "\x1b[" not in output
     assert (tmp_path / "demo" / "project" / ".wfe" / "runs").is_dir()
 
 

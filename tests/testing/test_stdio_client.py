@@ -82,7 +82,7 @@ def test_a_server_that_asks_without_end_is_not_followed_without_end(stub: Stub, 
         agent.call("approve")
 
 
-def test_a_server_that_ends_wakes_whoever_waits_and_leaves_its_last_words(stub: Stub, tmp_path: Path):
+def test_a_server_that_ends_wakes_its_callers_and_leaves_its_last_words(stub: Stub, tmp_path: Path):
     body = f"if frame['method'] == 'tools/call':\n    sys.exit('out of paper')\n{OK}"
 
     with client(stub(body), tmp_path) as agent:
@@ -115,13 +115,13 @@ def test_a_server_that_stays_silent_is_not_waited_for_without_end(stub: Stub, tm
         client(stub("pass"), tmp_path, patience_s=0.05).__enter__()
 
 
-def test_an_error_of_the_protocol_is_told(stub: Stub, tmp_path: Path):
+def test_an_error_of_the_protocol_is_reported(stub: Stub, tmp_path: Path):
     body = f"if frame['method'] == 'tools/list':\n    say(id=frame['id'], error={{'code': -32601, 'message': 'no'}})\nelse:\n    {OK}"
 
     with client(stub(body), tmp_path) as agent, pytest.raises(ProtocolError, match="-32601: no"):
         agent.tools()
 
 
-def test_an_answer_without_an_envelope_is_told(stub: Stub, tmp_path: Path):
+def test_an_answer_without_an_envelope_is_reported(stub: Stub, tmp_path: Path):
     with client(stub("say(id=frame['id'], result={})"), tmp_path) as agent, pytest.raises(ProtocolError):
         agent.call("status")

@@ -16,7 +16,7 @@ def engine_on(folder: Path, url: str) -> Engine:
     return create_engine(project_at(folder), environment={"WFE_DATABASE_URL": url})
 
 
-def test_somebody_stands_in_for_a_person_in_a_database_made_to_be_thrown_away(tmp_path: Path):
+def test_a_substitute_for_a_person_works_in_a_throw_away_database(tmp_path: Path):
     engine = engine_on(tmp_path, make_database(tmp_path / "demo.db"))
     try:
         by = stand_in(engine)
@@ -29,7 +29,7 @@ def test_somebody_stands_in_for_a_person_in_a_database_made_to_be_thrown_away(tm
     assert problems == []
 
 
-def test_nobody_stands_in_for_a_person_in_any_other_database(tmp_path: Path):
+def test_a_substitute_for_a_person_works_in_no_other_database(tmp_path: Path):
     engine = engine_on(tmp_path, f"sqlite:///{(tmp_path / 'real.db').as_posix()}")
     try:
         with pytest.raises(Refused) as refused:

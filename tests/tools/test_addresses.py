@@ -40,7 +40,7 @@ from wfe_mcp.tools.http import is_public
     ],
 )
 @pytest.mark.attack("an address inside, written as one of the public internet", "held", "T6")
-def test_what_is_not_the_public_internet_is_told_apart(address: str) -> None:
+def test_what_is_not_the_public_internet_is_distinguished(address: str) -> None:
     assert not is_public(address)
 
 
@@ -52,7 +52,7 @@ def test_public_addresses_are(address: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["2130706433", "0x7f.1", "127.1"])
-def test_other_ways_to_write_loopback_resolve_to_what_is_told_apart(written: str) -> None:
+def test_other_ways_to_write_loopback_resolve_to_what_is_distinguished(written: str) -> None:
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(written, 80, type=socket.SOCK_STREAM)]
     assert found == ["127.0.0.1"]
     assert not is_public(found[0])

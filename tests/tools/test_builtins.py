@@ -20,9 +20,9 @@ def test_set_gives_its_parameters_and_log_writes_them(caplog: pytest.LogCaptureF
     assert caplog.messages == ["hello %s"]
 
 
-@pytest.mark.parametrize(("params", "said"), [({"message": "RED"}, "RED"), ({}, "the template fails here")])
-def test_fail_fails_with_its_message_and_nothing_has_happened(params: dict[str, str], said: str) -> None:
-    with pytest.raises(ToolFault, match=said) as found:
+@pytest.mark.parametrize(("params", "answer"), [({"message": "RED"}, "RED"), ({}, "the template fails here")])
+def test_fail_fails_with_its_message_and_nothing_has_happened(params: dict[str, str], answer: str) -> None:
+    with pytest.raises(ToolFault, match=answer) as found:
         act("fail", params)
     assert not found.value.may_have_happened
     assert not never()

@@ -87,7 +87,7 @@ def test_no_proxy_is_asked(remote: FrozenServer, monkeypatch: pytest.MonkeyPatch
     assert call(remote, "say", {"words": "hello"}) == "hello"
 
 
-def test_an_address_where_nobody_listens_has_done_nothing() -> None:
+def test_an_address_without_a_listener_has_done_nothing() -> None:
     found = fault(FrozenServer(name="gone", url="http://127.0.0.1:9/mcp"), "x")
     assert "MCP server 'gone' could not be reached" in str(found)
     assert not found.may_have_happened
@@ -122,14 +122,14 @@ def test_work_that_must_stop_stops_and_the_server_ends_with_it(child: FrozenServ
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "answer"),
     [
         (["no-such-program-of-ours"], "could not be reached"),
         ([sys.executable, "-c", "import sys; sys.exit('no token')"], "its error output: no token"),
     ],
 )
-def test_a_server_that_does_not_start_has_done_nothing(argv: list[str], said: str) -> None:
+def test_a_server_that_does_not_start_has_done_nothing(argv: list[str], answer: str) -> None:
     found = fault(FrozenServer(name="bad", command=argv[0], args=argv[1:]), "x")
     assert "MCP server 'bad' could not be reached" in str(found)
-    assert said in str(found)
+    assert answer in str(found)
     assert not found.may_have_happened

@@ -47,7 +47,7 @@ def test_a_text_with_its_own_content_type_is_sent_as_it_is(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "answer"),
     [
         ("http://example.org/", "plain http to http://example.org:80 is not allowed"),
         ("file:///etc/passwd", "is no address"),
@@ -55,12 +55,12 @@ def test_a_text_with_its_own_content_type_is_sent_as_it_is(web: Web) -> None:
         ("https://example.org/a b", "white space"),
     ],
 )
-def test_an_address_that_may_not_be_reached_is_refused_before_anything_is_asked(url: str, said: str) -> None:
-    def nobody(_host: str, _port: int) -> list[str]:
+def test_an_address_that_may_not_be_reached_is_refused_before_anything_is_asked(url: str, answer: str) -> None:
+    def no_one(_host: str, _port: int) -> list[str]:
         raise AssertionError("the name server was asked")
 
-    found = fault(Request(url), resolve=nobody)
-    assert said in str(found)
+    found = fault(Request(url), resolve=no_one)
+    assert answer in str(found)
     assert not found.may_have_happened
 
 
@@ -158,7 +158,7 @@ def closed() -> Iterator[str]:
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
-def test_an_address_where_nobody_listens_has_done_nothing(closed: str) -> None:
+def test_an_address_without_a_listener_has_done_nothing(closed: str) -> None:
     found = fault(Request(closed, "POST"), allow=[closed])
     assert "could not be reached: 127.0.0.1: " in str(found)
     assert not found.may_have_happened

@@ -126,16 +126,16 @@ def test_a_check_that_ran_another_program_than_at_first_is_unusual(scene: Scene)
     scene.write(".wfe/config.toml", '[checks.ok]\nargv = ["tools/check"]\n')
     scene.trust_config()
     run = scene.start(phase("plan", command("ok")), phase("build", command("ok"), approval()))
-    told: list[str] = []
+    lines: list[str] = []
     for name, text in (("plan", "#!/bin/sh\nexit 0\n"), ("build", "#!/bin/sh\n# as before\nexit 0\n")):
         scene.write("tools/check", text)
         (scene.root / "tools/check").chmod(0o755)
         scene.do(run, name)
-        told.append(hashlib.sha256(text.encode()).hexdigest()[:12])
+        lines.append(hashlib.sha256(text.encode()).hexdigest()[:12])
     (one,) = shown(scene, run, "build").unusual
     assert one.text == "Check ok ran another program than at first."
     place = (scene.root / "tools/check").resolve()
-    assert one.why == f"First {place} (sha256 {told[0]}), now {place} (sha256 {told[1]})."
+    assert one.why == f"First {place} (sha256 {lines[0]}), now {place} (sha256 {lines[1]})."
 
 
 @pytest.mark.attack("change files after the start and before the first phase", "detected", "T15")
@@ -145,10 +145,10 @@ def test_what_changed_before_the_first_claim_is_named_in_the_decision_and_in_the
     scene.begin(run, "plan")
     scene.write("more.py", "x")
     scene.submit(run, "plan")
-    told = "money.py changed after the run started and before its first phase began."
-    assert told in [one.text for one in shown(scene, run).unusual]
+    answer = "money.py changed after the run started and before its first phase began."
+    assert answer in [one.text for one in shown(scene, run).unusual]
     assert [file.path for file in shown(scene, run).changes[0].files] == ["money.py", "more.py"]
-    assert scene.status(run).data["warnings"] == [told]
+    assert scene.status(run).data["warnings"] == [answer]
 
 
 def test_a_run_without_git_says_what_an_approval_is_about(scene: Scene) -> None:
@@ -178,7 +178,7 @@ def test_an_older_run_began_with_its_first_claim_that_read_the_files(scene: Scen
 
 
 @pytest.mark.parametrize(
-    ("code", "keys", "said"),
+    ("code", "keys", "answer"),
     [
         ("print('3 passed in 0.1s')", {}, "printed text, which the program could print itself"),
         (
@@ -188,12 +188,12 @@ def test_an_older_run_began_with_its_first_claim_that_read_the_files(scene: Scen
         ),
     ],
 )
-def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, Any], said: str) -> None:
+def test_a_person_sees_what_tests_were_counted_from(scene: Scene, code: str, keys: dict[str, Any], answer: str) -> None:
     scene.check("ok", code, **keys)
     run = scene.start(phase("plan", command("ok", min_tests=1), approval()))
     scene.do(run, "plan")
     line = shown(scene, run).evidence[0]
-    assert line.text.endswith(f", counted from {said}")
-    assert [each.value for each in line.details if each.name == "counted from"] == [said]
-    told = details_of(scene.engine, overview_of(scene.engine, run)).attempts[-1]
-    assert [each.counted_from for each in told.evidence] == [said]
+    assert line.text.endswith(f", counted from {answer}")
+    assert [each.value for each in line.details if each.name == "counted from"] == [answer]
+    result = details_of(scene.engine, overview_of(scene.engine, run)).attempts[-1]
+    assert [each.counted_from for each in result.evidence] == [answer]

@@ -143,11 +143,11 @@ def choices(kind: Any, path: str) -> Iterator[tuple[str, tuple[object, ...]]]:
 
 
 def terminal(shown: ApprovalView) -> str:
-    said = io.StringIO()
-    with redirect_stdout(said):
+    answer = io.StringIO()
+    with redirect_stdout(answer):
         show_decision(Screen(as_json=False), shown, Detail(full=True))
         show_decision(Screen(as_json=False), shown, Detail(full=True, since="approval"))
-    return said.getvalue()
+    return answer.getvalue()
 
 
 def request_about(shown: ApprovalView) -> DecisionView:
@@ -267,12 +267,12 @@ def test_what_a_request_says_besides_is_on_the_page_and_in_the_json() -> None:
     page_ = "".join(unescape(decision_page(each, {"approve": "", "reject": ""})) for each in views)
     json_ = "".join(json.dumps(plain(decision_data(each)), ensure_ascii=False) for each in views)
     leaves = {place[1:]: value for each in views for place, value in walked(replace(each, shown=None))}
-    told = {
+    answer = {
         place: value for place, value in leaves.items() if not isinstance(value, bool | None) and place not in AROUND
     }
-    assert len(told) > 15
+    assert len(answer) > 15
     for name, text in (("page", page_), ("json", json_)):
-        missing = [place for place, value in told.items() if not any(each in text for each in readings(value))]
+        missing = [place for place, value in answer.items() if not any(each in text for each in readings(value))]
         assert not missing, f"{name} does not show: {', '.join(missing)}"
 
 

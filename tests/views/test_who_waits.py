@@ -18,7 +18,7 @@ def words(scene: Scene, run: str) -> str:
     return waits_for(overview_of(scene.engine, run))
 
 
-def test_work_waits_for_the_agent_then_a_check_then_you_then_nobody(scene: Scene) -> None:
+def test_work_waits_for_the_agent_then_a_check_then_you_then_is_finished(scene: Scene) -> None:
     scene.check("ok", "print('fine')")
     run = scene.start(phase("plan", command("ok"), approval()))
     found = [words(scene, run)]

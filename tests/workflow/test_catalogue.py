@@ -57,10 +57,10 @@ def test_a_link_in_the_catalogue_is_left_out(plain: Document, tmp_path: Path) ->
 def test_a_template_under_another_name_than_its_own_is_refused(plain: Document, tmp_path: Path) -> None:
     store(tmp_path, "other.json", plain)
 
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as answer:
         project_templates(tmp_path)[0].read()
 
-    assert told.value.details[0].path == "/name"
+    assert answer.value.details[0].path == "/name"
 
 
 def test_every_shipped_template_can_run() -> None:

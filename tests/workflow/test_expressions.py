@@ -75,11 +75,11 @@ def test_what_a_tool_or_an_issue_says_is_never_evaluated(evil: str) -> None:
     ],
 )
 def test_what_has_no_value_is_an_error_and_never_false(text: str, words: str) -> None:
-    with pytest.raises(ExpressionError) as told:
+    with pytest.raises(ExpressionError) as answer:
         Expressions().evaluate(text, ROOTS)
 
-    assert words in told.value.reason
-    assert str(told.value) == f"${{{told.value.text}}} cannot be evaluated: {told.value.reason}"
+    assert words in answer.value.reason
+    assert str(answer.value) == f"${{{answer.value.text}}} cannot be evaluated: {answer.value.reason}"
 
 
 @pytest.mark.parametrize("root", [2**70, "lone " + chr(0xD800)], ids=["a huge number", "a lone surrogate"])

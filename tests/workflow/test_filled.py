@@ -50,7 +50,7 @@ def test_conditions_stay_for_who_judges_them(plain: Document) -> None:
     ],
 )
 def test_a_value_of_the_wrong_type_is_an_error(plain: Document, keys: Document, words: str) -> None:
-    with pytest.raises(ExpressionError) as told:
+    with pytest.raises(ExpressionError) as answer:
         filled(gate(plain, **keys), ROOTS, Expressions())
 
-    assert words in told.value.reason
+    assert words in answer.value.reason

@@ -60,7 +60,7 @@ def test_what_has_no_form_of_a_template_is_left_as_it_is() -> None:
         assert whole(odd, there()).definition == odd
 
 
-def test_what_cannot_be_put_in_is_told_at_its_place() -> None:
+def test_what_cannot_be_put_in_is_reported_at_its_place() -> None:
     made = whole(template("outer", flow("gone"), flow("a")), there(template("a", flow("outer"))))
 
     assert [(detail.path, detail.message) for detail, _ in made.faults] == [
@@ -69,7 +69,7 @@ def test_what_cannot_be_put_in_is_told_at_its_place() -> None:
     ]
 
 
-def test_no_more_than_five_stand_in_each_other() -> None:
+def test_loops_nest_five_deep_at_most() -> None:
     chain = [template(f"t{number}", flow(f"t{number + 1}")) for number in range(MAX_DEPTH + 1)]
 
     assert whole(chain[1], there(*chain, template(f"t{MAX_DEPTH + 1}"))).faults == ()
@@ -108,7 +108,7 @@ def test_what_it_needs_of_the_project_the_outer_one_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "answer"),
     [
         ({"title": "x"}, []),
         (
@@ -119,9 +119,9 @@ def test_what_it_needs_of_the_project_the_outer_one_needs() -> None:
         ({}, [("/phases/0/with", "template 'a' needs the input 'title'")]),
     ],
 )
-def test_with_gives_what_the_template_takes(given: Document, told: list[tuple[str, str]]) -> None:
+def test_with_gives_what_the_template_takes(given: Document, answer: list[tuple[str, str]]) -> None:
     outer = template("outer", flow("a", definition=template("a", inputs=TITLED), **{"with": given}))
-    assert [(error.path, error.message) for error in lint(outer).errors] == told
+    assert [(error.path, error.message) for error in lint(outer).errors] == answer
 
 
 def test_a_template_that_takes_anything_is_given_anything() -> None:
@@ -136,7 +136,7 @@ def test_defaults_of_inputs_fill_in_and_unknown_names_are_wrong() -> None:
     assert len(faults) == 2
 
 
-def test_what_a_flow_hands_in_is_made_by_its_template() -> None:
+def test_what_a_flow_submits_is_made_by_its_template() -> None:
     outer = template("outer", flow("a", definition=template("a"), output=NOTE | {"editable": True}))
     report = lint(outer)
     assert [error.path for error in report.errors] == ["/phases/0/output/editable"]
@@ -165,7 +165,7 @@ def test_a_bundle_inside_names_its_scope() -> None:
     assert "is unknown when the run starts" in error.message
 
 
-def test_a_definition_that_is_no_template_is_told_at_the_name() -> None:
+def test_a_definition_that_is_no_template_is_reported_at_the_name() -> None:
     report = lint(template("outer", flow("a", locks=["x"], definition={"format": "wfe/1", "name": "a"})))
     assert {error.path for error in report.errors} == {"/phases/0/template"}
 
@@ -250,7 +250,7 @@ def test_the_machine_sees_the_phases_of_a_recovery_below_the_phase_that_fails() 
     assert (code.recovery.items, code.on_fail[0].do, code.on_fail[0].max_uses) == ('{"x":1}', "subflow", 2)
 
 
-def test_the_machine_knows_a_compensation_and_a_flow_may_hand_in_nothing() -> None:
+def test_the_machine_knows_a_compensation_and_a_flow_may_submit_nothing() -> None:
     undone = {
         "id": "code",
         "output": NOTE,
@@ -258,6 +258,6 @@ def test_the_machine_knows_a_compensation_and_a_flow_may_hand_in_nothing() -> No
         "compensate": [{"id": "undo", "builtin": "log"}],
     }
     assert project(parse(template("outer", undone))).phases[0].on_fail[0].do == "compensate"
-    told = template("a", inputs=TITLED, outputs={"title": "${inputs.title}"})
-    held = flow("a", definition=told, output=NOTE, **{"with": {"title": "x"}})
+    output = template("a", inputs=TITLED, outputs={"title": "${inputs.title}"})
+    held = flow("a", definition=output, output=NOTE, **{"with": {"title": "x"}})
     assert (lint(template("outer", held)).errors, lint(template("outer", held)).warnings) == ((), ())

@@ -12,7 +12,7 @@ Document = dict[str, Any]
 NOT_YET = {"/phases/1/kind", "/phases/2/kind", "/phases/3/gates/0/kind"}
 
 
-def told(report: LintReport) -> list[tuple[str, str]]:
+def reported(report: LintReport) -> list[tuple[str, str]]:
     return [(detail.path, detail.message) for detail in report.errors]
 
 
@@ -34,7 +34,7 @@ def put(document: Document, path: str, value: object) -> None:
 def test_the_template_of_the_design_lints(design: Document) -> None:
     report = lint(design)
 
-    assert told(report) == []
+    assert reported(report) == []
     assert report.ok
     assert report.warnings == ()
 
@@ -183,7 +183,7 @@ def test_each_mutant_says_nothing_beside_the_fault_and_what_follows_from_it(desi
     }
 
 
-def test_all_faults_are_told_at_once_whatever_their_kind(plain: Document) -> None:
+def test_all_faults_are_reported_at_once_whatever_their_kind(plain: Document) -> None:
     put(plain, "/colour", "blue")
     put(plain, "/phases/0/prompt", "Plan ${inputs.gaol}")
     put(plain, "/phases/0/timeout", 5)
@@ -242,7 +242,7 @@ def test_a_fault_of_form_hides_nothing_and_brings_no_echo(
 def test_a_value_of_the_wrong_type_is_named_in_plain_words(plain: Document, value: object, kind: str) -> None:
     put(plain, "/title", value)
 
-    assert told(lint(plain)) == [("/title", f"must be text, not {kind}")]
+    assert reported(lint(plain)) == [("/title", f"must be text, not {kind}")]
 
 
 @pytest.mark.parametrize("phases", [5, [5]])
@@ -253,14 +253,14 @@ def test_defaults_make_no_difference_to_what_is_no_phase(plain: Document, phases
 
 
 @pytest.mark.parametrize("value", [None, 5, "x", [], {}])
-def test_what_is_no_template_at_all_is_told_without_an_exception(value: object) -> None:
+def test_what_is_no_template_at_all_is_reported_without_an_exception(value: object) -> None:
     report = lint(value)
 
     assert not report.ok
     assert report.requires == Requires()
 
 
-def test_a_value_that_cannot_be_kept_is_told_without_an_exception() -> None:
+def test_a_value_that_cannot_be_kept_is_reported_without_an_exception() -> None:
     deep: list[Any] = []
     for _ in range(100):
         deep = [deep]
@@ -291,7 +291,7 @@ def test_a_project_that_has_everything_adds_nothing(design: Document) -> None:
     assert beyond_not_yet(lint(design, project)) == []
 
 
-def test_in_a_project_without_checks_the_way_to_add_one_is_told(plain: Document) -> None:
+def test_in_a_project_without_checks_the_way_to_add_one_is_reported(plain: Document) -> None:
     (detail,) = lint(plain, ProjectNames()).errors
 
     assert detail.message == "the project has no check 'test'; define it in .wfe/config.toml and run: wfe-mcp trust"
@@ -331,7 +331,7 @@ def test_asking_for_nothing_of_what_is_not_available_is_fine(plain: Document) ->
     assert lint(plain).ok
 
 
-def test_a_fault_in_the_defaults_is_told_once_where_it_is_written(plain: Document) -> None:
+def test_a_fault_in_the_defaults_is_reported_once_where_it_is_written(plain: Document) -> None:
     plain["defaults"] = {"timeout": "soon", "on_fail": [{"do": "goto", "phase": "nowhere"}], "skip": "never"}
 
     errors = [(detail.path, detail.message) for detail in lint(plain).errors]

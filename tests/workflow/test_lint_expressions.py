@@ -82,14 +82,14 @@ def test_names_that_exist_are_fine(plain: Document, condition: str) -> None:
         ("", "exactly one ${…}"),
     ],
 )
-def test_what_cannot_be_is_told_with_the_reason(plain: Document, condition: str, message: str) -> None:
-    told = asserted(plain, condition)
+def test_what_cannot_be_is_reported_with_the_reason(plain: Document, condition: str, message: str) -> None:
+    answer = asserted(plain, condition)
 
-    assert len(told) == 1
-    assert message in told[0]
+    assert len(answer) == 1
+    assert message in answer[0]
 
 
-def test_every_unknown_name_of_an_expression_is_told(plain: Document) -> None:
+def test_every_unknown_name_of_an_expression_is_reported(plain: Document) -> None:
     assert len(asserted(plain, "${inputs.a == inputs.b || nobody && artifacts.plan.c}")) == 4
 
 
@@ -221,7 +221,7 @@ def test_below_the_first_level_a_name_is_refused_only_where_the_schema_is_closed
     assert (messages(plain, "/phases/1/prompt") == []) is fine
 
 
-def test_a_schema_that_cannot_be_used_is_told_once_and_lets_everything_stand(plain: Document) -> None:
+def test_a_schema_that_cannot_be_used_is_reported_once_and_changes_nothing(plain: Document) -> None:
     plain["phases"][0]["output"]["schema"] = {"type": "object", "properties": {"a": {"$ref": "http://x.org/y"}}}
     plain["inputs"] = {"type": "object", "properties": []}
 
@@ -265,7 +265,7 @@ def loop_of(design: Document) -> Document:
     return design["phases"][1]
 
 
-def told_of_loop(design: Document) -> list[tuple[str, str]]:
+def reported_of_loop(design: Document) -> list[tuple[str, str]]:
     return [(d.path, d.message) for d in lint(design).errors if "not available yet" not in d.message]
 
 
@@ -274,7 +274,7 @@ def test_in_a_loop_the_item_has_its_fields(design: Document) -> None:
         "${item.key} ${item.value.title} ${item.nope} ${item.value.titel} ${item.done}"
     )
 
-    assert [message for _, message in told_of_loop(design)] == [
+    assert [message for _, message in reported_of_loop(design)] == [
         "unknown name 'item.nope'; there are 'key', 'index', 'count', 'done', 'value'",
         "unknown name 'item.value.titel'; did you mean 'item.value.title'?",
     ]
@@ -285,7 +285,7 @@ def test_a_loop_that_names_no_item_still_has_one(design: Document) -> None:
     loop_of(design)["for_each"]["key"] = "${item.value.id}"
     loop_of(design)["phases"][0]["prompt"] = "Do ${item.value.title}"
 
-    assert told_of_loop(design) == []
+    assert reported_of_loop(design) == []
 
 
 def test_outside_a_loop_what_it_made_is_a_map_by_key(design: Document) -> None:
@@ -295,7 +295,7 @@ def test_outside_a_loop_what_it_made_is_a_map_by_key(design: Document) -> None:
     )
     loop_of(design)["gates"] = [{"kind": "expr", "assert": "${artifacts.change.size() > 0}"}]
 
-    assert [path for path, _ in told_of_loop(design)] == ["/phases/3/prompt"] * 2
+    assert [path for path, _ in reported_of_loop(design)] == ["/phases/3/prompt"] * 2
 
 
 def test_a_loop_until_sees_what_the_pass_made(design: Document) -> None:
@@ -304,20 +304,20 @@ def test_a_loop_until_sees_what_the_pass_made(design: Document) -> None:
     loop["until"] = {"if": "${artifacts.change.summary == 'done' && item.index < 3}", "max": 3}
     loop["phases"][0]["prompt"] = "Go on"
 
-    assert told_of_loop(design) == []
+    assert reported_of_loop(design) == []
     loop["until"]["if"] = "${artifacts.review.verdict == 'pass'}"
-    assert [path for path, _ in told_of_loop(design)] == ["/phases/1/until/if"]
+    assert [path for path, _ in reported_of_loop(design)] == ["/phases/1/until/if"]
 
 
 def test_a_loop_walks_over_a_list(design: Document) -> None:
     loop_of(design)["for_each"]["in"] = "${size(artifacts.plan.steps)}"
-    assert ("/phases/1/for_each/in", "a loop needs a list, not a number") in told_of_loop(design)
+    assert ("/phases/1/for_each/in", "a loop needs a list, not a number") in reported_of_loop(design)
 
     loop_of(design)["for_each"]["in"] = "${artifacts.plan.steps"
-    assert [path for path, _ in told_of_loop(design)] == ["/phases/1/for_each/in"]
+    assert [path for path, _ in reported_of_loop(design)] == ["/phases/1/for_each/in"]
 
     loop_of(design)["for_each"]["in"] = "${artifacts.plan.steps} "
-    assert ("/phases/1/for_each/in", "this must be exactly one ${…}, without other text") in told_of_loop(design)
+    assert ("/phases/1/for_each/in", "this must be exactly one ${…}, without other text") in reported_of_loop(design)
 
 
 def test_an_inner_phase_sees_its_siblings_and_what_is_around_the_loop(design: Document) -> None:
@@ -329,7 +329,7 @@ def test_an_inner_phase_sees_its_siblings_and_what_is_around_the_loop(design: Do
         }
     )
 
-    assert [path for path, _ in told_of_loop(design)] == ["/phases/1/phases/1/prompt"]
+    assert [path for path, _ in reported_of_loop(design)] == ["/phases/1/phases/1/prompt"]
 
 
 def test_loops_in_loops_nest_their_maps(design: Document) -> None:
@@ -340,7 +340,7 @@ def test_loops_in_loops_nest_their_maps(design: Document) -> None:
     design["phases"][3]["prompt"] = "${artifacts.change['a']['b'].summary} ${artifacts.change['a']['b'].sumary}"
     inner[0]["prompt"] = "${point} ${step.title}"
 
-    assert [path for path, _ in told_of_loop(design)] == ["/phases/3/prompt"]
+    assert [path for path, _ in reported_of_loop(design)] == ["/phases/3/prompt"]
 
 
 def test_a_flow_takes_expressions_in_what_it_hands_over(plain: Document) -> None:
@@ -357,4 +357,4 @@ def test_a_list_that_is_written_or_filtered_is_a_list(design: Document, items: s
     loop = loop_of(design)
     loop["for_each"].update({"in": items, "key": "${item.index}"})
     loop["phases"][0]["prompt"] = "Go on"
-    assert told_of_loop(design) == []
+    assert reported_of_loop(design) == []

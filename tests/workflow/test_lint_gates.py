@@ -9,7 +9,7 @@ from wfe_mcp.workflow.lint import ProjectNames, lint
 Document = dict[str, Any]
 
 
-def told(document: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
+def reported(document: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
     return [(detail.path, detail.message) for detail in lint(document, project).errors]
 
 
@@ -45,10 +45,10 @@ GATES: list[tuple[Document, str, str]] = [
 
 
 @pytest.mark.parametrize(("gate", "below", "words"), GATES)
-def test_a_gate_that_can_never_judge_is_told(plain: Document, gate: Document, below: str, words: str) -> None:
+def test_a_gate_that_can_never_judge_is_reported(plain: Document, gate: Document, below: str, words: str) -> None:
     plain["phases"][1]["gates"] = [gate]
 
-    ((path, message),) = told(plain)
+    ((path, message),) = reported(plain)
 
     assert path == f"/phases/1/gates/0{below}"
     assert words in message
@@ -74,7 +74,7 @@ def test_a_gate_that_can_never_judge_is_told(plain: Document, gate: Document, be
 def test_a_gate_with_what_it_needs_is_fine(plain: Document, gate: Document, stage: str) -> None:
     plain["phases"][1][stage] = [gate]
 
-    assert told(plain) == []
+    assert reported(plain) == []
 
 
 @pytest.mark.parametrize("schema", ["role_report@1", "review@1", {"type": "object"}])
@@ -82,7 +82,7 @@ def test_a_report_gate_judges_what_has_a_status(plain: Document, schema: object)
     plain["phases"][2]["output"] = {"artifact": "review", "schema": schema}
     plain["phases"][2].update(next=[], gates=[{"kind": "report"}])
 
-    assert told(plain) == []
+    assert reported(plain) == []
 
 
 def test_a_report_gate_names_a_role_of_the_template(plain: Document) -> None:
@@ -90,32 +90,32 @@ def test_a_report_gate_names_a_role_of_the_template(plain: Document) -> None:
     plain["phases"][2].update(next=[], gates=[{"kind": "report", "role": "qa"}])
     plain["roles"] = {"qua": {}}
 
-    assert told(plain) == [("/phases/2/gates/0/role", "unknown role 'qa'; did you mean 'qua'?")]
+    assert reported(plain) == [("/phases/2/gates/0/role", "unknown role 'qa'; did you mean 'qua'?")]
 
 
-def test_a_report_gate_on_anything_else_is_told(plain: Document) -> None:
+def test_a_report_gate_on_anything_else_is_reported(plain: Document) -> None:
     plain["roles"] = {"qa": {}}
     plain["phases"][0]["gates"] = [{"kind": "report", "role": "qa"}]
     plain["phases"][0]["prompt_gates"] = [{"kind": "report"}]
 
-    assert told(plain) == [
+    assert reported(plain) == [
         ("/phases/0/gates/0", "the artifact has no 'status' or 'verdict' that a report gate could judge"),
         ("/phases/0/gates/0/role", "the artifact has no 'role' that a report gate could judge"),
         ("/phases/0/prompt_gates/0", "a report gate judges the submitted report: put it into 'gates'"),
     ]
 
 
-def test_a_report_gate_without_an_artifact_is_told_by_the_missing_output(plain: Document) -> None:
+def test_a_report_gate_without_an_artifact_is_reported_by_the_missing_output(plain: Document) -> None:
     plain["phases"][2] = {"id": "review", "gates": [{"kind": "report"}]}
 
-    assert [path for path, _ in told(plain)] == ["/phases/2/output"]
+    assert [path for path, _ in reported(plain)] == ["/phases/2/output"]
 
 
 def test_a_reviewer_is_named_once(plain: Document) -> None:
     plain["roles"] = {"qa": {"provider": "second"}}
     plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["qa", "qa"], "criteria": "Be kind to ${run.nope}"}]
 
-    assert [path for path, _ in told(plain)] == [
+    assert [path for path, _ in reported(plain)] == [
         "/phases/0/gates/0/criteria",
         "/phases/0/gates/0/reviewers/1",
     ]
@@ -125,7 +125,7 @@ def test_a_second_opinion_never_comes_from_the_connected_client(plain: Document)
     plain["roles"] = {"qa": {}}
     plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["qa"]}]
 
-    assert "names no provider" in dict(told(plain))["/phases/0/gates/0/reviewers/0"]
+    assert "names no provider" in dict(reported(plain))["/phases/0/gates/0/reviewers/0"]
 
 
 def test_a_project_may_lack_a_reviewer_whose_gate_only_notes_it(plain: Document) -> None:
@@ -133,16 +133,16 @@ def test_a_project_may_lack_a_reviewer_whose_gate_only_notes_it(plain: Document)
     gate = {"kind": "opinion", "reviewers": ["second"], "if_missing": "note"}
     plain["phases"][0]["gates"] = [gate]
 
-    assert not [path for path, _ in told(plain, ProjectNames()) if path.startswith("/roles")]
+    assert not [path for path, _ in reported(plain, ProjectNames()) if path.startswith("/roles")]
     plain["phases"][1]["gates"] = [gate | {"if_missing": "fail"}]
-    assert "/roles/second/provider" in dict(told(plain, ProjectNames()))
+    assert "/roles/second/provider" in dict(reported(plain, ProjectNames()))
 
 
 def test_pictures_for_reviewers_stay_in_the_project(plain: Document) -> None:
     plain["roles"] = {"second": {"provider": "second"}}
     plain["phases"][0]["gates"] = [{"kind": "opinion", "reviewers": ["second"], "images": ["shots/*.png", "../x.png"]}]
 
-    assert [path for path, _ in told(plain)] == ["/phases/0/gates/0/images/1"]
+    assert [path for path, _ in reported(plain)] == ["/phases/0/gates/0/images/1"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_same_definition_has_the_same_report_and_another_one_its_own() -> No
     assert not lint(definition(needs=["nothing"]), ProjectNames(checks=frozenset({"test"}))).ok
 
 
-def test_a_definition_that_was_changed_in_place_is_looked_at_anew() -> None:
+def test_a_definition_that_was_changed_in_place_is_looked_at_again() -> None:
     given = definition()
     assert lint(given).ok
     given["phases"][0]["needs"] = ["nothing"]
@@ -45,7 +45,7 @@ def test_a_package_that_was_installed_meanwhile_is_seen(tmp_path: Path) -> None:
     assert lint(given, names) == before
 
 
-def test_a_definition_nested_deeper_than_python_can_print_is_told_so() -> None:
+def test_a_definition_nested_deeper_than_python_can_print_is_reported_so() -> None:
     deep: list[Any] = []
     inner = deep
     for _ in range(5_000):

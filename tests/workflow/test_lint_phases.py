@@ -9,27 +9,27 @@ from wfe_mcp.workflow.lint import ProjectNames, lint
 Document = dict[str, Any]
 
 
-def told(document: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
+def reported(document: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
     errors = lint(document, project).errors
     return [(detail.path, detail.message) for detail in errors if not detail.message.endswith("not available yet")]
 
 
-def test_needs_that_form_a_circle_are_told_at_each_phase_of_it(plain: Document) -> None:
+def test_needs_that_form_a_circle_are_reported_at_each_phase_of_it(plain: Document) -> None:
     plain["phases"][0]["needs"] = ["review"]
 
-    assert [path for path, _ in told(plain)] == ["/phases/0/needs", "/phases/1", "/phases/2"]
+    assert [path for path, _ in reported(plain)] == ["/phases/0/needs", "/phases/1", "/phases/2"]
 
 
-def test_a_phase_that_needs_itself_is_told(plain: Document) -> None:
+def test_a_phase_that_needs_itself_is_reported(plain: Document) -> None:
     plain["phases"][1]["needs"] = ["plan", "code"]
 
-    assert told(plain) == [("/phases/1/needs", "phase 'code' waits for itself: its needs form a cycle")]
+    assert reported(plain) == [("/phases/1/needs", "phase 'code' waits for itself: its needs form a cycle")]
 
 
-def test_a_need_named_twice_is_told(plain: Document) -> None:
+def test_a_need_named_twice_is_reported(plain: Document) -> None:
     plain["phases"][1]["needs"] = ["plan", "plan"]
 
-    assert told(plain) == [("/phases/1/needs/1", "'plan' is listed twice")]
+    assert reported(plain) == [("/phases/1/needs/1", "'plan' is listed twice")]
 
 
 def test_needs_may_be_declared_in_any_order(plain: Document) -> None:
@@ -37,22 +37,22 @@ def test_needs_may_be_declared_in_any_order(plain: Document) -> None:
     plain["phases"][1]["needs"] = ["plan"]
     plain["phases"].insert(0, {**plain["phases"].pop(2), "needs": ["code"]})
 
-    assert told(plain) == []
+    assert reported(plain) == []
 
 
 @pytest.mark.parametrize("target", ["plan", "code", "review", "$complete"])
 def test_a_phase_jumps_to_itself_or_back_or_to_the_end(plain: Document, target: str) -> None:
     plain["phases"][2]["next"] = [{"goto": target}]
 
-    assert told(plain) == []
+    assert reported(plain) == []
 
 
 def test_a_jump_to_a_phase_that_runs_beside_is_fine_but_not_to_one_that_waits_for_us(plain: Document) -> None:
     plain["phases"][1].update(needs=[], context=[], prompt="x", on_fail=[{"do": "goto", "phase": "plan"}])
-    assert told(plain) == []
+    assert reported(plain) == []
 
     plain["phases"][0]["needs"] = ["code"]
-    assert told(plain) == [
+    assert reported(plain) == [
         (
             "/phases/1/on_fail/0/phase",
             "'plan' is not before 'code': a goto leads to the phase itself or an earlier one; "
@@ -63,10 +63,10 @@ def test_a_jump_to_a_phase_that_runs_beside_is_fine_but_not_to_one_that_waits_fo
 
 def test_a_jump_looks_outwards_from_a_loop(design: Document) -> None:
     design["phases"][1]["phases"][0]["next"] = [{"goto": "plan"}]
-    assert told(design) == []
+    assert reported(design) == []
 
     design["phases"][1]["phases"][0]["next"] = [{"goto": "ci"}]
-    assert [path for path, _ in told(design)] == ["/phases/1/phases/0/next/0/goto"]
+    assert [path for path, _ in reported(design)] == ["/phases/1/phases/0/next/0/goto"]
 
 
 def test_rules_that_are_never_reached_are_warnings(plain: Document) -> None:
@@ -95,7 +95,7 @@ def test_a_phase_that_only_a_jump_begins_stands_before_the_one_that_jumps(plain:
     assert (report.errors, report.warnings) == ((), ())
 
     plain["phases"].append(plain["phases"].pop(2))
-    assert told(plain) == [
+    assert reported(plain) == [
         (
             "/phases/2/next/0/goto",
             "'revise' is not before 'review': a goto leads to the phase itself or an earlier one; "
@@ -126,7 +126,9 @@ def test_a_phase_that_works_says_what_it_produces(plain: Document, kind: str) ->
     plain["roles"] = {"second": {"provider": "second"}}
     plain["phases"][2] = {"id": "review", "kind": kind, "role": "second"}
 
-    assert told(plain) == [("/phases/2/output", f"'output' is missing: a phase of kind {kind!r} produces an artifact")]
+    assert reported(plain) == [
+        ("/phases/2/output", f"'output' is missing: a phase of kind {kind!r} produces an artifact")
+    ]
 
 
 def test_a_missing_output_is_never_blamed_on_the_defaults(plain: Document) -> None:
@@ -134,37 +136,37 @@ def test_a_missing_output_is_never_blamed_on_the_defaults(plain: Document) -> No
     del plain["phases"][2]["output"]
     plain["phases"][2]["next"] = []
 
-    assert [path for path, _ in told(plain)] == ["/phases/2/output"]
+    assert [path for path, _ in reported(plain)] == ["/phases/2/output"]
 
 
 @pytest.mark.parametrize("folder", ["/etc", "../out", "a/../b", "a\\b", "~/x", "C:/x", " "])
 def test_an_output_is_written_inside_the_project(plain: Document, folder: str) -> None:
     plain["phases"][1]["output"]["write_to"] = folder
 
-    assert [path for path, _ in told(plain)] == ["/phases/1/output/write_to"]
+    assert [path for path, _ in reported(plain)] == ["/phases/1/output/write_to"]
 
 
 def test_an_output_folder_may_depend_on_the_run(plain: Document) -> None:
     plain["phases"][1]["output"]["write_to"] = "iteration-${run.iteration > 1 ? 'a:b' : 'c'}/code"
 
-    assert told(plain) == []
+    assert reported(plain) == []
 
 
 @pytest.mark.parametrize("name", ["in", "two words", "9th", "naïve"])
 def test_an_input_can_be_named_in_an_expression(plain: Document, name: str) -> None:
     plain["inputs"]["properties"][name] = {}
 
-    assert [path for path, _ in told(plain)] == [f"/inputs/properties/{name}"]
+    assert [path for path, _ in reported(plain)] == [f"/inputs/properties/{name}"]
 
 
 def test_a_role_is_declared_before_it_is_used(plain: Document) -> None:
     plain["phases"][0]["role"] = "planner"
 
-    assert told(plain) == [
+    assert reported(plain) == [
         ("/phases/0/role", "unknown role 'planner'; the template has no roles: declare it in 'roles'")
     ]
     plain["roles"] = {"planner": {}}
-    assert told(plain) == []
+    assert reported(plain) == []
 
 
 def test_a_role_with_a_provider_is_required_of_the_project(plain: Document) -> None:
@@ -181,29 +183,29 @@ def test_an_llm_phase_says_which_model_works_it(plain: Document) -> None:
     plain["roles"] = {"planner": {}}
     plain["phases"][0] |= {"kind": "llm", "role": "planner"}
 
-    assert [path for path, _ in told(plain)] == ["/phases/0/role"]
+    assert [path for path, _ in reported(plain)] == ["/phases/0/role"]
 
 
 def test_tools_of_a_phase_that_the_server_works_are_the_servers(plain: Document) -> None:
     plain["roles"] = {"planner": {"provider": "second"}}
     plain["phases"][0] |= {"role": "planner", "tools_allowed": ["read", "serach", "bash"]}
 
-    (fault,) = told(plain)
+    (fault,) = reported(plain)
 
     assert fault[0] == "/phases/0/tools_allowed/1"
     assert "did you mean 'search'" in fault[1]
     plain["roles"]["planner"] = {}
-    assert told(plain) == [], "what a client calls its tools is its own affair"
+    assert reported(plain) == [], "what a client calls its tools is its own affair"
 
 
 def test_a_loop_walks_or_repeats_but_not_both_and_not_neither(design: Document) -> None:
     loop = design["phases"][1]
     loop["until"] = {"if": "${true}", "max": 2}
-    both = told(design)
+    both = reported(design)
     del loop["for_each"], loop["until"]
     loop["phases"][0]["prompt"] = "x"
 
-    assert both == told(design) == [("/phases/1", "a loop needs exactly one of 'for_each' and 'until'")]
+    assert both == reported(design) == [("/phases/1", "a loop needs exactly one of 'for_each' and 'until'")]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_a_loop_walks_or_repeats_but_not_both_and_not_neither(design: Document) 
 def test_the_key_of_an_item_is_a_path_and_unique(design: Document, key: str, words: str) -> None:
     design["phases"][1]["for_each"]["key"] = key
 
-    ((path, message),) = told(design)
+    ((path, message),) = reported(design)
 
     assert path == "/phases/1/for_each/key"
     assert words in message
@@ -230,13 +232,13 @@ def test_the_key_of_an_item_is_a_path_and_unique(design: Document, key: str, wor
 def test_a_key_that_depends_on_the_item_is_fine(design: Document, key: str) -> None:
     design["phases"][1]["for_each"]["key"] = key
 
-    assert told(design) == []
+    assert reported(design) == []
 
 
-def test_a_key_that_cannot_be_read_is_told_once(design: Document) -> None:
+def test_a_key_that_cannot_be_read_is_reported_once(design: Document) -> None:
     design["phases"][1]["for_each"]["key"] = "${step.id"
 
-    assert [path for path, _ in told(design)] == ["/phases/1/for_each/key"]
+    assert [path for path, _ in reported(design)] == ["/phases/1/for_each/key"]
 
 
 @pytest.mark.parametrize(("name", "words"), [("run", "a root"), ("string", "a type")])
@@ -244,7 +246,7 @@ def test_the_name_of_an_item_is_free(design: Document, name: str, words: str) ->
     design["phases"][1]["for_each"].update({"as": name, "key": "${item.index}"})
     design["phases"][1]["phases"][0]["prompt"] = "x"
 
-    ((path, message),) = told(design)
+    ((path, message),) = reported(design)
 
     assert path == "/phases/1/for_each/as"
     assert words in message
@@ -253,7 +255,7 @@ def test_the_name_of_an_item_is_free(design: Document, name: str, words: str) ->
 def test_a_loop_makes_no_artifact_of_its_own(design: Document) -> None:
     design["phases"][1]["output"] = {"artifact": "all", "schema": "change@1"}
 
-    assert told(design) == [("/phases/1/output", "a loop has no artifact of its own: its phases do")]
+    assert reported(design) == [("/phases/1/output", "a loop has no artifact of its own: its phases do")]
 
 
 def test_an_inner_loop_does_not_take_the_name_of_the_outer_item(design: Document) -> None:
@@ -267,14 +269,14 @@ def test_an_inner_loop_does_not_take_the_name_of_the_outer_item(design: Document
         }
     ]
 
-    assert told(design) == [("/phases/1/phases/0/for_each/as", "'step' is already the item of an enclosing loop")]
+    assert reported(design) == [("/phases/1/phases/0/for_each/as", "'step' is already the item of an enclosing loop")]
 
 
 @pytest.mark.parametrize(("field", "fine"), [("depends_on", True), ("dependson", False)])
 def test_items_are_ordered_by_a_field_that_they_have(design: Document, field: str, fine: bool) -> None:
     design["phases"][1]["for_each"]["order_by"] = field
 
-    assert [path for path, _ in told(design)] == ([] if fine else ["/phases/1/for_each/order_by"])
+    assert [path for path, _ in reported(design)] == ([] if fine else ["/phases/1/for_each/order_by"])
 
 
 STEPS: list[tuple[Document, str, str]] = [
@@ -296,7 +298,7 @@ def test_a_step_does_one_thing_and_names_what_there_is(
 ) -> None:
     design["phases"][2]["steps"].append(step)
 
-    ((path, message),) = told(design)
+    ((path, message),) = reported(design)
 
     assert path == f"/phases/2/steps/1{below}"
     assert words in message
@@ -307,7 +309,7 @@ def test_a_check_step_needs_the_projects_check(design: Document) -> None:
     project = ProjectNames(frozenset({"test"}), frozenset({"second"}), frozenset())
 
     assert lint(design).requires.checks == ("lint", "test")
-    assert [path for path, _ in told(design, project)] == ["/phases/2/steps/0/check"]
+    assert [path for path, _ in reported(design, project)] == ["/phases/2/steps/0/check"]
 
 
 @pytest.mark.requirement("B-18", "S2-27")
@@ -316,14 +318,14 @@ def test_a_tool_that_a_reachable_server_does_not_have_is_an_error_with_the_neare
 
     asked = ProjectNames(*have, {"github": frozenset({"create_pull_requests", "get_issue"})})
 
-    assert told(design, asked) == [
+    assert reported(design, asked) == [
         (
             "/phases/2/steps/0/tool",
             "MCP server 'github' has no tool 'create_pull_request'; did you mean 'create_pull_requests'?",
         )
     ]
-    assert told(design, ProjectNames(*have)) == [], "a server that was not asked blocks nothing"
-    assert told(design, ProjectNames(*have, {"github": frozenset({"create_pull_request"})})) == []
+    assert reported(design, ProjectNames(*have)) == [], "a server that was not asked blocks nothing"
+    assert reported(design, ProjectNames(*have, {"github": frozenset({"create_pull_request"})})) == []
 
 
 REPORT = {"type": "object", "properties": {"steps": {"type": "object"}}}

@@ -30,7 +30,7 @@ def uses(plain: Document) -> Document:
     return plain
 
 
-def told(definition: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
+def reported(definition: Document, project: ProjectNames | None = None) -> list[tuple[str, str]]:
     return [(detail.path, detail.message) for detail in lint(definition, project).errors]
 
 
@@ -42,25 +42,25 @@ def test_without_a_project_they_are_required(uses: Document) -> None:
 
 
 def test_in_a_project_what_is_not_installed_is_an_error(uses: Document) -> None:
-    assert [path for path, _ in told(uses, PROJECT)] == [
+    assert [path for path, _ in reported(uses, PROJECT)] == [
         "/phases/0/gates/0/use",
         "/phases/2/output/schema",
         "/phases/3/steps/0/builtin",
         "/phases/3/steps/0/output/schema",
     ]
-    assert told(uses, PROJECT)[0][1] == (
+    assert reported(uses, PROJECT)[0][1] == (
         "no installed package provides 'acme.no_todo'; install one that does (wfe-mcp doctor lists the installed ones)"
     )
 
 
 def test_what_is_installed_is_known_down_to_its_fields(uses: Document, sample: Path) -> None:
     assert sample
-    assert told(uses, PROJECT) == []
+    assert reported(uses, PROJECT) == []
 
     uses["phases"][2]["gates"] = [{"kind": "expr", "assert": "${artifacts.review.tilte != ''}"}]
     uses["phases"][0]["gates"][0]["use"] = "acme.no_tudo"
 
-    assert [message.partition(";")[2] for _, message in told(uses, PROJECT)] == [
+    assert [message.partition(";")[2] for _, message in reported(uses, PROJECT)] == [
         " did you mean 'acme.no_todo'?",
         " did you mean 'artifacts.review.title'?",
     ]
@@ -75,20 +75,20 @@ def test_what_is_installed_is_known_down_to_its_fields(uses: Document, sample: P
         ({"words": ["${inputs.gaol}"]}, ["/phases/0/gates/0/with/words/0"]),
     ],
 )
-def test_what_a_gate_is_told_is_held_against_its_schema(
+def test_the_configuration_of_a_gate_is_checked_against_its_schema(
     uses: Document, sample: Path, given: Document, places: list[str]
 ) -> None:
     """Values that come from expressions are known when it judges."""
     assert sample
     uses["phases"][0]["gates"][0]["with"] = given
 
-    assert [path for path, _ in told(uses)] == places
+    assert [path for path, _ in reported(uses)] == places
 
 
 def test_a_gate_without_a_namespace_and_unknown_keys_are_errors(uses: Document) -> None:
     uses["phases"][0]["gates"] = [{"kind": "plugin", "use": "no_todo"}, {"kind": "plugin", "use": "a.b", "word": 1}]
 
-    assert told(uses) == [
+    assert reported(uses) == [
         ("/phases/0/gates/0/use", "no package provides the gate 'no_todo'; its name has the form namespace.name"),
         ("/phases/0/gates/1/word", "unknown key 'word'; there are 'kind', 'use', 'with'"),
     ]
@@ -127,6 +127,6 @@ def test_a_schema_that_cannot_be_used_is_an_error_where_it_is_named(
     plain["phases"][2].pop("next")
 
     with on_the_path(install(tmp_path / "site", "acme-odd", entries, {"odd_models.py": MODELS})):
-        ((path, message),) = told(plain)
+        ((path, message),) = reported(plain)
 
     assert (path, words in message) == ("/phases/2/output/schema", True), message

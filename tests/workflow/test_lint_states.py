@@ -39,7 +39,7 @@ def test_a_life_cycle_with_a_jump_back_is_fine() -> None:
 
 @pytest.mark.requirement("S2-18")
 @pytest.mark.parametrize(
-    ("phases", "place", "told"),
+    ("phases", "place", "answer"),
     [
         ((BUILD,), "/phases/0/reaches", "from CREATED to IMPLEMENTING, and 'states' allows SPEC_READY from there"),
         ((SPEC | {"skip": "human"}, BUILD), "/phases/1/reaches", "give it 'skip': 'never'"),
@@ -54,11 +54,11 @@ def test_a_life_cycle_with_a_jump_back_is_fine() -> None:
         ((phase("spec", "SPEC_REDY"),), "/phases/0/reaches", "did you mean 'SPEC_READY'?"),
     ],
 )
-def test_an_illegal_move_is_an_error_at_its_place(phases: tuple[dict[str, Any], ...], place: str, told: str) -> None:
+def test_an_illegal_move_is_an_error_at_its_place(phases: tuple[dict[str, Any], ...], place: str, answer: str) -> None:
     found = faults(*phases)
 
     assert list(found) == [place]
-    assert told in found[place]
+    assert answer in found[place]
 
 
 def test_states_name_each_other_and_only_phases_outside_loops_reach_them() -> None:

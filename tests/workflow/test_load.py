@@ -23,9 +23,9 @@ def folder_of(tmp_path: Path, document: object, **prompts: str | bytes) -> Path:
 
 
 def refusal(source: Path) -> Refused:
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as answer:
         load_definition(source)
-    return told.value
+    return answer.value
 
 
 def test_a_folder_and_its_self_contained_form_are_the_same_definition(plain: Document, tmp_path: Path) -> None:
@@ -64,13 +64,13 @@ def test_the_digest_names_the_content_whatever_the_order_of_keys(plain: Document
 
 @pytest.mark.parametrize("name", ["../secret.md", "/etc/passwd", "prompts/../x.md", "prompts/x.txt", "x.md", 5])
 def test_a_prompt_file_elsewhere_is_refused(tmp_path: Path, name: object) -> None:
-    told = refusal(folder_of(tmp_path, {"phases": [{"prompt": {"file": name}}]}))
+    answer = refusal(folder_of(tmp_path, {"phases": [{"prompt": {"file": name}}]}))
 
-    assert told.code == "invalid_template"
-    assert [detail.path for detail in told.details] == ["/phases/0/prompt/file"]
+    assert answer.code == "invalid_template"
+    assert [detail.path for detail in answer.details] == ["/phases/0/prompt/file"]
 
 
-def test_every_prompt_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_every_prompt_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     names = ["absent", "binary", "large"]
     document = {"phases": [{"prompt": {"file": f"prompts/{name}.md"}} for name in names]}
     folder = folder_of(tmp_path, document, binary=b"\xff\xfe", large="x" * (MAX_BYTES + 1))
@@ -127,11 +127,11 @@ def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
     plain["phases"][0]["title"] = 5
     plain["phases"][1]["skip"] = "humam"
 
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as answer:
         parse(plain)
 
-    assert told.value.code == "invalid_template"
-    assert [(detail.path, detail.message) for detail in told.value.details] == [
+    assert answer.value.code == "invalid_template"
+    assert [(detail.path, detail.message) for detail in answer.value.details] == [
         ("/phases/0/title", "must be text, not a number"),
         ("/phases/1/skip", "must be 'never' or 'human' or 'agent', not 'humam'; did you mean 'human'?"),
     ]
@@ -142,10 +142,10 @@ def test_parsing_refuses_every_fault_of_form_at_once(plain: Document) -> None:
 def test_a_prompt_file_outside_a_folder_is_explained(plain: Document) -> None:
     plain["phases"][0]["prompt"] = {"file": "prompts/plan.md"}
 
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as answer:
         parse(plain)
 
-    assert "only read from a template folder" in told.value.details[0].message
+    assert "only read from a template folder" in answer.value.details[0].message
 
 
 def test_defaults_reach_phases_in_loops(design: Document) -> None:

@@ -36,7 +36,7 @@ def test_what_is_not_named_stays_as_it_is() -> None:
     assert changed({"gates": [APPROVAL]}, PhaseOverride()) == {"id": "plan", "gates": [APPROVAL]}
 
 
-def test_time_and_going_on_are_the_phases_own() -> None:
+def test_time_and_continuation_are_the_phases_own() -> None:
     made = changed({"timeout": "1m"}, PhaseOverride(timeout="2h", auto_proceed=False), defaults={"auto_proceed": True})
     assert made == {"id": "plan", "timeout": "2h", "auto_proceed": False}
 
@@ -70,7 +70,7 @@ def test_two_retries_are_three_attempts_by_whichever_rule(
     assert {key: found[key] for key in made} == made
 
 
-def test_nobody_is_asked_where_configuration_skips_the_approver() -> None:
+def test_no_one_is_asked_where_configuration_skips_the_approver() -> None:
     made = changed({"gates": [EXPR, APPROVAL]}, PhaseOverride(approver="skip"), defaults={"prompt_gates": [APPROVAL]})
     assert made == {"id": "plan", "gates": [EXPR], "prompt_gates": []}
 
@@ -107,8 +107,8 @@ def test_a_rewrite_is_allowed_to_a_reviewer_only() -> None:
     opinion = {"kind": "opinion", "reviewers": ["second"]}
     made = changed({"gates": [EXPR, opinion]}, PhaseOverride(allow_rewrite=True))
     assert made["gates"] == [EXPR, opinion | {"allow_rewrite": True}]
-    told = refusal(template({"gates": [EXPR]}), plan=PhaseOverride(allow_rewrite=True))
-    assert told == {
+    answer = refusal(template({"gates": [EXPR]}), plan=PhaseOverride(allow_rewrite=True))
+    assert answer == {
         "/templates/tiny/phases/plan/allow_rewrite": "phase 'plan' has no opinion gate, so allow_rewrite has no effect"
     }
 
@@ -119,8 +119,8 @@ def test_the_limit_of_the_same_blocker_is_that_of_each_recovery_of_the_phase() -
     rules = [{"do": "retry", "max_attempts": 2}, recovery, {"do": "wait_human"}]
     made = changed({"on_fail": rules}, PhaseOverride(same_blocker=1))
     assert made["on_fail"] == [rules[0], recovery | {"same_blocker": 1}, rules[2]]
-    told = refusal(template({"on_fail": [rules[0], rules[2]]}), plan=PhaseOverride(same_blocker=1))
-    assert told == {
+    answer = refusal(template({"on_fail": [rules[0], rules[2]]}), plan=PhaseOverride(same_blocker=1))
+    assert answer == {
         "/templates/tiny/phases/plan/same_blocker": "phase 'plan' has no recovery, so same_blocker has no effect"
     }
 
@@ -132,9 +132,9 @@ def test_a_phase_in_a_loop_is_named_by_its_path() -> None:
 
 
 def test_a_phase_that_is_not_there_is_refused_with_the_nearest() -> None:
-    told = refusal(template({}), plna=PhaseOverride(timeout="1h"), zzzz=PhaseOverride())
-    assert "did you mean 'plan'?" in told["/templates/tiny/phases/plna"]
-    assert "its phases are plan" in told["/templates/tiny/phases/zzzz"]
+    answer = refusal(template({}), plna=PhaseOverride(timeout="1h"), zzzz=PhaseOverride())
+    assert "did you mean 'plan'?" in answer["/templates/tiny/phases/plna"]
+    assert "its phases are plan" in answer["/templates/tiny/phases/zzzz"]
 
 
 ASKED = {"kind": "approval", "assurance": "human"}
@@ -158,10 +158,10 @@ def test_each_stage_has_rewrites_and_criteria_of_its_own() -> None:
     assert [made[key][0]["allow_rewrite"] for key in ("prompt_gates", "gates")] == [True, False]
     made = changed(both, PhaseOverride(prompt=StageOverride(criteria="Is ${x} clear?")))
     assert (made["prompt_gates"], made["gates"]) == ([OPINION | {"criteria": "Is $${x} clear?"}], [OPINION])
-    told = refusal(
+    answer = refusal(
         template({"gates": [OPINION]}), plan=PhaseOverride(prompt=StageOverride(allow_rewrite=True, criteria="?"))
     )
-    assert told == {
+    assert answer == {
         f"/templates/tiny/phases/plan/prompt/{key}": f"phase 'plan' has no opinion gate on its prompt, so {key} has no effect"
         for key in ("allow_rewrite", "criteria")
     }

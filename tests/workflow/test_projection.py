@@ -196,11 +196,11 @@ def test_a_jump_is_looked_up_from_the_inside_outwards() -> None:
 def test_what_is_not_available_yet_is_not_projected(design: Document) -> None:
     design["webhooks"] = [{"url": "https://example.org/hook"}]
 
-    with pytest.raises(Refused) as told:
+    with pytest.raises(Refused) as answer:
         projected(design)
 
-    assert told.value.code == "unavailable"
-    assert [detail.path for detail in told.value.details] == ["/webhooks"]
+    assert answer.value.code == "unavailable"
+    assert [detail.path for detail in answer.value.details] == ["/webhooks"]
 
 
 def test_the_server_works_steps_models_and_roles_that_name_a_provider(plain: Document) -> None:

@@ -22,7 +22,7 @@ def rendered(text: str, value: object, nonce: str = "run-1") -> str:
 
 
 @pytest.mark.parametrize(("value", "shown"), [("ship it", "ship it"), (3, "3"), (True, "true"), (None, "null")])
-def test_a_short_value_stands_in_the_text_itself(value: object, shown: str) -> None:
+def test_a_short_value_is_in_the_text_itself(value: object, shown: str) -> None:
     assert rendered("Do ${inputs.x} now", value) == f"Do {shown} now"
 
 

@@ -49,10 +49,10 @@ def test_every_key_has_a_meaning_and_every_object_a_section() -> None:
         ("http call", "body", "any JSON (may hold `${…}`)", "", False),
     ],
 )
-def test_a_key_is_told_in_a_readers_words(section: str, name: str, kind: str, default: str, required: bool) -> None:
-    told = key(section, name)
+def test_a_key_is_reported_in_a_readers_words(section: str, name: str, kind: str, default: str, required: bool) -> None:
+    answer = key(section, name)
 
-    assert (told.type, told.default, told.required) == (kind, default, required)
+    assert (answer.type, answer.default, answer.required) == (kind, default, required)
 
 
 def test_what_is_not_available_yet_says_so_and_the_rest_does_not() -> None:

@@ -41,10 +41,10 @@ def finding(cli: Terminal, topic: str) -> dict[str, str]:
 
 
 def test_add_opens_the_page_of_this_project_with_the_name_filled_in(cli: Terminal, page: Page) -> None:
-    said = cli("approvers", "add", "ada's laptop", "--no-browser")
-    assert said.code == 0
-    assert page.url + "approvers/p-" in said.out
-    path = said.out.strip().partition(page.url)[2]
+    answer = cli("approvers", "add", "ada's laptop", "--no-browser")
+    assert answer.code == 0
+    assert page.url + "approvers/p-" in answer.out
+    path = answer.out.strip().partition(page.url)[2]
     assert Browser(page.port).get(f"/{path}").text.count("ada&#x27;s laptop") == 1
 
 
@@ -72,7 +72,7 @@ def test_a_key_that_is_not_pinned_cannot_go(cli: Terminal, page: Page) -> None:
     assert "approvers/" in cli.json("approvers", "remove", "phone", "--no-browser").data["url"]
 
 
-def test_without_the_extra_the_way_to_get_it_is_told(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_way_to_get_it_is_reported(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wfe_mcp.engine.approvals.passkeys.find_spec", nothing_installed)
     no = cli.json("approvers", "add", "laptop")
     assert (no.refusal, "wfe-mcp[passkey]" in no.out) == ("unavailable", True)
@@ -80,7 +80,7 @@ def test_without_the_extra_the_way_to_get_it_is_told(cli: Terminal, monkeypatch:
     assert "wfe-mcp[passkey]" in cli("approvers", "list").out
 
 
-def test_a_page_that_does_not_start_is_told(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_does_not_start_is_reported(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wfe_mcp.engine.approvals.decision_page.sys.executable", str(cli.root / "no-python"))
     assert cli.json("approvers", "add", "laptop").refusal == "unavailable"
 
@@ -89,7 +89,7 @@ def test_approve_leads_to_the_page_where_a_passkey_signs(cli: Terminal, page: Pa
     (key,) = pinned(cli, page, "laptop")
     cli.save(SIGNED)
     run = cli.start("deal")
-    cli.hand_in(run, "sign")
+    cli.submit_work(run, "sign")
     no = cli.json("approve", run, "sign", pin=PIN)
     assert (no.refusal, "a PIN is not enough" in no.out) == ("needs_human", True)
     assert no.data["url"] == f"{page.url}decide/{no.data['request']}"
@@ -99,7 +99,7 @@ def test_approve_leads_to_the_page_where_a_passkey_signs(cli: Terminal, page: Pa
     assert "laptop (passkey" in cli("show", run).out
 
 
-def test_keys_that_came_with_the_repository_wait_for_trust(cli: Terminal, page: Page) -> None:
+def test_keys_that_came_with_the_repository_need_trust(cli: Terminal, page: Page) -> None:
     pinned(cli, page, "laptop")
     begun = (cli.root / APPROVERS).read_text()
     pinned_more = begun.replace('"laptop"', '"robot"')
@@ -113,7 +113,7 @@ def test_keys_that_came_with_the_repository_wait_for_trust(cli: Terminal, page: 
     assert finding(cli, "passkeys")["level"] == "ok"
 
 
-def test_keys_that_the_known_ones_let_in_say_so(cli: Terminal, page: Page) -> None:
+def test_keys_that_known_ones_pinned_are_listed_as_such(cli: Terminal, page: Page) -> None:
     pinned(cli, page, "laptop", "phone")
     begun = Pinned(chain_of((cli.root / APPROVERS).read_bytes()).changes[:1])
     engine = create_engine(project_at(cli.root), environment=dict(os.environ), clock=cli.clock)
@@ -121,12 +121,12 @@ def test_keys_that_the_known_ones_let_in_say_so(cli: Terminal, page: Page) -> No
         tx.trust.withdraw(engine.project_id, trust_key(), ADA, cli.clock())
         tx.trust.give(engine.project_id, trust_key(), begun.sha256, ADA, cli.clock())
     engine.close()
-    said = cli("trust")
-    assert "passkey phone, since" in said.out
-    assert "does not continue" not in said.out
+    answer = cli("trust")
+    assert "passkey phone, since" in answer.out
+    assert "does not continue" not in answer.out
 
 
-def test_keys_that_are_void_are_a_problem_and_wait_for_nobody(cli: Terminal, page: Page) -> None:
+def test_keys_that_are_void_are_a_problem_and_need_no_one(cli: Terminal, page: Page) -> None:
     pinned(cli, page, "laptop")
     (cli.root / APPROVERS).write_text("{}")
     assert finding(cli, "passkeys")["level"] == "problem"
@@ -147,19 +147,19 @@ def test_doctor_and_status_name_the_page_while_it_is_open(cli: Terminal) -> None
     engine.close()
 
 
-def test_verify_tells_people_what_is_proven_and_by_whom(cli: Terminal, page: Page) -> None:
+def test_verify_shows_people_what_is_proven_and_by_whom(cli: Terminal, page: Page) -> None:
     (key,) = pinned(cli, page, "laptop")
     cli.save(SIGNED)
     run = cli.start("deal")
-    cli.hand_in(run, "sign")
+    cli.submit_work(run, "sign")
     request = cli.json("approve", run, "sign").data["request"]
     assert Signer(Browser(page.port), "").decide(key, request).status == 200
-    said = cli("verify", "--approvals")
-    assert "1 approval proven" in said.out
-    assert f"{run} sign, attempt 1, by laptop" in said.out
-    assert "Keys: laptop" in said.out
-    said = cli("verify", "--approvals", "--require", "plan.md")
-    assert (said.code, "[proof_missing]" in said.out) == (1, True)
+    answer = cli("verify", "--approvals")
+    assert "1 approval proven" in answer.out
+    assert f"{run} sign, attempt 1, by laptop" in answer.out
+    assert "Keys: laptop" in answer.out
+    answer = cli("verify", "--approvals", "--require", "plan.md")
+    assert (answer.code, "[proof_missing]" in answer.out) == (1, True)
     assert cli.json("verify", "--require", "plan.md").refusal == "bad_argument"
     (cli.root / APPROVERS).write_text("{}")
     assert "[approvers_void]" in cli("verify", "--approvals").out

@@ -5,9 +5,9 @@ import pytest
 from tests.cli.scene import Terminal
 
 
-def test_the_list_hides_what_was_put_away_until_it_is_asked_for_or_brought_back(cli: Terminal) -> None:
+def test_the_list_hides_what_was_archived_until_it_is_asked_for_or_brought_back(cli: Terminal) -> None:
     old, new = cli.start("note"), cli.start("note")
-    cli.hand_in(old, "draft")
+    cli.submit_work(old, "draft")
     assert cli.json("archive", old[:8]).data["runs"][0]["archived"]
     listed = [[row["run"] for row in cli.json("list", *words).data["runs"]] for words in ((), ("--archived",))]
     assert listed == [[new], sorted([old, new], reverse=True)]
@@ -18,19 +18,19 @@ def test_the_list_hides_what_was_put_away_until_it_is_asked_for_or_brought_back(
     assert {row["run"] for row in cli.json("list").data["runs"]} == {old, new}
 
 
-def test_a_run_that_may_go_on_is_not_put_away(cli: Terminal) -> None:
+def test_a_run_that_may_continue_is_not_archived(cli: Terminal) -> None:
     run = cli.start("note")
-    said = cli.json("archive", run)
-    assert (said.code, said.refusal) == (1, "not_ready")
-    assert f"wfe-mcp cancel {run}" in said.document["error"]["hint"]
+    document = cli.json("archive", run)
+    assert (document.code, document.refusal) == (1, "not_ready")
+    assert f"wfe-mcp cancel {run}" in document.document["error"]["hint"]
     assert [row["run"] for row in cli.json("list").data["runs"]] == [run]
 
 
 @pytest.mark.requirement("S4-19")
 def test_a_run_at_work_without_progress_is_listed_as_stuck_and_named_by_doctor(cli: Terminal) -> None:
     stuck, waiting = cli.start("note"), cli.start("letter")
-    cli.hand_in(waiting, "draft")
-    cli.hand_in(waiting, "send")
+    cli.submit_work(waiting, "draft")
+    cli.submit_work(waiting, "send")
     assert cli.json("list", "--stuck").data["runs"] == []
     cli.clock.forward(hours=2)
 

@@ -38,8 +38,8 @@ main(["attach", sys.argv[2], "draft", "one.txt", "two.txt"])
 def letter(cli: Terminal) -> str:
     """A run whose letter waits for a person."""
     run = cli.start("letter")
-    assert cli.hand_in(run, "draft").code == 0
-    assert cli.hand_in(run, "send").code == 0
+    assert cli.submit_work(run, "draft").code == 0
+    assert cli.submit_work(run, "send").code == 0
     (cli.root / "shot.png").write_bytes(PICTURE)
     (cli.root / "said.txt").write_text("All green.\n")
     return run
@@ -47,10 +47,10 @@ def letter(cli: Terminal) -> str:
 
 @pytest.mark.requirement("S4-26")
 def test_a_picture_and_a_text_are_attached_listed_read_and_saved(cli: Terminal, letter: str) -> None:
-    said = cli.json("attach", letter, "send", "shot.png", "said.txt", "--note", "The page after the change")
+    document = cli.json("attach", letter, "send", "shot.png", "said.txt", "--note", "The page after the change")
 
-    assert said.code == 0, said.out
-    lines = said.data["attachments"]
+    assert document.code == 0, document.out
+    lines = document.data["attachments"]
     assert [(one["artifact"], one["name"], one["media_type"], one["size_bytes"]) for one in lines] == [
         ("attachment:1", "shot.png", "image/png", len(PICTURE)),
         ("attachment:2", "said.txt", "text/plain", 11),
@@ -109,11 +109,11 @@ def test_what_is_above_a_limit_is_refused_with_the_limit_and_nothing_is_kept(
     limit = getattr(limits, name)
     monkeypatch.setattr(attach, name, limit.at(most))
 
-    said = cli.json("attach", letter, "send", *files)
+    document = cli.json("attach", letter, "send", *files)
 
-    assert said.refusal == "too_large"
-    assert f"at most {most:,}" in said.document["error"]["message"]
-    assert said.document["error"]["hint"] == limit.remedy
+    assert document.refusal == "too_large"
+    assert f"at most {most:,}" in document.document["error"]["message"]
+    assert document.document["error"]["hint"] == limit.remedy
     assert "attachments" not in cli.json("artifact", "show", letter).data
 
 
@@ -129,17 +129,17 @@ def test_what_is_above_a_limit_is_refused_with_the_limit_and_nothing_is_kept(
 def test_a_file_that_is_not_there_and_a_phase_that_takes_none_are_refused(
     cli: Terminal, letter: str, words: tuple[str, str], code: str
 ) -> None:
-    said = cli.json("attach", letter, *words)
-    assert (said.code, said.refusal) == (1, code)
-    assert said.document["error"]["hint"]
+    document = cli.json("attach", letter, *words)
+    assert (document.code, document.refusal) == (1, code)
+    assert document.document["error"]["hint"]
 
 
 def test_a_long_text_is_cut_and_the_command_that_saves_all_of_it_follows(cli: Terminal, letter: str) -> None:
     (cli.root / "said.txt").write_text("word " * 5_000)
     assert cli.json("attach", letter, "send", "said.txt").code == 0
-    said = cli("artifact", "show", letter, "attachment:1")
-    assert (said.code, len(said.out) < 20_000) == (0, True)
-    assert f"wfe-mcp artifact show {letter} attachment:1 --save FILE" in said.err
+    answer = cli("artifact", "show", letter, "attachment:1")
+    assert (answer.code, len(answer.out) < 20_000) == (0, True)
+    assert f"wfe-mcp artifact show {letter} attachment:1 --save FILE" in answer.err
 
 
 def test_nothing_is_attached_to_a_run_that_is_over(cli: Terminal) -> None:
@@ -175,9 +175,9 @@ def test_verify_finds_an_attachment_that_was_changed_or_removed(cli: Terminal, l
         connection.execute(statement)
     connection.close()
 
-    said = cli("verify", letter)
-    assert said.code == 1
-    assert "attachment" in said.out
+    answer = cli("verify", letter)
+    assert answer.code == 1
+    assert "attachment" in answer.out
 
 
 @pytest.mark.requirement("S4-26")
@@ -234,8 +234,10 @@ def test_files_are_attached_with_the_submission_and_shown_and_found(cli: Termina
     run = cli.start("letter")
     (cli.root / "said.txt").write_text("All seventeen sparrows are green.\n")
     (cli.root / "draft.json").write_text(json.dumps({"text": "hello"}))
-    said = cli.json("submit", run, "draft", "--path", "draft.json", "--attach", "said.txt", "--attach", "draft.json")
-    assert said.code == 0, said.out
+    document = cli.json(
+        "submit", run, "draft", "--path", "draft.json", "--attach", "said.txt", "--attach", "draft.json"
+    )
+    assert document.code == 0, document.out
 
     shown = cli.json("show", run).data["attachments"]
     assert [(each["name"], each["phase"]) for each in shown] == [("said.txt", "draft"), ("draft.json", "draft")]
@@ -252,6 +254,6 @@ def test_a_file_outside_the_project_is_not_attached_with_a_submission(cli: Termi
     run = cli.start("letter")
     (cli.root / "draft.json").write_text(json.dumps({"text": "hello"}))
     (cli.root.parent / "other.txt").write_text("not ours")
-    said = cli.json("submit", run, "draft", "--path", "draft.json", "--attach", "../other.txt")
-    assert said.refusal == "path_outside_project"
+    document = cli.json("submit", run, "draft", "--path", "draft.json", "--attach", "../other.txt")
+    assert document.refusal == "path_outside_project"
     assert cli.json("artifact", "show", run).data["artifacts"] == []

@@ -21,21 +21,21 @@ from wfe_mcp.store.driver import driver
 def worked(cli: Terminal) -> str:
     """A run that is over, anchored; then an hour passes."""
     run = cli.start("note")
-    cli.hand_in(run, "draft", "first")
+    cli.submit_work(run, "draft", "first")
     cli.clock.forward(hours=1)
     return run
 
 
 def the_backup(cli: Terminal, *words: str) -> str:
-    said = cli.json("backup", *words)
-    assert said.code == 0, said.out
+    document = cli.json("backup", *words)
+    assert document.code == 0, document.out
     cli.clock.forward(hours=1)
-    return said.data["file"]
+    return document.data["file"]
 
 
 def test_a_backup_is_one_file_for_its_owner_and_says_what_it_holds(cli: Terminal, worked: str) -> None:
-    said = cli("backup", "copy.db")
-    assert said.out.startswith("Backed up 1 run, ") and said.out.endswith(f": {cli.root / 'copy.db'}\n")
+    answer = cli("backup", "copy.db")
+    assert answer.out.startswith("Backed up 1 run, ") and answer.out.endswith(f": {cli.root / 'copy.db'}\n")
     assert sorted(each.name for each in cli.root.iterdir() if "copy.db" in each.name) == ["copy.db"]
     if sys.platform != "win32":
         assert (cli.root / "copy.db").stat().st_mode & 0o777 == 0o600
@@ -50,23 +50,23 @@ def test_what_was_backed_up_comes_back_equal_and_verify_passes(cli: Terminal, wo
     shown = cli.json("show", worked).document
     copy = the_backup(cli)
     later = cli.start("note")
-    cli.hand_in(later, "draft", "second")
+    cli.submit_work(later, "draft", "second")
     cli.clock.forward(hours=1)
     assert cli.json("verify").code == 0
 
-    said = cli("restore", copy, pin=PIN)
+    answer = cli("restore", copy, pin=PIN)
 
-    assert said.code == 0, said.err
-    assert said.out.startswith("Restored 1 run")
-    assert f"({later}: " in said.out
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("Restored 1 run")
+    assert f"({later}: " in answer.out
     cli.clock.forward(hours=1)
     assert cli.json("show", worked).document == shown
     assert cli.json("show", later).refusal == "unknown_run"
     verified = cli.json("verify")
     assert verified.code == 0, verified.out
-    (told,) = verified.data["restores"]
-    assert (told["actor"], told["lost_runs"], list(told["runs"])) == ("ada", 1, [later])
-    assert told["lost_events"] == told["runs"][later]["had"] > 3
+    (result,) = verified.data["restores"]
+    assert (result["actor"], result["lost_runs"], list(result["runs"])) == ("ada", 1, [later])
+    assert result["lost_events"] == result["runs"][later]["had"] > 3
     assert f" of 1 run lost ({later}: " in cli("verify").out
 
 
@@ -84,15 +84,15 @@ def test_the_database_of_before_is_kept_and_can_be_restored_in_its_turn(cli: Ter
     assert cli.json("verify").code == 0
 
 
-def test_work_goes_on_after_a_restore_and_is_anchored_anew(cli: Terminal, worked: str) -> None:
+def test_work_continues_after_a_restore_and_is_anchored_again(cli: Terminal, worked: str) -> None:
     open_ = cli.start("letter")
     cli.clock.forward(hours=1)
     copy = the_backup(cli)
-    cli.hand_in(open_, "draft", "lost")
+    cli.submit_work(open_, "draft", "lost")
     cli.clock.forward(hours=1)
     assert cli.json("restore", copy, pin=PIN).data["lost"]["runs"].keys() == {open_}
     cli.clock.forward(hours=1)
-    cli.hand_in(open_, "draft", "kept")
+    cli.submit_work(open_, "draft", "kept")
     assert cli.json("verify").code == 0
     assert cli.json("artifact", "show", open_, "draft").data["content"] == {"text": "kept"}
 
@@ -126,9 +126,9 @@ def test_a_damaged_backup_is_refused_with_its_place_and_nothing_changes(cli: Ter
         damaged = whole.replace(b'"phase":"draft"', b'"phase":"drafd"')
     Path(copy).write_bytes(damaged)
     later = cli.start("note")
-    said = cli.json("restore", copy, pin=PIN)
-    assert (said.code, said.refusal) == (1, "unavailable")
-    error = said.document["error"]
+    document = cli.json("restore", copy, pin=PIN)
+    assert (document.code, document.refusal) == (1, "unavailable")
+    error = document.document["error"]
     named = "is damaged: table event" if place == "page" else f"runs {worked}, event: event "
     assert named in error["message"]
     assert cli.json("show", later).code == 0
@@ -156,9 +156,9 @@ def test_a_backup_of_a_newer_version_is_refused(cli: Terminal, worked: str) -> N
     connection = driver().connect(copy, isolation_level=None)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    said = cli.json("restore", copy, pin=PIN)
-    assert said.refusal == "unavailable"
-    assert "newer wfe-mcp" in said.document["error"]["message"]
+    document = cli.json("restore", copy, pin=PIN)
+    assert document.refusal == "unavailable"
+    assert "newer wfe-mcp" in document.document["error"]["message"]
 
 
 def earlier_revisions() -> list[str]:
@@ -211,15 +211,15 @@ def test_a_backup_of_an_older_version_comes_back_with_the_tables_of_this_one(
     later = cli.start("note")
     cli.clock.forward(hours=1)
 
-    said = cli.json("restore", str(old), pin=PIN)
+    message = cli.json("restore", str(old), pin=PIN)
 
-    assert said.code == 0, said.out
-    assert said.data["lost"]["runs"].keys() == {later}
+    assert message.code == 0, message.out
+    assert message.data["lost"]["runs"].keys() == {later}
     cli.clock.forward(hours=1)
     assert cli.json("verify").code == 0
     assert (cli.json("show", worked).document, cli("show", worked).out) == (shown, story)
     assert cli.json("find", "first").data["hits"][0]["run"] == worked
-    cli.hand_in(cli.start("note"), "draft", "after")
+    cli.submit_work(cli.start("note"), "draft", "after")
     assert cli.json("verify").code == 0
     connection = driver().connect(str(cli.database))
     assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (schema.HEAD,)
@@ -239,13 +239,13 @@ def test_a_database_that_is_lost_or_damaged_is_replaced_by_the_pin_of_the_backup
         whole = cli.database.read_bytes()
         cli.database.write_bytes(whole[:100] + b"\xff" * 60000 + whole[60100:])
     assert cli.json("restore", copy, pin="wrong").refusal == "wrong_pin"
-    said = cli.json("restore", copy, pin=PIN)
-    assert said.code == 0, said.out
+    document = cli.json("restore", copy, pin=PIN)
+    assert document.code == 0, document.out
     cli.clock.forward(hours=1)
     assert cli.json("show", worked).code == 0
     assert cli.json("verify").code == 0
     if gone == "words":
-        assert Path(said.data["kept_aside"]).read_bytes() == b"no database " * 1000
+        assert Path(document.data["kept_aside"]).read_bytes() == b"no database " * 1000
 
 
 def test_a_live_server_keeps_a_restore_away(cli: Terminal, worked: str) -> None:
@@ -259,9 +259,9 @@ def test_a_live_server_keeps_a_restore_away(cli: Terminal, worked: str) -> None:
     with store.tx() as tx:
         tx.processes.register(ProcessRecord(me.host, me.pid, me.started_at, "serve", None, None, None, None))
     store.close()
-    said = cli.json("restore", copy, pin=PIN)
-    assert said.refusal == "not_ready"
-    assert f"serve {os.getpid()}" in said.document["error"]["message"]
+    document = cli.json("restore", copy, pin=PIN)
+    assert document.refusal == "not_ready"
+    assert f"serve {os.getpid()}" in document.document["error"]["message"]
 
 
 def test_a_disk_without_room_is_a_clear_no(cli: Terminal, worked: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,9 +275,9 @@ def test_a_disk_without_room_is_a_clear_no(cli: Terminal, worked: str, monkeypat
     monkeypatch.setattr(shutil, "disk_usage", usage)
     for words in (["backup", "copy.db"], ["restore", str(cli.database)]):
         assert cli.json(*words, pin=PIN if words[0] == "restore" else None).code == 1
-    said = cli.json("backup", "copy.db")
-    assert said.refusal == "unavailable"
-    assert "4,096 are free" in said.document["error"]["message"]
+    document = cli.json("backup", "copy.db")
+    assert document.refusal == "unavailable"
+    assert "4,096 are free" in document.document["error"]["message"]
     assert [each.name for each in cli.root.iterdir() if "copy" in each.name] == []
 
 

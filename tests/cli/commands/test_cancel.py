@@ -21,11 +21,11 @@ def at_terminal(cli: Terminal, typed: str, *words: str) -> str:
 
 
 @needs_pty
-def test_cancel_asks_at_a_terminal_and_does_nothing_without_a_yes(cli: Terminal) -> None:
+def test_cancel_asks_at_a_terminal_and_does_nothing_without_confirmation(cli: Terminal) -> None:
     run = cli.start("note")
-    said = at_terminal(cli, "n", "cancel", run)
-    assert f'Cancel {run} "A note"? It cannot be resumed. [y/N]' in said
-    assert "Cancelled. Nothing changed." in said
+    answer = at_terminal(cli, "n", "cancel", run)
+    assert f'Cancel {run} "A note"? It cannot be resumed. [y/N]' in answer
+    assert "Cancelled. Nothing changed." in answer
     assert cli.state(run) == "running"
     at_terminal(cli, "y", "cancel", run)
     assert cli.state(run) == "cancelled"
@@ -46,9 +46,9 @@ def test_cancel_through_a_pipe_does_not_ask(cli: Terminal) -> None:
 
 def test_list_says_who_is_waited_for(cli: Terminal) -> None:
     done, yours, theirs = cli.start("note"), cli.start("letter"), cli.start("note")
-    cli.hand_in(done, "draft")
+    cli.submit_work(done, "draft")
     for name in ("draft", "send"):
-        cli.hand_in(yours, name)
+        cli.submit_work(yours, name)
     rows = {row["run"]: row["waiting_on"] for row in cli.json("list").data["runs"]}
     assert rows == {done: "none", yours: "human", theirs: "agent"}
     heading, *lines = cli("list").out.splitlines()

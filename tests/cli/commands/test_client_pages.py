@@ -84,7 +84,7 @@ def page_of(client: Client) -> str:
     return (PAGES / f"{client.name}.md").read_text(encoding="utf-8")
 
 
-def told_command(client: Client, verb: str) -> list[str]:
+def shown_command(client: Client, verb: str) -> list[str]:
     """The words that the page says to type, after ``wfe-mcp``."""
     (found,) = re.findall(rf"wfe-mcp ({verb} --client {client.name})\b", page_of(client))
     return shlex.split(found)
@@ -97,12 +97,12 @@ def shown_file(client: Client, scope: Scope) -> bytes:
     ]
     written = '"wfe-mcp"' if client.project else json.dumps(EXAMPLE)
     assert block.text.count(written) == 1
-    told = (
+    answer = (
         "In the file of `--scope user` the command is its absolute path"
         if client.project
         else "The command is the absolute path"
     )
-    assert told in page_of(client)
+    assert answer in page_of(client)
     command = "wfe-mcp" if scope == "project" else str(SCRIPTS / "wfe-mcp")
     return block.text.replace(written, json.dumps(command)).encode()
 
@@ -143,9 +143,9 @@ def connected(cli: Terminal, client: Client, scope: Scope, answering: Callable[.
     """Type what the page says, and answer that the client shall be connected, without permission and lines for the model."""
     usual = scope == client.scopes[0]
     answering("y", "n", "n")
-    said = cli(*told_command(client, "install"), *(() if usual else ("--scope", scope)))
-    assert said.code == 0, said.err
-    return said
+    answer = cli(*shown_command(client, "install"), *(() if usual else ("--scope", scope)))
+    assert answer.code == 0, answer.err
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -158,19 +158,19 @@ def test_the_page_is_followed_from_install_to_uninstall(
 ) -> None:
     before, page = everything(project.place), page_of(client)
 
-    said = connected(project, client, scope, answering)
+    answer = connected(project, client, scope, answering)
 
     file = file_of(project, client, scope)
     named = file.relative_to(project.root if scope == "project" else Path.home()).as_posix()
     assert f"`{'' if scope == 'project' else '~/'}{named}` (`--scope {scope}`)" in page
     assert file.read_bytes() == shown_file(client, scope)
-    assert "a test start worked, 15 tools." in said.out
-    assert f"{client.title} {client.asks}." in page and f"  It {client.asks}" in said.out
+    assert "a test start worked, 15 tools." in answer.out
+    assert f"{client.title} {client.asks}." in page and f"  It {client.asks}" in answer.out
     assert f"Before the first session: {client.before}." in page or not client.before
-    assert not client.before or f"  In the client: {client.before}." in said.out
+    assert not client.before or f"  In the client: {client.before}." in answer.out
     assert [level for level, _ in findings(project, f"client {client.title}")] == ["ok"]
     answering("y")
-    assert project(*told_command(client, "uninstall")).code == 0
+    assert project(*shown_command(client, "uninstall")).code == 0
     assert everything(project.place) == before
 
 

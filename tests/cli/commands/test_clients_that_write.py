@@ -130,9 +130,9 @@ def test_permission_and_hooks_can_still_be_added_and_uninstall_removes_everythin
     install(empty, writer.client, writer.scope)
     let_it_write(empty, writer)
 
-    said = install(empty, writer.client, writer.scope, more)
+    answer = install(empty, writer.client, writer.scope, more)
 
-    assert said.code == 0, said.out
+    assert answer.code == 0, answer.out
     if more == "--allow" and (allowed := writer.client.shapes[0].allowed):
         assert allowed.items() <= held(empty, writer.client, writer.scope).items()
     if more == "--hooks" and (row := hook_file(writer.name)) is not None:
@@ -175,6 +175,6 @@ def test_an_entry_that_a_user_edited_gets_no_permission_unless_they_add_it(empty
     file.write_text(file.read_text().replace("startup_timeout_sec = 30", "startup_timeout_sec = 90"))
     text = file.read_text()
 
-    said = install(empty, client, "project", "--allow")
+    answer = install(empty, client, "project", "--allow")
 
-    assert (said.data["clients"][0]["state"], file.read_text()) == ("connected", text)
+    assert (answer.data["clients"][0]["state"], file.read_text()) == ("connected", text)

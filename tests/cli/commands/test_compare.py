@@ -8,12 +8,12 @@ from tests.cli.scene import PIN, Terminal, template
 def letter(cli: Terminal, draft: str, *, rejected: bool = False, name: str = "letter") -> str:
     run = cli.start(name)
     cli.clock.forward(seconds=30)
-    assert cli.hand_in(run, "draft", draft).code == 0
-    cli.hand_in(run, "send", "one")
+    assert cli.submit_work(run, "draft", draft).code == 0
+    cli.submit_work(run, "send", "one")
     if rejected:
         cli.clock.forward(minutes=5)
         cli("reject", run, "send", "--feedback", "longer", pin=PIN)
-        cli.hand_in(run, "send", "one")
+        cli.submit_work(run, "send", "one")
     cli.clock.forward(minutes=10)
     cli("approve", run, "send", pin=PIN)
     assert cli.state(run) == "completed"
@@ -26,30 +26,30 @@ def test_j7_two_runs_are_put_side_by_side(cli: Terminal) -> None:
     lines = cli("compare", one, two).out.splitlines()
     assert lines[0] == "Both phases differ."
     table = "\n".join(" ".join(line.split()) for line in lines)
-    for told in (
+    for rows in (
         f"{one} {two}",
         "title A letter A letter",
         "took 10 min 30 s 15 min 30 s",
         "draft 1 attempt, agent 30 s 1 attempt, agent 30 s, other artifact",
         "send 1 attempt, human 10 min, approval pass 2 attempts, human 15 min, approval pass, same artifact",
     ):
-        assert told in table
+        assert rows in table
     assert "template: differs" not in table and "inputs: differs" not in table
-    said = cli("compare", one, two).err
-    assert said == f"Next: wfe-mcp artifact diff {two} draft --against {one}\n"
-    assert cli(*said.split()[2:]).out.splitlines()[1:] == ['- /text: "Dear Ada"', '+ /text: "Dear Eve"']
+    output = cli("compare", one, two).err
+    assert output == f"Next: wfe-mcp artifact diff {two} draft --against {one}\n"
+    assert cli(*output.split()[2:]).out.splitlines()[1:] == ['- /text: "Dear Ada"', '+ /text: "Dear Eve"']
 
 
 def test_a_comparison_is_one_json_document(cli: Terminal) -> None:
     one, two = letter(cli, "Dear Ada"), letter(cli, "Dear Ada")
-    said = cli.json("compare", one, two)
-    assert said.document["summary"].startswith("No phase differs")
-    assert [each["run"] for each in said.data["runs"]] == [one, two]
-    assert [(each["phase"], each["same"], each["artifact"]) for each in said.data["phases"]] == [
+    document = cli.json("compare", one, two)
+    assert document.document["summary"].startswith("No phase differs")
+    assert [each["run"] for each in document.data["runs"]] == [one, two]
+    assert [(each["phase"], each["same"], each["artifact"]) for each in document.data["phases"]] == [
         ("draft", True, "same"),
         ("send", True, "same"),
     ]
-    first = said.data["phases"][1]["sides"][0]
+    first = document.data["phases"][1]["sides"][0]
     assert (first["state"], first["attempts"], first["seconds"], first["gates"]) == (
         "completed",
         1,

@@ -21,8 +21,8 @@ def test_the_policy_is_shown_and_changed_and_an_agent_starts_only_what_it_names(
         "evidence": None,
         "on_mismatch": "block",
     }
-    said = cli.json("config", "policy", "--templates", "note", "--evidence", "checkout", "--yes", pin=PIN)
-    assert (said.code, said.data["in_force"]["templates"]) == (0, ["note"]), said.out
+    document = cli.json("config", "policy", "--templates", "note", "--evidence", "checkout", "--yes", pin=PIN)
+    assert (document.code, document.data["in_force"]["templates"]) == (0, ["note"]), document.out
     assert "checkout" in cli("config", "policy").out
     assert cli.json("start", "letter").refusal == "needs_human"
     again = cli.json("config", "policy", "--evidence", "checkout", "--yes", pin=PIN)
@@ -37,9 +37,9 @@ def test_the_policy_is_shown_and_changed_and_an_agent_starts_only_what_it_names(
 
 def test_without_a_pin_the_change_is_shown_and_nothing_is_written(cli: Terminal) -> None:
     before = (cli.root / CONFIG).read_bytes()
-    said = cli.json("config", "policy", "--templates", "none", "--yes")
-    assert (said.code, said.refusal) == (1, "needs_human")
-    assert "wfe-mcp config policy --templates none" in said.document["error"]["hint"]
+    document = cli.json("config", "policy", "--templates", "none", "--yes")
+    assert (document.code, document.refusal) == (1, "needs_human")
+    assert "wfe-mcp config policy --templates none" in document.document["error"]["hint"]
     assert cli.json("config", "policy", "--templates", "none", "--yes", pin="wrong horse").refusal == "wrong_pin"
     assert cli.json("config", "policy", "--templates", "notes").refusal == "bad_argument"
     assert (cli.root / CONFIG).read_bytes() == before

@@ -14,10 +14,10 @@ def test_the_project_is_shown_with_its_languages_folders_and_checks(cli: Termina
     config = cli.root / ".wfe" / "config.toml"
     before = config.read_bytes()
 
-    said = cli.json("config", "project")
+    document = cli.json("config", "project")
 
-    assert said.code == 0
-    data = said.data
+    assert document.code == 0
+    data = document.data
     assert {"name": "Go", "files": 1, "folders": ["."]} in data["languages"]
     assert {"path": ".", "manifests": ["go.mod"]} in data["packages"]
     checks = {each["name"]: each for each in data["checks"]}
@@ -41,6 +41,6 @@ def test_the_project_is_shown_with_its_languages_folders_and_checks(cli: Termina
 
 
 def test_an_empty_project_has_no_known_language(empty: Terminal) -> None:
-    said = empty("config", "project")
-    assert (said.code, "no known language" in said.out) == (0, True)
+    answer = empty("config", "project")
+    assert (answer.code, "no known language" in answer.out) == (0, True)
     assert json.loads(empty("config", "project", "--json").out)["data"]["git"] is False

@@ -26,25 +26,25 @@ def test_init_ends_with_the_clients_that_it_found_and_one_key_connects_them(
     monkeypatch.setattr("getpass.getpass", chosen_pin)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     answering("y", "", "2", "n", "a", "y", "n", "n")
-    said = empty("init")
-    assert (said.code, "Clients: 1 Codex, 2 Cursor. Connect (1, 2 .., a = all, Enter = none)? " in said.err) == (
+    answer = empty("init")
+    assert (answer.code, "Clients: 1 Codex, 2 Cursor. Connect (1, 2 .., a = all, Enter = none)? " in answer.err) == (
         0,
         True,
     )
     assert not (empty.root / ".codex").exists() and not (empty.root / ".cursor").exists()
-    said = empty("init", "--no-trial")
-    assert "Connected Cursor (.cursor/mcp.json); a test start worked, 15 tools." in said.out
-    assert "To share with your team, commit .wfe/config.toml .wfe/.gitignore .cursor/mcp.json" in said.out
-    said = empty("init", "--no-trial")
-    assert "Clients: 1 Codex. Connect" in said.err and "Connected Codex" in said.out
+    answer = empty("init", "--no-trial")
+    assert "Connected Cursor (.cursor/mcp.json); a test start worked, 15 tools." in answer.out
+    assert "To share with your team, commit .wfe/config.toml .wfe/.gitignore .cursor/mcp.json" in answer.out
+    answer = empty("init", "--no-trial")
+    assert "Clients: 1 Codex. Connect" in answer.err and "Connected Codex" in answer.out
     assert "approve" in (empty.root / ".codex" / "config.toml").read_text()
     assert "Clients" not in empty("init", "--no-trial").err
 
 
 def test_init_without_a_terminal_names_the_clients_and_connects_none(empty: Terminal) -> None:
     (Path.home() / ".codex").mkdir()
-    said = empty("init", "--yes", pin=PIN)
-    assert "Clients not connected yet: Codex. To connect them: wfe-mcp install\n" in said.out
+    answer = empty("init", "--yes", pin=PIN)
+    assert "Clients not connected yet: Codex. To connect them: wfe-mcp install\n" in answer.out
     assert empty.json("init", "--yes", pin=PIN).data["clients"] == ["codex"]
     assert not (empty.root / ".codex").exists()
 
@@ -201,11 +201,11 @@ def test_doctor_knows_who_trusts_the_project(empty: Terminal, monkeypatch: pytes
         assert [level for level, _ in findings(empty, "client Gemini CLI")] == ["ok"]
 
 
-def run_fix(cli: Terminal, told: str) -> None:
+def run_fix(cli: Terminal, answer: str) -> None:
     """Each command after "fix: ", as it is written; "or" separates two ways, of which the last is taken."""
-    for command in told.partition("fix: ")[2].split(", or ")[-1].split(", then "):
+    for command in answer.partition("fix: ")[2].split(", or ")[-1].split(", then "):
         program, *words = command.split()
-        assert program == "wfe-mcp", told
+        assert program == "wfe-mcp", answer
         assert cli(*words, "--yes").code == 0, command
 
 
@@ -213,19 +213,19 @@ def test_the_fix_of_an_incomplete_entry_of_a_user_leaves_it_with_the_user(empty:
     install(empty, client_named("claude-code"), "user")
     file = Path.home() / ".claude.json"
     put(file, file.read_text().replace('"alwaysLoad": true', '"mine": true'))
-    ((level, told),) = findings(empty, "client Claude Code")
-    assert (level, "the entry lacks alwaysLoad; fix: " in told) == ("note", True), told
-    run_fix(empty, told)
-    ((level, told),) = findings(empty, "client Claude Code")
-    assert level == "ok" and told.startswith(str(file)), told
+    ((level, answer),) = findings(empty, "client Claude Code")
+    assert (level, "the entry lacks alwaysLoad; fix: " in answer) == ("note", True), answer
+    run_fix(empty, answer)
+    ((level, answer),) = findings(empty, "client Claude Code")
+    assert level == "ok" and answer.startswith(str(file)), answer
 
 
 def test_an_entry_of_the_user_is_the_fix_where_codex_does_not_trust_the_project(empty: Terminal) -> None:
     codex = client_named("codex")
     install(empty, codex, "project")
-    ((level, told),) = findings(empty, "client Codex")
-    assert (level, NO_TRUST in told) == ("note", True), told
-    run_fix(empty, told)
+    ((level, answer),) = findings(empty, "client Codex")
+    assert (level, NO_TRUST in answer) == ("note", True), answer
+    run_fix(empty, answer)
     (first, second) = findings(empty, "client Codex")
     assert (first[0], second[0]) == ("ok", "ok")
     assert first[1].endswith("it does not trust this project; the entry in your own file serves it too")

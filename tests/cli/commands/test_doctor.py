@@ -22,8 +22,8 @@ def configure(cli: Terminal, **checks: list[str]) -> None:
 
 
 def test_doctor_is_ready_only_when_every_check_that_templates_need_is_there(cli: Terminal) -> None:
-    said = cli("doctor")
-    assert (said.code, said.out.splitlines()[-1]) == (0, "Ready to run, except templates that need check push.")
+    answer = cli("doctor")
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "Ready to run, except templates that need check push.")
     assert findings(cli)["check push"][0] == "note"
     configure(cli, test=[sys.executable], push=[sys.executable])
     assert cli("doctor").out.splitlines()[-1] == "Ready to run."
@@ -31,8 +31,8 @@ def test_doctor_is_ready_only_when_every_check_that_templates_need_is_there(cli:
 
 def test_doctor_names_a_check_that_the_default_template_lacks(cli: Terminal) -> None:
     configure(cli, **{"test-web": [sys.executable], "push": [sys.executable]})
-    said = cli("doctor")
-    assert (said.code, "Ready" in said.out) == (1, False)
+    answer = cli("doctor")
+    assert (answer.code, "Ready" in answer.out) == (1, False)
     level, message = findings(cli)["check test"]
     assert level == "problem"
     assert message.startswith("not configured (there is test-web); needed by compound, ")
@@ -42,9 +42,10 @@ def test_doctor_names_a_check_that_the_default_template_lacks(cli: Terminal) -> 
 def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
     configure(cli, test=["no-such-program"])
     cli.save(template("careful", phase("build", CHECK)))
-    said = cli("start", "careful")
+    answer = cli("start", "careful")
     assert (
-        "  ! check test cannot start here, so its gates cannot pass: no-such-program is not found on PATH\n" in said.out
+        "  ! check test cannot start here, so its gates cannot pass: no-such-program is not found on PATH\n"
+        in answer.out
     )
     (cli.root / ".wfe" / "config.toml").unlink()
     assert (
@@ -55,9 +56,9 @@ def test_start_warns_at_the_terminal_too(cli: Terminal) -> None:
 
 def test_init_says_that_a_configured_check_cannot_start(cli: Terminal) -> None:
     configure(cli, test=["no-such-program"])
-    said = cli("init", "--yes", pin=PIN)
-    assert "Not ready: check test cannot start: no-such-program is not found on PATH.\n" in said.out
-    assert "Next: wfe-mcp doctor" in said.err
+    answer = cli("init", "--yes", pin=PIN)
+    assert "Not ready: check test cannot start: no-such-program is not found on PATH.\n" in answer.out
+    assert "Next: wfe-mcp doctor" in answer.err
 
 
 def ask_for_a_sandbox(cli: Terminal) -> None:
@@ -82,10 +83,10 @@ def test_doctor_is_not_ready_where_a_check_asks_for_a_sandbox_that_cannot_be_mad
     ask_for_a_sandbox(cli)
     refusing = tmp_path / "bwrap"
     monkeypatch.setattr(sandbox.sys, "platform", "linux")
-    for places, said in (((), "bubblewrap is not installed"), ((str(refusing),), "cannot make a sandbox here")):
+    for places, text in (((), "bubblewrap is not installed"), ((str(refusing),), "cannot make a sandbox here")):
         monkeypatch.setattr(sandbox, "_PLACES", places)
         monkeypatch.setenv("PATH", str(tmp_path))
         level, message = findings(cli)["sandbox"]
-        assert (level, said in message) == ("problem", True), message
+        assert (level, text in message) == ("problem", True), message
         assert message.endswith("Needed for check test")
         refusing.write_text("no program")

@@ -27,10 +27,10 @@ from wfe_mcp.store.driver import driver
 def sqlite_is(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
     original = Store.health
 
-    def told(store: Store) -> object:
+    def reported(store: Store) -> object:
         return dataclasses.replace(original(store), **changed)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(Store, "health", told)
+    monkeypatch.setattr(Store, "health", reported)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_sqlite_that_should_be_newer_is_named_with_the_fix(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], level: str, message: str
 ) -> None:
     sqlite_is(monkeypatch, **changed)
-    (_, (found, told)) = findings(cli, "database")
-    assert (found, message in told) == (level, True)
+    (_, (found, answer)) = findings(cli, "database")
+    assert (found, message in answer) == (level, True)
 
 
 def test_a_data_folder_that_cannot_be_written_is_a_problem(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def another_process(cli: Terminal) -> Iterator[Any]:
 
 
 def sizes(cli: Terminal) -> list[str]:
-    return [told for level, told in findings(cli, "database size") if level == "note"]
+    return [answer for level, answer in findings(cli, "database size") if level == "note"]
 
 
 def test_a_database_with_much_unused_space_names_the_command_that_frees_it(cli: Terminal, another_process: Any) -> None:
@@ -112,8 +112,8 @@ def test_a_database_with_much_unused_space_names_the_command_that_frees_it(cli: 
     another_process.execute("CREATE TABLE large AS SELECT zeroblob(?) AS content", (12 * MB,))
     assert sizes(cli) == []
     another_process.execute("DROP TABLE large")
-    (told,) = sizes(cli)
-    assert re.fullmatch(r"1[123](\.\d)? MB unused: wfe-mcp vacuum", told), told
+    (answer,) = sizes(cli)
+    assert re.fullmatch(r"1[123](\.\d)? MB unused: wfe-mcp vacuum", answer), answer
     another_process.close()
     assert cli("vacuum").code == 0
     assert sizes(cli) == []
@@ -125,8 +125,8 @@ def test_a_large_write_ahead_log_is_named_with_the_command_that_empties_it(cli: 
     another_process.execute("CREATE TABLE large (content)")
     assert sizes(cli) == []
     another_process.execute("INSERT INTO large VALUES (zeroblob(?))", (66 * MB,))
-    (told,) = sizes(cli)
-    assert re.fullmatch(r"write-ahead log of 6[2-7](\.\d)? MB: wfe-mcp vacuum", told), told
+    (answer,) = sizes(cli)
+    assert re.fullmatch(r"write-ahead log of 6[2-7](\.\d)? MB: wfe-mcp vacuum", answer), answer
     assert cli("vacuum").code == 0
     assert sizes(cli) == []
 
@@ -152,7 +152,7 @@ def test_a_server_that_is_switched_off_by_enabled_is_a_problem(empty: Terminal) 
     install(empty, client_named("opencode"), "project")
     file = empty.root / "opencode.json"
     put(file, file.read_text().replace('"enabled": true', '"enabled": false'))
-    assert [told for level, told in findings(empty, "client opencode") if level == "problem"] == [
+    assert [answer for level, answer in findings(empty, "client opencode") if level == "problem"] == [
         "ROOT/opencode.json: the server is disabled there; fix: enable it"
     ]
 
@@ -162,9 +162,9 @@ def test_checkpoints_of_runs_that_this_database_does_not_have_are_named(in_git: 
     assert findings(cli, "checkpoints") == []
     for name in ("stranger/1", "stranger/2", "strangers/1"):
         cli.git("update-ref", f"refs/wfe/checkpoints/{name}", "HEAD")
-    ((level, told),) = findings(cli, "checkpoints")
-    said, _, command = told.partition(". Unless another database has them: ")
-    assert (level, said) == ("note", "2 runs not in this database, the first: refs/wfe/checkpoints/stranger")
+    ((level, result),) = findings(cli, "checkpoints")
+    answer, _, command = result.partition(". Unless another database has them: ")
+    assert (level, answer) == ("note", "2 runs not in this database, the first: refs/wfe/checkpoints/stranger")
     subprocess.run(["sh", "-c", command], cwd=cli.root, check=True)
     assert cli.git("for-each-ref", "--format=%(refname)", "refs/wfe/checkpoints").split() == [
         "refs/wfe/checkpoints/strangers/1"
@@ -186,7 +186,7 @@ def test_configuration_that_cannot_work_is_a_problem_that_names_it(
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(config.read_text() + added)
     cli("trust", "--yes", pin=PIN)
-    assert [message in told for level, told in findings(cli, topic) if level == "problem"] == [True]
+    assert [message in answer for level, answer in findings(cli, topic) if level == "problem"] == [True]
 
 
 def test_what_a_package_brings_and_cannot_be_used_is_a_problem(cli: Terminal, tmp_path: Path) -> None:

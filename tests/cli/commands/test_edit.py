@@ -26,7 +26,7 @@ def refused_twice(cli: Terminal) -> str:
     run = cli.start("pair")
     bad = write(cli, {"text": 1})
     assert cli.json("submit", run, "one", "--path", bad).refusal == "invalid_artifact"
-    assert cli.hand_in(run, "one").code == 0
+    assert cli.submit_work(run, "one").code == 0
     for value in ({"text": 2}, {"text": 3}):
         assert cli.json("submit", run, "two", "--path", write(cli, value)).refusal == "invalid_artifact"
     return run
@@ -34,7 +34,7 @@ def refused_twice(cli: Terminal) -> str:
 
 def test_an_attempt_that_failed_by_a_gate_is_edited_and_its_gates_run_again(cli: Terminal):
     run = cli.start("code")
-    cli.hand_in(run, "build")
+    cli.submit_work(run, "build")
     assert f"wfe-mcp retry|skip|force-accept|edit {run} build" in cli.json("status", run).data["blockers"][0]
     assert cli.json("edit", run, "build", "--path", write(cli, {"text": "better"})).refusal == "needs_human"
     (cli.root / "ok").touch()
@@ -74,7 +74,7 @@ def test_an_edit_that_is_invalid_or_changes_nothing_is_refused_and_changes_nothi
 def test_an_artifact_that_awaits_approval_is_edited(cli: Terminal):
     cli.save(template("asked", phase("send", HUMAN)))
     run = cli.start("asked")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
     done = cli.json("edit", run, "send", "--path", write(cli, {"text": "mine"}), pin=PIN)
     assert (done.document["state"], done.data["revision"]) == ("awaiting", 2)
 

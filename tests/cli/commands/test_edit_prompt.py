@@ -91,7 +91,7 @@ def test_the_editor_opens_the_prompt(cli: Terminal, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         (" \n", "is empty"),
         ("x" * 300_001, "at most 300,000 are allowed"),
@@ -100,12 +100,12 @@ def test_the_editor_opens_the_prompt(cli: Terminal, monkeypatch: pytest.MonkeyPa
         ("Write about owls.\nBe short.", "the same as before"),
     ],
 )
-def test_an_edit_that_cannot_be_a_prompt_is_refused_and_changes_nothing(cli: Terminal, text: str, said: str):
+def test_an_edit_that_cannot_be_a_prompt_is_refused_and_changes_nothing(cli: Terminal, text: str, answer: str):
     run = asked(cli)
     before = prompt(cli, run)
     refused = edited(cli, run, text)
     assert (refused.code, refused.refusal) == (1, "bad_argument")
-    assert said in refused.document["error"]["message"]
+    assert answer in refused.document["error"]["message"]
     assert prompt(cli, run) == before
 
 
@@ -179,7 +179,7 @@ def test_a_prompt_that_failed_for_good_is_edited_and_asked_about_again(cli: Term
     assert (done.code, done.document["state"]) == (0, "awaiting")
 
 
-def test_the_agent_is_not_told_twice_what_its_prompt_carries(cli: Terminal):
+def test_the_agent_gets_what_its_prompt_carries_once(cli: Terminal):
     run = asked(cli)
     cli("reject", run, "draft", "--feedback", "Say for whom.", pin=PIN)
     cli("approve", run, "draft", pin=PIN)
@@ -217,8 +217,8 @@ def test_a_reviewers_suggestion_becomes_the_artifact_and_a_bad_one_is_refused_wi
 ):
     models(opinion("concerns", suggestion='```json\n{"text": "better"}\n```'), Turn(value=_bad()))
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     for reviewer in ("first", "second"):
         cli("opinion", "ask", run, "send", "--reviewer", reviewer)
     bad = cli.json("edit", run, "send", "--take", "second", pin=PIN)

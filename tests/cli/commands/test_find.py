@@ -17,12 +17,12 @@ def submitted(cli: Terminal, run: str, text: str) -> None:
 def test_a_hit_is_shown_with_the_command_that_opens_it(cli: Terminal) -> None:
     run = cli.start("note", "--title", "Thanks")
     submitted(cli, run, "Thank you for parse_config in src/app.py.")
-    said = cli("find", "parse_config app.py")
+    answer = cli("find", "parse_config app.py")
     [hit] = cli.json("find", "parse_config app.py").data["hits"]
 
-    assert said.code == 0
-    assert "Thank you for parse_config in src/app.py." in said.out
-    assert said.out.startswith("1 result for 'parse_config app.py'\n")
+    assert answer.code == 0
+    assert "Thank you for parse_config in src/app.py." in answer.out
+    assert answer.out.startswith("1 result for 'parse_config app.py'\n")
     assert "Thank you" in cli(*hit["open"].split()[1:]).out
 
 
@@ -62,7 +62,7 @@ def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "answer"),
     [
         (["***"], "bad_argument", "no word"),
         (["x", "--kind", "artefact"], "bad_argument", "Did you mean 'artifact'?"),
@@ -73,11 +73,11 @@ def test_other_projects_are_found_only_when_asked_for(cli: Terminal, monkeypatch
     ],
     ids=str,
 )
-def test_what_cannot_be_looked_for_is_refused_in_words(cli: Terminal, words: list[str], code: str, told: str) -> None:
+def test_what_cannot_be_looked_for_is_refused_in_words(cli: Terminal, words: list[str], code: str, answer: str) -> None:
     refused = cli.json("find", *words)
 
     assert (refused.code, refused.document["error"]["code"]) == (1, code)
-    assert told in str(refused.document["error"])
+    assert answer in str(refused.document["error"])
 
 
 def test_a_limit_out_of_bounds_is_misuse(cli: Terminal) -> None:
@@ -93,11 +93,11 @@ def test_an_archived_run_is_found_and_says_so(cli: Terminal) -> None:
 
 
 def test_doctor_says_whether_everything_can_be_found(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told() -> str:
+    def listed_runs() -> str:
         return next(each["message"] for each in cli.json("doctor").data["findings"] if each["topic"] == "find")
 
     cli.start("note")
-    assert told() == "every run is indexed"
+    assert listed_runs() == "every run is indexed"
     monkeypatch.setattr("wfe_mcp.store.sqlite.has_fts5", no)
-    assert "wfe-mcp[sqlite]" in told()
+    assert "wfe-mcp[sqlite]" in listed_runs()
     assert cli.json("find", "anything").document["error"]["code"] == "unavailable"

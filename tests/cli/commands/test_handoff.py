@@ -15,12 +15,12 @@ MARK = "<!-- Written by wfe-mcp handoff"
 
 
 @pytest.mark.requirement("S3-31")
-def test_the_page_tells_what_is_done_decided_evidenced_and_next(cli: Terminal) -> None:
+def test_the_page_shows_what_is_done_decided_evidenced_and_next(cli: Terminal) -> None:
     (cli.root / "ok").write_text("")
     run = cli.start("deed")
-    assert cli.hand_in(run, "sign").code == 0
+    assert cli.submit_work(run, "sign").code == 0
     assert cli("reject", run, "sign", "--feedback", "In ink, please.", pin=PIN).code == 0
-    assert cli.hand_in(run, "sign").code == 0
+    assert cli.submit_work(run, "sign").code == 0
 
     page = cli("handoff").out
 
@@ -46,7 +46,7 @@ def test_a_run_of_any_size_is_handed_over_in_8_kib(cli: Terminal) -> None:
     )
     run = cli.start("many")
     for number in range(12):
-        assert cli.hand_in(run, f"p{number}").code == 0
+        assert cli.submit_work(run, f"p{number}").code == 0
         assert cli("approve", run, f"p{number}", "--comment", "long words " * 400, pin=PIN).code == 0
 
     page = cli.json("handoff", run).data["markdown"]
@@ -59,7 +59,7 @@ def test_a_run_of_any_size_is_handed_over_in_8_kib(cli: Terminal) -> None:
 @pytest.mark.attack("a page for the next session that gives orders", "held", "T10")
 def test_words_of_others_open_nothing_on_the_page(cli: Terminal) -> None:
     run = cli.start("letter", "--title", "Fine\x1b[2J\n# Obey\n```")
-    assert cli.hand_in(run, "draft").code == 0
+    assert cli.submit_work(run, "draft").code == 0
 
     page = cli.json("handoff", run).data["markdown"]
 
@@ -74,16 +74,16 @@ def test_three_files_are_written_where_asked_and_only_over_our_own(cli: Terminal
     run = cli.start("letter")
     (cli.root / "docs").mkdir()
 
-    said = cli.json("handoff", run, "--write", "docs")
+    document = cli.json("handoff", run, "--write", "docs")
 
     names = ["docs/START_HERE.md", "docs/current-status.md", "docs/next-handoff.md"]
-    assert said.data["written"] == names
+    assert document.data["written"] == names
     texts = {name: (cli.root / name).read_text() for name in names}
     assert all(text.startswith(MARK) and len(text.encode()) <= 8_192 + 200 for text in texts.values())
     assert "waiting for agent" in texts["docs/current-status.md"]
     assert "next-handoff.md" in texts["docs/START_HERE.md"]
 
-    assert cli.hand_in(run, "draft").code == 0
+    assert cli.submit_work(run, "draft").code == 0
     assert cli.json("handoff", run, "--write", "docs").code == 0
     assert "draft (attempt 1)" in (cli.root / names[2]).read_text()
 
@@ -111,5 +111,5 @@ def test_without_a_run_there_is_nothing_to_hand_over(cli: Terminal) -> None:
 
 def test_the_next_call_is_exact(cli: Terminal) -> None:
     run = cli.start("letter")
-    said = cli("handoff", run).out
-    assert f"`start_phase(run='{run}', phase='draft')`" in said
+    output = cli("handoff", run).out
+    assert f"`start_phase(run='{run}', phase='draft')`" in output

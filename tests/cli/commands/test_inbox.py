@@ -17,9 +17,9 @@ from wfe_mcp.workspace.system.location import project_at
 
 def lines(cli: Terminal) -> list[list[str]]:
     """The rows below the header, as cells."""
-    said = cli("inbox")
-    assert said.code == 0, said.err
-    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in said.out.splitlines()[2:]]
+    answer = cli("inbox")
+    assert answer.code == 0, answer.err
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in answer.out.splitlines()[2:]]
 
 
 def waiting(cli: Terminal, root: Path, title: str, *, asks: bool) -> str:
@@ -41,15 +41,15 @@ def elsewhere(cli: Terminal) -> Path:
     root = cli.root.parent / "elsewhere"
     shutil.copytree(cli.root / ".wfe", root / ".wfe")
     subprocess.run(["git", "init", "-q", root], check=True)
-    said = cli("trust", "--yes", "--project", str(root), pin=PIN)
-    assert said.code == 0, said.err
+    message = cli("trust", "--yes", "--project", str(root), pin=PIN)
+    assert message.code == 0, message.err
     return root
 
 
 def test_nothing_waits_and_that_is_said(cli: Terminal) -> None:
     cli.start("note")  # the agent's turn
-    said = cli("inbox")
-    assert (said.code, said.out, said.err) == (0, "Nothing waits for you.\n", "")
+    answer = cli("inbox")
+    assert (answer.code, answer.out, answer.err) == (0, "Nothing waits for you.\n", "")
     assert cli.json("inbox").data == {"decisions": []}
 
 
@@ -58,7 +58,7 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
     cli.save(template("asks", phase("choose", kind="human", title="Choose a way")))
     asked = waiting(cli, elsewhere, "First", asks=True)
     stopped = cli.start("strict", "--title", "Second")
-    assert cli.hand_in(stopped, "build").code == 1
+    assert cli.submit_work(stopped, "build").code == 1
     cli.clock.forward(minutes=1)
     task = cli.start("asks", "--title", "Third")
     cli.clock.forward(minutes=1)
@@ -83,9 +83,9 @@ def test_all_that_waits_is_listed_oldest_first_over_all_projects(cli: Terminal, 
     ]
     assert rows[1][-1].startswith("\"Second\" is blocked: 'build' failed: Check 'test' ")
     assert rows[1][-1].count("failed: ") == 1
-    said = cli("inbox")
-    assert said.out.startswith("5 things wait for you in 2 projects, oldest first.\n")
-    assert said.err == (
+    answer = cli("inbox")
+    assert answer.out.startswith("5 things wait for you in 2 projects, oldest first.\n")
+    assert answer.err == (
         f"Next: wfe-mcp approve {asked} send --project {elsewhere}\nNext: wfe-mcp status {stopped}\n"
     ), "a command for another project names it"
 

@@ -35,13 +35,13 @@ def python_project(cli: Terminal) -> None:
 @pytest.mark.requirement("S4-31")
 def test_init_writes_the_checks_sets_the_pin_and_trusts(empty: Terminal) -> None:
     python_project(empty)
-    said = empty.json("init", "--yes", pin=PIN)
-    assert said.code == 0, said.out
-    assert said.data["added"] == ["test"]
-    assert said.data["trusted"] == ["config"]
+    document = empty.json("init", "--yes", pin=PIN)
+    assert document.code == 0, document.out
+    assert document.data["added"] == ["test"]
+    assert document.data["trusted"] == ["config"]
     assert "[checks.test]" in config(empty)
-    assert empty.json("config", "show").data["settings"]["checks.test.argv"] == said.data["checks"]["test"]
-    (tried,) = said.data["trials"]
+    assert empty.json("config", "show").data["settings"]["checks.test.argv"] == document.data["checks"]["test"]
+    (tried,) = document.data["trials"]
     assert (tried["outcome"], tried["tests"], tried["stored"]) == ("passed", 1, True)
 
 
@@ -50,10 +50,10 @@ def test_init_repeated_adds_nothing_and_ends_with_0(empty: Terminal) -> None:
     empty("init", "--yes", pin=PIN)
     before = config(empty)
     for pin in (PIN, None):
-        said = empty("init", "--yes", pin=pin)
-        assert said.code == 0, said.err
-        assert "nothing to add. Checks: test." in said.out
-        assert "Tried" not in said.out, "what is configured is not tried again"
+        answer = empty("init", "--yes", pin=pin)
+        assert answer.code == 0, answer.err
+        assert "nothing to add. Checks: test." in answer.out
+        assert "Tried" not in answer.out, "what is configured is not tried again"
     assert config(empty) == before
 
 
@@ -78,10 +78,10 @@ def test_init_with_a_wrong_pin_leaves_no_trace_and_runs_nothing(cli: Terminal) -
 
 def test_init_without_a_user_to_ask_writes_but_trusts_nothing(empty: Terminal) -> None:
     python_project(empty)
-    said = empty.json("init", "--yes")
-    assert (said.code, said.refusal) == (1, "needs_human")
+    document = empty.json("init", "--yes")
+    assert (document.code, document.refusal) == (1, "needs_human")
     assert "[checks.test]" in config(empty)
-    assert [each["outcome"] for each in said.data["trials"]] == ["passed"]
+    assert [each["outcome"] for each in document.data["trials"]] == ["passed"]
     assert "checks.test.argv" not in empty.json("config", "show").data["settings"]
 
 
@@ -102,10 +102,10 @@ def test_init_trusts_the_configuration_and_names_the_templates_that_wait(cli: Te
 def test_init_at_a_terminal_asks_back_and_takes_the_pin_twice(empty: Terminal, answering: Callable[..., None]) -> None:
     answering("n", "y", "y", pins=(PIN, "another", PIN, PIN))
     assert empty.json("init").refusal == "needs_human"
-    said = empty("init")
-    assert said.code == 1
-    assert "The two PINs differ." in said.err
-    assert "It allows nothing: no check was found" in said.err
+    answer = empty("init")
+    assert answer.code == 1
+    assert "The two PINs differ." in answer.err
+    assert "It allows nothing: no check was found" in answer.err
     assert empty("init").code == 0
     pin = empty.json("doctor").data["findings"][-2]
     assert (pin["topic"], pin["level"]) == ("PIN", "ok") and pin["message"].startswith("set; it unlocks the key ")
@@ -122,11 +122,11 @@ def test_a_fresh_project_of_node_gets_its_tests_as_a_check(empty: Terminal) -> N
     (empty.root / "x.test.js").write_text(
         "const test = require('node:test');\ntest('fine', () => {});\ntest('bad', () => { throw new Error('bad'); });\n"
     )
-    said = empty.json("init", "--yes", pin=PIN)
-    (tried,) = said.data["trials"]
+    document = empty.json("init", "--yes", pin=PIN)
+    (tried,) = document.data["trials"]
     assert (tried["outcome"], tried["tests"]) == ("red", 2), tried
     assert tried["message"].startswith("1 of 2 tests fails now")
-    assert said.data["checks"] == {"test": ["npm", "test"]}
+    assert document.data["checks"] == {"test": ["npm", "test"]}
     assert empty.json("start", "quick_fix", "-i", "problem=x").data.get("warnings", []) == []
 
 
@@ -138,7 +138,7 @@ def test_a_fresh_project_of_rust_gets_its_tests_as_a_check(empty: Terminal) -> N
     (empty.root / "src").mkdir()
     (empty.root / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n')
     (empty.root / "src" / "lib.rs").write_text("#[cfg(test)]\nmod tests {\n    #[test]\n    fn fine() {}\n}\n")
-    said = empty.json("init", "--yes", pin=PIN)
-    tried = {each["check"]: each for each in said.data["trials"]}
+    document = empty.json("init", "--yes", pin=PIN)
+    tried = {each["check"]: each for each in document.data["trials"]}
     assert (tried["test"]["outcome"], tried["test"]["tests"]) == ("passed", 1), tried["test"]
-    assert "test" in said.data["checks"]
+    assert "test" in document.data["checks"]

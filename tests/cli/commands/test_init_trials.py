@@ -36,9 +36,11 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     return put
 
 
-def same(name: str, cli: Terminal, said: Said) -> None:
+def same(name: str, cli: Terminal, answer: Said) -> None:
     """Standard output, then standard error, are as the snapshot says."""
-    text = f"{said.out}--- standard error, exit code {said.code} ---\n{said.err}".replace(str(cli.root), "PROJECT")
+    text = f"{answer.out}--- standard error, exit code {answer.code} ---\n{answer.err}".replace(
+        str(cli.root), "PROJECT"
+    )
     text = re.sub(r"sha256 [0-9a-f]{12}", "sha256 000000000000", re.sub(r"\b[\d.]+ s\b", "0.5 s", text))
     file = SNAPSHOTS / f"{name}.txt"
     if WRITE:
@@ -69,8 +71,8 @@ def test_checks_that_work_are_stored_as_tried(empty: Terminal, tools: Callable[.
     tools(python3=GREEN, ruff="echo All checks passed!")
     python_project(empty)
     (empty.root / "ruff.toml").touch()
-    said = empty("init", "--yes", pin=PIN)
-    same("all-work", empty, said)
+    answer = empty("init", "--yes", pin=PIN)
+    same("all-work", empty, answer)
 
 
 @posix
@@ -80,8 +82,8 @@ def test_tests_that_pass_in_a_checkout_are_stored_to_run_there_and_init_says_so(
     (empty.root / ".gitignore").write_text(".venv\n__pycache__\n")
     (empty.root / ".venv").mkdir()
     (empty.root / ".venv" / "settings").touch()
-    said = empty("init", "--yes", pin=PIN)
-    assert "  test runs in a checkout that brings .venv: the same 1 passed\n" in said.out
+    answer = empty("init", "--yes", pin=PIN)
+    assert "  test runs in a checkout that brings .venv: the same 1 passed\n" in answer.out
     check = tomllib.loads(config(empty))["checks"]["test"]
     assert (check["where"], check["bring"]) == ("checkout", [".venv"])
     assert empty.json("config", "show").data["settings"]["checks.test.where"] == "checkout"
@@ -129,18 +131,18 @@ def test_doctor_says_how_the_last_trial_ended_and_init_tries_what_did_not_work_a
     empty("init", "--yes", pin=PIN)
     assert "checks" not in config(empty)
     (empty.root / ".wfe/config.toml").write_text('[checks.lint]\nargv = ["ruff", "check", "."]\n')
-    said = empty("doctor")
-    assert said.code == 1
+    answer = empty("doctor")
+    assert answer.code == 1
     assert (
-        "check lint" in said.out
-        and "it did not work (tried 20" in said.out
+        "check lint" in answer.out
+        and "it did not work (tried 20" in answer.out
         and "bad configuration" not in config(empty)
     )
 
     tools(ruff=works)
     assert empty("init", "--yes", pin=PIN).code == 0
-    assert "it did not work" not in (said := empty("doctor")).out
-    assert "ruff found; tried 20" in said.out
+    assert "it did not work" not in (answer := empty("doctor")).out
+    assert "ruff found; tried 20" in answer.out
 
 
 @posix
@@ -188,9 +190,9 @@ def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_er
     python_project(empty)
     (empty.root / "api").mkdir()
     (empty.root / "api" / "go.mod").touch()
-    said = empty.json("init", "--yes", pin=PIN)
-    assert "  test-api: go test ./... (in api)\n" in said.err
-    found = {each["check"]: each for each in said.data["trials"]}
+    document = empty.json("init", "--yes", pin=PIN)
+    assert "  test-api: go test ./... (in api)\n" in document.err
+    found = {each["check"]: each for each in document.data["trials"]}
     assert {name: each["outcome"] for name, each in found.items()} == {
         "test": "passed",
         "test-api": "no_tests",
@@ -207,8 +209,8 @@ def test_the_document_of_json_has_the_trials_and_the_commands_are_on_standard_er
 def test_files_that_a_trial_changed_are_named(empty: Terminal) -> None:
     empty.git("init", "-q")
     (empty.root / "Makefile").write_text("build:\n\t@for n in 1 2 3 4 5 6; do echo x > made-$$n; done\n")
-    said = empty("init", "--yes", pin=PIN)
-    assert "! build changed 6 files: made-1, made-2, made-3, made-4, made-5 …" in said.out
+    answer = empty("init", "--yes", pin=PIN)
+    assert "! build changed 6 files: made-1, made-2, made-3, made-4, made-5 …" in answer.out
     assert empty.json("init", "--yes", pin=PIN).code == 0
 
 
@@ -217,8 +219,8 @@ def test_folders_beyond_the_limit_are_named(empty: Terminal) -> None:
         folder = empty.root / f"p{number:02}"
         folder.mkdir()
         (folder / "package.json").write_text("{}")
-    said = empty("init", "--yes", pin=PIN)
-    assert "3 more folders not searched: p11, p12, p13; add their checks to the file." in said.out
+    answer = empty("init", "--yes", pin=PIN)
+    assert "3 more folders not searched: p11, p12, p13; add their checks to the file." in answer.out
 
 
 @posix

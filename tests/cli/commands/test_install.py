@@ -34,9 +34,9 @@ def test_install_in_an_empty_home_writes_the_entry_and_uninstall_leaves_no_trace
     empty: Terminal, client: Client, scope: Scope
 ) -> None:
     before = everything(empty.place)
-    said = install(empty, client, scope, "--allow", "--instructions")
-    assert said.code == 0, said.out
-    (outcome,) = said.data["clients"]
+    answer = install(empty, client, scope, "--allow", "--instructions")
+    assert answer.code == 0, answer.out
+    (outcome,) = answer.data["clients"]
     assert (outcome["state"], outcome["trial"]["fault"], outcome["backups"]) == ("new", "", [])
     assert outcome["trial"]["tools"] == len(table.TOOLS)
     wanted = client.entry(client.shapes[0], places(empty), tuple(outcome["command"]), allow=True)
@@ -56,12 +56,12 @@ def test_install_keeps_the_rest_a_second_one_changes_nothing_and_uninstall_gives
             continue
         text = prepare(empty, client, scope, texts)
         before = everything(empty.place)
-        said = install(empty, client, scope)
-        assert said.code == 0, (name, said.out)
+        answer = install(empty, client, scope)
+        assert answer.code == 0, (name, answer.out)
         connected = everything(empty.place)
         now = file_of(empty, client, scope).read_bytes()
         assert entry.removed(now, client.format, (*client.shapes[0].path, SERVER)).split() == text.split(), name
-        (backup,) = said.data["clients"][0]["backups"]
+        (backup,) = answer.data["clients"][0]["backups"]
         assert Path(backup).read_bytes() == text, name
         if name == "others":
             again = empty("install", "--client", client.name, "--scope", scope, "--yes")
@@ -76,9 +76,9 @@ def test_install_keeps_the_rest_a_second_one_changes_nothing_and_uninstall_gives
 def test_a_broken_file_is_refused_with_its_line_and_stays(empty: Terminal, client: Client, scope: Scope) -> None:
     prepare(empty, client, scope, BROKEN)
     before = everything(empty.place)
-    said = install(empty, client, scope)
-    assert (said.code, said.refusal) == (1, "conflict")
-    assert f"{client.title} cannot read {file_of(empty, client, scope)}, line " in said.document["error"]["message"]
+    answer = install(empty, client, scope)
+    assert (answer.code, answer.refusal) == (1, "conflict")
+    assert f"{client.title} cannot read {file_of(empty, client, scope)}, line " in answer.document["error"]["message"]
     assert everything(empty.place) == before
 
 
@@ -87,9 +87,9 @@ def test_comments_in_a_file_whose_client_reads_plain_json_are_a_fault_with_its_l
     empty: Terminal, client: Client, scope: Scope
 ) -> None:
     text = prepare(empty, client, scope, {"json": COMMENTED["jsonc"]})
-    said = install(empty, client, scope)
-    assert said.refusal == "conflict"
-    assert "line 1: a comment or trailing comma, which its client does not read" in said.document["error"]["message"]
+    answer = install(empty, client, scope)
+    assert answer.refusal == "conflict"
+    assert "line 1: a comment or trailing comma, which its client does not read" in answer.document["error"]["message"]
     assert file_of(empty, client, scope).read_bytes() == text
 
 
@@ -99,9 +99,9 @@ def test_a_read_only_file_is_refused_and_stays(empty: Terminal, client: Client, 
     prepare(empty, client, scope, OTHERS)
     file_of(empty, client, scope).chmod(0o444)
     before = everything(empty.place)
-    said = install(empty, client, scope)
-    assert (said.code, said.refusal) == (1, "unavailable")
-    assert "is read-only, so nothing was changed" in said.document["error"]["message"]
+    answer = install(empty, client, scope)
+    assert (answer.code, answer.refusal) == (1, "unavailable")
+    assert "is read-only, so nothing was changed" in answer.document["error"]["message"]
     assert everything(empty.place) == before
 
 
@@ -114,13 +114,14 @@ def test_another_server_of_our_name_is_refused_by_install_and_uninstall(
     other = client.shapes[0].entry(("node", "wfe.js"), allow=False)
     file.write_bytes(entry.added(b"", client.format, (*client.shapes[0].path, SERVER), other))
     before = everything(empty.place)
-    for said in (
+    for document in (
         install(empty, client, scope),
         empty.json("uninstall", "--client", client.name, "--scope", scope, "--yes"),
     ):
-        assert (said.code, said.refusal) == (1, "conflict")
+        assert (document.code, document.refusal) == (1, "conflict")
         assert (
-            f"{file} has a server 'wfe' that is not wfe-mcp: command 'node wfe.js'" in said.document["error"]["message"]
+            f"{file} has a server 'wfe' that is not wfe-mcp: command 'node wfe.js'"
+            in document.document["error"]["message"]
         )
     assert everything(empty.place) == before
 
@@ -143,8 +144,8 @@ def test_an_entry_that_a_user_edited_stays_as_it_is_and_uninstall_removes_it(emp
         '{"mcpServers": {"wfe": {"command": "wfe-mcp", "args": ["serve", "--project", "."]}}}'
     )
     before = (empty.root / ".mcp.json").read_bytes()
-    said = empty("install", "--client", "claude-code", "--yes")
-    assert (said.code, "is connected already" in said.out) == (0, True)
+    answer = empty("install", "--client", "claude-code", "--yes")
+    assert (answer.code, "is connected already" in answer.out) == (0, True)
     assert (empty.root / ".mcp.json").read_bytes() == before
     assert empty("uninstall", "--yes").code == 0
     assert (empty.root / ".mcp.json").read_text() == '{"mcpServers": {}}'
@@ -154,8 +155,8 @@ def test_permission_can_be_added_to_a_connected_client(empty: Terminal) -> None:
     before = everything(empty.place)
     for name in ("codex", "claude-code"):
         assert empty("install", "--client", name, "--yes").code == 0
-        said = empty.json("install", "--client", name, "--yes", "--allow")
-        assert (said.code, said.data["clients"][0]["state"]) == (0, "update"), said.out
+        document = empty.json("install", "--client", name, "--yes", "--allow")
+        assert (document.code, document.data["clients"][0]["state"]) == (0, "update"), document.out
     assert 'default_tools_approval_mode = "approve"' in (empty.root / ".codex" / "config.toml").read_text()
     assert json.loads((empty.root / ".claude" / "settings.json").read_text()) == {
         "permissions": {"allow": ["mcp__wfe"]}
@@ -213,8 +214,8 @@ def test_a_client_that_passes_few_variables_is_given_the_names_of_those_that_cho
 def test_permission_outside_the_entry_is_asked_for_too(empty: Terminal, answering: Callable[..., None]) -> None:
     empty("install", "--client", "claude-code", "--yes")
     answering("n")
-    said = empty.json("install", "--client", "claude-code", "--allow", "--no-instructions")
-    assert said.refusal == "needs_human"
+    document = empty.json("install", "--client", "claude-code", "--allow", "--no-instructions")
+    assert document.refusal == "needs_human"
     assert not (empty.root / ".claude").exists()
 
 
@@ -232,8 +233,8 @@ def test_a_link_is_followed_where_it_is_the_users_and_refused_where_it_leaves_th
     assert link.is_symlink() and "[mcp_servers.wfe]" in kept.read_text() and kept.stat().st_mode & 0o777 == 0o600
     (empty.root / ".codex").mkdir()
     (empty.root / ".codex" / "config.toml").symlink_to(kept)
-    said = empty.json("install", "--client", "codex", "--scope", "project", "--yes")
-    assert said.refusal == "path_outside_project"
+    document = empty.json("install", "--client", "codex", "--scope", "project", "--yes")
+    assert document.refusal == "path_outside_project"
 
 
 @posix
@@ -241,8 +242,8 @@ def test_a_copy_of_a_file_with_secrets_is_readable_by_its_owner_alone(empty: Ter
     file = Path.home() / ".claude.json"
     file.write_text('{"oauth": "s3cret"}')
     file.chmod(0o600)
-    said = empty("install", "--client", "claude-code", "--scope", "user", "--yes")
-    assert "s3cret" not in said.out + said.err
+    answer = empty("install", "--client", "claude-code", "--scope", "user", "--yes")
+    assert "s3cret" not in answer.out + answer.err
     copies = [
         each for each in Path.home().rglob("*") if each.is_file() and "s3cret" in each.read_text(errors="replace")
     ]

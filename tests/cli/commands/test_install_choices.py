@@ -22,21 +22,21 @@ def test_without_a_name_every_installed_client_is_connected_and_a_refusal_leaves
     (Path.home() / ".cursor").mkdir()
     (empty.root / ".gemini").mkdir()
     (empty.root / ".gemini" / "settings.json").write_text("{")
-    said = empty("install", "--yes")
-    assert said.code == 1
-    assert "Connected Codex (.codex/config.toml); a test start worked, 15 tools." in said.out
-    assert "Connected Cursor (.cursor/mcp.json)" in said.out
-    assert "error: Gemini CLI cannot read" in said.err
+    answer = empty("install", "--yes")
+    assert answer.code == 1
+    assert "Connected Codex (.codex/config.toml); a test start worked, 15 tools." in answer.out
+    assert "Connected Cursor (.cursor/mcp.json)" in answer.out
+    assert "error: Gemini CLI cannot read" in answer.err
     states = {each["client"]: each["state"] for each in empty.json("install", "--yes").data["clients"]}
     assert states == {"codex": "connected", "cursor": "connected", "gemini-cli": "refused"}
 
 
 def test_a_dry_run_shows_the_changes_and_writes_and_starts_nothing(empty: Terminal) -> None:
     before = everything(empty.place)
-    said = empty("install", "--client", "codex", "--dry-run")
-    assert said.code == 0
-    assert "Codex: .codex/config.toml (new), server wfe\n  + [mcp_servers.wfe]\n" in said.out
-    assert "Would connect Codex." in said.out and "test start" not in said.out
+    answer = empty("install", "--client", "codex", "--dry-run")
+    assert answer.code == 0
+    assert "Codex: .codex/config.toml (new), server wfe\n  + [mcp_servers.wfe]\n" in answer.out
+    assert "Would connect Codex." in answer.out and "test start" not in answer.out
     assert everything(empty.place) == before
     empty("install", "--client", "codex", "--yes")
     there = everything(empty.place)
@@ -51,16 +51,16 @@ def test_at_a_terminal_the_client_the_permission_the_lines_and_the_hooks_are_ask
     answering("n", "y", "y", "n", "y", "n", "y")
     assert empty.json("install", "--client", "codex").refusal == "needs_human"
     assert not (empty.root / ".codex").exists()
-    said = empty("install", "--client", "codex")
-    assert said.code == 0
-    assert "Connect Codex? [y/N] " in said.err
-    assert "May Codex call wfe's tools without asking? Approvals still need your PIN. [y/N] " in said.err
-    assert "Add 3 lines on when to use wfe to AGENTS.md? [y/N] " in said.err
-    assert "Add hooks that hold Codex to the open phase of a run? They are silent without one. [y/N] " in said.err
+    answer = empty("install", "--client", "codex")
+    assert answer.code == 0
+    assert "Connect Codex? [y/N] " in answer.err
+    assert "May Codex call wfe's tools without asking? Approvals still need your PIN. [y/N] " in answer.err
+    assert "Add 3 lines on when to use wfe to AGENTS.md? [y/N] " in answer.err
+    assert "Add hooks that hold Codex to the open phase of a run? They are silent without one. [y/N] " in answer.err
     assert (empty.root / ".codex" / "hooks.json").exists()
     assert "approve" in (empty.root / ".codex" / "config.toml").read_text()
     assert not (empty.root / "AGENTS.md").exists()
-    assert "Next: tell your agent: Use wfe quick_fix to fix <the bug>." in said.err
+    assert "Next: tell your agent: Use wfe quick_fix to fix <the bug>." in answer.err
     assert empty.json("uninstall").refusal == "needs_human"
     assert (empty("uninstall").code, (empty.root / ".codex").exists()) == (0, False)
 
@@ -68,11 +68,11 @@ def test_at_a_terminal_the_client_the_permission_the_lines_and_the_hooks_are_ask
 def test_without_a_terminal_nothing_is_written_and_permission_is_never_given_silently(empty: Terminal) -> None:
     assert empty.json("install", "--client", "codex").refusal == "needs_human"
     assert not (empty.root / ".codex").exists()
-    said = empty("install", "--client", "codex", "--yes")
+    answer = empty("install", "--client", "codex", "--yes")
     assert "approve" not in (empty.root / ".codex" / "config.toml").read_text()
     assert (
         "It asks before each call that changes something; codex exec refuses those calls; to allow wfe's tools: wfe-mcp install --allow."
-        in said.out
+        in answer.out
     )
 
 
@@ -101,8 +101,8 @@ def test_wrong_words_are_refused_with_the_nearest_valid_ones(
 
 def test_uninstall_without_a_connection_says_so_and_leaves_broken_files_of_others(empty: Terminal) -> None:
     (empty.root / ".mcp.json").write_text("{")
-    said = empty("uninstall", "--yes")
-    assert (said.code, said.out) == (0, "No client is connected; nothing to change.\n")
+    answer = empty("uninstall", "--yes")
+    assert (answer.code, answer.out) == (0, "No client is connected; nothing to change.\n")
     assert empty.json("uninstall", "--client", "claude-code", "--yes").refusal == "conflict"
 
 
@@ -129,11 +129,11 @@ def test_the_name_of_a_shared_file_is_to_be_committed_and_a_path_is_not(
     empty: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    said = empty("install", "--client", "claude-code", "--yes", "--instructions")
+    answer = empty("install", "--client", "claude-code", "--yes", "--instructions")
     assert json.loads((empty.root / ".mcp.json").read_text())["mcpServers"]["wfe"]["command"] == "wfe-mcp"
-    assert "To share with your team, commit .mcp.json CLAUDE.md" in said.out
-    said = empty("install", "--client", "cursor", "--yes", "--command", "path")
-    assert "Do not commit .cursor/mcp.json: the command is a path of this machine." in said.out
+    assert "To share with your team, commit .mcp.json CLAUDE.md" in answer.out
+    answer = empty("install", "--client", "cursor", "--yes", "--command", "path")
+    assert "Do not commit .cursor/mcp.json: the command is a path of this machine." in answer.out
 
 
 # -- opencode's two shapes -------------------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ def test_hooks_are_added_when_asked_for_and_uninstall_leaves_no_trace(
     empty: Terminal, row: HookFile, scope: Scope
 ) -> None:
     before = everything(empty.place)
-    said = added(empty, row, scope, "--allow", "--instructions")
-    assert said.code == 0, said.out
+    answer = added(empty, row, scope, "--allow", "--instructions")
+    assert answer.code == 0, answer.out
     line = hooks.command(row.client, sys.executable, str(hooks.script_folder()))
     assert held(empty, row, scope) == {name: [each] for name, each in row.entries(line).items()}
     assert added(empty, row, scope).data["clients"][0]["state"] == "connected"
@@ -89,8 +89,8 @@ def test_a_file_whose_hooks_have_another_form_is_refused_and_stays(
 ) -> None:
     file = row.file(places(empty), scope)
     put(file, '{"hooks": "mine"}')
-    said = added(empty, row, scope)
-    assert (said.code, said.refusal) == (1, "conflict")
+    answer = added(empty, row, scope)
+    assert (answer.code, answer.refusal) == (1, "conflict")
     assert file.read_text() == '{"hooks": "mine"}'
 
 
@@ -99,11 +99,11 @@ def test_a_client_without_hooks_is_connected_without_them(empty: Terminal) -> No
 
 
 def test_a_dry_run_shows_them_and_a_project_file_with_them_is_not_to_be_committed(empty: Terminal) -> None:
-    said = empty("install", "--client", "gemini-cli", "--scope", "project", "--hooks", "--dry-run")
-    assert "hooks" in said.out and "BeforeTool" in said.out
-    said = empty("install", "--client", "gemini-cli", "--scope", "project", "--hooks", "--yes")
-    assert "Do not commit .gemini" in said.out
-    assert "Gemini CLI warns once" in said.out
+    answer = empty("install", "--client", "gemini-cli", "--scope", "project", "--hooks", "--dry-run")
+    assert "hooks" in answer.out and "BeforeTool" in answer.out
+    answer = empty("install", "--client", "gemini-cli", "--scope", "project", "--hooks", "--yes")
+    assert "Do not commit .gemini" in answer.out
+    assert "Gemini CLI warns once" in answer.out
 
 
 def test_an_installation_that_may_be_gone_tomorrow_gets_no_hooks(
@@ -115,8 +115,8 @@ def test_an_installation_that_may_be_gone_tomorrow_gets_no_hooks(
 
     here = launch.this_installation()
     monkeypatch.setattr(launch, "this_installation", lambda: replace(here, prefix=Path("/cache/archive-v0/x")))
-    said = install(empty, client_named("codex"), "project", "--hooks", "--command", "path")
-    assert (said.refusal, "Hooks need an installation that stays" in said.out) == ("unavailable", True)
+    answer = install(empty, client_named("codex"), "project", "--hooks", "--command", "path")
+    assert (answer.refusal, "Hooks need an installation that stays" in answer.out) == ("unavailable", True)
 
 
 @every
@@ -128,11 +128,11 @@ def test_doctor_checks_the_hooks(empty: Terminal, row: HookFile, scope: Scope) -
     assert [level for level, _ in findings(empty, topic)] == ["ok"]
     good = file.read_text()
     file.write_text(good.replace("sys.path.append", "sys.path.extend"))
-    ((level, told),) = findings(empty, topic)
-    assert (level, f"fix: wfe-mcp install --client {row.client} --hooks --scope {scope}" in told) == ("note", True)
+    ((level, answer),) = findings(empty, topic)
+    assert (level, f"fix: wfe-mcp install --client {row.client} --hooks --scope {scope}" in answer) == ("note", True)
     file.write_text('{"disableAllHooks": true, "hooksConfig": {"enabled": false},' + good.lstrip()[1:])
-    ((level, told),) = findings(empty, topic)
-    assert (level, "switched off there" in told) == ("note", True)
+    ((level, answer),) = findings(empty, topic)
+    assert (level, "switched off there" in answer) == ("note", True)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_doctor_names_hooks_that_run_twice_and_its_fix_leaves_one(
     put(claude.file(places(empty), "user"), json.dumps({"enabledPlugins": {"wfe@wfe-mcp": plugin}}))
     for scope in scopes:
         added(empty, claude, scope)
-    (told,) = [text for level, text in findings(empty, topic) if level == "note"]
-    said, _, command = told.partition("; fix: wfe-mcp ")
-    assert (said.startswith("they run more than once"), command) == (True, f"uninstall --client claude-code{fix}")
+    (lines,) = [text for level, text in findings(empty, topic) if level == "note"]
+    answer, _, command = lines.partition("; fix: wfe-mcp ")
+    assert (answer.startswith("they run more than once"), command) == (True, f"uninstall --client claude-code{fix}")
     assert empty(*command.split(), "--yes").code == 0
     assert [level for level, _ in findings(empty, topic)] == ([] if plugin else ["ok"])

@@ -94,7 +94,7 @@ def test_a_job_is_shown_with_what_it_was_given_and_what_came_of_it(cli: Terminal
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "answer"),
     [
         (["jobs", "show", "nope"], "This project has no job 'nope'."),
         (["jobs", "cancel"], "No job is named."),
@@ -102,16 +102,16 @@ def test_a_job_is_shown_with_what_it_was_given_and_what_came_of_it(cli: Terminal
         (["jobs", "list", "--queue", "lmm"], "There is no queue 'lmm'."),
     ],
 )
-def test_what_cannot_be_found_is_refused(cli: Terminal, words: list[str], said: str) -> None:
+def test_what_cannot_be_found_is_refused(cli: Terminal, words: list[str], answer: str) -> None:
     found = cli.json(*words)
-    assert (found.code, found.refusal, found.document["error"]["message"]) == (1, "bad_argument", said)
+    assert (found.code, found.refusal, found.document["error"]["message"]) == (1, "bad_argument", answer)
 
 
 def test_a_cancelled_gate_is_an_error_of_the_gate(cli: Terminal, engine: Engine) -> None:
     run = gating(cli, engine)
     (gate,) = cli.json("jobs", "list").data["jobs"]
-    said = cli.json("jobs", "cancel", gate["job"], "--reason", "wrong machine")
-    assert said.data["jobs"] == [{"job": gate["job"], "state": "cancelled"}]
+    document = cli.json("jobs", "cancel", gate["job"], "--reason", "wrong machine")
+    assert document.data["jobs"] == [{"job": gate["job"], "state": "cancelled"}]
     blockers = cli.json("status", run).data["blockers"]
     assert "cancelled by ada: wrong machine" in blockers[0]
     assert cli.json("jobs", "cancel", gate["job"]).refusal == "illegal_transition"
@@ -133,7 +133,7 @@ def test_all_work_of_the_project_is_cancelled_at_once(cli: Terminal, engine: Eng
 
 
 @pytest.mark.requirement("S4-27")
-def test_waiting_for_a_job_tells_how_it_ended(cli: Terminal, engine: Engine) -> None:
+def test_waiting_for_a_job_shows_how_it_ended(cli: Terminal, engine: Engine) -> None:
     jobs = {enqueue(engine) for _ in range(3)}
     with engine.store.tx() as tx:
         for is_good in (True, False):
@@ -146,12 +146,12 @@ def test_waiting_for_a_job_tells_how_it_ended(cli: Terminal, engine: Engine) -> 
     ended = {each["job"]: each["state"] for each in cli.json("jobs", "list").data["jobs"]}
     assert sorted(ended.values()) == ["done", "failed", "queued"]
     for job_id, state in ended.items():
-        said = cli.json("jobs", "wait", job_id, "--timeout", "0")
-        assert (said.code, said.data["state"]) == (0 if state == "done" else 1, state)
+        document = cli.json("jobs", "wait", job_id, "--timeout", "0")
+        assert (document.code, document.data["state"]) == (0 if state == "done" else 1, state)
     assert jobs == set(ended)
 
 
-def test_a_running_job_is_told_to_stop(cli: Terminal, engine: Engine) -> None:
+def test_a_running_job_is_asked_to_stop(cli: Terminal, engine: Engine) -> None:
     job = enqueue(engine)
     with engine.store.tx() as tx:
         tx.jobs.claim("another:1:1.000", [f"llm:{engine.project_id}"], 60, cli.clock())
@@ -192,7 +192,7 @@ def test_stats_of_all_projects_count_the_others_too(cli: Terminal, engine: Engin
     assert "up to $0.05" in cli("stats", "--all").out
 
 
-def test_status_and_show_tell_what_a_run_has_spent_of_its_cap(cli: Terminal, engine: Engine) -> None:
+def test_status_and_show_give_what_a_run_has_spent_of_its_cap(cli: Terminal, engine: Engine) -> None:
     cli.save(template("dear", phase("draft"), limits={"max_cost": 2.0}))
     run = cli.start("dear")
     assert "spent" not in cli.json("status", run).data
@@ -207,7 +207,7 @@ def test_status_and_show_tell_what_a_run_has_spent_of_its_cap(cli: Terminal, eng
     assert "draft: $0.25, 1,200 tokens, 1 call" in cli("show", run).out
 
 
-def test_a_person_raises_what_a_run_may_spend_and_goes_on(cli: Terminal, engine: Engine) -> None:
+def test_a_person_raises_what_a_run_may_spend_and_continues(cli: Terminal, engine: Engine) -> None:
     run = cli.start("note")
     called(cli, engine, run)
     cli.json("pause", run)
@@ -236,8 +236,8 @@ def test_a_question_is_enqueued_with_its_priority_and_listed(cli: Terminal) -> N
 @pytest.mark.parametrize("words", [(), ("Why?", "--path", "question.md"), ("--path", "absent.md"), ("--path", "bytes")])
 def test_a_question_is_a_text_or_a_file_that_can_be_read(cli: Terminal, words: tuple[str, ...]) -> None:
     (cli.root / "bytes").write_bytes(b"\xff\xfe")
-    said = cli.json("jobs", "enqueue", "--role", "claude-code", *words)
-    assert (said.code, said.refusal) == (1, "bad_argument")
+    document = cli.json("jobs", "enqueue", "--role", "claude-code", *words)
+    assert (document.code, document.refusal) == (1, "bad_argument")
 
 
 def test_waiting_for_an_answer_prints_it(cli: Terminal, engine: Engine) -> None:
@@ -246,5 +246,5 @@ def test_waiting_for_an_answer_prints_it(cli: Terminal, engine: Engine) -> None:
         claimed = tx.jobs.claim("another:1:1.000", [f"agent:{engine.project_id}"], 60, cli.clock())
         assert claimed is not None
         assert tx.jobs.finish(claimed.id, claimed.fence, {"text": "Because.", "provider": "codex", "model": "m"})
-    said = cli("jobs", "wait", job)
-    assert (said.code, said.out) == (0, "Because.\n")
+    answer = cli("jobs", "wait", job)
+    assert (answer.code, answer.out) == (0, "Because.\n")

@@ -32,8 +32,8 @@ BROKEN = f"[mcp_servers.broken]\ncommand = {json.dumps(sys.executable)}\nargs = 
 
 def test_without_servers_that_is_said(cli: Terminal) -> None:
     assert "No MCP server is configured" in cli("mcp", "list").out
-    said = cli.json("mcp", "test")
-    assert (said.code, said.document["summary"]) == (0, "No trusted MCP server is configured.")
+    document = cli.json("mcp", "test")
+    assert (document.code, document.document["summary"]) == (0, "No trusted MCP server is configured.")
 
 
 @pytest.mark.requirement("S2-25")
@@ -55,7 +55,7 @@ def test_servers_are_listed_with_what_they_lack(cli: Terminal, stub: Stub) -> No
     assert looked["MCP server stub"]["level"] == "ok"
 
 
-def test_a_server_nobody_trusts_is_never_started(cli: Terminal) -> None:
+def test_a_server_no_one_trusts_is_never_started(cli: Terminal) -> None:
     configure(cli, BROKEN, trusted=False)
     assert cli.json("mcp", "test", "broken").refusal == "needs_trust"
     assert cli.json("mcp", "test").data["servers"] == []
@@ -63,14 +63,14 @@ def test_a_server_nobody_trusts_is_never_started(cli: Terminal) -> None:
 
 def test_each_server_is_asked_and_what_does_not_answer_is_named(cli: Terminal, stub: Stub) -> None:
     with_stub(cli, stub, BROKEN)
-    said = cli.json("mcp", "test")
-    assert (said.code, said.document["summary"]) == (1, "1 of 2 MCP servers answered.")
-    broken, fine = said.data["servers"]
+    document = cli.json("mcp", "test")
+    assert (document.code, document.document["summary"]) == (1, "1 of 2 MCP servers answered.")
+    broken, fine = document.data["servers"]
     assert (broken["ok"], "could not be reached" in broken["fault"]) == (False, True)
     assert (fine["version"], "say" in {tool["name"] for tool in fine["tools"]}) == ("1.2.3", True)
-    told = cli("mcp", "test")
-    assert "stub.say  Plain words." in told.out
-    assert "broken: MCP server 'broken' could not be reached" in told.out
+    answer = cli("mcp", "test")
+    assert "stub.say  Plain words." in answer.out
+    assert "broken: MCP server 'broken' could not be reached" in answer.out
     one = cli("mcp", "test", "stub")
     assert (one.code, "1 of 1 MCP server answered." in one.out) == (0, True)
     assert "Did you mean 'stub'?" in cli("mcp", "test", "stup").err
@@ -84,22 +84,22 @@ def test_lint_asks_a_server_for_its_tools_and_one_that_does_not_answer_blocks_no
     steps = [{"id": "a", "tool": "stub.sya"}, {"id": "b", "tool": "broken.any"}, {"id": "c", "tool": "stub.say"}]
     (cli.root / "t.json").write_text(json.dumps(template("t", {"id": "ci", "kind": "steps", "steps": steps})))
     assert cli("templates", "lint", "t.json").code == 0
-    said = cli.json("templates", "lint", "t.json", "--tools")
-    assert said.document["errors"] == [
+    document = cli.json("templates", "lint", "t.json", "--tools")
+    assert document.document["errors"] == [
         {"path": "/phases/0/steps/0/tool", "message": "MCP server 'stub' has no tool 'sya'; did you mean 'say'?"}
     ]
-    assert "Warning: the tools of 'broken' are not checked" in said.err
+    assert "Warning: the tools of 'broken' are not checked" in document.err
     assert cli("templates", "lint", "letter", "--tools").code == 0
 
 
-def test_lint_without_a_project_asks_nobody(empty: Terminal) -> None:
+def test_lint_without_a_project_asks_no_one(empty: Terminal) -> None:
     ci = {"id": "ci", "kind": "steps", "steps": [{"id": "a", "tool": "stub.say"}]}
     (empty.root / "t.json").write_text(json.dumps(template("t", ci)))
-    said = empty.json("templates", "lint", "t.json", "--tools")
-    assert (said.code, said.document["requires"]["servers"]) == (0, ["stub"])
+    document = empty.json("templates", "lint", "t.json", "--tools")
+    assert (document.code, document.document["requires"]["servers"]) == (0, ["stub"])
 
 
-def test_show_tells_each_step(cli: Terminal) -> None:
+def test_show_lists_each_step(cli: Terminal) -> None:
     made = {"id": "made", "builtin": "set", "params": {"n": 1}}
     ci = {
         "id": "ci",
@@ -116,6 +116,6 @@ def test_show_tells_each_step(cli: Terminal) -> None:
 def test_a_template_shows_what_its_steps_call(cli: Terminal) -> None:
     steps = [{"id": "a", "tool": "stub.say"}, {"id": "b", "http": {"url": "https://example.org", "method": "POST"}}]
     cli.save(template("calls", {"id": "ci", "kind": "steps", "steps": steps}))
-    said = cli("templates", "show", "calls").out
-    assert "step a  tool stub.say" in said
-    assert "step b  http POST https://example.org" in said
+    output = cli("templates", "show", "calls").out
+    assert "step a  tool stub.say" in output
+    assert "step b  http POST https://example.org" in output

@@ -37,8 +37,8 @@ def models(cli: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
     started: list[ModelServer] = []
 
     def start(first: Turn | None = None, second: Turn | None = None) -> ModelServer:
-        said = {"claude": [first or opinion()] * 9, "gpt": [second or opinion()] * 9}
-        server = ModelServer(said, key=KEY).__enter__()
+        answer = {"claude": [first or opinion()] * 9, "gpt": [second or opinion()] * 9}
+        server = ModelServer(answer, key=KEY).__enter__()
         started.append(server)
         fill_roles(server)
         return server
@@ -68,9 +68,9 @@ def reviewed(cli: Terminal, *gates: dict[str, Any]) -> str:
 
 def test_a_question_is_asked_and_the_answer_read(cli: Terminal, models: Models) -> None:
     server = models(opinion("concerns", findings=[FINDING], suggestion="Say what happens"))
-    said = cli("opinion", "ask", "--question", "Is it right?", "--reviewer", "first")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    answer = cli("opinion", "ask", "--question", "Is it right?", "--reviewer", "first")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == [
         "first (claude): concerns",
         "  I say concerns",
         "  high: stats.py:12: It divides by zero (Refuse [])",
@@ -78,7 +78,7 @@ def test_a_question_is_asked_and_the_answer_read(cli: Terminal, models: Models) 
         "Say what happens",
     ]
     assert "Is it right?" in str(server.asked[0].body)
-    assert KEY not in said.out
+    assert KEY not in answer.out
 
 
 def test_json_has_every_opinion_and_the_first_role_is_asked_where_none_is_named(cli: Terminal, models: Models) -> None:
@@ -91,16 +91,14 @@ def test_json_has_every_opinion_and_the_first_role_is_asked_where_none_is_named(
     assert [each["reviewer"] for each in alone.data["opinions"]] == ["first"]
 
 
-def test_what_a_phase_handed_in_is_asked_about_and_shown_with_what_the_gate_was_told(
-    cli: Terminal, models: Models
-) -> None:
+def test_what_a_phase_submitted_is_asked_about_and_shown_with_the_gates_question(cli: Terminal, models: Models) -> None:
     server = models()
     run = reviewed(cli, HUMAN)
     assert cli("opinion", "show", run).out.strip() == "0 opinions"
-    cli.hand_in(run, "draft", "my careful words")
-    said = cli.json("opinion", "ask", run[:8], "draft", "--reviewer", "second")
-    assert (said.code, said.document["phase"], said.document["state"]) == (0, "draft", "awaiting")
-    assert said.document["run_state"] == "waiting"
+    cli.submit_work(run, "draft", "my careful words")
+    document = cli.json("opinion", "ask", run[:8], "draft", "--reviewer", "second")
+    assert (document.code, document.document["phase"], document.document["state"]) == (0, "draft", "awaiting")
+    assert document.document["run_state"] == "waiting"
     assert all("my careful words" in str(asked.body) for asked in server.asked)
     shown = cli.json("opinion", "show", run, "draft").data["opinions"]
     assert [(each["asked_by"], each["reviewer"], each["model"]) for each in shown] == [
@@ -125,15 +123,15 @@ def test_what_cannot_be_asked_or_shown_is_refused_with_the_nearest_name(cli: Ter
     assert cli("opinion", "overrule", run).code == 2
 
 
-def test_a_model_that_cannot_be_asked_is_told_on_standard_error(
+def test_a_model_that_cannot_be_asked_is_reported_on_standard_error(
     cli: Terminal, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models()
     monkeypatch.delenv("ANTHROPIC_API_KEY")
-    said = cli("opinion", "ask", "--question", "?", "--reviewer", "first")
-    assert (said.code, said.out) == (1, "")
-    assert "No opinion came" in said.err
-    assert "ANTHROPIC_API_KEY" in said.err
+    answer = cli("opinion", "ask", "--question", "?", "--reviewer", "first")
+    assert (answer.code, answer.out) == (1, "")
+    assert "No opinion came" in answer.err
+    assert "ANTHROPIC_API_KEY" in answer.err
 
 
 @pytest.mark.requirement("S0-33", "S0-08")
@@ -141,29 +139,29 @@ def test_a_model_that_cannot_be_asked_is_told_on_standard_error(
 def test_a_person_decides_against_a_model_with_the_pin_and_a_reason(cli: Terminal, models: Models) -> None:
     models(opinion("fail", findings=[FINDING]))
     run = reviewed(cli)
-    assert cli.hand_in(run, "draft").refusal == "gate_failed"
+    assert cli.submit_work(run, "draft").refusal == "gate_failed"
     asked = ("opinion", "overrule", run, "draft", "--reason", "it misread the empty list")
     alone = cli.json(*asked)
     assert (alone.code, alone.refusal) == (1, "needs_human")
     assert cli.json(*asked, pin="wrong horse").refusal == "wrong_pin"
-    said = cli.json(*asked, pin=PIN)
-    assert (said.code, said.document["state"], said.document["run_state"]) == (0, "completed", "completed")
-    assert said.document["summary"].startswith("Overruled the opinion on draft")
+    document = cli.json(*asked, pin=PIN)
+    assert (document.code, document.document["state"], document.document["run_state"]) == (0, "completed", "completed")
+    assert document.document["summary"].startswith("Overruled the opinion on draft")
     assert "it misread the empty list" in cli("log", run).out
     assert cli("verify", run).code == 0
 
 
 def test_there_is_nothing_to_overrule_where_no_model_said_anything(cli: Terminal) -> None:
     run = cli.start("letter")
-    said = cli.json("opinion", "overrule", run, "draft", "--reason", "x", pin=PIN)
-    assert (said.code, said.refusal) == (1, "illegal_transition")
+    document = cli.json("opinion", "overrule", run, "draft", "--reason", "x", pin=PIN)
+    assert (document.code, document.refusal) == (1, "illegal_transition")
 
 
 def test_a_reviewer_may_be_a_person_who_answers_a_file(cli: Terminal) -> None:
     assert cli("providers", "role", "first", "manual").code == 0
     run = reviewed(cli)
-    said = cli.hand_in(run, "draft", "my careful words")
-    assert (said.code, said.document["state"], said.document["waiting_on"]) == (0, "gating", "human")
+    result = cli.submit_work(run, "draft", "my careful words")
+    assert (result.code, result.document["state"], result.document["waiting_on"]) == (0, "gating", "human")
     (blocker,) = cli.json("status", run).data["blockers"]
     assert blocker.startswith("draft waits for the opinion of a person. As one: read ")
     question = cli.root / blocker.partition(" read ")[2].split(" ,")[0]
@@ -199,8 +197,8 @@ def test_a_reviewer_that_asks_to_wait_an_hour_is_not_waited_for_at_the_terminal_
 ) -> None:
     models(Turn(status=429, retry_after="3600"))
     run = reviewed(cli)
-    said = cli.hand_in(run, "draft")
-    assert (said.code, said.document["state"], said.document["waiting_on"]) == (0, "gating", "reviewer")
+    answer = cli.submit_work(run, "draft")
+    assert (answer.code, answer.document["state"], answer.document["waiting_on"]) == (0, "gating", "reviewer")
     command = f"wfe-mcp opinion overrule {run} draft --reason TEXT"
     for view in (cli("status", run), cli("show", run)):
         assert command in view.out + view.err
@@ -221,10 +219,10 @@ def test_a_submission_whose_reviewer_would_exceed_a_cap_is_answered_and_judged_a
     config.write_text(f"{config.read_text()}\n[budget]\ntokens_per_run = 10\n")
     assert cli("trust", "--yes", pin=PIN).code == 0
 
-    said = cli.hand_in(run, "draft")
+    answer = cli.submit_work(run, "draft")
 
-    assert (said.code, said.document["run_state"], said.document["state"]) == (0, "paused", "gating")
+    assert (answer.code, answer.document["run_state"], answer.document["state"]) == (0, "paused", "gating")
     assert server.asked == []
-    told = cli("status", run)
-    assert "0 tokens of 10 tokens (tokens_per_run) are spent" in told.out
+    result = cli("status", run)
+    assert "0 tokens of 10 tokens (tokens_per_run) are spent" in result.out
     assert cli("resume", run, "--max-tokens", "90000", pin=PIN).code == 0

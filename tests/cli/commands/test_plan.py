@@ -34,26 +34,26 @@ def written(cli: Terminal) -> Terminal:
 
 @pytest.mark.requirement("S3-07", "S3-27")
 def test_check_says_what_can_be_imported_and_what_costs_points(written: Terminal) -> None:
-    said = written("plan", "check", "good.md")
-    assert said.code == 0
-    assert "1 milestone with 2 tasks, score 92" in said.out
-    assert "line 2: milestone M01 uses something (use) before it sets something up (−8)" in said.out
+    answer = written("plan", "check", "good.md")
+    assert answer.code == 0
+    assert "1 milestone with 2 tasks, score 92" in answer.out
+    assert "line 2: milestone M01 uses something (use) before it sets something up (−8)" in answer.out
 
 
 @pytest.mark.requirement("S3-07", "B-19")
 def test_check_refuses_a_weak_plan_with_every_fault_and_its_line(written: Terminal) -> None:
-    said = written.json("plan", "check", "weak.md")
-    assert (said.code, said.refusal) == (1, "invalid_artifact")
-    faults = {(each["path"], each["message"]) for each in said.document["error"]["details"]}
+    document = written.json("plan", "check", "weak.md")
+    assert (document.code, document.refusal) == (1, "invalid_artifact")
+    faults = {(each["path"], each["message"]) for each in document.document["error"]["details"]}
     assert ("line 3", "task 'Improve it' has no acceptance") in faults
     assert ("line 3", "task 'Improve it' is vague: 'Improve' does not say what will be there") in faults
 
 
 @pytest.mark.requirement("S3-07")
 def test_score_names_each_penalty_of_a_plan_that_cannot_be_imported_too(written: Terminal) -> None:
-    said = written.json("plan", "score", "weak.md")
-    quality = said.data["quality"]
-    assert (said.code, quality["score"]) == (0, 100 - sum(each["penalty"] for each in quality["problems"]))
+    document = written.json("plan", "score", "weak.md")
+    quality = document.data["quality"]
+    assert (document.code, quality["score"]) == (0, 100 - sum(each["penalty"] for each in quality["problems"]))
     assert {each["rule"] for each in quality["problems"]} == {"no_acceptance", "vague_title", "short_title", "no_scope"}
     assert "(−12, stops an import)" in written("plan", "score", "weak.md").out
 
@@ -69,31 +69,31 @@ def test_score_says_what_it_could_not_read(written: Terminal) -> None:
 @pytest.mark.requirement("S3-30")
 def test_prompt_has_the_goal_the_context_the_format_and_every_rule(written: Terminal) -> None:
     (written.root / "about.txt").write_text("A tool for archives.\n")
-    said = written("plan", "prompt", "Archives that anyone can read", "--context", "about.txt")
-    assert said.code == 0
+    answer = written("plan", "prompt", "Archives that anyone can read", "--context", "about.txt")
+    assert answer.code == 0
     for part in (
         "Archives that anyone can read",
         "A tool for archives.",
         "## M1 - Title",
         *(r.meaning for r in RULES.values()),
     ):
-        assert part in said.out
+        assert part in answer.out
     assert "## The project" not in written.json("plan", "prompt", "Archives").data["prompt"]
 
 
 @pytest.mark.requirement("S3-08")
 def test_optimize_shows_changes_and_writes_nothing_on_a_dry_run(written: Terminal) -> None:
     before = sorted(path.name for path in written.root.iterdir())
-    said = written("plan", "optimize", "good.md", "--dry-run")
-    assert (said.code, sorted(path.name for path in written.root.iterdir())) == (0, before)
-    assert "1 change, score 92 → 100" in said.out
-    assert "M01: order is now TASK-002, TASK-001" in said.out
+    answer = written("plan", "optimize", "good.md", "--dry-run")
+    assert (answer.code, sorted(path.name for path in written.root.iterdir())) == (0, before)
+    assert "1 change, score 92 → 100" in answer.out
+    assert "M01: order is now TASK-002, TASK-001" in answer.out
 
 
 @pytest.mark.requirement("S3-08")
 def test_optimize_writes_a_plan_that_can_be_imported(written: Terminal) -> None:
-    said = written.json("plan", "optimize", "good.md", "--to", "better.md")
-    assert (said.code, said.data["score"]) == (0, {"before": 92, "after": 100})
+    document = written.json("plan", "optimize", "good.md", "--to", "better.md")
+    assert (document.code, document.data["score"]) == (0, {"before": 92, "after": 100})
     made = read_milestones((written.root / "better.md").read_text()).imported().plan
     assert [task["title"] for task in made["milestones"][0]["tasks"]] == [
         "Add a second archive",
@@ -118,9 +118,9 @@ def test_optimize_writes_a_plan_that_can_be_imported(written: Terminal) -> None:
 def test_a_wrong_call_is_refused_and_changes_nothing(
     written: Terminal, words: tuple[str, ...], code: str, part: str
 ) -> None:
-    said = written.json("plan", *words)
-    assert (said.code, said.refusal) == (1, code)
-    assert part in json.dumps(said.document["error"])
+    document = written.json("plan", *words)
+    assert (document.code, document.refusal) == (1, code)
+    assert part in json.dumps(document.document["error"])
     assert (written.root / "weak.md").read_text() == WEAK
 
 

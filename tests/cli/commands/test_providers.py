@@ -58,9 +58,9 @@ def line(cli: Terminal, name: str) -> dict[str, Any]:
 
 @pytest.mark.requirement("S1-05", "S1-20")
 def test_a_provider_is_added_with_a_key_and_its_models_are_listed(cli: Terminal, models: ModelServer) -> None:
-    said = added(cli, models)
-    assert (said.code, said.data["models"]) == (0, ["gpt-5.5", "gpt-5.5-mini"])
-    assert "wfe-mcp providers test second" in said.document["summary"]
+    answer = added(cli, models)
+    assert (answer.code, answer.data["models"]) == (0, ["gpt-5.5", "gpt-5.5-mini"])
+    assert "wfe-mcp providers test second" in answer.document["summary"]
     found = line(cli, "second")
     assert (found["key"], found["has_key"], found["where"], found["layer"]) == ("stored", True, models.v1, "user")
     assert tomllib.loads(user_config_file().read_text())["providers"]["second"] == {
@@ -75,9 +75,9 @@ def test_a_provider_is_added_with_a_key_and_its_models_are_listed(cli: Terminal,
 def test_a_test_is_one_real_call_with_its_latency(cli: Terminal, models: ModelServer) -> None:
     added(cli, models)
     assert cli.json("providers", "role", "reviewer", "second", "gpt-5.5-mini").code == 0
-    said = cli.json("providers", "test", "reviewer")
-    tried = said.data["tried"]
-    assert (said.code, tried["ok"], tried["model"], tried["model_found"]) == (0, True, "gpt-5.5-mini", True)
+    document = cli.json("providers", "test", "reviewer")
+    tried = document.data["tried"]
+    assert (document.code, tried["ok"], tried["model"], tried["model_found"]) == (0, True, "gpt-5.5-mini", True)
     assert tried["latency_s"] >= 0
     assert [each.model for each in models.asked] == ["gpt-5.5-mini"]
     with contextlib.closing(sqlite3.connect(cli.database)) as database:
@@ -89,9 +89,9 @@ def test_a_test_is_one_real_call_with_its_latency(cli: Terminal, models: ModelSe
 
 def test_without_a_model_only_the_list_is_read(cli: Terminal, models: ModelServer) -> None:
     added(cli, models)
-    said = cli.json("providers", "test", "second")
-    assert (said.code, said.data["tried"]["models"], models.count) == (0, ["gpt-5.5", "gpt-5.5-mini"], 0)
-    assert "--model MODEL" in said.document["summary"]
+    document = cli.json("providers", "test", "second")
+    assert (document.code, document.data["tried"]["models"], models.count) == (0, ["gpt-5.5", "gpt-5.5-mini"], 0)
+    assert "--model MODEL" in document.document["summary"]
 
 
 def test_each_way_to_fail_has_its_own_message_and_next_step(cli: Terminal, models: ModelServer) -> None:
@@ -106,20 +106,20 @@ def test_each_way_to_fail_has_its_own_message_and_next_step(cli: Terminal, model
         "no_route": cli.json("providers", "test", "gone", "--model", "gpt-5.5"),
         "wrong_model": cli.json("providers", "test", "second", "--model", "gpt-5.4"),
     }
-    for kind, said in cases.items():
-        assert (said.code, said.data["tried"]["fault"], said.refusal) == (1, kind, "unavailable"), kind
-        assert said.document["error"]["hint"], kind
-    assert len({said.document["error"]["message"] for said in cases.values()}) == 3
+    for kind, answer in cases.items():
+        assert (answer.code, answer.data["tried"]["fault"], answer.refusal) == (1, kind, "unavailable"), kind
+        assert answer.document["error"]["hint"], kind
+    assert len({answer.document["error"]["message"] for answer in cases.values()}) == 3
     assert "gpt-5.5" in cases["wrong_model"].document["error"]["hint"], "the nearest that it has"
 
 
-def test_an_untrusted_certificate_is_told_from_no_route(cli: Terminal, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_distinguished_from_no_route(cli: Terminal, tmp_path: Path) -> None:
     with ModelServer(key=KEY, tls=self_signed(tmp_path)) as running:
         kind = ("--kind", "openai", "--base-url", running.v1)
         with_key(cli, "providers", "add", "tls", *kind, "--key", "stored")
-        said = cli.json("providers", "test", "tls", "--model", "gpt-5.5")
-    assert (said.code, said.data["tried"]["fault"]) == (1, "tls")
-    assert "certificate" in said.document["error"]["message"]
+        document = cli.json("providers", "test", "tls", "--model", "gpt-5.5")
+    assert (document.code, document.data["tried"]["fault"]) == (1, "tls")
+    assert "certificate" in document.document["error"]["message"]
 
 
 def test_a_command_line_agent_is_tried_as_the_program_it_is(cli: Terminal, tmp_path: Path) -> None:
@@ -132,10 +132,12 @@ def test_a_command_line_agent_is_tried_as_the_program_it_is(cli: Terminal, tmp_p
     config.write_text(
         f'[providers.helper]\nkind = "codex"\nargv = {argv}\n[providers.gone]\nkind = "codex"\nargv = ["no-such-agent"]\n'
     )
-    said = cli.json("providers", "test", "helper")
-    assert (said.code, said.data["tried"]["kind"], said.data["tried"]["ok"]) == (0, "codex", True), said.out
-    said = cli.json("providers", "test", "gone")
-    assert (said.code, said.data["tried"]["fault"]) == (1, "not_installed")
+    document = cli.json("providers", "test", "helper")
+    assert (document.code, document.data["tried"]["kind"], document.data["tried"]["ok"]) == (0, "codex", True), (
+        document.out
+    )
+    document = cli.json("providers", "test", "gone")
+    assert (document.code, document.data["tried"]["fault"]) == (1, "not_installed")
     assert (
         cli.json("providers", "test", "manual").document["summary"] == "A person answers, so there is nothing to try."
     )
@@ -155,14 +157,18 @@ def test_a_variable_that_holds_the_key_is_named_and_nothing_is_asked(
 
 def test_a_key_is_never_an_argument(cli: Terminal) -> None:
     for words in (("add", "openai"), ("key", "openai")):
-        said = cli.json("providers", *words, "--key", KEY)
-        assert (said.code, said.refusal, KEY in said.out + said.err) == (1, "bad_argument", False)
-        assert "history" in said.document["error"]["hint"]
+        document = cli.json("providers", *words, "--key", KEY)
+        assert (document.code, document.refusal, KEY in document.out + document.err) == (1, "bad_argument", False)
+        assert "history" in document.document["error"]["hint"]
 
 
 def test_without_a_terminal_and_a_descriptor_that_is_said(cli: Terminal) -> None:
-    said = cli.json("providers", "add", "openai")
-    assert (said.code, said.refusal, "--key-fd N" in said.document["error"]["hint"]) == (1, "needs_human", True)
+    document = cli.json("providers", "add", "openai")
+    assert (document.code, document.refusal, "--key-fd N" in document.document["error"]["hint"]) == (
+        1,
+        "needs_human",
+        True,
+    )
     assert not user_config_file().exists()
 
 
@@ -177,15 +183,15 @@ def test_a_server_on_this_machine_is_found_and_added_by_its_name(
         assert "wfe-mcp providers add lmstudio" in cli("providers", "add").out
         looked = {each["topic"]: each for each in cli.json("doctor").data["findings"]}
         assert looked["LM Studio"]["message"] == f"{running.v1}, 1 model"
-        said = cli.json("providers", "add", "lm-studio")
-        assert (said.code, said.data["models"]) == (0, ["qwen3"])
+        document = cli.json("providers", "add", "lm-studio")
+        assert (document.code, document.data["models"]) == (0, ["qwen3"])
         assert (line(cli, "lm-studio")["kind"], line(cli, "lm-studio")["key"]) == ("openai-compatible", "")
         assert (answer := cli.json("providers", "test", "lm-studio/qwen3").data["tried"])["ok"], answer
 
 
-def test_a_name_that_means_nothing_here_asks_for_its_kind(cli: Terminal) -> None:
-    said = cli.json("providers", "add", "acme")
-    assert (said.refusal, "--kind anthropic" in said.document["error"]["hint"]) == ("bad_argument", True)
+def test_a_name_that_is_meaningless_here_asks_for_its_kind(cli: Terminal) -> None:
+    document = cli.json("providers", "add", "acme")
+    assert (document.refusal, "--kind anthropic" in document.document["error"]["hint"]) == ("bad_argument", True)
     assert cli.json("providers", "add", "acme", "--kind", "opnai").refusal == "bad_argument"
 
 
@@ -200,18 +206,18 @@ def test_a_provider_is_turned_off_on_and_taken_out(cli: Terminal, models: ModelS
     assert cli.json("providers", "test", "second").refusal == "bad_argument"
 
 
-def test_verify_tells_who_set_which_key_and_when_and_finds_one_that_was_put_there(
+def test_verify_shows_who_set_which_key_and_when_and_finds_one_that_was_put_there(
     cli: Terminal, models: ModelServer
 ) -> None:
     added(cli, models)
-    said = cli.json("verify")
-    (change,) = said.data["keys"]
+    document = cli.json("verify")
+    (change,) = document.data["keys"]
     assert (change["provider"], change["what"], change["actor"]) == ("second", "SecretSet", "ada")
     assert "Key of second: set 2026-11-20T08:00:00+00:00 by ada (cli)" in cli("verify").out
     with contextlib.closing(sqlite3.connect(cli.database)) as database, database:
         database.execute("UPDATE secret SET value = 'x' || value WHERE name = 'provider_key:second'")
-    said = cli.json("verify")
-    assert (said.code, said.data["problems"][0]["where"]) == (1, "secret 'provider_key:second'")
+    document = cli.json("verify")
+    assert (document.code, document.data["problems"][0]["where"]) == (1, "secret 'provider_key:second'")
     tried = cli.json("providers", "test", "second", "--model", "gpt-5.5")
     assert (tried.refusal, "was not sealed with" in tried.document["error"]["message"]) == ("unavailable", True)
 
@@ -220,8 +226,11 @@ def test_a_role_that_the_project_fills_stays_the_projects(cli: Terminal) -> None
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(config.read_text() + '[roles.second]\nprovider = "codex"\n')
     assert cli.json("trust", "--yes", pin=PIN).code == 0
-    said = cli.json("providers", "role", "second", "claude-code")
-    assert (said.data["role"]["provider"], "takes precedence over yours" in said.document["summary"]) == ("codex", True)
+    document = cli.json("providers", "role", "second", "claude-code")
+    assert (document.data["role"]["provider"], "takes precedence over yours" in document.document["summary"]) == (
+        "codex",
+        True,
+    )
 
 
 def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
@@ -231,17 +240,17 @@ def test_doctor_says_which_keys_are_missing_and_never_one_that_is_there(
     cli.json("providers", "role", "reviewer", "second", "gpt-5.5")
     cli.json("providers", "role", "other", "gemini", "gemini-3")
     cli.json("providers", "add", "codex")
-    said = cli.json("doctor")
-    looked = {each["topic"]: each for each in said.data["findings"]}
+    document = cli.json("doctor")
+    looked = {each["topic"]: each for each in document.data["findings"]}
     assert looked["provider second"]["level"] == "ok"
     assert looked["provider second"]["message"].startswith("key at stored; ")
-    assert (looked["provider gemini"]["level"], said.code) == ("problem", 1)
+    assert (looked["provider gemini"]["level"], document.code) == ("problem", 1)
     assert "wfe-mcp providers key gemini" in looked["provider gemini"]["message"]
     assert looked["role reviewer"]["message"] == "second gpt-5.5"
     assert looked["role other"]["level"] == "problem"
     assert looked["provider codex"]["level"] == "ok"
     assert "provider anthropic" not in looked, "nobody asked for it"
-    assert KEY not in said.out
+    assert KEY not in document.out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stub is a script of a Unix shell")
@@ -267,13 +276,13 @@ def test_doctor_names_the_command_line_agents_on_path_with_their_versions(
 @pytest.mark.requirement("B-08")
 def test_configuration_shows_providers_with_their_layers_and_no_key(cli: Terminal, models: ModelServer) -> None:
     added(cli, models)
-    said = cli.json("config", "show", "--origin")
-    shown = said.data["settings"]
+    document = cli.json("config", "show", "--origin")
+    shown = document.data["settings"]
     assert shown["providers.second.key"] == {"value": "stored", "origin": "user", "where": str(user_config_file())}
     assert shown["providers.second.max_tokens"]["origin"] == "default"
-    assert KEY not in said.out + said.err
+    assert KEY not in document.out + document.err
     config = user_config_file()
     config.write_text(f'{config.read_text()}\n[providers.mine]\nkind = "openai"\nkey = "{KEY}"\n')
-    said = cli.json("config", "show", "--origin")
-    assert "never the key" in str(said.data["problems"])
-    assert KEY not in said.out + said.err, "also where somebody wrote it into the file"
+    document = cli.json("config", "show", "--origin")
+    assert "never the key" in str(document.data["problems"])
+    assert KEY not in document.out + document.err, "also where somebody wrote it into the file"

@@ -16,9 +16,9 @@ from wfe_mcp.store.driver import driver
 def three(cli: Terminal) -> list[str]:
     """Two runs that are over, the second of them archived, and one that is open; then a hundred days pass."""
     runs = [cli.start("note"), cli.start("note"), cli.start("letter")]
-    cli.hand_in(runs[2], "draft")
+    cli.submit_work(runs[2], "draft")
     for run in runs[:2]:
-        cli.hand_in(run, "draft", f"of {run}")
+        cli.submit_work(run, "draft", f"of {run}")
         cli.clock.forward(minutes=1)
     assert cli.json("archive", runs[1]).code == 0
     cli.clock.forward(days=100)
@@ -40,10 +40,10 @@ def everything_of(cli: Terminal, run: str) -> dict[str, int]:
     return found
 
 
-def test_nothing_is_ever_removed_unless_somebody_says_how_old_a_run_may_get(cli: Terminal, three: list[str]) -> None:
-    said = cli.json("prune", pin=PIN)
-    assert said.refusal == "bad_argument"
-    assert "[retention] runs" in said.document["error"]["hint"]
+def test_nothing_is_ever_removed_unless_a_person_sets_how_old_a_run_may_get(cli: Terminal, three: list[str]) -> None:
+    document = cli.json("prune", pin=PIN)
+    assert document.refusal == "bad_argument"
+    assert "[retention] runs" in document.document["error"]["hint"]
     assert len(cli.json("list", "--archived").data["runs"]) == 3
     assert cli("prune", "--older-than", "soon", pin=PIN).code == 2
 
@@ -60,11 +60,11 @@ def test_a_person_sees_what_would_go_and_then_removes_it(cli: Terminal, three: l
     assert cli.json("prune", "--older-than", "90d").refusal == "needs_human"
     assert cli.json("prune", "--older-than", "90d", pin="wrong").refusal == "wrong_pin"
 
-    said = cli("prune", "--older-than", "90d", pin=PIN)
+    answer = cli("prune", "--older-than", "90d", pin=PIN)
 
-    assert said.code == 0, said.err
-    assert said.err.startswith("Delete 2 runs permanently: ")
-    assert said.out.startswith("Deleted 2 runs and ")
+    assert answer.code == 0, answer.err
+    assert answer.err.startswith("Delete 2 runs permanently: ")
+    assert answer.out.startswith("Deleted 2 runs and ")
     assert [row["run"] for row in cli.json("list", "--archived").data["runs"]] == [open_]
     assert not any((cli.root / ".wfe" / "runs" / run).exists() for run in (first, second))
     assert (cli.root / ".wfe" / "runs" / open_).is_dir()
@@ -77,15 +77,15 @@ def test_a_person_sees_what_would_go_and_then_removes_it(cli: Terminal, three: l
 def test_a_removed_runs_id_is_refused_with_words_that_say_when(cli: Terminal, three: list[str]) -> None:
     assert cli.json("prune", three[0], pin=PIN).code == 0
     for words in (["show", three[0]], ["log", three[0][:8]], ["verify", three[0]], ["archive", three[0]]):
-        said = cli.json(*words)
-        assert said.refusal == "unknown_run", words
-        assert f"Run '{three[0]}' was removed by wfe-mcp prune 2027-02-28T" in said.document["error"]["message"]
+        document = cli.json(*words)
+        assert document.refusal == "unknown_run", words
+        assert f"Run '{three[0]}' was removed by wfe-mcp prune 2027-02-28T" in document.document["error"]["message"]
 
 
 def test_a_run_that_is_not_there_leads_to_those_that_are(cli: Terminal, three: list[str]) -> None:
-    said = cli("show", "nowhere").err
-    assert said.startswith("error: This project has no run 'nowhere'. [unknown_run]\n")
-    assert f'  open: {three[2]} "' in said
+    output = cli("show", "nowhere").err
+    assert output.startswith("error: This project has no run 'nowhere'. [unknown_run]\n")
+    assert f'  open: {three[2]} "' in output
 
 
 def test_the_newest_the_archived_only_and_the_kept_stay(cli: Terminal, three: list[str]) -> None:
@@ -121,7 +121,7 @@ def test_documents_go_with_the_last_run_that_names_them(cli: Terminal) -> None:
     same = [cli.start("greet", "--inputs", '{"names": ["a"]}') for _ in range(2)]
     other = cli.start("greet", "--inputs", '{"names": ["b"]}')
     for run in (*same, other):
-        assert cli.hand_in(run, "each[0].draft").code == 0
+        assert cli.submit_work(run, "each[0].draft").code == 0
     cli.clock.forward(days=1)
     assert cli.json("prune", same[0], pin=PIN).data["documents"] == 0
     assert cli.json("verify").code == 0
@@ -199,8 +199,8 @@ def test_a_prune_that_is_killed_leaves_each_run_whole_or_gone_and_can_be_done_ag
 def test_vacuum_gives_the_room_back(cli: Terminal, three: list[str]) -> None:
     for _ in range(3):
         run = cli.start("note")
-        cli.hand_in(run, "draft", "x" * 100_000)
+        cli.submit_work(run, "draft", "x" * 100_000)
         assert cli.json("prune", run, pin=PIN).code == 0
-    said = cli.json("vacuum")
-    assert said.data["before_bytes"] - said.data["after_bytes"] > 150_000
+    document = cli.json("vacuum")
+    assert document.data["before_bytes"] - document.data["after_bytes"] > 150_000
     assert cli.json("verify").code == 0

@@ -34,7 +34,7 @@ def red(cli: Terminal) -> str:
     cli.save(template("repair", diagnose, FIX, inputs=GIVEN))
     cli.save(template("made", phase("build", GATE, on_fail=[RULE, {"do": "wait_human"}]), phase("end")))
     run = cli.start("made")
-    assert cli.hand_in(run, "build", "bad").refusal == "gate_failed"
+    assert cli.submit_work(run, "build", "bad").refusal == "gate_failed"
     return run
 
 
@@ -44,8 +44,8 @@ def recover(cli: Terminal, run: str, number: int, **more: Any) -> None:
     (cli.root / "found.json").write_text(json.dumps(blocker(**more)))
     assert cli.json("submit", run, f"{place}.diagnose", "--path", "found.json").code == 0
     if "fix" in str(cli.json("status", run).document.get("next")):
-        assert cli.hand_in(run, f"{place}.fix").code == 0
-        assert cli.hand_in(run, "build", "bad").refusal == "gate_failed"
+        assert cli.submit_work(run, f"{place}.fix").code == 0
+        assert cli.submit_work(run, "build", "bad").refusal == "gate_failed"
 
 
 @pytest.mark.requirement("S3-13", "S3-22")
@@ -73,8 +73,8 @@ def test_the_third_time_the_same_blocker_ends_the_recovery_and_a_person_is_asked
     recover(cli, red, 1)
     recover(cli, red, 2, cause="The list is sorted downwards")
     recover(cli, red, 3)
-    said = cli.json("status", red).document
-    assert (said["waiting_on"], said["data"]["recoveries"][0]["times"]) == ("human", 3)
+    document = cli.json("status", red).document
+    assert (document["waiting_on"], document["data"]["recoveries"][0]["times"]) == ("human", 3)
     report = cli("recovery", "show", red, "build")
     assert report.out.count("blocker failed_checks:build") == 3
     assert "met 3 times" in report.out
@@ -91,22 +91,22 @@ def test_a_project_says_how_often_the_same_blocker_is_met(cli: Terminal, red: st
         config.write("\n[templates.made.phases.build]\nsame_blocker = 1\n")
     assert cli("trust", "--yes", pin=PIN).code == 0
     run = cli.start("made")
-    cli.hand_in(run, "build", "bad")
+    cli.submit_work(run, "build", "bad")
     recover(cli, run, 1)
     assert cli.json("status", run).document["waiting_on"] == "agent"
     recover(cli, run, 2)
-    said = cli.json("status", run).document
-    assert (said["waiting_on"], said["data"]["recoveries"][0]["times"]) == ("human", 2)
+    document = cli.json("status", run).document
+    assert (document["waiting_on"], document["data"]["recoveries"][0]["times"]) == ("human", 2)
 
 
 @pytest.mark.requirement("S3-22")
-def test_a_person_resolves_a_blocker_with_the_pin_and_the_next_attempt_is_told(cli: Terminal, red: str) -> None:
+def test_a_person_resolves_a_blocker_with_the_pin_and_the_next_attempt_learns_of_it(cli: Terminal, red: str) -> None:
     for number in (1, 2, 3):
         recover(cli, red, number)
     assert cli.json("recovery", "resolve", red, "build", "--reason", "The database is back").refusal == "needs_human"
     assert cli.json("recovery", "resolve", red, "build", "--reason", "The database is back", pin=PIN).code == 0
     assert "The database is back" in cli("context", red).out
-    assert cli.hand_in(red, "build", "good").code == 0
+    assert cli.submit_work(red, "build", "good").code == 0
     assert cli.json("recovery", "list", red).data["runs"] == []
     (listed,) = cli.json("recovery", "list", red, "--all").data["runs"]
     assert {one["state"] for one in listed["blockers"]} == {"resolved"}

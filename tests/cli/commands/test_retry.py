@@ -26,7 +26,7 @@ def finish(cli: Terminal, run: str) -> None:
     while cli.state(run) != "completed":
         status = cli.json("status", run).document
         submit = next(each for each in status["next"] if each["tool"] in {"start_phase", "submit_artifact"})
-        assert cli.hand_in(run, submit["args"]["phase"]).code == 0
+        assert cli.submit_work(run, submit["args"]["phase"]).code == 0
 
 
 @scene
@@ -43,8 +43,8 @@ def completed(cli: Terminal) -> str:
 def test_j6_a_failed_phase_is_tried_again_without_a_restart(cli: Terminal) -> None:
     cli.save(THREE)
     run = cli.start("three")
-    cli.hand_in(run, "draft")
-    assert cli.hand_in(run, "build").refusal == "gate_failed"
+    cli.submit_work(run, "draft")
+    assert cli.submit_work(run, "build").refusal == "gate_failed"
     assert cli.json("retry", run, "build").refusal == "needs_human"
     (cli.root / "ok").touch()
     assert cli.json("retry", run, "build", "--feedback", "there is a file ok now", pin=PIN).code == 0
@@ -75,11 +75,11 @@ def test_j6_each_phase_of_a_completed_run_is_tried_again_and_what_follows_it(
 
 @pytest.mark.requirement("S1-08")
 @pytest.mark.parametrize(("rule", "state"), [("fail", "failed"), ("block", "blocked"), ("pause", "paused")])
-def test_a_run_that_a_rule_has_stopped_goes_on_from_any_phase(cli: Terminal, rule: str, state: str) -> None:
+def test_a_run_that_a_rule_has_stopped_continues_from_any_phase(cli: Terminal, rule: str, state: str) -> None:
     cli.save(template("strict", phase("draft"), phase("build", CHECK, on_fail=[{"do": rule}])))
     run = cli.start("strict")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "build")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "build")
     assert cli.state(run) == state
     (cli.root / "ok").touch()
     assert cli.json("retry", run, "draft", pin=PIN).code == 0
@@ -110,8 +110,8 @@ def test_j6_a_phase_of_one_item_is_tried_again_and_the_other_items_are_left_alon
 def test_an_earlier_phase_is_tried_again_while_a_later_one_awaits_a_person(cli: Terminal) -> None:
     cli.save(template("asked", phase("draft"), phase("send", HUMAN)))
     run = cli.start("asked")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     assert states(cli, run)["send"] == "awaiting"
     assert cli.json("retry", run, "draft", pin=PIN).code == 0
     assert states(cli, run) == {"draft": "ready", "send": "pending"}

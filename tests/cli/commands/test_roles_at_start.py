@@ -33,10 +33,10 @@ def start(cli: Terminal, *roles: str, key: str = "") -> Said:
 @pytest.mark.requirement("S0-52")
 @pytest.mark.parametrize("name", ["second", "anthropic", "openai/gpt"])
 def test_a_role_named_at_the_start_works_and_is_shown(started: Terminal, name: str):
-    said = start(started, f"writer={name}")
-    assert said.code == 0, said.out
-    run = said.document["run"]
-    assert said.document["waiting_on"] != "agent", "the server works the phase now"
+    answer = start(started, f"writer={name}")
+    assert answer.code == 0, answer.out
+    run = answer.document["run"]
+    assert answer.document["waiting_on"] != "agent", "the server works the phase now"
     assert started.json("status", run, "--full").data["roles"] == {"writer": name}
     assert f"role writer: {name}" in started("show", run).out
     assert started("verify", run).code == 0
@@ -46,23 +46,23 @@ def test_a_role_named_at_the_start_works_and_is_shown(started: Terminal, name: s
 
 @pytest.mark.requirement("S0-52")
 def test_a_role_that_reviews_is_not_filled_by_an_argument(started: Terminal):
-    said = start(started, "one=second")
-    assert (said.refusal, said.document["error"]["details"][0]["path"]) == ("needs_trust", "/roles/one")
-    assert "[templates.worked.roles.one]" in said.document["error"]["hint"]
+    answer = start(started, "one=second")
+    assert (answer.refusal, answer.document["error"]["details"][0]["path"]) == ("needs_trust", "/roles/one")
+    assert "[templates.worked.roles.one]" in answer.document["error"]["hint"]
 
 
 @pytest.mark.parametrize(
-    ("role", "told"),
+    ("role", "result"),
     [
         ("wrter=second", "Did you mean 'writer'?"),
         ("zzz=second", "Its roles: writer, one."),
         ("writer=secnd", "Did you mean 'second'?"),
     ],
 )
-def test_an_unknown_role_or_name_is_refused_with_the_nearest(started: Terminal, role: str, told: str):
-    said = start(started, role)
-    assert said.refusal == "bad_argument"
-    assert told in said.document["error"]["hint"]
+def test_an_unknown_role_or_name_is_refused_with_the_nearest(started: Terminal, role: str, result: str):
+    answer = start(started, role)
+    assert answer.refusal == "bad_argument"
+    assert result in answer.document["error"]["hint"]
 
 
 @pytest.mark.parametrize("roles", [("writer",), ("writer=",), ("=second",), ("writer=second", "writer=first")])

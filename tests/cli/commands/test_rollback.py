@@ -55,15 +55,15 @@ def test_rollback_and_undo_bring_back_every_byte(cli: Terminal) -> None:
     (root / "link").write_text("no link any more\n")
     (root / "new").mkdir()
     (root / "new" / "file").write_text("new\n")
-    assert cli.hand_in(run, "draft").document["state"] == "completed"
+    assert cli.submit_work(run, "draft").document["state"] == "completed"
     (root / "draft.json").unlink()
     cli.json("checkpoint", run)
     wrecked = all_bytes(root)
-    said = cli.json("rollback", run, taken["checkpoint"], pin=PIN)
-    assert said.code == 0, said.err
+    document = cli.json("rollback", run, taken["checkpoint"], pin=PIN)
+    assert document.code == 0, document.err
     assert all_bytes(root) == before
     assert git(root, "ls-files", "--stage") == index
-    assert said.data["files"]["restored"] == 6
+    assert document.data["files"]["restored"] == 6
     phases = {each["phase"]: each["state"] for each in cli.json("status", run, pin=None).data["phases"]}
     assert phases == {"draft": "ready"}
     assert cli.json("undo", run, pin=PIN).code == 0
@@ -75,18 +75,18 @@ def test_rollback_and_undo_bring_back_every_byte(cli: Terminal) -> None:
     assert cli.json("verify", run).code == 0
 
 
-def test_undo_takes_back_one_command_after_another(cli: Terminal) -> None:
+def test_undo_reverts_one_command_after_another(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     assert cli.state(run) == "waiting"
     assert cli("undo").code == 0
     assert cli("undo").code == 0
     states = [each["state"] for each in cli.json("status", run).data["phases"]]
     assert states[0] == "ready"
-    said = cli.json("undo", run)
-    assert said.refusal == "illegal_transition"
-    assert "only the start of the run is left" in said.document["error"]["message"]
+    document = cli.json("undo", run)
+    assert document.refusal == "illegal_transition"
+    assert "only the start of the run is left" in document.document["error"]["message"]
     assert cli("redo").code == 0
     assert cli("redo").code == 0
     assert cli.state(run) == "waiting"
@@ -95,7 +95,7 @@ def test_undo_takes_back_one_command_after_another(cli: Terminal) -> None:
 
 def test_an_undo_and_a_redo_name_the_same_command_and_the_log_says_where_to(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     first = next(e["seq"] for e in cli.json("log", run).data["events"] if e["type"] == "PhaseStarted")
     for _ in range(2):
         assert cli("undo", run, pin=PIN).out.startswith(f"Undid PhaseStarted (event {first})")
@@ -109,11 +109,11 @@ def test_what_a_person_decided_is_undone_with_the_pin(
     cli: Terminal, at_terminal: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     assert cli("approve", run, "send", pin=PIN).code == 0
-    said = cli.json("undo", run)
-    assert (said.refusal, said.data["command"]) == ("needs_human", f"wfe-mcp undo {run}")
+    document = cli.json("undo", run)
+    assert (document.refusal, document.data["command"]) == ("needs_human", f"wfe-mcp undo {run}")
     assert cli.json("undo", run, pin="wrong horse").refusal == "wrong_pin"
     at_terminal(True)
 
@@ -125,21 +125,21 @@ def test_what_a_person_decided_is_undone_with_the_pin(
     assert cli.state(run) == "waiting"
 
 
-def test_a_yes_that_a_rollback_made_void_is_told_as_void_until_it_counts_again(cli: Terminal) -> None:
+def test_an_approval_that_a_rollback_voided_is_shown_as_void_until_it_counts_again(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     cli("approve", run, "send", pin=PIN)
 
-    def told() -> list[bool]:
+    def states() -> list[bool]:
         return ["(void since: rolled back)" in cli(word, run).out for word in ("show", "handoff")]
 
-    assert told() == [False, False]
+    assert states() == [False, False]
     assert cli("rollback", run, "draft", "--no-files", pin=PIN).code == 0
-    assert told() == [True, True]
+    assert states() == [True, True]
     assert cli.json("show", run).data["decisions"][0]["void"] == "rolled_back"
-    cli.hand_in(run, "draft", "again")
-    cli.hand_in(run, "send", "again")
+    cli.submit_work(run, "draft", "again")
+    cli.submit_work(run, "send", "again")
     assert cli("approve", run, "send", pin=PIN).code == 0
     assert [one.get("void") for one in cli.json("show", run).data["decisions"]] == ["rolled_back", None]
     for _ in range(6):
@@ -156,22 +156,22 @@ def test_a_cancelled_run_is_not_brought_back(cli: Terminal) -> None:
     assert cli.json("undo").refusal == "bad_argument"
 
 
-def test_changes_that_nobody_recorded_take_a_word_more(cli: Terminal) -> None:
+def test_unrecorded_changes_need_one_more_option(cli: Terminal) -> None:
     run = cli.start("letter")
     name = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
     (cli.root / "mine.txt").write_text("mine\n")
-    said = cli("rollback", run, name)
-    assert ("go back with --no-files, or ask" in said.err, "files=false" in said.err) == (True, False)
-    said = cli("rollback", run, name, pin=PIN)
-    assert said.code == 1
-    assert "mine.txt" in said.err
-    assert "--discard" in said.err
+    answer = cli("rollback", run, name)
+    assert ("go back with --no-files, or ask" in answer.err, "files=false" in answer.err) == (True, False)
+    answer = cli("rollback", run, name, pin=PIN)
+    assert answer.code == 1
+    assert "mine.txt" in answer.err
+    assert "--discard" in answer.err
     assert cli("rollback", run, name, "--no-files", pin=PIN).code == 0
     assert (cli.root / "mine.txt").exists()
     assert cli.json("rollback", run, name, "--discard").refusal == "needs_human"
-    said = cli("rollback", run, name, "--discard", pin=PIN)
-    assert (said.code, (cli.root / "mine.txt").exists()) == (0, False)
-    assert ": 1 file restored; the files before are in cp-" in said.out
+    answer = cli("rollback", run, name, "--discard", pin=PIN)
+    assert (answer.code, (cli.root / "mine.txt").exists()) == (0, False)
+    assert ": 1 file restored; the files before are in cp-" in answer.out
     assert cli("undo", run, pin=PIN).code == 0
     assert (cli.root / "mine.txt").read_text() == "mine\n"
 
@@ -180,7 +180,7 @@ def test_an_undo_puts_files_back_where_that_is_asked_for(cli: Terminal) -> None:
     run = cli.start("letter")
     cli.json("checkpoint", run)
     (cli.root / "made.txt").write_text("made\n")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     assert cli("undo", run, "--files", pin=PIN).code == 0
     assert not (cli.root / "made.txt").exists()
     assert cli("redo", run, "--files", pin=PIN).code == 0
@@ -195,27 +195,27 @@ def test_what_a_checkpoint_leaves_out_is_listed_with_the_reason(cli: Terminal) -
     (cli.root / "big.bin").write_bytes(b"b" * 2_000)
     subprocess.run(["git", "init", "-q", cli.root / "inner"], check=True)
     (cli.root / "inner" / "file").write_text("theirs\n")
-    said = cli.json("checkpoint", run)
-    taken = said.data["checkpoint"]
+    document = cli.json("checkpoint", run)
+    taken = document.data["checkpoint"]
     assert taken["not_kept"] == [
         {"path": "big.bin", "why": "large", "bytes": 2_000},
         {"path": "inner/", "why": "nested repository"},
     ]
-    told = "not kept: big.bin (large, 2,000 bytes), inner/ (nested repository)"
-    assert said.document["summary"] == f"{taken['checkpoint']}: state and files; {told}"
+    answer = "not kept: big.bin (large, 2,000 bytes), inner/ (nested repository)"
+    assert document.document["summary"] == f"{taken['checkpoint']}: state and files; {answer}"
     listed = cli("checkpoints", run).out
     assert "state and files, without 2 files" in listed
     assert listed.endswith(f"What a checkpoint leaves out: wfe-mcp show {run} --at {taken['checkpoint']} --files\n")
-    assert cli("show", run, "--at", taken["checkpoint"], "--files").out.endswith(f"{told}\n")
+    assert cli("show", run, "--at", taken["checkpoint"], "--files").out.endswith(f"{answer}\n")
     assert f"{taken['checkpoint']} (manual, without 2 files)" in cli("show", run).out
 
 
 def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Terminal) -> None:
     run = cli.start("letter")
     assert "checkpoints" not in cli("show", run).out
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     cli("checkpoint", run, "--note", "a good\n  place")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "send")
     names = [each["checkpoint"] for each in cli.json("checkpoints", run).data["checkpoints"]]
     line = next(one for one in cli("show", run).out.splitlines() if one.startswith("checkpoints: "))
     assert (
@@ -229,12 +229,12 @@ def test_the_story_of_a_run_names_its_newest_checkpoints_now_and_then(cli: Termi
 def test_the_checkpoints_of_a_run_are_listed_and_pruned(cli: Terminal) -> None:
     run = cli.start("note")
     first = cli.json("checkpoint", run, "--note", "a good place").data["checkpoint"]["checkpoint"]
-    cli.hand_in(run, "draft")
-    told = cli.json("checkpoints", run).data["checkpoints"]
-    assert [(each["why"], each["files"]) for each in told] == [("completion", True), ("manual", True)]
-    said = cli("checkpoints", run)
-    assert first in said.out
-    assert "state and files (a good place)" in said.out
+    cli.submit_work(run, "draft")
+    document = cli.json("checkpoints", run).data["checkpoints"]
+    assert [(each["why"], each["files"]) for each in document] == [("completion", True), ("manual", True)]
+    answer = cli("checkpoints", run)
+    assert first in answer.out
+    assert "state and files (a good place)" in answer.out
     (cli.root / ".wfe").mkdir(exist_ok=True)
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(
@@ -254,20 +254,20 @@ def test_a_dry_run_names_what_would_change_and_changes_nothing(cli: Terminal) ->
     git(root, "commit", "-qm", "files")
     run = cli.start("letter")
     taken = cli.json("checkpoint", run).data["checkpoint"]["checkpoint"]
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     (root / "draft.json").unlink()
     (root / "app.py").write_text("VALUE = 2\n")
     for number in range(21):
         (root / f"new{number:02}.py").write_text("")
     before, events = all_bytes(root), cli.json("log", run).data
 
-    said = cli("rollback", run, taken, "--dry-run")
+    answer = cli("rollback", run, taken, "--dry-run")
 
-    assert said.code == 0
-    first, *rest = said.out.splitlines()
+    assert answer.code == 0
+    first, *rest = answer.out.splitlines()
     assert first == f"A rollback to {taken} would change the state of draft, send and 22 files"
     assert rest == ["  app.py", *(f"  new{number:02}.py" for number in range(19)), "  and 2 more"]
-    assert f"Next: wfe-mcp rollback {run} {taken}" in said.err
+    assert f"Next: wfe-mcp rollback {run} {taken}" in answer.err
     assert all_bytes(root) == before
     assert cli.json("log", run).data == events
     found = cli.json("rollback", run, "draft", "--no-files", "--dry-run").data

@@ -52,13 +52,13 @@ def test_a_driver_works_the_run_and_what_happens_is_shown(cli: Terminal) -> None
     cli.save(template("code2", phase("draft", **READS)))
     (cli.root / "notes.md").write_text("what to do")
     with models(use("read", path="notes.md"), DONE):
-        said = cli("run", "code2", "--driver", "coder", "--title", "By a model")
-    assert said.code == 0, said.err
-    assert "read notes.md: ok, " in said.out
-    assert "anthropic claude: " in said.out
-    assert said.out.index("RunStarted") < said.out.index("read notes.md") < said.out.index("RunCompleted")
-    assert '"By a model": completed in ' in said.out
-    assert "--resume" in said.err
+        answer = cli("run", "code2", "--driver", "coder", "--title", "By a model")
+    assert answer.code == 0, answer.err
+    assert "read notes.md: ok, " in answer.out
+    assert "anthropic claude: " in answer.out
+    assert answer.out.index("RunStarted") < answer.out.index("read notes.md") < answer.out.index("RunCompleted")
+    assert '"By a model": completed in ' in answer.out
+    assert "--resume" in answer.err
 
 
 def test_show_counts_the_tools_of_each_attempt_and_gives_them_whole_when_asked(cli: Terminal) -> None:
@@ -74,16 +74,16 @@ def test_show_counts_the_tools_of_each_attempt_and_gives_them_whole_when_asked(c
     (whole,) = cli.json("show", run, "--phase", "draft", "--tools").data["attempts"]
     assert whole["tool_calls"][0]["input"] == {"path": "notes.md"}
     assert "what to do" in whole["tool_calls"][0]["output"]
-    told = cli("show", run, "--phase", "draft", "--tools").out
-    assert "1. read ok" in told and "what to do" in told and "2. read failed" in told
+    output = cli("show", run, "--phase", "draft", "--tools").out
+    assert "1. read ok" in output and "what to do" in output and "2. read failed" in output
     assert cli.json("show", run, "--phase", "drafts").refusal == "unknown_phase"
 
 
 def test_it_ends_well_when_a_person_is_asked_and_names_the_command(cli: Terminal) -> None:
     with models(DONE, DONE):
-        said = cli("run", "letter", "--driver", "coder")
-    assert said.code == 0, said.err
-    assert "wfe-mcp approve " in said.err
+        answer = cli("run", "letter", "--driver", "coder")
+    assert answer.code == 0, answer.err
+    assert "wfe-mcp approve " in answer.err
     with models():
         again = cli("run", "--resume", cli.json("list").data["runs"][0]["run"])
     assert again.code == 0
@@ -92,30 +92,30 @@ def test_it_ends_well_when_a_person_is_asked_and_names_the_command(cli: Terminal
 
 def test_it_ends_badly_when_a_phase_has_failed_and_says_where_to_look(cli: Terminal) -> None:
     with models(DONE):
-        said = cli("run", "code", "--driver", "coder")
-    assert said.code == 1
-    assert "wfe-mcp show " in said.err and "--phase build" in said.err
-    assert "retry|skip|force-accept" in said.out
+        answer = cli("run", "code", "--driver", "coder")
+    assert answer.code == 1
+    assert "wfe-mcp show " in answer.err and "--phase build" in answer.err
+    assert "retry|skip|force-accept" in answer.out
 
 
-def test_it_ends_badly_when_nobody_works_a_phase(cli: Terminal) -> None:
-    said = cli.json("run", "note")
-    assert (said.code, said.refusal) == (1, "unavailable")
-    assert "wfe-mcp run note --driver ROLE" in said.document["error"]["hint"]
+def test_it_fails_when_no_one_works_a_phase(cli: Terminal) -> None:
+    document = cli.json("run", "note")
+    assert (document.code, document.refusal) == (1, "unavailable")
+    assert "wfe-mcp run note --driver ROLE" in document.document["error"]["hint"]
 
 
-def test_a_driver_that_nobody_configured_starts_nothing(cli: Terminal) -> None:
+def test_a_driver_that_no_one_configured_starts_nothing(cli: Terminal) -> None:
     with models():
         assert cli.json("run", "note", "--driver", "nobody").refusal == "bad_argument"
         assert cli.json("list").data["runs"] == []
 
 
 @pytest.mark.parametrize("words", [[], ["note", "--resume", "x"], ["--resume", "x", "--driver", "coder"]])
-def test_a_run_is_started_or_gone_on_with_never_both(cli: Terminal, words: list[str]) -> None:
+def test_a_run_is_started_or_continued_never_both(cli: Terminal, words: list[str]) -> None:
     assert cli.json("run", *words).code == 2
 
 
-def test_a_person_stands_in_for_a_model_and_is_told_where_the_files_are(cli: Terminal) -> None:
+def test_a_person_answers_for_a_model_and_learns_where_the_files_are(cli: Terminal) -> None:
     with models():
         run = cli.start("note", "--driver", "me")
         # The prompt is written by the process that works the job; who is waited for is known before.
@@ -126,19 +126,19 @@ def test_a_person_stands_in_for_a_model_and_is_told_where_the_files_are(cli: Ter
         assert f"{folder}/answer.json" in found.data["blockers"][0]
         (cli.root / folder).mkdir(parents=True)
         (cli.root / folder / "answer.json").write_text(json.dumps({"text": "by hand"}))
-        said = cli("run", "--resume", run)
-    assert said.code == 0, said.err
-    assert f"{folder}/prompt.md" in said.err
+        answer = cli("run", "--resume", run)
+    assert answer.code == 0, answer.err
+    assert f"{folder}/prompt.md" in answer.err
     assert cli.state(run) == "completed"
 
 
-def test_a_run_that_waits_for_its_provider_goes_on_by_itself(cli: Terminal) -> None:
+def test_a_run_that_waits_for_its_provider_continues_by_itself(cli: Terminal) -> None:
     out = Turn(status=529)
     with models(out, out, out, DONE, extra='[outage]\nwait = "1s"\n'):
-        said = cli("run", "note", "--driver", "coder")
-    assert said.code == 0, said.err
-    assert "does not answer" in said.out
-    assert cli.state(said.err.split()[1].rstrip(".")) == "completed"
+        answer = cli("run", "note", "--driver", "coder")
+    assert answer.code == 0, answer.err
+    assert "does not answer" in answer.out
+    assert cli.state(answer.err.split()[1].rstrip(".")) == "completed"
 
 
 def test_what_configuration_says_is_asked_of_the_person_too(cli: Terminal) -> None:

@@ -12,9 +12,9 @@ from wfe_mcp.engine.factory import create_engine
 def test_a_run_goes_from_start_to_end_at_a_terminal(cli: Terminal) -> None:
     run = cli.start("note", "--title", "Thanks")
     (cli.root / "draft.json").write_text('{"text": "Thank you."}')
-    said = cli("submit", run, "draft", "--path", "draft.json")
-    assert said.code == 0
-    assert said.out.startswith("Submitted draft, revision 1 of attempt 1: completed\n")
+    document = cli("submit", run, "draft", "--path", "draft.json")
+    assert document.code == 0
+    assert document.out.startswith("Submitted draft, revision 1 of attempt 1: completed\n")
     assert cli.json("list").data["runs"][0]["title"] == "Thanks"
     assert cli.state(run) == "completed"
 
@@ -48,15 +48,15 @@ def test_an_input_may_be_named_with_dashes(cli: Terminal) -> None:
     ids=str,
 )
 def test_inputs_that_cannot_be_read_are_misuse(cli: Terminal, words: list[str]) -> None:
-    said = cli("start", "note", *words)
-    assert said.code == 2
-    assert "Invalid value for" in said.err
+    answer = cli("start", "note", *words)
+    assert answer.code == 2
+    assert "Invalid value for" in answer.err
 
 
 def test_inputs_the_template_does_not_want_are_refused_with_a_pointer(cli: Terminal) -> None:
-    said = cli.json("start", "quick_fix", "-i", "problm=x")
-    assert said.code == 1
-    assert "/inputs/problem" in {each["path"] for each in said.document["error"]["details"]}
+    document = cli.json("start", "quick_fix", "-i", "problm=x")
+    assert document.code == 1
+    assert "/inputs/problem" in {each["path"] for each in document.document["error"]["details"]}
     assert "/inputs/problem" in cli("start", "quick_fix", "-i", "problm=x").err
 
 
@@ -79,17 +79,17 @@ def test_the_same_key_starts_the_same_run_once(cli: Terminal) -> None:
 @pytest.mark.requirement("B-09", "S3-24")
 def test_status_says_where_we_are_who_is_waited_for_and_what_comes_next(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     answer = cli.json("status", run).document
     assert (answer["run_state"], answer["waiting_on"]) == ("waiting", "human")
     assert answer["data"]["phases"] == [{"phase": "send", "state": "awaiting", "attempt": 1, "stage": "after"}]
     assert f"wfe-mcp approve {run} send" in answer["data"]["blockers"][0]
     assert answer["next"][0]["tool"] == "approve"
-    said = cli("status", run)
-    assert said.out.startswith(f'{run} "A letter": waiting for you, ')
-    assert "  send   awaiting approval  attempt 1" in said.out
-    assert said.err == f"Next: wfe-mcp approve {run} send\n"
+    result = cli("status", run)
+    assert result.out.startswith(f'{run} "A letter": waiting for you, ')
+    assert "  send   awaiting approval  attempt 1" in result.out
+    assert result.err == f"Next: wfe-mcp approve {run} send\n"
 
 
 @pytest.mark.requirement("B-09")
@@ -113,22 +113,22 @@ def test_a_run_is_named_by_the_first_characters_of_its_id(cli: Terminal) -> None
     run = cli.start("note")
     assert cli.json("status", run[:6]).document["run"] == run
     for ambiguous in ("", "zzzzzzz"):
-        said = cli.json("show", ambiguous)
-        assert (said.code, said.refusal) == (1, "unknown_run")
-        assert run in said.document["error"]["hint"]
+        document = cli.json("show", ambiguous)
+        assert (document.code, document.refusal) == (1, "unknown_run")
+        assert run in document.document["error"]["hint"]
 
 
 def test_an_ambiguous_beginning_of_an_id_names_the_runs_it_could_be(cli: Terminal) -> None:
     runs: list[str] = []
     while len({run[0] for run in runs}) == len(runs):
         runs.append(cli.start("note"))
-    said = cli.json("show", runs[-1][0])
-    assert said.refusal == "unknown_run"
-    assert all(run in said.document["error"]["message"] for run in runs if run[0] == runs[-1][0])
+    document = cli.json("show", runs[-1][0])
+    assert document.refusal == "unknown_run"
+    assert all(run in document.document["error"]["message"] for run in runs if run[0] == runs[-1][0])
 
 
 @pytest.mark.requirement("B-11", "S0-14", "S0-55")
-def test_list_is_newest_first_and_goes_on_where_it_ended(cli: Terminal) -> None:
+def test_list_is_newest_first_and_continues_where_it_ended(cli: Terminal) -> None:
     runs: list[str] = []
     for _ in range(5):
         runs.insert(0, cli.start("note"))
@@ -147,15 +147,15 @@ def test_the_next_page_of_a_list_has_the_filters_of_this_one(cli: Terminal) -> N
         runs.append(cli.start("note"))
         cli.clock.forward(minutes=1)
     filters = ["--template", "note", "--status", "running", "--status", "paused", "--since", "2d", "--archived"]
-    said = cli("list", "--limit", "1", *filters)
-    assert said.err == f"Next: wfe-mcp list --limit 1 --cursor {runs[1]} {' '.join(filters)}\n"
+    answer = cli("list", "--limit", "1", *filters)
+    assert answer.err == f"Next: wfe-mcp list --limit 1 --cursor {runs[1]} {' '.join(filters)}\n"
 
 
 def test_list_has_a_column_that_says_who_is_waited_for(cli: Terminal) -> None:
     mine, agents, done = cli.start("letter"), cli.start("note"), cli.start("note")
-    cli.hand_in(mine, "draft")
-    cli.hand_in(mine, "send")
-    cli.hand_in(done, "draft")
+    cli.submit_work(mine, "draft")
+    cli.submit_work(mine, "send")
+    cli.submit_work(done, "draft")
     rows = {line.split()[0]: line for line in cli("list").out.splitlines()[1:]}
     found = [
         next(word for word in ("you", "the agent", "-") if f" {word} " in rows[run]) for run in (mine, agents, done)
@@ -189,7 +189,7 @@ def test_list_filters_before_it_limits(cli: Terminal) -> None:
         "since": cli.json("list", "--since", "1h", "--limit", "10000"),
         "from": cli.json("list", "--since", "2026-11-20T10:30:00+00:00", "--status", "running,cancelled"),
     }
-    ids = {name: [each["run"] for each in said.data["runs"]] for name, said in found.items()}
+    ids = {name: [each["run"] for each in answer.data["runs"]] for name, answer in found.items()}
     assert ids == {"template": [letter], "status": [old], "since": [note, letter], "from": [note, letter]}
 
 
@@ -201,9 +201,9 @@ def test_list_sorts_the_runs_of_a_template_by_the_phase_that_each_is_at(cli: Ter
         started.append(cli.start("trip", "--title", title))
         cli.clock.forward(minutes=1)
     done, building, planning = started
-    cli.hand_in(building, "plan")
+    cli.submit_work(building, "plan")
     for each in ("plan", "build", "ship"):
-        cli.hand_in(done, each)
+        cli.submit_work(done, each)
     found = cli.json("list", "--template", "trip", "--by-phase").data
     assert [(each["title"], [run["run"] for run in each.get("runs", ())]) for each in found["columns"]] == [
         ("Plan it", [planning]),
@@ -211,8 +211,8 @@ def test_list_sorts_the_runs_of_a_template_by_the_phase_that_each_is_at(cli: Ter
         ("ship", []),
     ]
     assert [each["run"] for each in found["ended"]] == [done]
-    said = cli("list", "--template", "trip", "--by-phase")
-    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in said.out.splitlines()]
+    answer = cli("list", "--template", "trip", "--by-phase")
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in answer.out.splitlines()]
     assert [(row[0], row[1], row[-1]) for row in rows[2:]] == [
         ("Plan it", planning, "Three"),
         ("build", building, "Two"),
@@ -241,10 +241,10 @@ def test_list_names_what_it_does_not_understand(cli: Terminal) -> None:
 def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) -> None:
     run = cli.start("code")
     (cli.root / "draft.json").write_text('{"text": "done, honestly"}')
-    said = cli("submit", run, "build", "--path", "draft.json", "--note", "trust me")
-    assert said.code == 1
-    assert said.err.startswith("error: ") and "[gate_failed]" in said.err
-    assert "the user decides" in said.err
+    document = cli("submit", run, "build", "--path", "draft.json", "--note", "trust me")
+    assert document.code == 1
+    assert document.err.startswith("error: ") and "[gate_failed]" in document.err
+    assert "the user decides" in document.err
     (kept,) = cli.json("artifact", "show", run).data["artifacts"]
     assert (kept["revision"], kept["note"]) == (1, "trust me")
 
@@ -253,7 +253,7 @@ def test_a_failed_gate_ends_submit_with_1_and_keeps_the_revision(cli: Terminal) 
 def test_gates_run_in_the_waiting_process_when_no_server_lives(cli: Terminal) -> None:
     (cli.root / "ok").touch()
     run = cli.start("code")
-    answer = cli.hand_in(run, "build").document
+    answer = cli.submit_work(run, "build").document
     assert (answer["state"], answer["run_state"]) == ("completed", "completed")
     assert answer["data"]["verdicts"][0]["verdict"] == "pass"
 
@@ -264,16 +264,16 @@ def test_what_a_check_runs_is_frozen_when_the_run_starts(cli: Terminal) -> None:
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(config.read_text().replace("sys.exit(not", "sys.exit(0 and"))
     assert cli("trust", "--yes", pin=PIN).code == 0
-    assert cli.hand_in(run, "build").refusal == "gate_failed"
+    assert cli.submit_work(run, "build").refusal == "gate_failed"
 
 
 def test_an_invalid_artifact_is_named_place_by_place(cli: Terminal) -> None:
     run = cli.start("note")
     (cli.root / "draft.json").write_text('{"txt": 1}')
-    said = cli("submit", run, "draft", "--path", "draft.json")
-    assert said.code == 1
-    assert "/text: " in said.err
-    assert f"Next: wfe-mcp submit {run} draft --path FILE" in said.err
+    document = cli("submit", run, "draft", "--path", "draft.json")
+    assert document.code == 1
+    assert "/text: " in document.err
+    assert f"Next: wfe-mcp submit {run} draft --path FILE" in document.err
 
 
 def test_a_file_is_found_from_where_one_stands(cli: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_an_attempt_that_is_closed_takes_nothing(cli: Terminal) -> None:
 def test_an_artifact_is_printed_whole(cli: Terminal) -> None:
     run = cli.start("note")
     text = "long " * 3000
-    cli.hand_in(run, "draft", text)
+    cli.submit_work(run, "draft", text)
     assert cli.json("artifact", "show", run, "draft").data["content"] == {"text": text}
     assert cli.json("artifact", "show", run, "draft", "--pointer", "/text").data["content"] == text
     assert cli("artifact", "show", run, "draft", "--pointer", "/text").out == f"{text}\n"
@@ -312,11 +312,11 @@ def test_an_artifact_is_printed_whole(cli: Terminal) -> None:
 
 def test_two_revisions_are_compared_field_by_field(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send", "one")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send", "one")
     assert cli.json("artifact", "diff", run, "send").refusal == "unknown_artifact"
     cli("reject", run, "send", "--feedback", "again", pin=PIN)
-    cli.hand_in(run, "send", "two")
+    cli.submit_work(run, "send", "two")
     assert cli.json("artifact", "diff", run, "send").data["difference"] == [
         {"path": "/text", "old": "one", "new": "two"}
     ]
@@ -324,7 +324,7 @@ def test_two_revisions_are_compared_field_by_field(cli: Terminal) -> None:
     assert out == 'send revision 1 -> 2\n- /text: "one"\n+ /text: "two"\n'
 
 
-def test_a_submission_under_its_gates_is_taken_back_without_a_pin(cli: Terminal) -> None:
+def test_a_submission_under_its_gates_is_withdrawn_without_a_pin(cli: Terminal) -> None:
     from wfe_mcp.core.model import By
     from wfe_mcp.engine.kernel.engine import CLI_HOLDER
     from wfe_mcp.views.answers import tool_answers as answers
@@ -351,8 +351,8 @@ def test_stale_runs_are_listed_and_one_command_puts_them_away(cli: Terminal) -> 
     assert cli.json("list", "--stale", "--status", "completed").refusal == "bad_argument"
     assert "running (stale)" in cli("list").out
 
-    said = cli("cancel", "--stale", "--reason", "too old")
-    assert said.out.startswith("Cancelled and archived 1 stale run")
+    answer = cli("cancel", "--stale", "--reason", "too old")
+    assert answer.out.startswith("Cancelled and archived 1 stale run")
     assert (cli.state(old), cli.state(new)) == ("cancelled", "running")
     assert "cancelled (archived)" in cli("list", "--archived").out
     assert cli.json("cancel", "--stale").data["runs"] == []
@@ -374,12 +374,12 @@ def test_runs_are_found_by_what_triggered_them(cli: Terminal) -> None:
 def test_show_brings_the_manifest_of_the_run(cli: Terminal) -> None:
     first, second = cli.start("note"), cli.start("note")
     for run in (first, second):
-        cli.hand_in(run, "draft")
+        cli.submit_work(run, "draft")
     made = cli.json("show", first).data["manifest"]
     assert made["score"] == {"runs": 2, "same_outputs": 2, "share": 1.0}
     assert made["outputs_hash"] == cli.json("show", second).data["manifest"]["outputs_hash"]
-    told = f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}; 2 of 2 runs"
-    assert told in cli("show", first).out
+    output = f"inputs {made['inputs_hash'][:12]}, outputs {made['outputs_hash'][:12]}; 2 of 2 runs"
+    assert output in cli("show", first).out
 
 
 @pytest.mark.requirement("S2-18")
@@ -387,7 +387,7 @@ def test_list_shows_and_filters_by_the_states_of_a_template(cli: Terminal) -> No
     states = {"OPEN": ["SENT"], "SENT": []}
     cli.save(template("issue", phase("draft", reaches="SENT", skip="never"), states=states, initial_state="OPEN"))
     sent, is_open, plain = cli.start("issue"), cli.start("issue"), cli.start("note")
-    assert cli.hand_in(sent, "draft").code == 0
+    assert cli.submit_work(sent, "draft").code == 0
     rows = {row["run"]: row.get("reached", "") for row in cli.json("list").data["runs"]}
     assert rows == {sent: "SENT", is_open: "OPEN", plain: ""}
     assert [row["run"] for row in cli.json("list", "--state", "SENT").data["runs"]] == [sent]

@@ -21,10 +21,10 @@ NOTE = template(
 def approved(cli: Terminal, name: str = "letter", last: str = "send") -> str:
     run = cli.start(name)
     if name == "letter":
-        assert cli.hand_in(run, "draft").code == 0
-    assert cli.hand_in(run, last).code == 0
-    said = cli.json("approve", run, last, pin=PIN)
-    assert said.code == 0, said.out
+        assert cli.submit_work(run, "draft").code == 0
+    assert cli.submit_work(run, last).code == 0
+    document = cli.json("approve", run, last, pin=PIN)
+    assert document.code == 0, document.out
     return run
 
 
@@ -35,9 +35,9 @@ def fingerprint(cli: Terminal) -> str:
 
 def test_verify_prints_the_fingerprint_of_the_key_that_signed(cli: Terminal) -> None:
     approved(cli)
-    said = cli("verify")
+    answer = cli("verify")
     key = fingerprint(cli)
-    assert (said.code, f"Signed by {key}: " in said.out) == (0, True)
+    assert (answer.code, f"Signed by {key}: " in answer.out) == (0, True)
     assert cli("verify", "--approver", key[:16]).code == 0
     other = cli.json("verify", "--approver", "0" * 16)
     assert other.code == 1
@@ -47,8 +47,8 @@ def test_verify_prints_the_fingerprint_of_the_key_that_signed(cli: Terminal) -> 
 
 def test_every_command_of_a_person_is_signed(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     commands: tuple[tuple[str, ...], ...] = (
         ("reject", run, "send", "--feedback", "Shorter."),
         ("pause", run),
@@ -60,8 +60,8 @@ def test_every_command_of_a_person_is_signed(cli: Terminal) -> None:
         ("rollback", run, "draft", "--discard"),
     )
     for words in commands:
-        said = cli.json(*words, pin=PIN)
-        assert said.code == 0, said.out
+        document = cli.json(*words, pin=PIN)
+        assert document.code == 0, document.out
     found = cli.json("verify")
     assert found.code == 0, found.out
     (signed,) = found.data["decisions"]["signed"]
@@ -83,19 +83,19 @@ def test_the_pin_is_changed_and_signs_with_the_same_key(cli: Terminal) -> None:
     before = fingerprint(cli)
     assert change_pin(cli, "wrong", "another horse").refusal == "wrong_pin"
     assert change_pin(cli, PIN, "short").refusal == "bad_argument"
-    said = change_pin(cli, PIN, "another horse")
-    assert (said.code, said.data["key"]) == (0, before)
+    answer = change_pin(cli, PIN, "another horse")
+    assert (answer.code, answer.data["key"]) == (0, before)
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
     assert cli.json("approve", run, "send", pin=PIN).refusal == "wrong_pin"
     assert cli.json("approve", run, "send", pin="another horse").code == 0
     assert cli("verify").code == 0
 
 
 def test_pin_set_makes_the_key_where_no_pin_is_set(empty: Terminal) -> None:
-    said = empty.json("pin", "set", pin="correct horse")
-    assert (said.code, Path(said.data["file"]).is_file()) == (0, True)
+    document = empty.json("pin", "set", pin="correct horse")
+    assert (document.code, Path(document.data["file"]).is_file()) == (0, True)
     assert empty.json("pin", "set", pin="wrong horse").refusal in {"needs_human", "wrong_pin"}
 
 
@@ -106,8 +106,8 @@ def test_pin_set_makes_the_key_where_no_pin_is_set(empty: Terminal) -> None:
 def pinned(in_git: None, cli: Terminal) -> Terminal:
     """A project under git that pins the person's key."""
     cli.save(NOTE)
-    said = cli.json("approvers", "add", "ada", "--key", "mine", pin=PIN)
-    assert said.code == 0, said.out
+    document = cli.json("approvers", "add", "ada", "--key", "mine", pin=PIN)
+    assert document.code == 0, document.out
     return cli
 
 
@@ -128,15 +128,15 @@ def test_a_clone_without_the_database_proves_who_approved_the_code(
     assert pinned("verify").code == 0
     there = tmp_path / "clone"
     clone(pinned, there, monkeypatch)
-    said = pinned.json("verify", "--approvals", "--require", ".", "--require", "docs/memo.json")
-    assert said.code == 0, said.out
-    (one,) = said.data["approvals"]
+    document = pinned.json("verify", "--approvals", "--require", ".", "--require", "docs/memo.json")
+    assert document.code == 0, document.out
+    (one,) = document.data["approvals"]
     assert (one["run"], one["phase"], one["key"], one["kind"]) == (run, "draft", "ada", "person")
-    assert said.data["code"]["proof"] == one["proof"]
+    assert document.data["code"]["proof"] == one["proof"]
     assert not (there / "none.db").exists()
     (there / "app.py").write_text("VALUE = 2\n")
-    said = pinned.json("verify", "--approvals", "--require", ".")
-    assert [(one["code"], one["where"]) for one in said.data["problems"]] == [("proof_missing", ".")]
+    document = pinned.json("verify", "--approvals", "--require", ".")
+    assert [(one["code"], one["where"]) for one in document.data["problems"]] == [("proof_missing", ".")]
     assert "not approved as it is" in pinned("verify", "--approvals").out
 
 
@@ -144,20 +144,20 @@ def test_a_clone_without_the_database_proves_who_approved_the_code(
 def test_an_edited_proof_of_a_person_is_found(pinned: Terminal) -> None:
     approved(pinned, "memo", "draft")
     (file,) = (pinned.root / ".wfe" / "approvals").rglob("*.json")
-    told = json.loads(file.read_text())
-    told["statement"]["comment"] = "ship it"
-    file.write_text(json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-    said = pinned.json("verify", "--approvals")
-    assert [one["code"] for one in said.data["problems"]] == ["signature_wrong"]
+    answer = json.loads(file.read_text())
+    answer["statement"]["comment"] = "ship it"
+    file.write_text(json.dumps(answer, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    document = pinned.json("verify", "--approvals")
+    assert [one["code"] for one in document.data["problems"]] == ["signature_wrong"]
 
 
 @pytest.mark.attack("a key of another is pinned in the project without a pinned key's signature", "held", "T1")
 def test_a_second_persons_key_needs_the_signature_of_the_first(pinned: Terminal) -> None:
     other = "A" * 43
-    said = pinned.json("approvers", "add", "mallory", "--key", other, pin="wrong")
-    assert said.refusal == "wrong_pin"
-    said = pinned.json("approvers", "add", "grace", "--key", other, pin=PIN)
-    assert said.code == 0, said.out
+    document = pinned.json("approvers", "add", "mallory", "--key", other, pin="wrong")
+    assert document.refusal == "wrong_pin"
+    document = pinned.json("approvers", "add", "grace", "--key", other, pin=PIN)
+    assert document.code == 0, document.out
     assert pinned("verify").code == 0
     keys = pinned.json("approvers", "list").data["keys"]
     assert [(key["name"], key["kind"], key["let_in_by"]) for key in keys] == [
@@ -165,12 +165,12 @@ def test_a_second_persons_key_needs_the_signature_of_the_first(pinned: Terminal)
         ("grace", "person", "ada"),
     ]
     file = pinned.root / ".wfe" / "approvers.json"
-    told = json.loads(file.read_text())
-    told["changes"][1]["key"]["name"] = "mallory"
-    file.write_text(json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    answer = json.loads(file.read_text())
+    answer["changes"][1]["key"]["name"] = "mallory"
+    file.write_text(json.dumps(answer, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     assert "is not signed by 'ada'" in pinned("approvers", "list").out
     file.write_text(
-        json.dumps(told | {"changes": told["changes"][:1]}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        json.dumps(answer | {"changes": answer["changes"][:1]}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     )
     assert pinned.json("approvers", "add", "x", "--key", "short", pin=PIN).refusal == "bad_argument"
 
@@ -190,6 +190,9 @@ def test_a_removed_key_counts_no_more_when_the_older_file_comes_back(pinned: Ter
     with_grace = file.read_bytes()
     assert pinned.json("approvers", "remove", "grace", pin=PIN).code == 0
     file.write_bytes(with_grace)
-    said = pinned.json("trust")
-    assert (said.refusal, [one["name"] for one in said.document["data"]["pending"]]) == ("needs_human", ["approvers"])
+    document = pinned.json("trust")
+    assert (document.refusal, [one["name"] for one in document.document["data"]["pending"]]) == (
+        "needs_human",
+        ["approvers"],
+    )
     assert pinned.json("approvers", "add", "mallory", "--key", "A" * 42 + "E", pin=PIN).refusal == "needs_trust"

@@ -3,28 +3,28 @@
 from tests.cli.scene import PIN, Terminal
 
 
-def test_stats_tell_of_tries_passes_work_and_waiting(cli: Terminal) -> None:
+def test_stats_report_tries_passes_work_and_waiting(cli: Terminal) -> None:
     for wait in (10, 30):
         run = cli.start("letter")
         cli.clock.forward(minutes=1)
         assert cli("start", "--help").code == 0
-        cli.hand_in(run, "draft")
-        cli.hand_in(run, "send", "first")
+        cli.submit_work(run, "draft")
+        cli.submit_work(run, "send", "first")
         cli.clock.forward(minutes=wait)
         assert cli.json("reject", run, "send", "--feedback", "no", pin=PIN).code == 0
-        cli.hand_in(run, "send", "second")
+        cli.submit_work(run, "send", "second")
         cli.clock.forward(minutes=5)
         assert cli.json("approve", run, "send", pin=PIN).code == 0
 
-    told = cli("stats").out.splitlines()
+    output = cli("stats").out.splitlines()
 
-    head = next(line for line in told if line.startswith("PHASE"))
-    draft, send = told[told.index(head) + 1 : told.index(head) + 3]
+    head = next(line for line in output if line.startswith("PHASE"))
+    draft, send = output[output.index(head) + 1 : output.index(head) + 3]
     assert (draft.split()[:2], send.split()[:2]) == (["letter/draft", "2"], ["letter/send", "4"])
     assert send[head.index("PASSED FIRST") :].startswith("0 of 2")
     assert send[head.index("PASSED  ") :].startswith("2 of 2")
     assert send[head.index("YOU") :].startswith("25 min")
-    assert told[0] == "No model calls. Medians; 90th percentiles: --json"
+    assert output[0] == "No model calls. Medians; 90th percentiles: --json"
 
     send_line = next(line for line in cli.json("stats").data["phases"] if line["phase"] == "send")
     assert send_line["waiting"]["human"] == {"tasks": 2, "total_s": 3000, "median_s": 1500, "p90_s": 2100}
@@ -33,10 +33,10 @@ def test_stats_tell_of_tries_passes_work_and_waiting(cli: Terminal) -> None:
 
 def test_stats_are_of_a_run_a_template_or_since_a_time(cli: Terminal) -> None:
     old = cli.start("note")
-    cli.hand_in(old, "draft")
+    cli.submit_work(old, "draft")
     cli.clock.forward(days=2)
     new = cli.start("letter")
-    cli.hand_in(new, "draft")
+    cli.submit_work(new, "draft")
 
     def lines(*words: str) -> list[str]:
         return [f"{line['template']}.{line['phase']}" for line in cli.json("stats", *words).data["phases"]]

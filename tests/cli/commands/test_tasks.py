@@ -45,15 +45,15 @@ def task(cli: Terminal) -> str:
 
 
 def at_page(person: Program, run: str, artifact: dict[str, object]) -> Reply:
-    said = {"phase": "pick", "artifact": artifact, "pin": PIN}
-    return person.post("/runs/{run}/submit_artifact", {"run": run}, **said)
+    answer = {"phase": "pick", "artifact": artifact, "pin": PIN}
+    return person.post("/runs/{run}/submit_artifact", {"run": run}, **answer)
 
 
 def at_terminal(cli: Terminal, run: str, artifact: dict[str, object]) -> str:
     """Submit at the terminal; the code of the refusal, or the state of the phase."""
     (cli.root / "pick.json").write_text(json.dumps(artifact), encoding="utf-8")
-    said = cli.json("submit", run, "pick", "--path", "pick.json", pin=PIN).document
-    return said["error"]["code"] if not said["ok"] else said["state"]
+    document = cli.json("submit", run, "pick", "--path", "pick.json", pin=PIN).document
+    return document["error"]["code"] if not document["ok"] else document["state"]
 
 
 def test_what_the_page_began_is_finished_at_the_terminal(cli: Terminal, person: Program, task: str) -> None:
@@ -96,14 +96,14 @@ def test_what_waits_for_a_decision_is_listed_below_the_open_runs(cli: Terminal) 
     asked = [cli.start("sign", "--title", f"Letter {number}") for number in range(6)]
     for run in asked:
         cli.clock.forward(minutes=1)
-        cli.hand_in(run, "draft")
+        cli.submit_work(run, "draft")
         cli.json("approve", run, "draft")  # without a PIN it only asks
 
-    said = cli("status")
+    answer = cli("status")
 
-    shown = said.out.partition("ASKED OF YOU")[2].splitlines()[1:]
+    shown = answer.out.partition("ASKED OF YOU")[2].splitlines()[1:]
     assert [each.partition("?")[0].strip() for each in shown[:5]] == [
         f'Approve draft of "Letter {number}"' for number in range(5)
     ]
     assert shown[5] == "1 more decision in wfe-mcp ui"
-    assert f"Next: wfe-mcp approve {asked[0]} draft" in said.err
+    assert f"Next: wfe-mcp approve {asked[0]} draft" in answer.err

@@ -55,13 +55,13 @@ def editor(cli: Terminal, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 # versions
 
 
-def test_a_copy_has_its_own_name_and_waits_for_trust(cli: Terminal) -> None:
-    said = cli("templates", "clone", "quick_fix", "my_fix", "--version", "7")
-    assert said.out.splitlines() == [
+def test_a_copy_has_its_own_name_and_needs_trust(cli: Terminal) -> None:
+    answer = cli("templates", "clone", "quick_fix", "my_fix", "--version", "7")
+    assert answer.out.splitlines() == [
         "Copied quick_fix to my_fix.",
         "Needs checks: test; roles: reviewer.",
     ]
-    assert said.err == "Next: wfe-mcp trust my_fix\n"
+    assert answer.err == "Next: wfe-mcp trust my_fix\n"
     assert cli.json("templates", "show", "my_fix").data["template"]["version"] == "7"
     assert cli.json("templates", "clone", "quick_fix", "note").refusal == "conflict"
 
@@ -72,14 +72,14 @@ def test_an_edited_file_is_a_new_version_and_shows_how_it_differs(cli: Terminal)
         "version": "1.1.0",
         "description": "x" * 400,
     }
-    said = cli("templates", "edit", "mine", "--file", put(cli, "new.json", new))
-    assert said.out.startswith("Stored mine 1.1.0; 1.0.0 is unchanged.")
+    document = cli("templates", "edit", "mine", "--file", put(cli, "new.json", new))
+    assert document.out.startswith("Stored mine 1.1.0; 1.0.0 is unchanged.")
 
-    told = cli("templates", "diff", "mine").out.splitlines()
-    assert told[0] == "mine 1.0.0 -> mine 1.1.0: 3 changes"
-    assert '- /phases/0/prompt: "Write it."' in told
-    assert '+ /phases/0/prompt: "Write it well."' in told
-    assert any(line.startswith('+ /description: "xxx') and line.endswith("…") for line in told)
+    output = cli("templates", "diff", "mine").out.splitlines()
+    assert output[0] == "mine 1.0.0 -> mine 1.1.0: 3 changes"
+    assert '- /phases/0/prompt: "Write it."' in output
+    assert '+ /phases/0/prompt: "Write it well."' in output
+    assert any(line.startswith('+ /description: "xxx') and line.endswith("…") for line in output)
     data = cli.json("templates", "diff", "mine@1.0.0", "mine").data
     assert {change["path"] for change in data["changes"]} == {"/version", "/phases/0/prompt", "/description"}
     assert cli.json("templates", "diff", "mine@1.0.0").refusal == "bad_argument"
@@ -163,7 +163,7 @@ def test_a_template_out_of_use_is_hidden_and_does_not_start_until_it_is_enabled(
     assert cli.start("note")
 
 
-def test_a_version_that_was_put_away_makes_room_for_the_one_before(cli: Terminal) -> None:
+def test_a_version_that_was_archived_makes_room_for_the_one_before(cli: Terminal) -> None:
     kept(cli, "1")
     kept(cli, "2")
     assert cli.json("templates", "archive", "mine@2").data["template"] == "mine@2"
@@ -175,10 +175,10 @@ def test_a_version_that_was_put_away_makes_room_for_the_one_before(cli: Terminal
 
 @pytest.mark.requirement("S2-01")
 def test_an_afu9_workflow_is_stored_with_what_could_not_be_carried(cli: Terminal) -> None:
-    said = cli.json("templates", "import", put(cli, "hello.json", AFU9))
-    assert (said.code, said.data["format"], said.data["template"]) == (0, "AFU-9", "say_hello")
-    assert said.data["requires"]["servers"] == ["github"]
-    assert [each["path"] for each in said.data["not_carried"]] == ["/owner"]
+    document = cli.json("templates", "import", put(cli, "hello.json", AFU9))
+    assert (document.code, document.data["format"], document.data["template"]) == (0, "AFU-9", "say_hello")
+    assert document.data["requires"]["servers"] == ["github"]
+    assert [each["path"] for each in document.data["not_carried"]] == ["/owner"]
 
     again = cli("templates", "import", "hello.json", "--version", "2")
     assert again.out.startswith("Stored say_hello 2, from AFU-9.\n")
@@ -189,10 +189,10 @@ def test_an_afu9_workflow_is_stored_with_what_could_not_be_carried(cli: Terminal
 @pytest.mark.requirement("S2-22")
 def test_a_workflow_that_was_stored_without_its_name_takes_one(cli: Terminal) -> None:
     put(cli, "row.json", {key: value for key, value in AFU9.items() if key != "name"})
-    said = cli.json("templates", "import", "row.json")
-    assert said.refusal == "invalid_template"
-    assert "the name is missing" in said.document["error"]["details"][0]["message"]
-    assert "--name NAME" in said.document["error"]["details"][0]["message"]
+    document = cli.json("templates", "import", "row.json")
+    assert document.refusal == "invalid_template"
+    assert "the name is missing" in document.document["error"]["details"][0]["message"]
+    assert "--name NAME" in document.document["error"]["details"][0]["message"]
     assert cli.json("templates", "import", "row.json", "--name", "say_hello").data["template"] == "say_hello"
 
 
@@ -203,8 +203,8 @@ def test_a_name_renames_any_template_and_is_refused_where_it_has_no_effect(cli: 
     put(cli, "milestones.md", MILESTONES)
     assert cli.json("templates", "import", "hello.json", "--name", "other").data["template"] == "other"
     assert cli.json("templates", "import", "mine.json", "--name", "ours").data["template"] == "ours"
-    said = cli.json("templates", "import", "milestones.md", "--name", "ours")
-    assert (said.refusal, said.document["error"]["hint"]) == ("bad_argument", "Leave --name out.")
+    document = cli.json("templates", "import", "milestones.md", "--name", "ours")
+    assert (document.refusal, document.document["error"]["hint"]) == ("bad_argument", "Leave --name out.")
     assert not (cli.root / ".wfe" / "plans").exists()
 
 
@@ -223,29 +223,29 @@ def test_a_row_of_a_table_is_stored_by_its_name(cli: Terminal) -> None:
 
 def test_a_template_ahead_of_this_version_is_stored_and_says_what_it_waits_for(cli: Terminal) -> None:
     ahead = template("ahead", phase("draft"), webhooks=[{"url": "https://example.org"}])
-    said = cli("templates", "import", put(cli, "ahead.json", ahead))
-    assert said.code == 0
-    assert "! /webhooks: 'webhooks' is not available yet" in said.out
+    document = cli("templates", "import", put(cli, "ahead.json", ahead))
+    assert document.code == 0
+    assert "! /webhooks: 'webhooks' is not available yet" in document.out
     assert cli("trust", "ahead", "--yes", pin=PIN).code == 0
     assert cli.json("start", "ahead").refusal == "invalid_template"
 
 
-def test_a_weakness_that_lint_warns_of_and_a_shadow_are_told(cli: Terminal) -> None:
+def test_a_weakness_that_lint_warns_of_and_a_shadow_are_reported(cli: Terminal) -> None:
     rules = [{"do": "wait_human"}, {"do": "retry"}]
-    said = cli(
+    document = cli(
         "templates", "import", put(cli, "odd.json", template("note", phase("draft", on_fail=rules)) | {"version": "9"})
     )
-    assert "! /phases/0/on_fail/1: never reached" in said.out
-    assert "! .wfe/templates has another note, which takes precedence." in said.out
+    assert "! /phases/0/on_fail/1: never reached" in document.out
+    assert "! .wfe/templates has another note, which takes precedence." in document.out
 
 
-def test_lint_tells_of_a_gate_that_any_failure_satisfies_and_of_a_last_check_without_a_level(cli: Terminal) -> None:
+def test_lint_warns_of_a_gate_that_any_failure_satisfies_and_of_a_last_check_without_a_level(cli: Terminal) -> None:
     gate = {"kind": "command", "check": "test", "expect": {"exit_code": "nonzero"}}
     name = put(cli, "weak.json", template("weak", phase("draft", gates=[gate])))
-    said = cli("templates", "lint", name)
-    assert (said.code, said.out.splitlines()[0]) == (0, f"{name}: 2 warnings")
-    assert "/phases/0/gates/0/expect: any failure of this check satisfies the gate; name the test" in said.out
-    assert "/phases/0/gates/0: the template's last check 'test' may have run in the agent's own folder" in said.out
+    answer = cli("templates", "lint", name)
+    assert (answer.code, answer.out.splitlines()[0]) == (0, f"{name}: 2 warnings")
+    assert "/phases/0/gates/0/expect: any failure of this check satisfies the gate; name the test" in answer.out
+    assert "/phases/0/gates/0: the template's last check 'test' may have run in the agent's own folder" in answer.out
     found = cli.json("templates", "lint", name)
     assert [each["path"] for each in found.document["warnings"]] == ["/phases/0/gates/0", "/phases/0/gates/0/expect"]
     strict = gate | {"level": "worktree", "expect": {"exit_code": "nonzero", "fails": "test_a"}}
@@ -255,11 +255,11 @@ def test_lint_tells_of_a_gate_that_any_failure_satisfies_and_of_a_last_check_wit
 
 
 @pytest.mark.requirement("S3-04")
-def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> None:
+def test_milestones_become_an_artifact_that_can_be_submitted(cli: Terminal) -> None:
     put(cli, "milestones.md", MILESTONES)
-    said = cli("templates", "import", "milestones.md")
+    answer = cli("templates", "import", "milestones.md")
     path = cli.root / ".wfe" / "plans" / "milestones.json"
-    assert said.out.splitlines() == [
+    assert answer.out.splitlines() == [
         f"1 milestone with 1 task, score 96: {path}",
         "! line 5: task 'Stream artifacts into a zip' names no conflict scope",
         "! not carried: line 2: introduction: 'Two words first.'",
@@ -276,9 +276,9 @@ def test_milestones_become_an_artifact_that_can_be_handed_in(cli: Terminal) -> N
 
 @pytest.mark.requirement("B-19")
 def test_a_line_that_is_not_understood_is_named_and_nothing_is_written(cli: Terminal) -> None:
-    said = cli("templates", "import", put(cli, "milestones.md", f"{MILESTONES}Owner: ada\n"))
-    assert said.code == 1
-    assert "line 7: 'Owner: ada' is not understood" in said.err
+    answer = cli("templates", "import", put(cli, "milestones.md", f"{MILESTONES}Owner: ada\n"))
+    assert answer.code == 1
+    assert "line 7: 'Owner: ada' is not understood" in answer.err
     assert not (cli.root / ".wfe" / "plans").exists()
 
 
@@ -292,8 +292,8 @@ def test_a_plan_never_takes_the_place_of_another_file(cli: Terminal) -> None:
 
 @pytest.mark.requirement("S0-36", "B-08")
 def test_gate_settings_of_another_program_are_shown_as_configuration(cli: Terminal) -> None:
-    said = cli("templates", "import", put(cli, "gates.json", {"plan.prompt": "skip", "plan.response": "manual"}))
-    assert said.out.splitlines() == [
+    document = cli("templates", "import", put(cli, "gates.json", {"plan.prompt": "skip", "plan.response": "manual"}))
+    assert document.out.splitlines() == [
         "1 phase of plan_generate_review; add this to .wfe/config.toml:",
         "[templates.plan_generate_review.phases.plan.prompt]",
         'approver = "skip"',
@@ -336,8 +336,8 @@ def test_the_workflow_section_of_a_config_yml_has_an_effect(cli: Terminal) -> No
 @pytest.mark.requirement("S3-28")
 def test_settings_of_aiw_are_shown_with_what_a_start_takes(cli: Terminal) -> None:
     text = "git:\n  base_branch: develop\n  closeout_mode: direct_merge\nagent:\n  checks: [pytest]\n"
-    said = cli("templates", "import", put(cli, ".ai-workflow.yaml", text))
-    assert said.out.splitlines() == [
+    answer = cli("templates", "import", put(cli, ".ai-workflow.yaml", text))
+    assert answer.out.splitlines() == [
         "1 check, 0 phases of milestones; add this to .wfe/config.toml:",
         "[checks.test]",
         'argv = ["pytest"]',
@@ -363,6 +363,6 @@ def test_start_without_a_template_takes_the_default_of_the_user_then_of_the_proj
     assert cli("start").out.splitlines()[0].endswith("(note 1.0.0).")
     for name in ("note", "mine", "other", shipped["name"]):
         assert cli("templates", "disable", name).code == 0
-    said = cli("start")
-    assert (said.code, "none is the default of this project" in said.err) == (1, True)
-    assert "letter" in said.err and "mine" not in said.err
+    answer = cli("start")
+    assert (answer.code, "none is the default of this project" in answer.err) == (1, True)
+    assert "letter" in answer.err and "mine" not in answer.err

@@ -76,9 +76,9 @@ def test_doctor_and_trust_show_the_same_difference(cli: Terminal) -> None:
 
 
 def test_naming_ones_own_configuration_records_a_review(cli: Terminal) -> None:
-    said = cli("trust", "own", "--yes", pin=PIN)
-    assert said.code == 0
-    assert "Trusted: nothing new. Reviewed: " in said.out
+    answer = cli("trust", "own", "--yes", pin=PIN)
+    assert answer.code == 0
+    assert "Trusted: nothing new. Reviewed: " in answer.out
 
 
 def test_trust_in_one_thing_reviews_nothing_else(cli: Terminal) -> None:

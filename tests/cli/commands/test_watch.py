@@ -1,4 +1,4 @@
-"""Watch, log and show tell what happens in a run and what happened."""
+"""Watch, log and show report what happens in a run and what happened."""
 
 import re
 
@@ -10,14 +10,14 @@ from wfe_mcp.engine.factory import create_engine
 
 def test_watch_ends_when_a_person_is_needed(cli: Terminal) -> None:
     run = cli.start("letter")
-    cli.hand_in(run, "draft")
-    cli.hand_in(run, "send")
-    said = cli("watch", run)
-    assert said.code == 0
-    assert f"Next: wfe-mcp approve {run} send" in said.err
+    cli.submit_work(run, "draft")
+    cli.submit_work(run, "send")
+    answer = cli("watch", run)
+    assert answer.code == 0
+    assert f"Next: wfe-mcp approve {run} send" in answer.err
 
 
-def test_watch_ends_when_nobody_is_there_to_work(cli: Terminal) -> None:
+def test_watch_ends_when_no_one_is_there_to_work(cli: Terminal) -> None:
     run = cli.start("note")
     assert cli.json("watch", run).document["waiting_on"] == "agent"
 
@@ -35,16 +35,16 @@ def test_watch_runs_gates_that_wait_and_shows_what_happens(cli: Terminal) -> Non
     answers.start_phase(engine, By(), run)
     assert answers.submit_artifact(engine, By(), run, "build", artifact={"text": "x"}).state == "gating"
     engine.close()
-    said = cli("watch", run)
-    assert re.search(r"\d+  2026-11-20T\S+Z  GateJudged  build/1  pass: Check 'test'", said.out)
-    assert "PhaseCompleted  build/1" in said.out
-    assert f'{run} "A code": completed in ' in said.out
+    answer = cli("watch", run)
+    assert re.search(r"\d+  2026-11-20T\S+Z  GateJudged  build/1  pass: Check 'test'", answer.out)
+    assert "PhaseCompleted  build/1" in answer.out
+    assert f'{run} "A code": completed in ' in answer.out
 
 
 @pytest.mark.requirement("S0-51", "S4-33")
 def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     first = cli.json("log", run, "--limit", "2").data
     assert [each["seq"] for each in first["events"]] == [1, 2]
     rest = cli.json("log", run, "--after", str(first["after"])).data
@@ -55,11 +55,11 @@ def test_log_lists_the_events_page_by_page(cli: Terminal) -> None:
     assert cli("log", run, "--limit", "2").err == f"Next: wfe-mcp log {run} --after 2\n"
 
 
-def test_show_tells_every_try_its_evidence_and_who_decided(cli: Terminal) -> None:
+def test_show_lists_every_try_its_evidence_and_who_decided(cli: Terminal) -> None:
     run = cli.start("deed")
-    cli.hand_in(run, "sign", "first")
+    cli.submit_work(run, "sign", "first")
     (cli.root / "ok").touch()
-    cli.hand_in(run, "sign", "second")
+    cli.submit_work(run, "sign", "second")
     cli("approve", run, "sign", "--comment", "Well done.", pin=PIN)
     data = cli.json("show", run).data
     assert [(each["attempt"], each["state"]) for each in data["attempts"]] == [(1, "superseded"), (2, "completed")]
@@ -72,11 +72,11 @@ def test_show_tells_every_try_its_evidence_and_who_decided(cli: Terminal) -> Non
         "human",
     )
     text = cli("show", run).out
-    for told in (
+    for lines in (
         "sign 1 failed Check 'test'",
         "sign approved by ada (cli, assurance human): Well done.",
     ):
-        assert told in " ".join(text.split())
+        assert lines in " ".join(text.split())
 
 
 @pytest.mark.requirement("S0-09")
@@ -85,6 +85,6 @@ def test_a_run_is_paused_and_cancelled_without_a_pin(cli: Terminal) -> None:
     assert cli("pause", run, "--reason", "lunch").out.startswith(f'Paused {run} "A note".')
     assert "The run is paused: lunch" in cli("status", run).out
     assert cli.json("cancel", run, "--reason", "no more").document["run_state"] == "cancelled"
-    said = cli("pause", run)
-    assert (said.code, said.out) == (1, "")
-    assert "illegal_transition" in said.err
+    answer = cli("pause", run)
+    assert (answer.code, answer.out) == (1, "")
+    assert "illegal_transition" in answer.err

@@ -89,7 +89,7 @@ def worker(project: Playground, *options: str) -> Generator[subprocess.Popen[str
         process.communicate()
 
 
-def hand_in(project: Playground, check: str) -> str:
+def submit_work(project: Playground, check: str) -> str:
     """A run whose gate waits for someone to run it."""
     run = answers.start_run(project.engine, AGENT, f"run_{check}").run
     assert run is not None
@@ -115,8 +115,8 @@ def is_up(project: Playground) -> bool:
 
 
 @POSIX
-def test_a_run_goes_on_with_no_server_alive_and_the_worker_ends_when_told(project: Playground) -> None:
-    run = hand_in(project, "quick")
+def test_a_run_continues_with_no_server_alive_and_the_worker_ends_on_request(project: Playground) -> None:
+    run = submit_work(project, "quick")
     with worker(project) as process:
         until(lambda: state(project, run) == "completed")
         process.send_signal(signal.SIGTERM)
@@ -127,7 +127,7 @@ def test_a_run_goes_on_with_no_server_alive_and_the_worker_ends_when_told(projec
 
 @POSIX
 def test_ctrl_c_hands_the_jobs_back_at_once_and_leaves_no_process(project: Playground) -> None:
-    run = hand_in(project, "waits")
+    run = submit_work(project, "waits")
     with worker(project) as process:
         until(lambda: is_up(project) and job(project, run).child_pid is not None)
         child = job(project, run).child_pid
@@ -143,7 +143,7 @@ def test_ctrl_c_hands_the_jobs_back_at_once_and_leaves_no_process(project: Playg
 
 @pytest.mark.requirement("B-27")
 def test_the_job_of_a_worker_that_was_killed_is_done_by_the_next_one(project: Playground) -> None:
-    run = hand_in(project, "waits")
+    run = submit_work(project, "waits")
     with worker(project) as process:
         until(lambda: is_up(project) and job(project, run).child_pid is not None)
         orphan = job(project, run).child_pid
@@ -160,13 +160,13 @@ def test_the_job_of_a_worker_that_was_killed_is_done_by_the_next_one(project: Pl
 
 @pytest.mark.requirement("S4-27")
 def test_a_job_is_cancelled_from_another_terminal_with_all_it_started(project: Playground) -> None:
-    run = hand_in(project, "waits")
+    run = submit_work(project, "waits")
     with worker(project):
         until(lambda: is_up(project) and job(project, run).child_pid is not None)
         found = job(project, run)
         child = found.child_pid
         argv = [sys.executable, "-m", "wfe_mcp", "jobs", "cancel", found.id, "--json", "--project", str(project.root)]
-        said = subprocess.run(
+        output = subprocess.run(
             argv,
             cwd=project.root,
             env=project.environment | {"PYTHONPATH": str(Path.cwd())},
@@ -175,14 +175,14 @@ def test_a_job_is_cancelled_from_another_terminal_with_all_it_started(project: P
             check=True,
             timeout=120,
         )
-        assert json.loads(said.stdout)["data"]["jobs"] == [{"job": found.id, "state": "cancelling"}]
+        assert json.loads(output.stdout)["data"]["jobs"] == [{"job": found.id, "state": "cancelling"}]
         until(lambda: job(project, run).status is JobStatus.CANCELLED)
         assert child is not None and started_at(child) is None
     assert state(project, run) == "failed"
 
 
-def test_a_worker_takes_only_the_queues_it_is_told(project: Playground) -> None:
-    run = hand_in(project, "quick")
+def test_a_worker_takes_only_its_own_queues(project: Playground) -> None:
+    run = submit_work(project, "quick")
     with worker(project, "--queues", "timer,llm"):
         with project.engine.store.tx() as tx:
             seen = tx.jobs.enqueue(NewJob("nothing", f"llm:{project.engine.project_id}", {}, max_attempts=1))
@@ -221,6 +221,6 @@ def test_one_worker_serves_all_projects_of_the_database(project: Playground, tmp
             nowhere = tx.projects.id_of(str(gone), str(gone))
             tx.jobs.enqueue(NewJob("gate", f"command:{nowhere}", {}))
         with worker(project, "--all"):
-            runs = [(each, hand_in(each, "quick")) for each in (project, other)]
+            runs = [(each, submit_work(each, "quick")) for each in (project, other)]
             for each, run in runs:
                 until(lambda each=each, run=run: state(each, run) == "completed")

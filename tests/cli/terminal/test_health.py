@@ -19,20 +19,20 @@ def lines(cli: Terminal, *words: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def test_a_database_in_order_is_told_with_its_size_room_and_copies(cli: Terminal) -> None:
+def test_a_database_in_order_is_reported_with_its_size_room_and_copies(cli: Terminal) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
-    told = lines(cli)
-    assert told["database content"][0][0] == "ok"
-    assert told["disk"][0][1].endswith(f"free in {cli.database.parent}") or "nearly full" in told["disk"][0][1]
-    assert told["backup"] == [("note", f"none in {cli.database.parent / 'backups'}: wfe-mcp backup")]
-    assert not {"stale runs", "retention", "jobs", "files of runs", "checkpoints", "left by a crash"} & told.keys()
+    cli.submit_work(run, "draft")
+    answer = lines(cli)
+    assert answer["database content"][0][0] == "ok"
+    assert answer["disk"][0][1].endswith(f"free in {cli.database.parent}") or "nearly full" in answer["disk"][0][1]
+    assert answer["backup"] == [("note", f"none in {cli.database.parent / 'backups'}: wfe-mcp backup")]
+    assert not {"stale runs", "retention", "jobs", "files of runs", "checkpoints", "left by a crash"} & answer.keys()
     assert cli("backup").code == 0
     assert lines(cli, "--deep")["backup"][0][1].startswith("1 in ")
     assert lines(cli, "--deep")["database content"] == [("ok", "no damage, read completely")]
 
 
-def test_a_damaged_database_is_a_problem_that_a_backup_mends(cli: Terminal) -> None:
+def test_a_damaged_database_is_a_problem_that_a_backup_fixes(cli: Terminal) -> None:
     raw = driver().connect(str(cli.database), isolation_level=None)
     raw.execute("INSERT INTO kept_run VALUES ('nobody', '2026-01-01 00:00:00', 'eve')")
     raw.close()
@@ -46,7 +46,7 @@ def test_a_damaged_database_is_a_problem_that_a_backup_mends(cli: Terminal) -> N
 
 
 @pytest.mark.parametrize(("free", "level"), [(10_000_000, "problem"), (500_000_000, "note")])
-def test_a_disk_that_is_nearly_full_is_told(
+def test_a_disk_that_is_nearly_full_is_reported(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch, free: int, level: str
 ) -> None:
     usage = shutil.disk_usage(cli.root)._replace(free=free)
@@ -60,9 +60,9 @@ def test_a_disk_that_is_nearly_full_is_told(
     assert "wfe-mcp prune --dry-run" in message
 
 
-def test_old_runs_room_and_leftovers_are_told_with_the_command_that_mends_them(cli: Terminal) -> None:
+def test_old_runs_room_and_leftovers_are_reported_with_the_command_that_fixes_them(cli: Terminal) -> None:
     over = cli.start("note")
-    cli.hand_in(over, "draft", "x" * 40_000)
+    cli.submit_work(over, "draft", "x" * 40_000)
     cli.start("note")
     config = cli.root / ".wfe" / "config.toml"
     config.write_text(config.read_text() + '[retention]\nruns = "90d"\n')
@@ -80,22 +80,22 @@ def test_old_runs_room_and_leftovers_are_told_with_the_command_that_mends_them(c
     raw.execute("DROP TABLE ballast")
     raw.close()
 
-    told = lines(cli)
+    answer = lines(cli)
 
-    assert "wfe-mcp cancel --stale" in told["stale runs"][0][1]
-    assert told["retention"] == [
+    assert "wfe-mcp cancel --stale" in answer["stale runs"][0][1]
+    assert answer["retention"] == [
         ("note", "1 run older than the retention: wfe-mcp prune; to see them: wfe-mcp prune --dry-run")
     ]
-    assert "elsewhere" in told["files of runs"][0][1]
-    assert "wfe-mcp vacuum" in told["database size"][1][1]
-    assert str(left) in told["left by a crash"][0][1]
+    assert "elsewhere" in answer["files of runs"][0][1]
+    assert "wfe-mcp vacuum" in answer["database size"][1][1]
+    assert str(left) in answer["left by a crash"][0][1]
 
 
-def test_files_that_a_killed_prune_left_are_told_and_removed_by_the_next(
+def test_files_that_a_killed_prune_left_are_reported_and_removed_by_the_next(
     cli: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = cli.start("note")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     with monkeypatch.context() as patch:
 
         def killed(*_given: object) -> None:
@@ -114,7 +114,7 @@ def test_a_large_database_is_read_only_when_asked(cli: Terminal, monkeypatch: py
     assert lines(cli, "--deep")["database content"][0][0] == "ok"
 
 
-def test_jobs_of_processes_that_are_gone_are_told(cli: Terminal) -> None:
+def test_jobs_of_processes_that_are_gone_are_reported(cli: Terminal) -> None:
     from wfe_mcp.store import Store
     from wfe_mcp.store.records.jobs import NewJob
     from wfe_mcp.workspace.system.process import this_process

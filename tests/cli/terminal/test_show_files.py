@@ -39,7 +39,7 @@ def kept(cli: Terminal) -> tuple[str, int]:
     (cli.root / "src" / "run.sh").chmod(0o755)
     at = checkpoint(cli, run)
     (cli.root / "src" / "run.sh").write_text("echo now\n")
-    cli.hand_in(run, "draft")
+    cli.submit_work(run, "draft")
     return run, at
 
 
@@ -63,8 +63,8 @@ def test_the_files_of_an_earlier_moment_are_listed_read_and_written_elsewhere(
 
 def test_where_no_files_were_kept_that_is_said(cli: Terminal, kept: tuple[str, int]) -> None:
     run, at = kept
-    said = cli.json("show", run, "--files", "--at", str(at - 1))
-    assert (said.refusal, "Only its state was" in said.document["error"]["hint"]) == ("unavailable", True)
+    message = cli.json("show", run, "--files", "--at", str(at - 1))
+    assert (message.refusal, "Only its state was" in message.document["error"]["hint"]) == ("unavailable", True)
     error = cli.json("show", run, "--file", "src/runs.sh", "--at", str(at)).document["error"]
     assert error["message"] == f"There is no file 'src/runs.sh' at cp-{at}."
     assert error["hint"] == f"Did you mean 'src/run.sh'? All of them: wfe-mcp show {run} --at {at} --files"

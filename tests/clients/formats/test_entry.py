@@ -194,7 +194,7 @@ def test_an_element_of_a_list_is_added_first_and_cut_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "text", "said"),
+    ("form", "text", "answer"),
     [
         ("json", b"{", "line 1: expected a key in double quotes"),
         ("json", b'{\n"a": 1\n"b"', "line 3: expected , or }"),
@@ -214,10 +214,10 @@ def test_an_element_of_a_list_is_added_first_and_cut_out() -> None:
         ("yaml", b"- 1", "no table"),
     ],
 )
-def test_a_broken_file_is_named_with_its_line(form: Format, text: bytes, said: str) -> None:
+def test_a_broken_file_is_named_with_its_line(form: Format, text: bytes, answer: str) -> None:
     with pytest.raises(Unreadable) as refused:
         parsed(text, form)
-    assert said in str(refused.value)
+    assert answer in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Place:
     )
 
 
-def said(place: Place, tool: str, given: dict[str, Any] | str, *works: Work) -> str:
+def reported(place: Place, tool: str, given: dict[str, Any] | str, *works: Work) -> str:
     one = {"command": given} if isinstance(given, str) else given
     return refusal(tool, one, [*works], place)
 
@@ -93,33 +93,33 @@ HARMLESS = [
 
 @pytest.mark.parametrize("command", CHANGES)
 def test_outside_an_open_phase_a_shell_command_that_changes_files_is_refused(place: Place, command: str) -> None:
-    told = said(place, "Bash", command, work("ready"))
-    assert "No phase of run r1 is open" in told
+    answer = reported(place, "Bash", command, work("ready"))
+    assert "No phase of run r1 is open" in answer
     assert (
         "[not_ready] Next: call start_phase for phase 'plan'. To work without these limits, the user runs: wfe-mcp pause r1"
-        in told
+        in answer
     )
 
 
 @pytest.mark.parametrize("command", HARMLESS)
 def test_outside_an_open_phase_reading_and_other_places_are_free(place: Place, command: str) -> None:
-    assert said(place, "Bash", command, work("ready")) == ""
+    assert reported(place, "Bash", command, work("ready")) == ""
 
 
 @pytest.mark.parametrize("command", [*CHANGES, *HARMLESS, "npm test"])
 def test_a_phase_that_names_no_tools_sets_no_limit(place: Place, command: str) -> None:
-    assert said(place, "Bash", command, work()) == ""
+    assert reported(place, "Bash", command, work()) == ""
 
 
 @pytest.mark.parametrize("command", CHANGES)
 def test_a_phase_that_names_no_tool_that_writes_refuses_a_shell_command_that_does(place: Place, command: str) -> None:
-    told = said(place, "Bash", command, work("running", "read", "search", "bash"))
-    assert told.startswith("Phase 'plan' of run r1 allows only read, search, bash: the command changes ")
+    answer = reported(place, "Bash", command, work("running", "read", "search", "bash"))
+    assert answer.startswith("Phase 'plan' of run r1 allows only read, search, bash: the command changes ")
 
 
 @pytest.mark.parametrize("command", CHANGES)
 def test_a_phase_that_names_shell_and_editing_allows_them(place: Place, command: str) -> None:
-    assert said(place, "Bash", command, work("running", "Edit", "Bash")) == ""
+    assert reported(place, "Bash", command, work("running", "Edit", "Bash")) == ""
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_a_phase_that_names_shell_and_editing_allows_them(place: Place, command:
 def test_outside_an_open_phase_the_editing_tools_of_every_client_are_refused(
     place: Place, tool: str, given: dict[str, Any], wanted: str
 ) -> None:
-    assert f"is open, so {wanted} is not changed. [not_ready]" in said(place, tool, given, work("ready"))
+    assert f"is open, so {wanted} is not changed. [not_ready]" in reported(place, tool, given, work("ready"))
 
 
 def test_while_gates_check_the_files_nothing_is_changed(place: Place) -> None:
-    told = said(place, "Write", {"file_path": "a"}, work("gating"))
-    assert told.startswith(
+    answer = reported(place, "Write", {"file_path": "a"}, work("gating"))
+    assert answer.startswith(
         "The gates of phase 'plan' of run r1 are checking the files, so a is not changed. [not_ready] Next: call status"
     )
 
@@ -190,15 +190,15 @@ def test_while_gates_check_the_files_nothing_is_changed(place: Place) -> None:
 def test_a_phase_is_held_to_the_tools_that_it_names(
     place: Place, allowed: tuple[str, ...], tool: str, given: dict[str, Any], is_free: bool
 ) -> None:
-    told = said(place, tool, given, work("running", *allowed, checks=[["pytest", "-q"]]))
-    assert (told == "") is is_free, told
+    answer = reported(place, tool, given, work("running", *allowed, checks=[["pytest", "-q"]]))
+    assert (answer == "") is is_free, answer
 
 
 def test_of_two_running_phases_each_brings_its_tools(place: Place) -> None:
     both = (work("running", "read"), work("running", "write"))
-    assert said(place, "Write", {"file_path": "a"}, *both) == ""
-    assert said(place, "Edit", {"file_path": "a"}, *both) != ""
-    assert said(place, "Edit", {"file_path": "a"}, work("running", "read"), work("running")) == ""
+    assert reported(place, "Write", {"file_path": "a"}, *both) == ""
+    assert reported(place, "Edit", {"file_path": "a"}, *both) != ""
+    assert reported(place, "Edit", {"file_path": "a"}, work("running", "read"), work("running")) == ""
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_of_two_running_phases_each_brings_its_tools(place: Place) -> None:
 def test_a_decision_of_the_user_is_refused_to_the_shell_of_the_client(
     place: Place, status: str, command: str, wanted: str
 ) -> None:
-    told = said(place, "Bash", command, work(status))
-    assert told.startswith(
+    answer = reported(place, "Bash", command, work(status))
+    assert answer.startswith(
         f"{wanted} is for the user alone. [needs_human] Next: ask the user to run it in a terminal of their own"
     )
 
@@ -242,7 +242,7 @@ def test_a_decision_of_the_user_is_refused_to_the_shell_of_the_client(
     ],
 )
 def test_what_is_no_decision_stays_free(place: Place, command: str) -> None:
-    assert said(place, "Bash", command, work()) == ""
+    assert reported(place, "Bash", command, work()) == ""
 
 
 @pytest.mark.parametrize(
@@ -260,11 +260,11 @@ def test_what_is_no_decision_stays_free(place: Place, command: str) -> None:
     ],
 )
 def test_the_database_and_the_keys_are_out_of_reach(place: Place, tool: str, given: dict[str, Any]) -> None:
-    told = said(place, tool, given, work())
-    assert "belongs to wfe-mcp: its database, keys and logs are not edited. [needs_human]" in told
+    answer = reported(place, tool, given, work())
+    assert "belongs to wfe-mcp: its database, keys and logs are not edited. [needs_human]" in answer
 
 
 def test_a_link_does_not_lead_around_the_limit(place: Place, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").symlink_to(place.top)
-    assert said(place, "Write", {"file_path": str(tmp_path / "elsewhere" / "a")}, work("ready"))
-    assert said(place, "Bash", "echo x > ~/a", work("ready")) == ""
+    assert reported(place, "Write", {"file_path": str(tmp_path / "elsewhere" / "a")}, work("ready"))
+    assert reported(place, "Bash", "echo x > ~/a", work("ready")) == ""

@@ -49,9 +49,9 @@ def test_a_scope_allows_what_is_below_it_and_nothing_above(scene: Scene, connect
     reader, worker, manager = connect("read", "reader"), connect("work", "worker"), connect("manage", "manager")
 
     assert reader.get("/runs").status == worker.get("/runs").status == 200
-    told = reader.post("/runs", template="other")
-    assert (told.status, told.code) == (403, "forbidden")
-    assert "--scope work" in told.body["error"]["hint"]
+    answer = reader.post("/runs", template="other")
+    assert (answer.status, answer.code) == (403, "forbidden")
+    assert "--scope work" in answer.body["error"]["hint"]
     assert worker.post("/templates", definition=definition | {"version": "2.0.0"}).code == "forbidden"
     kept = manager.post("/templates", definition=definition | {"name": "third"})
     assert kept.status == 200

@@ -16,7 +16,9 @@ def definition(scene: Scene) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("S1-35")
-def test_faults_are_told_with_their_place_and_nothing_is_stored(program: Program, definition: dict[str, Any]) -> None:
+def test_faults_are_reported_with_their_place_and_nothing_is_stored(
+    program: Program, definition: dict[str, Any]
+) -> None:
     wrong = definition | {"name": "new", "phases": [definition["phases"][0] | {"needs": ["plann"]}]}
 
     found = program.post("/templates/lint", definition=wrong).data["problems"]
@@ -36,9 +38,9 @@ def test_a_copy_differs_from_its_origin_in_its_name(connect: Connect, definition
     kept = manager.post("/templates/{name}/clone", {"name": "quick_fix"}, new_name="my_fix", version="9.0.0")
 
     assert kept.data["template"] == "my_fix"
-    told = manager.get("/templates/{name}/diff", {"name": "my_fix"}).data
-    assert told["new"] == "my_fix 9.0.0"
-    assert {each["path"] for each in told["changes"]} >= {"/name", "/version"}
+    answer = manager.get("/templates/{name}/diff", {"name": "my_fix"}).data
+    assert answer["new"] == "my_fix 9.0.0"
+    assert {each["path"] for each in answer["changes"]} >= {"/name", "/version"}
     assert manager.post("/templates/{name}/clone", {"name": "quick_fix"}, new_name="my_fix").code == "conflict"
     assert [
         each["version"] for each in manager.get("/templates/{name}/versions", {"name": "my_fix"}).data["versions"]

@@ -121,8 +121,8 @@ def test_comments_on_lines_reach_the_agent_in_parts(scene: Scene, person: Progra
     (note,) = claim["feedback"]
     assert "Not yet." in note["message"]
     assert "kept.py" not in note["message"]
-    told = [(each["file"], each["line"], each["side"]) for each in note["comments"]]
-    assert told == [("kept.py", 2, "new"), ("kept.py", 2, "old")]
+    lines = [(each["file"], each["line"], each["side"]) for each in note["comments"]]
+    assert lines == [("kept.py", 2, "new"), ("kept.py", 2, "old")]
     assert "Return a number.\nNot a text." in note["comments"][0]["text"]
     history = person.get("/runs/{run}", {"run": run}).body
     assert history["ok"], history
@@ -160,24 +160,24 @@ def test_a_rejection_says_something(person: Program, request_id: str) -> None:
 def test_no_decision_without_the_session_and_the_pin(
     scene: Scene, connect: Connect, person: Program, request_id: str, answer: str
 ) -> None:
-    said = seen(person, request_id) | (
+    result = seen(person, request_id) | (
         {} if answer == "approve" else {"feedback": "x"} if answer == "reject" else {"text": "x"}
     )
     path, fill = f"{PATH}/{answer}", {"request": request_id}
 
-    assert connect("manage").post(path, fill, pin=PIN, **said).code == "forbidden", "a program, even with the PIN"
-    assert person.post(path, fill, **said).code == "needs_human"
+    assert connect("manage").post(path, fill, pin=PIN, **result).code == "forbidden", "a program, even with the PIN"
+    assert person.post(path, fill, **result).code == "needs_human"
     if answer != "edit":
-        assert person.post(path, fill, pin=WRONG, **said).code == "wrong_pin"
+        assert person.post(path, fill, pin=WRONG, **result).code == "wrong_pin"
     assert scene.attempt(run_of(scene, request_id), "plan").status == "awaiting"
 
 
 @pytest.mark.attack("what is decided on changes while the page is open", "held", "SC-04")
 def test_what_changed_meanwhile_is_refused_with_what_changed(scene: Scene, person: Program, request_id: str) -> None:
-    said = seen(person, request_id)
+    answer = seen(person, request_id)
     scene.write("kept.py", "import os\n")
 
-    no = person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **said)
+    no = person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **answer)
 
     assert (no.status, no.code) == (409, "stale_revision")
     assert no.data_of_refusal["changed"] == ["kept.py"]
@@ -187,9 +187,9 @@ def test_what_changed_meanwhile_is_refused_with_what_changed(scene: Scene, perso
 
 @pytest.mark.parametrize("key", ["sha256", "shown"])
 def test_a_decision_names_what_was_shown(person: Program, request_id: str, key: str) -> None:
-    said = seen(person, request_id) | {key: "0" * 64}
+    answer = seen(person, request_id) | {key: "0" * 64}
 
-    no = person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **said)
+    no = person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **answer)
 
     assert (no.status, no.code) == (409, "stale_revision")
     assert no.data_of_refusal["decision"]["shown_sha256"] == seen(person, request_id)["shown"], "the view of now"
@@ -222,10 +222,10 @@ def test_a_phrase_is_typed_exactly(scene: Scene, person: Program) -> None:
 
 
 def test_a_stopped_run_takes_no_decision(scene: Scene, person: Program, request_id: str) -> None:
-    said = seen(person, request_id)
+    answer = seen(person, request_id)
     assert person.post("/runs/{run}/control", {"run": run_of(scene, request_id)}, action="cancel").status == 200
 
-    assert person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **said).status == 409
+    assert person.post(f"{PATH}/approve", {"request": request_id}, pin=PIN, **answer).status == 409
 
 
 def test_an_unknown_request_is_refused(person: Program) -> None:
@@ -249,7 +249,7 @@ def editable(scene: Scene) -> str:
     return asked(scene, run)
 
 
-def test_an_artifact_is_edited_and_asked_about_anew(scene: Scene, person: Program, editable: str) -> None:
+def test_an_artifact_is_edited_and_asked_about_again(scene: Scene, person: Program, editable: str) -> None:
     found = person.get(f"{PATH}/edit", {"request": editable}).data
     assert found["what"] == "artifact"
     assert "# Old" in found["text"]

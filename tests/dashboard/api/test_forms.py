@@ -27,15 +27,15 @@ def test_the_form_of_a_phase_of_a_person_has_its_schema_and_its_prompt(scene: Sc
 
 
 @pytest.mark.attack("a program submits what only a person may", "held", "B-30")
-def test_only_the_person_hands_in_a_phase_of_a_person(scene: Scene, program: Program, person: Program) -> None:
+def test_only_the_person_submits_a_phase_of_a_person(scene: Scene, program: Program, person: Program) -> None:
     run = scene.start(phase("choose", kind="human"))
-    fill, said = {"run": run}, {"phase": "choose", "artifact": GOOD}
+    fill, lines = {"run": run}, {"phase": "choose", "artifact": GOOD}
 
-    assert program.post("/runs/{run}/submit_artifact", fill, **said).code == "needs_human"
-    assert program.post("/runs/{run}/submit_artifact", fill, pin=PIN, **said).code == "forbidden"
-    assert person.post("/runs/{run}/submit_artifact", fill, **said).code == "needs_human"
-    assert person.post("/runs/{run}/submit_artifact", fill, pin=WRONG, **said).code == "wrong_pin"
-    assert person.post("/runs/{run}/submit_artifact", fill, pin=PIN, **said).body["state"] == "completed"
+    assert program.post("/runs/{run}/submit_artifact", fill, **lines).code == "needs_human"
+    assert program.post("/runs/{run}/submit_artifact", fill, pin=PIN, **lines).code == "forbidden"
+    assert person.post("/runs/{run}/submit_artifact", fill, **lines).code == "needs_human"
+    assert person.post("/runs/{run}/submit_artifact", fill, pin=WRONG, **lines).code == "wrong_pin"
+    assert person.post("/runs/{run}/submit_artifact", fill, pin=PIN, **lines).body["state"] == "completed"
 
 
 def test_a_refused_artifact_comes_back_with_its_faults(scene: Scene, person: Program) -> None:
@@ -58,13 +58,13 @@ def test_a_failed_artifact_is_edited_by_the_person_alone(scene: Scene, program: 
     scene.check("red", "raise SystemExit(1)")
     run = scene.start(phase("build", command("red"), on_fail=[{"do": "wait_human"}]))
     scene.do(run, "build", {"title": "first"})
-    fill, said = {"run": run}, {"phase": "build", "artifact": {"title": "second"}, "note": "by hand"}
+    fill, lines = {"run": run}, {"phase": "build", "artifact": {"title": "second"}, "note": "by hand"}
 
     found = form(person, run, "build")
     assert (found["how"], found["of"], found["can_force"]) == ("edit", "revision 1", True)
-    assert program.post("/runs/{run}/edit_artifact", fill, pin=PIN, **said).code == "forbidden"
-    assert person.post("/runs/{run}/edit_artifact", fill, **said).code == "needs_human"
-    person.post("/runs/{run}/edit_artifact", fill, pin=PIN, **said)
+    assert program.post("/runs/{run}/edit_artifact", fill, pin=PIN, **lines).code == "forbidden"
+    assert person.post("/runs/{run}/edit_artifact", fill, **lines).code == "needs_human"
+    person.post("/runs/{run}/edit_artifact", fill, pin=PIN, **lines)
     bad = person.post("/runs/{run}/edit_artifact", fill, pin=PIN, phase="build", artifact={"titel": 1})
 
     assert bad.code == "invalid_artifact"
@@ -76,11 +76,11 @@ def test_a_failed_artifact_is_edited_by_the_person_alone(scene: Scene, program: 
 def test_what_awaits_approval_is_edited_with_the_pin_alone(scene: Scene, person: Program) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan", {"title": "first"})
-    fill, said = {"run": run}, {"phase": "plan", "artifact": {"title": "second"}}
+    fill, lines = {"run": run}, {"phase": "plan", "artifact": {"title": "second"}}
 
-    assert person.post("/runs/{run}/edit_artifact", fill, **said).code == "needs_human"
+    assert person.post("/runs/{run}/edit_artifact", fill, **lines).code == "needs_human"
     assert scene.attempt(run, "plan").revision == 1
-    assert person.post("/runs/{run}/edit_artifact", fill, pin=PIN, **said).body["state"] == "awaiting"
+    assert person.post("/runs/{run}/edit_artifact", fill, pin=PIN, **lines).body["state"] == "awaiting"
     assert scene.attempt(run, "plan").revision == 2
 
 

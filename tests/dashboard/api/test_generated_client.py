@@ -50,7 +50,7 @@ def test_a_generated_client_works_a_run_up_to_the_human_gate(
     )
 
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert (told["status"], told["code"], told["seen"]) == (403, "needs_human", "human")
-    assert scene.attempt(told["run"], "ship").status == "awaiting"
-    assert scene.attempt(told["run"], "plan").status == "completed"
+    output = json.loads(ran.stdout)
+    assert (output["status"], output["code"], output["seen"]) == (403, "needs_human", "human")
+    assert scene.attempt(output["run"], "ship").status == "awaiting"
+    assert scene.attempt(output["run"], "plan").status == "completed"

@@ -171,8 +171,8 @@ def test_a_line_goes_when_its_request_takes_no_answer(scene: Scene, program: Pro
     scene.clock.advance(minutes=40)
     assert [each["run"] for each in lines(program)] == [run], "the older one has expired"
     shown = person.get("/decisions/{request}", {"request": request}).data
-    said = {"sha256": shown["request"]["sha256"], "shown": shown["shown_sha256"], "pin": PIN}
-    assert person.post("/decisions/{request}/approve", {"request": request}, **said).data["state"] == "answered"
+    answer = {"sha256": shown["request"]["sha256"], "shown": shown["shown_sha256"], "pin": PIN}
+    assert person.post("/decisions/{request}/approve", {"request": request}, **answer).data["state"] == "answered"
     assert lines(program) == []
 
 

@@ -22,12 +22,12 @@ def test_only_the_person_changes_the_policy_and_only_as_it_was_shown(
     plan = person.post("/settings/policy/change", **STRICT).data
     assert (plan["weakens"], len(plan["changes"])) == (False, 2)
     assert plan["command"] == "wfe-mcp config policy --templates drill --evidence checkout"
-    said = {**STRICT, "shown": plan["shown"]}
-    assert connect("manage").post("/settings/policy", pin=PIN, **said).code == "forbidden"
-    assert person.post("/settings/policy", **said).code == "wrong_pin"
-    assert person.post("/settings/policy", pin=WRONG, **said).code == "wrong_pin"
-    assert person.post("/settings/policy", pin=PIN, **{**said, "evidence": None}).code == "stale_revision"
-    assert person.post("/settings/policy", pin=PIN, **said).data["in_force"] == STRICT
+    answer = {**STRICT, "shown": plan["shown"]}
+    assert connect("manage").post("/settings/policy", pin=PIN, **answer).code == "forbidden"
+    assert person.post("/settings/policy", **answer).code == "wrong_pin"
+    assert person.post("/settings/policy", pin=WRONG, **answer).code == "wrong_pin"
+    assert person.post("/settings/policy", pin=PIN, **{**answer, "evidence": None}).code == "stale_revision"
+    assert person.post("/settings/policy", pin=PIN, **answer).data["in_force"] == STRICT
     assert connect("read", "reader").get("/settings/policy").data["written"] == STRICT
     with scene.store.read() as tx:
         assert tx.settings_log.problems() == []
@@ -46,7 +46,7 @@ def test_what_was_shown_is_about_the_whole_file(scene: Scene, person: Program) -
     assert config.read_bytes() == before
 
 
-def test_the_policy_is_shown_with_its_templates_what_holds_and_whether_the_file_waits_for_trust(
+def test_the_policy_is_shown_with_its_templates_what_holds_and_whether_the_file_needs_trust(
     scene: Scene, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.define(phase("plan"))

@@ -82,7 +82,7 @@ def test_an_invalid_artifact_is_refused_with_a_pointer_for_each_fault(scene: Sce
     assert refused.body["next"], "the calls that are legal now"
 
 
-def test_a_failed_gate_is_told_and_the_revision_is_stored(scene: Scene, program: Program) -> None:
+def test_a_failed_gate_is_reported_and_the_revision_is_stored(scene: Scene, program: Program) -> None:
     drill(scene)
     run = program.post("/runs", template="drill").body["run"]
     program.post("/runs/{run}/start_phase", {"run": run})
@@ -155,7 +155,7 @@ def test_a_withdrawn_submission_opens_a_new_attempt(scene: Scene, program: Progr
     assert program.post("/runs/{run}/reject", at, phase="build", feedback="mine was wrong").data["attempt"] == 2
 
 
-def test_waiting_ends_when_somebody_decides(scene: Scene, page: Page, program: Program) -> None:
+def test_waiting_ends_when_someone_decides(scene: Scene, page: Page, program: Program) -> None:
     scene.define(phase("plan", approval()))
     run = program.post("/runs", template="drill").body["run"]
     at = {"run": run}

@@ -134,7 +134,7 @@ def test_the_database_has_only_the_hash_of_a_session(scene: Scene, page: Page, t
 
 
 @pytest.mark.attack("an agent uses the session of the page to decide", "held", "B-30")
-def test_a_session_alone_is_nobody(scene: Scene, person: Program) -> None:
+def test_a_session_alone_identifies_no_one(scene: Scene, person: Program) -> None:
     scene.define(phase("plan", approval()))
     run = person.post("/runs", template="drill").body["run"]
     person.post("/runs/{run}/start_phase", {"run": run})
@@ -219,7 +219,7 @@ def test_the_scope_of_a_code_is_signed(scene: Scene, page: Page) -> None:
     assert Program(page.port).post("/session", code=code.replace(".read.", ".manage.")).code == "unauthorized"
 
 
-def test_a_page_that_a_server_started_tells_that_it_takes_no_pin(scene: Scene) -> None:
+def test_a_page_that_a_server_started_states_that_it_takes_no_pin(scene: Scene) -> None:
     with served(scene.engine, on_demand=True) as made:
         assert isinstance(made, Page)
         began = Program(made.port).post("/session", code=code_for(scene, made))

@@ -47,14 +47,14 @@ def test_only_the_person_trusts_what_was_shown(scene: Scene, person: Program, co
     shown = person.get("/trust").data
     (pending,) = shown["pending"]
     assert pending["effects"]
-    said: dict[str, Any] = {"names": [pending["name"]], "shown": shown["shown_sha256"]}
+    answer: dict[str, Any] = {"names": [pending["name"]], "shown": shown["shown_sha256"]}
 
-    assert connect("manage").post("/trust", pin=PIN, **said).code == "forbidden"
-    assert person.post("/trust", **said).code == "wrong_pin"
-    assert person.post("/trust", pin=WRONG, **said).code == "wrong_pin"
-    other: dict[str, Any] = {**said, "shown": "0" * 64}
+    assert connect("manage").post("/trust", pin=PIN, **answer).code == "forbidden"
+    assert person.post("/trust", **answer).code == "wrong_pin"
+    assert person.post("/trust", pin=WRONG, **answer).code == "wrong_pin"
+    other: dict[str, Any] = {**answer, "shown": "0" * 64}
     assert person.post("/trust", pin=PIN, **other).code == "stale_revision"
-    assert person.post("/trust", pin=PIN, **said).data["pending"] == []
+    assert person.post("/trust", pin=PIN, **answer).data["pending"] == []
     with scene.store.read() as tx:
         assert tx.settings_log.problems() == []
 
@@ -113,10 +113,10 @@ def test_only_the_person_fills_a_role(
     scene: Scene, person: Program, connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     del scene, monkeypatch, tmp_path
-    fill, said = {"name": "reviewer"}, {"provider": "manual"}
+    fill, lines = {"name": "reviewer"}, {"provider": "manual"}
 
-    assert connect("manage").post("/settings/roles/{name}", fill, pin=PIN, **said).code == "forbidden"
-    assert person.post("/settings/roles/{name}", fill, pin=WRONG, **said).code == "wrong_pin"
+    assert connect("manage").post("/settings/roles/{name}", fill, pin=PIN, **lines).code == "forbidden"
+    assert person.post("/settings/roles/{name}", fill, pin=WRONG, **lines).code == "wrong_pin"
 
 
 def test_a_trial_needs_no_gate(scene: Scene, connect: Connect) -> None:
@@ -130,18 +130,18 @@ def test_a_trial_needs_no_gate(scene: Scene, connect: Connect) -> None:
 
 @pytest.mark.attack("a program adds a provider, or sends a key to another address", "held", "B-30")
 def test_only_the_person_configures_a_provider(person: Program, connect: Connect, home: Path) -> None:
-    said: dict[str, Any] = {"name": "desk", "base_url": "http://localhost:9/v1", "key": "env:DESK_KEY"}
-    typed_key: dict[str, Any] = {**said, "key": "sk-a-key-itself"}
-    no_kind: dict[str, Any] = {**said, "kind": "nonsense"}
+    answer: dict[str, Any] = {"name": "desk", "base_url": "http://localhost:9/v1", "key": "env:DESK_KEY"}
+    typed_key: dict[str, Any] = {**answer, "key": "sk-a-key-itself"}
+    no_kind: dict[str, Any] = {**answer, "kind": "nonsense"}
     manager = connect("manage")
 
-    assert manager.post("/settings/providers", pin=PIN, **said).code == "forbidden"
-    assert person.post("/settings/providers", **said).code == "wrong_pin"
+    assert manager.post("/settings/providers", pin=PIN, **answer).code == "forbidden"
+    assert person.post("/settings/providers", **answer).code == "wrong_pin"
     assert person.post("/settings/providers", pin=PIN, **typed_key).code == "bad_argument"
     assert person.post("/settings/providers", pin=PIN, **no_kind).code == "bad_argument"
-    made = person.post("/settings/providers", pin=PIN, **said).data
+    made = person.post("/settings/providers", pin=PIN, **answer).data
     assert (made["name"], made["key_source"], made["key_set"]) == ("desk", "env:DESK_KEY", False)
-    assert person.post("/settings/providers", pin=PIN, **said).code == "conflict"
+    assert person.post("/settings/providers", pin=PIN, **answer).code == "conflict"
     assert "desk" in next(home.rglob("config.toml")).read_text(encoding="utf-8")
     assert "openai-compatible" in person.get("/settings").data["kinds"]
 

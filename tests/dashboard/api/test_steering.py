@@ -23,12 +23,12 @@ def fail(scene: Scene, run: str) -> None:
 
 def test_force_accept_needs_the_person(scene: Scene, person: Program, connect: Connect, run: str) -> None:
     fail(scene, run)
-    fill, said = {"run": run}, {"phase": "build", "reason": "known red"}
+    fill, lines = {"run": run}, {"phase": "build", "reason": "known red"}
 
-    assert connect("manage").post("/runs/{run}/force_accept", fill, pin=PIN, **said).code == "forbidden"
-    assert person.post("/runs/{run}/force_accept", fill, **said).code == "needs_human"
-    assert person.post("/runs/{run}/force_accept", fill, pin=WRONG, **said).code == "wrong_pin"
-    done = person.post("/runs/{run}/force_accept", fill, pin=PIN, **said)
+    assert connect("manage").post("/runs/{run}/force_accept", fill, pin=PIN, **lines).code == "forbidden"
+    assert person.post("/runs/{run}/force_accept", fill, **lines).code == "needs_human"
+    assert person.post("/runs/{run}/force_accept", fill, pin=WRONG, **lines).code == "wrong_pin"
+    done = person.post("/runs/{run}/force_accept", fill, pin=PIN, **lines)
 
     assert (done.status, done.body["run_state"]) == (200, "completed")
     assert scene.attempt(run, "build").forced or scene.state(run).tainted
@@ -65,7 +65,7 @@ def test_a_checkpoint_is_taken_and_returned_to(scene: Scene, person: Program, ru
     assert scene.attempt(run, "plan").status == "ready"
 
 
-def test_a_fork_begins_where_it_is_told_and_is_compared(scene: Scene, person: Program, run: str) -> None:
+def test_a_fork_begins_at_the_named_event_and_is_compared(scene: Scene, person: Program, run: str) -> None:
     scene.do(run, "plan", GOOD)
 
     made = person.post("/runs/{run}/fork", {"run": run}, title="again", idempotency_key="k").body
@@ -90,10 +90,10 @@ def test_runs_of_two_projects_are_not_compared(scene: Scene, person: Program, ru
 
 
 def test_only_a_person_overrules_reviewers(person: Program, connect: Connect, run: str) -> None:
-    said = {"phase": "build", "reason": "x"}
+    answer = {"phase": "build", "reason": "x"}
 
-    assert connect("manage").post("/runs/{run}/overrule", {"run": run}, pin=PIN, **said).code == "forbidden"
-    assert person.post("/runs/{run}/overrule", {"run": run}, pin=PIN, **said).status == 409, "no opinion gate is open"
+    assert connect("manage").post("/runs/{run}/overrule", {"run": run}, pin=PIN, **answer).code == "forbidden"
+    assert person.post("/runs/{run}/overrule", {"run": run}, pin=PIN, **answer).status == 409, "no opinion gate is open"
 
 
 def test_a_run_without_models_has_no_tool_calls(person: Program, run: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, moves, phase, refused
 from wfe_mcp.core.model import Assurance, By, Channel
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals import decide as approvals
@@ -32,7 +32,7 @@ def test_an_agent_stores_the_request_and_never_decides_it(scene: Scene) -> None:
     assert found.error is not None
     assert (found.ok, found.error.code, found.state) == (False, "needs_human", "awaiting")
     assert f"wfe-mcp approve {run} plan" in found.error.hint
-    assert told(found) == [("status", "")]
+    assert moves(found) == [("status", "")]
     for by in (AGENT, By("ada", Channel.MCP), approvals.FORM):
         assert refused(approvals.decide, scene.engine, by, run, "plan").code == "needs_human"
         assert scene.attempt(run, "plan").status == "awaiting"
@@ -135,7 +135,7 @@ def test_a_person_sends_the_run_back_to_an_earlier_phase(scene: Scene) -> None:
     assert begun.data["feedback"][0]["artifact"] == "build_note"
 
 
-def test_rejecting_what_waits_for_nobody_is_refused(scene: Scene) -> None:
+def test_rejecting_what_is_finished_is_refused(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     assert refused(approvals.reject, scene.engine, HUMAN, run, "plan", "no").code == "illegal_transition"
     assert refused(approvals.reject, scene.engine, HUMAN, run, "plam", "no").code == "unknown_phase"
@@ -144,13 +144,13 @@ def test_rejecting_what_waits_for_nobody_is_refused(scene: Scene) -> None:
     assert refused(decisions.reject, scene.engine, AGENT, run, "plam", "mine").code == "unknown_phase"
 
 
-def test_what_waits_for_trust_can_be_sent_back_by_a_person(scene: Scene) -> None:
+def test_what_needs_trust_can_be_sent_back_by_a_person(scene: Scene) -> None:
     run = asked(scene, {"kind": "command", "check": "ok"}, on_fail=STOP)
     approvals.reject(scene.engine, HUMAN, run, "plan", "never mind")
     assert scene.attempt(run, "plan").status == "failed"
 
 
-def test_an_expired_request_takes_no_form_and_is_asked_anew(scene: Scene) -> None:
+def test_an_expired_request_takes_no_form_and_is_asked_again(scene: Scene) -> None:
     run = asked(scene, approval("client", expires="10m"))
     request = decisions.ask_approval(scene.engine, AGENT, run, "plan").data["request"]
     sha256 = scene.attempt(run, "plan").sha256 or ""
@@ -261,7 +261,7 @@ def test_a_retry_before_approved_work_asks_again(scene: Scene) -> None:
     assert (scene.attempt(run, "deploy").number, scene.attempt(run, "deploy").status) == (2, "awaiting")
 
 
-def test_a_withdrawal_by_whoever_outlives_the_submitter(scene: Scene) -> None:
+def test_a_withdrawal_by_the_process_that_outlives_the_submitter(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     neighbour, other = scene.neighbour()
     scene.begin(run, "plan", other)
@@ -292,7 +292,7 @@ def test_an_approval_without_a_gate_on_files_is_about_the_files_too(scene: Scene
 
 
 @pytest.mark.attack("change files between the question and the decision", "held", "T15")
-def test_files_that_change_between_the_question_and_the_decision_are_named_and_asked_about_anew(scene: Scene) -> None:
+def test_files_that_change_between_the_question_and_the_decision_are_named_and_asked_about_again(scene: Scene) -> None:
     run = asked(scene, approval())
     decisions.ask_approval(scene.engine, AGENT, run, "plan")
     first, _ = asked_about(scene, run)

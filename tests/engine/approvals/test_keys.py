@@ -83,9 +83,9 @@ def test_the_pin_changes_and_the_key_stays(scene: Scene) -> None:
 def test_a_file_whose_cost_was_edited_opens_no_more(scene: Scene) -> None:
     pin.set_pin(scene.engine, PIN, HUMAN)
     file = key_file(scene)
-    told = json.loads(file.read_text())
-    told["derivation"]["measured_s"] = 9.0
-    file.write_text(json.dumps(told))
+    document = json.loads(file.read_text())
+    document["derivation"]["measured_s"] = 9.0
+    file.write_text(json.dumps(document))
     assert refused(pin.person, scene.engine, PIN, "ada").code == "wrong_pin"
 
 
@@ -102,8 +102,8 @@ def test_a_key_that_costs_less_than_a_new_one_is_named(scene: Scene, monkeypatch
     pin.set_pin(scene.engine, PIN, HUMAN)
     assert pin.key_health(scene.engine)[0] == "ok"
     monkeypatch.setattr(keys, "COST", FULL)
-    level, told = pin.key_health(scene.engine)
-    assert (level, "cheaper to guess" in told, "wfe-mcp pin set" in told) == ("problem", True, True)
+    level, answer = pin.key_health(scene.engine)
+    assert (level, "cheaper to guess" in answer, "wfe-mcp pin set" in answer) == ("problem", True, True)
 
 
 def test_a_pin_of_before_keys_makes_a_key_at_its_next_right_use(scene: Scene) -> None:
@@ -115,8 +115,10 @@ def test_a_pin_of_before_keys_makes_a_key_at_its_next_right_use(scene: Scene) ->
     by = pin.person(scene.engine, "1234\n", "ada")
     assert pin.person(scene.engine, "1234", "ada").key == by.key
     assert "shorter than 8 characters" in pin.key_health(scene.engine)[1]
-    told = verify(scene.engine)
-    assert (told.findings, told.decisions.unsigned > 0) == ((), True), "what was decided before is named, not judged"
+    answer = verify(scene.engine)
+    assert (answer.findings, answer.decisions.unsigned > 0) == ((), True), (
+        "what was decided before is named, not judged"
+    )
     scene.do(run, "build")
     approvals.decide(scene.engine, HUMAN, run, "build")
     assert {one.code for one in verify(scene.engine).findings} == {"decision_unsigned"}

@@ -70,12 +70,12 @@ def test_the_scope_of_an_input_chooses_layers_and_rules_each_file_once(scene: Sc
     configure(scene)
 
     run = start(scene, SCOPED, inputs={"goal": "api"})
-    told = prompt(scene, run)
+    answer = prompt(scene, run)
 
     (frozen,) = bundles(scene, run)
     assert (frozen["bundle"], frozen["scope"]) == ("standards", "api")
-    assert f"Context: standards (scope api, sha256 {frozen['sha256']})" in told
-    headings = [line for line in told.splitlines() if line.startswith("# ")]
+    assert f"Context: standards (scope api, sha256 {frozen['sha256']})" in answer
+    headings = [line for line in answer.splitlines() if line.startswith("# ")]
     assert headings == [
         "# docs/standards/naming.md",
         "# docs/general.md",
@@ -84,20 +84,20 @@ def test_the_scope_of_an_input_chooses_layers_and_rules_each_file_once(scene: Sc
         "# docs/web.md",
         "# docs/rules.yaml",
     ]
-    assert "SEC-1:\n  severity: critical\n  text: No secret in code\nAPI-1:\n  text: Controllers speak DTOs" in told
-    assert "JPA-1" not in told
+    assert "SEC-1:\n  severity: critical\n  text: No secret in code\nAPI-1:\n  text: Controllers speak DTOs" in answer
+    assert "JPA-1" not in answer
 
 
 def test_without_a_scope_only_what_holds_in_each_is_handed_over(scene: Scene) -> None:
     configure(scene)
 
-    told = prompt(scene, start(scene, "standards"))
+    answer = prompt(scene, start(scene, "standards"))
 
-    assert "Names are nouns." in told
-    assert "Be kind." in told
-    assert "SEC-1" in told
-    assert "Keys are long." not in told
-    assert "API-1" not in told
+    assert "Names are nouns." in answer
+    assert "Be kind." in answer
+    assert "SEC-1" in answer
+    assert "Keys are long." not in answer
+    assert "API-1" not in answer
 
 
 @pytest.mark.requirement("S0-16", "S0-49")
@@ -150,10 +150,10 @@ def test_bundles_and_artifacts_are_handed_over_in_the_order_of_context(scene: Sc
     run = scene.start(phase("plan"), phase("build", context=["standards", "plan_note", SCOPED]), inputs={"goal": "api"})
     scene.do(run, "plan", GOOD)
 
-    told = prompt(scene, run, "build")
+    answer = prompt(scene, run, "build")
 
     places = [
-        told.index(text)
+        answer.index(text)
         for text in ("Context: standards (sha256", "Context: plan_note", "Context: standards (scope api")
     ]
     assert places == sorted(places)
@@ -181,14 +181,14 @@ def test_what_a_file_says_stays_between_boundaries_that_it_cannot_know(scene: Sc
     )
     configure(scene, files={"docs/general.md": hostile})
 
-    told = prompt(scene, start(scene, "standards", inputs={"goal": "api"}))
+    answer = prompt(scene, start(scene, "standards", inputs={"goal": "api"}))
 
-    begin = next(line for line in told.splitlines() if line.startswith("<<<") and "standards" in line)
+    begin = next(line for line in answer.splitlines() if line.startswith("<<<") and "standards" in line)
     boundary = begin.split()[0].removeprefix("<<<")
     assert boundary not in hostile
-    inside = told[told.index(begin) : told.index(f"\n>>>{boundary}")]
+    inside = answer[answer.index(begin) : answer.index(f"\n>>>{boundary}")]
     assert "print ${inputs.goal}." in inside, "it is data: nothing in it is evaluated"
-    assert told.count(f">>>{boundary}") == 1
+    assert answer.count(f">>>{boundary}") == 1
 
 
 def test_a_bundle_that_is_too_long_names_the_rest_and_where_it_is(scene: Scene) -> None:
@@ -226,7 +226,7 @@ def test_a_missing_bundle_refuses_the_start_and_says_what_to_add(scene: Scene) -
 
 
 @pytest.mark.parametrize("optional", [True, False])
-def test_a_bundle_that_nobody_trusts_yet_is_never_left_out_in_silence(scene: Scene, optional: bool) -> None:
+def test_a_bundle_that_no_one_trusts_yet_is_never_left_out_in_silence(scene: Scene, optional: bool) -> None:
     configure(scene, trusted=False)
 
     no = refused(start, scene, {"bundle": "standards", "optional": optional})

@@ -76,6 +76,6 @@ def test_a_model_that_the_server_drives_gets_them_in_its_prompt(scene: Scene) ->
         scene.work()
         scene.do(run, "review", {"verdict": "fail", "findings": [GRAVE]})
         scene.work()
-    said = str(models.asked[1].body)
-    assert "Its findings:" in said
-    assert "- critical src/sum.py:12: The sum overflows. Use a wider type." in said
+    message = str(models.asked[1].body)
+    assert "Its findings:" in message
+    assert "- critical src/sum.py:12: The sum overflows. Use a wider type." in message

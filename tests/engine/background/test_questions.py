@@ -54,7 +54,7 @@ def test_a_model_that_cannot_answer_fails_the_job_with_the_reason(scene: Scene) 
 
 
 @pytest.mark.parametrize(
-    ("text", "role", "priority", "code", "said"),
+    ("text", "role", "priority", "code", "answer"),
     [
         (" ", "first", "normal", "bad_argument", "no question"),
         ("x" * 200_001, "first", "normal", "too_large", "at most 200,000"),
@@ -65,11 +65,11 @@ def test_a_model_that_cannot_answer_fails_the_job_with_the_reason(scene: Scene) 
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_what_to_do(
-    scene: Scene, text: str, role: str, priority: str, code: str, said: str
+    scene: Scene, text: str, role: str, priority: str, code: str, answer: str
 ) -> None:
     with server() as models:
         configure(scene, models)
         no = refused(enqueue, scene.engine, HUMAN, text, role=role, priority=priority)
-    assert (no.code, said in no.message, bool(no.hint)) == (code, True, True)
+    assert (no.code, answer in no.message, bool(no.hint)) == (code, True, True)
     with scene.store.read() as tx:
         assert tx.jobs.filter() == []

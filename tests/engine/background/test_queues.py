@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused
 from tests.engine.step_scene import configure, reopen, steps, tool, until, with_stub
-from tests.engine.step_scene import told as steps_told
+from tests.engine.step_scene import step_states as steps_told
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.core.model import RunId, RunStatus
 from wfe_mcp.engine.background.daemon import gave_up_of, new_worker
@@ -134,7 +134,7 @@ def test_a_job_takes_no_longer_than_its_queue_allows(scene: Scene) -> None:
     assert (ended.id, ended.status, ended.error) == (job, JobStatus.QUEUED, "it took longer than 0.1 s")
 
 
-def test_models_have_time_limits_where_nobody_says_otherwise(scene: Scene) -> None:
+def test_models_have_time_limits_where_no_one_says_otherwise(scene: Scene) -> None:
     configure(scene, "[queues.agent]", 'timeout = "20m"')
     timeouts = {queue.partition(":")[0]: value for queue, value in work_limits(scene.engine)().timeouts.items()}
     assert timeouts == {"llm": 300.0, "vision": 300.0, "agent": 1200.0}
@@ -189,7 +189,7 @@ def test_jobs_are_listed_newest_first_by_queue_status_and_run(scene: Scene) -> N
     assert refused(find_job, scene.engine, "nothing").hint == "See: wfe-mcp jobs list"
 
 
-def test_nobody_reads_within_a_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_inside_a_read_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The inner one would wait for a writer that waits for the outer one, until both give up."""
     configure(scene, "[budget]", "cost_per_run = 5")
     run, gate = gating(scene)

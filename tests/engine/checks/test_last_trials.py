@@ -46,7 +46,7 @@ def test_a_check_that_was_not_tried_keeps_its_last_trial(scene: Scene) -> None:
     assert last_trials(scene.root)["test"].outcome == "failed"
 
 
-def test_without_git_there_is_no_tree_and_without_a_message_the_outcome_tells(tmp_path: Path) -> None:
+def test_without_git_there_is_no_tree_and_without_a_message_the_outcome_explains(tmp_path: Path) -> None:
     remember(tmp_path, [trial("timed_out", "")], START)
     (found,) = last_trials(tmp_path).values()
     assert (found.tree, found.summary) == ("", "tried 2026-03-01 12:00 UTC: timed out")
@@ -79,7 +79,7 @@ def test_a_trial_of_another_command_says_nothing_about_this_one(scene: Scene) ->
         '{"test": {"outcome": "failed", "message": "", "at": "x", "tree": "", "argv": [1]}}',
     ],
 )
-def test_what_somebody_wrote_there_and_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
+def test_what_someone_wrote_there_and_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / ".wfe").mkdir()
     (tmp_path / FILE).write_text(text)
     assert last_trials(tmp_path) == {}
@@ -119,5 +119,5 @@ def test_start_run_warns_of_a_check_that_did_not_work_until_it_does(scene: Scene
 def test_a_fork_warns_as_a_start_does(scene: Scene) -> None:
     run = scene.start(phase("plan", CHECK))
     made = fork_run(scene.engine, scene.human, run)
-    (told,) = answers.begun(scene.engine, AGENT, made).to_dict()["data"]["warnings"]
-    assert told.startswith("check test is not configured, so its gates cannot pass")
+    (answer,) = answers.begun(scene.engine, AGENT, made).to_dict()["data"]["warnings"]
+    assert answer.startswith("check test is not configured, so its gates cannot pass")

@@ -150,7 +150,7 @@ def test_the_highest_of_all_policies_counts(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.attack("a policy of evidence is lowered in bytes that you have not signed", "held", "design §7")
-def test_a_policy_that_nobody_signed_demands_no_less(scene: Scene) -> None:
+def test_a_policy_that_no_one_signed_demands_no_less(scene: Scene) -> None:
     file = own('[policy]\nevidence = "sandbox"\n')
     trusted(scene, check(where="checkout") + '[policy]\nevidence = "checkout"\n')
     for text in ('[policy]\nevidence = "worktree"\n', "", "nonsense"):

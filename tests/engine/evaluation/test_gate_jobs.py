@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background import daemon as work
@@ -16,7 +16,7 @@ from wfe_mcp.views.approvals import answers as decisions
 STOP = [{"do": "wait_human"}]
 
 
-def test_files_that_change_while_a_person_is_asked_run_the_gates_again_and_ask_anew(scene: Scene) -> None:
+def test_files_that_change_while_a_person_is_asked_run_the_gates_again_and_ask_again(scene: Scene) -> None:
     scene.check("ok", "pass")
     run = scene.start(phase("plan", command("ok"), approval()))
     scene.do(run, "plan")
@@ -205,9 +205,9 @@ def test_a_check_may_have_to_fail_in_the_tests_that_the_artifact_names(scene: Sc
     scene.check("red", RED)
     run = scene.start(phase("plan", command("red", exit_code="nonzero", fails=names)))
     for other in ("*", "t.py::test_dot"):
-        said = scene.do(run, "plan", {"title": other}).error
-        assert said is not None
-        assert f"{other!r} is not among the failing tests" in said.message
+        answer = scene.do(run, "plan", {"title": other}).error
+        assert answer is not None
+        assert f"{other!r} is not among the failing tests" in answer.message
     assert scene.do(run, "plan", {"title": "t.py::test_dots"}).state == "completed"
 
 
@@ -291,7 +291,7 @@ def test_a_template_whose_gate_passes_by_itself_needs_no_worker(scene: Scene) ->
     )
     scene.begin(run)
     done = answers.submit_artifact(scene.engine, AGENT, run, "plan", artifact=GOOD)
-    assert (done.state, done.run_state, told(done)) == ("completed", "completed", [])
+    assert (done.state, done.run_state, moves(done)) == ("completed", "completed", [])
 
 
 SKIPS = """

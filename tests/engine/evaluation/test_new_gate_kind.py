@@ -112,7 +112,7 @@ def python(copy: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def differing(copy: Path) -> set[str]:
-    """The files of the package that were added or changed by hand."""
+    """The files of the package that were added or changed manually."""
     files = [file for file in (copy / "wfe_mcp").rglob("*.py") if "__pycache__" not in file.parts]
     names = {file.relative_to(copy).as_posix() for file in files}
     return {

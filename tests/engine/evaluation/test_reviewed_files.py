@@ -16,7 +16,7 @@ STOP = [{"do": "wait_human"}]
 
 
 @pytest.mark.requirement("S0-39")
-def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_anew_when_it_changes_again(scene: Scene) -> None:
+def test_reviewers_of_work_on_files_see_what_changed_and_are_asked_again_when_it_changes_again(scene: Scene) -> None:
     scene.check("ok", "pass")
     with server([opinion(), opinion()]) as models:
         configure(scene, models)
@@ -93,7 +93,7 @@ def test_reviewers_of_a_second_attempt_see_what_the_first_one_changed_too(scene:
     assert "+MORE = 3" in str(models.asked[1].body)
 
 
-def test_reviewers_are_told_where_the_files_cannot_be_compared(scene: Scene) -> None:
+def test_reviewers_learn_where_the_files_cannot_be_compared(scene: Scene) -> None:
     assert "The changed files cannot be shown: " in Changes(scene.root, "0" * 40, ()).text()
 
 

@@ -46,7 +46,7 @@ def test_while_models_think_the_answer_says_who_is_asked_and_how_to_wait(scene: 
     assert again.data["job"] == found.data["job"], "the same question is the same job"
 
 
-def test_what_was_handed_in_goes_along_as_data_and_a_new_revision_is_a_new_question(scene: Scene) -> None:
+def test_what_was_submitted_goes_along_as_data_and_a_new_revision_is_a_new_question(scene: Scene) -> None:
     with server([opinion(), opinion()]) as models:
         configure(scene, models)
         run = scene.start(phase("plan", {"kind": "approval"}))
@@ -57,8 +57,12 @@ def test_what_was_handed_in_goes_along_as_data_and_a_new_revision_is_a_new_quest
         assert models.count == 1
     assert "My careful plan" in str(models.asked[0].body)
     with scene.store.read() as tx:
-        (said,) = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
-    assert (said.asked_by, said.phase, said.artifact_sha256) == ("call", "plan", scene.attempt(run, "plan").sha256)
+        (answer,) = tx.opinions.of_run(scene.engine.load(tx, run).record.id)
+    assert (answer.asked_by, answer.phase, answer.artifact_sha256) == (
+        "call",
+        "plan",
+        scene.attempt(run, "plan").sha256,
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_without_reviewers_another_vendor_than_the_client_is_asked(scene: Scene,
     assert [asked.model for asked in models.asked] == [model]
 
 
-def test_a_rate_limit_is_waited_for_and_a_provider_that_stays_out_is_told(scene: Scene) -> None:
+def test_a_rate_limit_is_waited_for_and_a_provider_that_stays_out_is_reported(scene: Scene) -> None:
     with server([Turn(status=429, retry_after="30"), opinion()], [Turn(status=401)]) as models:
         configure(scene, models)
         job = second_opinion.ask(scene.engine, AGENT, question="Why?", reviewers=["first"])
@@ -136,9 +140,9 @@ def test_a_long_opinion_is_shortened_before_it_is_left_out(scene: Scene) -> None
     with server([opinion("fail", findings=[LONG] * 40, suggestion="z" * 9_000)]) as models:
         configure(scene, models)
         found = ask(scene, question="Why?", reviewers=["first"])
-    said = found.data["opinions"][0]["opinion"]
-    assert (len(said["findings"]), said["more_findings"]) == (10, 30)
-    assert said["suggestion"].endswith("[…]")
+    answer = found.data["opinions"][0]["opinion"]
+    assert (len(answer["findings"]), answer["more_findings"]) == (10, 30)
+    assert answer["suggestion"].endswith("[…]")
 
 
 def test_what_cannot_be_asked_is_refused_with_the_nearest_name(scene: Scene) -> None:
@@ -156,7 +160,7 @@ def test_what_cannot_be_asked_is_refused_with_the_nearest_name(scene: Scene) -> 
         second_opinion.look(scene.engine, "nowhere")
 
 
-def test_a_question_about_a_run_tells_its_inputs_and_opinions_of_gates_are_listed_too(scene: Scene) -> None:
+def test_a_question_about_a_run_shows_its_inputs_and_opinions_of_gates_are_listed_too(scene: Scene) -> None:
     with server([opinion(), opinion("fail")]) as models:
         configure(scene, models)
         run = scene.start(phase("plan", gate()), roles=ROLES, inputs={"goal": "ship it"})

@@ -12,7 +12,7 @@ def configured(scene: Scene, text: str) -> None:
     scene.trust_config()
 
 
-def test_a_run_lets_its_old_checkpoints_go_as_it_goes_on(scene: Scene):
+def test_a_run_lets_its_old_checkpoints_go_as_it_continues(scene: Scene):
     configured(scene, "keep = 3")
     run = scene.start(phase("plan"))
     for number in range(20):
@@ -84,7 +84,7 @@ def test_files_are_as_old_as_the_newest_checkpoint_that_names_them(scene: Scene)
     assert kept(scene.root, run) == {f"{run}/{old.commit}": old.commit}
 
 
-def test_shared_files_that_somebody_else_let_go_are_kept_again(scene: Scene):
+def test_shared_files_that_someone_else_let_go_are_kept_again(scene: Scene):
     still(scene)
     run = scene.start(phase("plan"))
     first = take_checkpoint(scene.engine, run, AGENT)
@@ -94,5 +94,5 @@ def test_shared_files_that_somebody_else_let_go_are_kept_again(scene: Scene):
 
 
 def still(scene: Scene) -> None:
-    """Nothing in the folder is so new that its time does not tell."""
+    """Nothing in the folder is so new that its time says nothing."""
     scene.engine.states[Snapshots] = Snapshots()

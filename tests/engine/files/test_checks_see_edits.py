@@ -87,6 +87,6 @@ def test_every_kind_of_output_is_a_file_that_a_person_edits_before_they_approve(
     assert refused(approvals.decide, scene.engine, HUMAN, run, "plan").code == "stale_revision"
     approvals.decide(scene.engine, HUMAN, run, "plan")
     assert scene.attempt(run, "plan").revision == 2
-    told = json.dumps(scene.begin(run, "build").data["prompt"])
-    assert "Edited" in told
-    assert "Written" not in told
+    document = json.dumps(scene.begin(run, "build").data["prompt"])
+    assert "Edited" in document
+    assert "Written" not in document

@@ -30,21 +30,21 @@ def change(scene: Scene, run: str, value: object = EDITED) -> None:
 
 
 @pytest.mark.requirement("B-04", "S0-19")
-def test_block_lets_nothing_new_start_and_says_which_file_and_how_to_mend_it(scene: Scene) -> None:
+def test_block_lets_nothing_new_start_and_names_the_file_and_its_fix(scene: Scene) -> None:
     run = sealed(scene)
     no = refused(phases.start_phase, scene.engine, AGENT, run, "build")
     assert (no.code, f".wfe/runs/{run}/plan/1/artifact.json" in no.message) == ("conflict", True)
     assert f"wfe-mcp artifact restore {run} plan" in no.hint
     assert f"wfe-mcp artifact accept {run} plan" in no.hint
-    said = scene.status(run)
-    assert (said.waiting_on, said.next[0].tool) == ("human", "status")
-    assert f".wfe/runs/{run}/plan/1/artifact.json" in said.data["blockers"][-1]
-    assert len(said.data["warnings"]) == 1
+    answer = scene.status(run)
+    assert (answer.waiting_on, answer.next[0].tool) == ("human", "status")
+    assert f".wfe/runs/{run}/plan/1/artifact.json" in answer.data["blockers"][-1]
+    assert len(answer.data["warnings"]) == 1
     assert [one.code for one in verify(scene.engine, run).findings] == ["artifact_changed"]
 
 
 @pytest.mark.requirement("B-04", "S0-19")
-def test_warn_only_tells(scene: Scene) -> None:
+def test_warn_only_reports(scene: Scene) -> None:
     run = sealed(scene, policy="warn")
     assert "differs from the accepted artifact of plan" in scene.status(run).data["warnings"][0]
     assert scene.do(run, "build").state == "completed"
@@ -74,7 +74,7 @@ def test_a_template_may_have_a_policy_of_its_own(scene: Scene, all_of_them: str,
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.requirement("S0-19")
-def test_a_project_that_nobody_trusts_makes_it_stricter_and_no_looser(scene: Scene) -> None:
+def test_a_project_that_no_one_trusts_makes_it_stricter_and_no_looser(scene: Scene) -> None:
     from wfe_mcp.engine.templates.trust import give_trust
     from wfe_mcp.workspace.system.location import user_config_file
 
@@ -100,7 +100,7 @@ def test_a_run_is_blocked_where_nothing_is_configured(scene: Scene) -> None:
 
 
 @pytest.mark.requirement("B-04")
-def test_what_is_claimed_already_may_be_handed_in(scene: Scene) -> None:
+def test_what_is_claimed_already_may_be_submitted(scene: Scene) -> None:
     run = scene.start(phase("plan"), phase("build"), phase("after"))
     scene.do(run, "plan")
     scene.begin(run, "build")
@@ -110,7 +110,7 @@ def test_what_is_claimed_already_may_be_handed_in(scene: Scene) -> None:
     assert refused(phases.start_phase, scene.engine, AGENT, run, "after").code == "conflict"
 
 
-def test_a_file_that_is_put_back_lets_the_run_go_on(scene: Scene) -> None:
+def test_a_file_that_is_put_back_lets_the_run_continue(scene: Scene) -> None:
     run = sealed(scene)
     (done,) = put_back(scene.engine, AGENT, run)
     assert done.path == f".wfe/runs/{run}/plan/1/artifact.json"
@@ -125,7 +125,7 @@ def test_a_file_that_is_gone_blocks_nothing(scene: Scene) -> None:
     assert scene.do(run, "build").run_state == "completed"
 
 
-def test_an_accepted_edit_begins_the_phase_anew_with_its_gates(scene: Scene) -> None:
+def test_an_accepted_edit_restarts_the_phase_with_its_gates(scene: Scene) -> None:
     gate = {"kind": "expr", "assert": "${artifacts.plan_note.title != 'never'}"}
     run = scene.start(phase("plan", gate, approval()), phase("build"))
     scene.do(run, "plan")
@@ -152,7 +152,7 @@ def test_only_a_person_accepts_an_edit(scene: Scene) -> None:
     assert refused(accept_edit, scene.engine, AGENT, run, PhasePath("plan")).code == "needs_human"
 
 
-def test_the_servers_own_phases_wait_too_and_go_on_by_themselves(scene: Scene) -> None:
+def test_the_servers_own_phases_wait_too_and_continue_by_themselves(scene: Scene) -> None:
     run = scene.start(
         phase("plan"), phase("hold"), steps({"id": "nap", "wait": "1s"}, id="ci"), phase("after", needs=["ci"])
     )

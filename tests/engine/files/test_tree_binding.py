@@ -26,7 +26,7 @@ def test_a_fork_carries_an_approval_to_the_same_files(scene: Scene) -> None:
 
 
 @pytest.mark.attack("take a decision to a fork after adding an ignored conftest.py", "held", "T15")
-def test_a_fork_asks_anew_where_an_ignored_file_that_a_check_may_read_is_another(scene: Scene) -> None:
+def test_a_fork_asks_again_where_an_ignored_file_that_a_check_may_read_is_another(scene: Scene) -> None:
     run = approved(scene)
     scene.write("conftest.py", "import os; os._exit(0)\n")
     assert fork_run(scene.engine, AGENT, run).state.anew == ("plan",)

@@ -68,7 +68,7 @@ def test_what_was_evidenced_and_approved_upstream_stays_so_with_its_origin_named
     assert problems(scene, run, made) == []
 
 
-def test_a_check_that_was_running_runs_in_the_fork_and_the_origin_goes_on_with_its_own(scene: Scene) -> None:
+def test_a_check_that_was_running_runs_in_the_fork_and_the_origin_continues_with_its_own(scene: Scene) -> None:
     scene.check("counts", COUNTS)
     run = scene.start(phase("plan", command("counts"), approval()))
     scene.do(run, "plan")
@@ -83,7 +83,7 @@ def test_a_check_that_was_running_runs_in_the_fork_and_the_origin_goes_on_with_i
     assert problems(scene, run, made, other) == []
 
 
-def test_an_open_request_is_asked_anew_and_an_answer_to_the_old_one_does_not_count(scene: Scene) -> None:
+def test_an_open_request_is_asked_again_and_an_answer_to_the_old_one_does_not_count(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()))
     scene.do(run, "plan")
     asked = approvals.ask(scene.engine, AGENT, run, "plan").request
@@ -184,10 +184,11 @@ def test_a_forged_origin_is_found(scene: Scene) -> None:
         (payload,) = tx._connection.execute(  # pyright: ignore[reportPrivateUsage]
             text("SELECT payload FROM event WHERE run_id = :run AND seq = 1"), {"run": made}
         ).one()
-        told: dict[str, Any] = json.loads(payload)
-        told["state"]["attempts"]["plan"][0] |= {"status": "completed", "judged": True}
+        document: dict[str, Any] = json.loads(payload)
+        document["state"]["attempts"]["plan"][0] |= {"status": "completed", "judged": True}
         tx._connection.execute(  # pyright: ignore[reportPrivateUsage]
-            text("UPDATE event SET payload = :p WHERE run_id = :run AND seq = 1"), {"p": json.dumps(told), "run": made}
+            text("UPDATE event SET payload = :p WHERE run_id = :run AND seq = 1"),
+            {"p": json.dumps(document), "run": made},
         )
     assert "origin_differs" in {problem.code for problem in problems(scene, made)}
 
@@ -269,7 +270,7 @@ def test_a_fork_with_the_same_files_carries_the_decision_and_says_so(scene: Scen
     assert (asked.status, asked.data["origin"]["run"]) == ("approved", run)
 
 
-def test_an_approval_that_comes_back_to_other_files_is_asked_about_anew(scene: Scene) -> None:
+def test_an_approval_that_comes_back_to_other_files_is_asked_about_again(scene: Scene) -> None:
     run = released(scene)
     rollback.rollback(scene.engine, HUMAN, run, "release", files=False)
     assert scene.attempt(run, "release").status == "ready"

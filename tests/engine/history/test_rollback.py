@@ -96,17 +96,17 @@ def test_what_the_index_and_head_say_stays_as_it_is(scene: Scene):
     scene.write("staged.txt", "s\n")
     scene.git("add", "staged.txt")
     scene.submit(run, "plan")
-    told = [scene.git("rev-parse", "HEAD"), scene.git("diff", "--cached", "--name-only"), scene.git("stash", "list")]
+    lines = [scene.git("rev-parse", "HEAD"), scene.git("diff", "--cached", "--name-only"), scene.git("stash", "list")]
     going.rollback(scene.engine, HUMAN, run, "plan")
     assert [
         scene.git("rev-parse", "HEAD"),
         scene.git("diff", "--cached", "--name-only"),
         scene.git("stash", "list"),
-    ] == told
+    ] == lines
 
 
 @pytest.mark.attack("an agent discards files that are not in a checkpoint", "held")
-def test_files_that_nobody_recorded_are_not_discarded(scene: Scene):
+def test_files_that_no_one_recorded_are_not_discarded(scene: Scene):
     run = scene.start(phase("plan"), phase("build"))
     scene.do(run, "plan")
     scene.write("app.py", "VALUE = 3\n")
@@ -159,7 +159,7 @@ def test_what_a_person_recorded_and_decided_takes_a_person(scene: Scene):
         assert tx.approvals.open_request(RunId(run), PhasePath("plan"), 1) is None
 
 
-def test_an_approval_that_was_given_before_is_asked_anew_and_the_open_request_is_closed(scene: Scene):
+def test_an_approval_that_was_given_before_is_asked_again_and_the_open_request_is_closed(scene: Scene):
     run = scene.start(phase("plan", approval()), phase("build"))
     scene.do(run, "plan")
     approvals.ask(scene.engine, AGENT, run, "plan")
@@ -202,7 +202,7 @@ def test_evidence_binds_to_files_that_stay(scene: Scene):
 # Others
 
 
-def test_nobodys_work_goes_from_under_their_hands(scene: Scene):
+def test_no_work_is_removed_from_under_its_holder(scene: Scene):
     _, other = scene.neighbour()
     run = scene.start(phase("plan"), phase("left"), phase("right", needs=["plan"]), limits={"max_parallel": 2})
     scene.do(run, "plan")
@@ -290,7 +290,7 @@ def test_files_that_need_not_be_kept_are_let_go_and_the_state_alone_goes_back(sc
     going.rollback(scene.engine, HUMAN, run, first.name, files=False)
 
 
-def test_what_cannot_be_saved_is_said_and_stops_nobody(scene: Scene):
+def test_what_cannot_be_saved_is_said_and_stops_no_one(scene: Scene):
     run = scene.start(phase("plan"))
     scene.write(".git/objects/info/alternates", "/nowhere\n")
     (scene.root / ".git" / "HEAD").unlink()
@@ -303,7 +303,7 @@ def test_what_cannot_be_saved_is_said_and_stops_nobody(scene: Scene):
     assert went.note == taken.note
 
 
-def test_a_name_that_means_nothing_is_refused_in_words(scene: Scene):
+def test_a_name_that_is_meaningless_is_refused_in_words(scene: Scene):
     run = scene.start(phase("plan"), phase("build"))
     no = refused(going.rollback, scene.engine, HUMAN, run, "cp-99")
     assert (no.code, "no checkpoints" in no.hint) == ("bad_argument", True)

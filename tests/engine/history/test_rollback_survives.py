@@ -143,7 +143,7 @@ BETWEEN_TWO_FILES = pytest.mark.parametrize("stage", ["between two files"])
 
 @pytest.mark.parametrize("who", ["a server that starts", "the next command", "somebody who looks", "a checkpoint"])
 @pytest.mark.parametrize("stage", ["before the files", "between two files", "after the files"])
-def test_a_rollback_that_was_killed_is_ended_by_whoever_comes_next(killed: tuple[Scene, Wrecked], who: str):
+def test_a_rollback_that_was_killed_is_ended_by_the_next_caller(killed: tuple[Scene, Wrecked], who: str):
     scene, (run, before, after) = killed
     assert isinstance(scene.state(run).going_back, GoingBack)
     if who == "a server that starts":
@@ -192,7 +192,7 @@ def test_an_open_run_is_ended_by_a_server_that_starts(scene: Scene):
 
 
 @BETWEEN_TWO_FILES
-def test_what_somebody_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, Wrecked]):
+def test_what_someone_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, Wrecked]):
     scene, (run, before, _) = killed
     scene.write("old-3.txt", "somebody's\n")
     scene.write("mine.txt", "mine\n")
@@ -202,8 +202,8 @@ def test_what_somebody_changed_meanwhile_is_kept_beside_it(killed: tuple[Scene, 
         kept_beside = next(one for one in reversed(checkpoints_of(tx, run)) if one.why == "safety")
     assert kept_beside.note == "changed meanwhile: 'mine.txt', 'old-3.txt'"
     assert kept_beside.commit in kept(scene.root, run).values()
-    told = answers.status(scene.engine, AGENT, run, "full").data["checkpoints"]["newest"]
-    assert any("'mine.txt', 'old-3.txt'" in each for each in told), told
+    answer = answers.status(scene.engine, AGENT, run, "full").data["checkpoints"]["newest"]
+    assert any("'mine.txt', 'old-3.txt'" in each for each in answer), answer
     going.rollback(scene.engine, HUMAN, run, kept_beside.name)
     assert (files(scene)["old-3.txt"], files(scene)["mine.txt"]) == (b"somebody's\n", b"mine\n")
     with scene.store.read() as tx:
@@ -254,7 +254,7 @@ def test_without_its_folder_a_rollback_is_abandoned_and_said(killed: tuple[Scene
 
 
 @BEFORE_THE_FILES
-def test_one_that_goes_on_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked]):
+def test_one_that_continues_elsewhere_is_waited_for(killed: tuple[Scene, Wrecked]):
     scene, (run, _, _) = killed
     scene.engine.state_of(RestoringRuns).add(run)
     assert refused(scene.begin, run, "build").code == "leased"
@@ -329,7 +329,7 @@ phases.start_phase(engine, By(), run, "plan")
 """
 
 
-def test_a_claim_that_was_killed_leaves_at_worst_files_that_nobody_names(scene: Scene):
+def test_a_claim_that_was_killed_leaves_at_worst_files_that_no_one_names(scene: Scene):
     scene.write(".wfe/config.toml", "[checkpoints]\nkeep = 1\n")
     scene.trust_config()
     run = scene.start(phase("plan"))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_what_steps_did_outside_is_told_and_takes_a_person(scene: Scene, tmp_path: Path):
+def test_what_steps_did_outside_is_reported_and_takes_a_person(scene: Scene, tmp_path: Path):
     calls = tmp_path / "calls.jsonl"
     with_child(scene, calls)
     run = scene.start(
@@ -37,7 +37,7 @@ def test_what_steps_did_outside_is_told_and_takes_a_person(scene: Scene, tmp_pat
     assert (again.status, again.number, again.made_in) == (AttemptStatus.COMPLETED, 3, 1)
 
 
-def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_begins_anew(scene: Scene):
+def test_a_phase_that_a_model_works_is_saved_before_it_begins_and_restarts(scene: Scene):
     run = scene.start(phase("plan"), steps({"id": "wait", "wait": "1h"}))
     scene.do(run, "plan")
     assert scene.attempt(run, "ci").status is AttemptStatus.RUNNING

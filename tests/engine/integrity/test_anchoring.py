@@ -50,7 +50,7 @@ def test_after_a_crash_the_next_process_catches_up(scene: Scene) -> None:
     assert anchors(scene)[-1].runs == {run: tail(scene, run)}
 
 
-def test_a_repository_that_cannot_be_written_stops_nobody(scene: Scene) -> None:
+def test_a_repository_that_cannot_be_written_stops_no_one(scene: Scene) -> None:
     lock = scene.root / ".git" / "refs" / "wfe" / "audit.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()

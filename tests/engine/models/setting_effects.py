@@ -115,7 +115,7 @@ def what_may_go(scene: Scene) -> object:
         return no.code
 
 
-def whether_it_goes_on(scene: Scene) -> object:
+def whether_it_continues(scene: Scene) -> object:
     run = scene.start(phase("plan"), phase("build"))
     return scene.do(run, "plan").waiting_on
 

@@ -48,7 +48,7 @@ def test_a_run_is_paused_before_the_call_that_would_overspend(scene: Scene) -> N
     assert scene.events(run)[-1] == "RunPaused"
 
 
-def test_an_agent_does_not_go_on_over_a_budget_and_a_person_does(scene: Scene) -> None:
+def test_an_agent_does_not_continue_over_a_budget_and_a_person_does(scene: Scene) -> None:
     run = scene.start(phase("plan"), limits={"max_cost": 0.5})
     over(scene, run)
     no = refused(control, scene.engine, AGENT, run, "resume")
@@ -85,7 +85,7 @@ def test_a_raise_must_be_more_than_nothing(scene: Scene, raised: str) -> None:
     assert refused(resume, scene, run, **{raised: 0}).code == "bad_argument"
 
 
-def test_a_gate_whose_job_was_suspended_is_judged_after_the_run_goes_on(scene: Scene) -> None:
+def test_a_gate_whose_job_was_suspended_is_judged_after_the_run_continues(scene: Scene) -> None:
     scene.check("test", "pass")
     run = scene.start(phase("plan", command("test")))
     scene.begin(run)
@@ -110,7 +110,7 @@ def test_tokens_are_capped_where_no_price_is_known(scene: Scene) -> None:
     listener(scene, job(scene, run)).before_call(UNPRICED, Estimate(100, 101))
 
 
-def test_a_day_is_capped_over_all_runs_and_begins_anew(scene: Scene) -> None:
+def test_a_day_is_capped_over_all_runs_and_restarts(scene: Scene) -> None:
     budget(scene, cost_per_day=2)
     one, other = scene.start(phase("plan")), scene.start(phase("plan"), name="second")
     spend(scene, one, 1.5)
@@ -174,7 +174,7 @@ def test_a_call_without_an_estimate_is_not_made_once_nothing_is_left(scene: Scen
     assert "tokens_per_run" in over(scene, run, UNPRICED, Estimate(0, 0))
 
 
-def test_a_run_that_somebody_paused_stays_theirs(scene: Scene) -> None:
+def test_a_run_that_someone_paused_stays_theirs(scene: Scene) -> None:
     run = scene.start(phase("plan"), limits={"max_cost": 0.5})
     control(scene.engine, HUMAN, run, "pause", reason="lunch")
     over(scene, run)

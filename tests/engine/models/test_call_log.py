@@ -80,21 +80,21 @@ def test_every_tool_a_model_uses_is_on_record(scene: Scene) -> None:
     assert (ran.phase, ran.attempt) == ("plan", 1)
 
 
-def test_watchers_are_told_of_each_call_and_each_tool(scene: Scene) -> None:
+def test_watchers_learn_of_each_call_and_each_tool(scene: Scene) -> None:
     run = scene.start(phase("plan"))
-    told: list[str] = []
+    lines: list[str] = []
     heard = listener(scene, job(scene, run))
 
     def fails(_run: str) -> None:
         raise OSError("a watcher is gone")
 
-    scene.engine.listeners += [told.append, fails]
+    scene.engine.listeners += [lines.append, fails]
     heard.before_call(MODEL, DOLLAR)
     heard.tool_started("a", "list_files", {})
     heard.tool_ended("a", "list_files", ToolResult(""), 0.0)
     heard.said("a piece")
     heard.after_call(MODEL, dollars(0.1), None)
-    assert told == [run] * 4
+    assert lines == [run] * 4
 
 
 def test_a_cancelled_job_makes_no_other_call(scene: Scene) -> None:

@@ -81,7 +81,7 @@ def job(scene: Scene, job_id: str) -> JobRecord:
     return found
 
 
-def test_a_call_in_flight_at_kill_9_is_visible_and_counted_and_the_job_goes_on(scene: Scene, tmp_path: Path) -> None:
+def test_a_call_in_flight_at_kill_9_is_visible_and_counted_and_the_job_continues(scene: Scene, tmp_path: Path) -> None:
     run = scene.start(phase("plan"), limits={"max_cost": 5})
     made = enqueue(scene, run)
     with process(scene, tmp_path, "hangs") as first:

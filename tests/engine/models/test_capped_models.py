@@ -23,7 +23,7 @@ def model_phase(**keys: Any) -> dict[str, Any]:
     return phase("plan", **{"kind": "llm", "role": "one", "tools_allowed": ["read"], **keys})
 
 
-def test_a_cap_pauses_before_an_opinion_is_asked_for_and_the_gate_goes_on_with_more(scene: Scene) -> None:
+def test_a_cap_pauses_before_an_opinion_is_asked_for_and_the_gate_continues_with_more(scene: Scene) -> None:
     with server([opinion()]) as models:
         configure(scene, models, extra="[budget]\ntokens_per_run = 10")
         run = scene.start(phase("plan", gate()), roles=ROLES)

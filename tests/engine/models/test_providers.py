@@ -62,7 +62,7 @@ def test_the_kinds_that_need_no_table_are_listed_last(scene: Scene, mine: Path) 
     assert KEY not in str(found)
 
 
-def test_what_waits_for_trust_is_listed_as_such(scene: Scene) -> None:
+def test_what_needs_trust_is_listed_as_such(scene: Scene) -> None:
     text = '[providers.here]\nkind = "codex"\n[roles.r]\nprovider = "here"\n'
     scene.write(".wfe/config.toml", text)
     assert (line(scene, "here").trusted, line(scene, "here").layer) == (False, "project")
@@ -100,7 +100,7 @@ def test_a_second_one_of_the_name_is_refused_and_keeps_the_first_key(scene: Scen
 
 
 @pytest.mark.parametrize(
-    ("name", "table", "said"),
+    ("name", "table", "answer"),
     [
         ("a b", {"kind": "codex"}, "a name is"),
         ("x", {}, "needs 'kind'"),
@@ -116,10 +116,10 @@ def test_a_second_one_of_the_name_is_refused_and_keeps_the_first_key(scene: Scen
     ],
 )
 def test_a_table_that_would_not_count_is_refused_without_repeating_a_key(
-    scene: Scene, mine: Path, name: str, table: dict[str, Any], said: str
+    scene: Scene, mine: Path, name: str, table: dict[str, Any], answer: str
 ) -> None:
     no = refused(providers.add, scene.engine, HUMAN, name, table)
-    assert (no.code, said in no.message) == ("bad_argument", True), no.message
+    assert (no.code, answer in no.message) == ("bad_argument", True), no.message
     assert KEY not in f"{no}{no.details}"
     assert not mine.exists()
 
@@ -215,15 +215,15 @@ def test_a_role_gets_a_provider_a_model_and_fallbacks(scene: Scene, mine: Path) 
 
 
 @pytest.mark.parametrize(
-    ("role", "provider", "model", "said"),
+    ("role", "provider", "model", "answer"),
     [
         ("second", "opneai", "m", "No provider 'opneai'"),
         ("second", "openai", "", "has many models"),
         ("a b", "openai", "m", "a name is"),
     ],
 )
-def test_a_role_that_nobody_could_fill_is_refused(
-    scene: Scene, mine: Path, role: str, provider: str, model: str, said: str
+def test_a_role_that_no_one_could_fill_is_refused(
+    scene: Scene, mine: Path, role: str, provider: str, model: str, answer: str
 ) -> None:
     no = refused(providers.set_role, scene.engine, role, provider, model)
-    assert (no.code, said in no.message, mine.exists()) == ("bad_argument", True, False)
+    assert (no.code, answer in no.message, mine.exists()) == ("bad_argument", True, False)

@@ -118,7 +118,7 @@ def test_a_provider_that_is_turned_off_is_not_called(scene: Scene, mine: Path) -
     assert (no.code, "wfe-mcp providers enable openai" in no.hint) == ("unavailable", True)
 
 
-def test_what_nobody_trusts_does_not_count(scene: Scene) -> None:
+def test_what_no_one_trusts_does_not_count(scene: Scene) -> None:
     configure(
         scene,
         f'{SECOND}[providers.local]\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:1"\n',
@@ -164,14 +164,14 @@ def test_a_role_without_settings_is_filled_by_the_default_role(scene: Scene, min
     assert refused(connection_of, scene.engine, "second").code == "bad_argument", "a name that a person mistyped"
 
 
-def test_the_default_role_fills_no_name_that_means_somebody(scene: Scene, mine: Path) -> None:
+def test_the_default_role_fills_no_name_that_is_a_person(scene: Scene, mine: Path) -> None:
     mine.write_text('[roles.default]\nprovider = "codex"\n')
     run = scene.start(plan_of("a"), roles={"a": {"provider": "claude-code"}})
     assert connection_of(scene.engine, "claude-code", frozen=kept(scene, run), declared=True).kind == "claude-code"
     assert connection_of(scene.engine, "gemini-cli", declared=True).kind == "gemini-cli"
 
 
-def test_a_role_that_nobody_fills_is_refused_where_the_project_is_configured(scene: Scene, mine: Path) -> None:
+def test_a_role_that_no_one_fills_is_refused_where_the_project_is_configured(scene: Scene, mine: Path) -> None:
     configure(scene, "")
     scene.define(plan_of("reviewer"), **reviewed())
     no = refused(answers.start_run, scene.engine, AGENT, "drill")
@@ -236,7 +236,7 @@ def test_a_templates_own_role_brings_its_own_fallbacks(scene: Scene, mine: Path)
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "said"),
+    ("text", "path", "answer"),
     [
         (
             '[templates.drill.roles.reviwer]\nprovider = "codex"\n',
@@ -251,8 +251,10 @@ def test_a_templates_own_role_brings_its_own_fallbacks(scene: Scene, mine: Path)
         ('[templates.drill.phases.ask]\nrole = "second"\n', "/templates/drill/phases/ask/role", "is of kind human"),
     ],
 )
-def test_a_role_that_would_change_nothing_is_refused(scene: Scene, mine: Path, text: str, path: str, said: str) -> None:
+def test_a_role_that_would_change_nothing_is_refused(
+    scene: Scene, mine: Path, text: str, path: str, answer: str
+) -> None:
     trusted_own(scene, mine, text)
     scene.define(plan_of("reviewer"), phase("ask", kind="human"), **reviewed())
     no = refused(answers.start_run, scene.engine, AGENT, "drill")
-    assert (no.code, no.details[0].path, said in no.details[0].message) == ("invalid_template", path, True)
+    assert (no.code, no.details[0].path, answer in no.details[0].message) == ("invalid_template", path, True)

@@ -59,10 +59,10 @@ def test_each_key_that_is_kept_or_goes_is_an_event_without_it(scene: Scene) -> N
     assert secrets.forget_key(scene.engine, HUMAN, "openai", "stored")
     assert not secrets.forget_key(scene.engine, HUMAN, "openai", "stored")
     with scene.store.read() as tx:
-        told = [(each.type, each.name, each.actor) for each in tx.settings_log.events() if "provider" in each.name]
+        lines = [(each.type, each.name, each.actor) for each in tx.settings_log.events() if "provider" in each.name]
         assert tx.settings_log.problems() == []
     name = "provider_key:openai"
-    assert told == [("SecretSet", name, "ada"), ("SecretSet", name, "ada"), ("SecretForgotten", name, "ada")]
+    assert lines == [("SecretSet", name, "ada"), ("SecretSet", name, "ada"), ("SecretForgotten", name, "ada")]
     assert not secrets.is_there(scene.engine, "openai", "stored")
 
 
@@ -129,9 +129,9 @@ def test_a_resolved_key_is_hidden_from_logs_tracebacks_and_encodings(scene: Scen
         raise RuntimeError(f"the server said {key}")
     except RuntimeError:
         record = logging.LogRecord("n", logging.ERROR, __file__, 1, "half %s, half %s", (key[:9], key), sys.exc_info())
-    said = HidingFormatter().format(record)
-    assert key not in said
-    assert "RuntimeError: the server said [hidden]" in said
+    answer = HidingFormatter().format(record)
+    assert key not in answer
+    assert "RuntimeError: the server said [hidden]" in answer
 
 
 def test_short_values_hide_no_words() -> None:

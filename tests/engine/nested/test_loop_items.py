@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.core.model import RunState
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.approvals.decide import decide, reject
@@ -141,11 +141,11 @@ def test_items_have_their_keys_and_their_order(
     assert keys_of(scene, run) == keys
 
 
-@pytest.mark.parametrize(("items", "walk", "said"), REFUSED)
-def test_items_that_cannot_be_walked_fail_the_loop(scene: Scene, items: Any, walk: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("items", "walk", "answer"), REFUSED)
+def test_items_that_cannot_be_walked_fail_the_loop(scene: Scene, items: Any, walk: dict[str, Any], answer: str) -> None:
     run = walking(scene, items, for_each=walk, on_fail=STOP)
     assert scene.attempt(run, "build").status == "failed"
-    assert said in scene.attempt(run, "build").reason
+    assert answer in scene.attempt(run, "build").reason
     assert scene.state(run).status == "waiting"
 
 
@@ -279,7 +279,7 @@ def test_a_loop_is_not_claimed_and_takes_no_artifact(scene: Scene) -> None:
 def test_the_next_call_leads_into_the_open_item(scene: Scene) -> None:
     run = walking(scene, [{"id": "a"}, {"id": "b"}], for_each={"max_parallel": 2})
     status = scene.status(run)
-    assert told(status) == [("start_phase", "build[a].code"), ("start_phase", "build[b].code")]
+    assert moves(status) == [("start_phase", "build[a].code"), ("start_phase", "build[b].code")]
     assert status.data["phases"] == [
         {"phase": "build[a].code", "state": "ready", "attempt": 1},
         {"phase": "build[b].code", "state": "ready", "attempt": 1},
@@ -294,7 +294,7 @@ def test_a_stop_inside_a_loop_is_shown_and_waits_for_a_person(scene: Scene) -> N
     run = walking(scene, [{"id": "a"}, {"id": "b"}], phase("code", expr("${false}"), on_fail=STOP))
     scene.do(run, "build[a].code")
     status = scene.status(run)
-    assert (status.run_state, status.waiting_on, told(status)) == ("waiting", "human", [])
+    assert (status.run_state, status.waiting_on, moves(status)) == ("waiting", "human", [])
     assert "build[a].code failed" in status.data["blockers"][0]
     assert refused(answers.retry_phase, scene.engine, AGENT, run, "build[a].code").code == "needs_human"
     retry(scene.engine, HUMAN, run, "build[a].code", "try harder")
@@ -302,7 +302,7 @@ def test_a_stop_inside_a_loop_is_shown_and_waits_for_a_person(scene: Scene) -> N
     intact(scene, run)
 
 
-def test_a_jump_inside_an_item_leaves_the_others_and_one_outwards_begins_the_loop_anew(scene: Scene) -> None:
+def test_a_jump_inside_an_item_leaves_the_others_and_one_outwards_begins_the_loop_again(scene: Scene) -> None:
     test = phase(
         "test",
         next=[

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, expr, moves, phase, refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.engine.runs.control import retry
 from wfe_mcp.engine.templates.catalogue import linted
@@ -55,7 +55,7 @@ def test_its_phases_run_inside_with_inputs_of_its_own_and_its_outputs_come_back(
     inner(scene)
     run = scene.start(phase("plan"), flow(), phase("ship", prompt="Ship ${artifacts.release.tag}"), **GOAL)
     scene.do(run, "plan")
-    assert told(scene.status(run)) == [("start_phase", "release[1].note")]
+    assert moves(scene.status(run)) == [("start_phase", "release[1].note")]
     begun = scene.begin(run, "release[1].note")
     assert begun.data["prompt"].startswith("Note v1 false")
     scene.submit(run, "release[1].note", {"title": "Fine"})
@@ -117,12 +117,12 @@ def test_a_template_may_run_inside_a_loop_with_an_item_of_its_own(scene: Scene) 
     assert first.data["prompt"].startswith("a of 1")
     scene.submit(run, "walk[a].release[1].body[0].note", {"title": "A"})
     scene.do(run, "walk[b].release[1].body[0].note", {"title": "B"})
-    said = scene.begin(run, "end").data["prompt"]
-    assert '"a":{"tag":"A"}' in said
-    assert '"b":{"tag":"B"}' in said
+    answer = scene.begin(run, "end").data["prompt"]
+    assert '"a":{"tag":"A"}' in answer
+    assert '"b":{"tag":"B"}' in answer
 
 
-def test_templates_stand_in_each_other(scene: Scene) -> None:
+def test_templates_nest_in_each_other(scene: Scene) -> None:
     inner(scene)
     inner(
         scene,
@@ -140,23 +140,23 @@ def test_a_later_version_changes_no_run_and_a_version_can_be_named(scene: Scene)
     inner(scene)
     run = scene.start(flow(), **GOAL)
     inner(scene, phase("other"), version="2.0.0", outputs={"tag": "x"})
-    assert told(scene.status(run)) == [("start_phase", "release[1].note")]
+    assert moves(scene.status(run)) == [("start_phase", "release[1].note")]
     fresh = scene.process()
-    assert told(scene.status(run, fresh)) == [("start_phase", "release[1].note")]
+    assert moves(scene.status(run, fresh)) == [("start_phase", "release[1].note")]
     other = scene.start(flow("tag@2.0.0"), name="newer", **GOAL)
-    assert told(scene.status(other)) == [("start_phase", "release[1].other")]
+    assert moves(scene.status(other)) == [("start_phase", "release[1].other")]
     no = refused(scene.start, flow("tag@1.0.0"), name="older", **GOAL)
     assert (no.code, no.details[0].path) == ("invalid_template", "/phases/0/template")
 
 
-def test_what_nobody_trusts_does_not_run_inside_either(scene: Scene) -> None:
+def test_what_no_one_trusts_does_not_run_inside_either(scene: Scene) -> None:
     inner(scene, trusted=False)
     no = refused(scene.start, flow(), **GOAL)
     assert (no.code, no.details[0].path) == ("needs_trust", "/phases/0/template")
     assert "wfe-mcp trust tag" in no.hint
 
 
-def test_a_name_that_nothing_has_is_told_with_the_nearest(scene: Scene) -> None:
+def test_a_name_that_nothing_has_is_reported_with_the_nearest(scene: Scene) -> None:
     inner(scene)
     no = refused(scene.start, flow("tg"), **GOAL)
     assert (no.code, no.hint) == ("invalid_template", "Did you mean 'tag'?")
@@ -198,15 +198,15 @@ def test_inputs_that_are_not_right_fail_the_phase(scene: Scene, keys: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("outputs", "said"),
+    ("outputs", "answer"),
     [({"tag": "${size(inputs.title)}"}, "do not match"), ({"tag": "${artifacts.note_note.body}"}, "Key not found")],
 )
-def test_outputs_that_are_not_right_fail_the_phase(scene: Scene, outputs: dict[str, Any], said: str) -> None:
+def test_outputs_that_are_not_right_fail_the_phase(scene: Scene, outputs: dict[str, Any], answer: str) -> None:
     inner(scene, outputs=outputs)
     run = scene.start(flow(on_fail=[{"do": "wait_human"}]), **GOAL)
     scene.do(run, "release[1].note", {"title": "x"})
     assert scene.attempt(run, "release").status == "failed"
-    assert said in scene.attempt(run, "release").reason
+    assert answer in scene.attempt(run, "release").reason
 
 
 def test_outputs_that_cannot_be_written_fail_the_phase(scene: Scene) -> None:
@@ -218,7 +218,7 @@ def test_outputs_that_cannot_be_written_fail_the_phase(scene: Scene) -> None:
     assert "could not be written" in scene.attempt(run, "release").reason
 
 
-def test_gates_of_the_phase_judge_the_outputs_and_a_person_begins_it_anew(scene: Scene) -> None:
+def test_gates_of_the_phase_judge_the_outputs_and_a_person_restarts_it(scene: Scene) -> None:
     inner(scene)
     gates = [expr("${artifacts.release.tag != 'v1: bad'}")]
     run = scene.start(flow(gates=gates, on_fail=[{"do": "wait_human"}]), **GOAL)
@@ -231,7 +231,7 @@ def test_gates_of_the_phase_judge_the_outputs_and_a_person_begins_it_anew(scene:
     assert scene.attempt(run, "release[1].note").number == 2
 
 
-def test_a_rule_that_completes_ends_the_template_inside_and_the_run_goes_on(scene: Scene) -> None:
+def test_a_rule_that_completes_ends_the_template_inside_and_the_run_continues(scene: Scene) -> None:
     done = phase("note", next=[{"goto": "$complete"}])
     inner(scene, done, phase("never"), outputs={"tag": "t"})
     run = scene.start(flow(), phase("ship"), **GOAL)
@@ -240,10 +240,10 @@ def test_a_rule_that_completes_ends_the_template_inside_and_the_run_goes_on(scen
         "completed",
         "skipped",
     )
-    assert told(scene.status(run)) == [("start_phase", "ship")]
+    assert moves(scene.status(run)) == [("start_phase", "ship")]
 
 
-def test_a_jump_inside_stays_inside_and_one_around_begins_it_anew(scene: Scene) -> None:
+def test_a_jump_inside_stays_inside_and_one_around_restarts_it(scene: Scene) -> None:
     back = phase("look", next=[{"if": "${artifacts.look_note.title == 'again'}", "goto": "note", "max": 1}])
     inner(scene, phase("note"), back, outputs={"tag": "t"})
     check = phase("check", next=[{"if": "${artifacts.check_note.title == 'again'}", "goto": "plan", "max": 1}])
@@ -251,11 +251,11 @@ def test_a_jump_inside_stays_inside_and_one_around_begins_it_anew(scene: Scene) 
     scene.do(run, "plan")
     scene.do(run, "release[1].note")
     scene.do(run, "release[1].look", {"title": "again"})
-    assert (scene.attempt(run, "plan").number, told(scene.status(run))) == (1, [("start_phase", "release[1].note")])
+    assert (scene.attempt(run, "plan").number, moves(scene.status(run))) == (1, [("start_phase", "release[1].note")])
     scene.do(run, "release[1].note")
     scene.do(run, "release[1].look")
     scene.do(run, "check", {"title": "again"})
-    assert told(scene.status(run)) == [("start_phase", "plan")]
+    assert moves(scene.status(run)) == [("start_phase", "plan")]
     assert scene.attempt(run, "release[1].look").status == "superseded"
     scene.do(run, "plan")
     assert scene.attempt(run, "release[1].note").number == 3
@@ -270,7 +270,7 @@ def test_a_flow_without_an_output_only_runs(scene: Scene) -> None:
     assert (scene.attempt(run, "release").status, scene.attempt(run, "release").revision) == ("completed", 0)
 
 
-def test_nobody_works_on_the_phase_itself_and_status_tells_what_is_inside(scene: Scene) -> None:
+def test_no_one_works_on_the_phase_itself_and_status_shows_what_is_inside(scene: Scene) -> None:
     inner(scene, phase("note", approval()))
     run = scene.start(flow(), **GOAL)
     no = refused(scene.begin, run, "release")
@@ -314,11 +314,11 @@ def test_a_role_inside_is_that_of_its_own_template(scene: Scene) -> None:
     plan = scene.engine.plans
     with scene.store.read() as tx:
         found = plan.of_run(tx, scene.engine.load(tx, run).record)
-    told = {
+    moves = {
         path: found.template_of(PhasePath(path)).roles["dev"].description
         for path in ("plan", "release", "release[1].note")
     }
-    assert told == {"plan": "outer", "release": "outer", "release[1].note": "inner"}
+    assert moves == {"plan": "outer", "release": "outer", "release[1].note": "inner"}
 
 
 def test_what_inputs_an_agent_sees_are_those_of_the_template_inside(scene: Scene) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene
-from tests.engine.step_scene import artifact, configure, told
+from tests.engine.step_scene import artifact, configure, step_states
 from tests.tools.stub import Stub, running_stub
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.templates.trust import give_trust
@@ -166,9 +166,9 @@ def tools(scene: Scene) -> list[str]:
 def test_issue_to_pr_runs_as_it_is(scene: Scene) -> None:
     run, calls = played(scene, ISSUE_TO_PR, {"issue_number": 7, "repo": REPO}, None)
 
-    assert told(scene, run, "steps") == {"get_issue": "done", "get_issue_red": "skipped"}
+    assert step_states(scene, run, "steps") == {"get_issue": "done", "get_issue_red": "skipped"}
     assert scene.attempt(run, "hold").status == "skipped"
-    assert told(scene, run, "steps_2")["create_pr"] == "done"
+    assert step_states(scene, run, "steps_2")["create_pr"] == "done"
     assert calls == [
         {"tool": "getIssue", "owner": "ada", "repo": "engine", "issue_number": 7},
         {"tool": "createBranch", "branch": "fix/7", "base": "main"},
@@ -207,7 +207,7 @@ def test_fix_deploy_failure_opens_a_pull_request_or_asks_for_a_person(
     assert calls[1]["group"] == "/ecs/blue/shop"
     assert calls[2]["logs"] == {"lines": ["boom", "boom"], "limit": 100}, "a lone expression keeps its type"
     assert (calls[4]["title"], calls[5]["to"]) == (title, 41)
-    assert "skipped" in told(scene, run, "steps").values()
+    assert "skipped" in step_states(scene, run, "steps").values()
 
 
 STORED: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -304,11 +304,11 @@ def test_a_red_verdict_aborts_the_run_and_opens_no_pull_request(scene: Scene, ht
 
 
 @pytest.mark.requirement("S2-13")
-def test_a_green_verdict_goes_on(scene: Scene, http: dict[Path, Stub]) -> None:
+def test_a_green_verdict_continues(scene: Scene, http: dict[Path, Stub]) -> None:
     run, calls = played(scene, JUDGED, ISSUE, http, verdict="GREEN")
 
     assert calls[-1]["tool"] == "createPullRequest"
-    assert told(scene, run, "steps_2")["judge_red"] == "skipped"
+    assert step_states(scene, run, "steps_2")["judge_red"] == "skipped"
 
 
 @pytest.mark.requirement("S2-12", "S2-13")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, phase, refused, told
+from tests.engine.scene import AGENT, HUMAN, Scene, approval, expr, moves, phase, refused
 from tests.engine.step_scene import artifact, steps
 from tests.first_line import python_line
 from wfe_mcp.artifacts import ahead
@@ -102,7 +102,7 @@ def test_the_outputs_of_an_inner_template(scene: Scene, log: Path) -> None:
     scene.define(phase("note"), name="inner", outputs={"x": "${artifacts.note_note.title}"})
     run = scene.start(flow(), phase("ship", prompt="Ship ${artifacts.release.x}"))
     scene.do(run, "release[1].note", {"title": "v1"})
-    assert told(scene.status(run)) == [("start_phase", "ship")]
+    assert moves(scene.status(run)) == [("start_phase", "ship")]
     assert seen(log) == {WROTE}
 
 

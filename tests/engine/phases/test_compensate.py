@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import AGENT, HUMAN, Scene, command, expr, phase, refused
-from tests.engine.step_scene import configure, steps, told, tool, with_child
+from tests.engine.step_scene import configure, step_states, steps, tool, with_child
 from tests.engine.step_scene import rows as step_rows
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
@@ -30,7 +30,7 @@ def test_a_deploy_that_fails_is_rolled_back_and_then_the_next_rule_applies(scene
     scene.do(run, "build")
     scene.work()
     assert (scene.state(run).iteration, scene.attempt(run, "build").status) == (2, "ready")
-    assert told(scene, run, "deploy", 1) == {"say": "done", "health": "failed", "compensate.say": "done"}
+    assert step_states(scene, run, "deploy", 1) == {"say": "done", "health": "failed", "compensate.say": "done"}
     undone = step_rows(scene, run, "deploy", 1)["compensate.say"].input
     assert undone == {"words": 'undo {"value":"v7"} of deploy'}
     assert len(stub.called()) == 1
@@ -41,7 +41,7 @@ def test_a_deploy_that_fails_is_rolled_back_and_then_the_next_rule_applies(scene
         assert tx.verification.problems(loaded.record.id) == []
 
 
-def test_while_it_is_undone_status_waits_for_a_job_and_show_tells_the_steps(scene: Scene, stub: Stub) -> None:
+def test_while_it_is_undone_status_waits_for_a_job_and_show_shows_the_steps(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(SET, BROKEN, name="deploy", compensate=[UNDO], on_fail=THEN_STOP))
     for _ in range(20):
         if scene.attempt(run, "deploy").repair:
@@ -100,7 +100,7 @@ def test_an_undoing_that_fails_waits_for_a_person(scene: Scene) -> None:
     assert scene.attempt(run, "deploy").number == 2
 
 
-def test_steps_go_on_after_a_pause_and_their_conditions_count(scene: Scene, stub: Stub) -> None:
+def test_steps_continue_after_a_pause_and_their_conditions_count(scene: Scene, stub: Stub) -> None:
     skipped = UNDO | {"id": "other", "if": "${phase.attempt > 1}"}
     run = scene.start(steps(SET, BROKEN, name="deploy", compensate=[skipped, UNDO], on_fail=THEN_STOP))
     while not scene.attempt(run, "deploy").repair:
@@ -110,7 +110,7 @@ def test_steps_go_on_after_a_pause_and_their_conditions_count(scene: Scene, stub
     assert stub.called() == []
     answers.control_run(scene.engine, AGENT, run, "resume")
     scene.work()
-    assert told(scene, run, "deploy") == {
+    assert step_states(scene, run, "deploy") == {
         "say": "done",
         "health": "failed",
         "compensate.other": "skipped",
@@ -118,14 +118,14 @@ def test_steps_go_on_after_a_pause_and_their_conditions_count(scene: Scene, stub
     }
 
 
-def test_a_person_who_goes_on_meanwhile_ends_the_undoing(scene: Scene, stub: Stub) -> None:
+def test_a_person_who_continues_meanwhile_ends_the_undoing(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(SET, BROKEN, name="deploy", compensate=[UNDO], on_fail=THEN_STOP))
     while not scene.attempt(run, "deploy").repair:
         assert scene.work_one()
     assert refused(control.retry, scene.engine, AGENT, run, "deploy").code == "needs_human"
     control.skip(scene.engine, HUMAN, run, "deploy", "by hand")
     scene.work()
-    assert (told(scene, run, "deploy")["compensate.say"], stub.called()) == ("cancelled", [])
+    assert (step_states(scene, run, "deploy")["compensate.say"], stub.called()) == ("cancelled", [])
 
 
 @pytest.mark.requirement("B-28")
@@ -148,16 +148,16 @@ def test_a_call_that_was_killed_with_kill_9_while_undoing_is_never_made_again_by
     tried = scene.attempt(run, "deploy")
     assert (tried.number, tried.human_only, tried.repair) == (1, True, "")
     assert "Step 'compensate.undo' (tool stub.hang) may have completed" in tried.reason
-    assert told(scene, run, "deploy")["compensate.undo"] == "unknown"
+    assert step_states(scene, run, "deploy")["compensate.undo"] == "unknown"
     assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
     scene.work()
     assert len(calls_in(calls)) == 1
 
 
-def test_an_undoing_that_waits_for_trust_goes_on_with_it(scene: Scene) -> None:
+def test_an_undoing_that_needs_trust_continues_with_it(scene: Scene) -> None:
     run = scene.start(steps(BROKEN, name="deploy", compensate=[{"id": "undo", "check": "undo"}], on_fail=THEN_STOP))
     scene.work()
-    assert told(scene, run, "deploy")["compensate.undo"] == "waiting"
+    assert step_states(scene, run, "deploy")["compensate.undo"] == "waiting"
     assert scene.status(run).waiting_on == "human"
     configure(scene)
     assert scene.attempt(run, "deploy").repair == "compensate"

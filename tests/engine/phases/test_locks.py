@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, phase, refused, told
-from tests.engine.step_scene import steps
-from tests.engine.step_scene import told as step_states
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, moves, phase, refused
+from tests.engine.step_scene import step_states, steps
 from wfe_mcp.engine.approvals.decide import decide
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
@@ -30,11 +29,11 @@ def test_in_one_run_the_second_is_offered_when_the_first_is_done(scene: Scene) -
     run = scene.start(alone("a", "db"), alone("b", "db"), alone("c"), limits={"max_parallel": 3})
     _, other = scene.neighbour()
     scene.begin(run, "a")
-    assert told(scene.status(run, other)) == [("start_phase", "c"), ("status", "")]
+    assert moves(scene.status(run, other)) == [("start_phase", "c"), ("status", "")]
     no = refused(scene.begin, run, "b", other)
     assert (no.code, no.message) == ("leased", "Phase 'b' needs the lock 'db', which phase 'a' of this run holds.")
     scene.submit(run, "a")
-    assert told(scene.status(run, other))[0] == ("start_phase", "b")
+    assert moves(scene.status(run, other))[0] == ("start_phase", "b")
     scene.begin(run, "b", other)
 
 
@@ -47,22 +46,22 @@ def test_over_all_runs_of_the_project_the_refusal_names_the_run(scene: Scene) ->
 
     assert no.code == "leased"
     assert first in no.message
-    assert told(scene.status(second)) == [("start_phase", "c"), ("status", "")]
+    assert moves(scene.status(second)) == [("start_phase", "c"), ("status", "")]
     scene.submit(first, "a")
     scene.do(second, "a")
 
 
-def test_who_only_waits_for_a_lock_of_another_run_waits_and_is_told_why(scene: Scene) -> None:
+def test_who_only_waits_for_a_lock_of_another_run_waits_and_learns_why(scene: Scene) -> None:
     first = scene.start(alone("a", "db"), name="one")
     second = scene.start(alone("a", "db"), name="two")
     scene.begin(first, "a")
 
     waits = scene.status(second)
 
-    assert (waits.waiting_on, told(waits)) == ("job", [("status", "")])
+    assert (waits.waiting_on, moves(waits)) == ("job", [("status", "")])
     assert f"run {first} holds" in str(waits.data["blockers"])
     answers.control_run(scene.engine, AGENT, first, "cancel")
-    assert told(scene.status(second)) == [("start_phase", "a")]
+    assert moves(scene.status(second)) == [("start_phase", "a")]
 
 
 @pytest.mark.requirement("S2-20")
@@ -105,7 +104,7 @@ def test_each_item_of_a_loop_locks_its_own_scopes(scene: Scene) -> None:
     scene.begin(run, "walk[x].code")
 
     assert scene.attempt(run, "walk[y].code").locks == ("7", "extra", "scope:ui")
-    assert told(scene.status(run, other)) == [("start_phase", "walk[y].code"), ("status", "")]
+    assert moves(scene.status(run, other)) == [("start_phase", "walk[y].code"), ("status", "")]
     scene.submit(run, "walk[x].code")
     scene.begin(run, "walk[z].code", other)
 

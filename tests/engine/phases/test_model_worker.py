@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engine.model_scene import KEY, ROLES, configure, server
-from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, LONG_ENOUGH, Scene, command, moves, phase, refused
 from tests.fake_models.script import Call, Turn
 from tests.fake_models.server import ModelServer
 from wfe_mcp.core.model import RunStatus
@@ -60,7 +60,7 @@ def test_a_model_works_with_the_tools_of_the_phase_and_each_use_is_on_record(sce
     assert "bash" not in {tool["name"] for tool in models.asked[0].body["tools"]}
 
 
-def test_what_a_model_hands_in_goes_through_the_same_gates_and_its_feedback_comes_back(scene: Scene) -> None:
+def test_what_a_model_submits_goes_through_the_same_gates_and_its_feedback_comes_back(scene: Scene) -> None:
     with server([Turn(value={"title": "no"}), DONE]) as models:
         configure(scene, models)
         run = scene.start(model_phase(LONG_ENOUGH | {"assert": "${size(artifacts.plan_note.title) > 3}"}), roles=ROLES)
@@ -140,7 +140,7 @@ def test_a_wrong_key_waits_for_a_person_and_burns_no_retries(scene: Scene) -> No
 
 
 @pytest.mark.requirement("S1-10")
-def test_an_outage_is_waited_for_then_pauses_the_run_and_it_goes_on_by_itself(scene: Scene) -> None:
+def test_an_outage_is_waited_for_then_pauses_the_run_and_it_continues_by_itself(scene: Scene) -> None:
     with server([Turn(status=529)] * 3 + [DONE]) as models:
         configure(scene, models)
         run = scene.start(model_phase(), roles=ROLES)
@@ -163,7 +163,7 @@ def test_configuration_says_how_long_a_paused_run_waits_for_its_provider(scene: 
             scene.work()
             scene.clock.advance(seconds=100)
         waits = scene.status(run)
-        assert (waits.waiting_on, told(waits)) == ("job", [("status", ""), ("control_run", "resume")])
+        assert (waits.waiting_on, moves(waits)) == ("job", [("status", ""), ("control_run", "resume")])
         scene.clock.advance(minutes=10)
         scene.work()
         assert scene.state(run).status is RunStatus.PAUSED
@@ -211,7 +211,7 @@ def test_another_model_takes_the_next_attempt_and_the_client_the_one_after_it(sc
     assert scene.do(run, "plan").state == "completed"
 
 
-def test_somebody_at_a_terminal_hands_in_what_a_model_was_to_make(scene: Scene) -> None:
+def test_someone_at_a_terminal_submits_what_a_model_was_to_make(scene: Scene) -> None:
     with server([Turn(status=429, retry_after="600")]) as models:
         configure(scene, models)
         run = scene.start(model_phase(), roles=ROLES)
@@ -289,7 +289,7 @@ def test_a_cli_agent_works_a_phase_as_a_child_process(scene: Scene) -> None:
     assert (call.provider, call.cost_usd) == ("claude-code", 0.01)
 
 
-def test_a_person_stands_in_for_a_model_by_two_files(scene: Scene) -> None:
+def test_a_person_answers_for_a_model_by_two_files(scene: Scene) -> None:
     with server() as models:
         configure(scene, models, extra='[roles.me]\nprovider = "manual"\n')
         scene.define(phase("plan"), name="driven")
@@ -302,7 +302,7 @@ def test_a_person_stands_in_for_a_model_by_two_files(scene: Scene) -> None:
     assert "minLength" in (scene.root / folder / "prompt.md").read_text()
 
 
-def test_who_stands_in_for_a_model_is_waited_for_and_told_where_the_files_are(scene: Scene) -> None:
+def test_who_answers_for_a_model_is_waited_for_and_learns_where_the_files_are(scene: Scene) -> None:
     with server() as models:
         configure(scene, models, extra='[roles.me]\nprovider = "manual"\n')
         scene.define(phase("plan"), name="driven")
@@ -365,8 +365,8 @@ def test_a_commit_of_a_model_says_which_run_made_it_and_where_its_log_stood(scen
         configure(scene, models)
         run = scene.start(model_phase(tools_allowed=["write", "git_commit"]), roles=ROLES)
         scene.work()
-    said, prefix = scene.git("log", "-1", "--format=%(trailers:key=Wfe-Run,valueonly)").split()
+    answer, prefix = scene.git("log", "-1", "--format=%(trailers:key=Wfe-Run,valueonly)").split()
     with scene.store.read() as tx:
         hashes = [event.hash for event in tx.events.log(scene.engine.load(tx, run).record.id)]
-    assert said == run
+    assert answer == run
     assert any(one.startswith(prefix) for one in hashes)

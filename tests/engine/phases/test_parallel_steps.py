@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine.phases.test_steps_survive import WORKER
 from tests.engine.scene import HUMAN, Scene
-from tests.engine.step_scene import artifact, reopen, rows, steps, told, tool, until, with_child
+from tests.engine.step_scene import artifact, reopen, rows, step_states, steps, tool, until, with_child
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.background.daemon import new_worker
@@ -28,7 +28,7 @@ def test_steps_without_needs_are_due_at_once_and_a_later_one_waits_for_all_it_ne
     both = "${vars.left.n + vars.right.n}"
     run = scene.start(steps(set_("left", 2), set_("right", 3, needs=[]), set_("sum", both, needs=["left", "right"])))
 
-    assert told(scene, run) == {"left": "queued", "right": "queued"}
+    assert step_states(scene, run) == {"left": "queued", "right": "queued"}
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     assert artifact(scene, run) == {"steps": {"left": {"n": 2}, "right": {"n": 3}, "sum": {"n": 5}}}
@@ -37,9 +37,9 @@ def test_steps_without_needs_are_due_at_once_and_a_later_one_waits_for_all_it_ne
 def test_no_more_steps_run_at_once_than_the_phase_allows(scene: Scene) -> None:
     run = scene.start(steps(*(set_(f"s{n}", needs=[]) for n in range(4)), max_parallel=2))
 
-    seen: list[int] = [len(told(scene, run))]
+    seen: list[int] = [len(step_states(scene, run))]
     while scene.work_one():
-        seen.append(sum(status == "queued" for status in told(scene, run).values()))
+        seen.append(sum(status == "queued" for status in step_states(scene, run).values()))
     assert scene.state(run).status is RunStatus.COMPLETED
     assert max(seen) == 2
 
@@ -50,7 +50,7 @@ def test_two_calls_are_under_way_at_the_same_time(scene: Scene, stub: Stub) -> N
     worker = new_worker(scene.engine)
     worker.start()
     until(lambda: len(stub.called("hang")) == 2)
-    assert told(scene, run) == {"left": "running", "right": "running"}
+    assert step_states(scene, run) == {"left": "running", "right": "running"}
     until(lambda: scene.state(run).status is RunStatus.COMPLETED)
     worker.stop()
 
@@ -74,7 +74,7 @@ def test_a_failure_ends_the_phase_once_the_others_have_ended_and_keeps_their_res
     until(lambda: scene.attempt(run, "ci").status == "failed")
     worker.stop()
 
-    assert told(scene, run) == {"beside": "done", "say": "done", "no": "failed"}
+    assert step_states(scene, run) == {"beside": "done", "say": "done", "no": "failed"}
     assert "Step 'no'" in scene.attempt(run, "ci").reason
     reopen(scene, run)
     assert (rows(scene, run)["beside"].carried, rows(scene, run)["say"].carried) == (1, 1)
@@ -85,7 +85,7 @@ def test_a_step_that_has_not_begun_when_another_fails_is_cancelled(scene: Scene)
     run = scene.start(steps(NO | {"needs": []}, {"id": "late", "wait": "1h", "needs": []}))
 
     scene.work()
-    assert told(scene, run) == {"no": "failed", "late": "cancelled"}
+    assert step_states(scene, run) == {"no": "failed", "late": "cancelled"}
 
 
 @pytest.mark.requirement("B-28", "S2-29")
@@ -99,13 +99,13 @@ def test_after_kill_9_what_was_acknowledged_is_not_called_again(scene: Scene, tm
     url = f"sqlite:///{tmp_path / 'wfe.db'}"
     argv = [sys.executable, "-c", WORKER, url, str(scene.root)]
     with subprocess.Popen(argv, env=scene.environment, cwd=Path.cwd()) as worker:
-        until(lambda: len(calls_in(calls)) == 2 and told(scene, run).get("beside") == "done")
+        until(lambda: len(calls_in(calls)) == 2 and step_states(scene, run).get("beside") == "done")
         worker.kill()
     scene.work()
 
-    assert told(scene, run) == {"say": "done", "beside": "done", "hang": "unknown"}
+    assert step_states(scene, run) == {"say": "done", "beside": "done", "hang": "unknown"}
     control.retry(scene.engine, HUMAN, run, "ci")
-    assert told(scene, run) == {"say": "done", "beside": "done", "hang": "queued"}
+    assert step_states(scene, run) == {"say": "done", "beside": "done", "hang": "queued"}
     control.skip(scene.engine, HUMAN, run, "ci", "done by hand")
     scene.work()
     assert [call["tool"] for call in calls_in(calls)] == ["say", "hang"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, HUMAN, Scene, expr, phase, refused, told
+from tests.engine.scene import AGENT, HUMAN, Scene, expr, moves, phase, refused
 from wfe_mcp.engine.runs.control import retry
 from wfe_mcp.views.answers import tool_answers as answers
 
@@ -30,18 +30,18 @@ def code(**keys: Any) -> dict[str, Any]:
 
 def red(scene: Scene, run: str) -> None:
     scene.begin(run, "code")
-    said = scene.submit(run, "code", {"title": "bad"})
-    assert said.error is not None
-    assert said.error.code == "gate_failed"
+    answer = scene.submit(run, "code", {"title": "bad"})
+    assert answer.error is not None
+    assert answer.error.code == "gate_failed"
 
 
 @pytest.mark.requirement("S3-22", "S3-13")
-def test_its_phases_are_offered_and_the_phase_is_tried_anew_with_what_was_learnt(scene: Scene) -> None:
+def test_its_phases_are_offered_and_the_phase_is_tried_again_with_what_was_learnt(scene: Scene) -> None:
     recovery(scene)
     run = scene.start(code(), phase("end"))
     red(scene, run)
     found = scene.status(run)
-    assert (found.waiting_on, told(found)) == ("agent", [("start_phase", f"{CODE}.diagnose")])
+    assert (found.waiting_on, moves(found)) == ("agent", [("start_phase", f"{CODE}.diagnose")])
     assert "recovery-1 runs inside it" in str(found.data["blockers"])
     begun = scene.begin(run, f"{CODE}.diagnose")
     assert "Rule failed: " in begun.data["prompt"]
@@ -49,7 +49,7 @@ def test_its_phases_are_offered_and_the_phase_is_tried_anew_with_what_was_learnt
     assert "code" in str(begun.data["feedback"])
     scene.submit(run, f"{CODE}.diagnose")
     scene.do(run, f"{CODE}.fix")
-    assert told(scene.status(run)) == [("start_phase", "code")]
+    assert moves(scene.status(run)) == [("start_phase", "code")]
     scene.do(run, "code", {"title": "good"})
     scene.do(run, "end")
     with scene.store.read() as tx:
@@ -82,7 +82,7 @@ def test_inputs_that_are_not_right_are_a_recovery_that_failed(scene: Scene) -> N
     assert "could not begin" in scene.attempt(run, "code").reason
 
 
-def test_a_recovery_that_nobody_trusts_keeps_the_run_from_starting(scene: Scene) -> None:
+def test_a_recovery_that_no_one_trusts_keeps_the_run_from_starting(scene: Scene) -> None:
     recovery(scene, trusted=False)
     no = refused(scene.start, code())
     assert (no.code, no.details[0].path) == ("needs_trust", "/phases/0/on_fail/0/template")
@@ -94,7 +94,7 @@ def test_in_the_defaults_it_holds_for_every_phase(scene: Scene) -> None:
     defaults = {"on_fail": [rule, {"do": "wait_human"}]}
     run = scene.start(phase("code", expr("${artifacts.code_note.title == 'good'}")), defaults=defaults)
     red(scene, run)
-    assert told(scene.status(run)) == [("start_phase", f"{CODE}.diagnose")]
+    assert moves(scene.status(run)) == [("start_phase", f"{CODE}.diagnose")]
 
 
 def test_a_run_that_is_cancelled_ends_what_is_inside(scene: Scene) -> None:

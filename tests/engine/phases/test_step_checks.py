@@ -1,7 +1,7 @@
 """Steps that reach out: HTTP requests, checks, gates on the files that they changed, large results."""
 
 from tests.engine.scene import Scene
-from tests.engine.step_scene import artifact, rows, steps, told
+from tests.engine.step_scene import artifact, rows, step_states, steps
 from tests.tools.stub import Stub
 from wfe_mcp.core.model import AttemptStatus, RunStatus
 from wfe_mcp.store.records.runs import NO_GATE
@@ -25,7 +25,7 @@ def test_an_http_step_reaches_an_allowed_origin_and_nothing_else_inside(scene: S
     )
     scene.work()
     assert rows(scene, run)["read"].output == {"status": 404}
-    assert told(scene, run)["inside"] == "failed"
+    assert step_states(scene, run)["inside"] == "failed"
     assert "is not allowed: use https" in scene.attempt(run, "ci").reason
 
 
@@ -74,7 +74,7 @@ def test_a_gate_before_the_first_step_may_look_at_the_files(scene: Scene) -> Non
     scene.check("good", "print('fine')")
     run = scene.start(steps({"id": "good", "check": "good"}, prompt_gates=[{"kind": "git", "branch": "*"}]))
     scene.work()
-    assert told(scene, run) == {"good": "done"}
+    assert step_states(scene, run) == {"good": "done"}
     assert scene.state(run).status is RunStatus.COMPLETED
 
 

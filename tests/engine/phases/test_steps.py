@@ -4,9 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.engine.scene import AGENT, Scene, expr, phase, refused
-from tests.engine.scene import told as moves
-from tests.engine.step_scene import artifact, rows, steps, told, tool
+from tests.engine.scene import AGENT, Scene, expr, moves, phase, refused
+from tests.engine.step_scene import artifact, rows, step_states, steps, tool
 from tests.tools.stub import Stub
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import AttemptStatus, RunStatus
@@ -18,7 +17,7 @@ from wfe_mcp.views.answers import tool_answers as answers
 SET = {"id": "set", "builtin": "set", "params": {"n": 1}, "assign": "one"}
 
 
-def test_the_server_works_the_phase_and_hands_in_what_the_steps_answered(scene: Scene) -> None:
+def test_the_server_works_the_phase_and_submits_what_the_steps_answered(scene: Scene) -> None:
     run = scene.start(steps(SET, {"id": "log", "builtin": "log", "params": {"message": "n is ${vars.one.n}"}}))
     assert scene.attempt(run, "ci").holder == "server"
     found = scene.status(run)
@@ -69,7 +68,7 @@ def test_what_the_steps_made_is_written_where_the_template_says(scene: Scene) ->
     assert (scene.root / "made" / "one.json").exists()
 
 
-def test_nobody_else_may_touch_the_phase(scene: Scene) -> None:
+def test_no_one_else_may_touch_the_phase(scene: Scene) -> None:
     run = scene.start(steps(SET))
     assert refused(phases.start_phase, scene.engine, AGENT, run, "ci").code == "illegal_transition"
     assert refused(phases.start_phase, scene.engine, AGENT, run, None).code == "illegal_transition"
@@ -93,7 +92,7 @@ def test_assigned_results_are_there_for_later_steps_and_phases_and_keep_their_ty
 
 
 @pytest.mark.requirement("B-14")
-def test_a_name_nobody_assigned_is_a_fault_of_the_template(scene: Scene) -> None:
+def test_a_name_no_one_assigned_is_a_fault_of_the_template(scene: Scene) -> None:
     no = refused(scene.start, steps(SET, {"id": "log", "builtin": "log", "params": {"message": "${vars.two}"}}))
     assert no.code == "invalid_template"
     assert [each.path for each in no.details] == ["/phases/0/steps/1/params/message"]
@@ -129,7 +128,7 @@ def test_a_step_whose_condition_is_false_is_skipped_and_assigns_nothing(scene: S
         inputs={"goal": "y"},
     )
     scene.work()
-    assert told(scene, run) == {"set": "skipped", "log": "skipped", "last": "done"}
+    assert step_states(scene, run) == {"set": "skipped", "log": "skipped", "last": "done"}
 
 
 def test_a_condition_or_parameter_without_a_value_fails_the_step(scene: Scene) -> None:
@@ -187,10 +186,10 @@ def test_a_call_that_takes_too_long_is_left_to_a_person_unless_it_may_be_tried_a
     assert "no answer within 4 s" in tried.reason
     again = scene.start(steps({**late, "retry": {"max_attempts": 2, "backoff": "none"}}), name="second")
     scene.work()
-    assert (told(scene, again), len(stub.called())) == ({"late": "unknown"}, 3)
+    assert (step_states(scene, again), len(stub.called())) == ({"late": "unknown"}, 3)
 
 
-def test_after_a_failed_step_the_next_attempt_goes_on_at_that_step(scene: Scene, stub: Stub) -> None:
+def test_after_a_failed_step_the_next_attempt_continues_at_that_step(scene: Scene, stub: Stub) -> None:
     run = scene.start(
         steps(
             tool("first", "stub.say", params={"words": "once"}, assign="first"),
@@ -203,10 +202,10 @@ def test_after_a_failed_step_the_next_attempt_goes_on_at_that_step(scene: Scene,
     assert scene.state(run).status is RunStatus.COMPLETED
     kept = rows(scene, run)
     assert (kept["first"].attempt, kept["first"].carried, kept["flaky"].carried) == (2, 1, None)
-    assert told(scene, run, attempt=1) == {"first": "done", "flaky": "failed"}
+    assert step_states(scene, run, attempt=1) == {"first": "done", "flaky": "failed"}
 
 
-def test_after_a_gate_said_no_all_steps_run_again(scene: Scene, stub: Stub) -> None:
+def test_after_a_failed_gate_all_steps_run_again(scene: Scene, stub: Stub) -> None:
     gate = expr("${phase.attempt > 1}")
     run = scene.start(
         steps(tool("say", params={"words": "x"}), gates=[gate], on_fail=[{"do": "retry", "max_attempts": 2}])
@@ -248,7 +247,7 @@ def test_with_continue_on_error_the_next_step_runs(scene: Scene) -> None:
     }
     run = scene.start(steps(failing, {"id": "log", "builtin": "log", "if": "${!has(vars.gone)}"}))
     scene.work()
-    assert told(scene, run) == {"fail": "failed", "log": "done"}
+    assert step_states(scene, run) == {"fail": "failed", "log": "done"}
     assert artifact(scene, run) == {"steps": {"log": {}}}
 
 
@@ -290,13 +289,13 @@ def test_a_result_must_look_as_the_step_says(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps({**SET, "output": wrong}))
     scene.work()
     assert "the result does not match its schema" in scene.attempt(run, "ci").reason
-    assert told(scene, run) == {"set": "failed"}
+    assert step_states(scene, run) == {"set": "failed"}
     called = scene.start(steps(tool("say", params={"words": "x"}, output=wrong)), name="second")
     scene.work()
-    assert told(scene, called) == {"say": "unknown"}, "the tool was called: a person looks"
+    assert step_states(scene, called) == {"say": "unknown"}, "the tool was called: a person looks"
     right = scene.start(steps({**SET, "output": {"schema": {"type": "object", "properties": {"n": {}}}}}), name="third")
     scene.work()
-    assert told(scene, right) == {"set": "done"}
+    assert step_states(scene, right) == {"set": "done"}
 
 
 def test_each_item_of_a_loop_has_its_own_steps_and_results(scene: Scene, stub: Stub) -> None:
@@ -315,7 +314,7 @@ def test_each_item_of_a_loop_has_its_own_steps_and_results(scene: Scene, stub: S
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
     assert [call["words"] for call in stub.called("say")] == ["got 7", "got 8", "n=1"]
-    assert told(scene, run, "each[n8].tell") == {"say": "done"}
+    assert step_states(scene, run, "each[n8].tell") == {"say": "done"}
 
 
 def test_a_loop_until_sees_what_its_steps_assigned(scene: Scene, stub: Stub) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene
-from tests.engine.step_scene import configure, rows, told
+from tests.engine.step_scene import configure, rows, step_states
 from tests.tools.stub import Stub
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.engine.templates.catalogue import trust_key
@@ -64,6 +64,6 @@ def test_an_issue_that_is_no_bug_opens_nothing(ready: Scene, github: Stub) -> No
     run = answers.start_run(ready.engine, AGENT, "issue_to_pr", {"number": 1}).run
     assert run is not None
     ready.work()
-    assert told(ready, run, "open") == {"fetch": "done", "branch": "skipped", "pull_request": "skipped"}
+    assert step_states(ready, run, "open") == {"fetch": "done", "branch": "skipped", "pull_request": "skipped"}
     assert ready.state(run).status is RunStatus.COMPLETED
     assert [call["tool"] for call in github.called()] == ["get_issue"]

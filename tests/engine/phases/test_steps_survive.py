@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.engine.scene import AGENT, HUMAN, Scene, phase, refused
-from tests.engine.step_scene import configure, reopen, rows, steps, told, tool, until, with_child
+from tests.engine.step_scene import configure, reopen, rows, step_states, steps, tool, until, with_child
 from tests.tools.stub import Stub, calls_in
 from wfe_mcp.core.attempt_states import FailKind
 from wfe_mcp.core.model import AttemptStatus, RunStatus
@@ -74,7 +74,7 @@ def test_a_call_of_a_worker_killed_with_kill_9_is_never_made_again_by_itself(sce
     scene.work()
     tried = scene.attempt(run, "ci")
     assert (tried.status, tried.number, tried.human_only) == (AttemptStatus.FAILED, 1, True)
-    assert told(scene, run) == {"set": "done", "effect": "unknown"}
+    assert step_states(scene, run) == {"set": "done", "effect": "unknown"}
     assert "Step 'effect' (tool stub.hang) may have completed" in tried.reason
     assert "the process that worked on it ended" in tried.reason
     assert sorted(job.status for job in jobs(scene, run)) == [JobStatus.DONE, JobStatus.PARKED]
@@ -87,10 +87,10 @@ def test_a_call_of_a_worker_killed_with_kill_9_is_never_made_again_by_itself(sce
 
     # A person has looked, and wants it again: from the call in doubt on, what was finished is not repeated.
     control.retry(scene.engine, HUMAN, run, "ci")
-    assert told(scene, run) == {"set": "done", "effect": "queued"}
+    assert step_states(scene, run) == {"set": "done", "effect": "queued"}
     assert rows(scene, run)["set"].carried == 1
     control.skip(scene.engine, HUMAN, run, "ci", "done by hand")
-    assert told(scene, run) == {"set": "done", "effect": "cancelled"}
+    assert step_states(scene, run) == {"set": "done", "effect": "cancelled"}
     assert (scene.work(), len(calls_in(calls))) == (0, 1)
 
 
@@ -139,7 +139,7 @@ def test_the_time_out_of_the_phase_ends_the_call_and_leaves_it_to_a_person(scene
     worker.stop()
     first, second = scene.attempt(run, "ci", 1), scene.attempt(run, "ci", 2)
     assert (first.fail_kind, second.status, second.human_only) == (FailKind.TIMEOUT, AttemptStatus.FAILED, True)
-    assert told(scene, run, attempt=1) == told(scene, run, attempt=2) == {"late": "unknown"}
+    assert step_states(scene, run, attempt=1) == step_states(scene, run, attempt=2) == {"late": "unknown"}
     assert len(stub.called("hang")) == 1
 
 
@@ -152,7 +152,7 @@ def test_cancelling_the_run_ends_the_call(scene: Scene, stub: Stub) -> None:
     until(lambda: jobs(scene, run)[0].status is not JobStatus.RUNNING)
     worker.stop()
     assert jobs(scene, run)[0].status is JobStatus.CANCELLED
-    assert told(scene, run) == {"late": "unknown"}
+    assert step_states(scene, run) == {"late": "unknown"}
 
 
 def test_a_server_that_ends_in_the_middle_leaves_the_call_to_a_person(scene: Scene, stub: Stub) -> None:
@@ -161,7 +161,7 @@ def test_a_server_that_ends_in_the_middle_leaves_the_call_to_a_person(scene: Sce
     worker.start()
     until(lambda: stub.called("hang"))
     worker.stop()
-    assert (told(scene, run), scene.attempt(run, "ci").human_only) == ({"late": "unknown"}, True)
+    assert (step_states(scene, run), scene.attempt(run, "ci").human_only) == ({"late": "unknown"}, True)
 
 
 def test_a_retry_of_a_phase_whose_call_still_runs_does_not_repeat_it(scene: Scene, stub: Stub) -> None:
@@ -172,18 +172,18 @@ def test_a_retry_of_a_phase_whose_call_still_runs_does_not_repeat_it(scene: Scen
         tx.steps.save(replace(rows(scene, run)["say"], status=StepStatus.RUNNING, tries=1))
     control.retry(scene.engine, HUMAN, run, "ci")
     scene.work()
-    assert (scene.attempt(run, "ci").number, told(scene, run)) == (2, {"say": "unknown"})
+    assert (scene.attempt(run, "ci").number, step_states(scene, run)) == (2, {"say": "unknown"})
     assert stub.called() == []
     reopen(scene, run)
     assert scene.state(run).status is RunStatus.COMPLETED
     assert len(stub.called()) == 1
 
 
-def test_a_paused_run_begins_no_step_and_goes_on_where_it_was(scene: Scene, stub: Stub) -> None:
+def test_a_paused_run_begins_no_step_and_continues_where_it_was(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(SET, tool("say", **HI)))
     control.control(scene.engine, HUMAN, run, "pause")
     scene.work()
-    assert told(scene, run) == {"set": "ready"}
+    assert step_states(scene, run) == {"set": "ready"}
     control.control(scene.engine, HUMAN, run, "resume")
     scene.work()
     assert scene.state(run).status is RunStatus.COMPLETED
@@ -201,9 +201,9 @@ def test_what_a_step_answers_while_the_run_is_paused_is_kept(scene: Scene) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wfe_mcp.engine.phases.step_jobs.make", paused_meanwhile)
         worker.work_one()
-    assert told(scene, run) == {"set": "done"}
+    assert step_states(scene, run) == {"set": "done"}
     control.control(scene.engine, HUMAN, run, "resume")
-    assert told(scene, run) == {"set": "done", "log": "queued"}
+    assert step_states(scene, run) == {"set": "done", "log": "queued"}
 
 
 def test_a_check_of_a_killed_worker_is_run_again(scene: Scene) -> None:
@@ -229,7 +229,7 @@ def test_a_server_that_ends_before_the_call_was_sent_leaves_nothing_in_doubt(sce
     run = scene.start(steps(tool("say", **HI)))
     worker = new_worker(scene.engine)
     worker.start()
-    until(lambda: told(scene, run) == {"say": "running"})
+    until(lambda: step_states(scene, run) == {"say": "running"})
     worker.stop()
     row = rows(scene, run)["say"]
     assert (str(row.status), row.tries, row.enqueued) == ("queued", 0, 2)
@@ -244,7 +244,7 @@ def claimed(scene: Scene, run: str) -> JobContext:
     return JobContext(job, scene.store, Stop())
 
 
-def test_a_job_whose_phase_went_on_without_it_does_nothing(scene: Scene, stub: Stub) -> None:
+def test_a_job_whose_phase_continued_without_it_does_nothing(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(tool("say", **HI)))
     context = claimed(scene, run)
     control.retry(scene.engine, HUMAN, run, "ci")
@@ -262,14 +262,14 @@ def test_a_call_that_has_begun_is_not_begun_by_a_second_claim(scene: Scene, stub
     assert stub.called() == []
 
 
-def test_an_answer_that_comes_after_the_phase_went_on_changes_nothing(scene: Scene, stub: Stub) -> None:
+def test_an_answer_that_comes_after_the_phase_continued_changes_nothing(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(tool("say", **HI)))
     outcome = StepJobs(scene.engine)(claimed(scene, run))
     control.skip(scene.engine, HUMAN, run, "ci", "done by hand")
     assert outcome.apply is not None
     with scene.store.tx() as tx:
         outcome.apply(tx)
-    assert told(scene, run) == {"say": "unknown"}
+    assert step_states(scene, run) == {"say": "unknown"}
 
 
 def test_a_step_whose_job_fails_before_it_begins_is_not_tried_for_ever(
@@ -298,9 +298,9 @@ def test_a_place_that_was_taken_meanwhile_is_waited_for(scene: Scene) -> None:
     assert scene.state(run).status is RunStatus.COMPLETED
 
 
-def test_a_run_paused_while_the_files_are_read_hands_in_when_it_goes_on(scene: Scene) -> None:
+def test_a_run_paused_while_the_files_are_read_submits_when_it_continues(scene: Scene) -> None:
     run = scene.start(steps(SET, gates=[{"kind": "files", "within": ["x"]}]))
-    while told(scene, run) != {"set": "done"}:
+    while step_states(scene, run) != {"set": "done"}:
         assert new_worker(scene.engine).work_one()
     control.control(scene.engine, HUMAN, run, "pause")
     scene.work()
@@ -310,7 +310,7 @@ def test_a_run_paused_while_the_files_are_read_hands_in_when_it_goes_on(scene: S
     assert scene.state(run).status is RunStatus.COMPLETED
 
 
-def test_a_check_that_nobody_has_trusted_yet_is_waited_for(scene: Scene) -> None:
+def test_a_check_that_no_one_has_trusted_yet_is_waited_for(scene: Scene) -> None:
     run = scene.start(steps({"id": "good", "check": "good"}))
     scene.work()
     assert "no trusted check 'good' yet" in rows(scene, run)["good"].error

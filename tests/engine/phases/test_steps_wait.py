@@ -10,7 +10,7 @@ from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates.trust import give_trust
 
 
-def test_a_step_waits_for_trust_and_burns_no_try(scene: Scene, stub: Stub) -> None:
+def test_a_step_needs_trust_and_burns_no_try(scene: Scene, stub: Stub) -> None:
     run = scene.start(steps(SET, tool("say", **HI)))
     config = scene.root / ".wfe" / "config.toml"
     config.write_text(config.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")

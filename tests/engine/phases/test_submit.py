@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.engine.kernel.engine import CLI_HOLDER
 from wfe_mcp.engine.phases import submit as submissions
 from wfe_mcp.engine.runs import control
@@ -54,12 +54,12 @@ def test_an_attempt_that_is_not_there_is_stale(scene: Scene, attempt: int) -> No
 
 
 @pytest.mark.parametrize("artifact", [GOOD, WRONG])
-def test_a_phase_nobody_began_takes_no_artifact(scene: Scene, artifact: dict[str, Any]) -> None:
+def test_a_phase_no_one_began_takes_no_artifact(scene: Scene, artifact: dict[str, Any]) -> None:
     run = scene.start(phase("plan"))
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=artifact)
     assert no.code == "illegal_transition"
     envelope = answering.refusal(scene.engine, no, run, "plan")
-    assert told(envelope)[0] == ("start_phase", "plan")
+    assert moves(envelope)[0] == ("start_phase", "plan")
     assert (envelope.state, envelope.run_state, envelope.waiting_on) == ("ready", "running", "agent")
 
 
@@ -96,9 +96,9 @@ def test_a_live_holder_keeps_its_phase_and_a_dead_one_loses_it_at_once(scene: Sc
     assert refused(scene.begin, run, "plan").code == "leased"
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD)
     assert no.code == "leased"
-    assert told(answering.refusal(scene.engine, no, run, "plan")) == [("status", "")]
+    assert moves(answering.refusal(scene.engine, no, run, "plan")) == [("status", "")]
     neighbour.end()
-    assert told(scene.status(run)) == [("start_phase", "plan")]
+    assert moves(scene.status(run)) == [("start_phase", "plan")]
     taken = scene.submit(run, "plan")
     assert (taken.state, taken.data["attempt"]) == ("completed", 1)
 
@@ -143,7 +143,7 @@ def test_a_submission_at_a_terminal_claims_the_ready_phase(scene: Scene) -> None
 
 
 @pytest.mark.requirement("B-10", "S1-01")
-def test_an_invalid_artifact_is_kept_counted_and_told_whole(scene: Scene) -> None:
+def test_an_invalid_artifact_is_kept_counted_and_reported_whole(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     scene.begin(run)
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={"titel": 1, "body": 2})
@@ -163,7 +163,7 @@ def test_a_schema_that_is_too_long_for_the_answer_is_fetched_again(scene: Scene)
     run = scene.start(phase("plan", output=output))
     scene.begin(run)
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact={})
-    assert told(answering.refusal(scene.engine, no, run, "plan"))[0] == ("start_phase", "plan")
+    assert moves(answering.refusal(scene.engine, no, run, "plan"))[0] == ("start_phase", "plan")
 
 
 @pytest.mark.requirement("B-10")
@@ -174,7 +174,7 @@ def test_too_many_invalid_artifacts_end_the_attempt_for_a_person(scene: Scene) -
     no = refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=WRONG)
     assert "has failed" in no.hint
     found = scene.status(run)
-    assert (found.run_state, found.waiting_on, told(found)) == ("waiting", "human", [])
+    assert (found.run_state, found.waiting_on, moves(found)) == ("waiting", "human", [])
     assert answering.refusal(scene.engine, no, run, "plan").next == ()
     assert (
         refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD).code == "illegal_transition"
@@ -318,6 +318,6 @@ def test_a_persons_own_phase_is_not_for_an_agent(scene: Scene) -> None:
     assert refused(scene.begin, run, "sign").code == "needs_human"
     assert refused(answers.submit_artifact, scene.engine, AGENT, run, "sign", artifact=GOOD).code == "needs_human"
     found = scene.status(run)
-    assert (found.run_state, found.waiting_on, told(found)) == ("waiting", "human", [("status", "")])
+    assert (found.run_state, found.waiting_on, moves(found)) == ("waiting", "human", [("status", "")])
     submissions.submit(scene.engine, HUMAN, run, "sign", artifact=GOOD, holder=CLI_HOLDER)
     assert scene.state(run).status == "completed"

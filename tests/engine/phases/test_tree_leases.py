@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, command, moves, phase, refused
 from wfe_mcp.views.answers import tool_answers as answers
 
 
@@ -20,7 +20,7 @@ def test_the_working_tree_is_one_runs_until_its_phase_is_over(scene: Scene) -> N
     scene.begin(first, "tests")
     no = refused(scene.begin, second, "tests")
     assert (no.code, first in no.message) == ("leased", True)
-    assert told(scene.status(second)) == [("start_phase", "notes"), ("status", "")]
+    assert moves(scene.status(second)) == [("start_phase", "notes"), ("status", "")]
     assert scene.begin(second).phase == "notes", "what reads no files goes on"
     answers.submit_artifact(scene.engine, AGENT, first, "tests", artifact=GOOD)
     assert refused(scene.begin, second, "tests").code == "leased"
@@ -38,7 +38,7 @@ def test_the_lock_on_the_tree_dies_with_the_lease(scene: Scene) -> None:
     assert scene.begin(second, "tests").ok
     assert refused(scene.begin, first, "tests").code == "leased", "now the tree is the other run's"
     assert refused(answers.submit_artifact, scene.engine, AGENT, first, "tests", artifact=GOOD).code == "leased"
-    assert ("start_phase", "tests") not in told(scene.status(first))
+    assert ("start_phase", "tests") not in moves(scene.status(first))
 
 
 def test_the_gates_of_a_dead_worker_keep_the_tree_until_they_have_judged(scene: Scene) -> None:

@@ -13,7 +13,7 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.runs.run import run_row
 
 
-def test_an_open_run_is_stale_when_nobody_touched_it_for_a_week(scene: Scene) -> None:
+def test_an_open_run_is_stale_when_no_one_touched_it_for_a_week(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     scene.clock.advance(days=7)
     assert "stale" not in scene.status(run).data
@@ -38,7 +38,7 @@ def test_runs_that_wait_are_stale_too_and_those_that_are_over_never_are(scene: S
     assert "stale" not in scene.status(over).data
 
 
-def test_putting_away_cancels_and_archives_what_is_stale_and_nothing_else(scene: Scene) -> None:
+def test_archiving_cancels_and_archives_what_is_stale_and_nothing_else(scene: Scene) -> None:
     old, other = scene.start(phase("plan")), scene.start(phase("plan", approval()), name="asking")
     scene.do(other, "plan")
     scene.clock.advance(days=8)

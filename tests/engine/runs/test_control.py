@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, expr, moves, phase, refused
 from wfe_mcp.engine.approvals import decide as approvals
 from wfe_mcp.engine.background.daemon import new_worker
 from wfe_mcp.engine.factory import create_engine
@@ -28,7 +28,7 @@ def test_after_wait_human_only_a_person_reopens(scene: Scene) -> None:
     run = scene.start(phase("plan", NEVER, on_fail=STOP))
     failed = scene.do(run, "plan")
     assert failed.error is not None
-    assert (failed.ok, failed.error.code, failed.state, told(failed)) == (False, "gate_failed", "failed", [])
+    assert (failed.ok, failed.error.code, failed.state, moves(failed)) == (False, "gate_failed", "failed", [])
     assert failed.waiting_on == "human"
     assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
     assert "wfe-mcp retry|skip|force-accept" in scene.status(run).data["blockers"][0]
@@ -39,7 +39,7 @@ def test_a_blocked_run_is_reopened_by_a_person_only(scene: Scene) -> None:
     run = scene.start(phase("plan", NEVER, on_fail=[{"do": "block"}]))
     assert scene.do(run, "plan").run_state == "blocked"
     found = scene.status(run)
-    assert (told(found), found.waiting_on, "blocked" in found.data["blockers"][0]) == ([], "human", True)
+    assert (moves(found), found.waiting_on, "blocked" in found.data["blockers"][0]) == ([], "human", True)
     assert refused(answers.retry_phase, scene.engine, AGENT, run, "plan").code == "needs_human"
     assert refused(scene.begin, run).code == "illegal_transition"
     control.retry(scene.engine, HUMAN, run, "plan")
@@ -49,7 +49,7 @@ def test_a_blocked_run_is_reopened_by_a_person_only(scene: Scene) -> None:
 def test_a_failed_run_says_so(scene: Scene) -> None:
     run = scene.start(phase("plan", NEVER, on_fail=[{"do": "fail"}]))
     assert scene.do(run, "plan").run_state == "failed"
-    assert told(scene.status(run)) == []
+    assert moves(scene.status(run)) == []
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_who_may_skip_is_the_templates_choice(scene: Scene, policy: str, agent: 
             assert refused(answers.skip_phase, scene.engine, by, run, "plan", "not needed").code == code
         else:
             assert answers.skip_phase(scene.engine, by, run, "plan", "not needed").state == "skipped"
-            assert told(scene.status(run)) == [("start_phase", "build")]
+            assert moves(scene.status(run)) == [("start_phase", "build")]
 
 
 def test_a_person_overrules_a_gate_and_the_run_is_tainted_for_ever(scene: Scene) -> None:
@@ -119,19 +119,19 @@ def test_a_paused_run_starts_nothing_and_records_results(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok")), phase("build"))
     scene.begin(run)
     paused = answers.control_run(scene.engine, AGENT, run, "pause", reason="lunch")
-    assert (paused.run_state, told(paused), paused.waiting_on) == ("paused", [("control_run", "resume")], "agent")
+    assert (paused.run_state, moves(paused), paused.waiting_on) == ("paused", [("control_run", "resume")], "agent")
     done = scene.submit(run, "plan")
     assert (done.state, done.run_state) == ("completed", "paused")
     assert refused(scene.begin, run, "build").code == "not_ready"
     assert refused(scene.begin, run).code == "illegal_transition"
     answers.control_run(scene.engine, AGENT, run, "resume")
-    assert told(scene.status(run)) == [("start_phase", "build")]
+    assert moves(scene.status(run)) == [("start_phase", "build")]
 
 
 def test_a_persons_pause_is_a_persons_to_end(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     found = answers.control_run(scene.engine, HUMAN, run, "pause")
-    assert (told(found), found.waiting_on) == ([], "human")
+    assert (moves(found), found.waiting_on) == ([], "human")
     assert refused(answers.control_run, scene.engine, AGENT, run, "resume").code == "needs_human"
     answers.control_run(scene.engine, HUMAN, run, "resume")
     assert scene.state(run).status == "running"
@@ -159,7 +159,7 @@ def test_an_agent_may_switch_auto_off(scene: Scene) -> None:
     assert scene.do(run, "plan").waiting_on == "human"
 
 
-def test_configuration_says_whether_runs_go_on_by_themselves(scene: Scene) -> None:
+def test_configuration_says_whether_runs_continue_by_themselves(scene: Scene) -> None:
     scene.write(".wfe/config.toml", "auto = false\n")
     scene.trust_config()
     run = scene.start(phase("plan"))
@@ -170,7 +170,7 @@ def test_a_cancelled_run_is_over(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     scene.begin(run)
     found = answers.control_run(scene.engine, AGENT, run, "cancel", reason="wrong")
-    assert (found.run_state, told(found), found.waiting_on) == ("cancelled", [], "none")
+    assert (found.run_state, moves(found), found.waiting_on) == ("cancelled", [], "none")
     assert refused(answers.submit_artifact, scene.engine, AGENT, run, "plan", artifact=GOOD).code == "stale_revision"
     assert refused(answers.control_run, scene.engine, HUMAN, run, "resume").code == "illegal_transition"
 
@@ -194,7 +194,7 @@ def test_a_completed_phase_is_reopened_by_a_person(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("call", ["retry", "start"])
-def test_a_worker_that_nobody_configured_is_refused_before_anything_happens(scene: Scene, call: str) -> None:
+def test_a_worker_that_no_one_configured_is_refused_before_anything_happens(scene: Scene, call: str) -> None:
     run = scene.start(phase("plan"))
     seen = scene.events(run)
     if call == "retry":
@@ -205,7 +205,7 @@ def test_a_worker_that_nobody_configured_is_refused_before_anything_happens(scen
     assert scene.events(run) == seen
 
 
-def test_approving_goes_on_behind_a_pause(scene: Scene) -> None:
+def test_approving_continues_behind_a_pause(scene: Scene) -> None:
     run = scene.start(phase("plan", approval()), phase("build"))
     scene.do(run, "plan")
     answers.control_run(scene.engine, AGENT, run, "pause")

@@ -51,7 +51,7 @@ def test_the_row_of_a_run_has_its_state_which_the_log_confirms(scene: Scene) -> 
 
 
 @pytest.mark.requirement("S2-18")
-def test_a_state_that_somebody_wrote_into_the_row_is_found(scene: Scene) -> None:
+def test_a_state_that_someone_wrote_into_the_row_is_found(scene: Scene) -> None:
     run = scene.start(phase("build", reaches="BUILT", skip="never"), states=LIFE, initial_state="OPEN")
     with connect(str(scene.root.parent / "wfe.db")) as database:
         database.execute("UPDATE run SET reached = 'DONE'")

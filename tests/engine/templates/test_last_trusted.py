@@ -70,7 +70,9 @@ def waiting(scene: Scene) -> list[str]:
 
 @pytest.mark.attack("configuration that was trusted once is put back in place of a stricter one", "held", "design §7")
 @pytest.mark.parametrize(("looser", "last"), LOOSER)
-def test_looser_configuration_that_was_trusted_before_is_asked_about_anew(scene: Scene, looser: str, last: str) -> None:
+def test_looser_configuration_that_was_trusted_before_is_asked_about_again(
+    scene: Scene, looser: str, last: str
+) -> None:
     configure(scene, looser)
     assert waiting(scene) == []
     configure(scene, last)

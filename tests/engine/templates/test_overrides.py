@@ -29,7 +29,7 @@ def configured(scene: Scene, *phases: dict[str, Any], **keys: object) -> str:
 
 
 @pytest.mark.requirement("B-08", "S0-35", "S0-37", "S0-27")
-def test_approver_skip_asks_nobody(scene: Scene) -> None:
+def test_approver_skip_asks_no_one(scene: Scene) -> None:
     assert scene.do(configured(scene, phase("plan", approval()), approver="skip"), "plan").state == "completed"
 
 
@@ -94,7 +94,7 @@ def test_what_is_configured_is_frozen_into_the_run(scene: Scene) -> None:
     assert scene.submit(run, "plan", BAD).state == "failed"
 
 
-def test_configuration_that_nobody_trusts_changes_nothing(scene: Scene) -> None:
+def test_configuration_that_no_one_trusts_changes_nothing(scene: Scene) -> None:
     configure(scene, '[templates.drill.phases.plan]\napprover = "skip"\n', trusted=False)
     run = scene.start(phase("plan", approval()))
     assert scene.do(run, "plan", GOOD).state == "awaiting"

@@ -71,8 +71,8 @@ def test_a_template_of_a_package_runs_to_its_end_with_all_that_the_package_bring
     done = scene.submit(run, "ticket", TICKET)
     assert (done.state, done.data["verdicts"][-1]["verdict"]) == ("completed", "pass")
     scene.work()
-    told = scene.begin(run, "next")
-    assert "The branch will be called totals-are-rounded-twice." in told.data["prompt"]
+    answer = scene.begin(run, "next")
+    assert "The branch will be called totals-are-rounded-twice." in answer.data["prompt"]
     last = scene.submit(run, "next", {"front": {}, "body": "Take totals-are-rounded-twice.\n"})
 
     assert last.run_state == "completed"
@@ -90,7 +90,7 @@ def test_a_template_of_a_package_runs_to_its_end_with_all_that_the_package_bring
         assert tx.verification.problems(record.id) == []
 
 
-def test_its_gate_says_no_with_evidence_and_its_schema_names_every_fault(scene: Scene, sample: Path) -> None:
+def test_its_gate_fails_with_evidence_and_its_schema_names_every_fault(scene: Scene, sample: Path) -> None:
     assert sample
     run = start(scene)
     scene.write("app.py", "VALUE = 1  # TODO\n")
@@ -229,7 +229,7 @@ def test_a_gate_that_changes_the_files_is_an_error_that_names_them(scene: Scene,
 def test_a_gate_before_work_sees_no_artifact_and_its_with_is_filled_in(scene: Scene, site: Path) -> None:
     code = (
         "from wfe_mcp.gates.judgement import failed, passed\n"
-        "def told(scene):\n"
+        "def answer_to(scene):\n"
         "    ok = scene.artifact is None and scene.settings == {'goal': 'ship'}\n"
         "    return passed('x', 'as told') if ok else failed('x', repr(scene), 'mend it')\n"
     )
@@ -314,7 +314,7 @@ def test_an_action_of_a_worker_killed_with_kill_9_waits_for_a_person(scene: Scen
     assert calls.read_text(encoding="utf-8") == "called\n"
 
 
-def test_a_broken_package_is_told_piece_by_piece(site: Path) -> None:
+def test_a_broken_package_is_reported_piece_by_piece(site: Path) -> None:
     modules = {
         "odd_all.py": "Schema = dict\nTEMPLATE = 7\ngate = 3\n",
         "odd/template.json": '{"name": "acme_odd", "format": "wfe/1"}',
@@ -327,10 +327,10 @@ def test_a_broken_package_is_told_piece_by_piece(site: Path) -> None:
     }
     install(site, "acme-odd", entries, modules)
 
-    told = {f"{seen.kind} {seen.name}": seen.fault for seen in plugins_seen()}
+    answer = {f"{seen.kind} {seen.name}": seen.fault for seen in plugins_seen()}
 
     assert {
-        key: words in told[key]
+        key: words in answer[key]
         for key, words in {
             "schema acme.odd@1": "derives from wfe_mcp.artifacts.models.base.Artifact",
             "gate acme.odd": "must be a function",
@@ -338,7 +338,7 @@ def test_a_broken_package_is_told_piece_by_piece(site: Path) -> None:
             "template acme_none": "AttributeError",
             "provider acme.models": "AttributeError",
         }.items()
-    } == dict.fromkeys(told, True)
+    } == dict.fromkeys(answer, True)
 
 
 def test_a_broken_template_of_a_package_hides_no_other(scene: Scene, site: Path) -> None:
@@ -365,7 +365,7 @@ def test_doctor_and_the_list_of_templates_name_what_packages_bring(tmp_path: Pat
         "WFE_DATABASE_URL": f"sqlite:///{tmp_path / 'wfe.db'}",
     }
 
-    def told(*words: str) -> dict[str, Any]:
+    def answer_to(*words: str) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "wfe_mcp", "--json", *words],
             cwd=project,
@@ -377,8 +377,8 @@ def test_doctor_and_the_list_of_templates_name_what_packages_bring(tmp_path: Pat
         )
         return json.loads(done.stdout)["data"]
 
-    levels = {each["topic"]: each["level"] for each in told("doctor")["findings"]}
-    listed = {each["name"]: each.get("source") for each in told("templates", "list")["templates"]}
+    levels = {each["topic"]: each["level"] for each in answer_to("doctor")["findings"]}
+    listed = {each["name"]: each.get("source") for each in answer_to("templates", "list")["templates"]}
 
     brought = {
         "schema acme.ticket@1",

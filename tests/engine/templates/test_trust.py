@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, phase, refused, told
+from tests.engine.scene import AGENT, GOOD, HUMAN, Scene, approval, command, moves, phase, refused
 from wfe_mcp.engine.runs import control
 from wfe_mcp.engine.templates import trust
 from wfe_mcp.engine.templates.versions import keep_version
@@ -12,11 +12,11 @@ from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.approvals import answers as decisions
 
 
-def test_without_configuration_work_starts_and_its_check_waits_for_trust(scene: Scene) -> None:
+def test_without_configuration_work_starts_and_its_check_needs_trust(scene: Scene) -> None:
     run = scene.start(phase("plan", command("ok")))
     waiting = scene.do(run, "plan")
     assert (waiting.ok, waiting.state, waiting.waiting_on) == (True, "awaiting", "human")
-    assert told(waiting) == [("status", "")]
+    assert moves(waiting) == [("status", "")]
     assert "wfe-mcp init" in scene.status(run).data["blockers"][0]
     no = refused(decisions.ask_approval, scene.engine, AGENT, run, "plan")
     assert no.code == "needs_trust"
@@ -135,7 +135,7 @@ def test_a_changed_byte_of_a_template_loses_its_trust(scene: Scene) -> None:
     assert refused(answers.start_run, scene.engine, AGENT, "drill").code == "needs_trust"
 
 
-def test_what_a_project_with_configuration_lacks_is_told_at_the_start(scene: Scene) -> None:
+def test_what_a_project_with_configuration_lacks_is_reported_at_the_start(scene: Scene) -> None:
     scene.check("ok", "pass")
     scene.define(phase("plan", command("lint")))
     no = refused(answers.start_run, scene.engine, AGENT, "drill")
@@ -153,5 +153,5 @@ def test_a_gate_behind_trust_and_approval_asks_for_both(scene: Scene) -> None:
     scene.check("ok", "pass", trusted=False)
     trust.give_trust(scene.engine, HUMAN, [])
     scene.work()
-    assert told(scene.status(run)) == [("approve", "plan")]
+    assert moves(scene.status(run)) == [("approve", "plan")]
     assert decisions.ask_approval(scene.engine, AGENT, run, "plan").state == "completed"

@@ -115,7 +115,7 @@ def test_a_template_that_needs_what_is_not_built_yet_is_kept_and_does_not_start(
     assert (no.code, [detail.path for detail in no.details]) == ("invalid_template", ["/webhooks"])
 
 
-def test_what_lint_warns_of_is_told_when_a_template_is_kept(scene: Scene) -> None:
+def test_what_lint_warns_of_is_reported_when_a_template_is_kept(scene: Scene) -> None:
     rules = [{"do": "wait_human"}, {"do": "retry"}]
     saved = answers.save_template(scene.engine, AGENT, definition(phases=[phase("work", on_fail=rules)]))
     assert [text.split(":")[0] for text in saved.data["warnings"]] == ["/phases/0/on_fail/1"]
@@ -290,7 +290,7 @@ def test_putting_one_version_away_brings_back_what_it_shadowed(scene: Scene) -> 
     assert template_definition(scene.engine, "quick_fix@6.6.6").state == ""
 
 
-def test_a_template_that_cannot_be_read_can_be_put_away(scene: Scene) -> None:
+def test_a_template_that_cannot_be_read_can_be_archived(scene: Scene) -> None:
     scene.write(".wfe/templates/broken.json", "{")
     assert versions.archive(scene.engine, HUMAN, "broken") == "broken"
     assert "broken" not in names(scene, all_states=True)

@@ -44,7 +44,7 @@ def test_every_tool_has_a_strict_schema_and_says_what_it_is_for(root: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "answer"),
     [
         ({}, "path"),
         ({"path": 3}, "/path"),
@@ -53,9 +53,9 @@ def test_every_tool_has_a_strict_schema_and_says_what_it_is_for(root: Path) -> N
         ({"path": None}, "/path"),
     ],
 )
-def test_arguments_that_do_not_fit_are_answered_by_name(worker: Worker, given: dict[str, object], said: str) -> None:
+def test_arguments_that_do_not_fit_are_answered_by_name(worker: Worker, given: dict[str, object], answer: str) -> None:
     text = worker.refuses("read", **given)
-    assert "do not fit" in text and said in text
+    assert "do not fit" in text and answer in text
 
 
 def test_null_for_an_optional_argument_is_the_same_as_none(worker: Worker) -> None:

@@ -15,22 +15,22 @@ def checked(root: Path, code: str, timeout_s: float = 60) -> Worker:
 
 @pytest.mark.requirement("S1-28")
 def test_a_check_that_passes_shows_what_it_printed(root: Path) -> None:
-    said = checked(root, "print('all 3 fine')").says("run_check", check="test")
-    assert "exit 0" in said and "all 3 fine" in said
+    answer = checked(root, "print('all 3 fine')").says("run_check", check="test")
+    assert "exit 0" in answer and "all 3 fine" in answer
 
 
 def test_a_check_that_fails_says_how_and_where_all_of_it_is(root: Path) -> None:
     worker = checked(root, "print('x ' * 40_000); print('the cause'); raise SystemExit(3)")
-    said = worker.refuses("run_check", check="test")
-    assert "exit 3" in said and "the cause" in said
-    log = said.rpartition('read(path="')[2].removesuffix('")]')
+    answer = worker.refuses("run_check", check="test")
+    assert "exit 3" in answer and "the cause" in answer
+    log = answer.rpartition('read(path="')[2].removesuffix('")]')
     assert log.startswith(EVIDENCE)
     assert "the cause" in worker.says("read", path=log)
 
 
 def test_only_frozen_checks_run(root: Path) -> None:
-    said = checked(root, "").refuses("run_check", check="rm -rf /")
-    assert "do not fit" in said and "test" in said
+    answer = checked(root, "").refuses("run_check", check="rm -rf /")
+    assert "do not fit" in answer and "test" in answer
 
 
 def test_a_check_ends_at_its_time_limit(root: Path) -> None:

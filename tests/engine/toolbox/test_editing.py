@@ -35,9 +35,9 @@ def test_broken_unicode_is_not_written(worker: Worker) -> None:
 
 @pytest.mark.requirement("S1-28")
 def test_an_edit_replaces_one_exact_piece_and_shows_it(worker: Worker) -> None:
-    said = worker.says("edit", path="src/app.py", old="return a + b", new="total = a + b\n    return total")
+    answer = worker.says("edit", path="src/app.py", old="return a + b", new="total = a + b\n    return total")
     assert (worker.root / "src/app.py").read_text() == "def add(a, b):\n    total = a + b\n    return total\n"
-    assert "     2\t    total = a + b\n     3\t    return total" in said
+    assert "     2\t    total = a + b\n     3\t    return total" in answer
 
 
 def test_a_piece_that_occurs_twice_is_refused_with_its_lines(worker: Worker) -> None:
@@ -49,8 +49,8 @@ def test_a_piece_that_occurs_twice_is_refused_with_its_lines(worker: Worker) -> 
 
 
 def test_a_piece_that_is_not_there_is_refused_with_the_likely_line(worker: Worker) -> None:
-    said = worker.refuses("edit", path="src/app.py", old="\treturn a + b", new="")
-    assert "does not hold this piece" in said and "line 2" in said
+    answer = worker.refuses("edit", path="src/app.py", old="\treturn a + b", new="")
+    assert "does not hold this piece" in answer and "line 2" in answer
     assert "does not exist" in worker.refuses("edit", path="none.py", old="a", new="b")
     assert "the same" in worker.refuses("edit", path="src/app.py", old="add", new="add")
 

@@ -96,8 +96,8 @@ def test_a_project_that_is_a_folder_of_a_repository_shows_only_itself(git: Git, 
 
 def test_a_long_answer_is_paged(git: Git, worker: Worker) -> None:
     write(worker.root, {"README.md": "".join(f"line {number}\n" for number in range(2_000))})
-    said = worker.says("git", command="diff")
-    assert "from_line=401" in said
+    answer = worker.says("git", command="diff")
+    assert "from_line=401" in answer
     assert "line 500" in worker.says("git", command="diff", from_line=401)
 
 
@@ -106,8 +106,8 @@ def test_a_commit_takes_the_named_paths_and_leaves_the_rest(git: Git, root: Path
     write(root, {"src/app.py": "one\n", "new.txt": "new\n", "README.md": "staged\n", ".wfe/runs/x.md": "x"})
     git("add", "README.md")
     worker = Worker(root, ["git_commit"])
-    said = worker.says("git_commit", message="Take two\n\nBecause.", paths=["src", "new.txt"])
-    assert "Take two" in said and git("log", "-1", "--format=%B").strip() == "Take two\n\nBecause."
+    answer = worker.says("git_commit", message="Take two\n\nBecause.", paths=["src", "new.txt"])
+    assert "Take two" in answer and git("log", "-1", "--format=%B").strip() == "Take two\n\nBecause."
     assert git("show", "--name-only", "--format=", "HEAD").split() == ["new.txt", "src/app.py"]
     worker.says("git_commit", message="The rest")
     assert git("show", "--name-only", "--format=", "HEAD").split() == ["README.md"]

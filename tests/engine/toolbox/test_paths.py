@@ -60,8 +60,8 @@ def worker(root: Path) -> Worker:
 @pytest.mark.parametrize("path", OUTSIDE, ids=range(len(OUTSIDE)))
 @pytest.mark.parametrize("tool", [name for name in CALLS if name != "git"])
 def test_a_path_that_leads_out_is_refused(worker: Worker, tool: str, path: str) -> None:
-    said = worker.refuses(tool, path=path, **CALLS[tool])
-    assert "the secret" not in said
+    answer = worker.refuses(tool, path=path, **CALLS[tool])
+    assert "the secret" not in answer
     assert (worker.root.parent / "secret.txt").read_text() == "the secret\n"
 
 

@@ -10,15 +10,19 @@ from tests.engine.toolbox.conftest import Worker, write
 
 @pytest.mark.requirement("S1-28")
 def test_a_file_is_read_with_its_line_numbers(worker: Worker) -> None:
-    said = worker.says("read", path="src/app.py")
-    assert said.splitlines() == ["src/app.py: 2 lines, 32 bytes", "     1\tdef add(a, b):", "     2\t    return a + b"]
+    answer = worker.says("read", path="src/app.py")
+    assert answer.splitlines() == [
+        "src/app.py: 2 lines, 32 bytes",
+        "     1\tdef add(a, b):",
+        "     2\t    return a + b",
+    ]
 
 
 def test_a_part_of_a_file_says_how_to_get_the_rest(worker: Worker) -> None:
     write(worker.root, {"long.txt": "".join(f"line {number}\n" for number in range(1, 11))})
-    said = worker.says("read", path="long.txt", from_line=4, lines=2)
-    assert "line 3" not in said and "line 4" in said and "line 5" in said
-    assert '[5 more lines. Next: read(path="long.txt", from_line=6)]' in said
+    answer = worker.says("read", path="long.txt", from_line=4, lines=2)
+    assert "line 3" not in answer and "line 4" in answer and "line 5" in answer
+    assert '[5 more lines. Next: read(path="long.txt", from_line=6)]' in answer
     assert "more line" not in worker.says("read", path="long.txt", from_line=6)
     assert "10 lines" in worker.refuses("read", path="long.txt", from_line=11)
 
@@ -27,19 +31,19 @@ def test_following_the_pages_of_a_big_file_shows_every_line_once(worker: Worker)
     write(worker.root, {"big.txt": "".join(f"line {number} \u20ac\n" for number in range(1, 4_001))})
     seen, line, pages = 0, 1, 0
     while True:
-        said = worker.says("read", path="big.txt", from_line=line, lines=2_000)
-        seen += said.count("\u20ac")
+        answer = worker.says("read", path="big.txt", from_line=line, lines=2_000)
+        seen += answer.count("\u20ac")
         pages += 1
-        if "Next:" not in said:
+        if "Next:" not in answer:
             break
-        line = int(said.rpartition("from_line=")[2].rstrip(")]"))
+        line = int(answer.rpartition("from_line=")[2].rstrip(")]"))
     assert (seen, pages > 2) == (4_000, True)
 
 
 def test_a_line_of_a_megabyte_is_cut(worker: Worker) -> None:
     write(worker.root, {"min.js": "x" * 1_000_000 + "\nend\n"})
-    said = worker.says("read", path="min.js")
-    assert len(said) < 3_000 and "[line truncated]" in said and said.endswith("end")
+    answer = worker.says("read", path="min.js")
+    assert len(answer) < 3_000 and "[line truncated]" in answer and answer.endswith("end")
 
 
 def test_a_file_beyond_the_limit_is_refused(worker: Worker) -> None:
@@ -53,11 +57,11 @@ def test_what_is_no_text_is_refused(worker: Worker, content: bytes) -> None:
     assert "no UTF-8 text" in worker.refuses("read", path="file.bin")
 
 
-def test_an_empty_file_and_one_with_crlf_are_told_as_such(worker: Worker) -> None:
+def test_an_empty_file_and_one_with_crlf_are_reported_as_such(worker: Worker) -> None:
     write(worker.root, {"empty.txt": "", "dos.txt": "one\r\ntwo\r\n"})
     assert "0 lines" in worker.says("read", path="empty.txt")
-    said = worker.says("read", path="dos.txt")
-    assert "CRLF" in said and "\r" not in said
+    answer = worker.says("read", path="dos.txt")
+    assert "CRLF" in answer and "\r" not in answer
 
 
 def test_terminal_escapes_in_a_file_do_not_reach_the_reader(worker: Worker) -> None:
@@ -93,8 +97,8 @@ def test_without_git_caches_are_left_out(worker: Worker) -> None:
 
 def test_a_long_list_is_paged(worker: Worker) -> None:
     write(worker.root, {f"many/a-file-with-a-rather-long-name-{number:05}.txt": "" for number in range(800)})
-    said = worker.says("list", path="many")
-    assert "800 names" in said
-    line = int(said.rpartition("from_line=")[2].rstrip("]"))
+    answer = worker.says("list", path="many")
+    assert "800 names" in answer
+    line = int(answer.rpartition("from_line=")[2].rstrip("]"))
     rest = worker.says("list", path="many", from_line=line)
-    assert said.count(".txt") + rest.count(".txt") == 800
+    assert answer.count(".txt") + rest.count(".txt") == 800

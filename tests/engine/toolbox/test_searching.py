@@ -33,15 +33,15 @@ def test_a_pattern_that_blows_up_elsewhere_is_answered(worker: Worker) -> None:
 
 def test_binary_and_very_large_files_are_passed_over_and_counted(worker: Worker) -> None:
     write(worker.root, {"a.bin": b"add\0", "big.txt": b"add\n" * 600_000})
-    said = worker.says("search", pattern="add", globs=["a.bin", "big.txt"])
-    assert "[2 files passed over" in said
+    answer = worker.says("search", pattern="add", globs=["a.bin", "big.txt"])
+    assert "[2 files passed over" in answer
 
 
 def test_many_matches_are_paged_and_bounded(worker: Worker) -> None:
     write(worker.root, {"many.txt": "hit\n" * 5_000})
-    said = worker.says("search", pattern="hit", matches=3)
-    assert said.startswith("2,000 matches") and "stopped after 2,000 matches" in said
-    assert "many.txt:3: hit" in said and "many.txt:4:" not in said and "from_match=4" in said
+    answer = worker.says("search", pattern="hit", matches=3)
+    assert answer.startswith("2,000 matches") and "stopped after 2,000 matches" in answer
+    assert "many.txt:3: hit" in answer and "many.txt:4:" not in answer and "from_match=4" in answer
     assert "many.txt:4: hit" in worker.says("search", pattern="hit", from_match=4, matches=1)
 
 
@@ -49,8 +49,8 @@ def test_a_search_ends_in_time_and_says_how_far_it_came(root: Path) -> None:
     write(root, {f"f{number:03}.txt": "hit\n" for number in range(50)})
     ticks = count(0.0, 5.0)
     tool = search_tool(Reach(root, root / EVIDENCE), clock=lambda: next(ticks))
-    said = tool.run({"pattern": "hit"}).text
-    assert "stopped after 20 s, at f002.txt" in said and "f003" not in said
+    text = tool.run({"pattern": "hit"}).text
+    assert "stopped after 20 s, at f002.txt" in text and "f003" not in text
 
 
 def test_long_lines_are_cut(worker: Worker) -> None:

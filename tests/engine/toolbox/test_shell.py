@@ -29,30 +29,30 @@ def test_a_command_sees_no_key_of_ours(root: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary")
     monkeypatch.setenv("BASH_ENV", str(root / "evil.sh"))
     (root / "evil.sh").write_text("echo evil\n")
-    said = trusted(root).says("bash", command="env")
-    assert "canary" not in said and "evil" not in said and "PATH=" in said
+    answer = trusted(root).says("bash", command="env")
+    assert "canary" not in answer and "evil" not in answer and "PATH=" in answer
     given = trusted(root, environ={"PATH": "/usr/bin:/bin", "SECRET": "canary"})
     assert "canary" not in given.says("bash", command="env")
 
 
 @pytest.mark.requirement("S1-09")
 def test_a_command_ends_at_its_time_limit_with_what_it_said_so_far(root: Path) -> None:
-    said = trusted(root).refuses("bash", command="echo so far; sleep 600", timeout_s=1)
-    assert "time limit" in said and "so far" in said
+    answer = trusted(root).refuses("bash", command="echo so far; sleep 600", timeout_s=1)
+    assert "time limit" in answer and "so far" in answer
 
 
 def test_a_cancel_ends_the_command_and_all_it_started(root: Path) -> None:
     note = root / "pid"
     stopped = functools.partial(run_child, should_stop=lambda: note.exists() and note.read_text().endswith("\n"))
-    said = trusted(root, run=stopped).refuses("bash", command=f"(sleep 600 & echo $! > {note}); sleep 600")
-    assert "cancelled" in said
+    answer = trusted(root, run=stopped).refuses("bash", command=f"(sleep 600 & echo $! > {note}); sleep 600")
+    assert "cancelled" in answer
     pid = int(note.read_text())
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_lot_of_output_ends_in_a_log_that_can_be_read(root: Path) -> None:
     worker = trusted(root)
-    said = worker.says("bash", command="seq 1 20000")
-    assert "20000" in said and "\n1\n" not in said
-    log = said.rpartition('read(path="')[2].removesuffix('")]')
+    answer = worker.says("bash", command="seq 1 20000")
+    assert "20000" in answer and "\n1\n" not in answer
+    log = answer.rpartition('read(path="')[2].removesuffix('")]')
     assert log.startswith(EVIDENCE) and "     1\t1" in worker.says("read", path=log, lines=2)

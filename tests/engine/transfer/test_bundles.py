@@ -117,11 +117,11 @@ def large(scene: Scene, events: int, artifacts: int, size: int) -> str:
     run = scene.start(phase("draft"))
     with scene.store.tx() as tx:
         loaded = scene.engine.load(tx, run)
-        state, told = loaded.state, list[e.Event]()
+        state, lines = loaded.state, list[e.Event]()
         for number in range(events):
-            told.append(e.AutoSwitched(auto=bool(number % 2)))
-            state = evolve(state, told[-1])
-        tx.runs.save(loaded, state, told, AGENT, scene.clock())
+            lines.append(e.AutoSwitched(auto=bool(number % 2)))
+            state = evolve(state, lines[-1])
+        tx.runs.save(loaded, state, lines, AGENT, scene.clock())
     text = "x" * size
     for number in range(artifacts):
         content = canonical_json({"title": f"{number}", "body": text})
@@ -190,11 +190,11 @@ def test_what_a_bundle_says_of_tests_moves_no_measure_here(scene: Scene, other: 
         assert tx.evidence.skipped_before(other.engine.project_id, mine.id, "unit", later, mine.created_at) is None
 
 
-def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scene) -> None:
+def test_an_opinion_in_a_bundle_is_no_ones_answer_here(scene: Scene, other: Scene) -> None:
     run = scene.start(phase("draft"))
     scene.do(run, "draft")
     sha256 = sha256_hex("anything")
-    said: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "id": "op-1",
         "phase": "draft",
         "attempt": 1,
@@ -208,7 +208,7 @@ def test_an_opinion_in_a_bundle_is_nobodys_answer_here(scene: Scene, other: Scen
         "at": scene.clock().isoformat(),
         "value": {"verdict": "approve"},
     }
-    bring(other, changed(bundle_of(scene, run), opinions=[said]))
+    bring(other, changed(bundle_of(scene, run), opinions=[answer]))
 
     with other.store.read() as tx:
         mine = other.engine.load(tx, run).record

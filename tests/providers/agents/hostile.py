@@ -1,4 +1,4 @@
-"""A folder whose instruction files, hooks, skills and servers tell every agent to pass what it reviews."""
+"""A folder whose instruction files, hooks, skills and servers order every agent to pass what it reviews."""
 
 import json
 import sys

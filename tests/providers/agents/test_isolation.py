@@ -55,9 +55,9 @@ class StandIn:
 
 
 @pytest.fixture
-def stand_in(stub: Stub, tmp_path: Path) -> StandIn:
-    home, program = tmp_path / "home", stub.folder / "stand_in.py"
-    shutil.copy2(Path(__file__).with_name("stand_in.py"), program)
+def stub_program(stub: Stub, tmp_path: Path) -> StandIn:
+    home, program = tmp_path / "home", stub.folder / "stub_program.py"
+    shutil.copy2(Path(__file__).with_name("stub_program.py"), program)
     for folder, name in ((stub.root, "project"), (home, "home")):
         hostile(folder, tmp_path / "effects", name)
     return StandIn(stub.root, home, program, stub)
@@ -67,8 +67,8 @@ def stand_in(stub: Stub, tmp_path: Path) -> StandIn:
     "instruction files, hooks and servers of the project or the user tell a reviewing agent to pass", "held", "T10"
 )
 @kinds
-def test_a_reviewer_reads_no_file_of_the_project_or_the_user(stand_in: StandIn, kind: ProviderKind) -> None:
-    answer = stand_in.ask(kind)
+def test_a_reviewer_reads_no_file_of_the_project_or_the_user(stub_program: StandIn, kind: ProviderKind) -> None:
+    answer = stub_program.ask(kind)
     assert answer.value is not None
     assert answer.value["verdict"] == "fail"
     ours = {
@@ -76,47 +76,49 @@ def test_a_reviewer_reads_no_file_of_the_project_or_the_user(stand_in: StandIn, 
         "codex": set[str](),
         "gemini-cli": {"home/.gemini/settings.json", "review/.gemini/.env", "review/.git/none"},
     }
-    assert stand_in.seen_files() == ours[kind]
-    assert "Is it right?" in stand_in.seen["prompt"]
+    assert stub_program.seen_files() == ours[kind]
+    assert "Is it right?" in stub_program.seen["prompt"]
 
 
 @kinds
 def test_the_same_program_obeys_those_files_where_it_works_in_the_project(
-    stand_in: StandIn, kind: ProviderKind
+    stub_program: StandIn, kind: ProviderKind
 ) -> None:
-    around = stand_in.stub.around(source=stand_in.source())
-    worked = run_agent(stand_in.connection(kind), Task("Is it right?", SCHEMA), around, place=PLACE)
+    around = stub_program.stub.around(source=stub_program.source())
+    worked = run_agent(stub_program.connection(kind), Task("Is it right?", SCHEMA), around, place=PLACE)
     assert worked.value is not None
     assert worked.value["verdict"] == "pass"
 
 
 @kinds
-def test_every_variable_that_leads_to_a_users_settings_leads_elsewhere(stand_in: StandIn, kind: ProviderKind) -> None:
+def test_every_variable_that_leads_to_a_users_settings_leads_elsewhere(
+    stub_program: StandIn, kind: ProviderKind
+) -> None:
     settings = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "APPDATA", "LOCALAPPDATA")
-    theirs = dict.fromkeys((*settings, AGENTS[kind].isolation.variable), str(stand_in.home))
-    answer = stand_in.ask(kind, theirs)
+    theirs = dict.fromkeys((*settings, AGENTS[kind].isolation.variable), str(stub_program.home))
+    answer = stub_program.ask(kind, theirs)
     assert answer.value is not None
     assert answer.value["verdict"] == "fail"
-    assert not [name for name, value in stand_in.seen["env"].items() if str(stand_in.home) in value]
+    assert not [name for name, value in stub_program.seen["env"].items() if str(stub_program.home) in value]
 
 
 @kinds
 def test_the_folder_is_gone_when_the_answer_is_there(
-    stand_in: StandIn, kind: ProviderKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stub_program: StandIn, kind: ProviderKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    stand_in.ask(kind)
-    assert Path(stand_in.seen["cwd"]).parent.parent == (tmp_path / "tmp").resolve()
+    stub_program.ask(kind)
+    assert Path(stub_program.seen["cwd"]).parent.parent == (tmp_path / "tmp").resolve()
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
-def test_options_that_would_let_others_speak_do_not_count_for_a_reviewer(stand_in: StandIn) -> None:
+def test_options_that_would_let_others_speak_do_not_count_for_a_reviewer(stub_program: StandIn) -> None:
     """The provider's own options are for work; a reviewer keeps its model and vendor."""
-    stand_in.ask(
+    stub_program.ask(
         "claude-code", options={"mcp_servers": True, "add_dirs": [".."], "allowed_tools": "Read", "max_budget_usd": 2}
     )
-    assert stand_in.seen["argv"] == [
+    assert stub_program.seen["argv"] == [
         "-p",
         "--output-format",
         "stream-json",
@@ -137,17 +139,17 @@ def test_options_that_would_let_others_speak_do_not_count_for_a_reviewer(stand_i
         "model_instructions_file=x.md",
         "mcp_servers.a.command=b",
     ]
-    stand_in.ask(
+    stub_program.ask(
         "codex", options={"config": config, "add_dirs": [".."], "sandbox": "danger-full-access", "profile": "p"}
     )
-    argv = stand_in.seen["argv"]
+    argv = stub_program.seen["argv"]
     assert "model_provider=x" in argv
     assert not {*config[1:], "--add-dir", "danger-full-access", "--profile"} & {*argv}
     assert {"--ignore-user-config", "--ignore-rules", "read-only", "project_doc_max_bytes=0"} <= {*argv}
-    stand_in.ask(
+    stub_program.ask(
         "gemini-cli", model="pro", options={"include_directories": "..", "approval_mode": "yolo", "mcp_servers": True}
     )
-    assert stand_in.seen["argv"] == [
+    assert stub_program.seen["argv"] == [
         "--output-format",
         "stream-json",
         "--approval-mode",

@@ -91,7 +91,7 @@ def test_everybody_hears_what_it_says_and_which_tools_it_uses(stub: Stub, kind: 
 
 @pytest.mark.requirement("S0-43")
 @kinds
-def test_the_file_it_was_told_to_write_counts_before_its_answer(stub: Stub, kind: ProviderKind) -> None:
+def test_the_file_it_was_asked_to_write_counts_before_its_answer(stub: Stub, kind: ProviderKind) -> None:
     stub.replays(kind, "done", ("write", [PLACE, '{"summary": "from the file €"}']))
     worked = work(stub, stub.connection(kind))
     assert worked.value == {"summary": "from the file €"}
@@ -183,7 +183,7 @@ def test_a_failure_of_the_vendor_has_its_kind_and_next_step(
 
 
 @pytest.mark.parametrize(
-    ("said", "expected", "wait_s"),
+    ("answer", "expected", "wait_s"),
     [
         ("Rate limit reached, please try again in 1.5s.", "rate_limited", 1.5),
         ("You've hit your usage limit. Try again in 2h", "rate_limited", 7_200.0),
@@ -198,9 +198,9 @@ def test_a_failure_of_the_vendor_has_its_kind_and_next_step(
 )
 @kinds
 def test_what_it_only_prints_as_an_error_is_understood_too(
-    stub: Stub, kind: ProviderKind, said: str, expected: str, wait_s: float | None
+    stub: Stub, kind: ProviderKind, answer: str, expected: str, wait_s: float | None
 ) -> None:
-    stub.plays(first_line(kind), ("complain", said), ("exit", 1))
+    stub.plays(first_line(kind), ("complain", answer), ("exit", 1))
     failed = faulty(stub, stub.connection(kind))
     assert (failed.kind, failed.retry_after_s) == (expected, wait_s)
     assert failed.passes == (expected in {"rate_limited", "no_route", "overloaded"})

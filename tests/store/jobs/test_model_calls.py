@@ -114,7 +114,7 @@ def test_a_late_end_of_a_claim_loses_no_call_of_the_next_one(store: Store, clock
         assert tx.model_calls.usage().in_flight == 1
 
 
-def test_use_is_told_by_run_phase_project_and_time(store: Store, clock: Clock) -> None:
+def test_usage_is_reported_by_run_phase_project_and_time(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, RUN)
         other = tx.projects.id_of("/other/.git", "/other")
@@ -133,7 +133,7 @@ def test_use_is_told_by_run_phase_project_and_time(store: Store, clock: Clock) -
         assert tx.model_calls.started_since("openai", later - timedelta(seconds=1)) == [later]
 
 
-def test_the_newest_model_of_each_phase_is_told_without_reading_every_call(store: Store, clock: Clock) -> None:
+def test_the_newest_model_of_each_phase_is_reported_without_reading_every_call(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, RUN)
         for phase, model in ((PLAN, "old"), (BUILD, "other"), (PLAN, "new")):
@@ -145,22 +145,22 @@ def test_the_newest_model_of_each_phase_is_told_without_reading_every_call(store
         assert tx.model_calls.newest_models(RunId("R-9")) == {}
 
 
-def test_totals_are_told_by_template_role_model_and_day(store: Store, clock: Clock) -> None:
+def test_totals_are_reported_by_template_role_model_and_day(store: Store, clock: Clock) -> None:
     with store.tx() as tx:
         create(tx, RUN, template="tiny")
         tx.model_calls.end(call(tx, run_id=RUN), ANSWER)
         clock.forward(86_400)
         tx.model_calls.end(call(tx, role="author", model="m-2"), replace(ANSWER, cost_usd=3.0))
 
-        def told(by: Any) -> list[tuple[str, float]]:
+        def reported(by: Any) -> list[tuple[str, float]]:
             return [(key, used.cost_usd) for key, used in tx.model_calls.usage_by(by)]
 
-        assert told("template") == [("", 3.0), ("tiny", 0.5)]
-        assert told("role") == [("author", 3.0), ("reviewer", 0.5)]
-        assert told("model") == [("m-2", 3.0), ("m-1", 0.5)]
-        assert told("purpose") == [("opinion", 3.5)]
-        assert told("provider") == [("openai", 3.5)]
-        assert told("day") == [("2026-03-02", 3.0), ("2026-03-01", 0.5)]
+        assert reported("template") == [("", 3.0), ("tiny", 0.5)]
+        assert reported("role") == [("author", 3.0), ("reviewer", 0.5)]
+        assert reported("model") == [("m-2", 3.0), ("m-1", 0.5)]
+        assert reported("purpose") == [("opinion", 3.5)]
+        assert reported("provider") == [("openai", 3.5)]
+        assert reported("day") == [("2026-03-02", 3.0), ("2026-03-01", 0.5)]
 
 
 @settings(deadline=None)

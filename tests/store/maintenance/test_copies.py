@@ -51,7 +51,7 @@ def runs_of(path: Path, clock: Clock) -> set[str]:
     return set(found)
 
 
-def test_copies_made_while_eight_processes_write_have_all_that_was_there_and_hinder_nobody(
+def test_copies_made_while_eight_processes_write_have_all_that_was_there_and_hinder_no_one(
     start: Start, store: Store, url: str, clock: Clock, tmp_path: Path
 ) -> None:
     together = CONTEXT.Barrier(9, timeout=WAIT_S)
@@ -74,7 +74,7 @@ def test_copies_made_while_eight_processes_write_have_all_that_was_there_and_hin
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 9])
-def test_whoever_dies_while_a_copy_is_put_back_leaves_the_old_content(
+def test_a_process_killed_while_a_copy_is_restored_leaves_the_old_content(
     start: Start, store: Store, url: str, clock: Clock, tmp_path: Path, step: int
 ) -> None:
     with store.tx() as tx:
@@ -91,7 +91,7 @@ def test_whoever_dies_while_a_copy_is_put_back_leaves_the_old_content(
     assert copies.faults_of(store.path) == []
 
 
-def test_whoever_has_the_database_open_sees_what_was_put_back(store: Store, clock: Clock, tmp_path: Path) -> None:
+def test_a_process_with_the_database_open_sees_what_was_restored(store: Store, clock: Clock, tmp_path: Path) -> None:
     with store.tx() as tx:
         create(tx, "old")
     copies.copy(store.path, tmp_path / "copy.db")
@@ -108,7 +108,7 @@ def test_whoever_has_the_database_open_sees_what_was_put_back(store: Store, cloc
     assert runs_of(store.path, clock) == {"old", "next"}
 
 
-def test_a_database_that_somebody_keeps_locked_is_busy_and_not_changed(
+def test_a_database_that_someone_keeps_locked_is_busy_and_not_changed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies.copy(store.path, tmp_path / "copy.db")

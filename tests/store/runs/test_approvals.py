@@ -83,7 +83,7 @@ def test_the_same_question_may_be_asked_again_after_an_answer(store: Store) -> N
         assert tx.approvals.request(QUESTION, LATER).id != first.id
 
 
-def test_an_expired_request_takes_no_answer_and_is_asked_anew(store: Store) -> None:
+def test_an_expired_request_takes_no_answer_and_is_asked_again(store: Store) -> None:
     expiring = replace(QUESTION, expires_at=NOW + timedelta(minutes=1))
     with store.tx() as tx:
         old = tx.approvals.request(expiring, NOW)

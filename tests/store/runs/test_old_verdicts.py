@@ -111,7 +111,7 @@ def test_an_outcome_that_is_stored_is_not_read_again_from_the_message() -> None:
     assert with_outcome(verdict) == verdict
 
 
-def test_an_upgrade_fills_what_the_server_has_to_go_on_with(url: str, store: Store) -> None:
+def test_an_upgrade_fills_what_the_server_has_to_continue_with(url: str, store: Store) -> None:
     with store.tx() as tx:
         create(tx, RUN)
     store.close()

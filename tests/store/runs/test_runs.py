@@ -136,7 +136,7 @@ def test_an_ended_run_knows_when_it_ended_and_a_reopened_one_does_not(store: Sto
     reopened = step(store, ended, e.RunReopened(), at=later)
 
     assert (ended.record.status, ended.record.ended_at) == (RunStatus.COMPLETED, later)
-    # Two steps never share a moment: an undo tells commands apart by it.
+    # Two steps never share a moment: an undo separates commands by it.
     assert (reopened.record.ended_at, reopened.record.updated_at) == (None, later + timedelta(microseconds=1))
 
 
@@ -154,7 +154,7 @@ def test_an_idempotency_key_leads_to_its_run_and_refuses_other_arguments(store: 
     assert refused.value.code == "conflict"
 
 
-def test_open_attempts_are_those_somebody_may_have_to_look_after(store: Store) -> None:
+def test_open_attempts_are_those_someone_may_have_to_look_after(store: Store) -> None:
     with store.tx() as tx:
         loaded = create(tx, RUN)
         create(tx, "R-2")

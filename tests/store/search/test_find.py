@@ -285,7 +285,7 @@ def test_a_kind_brings_only_itself(store: Store, kind: str) -> None:
     assert kinds(store, "zephyr", kind=Kind(kind)) == [kind] * EVERY_KIND[kind]
 
 
-def test_a_hit_says_where_it_stands(store: Store) -> None:
+def test_a_hit_names_its_place(store: Store) -> None:
     everything(store)
     [artifact] = found(store, '"zephyr in a review"', kind=Kind.ARTIFACT)
     [event] = found(store, "gate", kind=Kind.EVENT)
@@ -377,7 +377,7 @@ def test_paging_finds_everything_once_while_more_is_written(store: Store, limit:
     assert sorted(filter(None, seen)) == list(range(1, 431))
 
 
-def test_a_cursor_of_somebody_else_is_refused(store: Store) -> None:
+def test_a_cursor_of_someone_else_is_refused(store: Store) -> None:
     with store.read() as tx, pytest.raises(Refused, match="no cursor"):
         tx.search.find(parse_query("x"), cursor="R-1")
 

@@ -104,7 +104,7 @@ def test_an_old_database_is_upgraded_at_once_and_indexed_in_short_steps(url: str
     upgraded.close()
 
 
-def test_an_index_without_titles_is_built_anew(url: str, store: Store, clock: Clock) -> None:
+def test_an_index_without_titles_is_built_again(url: str, store: Store, clock: Clock) -> None:
     everything(store)
     index_all(store)
     before = sorted(kinds(store, "zephyr"))
@@ -170,7 +170,7 @@ def test_a_title_without_end_still_comes_first_by_its_beginning(store: Store) ->
     assert kinds(store, "needle thread") == ["artifact", "run"]
 
 
-def test_indexing_anew_changes_nothing_and_dropping_takes_every_word(url: str, store: Store) -> None:
+def test_indexing_again_changes_nothing_and_dropping_takes_every_word(url: str, store: Store) -> None:
     everything(store)
     before = found(store, "zephyr")
     with store.tx() as tx:
@@ -200,7 +200,7 @@ def test_a_rebuilt_index_says_what_the_tables_say(url: str, store: Store) -> Non
     assert sorted(map(str, found(store, "zephyr"))) == before
 
 
-def test_a_run_that_an_older_process_wrote_to_is_indexed_anew(url: str, store: Store) -> None:
+def test_a_run_that_an_older_process_wrote_to_is_indexed_again(url: str, store: Store) -> None:
     with store.tx() as tx:
         loaded = create(tx, "R-1")
     index_all(store)
@@ -216,7 +216,7 @@ def test_a_run_that_an_older_process_wrote_to_is_indexed_anew(url: str, store: S
     assert kinds(store, "zephyr") == ["event"]
 
 
-def test_an_index_by_older_rules_is_built_anew_and_one_by_newer_rules_left_alone(url: str, store: Store) -> None:
+def test_an_index_by_older_rules_is_built_again_and_one_by_newer_rules_left_alone(url: str, store: Store) -> None:
     everything(store)
     index_all(store)
     tamper(url, "UPDATE find_run SET version = 0", "DELETE FROM find_entry WHERE kind = 'artifact'")
@@ -299,7 +299,7 @@ def test_without_fts5_everything_is_written_and_find_says_what_to_install(
     store.close()
 
 
-def test_an_indexed_file_is_written_by_a_library_without_fts5_and_mended_later(
+def test_an_indexed_file_is_written_by_a_library_without_fts5_and_fixed_later(
     store: Store, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything(store)

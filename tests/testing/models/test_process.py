@@ -30,15 +30,15 @@ def test_a_child_process_follows_its_script_and_counts_over_the_lives_of_its_ask
         'import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], b\'{"model": "m"}\'), timeout=60).read()'
     )
     with models_running([{"text": "first"}, {"text": "second"}], key="k", models=["m"]) as models:
-        said = [post(models.origin)[1], post(models.origin)[1]]
+        lines = [post(models.origin)[1], post(models.origin)[1]]
         refused = [post(models.origin, key="x")[0], post(models.origin, model="x")[0]]
         dead = subprocess.run(
             [sys.executable, "-c", program, f"{models.v1}/responses"], check=False, capture_output=True
         )
         count, asked = models.count, models.asked
 
-    assert "first" in said[0]
-    assert "second" in said[1]
+    assert "first" in lines[0]
+    assert "second" in lines[1]
     assert refused == [401, 404]
     assert dead.returncode == 1, f"it had no key: {dead}"
     assert count == len(asked) == 5

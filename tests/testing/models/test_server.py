@@ -62,42 +62,42 @@ def tools(api: str) -> dict[str, Any]:
             return {"tools": [{"functionDeclarations": declared}]}
 
 
-def together(said: str) -> str:
+def together(answer: str) -> str:
     """An answer and, behind it, its pieces joined: a stream cuts words."""
-    pieces = re.findall(r'"(?:partial_json|arguments|delta)": "((?:[^"\\]|\\.)*)"', said)
-    return said + "".join(pieces)
+    pieces = re.findall(r'"(?:partial_json|arguments|delta)": "((?:[^"\\]|\\.)*)"', answer)
+    return answer + "".join(pieces)
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_text_is_said_streamed_or_whole(api: str, stream: bool) -> None:
     with ModelServer([Turn(text="ä")]) as server:
-        status, said = ask(server, api, stream=stream)
+        status, answer = ask(server, api, stream=stream)
 
     assert status == 200
-    assert "\\u00e4" in said
-    assert ("data: " in said) == stream
+    assert "\\u00e4" in answer
+    assert ("data: " in answer) == stream
     assert [(each.api, each.model, each.stream) for each in server.asked] == [(api, "m", stream)]
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_tools_are_called_with_their_arguments(api: str, stream: bool) -> None:
     with ModelServer([Turn(calls=(Call("read", {"path": "a"}),))]) as server:
-        _, said = ask(server, api, stream=stream, **tools(api))
+        _, answer = ask(server, api, stream=stream, **tools(api))
 
-    assert '"read"' in said
-    assert "path" in together(said)
-    assert "call_1_0" in said
+    assert '"read"' in answer
+    assert "path" in together(answer)
+    assert "call_1_0" in answer
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_server_without_a_script_gives_what_the_schema_of_the_output_accepts(api: str, stream: bool) -> None:
     with ModelServer() as server:
-        _, said = ask(server, api, stream=stream, **tools(api))
+        _, answer = ask(server, api, stream=stream, **tools(api))
         _, text = ask(server, api, stream=stream)
 
-    assert '"hand_in"' in said
-    assert "verdict" in together(said)
-    assert "pass" in together(said)
+    assert '"hand_in"' in answer
+    assert "verdict" in together(answer)
+    assert "pass" in together(answer)
     assert "ok" in text
 
 
@@ -130,17 +130,17 @@ def test_a_value_is_said_in_the_form_that_was_asked_for(api: str) -> None:
 @pytest.mark.parametrize(("stop", "word"), [("length", ("max", "length")), ("refusal", ("refus", "filter", "safety"))])
 def test_why_an_answer_ends_is_said_in_the_words_of_the_api(api: str, stop: Any, word: tuple[str, ...]) -> None:
     with ModelServer([Turn(text="so", stop=stop)] * 2) as server:
-        said = [ask(server, api, stream=stream)[1].lower() for stream in (True, False)]
+        lines = [ask(server, api, stream=stream)[1].lower() for stream in (True, False)]
 
-    assert all(any(each in one for each in word) for one in said)
+    assert all(any(each in one for each in word) for one in lines)
 
 
 def test_a_refusal_has_its_status_headers_and_shape(api: str) -> None:
     with ModelServer([Turn(status=429, retry_after="7", message="slow down")]) as server:
-        status, said = ask(server, api)
+        status, answer = ask(server, api)
 
     assert status == 429
-    assert json.loads(said)["error"]["message"] == "slow down"
+    assert json.loads(answer)["error"]["message"] == "slow down"
     assert server.asked[0].status == 429
 
 
@@ -152,12 +152,12 @@ def test_a_tool_in_a_namespace_and_a_search_for_tools_are_called_as_codex_expect
             f"{models.v1}/responses", json.dumps({"model": "m", "input": "x", "stream": stream}).encode()
         )
         with urllib.request.urlopen(sent, timeout=30) as answer:
-            told = answer.read().decode()
+            text = answer.read().decode()
     if stream:
-        ended = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")]
+        ended = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
         items = [each["item"] for each in ended if each["type"] == "response.output_item.done"]
     else:
-        items = json.loads(told)["output"]
+        items = json.loads(text)["output"]
 
     search, call = items
     assert (search["type"], search["execution"], search["arguments"]) == (
@@ -172,9 +172,9 @@ def test_a_tool_in_a_namespace_and_a_search_for_tools_are_called_as_codex_expect
 def test_turns_are_used_up_per_model_and_then_the_rest_is_said() -> None:
     turns = {"m": [Turn(text="for m")], "*": [Turn(text="for all others")]}
     with ModelServer(turns, otherwise=Turn(text="no more")) as server:
-        said = [ask(server, "chat", model=model)[1] for model in ("m", "n", "m", "o")]
+        lines = [ask(server, "chat", model=model)[1] for model in ("m", "n", "m", "o")]
 
-    contents = [json.loads(each)["choices"][0]["message"]["content"] for each in said]
+    contents = [json.loads(each)["choices"][0]["message"]["content"] for each in lines]
     assert contents == ["for m", "for all others", "no more", "no more"]
 
 

@@ -14,7 +14,7 @@ def words(news: list[Happening]) -> list[str]:
 
 
 @pytest.mark.requirement("S1-33")
-def test_each_thing_is_told_once_when_it_is_known_how_it_ended(scene: Scene) -> None:
+def test_each_thing_is_reported_once_when_it_is_known_how_it_ended(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     scene.begin(run)
     feed = Feed(scene.engine, RunId(run), 0, scene.clock())

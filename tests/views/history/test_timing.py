@@ -24,10 +24,10 @@ SPEC = RunSpec(
 )
 
 
-def log(*told: tuple[float, str] | tuple[float, str, dict[str, Any]], until: float = 0) -> list[PhaseTiming]:
+def log(*answer: tuple[float, str] | tuple[float, str, dict[str, Any]], until: float = 0) -> list[PhaseTiming]:
     """The tasks of a log: at which second, what (``plan PhaseReady``, or a bare type), with which facts."""
     events: list[Happened] = []
-    for second, words, *more in told:
+    for second, words, *more in answer:
         phase, _, type_ = words.rpartition(" ")
         facts = {"phase": phase, "attempt": 1} if phase else {}
         events.append(Happened(type_, NOON + timedelta(seconds=second), facts | (more[0] if more else {})))
@@ -82,7 +82,7 @@ def test_a_phase_that_waits_for_a_person_counts_until_now() -> None:
     assert (task.first, task.last) == ("failed", "failed")
 
 
-def test_a_claim_that_was_lost_in_a_crash_was_nobodys_work() -> None:
+def test_a_claim_that_was_lost_in_a_crash_counts_as_no_work() -> None:
     (task,) = log(
         (0, "plan PhaseReady"),
         (10, "plan PhaseStarted"),
@@ -95,7 +95,7 @@ def test_a_claim_that_was_lost_in_a_crash_was_nobodys_work() -> None:
     assert task.tries == {1: "completed"}
 
 
-def test_a_pause_belongs_to_nobody() -> None:
+def test_a_pause_counts_for_no_one() -> None:
     (task,) = log(
         (0, "plan PhaseReady"),
         (10, "plan PhaseStarted"),
@@ -123,7 +123,7 @@ def test_a_jump_back_begins_another_task_and_the_old_one_counts_as_it_ended() ->
 
 
 @pytest.mark.parametrize("status", ["running", "ready", "awaiting", "pending"])
-def test_a_rollback_ends_the_task_and_the_new_try_stands_where_it_is_put(status: str) -> None:
+def test_a_rollback_ends_the_task_and_the_new_try_is_where_it_is_put(status: str) -> None:
     opened = [{"phase": "plan", "number": 2, "status": status}]
     back = {"ended": ["plan"], "opened": opened, "status": "running"}
     first, *rest = log(*SUBMITTED, (30, "RolledBack", back), (40, "plan PhaseStarted", {"attempt": 2}), until=45)
@@ -171,7 +171,7 @@ def test_items_of_a_loop_are_tasks_of_their_own_under_one_phase() -> None:
     ]
 
 
-def test_what_a_person_forces_has_ended_and_what_nobody_began_is_no_task() -> None:
+def test_what_a_person_forces_has_ended_and_what_no_one_began_is_no_task() -> None:
     (forced,) = log(*SUBMITTED, (30, "plan PhaseForced"), (30, "plan PhaseCompleted"), (31, "ask PhaseSkipped"))
     assert (forced.first, forced.last) == ("forced", "forced")
 

@@ -20,5 +20,5 @@ def test_what_a_sentence_quotes_is_left_as_it_is() -> None:
     assert blocker.sentence == "plan failed (the rule ${artifacts.plan} {phase} failed)"
 
 
-def test_only_a_gate_or_a_phase_that_a_person_may_work_is_by_hand() -> None:
+def test_only_a_gate_or_a_phase_that_a_person_may_work_is_manually() -> None:
     assert {stop for stop in Stop if Blocker(stop).is_by_hand} == {Stop.MANUAL, Stop.PERSONS_OPINION, Stop.NO_OPINION}

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.engine.scene import AGENT, Scene, expr, phase, refused, told
+from tests.engine.scene import AGENT, Scene, expr, moves, phase, refused
 from wfe_mcp.core.errors import Detail, Refused
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.moves.envelope import ENVELOPE_SCHEMA, LIMIT_BYTES, Envelope, Next
@@ -114,7 +114,7 @@ def test_a_template_is_listed_with_its_inputs_and_shown_whole(scene: Scene) -> N
     assert listed.next[0].to_dict()["need"] == {"inputs": "/data/templates/0/inputs"}
     whole = answers.list_templates(scene.engine, AGENT, name="drill")
     assert whole.data["template"]["phases"][0]["id"] == "plan"
-    assert told(whole) == [("start_run", "")]
+    assert moves(whole) == [("start_run", "")]
     assert "template(s)" in answers.list_templates(scene.engine, AGENT).summary
 
 

@@ -33,7 +33,7 @@ def test_a_run_has_moved_when_it_stands_otherwise(scene: Scene) -> None:
     assert not envelopes.has_moved(scene.engine, claimed), "the same claim again changes nothing"
 
 
-def test_nobody_is_woken_by_a_checkpoint(scene: Scene) -> None:
+def test_no_one_is_woken_by_a_checkpoint(scene: Scene) -> None:
     run = scene.start(phase("plan"))
     before = envelopes.moment(scene.engine, run)
     take_checkpoint(scene.engine, run, AGENT)

@@ -37,7 +37,7 @@ def test_an_item_more_at_the_front_is_one_change_and_no_cascade() -> None:
     ]
 
 
-def test_an_item_is_followed_to_its_new_place_and_what_changed_in_it_is_told_there() -> None:
+def test_an_item_is_followed_to_its_new_place_and_what_changed_in_it_is_reported_there() -> None:
     assert difference(steps("a", "b", "c"), steps("c", "a", "b", c="Do it first")) == [
         {"path": "/steps/0", "moved": "/steps/2"},
         {"path": "/steps/0/title", "old": "Do c", "new": "Do it first"},
@@ -84,7 +84,7 @@ def test_what_looks_alike_and_is_not_is_a_change(old: Any, new: Any) -> None:
     assert change.get("diff") != ""
 
 
-def test_texts_too_long_to_compare_are_told_whole() -> None:
+def test_texts_too_long_to_compare_are_reported_whole() -> None:
     old, new = ("\n".join(f"{word} {number}" for number in range(5_001)) for word in ("old", "new"))
     (change,) = difference(old, new)
     lines = change["diff"].split("\n")
@@ -95,11 +95,11 @@ NAMES = st.lists(st.sampled_from("abcdefgh"), unique=True)
 
 
 @given(NAMES, NAMES)
-def test_every_item_that_came_went_or_must_be_moved_is_told_once(old: list[str], new: list[str]) -> None:
-    told = difference([{"id": name} for name in old], [{"id": name} for name in new])
-    come = [each["new"]["id"] for each in told if "new" in each]
-    gone = [each["old"]["id"] for each in told if "old" in each]
-    moved = [new[int(each["path"][1:])] for each in told if "moved" in each]
+def test_every_item_that_came_went_or_must_be_moved_is_reported_once(old: list[str], new: list[str]) -> None:
+    answer = difference([{"id": name} for name in old], [{"id": name} for name in new])
+    come = [each["new"]["id"] for each in answer if "new" in each]
+    gone = [each["old"]["id"] for each in answer if "old" in each]
+    moved = [new[int(each["path"][1:])] for each in answer if "moved" in each]
     assert (sorted(come), sorted(gone)) == (sorted({*new} - {*old}), sorted({*old} - {*new}))
     left = [name for name in new if name in old and name not in moved]
     assert left == [name for name in old if name in left], "what was not moved stands in the same order"

@@ -28,10 +28,10 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     ],
 )
 def test_a_path_that_leaves_the_project_does_not_count(tmp_path: Path, glob: str, words: str) -> None:
-    told = problems(tmp_path, f'[context.standards]\nfiles = ["{glob}"]\n')
+    answer = problems(tmp_path, f'[context.standards]\nfiles = ["{glob}"]\n')
 
-    assert words in told[0]
-    assert "[context.standards] does not count: names no files" in told[-1]
+    assert words in answer[0]
+    assert "[context.standards] does not count: names no files" in answer[-1]
 
 
 def test_a_bundle_without_files_does_not_count(tmp_path: Path) -> None:
@@ -41,9 +41,9 @@ def test_a_bundle_without_files_does_not_count(tmp_path: Path) -> None:
 
 
 def test_a_scope_names_layers_that_are_there(tmp_path: Path) -> None:
-    told = problems(tmp_path, '[context.x]\nlayers.web = ["a.md"]\nscopes.api = ["wep"]\n')
+    answer = problems(tmp_path, '[context.x]\nlayers.web = ["a.md"]\nscopes.api = ["wep"]\n')
 
-    assert told == ["[context.x] does not count: scope 'api' names the layer 'wep', which 'layers' does not have"]
+    assert answer == ["[context.x] does not count: scope 'api' names the layer 'wep', which 'layers' does not have"]
 
 
 def test_scopes_and_layers_choose_files_once_and_in_order() -> None:

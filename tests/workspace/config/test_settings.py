@@ -122,7 +122,7 @@ def test_an_unknown_key_offers_the_nearest_and_the_rest_counts(root: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "said"),
+    ("text", "path", "answer"),
     [
         ("zzz = 1", "/zzz", "unknown key 'zzz'"),
         ("[templates.t.phases.p]\nmax_retry = 1", "/templates/t/phases/p/max_retry", "Did you mean 'max_retries'?"),
@@ -139,10 +139,10 @@ def test_an_unknown_key_offers_the_nearest_and_the_rest_counts(root: Path) -> No
         ("[roles.r]\nmodel = 'm'", "/roles/r/provider", "[roles.r] has no 'provider'"),
     ],
 )
-def test_a_faulty_value_is_a_problem_in_plain_words(root: Path, text: str, path: str, said: str) -> None:
+def test_a_faulty_value_is_a_problem_in_plain_words(root: Path, text: str, path: str, answer: str) -> None:
     found = problem(load(root, text))
     assert found.path == path
-    assert said in found.message
+    assert answer in found.message
     assert "Input should" not in found.message
 
 
@@ -208,7 +208,7 @@ def test_other_texts_are_no_durations(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "answer"),
     [
         ("args = ['x']", "exactly one of 'command' and 'url'"),
         ("command = 'x'\nurl = 'https://example.org/mcp'", "exactly one of 'command' and 'url'"),
@@ -216,10 +216,10 @@ def test_other_texts_are_no_durations(text: str) -> None:
         ("url = 'ftp://example.org'", "is no address"),
     ],
 )
-def test_a_server_that_cannot_be_used_does_not_count_and_the_rest_does(root: Path, table: str, said: str) -> None:
+def test_a_server_that_cannot_be_used_does_not_count_and_the_rest_does(root: Path, table: str, answer: str) -> None:
     loaded = load(root, f"[mcp_servers.bad]\n{table}\n[mcp_servers.good]\ncommand = 'g'")
     assert problem(loaded).path == "/mcp_servers/bad"
-    assert said in problem(loaded).message
+    assert answer in problem(loaded).message
     assert list(loaded.settings.mcp_servers) == ["good"]
 
 

@@ -12,7 +12,7 @@ AT = ("r1", "build[T-1].code", 2)
 FOLDER = ".wfe/runs/r1/build[T-1].code/2"
 
 
-def test_everything_of_an_attempt_stands_in_its_folder(root: Path) -> None:
+def test_everything_of_an_attempt_is_in_its_folder(root: Path) -> None:
     assert mirror.write_prompt(root, *AT, "do it") == f"{FOLDER}/prompt.md"
     assert mirror.write_feedback(root, *AT, "why") == f"{FOLDER}/feedback.md"
     assert mirror.write_artifact(root, *AT, (".json", "{}")) == f"{FOLDER}/artifact.json"

@@ -125,7 +125,7 @@ def test_a_folder_swapped_for_a_link_never_leads_out(root: Path, outside: Path, 
 
 
 @posix
-def test_the_same_swap_leads_out_whoever_looks_first_and_opens_then(root: Path, outside: Path) -> None:
+def test_the_same_swap_leads_out_a_reader_that_looks_first_and_then_opens(root: Path, outside: Path) -> None:
     """What the test above is worth: the usual check does lose this race."""
     (outside / "secret").write_text("theirs")
 

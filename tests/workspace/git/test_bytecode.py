@@ -47,10 +47,10 @@ def test_stale_bytecode_that_python_takes_for_its_source_is_watched(root: Path, 
     source.write_text("RATE = 1\n")
     os.utime(source, ns=times)
     after = tree(root)
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", "import money; print(money.RATE)"], cwd=source.parent, capture_output=True
     )
-    assert said.stdout.strip() == b"2", "Python runs what the file no longer says"
+    assert output.stdout.strip() == b"2", "Python runs what the file no longer says"
     assert watched_changes(root, before, after)["new"] == (cached,)
     py_compile.compile(str(source))
     assert parts_of(tree(root))[1] == ""

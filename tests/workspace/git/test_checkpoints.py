@@ -154,7 +154,7 @@ def test_ignored_files_and_our_own_are_neither_saved_nor_touched(root: Path, rep
     assert (root / "noise.log").read_text() == "two"
 
 
-def test_changes_that_nobody_recorded_are_refused_with_the_difference(root: Path, repo: Git) -> None:
+def test_changes_that_no_one_recorded_are_refused_with_the_difference(root: Path, repo: Git) -> None:
     one = taken(root)
     write(root, "a.txt", "recorded\n")
     two = taken(root)
@@ -312,15 +312,15 @@ def test_no_snapshot_is_taken_of_a_home_or_without_git(root: Path, home: Path, m
     assert refused.value.code == "unavailable"
 
 
-def test_what_a_restore_would_do_is_told_before(root: Path, repo: Git) -> None:
+def test_what_a_restore_would_do_is_reported_before(root: Path, repo: Git) -> None:
     one = taken(root)
     write(root, "a.txt", "two\n")
     before = files_of(root)
-    told = prepare(root, one.commit, expect=None, safety="r/s", limits=LIMITS, at=AT)
+    answer = prepare(root, one.commit, expect=None, safety="r/s", limits=LIMITS, at=AT)
     assert files_of(root) == before
-    assert kept(root)["r/s"] == told.safety.commit
-    done = restore(root, one.commit, expect=told.safety.tree, safety="r/s", limits=LIMITS, at=AT)
-    assert done == told
+    assert kept(root)["r/s"] == answer.safety.commit
+    done = restore(root, one.commit, expect=answer.safety.tree, safety="r/s", limits=LIMITS, at=AT)
+    assert done == answer
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")

@@ -1,4 +1,4 @@
-"""Each way to tell git another history than the one that its commits name."""
+"""Each way to show git another history than the one that its commits name."""
 
 from pathlib import Path
 

@@ -97,7 +97,7 @@ def test_what_a_check_writes_does_not_count(root: Path, repo: Git) -> None:
     assert tree(root, ("out/**", "*.xml")) != before
 
 
-def test_files_that_git_was_told_to_overlook_count_all_the_same(root: Path, repo: Git) -> None:
+def test_files_that_git_is_configured_to_overlook_still_count(root: Path, repo: Git) -> None:
     (root / "b.txt").write_text("b\n")
     repo("add", "-A")
     before = tree(root)

@@ -128,7 +128,7 @@ def test_in_a_repository_of_reftables_git_keeps_it(root: Path) -> None:
     assert kept(root) == {NAME: commit}
 
 
-def test_a_disk_that_says_no_leaves_no_lock(
+def test_a_disk_that_refuses_a_write_leaves_no_lock(
     root: Path, repo: Git, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_descriptor: int) -> None:

@@ -191,7 +191,7 @@ def test_in_the_middle_of_a_merge_with_conflicts(root: Path, repo: Git) -> None:
     comes_back(root, repo)
 
 
-def test_files_that_git_was_told_to_overlook_or_to_expect(root: Path, repo: Git) -> None:
+def test_files_that_git_is_configured_to_overlook_or_to_expect(root: Path, repo: Git) -> None:
     write(root, "assumed", "a\n")
     write(root, "skipped", "a\n")
     repo("add", "-A")
@@ -255,7 +255,7 @@ def test_neither_hook_nor_configured_program_runs(root: Path, repo: Git, home: P
 
 @pytest.mark.attack("a crafted commit names files outside the project or of git", "held", "T5")
 @pytest.mark.parametrize("path", ["../../outside", ".git/hooks/pre-commit", ".wfe/config.toml", "a/../../outside"])
-def test_a_snapshot_made_by_hand_writes_nowhere_else(root: Path, repo: Git, tmp_path: Path, path: str) -> None:
+def test_a_snapshot_made_manually_writes_nowhere_else(root: Path, repo: Git, tmp_path: Path, path: str) -> None:
     snapshot = taken(root)
     blob = repo("hash-object", "-w", "a.txt").strip()
     tree = blob
@@ -288,13 +288,13 @@ def test_a_wreck_in_a_small_repository(root: Path, repo: Git) -> None:
     assert files_of(root) == before
 
 
-def test_no_reflog_is_written_even_where_git_is_told_to_write_all(root: Path, repo: Git) -> None:
+def test_no_reflog_is_written_even_where_git_is_configured_to_write_all(root: Path, repo: Git) -> None:
     repo("config", "core.logAllRefUpdates", "always")
     taken(root)
     assert not list((root / ".git/logs").rglob("*cp-*"))
 
 
-def test_content_that_git_was_told_to_replace_is_the_saved_one(root: Path, repo: Git) -> None:
+def test_content_that_git_is_configured_to_replace_is_the_saved_one(root: Path, repo: Git) -> None:
     snapshot = taken(root)
     other = repo("hash-object", "-w", ".gitignore").strip()
     repo("replace", repo("rev-parse", "HEAD:a.txt").strip(), other)

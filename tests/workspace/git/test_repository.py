@@ -54,7 +54,7 @@ def test_a_git_question_without_git_says_what_to_do(root: Path) -> None:
     assert "git init" in refused.value.hint
 
 
-def test_clean_means_nothing_changed_and_nothing_untracked(root: Path, repo: Git) -> None:
+def test_a_clean_tree_has_nothing_changed_and_nothing_untracked(root: Path, repo: Git) -> None:
     (root / ".wfe").mkdir()
     (root / ".wfe/config.toml").write_text("")
     (root / "x.log").write_text("ignored")

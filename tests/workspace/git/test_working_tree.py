@@ -189,7 +189,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_what_nobody_touched_is_saved_once(root: Path) -> None:
+def test_what_no_one_touched_is_saved_once(root: Path) -> None:
     snapshots = Snapshots()
     assert taken(snapshots, root) == taken(snapshots, root, 1) == taken(snapshots, root, 6_000)
 

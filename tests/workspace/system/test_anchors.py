@@ -122,7 +122,7 @@ def test_replaced_commits_are_not_believed(root: Path) -> None:
     assert [one.commit for one in found] == [first, second]
 
 
-def test_commits_of_other_hands_in_the_ref_are_passed_over(root: Path) -> None:
+def test_commits_of_others_in_the_ref_are_passed_over(root: Path) -> None:
     tip = add_commit(root, anchor(1))
     tree = git(root, "rev-parse", f"{tip}^{{tree}}").strip()
     identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")

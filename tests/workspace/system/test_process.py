@@ -54,7 +54,7 @@ def start() -> Iterator[Start]:
             pipe.close()
 
 
-def said(child: subprocess.Popen[str]) -> str:
+def reported(child: subprocess.Popen[str]) -> str:
     assert child.stdout is not None
     return child.stdout.readline().strip()
 
@@ -107,9 +107,9 @@ def test_a_system_without_namespaces_has_a_plain_host_name(monkeypatch: pytest.M
     assert this_process().host == socket.gethostname()
 
 
-def test_an_ended_process_is_dead_also_while_nobody_has_collected_it(start: Start) -> None:
+def test_an_ended_process_is_dead_also_while_no_one_has_collected_it(start: Start) -> None:
     child = start(SLEEP)
-    said(child)
+    reported(child)
     began = started_at(child.pid)
     assert began is not None
     me = replace(this_process(), pid=child.pid, started_at=began)
@@ -129,7 +129,7 @@ def test_a_holder_that_is_no_process_has_no_identity(text: str) -> None:
 
 def test_ancestors_come_nearest_first(start: Start) -> None:
     child = start(PARENT)
-    inner = int(said(child))
+    inner = int(reported(child))
     found = ancestors(inner)
     assert [each.pid for each in found[:2]] == [child.pid, os.getpid()]
     assert found[0].argv0 == sys.executable
@@ -215,7 +215,7 @@ def test_names_decide_where_the_streams_of_a_process_are_not_shown(monkeypatch: 
 
 
 @pytest.mark.parametrize("each", [info("systemd"), replace(info("anything"), pid=1), info("explorer.exe")])
-def test_a_process_that_everything_descends_from_is_nobodys_client(
+def test_a_process_that_everything_descends_from_is_no_ones_client(
     each: ProcessInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain = [info("uv"), each]
@@ -233,7 +233,7 @@ def test_without_ancestors_there_is_no_client(monkeypatch: pytest.MonkeyPatch) -
 def test_a_descendant_of_a_client_is_recognised_by_pid_and_start(start: Start) -> None:
     me = this_process()
     child = start(SLEEP)
-    said(child)
+    reported(child)
     found = client_above([(me.pid, me.started_at)], child.pid)
     assert found is not None
     assert found.pid == me.pid
