@@ -15,11 +15,11 @@ from pydantic.fields import FieldInfo
 
 from scripts import markdown as md
 from wfe_mcp.core.canonical import canonical_json
-from wfe_mcp.workflow.faults import NOT_YET
 from wfe_mcp.workflow.form import template_schema
 from wfe_mcp.workflow.lint import lint
 from wfe_mcp.workflow.model import GATES, Expect, OnFail, Shape, Template, phases, rules, steps, template
 from wfe_mcp.workflow.model.base import takes
+from wfe_mcp.workflow.not_yet import NOT_YET
 
 Part = dict[str, Any]
 

@@ -19,8 +19,11 @@ from tests.dashboard.chromium import Tab, comment_on
 from tests.dashboard.stage import Stage
 from tests.engine.scene import Scene, approval, command, phase
 from tests.fake_models.server import ModelServer
+from wfe_mcp.core.model import RunId
+from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.dashboard.serving import Page
 from wfe_mcp.engine.approvals.decision_page import link
+from wfe_mcp.store.records.calls import NewToolCall
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,6 +95,20 @@ def test_what_an_agent_does_appears_by_itself(scene: Scene, visit: Visit) -> Non
     expect(shown.locator("tbody tr").first).to_contain_text("passed")
     scene.begin(run, "build")
     expect(shown.locator(".turn")).to_contain_text("Working on build")
+
+
+def test_a_phase_shows_each_tool_call_with_its_input_and_output(scene: Scene, visit: Visit) -> None:
+    run = scene.start(phase("plan"))
+    scene.begin(run, "plan")
+    with scene.store.tx() as tx:
+        call = NewToolCall(RunId(run), PhasePath("plan"), 1, "read_file", {"path": "a.py"}, "job-1")
+        tx.tool_calls.end(tx.tool_calls.begin(call), "print()", ok=True, duration_ms=12)
+    shown = visit(f"/runs/{run}/list/plan")
+    shown.get_by_role("tab", name="Tools").click()
+    line = shown.locator(".calls summary")
+    expect(line).to_contain_text('read_file {"path":"a.py"}12 ms')
+    line.click()
+    expect(shown.locator(".calls pre")).to_have_text("print()")
 
 
 def test_the_title_counts_what_waits(scene: Scene, visit: Visit) -> None:

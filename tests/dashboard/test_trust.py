@@ -78,14 +78,14 @@ def test_the_page_shows_every_effect_that_trust_shows_and_what_weakens_a_gate_fi
     scene.define(phase("plan"), trusted=False)
     seen = opened(scene, browser)
     text = " ".join(seen.words.split())
-    listed = view_data(trust_view(scene.engine))["pending"]
-    effects = [each for one in listed for each in one["effects"]]
-    assert {one["name"] for one in listed} == {"config", "drill"}
-    assert any(each["mark"] == "changed" and each["was"] == "pytest -q" for each in effects)
+    listed = view_data(trust_view(scene.engine)).pending
+    effects = [each for one in listed for each in one.effects]
+    assert {one.name for one in listed} == {"config", "drill"}
+    assert any(each.mark == "changed" and each.was == "pytest -q" for each in effects)
     for each in effects:
-        assert each["detail"] in text, each
-        assert each.get("was", "") in text
-    weakening = [each["detail"] for each in effects if each["weakens"] and each["mark"] != "same"]
+        assert each.detail in text, each
+        assert (each.was or "") in text
+    weakening = [each.detail for each in effects if each.weakens and each.mark != "same"]
     assert {"approver: skip", "approval; assurance: human", "command; test"} <= set(weakening)
     where = seen.text.index('id="weakens"')
     assert all(where < seen.text.index(each) < seen.text.index('id="item-config"') for each in weakening)

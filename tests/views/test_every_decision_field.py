@@ -34,13 +34,14 @@ from wfe_mcp.views.approvals.request import DecisionView
 from wfe_mcp.views.approvals.words import second
 from wfe_mcp.views.pages.decision import decision_data
 from wfe_mcp.views.reports.envelopes import overview_of
+from wfe_mcp.views.values.diff import ChangeJson
 from wfe_mcp.views.values.model import plain
 from wfe_mcp.workspace.git.file_diffs import FileDiff, Hunk
 
 Options = Mapping[str, object]
 _NAMES = {each.__name__: each for each in (ApprovalView, DecisionRecord, FileDiff, Hunk, RequestRecord)} | {
-    "Mapping": Mapping,
     "Any": Any,
+    "ChangeJson": ChangeJson,
 }
 
 

@@ -9,8 +9,8 @@ import jsonschema_rs
 import pytest
 
 from scripts.template_page import Key, sections
-from wfe_mcp.workflow.faults import NOT_YET
 from wfe_mcp.workflow.form import template_schema
+from wfe_mcp.workflow.not_yet import NOT_YET
 
 ROOT = Path(__file__).resolve().parents[2]
 Document = dict[str, Any]

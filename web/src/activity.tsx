@@ -1,19 +1,20 @@
 // Every event of every run, newest first.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, onLive, query, type LiveEvent } from "./api";
+import { ask, onLive, query } from "./api";
+import type { ActivityList, ActivityView } from "./api_types";
 import { Log } from "./run_history";
 
 const PAGE = 500;
 
 export function Activity({ query: given }: { query: URLSearchParams }) {
-  const [events, setEvents] = useState<LiveEvent[]>([]);
+  const [events, setEvents] = useState<ActivityView[]>([]);
   const [kind, setKind] = useState(given.get("type") ?? "");
   const [actor, setActor] = useState("");
   const [error, setError] = useState<Error | null>(null);
   const [whole, setWhole] = useState(false);
   const first = useRef(0);
   const older = async () => {
-    const { data } = await ask<{ events: LiveEvent[]; last: number }>(`/activity${query({ limit: PAGE, before: first.current || null })}`);
+    const { data } = await ask<ActivityList>(`/activity${query({ limit: PAGE, before: first.current || null })}`);
     first.current = data.last ?? 0;
     if (data.events.length < PAGE) setWhole(true);
     setEvents((was) => [...was, ...data.events.filter((each) => !was.some((one) => one.position === each.position))]);

@@ -1,16 +1,10 @@
 // Requests to /api/v1, and the stream of events that tells when an answer is out of date.
 import { useCallback, useEffect, useRef, useState } from "react";
+import type { ActivityView, Answer, Fault } from "./api_types";
 import { bearer, prove } from "./session";
 
-export interface Answer<T> {
-  ok: boolean;
-  run?: string;
-  state?: string;
-  run_state?: string;
-  waiting_on?: string;
-  summary?: string;
-  data: T;
-}
+/** An answer that is no refusal: its data is there. */
+export type Answered<T> = Answer<T> & { data: T };
 
 export class Refused extends Error {
   constructor(
@@ -18,14 +12,14 @@ export class Refused extends Error {
     readonly code: string,
     message: string,
     readonly hint: string,
-    readonly details: { path: string; message: string }[],
+    readonly details: Fault[],
     readonly data: unknown,
   ) {
     super(message);
   }
 }
 
-export async function ask<T>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<Answer<T>> {
+export async function ask<T>(path: string, body?: unknown, method = body === undefined ? "GET" : "POST"): Promise<Answered<T>> {
   const headers: Record<string, string> = { authorization: `Bearer ${bearer()}` };
   if (method !== "GET") headers["content-type"] = "application/json";
   let found: Response;
@@ -47,26 +41,13 @@ export async function ask<T>(path: string, body?: unknown, method = body === und
       said?.data ?? null,
     );
   }
-  return said as Answer<T>;
+  return said as Answered<T>;
 }
 
 // -- the stream ------------------------------------------------------------------------------------------------------
 
-export interface LiveEvent {
-  position: number;
-  project: string;
-  run: string;
-  title: string;
-  seq: number;
-  at: string;
-  type: string;
-  actor: string;
-  channel: string;
-  payload: Record<string, unknown>;
-}
-
 export type LiveState = "connecting" | "live" | "lost";
-type Heard = { event: LiveEvent } | { again: true } | { state: LiveState };
+type Heard = { event: ActivityView } | { again: true } | { state: LiveState };
 
 const listeners = new Set<(heard: Heard) => void>();
 const tabs = new BroadcastChannel("wfe-events");
@@ -143,14 +124,14 @@ function message(block: string): void {
     position = Number(field("id"));
     tell({ state: "live" });
     if (kind === "reset" || was === "lost") tell({ again: true });
-  } else if (kind === "event") tell({ event: JSON.parse(field("data")) as LiveEvent });
+  } else if (kind === "event") tell({ event: JSON.parse(field("data")) as ActivityView });
 }
 
 // -- hooks -----------------------------------------------------------------------------------------------------------
 
 export interface Asked<T> {
   data: T | null;
-  answer: Answer<T> | null;
+  answer: Answered<T> | null;
   error: Refused | null;
   reload: () => void;
 }
@@ -159,8 +140,8 @@ const ANY = () => true;
 const GATHER_MS = 60;
 
 /** The answer of `path`, asked again whenever an event that `matters` is committed; null asks nothing. */
-export function useAsk<T>(path: string | null, matters: (event: LiveEvent) => boolean = ANY): Asked<T> {
-  const [found, setFound] = useState<{ path: string | null; answer: Answer<T> | null; error: Refused | null }>({ path, answer: null, error: null });
+export function useAsk<T>(path: string | null, matters: (event: ActivityView) => boolean = ANY): Asked<T> {
+  const [found, setFound] = useState<{ path: string | null; answer: Answered<T> | null; error: Refused | null }>({ path, answer: null, error: null });
   const wanted = useRef(path);
   wanted.current = path;
   const filter = useRef(matters);

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { Activity } from "./activity";
 import { useAsk, useLive } from "./api";
+import type { InboxView, SessionView } from "./api_types";
 import { AskFor } from "./ask_for";
 import { ArtifactPage } from "./artifact";
 import { Board } from "./board";
@@ -9,7 +10,7 @@ import { Compare } from "./compare";
 import { Decision } from "./decision";
 import { Submission } from "./submission";
 import { Brand, Icon } from "./icons";
-import { Inbox, waits, type InboxData } from "./inbox";
+import { Inbox, waits } from "./inbox";
 import { useKeys } from "./keys";
 import { KeySheet, Palette, useCommands } from "./palette";
 import { Cli } from "./parts";
@@ -37,7 +38,7 @@ const WIDE = ["runs", "templates", "board", "artifact", "compare", "form"];
 
 const LIVE: Record<string, string> = { live: "live", lost: "server lost, trying again", connecting: "connecting" };
 
-function page(route: Route, inbox: InboxData | null, reload: () => void): ReactNode {
+function page(route: Route, inbox: InboxView | null, reload: () => void): ReactNode {
   const [first, second] = route.parts;
   switch (route.page) {
     case "inbox":
@@ -83,10 +84,10 @@ function page(route: Route, inbox: InboxData | null, reload: () => void): ReactN
 export function App() {
   const route = useRoute();
   const live = useLive();
-  const { data: inbox, reload } = useAsk<InboxData>("/inbox");
+  const { data: inbox, reload } = useAsk<InboxView>("/inbox");
   const [open, setOpen] = useState<"" | "palette" | "keys">("");
   const main = useRef<HTMLElement>(null);
-  const session = useAsk<{ scope: string; asks_pin: boolean }>("/session", () => false);
+  const session = useAsk<SessionView>("/session", () => false);
   useEffect(() => {
     window.addEventListener("wfe-session", session.reload);
     return () => window.removeEventListener("wfe-session", session.reload);

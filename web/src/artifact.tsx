@@ -1,42 +1,11 @@
 // One artifact: its fields, as Markdown, JSON or text, how it differs from any other, and its JSON beside the schema.
 import { useState } from "react";
-import { query, useAsk, type LiveEvent } from "./api";
+import { query, useAsk } from "./api";
+import type { ActivityView, ArtifactPage, DifferenceView, RunList } from "./api_types";
 import { Cli, Crumbs, Problem, Segments, Waiting } from "./parts";
-import { Changes, Parts, type FieldChange, type Part } from "./rendered";
+import { Changes, Parts, type Part } from "./rendered";
 import { go, to } from "./route";
-import type { RunRow } from "./runs";
 import { age, count } from "./words";
-
-interface Head {
-  artifact: string;
-  phase: string;
-  revision: number;
-  attempt: number;
-  iteration: number;
-  schema: string;
-  sha256: string;
-  source: string;
-  at: string;
-  note?: string;
-}
-
-interface Page extends Head {
-  revisions: Head[];
-  content: unknown;
-  parts: Part[];
-  markdown: string;
-  text: string;
-  json_schema: unknown;
-  drafts?: { artifact: string; attempt: number; faults: number; at: string }[];
-}
-
-interface Difference {
-  revision: number;
-  against: number;
-  against_run?: string;
-  against_phase?: string;
-  difference: FieldChange[];
-}
 
 const VIEWS = ["Fields", "Markdown", "JSON", "Text", "Difference", "Beside schema"];
 
@@ -45,7 +14,7 @@ const cut = (text: string): string => (text.length > MANY ? `${text.slice(0, MAN
 
 export function ArtifactPage({ run, phase, revision, query: given }: { run: string; phase: string; revision: number; query: URLSearchParams }) {
   const id = encodeURIComponent(run);
-  const { data, error } = useAsk<Page>(`/runs/${id}/artifact${query({ phase, revision: revision || null })}`, (event: LiveEvent) => event.run === run && event.payload?.phase === phase);
+  const { data, error } = useAsk<ArtifactPage>(`/runs/${id}/artifact${query({ phase, revision: revision || null })}`, (event: ActivityView) => event.run === run && event.payload?.phase === phase);
   const asked = given.get("against") ?? "";
   const [view, setView] = useState(asked ? "Difference" : "Fields");
   if (error && !data) return <Problem error={error} />;
@@ -88,7 +57,7 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
         </span>
       </div>
       <h2 className="hidden">{view}</h2>
-      {view === "Fields" && <div className="panel body pad"><Parts parts={data.parts} /></div>}
+      {view === "Fields" && <div className="panel body pad"><Parts parts={data.parts as Part[]} /></div>}
       {view === "Markdown" && <pre className="block wrapped" tabIndex={0} aria-label="As Markdown">{cut(data.markdown)}</pre>}
       {view === "JSON" && <pre className="block" tabIndex={0} aria-label="As JSON">{cut(json)}</pre>}
       {view === "Text" && (data.text ? <pre className="block wrapped" tabIndex={0} aria-label="As text">{cut(data.text)}</pre> : <p className="soft">This is a bundle of files: see its fields.</p>)}
@@ -124,10 +93,10 @@ export function ArtifactPage({ run, phase, revision, query: given }: { run: stri
   );
 }
 
-function Diff({ run, data, against }: { run: string; data: Page; against: string }) {
+function Diff({ run, data, against }: { run: string; data: ArtifactPage; against: string }) {
   const id = encodeURIComponent(run);
-  const runs = useAsk<{ runs: RunRow[] }>("/runs?limit=100", () => false);
-  const { data: found, error } = useAsk<Difference>(against ? `/runs/${id}/artifacts${query({ phase: data.phase, revision: data.revision, against })}` : null, () => false);
+  const runs = useAsk<RunList>("/runs?limit=100", () => false);
+  const { data: found, error } = useAsk<DifferenceView>(against ? `/runs/${id}/artifacts${query({ phase: data.phase, revision: data.revision, against })}` : null, () => false);
   const known = [...data.revisions.map((each) => String(each.revision)), ...(runs.data?.runs ?? []).map((each) => `${each.run}:${data.phase}`)];
   const choose = (value: string) => go(`${to("artifact", run, data.phase, data.revision)}?against=${encodeURIComponent(value)}`);
   return (

@@ -1,7 +1,7 @@
 // Runs by what they wait for, or those of one template by the phase that they are at; a card is a run.
 import { useState } from "react";
 import { query, useAsk } from "./api";
-import type { RunRow } from "./runs";
+import type { BoardView, RunList, RunRow } from "./api_types";
 import { Cli, Empty, Integrity, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age } from "./words";
@@ -16,15 +16,10 @@ const COLUMNS: [name: string, fits: (run: RunRow) => boolean][] = [
 
 const open = (run: RunRow): boolean => !["blocked", "failed", "completed", "cancelled"].includes(run.state);
 
-interface Phases {
-  columns: { phase: string; title: string; runs?: RunRow[] }[];
-  ended?: RunRow[];
-}
-
 export function Board() {
-  const { data, error } = useAsk<{ runs: RunRow[] }>("/runs?limit=200");
+  const { data, error } = useAsk<RunList>("/runs?limit=200");
   const [template, setTemplate] = useState("");
-  const byPhase = useAsk<Phases>(template ? `/board${query({ template })}` : null);
+  const byPhase = useAsk<BoardView>(template ? `/board${query({ template })}` : null);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   const templates = [...new Set(data.runs.map((each) => each.template))].sort();

@@ -1,41 +1,15 @@
 // Two runs side by side: inputs, phases, times, costs, and the artifacts that differ.
 import { useAsk } from "./api";
+import type { ComparisonView, NoPhase, PhaseSide, RunList, RunSide } from "./api_types";
 import { Cli, Crumbs, Flag, Integrity, Problem, State, Waiting } from "./parts";
-import { Changes, type FieldChange } from "./rendered";
+import { Changes } from "./rendered";
 import { go, to } from "./route";
-import type { RunRow } from "./runs";
 import { count, money, span, stateWord, tokens } from "./words";
 
-interface RunSide extends RunRow {
-  version: string;
-  total_s: number;
-  seconds: Record<string, number>;
-  tokens?: number | null;
-  cost_usd?: number | null;
-}
-
-interface PhaseSide {
-  state?: string;
-  attempts?: number;
-  iteration?: number;
-  seconds?: Record<string, number>;
-  gates?: string[];
-  sha256?: string;
-  tokens?: number | null;
-  cost_usd?: number | null;
-}
-
-interface Comparison {
-  runs: [RunSide, RunSide];
-  template: FieldChange[];
-  inputs: FieldChange[];
-  phases: { phase: string; same: boolean; artifact?: string; sides: [PhaseSide, PhaseSide] }[];
-}
-
 export function Compare({ left, right }: { left: string; right: string }) {
-  const runs = useAsk<{ runs: RunRow[] }>("/runs?limit=200");
+  const runs = useAsk<RunList>("/runs?limit=200");
   const both = left !== "" && right !== "";
-  const { data, error } = useAsk<Comparison>(both ? `/compare?left=${encodeURIComponent(left)}&right=${encodeURIComponent(right)}` : null, (event) => event.run === left || event.run === right);
+  const { data, error } = useAsk<ComparisonView>(both ? `/compare?left=${encodeURIComponent(left)}&right=${encodeURIComponent(right)}` : null, (event) => event.run === left || event.run === right);
   const pick = (name: string, value: string, chosen: (run: string) => void) => (
     <label className="field">
       <span>{name}</span>
@@ -72,7 +46,7 @@ export function Compare({ left, right }: { left: string; right: string }) {
   );
 }
 
-function Body({ data, left, right }: { data: Comparison; left: string; right: string }) {
+function Body({ data, left, right }: { data: ComparisonView; left: string; right: string }) {
   const [one, two] = data.runs;
   const unlike = data.phases.filter((each) => !each.same).length;
   const figures: [string, (side: RunSide) => React.ReactNode][] = [
@@ -162,13 +136,13 @@ function Body({ data, left, right }: { data: Comparison; left: string; right: st
   );
 }
 
-function Side({ side }: { side: PhaseSide }) {
-  if (!side.state) return <span className="muted">not in this run</span>;
+function Side({ side }: { side: PhaseSide | NoPhase }) {
+  if (!("state" in side)) return <span className="muted">not in this run</span>;
   return (
     <span className="stack">
       <span className="row wrap">
         <State state={side.state} />
-        <span className="muted num">{count(side.attempts ?? 0, "attempt")}</span>
+        <span className="muted num">{count(side.attempts, "attempt")}</span>
         {side.seconds?.working ? <span className="muted num">{span(side.seconds.working)} of work</span> : null}
         {side.cost_usd != null && <span className="muted num">{money(side.cost_usd)}</span>}
       </span>

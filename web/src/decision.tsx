@@ -3,8 +3,8 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type MouseEvent, type RefObject } from "react";
 import { createPortal } from "react-dom";
 import { query, useAsk } from "./api";
+import type { ApprovalView, DecisionData, DecisionPage } from "./api_types";
 import { type Choice, Bar } from "./decision_bar";
-import type { DecisionData, DecisionPage, Shown } from "./decision_data";
 import { useDraft } from "./draft";
 import { useKeys } from "./keys";
 import { comments, LineComments, type Drafts } from "./line_comments";
@@ -108,7 +108,7 @@ function usePlaces(root: RefObject<HTMLElement | null>, html: string): Places {
 
 function Open({ data, shown, html, at, reload, split, toggleSplit }: {
   data: DecisionData;
-  shown: Shown;
+  shown: ApprovalView;
   html: string;
   at: string;
   reload: () => void;

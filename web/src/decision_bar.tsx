@@ -1,7 +1,7 @@
 // The bar that decides: PIN, comment or feedback, always in reach.
 import { useState } from "react";
 import { ask, useAct } from "./api";
-import type { DecisionData, Shown } from "./decision_data";
+import type { ApprovalView, DecisionData } from "./api_types";
 import { useDraft } from "./draft";
 import { Icon } from "./icons";
 import { Cli } from "./parts";
@@ -13,7 +13,7 @@ export type Choice = "" | "approve" | "reject" | "edit";
 
 export function Bar({ data, shown, choice, setChoice, comments, viewed, files, reload, sent }: {
   data: DecisionData;
-  shown: Shown;
+  shown: ApprovalView;
   choice: Choice;
   setChoice: (choice: Choice) => void;
   comments: { file: string; side: string; line: number; text: string }[];
@@ -154,7 +154,7 @@ export function Bar({ data, shown, choice, setChoice, comments, viewed, files, r
           {files > 0 && <span>{viewed} of {count(files, "file")} viewed</span>}
           {comments.length > 0 && <span>{count(comments.length, "line comment")}</span>}
           <span title={`sha256 of everything on this page: ${data.shown_sha256}`}>
-            signs <code>{data.shown_sha256.slice(0, 8)}</code>
+            signs <code>{data.shown_sha256?.slice(0, 8)}</code>
           </span>
         </span>
         <span className="end">

@@ -1,32 +1,14 @@
 // The graph of a run: one node per phase, in the anatomy of every list; the list beside it shows the same.
 import { Background, Controls, Handle, MarkerType, Position, ReactFlow, type Edge, type Node, type NodeProps } from "@xyflow/react";
 import { memo, useEffect, useMemo, useState } from "react";
+import type { NodeView } from "./api_types";
 import { Icon } from "./icons";
 import { HEIGHT, WIDTH, layout, type Direction } from "./layout";
-import { Gates, type Gate } from "./parts";
+import { Gates } from "./parts";
 import { look, money, span, stateWord } from "./words";
 
-export interface GraphNode {
-  phase: string;
-  name: string;
-  kind: string;
-  state: string;
-  attempt: number;
-  needs: string[];
-  gates: Gate[];
-  parent?: string;
-  item?: string;
-  items?: string;
-  weakened?: boolean;
-  forced?: boolean;
-  held?: boolean;
-  role?: string;
-  reason?: string;
-  started_at?: string;
-  working_s?: number;
-  tokens?: number | null;
-  cost_usd?: number | null;
-  model?: string | null;
+/** A phase of a run, or of a template. */
+export interface GraphNode extends NodeView {
   /** In place of the state: what the phase is, where nothing runs. */
   about?: string;
 }

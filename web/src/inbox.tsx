@@ -1,43 +1,12 @@
 // What waits for you: decisions, opinions, runs that stopped, trust. Nothing is decided here: nothing is asked before it was shown.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useAsk } from "./api";
-import type { DecisionData } from "./decision_data";
+import type { DecisionData, InboxView, UnusualLine } from "./api_types";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Gates, Waiting, type Gate } from "./parts";
 import { go, to } from "./route";
 import { age, count, folder, moment, type Look } from "./words";
 import { Icon } from "./icons";
-
-export interface Unusual {
-  weight: Look & string;
-  text: string;
-  why?: string;
-}
-
-export interface InboxData {
-  decisions: {
-    request: string;
-    run: string;
-    phase: string;
-    attempt: number;
-    stage: string;
-    title: string;
-    project: string;
-    template: string;
-    asked_at: string;
-    question: string;
-    tainted?: boolean;
-    unusual?: Unusual[];
-    evidence?: Gate[];
-    command: string;
-  }[];
-  unasked?: { run: string; phase: string; title: string; project: string; template: string; since: string; command: string }[];
-  tasks?: { run: string; phase: string; title: string; about: string; project: string; template: string; since: string; command: string }[];
-  opinions?: { run: string; phase: string; reviewer: string; title: string; project: string; path: string }[];
-  stopped?: { run: string; title: string; template: string; state: string; project: string; blockers: string[]; updated_at: string; command: string }[];
-  trust?: { folder: string; path: string; names: string[] }[];
-  last_decision?: { at: string; phase: string; run: string; approved: boolean } | null;
-}
 
 export interface Item {
   key: string;
@@ -50,7 +19,7 @@ export interface Item {
   at: string;
   href: string;
   cli: string;
-  unusual: Unusual[];
+  unusual: UnusualLine[];
   gates: Gate[];
   details: string[];
   /** Of a decision: its request, whose change is loaded once the line is chosen. */
@@ -60,7 +29,7 @@ export interface Item {
 const none = { unusual: [], gates: [], details: [], request: "" };
 
 /** Everything that waits, oldest first. */
-export function waits(data: InboxData): Item[] {
+export function waits(data: InboxView): Item[] {
   const items: Item[] = [
     ...data.decisions.map((each): Item => ({
       ...none,
@@ -74,7 +43,7 @@ export function waits(data: InboxData): Item[] {
       at: each.asked_at,
       href: to("inbox", each.request),
       cli: each.command,
-      unusual: [...(each.tainted ? [{ weight: "weak" as const, text: "The run is tainted." }] : []), ...(each.unusual ?? [])],
+      unusual: [...(each.tainted ? [{ weight: "weakened" as const, text: "The run is tainted." }] : []), ...(each.unusual ?? [])],
       gates: each.evidence ?? [],
       details: [each.question],
       request: each.request,
@@ -163,7 +132,7 @@ function tomorrow(): number {
 
 const KINDS = ["All", "Decisions", "Tasks", "Opinions", "Stopped", "Trust"] as const;
 
-export function Inbox({ data }: { data: InboxData | null }) {
+export function Inbox({ data }: { data: InboxView | null }) {
   const [kind, setKind] = useState<(typeof KINDS)[number]>("All");
   const [project, setProject] = useState("");
   const [snoozed, setSnoozed] = useState(snoozes);
@@ -222,9 +191,6 @@ export function Inbox({ data }: { data: InboxData | null }) {
             { say: "Connect another agent to this engine.", cli: "wfe-mcp install" },
           ]}
         >
-          {data.last_decision
-            ? `Your last decision: ${data.last_decision.approved ? "approved" : "sent back"} ${data.last_decision.phase} of ${data.last_decision.run}, ${age(data.last_decision.at)} ago. `
-            : ""}
           Approvals, questions, runs that stopped and changed configuration appear here by themselves.
         </Empty>
       ) : (
@@ -298,7 +264,7 @@ export function Inbox({ data }: { data: InboxData | null }) {
 const WEIGHTS: Record<string, Look> = { weakened: "weak", weak: "weak", failed: "failed", warning: "warning", skipped: "skipped" };
 const weightLook = (weight: string): Look => WEIGHTS[weight] ?? "warning";
 
-function Flags({ unusual }: { unusual: Unusual[] }) {
+function Flags({ unusual }: { unusual: UnusualLine[] }) {
   const kinds = [...new Set(unusual.map((each) => weightLook(each.weight)))];
   const words: Partial<Record<Look, string>> = { weak: "weakened", failed: "failed", warning: "warning", skipped: "skipped" };
   return (

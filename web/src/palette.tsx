@@ -1,6 +1,7 @@
 // The command palette (Ctrl-K) and the list of keys (?).
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, query } from "./api";
+import type { FoundView, HitView } from "./api_types";
 import { go, to } from "./route";
 
 export interface Command {
@@ -17,16 +18,9 @@ export function useCommands(of: string, commands: Command[]): void {
   useEffect(() => () => void offered.delete(of), [of]);
 }
 
-interface Hit {
-  kind: string;
-  run?: string;
-  title?: string;
-  text?: string;
-}
-
 export function Palette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
-  const [hits, setHits] = useState<Hit[]>([]);
+  const [hits, setHits] = useState<HitView[]>([]);
   const [at, setAt] = useState(0);
   const list = useRef<HTMLUListElement>(null);
   const before = useRef<Element | null>(document.activeElement);
@@ -34,7 +28,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   useEffect(() => {
     const timer = setTimeout(() => {
       if (text.trim().length < 2) return setHits([]);
-      ask<{ hits: Hit[] }>(`/search${query({ query: text, limit: 8 })}`).then(
+      ask<FoundView>(`/search${query({ query: text, limit: 8 })}`).then(
         ({ data }) => setHits(data.hits),
         () => setHits([]),
       );

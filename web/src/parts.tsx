@@ -1,15 +1,12 @@
 // Parts that several pages share: states, gate marks, commands, notices, tabs.
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { Refused } from "./api";
+import type { GateLine, GateMark } from "./api_types";
 import { Icon } from "./icons";
 import { count, look, mark, stateWord, type Look } from "./words";
 
-export interface Gate {
-  gate: string;
-  state: string;
-  text?: string;
-  weakened?: boolean;
-}
+/** A gate as a mark: with what it found, or with whether it asks for less than the template. */
+export type Gate = GateMark & Pick<GateLine, "text">;
 
 export function State({ state, children, pill = false }: { state: string; children?: ReactNode; pill?: boolean }) {
   const shown = look(state);

@@ -1,6 +1,6 @@
 // What only a person does asks for the PIN once, beside what it signs; the PIN is sent and never kept.
 import { useEffect, useState } from "react";
-import { Refused, ask, type Answer } from "./api";
+import { Refused, ask, type Answered } from "./api";
 import { Ask } from "./parts";
 import { provenBy } from "./session";
 
@@ -12,7 +12,7 @@ interface Wanted {
 let show: ((wanted: Wanted) => void) | null = null;
 
 /** `ask`, and where that needs a person: again with the PIN that is typed in. */
-export async function send<T>(path: string, body: Record<string, unknown>): Promise<Answer<T>> {
+export async function send<T>(path: string, body: Record<string, unknown>): Promise<Answered<T>> {
   let pin = "";
   for (;;) {
     try {

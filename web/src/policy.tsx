@@ -1,30 +1,10 @@
 // The approval policy: what holds, and a change of it that is shown, with what weakens, before it is signed.
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
+import type { PlannedPolicyView, PolicyRules, PolicyView } from "./api_types";
 import { Cli, Flag, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
-
-interface Rules {
-  templates: string[] | null;
-  evidence: string | null;
-  on_mismatch: string;
-}
-
-interface PolicyData {
-  in_force: Rules;
-  written: Rules;
-  where: string;
-  templates: string[];
-  untrusted?: boolean;
-}
-
-interface Planned {
-  changes: { key: string; was: string; now: string; weakens: boolean }[];
-  weakens: boolean;
-  command: string;
-  shown: string;
-}
 
 const LEVELS: [level: string, about: string][] = [
   ["", "any"],
@@ -44,7 +24,7 @@ const mismatch = (word: string): string => (word === "warn" ? "is reported" : "b
 
 export function Policy({ project }: { project: string }) {
   const at = project && `?project=${encodeURIComponent(project)}`;
-  const { data, error, reload } = useAsk<PolicyData>(`/settings/policy${at}`, () => false);
+  const { data, error, reload } = useAsk<PolicyView>(`/settings/policy${at}`, () => false);
   const [editing, setEditing] = useState(false);
   const held = data && JSON.stringify(data.in_force) !== JSON.stringify(data.written);
   return (
@@ -79,11 +59,11 @@ export function Policy({ project }: { project: string }) {
   );
 }
 
-function Edit({ data, project, done }: { data: PolicyData; project: string; done: () => void }) {
-  const [rules, setRules] = useState<Rules>(data.written);
-  const [plan, setPlan] = useState<Planned | null>(null);
+function Edit({ data, project, done }: { data: PolicyView; project: string; done: () => void }) {
+  const [rules, setRules] = useState<PolicyRules>(data.written);
+  const [plan, setPlan] = useState<PlannedPolicyView | null>(null);
   const [act, busy, refused] = useAct();
-  const change = (part: Partial<Rules>) => {
+  const change = (part: Partial<PolicyRules>) => {
     setRules({ ...rules, ...part });
     setPlan(null); // what is signed is what was shown
   };
@@ -99,7 +79,7 @@ function Edit({ data, project, done }: { data: PolicyData; project: string; done
           if (plan) {
             await send("/settings/policy", { project, ...rules, shown: plan.shown });
             done();
-          } else setPlan((await ask<Planned>("/settings/policy/change", { project, ...rules })).data);
+          } else setPlan((await ask<PlannedPolicyView>("/settings/policy/change", { project, ...rules })).data);
         });
       }}
     >

@@ -1,28 +1,17 @@
 // Projects: their runs, checks and templates.
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
+import type { ProjectContents, ProjectList, ProjectView } from "./api_types";
 import { Cli, Integrity, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
-import { type RunRow } from "./runs";
 import { Statistics } from "./statistics";
 import { age, folder } from "./words";
-
-interface ProjectData {
-  project: string;
-  root: string;
-  created_at: string;
-  default_template?: string;
-  templates: { name: string; title: string; version: string; default?: boolean; state?: string; description?: string }[];
-  checks: { check: string; argv: string[]; where: string }[];
-  roles: { role: string; provider: string; model?: string }[];
-  runs: RunRow[];
-}
 
 export function Projects({ id }: { id: string }) {
   const [folder_, setFolder] = useState("");
   const [act, busy, refused] = useAct();
-  const { data, error } = useAsk<{ projects: { project: string; root: string; created_at: string }[] }>(id ? null : "/projects");
+  const { data, error } = useAsk<ProjectList>(id ? null : "/projects");
   if (id) return <Project id={id} />;
   return (
     <div className="narrow">
@@ -39,7 +28,7 @@ export function Projects({ id }: { id: string }) {
         onSubmit={(event) => {
           event.preventDefault();
           act(async () => {
-            const made = await send<ProjectData>("/projects", { folder: folder_ });
+            const made = await send<ProjectView>("/projects", { folder: folder_ });
             go(to("projects", made.data.project));
           });
         }}
@@ -70,7 +59,7 @@ export function Projects({ id }: { id: string }) {
 }
 
 function Project({ id }: { id: string }) {
-  const { data, error } = useAsk<ProjectData>(`/projects/${encodeURIComponent(id)}`);
+  const { data, error } = useAsk<ProjectView>(`/projects/${encodeURIComponent(id)}`);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   return (
@@ -146,14 +135,9 @@ function Project({ id }: { id: string }) {
   );
 }
 
-interface Contents {
-  stack?: { folder: string; language: string; manager: string; runner?: string; command?: string[]; check?: string }[];
-  checks: { name: string; argv: string[]; configured: boolean; fault?: string }[];
-}
-
 /** What the files say: language, package manager and test runner of each folder; and checks that `init` would add. */
 function Stack({ id }: { id: string }) {
-  const { data, error } = useAsk<Contents>(`/projects/${encodeURIComponent(id)}/stack`, () => false);
+  const { data, error } = useAsk<ProjectContents>(`/projects/${encodeURIComponent(id)}/stack`, () => false);
   const proposed = data?.checks.filter((each) => !each.configured) ?? [];
   return (
     <section className="section" id="stack">

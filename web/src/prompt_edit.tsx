@@ -1,14 +1,14 @@
 // The prompt that waits for an approval, as a person edits it: its gates run again, and a new request follows.
 import { useState } from "react";
 import { ask, useAct, useAsk } from "./api";
-import type { DecisionData } from "./decision_data";
+import type { DecisionData, TextToEdit } from "./api_types";
 import { useDraft } from "./draft";
 import { Problem } from "./parts";
 
 export function PromptEdit({ data, reload }: { data: DecisionData; reload: () => void }) {
   const { request } = data;
   const path = `/decisions/${encodeURIComponent(request.id)}/edit`;
-  const stored = useAsk<{ text: string }>(path, () => false);
+  const stored = useAsk<TextToEdit>(path, () => false);
   const [draft, setDraft] = useDraft<string | null>(`${request.id} edit`, null);
   const [note, setNote] = useState("");
   const [pin, setPin] = useState("");

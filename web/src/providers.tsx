@@ -1,21 +1,9 @@
 // Providers: the models that can be called, where their keys are, and a test of each; one can be added here.
 import { useState } from "react";
 import { useAct } from "./api";
+import type { ProviderSetting, RoleSetting } from "./api_types";
 import { Cli, Problem, State } from "./parts";
 import { send } from "./pin";
-
-export interface Provider {
-  name: string;
-  kind: string;
-  where: string;
-  key_source?: string;
-  key_set?: boolean;
-  enabled: boolean;
-  trusted: boolean;
-  usable: boolean;
-  layer: string;
-  roles?: string[];
-}
 
 export interface Outcome {
   good: boolean;
@@ -23,7 +11,7 @@ export interface Outcome {
 }
 
 export function Providers({ found, kinds, project, outcomes, busy, test, changed }: {
-  found: Provider[];
+  found: ProviderSetting[];
   kinds: string[];
   project: string;
   outcomes: Record<string, Outcome>;
@@ -34,8 +22,8 @@ export function Providers({ found, kinds, project, outcomes, busy, test, changed
   const [adding, setAdding] = useState(false);
   const [act, working, refused] = useAct();
   const path = (name: string, what: string) => `/settings/providers/${encodeURIComponent(name)}/${what}`;
-  const turn = (each: Provider) => act(async () => { await send(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
-  const remove = (each: Provider) => act(async () => { await send(path(each.name, "remove"), { project }); changed(); });
+  const turn = (each: ProviderSetting) => act(async () => { await send(path(each.name, "enabled"), { project, enabled: !each.enabled }); changed(); });
+  const remove = (each: ProviderSetting) => act(async () => { await send(path(each.name, "remove"), { project }); changed(); });
   return (
     <section className="section" id="providers">
       <header>
@@ -145,7 +133,7 @@ function Add({ kinds, project, done }: { kinds: string[]; project: string; done:
 }
 
 /** Who works and reviews: each role with what fills it, and a form that changes it. */
-export function Roles({ found, providers, project, changed }: { found: { role: string; provider: string; model: string; fallback?: string[]; trusted: boolean; fault?: string }[]; providers: Provider[]; project: string; changed: () => void }) {
+export function Roles({ found, providers, project, changed }: { found: RoleSetting[]; providers: ProviderSetting[]; project: string; changed: () => void }) {
   const [role, setRole] = useState<string | null>(null);
   const [name, setName] = useState("");
   const [provider, setProvider] = useState("");

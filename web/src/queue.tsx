@@ -1,30 +1,13 @@
 // The jobs of the server: what runs, what waits, and how to cancel it.
 import { useEffect } from "react";
 import { ask, useAct, useAsk } from "./api";
+import type { QueueState } from "./api_types";
 import { Cli, Empty, Problem, State, Waiting } from "./parts";
 import { to } from "./route";
 import { age, capital, span } from "./words";
 
-interface Job {
-  job: string;
-  queue: string;
-  kind: string;
-  state: string;
-  priority: string;
-  created_at: string;
-  run?: string | null;
-  phase?: string | null;
-  position?: number | null;
-  estimate_s?: number | null;
-  run_at?: string;
-  error?: string;
-  cancelling?: boolean;
-  does?: string;
-  title?: string;
-}
-
 export function Queue() {
-  const { data, error, reload } = useAsk<{ jobs: Job[]; queues: { queue: string; waiting: number; running: number; average_wait_s?: number | null; average_run_s?: number | null }[] }>("/queue?limit=200");
+  const { data, error, reload } = useAsk<QueueState>("/queue?limit=200");
   const [act, busy, refused] = useAct();
   useEffect(() => {
     const timer = setInterval(reload, 3000); // a job that only runs writes no event

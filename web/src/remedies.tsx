@@ -1,8 +1,8 @@
 // What a person can do with a phase that failed or waits: each with the command that does the same.
 import { useState } from "react";
-import { query, useAct, useAsk, type LiveEvent } from "./api";
+import { query, useAct, useAsk } from "./api";
+import type { ActivityView, FormView, SettingsView } from "./api_types";
 import { Foreseen } from "./rollback";
-import type { FormData_ } from "./submission";
 import { Icon } from "./icons";
 import { Ask, Cli, Problem } from "./parts";
 import { send } from "./pin";
@@ -31,8 +31,8 @@ const OPEN = ["failed", "running", "gating", "awaiting", "ready", "pending", "bl
 
 export function Remedies({ run, phase, state }: { run: string; phase: string; state: string }) {
   const id = encodeURIComponent(run);
-  const form = useAsk<FormData_>(OPEN.includes(state) ? `/runs/${id}/form${query({ phase })}` : null, (event: LiveEvent) => event.run === run);
-  const settings = useAsk<{ roles?: { role: string; provider: string; model: string }[]; providers?: { name: string; usable: boolean }[] }>(state === "failed" ? "/settings" : null, () => false);
+  const form = useAsk<FormView>(OPEN.includes(state) ? `/runs/${id}/form${query({ phase })}` : null, (event: ActivityView) => event.run === run);
+  const settings = useAsk<SettingsView>(state === "failed" ? "/settings" : null, () => false);
   const [way, setWay] = useState<Way>("");
   const [text, setText] = useState("");
   const [role, setRole] = useState("");

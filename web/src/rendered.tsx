@@ -1,5 +1,6 @@
 // Artifacts as text, lists and tables. The server reads the Markdown; nothing here is ever taken as HTML.
 import { type ReactNode } from "react";
+import type { FieldChange } from "./api_types";
 
 export interface Span {
   text: string;
@@ -196,14 +197,6 @@ export function Value({ value }: { value: unknown }): ReactNode {
       ))}
     </dl>
   );
-}
-
-export interface FieldChange {
-  path: string;
-  old?: unknown;
-  new?: unknown;
-  moved?: string;
-  diff?: string;
 }
 
 /** How a value differs from another one: field by field, then texts line by line. */

@@ -1,18 +1,11 @@
 // What a rollback would do now, beside the question whether to do it.
 import { query, useAsk } from "./api";
+import type { RollbackPreview } from "./api_types";
 import { Problem } from "./parts";
 import { count } from "./words";
 
-interface Preview {
-  phases: string[];
-  files: boolean;
-  paths?: string[];
-  more_paths?: number;
-  note?: string;
-}
-
 export function Foreseen({ run, to, files }: { run: string; to: string; files: boolean }) {
-  const { data, error } = useAsk<Preview>(`/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files) })}`, (event) => event.run === run);
+  const { data, error } = useAsk<RollbackPreview>(`/runs/${encodeURIComponent(run)}/rollback${query({ to, files: String(files) })}`, (event) => event.run === run);
   if (error) return <Problem error={error} />;
   const paths = data?.paths ?? [];
   const all = paths.length + (data?.more_paths ?? 0);

@@ -1,6 +1,7 @@
 // One run: what happens now, its phases as graph, list, timeline, log and lineage; what can be done with it.
 import { useState } from "react";
-import { useAct, useAsk, type LiveEvent } from "./api";
+import { useAct, useAsk } from "./api";
+import type { ActivityView, GraphView, RunView, TimelineView } from "./api_types";
 import { Graph, subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useKeys } from "./keys";
@@ -11,30 +12,8 @@ import { go, to } from "./route";
 import { Events, Lineage, Checkpoints } from "./run_history";
 import { Stopped } from "./remedies";
 import { Side } from "./run_phase";
-import { Timeline, type TimelineData } from "./timeline";
+import { Timeline } from "./timeline";
 import { age, capital, count, folder, look, money, stateWord, tokens } from "./words";
-
-export interface RunData {
-  template: string;
-  version?: string;
-  iteration: number;
-  title?: string;
-  worktree?: string;
-  started_at?: string;
-  blockers?: string[];
-  tainted?: boolean;
-  gates_weakened?: string[];
-  gates?: { phase?: string; gate: string; what: string; weakens: boolean; key?: string; source?: string }[] | null;
-  warnings?: string[];
-  unproved?: string[];
-  auto?: boolean;
-  spent?: string;
-  usage?: { calls: number; cost_usd: number; input_tokens?: number; output_tokens?: number; unpriced?: number };
-  forked_from?: { run: string; event: number };
-  imported?: boolean | object;
-  reached?: string;
-  phases: { phase: string; state: string; attempt: number; sha256?: string; artifact?: string; holder?: string; reason?: string; tools?: { artifact: string; calls: number }; verdicts?: { gate: string; verdict: string; message?: string; level?: string }[] }[];
-}
 
 const TABS = ["Graph", "List", "Timeline", "Events", "Lineage"];
 
@@ -43,12 +22,12 @@ const OVER = ["completed", "cancelled", "failed"];
 const WHO: Record<string, string> = { agent: "the agent works", human: "waiting for you", job: "the server works", reviewer: "a reviewer works", none: "" };
 
 export function Run({ run, tab, phase }: { run: string; tab: string; phase: string }) {
-  const mine = (event: LiveEvent) => event.run === run;
+  const mine = (event: ActivityView) => event.run === run;
   const id = encodeURIComponent(run);
-  const about = useAsk<RunData>(`/runs/${id}`, mine);
-  const graph = useAsk<{ nodes: GraphNode[] }>(`/runs/${id}/graph`, mine);
+  const about = useAsk<RunView>(`/runs/${id}`, mine);
+  const graph = useAsk<GraphView>(`/runs/${id}/graph`, mine);
   const view = TABS.find((each) => each.toLowerCase() === tab) ?? (window.innerWidth < 720 ? "List" : "Graph");
-  const timeline = useAsk<TimelineData>(view === "Timeline" || view === "Graph" || view === "List" ? `/runs/${id}/timeline` : null, mine);
+  const timeline = useAsk<TimelineView>(view === "Timeline" || view === "Graph" || view === "List" ? `/runs/${id}/timeline` : null, mine);
   const [direction, setDirection] = useState<"down" | "right">("down");
   const nodes = graph.data?.nodes ?? [];
   const open = (name: string) => go(to("runs", run, view.toLowerCase(), name));
@@ -126,7 +105,7 @@ export function Run({ run, tab, phase }: { run: string; tab: string; phase: stri
   );
 }
 
-function Head({ run, state, waiting, data, nodes, reload }: { run: string; state: string; waiting: string; data: RunData; nodes: GraphNode[]; reload: () => void }) {
+function Head({ run, state, waiting, data, nodes, reload }: { run: string; state: string; waiting: string; data: RunView; nodes: GraphNode[]; reload: () => void }) {
   const [act, busy, error] = useAct();
   const [asking, setAsking] = useState(false);
   const control = (action: string, reason = "") => act(async () => { await send(`/runs/${encodeURIComponent(run)}/control`, { action, reason }); reload(); });
@@ -218,7 +197,7 @@ function Head({ run, state, waiting, data, nodes, reload }: { run: string; state
   );
 }
 
-function Figures({ data, nodes, timeline }: { data: RunData; nodes: GraphNode[]; timeline: TimelineData | null }) {
+function Figures({ data, nodes, timeline }: { data: RunView; nodes: GraphNode[]; timeline: TimelineView | null }) {
   const top = nodes.filter((each) => !each.parent);
   const done = top.filter((each) => ["completed", "skipped"].includes(each.state)).length;
   const usage = data.usage;
@@ -248,7 +227,7 @@ function Figures({ data, nodes, timeline }: { data: RunData; nodes: GraphNode[];
   );
 }
 
-function spent(timeline: TimelineData): string {
+function spent(timeline: TimelineView): string {
   const total = (what: string) => timeline.tasks.reduce((sum, task) => sum + (task.seconds[what] ?? 0), 0);
   const waited = total("human");
   const say = (seconds: number) => (seconds < 60 ? `${Math.round(seconds)} s` : seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`);

@@ -1,6 +1,7 @@
 // What happened in a run: its events, every attempt, its checkpoints.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, onLive, query, useAct, useAsk, type LiveEvent } from "./api";
+import { ask, onLive, query, useAct, useAsk } from "./api";
+import type { ActivityView, CheckpointList, CheckpointView, EventList, EventView, LineageView } from "./api_types";
 import { Icon } from "./icons";
 import { Ask, Cli, Flag, Problem, State, Waiting } from "./parts";
 import { send } from "./pin";
@@ -8,41 +9,14 @@ import { Foreseen } from "./rollback";
 import { go, to } from "./route";
 import { age, clock, count } from "./words";
 
-interface Checkpoint {
-  checkpoint: string;
-  why: string;
-  phase?: string;
-  attempt?: number;
-  at: string;
-  note?: string;
-  files?: boolean | null;
-}
-
-export interface AttemptLine {
-  phase: string;
-  attempt: number;
-  iteration: number;
-  state: string;
-  is_newest: boolean;
-  reason?: string;
-  started_at?: string;
-  revision?: number;
-  sha256?: string;
-  artifact?: string;
-  restores?: number;
-  recovery?: string;
-  forced?: boolean;
-  feedback?: string[];
-}
-
 const CHECKPOINTS: Record<string, string> = { start: "Before", completion: "After" };
 
 const ROW = 32;
 
 /** A log of any length: only the lines in view are in the page. */
-export function Log({ events, empty, run = false }: { events: LiveEvent[]; empty: string; run?: boolean }) {
+export function Log({ events, empty, run = false }: { events: (EventView & Partial<ActivityView>)[]; empty: string; run?: boolean }) {
   const [top, setTop] = useState(0);
-  const [openLine, setOpenLine] = useState<LiveEvent | null>(null);
+  const [openLine, setOpenLine] = useState<EventView | null>(null);
   if (!events.length) return <p className="soft" style={{ padding: "0.75rem" }}>{empty}</p>;
   const from = Math.max(0, Math.floor(top / ROW) - 10);
   return (
@@ -57,7 +31,7 @@ export function Log({ events, empty, run = false }: { events: LiveEvent[]; empty
                 {each.type}
               </button>
               <span>
-                {run && (
+                {run && each.run && (
                   <a href={to("runs", each.run)}>{each.title || each.run}</a>
                 )}{" "}
                 {String(each.payload?.phase ?? "")} {each.payload?.attempt ? `attempt ${String(each.payload.attempt)}` : ""}
@@ -85,14 +59,14 @@ export function Log({ events, empty, run = false }: { events: LiveEvent[]; empty
 }
 
 export function Events({ run }: { run: string }) {
-  const [events, setEvents] = useState<LiveEvent[]>([]);
+  const [events, setEvents] = useState<EventView[]>([]);
   const [kind, setKind] = useState("");
   const last = useRef(0);
   useEffect(() => {
     let on = true;
     const more = async () => {
       for (;;) {
-        const { data } = await ask<{ events: LiveEvent[] }>(`/runs/${encodeURIComponent(run)}/events${query({ after: last.current, limit: 1000 })}`);
+        const { data } = await ask<EventList>(`/runs/${encodeURIComponent(run)}/events${query({ after: last.current, limit: 1000 })}`);
         const fresh = data.events.filter((each) => each.seq > last.current);
         if (!on || !fresh.length) return;
         last.current = fresh[fresh.length - 1]?.seq ?? last.current;
@@ -132,7 +106,7 @@ export function Events({ run }: { run: string }) {
 }
 
 export function Lineage({ run }: { run: string }) {
-  const { data, error } = useAsk<{ attempts: AttemptLine[] }>(`/runs/${encodeURIComponent(run)}/attempts`, (event) => event.run === run);
+  const { data, error } = useAsk<LineageView>(`/runs/${encodeURIComponent(run)}/attempts`, (event) => event.run === run);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   const phases = [...new Set(data.attempts.map((each) => each.phase))];
@@ -174,8 +148,8 @@ export function Lineage({ run }: { run: string }) {
 
 /** `ended`: the state of a run that is over: going back opens it again, which only a person does. */
 export function Checkpoints({ run, ended, reload }: { run: string; ended: string; reload: () => void }) {
-  const { data } = useAsk<{ checkpoints: Checkpoint[] }>(`/runs/${encodeURIComponent(run)}/checkpoints`, (event) => event.run === run);
-  const [back, setBack] = useState<Checkpoint | null>(null);
+  const { data } = useAsk<CheckpointList>(`/runs/${encodeURIComponent(run)}/checkpoints`, (event) => event.run === run);
+  const [back, setBack] = useState<CheckpointView | null>(null);
   const [files, setFiles] = useState(true);
   const [act, busy, error] = useAct();
   const found = data?.checkpoints ?? [];

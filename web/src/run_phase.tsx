@@ -1,34 +1,24 @@
 // One phase of a run, beside the graph: gates, artifact, evidence, tools, attempts.
 import { useState } from "react";
-import { query, useAsk, type LiveEvent } from "./api";
+import { query, useAsk } from "./api";
+import type { ActivityView, ArtifactPage, EvidenceList, LineageView, RunView, ToolCallList } from "./api_types";
 import { subline, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { Cli, Flag, Gates, State, Waiting } from "./parts";
 import { Remedies } from "./remedies";
 import { Parts, Value, type Part } from "./rendered";
 import { to } from "./route";
-import { type RunData } from "./run";
-import { type AttemptLine } from "./run_history";
 import { age, clock, money, tokens } from "./words";
 
-interface Call {
-  at: string;
-  tool: string;
-  ok?: boolean | null;
-  ms?: number | null;
-  input?: unknown;
-  output?: unknown;
-}
-
-export function Side({ run, node, data, close }: { run: string; node: GraphNode; data: RunData; close: () => void }) {
+export function Side({ run, node, data, close }: { run: string; node: GraphNode; data: RunView; close: () => void }) {
   const id = encodeURIComponent(run);
   const phase = data.phases.find((each) => each.phase === node.phase);
   const [tab, setTab] = useState("Gates");
-  const mine = (event: LiveEvent) => event.run === run && (event.payload?.phase === node.phase || event.type.startsWith("Tool"));
-  const artifact = useAsk<{ artifact: string; revision: number; parts: Part[] }>(tab === "Artifact" ? `/runs/${id}/artifact${query({ phase: node.phase })}` : null, mine);
-  const evidence = useAsk<{ evidence: { id: string; gate: number; kind: string; stage: string; at: string; facts: unknown; log?: string }[] }>(tab === "Evidence" ? `/runs/${id}/evidence${query({ phase: node.phase })}` : null, mine);
-  const calls = useAsk<{ value?: Call[]; content?: Call[] } & Record<string, unknown>>(tab === "Tools" && phase?.tools ? `/runs/${id}/artifacts${query({ phase: node.phase, artifact: phase.tools.artifact })}` : null, mine);
-  const lines = useAsk<{ attempts: AttemptLine[] }>(`/runs/${id}/attempts`, mine);
+  const mine = (event: ActivityView) => event.run === run && (event.payload?.phase === node.phase || event.type.startsWith("Tool"));
+  const artifact = useAsk<ArtifactPage>(tab === "Artifact" ? `/runs/${id}/artifact${query({ phase: node.phase })}` : null, mine);
+  const evidence = useAsk<EvidenceList>(tab === "Evidence" ? `/runs/${id}/evidence${query({ phase: node.phase })}` : null, mine);
+  const calls = useAsk<ToolCallList>(tab === "Tools" && phase?.tools ? `/runs/${id}/tool_calls${query({ phase: node.phase, attempt: phase.attempt })}` : null, mine);
+  const lines = useAsk<LineageView>(`/runs/${id}/attempts`, mine);
   const mineNow = (lines.data?.attempts ?? []).filter((each) => each.phase === node.phase);
   const told = mineNow[mineNow.length - 1]?.feedback ?? [];
   const quoted = node.phase.includes("[") ? `'${node.phase}'` : node.phase;
@@ -113,7 +103,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
                 </a>
                 <span className="muted small">revision {artifact.data.revision}</span>
               </p>
-              <Parts parts={artifact.data.parts} />
+              <Parts parts={artifact.data.parts as Part[]} />
             </div>
           ) : (
             <Waiting />
@@ -134,7 +124,7 @@ export function Side({ run, node, data, close }: { run: string; node: GraphNode;
         {tab === "Tools" &&
           (calls.data ? (
             <ol className="calls">
-              {(calls.data.value ?? calls.data.content ?? []).map((each, index) => (
+              {calls.data.calls.map((each, index) => (
                 <li key={index}>
                   <details>
                     <summary className="call">

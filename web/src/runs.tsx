@@ -1,33 +1,18 @@
 // Every run, newest first, by state.
 import { useState } from "react";
 import { query, useAsk } from "./api";
+import type { RunList, RunRow } from "./api_types";
 import { useKeys } from "./keys";
 import { Cli, Empty, Flag, Integrity, Problem, Segments, State, Waiting } from "./parts";
 import { go, to } from "./route";
 import { age, count, stateWord } from "./words";
-
-export interface RunRow {
-  run: string;
-  title: string;
-  template: string;
-  state: string;
-  iteration: number;
-  tainted?: boolean;
-  weakened_gates?: number;
-  started_at: string;
-  updated_at: string;
-  waiting_on?: string;
-  stale?: boolean;
-  stuck?: boolean;
-  imported?: boolean;
-}
 
 const WAITS: Record<string, string> = { human: "you", agent: "the agent", job: "the server", reviewer: "a reviewer", none: "" };
 
 export function Runs({ query: given }: { query: URLSearchParams }) {
   const [status, setStatus] = useState(given.get("status") ?? "");
   const [at, setAt] = useState(0);
-  const { data, error } = useAsk<{ runs: RunRow[]; cursor?: string }>(`/runs${query({ status: status || null, limit: 100 })}`);
+  const { data, error } = useAsk<RunList>(`/runs${query({ status: status || null, limit: 100 })}`);
   const rows = data?.runs ?? [];
   const open = (row?: RunRow) => row && go(to("runs", row.run));
   useKeys({

@@ -1,5 +1,6 @@
 // A form made from a JSON Schema: fields for what it describes, nested, and JSON for what it does not.
 import { useId, useState } from "react";
+import type { Fault } from "./api_types";
 import { Icon } from "./icons";
 
 export interface Schema {
@@ -21,11 +22,6 @@ export interface Schema {
   $defs?: Record<string, Schema>;
   anyOf?: Schema[];
   oneOf?: Schema[];
-}
-
-export interface Fault {
-  path: string;
-  message: string;
 }
 
 type Values = Record<string, unknown>;

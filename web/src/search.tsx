@@ -1,23 +1,13 @@
 // Full-text search of the history.
 import { useState } from "react";
 import { query, useAsk } from "./api";
+import type { FoundView, HitView } from "./api_types";
 import { Cli, Problem, Segments } from "./parts";
 import { go, to } from "./route";
 import { age } from "./words";
 
-interface Hit {
-  kind: string;
-  run?: string;
-  phase?: string;
-  revision?: number;
-  title?: string;
-  at: string;
-  text?: string;
-  open?: string;
-}
-
 /** The page of what was found: the revision of an artifact, else its phase, else its run. */
-function place(hit: Hit): string {
+function place(hit: HitView): string {
   if (!hit.run) return "#/search";
   if (hit.revision && hit.phase) return to("artifact", hit.run, hit.phase, hit.revision);
   return to("runs", hit.run, "list", ...(hit.phase ? [hit.phase] : []));
@@ -26,7 +16,7 @@ function place(hit: Hit): string {
 export function Search({ text }: { text: string }) {
   const [typed, setTyped] = useState(text);
   const [kind, setKind] = useState("all");
-  const { data, error } = useAsk<{ hits: Hit[] }>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50 })}` : null, () => false);
+  const { data, error } = useAsk<FoundView>(text ? `/search${query({ query: text, kind: kind === "all" ? null : kind, limit: 50 })}` : null, () => false);
   return (
     <div className="narrow">
       <h1>Search</h1>

@@ -1,35 +1,17 @@
 // What is configured, and where from; keys are named by their source and never shown.
 import { useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
+import type { CheckTrial, ProjectList, SettingsView } from "./api_types";
 import { Cli, Problem, State, Waiting } from "./parts";
 import { Policy } from "./policy";
-import { Providers, Roles, type Outcome, type Provider } from "./providers";
-
-interface Role {
-  role: string;
-  provider: string;
-  model: string;
-  fallback?: string[];
-  layer: string;
-  trusted: boolean;
-  fault?: string;
-}
-
-interface SettingsData {
-  providers?: Provider[];
-  roles?: Role[];
-  checks?: { check: string; argv: string[]; where: string }[];
-  page?: Record<string, unknown>;
-  database?: Record<string, unknown>;
-  kinds?: string[];
-}
+import { Providers, Roles, type Outcome } from "./providers";
 
 const PARTS = { page: "Decision page", database: "Database" } as const;
 
 export function Settings({ part }: { part: string }) {
-  const projects = useAsk<{ projects: { project: string; root: string }[] }>("/projects", () => false);
+  const projects = useAsk<ProjectList>("/projects", () => false);
   const [project, setProject] = useState("");
-  const { data, error, reload } = useAsk<SettingsData>(`/settings${project && `?project=${encodeURIComponent(project)}`}`, () => false);
+  const { data, error, reload } = useAsk<SettingsView>(`/settings${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [outcomes, setOutcomes] = useState<Record<string, Outcome>>({});
   const [act, busy, refused] = useAct();
   const show = (name: string, outcome: Outcome) => setOutcomes((before) => ({ ...before, [name]: outcome }));
@@ -45,7 +27,7 @@ export function Settings({ part }: { part: string }) {
     });
   const tryOut = (name: string) =>
     act(async () => {
-      const { data: trial } = await ask<{ works: boolean; outcome: string; message: string }>(`/settings/checks/${encodeURIComponent(name)}/try`, { project });
+      const { data: trial } = await ask<CheckTrial>(`/settings/checks/${encodeURIComponent(name)}/try`, { project });
       show(`check ${name}`, { good: trial.works, text: [trial.works ? "works" : trial.outcome, trial.message].filter(Boolean).join(", ") });
     });
   if (!data && !error) return <Waiting />;

@@ -1,22 +1,12 @@
 // Start a run: a template, then its inputs as a form.
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
+import type { ProjectList, TemplateList } from "./api_types";
 import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { TrustIt } from "./trust_it";
 import { SchemaForm, type Schema } from "./schema_form";
-
-export interface TemplateLine {
-  name: string;
-  title: string;
-  version: string;
-  default?: boolean;
-  state?: string;
-  description?: string;
-  source?: string;
-  inputs: Schema;
-}
 
 const shell = (value: unknown): string => {
   const text = typeof value === "string" ? value : JSON.stringify(value);
@@ -24,8 +14,8 @@ const shell = (value: unknown): string => {
 };
 
 export function Start({ template, started }: { template: string; started: () => void }) {
-  const { data, error } = useAsk<{ templates: TemplateLine[] }>("/templates", () => false);
-  const projects = useAsk<{ projects: { project: string; root: string }[] }>("/projects", () => false);
+  const { data, error } = useAsk<TemplateList>("/templates", () => false);
+  const projects = useAsk<ProjectList>("/projects", () => false);
   const whole = useAsk<{ template: { inputs?: Schema } & Record<string, unknown> }>(template ? `/templates/${encodeURIComponent(template)}` : null, () => false);
   const [values, setValues] = useState<Record<string, unknown>>({});
   const [title, setTitle] = useState("");

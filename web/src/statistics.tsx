@@ -1,26 +1,13 @@
 // Statistics of a project: every phase by template, with medians of its time.
 import { useAsk } from "./api";
+import type { StatsList } from "./api_types";
 import { Cli, Flag, Problem } from "./parts";
 import { count, money, span, tokens } from "./words";
-
-interface PhaseStats {
-  template: string;
-  phase: string;
-  runs: number;
-  attempts: number;
-  first_try: { passed: number; of: number };
-  in_the_end: { passed: number; of: number };
-  forced?: number;
-  working?: { median_s: number } | null;
-  waiting: Record<string, { median_s: number }>;
-  tokens: number;
-  cost_usd: number;
-}
 
 const of = (rate: { passed: number; of: number }): string => (rate.of ? `${rate.passed} of ${rate.of}` : "none yet");
 
 export function Statistics({ id }: { id: string }) {
-  const { data, error } = useAsk<{ phases: PhaseStats[] }>(`/projects/${encodeURIComponent(id)}/stats`, () => false);
+  const { data, error } = useAsk<StatsList>(`/projects/${encodeURIComponent(id)}/stats`, () => false);
   return (
     <section className="section" id="statistics">
       <header>

@@ -1,44 +1,24 @@
 // What a person submits: the form of a phase of yours, or an artifact edited beside the schema that it must meet.
 import { useEffect, useState } from "react";
-import { Refused, query, useAct, useAsk, type LiveEvent } from "./api";
+import { Refused, query, useAct, useAsk } from "./api";
+import type { ActivityView, Fault, FormView } from "./api_types";
 import { useDraft } from "./draft";
 import { Cli, Crumbs, Problem, Segments, State, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
-import { SchemaForm, type Fault, type Schema } from "./schema_form";
-
-export interface FormData_ {
-  phase: string;
-  title: string;
-  kind: string;
-  state: string;
-  attempt: number;
-  how: "submit" | "edit" | "";
-  artifact: string;
-  schema: Schema;
-  command: string;
-  why?: string;
-  prompt?: string;
-  of?: string;
-  value?: unknown;
-  text?: string;
-  faults?: Fault[];
-  gates?: { kind: string }[];
-  can_force?: boolean;
-  can_overrule?: boolean;
-}
+import { SchemaForm } from "./schema_form";
 
 type Values = Record<string, unknown>;
 
 export function Submission({ run, phase }: { run: string; phase: string }) {
   const id = encodeURIComponent(run);
-  const { data, error } = useAsk<FormData_>(`/runs/${id}/form${query({ phase })}`, (event: LiveEvent) => event.run === run && event.payload?.phase === phase);
+  const { data, error } = useAsk<FormView>(`/runs/${id}/form${query({ phase })}`, (event: ActivityView) => event.run === run && event.payload?.phase === phase);
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting />;
   return <Form key={data.attempt} run={run} data={data} />;
 }
 
-function Form({ run, data }: { run: string; data: FormData_ }) {
+function Form({ run, data }: { run: string; data: FormView }) {
   const start = JSON.stringify(data.value ?? {}, null, 2);
   const [typed, setTyped] = useDraft(`${run} ${data.phase} ${data.attempt}`, data.value === undefined && data.text ? data.text : start);
   const [view, setView] = useState("Form");

@@ -1,11 +1,11 @@
 // What is done with a whole template: a copy, an import, and how it differs from another one.
 import { useState } from "react";
 import { query, useAct, useAsk } from "./api";
+import type { ImportNote, ImportReport, KeptView, TemplateDiff, TemplateList } from "./api_types";
 import { Ask, Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
-import { Changes, type FieldChange } from "./rendered";
+import { Changes } from "./rendered";
 import { go, to } from "./route";
-import type { TemplateLine } from "./start";
 import { count } from "./words";
 
 export function Clone({ name, close }: { name: string; close: () => void }) {
@@ -19,7 +19,7 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
         onSubmit={(event) => {
           event.preventDefault();
           act(async () => {
-            const { data } = await send<{ template: string; version: string }>(`/templates/${encodeURIComponent(name)}/clone`, { new_name: into });
+            const { data } = await send<KeptView>(`/templates/${encodeURIComponent(name)}/clone`, { new_name: into });
             close();
             go(to("templates", `${data.template}@${data.version}`));
           });
@@ -47,8 +47,8 @@ export function Clone({ name, close }: { name: string; close: () => void }) {
 /** How the stored template differs from the one that it was made from, or from another. */
 export function TemplateChanges({ name, versions, hasParent }: { name: string; versions: string[]; hasParent: boolean }) {
   const [against, setAgainst] = useState("");
-  const list = useAsk<{ templates: TemplateLine[] }>("/templates", () => false);
-  const { data, error } = useAsk<{ old: string; new: string; changes: FieldChange[] }>(hasParent || against ? `/templates/${encodeURIComponent(name)}/diff${query({ against })}` : null, () => false);
+  const list = useAsk<TemplateList>("/templates", () => false);
+  const { data, error } = useAsk<TemplateDiff>(hasParent || against ? `/templates/${encodeURIComponent(name)}/diff${query({ against })}` : null, () => false);
   const own = name.split("@")[0] ?? name;
   return (
     <section className="panel" aria-label="Changes">
@@ -88,40 +88,24 @@ export function TemplateChanges({ name, versions, hasParent }: { name: string; v
   );
 }
 
-interface Note {
-  path: string;
-  message: string;
-}
-
-interface Report {
-  format: string;
-  becomes: "template" | "plan" | "settings";
-  command: string;
-  template?: { template: string; version: string; not_yet?: { what?: string; message?: string }[]; warnings?: string[] };
-  definition?: { title?: string; phases?: unknown[] };
-  not_carried?: Note[];
-  added?: Note[];
-  text?: string;
-  start?: string;
-}
-
 const BECOMES = { template: "a template", plan: "a plan of milestones (milestone_plan@1)", settings: "configuration of a template" };
 
 /** A file of this or another system: first the report of what it becomes and what is not carried over, then it is stored. */
 export function Import({ done }: { done: (template: string) => void }) {
   const [act, busy, error] = useAct();
   const [file, setFile] = useState<{ file: string; content: string } | null>(null);
-  const [report, setReport] = useState<Report | null>(null);
+  const [report, setReport] = useState<ImportReport | null>(null);
   const close = () => setReport(null);
+  const phases = report?.definition?.phases;
   const take = (chosen: File) =>
     act(async () => {
       const given = { file: chosen.name, content: await chosen.text() };
       setFile(given);
-      setReport((await send<Report>("/templates/import", given)).data);
+      setReport((await send<ImportReport>("/templates/import", given)).data);
     });
   const store = () =>
     act(async () => {
-      const { data } = await send<Report>("/templates/import", { ...file, dry_run: false });
+      const { data } = await send<ImportReport>("/templates/import", { ...file, dry_run: false });
       close();
       if (data.template) done(`${data.template.template}@${data.template.version}`);
     });
@@ -143,7 +127,7 @@ export function Import({ done }: { done: (template: string) => void }) {
           </p>
           {report.template && (
             <p>
-              <b>{report.definition?.title || report.template.template}</b> <span className="muted">{report.template.template} {report.template.version}, {count(report.definition?.phases?.length ?? 0, "phase")}</span>
+              <b>{String(report.definition?.title || report.template.template)}</b> <span className="muted">{report.template.template} {report.template.version}, {count(Array.isArray(phases) ? phases.length : 0, "phase")}</span>
             </p>
           )}
           <Notes title="Not carried over" kind="warn" notes={report.not_carried ?? []} none="Everything is carried over." />
@@ -179,7 +163,7 @@ export function Import({ done }: { done: (template: string) => void }) {
   );
 }
 
-function Notes({ title, kind, notes, none }: { title: string; kind: string; notes: Note[]; none: string }) {
+function Notes({ title, kind, notes, none }: { title: string; kind: string; notes: ImportNote[]; none: string }) {
   if (!notes.length) return none ? <p className="soft">{none}</p> : null;
   return (
     <section className={`note ${kind}`} aria-label={title}>

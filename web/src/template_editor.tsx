@@ -1,6 +1,7 @@
 // The editor of a template: form, JSON and graph of the same definition, checked while you type.
 import { useEffect, useMemo, useState } from "react";
 import { Refused, ask, useAct, useAsk } from "./api";
+import type { Fault, KeptView, TemplateView } from "./api_types";
 import { Graph, type GraphNode } from "./graph";
 import { Icon } from "./icons";
 import { useCommands } from "./palette";
@@ -8,13 +9,13 @@ import { Crumbs, Problem, Segments, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
 import { Clone, TemplateChanges } from "./template_actions";
-import { PhaseForm, WholeForm, needsOf, type Fault, type Json } from "./template_form";
+import { PhaseForm, WholeForm, needsOf, type Json } from "./template_form";
 import { TrustIt } from "./trust_it";
 
 const LINT_MS = 400;
 
 export function Editor({ name, view }: { name: string; view: string }) {
-  const { data, error, reload } = useAsk<{ template: Json; source: string; state?: string; versions?: { version: string; kept_at: string; source: string; parent?: string }[] }>(`/templates/${encodeURIComponent(name)}`, () => false);
+  const { data, error, reload } = useAsk<TemplateView>(`/templates/${encodeURIComponent(name)}`, () => false);
   const [edited, setEdited] = useState<Json | null>(null);
   const [typed, setTyped] = useState<string | null>(null);
   const [notJson, setNotJson] = useState("");
@@ -36,7 +37,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
   useEffect(() => {
     if (!edited) return;
     const timer = setTimeout(() => {
-      ask<{ not_yet?: Fault[] }>("/templates", { definition: edited, dry_run: true }).then(
+      ask<KeptView>("/templates", { definition: edited, dry_run: true }).then(
         ({ data: kept, summary }) => {
           setFaults(kept?.not_yet ?? []);
           setChecked(summary ?? "");
@@ -69,7 +70,7 @@ export function Editor({ name, view }: { name: string; view: string }) {
   };
   const save = () =>
     act(async () => {
-      const { data: kept } = await send<{ template: string; version: string }>("/templates", { definition });
+      const { data: kept } = await send<KeptView>("/templates", { definition });
       setSaved(`${kept.template} ${kept.version}`);
       setEdited(null);
       reload();

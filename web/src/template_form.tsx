@@ -1,13 +1,9 @@
 // One phase of a template as a form: what it needs, who works it, its gates; keys the form has no field for stay as they are.
 import { useState } from "react";
+import type { Fault } from "./api_types";
 import { Icon } from "./icons";
 
 export type Json = Record<string, unknown>;
-export interface Fault {
-  path: string;
-  message: string;
-}
-
 /** What a phase begins after: what it names, else the phase before it. */
 export const needsOf = (phase: Json, before?: Json): string[] => (Array.isArray(phase.needs) ? phase.needs.map(String) : before ? [String(before.id)] : []);
 

@@ -1,15 +1,15 @@
 // Templates: the list, with what can be done with each; and the way to the editor.
 import { useState } from "react";
 import { useAct, useAsk } from "./api";
+import type { TemplateList } from "./api_types";
 import { Cli, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { go, to } from "./route";
-import type { TemplateLine } from "./start";
 import { Clone, Import } from "./template_actions";
 import { Editor } from "./template_editor";
 
 export function Templates({ name, view }: { name: string; view: string }) {
-  const { data, error, reload } = useAsk<{ templates: TemplateLine[] }>(name ? null : "/templates", () => false);
+  const { data, error, reload } = useAsk<TemplateList>(name ? null : "/templates", () => false);
   const [cloning, setCloning] = useState("");
   const [act, busy, refused] = useAct();
   if (name) return <Editor key={name} name={name} view={view} />;

@@ -1,20 +1,6 @@
 // What the time of a run went to: solid is work, an outline is waiting for you, hatching is waiting for others.
+import type { TimelineView } from "./api_types";
 import { clock, money, moment, span } from "./words";
-
-export interface TimelineData {
-  since: string;
-  until: string;
-  is_over: boolean;
-  tasks: {
-    phase: string;
-    outcome: string;
-    attempts: number;
-    stretches: { what: string; since: string; until: string; attempt: number; failed?: boolean }[];
-    seconds: Record<string, number>;
-    tokens?: number | null;
-    cost_usd?: number | null;
-  }[];
-}
 
 const WORDS: Record<string, string> = {
   working: "worked", human: "waited for you", reviewer: "waited for a reviewer", checks: "waited for checks", job: "waited for the server",
@@ -22,12 +8,12 @@ const WORDS: Record<string, string> = {
 };
 const MOST = 200;
 
-export function Timeline({ data, chosen, choose }: { data: TimelineData; chosen: string; choose: (phase: string) => void }) {
+export function Timeline({ data, chosen, choose }: { data: TimelineView; chosen: string; choose: (phase: string) => void }) {
   const from = moment(data.since);
   const to = Math.max(moment(data.until), from + 1000);
   const place = (at: string) => (100 * (moment(at) - from)) / (to - from);
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => from + part * (to - from));
-  const bars = (task: TimelineData["tasks"][number]) =>
+  const bars = (task: TimelineView["tasks"][number]) =>
     task.stretches.map((each, index) => {
       const open = !data.is_over && task.outcome === "open" && index === task.stretches.length - 1;
       const kind = each.what === "working" ? (each.failed ? "failed" : open ? "running" : "") : each.what === "human" ? "you" : "other";

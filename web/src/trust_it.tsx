@@ -1,20 +1,13 @@
 // What a template does that needs your trust, effect by effect, and the trust itself, signed with the PIN.
 import { useAct, useAsk } from "./api";
+import type { TrustPage } from "./api_types";
 import { Cli, Flag, Problem, Waiting } from "./parts";
 import { send } from "./pin";
 import { count } from "./words";
 
-interface Pending {
-  name: string;
-  kind: string;
-  compared?: string;
-  weakens_gates?: boolean;
-  effects: { mark: string; kind: string; subject: string; detail?: string; weakens?: boolean }[];
-}
-
 /** `name`: of the template, with its version where it has one; nothing is shown where it is trusted. */
 export function TrustIt({ name, project = "", done }: { name: string; project?: string; done: () => void }) {
-  const { data, error, reload } = useAsk<{ pending: Pending[]; shown_sha256: string }>(`/trust${project && `?project=${encodeURIComponent(project)}`}`, () => false);
+  const { data, error, reload } = useAsk<TrustPage>(`/trust${project && `?project=${encodeURIComponent(project)}`}`, () => false);
   const [act, busy, refused] = useAct();
   const found = data?.pending.find((each) => each.name === name || each.name === `template:${name}`);
   if (error) return <Problem error={error} />;

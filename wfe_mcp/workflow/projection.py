@@ -18,7 +18,6 @@ from wfe_mcp.core.canonical import canonical_json
 from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.paths import PhasePath
 from wfe_mcp.core.spec import DEFAULT_ON_FAIL, FailRule, GateSpec, LoopSpec, NextRule, PhaseSpec, RunSpec
-from wfe_mcp.workflow.faults import not_yet
 from wfe_mcp.workflow.flows import held_template
 from wfe_mcp.workflow.model import (
     ApprovalGate,
@@ -37,6 +36,7 @@ from wfe_mcp.workflow.model import (
     Template,
     duration_s,
 )
+from wfe_mcp.workflow.not_yet import not_yet
 
 BLOCKER = "blocker@1"
 """The schema of what a phase of a recovery reports to be in the way."""

@@ -42,7 +42,8 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
     from wfe_mcp.engine.checks.last_trials import remember
     from wfe_mcp.engine.templates.trust import give_trust, pending_trust
     from wfe_mcp.engine.templates.trust_listing import trust_listing
-    from wfe_mcp.views.approvals.trust import listing_data
+    from wfe_mcp.views.approvals.trust import trust_line
+    from wfe_mcp.views.values.model import plain
     from wfe_mcp.workspace.config.config_file import with_checks, write_config
     from wfe_mcp.workspace.config.found_checks import find_checks
 
@@ -86,7 +87,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
             "needs_human",
             f"{written.path} weakens {plural(len(weaker), 'gate')}, so init does not trust it.",
             "Review it and decide: wfe-mcp trust",
-            data={"pending": [listing_data(each) for each in listings]},
+            data={"pending": [plain(trust_line(each)) for each in listings]},
         )
     trusted = [each.pending.name for each in listings]
     if by is not None and trusted:
@@ -107,7 +108,7 @@ def init(invocation: Invocation, yes: Yes = False, pin_fd: PinFd = None, no_tria
         "trials": tried,
         "folders_left_out": list(found.left_out),
         "clients": [each.name for each in installed(places_of(engine.root))],
-        "effects": [view for each in listings for view in listing_data(each)["effects"]],
+        "effects": [plain(effect) for each in listings for effect in trust_line(each).effects],
     }
     invocation.answer(summary, lambda screen: _render(invocation, screen, summary, trials, found.left_out), data=data)
     if not invocation.screen.as_json:

@@ -27,7 +27,8 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     from wfe_mcp.cli.terminal.effects import show_trust
     from wfe_mcp.cli.terminal.pin import at_terminal
     from wfe_mcp.engine.templates.trust import give_trust
-    from wfe_mcp.views.approvals.trust import listing_data, trust_view, view_data
+    from wfe_mcp.views.approvals.trust import trust_line, trust_view, view_data
+    from wfe_mcp.views.values.model import plain
 
     wanted = names or []
     view = trust_view(invocation.engine, wanted)
@@ -37,7 +38,8 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     show_trust(invocation.screen, view)
     if pin_fd is None and not at_terminal():
         waiting = ", ".join(one.name for one in view.pending)
-        raise Refused("needs_human", f"Only you can trust. Needs trust: {waiting}.", IN_PERSON, data=view_data(view))
+        seen = plain(view_data(view))
+        raise Refused("needs_human", f"Only you can trust. Needs trust: {waiting}.", IN_PERSON, data=seen)
     names_shown = ", ".join(one.name for one in view.shown) or "this"
     weakening = sum(len(each.weakening) for each in view.listings)
     if weakening and pin_fd is None:  # --yes is not enough at a terminal
@@ -48,7 +50,7 @@ def trust(invocation: Invocation, names: Names = None, yes: Yes = False, pin_fd:
     given = give_trust(invocation.engine, by, wanted, list(view.pending), seen=view.sha256)
     reviewed = f" Reviewed: {view.review.pending.where}." if view.review is not None else ""
     summary = f"Trusted: {', '.join(one.name for one in given) or 'nothing new'}.{reviewed}"
-    trusted = [listing_data(each) for each in view.listings if each.pending in given]
+    trusted = [plain(trust_line(each)) for each in view.listings if each.pending in given]
     invocation.answer(summary, data={"trusted": trusted})
 
 

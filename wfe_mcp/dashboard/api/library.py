@@ -1,6 +1,6 @@
 """Operations on artifacts, templates and projects, and search."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
@@ -13,6 +13,7 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, shown
 from wfe_mcp.views.answers import tool_answers as answers
 from wfe_mcp.views.answers.find import FoundView, found
+from wfe_mcp.views.artifacts.artifacts import ArtifactView
 from wfe_mcp.views.history.stats import StatsList, phases
 from wfe_mcp.views.pages.artifact import ArtifactPage, artifact_page
 from wfe_mcp.views.project.activity import ProjectList, ProjectView, project_row, project_view
@@ -31,7 +32,7 @@ class NewTemplate(OfProject):
     dry_run: bool = False
 
 
-@router.get("/runs/{run}/artifacts", response_model=answer_of(), tags=["artifacts"])
+@router.get("/runs/{run}/artifacts", response_model=answer_of(*get_args(ArtifactView)), tags=["artifacts"])
 def read_artifact(
     caller: Reads,
     run: str,

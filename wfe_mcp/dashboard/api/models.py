@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic import Field as Key
@@ -21,6 +21,9 @@ from pydantic import Field as Key
 import wfe_mcp.views
 
 D = TypeVar("D")
+
+_PARTS_OF_VIEWS = ("wfe_mcp.engine.templates.effects", "wfe_mcp.workspace.git.file_diffs")
+"""Modules below ``views/`` whose types are fields of views."""
 
 
 class NextCall(BaseModel):
@@ -81,7 +84,7 @@ def answer_of(*kinds: Any) -> Any:
 def model_of(kind: type) -> type[BaseModel]:
     """The model of a dataclass."""
     keys: dict[str, Any] = {}
-    hints = get_type_hints(kind, vars(sys.modules[kind.__module__]), _names())
+    hints = get_type_hints(kind, _names() | vars(sys.modules[kind.__module__]), include_extras=True)
     for each in fields(cast("Any", kind)):
         if "inline" in each.metadata:
             keys |= _inlined(hints[each.name])
@@ -111,21 +114,25 @@ def _inlined(hint: Any) -> dict[str, Any]:
 def _key(each: Field[Any], hints: dict[str, Any]) -> tuple[Any, Any]:
     hint = _translated(hints[each.name])
     if each.default is not MISSING:
-        return hint, each.default
+        return hint, None if type(each.default) is object else each.default  # a bare object stands for "absent"
     return hint, ... if each.default_factory is MISSING else Key(default_factory=each.default_factory)
 
 
 def _translated(hint: Any) -> Any:
-    """``hint`` with every view replaced by its model, and tuples of any length by lists."""
+    """``hint`` with every view replaced by its model, an annotated object by its view, tuples of any length by lists."""
     if is_dataclass(hint):
         return model_of(cast("type", hint))
     origin, parts = get_origin(hint), get_args(hint)
     if origin is None:
         return hint
+    if origin is Annotated:
+        return _translated(parts[1])
     if origin in {Union, types.UnionType}:
         return _any_of(map(_translated, parts))
     if origin is tuple and len(parts) == 2 and parts[1] is Ellipsis:
         return list[_translated(parts[0])]
+    if origin is tuple:
+        return tuple[tuple(map(_translated, parts))]
     if origin is Mapping:
         return dict[parts[0], _translated(parts[1])]
     return hint
@@ -137,9 +144,14 @@ def _any_of(hints: Iterable[Any]) -> Any:
 
 @cache
 def _names() -> dict[str, Any]:
-    """Every dataclass of ``views/`` by its name: their modules import each other for type checkers only."""
+    """Every dataclass and alias of ``views/`` by its name: their modules import each other for type checkers only."""
     found: dict[str, Any] = {}
-    for module in pkgutil.walk_packages(wfe_mcp.views.__path__, "wfe_mcp.views."):
-        loaded = vars(importlib.import_module(module.name))
-        found |= {name: value for name, value in loaded.items() if is_dataclass(value) and isinstance(value, type)}
+    views = [module.name for module in pkgutil.walk_packages(wfe_mcp.views.__path__, "wfe_mcp.views.")]
+    for module in [*_PARTS_OF_VIEWS, *views]:
+        loaded = vars(importlib.import_module(module))
+        found |= {name: value for name, value in loaded.items() if _is_described(value)}
     return found
+
+
+def _is_described(value: object) -> bool:
+    return (isinstance(value, type) and is_dataclass(value)) or get_origin(value) in {Annotated, Literal}

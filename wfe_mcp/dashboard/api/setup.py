@@ -22,7 +22,7 @@ from wfe_mcp.engine.factory import create_beside
 from wfe_mcp.engine.models import providers
 from wfe_mcp.engine.models.discovery import try_out
 from wfe_mcp.engine.templates.trust import give_trust
-from wfe_mcp.views.approvals.trust import TrustView, trust_view, view_data
+from wfe_mcp.views.approvals.trust import TrustPage, TrustView, trust_view, view_data
 from wfe_mcp.views.moves.envelope import Envelope
 from wfe_mcp.views.project.activity import ProjectView, project_view
 from wfe_mcp.views.project.jobs import JobView, job_view
@@ -173,14 +173,14 @@ def try_check(caller: Manages, name: str, body: CheckRun) -> JSONResponse:
     return shown(f"{name}: {trial.outcome}", check_trial(trial))
 
 
-@router.get("/trust", response_model=answer_of(), tags=["settings"])
+@router.get("/trust", response_model=answer_of(TrustPage), tags=["settings"])
 def show_trust(caller: Reads, project: str = "") -> JSONResponse:
     """What needs trust in a project: every effect as a difference to what was trusted last, what weakens a gate first."""
     view = trust_view(caller.engine(project))
     return _trust_shown(f"{len(view.pending)} to review", view)
 
 
-@router.post("/trust", response_model=answer_of(), tags=["settings"])
+@router.post("/trust", response_model=answer_of(TrustPage), tags=["settings"])
 def trust(caller: Manages, body: TrustGiven) -> JSONResponse:
     """Trust what was shown, with the PIN."""
     engine = caller.engine(body.project)
@@ -193,7 +193,7 @@ def trust(caller: Manages, body: TrustGiven) -> JSONResponse:
 
 
 def _trust_shown(summary: str, view: TrustView) -> JSONResponse:
-    return shown(summary, view_data(view) | {"shown_sha256": view.sha256})
+    return shown(summary, TrustPage(data=view_data(view), shown_sha256=view.sha256))
 
 
 @router.post("/projects", response_model=answer_of(ProjectView), tags=["projects"])

@@ -17,7 +17,7 @@ from wfe_mcp.dashboard.api.models import answer_of
 from wfe_mcp.dashboard.api.replies import done, reply, shown
 from wfe_mcp.views.answers import rollback as history
 from wfe_mcp.views.answers import tool_answers
-from wfe_mcp.views.history.comparison import comparison
+from wfe_mcp.views.history.comparison import ComparisonView, comparison
 from wfe_mcp.views.reports.envelopes import overview_of
 from wfe_mcp.views.runs.models import RollbackPreview, RollbackView, RunView
 from wfe_mcp.views.runs.tool_calls import PhaseToolCall, ToolCallList, tool_call_view
@@ -102,7 +102,7 @@ def fork_run(caller: Works, run: str, body: Fork) -> JSONResponse:
     return done(caller, caller.at_work(run), tool_answers.fork, run, **body.model_dump())
 
 
-@router.get("/compare", response_model=answer_of())
+@router.get("/compare", response_model=answer_of(ComparisonView))
 def compare_runs(caller: Reads, left: str, right: str) -> JSONResponse:
     """Two runs of a project side by side: inputs, phases, times, costs and artifacts."""
     one, two = caller.engine_of(left), caller.engine_of(right)

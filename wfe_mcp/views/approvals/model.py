@@ -19,8 +19,7 @@ from wfe_mcp.core.dataclass import dataclass
 from wfe_mcp.views.values.model import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from wfe_mcp.views.values.diff import ChangeJson
     from wfe_mcp.workspace.git.file_diffs import FileDiff
 
 GateState = Literal["pass", "fail", "skipped", "warning", "not run", "awaiting"]
@@ -87,7 +86,7 @@ class Prompt:
     editable: bool = False
     edited: bool = False
     suggested_by: str = ""
-    changes: tuple[Mapping[str, Any], ...] = ()
+    changes: tuple[ChangeJson, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class ArtifactShown:
     content: Any
     file: str = ""
     against: int = 0
-    changes: tuple[Mapping[str, Any], ...] = ()
+    changes: tuple[ChangeJson, ...] = ()
     approved: str = ""
     written: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ sha256        of all that is shown: trust is signed for it, and refused once it 
 
 from __future__ import annotations
 
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,17 +19,64 @@ from wfe_mcp.engine.templates.config_drift import own_configuration, templates_e
 from wfe_mcp.engine.templates.trust import OWN, in_force, own_pending, pending_trust
 from wfe_mcp.engine.templates.trust_listing import trust_listing
 from wfe_mcp.views.approvals.approvers import pinned_view
+from wfe_mcp.views.values.model import INLINE, JsonObject, plain, view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wfe_mcp.engine.kernel.engine import Engine
-    from wfe_mcp.engine.templates.effects import EffectChange
+    from wfe_mcp.engine.templates.effects import EffectChange, Mark
     from wfe_mcp.engine.templates.pending import PendingTrust
     from wfe_mcp.engine.templates.trust_listing import TrustListing
 
 
 NOT_CONTINUED = "It does not continue from keys that you trust here; it depends on its first key alone."
+
+
+@view_model
+class EffectLine:
+    """One effect. ``was``: its detail in what was trusted last, where it is changed."""
+
+    mark: Mark
+    kind: str
+    subject: str
+    detail: str
+    weakens: bool
+    source: str
+    was: str | None = None
+
+
+@view_model
+class TrustLine:
+    """Something that needs trust, with its effects. ``compared``: with what."""
+
+    name: str
+    kind: str
+    sha256: str
+    where: str
+    compared: str
+    weakens_gates: bool
+    effects: tuple[EffectLine, ...]
+    problems: tuple[str, ...] = ()
+
+
+@view_model
+class TrustData:
+    """All that is shown. ``continues``: of ``keys``, whether keys trusted before pinned them."""
+
+    pending: tuple[TrustLine, ...]
+    review: TrustLine | None = None
+    enabled_again: tuple[str, ...] = ()
+    keys: tuple[JsonObject, ...] = ()
+    continues: bool | None = None
+
+
+@view_model
+class TrustPage:
+    """All that is shown, and the sha256 that trust in it is signed for."""
+
+    data: TrustData = field(metadata=INLINE)
+    shown_sha256: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +110,7 @@ class TrustView:
     @cached_property
     def sha256(self) -> str:
         """Of everything that is shown."""
-        return sha256_hex(canonical_json(view_data(self)).encode())
+        return sha256_hex(canonical_json(plain(view_data(self))).encode())
 
 
 def trust_view(engine: Engine, names: Sequence[str] = ()) -> TrustView:
@@ -104,41 +152,28 @@ def trust_path(engine: Engine) -> str:
     return f"trust/{engine.project_id}?in={quote(str(engine.root), safe='')}"
 
 
-def view_data(view: TrustView) -> dict[str, Any]:
-    """All that is shown, as plain values."""
-    data: dict[str, Any] = {"pending": [listing_data(each) for each in view.listings]}
-    if view.review is not None:
-        data["review"] = listing_data(view.review)
-    if view.enabled_again:
-        data["enabled_again"] = list(view.enabled_again)
-    if view.keys:
-        data |= {"keys": list(view.keys), "continues": view.continues}
-    return data
+def view_data(view: TrustView) -> TrustData:
+    """All that is shown."""
+    return TrustData(
+        pending=tuple(map(trust_line, view.listings)),
+        review=None if view.review is None else trust_line(view.review),
+        enabled_again=view.enabled_again,
+        keys=view.keys,
+        continues=view.continues if view.keys else None,
+    )
 
 
-def listing_data(listing: TrustListing) -> dict[str, Any]:
-    """One listing as plain values."""
-    one = listing.pending
-    data: dict[str, Any] = {
-        "name": one.name,
-        "kind": one.kind,
-        "sha256": one.sha256,
-        "where": one.where,
-        "compared": listing.compared,
-        "weakens_gates": bool(listing.weakening),
-        "effects": [_effect_data(each) for each in listing.changes],
-    }
-    return data | ({"problems": list(listing.problems)} if listing.problems else {})
+def trust_line(listing: TrustListing) -> TrustLine:
+    """One listing."""
+    return view_of(
+        TrustLine,
+        listing.pending,
+        compared=listing.compared,
+        weakens_gates=bool(listing.weakening),
+        effects=tuple(map(_effect_line, listing.changes)),
+        problems=listing.problems,
+    )
 
 
-def _effect_data(change: EffectChange) -> dict[str, Any]:
-    effect = change.effect
-    data: dict[str, Any] = {
-        "mark": change.mark,
-        "kind": effect.kind,
-        "subject": effect.subject,
-        "detail": effect.detail,
-        "weakens": effect.weakens,
-        "source": effect.source,
-    }
-    return data | ({"was": change.was} if change.mark == "changed" else {})
+def _effect_line(change: EffectChange) -> EffectLine:
+    return view_of(EffectLine, change.effect, mark=change.mark, was=change.was if change.mark == "changed" else None)

@@ -34,7 +34,7 @@ from wfe_mcp.views.runs.attachments import (
 from wfe_mcp.views.runs.calls import STEPS, CallsView, steps_part
 from wfe_mcp.views.runs.models import HeadView
 from wfe_mcp.views.runs.tool_calls import TOOLS, ToolsLine, ToolsPart, tools_listed, tools_part, with_tools
-from wfe_mcp.views.values.diff import difference
+from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import INLINE, JsonObject, PartView, part_view, view_model, view_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DifferenceView:
     against: int
     against_run: str = ""
     against_phase: str = ""
-    difference: tuple[JsonObject, ...]
+    difference: tuple[ChangeJson, ...]
 
 
 def compared(

@@ -22,8 +22,8 @@ from wfe_mcp.views.history.graph import tasks_of_run
 from wfe_mcp.views.history.timing import WAITS, For
 from wfe_mcp.views.runs.run import attempt_view, run_row
 from wfe_mcp.views.runs.usage import tokens_and_cost
-from wfe_mcp.views.values.diff import difference
-from wfe_mcp.views.values.model import INLINE, Json, JsonObject, view_model
+from wfe_mcp.views.values.diff import ChangeJson, difference
+from wfe_mcp.views.values.model import INLINE, Json, view_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,8 +91,8 @@ class ComparisonView:
     """A run beside another one; ``template`` and ``inputs`` as differences."""
 
     runs: tuple[RunSide, RunSide]
-    template: tuple[JsonObject, ...]
-    inputs: tuple[JsonObject, ...]
+    template: tuple[ChangeJson, ...]
+    inputs: tuple[ChangeJson, ...]
     phases: tuple[PhaseComparison, ...]
 
 

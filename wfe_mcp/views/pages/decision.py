@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wfe_mcp.views.artifacts import content
 from wfe_mcp.views.values import markdown
-from wfe_mcp.views.values.model import JsonObject, plain, view_model, view_of
+from wfe_mcp.views.values.model import view_model, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wfe_mcp.store.records.approvals import DecisionRecord
-    from wfe_mcp.views.approvals.request import DecisionView
+    from wfe_mcp.views.approvals.model import ApprovalView
+    from wfe_mcp.views.approvals.request import DecisionView, RequestState
 
 
 @view_model
@@ -51,7 +52,7 @@ class DecisionData:
     """
 
     request: AskedView
-    state: str
+    state: RequestState
     project: str
     title: str
     template: str
@@ -66,7 +67,7 @@ class DecisionData:
     buttons: tuple[str, ...] = ()
     editable: str = ""
     shown_sha256: str = ""
-    shown: JsonObject | None = None
+    shown: ApprovalView | None = None
 
 
 @view_model
@@ -88,7 +89,6 @@ def decision_data(view: DecisionView, editable: str = "") -> DecisionData:
         request=view_of(AskedView, view.request),
         answer=None if view.answer is None else _answer(view.answer),
         editable=editable,
-        shown=None if view.shown is None else plain(view.shown),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from wfe_mcp.core import commands as c
 from wfe_mcp.core.errors import Refused
@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from wfe_mcp.store import Tx
 
 How = Literal["submit", "edit", ""]
+
+
+@view_model
+class DraftFault:
+    """Why a draft was refused. ``path``: a JSON pointer."""
+
+    path: str
+    message: str
+    expected: Json = None
+    got: Json = None
 
 
 @view_model
@@ -55,7 +65,7 @@ class FormView:
     of: str = ""
     value: Json = None
     text: str = ""
-    faults: tuple[JsonObject, ...] = ()
+    faults: tuple[Annotated[JsonObject, DraftFault], ...] = ()
     gates: tuple[JsonObject, ...] = ()
     can_force: bool = False
     can_overrule: bool = False

@@ -10,7 +10,7 @@ from wfe_mcp.core.errors import Refused
 from wfe_mcp.core.units import plural
 from wfe_mcp.engine.templates import catalogue, versions
 from wfe_mcp.views.moves.envelope import Envelope
-from wfe_mcp.views.values.diff import difference
+from wfe_mcp.views.values.diff import ChangeJson, difference
 from wfe_mcp.views.values.model import Json, JsonObject, plain, second, view_model, view_of
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class TemplateDiff:
 
     old: str
     new: str
-    changes: tuple[JsonObject, ...]
+    changes: tuple[ChangeJson, ...]
 
 
 @view_model

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import difflib
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 from wfe_mcp.core.errors import pointer
+from wfe_mcp.views.values.model import Json, JsonObject, view_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,20 @@ _MOST_PAIRS = 25_000_000
 """Comparing texts line by line takes time in the product of their lines; beyond this one is all gone, the other all new."""
 
 Place = tuple[str | int, ...]
+
+
+@view_model
+class FieldChange:
+    """One entry of a difference; which keys it has, see above."""
+
+    path: str
+    old: Json = None
+    new: Json = None
+    moved: str = ""
+    diff: str = ""
+
+
+ChangeJson: TypeAlias = Annotated[JsonObject, FieldChange]
 
 
 def difference(old: Any, new: Any) -> list[dict[str, Any]]:

@@ -27,7 +27,10 @@ T = TypeVar("T")
 Json: TypeAlias = Any
 """A value that is JSON already: an artifact, a part of one, an input."""
 JsonObject: TypeAlias = Mapping[str, Json]
-"""An object that is JSON already: a schema, the payload of an event, a bundle's record."""
+"""An object that is JSON already: a schema, the payload of an event, a bundle's record.
+
+``Annotated[JsonObject, View]`` is one with the keys of ``View``, for the description of the HTTP API.
+"""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))

@@ -14,7 +14,6 @@ from typing import Any
 from wfe_mcp.core.errors import Detail
 from wfe_mcp.core.limits import ERRORS
 from wfe_mcp.resources import plugin_names
-from wfe_mcp.workflow.faults import not_yet
 from wfe_mcp.workflow.form import place_of
 from wfe_mcp.workflow.lint.expressions import expression_faults
 from wfe_mcp.workflow.lint.flows import flow_rules, lock_rules
@@ -35,6 +34,7 @@ from wfe_mcp.workflow.lint.report import (
 from wfe_mcp.workflow.lint.scope import PhaseView, views
 from wfe_mcp.workflow.lint.steps import step_rules
 from wfe_mcp.workflow.model import Template
+from wfe_mcp.workflow.not_yet import not_yet
 
 __all__ = ["LintReport", "ProjectNames", "Requires", "checks_needed", "lint"]
 

@@ -1,0 +1,1581 @@
+// Types of the answers of /api/v1. Written by scripts/generate_web_types.py from docs/reference/openapi.json.
+
+export interface Answer<T> {
+  ok: boolean;
+  run?: string;
+  phase?: string;
+  state?: string;
+  run_state?: string;
+  waiting_on?: string;
+  summary?: string;
+  next?: NextCall[];
+  data?: T | null;
+}
+
+export interface ActivityList {
+  events: ActivityView[];
+  last?: number;
+}
+
+export interface ActivityView {
+  position: number;
+  project: string;
+  run: string;
+  title: string;
+  seq: number;
+  at: string;
+  type: string;
+  actor: string;
+  channel: string;
+  assurance: string;
+  payload: Record<string, unknown>;
+  hash: string;
+  changes?: Record<string, unknown>[] | null;
+  steps?: StepView[];
+}
+
+export interface AnswerGiven {
+  approved: boolean;
+  actor: string;
+  channel: string;
+  assurance: string;
+  at: string;
+  comment?: string;
+  to?: string;
+}
+
+export interface ApprovalView {
+  run: string;
+  title: string;
+  template: string;
+  phase: string;
+  attempt: number;
+  stage: string;
+  question: string;
+  effect: string;
+  assurance: string;
+  sha256: string;
+  phrase?: string;
+  tree?: string;
+  inputs?: Named[];
+  unusual?: Unusual[];
+  changes?: Change[];
+  prompt?: Prompt | null;
+  artifact?: ArtifactShown | null;
+  earlier?: ArtifactShown[];
+  evidence?: GateEvidence[];
+  opinions?: OpinionShown[];
+  attempts?: AttemptShown[];
+  attachments?: AttachmentShown[];
+}
+
+export interface ArtifactList {
+  artifacts: HeadView[];
+  drafts?: DraftLine[];
+  tools?: ToolsLine[];
+  attachments?: AttachmentLine[];
+  left_out?: number;
+}
+
+export interface ArtifactPage {
+  artifact: string;
+  phase: string;
+  revision: number;
+  attempt: number;
+  iteration: number;
+  schema: string;
+  sha256: string;
+  source: string;
+  at: string;
+  sealed?: boolean;
+  note?: string;
+  revisions: HeadView[];
+  content: unknown;
+  parts: Record<string, unknown>[];
+  markdown: string;
+  text: string;
+  json_schema: Record<string, unknown>;
+  drafts?: DraftLine[];
+}
+
+export interface ArtifactShown {
+  name: string;
+  phase: string;
+  attempt: number;
+  revision: number;
+  schema: string;
+  sha256: string;
+  content: unknown;
+  file?: string;
+  against?: number;
+  changes?: FieldChange[];
+  approved?: string;
+  written?: string[];
+  questions?: string[];
+}
+
+export interface AskedView {
+  id: string;
+  run_id: string;
+  phase: string;
+  attempt: number;
+  stage: string;
+  sha256: string;
+  created_at: string;
+  expires_at?: string;
+}
+
+export interface AttachmentLine {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+  by: string;
+  at: string;
+  note?: string;
+}
+
+export interface AttachmentShown {
+  number: number;
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+  by: string;
+  note?: string;
+}
+
+export interface AttachmentView {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  name: string;
+  media_type: string;
+  size_bytes: number;
+  sha256: string;
+  by: string;
+  at: string;
+  note?: string;
+  command: string;
+  pointer?: string;
+  content?: unknown;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
+}
+
+export interface AttemptLine {
+  phase: string;
+  attempt: number;
+  iteration: number;
+  state: string;
+  is_newest: boolean;
+  reason?: string;
+  started_at?: string;
+  revision?: number;
+  sha256?: string;
+  artifact?: string;
+  restores?: number;
+  recovery?: string;
+  forced?: boolean;
+  feedback?: string[];
+}
+
+export interface AttemptShown {
+  number: number;
+  state: string;
+  reason?: string;
+}
+
+export interface BlockerView {
+  phase: string;
+  reported_by: string;
+  class: string;
+  fingerprint: string;
+  state: string;
+  times?: number;
+  cause?: string;
+  next_step?: string;
+  human_required?: boolean;
+}
+
+export interface BoardColumn {
+  phase: string;
+  title: string;
+  runs?: RunRow[];
+}
+
+export interface BoardView {
+  template: string;
+  columns: BoardColumn[];
+  ended?: RunRow[];
+}
+
+export interface BundleView {
+  bundle: string;
+  scope?: string;
+  sha256: string;
+  files?: string[];
+  rules?: string[];
+}
+
+export interface CallView {
+  step: string;
+  does: string;
+  state: string;
+  error?: string;
+  input?: unknown;
+  output?: unknown;
+  took?: string;
+}
+
+export interface CallsView {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  calls: number;
+  pointer?: string;
+  content?: CallView[] | null;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
+  left_out?: number;
+}
+
+export interface Change {
+  since: string;
+  before?: string;
+  after?: string;
+  files?: FileDiff[];
+  note?: string;
+  watched?: Named[];
+}
+
+export interface CheckLine {
+  check: string;
+  argv: string[];
+  where: string;
+}
+
+export interface CheckTrial {
+  check: string;
+  outcome: string;
+  works: boolean;
+  message: string;
+  seconds: number;
+  tests?: number | null;
+  tail?: string;
+  changed?: string[];
+}
+
+export interface CheckView {
+  name: string;
+  argv: string[];
+  configured: boolean;
+  cwd?: string;
+  kind?: string;
+  fault?: string;
+}
+
+export interface CheckpointList {
+  checkpoints: CheckpointView[];
+  pruned?: string[] | null;
+}
+
+export interface CheckpointView {
+  checkpoint: string;
+  why: string;
+  phase?: string;
+  attempt?: number;
+  at: string;
+  commit?: string;
+  skipped?: number;
+  note?: string;
+  not_kept?: LeftOut[];
+  files?: boolean | null;
+}
+
+export interface ClaimView {
+  attempt: number;
+  iteration: number;
+  prompt: string;
+  output: OutputView;
+  inputs: Record<string, unknown>;
+  gates: Record<string, unknown>[];
+  inputs_left_out?: string[];
+  feedback?: Record<string, unknown>[];
+  deadline?: string;
+  tools_allowed?: string[];
+}
+
+export interface CommitView {
+  commit: string;
+  at: string;
+  subject: string;
+}
+
+export interface ComparisonView {
+  runs: [RunSide, RunSide];
+  template: FieldChange[];
+  inputs: FieldChange[];
+  phases: PhaseComparison[];
+}
+
+export interface ContextPack {
+  artifact?: string;
+  run: string;
+  title: string;
+  template: string;
+  inputs: Record<string, unknown>;
+  duty: DutyView;
+  warning?: string;
+  feedback?: Record<string, unknown>[];
+  reports?: HandedIn[];
+  commits?: CommitView[];
+  changes?: FilesChanged;
+  blockers?: BlockerView[];
+  attachments?: AttachmentLine[];
+  left_out?: Record<string, unknown>;
+}
+
+export interface DatabaseSetting {
+  path: string;
+  schema: string;
+}
+
+export interface DecisionData {
+  request: AskedView;
+  state: "open" | "answered" | "expired" | "closed";
+  project: string;
+  title: string;
+  template: string;
+  tainted: boolean;
+  gating: boolean;
+  command: string;
+  newer?: string;
+  answer?: AnswerGiven | null;
+  back_to?: string[];
+  passkeys?: string[];
+  no_passkey?: string;
+  buttons?: string[];
+  editable?: string;
+  shown_sha256?: string;
+  shown?: ApprovalView | null;
+}
+
+export interface DecisionPage {
+  decision: DecisionData;
+  html: string;
+}
+
+export interface DifferenceView {
+  artifact: string;
+  phase: string;
+  revision: number;
+  against: number;
+  against_run?: string;
+  against_phase?: string;
+  difference: FieldChange[];
+}
+
+export interface DraftFault {
+  path: string;
+  message: string;
+  expected?: unknown;
+  got?: unknown;
+}
+
+export interface DraftLine {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  faults: number;
+  size_bytes: number;
+  at: string;
+}
+
+export interface DraftView {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  faults: number;
+  size_bytes: number;
+  at: string;
+  details: unknown[];
+  pointer?: string;
+  content?: unknown;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
+}
+
+export interface DutyView {
+  phase: string;
+  title: string;
+  role?: string;
+  role_description?: string;
+  state: string;
+  attempt: number;
+  iteration: number;
+  artifact?: string;
+  schema?: string;
+  gates?: string[];
+}
+
+export interface EffectLine {
+  mark: "new" | "changed" | "gone" | "same";
+  kind: string;
+  subject: string;
+  detail: string;
+  weakens: boolean;
+  source: string;
+  was?: string | null;
+}
+
+export interface ErrorBody {
+  code: string;
+  message: string;
+  hint?: string;
+  details?: Fault[];
+}
+
+export interface EventList {
+  events: EventView[];
+}
+
+export interface EventView {
+  seq: number;
+  at: string;
+  type: string;
+  actor: string;
+  channel: string;
+  assurance: string;
+  payload: Record<string, unknown>;
+  hash: string;
+  changes?: Record<string, unknown>[] | null;
+  steps?: StepView[];
+}
+
+export interface EvidenceFact {
+  id: string;
+  phase: string;
+  attempt: number;
+  iteration: number;
+  stage: string;
+  gate: number;
+  kind: string;
+  at: string;
+  tree?: string;
+  head?: string;
+  log?: string;
+  facts: Record<string, unknown>;
+}
+
+export interface EvidenceList {
+  evidence: EvidenceFact[];
+}
+
+export interface EvidenceView {
+  id: string;
+  gate: string;
+  step?: string;
+  log?: string;
+  tree?: string;
+  head?: string;
+  counted_from?: string;
+}
+
+export interface Fault {
+  path: string;
+  message: string;
+  expected?: unknown;
+  got?: unknown;
+}
+
+export interface FieldChange {
+  path: string;
+  old?: unknown;
+  new?: unknown;
+  moved?: string;
+  diff?: string;
+}
+
+export interface FileChanged {
+  path: string;
+  status: string;
+  added?: number;
+  removed?: number;
+}
+
+export interface FileDiff {
+  path: string;
+  status: "added" | "deleted" | "modified" | "renamed" | "mode";
+  kind?: "text" | "binary" | "large" | "submodule" | "unknown";
+  old_path?: string;
+  added?: number;
+  removed?: number;
+  old_mode?: string;
+  new_mode?: string;
+  old_oid?: string;
+  new_oid?: string;
+  hunks?: Hunk[];
+}
+
+export interface FilesChanged {
+  files?: FileChanged[];
+  added?: number;
+  removed?: number;
+  note?: string;
+}
+
+export interface FilesRestored {
+  restored: number;
+  paths: string[];
+  before: string;
+  left?: string[];
+}
+
+export interface Finding {
+  severity: string;
+  title: string;
+  place?: string;
+  detail?: string;
+  recommendation?: string;
+}
+
+export interface ForkView {
+  run: string;
+  event: number;
+  hash: string;
+}
+
+export interface FormView {
+  phase: string;
+  title: string;
+  kind: string;
+  state: string;
+  attempt: number;
+  how: "submit" | "edit" | "";
+  artifact: string;
+  schema: Record<string, unknown>;
+  command: string;
+  why?: string;
+  prompt?: string;
+  of?: string;
+  value?: unknown;
+  text?: string;
+  faults?: DraftFault[];
+  gates?: Record<string, unknown>[];
+  can_force?: boolean;
+  can_overrule?: boolean;
+}
+
+export interface FoundView {
+  hits: HitView[];
+  cursor?: string;
+  not_indexed?: number;
+}
+
+export interface GateEvidence {
+  gate: string;
+  state: "pass" | "fail" | "skipped" | "warning" | "not run" | "awaiting";
+  text?: string;
+  at?: string;
+  details?: Named[];
+  level?: string;
+}
+
+export interface GateLine {
+  gate: string;
+  state: string;
+  text?: string;
+}
+
+export interface GateMark {
+  gate: string;
+  state: string;
+  weakened?: boolean;
+}
+
+export interface GateView {
+  phase?: string;
+  gate: string;
+  what: string;
+  weakens: boolean;
+  was?: string;
+  now?: string;
+  key?: string;
+  source?: string;
+  sha256?: string;
+}
+
+export interface GraphView {
+  nodes: NodeView[];
+}
+
+export interface HandedIn {
+  phase: string;
+  attempt: number;
+  iteration: number;
+  artifact: string;
+  revision: number;
+  schema: string;
+  state: string;
+  sent_back?: boolean;
+  text?: string;
+}
+
+export interface HeadView {
+  artifact: string;
+  phase: string;
+  revision: number;
+  attempt: number;
+  iteration: number;
+  schema: string;
+  sha256: string;
+  source: string;
+  at: string;
+  sealed?: boolean;
+  note?: string;
+}
+
+export interface HitView {
+  kind: string;
+  run?: string;
+  phase?: string;
+  attempt?: number;
+  revision?: number;
+  title?: string;
+  at: string;
+  link?: string;
+  open?: string;
+  archived?: boolean;
+  text?: string;
+  project?: string | null;
+}
+
+export interface Hunk {
+  old_start: number;
+  new_start: number;
+  lines: string[];
+}
+
+export interface ImportNote {
+  path: string;
+  message: string;
+}
+
+export interface ImportReport {
+  format: string;
+  becomes: "template" | "plan" | "settings";
+  stored: boolean;
+  command: string;
+  template?: KeptView | null;
+  definition?: Record<string, unknown> | null;
+  not_carried?: ImportNote[];
+  added?: ImportNote[];
+  text?: string;
+  start?: string;
+}
+
+export interface InboxView {
+  decisions: WaitingDecision[];
+  unasked?: UnaskedDecision[];
+  tasks?: WaitingTask[];
+  opinions?: WaitingOpinion[];
+  stopped?: StoppedRun[];
+  trust?: WaitingTrust[];
+}
+
+export interface JobRow {
+  job: string;
+  queue: string;
+  kind: string;
+  state: string;
+  priority: string;
+  created_at: string;
+  run?: string | null;
+  phase?: string | null;
+  attempt?: number | null;
+  position?: number | null;
+  estimate_s?: number | null;
+  run_at?: string;
+  cancelling?: boolean;
+  error?: string;
+  does?: string;
+  title?: string;
+}
+
+export interface JobView {
+  job: string;
+  queue: string;
+  kind: string;
+  state: string;
+  priority: string;
+  created_at: string;
+  run?: string | null;
+  phase?: string | null;
+  attempt?: number | null;
+  position?: number | null;
+  estimate_s?: number | null;
+  run_at?: string;
+  cancelling?: boolean;
+  error?: string;
+  does?: string;
+  title?: string;
+  effect: string;
+  tries: number;
+  max_attempts: number;
+  timeout_s?: number | null;
+  limit_key?: string;
+  holder?: string;
+  child_pid?: number | null;
+  started_at?: string;
+  finished_at?: string;
+  waited_s?: number | null;
+  ran_s?: number | null;
+  cancel_reason?: string;
+  payload?: unknown;
+  result?: unknown;
+}
+
+export interface KeptView {
+  template: string;
+  version: string;
+  sha256: string;
+  requires: RequiresView;
+  not_yet?: NotYet[];
+  warnings?: string[];
+  shadowed_by?: string;
+}
+
+export interface LanguageView {
+  name: string;
+  files: number;
+  folders: string[];
+}
+
+export interface LastVerdict {
+  phase: string;
+  attempt: number;
+  gate: string;
+  verdict: string;
+  message?: string;
+  evidence?: string;
+  level?: string;
+}
+
+export interface LeftOut {
+  path: string;
+  why: string;
+  bytes?: number;
+}
+
+export interface LineageView {
+  attempts: AttemptLine[];
+}
+
+export interface LintView {
+  problems: Problem[];
+  requires?: RequiresView | null;
+}
+
+export interface Named {
+  name: string;
+  value: unknown;
+}
+
+export interface NewestCheckpoints {
+  count: number;
+  newest: string[];
+}
+
+export interface NextCall {
+  tool: string;
+  args: Record<string, unknown>;
+  need?: Record<string, string>;
+  why?: string;
+}
+
+export interface NoPhase {
+}
+
+export interface NodeView {
+  phase: string;
+  name: string;
+  kind: string;
+  state: string;
+  attempt: number;
+  needs: string[];
+  gates: GateMark[];
+  parent?: string;
+  item?: string;
+  items?: string;
+  weakened?: boolean;
+  forced?: boolean;
+  held?: boolean;
+  role?: string;
+  reason?: string;
+  started_at?: string;
+  working_s?: number;
+  tokens?: number | null;
+  cost_usd?: number | null;
+  model?: string | null;
+}
+
+export interface NotCarried {
+  path: string;
+  message: string;
+}
+
+export interface NotYet {
+  path: string;
+  message: string;
+}
+
+export interface OpinionShown {
+  reviewer: string;
+  model: string;
+  state: "pass" | "fail" | "skipped" | "warning" | "not run" | "awaiting";
+  summary?: string;
+  findings?: Finding[];
+  suggestion?: string;
+}
+
+export interface OriginView {
+  from: string;
+  at: string;
+  by: string;
+  channel?: string;
+  project?: string;
+  worktree?: string;
+  sha256: string;
+  statements?: string[];
+  not_carried?: NotCarried[];
+  more_statements?: number;
+  more_not_carried?: number;
+}
+
+export interface OutputView {
+  artifact: string | null;
+  schema: Record<string, unknown>;
+}
+
+export interface OutputsPart {
+  artifact: string;
+  pointer?: string;
+  content?: unknown;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
+}
+
+export interface OutputsView {
+  values: Record<string, unknown>;
+  left_out?: string[];
+  unknown?: string[];
+}
+
+export interface PackageView {
+  path: string;
+  manifests: string[];
+}
+
+export interface PhaseComparison {
+  phase: string;
+  same: boolean;
+  sides: [PhaseSide | NoPhase, PhaseSide | NoPhase];
+  artifact?: string;
+}
+
+export interface PhaseSide {
+  state: string;
+  attempts: number;
+  iteration: number;
+  seconds?: Record<string, number>;
+  gates?: string[];
+  sha256?: string;
+  tokens?: number | null;
+  cost_usd?: number | null;
+}
+
+export interface PhaseStats {
+  template: string;
+  phase: string;
+  runs: number;
+  tasks: number;
+  attempts: number;
+  first_try: Rate;
+  in_the_end: Rate;
+  forced?: number;
+  working: Spread | null;
+  waiting: Record<string, Spread>;
+  tokens: number;
+  cost_usd: number;
+}
+
+export interface PhaseToolCall {
+  phase: string;
+  attempt: number;
+  tool: string;
+  input: Record<string, unknown> | null;
+  ok?: boolean | null;
+  ms?: number | null;
+  at: string;
+  output?: string | null;
+  output_bytes?: number | null;
+  output_sha256?: string | null;
+}
+
+export interface PhaseView {
+  phase: string;
+  state: string;
+  attempt: number;
+  items?: string;
+  stage?: string;
+  mending?: string;
+  held?: boolean;
+  iteration?: number;
+  reason?: string;
+  revision?: number;
+  sha256?: string;
+  artifact?: string;
+  holder?: string;
+  invalid?: number;
+  deadline?: string;
+  verdicts?: VerdictView[];
+  forced?: boolean;
+  steps?: StepView[];
+  step_calls?: string;
+  tools?: ToolsView | null;
+  role?: string;
+  evidence?: EvidenceView[];
+  tool_calls?: ToolCallView[] | null;
+}
+
+export interface PlannedPolicyView {
+  project: string;
+  changes: PolicyChangeView[];
+  weakens: boolean;
+  command: string;
+  shown?: string;
+}
+
+export interface PolicyChangeView {
+  key: string;
+  was: string;
+  now: string;
+  weakens: boolean;
+}
+
+export interface PolicyRules {
+  templates: string[] | null;
+  evidence: string | null;
+  on_mismatch: string;
+}
+
+export interface PolicyView {
+  in_force: PolicyRules;
+  written: PolicyRules;
+  where: string;
+  templates: string[];
+  untrusted?: boolean;
+}
+
+export interface Problem {
+  path: string;
+  message: string;
+  severity: string;
+  expected?: unknown;
+  got?: unknown;
+}
+
+export interface ProjectContents {
+  root: string;
+  git: boolean;
+  languages: LanguageView[];
+  packages: PackageView[];
+  checks: CheckView[];
+  folders_left_out?: string[];
+  stack?: StackView[];
+}
+
+export interface ProjectList {
+  projects: ProjectRow[];
+}
+
+export interface ProjectRow {
+  project: string;
+  root: string;
+  created_at: string;
+}
+
+export interface ProjectView {
+  project: string;
+  root: string;
+  created_at: string;
+  default_template?: string;
+  templates: TemplateLine[];
+  checks: CheckLine[];
+  roles: RoleLine[];
+  runs: RunRow[];
+}
+
+export interface Prompt {
+  sha256: string;
+  file: string;
+  text?: string | null;
+  editable?: boolean;
+  edited?: boolean;
+  suggested_by?: string;
+  changes?: FieldChange[];
+}
+
+export interface ProviderSetting {
+  name: string;
+  kind: string;
+  where: string;
+  key_source: string;
+  key_set: boolean;
+  enabled: boolean;
+  trusted: boolean;
+  usable: boolean;
+  layer: string;
+  roles?: string[];
+}
+
+export interface QueueState {
+  jobs: JobRow[];
+  queues: QueueView[];
+}
+
+export interface QueueView {
+  queue: string;
+  waiting: number;
+  running: number;
+  average_wait_s?: number | null;
+  average_run_s?: number | null;
+}
+
+export interface Rate {
+  passed: number;
+  of: number;
+  rate: number | null;
+}
+
+export interface Refusal {
+  ok: boolean;
+  run?: string;
+  phase?: string;
+  state?: string;
+  run_state?: string;
+  waiting_on?: string;
+  summary?: string;
+  next?: NextCall[];
+  data?: Record<string, unknown> | null;
+  error: ErrorBody;
+}
+
+export interface RequiresView {
+  checks: string[];
+  roles: string[];
+  servers: string[];
+  context: string[];
+  plugins: string[];
+  templates: string[];
+}
+
+export interface RevisionView {
+  artifact: string;
+  phase: string;
+  revision: number;
+  attempt: number;
+  iteration: number;
+  schema: string;
+  sha256: string;
+  source: string;
+  at: string;
+  sealed?: boolean;
+  note?: string;
+  pointer?: string;
+  content?: unknown;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
+}
+
+export interface RoleLine {
+  role: string;
+  provider: string;
+  model?: string;
+}
+
+export interface RoleSetting {
+  role: string;
+  provider: string;
+  model: string;
+  fallback: string[];
+  layer: string;
+  trusted: boolean;
+  fault?: string;
+}
+
+export interface RollbackPreview {
+  to: number;
+  what: string;
+  phases: string[];
+  files: boolean;
+  command: string;
+  paths?: string[];
+  more_paths?: number;
+  note?: string;
+}
+
+export interface RollbackView {
+  to: number;
+  changed: string[];
+  template: string;
+  iteration: number;
+  phases: PhaseView[];
+  more_phases?: number;
+  blockers?: string[];
+  more_blockers?: number;
+  tainted?: boolean;
+  gates_weakened?: string[];
+  imported?: OriginView | boolean;
+  spent?: string;
+  last_verdict?: LastVerdict | null;
+  auto?: boolean;
+  outputs?: OutputsView | null;
+  reached?: string;
+  recoveries?: BlockerView[];
+  title?: string;
+  version?: string;
+  worktree?: string;
+  started_at?: string;
+  updated_at?: string;
+  triggered_by?: string;
+  external_id?: string;
+  driver?: string;
+  roles?: Record<string, unknown>;
+  archived?: boolean;
+  gates?: GateView[] | null;
+  forked_from?: ForkView | null;
+  usage?: UsageView | null;
+  context?: BundleView[];
+  checkpoints?: NewestCheckpoints | null;
+  stale?: boolean;
+  stuck?: boolean;
+  warnings?: string[];
+  unproved?: string[];
+  page?: string;
+  files?: FilesRestored | null;
+  effects?: string[];
+}
+
+export interface RunList {
+  runs: RunRow[];
+  decisions?: WaitingDecision[];
+  more_decisions?: number;
+  kept?: boolean | null;
+  cursor?: string;
+  page?: string;
+}
+
+export interface RunRow {
+  run: string;
+  title: string;
+  template: string;
+  state: string;
+  iteration: number;
+  tainted: boolean;
+  started_at: string;
+  updated_at: string;
+  triggered_by?: string;
+  external_id?: string;
+  archived?: boolean;
+  imported?: boolean;
+  stale?: boolean;
+  stuck?: boolean;
+  waiting_on?: string;
+  reached?: string;
+  weakened_gates?: number;
+}
+
+export interface RunSide {
+  run: string;
+  title: string;
+  template: string;
+  state: string;
+  iteration: number;
+  tainted: boolean;
+  started_at: string;
+  updated_at: string;
+  triggered_by?: string;
+  external_id?: string;
+  archived?: boolean;
+  imported?: boolean;
+  stale?: boolean;
+  stuck?: boolean;
+  waiting_on?: string;
+  reached?: string;
+  weakened_gates?: number;
+  version: string;
+  total_s: number;
+  seconds: Record<string, number>;
+  tokens?: number | null;
+  cost_usd?: number | null;
+}
+
+export interface RunView {
+  template: string;
+  iteration: number;
+  phases: PhaseView[];
+  more_phases?: number;
+  blockers?: string[];
+  more_blockers?: number;
+  tainted?: boolean;
+  gates_weakened?: string[];
+  imported?: OriginView | boolean;
+  spent?: string;
+  last_verdict?: LastVerdict | null;
+  auto?: boolean;
+  outputs?: OutputsView | null;
+  reached?: string;
+  recoveries?: BlockerView[];
+  title?: string;
+  version?: string;
+  worktree?: string;
+  started_at?: string;
+  updated_at?: string;
+  triggered_by?: string;
+  external_id?: string;
+  driver?: string;
+  roles?: Record<string, unknown>;
+  archived?: boolean;
+  gates?: GateView[] | null;
+  forked_from?: ForkView | null;
+  usage?: UsageView | null;
+  context?: BundleView[];
+  checkpoints?: NewestCheckpoints | null;
+  stale?: boolean;
+  stuck?: boolean;
+  warnings?: string[];
+  unproved?: string[];
+  page?: string;
+}
+
+export interface SessionView {
+  user: string;
+  asks_pin: boolean;
+  scope: string;
+  token?: string;
+  ends_at?: string;
+}
+
+export interface SettingsView {
+  providers: ProviderSetting[];
+  roles: RoleSetting[];
+  checks: CheckLine[];
+  approvals: Record<string, unknown>;
+  page: Record<string, unknown>;
+  database: DatabaseSetting;
+  kinds: string[];
+}
+
+export interface Spread {
+  tasks: number;
+  total_s: number;
+  median_s: number;
+  p90_s: number;
+}
+
+export interface StackView {
+  folder: string;
+  language: string;
+  manager: string;
+  runner?: string;
+  command?: string[];
+  check?: string;
+}
+
+export interface StatsList {
+  phases: PhaseStats[];
+}
+
+export interface StepView {
+  step: string;
+  does: string;
+  state: string;
+  tries?: number;
+  error?: string;
+  carried_from?: number | null;
+  not_before?: string;
+  started_at?: string;
+  finished_at?: string;
+  input?: string;
+  output?: string;
+  took?: string;
+}
+
+export interface StoppedRun {
+  run: string;
+  title: string;
+  template: string;
+  state: string;
+  project: string;
+  blockers: string[];
+  updated_at: string;
+  command: string;
+}
+
+export interface StretchView {
+  what: "working" | "human" | "reviewer" | "checks" | "job" | "agent" | "paused";
+  since: string;
+  until: string;
+  attempt: number;
+  failed?: boolean;
+}
+
+export interface SubmittedView {
+  attempt: number;
+  revision: number;
+  sha256: string;
+  verdicts?: VerdictView[];
+  questions?: string[];
+}
+
+export interface TaskView {
+  phase: string;
+  outcome: string;
+  attempts: number;
+  stretches: StretchView[];
+  seconds: Record<string, number>;
+  tokens?: number | null;
+  cost_usd?: number | null;
+}
+
+export interface TemplateDiff {
+  old: string;
+  new: string;
+  changes: FieldChange[];
+}
+
+export interface TemplateLine {
+  name: string;
+  title: string;
+  version: string;
+  default?: boolean;
+  state?: string;
+  description?: string;
+  source?: string;
+  inputs: Record<string, unknown>;
+}
+
+export interface TemplateList {
+  templates: TemplateLine[];
+}
+
+export interface TemplateUse {
+  template: string;
+  state: string;
+}
+
+export interface TemplateView {
+  template: Record<string, unknown>;
+  source: string;
+  state?: string;
+  versions?: VersionRow[];
+}
+
+export interface TextToEdit {
+  what: string;
+  text: string;
+  sha256: string;
+}
+
+export interface TimelineView {
+  since: string;
+  until: string;
+  is_over: boolean;
+  tasks: TaskView[];
+}
+
+export interface ToolCallList {
+  calls: PhaseToolCall[];
+}
+
+export interface ToolCallView {
+  tool: string;
+  input: Record<string, unknown> | null;
+  ok?: boolean | null;
+  ms?: number | null;
+  at: string;
+  output?: string | null;
+  output_bytes?: number | null;
+  output_sha256?: string | null;
+}
+
+export interface ToolsLine {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  calls: number;
+}
+
+export interface ToolsPart {
+  artifact: string;
+  phase: string;
+  attempt: number;
+  calls: number;
+  pointer?: string;
+  content?: string[] | null;
+  keys?: string[];
+  cut?: boolean;
+  text?: string;
+  bytes?: number;
+  hint?: string;
+  left_out?: number;
+}
+
+export interface ToolsView {
+  artifact: string;
+  calls: number;
+  seconds: number;
+  names: Record<string, number>;
+  failed?: number;
+}
+
+export interface TrustLine {
+  name: string;
+  kind: string;
+  sha256: string;
+  where: string;
+  compared: string;
+  weakens_gates: boolean;
+  effects: EffectLine[];
+  problems?: string[];
+}
+
+export interface TrustPage {
+  pending: TrustLine[];
+  review?: TrustLine | null;
+  enabled_again?: string[];
+  keys?: Record<string, unknown>[];
+  continues?: boolean | null;
+  shown_sha256: string;
+}
+
+export interface UnaskedDecision {
+  run: string;
+  phase: string;
+  title: string;
+  project: string;
+  template: string;
+  since: string;
+  command: string;
+}
+
+export interface Unusual {
+  weight: "weakened" | "failed" | "warning" | "skipped";
+  text: string;
+  why?: string;
+}
+
+export interface UnusualLine {
+  weight: string;
+  text: string;
+  why?: string;
+}
+
+export interface UsageView {
+  calls: number;
+  cost_usd: number;
+  input_tokens?: number;
+  output_tokens?: number;
+  cache_read_tokens?: number;
+  cache_write_tokens?: number;
+  in_flight?: number;
+  failed?: number;
+  lost?: number;
+  unpriced?: number;
+  reserved_usd?: number;
+  reserved_tokens?: number;
+}
+
+export interface VerdictView {
+  gate: string;
+  verdict: string;
+  message?: string;
+  evidence?: string;
+  level?: string;
+}
+
+export interface VersionList {
+  versions: VersionRow[];
+}
+
+export interface VersionRow {
+  version: string;
+  sha256: string;
+  source: string;
+  kept_at: string;
+  parent?: string;
+}
+
+export interface WaitingDecision {
+  request: string;
+  run: string;
+  phase: string;
+  attempt: number;
+  stage: string;
+  title: string;
+  project: string;
+  template: string;
+  asked_at: string;
+  question: string;
+  command: string;
+  expires_at?: string;
+  tainted?: boolean;
+  unusual?: UnusualLine[];
+  evidence?: GateLine[];
+}
+
+export interface WaitingOpinion {
+  run: string;
+  phase: string;
+  reviewer: string;
+  title: string;
+  project: string;
+  path: string;
+}
+
+export interface WaitingTask {
+  run: string;
+  phase: string;
+  title: string;
+  about: string;
+  project: string;
+  template: string;
+  since: string;
+  command: string;
+}
+
+export interface WaitingTrust {
+  folder: string;
+  path: string;
+  names: string[];
+}
