@@ -1,4 +1,4 @@
-"""Writes docs/reference and the README's table of tools from the code.
+"""Writes docs/reference, the README's table of tools and the map of packages in architecture.md from the code.
 
 python scripts/generate_reference.py          write what differs
 python scripts/generate_reference.py --check  write nothing; exit 1 and name what differs
@@ -6,6 +6,7 @@ python scripts/generate_reference.py --check  write nothing; exit 1 and name wha
 Only docs/reference/glossary.md is not generated.
 """
 
+import ast
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,8 @@ from scripts import markdown as md  # noqa: E402 - after the path is set
 from scripts import runners_page, template_page, transitions_page  # noqa: E402
 
 REFERENCE = "docs/reference"
-BEGIN, END = "<!-- tools: begin, by scripts/generate_reference.py -->\n", "<!-- tools: end -->"
+ARCHITECTURE = "docs/explanation/architecture.md"
+BEGIN, END = "<!-- {name}: begin, by scripts/generate_reference.py -->\n", "<!-- {name}: end -->"
 NOTE = "<!-- Written by scripts/generate_reference.py from {source}. Change that, not this page. -->"
 
 Lines = Iterator[str]
@@ -49,13 +51,26 @@ def documents(root: Path = ROOT) -> dict[str, str]:
         f"{REFERENCE}/{name}": "\n".join([NOTE.format(source=source), "", *make()]) + "\n"
         for name, (source, make) in PAGES.items()
     }
-    before, _, rest = (_text(root / "README.md") or "").partition(BEGIN)
-    table = "\n".join(
-        md.table(
-            ("tool", "use it"), [(md.code(tool["name"]), md.first_sentence(tool["description"])) for tool in _tools()]
-        )
-    )
-    return pages | {"README.md": f"{before}{BEGIN}{table}\n{END}{rest.partition(END)[2]}"}
+    tools = [(md.code(tool["name"]), md.first_sentence(tool["description"])) for tool in _tools()]
+    return pages | {
+        "README.md": _with_table(root / "README.md", "tools", md.table(("tool", "use it"), tools)),
+        ARCHITECTURE: _with_table(root / ARCHITECTURE, "packages", md.table(("package", "provides"), packages(root))),
+    }
+
+
+def _with_table(path: Path, name: str, table: Lines) -> str:
+    """The page with ``table`` between the marks of ``name``."""
+    begin, end, lines = BEGIN.format(name=name), END.format(name=name), "\n".join(table)
+    before, _, rest = (_text(path) or "").partition(begin)
+    return f"{before}{begin}{lines}\n{end}{rest.partition(end)[2]}"
+
+
+def packages(root: Path) -> Iterator[tuple[str, str]]:
+    """The packages of wfe_mcp, two levels deep, each with the first sentence of its docstring."""
+    for package in sorted([*root.glob("wfe_mcp/*/__init__.py"), *root.glob("wfe_mcp/*/*/__init__.py")]):
+        docstring = ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))) or ""
+        path = package.parent.relative_to(root).as_posix()
+        yield f"`{path}/`", md.first_sentence(docstring.partition("\n\n")[0])
 
 
 def _text(path: Path) -> str | None:

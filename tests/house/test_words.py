@@ -74,7 +74,7 @@ def test_the_documentation_uses_standard_terms(pages: list[Path], root: Path) ->
     prose = {
         name: page
         for name, page in names.items()
-        if name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+        if name in ("README.md", "AGENTS.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
         or (name.startswith("docs/") and not name.startswith("docs/adr/"))
     }
 

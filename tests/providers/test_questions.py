@@ -8,7 +8,9 @@ from tests.fake_models.script import Call, Turn
 from tests.fake_models.server import ModelServer
 from tests.providers.conftest import KEY, VERDICT, Connect, Heard
 from wfe_mcp.providers.call import Connection, Estimate, Image, ProviderFault, Question
-from wfe_mcp.providers.questions import ask
+from wfe_mcp.providers.faults import VENDORS
+from wfe_mcp.providers.questions import HTTP_KINDS, ask
+from wfe_mcp.workspace.config.provider_kinds import KIND_FACTS
 
 PIXEL = b"\x89PNG\r\n\x1a\n"
 
@@ -199,6 +201,13 @@ def test_the_environment_of_an_sdk_changes_neither_key_nor_address(
 
     with ModelServer([Turn(text="ok")], key=KEY) as server:
         assert ask(connect(server), Question("?")).text == "ok"
+
+
+def test_every_kind_over_http_can_be_asked_and_has_its_vendors_address() -> None:
+    networked = {kind: facts for kind, facts in KIND_FACTS.items() if facts.is_network}
+
+    assert set(HTTP_KINDS) == set(networked)
+    assert set(VENDORS) == {kind for kind, facts in networked.items() if facts.is_builtin}
 
 
 def test_a_local_model_needs_no_key() -> None:

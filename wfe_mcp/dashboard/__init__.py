@@ -1,4 +1,4 @@
-"""The decision page: approvals in a browser on this machine.
+"""The dashboard on this machine: the application in a browser, the plain pages, and the HTTP API.
 
 guard ──► app ──► pages ──► html         one process for all projects of a database, on this machine only
   └─ every path, before any other code reads the request

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.model_scene import KEY, ROLES, configure, gate, opinion, server
 from tests.engine.scene import AGENT, HUMAN, Scene, approval, phase, refused
 from tests.fake_models.script import Call, Turn
-from tests.providers.agents import stand_in
+from tests.providers.agents import stub_program
 from tests.providers.agents.hostile import hostile
 from wfe_mcp.core.model import RunStatus
 from wfe_mcp.core.outcomes import GateOutcome
@@ -305,9 +305,9 @@ def test_a_prompt_that_models_refuse_is_no_endless_loop(scene: Scene) -> None:
 def test_a_reviewing_agent_obeys_no_file_of_the_project_or_the_user_and_its_model_is_in_the_record(
     scene: Scene, kind: ProviderKind, tmp_path: Path
 ) -> None:
-    program = tmp_path / "program" / "stand_in.py"
+    program = tmp_path / "program" / "stub_program.py"
     program.parent.mkdir()
-    shutil.copy2(Path(stand_in.__file__), program)
+    shutil.copy2(Path(stub_program.__file__), program)
     for folder, name in ((scene.root, "project"), (tmp_path / "home", "home")):
         hostile(folder, tmp_path / "effects", name)
     argv = json.dumps([sys.executable, str(program), kind])

@@ -229,12 +229,12 @@ def test_a_gate_that_changes_the_files_is_an_error_that_names_them(scene: Scene,
 def test_a_gate_before_work_sees_no_artifact_and_its_with_is_filled_in(scene: Scene, site: Path) -> None:
     code = (
         "from wfe_mcp.gates.judgement import failed, passed\n"
-        "def answer_to(scene):\n"
+        "def judge(scene):\n"
         "    ok = scene.artifact is None and scene.settings == {'goal': 'ship'}\n"
-        "    return passed('x', 'as told') if ok else failed('x', repr(scene), 'mend it')\n"
+        "    return passed('x', 'as configured') if ok else failed('x', repr(scene), 'fix it')\n"
     )
-    install(site, "acme-told", {"wfe_mcp.gates": {"acme.told": "told_gate:told"}}, {"told_gate.py": code})
-    gate = {"kind": "plugin", "use": "acme.told", "with": {"goal": "${inputs.goal}"}}
+    install(site, "acme-settings", {"wfe_mcp.gates": {"acme.settings": "settings_gate:judge"}}, {"settings_gate.py": code})
+    gate = {"kind": "plugin", "use": "acme.settings", "with": {"goal": "${inputs.goal}"}}
 
     run = scene.start(phase("plan", prompt_gates=[gate]), inputs={"goal": "ship"})
     scene.work()

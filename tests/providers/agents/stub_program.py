@@ -1,6 +1,6 @@
 """A command-line agent that reads what the real ones read, and obeys it; run as a program.
 
-It prints its answer as the real one does, by the first argument: ``stand_in.py KIND …``. Of the folders that the real ones
+It prints its answer as the real one does, by the first argument: ``stub_program.py KIND …``. Of the folders that the real ones
 search it reads every file: its working folder, the home folder, and the folder of its configuration. Beside it, ``seen.json``
 says which folders these were and what they held.
 """
