@@ -105,29 +105,32 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """``programs``, ``folders``: one of them is there where the client is installed.
-
-    ``project``, ``user``: its file per scope, the first that exists, else the first; empty: it has no such scope.
-    ``passes``: the variables that the server gets; None: all. ``names``: the key that names more of them. ``root``: where the server finds the project.
-    ``before``: what the user must still do in the client; ``asks``: what it does without permission.
-    """
+    """One client: where it is found, its files, and what it does."""
 
     name: str
     title: str
     programs: tuple[str, ...]
+    """One of these, or of ``folders``, is there where the client is installed."""
     folders: Callable[[Places], tuple[Path, ...]]
     format: Format
     shapes: tuple[Shape, ...]
     user: Callable[[Places], tuple[Path, ...]]
+    """Its file for the user: the first that exists, else the first; empty: it has no such scope."""
     project: tuple[str, ...] = ()
+    """The same for the project."""
     passes: tuple[str, ...] | None = None
+    """The variables that the server gets; None: all."""
     names: str = ""
+    """The key that names more of them."""
     root: Literal["folder", "roots", "unknown"] = "folder"
+    """Where the server finds the project."""
     instructions: str = "AGENTS.md"
     own_instructions: Callable[[Places], Path] | None = None
     permission: Permission | None = None
     before: str = ""
+    """What the user must still do in the client."""
     asks: str = "asks before each call of a tool"
+    """What it does without permission."""
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

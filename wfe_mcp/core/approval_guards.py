@@ -81,6 +81,7 @@ def rejection_refused(state: RunState, command: c.Reject) -> Refused | None:
     attempt = state.current(command.phase)
     if not command.by.is_human and command.by.channel is not Channel.FORM:
         return needs_user("Only the user can reject; an agent can withdraw its own submission.")
+    # Without a sha256 it rejects whatever is open; an approval always names one.
     if command.sha256 is not None and command.sha256 != attempt.sha256:
         return Refused(
             "stale_revision",

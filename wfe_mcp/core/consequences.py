@@ -33,6 +33,7 @@ _KEPT_FEEDBACK = 5
 def following_events(state: RunState, at: datetime, *, holder_alive: bool) -> list[e.Event]:
     """Every event that follows from ``state``, until none does."""
     settled: list[e.Event] = []
+    # One step at a time, each on the state after the last: an event can rule out what was due before it.
     while step := next(filter(None, _consequences(state, at, holder_alive=holder_alive)), ()):
         for event in step:
             state = evolve(state, event)
@@ -78,7 +79,9 @@ def reopen(
         head=attempt.head_at_start,
         role=role or attempt.role,
     )
+    # Another worker, or a holder that let the time run out: the next attempt is ready for anyone.
     goes_on = role is None and attempt.holder is not None and holder_alive and attempt.fail_kind is not FailKind.TIMEOUT
+    # A phase that stopped has no place: others may have all of them by now.
     has_place = len(busy_phases(state, besides=attempt.phase)) < state.spec.max_parallel
     if opened.status is AttemptStatus.PENDING or not goes_on or not has_place or state.status is RunStatus.PAUSED:
         return opened
@@ -157,8 +160,14 @@ def jump(state: RunState, attempt: Attempt, index: int, rule: NextRule) -> list[
 
 
 def _consequences(state: RunState, at: datetime, *, holder_alive: bool) -> Iterator[list[e.Event]]:
+    # During a rollback nothing follows (ADR 0017); what jobs bring meanwhile is recorded.
     if state.status is RunStatus.PENDING or state.is_over or state.going_back is not None:
         return
+    # The order matters:
+    #   gates      first, also while paused: a paused run records results, it only starts nothing
+    #   phases     failures by their rules, what opens, what jumps
+    #   loops      after their phases; inner ones first
+    #   the end    only when nothing else was due
     for attempt in state.open_attempts:
         if attempt.status is AttemptStatus.GATING:
             yield from _gate_step(state, attempt)
@@ -187,10 +196,12 @@ def _phase_step(state: RunState, attempt: Attempt, at: datetime, *, holder_alive
         case AttemptStatus.PENDING if attempt.not_before is None and conditions_are_met(state, attempt):
             if needs_are_met(state, attempt.phase):
                 yield [open_phase(state, attempt)]
+        # With locks an answer of the engine opens it: only the engine knows the locks of other runs.
         case AttemptStatus.READY if spec.loop is not None and spec.loop.until is not None and not spec.locks:
             yield [loop_opened(attempt, ("1",), None, at, deadline(state, spec, at))]
         case AttemptStatus.COMPLETED if not attempt.judged and not attempt.held and not blocker_is_due(state, attempt):
             rule = spec.next[attempt.next_rule]
+            # A rule with a condition waits for its answer (questions.py).
             if rule.condition is None:
                 yield jump(state, attempt, attempt.next_rule, rule)
         case _:
@@ -216,6 +227,7 @@ def _recovery_step(state: RunState, attempt: Attempt, at: datetime) -> Iterator[
         return
     ended = e.MendingEnded(fault=fault, **attempt.on)
     message = f"{attempt.reason}\nA recovery has run since: {attempt.recovery}."
+    # No holder continues: its claim ended when the recovery began.
     yield [ended] if fault else [ended, reopen(state, attempt, at, message, holder_alive=False)]
 
 
@@ -248,6 +260,7 @@ def _rule(
     if tries == 0:
         return []
     match rule.do:
+        # A retry would multiply the passes that ``until.max`` allows (ADR 0011).
         case "retry" | "backoff" if tries >= rule.max_uses or passes_are_used_up(state, attempt):
             return []
         case "retry":
@@ -258,6 +271,7 @@ def _rule(
         case "compensate" | "subflow":
             return repair_begun(state, attempt, index, rule)
         case "goto":
+            # Counted over the whole run: neither an iteration nor a rollback gives uses back.
             key = f"{attempt.phase}/on_fail/{index}"
             used_up = state.jumps.get(key, 0) >= rule.max_uses or state.iteration >= state.spec.max_iterations
             target = seen_from(attempt.phase, PhasePath(rule.goto or ""))

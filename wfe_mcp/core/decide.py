@@ -119,6 +119,7 @@ def _refuse_submission(state: RunState, command: c.RefuseSubmission) -> list[e.E
     kept = e.SubmissionRefused(reason=command.reason, **on)
     if attempt.invalid + 1 < state.spec.max_invalid:
         return [kept]
+    # No rule of ``on_fail`` applies: the user decides (HumanAwaited).
     reason = f"{state.spec.max_invalid} invalid artifacts in a row; the last: {command.reason}"
     return [kept, e.AttemptFailed(kind=FailKind.INVALID, reason=reason, **on), e.HumanAwaited(**on)]
 
@@ -164,6 +165,7 @@ def _withdraw(state: RunState, command: c.Withdraw) -> list[e.Event]:
 def _tree_change(state: RunState, command: c.TreeChange) -> list[e.Event]:
     attempt = state.current(command.phase)
     on = attempt.on
+    # The first time the gates judge the new files; a check that always changes some would never end.
     if not (command.by_check and attempt.tree_changes):
         return [e.TreeChanged(tree=command.tree, paths=command.paths, by_check=command.by_check, **on)]
     reason = f"The check itself changes files, twice in a row: {', '.join(command.paths)}. Name them in the check's `writes`, or make it clean."
@@ -229,6 +231,7 @@ def _proceed(state: RunState, command: c.Proceed) -> list[e.Event]:
     return [
         *_reopened(state),
         *(
+            # A blocked run: the rule that blocked it would match again, so its ``next`` is passed over.
             e.PhaseProceeded(judged=blocked and not attempt.held, **attempt.on)
             for attempt in stopped_phases(state, command.phase)
         ),
@@ -239,6 +242,7 @@ def _set_auto(state: RunState, command: c.SetAuto) -> list[e.Event]:
     if command.auto == state.auto:
         return []
     waiting = stopped_phases(state) if command.auto else ()
+    # A phase with an ``auto_proceed`` of its own still waits for ``proceed``.
     held = [attempt for attempt in waiting if state.phase(attempt.phase).auto_proceed is None]
     return [
         e.AutoSwitched(auto=command.auto),

@@ -240,20 +240,20 @@ class TreeChanged(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WentTo(Event):
-    """A jump back opened iteration ``iteration``; ``superseded`` phases restart, loops with all their items.
-
-    ``reopened``: items (loop, key) that were over and have open phases again. ``role``: the worker of the target now.
-    """
+    """A jump back opened iteration ``iteration``."""
 
     source: PhasePath
     attempt: int
     target: PhasePath
     iteration: int
     superseded: tuple[PhasePath, ...]
+    """The phases that restart, loops with all their items."""
     feedback: tuple[Feedback, ...] = ()
     rule: str = ""
     reopened: tuple[tuple[PhasePath, str], ...] = ()
+    """Items (loop, key) that were over and have open phases again."""
     role: str | None = None
+    """The worker of the target now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

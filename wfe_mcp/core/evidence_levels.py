@@ -50,20 +50,22 @@ def level_named(name: object) -> Level | None:
 
 @dataclass(frozen=True, slots=True)
 class GateDifference:
-    """One difference. ``phase``: empty where it concerns every phase. ``weakens``: the run's gate asks for less.
-
-    ``key``: the dotted configuration key, in ``source`` (a file, a variable or a flag); ``sha256``: the bytes of that file.
-    """
+    """One difference."""
 
     phase: str
+    """Empty where it concerns every phase."""
     gate: str
     what: str
     weakens: bool
+    """The run's gate asks for less."""
     was: str = ""
     now: str = ""
     key: str = ""
+    """The dotted configuration key."""
     source: str = ""
+    """Where the key is: a file, a variable or a flag."""
     sha256: str = ""
+    """The bytes of that file."""
 
     @property
     def sentence(self) -> str:

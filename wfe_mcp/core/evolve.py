@@ -122,6 +122,7 @@ def _resumed(state: RunState, event: e.RunResumed | e.RunReopened) -> RunState:
     resumed = replace(resumed, max_cost_usd=cost, max_tokens=tokens)
     if event.ends_at is None:
         return resumed
+    # Only deadlines that came from the run's limit move; those of phases stay.
     later = with_attempts(
         resumed,
         [
@@ -169,10 +170,12 @@ def _changed(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
                 attempt,
                 state=Running(Claim(event.holder, event.lease_until), event.deadline),
                 started_at=event.started_at,
+                # The first start counts: ``files`` gates see what an earlier holder changed.
                 tree_at_start=attempt.tree_at_start or event.tree,
                 head_at_start=attempt.head_at_start or event.head,
             )
         case e.LeaseLost():
+            # Gates and open questions need no holder: they continue without one.
             return replace(attempt, state=Ready() if isinstance(attempt.state, Running) else attempt.unclaimed)
         case e.PhaseCompleted(held=held, judged=judged):
             return replace(attempt, state=Completed(held, judged))
@@ -210,6 +213,7 @@ def _after_gate(attempt: Attempt, event: e.AttemptEvent) -> Attempt:
             reopened = replace(attempt, reason="")
             return _judged(reopened, _passed(attempt, gate, GateOutcome.OVERRULED, sha256, f"overruled: {reason}"))
         case e.TreeChanged(tree=tree, by_check=by_check):
+            # Verdicts are about one tree: all gates judge again. A change by others restarts the count.
             changes = attempt.tree_changes + 1 if by_check else 0
             submission = replace(attempt.submission, tree=tree, verdicts=(), tree_changes=changes)
             return replace(attempt, state=_gating(attempt, 0), submission=submission)

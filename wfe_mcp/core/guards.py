@@ -50,6 +50,7 @@ def _start(state: RunState, command: c.StartPhase) -> Refused | None:
     if state.time_is_over(command.at):
         return time_is_over(command)
     if attempt.status is AttemptStatus.RUNNING:
+        # Claiming is idempotent: the same call brings the prompt again.
         if attempt.holder == command.holder:
             return None
         return Refused(
@@ -138,6 +139,7 @@ def _edit(state: RunState, command: c.Edit) -> Refused | None:
     attempt = state.current(command.phase)
     if _is_stopped(state, attempt) and not command.by.is_human:
         return needs_user(f"Phase {command.phase!r} waits for the user.")
+    # Before work there is only a prompt to edit, afterwards only an artifact.
     if (attempt.stage is Stage.BEFORE) is (command.prompt is None):
         what = "artifact to edit yet" if command.prompt is None else "prompt to edit any more: work has begun"
         return illegal(f"Phase {command.phase!r} has no {what}.", "")
@@ -290,6 +292,7 @@ def stopped_phases(state: RunState, only: PhasePath | None = None) -> tuple[Atte
 
 
 def _set_auto(state: RunState, command: c.SetAuto) -> Refused | None:
+    # Turning it off only adds stops, so any caller may.
     if command.auto and not state.auto and not command.by.is_human:
         return needs_user("Automatic mode was turned off by the user. Only the user can turn it on.")
     return None

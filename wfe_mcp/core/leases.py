@@ -74,6 +74,10 @@ def lock_holder(state: RunState, path: PhasePath) -> tuple[PhasePath, str] | Non
 def holds_locks(state: RunState, attempt: Attempt) -> bool:
     """True while ``attempt`` holds its locks."""
     is_loop = state.phase(attempt.phase).loop is not None
+    #          running   gating        awaiting                      failed
+    # locks    yes       after work    after work, while held        while a rule can continue it
+    # tree     yes       yes           while held                    no
+    # A loop has no holder: it keeps locks until it is over, and has the tree only while its own gates run.
     match attempt.status:
         case AttemptStatus.RUNNING:
             return True
@@ -91,6 +95,7 @@ def _holds_tree(state: RunState, attempt: Attempt) -> bool:
     match attempt.status:
         case AttemptStatus.RUNNING:
             return attempt.phase not in state.loops
+        # A check reads the files, whether or not the worker that submitted still lives.
         case AttemptStatus.GATING:
             return True
         case _:

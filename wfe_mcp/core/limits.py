@@ -88,6 +88,7 @@ VALID_WORK = Limit(
     SCHEMA_WEIGHT.remedy,
 )
 CHECK_SECONDS = Limit(1, "seconds of processor time", "that child process", CHECK_WORK.remedy)
+# 160 MiB
 CHECK_BYTES = Limit(167_772_160, "bytes of memory", "that child process (not on Windows and macOS)", CHECK_WORK.remedy)
 ATTACHMENT_BYTES = Limit(5_000_000, "bytes", "a file attached to an attempt", "Attach a smaller file, or a part of it.")
 ATTACHMENTS = Limit(20, "attached files", "the files attached to one attempt", "Attach fewer files.")

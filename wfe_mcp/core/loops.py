@@ -124,6 +124,7 @@ def _is_at_work(state: RunState, attempt: Attempt) -> bool:
         case AttemptStatus.PENDING:
             return attempt.not_before is not None or needs_are_met(state, attempt.phase)
         case AttemptStatus.RUNNING if attempt.phase in state.loops:
+            # While items are open, their phases decide.
             return not state.loops[attempt.phase].open
         case _:
             return not attempt.is_settled and not _waits_for_person(attempt)

@@ -152,23 +152,15 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Attempt(StateValues):
-    """One attempt at a phase. Numbers rise over all iterations and never restart; nothing is overwritten.
-
-    ``state``: what its status alone can have; the rest outlives a status.
-    ``before``: the number of attempts before the last jump back or restart of its loop; rules count those after them.
-    ``role``: the worker of this attempt instead of the phase's own role: a configured role, or ``client``.
-    ``recovery``: the key of the last of its ``recoveries``, each a template that runs inside it.
-    ``entered``: a jump led here since the last restart. ``locks``: their names, once they are known.
-    ``restores``: the attempt that a rollback restored as this one; 0 for one with work of its own.
-    ``approved_tree``: the files that its last approval is about.
-    ``prompt``: the document with the text of its prompt, where a person edited it or it carries feedback on an earlier one.
-    """
+    """One attempt at a phase. Numbers rise over all iterations and never restart; nothing is overwritten."""
 
     phase: PhasePath
     number: int
     iteration: int
     before: int = 0
+    """How many attempts came before the last jump back or restart of its loop; rules count those after them."""
     state: AttemptState = Pending()
+    """What its status alone can have; the other fields outlive a status."""
     submission: Submission = Submission()
     gates_before_passed: bool = False
     started_at: datetime | None = None
@@ -179,14 +171,21 @@ class Attempt(StateValues):
     reason: str = ""
     when: bool | None = None
     entered: bool = False
+    """A jump led here since the last restart."""
     recovery: str = ""
+    """The key of the last of its ``recoveries``, each a template that runs inside it."""
     recoveries: int = 0
     locks: tuple[str, ...] | None = None
+    """The names of its locks, once they are known."""
     forced: bool = False
     role: str | None = None
+    """The worker of this attempt instead of the phase's own role: a configured role, or ``client``."""
     restores: int = 0
+    """The attempt that a rollback restored as this one; 0 for one with work of its own."""
     approved_tree: str | None = None
+    """The files that its last approval is about."""
     prompt: str | None = None
+    """The document with the text of its prompt, if a person edited it or it carries feedback on an earlier one."""
 
     @property
     def on(self) -> OfAttempt:
@@ -233,19 +232,20 @@ class Attempt(StateValues):
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """An opened loop: its items by ``keys``, in order. ``begun``: how many were opened so far; ``open``: the open ones.
-
-    ``items`` names the document with the items' values. ``finished``: the condition of ``until`` is true. The cost
-    of a loop depends on its open items alone.
-    """
+    """An opened loop. Its cost depends on its open items alone."""
 
     attempt: int
     keys: tuple[str, ...] = ()
+    """Its items, in order."""
     begun: int = 0
+    """How many items were opened so far."""
     open: tuple[str, ...] = ()
+    """The open items."""
     failed: tuple[str, ...] = ()
     items: str | None = None
+    """The document with the items' values."""
     finished: bool = False
+    """The condition of ``until`` is true."""
 
     @property
     def done(self) -> int:
@@ -288,16 +288,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """The state of a run. ``attempts``: per phase path, oldest first; the last one is the current attempt.
-
-    ``anew``: phases that people approved, and are asked about again because a fork or rollback took them to other files.
-
-    ``max_cost_usd``, ``max_tokens``: caps that the user set for this run; None: those of template and configuration hold.
-    ``extended_to``: when its time ends since the user extended it; None: the template's limit holds.
-    ``gates``: how the gates differ from the template's; None in runs of older versions.
-    ``tree``: the files when the run started; None without git, and in runs of older versions.
-    ``blockers``: what recoveries reported, oldest first.
-    """
+    """The state of a run."""
 
     spec: RunSpec = field(default_factory=lambda: RunSpec(()))
     status: RunStatus = RunStatus.PENDING
@@ -308,17 +299,25 @@ class RunState:
     reason: str = ""
     started_at: datetime | None = None
     attempts: Mapping[PhasePath, tuple[Attempt, ...]] = field(default_factory=dict[PhasePath, tuple[Attempt, ...]])
+    """Per phase path, oldest first; the last one is the current attempt."""
     max_cost_usd: float | None = None
+    """The cap that the user set for this run; None: those of template and configuration hold."""
     max_tokens: int | None = None
+    """Like ``max_cost_usd``."""
     extended_to: datetime | None = None
+    """When its time ends since the user extended it; None: the template's limit holds."""
     jumps: Mapping[str, int] = field(default_factory=dict[str, int])
     loops: Mapping[PhasePath, LoopState] = field(default_factory=dict[PhasePath, LoopState])
     going_back: GoingBack | None = None
     origin: Origin | None = None
     gates: tuple[GateDifference, ...] | None = None
+    """How the gates differ from the template's; None in runs of older versions."""
     anew: tuple[PhasePath, ...] = ()
+    """Phases that people approved, and are asked about again: a fork or rollback took them to other files."""
     tree: str | None = None
+    """The files when the run started; None without git, and in runs of older versions."""
     blockers: tuple[BlockerFound, ...] = ()
+    """What recoveries reported, oldest first."""
 
     @property
     def ends_at(self) -> datetime | None:

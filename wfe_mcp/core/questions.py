@@ -52,6 +52,7 @@ def needs_are_met(state: RunState, path: PhasePath) -> bool:
 def _of_loop(state: RunState, attempt: Attempt, loop: LoopSpec) -> Question | None:
     path = attempt.phase
     if attempt.status is AttemptStatus.READY:
+        # A loop takes its locks when it opens (ADR 0013), so it opens only while they are free.
         due = (loop.items is not None or state.phase(path).locks) and lock_holder(state, path) is None
         return Question("items", path, attempt.number, 0, loop.items or "") if due else None
     if loop.until is not None and pass_is_over(state, path):

@@ -29,6 +29,7 @@ def repair_begun(state: RunState, attempt: Attempt, index: int, rule: FailRule) 
     tries = state.attempts[attempt.phase]
     if sum(one.recoveries for one in tries[attempt.before :]) >= rule.max_uses:
         return []
+    # Uses count per iteration, names over the whole run: no path is used twice.
     key = f"recovery-{sum(one.recoveries for one in tries) + 1}"
     return [e.MendingBegan(what="recover", key=key, rule=index, **attempt.on)]
 

@@ -81,6 +81,7 @@ def _is_unchanged(now: RunState, then: RunState, path: PhasePath, *, files: bool
     if files and last.status is AttemptStatus.RUNNING and path not in now.loops:
         return False
     was = then.current(path)
+    # Counters never go down (rule 3), so they alone are no difference.
     counted = replace(
         last,
         number=was.number,
@@ -183,6 +184,7 @@ def _loops(now: RunState, then: RunState, numbers: Mapping[PhasePath, int]) -> d
 
 def _status(now: RunState, then: RunState, *, whole: bool) -> tuple[RunStatus, bool, str]:
     """Status, whether a person paused it, and why."""
+    # An end comes back; a pause of now stays, except that an undo brings back that of then (rule 4).
     if then.status in _ENDS:
         return then.status, False, then.reason
     paused = then if whole else now

@@ -49,17 +49,14 @@ class RollbackAbandoned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack(Event):
-    """The run is again as at event ``to``; what happened since stays in the log.
-
-    ``ended``: phases whose newest attempt is rolled back; ``opened``: the attempts that replace them. ``safety``: the
-    commit with the files before, where files were restored; ``tree``: that of the files after. ``anew``: approved phases
-    whose approval is asked about again.
-    """
+    """The run is again as at event ``to``; what happened since stays in the log."""
 
     to: int
     kind: TakesBack
     ended: tuple[PhasePath, ...]
+    """Phases whose newest attempt is rolled back."""
     opened: tuple[Attempt, ...]
+    """The attempts that replace them."""
     loops: Mapping[PhasePath, LoopState]
     status: RunStatus
     auto: bool
@@ -68,8 +65,11 @@ class RolledBack(Event):
     max_cost_usd: float | None = None
     max_tokens: int | None = None
     safety: str | None = None
+    """The commit with the files before, where files were restored."""
     tree: str | None = None
+    """That of the files after."""
     anew: tuple[PhasePath, ...] = ()
+    """Approved phases whose approval is asked about again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

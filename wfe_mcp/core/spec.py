@@ -33,21 +33,21 @@ class GateSpec:
 
 @dataclass(frozen=True, slots=True)
 class FailRule:
-    """One entry of ``on_fail``. ``max_uses``: total attempts of this iteration (retry, backoff), recoveries of it (subflow)
-    or jumps (goto).
-
-    ``same_blocker``: reports of the same blocker in the run that a recovery goes on after; one more ends it.
-    ``stage``: the rule applies to attempts that failed before work, at a gate on the prompt, or to all others
-    (``after``), and counts only those. None: to every attempt.
-    """
+    """One entry of ``on_fail``."""
 
     do: Literal["retry", "goto", "wait_human", "block", "fail", "backoff", "pause", "compensate", "subflow"]
     max_uses: int = 1
+    """Total attempts of this iteration (retry, backoff), recoveries of it (subflow) or jumps (goto)."""
     goto: PhasePath | None = None
     initial_s: float = 2.0
     max_s: float = 300.0
     stage: Literal["before", "after"] | None = None
+    """Which attempts it applies to and counts: failed ``before`` work, at a gate on the prompt, or all others (``after``).
+
+    None: every attempt.
+    """
     same_blocker: int = 2
+    """Reports of the same blocker in the run that a recovery goes on after; one more ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,7 @@ class LoopSpec:
 
 @dataclass(frozen=True, slots=True)
 class PhaseSpec:
-    """A phase as the machine sees it. ``exclusive``: its gates read the working tree, so the tree is its own.
-    ``served``: the server works on it (steps, models), not the connected client.
-    ``recovery``: another template that repairs it, with its phases below ``path``. ``goto_only``: it begins only after a
-    jump to it. ``locks``: names, as opaque texts, that no two phases hold at once.
-    ``reaches``: the state of the template's ``states`` that the run is in once this phase has completed.
-    ``reports_blocker``: its artifact says what a recovery found to be in the way.
-
-    ``path``, ``needs``, ``parent`` and the targets of rules are paths in the template; ``parent`` is the loop around.
-    """
+    """A phase as the machine sees it. Paths here, and the targets of rules, are paths in the template."""
 
     path: PhasePath
     kind: str = "agent"
@@ -104,14 +96,22 @@ class PhaseSpec:
     skip: SkipPolicy = "human"
     auto_proceed: bool | None = None
     exclusive: bool = False
+    """Its gates read the working tree, so the tree is its own."""
     served: bool = False
+    """The server works on it (steps, models), not the connected client."""
     goto_only: bool = False
+    """It begins only after a jump to it."""
     locks: tuple[str, ...] = ()
+    """Names, as opaque texts, that no two phases hold at once."""
     parent: PhasePath | None = None
+    """The loop around it."""
     loop: LoopSpec | None = None
     recovery: LoopSpec | None = None
+    """Another template that repairs it, with its phases below ``path``."""
     reports_blocker: bool = False
+    """Its artifact says what a recovery found to be in the way."""
     reaches: str = ""
+    """The state of the template's ``states`` that the run is in once this phase has completed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def undo(log: Sequence[LogEntry]) -> UndoStep:
     while (found := _last_command(log, upto)) is not None:
         first, what = found
         if isinstance(what.event, e.RolledBack) and what.event.kind != "rollback":
+            # An undo or redo: the run is where it was at ``to`` (rule 2).
             upto = what.event.to
             continue
         if isinstance(log[first].event, e.RunStarted | e.RunForked):
@@ -121,6 +122,7 @@ def _is_persons(entry: LogEntry, *, whole: bool) -> bool:
 
 
 def _is_recorded(entry: LogEntry) -> bool:
+    # At a terminal it may be a person: only callers that certainly are none are left out.
     is_manual = isinstance(entry.event, e.CheckpointTaken) and entry.event.why == "manual"
     return is_manual and entry.by.channel not in {Channel.MCP, Channel.HTTP, Channel.SYSTEM}
 
@@ -139,6 +141,7 @@ def _last_command(log: Sequence[LogEntry], upto: int) -> tuple[int, LogEntry] | 
 
 def _first_of(log: Sequence[LogEntry], index: int) -> int:
     """The first event of the command that ``log[index]`` belongs to: its events have the same time."""
+    # The store gives each change of a run a time of its own, so equal times mean one command.
     entry, first = log[index], index
     while first and (log[first - 1].at, log[first - 1].by) == (entry.at, entry.by):
         first -= 1

@@ -50,24 +50,27 @@ MOST_RUNS = 30
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run that is not over. ``waits_for``: who moves it; ``blockers``: what stops it; ``overrulable``: phases at an
-    opinion gate that a person may overrule, each with why it stops. ``asked``: phases whose gate waits for the opinion of a person, with the reviewer.
-    ``tasks``: phases that a person works now, or can begin, with their titles; ``updated_at``: of the run.
-    ``awaiting``: phases whose approval only a person gives.
-    """
+    """A run that is not over."""
 
     id: str
     title: str
     status: str
     waits_for: str
+    """Who moves it."""
     project: str
     blockers: tuple[str, ...] = ()
+    """What stops it."""
     overrulable: tuple[tuple[str, str], ...] = ()
+    """Phases at an opinion gate that a person may overrule, each with why it stops."""
     asked: tuple[tuple[str, str], ...] = ()
+    """Phases whose gate waits for the opinion of a person, with the reviewer."""
     tasks: tuple[tuple[str, str], ...] = ()
+    """Phases that a person works now, or can begin, with their titles."""
     template: str = ""
     updated_at: str = ""
+    """When the run last changed."""
     awaiting: tuple[str, ...] = ()
+    """Phases whose approval only a person gives."""
 
 
 class Engines:

@@ -24,21 +24,23 @@ _SUGGESTION_CHARS = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """One reviewer's result. ``opinion``: the value of an ``opinion@1``; None: not reached, and ``fault`` says why.
-
-    ``provider`` and ``model`` were asked; ``answered_by``: the model that answered, as the provider reports it. ``cached``: a stored answer to the identical question; no call was made.
-    ``id``: of the stored opinion; "" where none was stored. ``is_waited_for``: a person, who has not answered yet.
-    """
+    """One reviewer's result."""
 
     reviewer: str
     provider: str = ""
+    """Who was asked, with ``model``."""
     model: str = ""
     opinion: dict[str, Any] | None = None
+    """The value of an ``opinion@1``; None: not reached, and ``fault`` says why."""
     fault: str = ""
     cached: bool = False
+    """A stored answer to the identical question; no call was made."""
     id: str = ""
+    """Of the stored opinion; "" where none was stored."""
     answered_by: str = ""
+    """The model that answered, as the provider reports it."""
     is_waited_for: bool = False
+    """A person, who has not answered yet."""
 
     @property
     def verdict(self) -> str:

@@ -31,46 +31,47 @@ REPORT = "{report}"
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """What the server adds so that a runner writes a machine-readable report.
-
-    ``words`` follow the program (``at`` "end": they end the command). ``show`` is added before them unless the command
-    chooses its display by one of ``shows``. Nothing is added where the command has one of ``unless``; where it names
-    the path of its own report (``own``), that one is read. ``place``: what is at the path, or "stdout".
-    ``linger_s``: the runner may exit before the process that writes its report; that one gets so long.
-    """
+    """What the server adds so that a runner writes a machine-readable report."""
 
     words: tuple[str, ...] = ()
+    """They follow the program; with ``at`` "end" they end the command."""
     env: Mapping[str, str] | None = None
     show: tuple[str, ...] = ()
+    """Added before ``words`` unless the command chooses its display by one of ``shows``."""
     shows: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    """Nothing is added where the command has one of these."""
     own: tuple[str, ...] = ()
+    """Options by which the command names the path of its own report; that one is read."""
     at: Literal["program", "end"] = "program"
     place: Literal["file", "folder", "stdout"] = "file"
+    """What is at the path, or "stdout"."""
     suffix: str = ".xml"
     linger_s: float = 0.0
+    """Seconds that a process gets to write its report after the runner has exited."""
     script_env: Mapping[str, str] | None = None
     """Variables that replace ``words`` where the runner is started by a script of package.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """One runner. ``programs``: the names of its program; one of ``verbs`` follows, if there are any; if ``is_goal``,
-    other goals may come before it.
-
-    ``files``: globs, below the folder of the check, of reports that it writes unasked. ``adds``: words and variables
-    that make it print more, where it has no reporter. ``readable``: its output as a person reads it.
-    """
+    """One runner."""
 
     name: str
     programs: frozenset[str]
+    """The names of its program."""
     verbs: tuple[str, ...] = ()
+    """One of these follows the program, if there are any."""
     is_goal: bool = False
+    """Other goals may come before the verb."""
     reporter: Reporter | None = None
     files: tuple[str, ...] = ()
+    """Globs, below the folder of the check, of reports that it writes unasked."""
     parse: Callable[[bytes], TestResults] = parse_junit
     adds: Reporter | None = None
+    """Words and variables that make it print more, where it has no reporter."""
     readable: Callable[[str], str] = str
+    """Its output as a person reads it."""
     deaths: tuple[tuple[str | int, str], ...] = ()
     prints: tuple[str, ...] = ()
     """Rows of ``printed.PRINTED`` that read its output; by default the one of its name."""

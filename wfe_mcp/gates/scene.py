@@ -40,24 +40,26 @@ class Submission(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GateScene:
-    """What a gate may read that a job judges.
-
-    ``root``: the project. ``settings``: of a package's gate its ``with``, expressions evaluated. ``artifact``: the
-    submitted revision, None before work. ``tree_at_start``, ``head_at_start``: git at the attempt's start, None without
-    git; ``tree_at_run_start``: at the run's. ``evidence``: the folder for its logs. ``ignored``: globs of what the
-    phase's own checks write. Programs run through ``run``, which ends them with the gate.
-    """
+    """What a gate may read that a job judges. Programs run through ``run``, which ends them with the gate."""
 
     root: Path
+    """The project."""
     settings: Mapping[str, Any]
+    """Of a package's gate: its ``with``, expressions evaluated."""
     artifact: Mapping[str, Any] | None
+    """The submitted revision; None before work."""
     tree_at_start: str | None
+    """The tree at the attempt's start; None without git."""
     head_at_start: str | None
+    """The commit at the attempt's start; None without git."""
     evidence: Path
+    """The folder for its logs."""
     environ: Mapping[str, str]
     run_child: RunChild
     tree_at_run_start: str | None = None
+    """The tree at the run's start; None without git."""
     ignored: tuple[str, ...] = ()
+    """Globs of what the phase's own checks write."""
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 600.0, log: str = "gate.log") -> ChildResult:
         """Run a program in the project, with the environment of a check. ``log``: file name for its whole output."""

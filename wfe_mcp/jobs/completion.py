@@ -129,6 +129,7 @@ def _finish(tx: Tx, job: JobRecord, outcome: Outcome) -> None:
         raise _ClaimLost
     if outcome.apply is None:
         return
+    # First: the event that follows seals them.
     _keep_calls(tx, job)
     try:
         outcome.apply(tx)

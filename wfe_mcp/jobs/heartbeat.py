@@ -116,6 +116,7 @@ class Heartbeat:
         job, stop = running.job, running.stop
         if running.overdue_at is not None and time.monotonic() >= running.overdue_at:
             stop.ask("overdue")
+        # Not for a job that is to stop: should its handler hang, the end of the lease frees the job.
         if is_due and not stop.is_asked:
             with self._store.tx() as tx:
                 has_news |= not tx.jobs.heartbeat(job.id, job.fence, self._clock() + timedelta(seconds=self._lease_s))

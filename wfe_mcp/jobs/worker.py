@@ -31,6 +31,7 @@ from wfe_mcp.store.records.jobs import JobRecord
 from wfe_mcp.workspace.system.process import ProcessIdentity, holder_id
 
 _LOG = logging.getLogger(__name__)
+# Pauses of 0.1 to 1.6 s, 3.1 s in all: far less than a lease.
 _STORE_TRIES = 5
 _STORE_PAUSE_S = 0.1
 
@@ -52,6 +53,7 @@ class Worker:
         *,
         slots: int | Mapping[str, int] = 2,
         poll_s: float = 1.0,
+        # Three beats long: one may fail or come late.
         lease_s: float = 30.0,
         beat_s: float = 10.0,
         watch_s: float = 0.25,
@@ -170,6 +172,7 @@ class Worker:
             # Without the write lock: an idle server must not block writers.
             if not tx.jobs.is_due(queues, now):
                 return None
+        # Limits come from the configuration, so they are read only when a job is due.
         limits = self._limits().claims
         with store.read() as tx:
             if not tx.jobs.is_due(queues, now, limits):

@@ -62,30 +62,30 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A provider, configured for a call.
-
-    ``provider``: its configured name. ``model``: the vendor's name of the model, ``""`` for the default of a CLI agent.
-    ``base_url``: None is the vendor's own. ``allow``: origins of ``[http] allow``, which may be reached over plain http,
-    as loopback may. ``response_s``: the longest pause within an answer; ``total_s``: the longest duration of one call;
-    both in seconds.
-    ``argv``: the program of a CLI agent and its first arguments; empty is the program's usual name.
-    ``options``: settings of a single kind (``permission_mode``, ``sandbox``, …).
-    """
+    """A provider, configured for a call."""
 
     provider: str
+    """Its configured name."""
     kind: ProviderKind
     model: str = ""
+    """The vendor's name of the model; ``""`` for the default of a CLI agent."""
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
+    """None is the vendor's own."""
     allow: tuple[str, ...] = ()
+    """Origins of ``[http] allow``, which may be reached over plain http, as loopback may."""
     connect_s: float = 10.0
     response_s: float = 300.0
+    """The longest pause within an answer."""
     total_s: float = 1_800.0
+    """The longest duration of one call."""
     max_tokens: int = 8_192
     temperature: float | None = None
     argv: tuple[str, ...] = ()
+    """The program of a CLI agent and its first arguments; empty is the program's usual name."""
     fs_ability: FsAbility = "none"
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings of a single kind (``permission_mode``, ``sandbox``, …)."""
 
 
 @dataclass(frozen=True, slots=True)

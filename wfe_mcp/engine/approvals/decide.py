@@ -93,11 +93,13 @@ def decide(
     user saw.
     """
     path = PhasePath(phase)
+    # Before the transaction: reading all files under the write lock would block every other process.
     now, code = files_now(engine, run_id, path), _code(engine, by, run_id)
     judge_edit(engine, run_id, path)
     with change_run(engine, run_id, by) as current:
         _expect_approval(current, path)
         _match_request(current, path, request)
+        # Both leave a refusal for after the commit: the gates run again, or the request is issued again.
         if not _changed_meanwhile(current, path, now) and not _asked_about_others(current, path, now):
             _match(current, path, sha256)
             stored, gate = request_of(current, path, now.tree)

@@ -34,7 +34,9 @@ PIN = "pin"
 BEGAN = "signing"
 """The secret with the ends of the logs when signing began: what a person decided before that is not signed."""
 _WRONG = "pin_wrong"
+# An Ed25519 public key: 32 bytes as base64url without padding.
 _PUBLIC_CHARS = 43
+# After five wrong PINs in a row every PIN is refused for 60 s, then twice as long each time.
 _FREE_TRIES = 5
 _FIRST_WAIT_S = 60
 

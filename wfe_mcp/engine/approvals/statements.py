@@ -160,10 +160,12 @@ def read_statement(text: str) -> Statement | None:
     """The statement in ``text``; None for anything else."""
     try:
         found = cast("dict[str, Any]", parse_json(text.encode(), max_bytes=_MOST_BYTES))
+        # Only canonical text: the same values in another spelling were not signed.
         if signed_text(found) != text or found.keys() != FIELDS.keys():
             return None
         statement = Statement(found)
         is_typed = all(type(found[name]) is type(empty) for name, empty in FIELDS.items())
+        # A passkey signs before the transaction: its statement names no end of the log after it (ADR 0039).
         places = ("request",) if statement.key == PASSKEY and not found["log"] else ("request", "log")
         is_placed = all(statement.position(name)[0] >= 0 for name in places)
         datetime.fromisoformat(str(found["time"]))

@@ -72,6 +72,7 @@ def judge(engine: Engine, context: JobContext) -> Judged | None:
         scene = _Scene(engine, current, attempt, values, ignored_globs(engine, tx, current.loaded, attempt.phase))
         review = _review(current, attempt, gate, values) if isinstance(gate, OpinionGate) else None
     tree = scene.tree_now()
+    # The files changed before the check began: it does not run, and the gates judge those files (record).
     if tree != attempt.tree and attempt.tree is not None:
         return Judged(None, tree)
     if review is not None:
@@ -103,6 +104,11 @@ def record(engine: Engine, tx: Tx, job: JobRecord, judged: Judged) -> None:
                 tx.seals.keep_opinions(
                     current.run.id, (opinion["id"] for opinion in evidence.data.get("opinions", ()) if "id" in opinion)
                 )
+        # Evidence is void, and the gates judge again, when
+        #   there is no judgement     the files had changed before it began
+        #   judged.changed            the check itself changed files
+        #   moved                     other files changed while it ran
+        # A verdict that waits for persons stays: they have not answered yet.
         moved = attempt.tree is not None and judged.tree != attempt.tree
         waits = judgement is not None and judgement.kind is VerdictKind.AWAITING
         if judgement is None or evidence is None or (not waits and (judged.changed or moved)):

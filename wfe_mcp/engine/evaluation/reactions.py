@@ -236,6 +236,7 @@ def synchronize_jobs(change: RunChange) -> None:
     before, ends_at = change.loaded.state, change.state.ends_at
     if ends_at is not None and not change.state.is_over:
         change.set_timer("run", ends_at)
+    # Jobs of a stopped run may have ended without a verdict: its gates need new ones.
     if before.status in {RunStatus.PAUSED, RunStatus.BLOCKED} and change.state.status is not before.status:
         enqueue_gates(change)
     for path in change.state.changed_since(before):

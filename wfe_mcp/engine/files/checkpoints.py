@@ -133,6 +133,7 @@ def save_completed_files(change: RunChange) -> None:
     done: list[Attempt] = []
     for path in change.state.changed_since(before):
         now, was = change.state.current(path), before.attempts.get(path, (None,))[-1]
+        # A completion that a rollback brought back is no new one.
         is_new = now.status is AttemptStatus.COMPLETED and not now.restores
         is_new = is_new and (was is None or was.status is not AttemptStatus.COMPLETED or was.number != now.number)
         if is_new and change.state.phase(path).loop is None and change.plan.phase(path).checkpoint:

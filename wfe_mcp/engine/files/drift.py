@@ -153,6 +153,7 @@ def _changed(engine: Engine, tx: Tx, record: RunRecord, plan: CompiledTemplate, 
     if rendered is None:
         return None
     path = artifact_path(record.id, attempt.phase, attempt.number, rendered)
+    # Taken before the content is read: a write in between differs from it at the next call.
     before = _signature(Path(record.worktree, path))
     try:
         value = changed_on_disk(tx, record, plan, attempt)

@@ -85,6 +85,7 @@ def fork_run(
     _refuse_unfit(engine, by, record, at)
     _refuse_looser(engine, by, loaded, at)
     args = sha256_of({"from": record.id, "at": at, "title": title})
+    # Before the transaction: reading all files under the write lock would block every other process.
     code = tree_hash(engine.root)
     with engine.store.tx() as tx:
         known = tx.runs.for_key(engine.project_id, idempotency_key, args) if idempotency_key else None
@@ -257,6 +258,7 @@ def _take_along(engine: Engine, tx: Tx, place: _Place, new_id: RunId, command: F
         log = str(Path(engine.root, _log_of(each, new_id))) if each.log_path else None
         tx.evidence.add(replace(each, id=command.evidence[each.id], run_id=new_id, data=with_origin, log_path=log))
     for asked in tx.approvals.of_run(old):
+        # What is asked about again takes no earlier answer along.
         if asked.phase in command.anew and command.then.is_open(asked.phase):
             continue
         answer = tx.approvals.decision(asked.id) if asked.status in _ANSWERED else None

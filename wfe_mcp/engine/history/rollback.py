@@ -241,11 +241,15 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
         if busy is not None:  # another call is still restoring files
             raise busy
         log, root = log_of(current.tx, run), Path(current.run.worktree)
+    # safety files kept by two refs ──► CheckpointTaken, RollbackBegan ──► files ──► RolledBack ──► one ref dropped
+    # killed before RollbackBegan: refs that no event names; no file has changed
+    # killed after it: the next caller finishes the rollback (rollback_recovery.py)
     keep_again(engine, run)
     wanted = _read(read_snapshot, root, commit, aim)
     going = GoingBack(aim.to, commit, "", holder_id(engine.identity), aim.kind)
     values: RestoreValues = {"safety": safety_ref(run, going), "limits": limits_of(engine), "at": engine.clock()}
     try:
+        # Files that no event recorded may be the user's work: only ``discard`` replaces them.
         found = prepare(root, commit, expect=None if discard else known_tree(log), **values)
     except Refused as refused:
         raise unrecorded(engine, by, current.state, aim, refused) from None
@@ -259,6 +263,7 @@ def _with_files(engine: Engine, by: By, run: str, aim: Aim, commit: str, *, disc
                 run=run,
             )
         with change_run(engine, run, by) as current:
+            # Judged again: the run may have changed while git worked.
             before, effects = current.state, judge(current, aim)
             seq = current.run.last_seq + 1
             current.give(

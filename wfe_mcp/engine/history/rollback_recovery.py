@@ -60,6 +60,7 @@ def _is_left(engine: Engine, loaded: LoadedRun) -> bool:
     going = loaded.state.going_back
     if going is None or loaded.record.origin_sha256 is not None:
         return False
+    # Our own: an earlier call of this process that did not end it.
     return going.holder == holder_id(engine.identity) or not engine.is_alive(going.holder)
 
 
@@ -111,6 +112,7 @@ def _end(engine: Engine, run: RunId) -> None:
             enqueue_gates(current)
             if meanwhile is not None:
                 _record_kept(current, meanwhile, note)
+    # Only now: until the event is there, the next try needs the files from before.
     drop(root, [values["safety"]])
     if meanwhile is not None:
         keep(root, ref_of(run, meanwhile.safety.commit), meanwhile.safety.commit)

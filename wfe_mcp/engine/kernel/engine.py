@@ -203,6 +203,8 @@ class Engine:
 
     def is_alive(self, holder: str | None, lease_until: datetime | None = None) -> bool:
         """True while the lease of ``holder`` is valid: its process lives, or the remote lease has not expired."""
+        # this process, and others of this machine    while the process lives (pid and start time), however long
+        # another machine, or ``cli``                 until ``lease_until``: its process cannot be looked at
         if holder is None:
             return False
         if holder == self.holder:

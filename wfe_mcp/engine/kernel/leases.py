@@ -33,6 +33,7 @@ def _tree(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path: PhasePa
     if not state.phase(path).exclusive:
         return None
     for other in tx.runs.holders(run.worktree, besides=run.id):
+        # A gate of a dead worker still reads the files: it keeps the tree until it has judged.
         if other.status is AttemptStatus.GATING or engine.is_alive(other.holder, other.lease_until):
             return Refused(
                 "leased",
@@ -50,6 +51,7 @@ def lock_elsewhere(engine: Engine, tx: Tx, run: RunRecord, state: RunState, path
             works = other.holder is None or other.status is AttemptStatus.GATING
             if not works and not engine.is_alive(other.holder, other.lease_until):
                 continue
+            # The row names the lock; only the run's state says whether it is held.
             there = engine.load(tx, other.run_id).state
             if holds_locks(there, there.attempts[other.phase][other.attempt - 1]):
                 return Refused(

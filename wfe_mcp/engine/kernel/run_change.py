@@ -85,6 +85,7 @@ class RunChange:
         """Put a job of this run into a queue of its project; the worker is woken after the commit."""
         from wfe_mcp.store.records.jobs import NewJob
 
+        # After the commit: before it, a worker would not see the job.
         self.tx.after_commit(self.engine.wake)
         run = self.loaded.record
         return self.tx.jobs.enqueue(NewJob(kind, queue_name(queue, run.project_id), run_id=run.id, **job))

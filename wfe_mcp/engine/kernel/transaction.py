@@ -64,6 +64,7 @@ def change_run_in(
     current = RunChange(engine, tx, loaded, engine.plans.of_run(tx, loaded.record), by, engine.clock())
     yield current
     _react(current)
+    # Records without an event of their own need one too: it seals them.
     if current.events or tx.seals.has_unnamed(current.run.id):
         current.loaded = tx.runs.save(loaded, current.state, current.events, by, current.at, _facts(current))
         tx.after_commit(lambda: _announce(current))
@@ -74,6 +75,8 @@ def _react(change: RunChange) -> None:
     if change.state.going_back is not None:
         return
     composition = composition_of(change.engine)
+    # ``any`` stops at the first that added something, and the table begins again: what was added
+    # can make an earlier reaction due (a verdict completes a phase, and a condition waits for that).
     while any(reaction(change) for reaction in composition.reactions):
         pass
     for finish in composition.before_save:

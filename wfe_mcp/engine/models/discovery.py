@@ -31,20 +31,21 @@ _VERSION_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a test found. ``model``: the one that was asked, empty where only the list was read.
-
-    ``latency_s``: of the call, or of the list. ``model_found``: None when unknown. ``fault``: its kind, empty when
-    all went well; ``message`` and ``hint`` are for people.
-    """
+    """What a test found."""
 
     provider: str
     kind: str
     model: str
+    """The one that was asked; empty where only the list was read."""
     latency_s: float | None
+    """Of the call, or of the list."""
     model_found: bool | None
+    """None when unknown."""
     models: tuple[str, ...]
     message: str
+    """For people, as ``hint`` is."""
     fault: str = ""
+    """Its kind; empty when all went well."""
     hint: str = ""
 
     @property

@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """A provider as shown to the user.
-
-    ``where``: its address, program or package, empty for the vendor's own. ``key``: where its key is, empty when it takes none;
-    ``has_key``: whether there is one. ``layer``: whose configuration names it, ``built in`` without a table.
-    ``trusted`` False: its configuration needs trust. ``roles``: those that it fills.
-    """
+    """A provider as shown to the user."""
 
     name: str
     kind: ProviderKind
     where: str
+    """Its address, program or package; empty for the vendor's own."""
     key: str
+    """Where its key is; empty when it takes none."""
     has_key: bool
+    """Whether there is a key."""
     enabled: bool
     layer: str
+    """Whose configuration names it; ``built in`` without a table."""
     trusted: bool
+    """False: its configuration needs trust."""
     roles: tuple[str, ...] = ()
+    """Those that it fills."""
 
     @property
     def is_usable(self) -> bool:

@@ -50,6 +50,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         path = PhasePath(phase) if phase else _choice(engine, tx, loaded, by, holder)
         read_files = files_at_start(engine, tx, loaded, path) if path in loaded.state.attempts else lambda: (None, None)
         saves = _begins(engine, tx, loaded, path, by, holder) and is_saved_at_start(engine, tx, loaded, path)
+    # Before the transaction: reading all files under the write lock would block every other process.
     tree, head = read_files()
     saved = save(engine, loaded.record, "start") if saves else None
     with change_run(engine, loaded, by) as current:
@@ -69,6 +70,7 @@ def start_phase(engine: Engine, by: By, run_id: str, phase: str | None, *, holde
         )
     before = current.loaded_before.state.attempts.get(path, (None,))[-1]
     is_new = before is None or before.status is not AttemptStatus.RUNNING or before.holder != holder
+    # No snapshot counts yet: save now, before the worker has its prompt.
     if is_new and saved is None:
         at_start(engine, current.loaded, path, attempt.number)
     return replace(made, loaded=current.loaded)

@@ -75,11 +75,13 @@ class StepJobs:
             row, attempt = _row(current, job), _attempt(current, job)
             if row is None or not _is_held(tx, job) or attempt.number != job.attempt or not is_worked(attempt):
                 return None
+            # Begun by an earlier claim: again only where a second call does no harm.
             if row.status is not StepStatus.QUEUED and not (row.status is StepStatus.RUNNING and is_repeatable(row)):
                 return None
             if current.state.status not in {RunStatus.RUNNING, RunStatus.WAITING} or current.state.going_back:
                 tx.steps.save(replace(row, status=StepStatus.READY, not_before=None))
                 return None
+            # Committed before the call is made: after a crash the row says that it may have happened.
             row = replace(row, status=StepStatus.RUNNING, tries=row.tries + 1, started_at=current.at, error="")
             tx.steps.save(row)
             roles = {name: role.provider for name, role in current.plan.template_of(attempt.phase).roles.items()}

@@ -253,6 +253,7 @@ def _carried(change: RunChange, attempt: Attempt, phase: StepsPhase) -> dict[str
     """Finished steps of the previous attempt, if a step failed it, and a call in doubt not yet reviewed."""
     tries = change.state.attempts[attempt.phase]
     last = tries[attempt.number - 2] if attempt.number > 1 else None
+    # After a failed step the next attempt continues at it; after a failed gate (a revision) all steps run again.
     if last is None or last.iteration != attempt.iteration or last.revision or last.status is AttemptStatus.ROLLED_BACK:
         return {}
     rows = {row.step: row for row in change.tx.steps.of_run(change.run.id, attempt.phase, last.number)}

@@ -88,6 +88,7 @@ def submit(
         value, content = {"path": path}, ""
         faults = refused.details or (Detail("", refused.message),)
     files = from_project(Path(loaded.record.worktree), attach)
+    # Before the transaction: see ``start_phase``.
     tree = look()
     with change_run(engine, loaded, by) as current:
         answered = _take_hold(current, spot, attempt, holder, None if faults else sha256_hex(content), tree)
@@ -186,6 +187,7 @@ def _answered(current: RunChange, meant: Attempt, sha256: str | None) -> Receipt
         return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
     if closed and same:
         return Receipt(current.loaded, meant.phase, meant.number, meant.revision, repeated=True)
+    # Still the newest attempt, so not stale: ``decide`` refuses it.
     if closed and meant.status is AttemptStatus.FAILED and newest:
         return None
     if closed:

@@ -45,39 +45,45 @@ WaitingOn = Literal["agent", "human", "job", "reviewer", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The status of a run. ``startable``: phases that this process can claim, or holds. ``obstacles``: what stops the run
-    besides its phases, as sentences (untrusted steps, other runs, changed files).
-
-    ``steps``: those of every attempt that the server works on or has worked on. ``context``: the bundles that the run has
-    frozen; ``roles``: who works as a role of the template, as the start named it. ``spending``: what its calls to models have used; None before the first. ``tools``: the tools that models used,
-    where the caller wants them. ``origin``: where an imported run comes from; ``way_on``: the command that continues its work. ``by_hand``: phases that a person works in
-    place of a model. ``goes_on``: the run continues by itself: the server works, a gate runs, or a retry is scheduled.
-    ``changed``: mirrors of sealed artifacts that differ from them. ``last_judged``: the phase and attempt of the newest
-    verdict. ``outputs``: those that the template names, of a completed run. ``unanswered``: phases at an opinion gate whose reviewers did not answer the last time, with the reason.
-    ``asked_persons``: phases at an opinion gate that waits for persons.
-    """
+    """The status of a run."""
 
     loaded: LoadedRun
     plan: CompiledTemplate
     waiting_on: WaitingOn
     startable: tuple[PhasePath, ...]
+    """Phases that this process can claim, or holds."""
     obstacles: tuple[str, ...]
+    """What stops the run besides its phases, as sentences: untrusted steps, other runs, changed files."""
     steps: tuple[StepRecord, ...] = ()
+    """Those of every attempt that the server works on or has worked on."""
     context: tuple[Mapping[str, Any], ...] = ()
+    """The bundles that the run has frozen."""
     roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Who works as a role of the template, as the start named it."""
     spending: Spending | None = None
+    """What its calls to models have used; None before the first."""
     tools: tuple[ToolTotal, ...] = ()
+    """The tools that models used; empty where the caller does not want them."""
     by_hand: tuple[PhasePath, ...] = ()
+    """Phases that a person works in place of a model."""
     goes_on: bool = False
+    """The run continues by itself: the server works, a gate runs, or a retry is scheduled."""
     changed: tuple[ChangedFile, ...] = ()
+    """Mirrors of sealed artifacts that differ from them."""
     origin: Mapping[str, Any] | None = None
+    """Where an imported run comes from."""
     way_on: str = ""
+    """The command that continues the work of an imported run."""
     last_judged: tuple[PhasePath, int] | None = None
+    """The phase and attempt of the newest verdict."""
     outputs: RunOutputs | None = None
+    """Those that the template names, of a completed run."""
     unanswered: Mapping[PhasePath, str] = field(default_factory=dict["PhasePath", str])
+    """Phases at an opinion gate whose reviewers did not answer the last time, with the reason."""
     asked_persons: Mapping[PhasePath, tuple[AskedPerson, ...]] = field(
         default_factory=dict["PhasePath", tuple[AskedPerson, ...]]
     )
+    """Phases at an opinion gate that waits for persons."""
 
     @property
     def sleeps(self) -> bool:

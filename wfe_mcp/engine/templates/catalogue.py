@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A template that can be named: where it comes from and its definition.
-
-    ``sha256``: of the definition, as it is named in runs and trust. ``source``: shipped, package, project or stored. ``package``: the installed package and its version.
-    ``state``: empty, or why it does not start here: ``disabled`` or ``archived``.
-    """
+    """A template that can be named: where it comes from and its definition."""
 
     name: str
     version: str
     title: str
     description: str
     source: str
+    """Shipped, package, project or stored."""
     definition: dict[str, Any]
     sha256: str
+    """Of the definition, as it is named in runs and trust."""
     default: bool = False
     state: str = ""
+    """Empty, or why it does not start here: ``disabled`` or ``archived``."""
     package: str = ""
+    """The installed package and its version."""
 
     @property
     def is_installed(self) -> bool:

@@ -67,12 +67,7 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What another system recorded.
-
-    ``inputs``: what of it belongs to no phase, whole. ``sha256``: of all that was read. ``left_open``: why it is not at its
-    end, empty when it is. ``statements``: what it claims, and where it contradicts itself; ``not_carried``: what was left
-    out, by file or pointer.
-    """
+    """What another system recorded."""
 
     kind: str
     template: str
@@ -80,13 +75,18 @@ class Foreign:
     name: str
     root: str
     inputs: dict[str, Any]
+    """What of it belongs to no phase, whole."""
     phases: Sequence[Worked]
     began: datetime
     ended: datetime
     sha256: str
+    """Of all that was read."""
     left_open: str = ""
+    """Why it is not at its end; empty when it is."""
     statements: tuple[str, ...] = ()
+    """What it claims, and where it contradicts itself."""
     not_carried: tuple[Detail, ...] = ()
+    """What was left out, by file or pointer."""
 
     @property
     def origin(self) -> dict[str, Any]:

@@ -91,45 +91,48 @@ Heard = AgentText | ToolBegan | ToolDone | AgentUsage | Speaks | Trouble | Agent
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """How an agent answers a question under our rules only (``isolation.py``).
-
-    ``arguments``: without project and user settings, memory files, hooks, skills, plugins, MCP servers and tools.
-    ``variable``: names the folder of its configuration, which is ``default`` in the home folder when it is not set; its
-    files lie ``below`` that. ``logins``: the files there that hold its login. ``accounts``: (variable, path in the home
-    folder) of a cloud account that it uses while that variable is set. ``environment``: what is set besides.
-    ``files``: (folder of the user's configuration, environment) → files to write, by path from ``home/`` or ``review/``.
-    ``model``: the model that answered, from the folder of its configuration; for an agent that does not print it.
-    """
+    """How an agent answers a question under our rules only (``isolation.py``)."""
 
     arguments: Callable[[Connection], Sequence[str]]
+    """Without project and user settings, memory files, hooks, skills, plugins, MCP servers and tools."""
     variable: str
+    """Names the folder of its configuration."""
     default: str
+    """That folder, in the home folder, when ``variable`` is not set."""
     below: str
+    """Where its files are, below that folder."""
     logins: tuple[str, ...]
+    """The files there that hold its login."""
     accounts: tuple[tuple[str, str], ...] = ()
+    """(variable, path in the home folder) of a cloud account that it uses while that variable is set."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What is set besides."""
     files: Callable[[Path, Mapping[str, str]], Mapping[str, str]] = lambda _config, _env: {}
+    """(Folder of the user's configuration, environment) → files to write, by path from ``home/`` or ``review/``."""
     model: Callable[[Path], str] = lambda _config: ""
+    """The model that answered, from the folder of its configuration; for an agent that does not print it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One kind of agent.
-
-    ``program``: its usual argv. ``variables``: names that pass into its environment; ``key``: the one that gets a
-    configured key. ``options``: the supported ``Connection.options``. ``install`` and ``login``: what the user does when
-    it is missing, or not logged in. ``isolation``: how it answers a question.
-    """
+    """One kind of agent."""
 
     program: tuple[str, ...]
+    """Its usual argv."""
     key: str
+    """The variable that gets a configured key."""
     variables: tuple[str, ...]
+    """Names that pass into its environment."""
     options: tuple[str, ...]
+    """The supported ``Connection.options``."""
     install: str
+    """What the user does when it is missing."""
     login: str
+    """What the user does when it is not logged in."""
     arguments: Callable[[Connection, Task], Sequence[str]]
     hear: Callable[[Given], Iterable[Heard]]
     isolation: Isolation
+    """How it answers a question."""
     exits: Mapping[int, FaultKind] = field(default_factory=dict[int, "FaultKind"])
 
 

@@ -218,6 +218,7 @@ def _fields(of: _Kind, row: Mapping[str, Any]) -> dict[str, str]:
             found[name] = value
         else:
             found |= {f"{name}.{key}": item for key, item in inner.items()}
+    # Eight characters only name what changed; the sha256 of the whole row is the proof.
     return {name: _sha256({"": value})[:8] for name, value in found.items() if value is not None}
 
 

@@ -132,6 +132,7 @@ class QueueRepository(Repository):
         if limit.concurrency is not None:
             running = self._connection.execute(_RUNNING_FOR, {"key": provider_key(provider)}).scalar_one()
             calling = self._connection.execute(_IN_FLIGHT_OF, {"provider_": provider}).scalar_one()
+            # Not the sum: a running job and its own call are one use.
             if max(running, calling) >= limit.concurrency:
                 return True
         if limit.per_minute is None:
@@ -157,6 +158,7 @@ _HAS_PLACE = and_(
 )
 _LOST = and_(JOB.c.status == JobStatus.RUNNING, JOB.c.lease_until < bindparam("now"))
 _REPEATABLE = and_(JOB.c.effect != Effect.NON_REPEATABLE, JOB.c.tries < JOB.c.max_attempts)
+# Without _HAS_PLACE: a lost job counts towards the limits already.
 _FIRST_LOST = select(JOB.c.id).where(_LOST, _LIVE, _REPEATABLE).order_by(JOB.c.lease_until).limit(1)
 _LOWEST = select(func.min(JOB.c.priority).label("priority")).where(JOB.c.status == JobStatus.QUEUED)
 _LEVEL = _LOWEST.cte("level", recursive=True)
@@ -195,6 +197,7 @@ _CLAIM = (
         lease_owner=bindparam("owner"),
         lease_until=bindparam("until"),
         started_at=bindparam("now"),
+        # Later writes of an earlier claim name the old fence and find no row (_HELD).
         fence=JOB.c.fence + 1,
         tries=JOB.c.tries + 1,
         child_pid=None,

@@ -46,10 +46,12 @@ def _of_run(table: Table) -> ColumnElement[bool] | None:
 
 _ROWS = [
     (table, condition)
+    # Children first, so that foreign keys hold at every statement.
     for table in reversed(layout.METADATA.sorted_tables)
     if table not in (RUN, MODEL_CALL) and (condition := _of_run(table)) is not None
 ]
 _DELETES = [delete(table).where(condition) for table, condition in _ROWS]
+# Costs of models stay in the sums, without their run (ADR 0015).
 _FORGET_CALLS = (
     update(MODEL_CALL)
     .where(MODEL_CALL.c.run_id == bindparam("run_"))
@@ -164,6 +166,7 @@ class RetentionRepository(Repository):
             at,
             by.actor,
         )
+        # First: the trigger of ``event`` lets events go only for a run with such a row (ADR 0015).
         self._run(_NEW, row_from(left, PRUNED_RUN))
         self._search_index.drop(run.id)  # reads the rows again, so it comes before their removal
         self._run(_FORGET_CALLS, {"run_": run.id})

@@ -43,19 +43,19 @@ class ToolTotal:
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """Total use of some calls. ``unpriced``: calls that used tokens of a model without a known price.
-
-    ``in_flight`` and ``lost`` calls have no use of their own yet: the most that they may have used is ``reserved_…``.
-    Cached tokens are part of ``input_tokens``.
-    """
+    """Total use of some calls."""
 
     calls: int = 0
     in_flight: int = 0
+    """They have no use of their own yet: the most that they may have used is ``reserved_…``."""
     failed: int = 0
     lost: int = 0
+    """Like ``in_flight``."""
     unpriced: int = 0
+    """Calls that used tokens of a model without a known price."""
     requests: int = 0
     input_tokens: int = 0
+    """With the cached ones."""
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0

@@ -12,18 +12,16 @@ __all__ = ["FindHealth", "FindPage", "Hit", "Kind"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search hit. ``text``: the text around the first match, at most 200 printable characters.
-
-    ``revision``, ``seq`` and ``pointer`` (into the artifact) locate it where they apply;
-    ``source``: the kind of row; ``is_archived``: its run is archived.
-    """
+    """One search hit. ``revision``, ``seq`` and ``pointer`` locate it where they apply."""
 
     kind: Kind
     source: str
+    """The kind of row."""
     project_id: str
     run_id: RunId | None
     title: str
     text: str
+    """The text around the first match, at most 200 printable characters."""
     at: datetime
     phase: PhasePath | None = None
     attempt: int | None = None
@@ -31,7 +29,9 @@ class Hit:
     revision: int | None = None
     seq: int | None = None
     pointer: str = ""
+    """Into the artifact."""
     is_archived: bool = False
+    """Its run is archived."""
 
 
 @dataclass(frozen=True, slots=True)

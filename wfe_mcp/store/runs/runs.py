@@ -34,6 +34,7 @@ from wfe_mcp.store.search.entries import of_run
 from wfe_mcp.store.search.index import SearchNoteRepository
 
 _ENDED = (RunStatus.COMPLETED, RunStatus.CANCELLED)
+# A change at the time of the last one, by a coarse clock, gets a microsecond more (ADR 0017).
 _COARSE = timedelta(seconds=1)
 """A clock that steps back less than this is coarse; a larger step back means that it was set."""
 OPEN_ATTEMPTS = (AttemptStatus.READY, AttemptStatus.RUNNING, AttemptStatus.GATING, AttemptStatus.AWAITING)
@@ -183,6 +184,7 @@ class RunRepository(RunListRepository):
             "updated_at": record.updated_at,
             "ended_at": record.ended_at,
         }
+        # The row has the revision that was read, or another process was faster.
         if self._run(_STEP, step) != 1:
             raise Refused(
                 "conflict",

@@ -37,18 +37,19 @@ _EVENT_WORDS = ("reason", "comment", "fault")
 
 @dataclass(frozen=True, slots=True)
 class SearchEntry:
-    """One search entry. ``ref`` names its row within ``source``, ``part`` its place in that row.
-
-    ``title``: its name; matches there come first. ``texts``: its text.
-    """
+    """One search entry."""
 
     kind: Kind
     source: str
     ref: str
+    """Its row within ``source``."""
     at: datetime
     title: str
+    """Its name; matches there come first."""
     texts: tuple[PlacedText, ...]
+    """Its text."""
     part: int = 0
+    """Its place in that row."""
     label: str = ""
     phase: PhasePath | None = None
     attempt: int | None = None

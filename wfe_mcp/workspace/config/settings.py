@@ -48,29 +48,28 @@ class SettingSource:
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The effective settings, their origins, and what is ignored.
-
-    ``untrusted``: files that need trust. ``pending``: the settings if they were trusted, else None; gates use it to
-    report that an unknown check is only untrusted. ``project_file``, ``project_sha256``: the file and the bytes read.
-    ``user_file``, ``user_sha256``, ``user_is_trusted``: the same of the user's configuration. ``unsigned``: its keys that
-    weaken a gate and do not count, because the user has not trusted these bytes. ``unsigned_reviewers``: its tables of
-    roles and providers then; they work, and fill no reviewer of a gate. ``strengthened``: keys that strengthen a gate and
-    count although their bytes are not trusted now.
-    """
+    """The effective settings, their origins, and what is ignored."""
 
     settings: Settings
     origins: Mapping[str, SettingSource]
     untrusted: Sequence[Path]
+    """Files that need trust."""
     problems: Sequence[Detail]
     pending: Settings | None = None
+    """The settings if they were trusted, else None; so a gate can report that a check is only untrusted."""
     project_file: Path | None = None
+    """The file that was read, and with ``project_sha256`` its bytes."""
     project_sha256: str | None = None
     user_file: Path | None = None
+    """Like ``project_file``, of the user's configuration; so are the next two."""
     user_sha256: str = NO_FILE
     user_is_trusted: bool = True
     unsigned: tuple[str, ...] = ()
+    """Keys there that weaken a gate and do not count, because the user has not trusted these bytes."""
     strengthened: tuple[Strengthened, ...] = ()
+    """Keys that strengthen a gate and count although their bytes are not trusted now."""
     unsigned_reviewers: tuple[str, ...] = ()
+    """Its tables of roles and providers then; they work, and fill no reviewer of a gate."""
 
     def sha256_of(self, layer: LayerName) -> str:
         """The sha256 of the file of a layer; empty for one without a file."""

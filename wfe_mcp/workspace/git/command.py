@@ -48,20 +48,20 @@ _SAFE = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The git side of a project root. ``prefix``: the root below ``top``, ``""`` or ending in a slash.
-
-    ``common``: the git directory of all worktrees. ``hash_name``: ``sha1`` or ``sha256``. ``is_shared``: files in
-    it need permissions that only git sets.
-    """
+    """The git side of a project root."""
 
     root: Path
     top: Path
     prefix: str
+    """The root below ``top``; ``""`` or ending in a slash."""
     common: Path
+    """The git directory of all worktrees."""
     index: Path
     objects: Path
     hash_name: str = "sha1"
+    """``sha1`` or ``sha256``."""
     is_shared: bool = False
+    """Files in it need permissions that only git sets."""
 
 
 _FOUND: dict[Path, tuple[bytes, Repository]] = {}

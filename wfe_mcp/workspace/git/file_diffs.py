@@ -71,15 +71,14 @@ class Hunk:
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
-    """One file that differs. ``old_path``: where it was, if renamed. Ids and modes are git's, empty where there is no file.
-
-    ``kind`` other than ``text``: why there are no lines. ``unknown``: the content is not stored any more.
-    """
+    """One file that differs. Ids and modes are git's, empty where there is no file."""
 
     path: str
     status: Status
     kind: Kind = "text"
+    """Other than ``text``: why there are no lines. ``unknown``: the content is not stored any more."""
     old_path: str = ""
+    """Where it was, if renamed."""
     added: int = 0
     removed: int = 0
     old_mode: str = ""

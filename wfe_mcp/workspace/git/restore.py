@@ -115,6 +115,7 @@ def _prepared(
         left = _left(root, differing, now, want)
         gone = {each.path for each in left}
         todo = [change for change in differing if change.path not in gone]
+        # Kept before the check: a refusal names where the present files are.
         name, before = _kept_safety(root, safety, now, {change.path for change in todo})
         if expect is not None:
             _refuse_foreign(root, expect, now, {change.path for change in todo}, name)

@@ -62,19 +62,20 @@ class Modes:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The files at one moment. ``tree``: of the root. ``head``, ``index_tree``: ``""`` where there is none.
-
-    ``index_tree``: of the whole repository; none during a merge with conflicts. ``modes``: None where the file system
-    has no meaningful permissions. ``note``: the caller's note.
-    """
+    """The files at one moment."""
 
     commit: str
     tree: str
+    """Of the root."""
     head: str
+    """``""`` where there is none."""
     index_tree: str
+    """Of the whole repository; ``""`` during a merge with conflicts."""
     skipped: tuple[Skipped, ...] = ()
     modes: Modes | None = None
+    """None where the file system has no meaningful permissions."""
     note: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The caller's note."""
 
 
 def available(root: Path) -> str | None:
@@ -157,6 +158,7 @@ def _take(
         }
         # ASCII: file names need not be valid text, and escapes preserve the bytes.
         message = f"{_SUBJECT}\n\n{json.dumps(metadata)}\n"
+        # Only now: a commit that is there has all objects that it needs.
         commit = outbox.add("commit", commit_content(tree, (staged.head, staged.commit), message, at))
         outbox.send()
         store.remember(commit, {*trees, *(node.oid for node in files.values())})
@@ -199,6 +201,7 @@ class _Store:
         if before is not None and before[0] == state and (not before[1].commit or _is_there(repo, before[1].commit)):
             return before[1]
         with tempfile.TemporaryDirectory(prefix="wfe-index-", ignore_cleanup_errors=True) as folder:
+            # In a copy: git may write to the index that it reads, and this one is the user's.
             copy = Path(folder, "index")
             with suppress(FileNotFoundError):  # there is no index before the first `git add`
                 shutil.copyfile(repo.index, copy)

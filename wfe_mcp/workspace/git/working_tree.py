@@ -46,23 +46,25 @@ _BYTECODE = re.compile(r"\.(pyc|pyo|nbi|nbc)(\.\d+)?$")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The files of a project at one moment, as they are on disk.
-
-    ``tracked``: by path, as in the index. ``untracked``: paths that no ``.gitignore`` ignores. ``besides``: those
-    requested. ``nested``: untracked repositories; ``inner``: the files in them and in submodules. ``watched``: files that a
-    check may read although they are not in the tree. ``facts``: ``lstat`` of each existing entry that is no folder.
-    ``oids``: the blob ids requested so far.
-    """
+    """The files of a project at one moment, as they are on disk."""
 
     repo: Repository
     tracked: Mapping[str, Tracked]
+    """By path, as in the index."""
     untracked: Sequence[str]
+    """Paths that no ``.gitignore`` ignores."""
     besides: Sequence[str]
+    """Those requested."""
     nested: Sequence[str]
+    """Untracked repositories."""
     inner: Sequence[str]
+    """The files in nested repositories and in submodules."""
     watched: Sequence[str]
+    """Files that a check may read although they are not in the tree."""
     facts: Mapping[str, os.stat_result]
+    """``lstat`` of each existing entry that is no folder."""
     oids: dict[str, str] = field(default_factory=dict[str, str])
+    """The blob ids requested so far."""
 
     def mode(self, path: str) -> str:
         """Git's mode of an existing file or link; ``""`` for entries without content in git."""
@@ -135,6 +137,7 @@ class WorkingTree:
                 return None
             oid, facts = found
             look.oids[path] = oid
+            # A file written later than that gets another ctime (ADR 0020). On Windows ctime is no time of change.
             if os.name != "nt" and max(_times(facts)) < began - GRAIN_NS:
                 self._hashed[path] = _Hashed(_signature(facts), oid)
             else:
